@@ -1,0 +1,45 @@
+"""kerascnn: one TOML file becomes a trained, tracked, explained image classifier.
+
+Every public name is listed here with the module that it lives in, and is imported when it is
+first used: `import kerascnn` imports nothing else.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    # for plugins
+    "hookimpl": "hookspecs",
+    "Component": "hookspecs",
+    "Params": "hookspecs",
+    "NoParams": "hookspecs",
+    "Splits": "hookspecs",
+    "Augmentation": "hookspecs",
+    "Network": "hookspecs",
+    "classifier_head": "network.head",
+    "fetch": "data.download",
+    "read_image": "data.images",
+    # for notebooks and scripts
+    "load_experiment": "config",
+    "run_experiment": "run",
+    "predict_images": "predict",
+    "evaluate_run": "evaluate",
+    "compare_runs": "compare",
+    # errors
+    "KerascnnError": "errors",
+    "InputError": "errors",
+    "PluginError": "errors",
+    "RunError": "errors",
+}
+__all__ = sorted(_PUBLIC)  # noqa: PLE0605
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'kerascnn' has no attribute '{name}'")
+    return getattr(import_module(f"kerascnn.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

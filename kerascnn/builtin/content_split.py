@@ -1,0 +1,191 @@
+"""Splits that a picture's own content decides, and the source of pictures in files."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from kerascnn import InputError, Params, Splits
+
+Labelled = tuple[Path, str]
+
+
+class SplitParams(Params):
+    """How pictures without a split of their own are split."""
+
+    validation_fraction: float = Field(
+        0.15,
+        gt=0,
+        lt=1,
+        description="Share of the pictures drawn for validation where no split is given. A "
+        "picture is drawn by a hash of its own content: adding a picture moves no other, copies "
+        "stay together, and the share is met on average, not exactly. The one exception: a class "
+        "that would be missing in a split gets there the one picture of its own whose hash comes "
+        "nearest, until it has one that belongs there.",
+    )
+    test_fraction: float = Field(
+        0.15, gt=0, lt=1, description="Share drawn for the test, in the same way."
+    )
+    split_seed: int = Field(
+        0,
+        ge=0,
+        description="Another number draws another split. It is not the experiment's seed: a "
+        "picture's split does not change with that, so that runs are comparable.",
+    )
+
+    @model_validator(mode="after")
+    def _leaves_pictures_to_train_on(self) -> "SplitParams":
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError("validation_fraction + test_fraction must stay below 1")
+        return self
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """A source of paths; the pictures are read by whom it gives them to."""
+
+    paths: Sequence[Path]
+    labels: Sequence[int]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int, /) -> tuple[Path, int]:
+        return self.paths[index], self.labels[index]
+
+
+def split_pictures(
+    root: Path, found: Mapping[str, Sequence[Labelled]], params: SplitParams
+) -> Splits:
+    """Draws the splits that `found` lacks from its "train", and checks what comes out."""
+    class_names = sorted({label for _, label in found["train"]})
+    indices = {name: index for index, name in enumerate(class_names)}
+    hashes = content_hashes(path for pictures in found.values() for path, _ in pictures)
+    wanted = {"test": params.test_fraction, "validation": params.validation_fraction}
+    drawn = draw_splits(
+        [(hashes[path], label) for path, label in found["train"]],
+        {split: share for split, share in wanted.items() if split not in found},
+        params.split_seed,
+    )
+    splits: dict[str, list[Labelled]] = {"train": [], "validation": [], "test": []}
+    for path, label in found["train"]:
+        splits[drawn[hashes[path]]].append((path, label))
+    for split in found.keys() - {"train"}:
+        splits[split] = list(found[split])
+    _check_splits(root, splits, hashes)
+    sources = {
+        split: picture_files(root, [(path, indices[name]) for path, name in pictures], hashes)
+        for split, pictures in splits.items()
+    }
+    return Splits(**sources, class_names=class_names)
+
+
+def draw_splits(
+    pictures: Iterable[tuple[str, str]], shares: Mapping[str, float], split_seed: int
+) -> dict[str, str]:
+    """Gives every content a split: the interval of [0, 1) that its hash falls into.
+
+    Args:
+        pictures: Pairs of content hash and class name.
+        shares: The splits to draw, each with its share, 0 to 1; the rest is "train".
+        split_seed: Draws other splits.
+
+    Returns:
+        Content hash to split.
+    """
+    intervals, start = {}, 0.0
+    for split, share in shares.items():
+        intervals[split] = (start, start + share)
+        start += share
+    intervals["train"] = (start, 1.0)
+    classes: dict[str, set[str]] = defaultdict(set)
+    for content, label in pictures:
+        classes[label].add(content)
+    positions = {c: _position(c, split_seed) for contents in classes.values() for c in contents}
+    drawn = {
+        content: next(split for split, (_, end) in intervals.items() if position < end)
+        for content, position in positions.items()
+    }
+    _fill_gaps(drawn, classes, positions, intervals)
+    return drawn
+
+
+def _position(content: str, split_seed: int) -> float:
+    digest = hashlib.sha256(f"{split_seed} {content}".encode()).digest()
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53  # as exact as a float, below 1
+
+
+def _fill_gaps(
+    drawn: dict[str, str],
+    classes: Mapping[str, set[str]],
+    positions: Mapping[str, float],
+    intervals: dict[str, tuple[float, float]],
+) -> None:
+    """Gives each class a picture in each split: first to train on, and taking no split's last."""
+    owners = Counter(content for contents in classes.values() for content in contents)
+    for label in sorted(classes):
+        for split in reversed(intervals):  # "train" is the last
+            start, end = intervals[split]
+            left = Counter(drawn[content] for content in classes[label])
+            candidates = [
+                (max(start - positions[content], positions[content] - end), content)
+                for content in classes[label]
+                if owners[content] == 1 and (left[drawn[content]] > 1 or split == "train")
+            ]
+            if not left[split] and candidates:
+                drawn[min(candidates)[1]] = split
+
+
+def content_hashes(paths: Iterable[Path]) -> dict[Path, str]:
+    """The SHA-256 of each file."""
+    paths = list(paths)
+    try:
+        with ThreadPoolExecutor() as pool:
+            return dict(zip(paths, pool.map(_file_hash, paths), strict=True))
+    except OSError as error:
+        raise InputError(f"cannot read a picture: {error}.") from error
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def picture_files(
+    root: Path, pictures: Sequence[tuple[Path, int]], hashes: Mapping[Path, str]
+) -> PictureFiles:
+    """A source, whose fingerprint covers the names, the contents and the labels, in order."""
+    digest = hashlib.sha256()
+    for path, label in pictures:
+        digest.update(f"{path.relative_to(root).as_posix()}\0{hashes[path]}\0{label}\n".encode())
+    paths, labels = zip(*pictures, strict=True)
+    return PictureFiles(paths, labels, digest.hexdigest())
+
+
+def _check_splits(
+    root: Path, splits: Mapping[str, Sequence[Labelled]], hashes: Mapping[Path, str]
+) -> None:
+    first: dict[str, tuple[str, Path]] = {}
+    shared = []
+    for split, pictures in splits.items():
+        if not pictures:
+            count = sum(map(len, splits.values()))
+            raise InputError(
+                f'"{root}" has too few pictures: of {count}, none came into the {split} split. '
+                "Add pictures: each class wants at least three different ones."
+            )
+        for path, _ in pictures:
+            other, twin = first.setdefault(hashes[path], (split, path))
+            if other != split:
+                shared.append((twin, path))
+    if shared:
+        one, two = (path.relative_to(root) for path in shared[0])
+        raise InputError(
+            f'{len(shared)} pictures of "{root}" stand in two splits, which would flatter the '
+            f'accuracy: "{one}" and "{two}" are the same, byte by byte. Remove one of each pair.'
+        )

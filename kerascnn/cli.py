@@ -1,0 +1,276 @@
+"""The command line: thin; each command imports what it needs when it is called."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kerascnn.errors import InputError, KerascnnError
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Runs the command line; every failure is one message and an exit code."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        sys.exit(cli(arguments, standalone_mode=False) or 0)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted", INTERRUPTED)
+    except KerascnnError as error:
+        if debug:
+            raise
+        _fail(str(error), error.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        _fail(f"{type(error).__name__}: {error}\nThe same with --debug shows where.", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(message, err=True)
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="kerascnn")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def cli(debug: bool) -> None:
+    """One TOML file becomes a trained, tracked, explained image classifier."""
+
+
+def _document(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+def _console(stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+backend_option = click.option(
+    "--backend", metavar="NAME", help="tensorflow, jax or torch; default: as the experiment says."
+)
+set_option = click.option(
+    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the TOML."
+)
+file_argument = click.argument("file", type=click.Path(path_type=Path))
+
+
+def _experiment(file: Path, overrides: tuple[str, ...], backend: str | None) -> Any:
+    from kerascnn.config import load_experiment
+
+    values = dict(_assignment(text) for text in overrides)
+    if backend:
+        values["training.backend"] = backend
+    return load_experiment(file, values)
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    import tomllib
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set {text}: expected KEY=VALUE, such as --set stages.0.epochs=1.")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+@cli.command()
+@file_argument
+@set_option
+@backend_option
+@as_json
+def run(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: bool) -> None:
+    """Train, evaluate and track the experiment in FILE."""
+    from kerascnn.run import run_experiment
+    from kerascnn.runs import runs_folder
+    from kerascnn.terminal import Terminal
+    from kerascnn.tracking import send_pending
+
+    experiment = _experiment(file, overrides, backend)
+    terminal = Terminal(_console(stderr=True))
+    for sent in send_pending(runs_folder()):
+        terminal.warned(sent)
+    result = run_experiment(experiment, terminal)
+    if as_json:
+        _document(result.to_json())
+
+
+@cli.command()
+@file_argument
+@set_option
+@backend_option
+@as_json
+def check(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: bool) -> None:
+    """Do all that `run` does before training, and tell what it would do."""
+    from dataclasses import asdict
+
+    from kerascnn.plugins import load_registry
+    from kerascnn.prepare import check_stages, prepare
+    from kerascnn.terminal import Terminal, show_check
+
+    experiment = _experiment(file, overrides, backend)
+    terminal = Terminal(_console(stderr=True))
+    prepared = prepare(experiment, load_registry(), terminal)
+    stages = list(check_stages(prepared))
+    if as_json:
+        _document({"name": experiment.name, "stages": [asdict(stage) for stage in stages]})
+    else:
+        show_check(_console(), prepared, stages)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.option("--recipe", metavar="NAME", help="Write this recipe instead; `list` names them.")
+@click.option("--architecture", metavar="NAME", help="Default efficientnet_lite0.")
+@click.option("--force", is_flag=True, help="Overwrite the experiment if it exists.")
+def init(folder: Path | None, recipe: str | None, architecture: str | None, force: bool) -> None:
+    """Write an experiment for a FOLDER of pictures, beside it."""
+    from kerascnn import scaffold
+
+    if recipe == "list":
+        click.echo("\n".join(scaffold.recipes()))
+        return
+    written, summary = scaffold.write_experiment(folder, recipe, architecture, force)
+    click.echo(summary, err=True)
+    click.echo(f"kerascnn run {written}")
+
+
+@cli.group(invoke_without_command=True)
+@click.pass_context
+def plugins(context: click.Context) -> None:
+    """List the installed components, and the plugins that could not be loaded."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_plugins)
+
+
+@plugins.command("list")
+@click.option("--kind", type=click.Choice(["dataset", "augmentation", "architecture", "schedule"]))
+@as_json
+def list_plugins(kind: str | None = None, as_json: bool = False) -> None:
+    """List the installed components."""
+    from kerascnn.plugins import load_registry
+    from kerascnn.terminal import plugins_document, show_plugins
+
+    registry = load_registry()
+    if as_json:
+        _document(plugins_document(registry, kind))
+    else:
+        show_plugins(_console(), registry, kind)
+
+
+@cli.command()
+@click.argument("run")
+@click.argument("images", nargs=-1, required=True)
+@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True)
+@backend_option
+@as_json
+def predict(
+    run: str, images: tuple[str, ...], top: int, backend: str | None, as_json: bool
+) -> None:
+    """Predict the classes of IMAGES with the model of RUN: an id, a prefix of one, or `last`."""
+    from kerascnn.predict import predict_images
+
+    predictions = predict_images(run, images, top=top, backend=backend or "auto")
+    if as_json:
+        _document([prediction.to_json() for prediction in predictions])
+        return
+    width = max(len(prediction.image) for prediction in predictions)
+    for prediction in predictions:
+        best = "   ".join(f"{name} {value:.3f}" for name, value in prediction.top.items())
+        click.echo(f"{prediction.image:<{width}}   {best}")
+
+
+@cli.command()
+@click.argument("run")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="A folder of classes.")
+@backend_option
+@as_json
+def evaluate(run: str, data: Path, backend: str | None, as_json: bool) -> None:
+    """Evaluate the model of RUN on other pictures."""
+    from kerascnn.evaluate import evaluate_run
+    from kerascnn.terminal import show_metrics
+
+    metrics = evaluate_run(run, data, backend=backend or "auto")
+    if as_json:
+        _document(metrics.to_json())
+    else:
+        show_metrics(_console(), metrics)
+
+
+@cli.command()
+@click.argument("runs", nargs=-1)
+@as_json
+def compare(runs: tuple[str, ...], as_json: bool) -> None:
+    """Compare RUNS, or all runs of this folder: settings that differ, accuracy, time, size."""
+    from dataclasses import asdict
+
+    from kerascnn.compare import compare_runs
+    from kerascnn.runs import runs_folder
+    from kerascnn.terminal import show_comparison
+    from kerascnn.tracking import send_pending
+
+    send_pending(runs_folder())
+    compared = compare_runs(runs)
+    if as_json:
+        _document([asdict(run) for run in compared])
+    else:
+        show_comparison(_console(), compared)
+
+
+@cli.command()
+@click.option("--port", type=int, default=5000, show_default=True)
+def ui(port: int) -> None:
+    """Open MLflow's page on the store of this folder, at 127.0.0.1."""
+    import subprocess
+
+    from kerascnn.runs import runs_folder
+    from kerascnn.tracking import send_pending, tracking_uri
+
+    for sent in send_pending(runs_folder()):
+        click.echo(sent, err=True)
+    click.echo(f"http://127.0.0.1:{port}   (Ctrl-C ends it)", err=True)
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri()]
+    raise click.exceptions.Exit(
+        subprocess.run(
+            [*command, "--host", "127.0.0.1", "--port", str(port)], check=False
+        ).returncode
+    )
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of an experiment, installed components included."""
+    from kerascnn.config import schema as make_schema
+    from kerascnn.plugins import load_registry
+
+    _document(make_schema(load_registry()))
+
+
+@cli.command()
+@as_json
+def doctor(as_json: bool) -> None:
+    """Tell what is installed, where things are kept, and what is wrong."""
+    from kerascnn.doctor import examine
+    from kerascnn.terminal import show_examination
+
+    findings = examine()
+    if as_json:
+        _document(findings)
+    else:
+        show_examination(_console(), findings)
+    if findings["problems"]:
+        raise click.exceptions.Exit(1)

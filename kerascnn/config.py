@@ -1,0 +1,352 @@
+"""One TOML file to an `Experiment`: strict, complete and without a heavy import."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from kerascnn.config_errors import Problem, explain, report
+from kerascnn.errors import InputError
+from kerascnn.plugins import KINDS, Bound, Registry, load_registry
+
+OPTIMIZERS = (
+    "adadelta",
+    "adafactor",
+    "adagrad",
+    "adam",
+    "adamax",
+    "adamw",
+    "ftrl",
+    "lamb",
+    "lion",
+    "muon",
+    "nadam",
+    "rmsprop",
+    "schedule_free_adamw",
+    "sgd",
+)
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Choice(BaseModel):
+    """A component by name; the other keys are its own parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Optimizer(BaseModel):
+    """A Keras optimizer by its snake_case name; the other keys are its own arguments."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: Literal[OPTIMIZERS] = "adam"  # type: ignore[valid-type]
+
+
+class EarlyStopping(Strict):
+    """Ends a stage when the validation images have not improved for a while."""
+
+    monitor: Literal["val_accuracy", "val_loss"] = "val_loss"
+    patience: int = Field(3, ge=1, description="epochs without improvement")
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _on_or_off(value: Any) -> Any:
+    return {True: None, False: {"name": "none"}}.get(value) if isinstance(value, bool) else value
+
+
+def _unfreeze(value: Any) -> Any:
+    if isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    if value in ("head", "all", "auto"):
+        return value
+    if isinstance(value, str) and re.fullmatch("last:[1-9][0-9]*", value):
+        return value
+    raise ValueError(
+        'expected "head", "last:N" with N at least 1, "all", "auto" or a list of patterns of '
+        'block or layer names such as ["conv5*"]'
+    )
+
+
+def _class_weights(value: Any) -> Any:
+    if value == "balanced" or value is None:
+        return value
+    if isinstance(value, dict) and all(_positive(weight) for weight in value.values()):
+        return value
+    raise ValueError('expected "balanced" or a table of class names and positive weights')
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _reference(kind: str) -> WithJsonSchema:
+    return WithJsonSchema({"$ref": f"#/$defs/{kind}"})
+
+
+_NAMED = BeforeValidator(_named)
+Dataset = Annotated[Choice, _NAMED, _reference("dataset")]
+Augmentation = Annotated[Choice, _NAMED, _reference("augmentation")]
+Architecture = Annotated[Choice, _NAMED, _reference("architecture")]
+Schedule = Annotated[Choice, _NAMED, _reference("schedule")]
+
+
+class Training(Strict):
+    """What all stages share."""
+
+    image_size: int = Field(default=160, ge=8, le=2048, description="pixels, height and width")
+    resize: Literal["crop", "pad", "stretch"] = Field(
+        default="crop", description="how a picture becomes square"
+    )
+    batch_size: int = Field(
+        default=32, ge=1, description="pictures a step, where a stage says nothing"
+    )
+    backend: Literal["auto", "tensorflow", "jax", "torch"] = "auto"
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    keep: Literal["best", "last"] = Field(
+        default="best", description="the weights that a stage hands on and that the run evaluates"
+    )
+
+
+class Stage(Strict):
+    """A span of training with a fixed set of trainable layers."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    unfreeze: Annotated[
+        str | tuple[str, ...],
+        BeforeValidator(_unfreeze),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string", "pattern": "^(head|all|auto|last:[1-9][0-9]*)$"},
+                    {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                ]
+            }
+        ),
+    ] = Field("head", description="the trainable layers; the head always is")
+    epochs: int = Field(ge=1)
+    learning_rate: float = Field(gt=0, description="peak learning rate of the head")
+    schedule: Schedule = Choice(name="constant")
+    optimizer: Annotated[Optimizer, BeforeValidator(_named)] = Optimizer()
+    batch_size: int | None = Field(None, ge=1)
+    augmentation: Annotated[Augmentation | None, BeforeValidator(_on_or_off)] = Field(
+        None, description="true: the experiment's own; false: none; or another one"
+    )
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="factor of the learning rate, block by block from the head"
+    )
+    weight_decay: float = Field(0.0, ge=0, description="not on biases and BatchNorm")
+    clip_norm: float | None = Field(None, gt=0, description="greatest norm of all gradients")
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    class_weights: Annotated[
+        Literal["balanced"] | dict[str, float] | None,
+        BeforeValidator(_class_weights),
+    ] = None
+    batchnorm: Literal["frozen", "train"] | None = Field(
+        None, description='default "frozen" on pretrained weights, "train" from scratch'
+    )
+    early_stopping: EarlyStopping | None = None
+
+
+class Experiment(Strict):
+    """Everything that decides the result."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_. -]+$")
+    seed: int = Field(0, ge=0, lt=2**32)
+    dataset: Dataset
+    augmentation: Augmentation = Choice(name="none")
+    architecture: Architecture
+    training: Training = Training()
+    stages: tuple[Stage, ...] = Field(min_length=1)
+
+    def augmentation_of(self, stage: Stage) -> Choice:
+        """The augmentation that the stage trains with: its own, or the experiment's."""
+        return stage.augmentation or self.augmentation
+
+    def batch_size_of(self, stage: Stage) -> int:
+        return stage.batch_size or self.training.batch_size
+
+
+def bind(choice: Choice, kind: str, registry: Registry) -> Bound:
+    """The component that a choice names, with its parameters."""
+    return registry.get(kind, choice.name).bind(choice.params)
+
+
+def load_experiment(
+    path: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> Experiment:
+    """Reads and checks an experiment.
+
+    Args:
+        path: A TOML file.
+        overrides: Dotted keys and their values, such as `{"stages.0.epochs": 1}`.
+        registry: The components; default all that are installed.
+
+    Raises:
+        InputError: One message with every fault: line, key, what was expected, what came.
+    """
+    text = _read(Path(path))
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from error
+    for key, value in (overrides or {}).items():
+        _override(data, key, value)
+    return parse_experiment(data, registry or load_registry(), text, str(path), overrides or {})
+
+
+def parse_experiment(
+    data: dict[str, Any],
+    registry: Registry,
+    text: str = "",
+    origin: str = "experiment",
+    overrides: Mapping[str, Any] | None = None,
+) -> Experiment:
+    """Checks the contents of an experiment; `text` and `origin` serve the messages."""
+    problems: list[Problem] = []
+    experiment = None
+    try:
+        experiment = Experiment.model_validate(data)
+    except ValidationError as error:
+        problems += explain(error, Experiment)
+    for kind, location, table in _choices(data):
+        problems += _component_problems(kind, location, table, registry)
+    if experiment:
+        problems += _stage_name_problems(experiment)
+    if problems or not experiment:
+        raise InputError(report(problems, text, origin, overrides or {}))
+    return experiment
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text: {error}") from error
+    except OSError as error:
+        hint = ""
+        if not path.suffix and path.with_suffix(".toml").is_file():
+            hint = f' Did you mean "{path.with_suffix(".toml")}"?'
+        raise InputError(f"{path}: cannot be read: {error.strerror}.{hint}") from error
+
+
+def _override(data: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    here: Any = data
+    try:
+        for part in parents:
+            here = here[int(part)] if isinstance(here, list) else here.setdefault(part, {})
+        here[int(last) if isinstance(here, list) else last] = value
+    except (ValueError, IndexError, TypeError, AttributeError) as error:
+        size = (
+            f": it has {len(here)} entries, 0 to {len(here) - 1}" if isinstance(here, list) else ""
+        )
+        raise InputError(f"--set {dotted}: there is no such place{size}.") from error
+
+
+def _choices(data: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, ...], Any]]:
+    """Every table that names a component: its kind, its place, itself."""
+    for kind in ("dataset", "augmentation", "architecture"):
+        if kind in data:
+            yield kind, (kind,), data[kind]
+    stages = data.get("stages")
+    for index, stage in enumerate(stages if isinstance(stages, list) else []):
+        for kind in ("schedule", "augmentation"):
+            if isinstance(stage, dict) and not isinstance(stage.get(kind, False), bool):
+                yield kind, ("stages", index, kind), stage[kind]
+
+
+def _component_problems(
+    kind: str, location: tuple[Any, ...], table: Any, registry: Registry
+) -> list[Problem]:
+    table = _named(table)
+    if not isinstance(table, dict) or not isinstance(table.get("name"), str):
+        return []  # the model has said so
+    try:
+        registered = registry.get(kind, table["name"])
+    except InputError as error:
+        return [Problem((*location, "name"), str(error), table["name"])]
+    try:
+        registered.bind({key: value for key, value in table.items() if key != "name"})
+    except ValidationError as error:
+        return explain(error, registered.component.params, location)
+    return []
+
+
+def _stage_name_problems(experiment: Experiment) -> list[Problem]:
+    names = [stage.name for stage in experiment.stages]
+    return [
+        Problem(("stages", index, "name"), "another stage has this name already", name)
+        for index, name in enumerate(names)
+        if name in names[:index]
+    ]
+
+
+def resolve(experiment: Experiment, registry: Registry) -> dict[str, Any]:
+    """The experiment with every default written out, components' own included; no None."""
+    data = experiment.model_dump(mode="json", exclude_none=True)
+    for kind, location, table in list(_choices(data)):
+        place: Any = data
+        for part in location:
+            place = place[part]
+        bound = bind(Choice(**table), kind, registry)
+        place.update(bound.params.model_dump(mode="json", exclude_none=True))
+    return data
+
+
+def flatten(data: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested tables and lists of tables to dotted keys."""
+    if isinstance(data, list | tuple) and any(isinstance(entry, dict) for entry in data):
+        data = {str(index): entry for index, entry in enumerate(data)}
+    if not isinstance(data, dict):
+        return {prefix: data}
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else key)
+    return flat
+
+
+def schema(registry: Registry) -> dict[str, Any]:
+    """The JSON Schema of an experiment, with every installed component's own keys."""
+    document = Experiment.model_json_schema()
+    definitions = document.setdefault("$defs", {})
+    for kind in KINDS:
+        tables = [_component_schema(r.component, definitions) for r in registry.of_kind(kind)]
+        names = {"type": "string", "enum": [table["title"] for table in tables]}
+        definitions[kind] = {"anyOf": [names, *tables]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
+
+
+def _component_schema(component: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    own = component.params.model_json_schema()
+    definitions.update(own.pop("$defs", {}))
+    properties = {"name": {"const": component.name}, **own.get("properties", {})}
+    return {
+        "type": "object",
+        "title": component.name,
+        "description": component.summary,
+        "properties": properties,
+        "required": ["name", *own.get("required", [])],
+        "additionalProperties": False,
+    }

@@ -1,0 +1,151 @@
+"""Pictures: whatever Pillow can decode becomes uint8 [H, W, 3], upright, in red, green, blue."""
+
+import os
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from kerascnn.errors import InputError
+
+ImageLike = str | os.PathLike[str] | bytes | NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
+Resizing = Literal["crop", "pad", "stretch"]
+
+# Pillow warns from here on, and refuses only at twice as many: a "decompression bomb" of a few
+# kilobytes can unpack to gigabytes.
+MAX_PIXELS = 89_478_485
+
+# What networks' own preprocessing uses (antialiased, as Pillow's resize always is).
+FILTER = Image.Resampling.BICUBIC
+
+# ImageNet's mean: normalization turns it into the zeros with which convolutions pad.
+PADDING = (124, 116, 104)
+
+# The JPEG decoder may shrink to no less than this many times the wanted size, so that the
+# antialiased filter does the last of it.
+DRAFT_MARGIN = 2
+
+
+def read_image(image: ImageLike) -> Pixels:
+    """Reads one picture, of any kind that Pillow decodes, as a person would see it.
+
+    The EXIF orientation is applied, transparency is laid on white, 16-bit values are scaled to
+    8 bits, and of an animation the first frame is taken.
+
+    Args:
+        image: A path, encoded bytes, or uint8 [H, W, 3], [H, W, 1] or [H, W].
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        InputError: It is no picture, is damaged, or has more than 89,478,485 pixels.
+    """
+    return np.array(_decode(image))  # [H, W, 3]
+
+
+def prepare_image(image: ImageLike, size: int, how: Resizing = "crop") -> Pixels:
+    """Reads one picture straight to a square, decoding a large JPEG at a reduced size.
+
+    Args:
+        image: As `read_image` takes it.
+        size: Side of the square, in pixels, at least 1.
+        how: See `resize_image`.
+
+    Returns:
+        uint8 [size, size, 3].
+
+    Raises:
+        InputError: As `read_image` does.
+    """
+    return resize_image(_decode(image, draft_side=DRAFT_MARGIN * size), size, how)
+
+
+def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop") -> Pixels:
+    """Resizes a picture to a square, antialiased.
+
+    Args:
+        image: uint8 [H, W, 3], or an RGB picture of Pillow's.
+        size: Side of the square, in pixels, at least 1.
+        how: "crop" brings the shorter side to `size` and cuts the middle out, "pad" brings the
+            longer side to `size` and fills up with ImageNet's mean colour, "stretch" changes the
+            aspect ratio.
+
+    Returns:
+        uint8 [size, size, 3].
+    """
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    square = (size, size)
+    if how == "crop":
+        picture = ImageOps.fit(picture, square, FILTER)
+    elif how == "pad":
+        picture = ImageOps.pad(picture, square, FILTER, color=PADDING)
+    elif how == "stretch":
+        picture = picture.resize(square, FILTER)
+    else:
+        raise InputError(f'resize = "{how}": expected "crop", "pad" or "stretch".')
+    return np.array(picture)  # [size, size, 3]
+
+
+def _decode(image: ImageLike, draft_side: int | None = None) -> Image.Image:
+    if isinstance(image, np.ndarray):
+        return _from_array(image)
+    name = f"picture of {len(image):,} bytes" if isinstance(image, bytes) else f'"{image}"'
+    try:
+        with Image.open(BytesIO(image) if isinstance(image, bytes) else Path(image)) as picture:
+            _check_pixels(picture)
+            if draft_side:
+                picture.draft(None, (draft_side, draft_side))  # of JPEG alone
+            # exif_transpose decodes by load(); verify() would not notice a cut-off JPEG
+            return _to_rgb(ImageOps.exif_transpose(picture))
+    except Exception as error:  # the decoders raise anything, from struct.error to SyntaxError
+        reason = str(error) or type(error).__name__
+        if isinstance(error, FileNotFoundError):
+            reason = "there is no such file"
+        elif isinstance(error, Image.UnidentifiedImageError):
+            reason = "it is in no format that Pillow knows"
+        raise InputError(
+            f"cannot read {name}: {reason}. Expected a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF "
+            f"picture of at most {MAX_PIXELS:,} pixels; repair, replace or remove it."
+        ) from error
+
+
+def _from_array(array: Pixels) -> Image.Image:
+    grey = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1)
+    color = array.ndim == 3 and array.shape[2] == 3
+    if array.dtype != np.uint8 or not (grey or color) or array.size == 0:
+        raise InputError(
+            "cannot use an array as a picture: expected uint8 of shape [H, W, 3], [H, W, 1] or "
+            f"[H, W], none of them 0; got {array.dtype} of shape {list(array.shape)}."
+        )
+    return Image.fromarray(array.reshape(array.shape[:2]) if grey else array).convert("RGB")
+
+
+def _check_pixels(picture: Image.Image) -> None:
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"it claims {width:,} x {height:,} pixels")
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        return _from_16_bits(picture)
+    if picture.mode == "F":
+        raise ValueError("it holds floating-point values, whose range is not known")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    picture = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+
+
+def _from_16_bits(picture: Image.Image) -> Image.Image:
+    """Pillow's own conversion clips at 255 on some of its versions."""
+    values = np.asarray(picture)  # [H, W]
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError(f"its values go from {values.min()} to {values.max()}, not 0 to 65535")
+    grey = (values.astype(np.uint32) + 128) // 257  # 257 = 65535 / 255, rounded to the nearest
+    return Image.fromarray(grey.astype(np.uint8)).convert("RGB")

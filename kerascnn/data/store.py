@@ -1,0 +1,159 @@
+"""The packed store: every picture decoded and resized once, content-addressed, memory-mapped."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from kerascnn.data.images import Resizing, prepare_image
+from kerascnn.errors import InputError
+from kerascnn.hookspecs import Source
+from kerascnn.runtime import available_cores
+
+PREPARATION = 1  # raise when `prepare_image` changes what it gives
+_NAMED = 20  # so many unreadable pictures are named, the others counted
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """One split, ready to train on.
+
+    Args:
+        images: uint8 [N, S, S, 3], memory-mapped.
+        labels: int64 [N].
+        names: Where each picture comes from: its path, or its index in the source.
+        digests: SHA-256 of each prepared picture.
+        fingerprint: SHA-256 of all that decides the content.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    names: tuple[str, ...]
+    digests: tuple[str, ...]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def cache_folder(*parts: str) -> Path:
+    """A folder in the user's cache, made private to the user."""
+    root = Path(os.environ.get("KERASCNN_CACHE") or user_cache_path("kerascnn"))
+    folder = root.joinpath(*parts)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def pack(
+    source: Source, size: int, how: Resizing, progress: Progress = lambda done, total: None
+) -> Packed:
+    """Packs a source, or finds it packed.
+
+    Args:
+        source: The pictures and labels.
+        size: Pixels, height and width of the packed pictures.
+        how: "crop", "pad" or "stretch": how a picture becomes square.
+        progress: Called with the pictures done and their number.
+
+    Raises:
+        InputError: Pictures that cannot be read, each named with its fault.
+    """
+    key = _sha256(f"{fingerprint(source)} {size} {how} {PREPARATION}".encode())
+    store = cache_folder("packed")
+    target = store / key
+    with FileLock(store / f"{key}.lock"):
+        if not target.is_dir():
+            with tempfile.TemporaryDirectory(dir=store, prefix=f"{key}.") as scratch:
+                built = Path(scratch, "built")
+                built.mkdir()
+                _build(source, built, size, how, progress)
+                built.rename(target)
+    return _open(target, key)
+
+
+def fingerprint(source: Source) -> str:
+    """The source's own fingerprint, or the SHA-256 of its pictures and labels."""
+    own = getattr(source, "fingerprint", None)
+    if own is not None:
+        return str(own)
+    with ThreadPoolExecutor(available_cores()) as pool:
+        parts = pool.map(lambda index: _content(*source[index]), range(len(source)))
+        return _sha256("".join(parts).encode())
+
+
+def _content(image: Any, label: int) -> str:
+    if isinstance(image, np.ndarray):
+        data = str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
+    else:
+        data = image if isinstance(image, bytes) else Path(image).read_bytes()
+    return f"{_sha256(data)} {label}\n"
+
+
+def _build(source: Source, folder: Path, size: int, how: Resizing, progress: Progress) -> None:
+    count = len(source)
+    images = np.lib.format.open_memmap(
+        folder / "images.npy", mode="w+", dtype=np.uint8, shape=(count, size, size, 3)
+    )
+    labels, names, digests = np.zeros(count, np.int64), [""] * count, [""] * count
+    bad: list[str] = []
+
+    def prepare(index: int) -> None:
+        image, labels[index] = source[index]
+        names[index] = str(image) if isinstance(image, str | Path) else str(index)
+        try:
+            images[index] = prepare_image(image, size, how)
+        except InputError as error:
+            bad.append(str(error))
+        digests[index] = _sha256(images[index].tobytes())
+
+    with ThreadPoolExecutor(available_cores()) as pool:
+        for done, _ in enumerate(pool.map(prepare, range(count)), 1):
+            progress(done, count)
+    if bad:
+        raise InputError(_unreadable(sorted(bad)))
+    images.flush()
+    np.save(folder / "labels.npy", labels)
+    (folder / "index.json").write_text(json.dumps({"names": names, "digests": digests}))
+
+
+def _unreadable(bad: list[str]) -> str:
+    more = f"\nand {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+    listed = "\n".join(bad[:_NAMED])
+    return f"{len(bad)} pictures cannot be read; remove or replace them:\n{listed}{more}"
+
+
+def _open(folder: Path, key: str) -> Packed:
+    index = json.loads((folder / "index.json").read_text())
+    return Packed(
+        images=np.load(folder / "images.npy", mmap_mode="r"),
+        labels=np.load(folder / "labels.npy"),
+        names=tuple(index["names"]),
+        digests=tuple(index["digests"]),
+        fingerprint=key,
+    )
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def duplicates_across(splits: dict[str, Packed]) -> Iterator[tuple[str, str]]:
+    """Pairs of pictures that are equal after preparation but stand in different splits."""
+    seen: dict[str, tuple[str, str]] = {}
+    for split, packed in splits.items():
+        for name, digest in zip(packed.names, packed.digests, strict=True):
+            first = seen.setdefault(digest, (split, f"{split}: {name}"))
+            if first[0] != split:
+                yield first[1], f"{split}: {name}"

@@ -1,0 +1,65 @@
+"""What is installed, where things are kept, and what is wrong."""
+
+import os
+import shutil
+from typing import Any
+
+from kerascnn import runtime
+from kerascnn.data.store import cache_folder
+from kerascnn.errors import InputError
+from kerascnn.plugins import load_registry
+from kerascnn.tracking import TrackingError, reach, shown_uri, tracking_uri
+
+LEAST_FREE_BYTES = 2 * 2**30
+
+
+def examine() -> dict[str, Any]:
+    """Examines this installation; `problems` lists a sentence for each thing to mend."""
+    problems: list[str] = []
+    return {
+        "versions": runtime.versions(),
+        "backends": runtime.installed_backends(),
+        "device": _device(problems),
+        "cores": runtime.available_cores(),
+        "cache": _cache(problems),
+        "tracking": _tracking(problems),
+        "plugins": _plugins(problems),
+        "problems": problems,
+    }
+
+
+def _device(problems: list[str]) -> str:
+    try:
+        return f"{runtime.select_backend()} on {runtime.device_name()}"
+    except InputError as error:
+        problems.append(str(error))
+        return "none"
+
+
+def _cache(problems: list[str]) -> str:
+    folder = cache_folder()
+    free = shutil.disk_usage(folder).free
+    if not os.access(folder, os.W_OK):
+        problems.append(f"the cache folder {folder} cannot be written to.")
+    if free < LEAST_FREE_BYTES:
+        problems.append(f"the disk of {folder} has {free / 2**30:.1f} GiB free.")
+    return f"{folder} ({free / 2**30:.0f} GiB free)"
+
+
+def _tracking(problems: list[str]) -> str:
+    uri = shown_uri(tracking_uri())
+    try:
+        reach(tracking_uri())
+    except TrackingError as error:
+        problems.append(f"the tracking store does not answer: {error}")
+        return f"{uri} (does not answer)"
+    return uri
+
+
+def _plugins(problems: list[str]) -> str:
+    registry = load_registry()
+    problems += [f"plugin of {fault.origin}: {fault.reason}" for fault in registry.faults]
+    problems += registry.conflicts()
+    return (
+        f"{len(registry.claims)} components of {len({r.origin for r in registry.unique})} plugins"
+    )

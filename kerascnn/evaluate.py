@@ -1,0 +1,58 @@
+"""How a run's model does on other pictures."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kerascnn.data.store import pack
+from kerascnn.errors import InputError, did_you_mean
+from kerascnn.hookspecs import Splits
+from kerascnn.metrics import Metrics, measure
+from kerascnn.plugins import Registry, load_registry
+from kerascnn.predict import probabilities_of
+from kerascnn.runs import Result, find_run
+
+
+def evaluate_run(
+    run: str | Result,
+    data: str | Path,
+    *,
+    backend: str = "auto",
+    registry: Registry | None = None,
+) -> Metrics:
+    """Evaluates a run's model on a folder of class folders.
+
+    Args:
+        run: A run's id, a unique prefix of one, "last", or a result.
+        data: The folder, laid out as for the dataset `image_folder`; all its pictures count.
+        backend: "tensorflow", "jax", "torch", or "auto": any.
+        registry: The components; default all that are installed.
+
+    Raises:
+        InputError: No such run or folder, a class that the model does not know, bad pictures.
+    """
+    result = run if isinstance(run, Result) else find_run(run)
+    folder = (registry or load_registry()).get("dataset", "image_folder").bind({"path": str(data)})
+    splits: Splits = folder.build(seed=0)
+    index_of = _indices(splits, result, data)
+    training = result.experiment["training"]
+    packed = [
+        pack(source, training["image_size"], training["resize"])
+        for source in (splits.train, splits.validation, splits.test)
+        if len(source)
+    ]
+    pictures = np.concatenate([part.images for part in packed])
+    labels = index_of[np.concatenate([part.labels for part in packed])]
+    return measure(probabilities_of(result, pictures, backend), labels, tuple(result.class_names))
+
+
+def _indices(splits: Splits, result: Result, data: str | Path) -> np.ndarray:
+    """The model's index of each of the folder's classes: int64 [classes of the folder]."""
+    known = result.class_names
+    for name in splits.class_names:
+        if name not in known:
+            raise InputError(
+                f'{data}: the model of run {result.run_id[:8]} knows no class "{name}".'
+                f"{did_you_mean(name, known)} It knows {', '.join(known[:20])}."
+            )
+    return np.array([known.index(name) for name in splits.class_names])

@@ -1,0 +1,1 @@
+"""Keras models: building, blocks and boundary, freezing, running."""

@@ -1,0 +1,40 @@
+"""Runs a model over many inputs, in batches of one shape."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kerascnn.runtime import jit_compile
+
+Progress = Callable[[int, int], None]
+
+
+class Forward:
+    """A model in inference mode, traced once however often it is run.
+
+    Args:
+        model: A functional model with one input and one output; its weights are read at each
+            call, so it may be trained in between.
+    """
+
+    def __init__(self, model: Any) -> None:
+        import keras
+
+        self._model = keras.Model(model.input, model.output)
+        self._model.compile(jit_compile=jit_compile())
+
+    def __call__(
+        self, inputs: np.ndarray, batch_size: int, progress: Progress = lambda done, total: None
+    ) -> np.ndarray:
+        """Returns the model's outputs for inputs [N, ...], uint8 or float: float32 [N, ...]."""
+        from keras import ops
+
+        parts = []
+        for start in range(0, len(inputs), batch_size):
+            batch = np.asarray(inputs[start : start + batch_size], np.float32)
+            filled = np.resize(batch, (batch_size, *batch.shape[1:]))
+            outputs = ops.convert_to_numpy(self._model.predict_on_batch(filled))
+            parts.append(outputs[: len(batch)].astype(np.float32))
+            progress(start + len(batch), len(inputs))
+        return np.concatenate(parts)

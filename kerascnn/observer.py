@@ -1,0 +1,42 @@
+"""Who watches a run: every method does nothing, and a view overrides what it shows."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kerascnn.prepare import Prepared
+    from kerascnn.runs import Result
+    from kerascnn.training.stage import Epoch, Plan, StageResult, Standing
+
+
+class Observer:
+    """Hears how a run goes, in the order of these methods."""
+
+    def started(self, name: str, backend: str, device: str) -> None:
+        """The backend is loaded."""
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        """A long piece of work that is not training: a download, packing, the frozen prefix."""
+
+    def prepared(self, prepared: "Prepared") -> None:
+        """Data and network are there, and checked."""
+
+    def tracked(self, run_id: str, store: str) -> None:
+        """The run has its id."""
+
+    def stage_started(self, number: int, total: int, plan: "Plan") -> None:
+        """A stage begins."""
+
+    def step(self, done: int, total: int) -> None:
+        """A training step has been handed to the device."""
+
+    def epoch(self, epoch: "Epoch", total: int) -> None:
+        """An epoch and its validation are done."""
+
+    def stage_ended(self, result: "StageResult", before: "Standing | None") -> None:
+        """A stage is done and its freeze is proven."""
+
+    def warned(self, message: str) -> None:
+        """Something that the user should know and that does not stop the run."""
+
+    def ended(self, result: "Result") -> None:
+        """The run is evaluated and saved."""

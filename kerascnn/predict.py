@@ -1,0 +1,83 @@
+"""What a run's model says of pictures."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerascnn import runtime
+from kerascnn.data.images import prepare_image
+from kerascnn.errors import InputError
+from kerascnn.network.inference import Forward
+from kerascnn.runs import Result, find_run, load_model
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model takes a picture for.
+
+    Args:
+        probability: Of the label, 0 to 1.
+        top: The most probable labels and their probabilities, the most probable first.
+    """
+
+    image: str
+    label: str
+    probability: float
+    top: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def predict_images(
+    run: str | Result, images: Iterable[str | Path], *, top: int = 5, backend: str = "auto"
+) -> list[Prediction]:
+    """Predicts the classes of pictures.
+
+    Args:
+        run: A run's id, a unique prefix of one, "last", or a result.
+        images: Paths of pictures.
+        top: How many labels each prediction lists.
+        backend: "tensorflow", "jax", "torch", or "auto": any; a model is not bound to one.
+
+    Raises:
+        InputError: No such run, or pictures that cannot be read, each named.
+    """
+    result = run if isinstance(run, Result) else find_run(run)
+    paths = [str(image) for image in images]
+    pictures = _read(paths, result)
+    probabilities = probabilities_of(result, pictures, backend)
+    return [
+        _prediction(path, row, result.class_names, top)
+        for path, row in zip(paths, probabilities, strict=True)
+    ]
+
+
+def probabilities_of(result: Result, pictures: np.ndarray, backend: str = "auto") -> np.ndarray:
+    """Runs the model of a run over prepared pictures uint8 [N, S, S, 3]: float32 [N, K]."""
+    training = result.experiment["training"]
+    runtime.select_backend(backend)
+    return Forward(load_model(result))(pictures, min(training["batch_size"], len(pictures)))
+
+
+def _read(paths: Sequence[str], result: Result) -> np.ndarray:
+    training = result.experiment["training"]
+    pictures, faults = [], []
+    for path in paths:
+        try:
+            pictures.append(prepare_image(Path(path), training["image_size"], training["resize"]))
+        except InputError as error:
+            faults.append(str(error))
+    if faults:
+        raise InputError("\n".join(faults))
+    return np.stack(pictures)
+
+
+def _prediction(path: str, row: np.ndarray, names: Sequence[str], top: int) -> Prediction:
+    order = row.argsort()[::-1][:top]
+    best = {names[index]: float(row[index]) for index in order}
+    label = next(iter(best))
+    return Prediction(path, label, best[label], best)

@@ -1,0 +1,237 @@
+"""Everything before the first step: data loaded and checked, network built, stages planned."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from kerascnn import runtime
+from kerascnn.config import Experiment, Stage, bind
+from kerascnn.data.augment import augmenter
+from kerascnn.data.store import Packed, duplicates_across, pack
+from kerascnn.errors import InputError, PluginError, did_you_mean
+from kerascnn.hookspecs import Splits
+from kerascnn.network.boundary import cut
+from kerascnn.network.build import Built, build_network
+from kerascnn.network.freezing import set_trainable, trainable_layers
+from kerascnn.network.unfreeze import Trainable, select
+from kerascnn.observer import Observer
+from kerascnn.plugins import Registry
+from kerascnn.training.optimizers import make_optimizer
+from kerascnn.training.stage import Plan, count_trainable
+
+NO_AUGMENTATION = "none"
+
+
+@dataclass(frozen=True)
+class Data:
+    """The packed splits and their classes."""
+
+    train: Packed
+    validation: Packed
+    test: Packed
+    class_names: tuple[str, ...]
+    seconds: float
+
+    def splits(self) -> dict[str, Packed]:
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment that is ready to train, and the packages that its components come from."""
+
+    experiment: Experiment
+    backend: str
+    data: Data
+    network: Built
+    plans: tuple[Plan, ...]
+    choices: tuple[str, ...]
+    plugins: dict[str, str]
+
+
+def prepare(experiment: Experiment, registry: Registry, observer: Observer) -> Prepared:
+    """Loads, checks and builds; leaves the process seeded and on the experiment's backend."""
+    training = experiment.training
+    backend = runtime.select_backend(training.backend)
+    runtime.prepare(experiment.seed, training.precision)
+    observer.started(experiment.name, backend, runtime.device_name())
+    data = load_data(experiment, registry, observer)
+    network = build_network(
+        bind(experiment.architecture, "architecture", registry),
+        image_size=training.image_size,
+        num_classes=len(data.class_names),
+    )
+    planned = [
+        plan_stage(experiment, stage, index, registry, network, data)
+        for index, stage in enumerate(experiment.stages)
+    ]
+    return Prepared(
+        experiment,
+        backend,
+        data,
+        network,
+        plans=tuple(plan for plan, _ in planned),
+        choices=tuple(trainable.choice for _, trainable in planned),
+        plugins=_origins(experiment, registry),
+    )
+
+
+def load_data(experiment: Experiment, registry: Registry, observer: Observer) -> Data:
+    """Packs the three splits of the experiment's dataset and checks them."""
+    start = time.perf_counter()
+    dataset = bind(experiment.dataset, "dataset", registry)
+    splits = dataset.build(seed=experiment.seed)
+    if not isinstance(splits, Splits):
+        raise PluginError(
+            f'dataset "{dataset.name}" of {dataset.registered.origin}: build must return '
+            f"kerascnn.Splits, not {type(splits).__name__}."
+        )
+    size, how = experiment.training.image_size, experiment.training.resize
+
+    def packed_split(name: str) -> Packed:
+        def progress(done: int, total: int) -> None:
+            observer.progress(f"packing {name}", done, total)
+
+        return pack(getattr(splits, name), size, how, progress)
+
+    packed = {name: packed_split(name) for name in ("train", "validation", "test")}
+    data = Data(
+        **packed, class_names=tuple(splits.class_names), seconds=time.perf_counter() - start
+    )
+    _check_labels(data)
+    for first, second in islice(duplicates_across(data.splits()), 3):
+        observer.warned(f"the same picture stands in two splits: {first} and {second}")
+    return data
+
+
+def _check_labels(data: Data) -> None:
+    classes = len(data.class_names)
+    if classes < 2:
+        raise InputError(f"the dataset has {classes} class; at least 2 are needed.")
+    for name, packed in data.splits().items():
+        if not len(packed):
+            raise InputError(f"the {name} split holds no pictures.")
+        if packed.labels.min() < 0 or packed.labels.max() >= classes:
+            raise PluginError(
+                f"the {name} split has labels {packed.labels.min()} to {packed.labels.max()}; "
+                f"with {classes} classes they must be 0 to {classes - 1}."
+            )
+
+
+def plan_stage(
+    experiment: Experiment,
+    stage: Stage,
+    index: int,
+    registry: Registry,
+    network: Built,
+    data: Data,
+) -> tuple[Plan, Trainable]:
+    """Resolves what a stage's settings name: layers, schedule, augmentation, class weights."""
+    images_a_class = len(data.train) / len(data.class_names)
+    try:
+        trainable = select(network, stage.unfreeze, images_a_class)
+        make_optimizer(stage.optimizer, stage.learning_rate)  # its faults belong to the input
+    except InputError as error:
+        raise InputError(f'stage "{stage.name}": {error}') from error
+    schedule = bind(stage.schedule, "schedule", registry)
+    plan = Plan(
+        stage=stage,
+        index=index,
+        layers=trainable.layers,
+        batchnorm=stage.batchnorm or ("frozen" if network.pretrained else "train"),
+        batch_size=experiment.batch_size_of(stage),
+        schedule=schedule.build,
+        augment=_augment(experiment, stage, index, registry, len(data.class_names)),
+        class_weights=class_weights(stage, data),
+        seed=experiment.seed,
+        keep=experiment.training.keep,
+    )
+    return plan, trainable
+
+
+def _augment(
+    experiment: Experiment, stage: Stage, index: int, registry: Registry, classes: int
+) -> Any:
+    choice = experiment.augmentation_of(stage)
+    if choice.name == NO_AUGMENTATION and not choice.params:
+        return None
+    policy = bind(choice, "augmentation", registry).build(
+        image_size=experiment.training.image_size, num_classes=classes
+    )
+    return augmenter(policy, (experiment.seed, index))
+
+
+def class_weights(stage: Stage, data: Data) -> np.ndarray | None:
+    """The weight of each class in the loss, float32 [K]; "balanced" gives all the same sum."""
+    if stage.class_weights is None:
+        return None
+    names = data.class_names
+    counts = np.bincount(data.train.labels, minlength=len(names))
+    if stage.class_weights == "balanced":
+        return (len(data.train) / (len(names) * np.maximum(counts, 1))).astype(np.float32)
+    for name in stage.class_weights:
+        if name not in names:
+            raise InputError(
+                f'stage "{stage.name}": class_weights: there is no class "{name}".'
+                f"{did_you_mean(name, names)} The classes are {', '.join(names[:20])}."
+            )
+    return np.array([stage.class_weights.get(name, 1.0) for name in names], np.float32)
+
+
+def _origins(experiment: Experiment, registry: Registry) -> dict[str, str]:
+    chosen = [
+        ("dataset", experiment.dataset.name),
+        ("architecture", experiment.architecture.name),
+        *(("augmentation", experiment.augmentation_of(s).name) for s in experiment.stages),
+        *(("schedule", stage.schedule.name) for stage in experiment.stages),
+    ]
+    return {f"{kind} {name}": str(registry.get(kind, name).origin) for kind, name in chosen}
+
+
+@dataclass(frozen=True)
+class StageCheck:
+    """What a stage would do: for `kerascnn check`."""
+
+    name: str
+    unfreeze: str
+    epochs: int
+    steps: int
+    trainable_parameters: int
+    trainable_layers: list[str]
+    boundary: str
+    memory_bytes: int
+
+
+def check_stages(prepared: Prepared) -> Iterator[StageCheck]:
+    """Sets each stage's trainable layers in turn and tells what follows from them."""
+    model = prepared.network.model
+    for plan, choice in zip(prepared.plans, prepared.choices, strict=True):
+        set_trainable(model, plan.layers, plan.batchnorm)
+        parts = cut(model)
+        yield StageCheck(
+            name=plan.stage.name,
+            unfreeze=choice,
+            epochs=plan.stage.epochs,
+            steps=-(-len(prepared.data.train) // plan.batch_size),
+            trainable_parameters=count_trainable(model),
+            trainable_layers=trainable_layers(model),
+            boundary=parts.boundary,
+            memory_bytes=_memory(model, parts.suffix, plan.batch_size),
+        )
+
+
+def _memory(model: Any, suffix: Any, batch_size: int) -> int:
+    """An estimate: weights, gradients, two optimizer slots, and the activations that the
+    backward pass needs; float32."""
+    activations = sum(
+        int(np.prod(tensor.shape[1:]))
+        for nodes in suffix._nodes_by_depth.values()
+        for node in nodes
+        for tensor in node.outputs
+    )
+    numbers = model.count_params() + 3 * count_trainable(model) + 2 * batch_size * activations
+    return numbers * np.dtype(np.float32).itemsize

@@ -1,0 +1,114 @@
+"""Runs on disk: each has a folder with its experiment, result, predictions and model."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kerascnn import tracking
+from kerascnn.errors import InputError
+
+RESULT = "result.json"
+MODEL = "model"
+
+
+def runs_folder() -> Path:
+    """The folder that holds the runs' folders, in the working directory."""
+    return Path(tracking.RUNS).absolute()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to.
+
+    Args:
+        run_id: MLflow's id of the run.
+        name: The experiment's name.
+        backend: The backend that it was trained on.
+        test_accuracy: On the test pictures, 0 to 1.
+        test_accuracy_interval: 95% (Wilson).
+        test: All metrics of the test pictures.
+        stages: One table a stage.
+        class_names: In the order of the probabilities.
+        parameters: Number of weights.
+        seconds: From the start to the saved result.
+        data: Number of pictures and fingerprint of each split.
+        experiment: The resolved experiment.
+        plugins: Where each component comes from.
+        artifacts: The run's folder.
+    """
+
+    run_id: str
+    name: str
+    backend: str
+    test_accuracy: float
+    test_accuracy_interval: tuple[float, float]
+    test: dict[str, Any]
+    stages: list[dict[str, Any]]
+    class_names: list[str]
+    parameters: int
+    seconds: float
+    data: dict[str, Any]
+    experiment: dict[str, Any]
+    plugins: dict[str, str]
+    artifacts: str
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.artifacts)
+
+    @property
+    def model(self) -> Any:
+        """The trained Keras model, loaded from the run's folder."""
+        return load_model(self)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def write(self) -> None:
+        (self.folder / RESULT).write_text(json.dumps(self.to_json(), indent=2))
+
+
+def find_run(run: str) -> Result:
+    """Finds a finished run.
+
+    Args:
+        run: A run's id, a unique prefix of one, or "last".
+
+    Raises:
+        InputError: There is none such, or more than one.
+    """
+    finished = sorted(runs_folder().glob(f"*/{RESULT}"), key=lambda file: file.stat().st_mtime)
+    if run == "last":
+        if not finished:
+            raise InputError("there is no finished run here yet; `kerascnn run FILE` makes one.")
+        return _read(finished[-1])
+    found = [file for file in finished if file.parent.name.startswith(run)]
+    if len(found) > 1:
+        ids = ", ".join(file.parent.name[:12] for file in found)
+        raise InputError(f'"{run}" is the beginning of {len(found)} runs: {ids}.')
+    if found:
+        return _read(found[0])
+    fetched = tracking.fetch_run(run, runs_folder())
+    if fetched is None or not (fetched / RESULT).is_file():
+        raise InputError(f'there is no run "{run}"; `kerascnn compare` lists those that there are.')
+    return _read(fetched / RESULT)
+
+
+def all_runs() -> list[Result]:
+    """The finished runs of this folder, the oldest first."""
+    files = sorted(runs_folder().glob(f"*/{RESULT}"), key=lambda file: file.stat().st_mtime)
+    return [_read(file) for file in files]
+
+
+def _read(file: Path) -> Result:
+    data = json.loads(file.read_text())
+    data["test_accuracy_interval"] = tuple(data["test_accuracy_interval"])
+    return Result(**{**data, "artifacts": str(file.parent)})
+
+
+def load_model(result: Result) -> Any:
+    """Loads a run's model; the process must be on a backend already."""
+    import keras
+
+    return keras.saving.load_model(result.folder / MODEL / "data" / "model.keras", compile=False)

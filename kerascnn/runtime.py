@@ -1,0 +1,156 @@
+"""The process that a run lives in: its backend, its seeds, its device, its versions."""
+
+import os
+import platform
+import sys
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Any
+
+from kerascnn.errors import InputError
+
+BACKENDS = ("tensorflow", "torch", "jax")  # "auto" takes the first: the order of speed on a CPU
+
+
+def installed_backends() -> list[str]:
+    """The backends that are installed, without importing one."""
+    return [name for name in BACKENDS if find_spec(name)]
+
+
+def select_backend(wanted: str = "auto") -> str:
+    """Sets Keras's backend for this process, before Keras is imported.
+
+    Args:
+        wanted: "tensorflow", "jax", "torch" or "auto": what KERAS_BACKEND says, else the first
+            installed one of `BACKENDS`.
+
+    Raises:
+        InputError: It is not installed, or this process has loaded Keras on another one.
+    """
+    installed = installed_backends()
+    if wanted == "auto":
+        wanted = _loaded() or os.environ.get("KERAS_BACKEND") or next(iter(installed), "none")
+    if wanted not in installed:
+        raise InputError(_not_installed(wanted, installed))
+    if _loaded() not in (None, wanted):
+        raise InputError(
+            f"this process has loaded Keras on {_loaded()}; {wanted} needs a process of its own."
+        )
+    os.environ["KERAS_BACKEND"] = wanted
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    return wanted
+
+
+def _loaded() -> str | None:
+    return sys.modules["keras"].config.backend() if "keras" in sys.modules else None
+
+
+def _not_installed(wanted: str, installed: list[str]) -> str:
+    if wanted in BACKENDS:
+        other = f" Installed: {', '.join(installed)}." if installed else ""
+        return f'the backend {wanted} is not installed: pip install "kerascnn[{wanted}]".{other}'
+    if wanted != "none":
+        return f'there is no backend "{wanted}"; there are {", ".join(BACKENDS)}.'
+    return (
+        'no backend is installed: pip install "kerascnn[tensorflow]" (the fastest on a CPU), '
+        '"kerascnn[jax]" or "kerascnn[torch]".'
+    )
+
+
+def prepare(seed: int, precision: str = "float32") -> None:
+    """Makes what follows in this process depend on the seed alone, and forgets earlier models.
+
+    Seeds Python, NumPy and the backend, asks the backend for deterministic kernels, and sets
+    the dtype policy; a user's keras.json decides nothing.
+    """
+    import keras
+
+    keras.backend.clear_session()
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy(precision)
+    keras.utils.set_random_seed(seed)
+    if keras.config.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
+    elif keras.config.backend() == "torch":
+        import torch
+
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiles a function of tensors with what the backend has: nothing on PyTorch."""
+    import keras
+
+    if keras.config.backend() == "tensorflow":
+        import tensorflow
+
+        return tensorflow.function(function)
+    if keras.config.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import torch
+
+    return torch.no_grad()(function)
+
+
+def jit_compile() -> bool:
+    """Whether training steps go through XLA: on JAX always, on TensorFlow where a GPU is.
+
+    On a CPU TensorFlow's XLA runs convolutions about ten times slower than its own kernels.
+    """
+    import keras
+
+    backend = keras.config.backend()
+    return backend == "jax" or (backend == "tensorflow" and "GPU" in device_name())
+
+
+def device_name() -> str:
+    """The device that the backend computes on, such as "CPU, 2 cores" or "GPU NVIDIA H100"."""
+    import keras
+
+    found = {"tensorflow": _tensorflow_gpu, "jax": _jax_gpu, "torch": _torch_gpu}
+    gpu = found[keras.config.backend()]()
+    return f"GPU {gpu}" if gpu else f"CPU, {available_cores()} cores"
+
+
+def available_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _tensorflow_gpu() -> str | None:
+    import tensorflow
+
+    gpus = tensorflow.config.list_physical_devices("GPU")
+    details = partial(tensorflow.config.experimental.get_device_details)
+    return details(gpus[0]).get("device_name", "unnamed") if gpus else None
+
+
+def _jax_gpu() -> str | None:
+    import jax
+
+    device = jax.devices()[0]
+    return device.device_kind if device.platform in ("gpu", "cuda", "rocm") else None
+
+
+def _torch_gpu() -> str | None:
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on: Python, kerascnn, Keras, the backends, NumPy."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in ("kerascnn", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "mlflow"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

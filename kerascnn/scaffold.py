@@ -1,0 +1,84 @@
+"""Writes experiments: for a folder of pictures, or a recipe of the package's own."""
+
+import re
+from pathlib import Path
+
+import tomli_w
+
+from kerascnn.errors import InputError, did_you_mean
+from kerascnn.plugins import Registry, load_registry
+
+FOLDER_RECIPE = "folder"
+
+
+def recipes() -> dict[str, Path]:
+    """The recipes that come with the package, by name."""
+    installed = Path(__file__).parent / "recipes"
+    source = Path(__file__).parents[1] / "experiments"
+    folder = installed if installed.is_dir() else source
+    return {file.stem: file for file in sorted(folder.glob("*.toml"))}
+
+
+def write_experiment(
+    folder: Path | None, recipe: str | None, architecture: str | None = None, force: bool = False
+) -> tuple[Path, str]:
+    """Writes an experiment.
+
+    Args:
+        folder: Pictures; the experiment is written beside it.
+        recipe: A recipe's name, written to the working directory, or, with a folder, its model.
+        architecture: Replaces the recipe's architecture, with its default parameters.
+        force: Overwrite what is there.
+
+    Returns:
+        The file, and what it is for in a line.
+
+    Raises:
+        InputError: Neither folder nor recipe, no such recipe, no pictures, the file exists.
+    """
+    if folder is None and recipe is None:
+        raise InputError("name a folder of pictures, or --recipe NAME (--recipe list names them).")
+    registry = load_registry()
+    text, summary = _recipe(recipe or FOLDER_RECIPE), f"recipe {recipe}"
+    if folder is not None:
+        summary = _look_at(folder, registry)
+        text = _for_folder(text, folder)
+    if architecture:
+        registry.get("architecture", architecture)
+        text = re.sub(
+            r"(?ms)^\[architecture\]\n.*?(?=^\[|\Z)",
+            f"[architecture]\n{tomli_w.dumps({'name': architecture})}\n",
+            text,
+        )
+    target = folder.with_suffix(".toml") if folder else Path(f"{recipe}.toml")
+    if target.exists() and not force:
+        raise InputError(f"{target} exists; --force overwrites it.")
+    target.write_text(text, "utf-8")
+    return target, summary
+
+
+def _recipe(name: str) -> str:
+    known = recipes()
+    if name not in known:
+        raise InputError(
+            f'there is no recipe "{name}".{did_you_mean(name, known)} There are {", ".join(known)}.'
+        )
+    return known[name].read_text("utf-8")
+
+
+def _look_at(folder: Path, registry: Registry) -> str:
+    splits = registry.get("dataset", "image_folder").bind({"path": str(folder)}).build(seed=0)
+    counts = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
+    names = list(splits.class_names)
+    shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
+    parts = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    return f"{sum(counts.values()):,} pictures of {len(names)} classes ({shown}): {parts}"
+
+
+def _for_folder(text: str, folder: Path) -> str:
+    """The recipe with its name and its dataset replaced, its comments kept."""
+    name = re.sub(r"[^A-Za-z0-9_. -]", "-", folder.resolve().name)
+    dataset = tomli_w.dumps({"dataset": {"name": "image_folder", "path": str(folder)}})
+    text = re.sub(r"(?ms)^\[dataset\]\n.*?(?=^\[|\Z)", lambda _: f"{dataset}\n", text)
+    text = re.sub(r'(?m)^name = ".*"$', lambda _: f'name = "{name}"', text, count=1)
+    return re.sub(r"\A(?:#.*\n)*", f"# Written by `kerascnn init {folder}`.\n", text)

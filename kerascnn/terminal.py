@@ -1,0 +1,303 @@
+"""What a person sees of a run: short, aligned, on standard error."""
+
+from dataclasses import asdict
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+from rich.table import Table as RichTable
+
+from kerascnn.compare import Compared
+from kerascnn.metrics import Metrics
+from kerascnn.observer import Observer
+from kerascnn.plugins import KINDS, Registry
+from kerascnn.prepare import Prepared, StageCheck
+from kerascnn.runs import Result
+from kerascnn.statistics import paired_interval
+from kerascnn.training.stage import Epoch, Plan, StageResult, Standing
+
+LABEL = 10  # columns of the left margin
+
+
+def Table(*columns: Any, **options: Any) -> RichTable:  # noqa: N802
+    """A table with a rule under its head and no other lines."""
+    return RichTable(*columns, box=box.SIMPLE_HEAD, **options)
+
+
+def line(label: str, text: str) -> str:
+    """A line of the transcript: its label in the left margin."""
+    return f"[bold]{label:<{LABEL}}[/bold]{text}"
+
+
+def interval(low: float, high: float) -> str:
+    return rf"\[{low:.3f}, {high:.3f}]"
+
+
+class Terminal(Observer):
+    """Shows a run; where there is no terminal, without bars and colours.
+
+    Args:
+        console: Writes to standard error.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._epochs_before = ""
+
+    def started(self, name: str, backend: str, device: str) -> None:
+        self.console.print(f"[bold]{name}[/bold] · {backend} on {device}")
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        self._advance(what, done, total)
+        if total is not None and done >= total:
+            self._clear()
+
+    def prepared(self, prepared: Prepared) -> None:
+        for label, text in describe(prepared):
+            self.console.print(line(label, text))
+
+    def tracked(self, run_id: str, store: str) -> None:
+        self.console.print(line("run", f"{run_id[:8]} in {store}"), soft_wrap=True)
+
+    def stage_started(self, number: int, total: int, plan: Plan) -> None:
+        self._plan = plan
+        self.console.print()
+        self.console.print(f"[bold]{number}/{total} {plan.stage.name}[/bold]")
+
+    def step(self, done: int, total: int) -> None:
+        self._advance(f"  epoch {self._next_epoch}", done, total)
+
+    @property
+    def _next_epoch(self) -> str:
+        return self._epochs_before or f"1/{self._plan.stage.epochs}"
+
+    def epoch(self, epoch: Epoch, total: int) -> None:
+        self._clear()
+        m = epoch.metrics
+        self._epochs_before = f"{epoch.number + 1}/{total}"
+        self.console.print(
+            f"  epoch {epoch.number:>{len(str(total))}}/{total}   loss {m['train_loss']:.3f}   "
+            f"val loss {m['val_loss']:.3f}   val accuracy {m['val_accuracy']:.3f}   "
+            f"rate {m['learning_rate']:.1e}   {m['images_per_second']:,.0f} images/s   "
+            f"{m['seconds']:.1f} s"
+        )
+
+    def stage_ended(self, result: StageResult, before: Standing | None) -> None:
+        self._clear()
+        self._epochs_before = ""
+        once = result.prefix_seconds
+        ran = f"; frozen prefix run once, {once:.1f} s" if once is not None else ""
+        self.console.print(
+            f"  trained {result.trainable_parameters:,} parameters after {result.boundary}"
+            f" in {result.seconds:.1f} s{ran}"
+        )
+        self.console.print("  frozen weights and BatchNorm unchanged [green]✓[/green]")
+        if before is not None:
+            self.console.print(f"  {verdict(result, before)}")
+
+    def warned(self, message: str) -> None:
+        self._clear()
+        self.console.print(
+            line("[yellow]note[/yellow]" + " " * (LABEL - 4), message), soft_wrap=True
+        )
+
+    def ended(self, result: Result) -> None:
+        images = result.test["images"]
+        self.console.print()
+        self.console.print(
+            line(
+                "test",
+                f"accuracy [bold]{result.test_accuracy:.3f}[/bold] "
+                f"{interval(*result.test_accuracy_interval)} on {images:,} pictures",
+            )
+        )
+        self.console.print(line("time", f"{result.seconds:.0f} s"))
+        self.console.print(line("run", result.artifacts), soft_wrap=True)
+        self.console.print(
+            line("next", "kerascnn predict last PICTURE · kerascnn compare · kerascnn ui")
+        )
+
+    def _advance(self, what: str, done: int, total: int | None) -> None:
+        if not self.console.is_terminal:
+            return
+        if self._progress is None:
+            self._progress = _bar(self.console)
+            self._progress.start()
+            self._task = self._progress.add_task(what, total=total)
+        assert self._task is not None
+        self._progress.update(self._task, description=what, completed=done, total=total)
+
+    def _clear(self) -> None:
+        if self._progress:
+            self._progress.stop()
+            self._progress = None
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def describe(prepared: Prepared) -> list[tuple[str, str]]:
+    """The data and the network in a line each."""
+    data, network = prepared.data, prepared.network
+    sizes = {name: len(packed) for name, packed in data.splits().items()}
+    parts = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
+    weights = getattr(prepared.experiment.architecture, "weights", None)
+    origin = f", {_weights(weights)}" if network.pretrained else ", from scratch"
+    return [
+        (
+            "data",
+            f"{sum(sizes.values()):,} pictures of {len(data.class_names)} classes: {parts}   "
+            f"{data.seconds:.1f} s",
+        ),
+        (
+            "network",
+            f"{prepared.experiment.architecture.name}{origin}, {network.parameters():,} "
+            f"parameters in {len(network.blocks)} blocks",
+        ),
+    ]
+
+
+def _weights(weights: Any) -> str:
+    return f"weights {weights}" if weights not in (None, "imagenet") else "ImageNet weights"
+
+
+def verdict(result: StageResult, before: Standing) -> str:
+    """What a stage gained over the weights that it started from, and what came of it."""
+    gain = result.own.score.accuracy - before.score.accuracy
+    low, high = paired_interval(before.correct, result.own.correct)
+    kept = (
+        "[green]✓ kept[/green]"
+        if result.kept
+        else "[yellow]below it: the weights before it are kept[/yellow]"
+    )
+    return f"{gain:+.3f} over the stage before (paired 95%: {low:+.3f} to {high:+.3f}) {kept}"
+
+
+def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -> None:
+    """Shows what each stage would do."""
+    for label, text in describe(prepared):
+        console.print(line(label, text))
+    table = Table("stage", "trains", *(Column(title, justify="right") for title in _CHECK_COLUMNS))
+    table.add_column("boundary")
+    for stage in stages:
+        table.add_row(
+            stage.name,
+            stage.unfreeze,
+            f"{stage.trainable_parameters:,}",
+            f"{stage.epochs} × {stage.steps}",
+            f"{stage.memory_bytes / 2**20:,.0f} MiB",
+            stage.boundary,
+        )
+    console.print(table)
+
+
+_CHECK_COLUMNS = ("parameters", "epochs × steps", "memory about")
+
+
+def plugins_document(registry: Registry, kind: str | None) -> dict[str, Any]:
+    """The components and the faults, for JSON."""
+    return {
+        "components": [
+            {
+                "kind": registered.kind,
+                "name": registered.component.name,
+                "summary": registered.component.summary,
+                "distribution": registered.origin.distribution,
+                "version": registered.origin.version,
+            }
+            for registered in registry.unique
+            if kind in (None, registered.kind)
+        ],
+        "faults": [{**asdict(fault.origin), "reason": fault.reason} for fault in registry.faults],
+        "conflicts": registry.conflicts(),
+    }
+
+
+def show_plugins(console: Console, registry: Registry, kind: str | None) -> None:
+    """Shows the components by kind, then what could not be loaded."""
+    for shown in [kind] if kind else KINDS:
+        table = Table("name", "what it is", "from", title=f"{shown}s", title_justify="left")
+        for registered in registry.of_kind(shown):
+            component, origin = registered.component, registered.origin
+            table.add_row(component.name, component.summary, f"[dim]{origin}[/dim]")
+        console.print(table)
+    for fault in registry.faults:
+        console.print(f"[red]not loaded[/red] {fault.origin}: {fault.reason}", soft_wrap=True)
+    for conflict in registry.conflicts():
+        console.print(f"[red]conflict[/red] {conflict}", soft_wrap=True)
+
+
+def show_metrics(console: Console, metrics: Metrics) -> None:
+    """Shows the accuracy with its interval and each class's precision, recall and F1."""
+    console.print(
+        line(
+            "accuracy",
+            f"[bold]{metrics.accuracy:.3f}[/bold] {interval(*metrics.interval)} "
+            f"on {metrics.images:,} pictures",
+        )
+    )
+    columns = ("precision", "recall", "F1", "pictures")
+    table = Table("class", *(Column(title, justify="right") for title in columns))
+    for name, of_class in metrics.per_class.items():
+        shares = (f"{v:.3f}" for v in (of_class.precision, of_class.recall, of_class.f1))
+        table.add_row(name, *shares, f"{of_class.images:,}")
+    console.print(table)
+
+
+def show_comparison(console: Console, runs: list[Compared]) -> None:
+    """Shows runs, the most accurate first, with the settings in which they differ."""
+    if not runs:
+        console.print("there is no finished run here yet; `kerascnn run FILE` makes one.")
+        return
+    settings = list(runs[0].settings)
+    columns = ("accuracy", "95%", "F1", "parameters", "time", "size")
+    table = Table("run", *(Column(title, justify="right") for title in columns), *settings)
+    for run in runs:
+        table.add_row(
+            run.run_id[:8] if run.same_test_pictures else f"{run.run_id[:8]} *",
+            f"{run.test_accuracy:.3f}",
+            interval(*run.interval),
+            f"{run.macro_f1:.3f}",
+            f"{run.parameters:,}",
+            f"{run.seconds:,.0f} s",
+            f"{run.size_bytes / 2**20:.1f} MiB",
+            *("" if value is None else escape(str(value)) for value in run.settings.values()),
+        )
+    console.print(table)
+    if not all(run.same_test_pictures for run in runs):
+        console.print("* judged on other test pictures: its accuracy is not comparable.")
+
+
+def show_examination(console: Console, findings: dict[str, Any]) -> None:
+    """Shows what `doctor` found."""
+    for key, value in findings.items():
+        if key == "problems":
+            continue
+        if isinstance(value, dict):
+            value = ", ".join(f"{name} {version}" for name, version in value.items())
+        shown = ", ".join(value) if isinstance(value, list) else str(value)
+        console.print(line(key, escape(shown)), soft_wrap=True)
+    for problem in findings["problems"]:
+        console.print(line("problem", f"[red]{escape(problem)}[/red]"), soft_wrap=True)
+    if not findings["problems"]:
+        console.print(line("problems", "[green]none[/green]"))

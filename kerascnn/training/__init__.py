@@ -1,0 +1,1 @@
+"""Stages: optimizers, checks, the fit of one stage."""

@@ -1,0 +1,399 @@
+"""One stage: set what trains, cut at the boundary, fit epoch by epoch, prove the freeze."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kerascnn.config import Stage
+from kerascnn.data.batches import Augment, Feed
+from kerascnn.errors import RunError
+from kerascnn.network.boundary import Cut, cut
+from kerascnn.network.build import HEAD, Built
+from kerascnn.network.freezing import (
+    check_frozen,
+    check_optimizer,
+    digest,
+    frozen_variables,
+    set_trainable,
+    trainable_layers,
+)
+from kerascnn.network.inference import Forward
+from kerascnn.runtime import jit_compile
+from kerascnn.training.optimizers import make_optimizer
+
+ACTIVATION_BYTES = 2 * 2**30
+"""Activations up to this size are kept in memory; beyond it the prefix runs with every step."""
+
+LEAST_PROBABILITY = 1e-7
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Arrays to train on or to judge by: inputs [N, ...] and labels int64 [N]."""
+
+    inputs: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Score:
+    """How the weights do on the validation images; greater is better."""
+
+    accuracy: float
+    loss: float
+
+    def beats(self, other: "Score | None") -> bool:
+        return other is None or (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A score and, for each validation image, whether it was right: bool [N]."""
+
+    score: Score
+    correct: np.ndarray
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch's number, from 1 within its stage, and its metrics."""
+
+    number: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who wants to hear how a stage goes: the prefix's images, the steps, the epochs."""
+
+    prefix: Callable[[int, int], None] = lambda done, total: None
+    step: Callable[[int, int], None] = lambda done, total: None
+    epoch: Callable[[Epoch], None] = lambda epoch: None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A stage with its parts resolved, ready to fit.
+
+    Args:
+        stage: Its settings.
+        index: Its place, from 0.
+        layers: Names of the layers that train.
+        batchnorm: "frozen" or "train".
+        batch_size: Images a step.
+        schedule: `schedule(peak_learning_rate=, steps=, steps_per_epoch=)`.
+        augment: Changes each batch; None where the images are used as they are.
+        class_weights: float32 [K], or None.
+        seed: The experiment's.
+        keep: "best" or "last".
+    """
+
+    stage: Stage
+    index: int
+    layers: frozenset[str]
+    batchnorm: str
+    batch_size: int
+    schedule: Callable[..., Any]
+    augment: Augment | None = None
+    class_weights: np.ndarray | None = None
+    seed: int = 0
+    keep: str = "best"
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage did.
+
+    Args:
+        standing: On the validation images, with the weights that the stage hands on.
+        own: The same with the stage's own best epoch (with `keep="last"`, its last).
+        kept: False where the weights from before the stage were better and are handed on.
+        prefix_seconds: Running the frozen prefix once over all images; None if it ran each step.
+    """
+
+    name: str
+    epochs: int
+    seconds: float
+    trainable_parameters: int
+    trainable_layers: list[str]
+    boundary: str
+    standing: Standing
+    own: Standing
+    kept: bool
+    prefix_seconds: float | None
+    history: list[Epoch] = field(repr=False)
+
+
+def fit_stage(
+    network: Built,
+    plan: Plan,
+    train: Examples,
+    validation: Examples,
+    before: Standing | None = None,
+    listener: Listener = Listener(),
+) -> StageResult:
+    """Trains one stage on the network in place.
+
+    Args:
+        network: The network; its weights are changed, those that the plan freezes provably not.
+        plan: The stage.
+        train: Images uint8 [N, S, S, 3].
+        validation: The same, never augmented.
+        before: How the weights do that the stage starts from; None for the first stage.
+        listener: Is told of every step and epoch.
+
+    Raises:
+        RunError: A check failed, or the loss is not finite.
+    """
+    start = time.perf_counter()
+    model, name = network.model, plan.stage.name
+    set_trainable(model, plan.layers, plan.batchnorm)
+    frozen_before = digest(frozen_variables(model))
+    parts = cut(model)
+    runs_once = (
+        parts.prefix is not None and plan.augment is None and _fits(parts, train, validation)
+    )
+    prefix_seconds = None
+    if runs_once:
+        train, validation, prefix_seconds = _at_boundary(parts, plan, train, validation, listener)
+    trainer = parts.suffix if runs_once else _whole(parts)
+    history, handed_on, own = _fit(network, plan, trainer, train, validation, before, listener)
+    check_optimizer(trainer.optimizer, model, name)
+    check_frozen(frozen_before, model, name)
+    return StageResult(
+        name=name,
+        epochs=len(history),
+        seconds=time.perf_counter() - start,
+        trainable_parameters=count_trainable(model),
+        trainable_layers=trainable_layers(model),
+        boundary=parts.boundary,
+        standing=handed_on,
+        own=own,
+        kept=handed_on is own,
+        prefix_seconds=prefix_seconds,
+        history=history,
+    )
+
+
+def count_trainable(model: Any) -> int:
+    """The number of weights that train."""
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+def _fits(parts: Cut, *examples: Examples) -> bool:
+    activations = sum(len(e) for e in examples) * int(np.prod(parts.suffix.input_shape[1:]))
+    return activations * np.dtype(np.float32).itemsize <= ACTIVATION_BYTES
+
+
+def _at_boundary(
+    parts: Cut, plan: Plan, train: Examples, validation: Examples, listener: Listener
+) -> tuple[Examples, Examples, float]:
+    """Runs the frozen prefix once over all images."""
+    start, total = time.perf_counter(), len(train) + len(validation)
+    forward = Forward(parts.prefix)
+
+    def activations(examples: Examples, already: int) -> Examples:
+        progress = lambda done, _: listener.prefix(already + done, total)  # noqa: E731
+        return Examples(forward(examples.inputs, plan.batch_size, progress), examples.labels)
+
+    at_boundary = activations(train, 0), activations(validation, len(train))
+    return *at_boundary, time.perf_counter() - start
+
+
+def _whole(parts: Cut) -> Any:
+    """Prefix and suffix in one model, the prefix in inference mode as when it runs once."""
+    import keras
+
+    if parts.prefix is None:
+        return parts.suffix
+    inputs = keras.Input(parts.prefix.input_shape[1:])
+    return keras.Model(inputs, parts.suffix(parts.prefix(inputs, training=False)))
+
+
+def _fit(
+    network: Built,
+    plan: Plan,
+    trainer: Any,
+    train: Examples,
+    validation: Examples,
+    before: Standing | None,
+    listener: Listener,
+) -> tuple[list[Epoch], Standing, Standing]:
+    """Fits all epochs; returns the history, the standing handed on and the stage's own."""
+    feed = Feed(
+        train.inputs,
+        train.labels,
+        num_classes=network.model.output_shape[-1],
+        batch_size=plan.batch_size,
+        seed=(plan.seed, plan.index),
+        augment=plan.augment,
+        class_weights=plan.class_weights,
+    )
+    schedule = _compile(network, plan, trainer, feed.steps)
+    forward = Forward(trainer)
+    changing = [v for layer in network.model.layers if layer.trainable for v in layer.weights]
+    snapshot = [_value(variable) for variable in changing]
+    history: list[Epoch] = []
+    best = before if plan.keep == "best" else None
+    own: Standing | None = None
+    for epoch, standing in _epochs(plan, trainer, forward, feed, validation, schedule, listener):
+        history.append(epoch)
+        if own is None or plan.keep == "last" or standing.score.beats(own.score):
+            own = standing
+        if plan.keep == "last" or best is None or standing.score.beats(best.score):
+            best, snapshot = standing, [_value(variable) for variable in changing]
+        if _stops_early(plan.stage, history):
+            break
+    for variable, value in zip(changing, snapshot, strict=True):
+        variable.assign(value)
+    assert best  # a stage has at least one epoch
+    assert own
+    return history, best, own
+
+
+def _value(variable: Any) -> np.ndarray:
+    from keras import ops
+
+    return np.array(ops.convert_to_numpy(variable.value))
+
+
+def _compile(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
+    """Compiles for this stage with a new optimizer; returns the callbacks of its schedule."""
+    import keras
+
+    stage = plan.stage
+    schedule = plan.schedule(
+        peak_learning_rate=stage.learning_rate,
+        steps=steps * stage.epochs,
+        steps_per_epoch=steps,
+    )
+    is_callback = isinstance(schedule, keras.callbacks.Callback)
+    optimizer = make_optimizer(
+        stage.optimizer,
+        stage.learning_rate if is_callback else schedule,
+        weight_decay=stage.weight_decay,
+        clip_norm=stage.clip_norm,
+        factors=_factors(network, stage.layer_decay),
+    )
+    trainer.compile(
+        optimizer,
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=stage.label_smoothing),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        jit_compile=jit_compile(),
+    )
+    optimizer.build(trainer.trainable_variables)
+    callbacks = keras.callbacks.CallbackList(
+        [schedule] if is_callback else [], model=trainer, epochs=stage.epochs
+    )
+    callbacks.on_train_begin()
+    return callbacks
+
+
+def _factors(network: Built, layer_decay: float) -> dict[str, float]:
+    """Each variable's factor: 1 in the head, times `layer_decay` with every block before it."""
+    if layer_decay == 1:
+        return {}
+    depth = {block: index for index, block in enumerate([HEAD, *reversed(network.blocks)])}
+    return {
+        variable.path: layer_decay ** depth[network.block_of[layer.name]]
+        for layer in network.model.layers
+        for variable in layer.trainable_variables
+        if network.block_of[layer.name] != HEAD
+    }
+
+
+def _epochs(
+    plan: Plan,
+    trainer: Any,
+    forward: Forward,
+    feed: Feed,
+    validation: Examples,
+    schedule: Any,
+    listener: Listener,
+) -> Iterator[tuple[Epoch, Standing]]:
+    for number in range(1, plan.stage.epochs + 1):
+        start = time.perf_counter()
+        logs = trainer.fit(
+            feed.epoch(number),
+            epochs=number,
+            initial_epoch=number - 1,
+            steps_per_epoch=feed.steps,
+            shuffle=False,
+            verbose=0,
+            callbacks=[_step_callback(schedule, feed.steps, listener)],
+        ).history
+        seconds = time.perf_counter() - start
+        loss, rate = float(logs["loss"][0]), _applied_rate(trainer.optimizer)
+        if not np.isfinite(loss):
+            raise RunError(
+                f'stage "{plan.stage.name}", epoch {number}: the loss is {loss} at learning rate '
+                f"{rate:.1e}; a smaller learning_rate, a warm-up or clip_norm = 1.0 may help."
+            )
+        standing = judge(forward(validation.inputs, plan.batch_size), validation.labels)
+        epoch = Epoch(
+            number,
+            {
+                "train_loss": loss,
+                "train_accuracy": float(logs["accuracy"][0]),
+                "val_loss": standing.score.loss,
+                "val_accuracy": standing.score.accuracy,
+                "learning_rate": rate,
+                "seconds": seconds,
+                "images_per_second": len(feed.labels) / seconds,
+            },
+        )
+        schedule.on_epoch_end(number - 1, dict(epoch.metrics))
+        listener.epoch(epoch)
+        yield epoch, standing
+
+
+def judge(probabilities: np.ndarray, labels: np.ndarray) -> Standing:
+    """Scores probabilities [N, K] by labels [N]: accuracy and mean cross-entropy."""
+    of_label = probabilities[np.arange(len(labels)), labels]
+    loss = float(-np.log(np.clip(of_label, LEAST_PROBABILITY, 1)).mean())
+    correct = probabilities.argmax(1) == labels
+    return Standing(Score(float(correct.mean()), loss), correct)
+
+
+def _step_callback(schedule: Any, steps: int, listener: Listener) -> Any:
+    """Hands each step on to the schedule's callbacks and the listener, without waiting for it."""
+    import keras
+
+    class Steps(keras.callbacks.Callback):
+        async_safe = True
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            schedule.on_train_batch_begin(batch)
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            schedule.on_train_batch_end(batch)
+            listener.step(batch + 1, steps)
+
+    return Steps()
+
+
+def _applied_rate(optimizer: Any) -> float:
+    """The learning rate of the last step that was taken."""
+    import keras
+    from keras import ops
+
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    rate = inner._learning_rate
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        rate = rate(inner.iterations - 1)
+    return float(ops.convert_to_numpy(rate))
+
+
+def _stops_early(stage: Stage, history: list[Epoch]) -> bool:
+    if stage.early_stopping is None:
+        return False
+    monitor, patience = stage.early_stopping.monitor, stage.early_stopping.patience
+    sign = 1 if monitor == "val_accuracy" else -1
+    values = [sign * epoch.metrics[monitor] for epoch in history]
+    return len(values) - 1 - int(np.argmax(values)) >= patience

@@ -1,0 +1,352 @@
+"""A person's own pictures: found, labelled, split by their content."""
+
+import logging
+import os
+
+import pytest
+from pydantic import ValidationError
+
+from kerascnn import InputError
+from kerascnn.builtin.content_split import draw_splits
+from kerascnn.builtin.image_folder import IMAGE_FOLDER
+
+SPLITS = ("train", "validation", "test")
+
+
+def build(path, **params):
+    return IMAGE_FOLDER.build(IMAGE_FOLDER.params(path=path, **params), seed=0)
+
+
+def write(root, *names, start=0):
+    """Files with a content of their own; what they contain is only looked at later."""
+    for number, name in enumerate(names, start):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"picture {number}".encode())
+
+
+def write_classes(root, count=100, classes=("roses", "daisy"), start=0):
+    write(root, *(f"{name}/{i:03d}.jpg" for name in classes for i in range(count)), start=start)
+
+
+def split_of(splits, root):
+    """Relative path to (split, class name)."""
+    return {
+        path.relative_to(root).as_posix(): (split, splits.class_names[label])
+        for split in SPLITS
+        for path, label in list_of(getattr(splits, split))
+    }
+
+
+def list_of(source):
+    return [source[i] for i in range(len(source))]
+
+
+def sizes(splits):
+    return [len(getattr(splits, split)) for split in SPLITS]
+
+
+def test_class_folders(tmp_path):
+    write_classes(tmp_path)
+    splits = build(tmp_path)
+    assert splits.class_names == ["daisy", "roses"]
+    found = split_of(splits, tmp_path)
+    assert len(found) == 200
+    assert all(path.startswith(label) for path, (_, label) in found.items())
+    train, validation, test = sizes(splits)
+    assert 110 <= train <= 170
+    assert min(validation, test) >= 15  # 30 expected, with a standard deviation of 5
+
+
+def test_a_new_picture_moves_no_other(tmp_path):
+    write_classes(tmp_path)
+    before = split_of(build(tmp_path), tmp_path)
+    write_classes(tmp_path, 150, ("tulips",), start=1000)
+    write(tmp_path, *(f"roses/new{i}.jpg" for i in range(50)), start=2000)
+    after = split_of(build(tmp_path), tmp_path)
+    assert len(after) == 400
+    assert {path: after[path] for path in before} == before
+
+
+def test_neither_the_name_nor_the_seed_of_the_experiment_moves_a_picture(tmp_path):
+    write_classes(tmp_path)
+    before = split_of(build(tmp_path), tmp_path)
+    for path in tmp_path.glob("*/*.jpg"):
+        path.rename(path.with_stem(f"z{path.stem}"))
+    after = split_of(IMAGE_FOLDER.build(IMAGE_FOLDER.params(path=tmp_path), seed=7), tmp_path)
+    assert {path.replace("/z", "/"): split for path, split in after.items()} == before
+
+
+def test_another_split_seed_draws_another_split(tmp_path):
+    write_classes(tmp_path)
+    one, two = (split_of(build(tmp_path, split_seed=seed), tmp_path) for seed in (0, 1))
+    assert sum(one[path] != two[path] for path in one) > 40
+
+
+def test_the_test_split_does_not_depend_on_the_validation_fraction(tmp_path):
+    write_classes(tmp_path)
+    one, two = (build(tmp_path, validation_fraction=f) for f in (0.1, 0.5))
+    assert list_of(one.test) == list_of(two.test)
+    assert len(one.validation) < len(two.validation)
+
+
+def test_copies_stay_together(tmp_path):
+    write_classes(tmp_path)
+    for path in list(tmp_path.glob("*/*.jpg")):
+        (path.parent / f"copy_of_{path.name}").write_bytes(path.read_bytes())
+    found = split_of(build(tmp_path), tmp_path)
+    assert len(found) == 400
+    assert all(
+        found[path] == found[path.replace("copy_of_", "")] for path in found if "copy_of_" in path
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_small_class_is_in_every_split(seed):
+    contents = [(f"{name}{i}", name) for name in "abc" for i in range(3)]
+    drawn = draw_splits(contents, {"test": 0.15, "validation": 0.15}, seed)
+    for name in "abc":
+        assert {drawn[f"{name}{i}"] for i in range(3)} == set(SPLITS)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_gap_is_filled_with_one_picture_and_nothing_else_moves(seed):
+    def draw(count):
+        shares = {"test": 0.1, "validation": 0.1}
+        return draw_splits([(f"a{i}", "a") for i in range(count)], shares, seed)
+
+    few, many = draw(8), draw(1000)  # with so many there is no gap to fill
+    assert set(few.values()) == set(SPLITS)
+    assert sum(few[content] != many[content] for content in few) <= 2
+
+
+def test_a_class_of_one_picture_is_trained_on():
+    contents = [("x", "one")] + [(f"{i}", "other") for i in range(50)]
+    for seed in range(20):
+        assert draw_splits(contents, {"test": 0.4, "validation": 0.4}, seed)["x"] == "train"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_picture_under_two_labels_is_in_one_split(seed):
+    contents = [("both", "a"), ("a1", "a"), ("a2", "a"), ("both", "b"), ("b1", "b"), ("b2", "b")]
+    drawn = draw_splits(contents, {"test": 0.15, "validation": 0.15}, seed)
+    for name in "ab":
+        assert "train" in {drawn[f"{name}1"], drawn[f"{name}2"], drawn["both"]}
+
+
+def test_split_folders(tmp_path):
+    for number, split in enumerate(("Train", "val", "test")):
+        write_classes(tmp_path / split, 3, start=100 * number)
+    splits = build(tmp_path)
+    assert sizes(splits) == [6, 6, 6]
+    assert all(path.parts[-3] == "val" for path, _ in list_of(splits.validation))
+
+
+@pytest.mark.parametrize(("given", "drawn"), [("validation", "test"), ("test", "validation")])
+def test_a_missing_split_is_drawn_from_train(tmp_path, given, drawn):
+    write_classes(tmp_path / "train")
+    write_classes(tmp_path / given, 5, start=1000)
+    splits = build(tmp_path)
+    assert len(getattr(splits, given)) == 10
+    assert 10 < len(getattr(splits, drawn)) < 60
+    assert all("train" in path.parts for path, _ in list_of(getattr(splits, drawn)))
+
+
+def test_train_alone_is_split(tmp_path):
+    write_classes(tmp_path / "train")
+    assert min(sizes(build(tmp_path))) > 10
+
+
+def test_train_may_be_a_class(tmp_path):
+    write_classes(tmp_path, 10, ("train", "car", "bus"))
+    assert build(tmp_path).class_names == ["bus", "car", "train"]
+
+
+@pytest.mark.parametrize(
+    "folders", [("train", "roses"), ("val", "test"), ("train", "val", "valid")]
+)
+def test_what_may_be_splits_or_classes_is_refused(tmp_path, folders):
+    for folder in folders:
+        write_classes(tmp_path / folder, 3)
+    with pytest.raises(InputError, match="cannot tell splits from classes"):
+        build(tmp_path)
+
+
+def test_the_same_picture_in_two_given_splits_is_refused(tmp_path):
+    write_classes(tmp_path / "train")
+    write_classes(tmp_path / "test", 3, start=99)
+    with pytest.raises(InputError, match=r'6 pictures .* "train/.*" and "test/.*" are the same'):
+        build(tmp_path)
+
+
+def test_a_class_that_is_not_trained_on_is_refused(tmp_path):
+    write_classes(tmp_path / "train", 10)
+    write_classes(tmp_path / "test", 3, ("roses", "daisies"), start=99)
+    with pytest.raises(InputError, match=r'"daisies" of the test split .* Did you mean "daisy"'):
+        build(tmp_path)
+
+
+def test_pictures_below_a_class_folder_and_capital_suffixes_count(tmp_path):
+    write_classes(tmp_path, 10)
+    write(tmp_path, "roses/summer/a.JPG", "roses/summer/b.WebP", start=500)
+    assert sum(sizes(build(tmp_path))) == 22
+
+
+def test_what_is_ignored_is_said(tmp_path, caplog):
+    write_classes(tmp_path, 10)
+    write(
+        tmp_path, "roses/a.heic", "roses/b.HEIC", "roses/notes", "daisy/.hidden.jpg", ".git/a.jpg"
+    )
+    write(tmp_path, "cover.jpg")
+    with caplog.at_level(logging.WARNING):
+        assert sum(sizes(build(tmp_path))) == 20
+    assert "2 .heic files" in caplog.text
+    assert "1 suffixless files" in caplog.text
+    assert "1 pictures outside of the class folders" in caplog.text
+    assert "hidden" not in caplog.text
+
+
+def test_links_lead_nowhere(tmp_path):
+    root = tmp_path / "photos"
+    write_classes(root, 10)
+    (root / "roses" / "inside.jpg").symlink_to(root / "roses" / "000.jpg")
+    assert sum(sizes(build(root))) == 21
+    write(tmp_path, "outside.jpg")
+    (root / "roses" / "link.jpg").symlink_to(tmp_path / "outside.jpg")
+    with pytest.raises(InputError, match=r'link\.jpg" is a link that leads out'):
+        build(root)
+    (root / "roses" / "link.jpg").unlink()
+    (root / "tulips").symlink_to(root / "roses")
+    with pytest.raises(InputError, match=r'tulips" is a link to a folder'):
+        build(root)
+
+
+def test_the_fingerprint_follows_content_and_labels(tmp_path):
+    write_classes(tmp_path)
+    before = build(tmp_path).train.fingerprint
+    assert build(tmp_path).train.fingerprint == before
+    path, _ = build(tmp_path).train[0]
+    content = path.read_bytes()
+    path.write_bytes(b"other")
+    changed = build(tmp_path).train.fingerprint
+    path.write_bytes(content)
+    path.rename(tmp_path / "roses" / "moved.jpg")
+    assert len({before, changed, build(tmp_path).train.fingerprint}) == 3
+
+
+def test_a_missing_folder(tmp_path):
+    (tmp_path / "flowers").mkdir()
+    with pytest.raises(InputError, match=r'no folder ".*/flower".*Did you mean "flowers"'):
+        build(tmp_path / "flower")
+
+
+def test_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_classes(tmp_path / "photos", 10)
+    assert sum(sizes(build("~/photos"))) == 20
+
+
+def test_a_relative_path_holds_after_the_working_directory_changed(tmp_path, monkeypatch):
+    write_classes(tmp_path / "photos", 10)
+    monkeypatch.chdir(tmp_path)
+    splits = build("photos")
+    os.chdir("/")
+    assert splits.train[0][0].is_file()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "0 pictures and no class folders"),
+        (["a.jpg", "b.jpg"], "2 pictures and no class folders"),
+        (["roses/a.jpg", "roses/b.jpg"], "{'roses'} alone, expected two classes"),
+        (
+            ["roses/a.jpg", "daisy/b.heic", "daisy/c.heic"],
+            r"daisy.* has no .*there are 2 \.heic files",
+        ),
+        (["roses/a.jpg", "daisy/.keep"], "daisy.* has no pictures;"),
+        (["roses/a.jpg", "daisy/b.jpg"], "too few pictures"),
+        (["train/a.jpg", "train/b.jpg"], "{'train'} alone"),
+    ],
+)
+def test_a_folder_that_is_no_dataset(tmp_path, names, message):
+    write(tmp_path, *names)
+    with pytest.raises(InputError, match=message):
+        build(tmp_path)
+
+
+def write_table(root, text):
+    write(root, *(f"all/{i}.jpg" for i in range(30)))
+    (root / "labels.csv").write_text(text, encoding="utf-8")
+
+
+def rows(count=30, *more):
+    lines = [f"all/{i}.jpg,{'even' if i % 2 == 0 else 'odd'}" for i in range(count)]
+    return "\n".join(["path,label", *lines, *more]) + "\n"
+
+
+def test_a_table_of_labels(tmp_path):
+    write_table(tmp_path, "\ufeff" + rows().replace(",", ", "))  # as spreadsheets write it
+    splits = build(tmp_path, labels="labels.csv")
+    assert splits.class_names == ["even", "odd"]
+    found = split_of(splits, tmp_path)
+    assert len(found) == 30
+    assert found["all/7.jpg"][1] == "odd"
+
+
+def test_a_table_of_labels_and_splits(tmp_path):
+    lines = [f"all/{i}.jpg,{i % 2},{('train', 'Val', 'test')[i // 10]}" for i in range(30)]
+    write_table(tmp_path, "\n".join(["path,label,split", *lines]))
+    splits = build(tmp_path, labels="labels.csv")
+    assert sizes(splits) == [10, 10, 10]
+    assert splits.validation[0] == (tmp_path / "all" / "10.jpg", 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"columns \(none\); expected path, label"),
+        ("file,class\na,b\n", "columns file, class; expected path, label"),
+        ("path;label\na;b\n", "columns path;label; .* separated by commas"),
+        ("path,label,photographer\na,b,c\n", "photographer; expected"),
+        (rows(30, "all/99.jpg,odd", "all/98.jpg,odd"), r"2 of 32 files are missing.*99\.jpg"),
+        (rows(29, "all/29.jpeg,odd"), r'29\.jpeg"\. Did you mean "29\.jpg"'),
+        (rows(30, "all/0.jpg,odd"), r'0\.jpg" 2 times'),
+        (rows(30, "../x.jpg,odd"), r'line 32: "\.\./x\.jpg" leads out'),
+        (rows(30, "all/0.jpg"), "line 32: expected a value in each column"),
+        (rows(30, "all/0.jpg,odd,3"), "line 32: expected a value in each column"),
+        ("path,label,split\nall/0.jpg,odd,holdout\n", 'split "holdout"; expected train'),
+        ("path,label,split\nall/0.jpg,odd,test\n", "1 rows and none to train on"),
+    ],
+)
+def test_a_table_that_is_at_fault(tmp_path, text, message):
+    write_table(tmp_path, text)
+    with pytest.raises(InputError, match=message):
+        build(tmp_path, labels="labels.csv")
+
+
+def test_a_missing_table(tmp_path):
+    write_table(tmp_path, rows())
+    with pytest.raises(InputError, match=r'label\.csv".* Did you mean "labels\.csv"'):
+        build(tmp_path, labels="label.csv")
+
+
+def test_a_table_in_another_encoding(tmp_path):
+    write_table(tmp_path, "")
+    (tmp_path / "labels.csv").write_bytes("path,label\nall/0.jpg,Gänseblümchen\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"cannot read `labels`.*utf-8"):
+        build(tmp_path, labels="labels.csv")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"validation_fraction": 0.5, "test_fraction": 0.5},
+        {"test_fraction": 0},
+        {"split_seed": -1},
+        {"fraction": 0.1},
+    ],
+)
+def test_parameters_are_checked(params):
+    with pytest.raises(ValidationError):
+        IMAGE_FOLDER.params(path=".", **params)
