@@ -154,7 +154,7 @@ def _stage_json(result: StageResult) -> dict[str, Any]:
         "val_accuracy": result.own.score.accuracy,
         "val_loss": result.own.score.loss,
         "kept": result.kept,
-        "frozen_unchanged": True,  # or `fit_stage` would have raised
+        "frozen_sha256": result.frozen_sha256,
     }
 
 

@@ -3,8 +3,8 @@
 import os
 import platform
 import sys
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
@@ -65,8 +65,10 @@ def prepare(seed: int, precision: str = "float32") -> None:
     Seeds Python, NumPy and the backend, asks the backend for deterministic kernels, and sets
     the dtype policy; a user's keras.json decides nothing.
     """
-    import keras
+    with _silent_stderr():
+        import keras
 
+        device_name()
     keras.backend.clear_session()
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
@@ -81,6 +83,27 @@ def prepare(seed: int, precision: str = "float32") -> None:
 
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Keeps off the terminal what TensorFlow's C++ writes there at its start, whatever it is told.
+
+    A fault of the import still arrives as an exception.
+    """
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -128,8 +151,9 @@ def _tensorflow_gpu() -> str | None:
     import tensorflow
 
     gpus = tensorflow.config.list_physical_devices("GPU")
-    details = partial(tensorflow.config.experimental.get_device_details)
-    return details(gpus[0]).get("device_name", "unnamed") if gpus else None
+    if not gpus:
+        return None
+    return tensorflow.config.experimental.get_device_details(gpus[0]).get("device_name", "unnamed")
 
 
 def _jax_gpu() -> str | None:

@@ -57,7 +57,7 @@ class Terminal(Observer):
         self._epochs_before = ""
 
     def started(self, name: str, backend: str, device: str) -> None:
-        self.console.print(f"[bold]{name}[/bold] · {backend} on {device}")
+        self._print(f"[bold]{name}[/bold] · {backend} on {device}")
 
     def progress(self, what: str, done: int, total: int | None) -> None:
         self._advance(what, done, total)
@@ -66,15 +66,15 @@ class Terminal(Observer):
 
     def prepared(self, prepared: Prepared) -> None:
         for label, text in describe(prepared):
-            self.console.print(line(label, text))
+            self._print(line(label, text))
 
     def tracked(self, run_id: str, store: str) -> None:
-        self.console.print(line("run", f"{run_id[:8]} in {store}"), soft_wrap=True)
+        self._print(line("run", f"{run_id[:8]} in {store}"))
 
     def stage_started(self, number: int, total: int, plan: Plan) -> None:
         self._plan = plan
-        self.console.print()
-        self.console.print(f"[bold]{number}/{total} {plan.stage.name}[/bold]")
+        self._print()
+        self._print(f"[bold]{number}/{total} {plan.stage.name}[/bold]")
 
     def step(self, done: int, total: int) -> None:
         self._advance(f"  epoch {self._next_epoch}", done, total)
@@ -87,7 +87,7 @@ class Terminal(Observer):
         self._clear()
         m = epoch.metrics
         self._epochs_before = f"{epoch.number + 1}/{total}"
-        self.console.print(
+        self._print(
             f"  epoch {epoch.number:>{len(str(total))}}/{total}   loss {m['train_loss']:.3f}   "
             f"val loss {m['val_loss']:.3f}   val accuracy {m['val_accuracy']:.3f}   "
             f"rate {m['learning_rate']:.1e}   {m['images_per_second']:,.0f} images/s   "
@@ -99,35 +99,34 @@ class Terminal(Observer):
         self._epochs_before = ""
         once = result.prefix_seconds
         ran = f"; frozen prefix run once, {once:.1f} s" if once is not None else ""
-        self.console.print(
+        self._print(
             f"  trained {result.trainable_parameters:,} parameters after {result.boundary}"
             f" in {result.seconds:.1f} s{ran}"
         )
-        self.console.print("  frozen weights and BatchNorm unchanged [green]✓[/green]")
+        self._print("  frozen weights and BatchNorm unchanged [green]✓[/green]")
         if before is not None:
-            self.console.print(f"  {verdict(result, before)}")
+            self._print(f"  {verdict(result, before)}")
 
     def warned(self, message: str) -> None:
         self._clear()
-        self.console.print(
-            line("[yellow]note[/yellow]" + " " * (LABEL - 4), message), soft_wrap=True
-        )
+        self._print(line("[yellow]note[/yellow]" + " " * (LABEL - 4), message), soft_wrap=True)
 
     def ended(self, result: Result) -> None:
         images = result.test["images"]
-        self.console.print()
-        self.console.print(
+        self._print()
+        self._print(
             line(
                 "test",
                 f"accuracy [bold]{result.test_accuracy:.3f}[/bold] "
                 f"{interval(*result.test_accuracy_interval)} on {images:,} pictures",
             )
         )
-        self.console.print(line("time", f"{result.seconds:.0f} s"))
-        self.console.print(line("run", result.artifacts), soft_wrap=True)
-        self.console.print(
-            line("next", "kerascnn predict last PICTURE · kerascnn compare · kerascnn ui")
-        )
+        self._print(line("time", f"{result.seconds:.0f} s"))
+        self._print(line("run", result.artifacts))
+        self._print(line("next", "kerascnn predict last PICTURE · kerascnn compare · kerascnn ui"))
+
+    def _print(self, text: str = "") -> None:
+        self.console.print(text, soft_wrap=True)
 
     def _advance(self, what: str, done: int, total: int | None) -> None:
         if not self.console.is_terminal:

@@ -61,9 +61,10 @@ def _store(uri: str) -> Iterator[Any]:
     """A client of the store; every failure comes out as a TrackingError."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    import mlflow
+
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
-    import mlflow
 
     try:
         if path := _sqlite_file(uri):
@@ -351,7 +352,7 @@ def save_model(model: Any, folder: Path, image_size: int) -> None:
     backend = os.environ["KERAS_BACKEND"]
     signature = ModelSignature(tensor(image_size, image_size, 3), tensor(model.output_shape[-1]))
     packages = [f"{name}=={installed[name]}" for name in ("keras", backend, "numpy")]
-    mlflow.keras.save_model(model, folder, signature=signature, pip_requirements=packages)
+    mlflow.keras.save_model(model, str(folder), signature=signature, pip_requirements=packages)
 
 
 def fetch_run(run: str, runs: Path) -> Path | None:

@@ -141,27 +141,26 @@ def _boxes(centre: Array, sides: Array, opacity: Array, size: int) -> Array:
     return np.column_stack([first, last, opacity])  # [B, 5]
 
 
-# The operations in their order, each with the strengths that turn it on.
+# What each operation draws, and the strengths that turn it on.
 OPERATIONS = {
+    "colour": (draw_colour, "brightness contrast saturation hue_degrees"),
     "geometry": (
         draw_geometry,
-        ("horizontal_flip", "vertical_flip", "rotation_degrees", "shear_degrees", "zoom", "shift")
-        + ("crop", "stretch"),
+        "horizontal_flip vertical_flip rotation_degrees shear_degrees zoom shift crop stretch",
     ),
-    "colour": (draw_colour, ("brightness", "contrast", "saturation", "hue_degrees")),
-    "erasing": (draw_erasing, ("erasing",)),
-    "mixing": (draw_mixing, ("mixup", "cutmix")),
+    "erasing": (draw_erasing, "erasing"),
+    "mixing": (draw_mixing, "mixup cutmix"),
 }
 
 
 def build(strengths: Strengths, *, image_size: int, num_classes: int) -> Augmentation:
     """Makes the augmentation; an operation whose strengths are all 0 costs nothing."""
-    from kerascnn.builtin.image_operations import compiled_augment
+    from kerascnn.builtin.image_operations import augment
 
     active = {
         name: draw
         for name, (draw, fields) in OPERATIONS.items()
-        if any(getattr(strengths, field) for field in fields)
+        if any(getattr(strengths, field) for field in fields.split())
     }
 
     def draw(rng: np.random.Generator, batch_size: int) -> dict[str, Array]:
@@ -170,7 +169,7 @@ def build(strengths: Strengths, *, image_size: int, num_classes: int) -> Augment
             for name, draw_one in active.items()
         }
 
-    return Augmentation(draw, compiled_augment())
+    return Augmentation(draw, augment)
 
 
 LIGHT = {"horizontal_flip": 0.5, "shift": 0.05, "zoom": 0.1, "brightness": 0.1}

@@ -1,8 +1,9 @@
 """`flowers`: rendered flower pictures, for experiments that need no download.
 
-A species is a table of traits (`Species`), a flower is whorls of blades (`Whorl`), and
-`flower_drawing` draws them. Each species wears several of the same few colours, so that colour
-alone does not tell it: the count, curve and arrangement of its petals do.
+A species is a table of traits (`Species`), and a flower is whorls of blades (`Whorl`), which
+`flower_drawing` draws into the scenes of `flower_scene`. Each species wears several of the same
+few colours, so that colour alone does not tell it: the count, curve and arrangement of its petals
+do.
 """
 
 import hashlib
@@ -297,7 +298,7 @@ class FlowerSource:
         return getattr(self.params, self.split)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        from kerascnn.builtin.flower_drawing import render
+        from kerascnn.builtin.flower_scene import render
 
         if not 0 <= index < len(self):
             raise IndexError(index)

@@ -29,7 +29,7 @@ class ShapesParams(Params):
         3,
         ge=2,
         le=len(SHAPES_BY_NAME),
-        description="Classes, of: " + ", ".join(SHAPES_BY_NAME) + ".",
+        description="How many of: " + ", ".join(SHAPES_BY_NAME),
     )
     train: int = Field(48, ge=1, description="Number of training pictures.")
     validation: int = Field(24, ge=1, description="Number of validation pictures.")

@@ -115,6 +115,7 @@ class StageResult:
         own: The same with the stage's own best epoch (with `keep="last"`, its last).
         kept: False where the weights from before the stage were better and are handed on.
         prefix_seconds: Running the frozen prefix once over all images; None if it ran each step.
+        frozen_sha256: Of the frozen weights and statistics, the same before and after the stage.
     """
 
     name: str
@@ -127,6 +128,7 @@ class StageResult:
     own: Standing
     kept: bool
     prefix_seconds: float | None
+    frozen_sha256: str
     history: list[Epoch] = field(repr=False)
 
 
@@ -177,6 +179,7 @@ def fit_stage(
         own=own,
         kept=handed_on is own,
         prefix_seconds=prefix_seconds,
+        frozen_sha256=frozen_before,
         history=history,
     )
 

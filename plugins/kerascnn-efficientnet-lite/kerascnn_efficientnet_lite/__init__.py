@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 # Repeats, kernel size, stride, expansion, filters: arXiv 1905.11946, table 1.
-STAGES = (
+BLOCKS = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
     (2, 5, 2, 6, 40),
@@ -88,7 +88,7 @@ def backbone(images: Any) -> Any:
     x = layers.Conv2D(32, 3, 2, padding="same", use_bias=False, name="stem_conv")(x)
     x = normalize(x, "stem")  # [B, S/2, S/2, 32]
     number = 0
-    for repeats, kernel_size, stride, expansion, filters in STAGES:
+    for repeats, kernel_size, stride, expansion, filters in BLOCKS:
         for repeat in range(repeats):
             number += 1
             strides = 1 if repeat else stride
