@@ -26,6 +26,7 @@ _PUBLIC = {
     "evaluate_run": "evaluate",
     "compare_runs": "compare",
     # errors
+    "did_you_mean": "errors",
     "KerascnnError": "errors",
     "InputError": "errors",
     "PluginError": "errors",

@@ -2,14 +2,17 @@
 
 import json
 import sys
+import traceback
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from kerascnn.errors import InputError, KerascnnError
 
 INTERRUPTED = 130
+UNLIMITED = 10_000  # columns, where a program reads the output and not a person
 
 
 def main() -> None:
@@ -17,25 +20,21 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        sys.exit(cli(arguments, standalone_mode=False) or 0)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        sys.exit(cli(arguments, standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted", INTERRUPTED)
-    except KerascnnError as error:
-        if debug:
-            raise
-        _fail(str(error), error.exit_code)
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exc()
+        if isinstance(error, KerascnnError):
+            _fail(str(error), error.exit_code)
         _fail(f"{type(error).__name__}: {error}\nThe same with --debug shows where.", 1)
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> NoReturn:
     click.echo(message, err=True)
     sys.exit(code)
 
@@ -47,19 +46,37 @@ def cli(debug: bool) -> None:
     """One TOML file becomes a trained, tracked, explained image classifier."""
 
 
+def _reserve_stdout(context: click.Context, _: click.Parameter, as_json: bool) -> bool:
+    """With --json standard output is the document's; what libraries print goes elsewhere."""
+    context.obj = sys.stdout
+    if as_json:
+        context.with_resource(redirect_stdout(sys.stderr))
+    return as_json
+
+
 def _document(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2))
+    click.echo(json.dumps(value, indent=2), file=click.get_current_context().obj)
 
 
 def _console(stderr: bool = False) -> Any:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else UNLIMITED)
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+as_json = click.option(
+    "--json", "as_json", is_flag=True, callback=_reserve_stdout, help="Print one JSON document."
+)
 backend_option = click.option(
-    "--backend", metavar="NAME", help="tensorflow, jax or torch; default: as the experiment says."
+    "--backend",
+    type=click.Choice(["tensorflow", "jax", "torch"]),
+    help="Default: as the experiment says.",
+)
+kind_option = click.option(
+    "--kind",
+    type=click.Choice(["dataset", "augmentation", "architecture", "schedule"]),
+    help="Only components of this kind.",
 )
 set_option = click.option(
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the TOML."
@@ -139,28 +156,32 @@ def check(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: 
 @click.option("--force", is_flag=True, help="Overwrite the experiment if it exists.")
 def init(folder: Path | None, recipe: str | None, architecture: str | None, force: bool) -> None:
     """Write an experiment for a FOLDER of pictures, beside it."""
+    import shlex
+
     from kerascnn import scaffold
 
     if recipe == "list":
         click.echo("\n".join(scaffold.recipes()))
         return
     written, summary = scaffold.write_experiment(folder, recipe, architecture, force)
-    click.echo(summary, err=True)
-    click.echo(f"kerascnn run {written}")
+    click.echo(f"wrote {written}: {summary}", err=True)
+    click.echo(f"kerascnn run {shlex.quote(str(written))}")
 
 
 @cli.group(invoke_without_command=True)
+@kind_option
+@as_json
 @click.pass_context
-def plugins(context: click.Context) -> None:
+def plugins(context: click.Context, kind: str | None, as_json: bool) -> None:
     """List the installed components, and the plugins that could not be loaded."""
     if context.invoked_subcommand is None:
-        context.invoke(list_plugins)
+        context.invoke(list_plugins, kind=kind, as_json=as_json)
 
 
 @plugins.command("list")
-@click.option("--kind", type=click.Choice(["dataset", "augmentation", "architecture", "schedule"]))
+@kind_option
 @as_json
-def list_plugins(kind: str | None = None, as_json: bool = False) -> None:
+def list_plugins(kind: str | None, as_json: bool) -> None:
     """List the installed components."""
     from kerascnn.plugins import load_registry
     from kerascnn.terminal import plugins_document, show_plugins

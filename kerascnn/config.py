@@ -14,11 +14,14 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
+from pydantic.json_schema import models_json_schema
 
-from kerascnn.config_errors import Problem, explain, report
-from kerascnn.errors import InputError
-from kerascnn.plugins import KINDS, Bound, Registry, load_registry
+from kerascnn.config_errors import Problem, as_toml, explain, report
+from kerascnn.errors import InputError, did_you_mean
+from kerascnn.hookspecs import Component
+from kerascnn.plugins import KINDS, Bound, Registry, load_registry, validated
 
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
 OPTIMIZERS = (
     "adadelta",
     "adafactor",
@@ -67,11 +70,15 @@ class EarlyStopping(Strict):
 
 
 def _named(value: Any) -> Any:
+    if not isinstance(value, str | dict):
+        raise ValueError('expected a name in quotes, or a table with a "name"')
     return {"name": value} if isinstance(value, str) else value
 
 
 def _on_or_off(value: Any) -> Any:
-    return {True: None, False: {"name": "none"}}.get(value) if isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return None if value else {"name": "none"}
+    return value
 
 
 def _unfreeze(value: Any) -> Any:
@@ -104,6 +111,7 @@ def _reference(kind: str) -> WithJsonSchema:
 
 
 _NAMED = BeforeValidator(_named)
+_OPTIMIZER = BeforeValidator(_named, json_schema_input_type=Literal[OPTIMIZERS] | Optimizer)
 Dataset = Annotated[Choice, _NAMED, _reference("dataset")]
 Augmentation = Annotated[Choice, _NAMED, _reference("augmentation")]
 Architecture = Annotated[Choice, _NAMED, _reference("architecture")]
@@ -146,15 +154,24 @@ class Stage(Strict):
     epochs: int = Field(ge=1)
     learning_rate: float = Field(gt=0, description="peak learning rate of the head")
     schedule: Schedule = Choice(name="constant")
-    optimizer: Annotated[Optimizer, BeforeValidator(_named)] = Optimizer()
+    optimizer: Annotated[Optimizer, _OPTIMIZER] = Optimizer()
     batch_size: int | None = Field(None, ge=1)
-    augmentation: Annotated[Augmentation | None, BeforeValidator(_on_or_off)] = Field(
-        None, description="true: the experiment's own; false: none; or another one"
+    augmentation: Annotated[
+        Augmentation | None,
+        BeforeValidator(_on_or_off, json_schema_input_type=bool | Augmentation),
+    ] = Field(None, description="true: the experiment's own; false: none; or another one")
+    views: int | None = Field(
+        None,
+        ge=1,
+        description="augmented copies of each picture, drawn once and used in turn, so that what "
+        "is frozen is computed once for each; default: augmented anew with every step",
     )
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="factor of the learning rate, block by block from the head"
     )
-    weight_decay: float = Field(0.0, ge=0, description="not on biases and BatchNorm")
+    weight_decay: float | None = Field(
+        None, ge=0, description="not on biases and BatchNorm; default the optimizer's own"
+    )
     clip_norm: float | None = Field(None, gt=0, description="greatest norm of all gradients")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     class_weights: Annotated[
@@ -206,11 +223,7 @@ def load_experiment(
     Raises:
         InputError: One message with every fault: line, key, what was expected, what came.
     """
-    text = _read(Path(path))
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from error
+    text, data = _read(Path(path))
     for key, value in (overrides or {}).items():
         _override(data, key, value)
     return parse_experiment(data, registry or load_registry(), text, str(path), overrides or {})
@@ -225,44 +238,54 @@ def parse_experiment(
 ) -> Experiment:
     """Checks the contents of an experiment; `text` and `origin` serve the messages."""
     problems: list[Problem] = []
-    experiment = None
     try:
-        experiment = Experiment.model_validate(data)
+        experiment = validated(Experiment, data)
     except ValidationError as error:
-        problems += explain(error, Experiment)
+        problems += explain(error, Experiment, data)
     for kind, location, table in _choices(data):
         problems += _component_problems(kind, location, table, registry)
-    if experiment:
-        problems += _stage_name_problems(experiment)
-    if problems or not experiment:
+    problems += _stage_name_problems(data)
+    if problems:
         raise InputError(report(problems, text, origin, overrides or {}))
     return experiment
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        return path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text: {error}") from error
+        text = path.read_text("utf-8-sig")
+        return text, tomllib.loads(text)
     except OSError as error:
-        hint = ""
-        if not path.suffix and path.with_suffix(".toml").is_file():
-            hint = f' Did you mean "{path.with_suffix(".toml")}"?'
-        raise InputError(f"{path}: cannot be read: {error.strerror}.{hint}") from error
+        near = did_you_mean(path.name, [file.name for file in path.parent.glob("*.toml")])
+        raise InputError(f"{path}: cannot be read: {error.strerror}.{near}") from error
+    except UnicodeDecodeError as error:
+        line = 1 + error.object.count(b"\n", 0, error.start)
+        raise InputError(f"{path}, line {line}: not UTF-8 text; save it as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
+        message, _, place = str(error).rstrip(")").partition(" (at ")
+        raise InputError(f"{path}, {place}: not valid TOML: {message}.") from error
 
 
 def _override(data: dict[str, Any], dotted: str, value: Any) -> None:
-    *parents, last = dotted.split(".")
+    parts = dotted.split(".")
     here: Any = data
-    try:
-        for part in parents:
-            here = here[int(part)] if isinstance(here, list) else here.setdefault(part, {})
-        here[int(last) if isinstance(here, list) else last] = value
-    except (ValueError, IndexError, TypeError, AttributeError) as error:
-        size = (
-            f": it has {len(here)} entries, 0 to {len(here) - 1}" if isinstance(here, list) else ""
-        )
-        raise InputError(f"--set {dotted}: there is no such place{size}.") from error
+    for depth, part in enumerate(parts[:-1]):
+        if isinstance(here, dict):
+            here.setdefault(part, {})
+        here = here[_key(here, dotted, depth)]
+    here[_key(here, dotted, len(parts) - 1)] = value
+
+
+def _key(here: Any, dotted: str, depth: int) -> str | int:
+    """The part of the dotted key at that depth, as the key or the index that fits the place."""
+    parts = dotted.split(".")
+    part, place = parts[depth], ".".join(parts[:depth])
+    if isinstance(here, dict):
+        return part
+    if not isinstance(here, list):
+        raise InputError(f"--set {dotted}: {place} = {as_toml(here)} is no table.")
+    if not (part.isdecimal() and int(part) < len(here)):
+        raise InputError(f"--set {dotted}: {place} has the entries 0 to {len(here) - 1}.")
+    return int(part)
 
 
 def _choices(data: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, ...], Any]]:
@@ -280,26 +303,36 @@ def _choices(data: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, ...], Any]]
 def _component_problems(
     kind: str, location: tuple[Any, ...], table: Any, registry: Registry
 ) -> list[Problem]:
-    table = _named(table)
+    if isinstance(table, str):
+        table, named_at = {"name": table}, location
+    else:
+        named_at = (*location, "name")
     if not isinstance(table, dict) or not isinstance(table.get("name"), str):
         return []  # the model has said so
+    params = {key: value for key, value in table.items() if key != "name"}
     try:
         registered = registry.get(kind, table["name"])
     except InputError as error:
-        return [Problem((*location, "name"), str(error), table["name"])]
+        return [Problem(named_at, str(error).rstrip("."), table["name"])]
     try:
-        registered.bind({key: value for key, value in table.items() if key != "name"})
+        registered.bind(params)
     except ValidationError as error:
-        return explain(error, registered.component.params, location)
+        return explain(error, registered.component.params, params, location)
+    except InputError as error:
+        return [Problem(location, str(error).rstrip("."))]
     return []
 
 
-def _stage_name_problems(experiment: Experiment) -> list[Problem]:
-    names = [stage.name for stage in experiment.stages]
+def _stage_name_problems(data: dict[str, Any]) -> list[Problem]:
+    stages = data.get("stages")
+    names = [
+        stage.get("name") if isinstance(stage, dict) else None
+        for stage in (stages if isinstance(stages, list) else [])
+    ]
     return [
         Problem(("stages", index, "name"), "another stage has this name already", name)
         for index, name in enumerate(names)
-        if name in names[:index]
+        if name is not None and name in names[:index]
     ]
 
 
@@ -329,24 +362,29 @@ def flatten(data: Any, prefix: str = "") -> dict[str, Any]:
 
 def schema(registry: Registry) -> dict[str, Any]:
     """The JSON Schema of an experiment, with every installed component's own keys."""
-    document = Experiment.model_json_schema()
-    definitions = document.setdefault("$defs", {})
+    models: list[type[BaseModel]] = [Experiment, *(r.component.params for r in registry.unique)]
+    references, document = models_json_schema([(model, "validation") for model in models])
+    definitions = document["$defs"]
+
+    def definition(model: type[BaseModel]) -> dict[str, Any]:
+        return definitions[references[model, "validation"]["$ref"].removeprefix("#/$defs/")]
+
     for kind in KINDS:
-        tables = [_component_schema(r.component, definitions) for r in registry.of_kind(kind)]
+        tables = [
+            _component_schema(registered.component, definition(registered.component.params))
+            for registered in registry.of_kind(kind)
+        ]
         names = {"type": "string", "enum": [table["title"] for table in tables]}
         definitions[kind] = {"anyOf": [names, *tables]}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
+    return {"$schema": DRAFT, **definition(Experiment), "$defs": definitions}
 
 
-def _component_schema(component: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    own = component.params.model_json_schema()
-    definitions.update(own.pop("$defs", {}))
-    properties = {"name": {"const": component.name}, **own.get("properties", {})}
+def _component_schema(component: Component, params: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "title": component.name,
         "description": component.summary,
-        "properties": properties,
-        "required": ["name", *own.get("required", [])],
+        "properties": {"name": {"const": component.name}, **params.get("properties", {})},
+        "required": ["name", *params.get("required", [])],
         "additionalProperties": False,
     }

@@ -1,8 +1,13 @@
 """What is wrong with an experiment, said so that it can be mended: where, expected, received."""
 
+import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import tomllib
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -11,123 +16,195 @@ from kerascnn.errors import did_you_mean
 
 Location = tuple[Any, ...]
 _ABSENT = object()
+_EXPECTED = {  # by pydantic's type of error, with its context
+    "bool_type": "true or false",
+    "dict_type": "a table",
+    "enum": "{expected}",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "greater_than": "a number greater than {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "int_type": "a whole number",
+    "less_than": "a number less than {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "list_type": "an array",
+    "literal_error": "{expected}",
+    "model_type": "a table",
+    "multiple_of": "a multiple of {multiple_of}",
+    "path_type": "a path",
+    "string_pattern_mismatch": "text that matches {pattern}",
+    "string_too_long": "at most {max_length} characters",
+    "string_too_short": "at least {min_length} characters",
+    "string_type": "text in quotes",
+    "too_long": "at most {max_length} entries",
+    "too_short": "at least {min_length} entries",
+    "tuple_type": "an array",
+}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A fault at a place in the experiment."""
+    """A fault at a place in the experiment; `message` and `hint` are sentences without a stop."""
 
     location: Location
     message: str
     received: Any = _ABSENT
+    hint: str = ""
+
+    @property
+    def key(self) -> str:
+        return ".".join(str(part) for part in self.location)
 
     def __str__(self) -> str:
-        key = ".".join(str(part) for part in self.location) or "the file"
-        received = "" if self.received is _ABSENT else f" = {_toml(self.received)}"
-        return f"{key}{received}: {self.message}"
+        received = "" if self.received is _ABSENT else f" = {as_toml(self.received)}"
+        return f"{self.key or 'the file'}{received}: {self.message}.{self.hint}"
 
 
-def explain(error: ValidationError, model: type[BaseModel], prefix: Location = ()) -> list[Problem]:
-    """Pydantic's errors in the words of the TOML."""
+def explain(
+    error: ValidationError, model: type[BaseModel], table: Any, prefix: Location = ()
+) -> list[Problem]:
+    """Pydantic's errors about a table in the words of the TOML, one for each place."""
     problems: dict[Location, Problem] = {}
     for detail in error.errors(include_url=False):
-        location = (*prefix, *_without_union_tags(detail["loc"]))
-        problems.setdefault(location, _problem(detail, location, _fields_at(model, detail["loc"])))
-    return list(problems.values())
+        location = _within(table, detail)
+        problem = _problem(detail, (*prefix, *location), _known_keys(model, location))
+        if location in problems:  # another branch of a union
+            problem = _either(problems[location], problem)
+        problems[location] = problem
+    return [
+        problem
+        for location, problem in problems.items()
+        if not any(_is_within(other, location) for other in problems)
+    ]
 
 
 def report(
     problems: Iterable[Problem], text: str, origin: str, overrides: Mapping[str, Any]
 ) -> str:
-    """Every problem on a line of its own, in the order of the file."""
+    """Every problem on a line of its own, in the order of the file, those of `--set` first."""
     placed = []
     for problem in problems:
-        dotted = ".".join(map(str, problem.location))
-        if any(dotted == key or dotted.startswith(f"{key}.") for key in overrides):
-            placed.append((0, f"--set {problem}"))
-        else:
-            line = line_of(problem.location, text)
-            placed.append((line, f"{origin}, line {line}: {problem}" if text else str(problem)))
+        line = 0 if _overridden(problem, text, overrides) else line_of(problem.location, text)
+        place = f"{origin}, line {line}: " if text else ""
+        placed.append((line, f"{place if line else '--set '}{problem}"))
     return "\n".join(message for _, message in sorted(placed, key=lambda pair: pair[0]))
 
 
 def line_of(location: Location, text: str) -> int:
     """The line, from 1, on which the key stands, or the nearest table that would hold it."""
-    lines = _lines_of_keys(text)
-    for length in range(len(location), 0, -1):
-        if location[:length] in lines:
-            return lines[location[:length]]
-    return 1
+    while location and not _holds(_parsed(text), location):
+        location = location[:-1]
+    lines = text.split("\n")
+    numbers = range(1, len(lines))
+    return 1 + bisect_left(numbers, True, key=lambda number: _appeared(location, lines, number))
 
 
-def _lines_of_keys(text: str) -> dict[Location, int]:
-    """Maps each key and table header to its line; strings over several lines are not followed."""
-    lines: dict[Location, int] = {}
-    table: Location = ()
-    counts: dict[Location, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\[\s*([^\]]+?)\s*\]\]", line):
-            name = _parts(header[1])
-            counts[name] = counts.get(name, -1) + 1
-            table = (*name, counts[name])
-        elif header := re.match(r"\s*\[\s*([^\]]+?)\s*\]\s*(#.*)?$", line):
-            name = _parts(header[1])
-            table = (name[0], counts[name[:1]], *name[1:]) if name[:1] in counts else name
-        elif key := re.match(r"""\s*([\w."'-]+)\s*=""", line):
-            lines.setdefault((*table, *_parts(key[1])), number)
-            continue
-        else:
-            continue
-        lines.setdefault(table, number)
-        lines.setdefault(name, number)
-    return lines
+def as_toml(value: Any) -> str:
+    """A value as the TOML would write it, cut where it is long."""
+    if isinstance(value, dict):
+        text = ", ".join(f"{_as_key(key)} = {as_toml(entry)}" for key, entry in value.items())
+        text = "{" + text + "}"
+    elif isinstance(value, list | tuple):
+        text = "[" + ", ".join(as_toml(entry) for entry in value) + "]"
+    elif isinstance(value, str):
+        text = json.dumps(value, ensure_ascii=False)
+    else:
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def _parts(dotted: str) -> Location:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+def _as_key(key: str) -> str:
+    return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else as_toml(key)
 
 
-def _without_union_tags(location: Location) -> Location:
-    return tuple(
-        part for part in location if isinstance(part, int) or re.fullmatch(r"[\w-]+", part)
+def _overridden(problem: Problem, text: str, overrides: Mapping[str, Any]) -> bool:
+    """Whether the fault is in what `--set` put there, or in a table that it made."""
+    here = f"{problem.key}."
+    return any(
+        here.startswith(f"{key}.")
+        or (f"{key}.".startswith(here) and not _holds(_parsed(text), problem.location))
+        for key in overrides
     )
 
 
-def _fields_at(model: Any, location: Location) -> list[str]:
-    """The names of the fields of the table that holds the last part of the location."""
+def _appeared(location: Location, lines: list[str], number: int) -> bool:
+    """Whether the first so many lines, and those that end their last statement, hold the key."""
+    for end in range(number, len(lines) + 1):
+        data = _parsed("\n".join(lines[:end]))
+        if data is not None:
+            return _holds(data, location)
+    return True
+
+
+def _parsed(text: str) -> Any:
+    for closing in ("", "\n]"):  # a line may end within an array
+        with suppress(tomllib.TOMLDecodeError):
+            return tomllib.loads(text + closing)
+    return None
+
+
+def _holds(data: Any, location: Location) -> bool:
+    return len(_existing(data, location)) == len(location)
+
+
+def _existing(data: Any, location: Location) -> Location:
+    """The parts of a location that are keys and indices of the data, without the rest."""
+    found = []
+    for part in location:
+        if (isinstance(data, dict) and part in data) or (
+            isinstance(data, list) and isinstance(part, int) and part < len(data)
+        ):
+            found.append(part)
+            data = data[part]
+    return tuple(found)
+
+
+def _within(table: Any, detail: Any) -> Location:
+    """Where it is, without the branches of unions that pydantic names between the keys."""
+    location = _existing(table, detail["loc"])
+    return (*location, detail["loc"][-1]) if detail["type"] == "missing" else location
+
+
+def _is_within(inner: Location, outer: Location) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
+
+
+def _either(first: Problem, second: Problem) -> Problem:
+    if not second.message.startswith("expected "):
+        return first
+    other = second.message.removeprefix("expected ")
+    return replace(first, message=f"{first.message} or {other}", hint=first.hint or second.hint)
+
+
+def _known_keys(model: Any, location: Location) -> list[str]:
+    """The fields of the table that holds the last part of the location."""
     for part in location[:-1]:
         field = getattr(model, "model_fields", {}).get(part)
-        model = _model_in(field.annotation) if field else model
+        model = next(_models_in(field.annotation), None) if field else model
     return list(getattr(model, "model_fields", {}))
 
 
-def _model_in(annotation: Any) -> Any:
+def _models_in(annotation: Any) -> Iterator[Any]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(
-        (found for part in getattr(annotation, "__args__", ()) if (found := _model_in(part))), None
-    )
+        yield annotation
+    for part in getattr(annotation, "__args__", ()):
+        yield from _models_in(part)
 
 
-def _problem(detail: Any, location: Location, fields: list[str]) -> Problem:
-    kind, received = detail["type"], detail["input"]
+def _problem(detail: Any, location: Location, known: list[str]) -> Problem:
+    kind, received, name = detail["type"], detail["input"], str(location[-1]) if location else ""
     if kind == "missing":
-        return Problem(location, "is required, and is missing.")
+        strange = get_close_matches(name, [key for key in received if key not in known], cutoff=0.5)
+        instead = f'; "{strange[0]}" stands in its place' if strange else ""
+        return Problem(location, f"is required, and is missing{instead}")
     if kind == "extra_forbidden":
-        known = f" Known keys: {', '.join(fields)}." if fields else " It takes no keys."
-        hint = did_you_mean(str(location[-1]), fields)
-        return Problem(location, f"there is no such key.{hint}{known}", received)
-    if kind == "literal_error":
-        hint = did_you_mean(str(received), re.findall(r"'([^']+)'", detail["ctx"]["expected"]))
-        return Problem(location, f"expected {detail['ctx']['expected']}.{hint}", received)
-    message = detail["msg"].removeprefix("Value error, ")
-    message = message.replace("Input should be", "expected").replace(
-        "a valid dictionary", "a table"
-    )
-    return Problem(location, message.rstrip(".") + ".", received)
-
-
-def _toml(value: Any) -> str:
-    text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else None
-    text = text or (f'"{value}"' if isinstance(value, str) else repr(value))
-    return text if len(text) <= 60 else text[:57] + "…"
+        keys = f" Known keys: {', '.join(known)}." if known else " It takes no keys."
+        return Problem(location, "there is no such key", received, did_you_mean(name, known) + keys)
+    if kind in ("list_type", "tuple_type") and isinstance(received, dict):
+        return Problem(location, f"expected an array: [[{name}]] begins each of its tables")
+    if kind in _EXPECTED:
+        expected = _EXPECTED[kind].format(**detail.get("ctx", {})).replace("'", '"')
+        hint = did_you_mean(str(received), re.findall('"([^"]+)"', expected))
+        return Problem(location, f"expected {expected}", received, hint)
+    message = re.sub("^(Value error|Assertion failed), ", "", detail["msg"])
+    return Problem(location, message.replace("Input should be", "expected").rstrip("."), received)

@@ -5,7 +5,7 @@ import shutil
 from typing import Any
 
 from kerascnn import runtime
-from kerascnn.data.store import cache_folder
+from kerascnn.data.cache import cache_folder
 from kerascnn.errors import InputError
 from kerascnn.plugins import load_registry
 from kerascnn.tracking import TrackingError, reach, shown_uri, tracking_uri
@@ -30,10 +30,14 @@ def examine() -> dict[str, Any]:
 
 def _device(problems: list[str]) -> str:
     try:
-        return f"{runtime.select_backend()} on {runtime.device_name()}"
+        backend = runtime.select_backend()
+        runtime.prepare(seed=0)  # loads the backend without its noise
+        return f"{backend} on {runtime.device_name()}"
     except InputError as error:
         problems.append(str(error))
-        return "none"
+    except Exception as error:  # whatever a half-installed backend raises when it is imported
+        problems.append(f"the backend does not load: {type(error).__name__}: {error}")
+    return "none"
 
 
 def _cache(problems: list[str]) -> str:
@@ -60,6 +64,5 @@ def _plugins(problems: list[str]) -> str:
     registry = load_registry()
     problems += [f"plugin of {fault.origin}: {fault.reason}" for fault in registry.faults]
     problems += registry.conflicts()
-    return (
-        f"{len(registry.claims)} components of {len({r.origin for r in registry.unique})} plugins"
-    )
+    packages = dict.fromkeys(str(registered.origin) for registered in registry.unique)
+    return f"{len(registry.claims)} components of {', '.join(packages)}"

@@ -23,9 +23,9 @@ Arrays = dict[str, Any]
 
 
 class Params(BaseModel):
-    """Base of a component's parameters: frozen, and an unknown key is an error."""
+    """Base of a component's parameters: frozen; unknown keys, NaN and infinity are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class NoParams(Params):

@@ -1,15 +1,19 @@
 """Entry points to components: each plugin is loaded alone, and a broken one is only noted."""
 
+import inspect
+import json
 import re
+import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 import pluggy
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from kerascnn import hookspecs
 from kerascnn.errors import InputError, PluginError, did_you_mean
@@ -22,6 +26,16 @@ KINDS = {
     "architecture": "kerascnn_architectures",
     "schedule": "kerascnn_schedules",
 }
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(model: type[Model], table: dict[str, Any]) -> Model:
+    """Validates a TOML table without guessing: "5" is no number, true is no 1.
+
+    By way of JSON, because there pydantic's strictness still lets an array be a tuple, and a
+    string a path.
+    """
+    return model.model_validate_json(json.dumps(table, default=str), strict=True)
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,19 @@ class Registered:
 
     def bind(self, params: dict[str, Any]) -> "Bound":
         """Validates the component's parameters; raises pydantic's ValidationError."""
-        return Bound(self, self.component.params.model_validate(params))
+        try:
+            return Bound(self, validated(self.component.params, params))
+        except (ValidationError, InputError):
+            raise
+        except Exception as error:
+            raise self.fault("while its parameters were checked", error) from error
+
+    def fault(self, when: str, error: Exception) -> PluginError:
+        """The error that names the package whose code failed."""
+        return PluginError(
+            f'{self.kind} "{self.component.name}" of {self.origin} failed {when}: '
+            f"{type(error).__name__}: {error}"
+        )
 
 
 @dataclass(frozen=True)
@@ -75,11 +101,7 @@ class Bound:
         except (InputError, MemoryError):
             raise
         except Exception as error:
-            kind, origin = self.registered.kind, self.registered.origin
-            raise PluginError(
-                f'{kind} "{self.name}" of {origin} failed while it was built: '
-                f"{type(error).__name__}: {error}"
-            ) from error
+            raise self.registered.fault("while it was built", error) from error
 
 
 @dataclass
@@ -116,15 +138,17 @@ class Registry:
         return claims[0]
 
     def _conflict(self, kind: str, name: str) -> str:
-        owners = " and ".join(str(claim.origin) for claim in self.claims[kind, name])
-        return f'the {kind} "{name}" is claimed by {owners}; uninstall all but one of them.'
+        owners = list(dict.fromkeys(str(claim.origin) for claim in self.claims[kind, name]))
+        if len(owners) == 1:
+            return f'the {kind} "{name}" is registered twice by {owners[0]}.'
+        return _claimed(f'the {kind} "{name}"', owners)
 
     def _hints(self, kind: str, name: str) -> str:
         names = self.names(kind)
         hint = did_you_mean(name, names)
         hint += f" `kerascnn plugins list --kind {kind}` shows all {len(names)}."
         for fault in self.faults:
-            hint += f"\nNot loaded, and perhaps its home: {fault.origin}: {fault.reason}"
+            hint += f" Not loaded, and perhaps its home: {fault.origin}: {fault.reason}."
         return hint
 
 
@@ -134,25 +158,20 @@ def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
     Args:
         points: The entry points to load; default all installed ones of the group `kerascnn`.
     """
-    found = _distinct(entry_points(group=GROUP) if points is None else points)
-    shared = Counter(point.name for point in found)
+    found = list(entry_points(group=GROUP) if points is None else points)
     registry = Registry()
     for point in sorted(found, key=lambda point: _origin(point).distribution != GROUP):
         origin = _origin(point)
         try:
-            if shared[point.name] > 1:
-                raise PluginError(_shared_name(point.name, found))
-            for registered in _components(_imported(point), origin):
-                key = registered.kind, registered.component.name
-                registry.claims[key].append(registered)
+            with redirect_stdout(sys.stderr):  # standard output belongs to the command
+                _refuse_shared_name(point, found)
+                listed = _components(_imported(point), origin)
         except PluginError as error:
-            registry.faults.append(Fault(origin, str(error)))
+            registry.faults.append(Fault(origin, _sentence(error)))
+            continue
+        for registered in listed:
+            registry.claims[registered.kind, registered.component.name].append(registered)
     return registry
-
-
-def _distinct(points: Iterable[EntryPoint]) -> list[EntryPoint]:
-    """Drops the copies that appear when one distribution is found twice on the path."""
-    return list({(p.name, p.value, _origin(p).distribution): p for p in points}.values())
 
 
 def _origin(point: EntryPoint) -> Origin:
@@ -161,9 +180,18 @@ def _origin(point: EntryPoint) -> Origin:
     return Origin(point.name, point.dist.name, point.dist.version)
 
 
-def _shared_name(name: str, points: list[EntryPoint]) -> str:
-    owners = " and ".join(str(_origin(point)) for point in points if point.name == name)
-    return f'the entry-point name "{name}" is used by {owners}; uninstall all but one of them.'
+def _sentence(error: PluginError) -> str:
+    return " ".join(str(error).split()).rstrip(".")
+
+
+def _claimed(what: str, owners: Iterable[str]) -> str:
+    return f"{what} is claimed by {' and '.join(owners)}; uninstall all but one of them."
+
+
+def _refuse_shared_name(point: EntryPoint, found: list[EntryPoint]) -> None:
+    owners = [str(_origin(other)) for other in found if other.name == point.name]
+    if len(owners) > 1 and _origin(point).distribution != GROUP:
+        raise PluginError(_claimed(f'the entry-point name "{point.name}"', owners))
 
 
 def _imported(point: EntryPoint) -> object:
@@ -182,39 +210,51 @@ def _components(plugin: object, origin: Origin) -> list[Registered]:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise PluginError(_validation_message(error)) from error
+    if not manager.get_hookcallers(plugin):
+        raise PluginError(f"{origin.entry_point} has no hook. {_hooks()}")
     found = []
     for kind, hook in KINDS.items():
-        for listed in _called(getattr(manager.hook, hook), hook):
+        for implementation in getattr(manager.hook, hook).get_hookimpls():
+            listed = _listed(implementation)
             found += [Registered(_checked(c, hook), kind, origin) for c in listed]
     return _without_twins(found)
 
 
 def _refuse_unmarked(plugin: object) -> None:
-    """A hook that lacks `@hookimpl` would be ignored without a word."""
-    for name in KINDS.values():
-        function = getattr(plugin, name, None)
-        if callable(function) and not hasattr(function, "kerascnn_impl"):
-            raise PluginError(f"{name} lacks the decorator @kerascnn.hookimpl")
+    """A function that lacks `@hookimpl` would be ignored without a word."""
+    for name, function in inspect.getmembers(plugin, inspect.isroutine):
+        if name.startswith("kerascnn_") and not hasattr(function, "kerascnn_impl"):
+            known = name in KINDS.values()
+            raise PluginError(f"{name} lacks @kerascnn.hookimpl" if known else _no_hook(name))
+
+
+def _no_hook(name: str) -> str:
+    return f"there is no hook {name}.{did_you_mean(name, KINDS.values())} {_hooks()}"
+
+
+def _hooks() -> str:
+    return f"The hooks are {', '.join(KINDS.values())}."
 
 
 def _validation_message(error: pluggy.PluginValidationError) -> str:
     text = " ".join(str(error).split())
-    unknown = re.search(r"unknown hook '(\w+)'", text)
-    if not unknown:
-        return text
-    hint = did_you_mean(unknown[1], KINDS.values())
-    return f"there is no hook {unknown[1]}.{hint} The hooks are {', '.join(KINDS.values())}."
+    if unknown := re.search(r"unknown hook '(\w+)'", text):
+        return _no_hook(unknown[1])
+    if definition := re.search(r"definition: (.*?\)) Argument", text):
+        return f"{definition[1]} must take no arguments"
+    return text
 
 
-def _called(hook: Callable[[], list[Any]], name: str) -> list[list[Any]]:
+def _listed(implementation: pluggy.HookImpl) -> list[Any]:
+    """What the hook returns; called without pluggy, which drops the None of a missing return."""
+    name = implementation.function.__name__
     try:
-        answers = hook()
+        listed = implementation.function()
     except (Exception, SystemExit) as error:
         raise PluginError(f"{name}() raised {type(error).__name__}: {error}") from error
-    for answer in answers:
-        if not isinstance(answer, list | tuple):
-            raise PluginError(f"{name}() must return a list of Component, not {_type(answer)}")
-    return answers
+    if not isinstance(listed, list | tuple):
+        raise PluginError(f"{name}() must return a list of Component, not {_type(listed)}")
+    return list(listed)
 
 
 def _checked(component: Any, hook: str) -> Component:

@@ -11,6 +11,7 @@ import numpy as np
 from kerascnn import runtime
 from kerascnn.config import Experiment, Stage, bind
 from kerascnn.data.augment import augmenter
+from kerascnn.data.download import reporting
 from kerascnn.data.store import Packed, duplicates_across, pack
 from kerascnn.errors import InputError, PluginError, did_you_mean
 from kerascnn.hookspecs import Splits
@@ -55,6 +56,11 @@ class Prepared:
 
 def prepare(experiment: Experiment, registry: Registry, observer: Observer) -> Prepared:
     """Loads, checks and builds; leaves the process seeded and on the experiment's backend."""
+    with reporting(observer.progress):
+        return _prepare(experiment, registry, observer)
+
+
+def _prepare(experiment: Experiment, registry: Registry, observer: Observer) -> Prepared:
     training = experiment.training
     backend = runtime.select_backend(training.backend)
     runtime.prepare(experiment.seed, training.precision)

@@ -62,8 +62,8 @@ def _not_installed(wanted: str, installed: list[str]) -> str:
 def prepare(seed: int, precision: str = "float32") -> None:
     """Makes what follows in this process depend on the seed alone, and forgets earlier models.
 
-    Seeds Python, NumPy and the backend, asks the backend for deterministic kernels, and sets
-    the dtype policy; a user's keras.json decides nothing.
+    Seeds Python, NumPy and the backend, asks TensorFlow and PyTorch for deterministic kernels, and
+    sets the dtype policy; a user's keras.json decides nothing.
     """
     with _silent_stderr():
         import keras

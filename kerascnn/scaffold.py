@@ -1,10 +1,14 @@
 """Writes experiments: for a folder of pictures, or a recipe of the package's own."""
 
+import os
 import re
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
+from kerascnn.config import parse_experiment
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.plugins import Registry, load_registry
 
@@ -38,23 +42,25 @@ def write_experiment(
     """
     if folder is None and recipe is None:
         raise InputError("name a folder of pictures, or --recipe NAME (--recipe list names them).")
+    target = _beside(folder) if folder else Path(f"{recipe}.toml")
+    if target.exists() and not force:
+        raise InputError(f"{target} exists; --force overwrites it.")
     registry = load_registry()
     text, summary = _recipe(recipe or FOLDER_RECIPE), f"recipe {recipe}"
     if folder is not None:
         summary = _look_at(folder, registry)
-        text = _for_folder(text, folder)
+        text = _for_folder(text, folder, target.stem)
     if architecture:
-        registry.get("architecture", architecture)
-        text = re.sub(
-            r"(?ms)^\[architecture\]\n.*?(?=^\[|\Z)",
-            f"[architecture]\n{tomli_w.dumps({'name': architecture})}\n",
-            text,
-        )
-    target = folder.with_suffix(".toml") if folder else Path(f"{recipe}.toml")
-    if target.exists() and not force:
-        raise InputError(f"{target} exists; --force overwrites it.")
+        text = _with_architecture(text, architecture)
+    parse_experiment(tomllib.loads(text), registry, text, f"the new {target}")
     target.write_text(text, "utf-8")
     return target, summary
+
+
+def _beside(folder: Path) -> Path:
+    """FOLDER.toml, also where the folder is "." or ".."."""
+    file = f"{os.path.abspath(folder)}.toml"
+    return Path(file if folder.is_absolute() else os.path.relpath(file))
 
 
 def _recipe(name: str) -> str:
@@ -63,7 +69,8 @@ def _recipe(name: str) -> str:
         raise InputError(
             f'there is no recipe "{name}".{did_you_mean(name, known)} There are {", ".join(known)}.'
         )
-    return known[name].read_text("utf-8")
+    text = known[name].read_text("utf-8")
+    return re.sub(r"(?m)^#:schema .*\n", "", text)  # the schema does not lie beside the new file
 
 
 def _look_at(folder: Path, registry: Registry) -> str:
@@ -75,10 +82,21 @@ def _look_at(folder: Path, registry: Registry) -> str:
     return f"{sum(counts.values()):,} pictures of {len(names)} classes ({shown}): {parts}"
 
 
-def _for_folder(text: str, folder: Path) -> str:
-    """The recipe with its name and its dataset replaced, its comments kept."""
-    name = re.sub(r"[^A-Za-z0-9_. -]", "-", folder.resolve().name)
-    dataset = tomli_w.dumps({"dataset": {"name": "image_folder", "path": str(folder)}})
-    text = re.sub(r"(?ms)^\[dataset\]\n.*?(?=^\[|\Z)", lambda _: f"{dataset}\n", text)
-    text = re.sub(r'(?m)^name = ".*"$', lambda _: f'name = "{name}"', text, count=1)
-    return re.sub(r"\A(?:#.*\n)*", f"# Written by `kerascnn init {folder}`.\n", text)
+def _for_folder(text: str, folder: Path, name: str) -> str:
+    """The recipe for another dataset, its other comments kept."""
+    header = f"# Written by `kerascnn init` for the pictures in {folder.resolve().name}.\n"
+    text = re.sub(r"\A(?:#.*\n)*", lambda _: header, text)
+    allowed = re.sub(r"[^A-Za-z0-9_. -]", "-", name)
+    text = re.sub(r'(?m)^name = ".*"$', f'name = "{allowed}"', text, count=1)
+    return _replaced(text, "dataset", {"name": "image_folder", "path": str(folder)})
+
+
+def _with_architecture(text: str, name: str) -> str:
+    """The recipe for another network, whose blocks are not those that the recipe counted."""
+    text = re.sub(r'(?m)^unfreeze = "last:.*$', 'unfreeze = "auto"', text)
+    return _replaced(text, "architecture", {"name": name})
+
+
+def _replaced(text: str, table: str, content: dict[str, Any]) -> str:
+    new = tomli_w.dumps({table: content})
+    return re.sub(rf"(?ms)^\[{table}\]\n.*?(?=^\[|\Z)", lambda _: f"{new}\n", text)

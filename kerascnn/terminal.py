@@ -1,11 +1,14 @@
 """What a person sees of a run: short, aligned, on standard error."""
 
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,9 +21,10 @@ from rich.table import Column
 from rich.table import Table as RichTable
 
 from kerascnn.compare import Compared
+from kerascnn.config_errors import as_toml
 from kerascnn.metrics import Metrics
 from kerascnn.observer import Observer
-from kerascnn.plugins import KINDS, Registry
+from kerascnn.plugins import GROUP, KINDS, Registered, Registry
 from kerascnn.prepare import Prepared, StageCheck
 from kerascnn.runs import Result
 from kerascnn.statistics import paired_interval
@@ -29,9 +33,28 @@ from kerascnn.training.stage import Epoch, Plan, StageResult, Standing
 LABEL = 10  # columns of the left margin
 
 
-def Table(*columns: Any, **options: Any) -> RichTable:  # noqa: N802
+def Table(*columns: Any) -> RichTable:  # noqa: N802
     """A table with a rule under its head and no other lines."""
-    return RichTable(*columns, box=box.SIMPLE_HEAD, **options)
+    return RichTable(
+        *columns, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+
+
+def number(title: str) -> Column:
+    return Column(title, justify="right", no_wrap=True)
+
+
+def words(title: str) -> Column:
+    return Column(title, overflow="fold")
+
+
+def rows(pairs: Iterable[tuple[str, str]], indent: int = 0) -> Padding:
+    """Names and what is said of each, in two columns without a head."""
+    name = Column(no_wrap=True, min_width=LABEL - 3 - indent)
+    table = RichTable.grid(name, words(""), padding=(0, 3, 0, 0))
+    for pair in pairs:
+        table.add_row(*pair)
+    return Padding.indent(table, indent)
 
 
 def line(label: str, text: str) -> str:
@@ -69,7 +92,7 @@ class Terminal(Observer):
             self._print(line(label, text))
 
     def tracked(self, run_id: str, store: str) -> None:
-        self._print(line("run", f"{run_id[:8]} in {store}"))
+        self._print(line("run", f"{run_id[:8]} in {escape(store)}"))
 
     def stage_started(self, number: int, total: int, plan: Plan) -> None:
         self._plan = plan
@@ -109,7 +132,7 @@ class Terminal(Observer):
 
     def warned(self, message: str) -> None:
         self._clear()
-        self._print(line("[yellow]note[/yellow]" + " " * (LABEL - 4), message), soft_wrap=True)
+        self._print(line("[yellow]note[/yellow]" + " " * (LABEL - 4), escape(message)))
 
     def ended(self, result: Result) -> None:
         images = result.test["images"]
@@ -122,7 +145,7 @@ class Terminal(Observer):
             )
         )
         self._print(line("time", f"{result.seconds:.0f} s"))
-        self._print(line("run", result.artifacts))
+        self._print(line("run", escape(result.artifacts)))
         self._print(line("next", "kerascnn predict last PICTURE · kerascnn compare · kerascnn ui"))
 
     def _print(self, text: str = "") -> None:
@@ -194,23 +217,20 @@ def verdict(result: StageResult, before: Standing) -> str:
 
 def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -> None:
     """Shows what each stage would do."""
-    for label, text in describe(prepared):
-        console.print(line(label, text))
-    table = Table("stage", "trains", *(Column(title, justify="right") for title in _CHECK_COLUMNS))
-    table.add_column("boundary")
+    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in describe(prepared)))
+    console.print()
+    numbers = map(number, ("parameters", "epochs × steps", "memory about"))
+    table = Table("stage", words("trains"), *numbers, words("boundary"))
     for stage in stages:
         table.add_row(
             stage.name,
-            stage.unfreeze,
+            escape(stage.unfreeze),
             f"{stage.trainable_parameters:,}",
             f"{stage.epochs} × {stage.steps}",
             f"{stage.memory_bytes / 2**20:,.0f} MiB",
             stage.boundary,
         )
     console.print(table)
-
-
-_CHECK_COLUMNS = ("parameters", "epochs × steps", "memory about")
 
 
 def plugins_document(registry: Registry, kind: str | None) -> dict[str, Any]:
@@ -235,15 +255,21 @@ def plugins_document(registry: Registry, kind: str | None) -> dict[str, Any]:
 def show_plugins(console: Console, registry: Registry, kind: str | None) -> None:
     """Shows the components by kind, then what could not be loaded."""
     for shown in [kind] if kind else KINDS:
-        table = Table("name", "what it is", "from", title=f"{shown}s", title_justify="left")
-        for registered in registry.of_kind(shown):
-            component, origin = registered.component, registered.origin
-            table.add_row(component.name, component.summary, f"[dim]{origin}[/dim]")
-        console.print(table)
-    for fault in registry.faults:
-        console.print(f"[red]not loaded[/red] {fault.origin}: {fault.reason}", soft_wrap=True)
+        console.print(f"[bold]{shown}s[/bold]")
+        console.print(rows(map(_listed, registry.of_kind(shown)), indent=2))
+    if registry.faults:
+        console.print("[bold red]not loaded[/bold red]")
+        faults = ((str(fault.origin), escape(fault.reason)) for fault in registry.faults)
+        console.print(rows(faults, indent=2))
     for conflict in registry.conflicts():
-        console.print(f"[red]conflict[/red] {conflict}", soft_wrap=True)
+        console.print(f"[bold red]conflict[/bold red]: {escape(conflict)}")
+
+
+def _listed(registered: Registered) -> tuple[str, str]:
+    """A component's row; where it comes from is said of what does not come with kerascnn."""
+    origin = registered.origin
+    foreign = f" [dim]({origin})[/dim]" if origin.distribution != GROUP else ""
+    return registered.component.name, escape(registered.component.summary) + foreign
 
 
 def show_metrics(console: Console, metrics: Metrics) -> None:
@@ -255,11 +281,10 @@ def show_metrics(console: Console, metrics: Metrics) -> None:
             f"on {metrics.images:,} pictures",
         )
     )
-    columns = ("precision", "recall", "F1", "pictures")
-    table = Table("class", *(Column(title, justify="right") for title in columns))
+    table = Table(words("class"), *map(number, ("precision", "recall", "F1", "pictures")))
     for name, of_class in metrics.per_class.items():
         shares = (f"{v:.3f}" for v in (of_class.precision, of_class.recall, of_class.f1))
-        table.add_row(name, *shares, f"{of_class.images:,}")
+        table.add_row(escape(name), *shares, f"{of_class.images:,}")
     console.print(table)
 
 
@@ -269,8 +294,21 @@ def show_comparison(console: Console, runs: list[Compared]) -> None:
         console.print("there is no finished run here yet; `kerascnn run FILE` makes one.")
         return
     settings = list(runs[0].settings)
-    columns = ("accuracy", "95%", "F1", "parameters", "time", "size")
-    table = Table("run", *(Column(title, justify="right") for title in columns), *settings)
+    unbound = console.options.update(max_width=sys.maxsize)
+    if console.measure(_results(runs, settings), options=unbound).maximum <= console.width:
+        console.print(_results(runs, settings))
+    else:
+        console.print(_results(runs, []))
+        console.print()
+        console.print(_settings(runs, settings))
+    if not all(run.same_test_pictures for run in runs):
+        console.print("* judged on other test pictures: its accuracy is not comparable.")
+
+
+def _results(runs: list[Compared], settings: list[str]) -> RichTable:
+    """A row a run: what it came to, and those settings."""
+    numbers = ("accuracy", "95%", "F1", "parameters", "time", "size")
+    table = Table("run", *map(number, numbers), *map(words, settings))
     for run in runs:
         table.add_row(
             run.run_id[:8] if run.same_test_pictures else f"{run.run_id[:8]} *",
@@ -280,23 +318,36 @@ def show_comparison(console: Console, runs: list[Compared]) -> None:
             f"{run.parameters:,}",
             f"{run.seconds:,.0f} s",
             f"{run.size_bytes / 2**20:.1f} MiB",
-            *("" if value is None else escape(str(value)) for value in run.settings.values()),
+            *(_setting(run.settings[name]) for name in settings),
         )
-    console.print(table)
-    if not all(run.same_test_pictures for run in runs):
-        console.print("* judged on other test pictures: its accuracy is not comparable.")
+    return table
+
+
+def _settings(runs: list[Compared], settings: list[str]) -> RichTable:
+    """A column a run, where the settings are too many to stand beside the results."""
+    table = Table(Column("setting", no_wrap=True), *(words(run.run_id[:8]) for run in runs))
+    for name in settings:
+        table.add_row(name, *(_setting(run.settings[name]) for run in runs))
+    return table
+
+
+def _setting(value: Any) -> str:
+    return "" if value is None else escape(value if isinstance(value, str) else as_toml(value))
 
 
 def show_examination(console: Console, findings: dict[str, Any]) -> None:
     """Shows what `doctor` found."""
+    console.print(rows((f"[bold]{key}[/bold]", value) for key, value in _findings(findings)))
+
+
+def _findings(findings: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in findings.items():
         if key == "problems":
             continue
         if isinstance(value, dict):
-            value = ", ".join(f"{name} {version}" for name, version in value.items())
-        shown = ", ".join(value) if isinstance(value, list) else str(value)
-        console.print(line(key, escape(shown)), soft_wrap=True)
+            value = [f"{name} {version}" for name, version in value.items()]
+        yield key, escape(", ".join(value) if isinstance(value, list) else str(value))
     for problem in findings["problems"]:
-        console.print(line("problem", f"[red]{escape(problem)}[/red]"), soft_wrap=True)
+        yield "problem", f"[red]{escape(problem)}[/red]"
     if not findings["problems"]:
-        console.print(line("problems", "[green]none[/green]"))
+        yield "problems", "[green]none[/green]"

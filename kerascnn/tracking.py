@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 
@@ -27,12 +27,12 @@ JOURNAL = "tracking.jsonl"
 STATE = "tracking.json"
 TAG = "kerascnn.run"
 
-START_SECONDS = 60.0  # a fresh SQLite store takes some; a server that answers takes less
+START_SECONDS = 30.0  # a fresh SQLite store takes some; a server that answers takes less
 END_SECONDS = 20.0
 RETRY_SECONDS = 30.0
 
 _QUIET = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -50,10 +50,11 @@ def tracking_uri() -> str:
 
 def shown_uri(uri: str) -> str:
     """The address without the user name and password that may stand in it."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return uri.replace(_credentials(uri), "")
+
+
+def _credentials(uri: str) -> str:
+    return "".join(urlsplit(uri).netloc.rpartition("@")[:2])
 
 
 @contextmanager
@@ -77,7 +78,7 @@ def _store(uri: str) -> Iterator[Any]:
     except TrackingError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).replace(_credentials(uri), "").split())[:200]
         raise TrackingError(f"{shown_uri(uri)}: {type(error).__name__}: {reason}") from error
 
 
@@ -145,7 +146,7 @@ class Journal:
 
     def save_state(self) -> None:
         if self.folder.is_dir():
-            state = {"uri": self.uri, "mlflow_id": self.mlflow_id, "sent": self.sent}
+            state = {"uri": shown_uri(self.uri), "mlflow_id": self.mlflow_id, "sent": self.sent}
             (self.folder / STATE).write_text(json.dumps(state))
 
     def send(self) -> None:
@@ -297,8 +298,13 @@ class Tracker:
             self._changed.notify_all()
 
     def _work(self) -> None:
+        ready = False
         while True:
             try:
+                if not ready:
+                    with _store(self._journal.uri) as client:
+                        client.search_experiments(max_results=1)
+                    ready = True
                 self._journal.send()
                 self.fault = None
             except TrackingError as error:

@@ -8,7 +8,7 @@ Keras gives MobileNet and MobileNetV2 no hash, and one file for each of several 
 
 import csv
 import re
-from collections.abc import Sequence
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -163,14 +163,15 @@ def build(
     """
     import keras
 
+    path = _weights_file(application, params.weights, image_size)
     pictures = keras.Input((image_size, image_size, 3), name="pictures")
     backbone = _backbone(application, pictures, image_size)
-    if params.weights != "none":
-        _load(backbone, application, params.weights, image_size)
-    blocks_of_layers = blocks(backbone, FAMILIES[application.family])
+    layers_of_blocks = blocks(backbone, FAMILIES[application.family])
+    if path:
+        _load(backbone, path, application.name)
     probabilities = classifier_head(backbone.output, num_classes, dropout=params.dropout)
     model = keras.Model(pictures, probabilities, name=application.name)
-    return Network(model, blocks_of_layers)
+    return Network(model, layers_of_blocks)
 
 
 def preprocess(pictures: Any, rescaling: str) -> Any:
@@ -189,9 +190,10 @@ def blocks(backbone: Any, family: Family) -> dict[str, list[str]]:
     A layer that Keras only numbers (`conv2d_17`) is renamed after its block and place, so that
     its name does not depend on what was built before.
     """
-    operations = backbone.operations
     grouped: dict[str, list[str]] = {}
-    for place, (layer, block) in enumerate(zip(operations, _blocks(operations, family))):
+    block_of = _blocks([layer.name for layer in backbone.operations], family)
+    for place, layer in enumerate(backbone.operations):
+        block = block_of[place]
         kind = re.sub(r"_\d+$", "", layer.name)
         if kind.replace("_", "") == type(layer).__name__.lower():
             layer.name = f"{block}_{kind}_{place}"
@@ -200,12 +202,12 @@ def blocks(backbone: Any, family: Family) -> dict[str, list[str]]:
     return grouped
 
 
-def _blocks(operations: Sequence[Any], family: Family) -> list[str]:
-    """Reads the block of each in its name; where it tells none, it is the one before.
+def _blocks(names: list[str], family: Family) -> list[str]:
+    """Reads each layer's block in its name; where it tells none, the layer joins the one before.
 
-    Where only a module's last layer is named, it is the one after.
+    Where only a module's last layer is named, it joins the one after.
     """
-    matches = [re.search(family.unit, operation.name) for operation in operations]
+    matches = [re.search(family.unit, name) for name in names]
     told = [match.expand(family.block) if match else "" for match in matches]
     if family.stem_end is None:
         return list(accumulate(["stem", *told], _latest))[1:]
@@ -240,36 +242,15 @@ def _backbone(application: Application, pictures: Any, image_size: int) -> Any:
         ) from error
 
 
-def _load(backbone: Any, application: Application, weights: str, image_size: int) -> None:
-    from keras import layers
-
-    path = _published(application, image_size) if weights == "imagenet" else _given(weights)
-    # EfficientNet's own Normalization stays the identity: its published file holds the deviation
-    # where the layer wants the variance (tensorflow#49930), and `preprocess` has normalized.
-    own = [layer for layer in backbone.layers if isinstance(layer, layers.Normalization)]
-    identities = [layer.get_weights() for layer in own]
-    try:
-        backbone.load_weights(path)
-    except (ValueError, KeyError, OSError, BadZipFile) as error:
-        reason = str(error).partition("\n\nList of objects")[0].replace("\n\n", " ")
-        raise InputError(
-            f'weights = "{weights}" does not fit {application.name}: expected the weights of its '
-            f"backbone, without a classifier. Keras says: {reason}"
-        ) from error
-    for layer, identity in zip(own, identities, strict=True):
-        layer.set_weights(identity)
-        layer.finalize_state()
-
-
-def _published(application: Application, image_size: int) -> Path:
+def _weights_file(application: Application, weights: str, image_size: int) -> Path | None:
     from kerascnn import fetch
 
-    size = image_size if image_size in FAMILIES[application.family].sizes else 224
-    url = PUBLISHER + application.weights.format(size=size)
-    return fetch(url, md5=application.md5 or None, sha256=application.sha256 or None)
-
-
-def _given(weights: str) -> Path:
+    if weights == "none":
+        return None
+    if weights == "imagenet":
+        size = image_size if image_size in FAMILIES[application.family].sizes else 224
+        url = PUBLISHER + application.weights.format(size=size)
+        return fetch(url, md5=application.md5 or None, sha256=application.sha256 or None)
     path = Path(weights).expanduser()
     if path.suffix not in (".h5", ".keras"):
         raise InputError(
@@ -279,3 +260,24 @@ def _given(weights: str) -> Path:
     if not path.is_file():
         raise InputError(f'weights = "{weights}": there is no such file, seen from {Path.cwd()}.')
     return path
+
+
+def _load(backbone: Any, path: Path, name: str) -> None:
+    from keras import layers
+
+    # EfficientNet's own Normalization stays the identity: its published file holds the deviation
+    # where the layer wants the variance (tensorflow#49930), and `preprocess` has normalized.
+    own = [layer for layer in backbone.layers if isinstance(layer, layers.Normalization)]
+    identities = [layer.get_weights() for layer in own]
+    try:
+        with warnings.catch_warnings(action="ignore"):  # a hundred of them before each error
+            backbone.load_weights(path)
+    except (ValueError, KeyError, OSError, BadZipFile) as error:
+        reason = str(error).partition("\n\nList of objects")[0].replace("\n\n", " ")
+        raise InputError(
+            f'weights file "{path}" does not fit {name}: expected the weights of its '
+            f"layers in their order, without a classifier. Keras says: {reason}"
+        ) from error
+    for layer, identity in zip(own, identities, strict=True):
+        layer.set_weights(identity)
+        layer.finalize_state()

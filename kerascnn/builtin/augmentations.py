@@ -42,9 +42,10 @@ class Strengths(Params):
     ] = 0.0
     saturation: Annotated[float, _up_to(1, "Factor from 1 - saturation to 1 + saturation.")] = 0.0
     hue_degrees: Annotated[float, _up_to(180, "Largest turn of the hue to either side.")] = 0.0
-    erasing: Annotated[float, _up_to(1, "Probability that a box takes the mean colour.")] = 0.0
+    erasing: Annotated[float, _up_to(1, "Probability that a box takes a random grey.")] = 0.0
     erasing_area: Annotated[
-        float, Field(gt=0, le=1, description="Largest part of the area to erase.")
+        float,
+        Field(ge=0.02, le=1, description="Largest part of the area to erase; the least is 0.02."),
     ] = 1 / 3
     mixup: Annotated[float, _up_to(10, "MixUp's alpha: 0.2 is usual.")] = 0.0
     cutmix: Annotated[
@@ -102,16 +103,18 @@ def draw_colour(strengths: Strengths, rng: np.random.Generator, count: int, size
 
 
 def draw_erasing(strengths: Strengths, rng: np.random.Generator, count: int, size: int) -> Array:
-    """Draws a box in each picture to erase (Zhong et al., Random Erasing, arXiv 1708.04896).
+    """Draws a box of each picture to erase, and a grey (Zhong et al., arXiv 1708.04896).
 
     Returns:
-        float32 [B, 5]: top, left, bottom, right in pixels; opacity, 0 where nothing is erased.
+        float32 [B, 6]: top, left, bottom, right in pixels; opacity, 0 where nothing is erased;
+        grey, 0 to 255.
     """
     area = rng.uniform(0.02, strengths.erasing_area, count)
     aspect = np.exp(rng.uniform(np.log(0.3), -np.log(0.3), count))
     sides = np.minimum(np.sqrt(np.stack([area * aspect, area / aspect], axis=1)), 1)
     centre = 0.5 + (1 - sides) * rng.uniform(-0.5, 0.5, (count, 2))
-    return _boxes(centre, sides, rng.random(count) < strengths.erasing, size)
+    boxes = _boxes(centre, sides, rng.random(count) < strengths.erasing, size)
+    return np.hstack([boxes, rng.uniform(0, 255, (count, 1))])  # [B, 6]
 
 
 def draw_mixing(strengths: Strengths, rng: np.random.Generator, count: int, size: int) -> Array:
@@ -158,8 +161,8 @@ def build(strengths: Strengths, *, image_size: int, num_classes: int) -> Augment
     from kerascnn.builtin.image_operations import augment
 
     active = {
-        name: draw
-        for name, (draw, fields) in OPERATIONS.items()
+        name: draw_one
+        for name, (draw_one, fields) in OPERATIONS.items()
         if any(getattr(strengths, field) for field in fields.split())
     }
 

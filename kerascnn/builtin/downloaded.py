@@ -221,17 +221,17 @@ TF_FLOWERS = Component(
     "tf_flowers",
     build_tf_flowers,
     TfFlowersParams,
-    "3,670 photographs of daisies, dandelions, roses, sunflowers and tulips (229 MB).",
+    "3,670 photographs of daisies, dandelions, roses, sunflowers and tulips (229 MB)",
 )
 OXFORD_FLOWERS102 = Component(
     "oxford_flowers102",
     build_oxford_flowers102,
     OxfordFlowersParams,
-    "8,189 photographs of 102 kinds of flowers, in the official splits (345 MB).",
+    "8,189 photographs of 102 kinds of flowers, in the official splits (345 MB)",
 )
 KERAS_DATASETS = Component(
     "keras_datasets",
     build_keras_dataset,
     KerasDatasetParams,
-    "MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100.",
+    "MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100",
 )

@@ -221,7 +221,7 @@ class Blossom:
         origin = np.array([*self.at, 0.0])
         parts = []
         for whorl in self.species.whorls:
-            tint = self.tints if whorl.tint is None else np.array(whorl.tint, float)
+            tint = painter.rng.choice(whorl.tints) if whorl.tints else self.tints
             shape = _closed(whorl, self.closure)
             parts.append(_blades(painter, shape, tint, self.frame, self.radius, origin))
         _paint(painter, parts)
@@ -232,7 +232,7 @@ def draw_plant(painter: Painter, species: Species, at: np.ndarray, radius: float
     rng, half = painter.rng, species.stem * radius
     tilt, direction = np.radians(rng.uniform(*species.tilt)), np.pi / 2 + rng.normal(0, 0.45)
     frame = _frame(tilt, direction, rng.uniform(0, 2 * np.pi))
-    closure = rng.choice([0, rng.uniform(0, 0.35)])
+    closure = rng.choice([0, rng.uniform(0, 0.45)])
     flower = Blossom(species, at, radius, frame, _tints(species, rng), closure)
     stem, green = _stem(at, frame[:2, 2] * radius, rng), vary(LEAF, rng)
     _draw_stem(painter, stem, half, green)

@@ -84,7 +84,8 @@ def render(species: Species, size: int, rng: Generator) -> np.ndarray:
         draw_plant(painter, species, np.array([x, y]), radius)
     if rng.random() < 0.5:
         draw_grass(painter, int(rng.integers(2, 10)), rng.uniform(0.2, 0.7))
-    picture = canvas.reduce(SUPERSAMPLING)
+    focus = ImageFilter.GaussianBlur(size * rng.uniform(0, 0.004))
+    picture = canvas.reduce(SUPERSAMPLING).filter(focus)
     if rng.random() < 0.35:
         picture = _near_the_lens(picture, rng)
     return _photograph(picture, light, rng)

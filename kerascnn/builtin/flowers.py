@@ -45,13 +45,13 @@ class Whorl:
     height: Pair = (0.0, 0.0)
     rings: int = 0  # that share the blades; 0: one spiral with the golden angle of phyllotaxis
     cup: float = 0.3  # how far a blade wraps around its own midrib, radians
-    notch: float = 0.0
-    ruffle: float = 0.0
-    teeth: Pair = (0.0, 0.0)  # number and depth
-    veins: float = 0.06
-    jitter: float = 0.12
-    tint: tuple[Colour, Colour] | None = None  # base and tip; None: the flower's own colour
-    tint_inward: bool = False  # the tint goes from the outermost to the innermost blade instead
+    notch: float = 0.0  # of the tip, in blade lengths
+    ruffle: float = 0.0  # height of the waves along the edge
+    teeth: Pair = (0.0, 0.0)  # number along the edge, depth in widths
+    veins: float = 0.06  # how much darker, as a fraction
+    jitter: float = 0.12  # how far blades differ from one another, as a fraction
+    tints: tuple[tuple[Colour, Colour], ...] = ()  # base and tip; none: the flower's own colours
+    tint_inward: bool = False  # a tint goes from the outermost to the innermost blade instead
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Species:
     tilt: Pair  # degrees between the flower's axis and the line of sight
     leaves: Whorl
     leaf_span: Pair  # where on the stem leaves stand, 0 at the flower, 1 at the ground
-    radius: Pair = (0.2, 0.4)  # of the flower, in picture widths
+    radius: Pair = (0.14, 0.38)  # of the flower, in picture widths
     flowers: tuple[int, int] = (1, 4)
     bases: tuple[Colour, ...] = ()  # what the petals' colour starts from at the base, where it may
     stem: float = 0.05  # half-width, in flower radii
@@ -76,32 +76,27 @@ def _same(value: float) -> Pair:
 
 
 def _disc(
-    count: int, radius: float, dome: float, floret: float, outer: Colour, inner: Colour
-) -> tuple[Whorl, Whorl]:
-    """A cushion, and florets on its dome, as in the heart of a daisy."""
-    florets = Whorl(
-        count, _same(floret), _same(floret * 0.6), (35, 60), (20, 40), (0.5, 0.5),
-        start=(radius, 0.0), height=(0.0, dome), tint=(outer, inner), tint_inward=True,
+    count: int, radius: float, dome: float, floret: float, *tints: tuple[Colour, Colour]
+) -> Whorl:
+    """Florets on a dome, as in the heart of a daisy; each tint goes inward."""
+    return Whorl(
+        count, _same(floret), _same(floret * 1.2), (35, 60), (20, 40), (0.5, 0.5),
+        start=(radius, 0.0), height=(0.0, dome), tints=tints, tint_inward=True,
     )
-    cushion = Whorl(
-        7, _same(radius * 1.05), _same(radius * 0.6), _same(3), _same(0), (0.9, 0.15),
-        rings=1, tint=(inner, outer),
-    )
-    return cushion, florets
 
 
 def _stamens(count: int, length: float, pitch: float, filament: Colour, anther: Colour) -> Whorl:
     return Whorl(
         count, (length, length * 0.7), (length * 0.1, length * 0.08), (pitch, 88), (pitch - 15, 86),
         outline=(3.0, 0.25),  # thin to near the tip: the filament, then the anther
-        jitter=0.4, tint=(filament, anther),
+        jitter=0.4, tints=((filament, anther),),
     )
 
 
 def _sepals(count: int, length: float, width: float, base_pitch: float, tip_pitch: float) -> Whorl:
     return Whorl(
         count, _same(length), _same(width), _same(base_pitch), _same(tip_pitch), (0.5, 0.8),
-        rings=1, tint=(GREEN, LEAF),
+        rings=1, tints=((GREEN, LEAF),),
     )
 
 
@@ -122,12 +117,14 @@ DAISY = Species(
         Whorl(
             34, (0.74, 0.7), (0.105, 0.1), (4, 18), (-10, 4), (0.4, 0.22), _same(0.23), veins=0.1
         ),
-        *_disc(89, 0.26, 0.13, 0.075, GOLD, YELLOW),
+        _disc(
+            89, 0.26, 0.13, 0.075, (GOLD, YELLOW), (GOLD, YELLOW), (YELLOW, GREEN), (BROWN, BLACK)
+        ),
     ),
     tilt=(0, 62),
     leaves=_leaves(5, 1.1, 0.22, (1.6, 0.3), teeth=(4, 0.2)),
     leaf_span=(0.7, 1.0),
-    radius=(0.13, 0.34),
+    radius=(0.1, 0.32),
     flowers=(1, 6),
 )
 DANDELION = Species(
@@ -143,7 +140,7 @@ DANDELION = Species(
     tilt=(0, 65),
     leaves=_leaves(6, 1.7, 0.3, (1.2, 0.6), teeth=(5, 0.65)),
     leaf_span=(0.8, 1.0),
-    radius=(0.13, 0.32),
+    radius=(0.1, 0.3),
     flowers=(1, 5),
 )
 ROSE = Species(
@@ -168,12 +165,14 @@ SUNFLOWER = Species(
         Whorl(
             38, (0.56, 0.5), (0.12, 0.11), (2, 26), (-14, 6), (0.45, 0.75), (0.44, 0.42), veins=0.16
         ),
-        *_disc(233, 0.48, 0.08, 0.085, BROWN, BLACK),
+        _disc(
+            233, 0.48, 0.08, 0.085, (BROWN, BLACK), (BROWN, BLACK), (BROWN, GREEN), (GOLD, GREEN)
+        ),
     ),
     tilt=(0, 55),
     leaves=_leaves(5, 1.1, 0.42, (0.35, 0.9), teeth=(7, 0.1)),
     leaf_span=(0.25, 0.9),
-    radius=(0.2, 0.42),
+    radius=(0.14, 0.4),
     flowers=(1, 3),
     stem=0.06,
 )
@@ -190,7 +189,7 @@ TULIP = Species(
     tilt=(42, 86),
     leaves=_leaves(4, 2.6, 0.26, (0.5, 0.9), pitch=(80, 45), cup=0.8),
     leaf_span=(0.75, 1.0),
-    radius=(0.16, 0.3),
+    radius=(0.12, 0.29),
     flowers=(1, 5),
     bases=(YELLOW, WHITE),
 )
@@ -203,12 +202,12 @@ POPPY = Species(
             rings=2, cup=0.6, ruffle=0.06, veins=0.03,
         ),
         _stamens(55, 0.4, 38, BLACK, BROWN),
-        *_disc(21, 0.13, 0.34, 0.08, GREEN, GREEN),
+        _disc(21, 0.13, 0.34, 0.08, (GREEN, GREEN)),
     ),
     tilt=(5, 72),
     leaves=_leaves(6, 1.2, 0.3, (0.6, 0.7), teeth=(6, 0.75)),
     leaf_span=(0.6, 1.0),
-    radius=(0.17, 0.36),
+    radius=(0.12, 0.34),
     bases=(BLACK, YELLOW),
     stem=0.03,
 )
@@ -222,13 +221,13 @@ IRIS = Species(
         ),
         Whorl(  # beards
             3, _same(0.42), _same(0.07), _same(48), _same(10), (0.5, 0.4),
-            rings=1, tint=(GOLD, YELLOW),
+            rings=1, tints=((GOLD, YELLOW),),
         ),
     ),
     tilt=(58, 84),
     leaves=_leaves(5, 3.2, 0.13, (0.3, 0.8), pitch=(84, 68), cup=0.9),
     leaf_span=(0.7, 1.0),
-    radius=(0.18, 0.32),
+    radius=(0.13, 0.31),
     flowers=(1, 3),
     bases=(WHITE, YELLOW),
     stem=0.06,
@@ -243,13 +242,13 @@ LILY = Species(
         ),
         _stamens(6, 0.75, 62, CREAM, BROWN),
         Whorl(  # pistil
-            1, _same(0.8), _same(0.035), _same(86), _same(80), (0.3, 0.1), tint=(GREEN, CREAM)
+            1, _same(0.8), _same(0.035), _same(86), _same(80), (0.3, 0.1), tints=((GREEN, CREAM),)
         ),
     ),
     tilt=(10, 66),
     leaves=_leaves(9, 1.2, 0.13, (0.5, 0.9), pitch=(50, 0)),
     leaf_span=(0.1, 0.9),
-    radius=(0.18, 0.38),
+    radius=(0.13, 0.36),
     flowers=(1, 3),
     bases=(WHITE, GREEN),
 )

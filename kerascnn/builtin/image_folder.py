@@ -4,12 +4,11 @@ import csv
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import Field
 
-from kerascnn import Component, InputError, Splits
+from kerascnn import Component, InputError, Splits, did_you_mean
 from kerascnn.builtin.content_split import Labelled, SplitParams, split_pictures
 
 log = logging.getLogger("kerascnn")
@@ -208,13 +207,12 @@ def _count(counter: Counter[str]) -> str:
 
 
 def _near(name: str, candidates: Iterable[str]) -> str:
-    near = get_close_matches(name, set(candidates) - {name}, n=1, cutoff=0.5)
-    return f' Did you mean "{near[0]}"?' if near else ""
+    return did_you_mean(name, set(candidates) - {name})
 
 
 IMAGE_FOLDER = Component(
     "image_folder",
     build_image_folder,
     ImageFolderParams,
-    "A folder of your own pictures: class folders, split folders or a CSV file.",
+    "a folder of your own pictures: class folders, split folders or a CSV file",
 )

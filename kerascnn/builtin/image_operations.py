@@ -15,9 +15,10 @@ Operation = Callable[[Batch, Any], Batch]
 
 def augment(batch: Batch, arrays: dict[str, Any]) -> Batch:
     """Applies to a batch the operations for which arrays were drawn."""
+    batch, arrays = keras.tree.map_structure(ops.convert_to_tensor, (batch, arrays))
     for name, operation in OPERATIONS.items():
         if name in arrays:
-            batch = operation(batch, ops.convert_to_tensor(arrays[name]))
+            batch = operation(batch, arrays[name])
     return batch
 
 
@@ -89,9 +90,9 @@ def _neighbours(place: Any, size: int) -> tuple[Any, Any]:
 
 @_fused
 def erase(batch: Batch, boxes: Any) -> Batch:
-    """Fills a box of each picture with the picture's mean colour."""
-    images = batch["images"]
-    return {**batch, "images": _lay_over(images, ops.mean(images, (1, 2), keepdims=True), boxes)}
+    """Fills a box of each picture with the grey that is drawn beside it."""
+    greys = boxes[:, 5, None, None, None]  # [B, 1, 1, 1]
+    return {**batch, "images": _lay_over(batch["images"], greys, boxes[:, :5])}
 
 
 @_fused

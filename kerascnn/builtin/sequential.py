@@ -88,10 +88,11 @@ def _check_size(params: SequentialParams, image_size: int) -> None:
     if blocks < params.depth:
         sizes = count(image_size + 1)
         enough = next(size for size in sizes if _blocks_that_fit(params, size) == params.depth)
+        lower = f", or architecture.depth to {blocks}" if blocks else ""
         raise InputError(
             f"sequential_cnn: image_size = {image_size} is too small for depth = {params.depth}: "
-            f"only {blocks} blocks leave a pixel to the next. Set image_size to {enough} or "
-            f"more, or architecture.depth to {blocks or 1}."
+            f"after {blocks} blocks there is no pixel left to pool. Set image_size to {enough} or "
+            f"more{lower}."
         )
 
 

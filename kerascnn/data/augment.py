@@ -20,7 +20,9 @@ def augmenter(policy: Any, seed: tuple[int, ...]) -> Augment:
     draw, run = _halves(policy)
 
     def augment(images: Any, targets: Any, epoch: int, step: int) -> tuple[Any, Any]:
-        arrays = draw(np.random.default_rng([*seed, epoch, step]), len(images))
+        # steps from 1 on: to NumPy a seed that ends in 0 is the one without it, and so the order's
+        rng = np.random.default_rng([*seed, epoch, step + 1])
+        arrays = draw(rng, len(images))
         batch = run(_on_device({"images": images, "labels": targets}), _on_device(arrays))
         return batch["images"], batch["labels"]
 
@@ -33,11 +35,28 @@ def _halves(policy: Any) -> tuple[Any, Any]:
     if isinstance(policy, Augmentation):
         return policy.draw, compiled(policy.apply)
     if isinstance(policy, keras.layers.Layer):
-        return lambda rng, batch_size: {}, lambda batch, arrays: policy(batch, training=True)
+        return lambda rng, batch_size: {}, lambda batch, arrays: _through(policy, batch)
     raise PluginError(
         "an augmentation's build must return kerascnn.Augmentation or a Keras layer, "
         f"not {type(policy).__name__}."
     )
+
+
+def _through(layer: Any, batch: dict[str, Any]) -> dict[str, Any]:
+    """Runs a Keras layer, or several in turn; one that knows nothing of labels gets the images."""
+    import keras
+    from keras import layers
+
+    if isinstance(layer, layers.Pipeline | keras.Sequential):
+        for part in layer.layers:
+            batch = _through(part, batch)
+        return batch
+    # RandomGrayscale is said to take a dict as its kind does, and fails (Keras 3.15)
+    if hasattr(layer, "transform_labels") and not isinstance(layer, layers.RandomGrayscale):
+        batch = layer(batch, training=True)
+    else:
+        batch = {**batch, "images": layer(batch["images"], training=True)}
+    return _on_device(batch)  # float32, whatever the dtype policy
 
 
 def _on_device(arrays: dict[str, Any]) -> dict[str, Any]:

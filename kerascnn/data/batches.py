@@ -17,9 +17,9 @@ class Feed:
     """What a stage trains on.
 
     Args:
-        inputs: [N, ...] pictures uint8 or activations float, indexable by an array.
-        labels: int64 [N].
-        num_classes: Number of classes K.
+        inputs: [V, N, ...] pictures uint8 or activations float: V views of N examples, of which
+            the epochs use one in turn.
+        targets: float32 [V, N, K].
         batch_size: Examples a step; an epoch's last batch is filled up with its first examples.
         seed: Keys the order, with the epoch.
         augment: `augment(inputs, targets, epoch, step)` gives both anew; default none.
@@ -27,42 +27,46 @@ class Feed:
     """
 
     inputs: np.ndarray
-    labels: np.ndarray
-    num_classes: int
+    targets: np.ndarray
     batch_size: int
     seed: tuple[int, ...]
     augment: Augment | None = None
     class_weights: np.ndarray | None = None
 
     @property
+    def examples(self) -> int:
+        """Examples an epoch."""
+        return self.inputs.shape[1]
+
+    @property
     def steps(self) -> int:
         """Steps an epoch."""
-        return -(-len(self.labels) // self._width)
+        return -(-self.examples // self._width)
 
     @property
     def _width(self) -> int:
-        return min(self.batch_size, len(self.labels))
+        return min(self.batch_size, self.examples)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch, prepared ahead: inputs, targets [B, K], weights [B]."""
+        """The batches of an epoch, from 1, prepared ahead: inputs, targets [B, K], weights [B]."""
         return _ahead(self._epoch(epoch))
 
     def _epoch(self, epoch: int) -> Iterator[Batch]:
-        order = np.random.default_rng([*self.seed, epoch]).permutation(len(self.labels))
-        order = np.resize(order, self.steps * self._width)
-        for step, chosen in enumerate(order.reshape(self.steps, self._width)):
-            chosen = np.sort(chosen)  # a memory map is read in its own order
-            inputs = self.inputs[chosen].astype(np.float32)
-            targets = np.eye(self.num_classes, dtype=np.float32)[self.labels[chosen]]  # [B, K]
-            weights = self._weights(self.labels[chosen])
+        view = (epoch - 1) % len(self.inputs)
+        order = np.random.default_rng([*self.seed, epoch]).permutation(self.examples)
+        order = np.resize(order, (self.steps, self._width))
+        for step, chosen in enumerate(np.sort(order)):  # a memory map is read in its own order
+            inputs = self.inputs[view][chosen].astype(np.float32)
+            targets = self.targets[view][chosen]  # [B, K]
+            weights = self._weights(targets)
             if self.augment:
                 inputs, targets = self.augment(inputs, targets, epoch, step)
             yield inputs, targets, weights
 
-    def _weights(self, labels: np.ndarray) -> np.ndarray:
+    def _weights(self, targets: np.ndarray) -> np.ndarray:
         if self.class_weights is None:
-            return np.ones(len(labels), np.float32)
-        return self.class_weights[labels]
+            return np.ones(len(targets), np.float32)
+        return targets @ self.class_weights
 
 
 def _ahead(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:

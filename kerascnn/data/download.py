@@ -7,6 +7,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -17,19 +18,29 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
 from filelock import FileLock
-from platformdirs import user_cache_path
 
+from kerascnn.data.cache import cache_folder
 from kerascnn.errors import InputError
 
 Progress = Callable[[str, int, int | None], None]
 
 progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
-"""Called with (file name, bytes so far, bytes in all or None); the command line sets a bar."""
+"""Called with (file name, bytes so far, bytes in all or None)."""
 
 TIMEOUT_SECONDS = 30.0
 CHUNK_BYTES = 1 << 18
 MAX_UNPACKED_BYTES = 20 << 30
 MAX_UNPACKED_FILES = 1_000_000
+
+
+@contextmanager
+def reporting(to: Progress) -> Iterator[None]:
+    """Reports what is downloaded meanwhile, whoever asks for it."""
+    token = progress.set(to)
+    try:
+        yield
+    finally:
+        progress.reset(token)
 
 
 class Pin(NamedTuple):
@@ -142,9 +153,7 @@ def _safe_members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 def _folder(folder: str | os.PathLike[str] | None) -> Path:
     if folder is not None:
         return Path(folder).expanduser().absolute()
-    downloads = user_cache_path("kerascnn") / "downloads"
-    downloads.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return downloads
+    return cache_folder("downloads")
 
 
 def _file_name(url: str, name: str | None) -> str:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +11,8 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock
-from platformdirs import user_cache_path
 
+from kerascnn.data.cache import cache_folder
 from kerascnn.data.images import Resizing, prepare_image
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source
@@ -45,15 +44,6 @@ class Packed:
 
     def __len__(self) -> int:
         return len(self.labels)
-
-
-def cache_folder(*parts: str) -> Path:
-    """A folder in the user's cache, made private to the user."""
-    root = Path(os.environ.get("KERASCNN_CACHE") or user_cache_path("kerascnn"))
-    folder = root.joinpath(*parts)
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
 
 
 def pack(
@@ -97,8 +87,16 @@ def _content(image: Any, label: int) -> str:
     if isinstance(image, np.ndarray):
         data = str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
     else:
-        data = image if isinstance(image, bytes) else Path(image).read_bytes()
+        data = image if isinstance(image, bytes) else _read(Path(image))
     return f"{_sha256(data)} {label}\n"
+
+
+def _read(path: Path) -> bytes:
+    """What is in the file; nothing where it cannot be read, which `_build` then says."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _build(source: Source, folder: Path, size: int, how: Resizing, progress: Progress) -> None:

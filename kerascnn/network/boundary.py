@@ -20,6 +20,23 @@ class Cut:
     prefix: Any | None
     suffix: Any
 
+    def whole(self) -> Any:
+        """Both halves in one model, the prefix in inference mode as when it runs apart."""
+        import keras
+
+        if self.prefix is None:
+            return self.suffix
+        prefix = self.prefix
+
+        class Frozen(keras.Layer):
+            """Keras hands `training` on to a nested model, whatever it was called with before."""
+
+            def call(self, inputs: Any) -> Any:
+                return prefix(inputs, training=False)
+
+        pictures = keras.Input(prefix.input_shape[1:])
+        return keras.Model(pictures, self.suffix(Frozen(autocast=False)(pictures)))
+
 
 def cut(model: Any) -> Cut:
     """Cuts a functional model at the boundary of what is trainable now.
@@ -62,5 +79,9 @@ def _boundary(model: Any) -> tuple[Any | None, str]:
 
 def _must_stay(operation: Any) -> bool:
     """Whether the stage trains the layer, or needs its randomness: dropout that is not frozen."""
-    random = getattr(operation, "seed_generator", None) is not None
-    return bool(getattr(operation, "trainable_variables", None)) or (random and operation.trainable)
+    import keras
+
+    if not isinstance(operation, keras.Layer):
+        return False
+    random = len(operation.variables) > len(operation.weights)  # the state of its generator
+    return bool(operation.trainable_variables) or (random and operation.trainable)

@@ -74,6 +74,8 @@ def _fault(model: Any, image_size: int, num_classes: int) -> str | None:
         return f"its input must have shape {expected_in}, not {model.input_shape}."
     if model.output_shape != expected_out:
         return f"its output must have shape {expected_out}, not {model.output_shape}."
+    if model.output.dtype != "float32":
+        return f"its output must be float32, not {model.output.dtype}: give its last layer a dtype."
     if not any(_is_head(layer.name) and layer.weights for layer in model.layers):
         return "no layer with weights is named head_…; kerascnn.classifier_head makes them."
     return None

@@ -21,8 +21,10 @@ def set_trainable(model: Any, layers: frozenset[str], batchnorm: str) -> None:
     from keras.layers import BatchNormalization
 
     for layer in model.layers:
-        frozen = batchnorm == "frozen" and isinstance(layer, BatchNormalization)
-        layer.trainable = layer.name in layers and not frozen
+        layer.trainable = layer.name in layers
+    for layer in _all_layers(model):
+        if batchnorm == "frozen" and isinstance(layer, BatchNormalization):
+            layer.trainable = False
 
 
 def trainable_layers(model: Any) -> list[str]:
@@ -35,14 +37,20 @@ def frozen_variables(model: Any) -> list[Any]:
 
     The statistics of a trainable BatchNorm and the state of random generators are not among them.
     """
-    return [variable for layer in model.layers if not layer.trainable for variable in layer.weights]
+    frozen = (layer for layer in _all_layers(model) if not layer.trainable)
+    return list({id(variable): variable for layer in frozen for variable in layer.weights}.values())
+
+
+def _all_layers(model: Any) -> list[Any]:
+    """The layers, those inside of nested models too."""
+    return list(model._flatten_layers(include_self=False))
 
 
 def digest(variables: Iterable[Any]) -> str:
     """SHA-256 of the variables' names, shapes and values."""
     sha256 = hashlib.sha256()
     for variable in variables:
-        value = np.ascontiguousarray(variable.numpy() if hasattr(variable, "numpy") else variable)
+        value = np.ascontiguousarray(variable.numpy())
         sha256.update(f"{variable.path} {value.shape} {value.dtype}".encode())
         sha256.update(value.tobytes())
     return sha256.hexdigest()

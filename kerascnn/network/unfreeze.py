@@ -9,7 +9,7 @@ from kerascnn.network.build import HEAD, Built
 
 IMAGES_A_CLASS = ((20, 0.0), (100, 0.125), (1000, 0.35))
 """`auto`: with fewer training pictures a class than the first number, the share of the backbone's
-parameters, counted from the head back, that may train; above the last one all do."""
+parameters, counted from the head back, that may train; from the last one on all do."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,12 @@ def _matching(network: Built, pattern: str) -> frozenset[str]:
 def _affordable_blocks(network: Built, images_a_class: float) -> int:
     """The number of blocks, from the last, whose parameters fit into the share for so few pictures.
 
-    With little data most of the official layers are kept, with much data fewer (Yosinski et al.,
-    How transferable are features, arXiv 1411.1792; the shares are a rule of thumb).
+    From scratch all train. With little data most of the official layers are kept, with much data
+    fewer (Yosinski et al., How transferable are features, arXiv 1411.1792; the shares are a rule
+    of thumb).
     """
+    if not network.pretrained:
+        return len(network.blocks)
     share = next((share for few, share in IMAGES_A_CLASS if images_a_class < few), 1.0)
     sizes = dict.fromkeys(network.blocks, 0)
     for layer in network.model.layers:

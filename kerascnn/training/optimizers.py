@@ -8,7 +8,7 @@ from typing import Any
 from kerascnn.config import Optimizer
 from kerascnn.errors import InputError, did_you_mean
 
-_NO_DECAY = ["bias", "gamma", "beta"]
+_NO_DECAY = [r"(^|/)(bias|gamma|beta)(:0)?$"]  # TensorFlow's name is a path and ends in ":0"
 _OURS = ("learning_rate", "weight_decay", "global_clipnorm")
 
 
@@ -16,7 +16,7 @@ def make_optimizer(
     choice: Optimizer,
     learning_rate: Any,
     *,
-    weight_decay: float = 0.0,
+    weight_decay: float | None = None,
     clip_norm: float | None = None,
     factors: Mapping[str, float] | None = None,
 ) -> Any:
@@ -25,7 +25,8 @@ def make_optimizer(
     Args:
         choice: Its snake_case name and its own arguments.
         learning_rate: Float or LearningRateSchedule.
-        weight_decay: Decoupled weight decay, not applied to biases and BatchNorm.
+        weight_decay: Decoupled weight decay, not applied to biases and BatchNorm;
+            default the optimizer's own.
         clip_norm: Greatest norm of all gradients together; default no bound.
         factors: Factor of the learning rate by variable path, 1 where a path is missing.
 
@@ -35,11 +36,14 @@ def make_optimizer(
     plain = optimizer_class(choice.name)
     arguments = dict(choice.model_extra or {})
     _refuse_unknown(choice.name, arguments, plain)
+    if weight_decay is not None:
+        arguments["weight_decay"] = weight_decay
+        if "adam_weight_decay" in inspect.signature(plain).parameters:  # Muon's, for other ranks
+            arguments.setdefault("adam_weight_decay", weight_decay)
     cls = _scaled(plain) if factors else plain
     try:
         optimizer = cls(
             learning_rate=learning_rate,
-            weight_decay=weight_decay or None,
             global_clipnorm=clip_norm,
             **arguments,
         )
@@ -47,8 +51,7 @@ def make_optimizer(
         raise InputError(f'optimizer "{choice.name}": {error}') from error
     if factors:
         optimizer.factors = dict(factors)
-    if weight_decay:
-        optimizer.exclude_from_weight_decay(var_names=_NO_DECAY)
+    optimizer.exclude_from_weight_decay(var_names=_NO_DECAY)
     return optimizer
 
 
@@ -80,30 +83,24 @@ def _refuse_unknown(name: str, arguments: Mapping[str, Any], cls: type) -> None:
 
 @cache
 def _scaled(plain: Any) -> Any:
-    """The optimizer with each variable's update, weight decay included, times its own factor.
-
-    The update is computed as ever and then shortened, so that it holds for every optimizer and
-    for the collective updates of the PyTorch backend.
-    """
-    from keras import ops
+    """The optimizer with a factor of the learning rate, weight decay's too, for each variable."""
 
     class Scaled(plain):
         factors: dict[str, float]
 
-        def _shortened(self, variables: list[Any], update: Any) -> None:
-            chosen = [(v, self.factors[v.path]) for v in variables if v.path in self.factors]
-            before = [ops.copy(variable) for variable, _ in chosen]
-            update()
-            for (variable, factor), old in zip(chosen, before, strict=True):
-                variable.assign(old + (variable - old) * factor)
+        def _factor(self, variable: Any) -> float:
+            # TensorFlow hands over its own variable, which does not know Keras's path
+            known = self._trainable_variables[self._get_variable_index(variable)]
+            return self.factors.get(known.path, 1.0)
 
-        def _backend_update_step(self, grads: Any, variables: Any, learning_rate: Any) -> None:
-            step = super()._backend_update_step
-            self._shortened(variables, lambda: step(grads, variables, learning_rate))
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            super().update_step(gradient, variable, learning_rate * self._factor(variable))
 
         def _apply_weight_decay(self, variables: Any) -> None:
-            decay = super()._apply_weight_decay
-            self._shortened(variables, lambda: decay(variables))
+            for variable in variables:
+                if self.weight_decay and self._use_weight_decay(variable):
+                    share = self.weight_decay * self._factor(variable) * self.learning_rate
+                    variable.assign(variable - variable * share)
 
     Scaled.__name__ = plain.__name__
     return Scaled

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ LEAST_PROBABILITY = 1e-7
 
 @dataclass(frozen=True)
 class Examples:
-    """Arrays to train on or to judge by: inputs [N, ...] and labels int64 [N]."""
+    """Arrays to judge by: inputs [N, ...] and labels int64 [N]."""
 
     inputs: np.ndarray
     labels: np.ndarray
@@ -158,14 +158,15 @@ def fit_stage(
     set_trainable(model, plan.layers, plan.batchnorm)
     frozen_before = digest(frozen_variables(model))
     parts = cut(model)
-    runs_once = (
-        parts.prefix is not None and plan.augment is None and _fits(parts, train, validation)
-    )
-    prefix_seconds = None
-    if runs_once:
-        train, validation, prefix_seconds = _at_boundary(parts, plan, train, validation, listener)
-    trainer = parts.suffix if runs_once else _whole(parts)
-    history, handed_on, own = _fit(network, plan, trainer, train, validation, before, listener)
+    once = _runs_once(parts, plan, train, validation)
+    if once:
+        trainer = parts.suffix
+        feed, validation = _at_boundary(parts, plan, train, validation, listener)
+    else:
+        trainer = parts.whole()
+        feed = _feed(plan, train.inputs[None], _one_hot(train, model)[None])
+    prefix_seconds = time.perf_counter() - start if once else None
+    history, handed_on, own = _fit(network, plan, trainer, feed, validation, before, listener)
     check_optimizer(trainer.optimizer, model, name)
     check_frozen(frozen_before, model, name)
     return StageResult(
@@ -189,59 +190,75 @@ def count_trainable(model: Any) -> int:
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
 
 
-def _fits(parts: Cut, *examples: Examples) -> bool:
-    activations = sum(len(e) for e in examples) * int(np.prod(parts.suffix.input_shape[1:]))
-    return activations * np.dtype(np.float32).itemsize <= ACTIVATION_BYTES
+def _runs_once(parts: Cut, plan: Plan, train: Examples, validation: Examples) -> bool:
+    """Whether the prefix runs once per image, or per view of it, instead of with every step."""
+    if parts.prefix is None or (plan.augment and not plan.stage.views):
+        return False
+    examples = len(train) * _views(plan) + len(validation)
+    numbers = examples * int(np.prod(parts.suffix.input_shape[1:]))
+    return numbers * np.dtype(np.float32).itemsize <= ACTIVATION_BYTES
+
+
+def _views(plan: Plan) -> int:
+    return (plan.stage.views or 1) if plan.augment else 1
 
 
 def _at_boundary(
     parts: Cut, plan: Plan, train: Examples, validation: Examples, listener: Listener
-) -> tuple[Examples, Examples, float]:
-    """Runs the frozen prefix once over all images."""
-    start, total = time.perf_counter(), len(train) + len(validation)
+) -> tuple[Feed, Examples]:
+    """Runs the frozen prefix once over all images, or over each of their augmented views."""
     forward = Forward(parts.prefix)
+    views, total = _views(plan), len(train) * _views(plan) + len(validation)
+    targets = np.repeat(_one_hot(train, parts.suffix)[None], views, axis=0)  # [V, N, K]
+    inputs = np.empty((views, len(train), *parts.suffix.input_shape[1:]), np.float32)
+    done = 0
+    for view in range(views):
+        for step, start in enumerate(range(0, len(train), plan.batch_size)):
+            batch = slice(start, start + plan.batch_size)
+            images, wanted = train.inputs[batch], targets[view, batch]
+            if plan.augment:
+                images, targets[view, batch] = map(
+                    _to_numpy, plan.augment(images, wanted, view, step)
+                )
+            inputs[view, batch] = forward(images, plan.batch_size)
+            done += len(images)
+            listener.prefix(done, total)
+    judged = forward(
+        validation.inputs, plan.batch_size, lambda n, _: listener.prefix(done + n, total)
+    )
+    feed = _feed(replace(plan, augment=None), inputs, targets)
+    return feed, Examples(judged, validation.labels)
 
-    def activations(examples: Examples, already: int) -> Examples:
-        progress = lambda done, _: listener.prefix(already + done, total)  # noqa: E731
-        return Examples(forward(examples.inputs, plan.batch_size, progress), examples.labels)
 
-    at_boundary = activations(train, 0), activations(validation, len(train))
-    return *at_boundary, time.perf_counter() - start
+def _one_hot(examples: Examples, model: Any) -> np.ndarray:
+    return np.eye(model.output_shape[-1], dtype=np.float32)[examples.labels]  # [N, K]
 
 
-def _whole(parts: Cut) -> Any:
-    """Prefix and suffix in one model, the prefix in inference mode as when it runs once."""
-    import keras
-
-    if parts.prefix is None:
-        return parts.suffix
-    inputs = keras.Input(parts.prefix.input_shape[1:])
-    return keras.Model(inputs, parts.suffix(parts.prefix(inputs, training=False)))
+def _feed(plan: Plan, inputs: np.ndarray, targets: np.ndarray) -> Feed:
+    return Feed(
+        inputs,
+        targets,
+        batch_size=plan.batch_size,
+        seed=(plan.seed, plan.index),
+        augment=plan.augment,
+        class_weights=plan.class_weights,
+    )
 
 
 def _fit(
     network: Built,
     plan: Plan,
     trainer: Any,
-    train: Examples,
+    feed: Feed,
     validation: Examples,
     before: Standing | None,
     listener: Listener,
 ) -> tuple[list[Epoch], Standing, Standing]:
     """Fits all epochs; returns the history, the standing handed on and the stage's own."""
-    feed = Feed(
-        train.inputs,
-        train.labels,
-        num_classes=network.model.output_shape[-1],
-        batch_size=plan.batch_size,
-        seed=(plan.seed, plan.index),
-        augment=plan.augment,
-        class_weights=plan.class_weights,
-    )
     schedule = _compile(network, plan, trainer, feed.steps)
     forward = Forward(trainer)
     changing = [v for layer in network.model.layers if layer.trainable for v in layer.weights]
-    snapshot = [_value(variable) for variable in changing]
+    snapshot = [_to_numpy(variable.value) for variable in changing]
     history: list[Epoch] = []
     best = before if plan.keep == "best" else None
     own: Standing | None = None
@@ -250,9 +267,10 @@ def _fit(
         if own is None or plan.keep == "last" or standing.score.beats(own.score):
             own = standing
         if plan.keep == "last" or best is None or standing.score.beats(best.score):
-            best, snapshot = standing, [_value(variable) for variable in changing]
+            best, snapshot = standing, [_to_numpy(variable.value) for variable in changing]
         if _stops_early(plan.stage, history):
             break
+    schedule.on_train_end()
     for variable, value in zip(changing, snapshot, strict=True):
         variable.assign(value)
     assert best  # a stage has at least one epoch
@@ -260,14 +278,14 @@ def _fit(
     return history, best, own
 
 
-def _value(variable: Any) -> np.ndarray:
+def _to_numpy(tensor: Any) -> np.ndarray:
     from keras import ops
 
-    return np.array(ops.convert_to_numpy(variable.value))
+    return np.array(ops.convert_to_numpy(tensor))
 
 
 def _compile(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
-    """Compiles for this stage with a new optimizer; returns the callbacks of its schedule."""
+    """Compiles for this stage with a new optimizer; returns its schedule as a callback."""
     import keras
 
     stage = plan.stage
@@ -290,12 +308,12 @@ def _compile(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=jit_compile(),
     )
-    optimizer.build(trainer.trainable_variables)
-    callbacks = keras.callbacks.CallbackList(
-        [schedule] if is_callback else [], model=trainer, epochs=stage.epochs
-    )
-    callbacks.on_train_begin()
-    return callbacks
+    trainer.optimizer.build(trainer.trainable_variables)
+    callback = schedule if is_callback else keras.callbacks.Callback()
+    callback.set_model(trainer)
+    callback.set_params({"epochs": stage.epochs, "steps": steps})
+    callback.on_train_begin()
+    return callback
 
 
 def _factors(network: Built, layer_decay: float) -> dict[str, float]:
@@ -333,12 +351,13 @@ def _epochs(
         ).history
         seconds = time.perf_counter() - start
         loss, rate = float(logs["loss"][0]), _applied_rate(trainer.optimizer)
-        if not np.isfinite(loss):
-            raise RunError(
-                f'stage "{plan.stage.name}", epoch {number}: the loss is {loss} at learning rate '
-                f"{rate:.1e}; a smaller learning_rate, a warm-up or clip_norm = 1.0 may help."
-            )
         standing = judge(forward(validation.inputs, plan.batch_size), validation.labels)
+        if not np.isfinite([loss, standing.score.loss]).all():
+            raise RunError(
+                f'stage "{plan.stage.name}", epoch {number}: the loss is {loss}, on the validation '
+                f"images {standing.score.loss}, at learning rate {rate:.1e}; a smaller "
+                "learning_rate, a warm-up or clip_norm = 1.0 may help."
+            )
         epoch = Epoch(
             number,
             {
@@ -348,10 +367,11 @@ def _epochs(
                 "val_accuracy": standing.score.accuracy,
                 "learning_rate": rate,
                 "seconds": seconds,
-                "images_per_second": len(feed.labels) / seconds,
+                "images_per_second": feed.examples / seconds,
             },
         )
-        schedule.on_epoch_end(number - 1, dict(epoch.metrics))
+        in_keras_words = {"loss": loss, "accuracy": epoch.metrics["train_accuracy"]}
+        schedule.on_epoch_end(number - 1, in_keras_words | epoch.metrics)
         listener.epoch(epoch)
         yield epoch, standing
 
@@ -365,11 +385,15 @@ def judge(probabilities: np.ndarray, labels: np.ndarray) -> Standing:
 
 
 def _step_callback(schedule: Any, steps: int, listener: Listener) -> Any:
-    """Hands each step on to the schedule's callbacks and the listener, without waiting for it."""
+    """Hands each step on to the schedule's callback and the listener; where the schedule is none,
+    without waiting for the step."""
     import keras
 
     class Steps(keras.callbacks.Callback):
-        async_safe = True
+        async_safe = type(schedule) is keras.callbacks.Callback
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            schedule.on_epoch_begin(epoch)
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             schedule.on_train_batch_begin(batch)

@@ -85,12 +85,14 @@ def tf_flowers(site, monkeypatch):
 
 
 def test_tf_flowers(tf_flowers, tmp_path):
-    splits = build(TF_FLOWERS, folder=tmp_path / "data", split_seed=3)
+    splits = build(TF_FLOWERS, folder=tmp_path / "data")
     assert splits.class_names == ["daisy", "roses"]
     assert sum(len(getattr(splits, split)) for split in SPLITS) == 80
     path, label = splits.test[0]
     assert read_image(path).shape == (8, 8, 3)
     assert path.parent.name == splits.class_names[label]
+    other = build(TF_FLOWERS, folder=tmp_path / "data", split_seed=1)
+    assert other.test.fingerprint != splits.test.fingerprint
 
 
 def test_tf_flowers_is_downloaded_once(tf_flowers, tmp_path):

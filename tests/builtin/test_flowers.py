@@ -84,10 +84,8 @@ def test_a_change_of_the_pictures_asks_for_a_new_renderer_version():
     """Raise RENDERER_VERSION, so that no cache serves the old pictures, and then these figures."""
     source = make(species=len(SPECIES), size=64).train
     means = [source[i][0].mean() for i in range(len(SPECIES))]
-    np.testing.assert_allclose(means, MEANS_OF_VERSION_1, atol=0.5)
-
-
-MEANS_OF_VERSION_1 = []
+    expected = [192.7, 118.8, 173.1, 136.3, 205.2, 166.5, 103.8, 68.7]
+    np.testing.assert_allclose(means, expected, atol=0.5)
 
 
 def test_building_renders_nothing_and_imports_no_drawing_library():
@@ -101,14 +99,14 @@ def test_building_renders_nothing_and_imports_no_drawing_library():
 
 
 def test_neither_thumbnails_nor_colours_give_the_species_away():
-    """A ridge classifier stays under 60%: what tells the species is form."""
-    splits = make(train=240, test=120, size=64)
-    truth = np.arange(120) % 6
-    train = np.stack([image for image, _ in splits.train])  # [N, 64, 64, 3]
+    """A ridge classifier stays far under 60%: what tells the species is form."""
+    splits = make(train=150, test=90, size=48)
+    truth = np.arange(90) % 6
+    train = np.stack([image for image, _ in splits.train])  # [N, 48, 48, 3]
     test = np.stack([image for image, _ in splits.test])
     for features in (thumbnails, histograms):
-        predicted = ridge(features(train), np.arange(240) % 6, features(test))
-        assert (predicted == truth).mean() < 0.6
+        predicted = ridge(features(train), np.arange(150) % 6, features(test))
+        assert (predicted == truth).mean() < 0.45
 
 
 def thumbnails(images):

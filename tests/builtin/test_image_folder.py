@@ -120,6 +120,18 @@ def test_a_gap_is_filled_with_one_picture_and_nothing_else_moves(seed):
     assert sum(few[content] != many[content] for content in few) <= 2
 
 
+def test_a_gap_is_filled_with_the_picture_next_to_it():
+    contents = [(f"a{i}", "a") for i in range(100)]
+
+    def test_split(share):
+        drawn = draw_splits(contents, {"test": share}, 0)
+        return {content for content in drawn if drawn[content] == "test"}
+
+    borrowed = test_split(1e-9)
+    assert len(borrowed) == 1
+    assert borrowed <= test_split(0.05) < test_split(0.2)
+
+
 def test_a_class_of_one_picture_is_trained_on():
     contents = [("x", "one")] + [(f"{i}", "other") for i in range(50)]
     for seed in range(20):
@@ -222,16 +234,19 @@ def test_links_lead_nowhere(tmp_path):
 
 
 def test_the_fingerprint_follows_content_and_labels(tmp_path):
-    write_classes(tmp_path)
-    before = build(tmp_path).train.fingerprint
-    assert build(tmp_path).train.fingerprint == before
-    path, _ = build(tmp_path).train[0]
+    for number, split in enumerate(SPLITS):
+        write_classes(tmp_path / split, 3, start=100 * number)
+    before = build(tmp_path)
+    path = tmp_path / "train" / "roses" / "000.jpg"
     content = path.read_bytes()
     path.write_bytes(b"other")
-    changed = build(tmp_path).train.fingerprint
+    changed = build(tmp_path)
     path.write_bytes(content)
-    path.rename(tmp_path / "roses" / "moved.jpg")
-    assert len({before, changed, build(tmp_path).train.fingerprint}) == 3
+    assert build(tmp_path).train.fingerprint == before.train.fingerprint
+    path.rename(tmp_path / "train" / "daisy" / "moved.jpg")
+    moved = build(tmp_path)
+    assert len({splits.train.fingerprint for splits in (before, changed, moved)}) == 3
+    assert len({splits.test.fingerprint for splits in (before, changed, moved)}) == 1
 
 
 def test_a_missing_folder(tmp_path):
@@ -334,8 +349,9 @@ def test_a_missing_table(tmp_path):
 def test_a_table_in_another_encoding(tmp_path):
     write_table(tmp_path, "")
     (tmp_path / "labels.csv").write_bytes("path,label\nall/0.jpg,Gänseblümchen\n".encode("latin-1"))
-    with pytest.raises(InputError, match=r"cannot read `labels`.*utf-8"):
+    with pytest.raises(InputError, match=r"cannot read `labels`.*utf-8") as caught:
         build(tmp_path, labels="labels.csv")
+    assert "Did you mean" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
