@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic.json_schema import models_json_schema
 
@@ -50,15 +51,37 @@ class Choice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
     name: str
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        if not isinstance(value, str | dict):
+            raise ValueError('expected a name in quotes, or a table with a "name"')
+        return {"name": value} if isinstance(value, str) else value
+
     @property
     def params(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
 
 
-class Optimizer(BaseModel):
+class Dataset(Choice):
+    """A dataset."""
+
+
+class Augmentation(Choice):
+    """An augmentation."""
+
+
+class Architecture(Choice):
+    """An architecture."""
+
+
+class Schedule(Choice):
+    """A schedule of the learning rate."""
+
+
+class Optimizer(Choice):
     """A Keras optimizer by its snake_case name; the other keys are its own arguments."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
     name: Literal[OPTIMIZERS] = "adam"  # type: ignore[valid-type]
 
 
@@ -67,12 +90,6 @@ class EarlyStopping(Strict):
 
     monitor: Literal["val_accuracy", "val_loss"] = "val_loss"
     patience: int = Field(3, ge=1, description="epochs without improvement")
-
-
-def _named(value: Any) -> Any:
-    if not isinstance(value, str | dict):
-        raise ValueError('expected a name in quotes, or a table with a "name"')
-    return {"name": value} if isinstance(value, str) else value
 
 
 def _on_or_off(value: Any) -> Any:
@@ -104,18 +121,6 @@ def _class_weights(value: Any) -> Any:
 
 def _positive(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-
-
-def _reference(kind: str) -> WithJsonSchema:
-    return WithJsonSchema({"$ref": f"#/$defs/{kind}"})
-
-
-_NAMED = BeforeValidator(_named)
-_OPTIMIZER = BeforeValidator(_named, json_schema_input_type=Literal[OPTIMIZERS] | Optimizer)
-Dataset = Annotated[Choice, _NAMED, _reference("dataset")]
-Augmentation = Annotated[Choice, _NAMED, _reference("augmentation")]
-Architecture = Annotated[Choice, _NAMED, _reference("architecture")]
-Schedule = Annotated[Choice, _NAMED, _reference("schedule")]
 
 
 class Training(Strict):
@@ -153,8 +158,8 @@ class Stage(Strict):
     ] = Field("head", description="the trainable layers; the head always is")
     epochs: int = Field(ge=1)
     learning_rate: float = Field(gt=0, description="peak learning rate of the head")
-    schedule: Schedule = Choice(name="constant")
-    optimizer: Annotated[Optimizer, _OPTIMIZER] = Optimizer()
+    schedule: Schedule = Schedule(name="constant")
+    optimizer: Optimizer = Optimizer()
     batch_size: int | None = Field(None, ge=1)
     augmentation: Annotated[
         Augmentation | None,
@@ -190,12 +195,12 @@ class Experiment(Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9_. -]+$")
     seed: int = Field(0, ge=0, lt=2**32)
     dataset: Dataset
-    augmentation: Augmentation = Choice(name="none")
+    augmentation: Augmentation = Augmentation(name="none")
     architecture: Architecture
     training: Training = Training()
     stages: tuple[Stage, ...] = Field(min_length=1)
 
-    def augmentation_of(self, stage: Stage) -> Choice:
+    def augmentation_of(self, stage: Stage) -> Augmentation:
         """The augmentation that the stage trains with: its own, or the experiment's."""
         return stage.augmentation or self.augmentation
 
@@ -232,8 +237,8 @@ def load_experiment(
 def parse_experiment(
     data: dict[str, Any],
     registry: Registry,
-    text: str = "",
-    origin: str = "experiment",
+    text: str | None = None,
+    origin: str = "",
     overrides: Mapping[str, Any] | None = None,
 ) -> Experiment:
     """Checks the contents of an experiment; `text` and `origin` serve the messages."""
@@ -362,21 +367,24 @@ def flatten(data: Any, prefix: str = "") -> dict[str, Any]:
 
 def schema(registry: Registry) -> dict[str, Any]:
     """The JSON Schema of an experiment, with every installed component's own keys."""
-    models: list[type[BaseModel]] = [Experiment, *(r.component.params for r in registry.unique)]
+    choices = dict(zip(KINDS, (Dataset, Augmentation, Architecture, Schedule), strict=True))
+    models = {Experiment, *choices.values(), *(r.component.params for r in registry.unique)}
     references, document = models_json_schema([(model, "validation") for model in models])
     definitions = document["$defs"]
 
-    def definition(model: type[BaseModel]) -> dict[str, Any]:
-        return definitions[references[model, "validation"]["$ref"].removeprefix("#/$defs/")]
+    def key(model: type[BaseModel]) -> str:
+        return references[model, "validation"]["$ref"].removeprefix("#/$defs/")
 
-    for kind in KINDS:
+    for kind, choice in choices.items():
         tables = [
-            _component_schema(registered.component, definition(registered.component.params))
+            _component_schema(registered.component, definitions[key(registered.component.params)])
             for registered in registry.of_kind(kind)
         ]
         names = {"type": "string", "enum": [table["title"] for table in tables]}
-        definitions[kind] = {"anyOf": [names, *tables]}
-    return {"$schema": DRAFT, **definition(Experiment), "$defs": definitions}
+        definitions[key(choice)] = {"anyOf": [names, *tables]}
+    optimizer = definitions["Optimizer"]
+    definitions["Optimizer"] = {"anyOf": [optimizer["properties"]["name"], optimizer]}
+    return {"$schema": DRAFT, **definitions[key(Experiment)], "$defs": definitions}
 
 
 def _component_schema(component: Component, params: dict[str, Any]) -> dict[str, Any]:

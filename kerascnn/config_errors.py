@@ -79,14 +79,16 @@ def explain(
 
 
 def report(
-    problems: Iterable[Problem], text: str, origin: str, overrides: Mapping[str, Any]
+    problems: Iterable[Problem], text: str | None, origin: str, overrides: Mapping[str, Any]
 ) -> str:
     """Every problem on a line of its own, in the order of the file, those of `--set` first."""
+    if text is None:
+        return "\n".join(map(str, problems))
     placed = []
     for problem in problems:
         line = 0 if _overridden(problem, text, overrides) else line_of(problem.location, text)
-        place = f"{origin}, line {line}: " if text else ""
-        placed.append((line, f"{place if line else '--set '}{problem}"))
+        place = f"{origin}, line {line}: " if line else "--set "
+        placed.append((line, f"{place}{problem}"))
     return "\n".join(message for _, message in sorted(placed, key=lambda pair: pair[0]))
 
 

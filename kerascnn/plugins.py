@@ -104,7 +104,7 @@ class Bound:
             raise self.registered.fault("while it was built", error) from error
 
 
-@dataclass
+@dataclass(repr=False)
 class Registry:
     """All components of all plugins that are installed."""
 

@@ -1,6 +1,7 @@
 """A run: load, check, build; for each stage set trainable and fit; evaluate; save."""
 
 import csv
+import getpass
 import subprocess
 import time
 from collections.abc import Iterator
@@ -87,6 +88,9 @@ def _log_start(
             **{f"data.{name}.fingerprint": packed.fingerprint for name, packed in splits},
             **{f"data.{name}.images": len(packed) for name, packed in splits},
             **{f"plugin.{name}": origin for name, origin in prepared.plugins.items()},
+            "mlflow.source.name": "kerascnn run",
+            "mlflow.source.type": "LOCAL",
+            "mlflow.user": getpass.getuser(),
             **_git_commit(),
         }
     )
@@ -104,7 +108,7 @@ def _git_commit() -> dict[str, str]:
         )
     except (OSError, subprocess.SubprocessError):
         return {}
-    return {"git.commit": done.stdout.strip()}
+    return {"mlflow.source.git.commit": done.stdout.strip()}
 
 
 def _fit_stages(
@@ -139,7 +143,11 @@ def _listener(plan: Any, tracker: tracking.Tracker, observer: Observer, epochs: 
 
 def _log_stage(tracker: tracking.Tracker, index: int, result: StageResult) -> None:
     values = _stage_json(result) | {"trainable_layers": len(result.trainable_layers)}
-    tracker.tags({f"stage.{index + 1}.{key}": value for key, value in values.items()})
+    tracker.tags({f"stage.{index + 1}.{key}": _short(value) for key, value in values.items()})
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def _stage_json(result: StageResult) -> dict[str, Any]:

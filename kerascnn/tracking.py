@@ -8,6 +8,8 @@ carry their own time, so what a server missed is simply sent again by a later co
 import json
 import logging
 import os
+import shutil
+import tempfile
 import threading
 import time
 import uuid
@@ -100,7 +102,8 @@ def _experiment_id(client: Any, uri: str, name: str) -> str:
         return found.experiment_id
     database = _sqlite_file(uri)
     place = str(database.absolute().parent / "mlartifacts") if database else None
-    return client.create_experiment(name, artifact_location=place)
+    tags = {"mlflow.experimentKind": "custom_model_development"}  # the page for training runs
+    return client.create_experiment(name, artifact_location=place, tags=tags)
 
 
 @dataclass
@@ -372,16 +375,21 @@ def fetch_run(run: str, runs: Path) -> Path | None:
         found = [info for info in _kerascnn_runs(client) if info.run_id.startswith(run)]
         if len(found) != 1:
             return None
-        import mlflow
-
         folder = runs / found[0].run_id
-        folder.mkdir(parents=True, exist_ok=True)
-        client.download_artifacts(found[0].run_id, "", str(folder))
-        uri = f"runs:/{found[0].run_id}/model"
-        mlflow.artifacts.download_artifacts(
-            uri, dst_path=str(folder / "model"), tracking_uri=tracking_uri()
-        )
+        runs.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=runs, prefix=".fetched-") as scratch:
+            _download(client, found[0].run_id, scratch)
+            shutil.copytree(scratch, folder)
         return folder
+
+
+def _download(client: Any, run_id: str, folder: str) -> None:
+    import mlflow
+
+    client.download_artifacts(run_id, "", folder)
+    mlflow.artifacts.download_artifacts(
+        f"runs:/{run_id}/model", dst_path=folder, tracking_uri=tracking_uri()
+    )
 
 
 def _kerascnn_runs(client: Any) -> list[Any]:

@@ -11,15 +11,6 @@ from kerascnn import tracking
 from kerascnn.tracking import Journal, Tracker, send_pending, shown_uri
 
 
-@pytest.fixture(scope="session")
-def fresh_database(tmp_path_factory):
-    """An MLflow store with its tables, made once: making them takes seconds."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    with tracking._store(f"sqlite:///{file}"):
-        pass
-    return file
-
-
 @pytest.fixture
 def store(fresh_database, tmp_path, monkeypatch):
     """A client of a fresh local store, which trackers use too."""

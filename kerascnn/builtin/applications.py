@@ -1,4 +1,4 @@
-"""The pretrained networks of `keras.applications`, out of one table, `applications.csv`.
+"""What there is to know of `keras.applications`: one table, `applications.csv`, and its families.
 
 A network's name is the snake_case name of its constructor, in which each family's name is one
 word: `ResNet50V2` is `resnet50_v2`, `EfficientNetV2B0` is `efficientnet_v2_b0`. `weights` is the
@@ -8,18 +8,10 @@ Keras gives MobileNet and MobileNetV2 no hash, and one file for each of several 
 
 import csv
 import re
-import warnings
 from dataclasses import dataclass
-from functools import partial
 from importlib.resources import files
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
-
-from pydantic import Field
-
-from kerascnn import Component, InputError, Network, Params, classifier_head
 
 PUBLISHER = "https://storage.googleapis.com/"
 
@@ -31,7 +23,7 @@ RESCALING: dict[str, tuple[Any, Any]] = {  # scale and offset of pixels in 0-255
         [1 / (255 * deviation) for deviation in DEVIATION],
         [-mean / deviation for mean, deviation in zip(MEAN, DEVIATION, strict=True)],
     ),
-    "torch255": (
+    "torch255": (  # for EfficientNet, which divides by 255 itself
         [1 / deviation for deviation in DEVIATION],
         [-255 * mean / deviation for mean, deviation in zip(MEAN, DEVIATION, strict=True)],
     ),
@@ -68,7 +60,7 @@ class Family:
 
 RESIDUAL = r"conv\d+_block\d+"
 MBCONV = r"block\d+[a-z]|top"
-UNSCALED = (("include_preprocessing", False),)  # all of it is done here, in float32
+UNSCALED = (("include_preprocessing", False),)  # it is done before them, in float32
 FAMILIES = {
     "convnext": Family(
         "2201.03545", "torch", r"(stage_\d+|downsampling)_block_\d+", options=UNSCALED
@@ -109,79 +101,10 @@ class Application:
     sha256: str
 
 
-class PretrainedParams(Params):
-    """A pretrained backbone under a new classifier."""
-
-    weights: str = Field(
-        "imagenet",
-        description='"imagenet", "none" for random ones, or the path of a file of the '
-        "backbone's weights: .h5, .weights.h5 or .keras",
-    )
-    dropout: float = Field(
-        0.2, ge=0, lt=1, description="Fraction of the features dropped before the classifier"
-    )
-
-
 def applications() -> list[Application]:
     """Returns the table."""
     text = (files(__package__) / "applications.csv").read_text(encoding="utf-8")
     return [Application(**row) for row in csv.DictReader(text.splitlines())]
-
-
-def components() -> list[Component]:
-    """Returns one component for each line of the table."""
-    return [
-        Component(
-            application.name,
-            partial(build, application),
-            PretrainedParams,
-            f"{application.constructor}: {int(application.parameters) / 1e6:.1f} M parameters, "
-            f"arXiv {FAMILIES[application.family].paper}",
-        )
-        for application in applications()
-    ]
-
-
-def build(
-    application: Application, params: PretrainedParams, *, image_size: int, num_classes: int
-) -> Network:
-    """Builds a network of `keras.applications` with its preprocessing and a new classifier.
-
-    Args:
-        application: Which one.
-        params: See `PretrainedParams`.
-        image_size: Side of the pictures, in pixels.
-        num_classes: Number of classes K, at least 2.
-
-    Returns:
-        Network: float32 [B, S, S, 3] in 0-255 to probabilities float32 [B, K], one flat graph. Its
-        blocks are the paper's units, with the stem first; a last convolution is a block of its
-        own, a last normalization belongs to the last unit.
-
-    Raises:
-        InputError: The pictures are too small, or the weights are not to be had or do not fit.
-    """
-    import keras
-
-    path = _weights_file(application, params.weights, image_size)
-    pictures = keras.Input((image_size, image_size, 3), name="pictures")
-    backbone = _backbone(application, pictures, image_size)
-    layers_of_blocks = blocks(backbone, FAMILIES[application.family])
-    if path:
-        _load(backbone, path, application.name)
-    probabilities = classifier_head(backbone.output, num_classes, dropout=params.dropout)
-    model = keras.Model(pictures, probabilities, name=application.name)
-    return Network(model, layers_of_blocks)
-
-
-def preprocess(pictures: Any, rescaling: str) -> Any:
-    """Rescales pictures, float32 [B, H, W, 3] in 0-255, as the pretrained weights expect it."""
-    from keras import layers, ops
-
-    if rescaling == "caffe":
-        pictures = ops.flip(pictures, axis=-1)  # RGB to BGR
-    # float32 also under mixed precision, which would round the pixels before they are centred
-    return layers.Rescaling(*RESCALING[rescaling], dtype="float32", name="preprocess")(pictures)
 
 
 def blocks(backbone: Any, family: Family) -> dict[str, list[str]]:
@@ -191,7 +114,7 @@ def blocks(backbone: Any, family: Family) -> dict[str, list[str]]:
     its name does not depend on what was built before.
     """
     grouped: dict[str, list[str]] = {}
-    block_of = _blocks([layer.name for layer in backbone.operations], family)
+    block_of = _block_names([layer.name for layer in backbone.operations], family)
     for place, layer in enumerate(backbone.operations):
         block = block_of[place]
         kind = re.sub(r"_\d+$", "", layer.name)
@@ -202,7 +125,7 @@ def blocks(backbone: Any, family: Family) -> dict[str, list[str]]:
     return grouped
 
 
-def _blocks(names: list[str], family: Family) -> list[str]:
+def _block_names(names: list[str], family: Family) -> list[str]:
     """Reads each layer's block in its name; where it tells none, the layer joins the one before.
 
     Where only a module's last layer is named, it joins the one after.
@@ -217,67 +140,3 @@ def _blocks(names: list[str], family: Family) -> list[str]:
 
 def _latest(block: str, told: str) -> str:
     return told or block
-
-
-def _backbone(application: Application, pictures: Any, image_size: int) -> Any:
-    import keras
-
-    family = FAMILIES[application.family]
-    if image_size < family.smallest:
-        raise InputError(
-            f"{application.name}: image_size = {image_size} is too small; it takes pictures of "
-            f"{family.smallest} pixels or more."
-        )
-    try:
-        return getattr(keras.applications, application.constructor)(
-            include_top=False,
-            weights=None,
-            input_tensor=preprocess(pictures, family.rescaling),
-            input_shape=(image_size, image_size, 3),
-            **dict(family.options),
-        )
-    except ValueError as error:
-        raise InputError(
-            f"{application.name}: Keras cannot build it on {keras.backend.backend()}: {error}"
-        ) from error
-
-
-def _weights_file(application: Application, weights: str, image_size: int) -> Path | None:
-    from kerascnn import fetch
-
-    if weights == "none":
-        return None
-    if weights == "imagenet":
-        size = image_size if image_size in FAMILIES[application.family].sizes else 224
-        url = PUBLISHER + application.weights.format(size=size)
-        return fetch(url, md5=application.md5 or None, sha256=application.sha256 or None)
-    path = Path(weights).expanduser()
-    if path.suffix not in (".h5", ".keras"):
-        raise InputError(
-            f'weights = "{weights}": expected "imagenet", "none", or a file of weights that ends '
-            "in .h5, .weights.h5 or .keras."
-        )
-    if not path.is_file():
-        raise InputError(f'weights = "{weights}": there is no such file, seen from {Path.cwd()}.')
-    return path
-
-
-def _load(backbone: Any, path: Path, name: str) -> None:
-    from keras import layers
-
-    # EfficientNet's own Normalization stays the identity: its published file holds the deviation
-    # where the layer wants the variance (tensorflow#49930), and `preprocess` has normalized.
-    own = [layer for layer in backbone.layers if isinstance(layer, layers.Normalization)]
-    identities = [layer.get_weights() for layer in own]
-    try:
-        with warnings.catch_warnings(action="ignore"):  # a hundred of them before each error
-            backbone.load_weights(path)
-    except (ValueError, KeyError, OSError, BadZipFile) as error:
-        reason = str(error).partition("\n\nList of objects")[0].replace("\n\n", " ")
-        raise InputError(
-            f'weights file "{path}" does not fit {name}: expected the weights of its '
-            f"layers in their order, without a classifier. Keras says: {reason}"
-        ) from error
-    for layer, identity in zip(own, identities, strict=True):
-        layer.set_weights(identity)
-        layer.finalize_state()

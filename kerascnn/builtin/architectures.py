@@ -1,10 +1,149 @@
-"""The built-in architectures."""
+"""The built-in architectures: `sequential_cnn`, and every network of `keras.applications`."""
 
-from kerascnn import Component, hookimpl
-from kerascnn.builtin.applications import components
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+from pydantic import Field
+
+from kerascnn import Component, InputError, Network, Params, classifier_head, hookimpl
+from kerascnn.builtin import applications as table
+from kerascnn.builtin.applications import FAMILIES, RESCALING, Application
 from kerascnn.builtin.sequential import SEQUENTIAL_CNN
+
+
+class PretrainedParams(Params):
+    """A pretrained backbone under a new classifier."""
+
+    weights: str = Field(
+        "imagenet",
+        description='"imagenet", "none" for random ones, or the path of a file: the weights of the '
+        "backbone (.h5, .weights.h5, .keras) or of an earlier network of this name (the latter "
+        "two), whose classifier is left out",
+    )
+    dropout: float = Field(
+        0.2, ge=0, lt=1, description="Fraction of the features dropped before the classifier"
+    )
 
 
 @hookimpl
 def kerascnn_architectures() -> list[Component]:
-    return [SEQUENTIAL_CNN, *components()]
+    return [SEQUENTIAL_CNN, *map(_component, table.applications())]
+
+
+def _component(application: Application) -> Component:
+    return Component(
+        application.name,
+        partial(build, application),
+        PretrainedParams,
+        f"{application.constructor}: {int(application.parameters) / 1e6:.1f} M parameters, "
+        f"arXiv {FAMILIES[application.family].paper}",
+    )
+
+
+def build(
+    application: Application, params: PretrainedParams, *, image_size: int, num_classes: int
+) -> Network:
+    """Builds a network of `keras.applications` with its preprocessing and a new classifier.
+
+    Args:
+        application: Which one.
+        params: See `PretrainedParams`.
+        image_size: Side of the pictures, in pixels.
+        num_classes: Number of classes K, at least 2.
+
+    Returns:
+        Network: float32 [B, S, S, 3] in 0-255 to probabilities float32 [B, K], one flat graph. Its
+        blocks are the paper's units, with the stem first; a last convolution is a block of its
+        own, a last normalization belongs to the last unit.
+
+    Raises:
+        InputError: The pictures are too small, or the weights are not to be had or do not fit.
+    """
+    import keras
+
+    path = _weights_file(application, params.weights, image_size)
+    pictures = keras.Input((image_size, image_size, 3), name="pictures")
+    backbone = _backbone(application, pictures, image_size)
+    blocks = table.blocks(backbone, FAMILIES[application.family])
+    if path:
+        _load(backbone, path, application.name)
+    probabilities = classifier_head(backbone.output, num_classes, dropout=params.dropout)
+    model = keras.Model(pictures, probabilities, name=application.name)
+    return Network(model, blocks)
+
+
+def preprocess(pictures: Any, rescaling: str) -> Any:
+    """Rescales pictures, float32 [B, H, W, 3] in 0-255, as the pretrained weights expect it."""
+    from keras import layers, ops
+
+    if rescaling == "caffe":
+        pictures = ops.flip(pictures, axis=-1)  # RGB to BGR
+    # float32 also under mixed precision, which would round the pixels before they are centred
+    return layers.Rescaling(*RESCALING[rescaling], dtype="float32", name="preprocess")(pictures)
+
+
+def _backbone(application: Application, pictures: Any, image_size: int) -> Any:
+    import keras
+
+    family = FAMILIES[application.family]
+    if image_size < family.smallest:
+        raise InputError(
+            f"{application.name}: image_size = {image_size} is too small; it takes pictures of "
+            f"{family.smallest} pixels or more."
+        )
+    try:
+        return getattr(keras.applications, application.constructor)(
+            include_top=False,
+            weights=None,
+            input_tensor=preprocess(pictures, family.rescaling),
+            input_shape=(image_size, image_size, 3),
+            **dict(family.options),
+        )
+    except ValueError as error:
+        raise InputError(
+            f"{application.name}: Keras cannot build it on {keras.backend.backend()}: {error}"
+        ) from error
+
+
+def _weights_file(application: Application, weights: str, image_size: int) -> Path | None:
+    from kerascnn import fetch
+
+    if weights == "none":
+        return None
+    if weights == "imagenet":
+        size = image_size if image_size in FAMILIES[application.family].sizes else 224
+        url = table.PUBLISHER + application.weights.format(size=size)
+        return fetch(url, md5=application.md5 or None, sha256=application.sha256 or None)
+    path = Path(weights).expanduser()
+    if path.suffix not in (".h5", ".keras"):
+        raise InputError(
+            f'weights = "{weights}": expected "imagenet", "none", or a file of weights that ends '
+            "in .h5, .weights.h5 or .keras."
+        )
+    if not path.is_file():
+        raise InputError(f'weights = "{weights}": there is no such file, seen from {Path.cwd()}.')
+    return path
+
+
+def _load(backbone: Any, path: Path, name: str) -> None:
+    from keras import layers
+
+    # EfficientNet's own Normalization stays the identity: its published file holds the deviation
+    # where the layer wants the variance (tensorflow#49930), and `preprocess` has normalized.
+    own = [layer for layer in backbone.layers if isinstance(layer, layers.Normalization)]
+    identities = [layer.get_weights() for layer in own]
+    try:
+        with warnings.catch_warnings(action="ignore"):  # a hundred of them before each error
+            backbone.load_weights(path)
+    except (ValueError, KeyError, OSError, BadZipFile) as error:
+        reason = str(error).partition("\n\nList of objects")[0].replace("\n\n", " ")
+        raise InputError(
+            f'weights file "{path}" does not fit {name}: expected the weights of its '
+            f"layers in their order, without a classifier. Keras says: {reason}"
+        ) from error
+    for layer, identity in zip(own, identities, strict=True):
+        layer.set_weights(identity)
+        layer.finalize_state()

@@ -77,7 +77,7 @@ def _block(x: Any, params: SequentialParams, number: int) -> Any:
             name=f"block{number}_conv{convolution}",
         )(x)
         if params.batch_normalization:
-            x = layers.BatchNormalization(name=f"block{number}_bn{convolution}")(x)
+            x = layers.BatchNormalization(momentum=0.9, name=f"block{number}_bn{convolution}")(x)
         x = layers.ReLU(name=f"block{number}_relu{convolution}")(x)
     pool = layers.MaxPooling2D if params.pooling == "max" else layers.AveragePooling2D
     return pool(2, name=f"block{number}_pool")(x)

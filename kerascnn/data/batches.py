@@ -58,15 +58,17 @@ class Feed:
         for step, chosen in enumerate(np.sort(order)):  # a memory map is read in its own order
             inputs = self.inputs[view][chosen].astype(np.float32)
             targets = self.targets[view][chosen]  # [B, K]
-            weights = self._weights(targets)
             if self.augment:
                 inputs, targets = self.augment(inputs, targets, epoch, step)
-            yield inputs, targets, weights
+            yield inputs, targets, self._weights(targets)
 
-    def _weights(self, targets: np.ndarray) -> np.ndarray:
+    def _weights(self, targets: Any) -> np.ndarray:
+        """A mixed picture weighs what its classes do, each by its share."""
         if self.class_weights is None:
             return np.ones(len(targets), np.float32)
-        return targets @ self.class_weights
+        from keras import ops
+
+        return ops.convert_to_numpy(targets) @ self.class_weights
 
 
 def _ahead(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:

@@ -109,11 +109,12 @@ def _build(source: Source, folder: Path, size: int, how: Resizing, progress: Pro
 
     def prepare(index: int) -> None:
         image, labels[index] = source[index]
-        names[index] = str(image) if isinstance(image, str | Path) else str(index)
+        is_file = isinstance(image, str | Path)
+        names[index] = str(image) if is_file else str(index)
         try:
             images[index] = prepare_image(image, size, how)
         except InputError as error:
-            bad.append(str(error))
+            bad.append(str(error) if is_file else f"picture {index}: {error}")
         digests[index] = _sha256(images[index].tobytes())
 
     with ThreadPoolExecutor(available_cores()) as pool:

@@ -5,7 +5,7 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -18,13 +18,12 @@ import numpy as np
 import pytest
 
 from kerascnn import InputError, Network
-from kerascnn.builtin import applications as module
-from kerascnn.builtin.applications import FAMILIES, PretrainedParams, build, preprocess
-from kerascnn.builtin.architectures import kerascnn_architectures
+from kerascnn.builtin import applications, architectures
+from kerascnn.builtin.applications import FAMILIES
+from kerascnn.builtin.architectures import PretrainedParams, build, preprocess
 
-TABLE = {application.name: application for application in module.applications()}
+TABLE = {application.name: application for application in applications.applications()}
 SMALL = "mobilenet_v3_small"
-SMALLEST = "vgg16 resnet50_v2 mobilenet mobilenet_v3_small efficientnet_b0 inception_v3 xception"
 BLOCKS = {  # the units that the papers count, with the stem and a last convolution
     **{"vgg16": 5, "resnet50": 17, "resnet50_v2": 17, "xception": 14, "convnext_tiny": 22},
     **{"mobilenet": 14, "mobilenet_v2": 19, "mobilenet_v3_small": 13, "mobilenet_v3_large": 17},
@@ -33,12 +32,19 @@ BLOCKS = {  # the units that the papers count, with the stem and a last convolut
 }
 
 
-def each(ordinary: str) -> Any:
-    """Parametrizes over the whole table, the others than the ordinary marked slow."""
-    slow = pytest.mark.slow
-    return pytest.mark.parametrize(
-        "name", [pytest.param(n, marks=() if n in ordinary.split() else slow) for n in TABLE]
-    )
+KINDS = [  # the smallest member of each kind of family
+    *("vgg16", "resnet50", "resnet50_v2", "densenet121", "xception", "convnext_tiny"),
+    *("mobilenet", "mobilenet_v2", "mobilenet_v3_small", "inception_v3", "inception_resnet_v2"),
+    *("efficientnet_b0", "efficientnet_v2_b0", "efficientnet_v2_s", "nasnet_mobile"),
+]
+
+
+def each(names: Iterable[str], *ordinary: str) -> Any:
+    """Parametrizes over the names, of which all but the ordinary, quick ones are marked slow."""
+    marked = [
+        pytest.param(name, marks=() if name in ordinary else pytest.mark.slow) for name in names
+    ]
+    return pytest.mark.parametrize("name", marked)
 
 
 def network(name: str, weights: Any = "none", num_classes: int = 5) -> Network:
@@ -90,7 +96,10 @@ def test_the_list_of_components_needs_no_keras() -> None:
     )
     listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert listed.stdout == f"{len(TABLE) + 1} set()\n", listed.stderr
-    assert "ResNet50: 23.6 M" in {c.name: c.summary for c in kerascnn_architectures()}["resnet50"]
+    assert (
+        "ResNet50: 23.6 M"
+        in {c.name: c.summary for c in architectures.kerascnn_architectures()}["resnet50"]
+    )
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -108,7 +117,7 @@ def test_preprocessing_is_the_familys_own(name: str) -> None:
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("rescaling", module.RESCALING)
+@pytest.mark.parametrize("rescaling", applications.RESCALING)
 def test_preprocessing_survives_saving_and_mixed_precision(rescaling: str, tmp_path: Path) -> None:
     import keras
 
@@ -127,7 +136,11 @@ def test_preprocessing_survives_saving_and_mixed_precision(rescaling: str, tmp_p
     np.testing.assert_allclose(received, exact, rtol=1e-6, atol=1e-6)
 
 
-@each(SMALLEST)
+@each(
+    TABLE,
+    *("vgg16", "resnet50_v2", "mobilenet", "mobilenet_v3_small"),
+    *("efficientnet_b0", "inception_v3", "xception"),
+)
 def test_blocks_hold_every_layer_with_weights_once_and_in_order(name: str) -> None:
     import keras
 
@@ -139,6 +152,7 @@ def test_blocks_hold_every_layer_with_weights_once_and_in_order(name: str) -> No
     order = [block for block, _ in groupby(map(block_of.get, weighted[:-1]))]
     assert order == list(built.blocks)  # each block is one span
     assert len(order) == BLOCKS.get(name, len(order))
+    assert "inception" not in name or len(built.blocks["stem"]) == 2 * 5  # Keras names none of it
     head = built.model.get_layer("head_dense").count_params()
     assert built.model.count_params() - head == int(TABLE[name].parameters)
     assert not any(isinstance(layer, keras.Model) for layer in flat(built.model.layers))
@@ -162,7 +176,7 @@ def keras_file(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Path]
 
     def put(name: str, path: Path) -> None:
         def get_file(_: str, origin: str, file_hash: str = "", **__: Any) -> str:
-            assert origin == module.PUBLISHER + TABLE[name].weights.format(size=224)
+            assert origin == applications.PUBLISHER + TABLE[name].weights.format(size=224)
             assert file_hash == TABLE[name].md5 + TABLE[name].sha256
             if not path.exists():
                 raise InterruptedError
@@ -181,27 +195,20 @@ def published_like(name: str, path: Path) -> Path:
     backbone = constructor(name, weights=None, input_shape=(size, size, 3))
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.Normalization) and layer.weights:  # keras#16392
-            layer.set_weights([np.array(module.MEAN), np.array(module.DEVIATION), np.array(0)])
+            layer.set_weights(
+                [np.array(applications.MEAN), np.array(applications.DEVIATION), np.array(0)]
+            )
     backbone.save(path)
     return path
 
 
-REPRESENTATIVES = [
-    *("vgg16", "mobilenet", SMALL, "efficientnet_b0"),
-    *("resnet50_v2", "densenet121", "convnext_tiny", "efficientnet_v2_b0", "efficientnet_v2_s"),
-    *("inception_v3", "xception", "mobilenet_v2", "nasnet_mobile", "inception_resnet_v2"),
-]
-
-
-@each("mobilenet efficientnet_b0")
+@each(KINDS, "mobilenet", "efficientnet_b0")
 @pytest.mark.filterwarnings("ignore")
 def test_features_are_those_of_keras_with_its_own_preprocessing_and_loading(
     name: str, keras_file: Callable[[str, Path], None], tmp_path: Path
 ) -> None:
     import keras
 
-    if name not in REPRESENTATIVES:
-        pytest.skip("its family has a smaller member")
     size = FAMILIES[TABLE[name].family].smallest
     path = published_like(name, tmp_path / "published.h5")
     keras_file(name, path)
@@ -213,7 +220,7 @@ def test_features_are_those_of_keras_with_its_own_preprocessing_and_loading(
     np.testing.assert_allclose(received, expected, rtol=1e-3, atol=1e-4 * abs(expected).max())
 
 
-@each("")
+@each(TABLE)
 @pytest.mark.filterwarnings("ignore")
 def test_the_table_names_the_files_that_keras_asks_for(
     name: str, keras_file: Callable[[str, Path], None]
@@ -231,7 +238,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Threadin
         def log_message(self, *_: Any) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
-    monkeypatch.setattr(module, "PUBLISHER", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setattr(applications, "PUBLISHER", f"http://127.0.0.1:{server.server_port}/")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     thread = Thread(target=server.serve_forever)
     thread.start()
@@ -249,13 +256,13 @@ def test_weights_are_downloaded_verified_and_loaded(
     served = replace(TABLE[SMALL], weights="small.h5", md5=digest)
     images = pictures(32)
     expected = features(network(SMALL, path).model, images)
-    path_of_download = partial(module._weights_file, served, "imagenet", 32)
+    path_of_download = partial(architectures._weights_file, served, "imagenet", 32)
     built = build(served, PretrainedParams(), image_size=32, num_classes=3)
     np.testing.assert_array_equal(features(built.model, images), expected)
     path.unlink()
     download = path_of_download()  # from the cache
     download.write_bytes(b"tampered with")
-    with pytest.raises(InputError, match=re.escape(f"{module.PUBLISHER}small.h5")):
+    with pytest.raises(InputError, match=re.escape(f"{applications.PUBLISHER}small.h5")):
         path_of_download()
 
 

@@ -27,8 +27,7 @@ def build(name, steps=100, steps_per_epoch=10, **params):
 
 def rates(schedule, steps=100):
     """The rate over the peak at the steps 0 to `steps`, at which no step is taken any more."""
-    every_step = ops.arange(steps + 1, dtype="int32")
-    return ops.convert_to_numpy(schedule(every_step)).astype("float64") / PEAK
+    return np.array([float(schedule(ops.convert_to_tensor(i))) for i in range(steps + 1)]) / PEAK
 
 
 def falling_cosine(share):

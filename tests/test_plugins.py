@@ -1,0 +1,303 @@
+"""The registry, on real distributions: a module and its metadata on the path."""
+
+import importlib
+import json
+import sys
+
+import pytest
+
+from kerascnn import InputError, PluginError
+from kerascnn.config import load_experiment, parse_experiment
+from kerascnn.plugins import KINDS, load_registry
+
+IMPORTS = "from kerascnn import Component, NoParams, Params, hookimpl\n"
+HOOK = f"""{IMPORTS}
+@hookimpl
+def kerascnn_schedules():
+    return {{listed}}
+"""
+GOOD = HOOK.format(listed='[Component("gentle", lambda params, **context: None)]')
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Installs a distribution NAME 1.0 whose entry points load the module of its name."""
+
+    def install(name, text, entry_points=None):
+        site, module = tmp_path / name, name.replace("-", "_")
+        metadata = site / f"{module}-1.0.dist-info"
+        metadata.mkdir(parents=True)
+        (site / f"{module}.py").write_text(text)
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        lines = "\n".join(entry_points or [f"{module} = {module}"])
+        (metadata / "entry_points.txt").write_text(f"[kerascnn]\n{lines}\n")
+        monkeypatch.syspath_prepend(site)
+        importlib.invalidate_caches()
+        installed.append(module)
+
+    installed = []
+    yield install
+    for module in installed:
+        sys.modules.pop(module, None)
+
+
+def faults_of(distribution):
+    return [f for f in load_registry().faults if f.origin.distribution == distribution]
+
+
+def test_every_kind_has_built_in_components(registry):
+    assert not registry.faults
+    for kind in KINDS:
+        assert list(registry.of_kind(kind)), kind
+    assert all(r.origin.distribution == "kerascnn" for r in registry.unique)
+
+
+def test_a_plugin_is_found_beside_the_built_in_components(install):
+    install("kerascnn-gentle", GOOD)
+    registry = load_registry()
+    assert str(registry.get("schedule", "gentle").origin) == "kerascnn-gentle 1.0"
+    assert registry.get("schedule", "cosine").origin.distribution == "kerascnn"
+
+
+FAULTS = {
+    "import error": ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere"),
+    "error of its own": ("1 / 0", "ZeroDivisionError: division by zero"),
+    "syntax error": ("def broken(:", "SyntaxError: invalid syntax (kerascnn_bad.py, line 1)"),
+    "exit": ("import sys; sys.exit(3)", "SystemExit: 3"),
+    "message of several lines": ("raise ValueError('a\\n\\n  b')", "ValueError: a b"),
+    "no hook": (IMPORTS, "kerascnn_bad has no hook. The hooks are kerascnn_datasets, "),
+    "signature": (
+        IMPORTS + "@hookimpl\ndef kerascnn_schedules(config):\n    return []",
+        "kerascnn_schedules(config) must take no arguments",
+    ),
+    "misspelt hook": (
+        IMPORTS + "@hookimpl\ndef kerascnn_shedules():\n    return []",
+        'there is no hook kerascnn_shedules. Did you mean "kerascnn_schedules"?',
+    ),
+    "misspelt hook, unmarked": (
+        "def kerascnn_schedule():\n    return []",
+        'there is no hook kerascnn_schedule. Did you mean "kerascnn_schedules"?',
+    ),
+    "hook of another name": (
+        IMPORTS + "@hookimpl\ndef schedules():\n    return []",
+        "there is no hook schedules.",
+    ),
+    "unmarked hook": (
+        "def kerascnn_schedules():\n    return []",
+        "kerascnn_schedules lacks @kerascnn.hookimpl",
+    ),
+    "hook that raises": (HOOK.format(listed="{}['x']"), "kerascnn_schedules() raised KeyError"),
+    "hook that exits": (HOOK.format(listed="exit(1)"), "kerascnn_schedules() raised SystemExit"),
+    "no return": (HOOK.format(listed="None"), "must return a list of Component, not NoneType"),
+    "generator": (HOOK.format(listed="(1 for _ in 'a')"), "a list of Component, not generator"),
+    "no component": (HOOK.format(listed="['gentle']"), "must list Component objects, not str"),
+    "no build": (HOOK.format(listed="[Component('a', 3)]"), 'build of "a" is not callable'),
+    "no params": (
+        HOOK.format(listed="[Component('a', print, params=dict)]"),
+        'params of "a" must be a subclass of kerascnn.Params',
+    ),
+    "params made already": (
+        HOOK.format(listed="[Component('a', print, params=NoParams())]"),
+        'params of "a" must be a subclass of kerascnn.Params',
+    ),
+    "camel case": (HOOK.format(listed="[Component('AbC', print)]"), "name 'AbC' is not snake_case"),
+    "no text": (HOOK.format(listed="[Component(3, print)]"), "name 3 is not snake_case"),
+    "twins": (
+        HOOK.format(listed="[Component('a', print), Component('a', print)]"),
+        'registers the schedule "a" 2 times',
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), FAULTS.values(), ids=FAULTS)
+def test_a_broken_plugin_is_noted_and_stops_nothing(install, text, reason):
+    install("kerascnn-bad", text)
+    install("kerascnn-gentle", GOOD)
+    (fault,) = faults_of("kerascnn-bad")
+    assert reason in fault.reason
+    assert "\n" not in fault.reason
+    assert (fault.origin.distribution, fault.origin.version) == ("kerascnn-bad", "1.0")
+    assert load_registry().get("schedule", "gentle")
+
+
+def test_a_plugin_may_offer_nothing_here(install):
+    install("kerascnn-empty", HOOK.format(listed="[]"))
+    assert not faults_of("kerascnn-empty")
+
+
+def test_a_broken_plugin_is_shown_and_listing_succeeds(install, run_cli):
+    install("kerascnn-bad", "raise RuntimeError('[/bold] not markup')")
+    shown = run_cli("plugins")
+    assert shown.exit_code == 0
+    (line,) = [line for line in shown.stdout.splitlines() if "kerascnn-bad 1.0" in line]
+    assert "importing kerascnn_bad: RuntimeError: [/bold] not markup" in line
+    document = json.loads(run_cli("plugins", "--json").stdout)
+    assert document["faults"] == [
+        {
+            "entry_point": "kerascnn_bad",
+            "distribution": "kerascnn-bad",
+            "version": "1.0",
+            "reason": "importing kerascnn_bad: RuntimeError: [/bold] not markup",
+        }
+    ]
+
+
+def test_an_unknown_component_points_at_the_broken_plugin(install, shapes_experiment):
+    install("kerascnn-bad", "import nowhere_to_be_found")
+    shapes_experiment["architecture"] = "sequentialcnn"
+    with pytest.raises(InputError) as caught:
+        parse_experiment(shapes_experiment, load_registry())
+    message = str(caught.value)
+    assert 'Did you mean "sequential_cnn"?' in message
+    assert "Not loaded, and perhaps its home: kerascnn-bad 1.0: importing kerascnn_bad" in message
+    assert "\n" not in message
+
+
+def test_an_experiment_that_does_not_need_the_broken_plugin_is_accepted(install, shapes_file):
+    install("kerascnn-bad", "import nowhere_to_be_found")
+    assert load_experiment(shapes_file).name == "shapes"
+
+
+def test_a_name_claimed_twice_is_an_error_where_it_is_used(install, shapes_experiment):
+    install("kerascnn-first", GOOD)
+    install("kerascnn-second", GOOD)
+    registry = load_registry()
+    assert parse_experiment(shapes_experiment, registry)
+    shapes_experiment["stages"][0]["schedule"] = "gentle"
+    with pytest.raises(InputError, match="claimed by") as caught:
+        parse_experiment(shapes_experiment, registry)
+    for part in ('the schedule "gentle"', "kerascnn-first 1.0", "kerascnn-second 1.0", "uninstall"):
+        assert part in str(caught.value)
+    assert len(registry.conflicts()) == 1
+
+
+def test_a_plugin_cannot_take_the_name_of_a_built_in_component(install):
+    install("kerascnn-cosine", GOOD.replace("gentle", "cosine"))
+    with pytest.raises(PluginError, match=r"claimed by kerascnn [\d.]+ and kerascnn-cosine 1.0"):
+        load_registry().get("schedule", "cosine")
+
+
+def test_one_name_may_stand_for_components_of_two_kinds(install):
+    install("kerascnn-none", GOOD.replace("gentle", "none"))
+    registry = load_registry()
+    assert registry.get("schedule", "none").origin.distribution == "kerascnn-none"
+    assert registry.get("augmentation", "none").origin.distribution == "kerascnn"
+
+
+def test_a_package_that_registers_a_name_in_two_entry_points(install):
+    install("kerascnn-both", GOOD, ["one = kerascnn_both", "two = kerascnn_both"])
+    with pytest.raises(PluginError, match='"gentle" is registered twice by kerascnn-both 1.0'):
+        load_registry().get("schedule", "gentle")
+
+
+def test_an_entry_point_name_shared_by_two_distributions(install):
+    install("kerascnn-first", GOOD, ["nice = kerascnn_first"])
+    install("kerascnn-second", GOOD.replace("gentle", "steep"), ["nice = kerascnn_second"])
+    registry = load_registry()
+    shared = [fault for fault in registry.faults if fault.origin.entry_point == "nice"]
+    assert [fault.origin.distribution for fault in shared] == ["kerascnn-second", "kerascnn-first"]
+    for fault in shared:
+        assert 'the entry-point name "nice" is claimed by' in fault.reason
+        assert "kerascnn-first 1.0" in fault.reason
+        assert "kerascnn-second 1.0" in fault.reason
+
+
+def test_a_plugin_that_takes_a_built_in_entry_point_name_harms_only_itself(install):
+    install("kerascnn-thief", GOOD, ["builtin_schedules = kerascnn_thief"])
+    assert len(faults_of("kerascnn-thief")) == 1
+    assert load_registry().get("schedule", "cosine")
+
+
+def test_a_distribution_found_twice_on_the_path_is_one(install, tmp_path, monkeypatch):
+    install("kerascnn-gentle", GOOD)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in (tmp_path / "kerascnn-gentle").rglob("*.*"):
+        if file.is_file():
+            target = copy / file.relative_to(tmp_path / "kerascnn-gentle")
+            target.parent.mkdir(exist_ok=True)
+            target.write_bytes(file.read_bytes())
+    monkeypatch.syspath_prepend(copy)
+    registry = load_registry()
+    assert not faults_of("kerascnn-gentle")
+    assert registry.get("schedule", "gentle")
+
+
+def test_what_a_plugin_prints_does_not_spoil_the_json(install, run_cli):
+    install("kerascnn-loud", "print('hello')\n" + GOOD)
+    answer = run_cli("plugins", "--json")
+    assert json.loads(answer.stdout)["components"]
+    assert "hello" in answer.stderr
+
+
+PICKY = (
+    IMPORTS
+    + """
+from pydantic import Field, field_validator
+
+class Picky(Params):
+    rate: float
+    steps: tuple[int, ...] = (1,)
+    kind: int | str = 1
+
+    @field_validator("rate")
+    def _check(cls, rate):
+        return {2.0: rate}[rate]
+
+def build(params, **context):
+    raise OSError("disk full")
+"""
+    + HOOK.format(listed='[Component("picky", build, Picky)]')
+)
+
+
+def test_a_build_that_raises_names_the_package(install):
+    install("kerascnn-picky", PICKY)
+    bound = load_registry().get("schedule", "picky").bind({"rate": 2, "steps": [1, 2]})
+    assert bound.params.steps == (1, 2)
+    with pytest.raises(PluginError) as caught:
+        bound.build(peak_learning_rate=1, steps=1, steps_per_epoch=1)
+    assert str(caught.value) == (
+        'schedule "picky" of kerascnn-picky 1.0 failed while it was built: OSError: disk full'
+    )
+
+
+def test_a_validator_that_fails_names_the_package(install):
+    install("kerascnn-picky", PICKY)
+    with pytest.raises(PluginError, match=r"picky 1.0 failed while its parameters were checked"):
+        load_registry().get("schedule", "picky").bind({"rate": 3})
+
+
+def test_parameters_are_not_guessed(install, shapes_experiment):
+    install("kerascnn-picky", PICKY)
+    wrong = {"name": "picky", "rate": "2", "steps": [True], "kind": 1.5}
+    shapes_experiment["stages"][0]["schedule"] = wrong
+    with pytest.raises(InputError) as caught:
+        parse_experiment(shapes_experiment, load_registry())
+    assert str(caught.value).splitlines() == [
+        'stages.0.schedule.rate = "2": expected a number.',
+        "stages.0.schedule.steps.0 = true: expected a whole number.",
+        "stages.0.schedule.kind = 1.5: expected a whole number or text in quotes.",
+    ]
+
+
+WRONG = (
+    IMPORTS
+    + """
+@hookimpl
+def kerascnn_datasets():
+    return [Component("number", lambda params, *, seed: 3)]
+"""
+)
+
+
+def test_a_dataset_that_builds_something_else_is_named(install, shapes_experiment, workplace):
+    from kerascnn.observer import Observer
+    from kerascnn.prepare import load_data
+
+    install("kerascnn-wrong", WRONG)
+    registry = load_registry()
+    shapes_experiment["dataset"] = "number"
+    experiment = parse_experiment(shapes_experiment, registry)
+    with pytest.raises(PluginError, match=r'"number" of kerascnn-wrong 1.0.* not int'):
+        load_data(experiment, registry, Observer())

@@ -1,0 +1,220 @@
+"""The main job end to end, on shapes: what `kerascnn run` leaves behind, and what can be done with it."""
+
+import csv
+import hashlib
+import json
+import shutil
+import tomllib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerascnn import (
+    InputError,
+    RunError,
+    compare_runs,
+    evaluate_run,
+    load_experiment,
+    predict_images,
+    run_experiment,
+)
+from kerascnn.builtin.shapes import SHAPES
+from kerascnn.runs import find_run
+
+EXPERIMENT = """
+name = "shapes"
+
+[dataset]
+name = "shapes"
+train = 60
+
+[augmentation]
+name = "light"
+
+[architecture]
+name = "sequential_cnn"
+depth = 2
+convolutions = 1
+filters = 8
+dense_units = []
+
+[training]
+image_size = 32
+batch_size = 16
+
+[[stages]]
+name = "head"
+epochs = 2
+learning_rate = 1e-2
+augmentation = false
+
+[[stages]]
+name = "rest"
+unfreeze = "all"
+epochs = 2
+learning_rate = 3e-3
+schedule = "cosine"
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, fresh_database):
+    """A working directory of its own, with a store and a cache, for all tests of this file."""
+    folder = tmp_path_factory.mktemp("work")
+    shutil.copy(fresh_database, folder / "mlflow.db")
+    (folder / "shapes.toml").write_text(EXPERIMENT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("KERASCNN_CACHE", str(folder / "cache"))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def experiment(place):
+    return load_experiment("shapes.toml")
+
+
+@pytest.fixture(scope="module")
+def result(experiment):
+    return run_experiment(experiment)
+
+
+@pytest.fixture(scope="module")
+def client(result):
+    import mlflow
+
+    return mlflow.MlflowClient("sqlite:///mlflow.db")
+
+
+def weights_sha256(result):
+    return hashlib.sha256(b"".join(w.tobytes() for w in result.model.get_weights())).hexdigest()
+
+
+def picture_folder(place):
+    """The test shapes as PNG files in class folders."""
+    folder = place / "pictures"
+    splits = SHAPES.build(SHAPES.params(), seed=0)
+    for index in range(len(splits.test)):
+        pixels, label = splits.test[index]
+        file = folder / splits.class_names[label] / f"{index}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(file)
+    return folder
+
+
+@pytest.mark.backend
+def test_result_tells_what_happened(result):
+    low, high = result.test_accuracy_interval
+    assert 0 <= low <= result.test_accuracy <= high <= 1
+    assert [stage["name"] for stage in result.stages] == ["head", "rest"]
+    head, rest = result.stages
+    assert head["trainable_layers"] == ["head_dense"]
+    assert head["boundary"] != "input"
+    assert head["prefix_seconds"] is not None
+    assert rest["prefix_seconds"] is None
+    assert rest["trainable_parameters"] > head["trainable_parameters"]
+
+
+@pytest.mark.backend
+def test_two_runs_of_one_experiment_end_with_the_same_weights(experiment, result):
+    assert weights_sha256(run_experiment(experiment)) == weights_sha256(result)
+
+
+@pytest.mark.backend
+def test_predictions_of_the_saved_model_are_those_of_the_run(place, result):
+    with (result.folder / "predictions.csv").open() as file:
+        table = {row["image"]: row for row in csv.DictReader(file)}
+    folder = picture_folder(place)
+    files = sorted(folder.rglob("*.png"), key=lambda file: int(file.stem))
+    for prediction in predict_images(result, files):
+        row = table[prediction.image.rpartition("/")[2].removesuffix(".png")]
+        assert prediction.label == row["predicted"]
+        assert prediction.probability == pytest.approx(float(row["probability"]), abs=1e-4)
+        assert list(prediction.top)[0] == prediction.label
+
+
+def test_evaluating_on_the_test_pictures_gives_the_test_accuracy(place, result):
+    metrics = evaluate_run("last", picture_folder(place))
+    assert metrics.images == 24
+    assert metrics.accuracy == pytest.approx(find_run("last").test_accuracy)
+    assert list(metrics.per_class) == result.class_names
+
+
+def test_evaluating_refuses_a_class_that_the_model_does_not_know(place, result):
+    folder = picture_folder(place)
+    strange = place / "strange"
+    shutil.copytree(folder, strange, dirs_exist_ok=True)
+    (strange / "circle").rename(strange / "cirkle")
+    with pytest.raises(InputError, match='no class "cirkle".*Did you mean "circle"'):
+        evaluate_run(result, strange)
+
+
+def test_mlflow_holds_settings_metrics_and_artifacts(client, result):
+    run = client.get_run(result.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["stages.1.learning_rate"] == "0.003"
+    assert run.data.params["architecture.depth"] == "2"
+    steps = [m.step for m in client.get_metric_history(result.run_id, "val_accuracy")]
+    assert steps == [1, 2, 3, 4]
+    assert run.data.metrics["test_accuracy"] == pytest.approx(result.test_accuracy)
+    assert "class/circle/recall" in run.data.metrics
+    assert run.data.tags["stage.1.name"] == "head"
+    names = {artifact.path for artifact in client.list_artifacts(result.run_id)}
+    assert {"experiment.toml", "predictions.csv", "confusion_matrix.png", "result.json"} <= names
+
+
+def test_learning_rates_that_were_applied_are_logged(client, result):
+    rates = [m.value for m in client.get_metric_history(result.run_id, "learning_rate")]
+    assert rates[:2] == pytest.approx([1e-2, 1e-2])
+    assert rates[2] > rates[3]
+
+
+def test_mlflow_loads_the_model(client, result):
+    import mlflow.keras
+
+    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    model = mlflow.keras.load_model(f"runs:/{result.run_id}/model")
+    pictures = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    expected = np.asarray(result.model.predict(pictures, verbose=0))
+    np.testing.assert_allclose(np.asarray(model.predict(pictures, verbose=0)), expected, atol=1e-6)
+
+
+def test_the_logged_experiment_runs_again(result):
+    again = load_experiment(result.folder / "experiment.toml")
+    assert tomllib.loads((result.folder / "experiment.toml").read_text()) == result.experiment
+    assert again.stages[1].schedule.name == "cosine"
+
+
+def test_a_run_is_found_by_prefix_and_fetched_from_mlflow(place, result, monkeypatch):
+    assert find_run(result.run_id[:8]).run_id == result.run_id
+    with pytest.raises(InputError, match='no run "nothing"'):
+        find_run("nothing")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}/mlflow.db")
+    monkeypatch.chdir(place / "cache")
+    fetched = find_run(result.run_id)
+    assert fetched.folder != result.folder
+    assert weights_sha256(fetched) == weights_sha256(result)
+
+
+def test_comparison_shows_only_what_differs(place, result):
+    other = run_experiment(load_experiment("shapes.toml", {"seed": 1, "stages.0.epochs": 1}))
+    compared = compare_runs([result, other])
+    assert all(set(run.settings) == {"seed", "stages.0.epochs"} for run in compared)
+    assert compared[0].test_accuracy >= compared[1].test_accuracy
+    assert all(run.same_test_pictures for run in compared)
+
+
+def test_a_failing_run_is_marked_and_named(place, client):
+    wild = load_experiment("shapes.toml", {"stages.0.learning_rate": 1e38})
+    with pytest.raises(RunError, match='stage "head", epoch 1: the loss is'):
+        run_experiment(wild)
+    [experiment_id] = [e.experiment_id for e in client.search_experiments() if e.name == "shapes"]
+    newest = client.search_runs([experiment_id], order_by=["start_time DESC"])[0]
+    assert newest.info.status == "FAILED"
+    assert "learning rate" in newest.data.tags["failure"]
+
+
+def test_json_of_a_result_is_json(result):
+    assert json.loads(json.dumps(result.to_json()))["run_id"] == result.run_id
