@@ -211,7 +211,9 @@ def predict(
         return
     width = max(len(prediction.image) for prediction in predictions)
     for prediction in predictions:
-        best = "   ".join(f"{name} {value:.3f}" for name, value in prediction.top.items())
+        best = "   ".join(
+            f"{guess['label']} {guess['probability']:.3f}" for guess in prediction.top
+        )
         click.echo(f"{prediction.image:<{width}}   {best}")
 
 

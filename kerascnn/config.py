@@ -1,5 +1,6 @@
 """One TOML file to an `Experiment`: strict, complete and without a heavy import."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -242,6 +243,7 @@ def parse_experiment(
     overrides: Mapping[str, Any] | None = None,
 ) -> Experiment:
     """Checks the contents of an experiment; `text` and `origin` serve the messages."""
+    data = json.loads(json.dumps(data, default=str))  # a date is as good as its text
     problems: list[Problem] = []
     try:
         experiment = validated(Experiment, data)
@@ -368,7 +370,8 @@ def flatten(data: Any, prefix: str = "") -> dict[str, Any]:
 def schema(registry: Registry) -> dict[str, Any]:
     """The JSON Schema of an experiment, with every installed component's own keys."""
     choices = dict(zip(KINDS, (Dataset, Augmentation, Architecture, Schedule), strict=True))
-    models = {Experiment, *choices.values(), *(r.component.params for r in registry.unique)}
+    params = (registered.component.params for registered in registry.unique)
+    models: set[type[BaseModel]] = {Experiment, *choices.values(), *params}
     references, document = models_json_schema([(model, "validation") for model in models])
     definitions = document["$defs"]
 

@@ -51,13 +51,10 @@ class Problem:
     received: Any = _ABSENT
     hint: str = ""
 
-    @property
-    def key(self) -> str:
-        return ".".join(str(part) for part in self.location)
-
     def __str__(self) -> str:
+        key = ".".join(_as_key(str(part)) for part in self.location) or "the experiment"
         received = "" if self.received is _ABSENT else f" = {as_toml(self.received)}"
-        return f"{self.key or 'the file'}{received}: {self.message}.{self.hint}"
+        return f"{key}{received}: {self.message}.{self.hint}"
 
 
 def explain(
@@ -109,7 +106,7 @@ def as_toml(value: Any) -> str:
     elif isinstance(value, list | tuple):
         text = "[" + ", ".join(as_toml(entry) for entry in value) + "]"
     elif isinstance(value, str):
-        text = json.dumps(value, ensure_ascii=False)
+        text = json.dumps(value, ensure_ascii=not value.isprintable())
     else:
         text = str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
@@ -121,7 +118,7 @@ def _as_key(key: str) -> str:
 
 def _overridden(problem: Problem, text: str, overrides: Mapping[str, Any]) -> bool:
     """Whether the fault is in what `--set` put there, or in a table that it made."""
-    here = f"{problem.key}."
+    here = "".join(f"{part}." for part in problem.location)
     return any(
         here.startswith(f"{key}.")
         or (f"{key}.".startswith(here) and not _holds(_parsed(text), problem.location))

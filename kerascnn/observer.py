@@ -14,8 +14,11 @@ class Observer:
     def started(self, name: str, backend: str, device: str) -> None:
         """The backend is loaded."""
 
-    def progress(self, what: str, done: int, total: int | None) -> None:
-        """A long piece of work that is not training: a download, packing, the frozen prefix."""
+    def download(self, name: str, done: int, total: int | None) -> None:
+        """So many bytes of a file have come."""
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """A long piece of work that is not training: packing, running the frozen prefix."""
 
     def prepared(self, prepared: "Prepared") -> None:
         """Data and network are there, and checked."""
@@ -32,7 +35,7 @@ class Observer:
     def epoch(self, epoch: "Epoch", total: int) -> None:
         """An epoch and its validation are done."""
 
-    def stage_ended(self, result: "StageResult", before: "Standing | None") -> None:
+    def stage_ended(self, result: "StageResult") -> None:
         """A stage is done and its freeze is proven."""
 
     def warned(self, message: str) -> None:

@@ -20,13 +20,13 @@ class Prediction:
 
     Args:
         probability: Of the label, 0 to 1.
-        top: The most probable labels and their probabilities, the most probable first.
+        top: The most probable labels, each with its probability, the most probable first.
     """
 
     image: str
     label: str
     probability: float
-    top: dict[str, float]
+    top: list[dict[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,6 +78,5 @@ def _read(paths: Sequence[str], result: Result) -> np.ndarray:
 
 def _prediction(path: str, row: np.ndarray, names: Sequence[str], top: int) -> Prediction:
     order = row.argsort()[::-1][:top]
-    best = {names[index]: float(row[index]) for index in order}
-    label = next(iter(best))
-    return Prediction(path, label, best[label], best)
+    best = [{"label": names[index], "probability": float(row[index])} for index in order]
+    return Prediction(path, **best[0], top=best)

@@ -18,7 +18,7 @@ from kerascnn.hookspecs import Splits
 from kerascnn.network.boundary import cut
 from kerascnn.network.build import Built, build_network
 from kerascnn.network.freezing import set_trainable, trainable_layers
-from kerascnn.network.unfreeze import Trainable, select
+from kerascnn.network.unfreeze import select
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry
 from kerascnn.training.optimizers import make_optimizer
@@ -50,13 +50,12 @@ class Prepared:
     data: Data
     network: Built
     plans: tuple[Plan, ...]
-    choices: tuple[str, ...]
     plugins: dict[str, str]
 
 
 def prepare(experiment: Experiment, registry: Registry, observer: Observer) -> Prepared:
     """Loads, checks and builds; leaves the process seeded and on the experiment's backend."""
-    with reporting(observer.progress):
+    with reporting(observer.download):
         return _prepare(experiment, registry, observer)
 
 
@@ -71,17 +70,16 @@ def _prepare(experiment: Experiment, registry: Registry, observer: Observer) -> 
         image_size=training.image_size,
         num_classes=len(data.class_names),
     )
-    planned = [
+    plans = tuple(
         plan_stage(experiment, stage, index, registry, network, data)
         for index, stage in enumerate(experiment.stages)
-    ]
+    )
     return Prepared(
         experiment,
         backend,
         data,
         network,
-        plans=tuple(plan for plan, _ in planned),
-        choices=tuple(trainable.choice for _, trainable in planned),
+        plans=plans,
         plugins=_origins(experiment, registry),
     )
 
@@ -135,7 +133,7 @@ def plan_stage(
     registry: Registry,
     network: Built,
     data: Data,
-) -> tuple[Plan, Trainable]:
+) -> Plan:
     """Resolves what a stage's settings name: layers, schedule, augmentation, class weights."""
     images_a_class = len(data.train) / len(data.class_names)
     try:
@@ -144,7 +142,7 @@ def plan_stage(
     except InputError as error:
         raise InputError(f'stage "{stage.name}": {error}') from error
     schedule = bind(stage.schedule, "schedule", registry)
-    plan = Plan(
+    return Plan(
         stage=stage,
         index=index,
         layers=trainable.layers,
@@ -155,8 +153,8 @@ def plan_stage(
         class_weights=class_weights(stage, data),
         seed=experiment.seed,
         keep=experiment.training.keep,
+        choice=trainable.choice,
     )
-    return plan, trainable
 
 
 def _augment(
@@ -215,12 +213,12 @@ class StageCheck:
 def check_stages(prepared: Prepared) -> Iterator[StageCheck]:
     """Sets each stage's trainable layers in turn and tells what follows from them."""
     model = prepared.network.model
-    for plan, choice in zip(prepared.plans, prepared.choices, strict=True):
+    for plan in prepared.plans:
         set_trainable(model, plan.layers, plan.batchnorm)
         parts = cut(model)
         yield StageCheck(
             name=plan.stage.name,
-            unfreeze=choice,
+            unfreeze=plan.choice,
             epochs=plan.stage.epochs,
             steps=-(-len(prepared.data.train) // plan.batch_size),
             trainable_parameters=count_trainable(model),

@@ -22,6 +22,7 @@ from kerascnn.plots import confusion_figure
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, prepare
 from kerascnn.runs import MODEL, Result, runs_folder
+from kerascnn.statistics import paired_interval
 from kerascnn.training.stage import Examples, Listener, StageResult, Standing, fit_stage
 
 
@@ -123,7 +124,7 @@ def _fit_stages(
         listener = _listener(plan, tracker, observer, sum(stage.epochs for stage in results))
         result = fit_stage(prepared.network, plan, train, validation, before, listener)
         _log_stage(tracker, plan.index, result)
-        observer.stage_ended(result, before)
+        observer.stage_ended(result)
         results.append(result)
         before = result.standing
     return results
@@ -153,6 +154,7 @@ def _short(value: Any) -> Any:
 def _stage_json(result: StageResult) -> dict[str, Any]:
     return {
         "name": result.name,
+        "unfreeze": result.choice,
         "epochs": result.epochs,
         "seconds": result.seconds,
         "prefix_seconds": result.prefix_seconds,
@@ -161,8 +163,19 @@ def _stage_json(result: StageResult) -> dict[str, Any]:
         "boundary": result.boundary,
         "val_accuracy": result.own.score.accuracy,
         "val_loss": result.own.score.loss,
+        **_gain(result),
         "kept": result.kept,
         "frozen_sha256": result.frozen_sha256,
+    }
+
+
+def _gain(result: StageResult) -> dict[str, Any]:
+    """What the stage gained in validation accuracy over the weights that it started from."""
+    if result.before is None:
+        return {}
+    return {
+        "gain": result.own.score.accuracy - result.before.score.accuracy,
+        "gain_interval": paired_interval(result.before.correct, result.own.correct),
     }
 
 

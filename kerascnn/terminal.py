@@ -1,7 +1,7 @@
 """What a person sees of a run: short, aligned, on standard error."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,11 +11,14 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.table import Column
 from rich.table import Table as RichTable
@@ -29,6 +32,8 @@ from kerascnn.prepare import Prepared, StageCheck
 from kerascnn.runs import Result
 from kerascnn.statistics import paired_interval
 from kerascnn.training.stage import Epoch, Plan, StageResult, Standing
+
+Columns = Callable[[], Sequence[ProgressColumn]]
 
 LABEL = 10  # columns of the left margin
 
@@ -82,10 +87,11 @@ class Terminal(Observer):
     def started(self, name: str, backend: str, device: str) -> None:
         self._print(f"[bold]{name}[/bold] · {backend} on {device}")
 
-    def progress(self, what: str, done: int, total: int | None) -> None:
-        self._advance(what, done, total)
-        if total is not None and done >= total:
-            self._clear()
+    def download(self, name: str, done: int, total: int | None) -> None:
+        self._show(name, done, total, _downloaded)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        self._show(what, done, total, _counted)
 
     def prepared(self, prepared: Prepared) -> None:
         for label, text in describe(prepared):
@@ -97,10 +103,12 @@ class Terminal(Observer):
     def stage_started(self, number: int, total: int, plan: Plan) -> None:
         self._plan = plan
         self._print()
-        self._print(f"[bold]{number}/{total} {plan.stage.name}[/bold]")
+        self._print(
+            f"[bold]{number}/{total} {plan.stage.name}[/bold]   trains {escape(plan.choice)}"
+        )
 
     def step(self, done: int, total: int) -> None:
-        self._advance(f"  epoch {self._next_epoch}", done, total)
+        self._show(f"  epoch {self._next_epoch}", done, total, _counted)
 
     @property
     def _next_epoch(self) -> str:
@@ -117,18 +125,18 @@ class Terminal(Observer):
             f"{m['seconds']:.1f} s"
         )
 
-    def stage_ended(self, result: StageResult, before: Standing | None) -> None:
+    def stage_ended(self, result: StageResult) -> None:
         self._clear()
         self._epochs_before = ""
         once = result.prefix_seconds
-        ran = f"; frozen prefix run once, {once:.1f} s" if once is not None else ""
+        ran = f" · frozen prefix run once, {once:.1f} s" if once is not None else ""
         self._print(
             f"  trained {result.trainable_parameters:,} parameters after {result.boundary}"
             f" in {result.seconds:.1f} s{ran}"
         )
         self._print("  frozen weights and BatchNorm unchanged [green]✓[/green]")
-        if before is not None:
-            self._print(f"  {verdict(result, before)}")
+        if result.before:
+            self._print(f"  {verdict(result, result.before)}")
 
     def warned(self, message: str) -> None:
         self._clear()
@@ -151,15 +159,17 @@ class Terminal(Observer):
     def _print(self, text: str = "") -> None:
         self.console.print(text, soft_wrap=True)
 
-    def _advance(self, what: str, done: int, total: int | None) -> None:
-        if not self.console.is_terminal:
-            return
-        if self._progress is None:
-            self._progress = _bar(self.console)
+    def _show(self, what: str, done: int, total: int | None, columns: Columns) -> None:
+        """Shows a bar until the work is done; nothing where there is no terminal."""
+        if self._progress is None and self.console.is_terminal:
+            text = TextColumn("{task.description:<26}")
+            self._progress = Progress(text, *columns(), console=self.console, transient=True)
             self._progress.start()
             self._task = self._progress.add_task(what, total=total)
-        assert self._task is not None
-        self._progress.update(self._task, description=what, completed=done, total=total)
+        if self._progress and self._task is not None:
+            self._progress.update(self._task, description=what, completed=done, total=total)
+        if total is not None and done >= total:
+            self._clear()
 
     def _clear(self) -> None:
         if self._progress:
@@ -167,15 +177,12 @@ class Terminal(Observer):
             self._progress = None
 
 
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description:<24}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
+def _counted() -> Sequence[ProgressColumn]:
+    return BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+
+
+def _downloaded() -> Sequence[ProgressColumn]:
+    return BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
 
 
 def describe(prepared: Prepared) -> list[tuple[str, str]]:
@@ -207,12 +214,10 @@ def verdict(result: StageResult, before: Standing) -> str:
     """What a stage gained over the weights that it started from, and what came of it."""
     gain = result.own.score.accuracy - before.score.accuracy
     low, high = paired_interval(before.correct, result.own.correct)
-    kept = (
-        "[green]✓ kept[/green]"
-        if result.kept
-        else "[yellow]below it: the weights before it are kept[/yellow]"
-    )
-    return f"{gain:+.3f} over the stage before (paired 95%: {low:+.3f} to {high:+.3f}) {kept}"
+    worse = before.score.beats(result.own.score)
+    end = "[yellow]worse[/yellow]" if worse else "[green]✓[/green]"
+    kept = "kept" if result.kept else "the weights from before it are kept"
+    return f"{gain:+.3f} validation accuracy (paired 95%: {low:+.3f} to {high:+.3f}) {end} {kept}"
 
 
 def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -> None:

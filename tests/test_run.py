@@ -132,7 +132,7 @@ def test_predictions_of_the_saved_model_are_those_of_the_run(place, result):
         row = table[prediction.image.rpartition("/")[2].removesuffix(".png")]
         assert prediction.label == row["predicted"]
         assert prediction.probability == pytest.approx(float(row["probability"]), abs=1e-4)
-        assert list(prediction.top)[0] == prediction.label
+        assert prediction.top[0]["label"] == prediction.label
 
 
 def test_evaluating_on_the_test_pictures_gives_the_test_accuracy(place, result):

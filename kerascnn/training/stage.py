@@ -92,6 +92,7 @@ class Plan:
         class_weights: float32 [K], or None.
         seed: The experiment's.
         keep: "best" or "last".
+        choice: What trains, in words.
     """
 
     stage: Stage
@@ -104,6 +105,7 @@ class Plan:
     class_weights: np.ndarray | None = None
     seed: int = 0
     keep: str = "best"
+    choice: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,14 +113,17 @@ class StageResult:
     """What a stage did.
 
     Args:
+        choice: What trained, in words.
         standing: On the validation images, with the weights that the stage hands on.
         own: The same with the stage's own best epoch (with `keep="last"`, its last).
+        before: The same with the weights that the stage started from; None for the first stage.
         kept: False where the weights from before the stage were better and are handed on.
         prefix_seconds: Running the frozen prefix once over all images; None if it ran each step.
         frozen_sha256: Of the frozen weights and statistics, the same before and after the stage.
     """
 
     name: str
+    choice: str
     epochs: int
     seconds: float
     trainable_parameters: int
@@ -126,6 +131,7 @@ class StageResult:
     boundary: str
     standing: Standing
     own: Standing
+    before: Standing | None
     kept: bool
     prefix_seconds: float | None
     frozen_sha256: str
@@ -171,6 +177,7 @@ def fit_stage(
     check_frozen(frozen_before, model, name)
     return StageResult(
         name=name,
+        choice=plan.choice,
         epochs=len(history),
         seconds=time.perf_counter() - start,
         trainable_parameters=count_trainable(model),
@@ -178,6 +185,7 @@ def fit_stage(
         boundary=parts.boundary,
         standing=handed_on,
         own=own,
+        before=before,
         kept=handed_on is own,
         prefix_seconds=prefix_seconds,
         frozen_sha256=frozen_before,
@@ -213,8 +221,10 @@ def _at_boundary(
     inputs = np.empty((views, len(train), *parts.suffix.input_shape[1:]), np.float32)
     done = 0
     for view in range(views):
+        # shuffled, for a batch's pictures may be mixed with each other
+        order = np.random.default_rng([plan.seed, plan.index, view]).permutation(len(train))
         for step, start in enumerate(range(0, len(train), plan.batch_size)):
-            batch = slice(start, start + plan.batch_size)
+            batch = np.sort(order[start : start + plan.batch_size])
             images, wanted = train.inputs[batch], targets[view, batch]
             if plan.augment:
                 images, targets[view, batch] = map(

@@ -221,7 +221,7 @@ def test_cutmix_takes_whole_pixels_and_mixup_a_blend():
     cut = augmented(batch, cutmix=1.0)["images"]
     assert set(np.unique(cut)) == {0, 200}
     blended = augmented(batch, mixup=1.0)["images"]
-    assert np.ptp(blended, axis=(1, 2, 3)).max() == 0
+    assert np.ptp(blended, axis=(1, 2, 3)).max() < 1e-3
     assert ((blended > 0) & (blended < 200)).any()
 
 

@@ -75,8 +75,10 @@ def test_a_warmup_rises_evenly_to_the_peak_and_the_shape_follows(name):
 
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("steps", [1, 2, 3])
-def test_a_stage_of_one_step_has_a_rate(name, steps):
-    schedule = build(name, steps=steps, steps_per_epoch=50)
+@pytest.mark.parametrize("rise", [0, 0.9])
+def test_a_stage_of_one_step_has_a_rate(name, steps, rise):
+    rise_name = "rise_fraction" if name == "one_cycle" else "warmup_fraction"
+    schedule = build(name, steps=steps, steps_per_epoch=50, **{rise_name: rise})
     found = rates(schedule, steps)
     assert np.isfinite(found).all()
     assert (found >= 0).all()

@@ -1,0 +1,353 @@
+"""The command line: exit codes, one message a fault, one document a --json."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.cells import cell_len
+from rich.console import Console
+
+from kerascnn import cli, load_experiment, terminal
+from kerascnn.compare import Compared
+from kerascnn.plugins import load_registry
+from kerascnn.scaffold import recipes
+
+COMMAND = "import sys; sys.argv[0] = 'kerascnn'; from kerascnn.cli import main; main()"
+
+
+def kerascnn(*arguments, **environment):
+    """The command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", COMMAND, *map(str, arguments)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def photos(workplace):
+    """A folder of 12 noise pictures in each of two classes."""
+    random = np.random.default_rng(0)
+    for name in ("daisy", "rose"):
+        (workplace / "my photos.v2" / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = random.integers(0, 255, (20, 20, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(workplace / "my photos.v2" / name / f"{number}.png")
+    return workplace / "my photos.v2"
+
+
+@pytest.mark.parametrize("option", ["--help", "-h", "--version"])
+def test_asking_for_help_succeeds(run_cli, option):
+    answer = run_cli(option)
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert "kerascnn" in answer.stdout
+
+
+@pytest.mark.parametrize("command", list(cli.cli.commands))
+def test_every_command_explains_itself(run_cli, command):
+    answer = run_cli(command, "--help")
+    assert answer.exit_code == 0
+    assert len(cli.cli.commands[command].help) > 20
+
+
+WRONG = {
+    "command": (["rum"], "No such command 'rum'"),
+    "no file": (["run"], "Missing argument 'FILE'"),
+    "option": (["run", "a.toml", "--epochs", "3"], "No such option"),
+    "backend": (["run", "a.toml", "--backend", "theano"], "'theano' is not one of 'tensorflow'"),
+    "kind": (["plugins", "--kind", "network"], "'network' is not one of 'dataset'"),
+    "missing file": (["run", "a.toml"], "a.toml: cannot be read: No such file or directory."),
+    "no value": (["run", "shapes.toml", "--set", "seed"], "--set seed: expected KEY=VALUE"),
+    "no place": (["check", "shapes.toml", "--set", "stages.9.epochs=1"], "--set stages.9.epochs: "),
+    "no run": (["predict", "last", "a.png"], "there is no finished run here yet"),
+    "no run to evaluate": (["evaluate", "last", "--data", "x"], "there is no finished run here"),
+    "no run to compare": (["compare", "last"], "there is no finished run here yet"),
+    "nothing to write": (["init"], "name a folder of pictures, or --recipe NAME"),
+    "no folder": (["init", "nowhere"], 'there is no folder "nowhere"'),
+    "no recipe": (["init", "--recipe", "flower"], 'no recipe "flower". Did you mean "flowers"?'),
+}
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG.values(), ids=WRONG)
+def test_wrong_input_is_one_message_and_code_2(run_cli, shapes_file, arguments, said):
+    answer = run_cli(*arguments)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_debug_adds_the_traceback_and_keeps_the_code(run_cli, workplace):
+    answer = run_cli("run", "a.toml", "--debug")
+    assert answer.exit_code == 2
+    assert "Traceback" in answer.stderr
+    assert answer.stderr.endswith("a.toml: cannot be read: No such file or directory.\n")
+
+
+def test_a_failure_of_our_own_is_code_1(run_cli, shapes_file, monkeypatch):
+    monkeypatch.setattr("kerascnn.config._read", lambda path: 1 / 0)
+    answer = run_cli("check", "shapes.toml")
+    assert answer.exit_code == 1
+    assert answer.stderr == (
+        "ZeroDivisionError: division by zero\nThe same with --debug shows where.\n"
+    )
+    assert "in <lambda>" in run_cli("check", "shapes.toml", "--debug").stderr
+
+
+PLUGIN = """
+import os, signal
+if os.environ.get("INTERRUPT"):
+    os.kill(os.getpid(), signal.SIGINT)
+raise ImportError("broken for good")
+"""
+
+
+@pytest.fixture
+def broken_plugin(tmp_path):
+    """A folder for PYTHONPATH with a plugin that does not load."""
+    metadata = tmp_path / "site" / "kerascnn_bad-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: kerascnn-bad\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[kerascnn]\nbad = kerascnn_bad\n")
+    (tmp_path / "site" / "kerascnn_bad.py").write_text(PLUGIN)
+    return tmp_path / "site"
+
+
+def test_a_broken_plugin_is_shown_by_a_real_process(broken_plugin, workplace):
+    ended = kerascnn("plugins", PYTHONPATH=f"{broken_plugin}:{os.environ.get('PYTHONPATH', '')}")
+    assert ended.returncode == 0, ended.stderr
+    assert "kerascnn-bad 1.0   importing kerascnn_bad: ImportError: broken for good" in ended.stdout
+
+
+def test_an_interrupt_is_code_130(broken_plugin, workplace):
+    path = f"{broken_plugin}:{os.environ.get('PYTHONPATH', '')}"
+    ended = kerascnn("plugins", PYTHONPATH=path, INTERRUPT="1")
+    assert (ended.returncode, ended.stderr.strip()) == (130, "interrupted")
+
+
+NO_BACKEND = """
+import importlib.machinery as machinery
+
+BACKENDS = {"tensorflow", "jax", "torch"}
+find_spec = machinery.PathFinder.find_spec
+
+def find_no_backend(name, path=None, target=None):
+    return None if name.partition(".")[0] in BACKENDS else find_spec(name, path, target)
+
+machinery.PathFinder.find_spec = find_no_backend
+"""
+COMMANDS = """
+import contextlib, io, json, sys
+from kerascnn import cli
+
+answers = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["kerascnn", *arguments]
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            cli.main()
+        except SystemExit as ended:
+            answers.append([ended.code, said.getvalue()])
+print(json.dumps(answers))
+"""
+
+
+def test_without_a_backend_one_message_says_what_to_install(shapes_file, photos):
+    (photos.parent / "kerascnn-runs" / "abc").mkdir(parents=True)
+    (photos.parent / "kerascnn-runs" / "abc" / "result.json").write_text(json.dumps(RESULT))
+    picture = str(photos / "rose" / "0.png")
+    commands = [
+        ["run", "shapes.toml"],
+        ["check", "shapes.toml"],
+        ["predict", "last", picture],
+        ["evaluate", "last", "--data", str(photos)],
+        ["run", "shapes.toml", "--backend", "torch"],
+    ]
+    ended = subprocess.run(
+        [sys.executable, "-c", NO_BACKEND + COMMANDS, json.dumps(commands)],
+        env={key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    *unnamed, named = json.loads(ended.stdout)
+    for code, message in unnamed:
+        assert code == 2
+        assert message.startswith("no backend is installed: pip install ")
+        assert len(message.splitlines()) == 1
+    assert named == [2, 'the backend torch is not installed: pip install "kerascnn[torch]".\n']
+
+
+RESULT = {
+    "run_id": "abc",
+    "name": "photos",
+    "backend": "tensorflow",
+    "test_accuracy": 1.0,
+    "test_accuracy_interval": [0.9, 1.0],
+    "test": {},
+    "stages": [],
+    "class_names": ["daisy", "rose"],
+    "parameters": 1,
+    "seconds": 1.0,
+    "data": {},
+    "experiment": {"training": {"image_size": 16, "resize": "crop", "batch_size": 8}},
+    "plugins": {},
+    "artifacts": "",
+}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["plugins"], ["plugins", "list", "--kind", "schedule"], ["compare"], ["check", "shapes.toml"]],
+)
+def test_json_is_one_document_and_nothing_else(run_cli, shapes_file, arguments):
+    answer = run_cli(*arguments, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert json.loads(answer.stdout) is not None
+
+
+def test_the_schema_is_one_document(run_cli):
+    assert json.loads(run_cli("schema").stdout)["title"] == "Experiment"
+
+
+def test_check_tells_what_each_stage_would_do(run_cli, shapes_file):
+    document = json.loads(run_cli("check", shapes_file, "--json").stdout)
+    (stage,) = document["stages"]
+    assert (stage["name"], stage["steps"], stage["unfreeze"]) == ("scratch", 2, "all")
+    shown = run_cli("check", shapes_file).stdout
+    assert f"{stage['trainable_parameters']:,}" in shown
+
+
+def test_overrides_are_toml_or_else_text(run_cli, shapes_file, monkeypatch):
+    seen = {}
+    monkeypatch.setattr("kerascnn.config.load_experiment", lambda path, values: seen.update(values))
+    values = ["seed=3", "a.b=[1, 2]", "c=torch", 'd="3"', "e = 1e-3", "f={ name = 'x' }", "g=a=b"]
+    run_cli("check", "x.toml", "--backend", "jax", *(f"--set={value}" for value in values))
+    assert seen == {
+        "seed": 3,
+        "a.b": [1, 2],
+        "c": "torch",
+        "d": "3",
+        "e": 1e-3,
+        "f": {"name": "x"},
+        "g": "a=b",
+        "training.backend": "jax",
+    }
+
+
+def test_doctor_finds_the_cache_and_the_backend(run_cli, workplace):
+    answer = run_cli("doctor", "--json")
+    findings = json.loads(answer.stdout)
+    assert answer.exit_code == (1 if findings["problems"] else 0)
+    assert str(workplace.parent / "cache") in findings["cache"]
+    assert findings["device"].partition(" on ")[0] in findings["backends"]
+
+
+def test_init_writes_an_experiment_beside_the_folder(run_cli, photos):
+    answer = run_cli("init", photos.name, "--architecture", "sequential_cnn")
+    file = photos.parent / "my photos.v2.toml"
+    assert (answer.exit_code, answer.stdout) == (0, "kerascnn run 'my photos.v2.toml'\n")
+    assert "24 pictures of 2 classes (daisy, rose)" in answer.stderr
+    experiment = load_experiment(file)
+    assert experiment.name == "my photos.v2"
+    assert experiment.dataset.params == {"path": "my photos.v2"}
+    assert experiment.architecture.params == {}
+    assert not any(str(stage.unfreeze).startswith("last:") for stage in experiment.stages)
+    assert run_cli("check", file).exit_code == 0
+
+
+def test_init_overwrites_nothing_unless_forced(run_cli, photos):
+    file = photos.parent / "my photos.v2.toml"
+    file.write_text("mine")
+    arguments = ("init", photos, "--architecture", "sequential_cnn")
+    answer = run_cli(*arguments)
+    assert (answer.exit_code, answer.stderr) == (2, f"{file} exists; --force overwrites it.\n")
+    assert file.read_text() == "mine"
+    assert run_cli(*arguments, "--force").exit_code == 0
+    assert tomllib.loads(file.read_text())["architecture"] == {"name": "sequential_cnn"}
+
+
+@pytest.mark.parametrize("folder", [".", "../my photos.v2/", "rose/.."])
+def test_init_of_a_folder_by_another_name(run_cli, photos, monkeypatch, folder):
+    monkeypatch.chdir(photos)
+    assert run_cli("init", folder, "--architecture", "sequential_cnn").exit_code == 0
+    file = photos.parent / "my photos.v2.toml"
+    assert load_experiment(file).name == "my photos.v2"
+
+
+def test_init_refuses_an_architecture_that_is_not_there(run_cli, photos):
+    answer = run_cli("init", photos, "--architecture", "vgg61")
+    assert answer.exit_code == 2
+    assert 'architecture.name = "vgg61": there is no such architecture. Did you' in answer.stderr
+    assert not photos.with_suffix(".v2.toml").exists()
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_init_writes_each_recipe(run_cli, workplace, name):
+    assert name in run_cli("init", "--recipe", "list").stdout.splitlines()
+    answer = run_cli("init", "--recipe", name, "--architecture", "resnet50")
+    assert answer.exit_code == 0, answer.stderr
+    assert load_experiment(workplace / f"{name}.toml").architecture.name == "resnet50"
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_any_recipe_serves_a_folder(run_cli, photos, name):
+    answer = run_cli("init", photos, "--recipe", name, "--architecture", "vgg16")
+    assert answer.exit_code == 0, answer.stderr
+    experiment = load_experiment(photos.parent / "my photos.v2.toml")
+    assert experiment.dataset.name == "image_folder"
+    assert experiment.name == "my photos.v2"
+
+
+def shown(show, *arguments, width):
+    console = Console(width=width, highlight=False)
+    with console.capture() as capture:
+        show(console, *arguments)
+    lines = capture.get().splitlines()
+    assert all(cell_len(line) <= width for line in lines)
+    return lines
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_components_fit_the_terminal(width, registry):
+    lines = shown(terminal.show_plugins, registry, None, width=width)
+    assert "…" not in "".join(lines)
+    assert all(line.strip() for line in lines)
+    for registered in registry.unique:
+        assert any(line.startswith(f"  {registered.component.name} ") for line in lines)
+
+
+def test_piped_components_take_a_line_each(run_cli, workplace):
+    registry = load_registry()
+    lines = run_cli("plugins", "--kind", "architecture").stdout.splitlines()
+    assert len(lines) == 1 + len(list(registry.of_kind("architecture")))
+
+
+def compared(number, **settings):
+    return Compared(
+        f"{number:08x}ffff", "x", settings, 0.9, (0.85, 0.95), 0.9, 10_000_000, 1000.0, 2**26, 150,
+        number < 2,
+    )  # fmt: skip
+
+
+def test_a_comparison_fits_the_terminal():
+    few = [compared(number, seed=number) for number in range(3)]
+    lines = shown(terminal.show_comparison, few, width=80)
+    assert " ".join(lines[0].split()) == "run accuracy 95% F1 parameters time size seed"
+    assert lines[4].startswith("00000002 *")
+    assert len(lines) == 6
+
+
+def test_a_comparison_of_many_settings_loses_nothing():
+    settings = {"architecture.name": "efficientnet_lite0", "stages.1.schedule.name": "[cosine]"}
+    settings |= {"stages.1.unfreeze": ["block1*"], "stages.1.learning_rate": 1e-4, "seed": None}
+    lines = shown(terminal.show_comparison, [compared(1, **settings)] * 3, width=80)
+    assert not any("…" in line for line in lines)
+    assert ["stages.1.schedule.name", *["[cosine]"] * 3] in [line.split() for line in lines]
+    assert ["stages.1.unfreeze", *['["block1*"]'] * 3] in [line.split() for line in lines]

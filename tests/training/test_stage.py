@@ -1,0 +1,288 @@
+"""One stage on a tiny network: what trains, what does not, what is handed on."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from keras.callbacks import Callback, LearningRateScheduler, ReduceLROnPlateau
+
+from kerascnn import RunError, classifier_head
+from kerascnn.config import EarlyStopping, Optimizer, Stage
+from kerascnn.network.build import Built
+from kerascnn.network.freezing import digest, frozen_variables
+from kerascnn.network.inference import Forward
+from kerascnn.training.stage import Examples, Listener, Plan, Score, Standing, fit_stage, judge
+
+pytestmark = pytest.mark.backend
+CLASSES, SIZE, BATCH = 3, 8, 8
+HEAD = frozenset({"head_pool", "head_dropout", "head_dense"})
+BLOCK = HEAD | {"block_drop", "block_conv", "block_bn"}
+ALL = BLOCK | {"stem_rescale", "stem_conv", "stem_drop", "stem_bn"}
+PERFECT = Score(accuracy=1.0, loss=0.0)
+QUIET = Listener()
+
+
+def coloured(count, seed):
+    """Noise, each picture brighter in the channel of its class."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % CLASSES
+    images = rng.integers(0, 128, (count, SIZE, SIZE, 3))
+    images[np.arange(count), :, :, labels] += 60
+    return Examples(images.astype(np.uint8), labels)
+
+
+TRAIN, VALIDATION = coloured(30, 0), coloured(12, 1)
+
+
+def make_network():
+    keras.utils.set_random_seed(0)
+    pictures = keras.Input((SIZE, SIZE, 3))
+    x = layers.Rescaling(1 / 255, name="stem_rescale")(pictures)
+    x = layers.Conv2D(4, 3, strides=2, name="stem_conv")(x)
+    x = layers.Dropout(0.5, name="stem_drop")(layers.BatchNormalization(name="stem_bn")(x))
+    x = layers.Conv2D(4, 3, name="block_conv")(x)
+    x = layers.BatchNormalization(name="block_bn")(x)
+    x = layers.Dropout(0.5, name="block_drop")(x)
+    model = keras.Model(pictures, classifier_head(x, CLASSES))
+    block_of = {layer.name: layer.name.split("_")[0] for layer in model.layers[1:]}
+    return Built(model, block_of, ("stem", "block"), pretrained=True)
+
+
+def constant(peak_learning_rate, steps, steps_per_epoch):
+    return keras.optimizers.schedules.PiecewiseConstantDecay([steps], [peak_learning_rate] * 2)
+
+
+def identity(images, targets, epoch, step):
+    return ops.convert_to_tensor(images), ops.convert_to_tensor(targets)
+
+
+def fit(trained=HEAD, *, network=None, before=None, listener=QUIET, **options):
+    """Fits a stage; options belong to the Plan where it has such a field, else to the Stage."""
+    of_plan = {name: options.pop(name) for name in [*options] if name in Plan.__annotations__}
+    stage = Stage(name="trial", **{"epochs": 1, "learning_rate": 0.01} | options)
+    plan = {"index": 0, "batchnorm": "frozen", "batch_size": BATCH, "schedule": constant} | of_plan
+    network = network or make_network()
+    plan = Plan(stage=stage, layers=frozenset(trained), **plan)
+    return network, fit_stage(network, plan, TRAIN, VALIDATION, before, listener)
+
+
+def weights(network):
+    return {v.path: ops.convert_to_numpy(v.value).copy() for v in network.model.weights}
+
+
+def changed(before, after):
+    return {path.split("/")[0] for path, value in after.items() if (value != before[path]).any()}
+
+
+def metric(result, name):
+    return [epoch.metrics[name] for epoch in result.history]
+
+
+def standing(score):
+    return Standing(score, np.ones(len(VALIDATION), bool))
+
+
+@pytest.fixture(scope="module")
+def head():
+    heard = {"prefix": [], "step": [], "epoch": []}
+    listener = Listener(
+        prefix=lambda done, total: heard["prefix"].append((done, total)),
+        step=lambda done, total: heard["step"].append((done, total)),
+        epoch=lambda epoch: heard["epoch"].append(epoch.number),
+    )
+    network = make_network()
+    before = weights(network)
+    _, result = fit(network=network, listener=listener, epochs=3, learning_rate=0.1)
+    return network, result, before, weights(network), heard
+
+
+def test_a_head_stage_changes_the_head_alone(head):
+    network, result, before, after, _ = head
+    assert changed(before, after) == {"head_dense"}
+    assert result.frozen_sha256 == digest(frozen_variables(network.model))
+    assert result.trainable_layers == ["head_dense"]
+    assert result.trainable_parameters == 4 * CLASSES + CLASSES
+    assert result.boundary == "head_pool"
+    assert result.prefix_seconds is not None
+
+
+def test_the_weights_handed_on_are_the_best_epochs(head):
+    network, result, *_ = head
+    scores = [Score(e.metrics["val_accuracy"], e.metrics["val_loss"]) for e in result.history]
+    best = max(scores, key=lambda score: (score.accuracy, -score.loss))
+    assert result.standing.score == result.own.score == best
+    assert result.kept
+    probabilities = Forward(network.model)(VALIDATION.inputs, BATCH)
+    measured = judge(probabilities, VALIDATION.labels)
+    assert measured.score.loss == pytest.approx(best.loss, abs=1e-5)
+    np.testing.assert_array_equal(measured.correct, result.standing.correct)
+
+
+def test_it_learns_and_tells_how_it_goes(head):
+    _, result, _, _, heard = head
+    assert result.own.score.loss < np.log(CLASSES) - 0.01
+    assert metric(result, "train_loss")[-1] < metric(result, "train_loss")[0]
+    assert heard["epoch"] == [1, 2, 3]
+    assert sorted(heard["step"]) == sorted([(done, 4) for done in (1, 2, 3, 4)] * 3)
+    assert heard["prefix"][-1] == (42, 42)
+
+
+@pytest.mark.parametrize("trained", [HEAD, BLOCK - {"block_drop"}])
+def test_the_prefix_run_once_or_with_every_step_trains_the_same_weights(trained):
+    """The frozen dropout in the prefix would tell them apart, were it not in inference mode."""
+    once, first = fit(trained, epochs=2, keep="last")
+    stepwise, second = fit(trained, epochs=2, keep="last", augment=identity)
+    assert first.boundary == second.boundary
+    assert (first.prefix_seconds is None, second.prefix_seconds is None) == (False, True)
+    for path, value in weights(once).items():
+        np.testing.assert_allclose(weights(stepwise)[path], value, atol=1e-4, err_msg=path)
+
+
+def test_augmented_views_run_through_the_prefix_once_each():
+    seen = []
+
+    def brighter(images, targets, epoch, step):
+        seen.append((epoch, step))
+        return ops.convert_to_tensor(images + 10.0), ops.convert_to_tensor(targets)
+
+    _, result = fit(epochs=3, views=2, augment=brighter)
+    assert seen == [(view, step) for view in range(2) for step in range(4)]
+    assert result.prefix_seconds is not None
+
+
+def test_two_runs_with_one_seed_give_the_same_bits():
+    first, second = (weights(fit(ALL, batchnorm="train")[0]) for _ in range(2))
+    assert changed(first, second) == set()
+
+
+def test_a_worse_stage_is_told_and_undone():
+    network = make_network()
+    before = weights(network)
+    _, result = fit(ALL, network=network, before=standing(PERFECT), batchnorm="train")
+    assert not result.kept
+    assert result.standing.score == PERFECT
+    assert result.own.score.loss > 0
+    assert changed(before, weights(network)) == set()  # BatchNorm's statistics too
+
+
+def test_keep_last_keeps_a_worse_stage():
+    network = make_network()
+    before = weights(network)
+    _, result = fit(network=network, before=standing(PERFECT), keep="last")
+    assert result.kept
+    assert result.standing is result.own
+    assert changed(before, weights(network)) == {"head_dense"}
+
+
+def test_early_stopping_ends_the_stage():
+    stopping = EarlyStopping(monitor="val_accuracy", patience=2)
+    _, result = fit(epochs=9, learning_rate=1e-30, early_stopping=stopping)
+    assert result.epochs == len(result.history) == 3
+
+
+def test_the_rate_that_is_told_is_the_last_steps():
+    def cosine(peak_learning_rate, steps, steps_per_epoch):
+        assert (steps, steps_per_epoch) == (8, 4)
+        return keras.optimizers.schedules.CosineDecay(peak_learning_rate, steps)
+
+    _, result = fit(epochs=2, learning_rate=0.2, schedule=cosine)
+    expected = [0.1 * (1 + np.cos(np.pi * last / 8)) for last in (3, 7)]
+    assert metric(result, "learning_rate") == pytest.approx(expected, rel=1e-5)
+
+
+class Halving(Callback):
+    """Sets the rate before each step, as a warm-up does."""
+
+    def on_train_begin(self, logs=None):
+        self.steps = 0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.model.optimizer.learning_rate = 0.0 if self.steps < 4 else 0.5**self.steps
+        self.steps += 1
+
+
+@pytest.mark.parametrize(
+    ("make", "rates"),
+    [
+        (lambda: ReduceLROnPlateau(factor=0.5, patience=1, min_delta=9), [0.1, 0.1, 0.05]),
+        (lambda: ReduceLROnPlateau("loss", 0.5, patience=1, min_delta=9), [0.1, 0.1, 0.05]),
+        (lambda: LearningRateScheduler(lambda epoch: 0.3 / (epoch + 1)), [0.3, 0.15, 0.1]),
+        (Halving, [0.0, 0.5**7, 0.5**11]),
+    ],
+    ids=["plateau", "plateau of loss", "scheduler", "every step"],
+)
+def test_a_callback_may_be_the_schedule(make, rates):
+    _, result = fit(epochs=3, learning_rate=0.1, schedule=lambda **_: make())
+    assert metric(result, "learning_rate") == pytest.approx(rates, rel=1e-5)
+    if rates[0] == 0:  # it was applied, not only told: nothing moved from the even probabilities
+        assert metric(result, "val_loss")[0] == pytest.approx(np.log(CLASSES), abs=1e-5)
+        assert metric(result, "val_loss")[1] != metric(result, "val_loss")[0]
+
+
+def test_the_loss_has_label_smoothing_and_class_weights():
+    network = make_network()
+    dense = network.model.get_layer("head_dense")
+    dense.bias.assign(np.array([2, 0, -1], "float32"))
+    class_weights = np.array([1, 2, 4], np.float32)
+    _, result = fit(
+        network=network,
+        batch_size=len(TRAIN),
+        learning_rate=1e-30,
+        label_smoothing=0.3,
+        class_weights=class_weights,
+    )
+    log_probabilities = np.array([2, 0, -1]) - np.log(np.exp([2, 0, -1]).sum())
+    targets = 0.7 * np.eye(CLASSES)[TRAIN.labels] + 0.3 / CLASSES
+    expected = (class_weights[TRAIN.labels] * -(targets @ log_probabilities)).mean()
+    assert metric(result, "train_loss") == pytest.approx([expected], rel=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [BATCH, len(TRAIN)])
+def test_a_loss_that_is_not_finite_ends_the_run(batch_size):
+    """In one single step only the validation pictures show what it did."""
+    steep = np.full(CLASSES, 1e6, np.float32)
+    explosive = {"optimizer": Optimizer(name="sgd"), "learning_rate": 1e38, "class_weights": steep}
+    with pytest.raises(RunError, match=r'stage "trial", epoch 1: .*nan.* learning rate 1\.0e\+38'):
+        fit(batch_size=batch_size, **explosive)
+
+
+def test_layer_decay_slows_the_blocks_before_the_head():
+    def update(layer_decay):
+        network = make_network()
+        rng = np.random.default_rng(0)  # a head of zeros passes no gradient on
+        network.model.get_layer("head_dense").kernel.assign(rng.normal(size=(4, CLASSES)))
+        before = weights(network)
+        options = {"optimizer": Optimizer(name="sgd"), "batch_size": len(TRAIN), "keep": "last"}
+        fit(ALL, network=network, layer_decay=layer_decay, **options)
+        return {path: value - before[path] for path, value in weights(network).items()}
+
+    plain, slowed = update(1.0), update(0.5)
+    for path, factor in [
+        ("head_dense/kernel", 1),
+        ("block_conv/kernel", 0.5),
+        ("stem_conv/kernel", 0.25),
+    ]:
+        assert abs(plain[path]).max() > 1e-5
+        np.testing.assert_allclose(slowed[path], factor * plain[path], rtol=0.02, atol=1e-7)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains_and_gives_float32_probabilities(precision):
+    keras.config.set_dtype_policy(precision)
+    try:
+        network, result = fit(BLOCK, epochs=2)
+        probabilities = Forward(network.model)(VALIDATION.inputs, BATCH)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert result.kept
+    assert metric(result, "learning_rate") == pytest.approx([0.01, 0.01])
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-6)
+
+
+def test_a_fault_in_the_augmentation_is_told():
+    def broken(images, targets, epoch, step):
+        raise ValueError("no such colour")
+
+    with pytest.raises(Exception, match="no such colour"):
+        fit(augment=broken)
