@@ -3,10 +3,8 @@
 import inspect
 import json
 import re
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -163,9 +161,8 @@ def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
     for point in sorted(found, key=lambda point: _origin(point).distribution != GROUP):
         origin = _origin(point)
         try:
-            with redirect_stdout(sys.stderr):  # standard output belongs to the command
-                _refuse_shared_name(point, found)
-                listed = _components(_imported(point), origin)
+            _refuse_shared_name(point, found)
+            listed = _components(_imported(point), origin)
         except PluginError as error:
             registry.faults.append(Fault(origin, _sentence(error)))
             continue

@@ -95,6 +95,7 @@ BAD = {
     "rate as truth": ("learning_rate = 0.01", "learning_rate = true #<", "stages.1.learning_rate = true: expected a number."),
     "training as text": (GOOD, 'training = "fast" #<\n' + GOOD.replace(TRAINING, ""), 'training = "fast": expected a table.'),
     "dataset as a number": (GOOD, "dataset = 3 #<\n" + GOOD.replace(DATASET, ""), 'dataset = 3: expected a name in quotes, or a table with a "name".'),
+    "dataset as a date": (GOOD, "dataset = 2026-01-01 #<\n" + GOOD.replace(DATASET, ""), 'dataset = "2026-01-01": there is no such dataset.'),
     "stages as a table": (GOOD, HEAD + "[stages] #<\nepochs = 1", "stages: expected an array: [[stages]] begins each of its tables."),
     "stages as text": (GOOD, 'stages = "head" #<\n' + HEAD, 'stages = "head": expected an array.'),
     "no stages": (GOOD, "stages = [] #<\n" + HEAD, "stages = []: expected at least 1 entries."),
@@ -130,6 +131,7 @@ BAD = {
     "component's choice": ("dense_units = [8, 4]", 'padding = "sam" #<', 'architecture.padding = "sam": expected "same" or "valid". Did you mean "same"?'),
     "name with a slash": ('name = "shapes"\nseed', 'name = "a/b" #<\nseed', 'name = "a/b": expected text that matches '),
     "stage's name": ('name = "all"', 'name = "all of it" #<', 'stages.1.name = "all of it": expected text that matches '),
+    "text that a terminal would obey": ('name = "all"', r'name = "\u001b[2J\u009b1m" #<', r'stages.1.name = "\u001b[2J\u009b1m": expected text'),
     "stage's name twice": ('name = "all"', 'name = "head" #<', 'stages.1.name = "head": another stage has this name already.'),
     # unfreeze, class weights, optimizer
     "unfreeze a word": ('["block*"]', '"everything" #<', 'stages.1.unfreeze = "everything": expected "head", "last:N"'),

@@ -186,7 +186,7 @@ def test_one_name_may_stand_for_components_of_two_kinds(install):
 
 def test_a_package_that_registers_a_name_in_two_entry_points(install):
     install("kerascnn-both", GOOD, ["one = kerascnn_both", "two = kerascnn_both"])
-    with pytest.raises(PluginError, match='"gentle" is registered twice by kerascnn-both 1.0'):
+    with pytest.raises(PluginError, match=r'"gentle" is registered twice by .*-both 1\.0'):
         load_registry().get("schedule", "gentle")
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock
+from joblib import Parallel, delayed
 
 from kerascnn.data.cache import cache_folder
 from kerascnn.data.images import Resizing, prepare_image
@@ -19,6 +21,7 @@ from kerascnn.hookspecs import Source
 from kerascnn.runtime import available_cores
 
 PREPARATION = 1  # raise when `prepare_image` changes what it gives
+_WORTH_PROCESSES_SECONDS = 3.0  # starting them takes one or two
 _NAMED = 20  # so many unreadable pictures are named, the others counted
 
 Progress = Callable[[int, int], None]
@@ -99,32 +102,69 @@ def _read(path: Path) -> bytes:
         return b""
 
 
+@dataclass(frozen=True)
+class _Picture:
+    """A prepared picture, or what is wrong with it."""
+
+    pixels: np.ndarray | None
+    label: int
+    name: str
+    fault: str = ""
+
+
 def _build(source: Source, folder: Path, size: int, how: Resizing, progress: Progress) -> None:
     count = len(source)
     images = np.lib.format.open_memmap(
         folder / "images.npy", mode="w+", dtype=np.uint8, shape=(count, size, size, 3)
     )
-    labels, names, digests = np.zeros(count, np.int64), [""] * count, [""] * count
-    bad: list[str] = []
-
-    def prepare(index: int) -> None:
-        image, labels[index] = source[index]
-        is_file = isinstance(image, str | Path)
-        names[index] = str(image) if is_file else str(index)
-        try:
-            images[index] = prepare_image(image, size, how)
-        except InputError as error:
-            bad.append(str(error) if is_file else f"picture {index}: {error}")
-        digests[index] = _sha256(images[index].tobytes())
-
-    with ThreadPoolExecutor(available_cores()) as pool:
-        for done, _ in enumerate(pool.map(prepare, range(count)), 1):
-            progress(done, count)
+    labels, names, digests, bad = np.zeros(count, np.int64), [], [], []
+    for index, picture in enumerate(_pictures(source, size, how)):
+        if picture.pixels is None:
+            bad.append(picture.fault)
+        else:
+            images[index] = picture.pixels
+        labels[index] = picture.label
+        names.append(picture.name)
+        digests.append(_sha256(images[index].tobytes()))
+        progress(index + 1, count)
     if bad:
         raise InputError(_unreadable(sorted(bad)))
     images.flush()
     np.save(folder / "labels.npy", labels)
     (folder / "index.json").write_text(json.dumps({"names": names, "digests": digests}))
+
+
+def _pictures(source: Source, size: int, how: Resizing) -> Iterator[_Picture]:
+    """The prepared pictures in order, made in parallel.
+
+    Decoding leaves Python's lock to other threads, drawing holds it: a source that takes long to
+    give a picture is asked in processes.
+    """
+    if not len(source):
+        return
+    start = time.perf_counter()
+    first = source[0]
+    seconds = (time.perf_counter() - start) * len(source)
+    yield _prepare(0, *first, size, how)
+    workers = Parallel(
+        available_cores(),
+        prefer="processes" if seconds > _WORTH_PROCESSES_SECONDS else "threads",
+        return_as="generator",
+    )
+    yield from workers(delayed(_take)(source, i, size, how) for i in range(1, len(source)))
+
+
+def _take(source: Source, index: int, size: int, how: Resizing) -> _Picture:
+    return _prepare(index, *source[index], size, how)
+
+
+def _prepare(index: int, image: Any, label: int, size: int, how: Resizing) -> _Picture:
+    is_file = isinstance(image, str | Path)
+    name = str(image) if is_file else str(index)
+    try:
+        return _Picture(prepare_image(image, size, how), label, name)
+    except InputError as error:
+        return _Picture(None, label, name, str(error) if is_file else f"picture {name}: {error}")
 
 
 def _unreadable(bad: list[str]) -> str:

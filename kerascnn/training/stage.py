@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.config import Stage
-from kerascnn.data.batches import Augment, Feed
+from kerascnn.data.batches import Augment, Batch, Feed
 from kerascnn.errors import RunError
 from kerascnn.network.boundary import Cut, cut
 from kerascnn.network.build import HEAD, Built
@@ -350,17 +350,10 @@ def _epochs(
 ) -> Iterator[tuple[Epoch, Standing]]:
     for number in range(1, plan.stage.epochs + 1):
         start = time.perf_counter()
-        logs = trainer.fit(
-            feed.epoch(number),
-            epochs=number,
-            initial_epoch=number - 1,
-            steps_per_epoch=feed.steps,
-            shuffle=False,
-            verbose=0,
-            callbacks=[_step_callback(schedule, feed.steps, listener)],
-        ).history
+        callback = _step_callback(schedule, feed.steps, listener)
+        loss, accuracy = _train(trainer, feed, number, callback)
         seconds = time.perf_counter() - start
-        loss, rate = float(logs["loss"][0]), _applied_rate(trainer.optimizer)
+        rate = _applied_rate(trainer.optimizer)
         standing = judge(forward(validation.inputs, plan.batch_size), validation.labels)
         if not np.isfinite([loss, standing.score.loss]).all():
             raise RunError(
@@ -372,7 +365,7 @@ def _epochs(
             number,
             {
                 "train_loss": loss,
-                "train_accuracy": float(logs["accuracy"][0]),
+                "train_accuracy": accuracy,
                 "val_loss": standing.score.loss,
                 "val_accuracy": standing.score.accuracy,
                 "learning_rate": rate,
@@ -380,10 +373,39 @@ def _epochs(
                 "images_per_second": feed.examples / seconds,
             },
         )
-        in_keras_words = {"loss": loss, "accuracy": epoch.metrics["train_accuracy"]}
+        in_keras_words = {"loss": loss, "accuracy": accuracy}
         schedule.on_epoch_end(number - 1, in_keras_words | epoch.metrics)
         listener.epoch(epoch)
         yield epoch, standing
+
+
+def _train(trainer: Any, feed: Feed, epoch: int, callback: Any) -> tuple[float, float]:
+    """Trains one epoch; returns its loss and accuracy."""
+    faults: list[Exception] = []
+    try:
+        logs = trainer.fit(
+            _noting(feed.epoch(epoch), faults),
+            epochs=epoch,
+            initial_epoch=epoch - 1,
+            steps_per_epoch=feed.steps,
+            shuffle=False,
+            verbose=0,
+            callbacks=[callback],
+        ).history
+    except Exception:
+        if faults:
+            raise faults[0] from None
+        raise
+    return float(logs["loss"][0]), float(logs["accuracy"][0])
+
+
+def _noting(batches: Iterator[Batch], faults: list[Exception]) -> Iterator[Batch]:
+    """Notes what a batch could not be made for; TensorFlow buries it in a fault of its own."""
+    try:
+        yield from batches
+    except Exception as fault:
+        faults.append(fault)
+        raise
 
 
 def judge(probabilities: np.ndarray, labels: np.ndarray) -> Standing:

@@ -280,9 +280,12 @@ def test_mixed_precision_trains_and_gives_float32_probabilities(precision):
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-6)
 
 
-def test_a_fault_in_the_augmentation_is_told():
+@pytest.mark.parametrize("at", [0, 3])
+def test_a_fault_in_the_augmentation_arrives_as_it_is(at):
     def broken(images, targets, epoch, step):
-        raise ValueError("no such colour")
+        if step == at:
+            raise ZeroDivisionError("no such colour")
+        return images, targets
 
-    with pytest.raises(Exception, match="no such colour"):
+    with pytest.raises(ZeroDivisionError, match="^no such colour$"):
         fit(augment=broken)
