@@ -132,7 +132,7 @@ def run(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: bo
 @backend_option
 @as_json
 def check(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: bool) -> None:
-    """Do all that `run` does before training, and tell what it would do."""
+    """Do all that `run` does before training, and show the stages."""
     from dataclasses import asdict
 
     from kerascnn.plugins import load_registry
@@ -173,7 +173,7 @@ def init(folder: Path | None, recipe: str | None, architecture: str | None, forc
 @as_json
 @click.pass_context
 def plugins(context: click.Context, kind: str | None, as_json: bool) -> None:
-    """List the installed components, and the plugins that could not be loaded."""
+    """List the installed components, and the broken plugins."""
     if context.invoked_subcommand is None:
         context.invoke(list_plugins, kind=kind, as_json=as_json)
 
@@ -202,7 +202,10 @@ def list_plugins(kind: str | None, as_json: bool) -> None:
 def predict(
     run: str, images: tuple[str, ...], top: int, backend: str | None, as_json: bool
 ) -> None:
-    """Predict the classes of IMAGES with the model of RUN: an id, a prefix of one, or `last`."""
+    """Predict the classes of IMAGES with the model of RUN.
+
+    RUN is a run's id, a unique prefix of one, or `last`.
+    """
     from kerascnn.predict import predict_images
 
     predictions = predict_images(run, images, top=top, backend=backend or "auto")
@@ -223,7 +226,10 @@ def predict(
 @backend_option
 @as_json
 def evaluate(run: str, data: Path, backend: str | None, as_json: bool) -> None:
-    """Evaluate the model of RUN on other pictures."""
+    """Evaluate the model of RUN on other pictures.
+
+    RUN is a run's id, a unique prefix of one, or `last`.
+    """
     from kerascnn.evaluate import evaluate_run
     from kerascnn.terminal import show_metrics
 
@@ -238,7 +244,10 @@ def evaluate(run: str, data: Path, backend: str | None, as_json: bool) -> None:
 @click.argument("runs", nargs=-1)
 @as_json
 def compare(runs: tuple[str, ...], as_json: bool) -> None:
-    """Compare RUNS, or all runs of this folder: settings that differ, accuracy, time, size."""
+    """Compare RUNS: accuracy, time, size, settings that differ.
+
+    RUNS are ids, unique prefixes of them, or `last`; without any, all runs of this folder.
+    """
     from dataclasses import asdict
 
     from kerascnn.compare import compare_runs
@@ -276,7 +285,10 @@ def ui(port: int) -> None:
 
 @cli.command()
 def schema() -> None:
-    """Print the JSON Schema of an experiment, installed components included."""
+    """Print the JSON Schema of an experiment, for an editor.
+
+    It knows the installed components and their parameters.
+    """
     from kerascnn.config import schema as make_schema
     from kerascnn.plugins import load_registry
 
@@ -286,7 +298,7 @@ def schema() -> None:
 @cli.command()
 @as_json
 def doctor(as_json: bool) -> None:
-    """Tell what is installed, where things are kept, and what is wrong."""
+    """Tell what is installed, where things are, what is wrong."""
     from kerascnn.doctor import examine
     from kerascnn.terminal import show_examination
 

@@ -291,7 +291,7 @@ def _key(here: Any, dotted: str, depth: int) -> str | int:
     if not isinstance(here, list):
         raise InputError(f"--set {dotted}: {place} = {as_toml(here)} is no table.")
     if not (part.isdecimal() and int(part) < len(here)):
-        raise InputError(f"--set {dotted}: {place} has the entries 0 to {len(here) - 1}.")
+        raise InputError(f"--set {dotted}: {place} has {len(here)} entries, counted from 0.")
     return int(part)
 
 

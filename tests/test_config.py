@@ -318,9 +318,9 @@ def test_overrides(file, registry):
 
 
 BAD_OVERRIDES = {
-    "stages.2.epochs": (1, "--set stages.2.epochs: stages has the entries 0 to 1."),
-    "stages.-1.epochs": (1, "--set stages.-1.epochs: stages has the entries 0 to 1."),
-    "stages.head.epochs": (1, "--set stages.head.epochs: stages has the entries 0 to 1."),
+    "stages.2.epochs": (1, "--set stages.2.epochs: stages has 2 entries, counted from 0."),
+    "stages.-1.epochs": (1, "--set stages.-1.epochs: stages has 2 entries, counted from 0."),
+    "stages.head.epochs": (1, "--set stages.head.epochs: stages has 2 entries, counted from 0."),
     "name.x": (1, '--set name.x: name = "shapes" is no table.'),
     "dataset.classes.x.y": (1, "--set dataset.classes.x.y: dataset.classes = 2 is no table."),
     "stages.0.epochs": (0, "--set stages.0.epochs = 0: expected a number of at least 1."),

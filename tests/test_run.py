@@ -4,6 +4,8 @@ import csv
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 import tomllib
 
 import numpy as np
@@ -21,6 +23,7 @@ from kerascnn import (
 )
 from kerascnn.builtin.shapes import SHAPES
 from kerascnn.runs import find_run
+from kerascnn.runtime import installed_backends
 
 EXPERIMENT = """
 name = "shapes"
@@ -135,6 +138,22 @@ def test_predictions_of_the_saved_model_are_those_of_the_run(place, result):
         assert prediction.top[0]["label"] == prediction.label
 
 
+@pytest.mark.backend
+def test_the_saved_model_says_the_same_on_every_backend(place, result):
+    files = sorted(picture_folder(place).rglob("*.png"))[:8]
+    here = [prediction.probability for prediction in predict_images(result, files)]
+    others = set(installed_backends()) - {result.backend}
+    if not others:
+        pytest.skip("only one backend is installed")
+    for backend in others:
+        command = [sys.executable, "-m", "kerascnn", "predict", result.run_id, *map(str, files)]
+        done = subprocess.run(
+            [*command, "--backend", backend, "--json"], capture_output=True, check=True
+        )
+        there = [prediction["probability"] for prediction in json.loads(done.stdout)]
+        assert there == pytest.approx(here, abs=1e-4)
+
+
 def test_evaluating_on_the_test_pictures_gives_the_test_accuracy(place, result):
     metrics = evaluate_run("last", picture_folder(place))
     assert metrics.images == 24
@@ -147,7 +166,7 @@ def test_evaluating_refuses_a_class_that_the_model_does_not_know(place, result):
     strange = place / "strange"
     shutil.copytree(folder, strange, dirs_exist_ok=True)
     (strange / "circle").rename(strange / "cirkle")
-    with pytest.raises(InputError, match='no class "cirkle".*Did you mean "circle"'):
+    with pytest.raises(InputError, match=r'no class "cirkle".*Did you mean "circle"'):
         evaluate_run(result, strange)
 
 

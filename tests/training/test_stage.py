@@ -287,5 +287,5 @@ def test_a_fault_in_the_augmentation_arrives_as_it_is(at):
             raise ZeroDivisionError("no such colour")
         return images, targets
 
-    with pytest.raises(ZeroDivisionError, match="^no such colour$"):
+    with pytest.raises(ZeroDivisionError, match=r"^no such colour$"):
         fit(augment=broken)
