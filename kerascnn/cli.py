@@ -137,7 +137,8 @@ def check(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: 
 
     from kerascnn.plugins import load_registry
     from kerascnn.prepare import check_stages, prepare
-    from kerascnn.terminal import Terminal, show_check
+    from kerascnn.tables import show_check
+    from kerascnn.terminal import Terminal
 
     experiment = _experiment(file, overrides, backend)
     terminal = Terminal(_console(stderr=True))
@@ -184,7 +185,7 @@ def plugins(context: click.Context, kind: str | None, as_json: bool) -> None:
 def list_plugins(kind: str | None, as_json: bool) -> None:
     """List the installed components."""
     from kerascnn.plugins import load_registry
-    from kerascnn.terminal import plugins_document, show_plugins
+    from kerascnn.tables import plugins_document, show_plugins
 
     registry = load_registry()
     if as_json:
@@ -231,7 +232,7 @@ def evaluate(run: str, data: Path, backend: str | None, as_json: bool) -> None:
     RUN is a run's id, a unique prefix of one, or `last`.
     """
     from kerascnn.evaluate import evaluate_run
-    from kerascnn.terminal import show_metrics
+    from kerascnn.tables import show_metrics
 
     metrics = evaluate_run(run, data, backend=backend or "auto")
     if as_json:
@@ -252,7 +253,7 @@ def compare(runs: tuple[str, ...], as_json: bool) -> None:
 
     from kerascnn.compare import compare_runs
     from kerascnn.runs import runs_folder
-    from kerascnn.terminal import show_comparison
+    from kerascnn.tables import show_comparison
     from kerascnn.tracking import send_pending
 
     send_pending(runs_folder())
@@ -289,8 +290,8 @@ def schema() -> None:
 
     It knows the installed components and their parameters.
     """
-    from kerascnn.config import schema as make_schema
     from kerascnn.plugins import load_registry
+    from kerascnn.schema import make_schema
 
     _document(make_schema(load_registry()))
 
@@ -300,7 +301,7 @@ def schema() -> None:
 def doctor(as_json: bool) -> None:
     """Tell what is installed, where things are, what is wrong."""
     from kerascnn.doctor import examine
-    from kerascnn.terminal import show_examination
+    from kerascnn.tables import show_examination
 
     findings = examine()
     if as_json:

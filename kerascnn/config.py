@@ -16,14 +16,11 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic.json_schema import models_json_schema
 
 from kerascnn.config_errors import Problem, as_toml, explain, report
 from kerascnn.errors import InputError, did_you_mean
-from kerascnn.hookspecs import Component
-from kerascnn.plugins import KINDS, Bound, Registry, load_registry, validated
+from kerascnn.plugins import Bound, Registry, load_registry, validated
 
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
 OPTIMIZERS = (
     "adadelta",
     "adafactor",
@@ -365,37 +362,3 @@ def flatten(data: Any, prefix: str = "") -> dict[str, Any]:
     for key, value in data.items():
         flat |= flatten(value, f"{prefix}.{key}" if prefix else key)
     return flat
-
-
-def schema(registry: Registry) -> dict[str, Any]:
-    """The JSON Schema of an experiment, with every installed component's own keys."""
-    choices = dict(zip(KINDS, (Dataset, Augmentation, Architecture, Schedule), strict=True))
-    params = (registered.component.params for registered in registry.unique)
-    models: set[type[BaseModel]] = {Experiment, *choices.values(), *params}
-    references, document = models_json_schema([(model, "validation") for model in models])
-    definitions = document["$defs"]
-
-    def key(model: type[BaseModel]) -> str:
-        return references[model, "validation"]["$ref"].removeprefix("#/$defs/")
-
-    for kind, choice in choices.items():
-        tables = [
-            _component_schema(registered.component, definitions[key(registered.component.params)])
-            for registered in registry.of_kind(kind)
-        ]
-        names = {"type": "string", "enum": [table["title"] for table in tables]}
-        definitions[key(choice)] = {"anyOf": [names, *tables]}
-    optimizer = definitions["Optimizer"]
-    definitions["Optimizer"] = {"anyOf": [optimizer["properties"]["name"], optimizer]}
-    return {"$schema": DRAFT, **definitions[key(Experiment)], "$defs": definitions}
-
-
-def _component_schema(component: Component, params: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "title": component.name,
-        "description": component.summary,
-        "properties": {"name": {"const": component.name}, **params.get("properties", {})},
-        "required": ["name", *params.get("required", [])],
-        "additionalProperties": False,
-    }

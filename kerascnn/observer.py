@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kerascnn.prepare import Prepared
     from kerascnn.runs import Result
-    from kerascnn.training.stage import Epoch, Plan, StageResult, Standing
+    from kerascnn.training.stage import Epoch, Plan, StageResult
 
 
 class Observer:

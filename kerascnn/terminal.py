@@ -1,14 +1,10 @@
 """What a person sees of a run: short, aligned, on standard error."""
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -20,15 +16,9 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.table import Column
-from rich.table import Table as RichTable
 
-from kerascnn.compare import Compared
-from kerascnn.config_errors import as_toml
-from kerascnn.metrics import Metrics
 from kerascnn.observer import Observer
-from kerascnn.plugins import GROUP, KINDS, Registered, Registry
-from kerascnn.prepare import Prepared, StageCheck
+from kerascnn.prepare import Prepared
 from kerascnn.runs import Result
 from kerascnn.statistics import paired_interval
 from kerascnn.training.stage import Epoch, Plan, StageResult, Standing
@@ -36,30 +26,6 @@ from kerascnn.training.stage import Epoch, Plan, StageResult, Standing
 Columns = Callable[[], Sequence[ProgressColumn]]
 
 LABEL = 10  # columns of the left margin
-
-
-def Table(*columns: Any) -> RichTable:  # noqa: N802
-    """A table with a rule under its head and no other lines."""
-    return RichTable(
-        *columns, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-
-
-def number(title: str) -> Column:
-    return Column(title, justify="right", no_wrap=True)
-
-
-def words(title: str) -> Column:
-    return Column(title, overflow="fold")
-
-
-def rows(pairs: Iterable[tuple[str, str]], indent: int = 0) -> Padding:
-    """Names and what is said of each, in two columns without a head."""
-    name = Column(no_wrap=True, min_width=LABEL - 3 - indent)
-    table = RichTable.grid(name, words(""), padding=(0, 3, 0, 0))
-    for pair in pairs:
-        table.add_row(*pair)
-    return Padding.indent(table, indent)
 
 
 def line(label: str, text: str) -> str:
@@ -119,10 +85,9 @@ class Terminal(Observer):
         m = epoch.metrics
         self._epochs_before = f"{epoch.number + 1}/{total}"
         self._print(
-            f"  epoch {epoch.number:>{len(str(total))}}/{total}   loss {m['train_loss']:.3f}   "
-            f"val loss {m['val_loss']:.3f}   val accuracy {m['val_accuracy']:.3f}   "
-            f"rate {m['learning_rate']:.1e}   {m['images_per_second']:,.0f} images/s   "
-            f"{m['seconds']:.1f} s"
+            f"  epoch {epoch.number:>{len(str(total))}}/{total}  loss {m['train_loss']:.3f}  "
+            f"val accuracy {m['val_accuracy']:.3f}  rate {m['learning_rate']:.1e}  "
+            f"{m['images_per_second']:,.0f} images/s  {m['seconds']:.1f} s"
         )
 
     def stage_ended(self, result: StageResult) -> None:
@@ -218,141 +183,3 @@ def verdict(result: StageResult, before: Standing) -> str:
     end = "[yellow]worse[/yellow]" if worse else "[green]✓[/green]"
     kept = "kept" if result.kept else "the weights from before it are kept"
     return f"{gain:+.3f} validation accuracy (paired 95%: {low:+.3f} to {high:+.3f}) {end} {kept}"
-
-
-def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -> None:
-    """Shows what each stage would do."""
-    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in describe(prepared)))
-    console.print()
-    numbers = map(number, ("parameters", "epochs × steps", "memory about"))
-    table = Table("stage", words("trains"), *numbers, words("boundary"))
-    for stage in stages:
-        table.add_row(
-            stage.name,
-            escape(stage.unfreeze),
-            f"{stage.trainable_parameters:,}",
-            f"{stage.epochs} × {stage.steps}",
-            f"{stage.memory_bytes / 2**20:,.0f} MiB",
-            stage.boundary,
-        )
-    console.print(table)
-
-
-def plugins_document(registry: Registry, kind: str | None) -> dict[str, Any]:
-    """The components and the faults, for JSON."""
-    return {
-        "components": [
-            {
-                "kind": registered.kind,
-                "name": registered.component.name,
-                "summary": registered.component.summary,
-                "distribution": registered.origin.distribution,
-                "version": registered.origin.version,
-            }
-            for registered in registry.unique
-            if kind in (None, registered.kind)
-        ],
-        "faults": [{**asdict(fault.origin), "reason": fault.reason} for fault in registry.faults],
-        "conflicts": registry.conflicts(),
-    }
-
-
-def show_plugins(console: Console, registry: Registry, kind: str | None) -> None:
-    """Shows the components by kind, then what could not be loaded."""
-    for shown in [kind] if kind else KINDS:
-        console.print(f"[bold]{shown}s[/bold]")
-        console.print(rows(map(_listed, registry.of_kind(shown)), indent=2))
-    if registry.faults:
-        console.print("[bold red]not loaded[/bold red]")
-        faults = ((str(fault.origin), escape(fault.reason)) for fault in registry.faults)
-        console.print(rows(faults, indent=2))
-    for conflict in registry.conflicts():
-        console.print(f"[bold red]conflict[/bold red]: {escape(conflict)}")
-
-
-def _listed(registered: Registered) -> tuple[str, str]:
-    """A component's row; where it comes from is said of what does not come with kerascnn."""
-    origin = registered.origin
-    foreign = f" [dim]({origin})[/dim]" if origin.distribution != GROUP else ""
-    return registered.component.name, escape(registered.component.summary) + foreign
-
-
-def show_metrics(console: Console, metrics: Metrics) -> None:
-    """Shows the accuracy with its interval and each class's precision, recall and F1."""
-    console.print(
-        line(
-            "accuracy",
-            f"[bold]{metrics.accuracy:.3f}[/bold] {interval(*metrics.interval)} "
-            f"on {metrics.images:,} pictures",
-        )
-    )
-    table = Table(words("class"), *map(number, ("precision", "recall", "F1", "pictures")))
-    for name, of_class in metrics.per_class.items():
-        shares = (f"{v:.3f}" for v in (of_class.precision, of_class.recall, of_class.f1))
-        table.add_row(escape(name), *shares, f"{of_class.images:,}")
-    console.print(table)
-
-
-def show_comparison(console: Console, runs: list[Compared]) -> None:
-    """Shows runs, the most accurate first, with the settings in which they differ."""
-    if not runs:
-        console.print("there is no finished run here yet; `kerascnn run FILE` makes one.")
-        return
-    settings = list(runs[0].settings)
-    unbound = console.options.update(max_width=sys.maxsize)
-    if console.measure(_results(runs, settings), options=unbound).maximum <= console.width:
-        console.print(_results(runs, settings))
-    else:
-        console.print(_results(runs, []))
-        console.print()
-        console.print(_settings(runs, settings))
-    if not all(run.same_test_pictures for run in runs):
-        console.print("* judged on other test pictures: its accuracy is not comparable.")
-
-
-def _results(runs: list[Compared], settings: list[str]) -> RichTable:
-    """A row a run: what it came to, and those settings."""
-    numbers = ("accuracy", "95%", "F1", "parameters", "time", "size")
-    table = Table("run", *map(number, numbers), *map(words, settings))
-    for run in runs:
-        table.add_row(
-            run.run_id[:8] if run.same_test_pictures else f"{run.run_id[:8]} *",
-            f"{run.test_accuracy:.3f}",
-            interval(*run.interval),
-            f"{run.macro_f1:.3f}",
-            f"{run.parameters:,}",
-            f"{run.seconds:,.0f} s",
-            f"{run.size_bytes / 2**20:.1f} MiB",
-            *(_setting(run.settings[name]) for name in settings),
-        )
-    return table
-
-
-def _settings(runs: list[Compared], settings: list[str]) -> RichTable:
-    """A column a run, where the settings are too many to stand beside the results."""
-    table = Table(Column("setting", no_wrap=True), *(words(run.run_id[:8]) for run in runs))
-    for name in settings:
-        table.add_row(name, *(_setting(run.settings[name]) for run in runs))
-    return table
-
-
-def _setting(value: Any) -> str:
-    return "" if value is None else escape(value if isinstance(value, str) else as_toml(value))
-
-
-def show_examination(console: Console, findings: dict[str, Any]) -> None:
-    """Shows what `doctor` found."""
-    console.print(rows((f"[bold]{key}[/bold]", value) for key, value in _findings(findings)))
-
-
-def _findings(findings: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for key, value in findings.items():
-        if key == "problems":
-            continue
-        if isinstance(value, dict):
-            value = [f"{name} {version}" for name, version in value.items()]
-        yield key, escape(", ".join(value) if isinstance(value, list) else str(value))
-    for problem in findings["problems"]:
-        yield "problem", f"[red]{escape(problem)}[/red]"
-    if not findings["problems"]:
-        yield "problems", "[green]none[/green]"

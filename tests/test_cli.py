@@ -12,7 +12,7 @@ from PIL import Image
 from rich.cells import cell_len
 from rich.console import Console
 
-from kerascnn import cli, load_experiment, terminal
+from kerascnn import cli, load_experiment, tables
 from kerascnn.compare import Compared
 from kerascnn.plugins import load_registry
 from kerascnn.scaffold import recipes
@@ -316,7 +316,7 @@ def shown(show, *arguments, width):
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_components_fit_the_terminal(width, registry):
-    lines = shown(terminal.show_plugins, registry, None, width=width)
+    lines = shown(tables.show_plugins, registry, None, width=width)
     assert "…" not in "".join(lines)
     assert all(line.strip() for line in lines)
     for registered in registry.unique:
@@ -338,7 +338,7 @@ def compared(number, **settings):
 
 def test_a_comparison_fits_the_terminal():
     few = [compared(number, seed=number) for number in range(3)]
-    lines = shown(terminal.show_comparison, few, width=80)
+    lines = shown(tables.show_comparison, few, width=80)
     assert " ".join(lines[0].split()) == "run accuracy 95% F1 parameters time size seed"
     assert lines[4].startswith("00000002 *")
     assert len(lines) == 6
@@ -347,7 +347,7 @@ def test_a_comparison_fits_the_terminal():
 def test_a_comparison_of_many_settings_loses_nothing():
     settings = {"architecture.name": "efficientnet_lite0", "stages.1.schedule.name": "[cosine]"}
     settings |= {"stages.1.unfreeze": ["block1*"], "stages.1.learning_rate": 1e-4, "seed": None}
-    lines = shown(terminal.show_comparison, [compared(1, **settings)] * 3, width=80)
+    lines = shown(tables.show_comparison, [compared(1, **settings)] * 3, width=80)
     assert not any("…" in line for line in lines)
     assert ["stages.1.schedule.name", *["[cosine]"] * 3] in [line.split() for line in lines]
     assert ["stages.1.unfreeze", *['["block1*"]'] * 3] in [line.split() for line in lines]

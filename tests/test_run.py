@@ -1,4 +1,4 @@
-"""The main job end to end, on shapes: what `kerascnn run` leaves behind, and what can be done with it."""
+"""The main job end to end, on shapes: what `kerascnn run` leaves, and what can be done with it."""
 
 import csv
 import hashlib
