@@ -30,8 +30,7 @@ def examine() -> dict[str, Any]:
 
 def _device(problems: list[str]) -> str:
     try:
-        backend = runtime.select_backend()
-        runtime.prepare(seed=0)  # loads the backend without its noise
+        backend = runtime.start()
         return f"{backend} on {runtime.device_name()}"
     except InputError as error:
         problems.append(str(error))

@@ -59,7 +59,7 @@ def predict_images(
 def probabilities_of(result: Result, pictures: np.ndarray, backend: str = "auto") -> np.ndarray:
     """Runs the model of a run over prepared pictures uint8 [N, S, S, 3]: float32 [N, K]."""
     training = result.experiment["training"]
-    runtime.select_backend(backend)
+    runtime.start(backend)
     return Forward(load_model(result))(pictures, min(training["batch_size"], len(pictures)))
 
 

@@ -61,7 +61,7 @@ def prepare(experiment: Experiment, registry: Registry, observer: Observer) -> P
 
 def _prepare(experiment: Experiment, registry: Registry, observer: Observer) -> Prepared:
     training = experiment.training
-    backend = runtime.select_backend(training.backend)
+    backend = runtime.start(training.backend)
     runtime.prepare(experiment.seed, training.precision)
     observer.started(experiment.name, backend, runtime.device_name())
     data = load_data(experiment, registry, observer)

@@ -43,6 +43,16 @@ def select_backend(wanted: str = "auto") -> str:
     return wanted
 
 
+def start(wanted: str = "auto") -> str:
+    """Selects the backend, as `select_backend`, and loads it without its start-up messages."""
+    selected = select_backend(wanted)
+    with _silent_stderr():
+        from keras import ops
+
+        ops.convert_to_numpy(ops.zeros(1))
+    return selected
+
+
 def _loaded() -> str | None:
     return sys.modules["keras"].config.backend() if "keras" in sys.modules else None
 
@@ -65,10 +75,8 @@ def prepare(seed: int, precision: str = "float32") -> None:
     Seeds Python, NumPy and the backend, asks TensorFlow and PyTorch for deterministic kernels, and
     sets the dtype policy; a user's keras.json decides nothing.
     """
-    with _silent_stderr():
-        import keras
+    import keras
 
-        device_name()
     keras.backend.clear_session()
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")

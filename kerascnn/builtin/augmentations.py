@@ -198,10 +198,10 @@ STRONG = STANDARD | {
     "erasing": 0.25,
 }
 POLICIES = {
-    "none": ("The pictures as they are", {}),
-    "light": ("Flips, small shifts and zooms, slight brightness", LIGHT),
-    "standard": ("Flips, rotation, zoom, crop, brightness, contrast", STANDARD),
-    "strong": ("Standard with wider ranges, shear, stretch, colour and erasing", STRONG),
+    "none": ("the pictures as they are", {}),
+    "light": ("flips, small shifts and zooms, slight brightness", LIGHT),
+    "standard": ("flips, rotation, zoom, crop, brightness, contrast", STANDARD),
+    "strong": ("standard with wider ranges, shear, stretch, colour and erasing", STRONG),
 }
 
 

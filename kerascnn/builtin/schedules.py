@@ -242,17 +242,17 @@ def _with_warmup(shape: Callable[..., "LearningRateSchedule"]) -> Callable[..., 
 
 
 SHAPES = [
-    (constant, Warmup, "The peak rate throughout"),
-    (cosine, Decay, "Half a cosine down (Loshchilov & Hutter, arXiv 1608.03983)"),
-    (cosine_restarts, Restarts, "Cosines, each starting afresh (SGDR, arXiv 1608.03983)"),
-    (one_cycle, OneCycle, "Cosine up, then down further (Smith, arXiv 1708.07120; as in fastai)"),
+    (constant, Warmup, "the peak rate throughout"),
+    (cosine, Decay, "half a cosine down (Loshchilov & Hutter, arXiv 1608.03983)"),
+    (cosine_restarts, Restarts, "cosines, each starting afresh (SGDR, arXiv 1608.03983)"),
+    (one_cycle, OneCycle, "cosine up, then down further (Smith, arXiv 1708.07120; as in fastai)"),
     (step, Step, "A drop every few epochs"),
-    (multistep, Multistep, "Drops at milestones (the defaults: BiT, arXiv 1912.11370)"),
-    (exponential, Exponential, "The same ratio from each step to the next"),
+    (multistep, Multistep, "drops at milestones (the defaults: BiT, arXiv 1912.11370)"),
+    (exponential, Exponential, "the same ratio from each step to the next"),
     (polynomial, Polynomial, "A power of the time that is left"),
-    (inverse_sqrt, InverseSqrt, "One over the root of time (arXiv 1706.03762, 2106.04560)"),
-    (flat_cosine, FlatCosine, "Flat, then half a cosine down (as in fastai)"),
-    (warmup_stable_decay, WarmupStableDecay, "Rise, flat, linear down (arXiv 2405.18392)"),
+    (inverse_sqrt, InverseSqrt, "one over the root of time (arXiv 1706.03762, 2106.04560)"),
+    (flat_cosine, FlatCosine, "flat, then half a cosine down (as in fastai)"),
+    (warmup_stable_decay, WarmupStableDecay, "rise, flat, linear down (arXiv 2405.18392)"),
 ]
 
 

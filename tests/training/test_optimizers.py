@@ -101,7 +101,8 @@ def decayed(name, **options):
     model = make_model()
     for variable in model.trainable_variables:
         variable.assign(ops.ones(variable.shape))
-    optimizer = make_optimizer(Optimizer(name=name), 0.1, **options)
+    adams = {"exclude_layers": ["last"]} if name == "muon" else {}  # it leaves some to Adam
+    optimizer = make_optimizer(Optimizer(name=name, **adams), 0.1, **options)
     apply(optimizer, model, [ops.zeros(v.shape) for v in model.trainable_variables])
     return {path: float(1 - value.mean()) for path, value in values(model).items()}
 
