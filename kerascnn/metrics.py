@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.statistics import wilson_interval
-from kerascnn.training.stage import judge
+from kerascnn.training.standing import judge
 
 
 @dataclass(frozen=True)

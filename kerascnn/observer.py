@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kerascnn.prepare import Prepared
     from kerascnn.runs import Result
-    from kerascnn.training.stage import Epoch, Plan, StageResult
+    from kerascnn.training.plan import Epoch, Plan
+    from kerascnn.training.stage import StageResult
 
 
 class Observer:

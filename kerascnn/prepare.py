@@ -17,12 +17,12 @@ from kerascnn.errors import InputError, PluginError, did_you_mean
 from kerascnn.hookspecs import Splits
 from kerascnn.network.boundary import cut
 from kerascnn.network.build import Built, build_network
-from kerascnn.network.freezing import set_trainable, trainable_layers
+from kerascnn.network.freezing import count_trainable, set_trainable, trainable_layers
 from kerascnn.network.unfreeze import select
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry
 from kerascnn.training.optimizers import make_optimizer
-from kerascnn.training.stage import Plan, count_trainable
+from kerascnn.training.plan import Plan
 
 NO_AUGMENTATION = "none"
 
@@ -138,7 +138,12 @@ def plan_stage(
     images_a_class = len(data.train) / len(data.class_names)
     try:
         trainable = select(network, stage.unfreeze, images_a_class)
-        make_optimizer(stage.optimizer, stage.learning_rate)  # its faults belong to the input
+        make_optimizer(  # its faults belong to the input
+            stage.optimizer,
+            stage.learning_rate,
+            weight_decay=stage.weight_decay,
+            clip_norm=stage.clip_norm,
+        )
     except InputError as error:
         raise InputError(f'stage "{stage.name}": {error}') from error
     schedule = bind(stage.schedule, "schedule", registry)

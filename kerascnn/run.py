@@ -23,7 +23,10 @@ from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, prepare
 from kerascnn.runs import MODEL, Result, runs_folder
 from kerascnn.statistics import paired_interval
-from kerascnn.training.stage import Examples, Listener, StageResult, Standing, fit_stage
+from kerascnn.training.inputs import Examples
+from kerascnn.training.plan import Epoch, Listener, Plan
+from kerascnn.training.stage import StageResult, fit_stage
+from kerascnn.training.standing import Standing
 
 
 def run_experiment(
@@ -130,8 +133,8 @@ def _fit_stages(
     return results
 
 
-def _listener(plan: Any, tracker: tracking.Tracker, observer: Observer, epochs: int) -> Listener:
-    def epoch(done: Any) -> None:
+def _listener(plan: Plan, tracker: tracking.Tracker, observer: Observer, epochs: int) -> Listener:
+    def epoch(done: Epoch) -> None:
         metrics = {**done.metrics, "stage": plan.index + 1}
         tracker.metrics(metrics, step=epochs + done.number)
         observer.epoch(done, plan.stage.epochs)

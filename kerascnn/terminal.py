@@ -21,7 +21,9 @@ from kerascnn.observer import Observer
 from kerascnn.prepare import Prepared
 from kerascnn.runs import Result
 from kerascnn.statistics import paired_interval
-from kerascnn.training.stage import Epoch, Plan, StageResult, Standing
+from kerascnn.training.plan import Epoch, Plan
+from kerascnn.training.stage import StageResult
+from kerascnn.training.standing import Standing
 
 Columns = Callable[[], Sequence[ProgressColumn]]
 

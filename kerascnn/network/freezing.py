@@ -32,6 +32,11 @@ def trainable_layers(model: Any) -> list[str]:
     return [layer.name for layer in model.layers if layer.trainable_weights]
 
 
+def count_trainable(model: Any) -> int:
+    """The number of weights that train."""
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
 def frozen_variables(model: Any) -> list[Any]:
     """All variables that a stage must leave as they are, BatchNorm statistics included.
 

@@ -38,3 +38,10 @@ class Forward:
             parts.append(outputs[: len(batch)].astype(np.float32))
             progress(start + len(batch), len(inputs))
         return np.concatenate(parts)
+
+
+def to_numpy(tensor: Any) -> np.ndarray:
+    """A copy on the host of a tensor of the backend."""
+    from keras import ops
+
+    return np.array(ops.convert_to_numpy(tensor))

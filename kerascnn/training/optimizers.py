@@ -9,6 +9,7 @@ from kerascnn.config import Optimizer
 from kerascnn.errors import InputError, did_you_mean
 
 _NO_DECAY = [r"(^|/)(bias|gamma|beta)(:0)?$"]  # TensorFlow's name is a path and ends in ":0"
+_EMA = ("use_ema", "ema_momentum", "ema_overwrite_frequency")
 _OURS = ("learning_rate", "weight_decay", "global_clipnorm")
 
 
@@ -74,10 +75,15 @@ def _refuse_unknown(name: str, arguments: Mapping[str, Any], cls: type) -> None:
             raise InputError(
                 f'optimizer "{name}": {key} is a key of the stage, not of the optimizer.'
             )
+        if key in _EMA:
+            raise InputError(
+                f'optimizer "{name}": {key} is not supported: Keras would put the averaged weights '
+                "in place of the trained ones after every epoch."
+            )
         if key not in known:
             raise InputError(
                 f'optimizer "{name}" has no argument {key}.{did_you_mean(key, known)} '
-                f"It has {', '.join(sorted(set(known) - set(_OURS)))}."
+                f"It has {', '.join(sorted(set(known) - {*_OURS, *_EMA}))}."
             )
 
 

@@ -173,3 +173,8 @@ def test_factors_follow_a_schedule():
     plain, path = after_two_steps(None)
     np.testing.assert_allclose(plain, -0.101, rtol=1e-5)
     np.testing.assert_allclose(after_two_steps({path: 0.5})[0], plain / 2, rtol=1e-5)
+
+
+def test_averaged_weights_are_refused():
+    with pytest.raises(InputError, match="use_ema is not supported"):
+        make_optimizer(Optimizer(name="adam", use_ema=True), 1e-3)

@@ -11,7 +11,10 @@ from kerascnn.config import EarlyStopping, Optimizer, Stage
 from kerascnn.network.build import Built
 from kerascnn.network.freezing import digest, frozen_variables
 from kerascnn.network.inference import Forward
-from kerascnn.training.stage import Examples, Listener, Plan, Score, Standing, fit_stage, judge
+from kerascnn.training.inputs import Examples
+from kerascnn.training.plan import Listener, Plan
+from kerascnn.training.stage import fit_stage
+from kerascnn.training.standing import Score, Standing, judge
 
 pytestmark = pytest.mark.backend
 CLASSES, SIZE, BATCH = 3, 8, 8

@@ -1,0 +1,61 @@
+"""A stage with all its settings resolved, and who listens to it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kerascnn.config import Stage
+from kerascnn.data.batches import Augment
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch's number, from 1 within its stage, and its metrics."""
+
+    number: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who wants to hear how a stage goes: the prefix's images, the steps, the epochs."""
+
+    prefix: Callable[[int, int], None] = lambda done, total: None
+    step: Callable[[int, int], None] = lambda done, total: None
+    epoch: Callable[[Epoch], None] = lambda epoch: None
+
+
+NOBODY = Listener()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A stage with its parts resolved, ready to fit.
+
+    Args:
+        stage: Its settings.
+        index: Its place, from 0.
+        layers: Names of the layers that train.
+        batchnorm: "frozen" or "train".
+        batch_size: Images a step.
+        schedule: `schedule(peak_learning_rate=, steps=, steps_per_epoch=)`.
+        augment: Changes each batch; None where the images are used as they are.
+        class_weights: float32 [K], or None.
+        seed: The experiment's.
+        keep: "best" or "last".
+        choice: What trains, in words.
+    """
+
+    stage: Stage
+    index: int
+    layers: frozenset[str]
+    batchnorm: str
+    batch_size: int
+    schedule: Callable[..., Any]
+    augment: Augment | None = None
+    class_weights: np.ndarray | None = None
+    seed: int = 0
+    keep: str = "best"
+    choice: str = ""
