@@ -112,10 +112,10 @@ def _assignment(text: str) -> tuple[str, Any]:
 @as_json
 def run(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: bool) -> None:
     """Train, evaluate and track the experiment in FILE."""
+    from kerascnn.journal import send_pending
     from kerascnn.run import run_experiment
     from kerascnn.runs import runs_folder
     from kerascnn.terminal import Terminal
-    from kerascnn.tracking import send_pending
 
     experiment = _experiment(file, overrides, backend)
     terminal = Terminal(_console(stderr=True))
@@ -252,9 +252,9 @@ def compare(runs: tuple[str, ...], as_json: bool) -> None:
     from dataclasses import asdict
 
     from kerascnn.compare import compare_runs
+    from kerascnn.journal import send_pending
     from kerascnn.runs import runs_folder
     from kerascnn.tables import show_comparison
-    from kerascnn.tracking import send_pending
 
     send_pending(runs_folder())
     compared = compare_runs(runs)
@@ -270,8 +270,9 @@ def ui(port: int) -> None:
     """Open MLflow's page on the store of this folder, at 127.0.0.1."""
     import subprocess
 
+    from kerascnn.journal import send_pending
     from kerascnn.runs import runs_folder
-    from kerascnn.tracking import send_pending, tracking_uri
+    from kerascnn.tracking import tracking_uri
 
     for sent in send_pending(runs_folder()):
         click.echo(sent, err=True)

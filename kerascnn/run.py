@@ -15,6 +15,7 @@ import tomli_w
 from kerascnn import runtime, tracking
 from kerascnn.config import Experiment, flatten, resolve
 from kerascnn.errors import KerascnnError, RunError
+from kerascnn.journal import Tracker
 from kerascnn.metrics import Metrics, measure
 from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer
@@ -49,7 +50,7 @@ def run_experiment(
     start = time.perf_counter()
     observer, registry = observer or Observer(), registry or load_registry()
     runtime.select_backend(experiment.training.backend)
-    tracker = tracking.Tracker(experiment.name, _run_name(experiment), runs_folder())
+    tracker = Tracker(experiment.name, _run_name(experiment), runs_folder())
     prepared = prepare(experiment, registry, observer)
     observer.prepared(prepared)
     run_id, folder = tracker.open()
@@ -76,9 +77,7 @@ def _run_name(experiment: Experiment) -> str:
     return f"{experiment.architecture.name} on {experiment.dataset.name}, seed {experiment.seed}"
 
 
-def _log_start(
-    tracker: tracking.Tracker, prepared: Prepared, registry: Registry, folder: Path
-) -> None:
+def _log_start(tracker: Tracker, prepared: Prepared, registry: Registry, folder: Path) -> None:
     resolved = resolve(prepared.experiment, registry)
     (folder / "experiment.toml").write_text(tomli_w.dumps(resolved))
     tracker.artifact(folder / "experiment.toml")
@@ -115,9 +114,7 @@ def _git_commit() -> dict[str, str]:
     return {"mlflow.source.git.commit": done.stdout.strip()}
 
 
-def _fit_stages(
-    prepared: Prepared, tracker: tracking.Tracker, observer: Observer
-) -> list[StageResult]:
+def _fit_stages(prepared: Prepared, tracker: Tracker, observer: Observer) -> list[StageResult]:
     train = Examples(prepared.data.train.images, prepared.data.train.labels)
     validation = Examples(prepared.data.validation.images, prepared.data.validation.labels)
     before: Standing | None = None
@@ -133,7 +130,7 @@ def _fit_stages(
     return results
 
 
-def _listener(plan: Plan, tracker: tracking.Tracker, observer: Observer, epochs: int) -> Listener:
+def _listener(plan: Plan, tracker: Tracker, observer: Observer, epochs: int) -> Listener:
     def epoch(done: Epoch) -> None:
         metrics = {**done.metrics, "stage": plan.index + 1}
         tracker.metrics(metrics, step=epochs + done.number)
@@ -145,7 +142,7 @@ def _listener(plan: Plan, tracker: tracking.Tracker, observer: Observer, epochs:
     return Listener(prefix=prefix, step=observer.step, epoch=epoch)
 
 
-def _log_stage(tracker: tracking.Tracker, index: int, result: StageResult) -> None:
+def _log_stage(tracker: Tracker, index: int, result: StageResult) -> None:
     values = _stage_json(result) | {"trainable_layers": len(result.trainable_layers)}
     tracker.tags({f"stage.{index + 1}.{key}": _short(value) for key, value in values.items()})
 
@@ -225,7 +222,7 @@ def _save(
     result: Result,
     test: Metrics,
     probabilities: np.ndarray,
-    tracker: tracking.Tracker,
+    tracker: Tracker,
 ) -> None:
     folder = result.folder
     tracking.save_model(

@@ -7,6 +7,7 @@ from typing import Any
 
 from kerascnn import tracking
 from kerascnn.errors import InputError
+from kerascnn.journal import RUNS
 
 RESULT = "result.json"
 MODEL = "model"
@@ -14,7 +15,7 @@ MODEL = "model"
 
 def runs_folder() -> Path:
     """The folder that holds the runs' folders, in the working directory."""
-    return Path(tracking.RUNS).absolute()
+    return Path(RUNS).absolute()
 
 
 @dataclass(frozen=True)

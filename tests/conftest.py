@@ -66,6 +66,6 @@ def run_cli(monkeypatch, capsys):
 def fresh_database(tmp_path_factory):
     """An MLflow store with its tables, made once: making them takes seconds."""
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    with tracking._store(f"sqlite:///{file}"):
+    with tracking.open_store(f"sqlite:///{file}"):
         pass
     return file

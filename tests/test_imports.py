@@ -126,10 +126,11 @@ FLOORS = {
     "hookspecs.py": {"config", "plugins", "runtime", "tracking", "data", "network", "training"},
     "config.py": {"tracking", "data", "network", "training"},
     "plugins.py": {"config", "tracking", "data", "network", "training"},
-    "tracking.py": {"config", "plugins", "data", "network", "training"},
-    "data": {"config", "tracking", "network", "training"},
-    "network": {"tracking", "data", "training"},
-    "training": {"tracking"},
+    "tracking.py": {"config", "plugins", "journal", "data", "network", "training"},
+    "journal.py": {"config", "plugins", "data", "network", "training"},
+    "data": {"config", "tracking", "journal", "network", "training"},
+    "network": {"tracking", "journal", "data", "training"},
+    "training": {"tracking", "journal"},
 }
 
 

@@ -16,7 +16,7 @@ from kerascnn.builtin.flower_drawing import (
     draw_plant,
     vary,
 )
-from kerascnn.builtin.flowers import (
+from kerascnn.builtin.flower_species import (
     BLUE,
     BROWN,
     CREAM,

@@ -7,8 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from kerascnn import tracking
-from kerascnn.tracking import Journal, Tracker, send_pending, shown_uri
+from kerascnn import journal, tracking
+from kerascnn.journal import Journal, Tracker, send_pending
+from kerascnn.tracking import shown_uri
 
 
 @pytest.fixture
@@ -61,9 +62,9 @@ def test_artifacts_of_a_local_store_lie_beside_it(store, runs, tmp_path):
 
 def test_sending_again_logs_each_step_once(store, runs):
     run_id, folder, _ = track(runs)
-    journal = Journal.read(folder)
-    journal.sent = 1  # all but the creation of the run
-    journal.send()
+    kept = Journal.read(folder)
+    kept.sent = 1  # all but the creation of the run
+    kept.send()
     assert history(store, run_id) == [(1, 0.1), (2, 0.2), (3, 0.3)]
 
 
@@ -97,7 +98,7 @@ def test_a_server_that_refuses_costs_little(runs, monkeypatch):
         _, folder, unsent = track(runs)
     assert time.perf_counter() - start < 10
     assert str(folder) in unsent
-    assert [json.loads(line)["kind"] for line in (folder / tracking.JOURNAL).open()][-1] == "end"
+    assert [json.loads(line)["kind"] for line in (folder / journal.JOURNAL).open()][-1] == "end"
 
 
 def test_a_server_that_hangs_stops_nobody(runs, monkeypatch):
