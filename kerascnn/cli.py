@@ -247,7 +247,8 @@ def evaluate(run: str, data: Path, backend: str | None, as_json: bool) -> None:
 def compare(runs: tuple[str, ...], as_json: bool) -> None:
     """Compare RUNS: accuracy, time, size, settings that differ.
 
-    RUNS are ids, unique prefixes of them, or `last`; without any, all runs of this folder.
+    RUNS are ids, unique prefixes of them, or `last`; without any, those that were judged on the
+    pictures of the last one.
     """
     from dataclasses import asdict
 

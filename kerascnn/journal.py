@@ -31,7 +31,7 @@ JOURNAL = "tracking.jsonl"
 STATE = "tracking.json"
 
 START_SECONDS = 30.0  # a fresh SQLite store takes some; a server that answers takes less
-END_SECONDS = 20.0
+END_SECONDS = 120.0  # for the model's upload; a server that is gone fails sooner
 RETRY_SECONDS = 30.0
 
 

@@ -3,6 +3,7 @@
 
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 import tomli_w
@@ -20,42 +21,7 @@ from kerascnn.config import (
 from kerascnn.config_errors import line_of
 from kerascnn.scaffold import recipes
 
-GOOD = """\
-name = "shapes"
-seed = 3
-
-[dataset]
-name = "shapes"
-classes = 2
-
-[augmentation]
-name = "light"
-zoom = 0.2
-
-[architecture]
-name = "sequential_cnn"
-dense_units = [8, 4]
-
-[training]
-image_size = 32
-batch_size = 8
-
-[[stages]]
-name = "head"
-unfreeze = "head"
-epochs = 1
-learning_rate = 1e-3
-
-[[stages]]
-name = "all"
-unfreeze = ["block*"]
-epochs = 2
-learning_rate = 0.01
-schedule = { name = "cosine", warmup_fraction = 0.1 }
-optimizer = { name = "sgd", momentum = 0.9 }
-class_weights = { circle = 2, square = 1.5 }
-early_stopping = { patience = 2 }
-"""
+GOOD = (Path(__file__).parent / "good.toml").read_text()
 
 DATASET = '[dataset]\nname = "shapes"\nclasses = 2\n'
 TRAINING = "[training]\nimage_size = 32\nbatch_size = 8\n"

@@ -1,6 +1,7 @@
 """The JSON Schema accepts and refuses what kerascnn does."""
 
 import tomllib
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -12,42 +13,7 @@ from kerascnn.plugins import Origin, Registered, Registry, load_registry
 from kerascnn.scaffold import recipes
 from kerascnn.schema import make_schema
 
-GOOD = """\
-name = "shapes"
-seed = 3
-
-[dataset]
-name = "shapes"
-classes = 2
-
-[augmentation]
-name = "light"
-zoom = 0.2
-
-[architecture]
-name = "sequential_cnn"
-dense_units = [8, 4]
-
-[training]
-image_size = 32
-batch_size = 8
-
-[[stages]]
-name = "head"
-unfreeze = "head"
-epochs = 1
-learning_rate = 1e-3
-
-[[stages]]
-name = "all"
-unfreeze = ["block*"]
-epochs = 2
-learning_rate = 0.01
-schedule = { name = "cosine", warmup_fraction = 0.1 }
-optimizer = { name = "sgd", momentum = 0.9 }
-class_weights = { circle = 2, square = 1.5 }
-early_stopping = { patience = 2 }
-"""
+GOOD = (Path(__file__).parent / "good.toml").read_text()
 
 
 @pytest.fixture(scope="module")
