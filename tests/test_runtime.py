@@ -116,3 +116,12 @@ def test_a_compiled_function_computes_the_same():
 def test_device_and_versions_are_told():
     assert runtime.device_name().startswith(("CPU, ", "GPU "))
     assert {"python", "keras", "numpy", keras.config.backend()} <= set(runtime.versions())
+
+
+@pytest.mark.backend
+def test_what_fit_is_given_holds_the_batches_and_waits_for_no_autotuner():
+    batches = [(np.full((2, 3), i, "float32"), np.zeros((2,), "float32")) for i in range(3)]
+    given = runtime.fit_source(iter(batches), [(None, 3), (None,)])
+    if keras.config.backend() == "tensorflow":
+        assert given.options().autotune.enabled is False
+    assert [float(np.asarray(inputs)[0, 0]) for inputs, _ in given] == [0, 1, 2]

@@ -44,6 +44,11 @@ class Feed:
         return -(-self.examples // self._width)
 
     @property
+    def shapes(self) -> tuple[tuple[int | None, ...], ...]:
+        """The shapes of a batch's inputs, targets and weights."""
+        return (None, *self.inputs.shape[2:]), (None, *self.targets.shape[2:]), (None,)
+
+    @property
     def _width(self) -> int:
         return min(self.batch_size, self.examples)
 

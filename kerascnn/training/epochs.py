@@ -9,7 +9,7 @@ import numpy as np
 from kerascnn.data.batches import Batch, Feed
 from kerascnn.errors import RunError
 from kerascnn.network.build import HEAD, Built
-from kerascnn.runtime import jit_compile
+from kerascnn.runtime import fit_source, jit_compile
 from kerascnn.training.inputs import Inputs
 from kerascnn.training.optimizers import make_optimizer
 from kerascnn.training.plan import Epoch, Listener, Plan
@@ -123,7 +123,7 @@ def _train(trainer: Any, feed: Feed, epoch: int, callback: Any) -> tuple[float, 
     faults: list[Exception] = []
     try:
         logs = trainer.fit(
-            _noting(feed.epoch(epoch), faults),
+            fit_source(_noting(feed.epoch(epoch), faults), feed.shapes),
             epochs=epoch,
             initial_epoch=epoch - 1,
             steps_per_epoch=feed.steps,
