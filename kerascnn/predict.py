@@ -46,6 +46,7 @@ def predict_images(
     Raises:
         InputError: No such run, or pictures that cannot be read, each named.
     """
+    runtime.select_backend(backend)
     result = run if isinstance(run, Result) else find_run(run)
     paths = [str(image) for image in images]
     pictures = _read(paths, result)

@@ -246,10 +246,10 @@ SHAPES = [
     (cosine, Decay, "half a cosine down (Loshchilov & Hutter, arXiv 1608.03983)"),
     (cosine_restarts, Restarts, "cosines, each starting afresh (SGDR, arXiv 1608.03983)"),
     (one_cycle, OneCycle, "cosine up, then down further (Smith, arXiv 1708.07120; as in fastai)"),
-    (step, Step, "A drop every few epochs"),
+    (step, Step, "a drop every few epochs"),
     (multistep, Multistep, "drops at milestones (the defaults: BiT, arXiv 1912.11370)"),
     (exponential, Exponential, "the same ratio from each step to the next"),
-    (polynomial, Polynomial, "A power of the time that is left"),
+    (polynomial, Polynomial, "a power of the time that is left"),
     (inverse_sqrt, InverseSqrt, "one over the root of time (arXiv 1706.03762, 2106.04560)"),
     (flat_cosine, FlatCosine, "flat, then half a cosine down (as in fastai)"),
     (warmup_stable_decay, WarmupStableDecay, "rise, flat, linear down (arXiv 2405.18392)"),
@@ -260,5 +260,5 @@ SHAPES = [
 def kerascnn_schedules() -> list[Component]:
     return [
         *(Component(s.__name__, _with_warmup(s), params, summary) for s, params, summary in SHAPES),
-        Component("plateau", plateau, Plateau, "A drop when the validation loss stays"),
+        Component("plateau", plateau, Plateau, "a drop when the validation loss stays"),
     ]

@@ -60,7 +60,7 @@ class Feed:
         view = (epoch - 1) % len(self.inputs)
         order = np.random.default_rng([*self.seed, epoch]).permutation(self.examples)
         order = np.resize(order, (self.steps, self._width))
-        for step, chosen in enumerate(np.sort(order)):  # a memory map is read in its own order
+        for step, chosen in enumerate(order):  # unsorted: a batch's pictures may be mixed in turn
             inputs = self.inputs[view][chosen].astype(np.float32)
             targets = self.targets[view][chosen]  # [B, K]
             if self.augment:

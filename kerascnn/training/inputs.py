@@ -102,7 +102,7 @@ def _views_at_boundary(
         # shuffled, for a batch's pictures may be mixed with each other
         order = np.random.default_rng([plan.seed, plan.index, view]).permutation(len(train))
         for step, first in enumerate(range(0, len(train), plan.batch_size)):
-            batch = np.sort(order[first : first + plan.batch_size])
+            batch = order[first : first + plan.batch_size]
             images, wanted = train.inputs[batch], targets[view, batch]
             if plan.augment:
                 images, wanted = plan.augment(images, wanted, view, step)

@@ -14,7 +14,7 @@ def make(examples=10, views=1, classes=3, **options):
     index = np.arange(examples) + 100 * np.arange(views)[:, None]  # [V, N]
     targets = np.eye(classes, dtype=np.float32)[index % classes]
     options = {"batch_size": 4, "seed": (0, 0)} | options
-    return Feed(index[..., None].astype(np.uint8), targets, **options)
+    return Feed(index[..., None].astype(np.uint16), targets, **options)
 
 
 def order(feed, epoch):
@@ -45,6 +45,12 @@ def test_the_order_follows_from_seed_stage_and_epoch():
     np.testing.assert_array_equal(order(make(100), 1), first)  # whatever was drawn before
     for feed, epoch in [(make(100), 2), (make(100, seed=(1, 0)), 1), (make(100, seed=(0, 1)), 1)]:
         assert (order(feed, epoch) != first).any()
+
+
+def test_batches_are_not_in_the_order_of_the_source():
+    """MixUp mixes neighbours in a batch: in a source sorted by class they would be of one class."""
+    for inputs, _, _ in make(400, batch_size=50).epoch(1):
+        assert 10 < (np.diff(inputs[:, 0]) > 0).sum() < 40
 
 
 def test_epochs_use_the_views_in_turn():
