@@ -54,11 +54,11 @@ class Journal:
 
     @classmethod
     def read(cls, folder: Path) -> "Journal":
+        """Reads a run's journal; a password that the address needs is in MLFLOW_TRACKING_URI."""
         state = json.loads((folder / STATE).read_text())
+        uri = tracking_uri() if shown_uri(tracking_uri()) == state["uri"] else state["uri"]
         lines = (folder / JOURNAL).read_text().splitlines()
-        return cls(
-            folder, state["uri"], state["mlflow_id"], state["sent"], list(map(json.loads, lines))
-        )
+        return cls(folder, uri, state["mlflow_id"], state["sent"], list(map(json.loads, lines)))
 
     @property
     def pending(self) -> int:

@@ -131,6 +131,8 @@ def test_a_server_that_fails_is_named_without_its_password(runs, monkeypatch):
     _, _, unsent = track(runs)
     server.shutdown()
     server.server_close()
+    [folder] = runs.iterdir()
+    assert Journal.read(folder).uri == uri
     assert "127.0.0.1" in unsent
     assert "secret" not in unsent
     assert not any("secret" in file.read_text() for file in runs.rglob("*") if file.is_file())
