@@ -11,6 +11,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -76,7 +77,8 @@ class Terminal(Observer):
         )
 
     def step(self, done: int, total: int) -> None:
-        self._show(f"  epoch {self._next_epoch}", done, total, _counted)
+        speed = ImagesPerSecond(self._plan.batch_size)
+        self._show(f"  epoch {self._next_epoch}", done, total, lambda: [*_counted(), speed])
 
     @property
     def _next_epoch(self) -> str:
@@ -142,6 +144,17 @@ class Terminal(Observer):
         if self._progress:
             self._progress.stop()
             self._progress = None
+
+
+class ImagesPerSecond(ProgressColumn):
+    """The speed of training, from that of the steps."""
+
+    def __init__(self, batch_size: int) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+
+    def render(self, task: Task) -> str:
+        return f"{task.speed * self.batch_size:,.0f} images/s" if task.speed else ""
 
 
 def _counted() -> Sequence[ProgressColumn]:
