@@ -1,6 +1,7 @@
 """What a person sees of a run: short, aligned, on standard error."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -67,7 +68,7 @@ class Terminal(Observer):
             self._print(line(label, text))
 
     def tracked(self, run_id: str, store: str) -> None:
-        self._print(line("run", f"{run_id[:8]} in {escape(store)}"))
+        self._print(line("run", f"{run_id[:8]} in {escape(_from_here(store))}"))
 
     def stage_started(self, number: int, total: int, plan: Plan) -> None:
         self._plan = plan
@@ -122,7 +123,7 @@ class Terminal(Observer):
             )
         )
         self._print(line("time", f"{result.seconds:.0f} s"))
-        self._print(line("run", escape(result.artifacts)))
+        self._print(line("run", escape(_from_here(result.artifacts))))
         self._print(line("next", "kerascnn predict last PICTURE · kerascnn compare · kerascnn ui"))
 
     def _print(self, text: str = "") -> None:
@@ -144,6 +145,11 @@ class Terminal(Observer):
         if self._progress:
             self._progress.stop()
             self._progress = None
+
+
+def _from_here(place: str) -> str:
+    """A path in the working directory without the part that leads there."""
+    return place.removeprefix("sqlite:///").removeprefix(f"{Path.cwd()}/")
 
 
 class ImagesPerSecond(ProgressColumn):

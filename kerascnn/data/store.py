@@ -20,7 +20,7 @@ from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source
 from kerascnn.runtime import available_cores
 
-PREPARATION = 1  # raise when `prepare_image` changes what it gives
+PREPARATION = 2  # raise when `prepare_image` changes what it gives
 _WORTH_PROCESSES_SECONDS = 3.0  # starting them takes one or two
 _NAMED = 20  # so many unreadable pictures are named, the others counted
 
@@ -36,7 +36,7 @@ class Packed:
         labels: int64 [N].
         names: Where each picture comes from: its path, or its index in the source.
         digests: SHA-256 of each prepared picture.
-        fingerprint: SHA-256 of all that decides the content.
+        fingerprint: Of the source: the same whatever size its pictures are packed at.
     """
 
     images: np.ndarray
@@ -63,7 +63,8 @@ def pack(
     Raises:
         InputError: Pictures that cannot be read, each named with its fault.
     """
-    key = _sha256(f"{fingerprint(source)} {size} {how} {PREPARATION}".encode())
+    identity = fingerprint(source)
+    key = _sha256(f"{identity} {size} {how} {PREPARATION}".encode())
     store = cache_folder("packed")
     target = store / key
     with FileLock(store / f"{key}.lock"):
@@ -73,7 +74,7 @@ def pack(
                 built.mkdir()
                 _build(source, built, size, how, progress)
                 built.rename(target)
-    return _open(target, key)
+    return _open(target, source, identity)
 
 
 def fingerprint(source: Source) -> str:
@@ -108,7 +109,7 @@ class _Picture:
 
     pixels: np.ndarray | None
     label: int
-    name: str
+    is_file: bool
     fault: str = ""
 
 
@@ -117,21 +118,21 @@ def _build(source: Source, folder: Path, size: int, how: Resizing, progress: Pro
     images = np.lib.format.open_memmap(
         folder / "images.npy", mode="w+", dtype=np.uint8, shape=(count, size, size, 3)
     )
-    labels, names, digests, bad = np.zeros(count, np.int64), [], [], []
+    labels, files, digests, bad = np.zeros(count, np.int64), [], [], []
     for index, picture in enumerate(_pictures(source, size, how)):
         if picture.pixels is None:
             bad.append(picture.fault)
         else:
             images[index] = picture.pixels
         labels[index] = picture.label
-        names.append(picture.name)
+        files.append(picture.is_file)
         digests.append(_sha256(images[index].tobytes()))
         progress(index + 1, count)
     if bad:
         raise InputError(_unreadable(sorted(bad)))
     images.flush()
     np.save(folder / "labels.npy", labels)
-    (folder / "index.json").write_text(json.dumps({"names": names, "digests": digests}))
+    (folder / "index.json").write_text(json.dumps({"files": files, "digests": digests}))
 
 
 def _pictures(source: Source, size: int, how: Resizing) -> Iterator[_Picture]:
@@ -160,11 +161,11 @@ def _take(source: Source, index: int, size: int, how: Resizing) -> _Picture:
 
 def _prepare(index: int, image: Any, label: int, size: int, how: Resizing) -> _Picture:
     is_file = isinstance(image, str | Path)
-    name = str(image) if is_file else str(index)
     try:
-        return _Picture(prepare_image(image, size, how), label, name)
+        return _Picture(prepare_image(image, size, how), label, is_file)
     except InputError as error:
-        return _Picture(None, label, name, str(error) if is_file else f"picture {name}: {error}")
+        fault = str(error) if is_file else f"picture {index}: {error}"
+        return _Picture(None, label, is_file, fault)
 
 
 def _unreadable(bad: list[str]) -> str:
@@ -173,14 +174,18 @@ def _unreadable(bad: list[str]) -> str:
     return f"{len(bad)} pictures cannot be read; remove or replace them:\n{listed}{more}"
 
 
-def _open(folder: Path, key: str) -> Packed:
+def _open(folder: Path, source: Source, identity: str) -> Packed:
     index = json.loads((folder / "index.json").read_text())
+    names = [
+        str(source[number][0]) if is_file else str(number)  # the file may have moved since
+        for number, is_file in enumerate(index["files"])
+    ]
     return Packed(
         images=np.load(folder / "images.npy", mmap_mode="r"),
         labels=np.load(folder / "labels.npy"),
-        names=tuple(index["names"]),
+        names=tuple(names),
         digests=tuple(index["digests"]),
-        fingerprint=key,
+        fingerprint=identity,
     )
 
 

@@ -94,9 +94,26 @@ def test_all_that_decides_the_content_decides_the_key():
         (source, 8, "pad"),
         (source, 8, "stretch"),
     ]
-    keys = [pack(*variant).fingerprint for variant in variants]
-    assert len(set(keys)) == len(variants)
-    assert pack(pictures(), 8, "crop").fingerprint == keys[0]
+    folders = [Path(pack(*variant).images.filename).parent for variant in variants]
+    assert len(set(folders)) == len(variants)
+    assert Path(pack(pictures(), 8, "crop").images.filename).parent == folders[0]
+
+
+def test_the_fingerprint_is_that_of_the_pictures_at_any_size():
+    source = pictures()
+    assert pack(source, 8, "crop").fingerprint == pack(source, 9, "pad").fingerprint
+    assert pack(source, 8, "crop").fingerprint != pack(one_pixel(source), 8, "crop").fingerprint
+
+
+def test_files_that_moved_are_named_by_where_they_are(tmp_path):
+    class Folder(list):
+        fingerprint = "the same files"
+
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pictures()[0][0]).save(tmp_path / name / "a.png")
+        packed = pack(Folder([(tmp_path / name / "a.png", 0)]), 8, "crop")
+        assert packed.names == (str(tmp_path / name / "a.png"),)
 
 
 def test_an_array_and_its_png_prepare_to_the_same_picture():
