@@ -141,7 +141,8 @@ def kerascnn_architectures() -> list[Component]:
     """Architectures. `build(params, *, image_size, num_classes) -> Network | keras.Model`.
 
     A plain functional model's blocks are read off its layers' names: the part before the first
-    underscore, in the order of the layers.
+    underscore, in the order of the layers. A parameter `weights` other than "none" says that the
+    backbone is pretrained: its BatchNorm layers then stay frozen unless a stage says otherwise.
 
     Example:
         def build(params, *, image_size, num_classes):

@@ -2,6 +2,7 @@
 
 import csv
 import getpass
+import statistics
 import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -80,6 +81,9 @@ def stage_json(result: StageResult) -> dict[str, Any]:
         "epochs": result.epochs,
         "seconds": result.seconds,
         "prefix_seconds": result.prefix_seconds,
+        "images_per_second": statistics.median(
+            epoch.metrics["images_per_second"] for epoch in result.history
+        ),
         "trainable_parameters": result.trainable_parameters,
         "trainable_layers": result.trainable_layers,
         "boundary": result.boundary,

@@ -104,7 +104,10 @@ class Terminal(Observer):
             f"  trained {result.trainable_parameters:,} parameters after {result.boundary}"
             f" in {result.seconds:.1f} s{ran}"
         )
-        self._print("  frozen weights and BatchNorm unchanged [green]✓[/green]")
+        self._print(
+            "  frozen weights and BatchNorm unchanged [green]✓[/green] "
+            "optimizer holds what trains, no more [green]✓[/green]"
+        )
         if result.before:
             self._print(f"  {verdict(result, result.before)}")
 
