@@ -172,9 +172,11 @@ def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
 
 
 def _origin(point: EntryPoint) -> Origin:
-    if point.dist is None:
-        return Origin(point.name, point.name, "unknown version")
-    return Origin(point.name, point.dist.name, point.dist.version)
+    try:
+        distribution = point.dist
+        return Origin(point.name, distribution.name, distribution.version)  # type: ignore[union-attr]
+    except Exception:  # no distribution, or a damaged one: importlib and its backport differ
+        return Origin(point.name, point.name, "of unknown version")
 
 
 def _sentence(error: PluginError) -> str:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 import sys
 
 import pytest
@@ -210,17 +211,18 @@ def test_a_plugin_that_takes_a_built_in_entry_point_name_harms_only_itself(insta
 
 def test_a_distribution_found_twice_on_the_path_is_one(install, tmp_path, monkeypatch):
     install("kerascnn-gentle", GOOD)
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for file in (tmp_path / "kerascnn-gentle").rglob("*.*"):
-        if file.is_file():
-            target = copy / file.relative_to(tmp_path / "kerascnn-gentle")
-            target.parent.mkdir(exist_ok=True)
-            target.write_bytes(file.read_bytes())
+    copy = shutil.copytree(tmp_path / "kerascnn-gentle", tmp_path / "copy")
     monkeypatch.syspath_prepend(copy)
     registry = load_registry()
     assert not faults_of("kerascnn-gentle")
     assert registry.get("schedule", "gentle")
+
+
+def test_a_package_without_its_metadata_harms_nobody(install, tmp_path):
+    install("kerascnn-damaged", GOOD)
+    [metadata] = (tmp_path / "kerascnn-damaged").rglob("METADATA")
+    metadata.unlink()
+    assert load_registry().get("dataset", "shapes")
 
 
 def test_what_a_plugin_prints_does_not_spoil_the_json(install, run_cli):
