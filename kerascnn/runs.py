@@ -79,7 +79,7 @@ def find_run(run: str) -> Result:
     Raises:
         InputError: There is none such, or more than one.
     """
-    finished = sorted(runs_folder().glob(f"*/{RESULT}"), key=lambda file: file.stat().st_mtime)
+    finished = _finished()
     if run == "last":
         if not finished:
             raise InputError("there is no finished run here yet; `kerascnn run FILE` makes one.")
@@ -98,8 +98,11 @@ def find_run(run: str) -> Result:
 
 def all_runs() -> list[Result]:
     """The finished runs of this folder, the oldest first."""
-    files = sorted(runs_folder().glob(f"*/{RESULT}"), key=lambda file: file.stat().st_mtime)
-    return [_read(file) for file in files]
+    return [_read(file) for file in _finished()]
+
+
+def _finished() -> list[Path]:
+    return sorted(runs_folder().glob(f"*/{RESULT}"), key=lambda file: file.stat().st_mtime)
 
 
 def _read(file: Path) -> Result:

@@ -61,13 +61,13 @@ def make_inputs(
     start = time.perf_counter()
     views = _views(plan) if _runs_once(parts, plan, len(train), len(validation)) else 0
     if parts.prefix is None or not _fits(parts, len(validation)):
-        trainer, feed = parts.whole(), _feed(plan, train.inputs[None], _one_hot(train, parts)[None])
-        return Inputs(trainer, feed, Forward(trainer), validation, None)
+        trainer = parts.whole()
+        return Inputs(trainer, _pictures(parts, plan, train), Forward(trainer), validation, None)
     prefix, total = Forward(parts.prefix), views * len(train) + len(validation)
     judged = prefix(validation.inputs, plan.batch_size, lambda done, _: progress(done, total))
     at_boundary = Examples(judged, validation.labels)
     if not views:
-        feed = _feed(plan, train.inputs[None], _one_hot(train, parts)[None])
+        feed = _pictures(parts, plan, train)
         return Inputs(parts.whole(), feed, Forward(parts.suffix), at_boundary, None)
     feed = _views_at_boundary(
         parts, plan, prefix, train, views, lambda done, _: progress(len(validation) + done, total)
@@ -90,6 +90,10 @@ def _views(plan: Plan) -> int:
 def _fits(parts: Cut, examples: int) -> bool:
     numbers = examples * int(np.prod(parts.suffix.input_shape[1:]))
     return numbers * np.dtype(np.float32).itemsize <= ACTIVATION_BYTES
+
+
+def _pictures(parts: Cut, plan: Plan, train: Examples) -> Feed:
+    return _feed(plan, train.inputs[None], _one_hot(train, parts)[None])
 
 
 def _views_at_boundary(
