@@ -1,6 +1,7 @@
 """The command line: thin; each command imports what it needs when it is called."""
 
 import json
+import os
 import sys
 import traceback
 from contextlib import redirect_stdout
@@ -73,15 +74,38 @@ backend_option = click.option(
     type=click.Choice(["tensorflow", "jax", "torch"]),
     help="Default: as the experiment says.",
 )
-kind_option = click.option(
-    "--kind",
-    type=click.Choice(["dataset", "augmentation", "architecture", "schedule"]),
-    help="Only components of this kind.",
-)
+KIND = click.Choice(["dataset", "augmentation", "architecture", "schedule"])
+kind_option = click.option("--kind", type=KIND, help="Only components of this kind.")
 set_option = click.option(
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the TOML."
 )
 file_argument = click.argument("file", type=click.Path(path_type=Path))
+
+
+def _allow_plugins(context: click.Context, _: click.Parameter, names: str | None) -> None:
+    """Sets it in the environment: it holds for whatever the command calls and starts."""
+    if names is not None:
+        from kerascnn.plugins import ALLOW
+
+        before = os.environ.get(ALLOW)
+        context.call_on_close(lambda: _set_environment(ALLOW, before))
+        _set_environment(ALLOW, names)
+
+
+def _set_environment(name: str, value: str | None) -> None:
+    os.environ.pop(name, None)
+    if value is not None:
+        os.environ[name] = value
+
+
+allow_option = click.option(
+    "--allow-plugins",
+    metavar="NAME,…",
+    expose_value=False,
+    callback=_allow_plugins,
+    help="Load no packages of plugins but these, beside kerascnn itself.  [env var: "
+    "KERASCNN_ALLOW_PLUGINS]",
+)
 
 
 def _experiment(file: Path, overrides: tuple[str, ...], backend: str | None) -> Any:
@@ -109,6 +133,7 @@ def _assignment(text: str) -> tuple[str, Any]:
 @file_argument
 @set_option
 @backend_option
+@allow_option
 @as_json
 def run(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: bool) -> None:
     """Train, evaluate and track the experiment in FILE."""
@@ -130,6 +155,7 @@ def run(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: bo
 @file_argument
 @set_option
 @backend_option
+@allow_option
 @as_json
 def check(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: bool) -> None:
     """Do all that `run` does before training, and show the stages."""
@@ -155,6 +181,7 @@ def check(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: 
 @click.option("--recipe", metavar="NAME", help="Write this recipe instead; `list` names them.")
 @click.option("--architecture", metavar="NAME", help="Default efficientnet_lite0.")
 @click.option("--force", is_flag=True, help="Overwrite the experiment if it exists.")
+@allow_option
 def init(folder: Path | None, recipe: str | None, architecture: str | None, force: bool) -> None:
     """Write an experiment for a FOLDER of pictures, beside it."""
     import shlex
@@ -171,6 +198,7 @@ def init(folder: Path | None, recipe: str | None, architecture: str | None, forc
 
 @cli.group(invoke_without_command=True)
 @kind_option
+@allow_option
 @as_json
 @click.pass_context
 def plugins(context: click.Context, kind: str | None, as_json: bool) -> None:
@@ -181,6 +209,7 @@ def plugins(context: click.Context, kind: str | None, as_json: bool) -> None:
 
 @plugins.command("list")
 @kind_option
+@allow_option
 @as_json
 def list_plugins(kind: str | None, as_json: bool) -> None:
     """List the installed components."""
@@ -194,11 +223,52 @@ def list_plugins(kind: str | None, as_json: bool) -> None:
         show_plugins(_console(), registry, kind)
 
 
+@plugins.command("show")
+@click.argument("name")
+@kind_option
+@allow_option
+@as_json
+def show_plugin(name: str, kind: str | None, as_json: bool) -> None:
+    """Show the parameters of the component NAME, and the lines of TOML that choose it."""
+    from kerascnn.plugins import load_registry
+    from kerascnn.tables import component_document, show_component
+
+    registered = load_registry().find(name, kind)
+    if as_json:
+        _document(component_document(registered))
+    else:
+        show_component(_console(), registered)
+
+
+@plugins.command("new")
+@click.argument("name")
+@click.option("--kind", required=True, type=KIND, help="What the package is to offer.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="The folder to write it in; default the working directory.",
+)
+@allow_option
+def new_plugin(name: str, kind: str, into: Path) -> None:
+    """Write a package of plugins called NAME, which works as it is."""
+    import shlex
+
+    from kerascnn.scaffold_plugin import write_plugin
+
+    folder = write_plugin(name, kind, into)
+    click.echo(f"wrote {folder}: one {kind}, its tests and an experiment that uses it", err=True)
+    click.echo(f"pip install -e {shlex.quote(f'{folder}[test]')}")
+    click.echo(f"pytest {shlex.quote(str(folder))}")
+    click.echo(f"kerascnn run {shlex.quote(str(folder / 'example.toml'))}")
+
+
 @cli.command()
 @click.argument("run")
 @click.argument("images", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True)
 @backend_option
+@allow_option
 @as_json
 def predict(
     run: str, images: tuple[str, ...], top: int, backend: str | None, as_json: bool
@@ -225,6 +295,7 @@ def predict(
 @click.argument("run")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="A folder of classes.")
 @backend_option
+@allow_option
 @as_json
 def evaluate(run: str, data: Path, backend: str | None, as_json: bool) -> None:
     """Evaluate the model of RUN on other pictures.
@@ -287,6 +358,7 @@ def ui(port: int) -> None:
 
 
 @cli.command()
+@allow_option
 def schema() -> None:
     """Print the JSON Schema of an experiment, for an editor.
 
@@ -298,7 +370,51 @@ def schema() -> None:
     _document(make_schema(load_registry()))
 
 
+@cli.group()
+def cache() -> None:
+    """See or empty the folder of packed pictures, activations and downloads."""
+
+
+@cache.command("list")
+@as_json
+def list_cache(as_json: bool) -> None:
+    """List what the cache holds, the last used first."""
+    from kerascnn.cache import cache_folder, entries, limit_bytes
+    from kerascnn.tables import cache_document, show_cache
+
+    folder, limit, held = cache_folder(), limit_bytes(), entries()
+    if as_json:
+        _document(cache_document(folder, limit, held))
+    else:
+        show_cache(_console(), folder, limit, held)
+
+
+@cache.command()
+@click.option(
+    "--kind", type=click.Choice(["packed", "activations", "downloads"]), help="Default: all."
+)
+@as_json
+def clear(kind: str | None, as_json: bool) -> None:
+    """Empty the cache, but for what is in use.
+
+    Packed pictures and activations are made again when they are needed; downloads are fetched.
+    """
+    from dataclasses import asdict
+
+    from kerascnn.cache import clear as clear_cache
+    from kerascnn.tables import gigabytes
+
+    removed = clear_cache(kind)
+    freed = sum(entry.bytes for entry in removed)
+    if as_json:
+        _document({"bytes": freed, "removed": [asdict(entry) for entry in removed]})
+    else:
+        entries = "entry" if len(removed) == 1 else "entries"
+        click.echo(f"removed {len(removed):,} {entries}, {gigabytes(freed)}")
+
+
 @cli.command()
+@allow_option
 @as_json
 def doctor(as_json: bool) -> None:
     """Tell what is installed, where things are, what is wrong."""

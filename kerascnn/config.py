@@ -128,13 +128,36 @@ class Training(Strict):
     resize: Literal["crop", "pad", "stretch"] = Field(
         default="crop", description="how a picture becomes square"
     )
+    crop_margin: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of image_size by which pictures are packed larger; augmented training "
+        "takes a random window of image_size, everything else the middle one",
+    )
     batch_size: int = Field(
         default=32, ge=1, description="pictures a step, where a stage says nothing"
     )
     backend: Literal["auto", "tensorflow", "jax", "torch"] = "auto"
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    prefix_precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] | None = Field(
+        default=None,
+        description="of the frozen part where it runs before the first step; default `precision`",
+    )
+    activations_gb: float | None = Field(
+        default=None,
+        ge=0,
+        description="what a stage's activations may take; beyond it they are kept of an earlier "
+        "layer, or of none (0: never); default a quarter of what the cache may hold",
+    )
     keep: Literal["best", "last"] = Field(
         default="best", description="the weights that a stage hands on and that the run evaluates"
+    )
+    stream_above_gb: float | None = Field(
+        default=None,
+        gt=0,
+        description="a split that takes more than this when packed is not stored but decoded for "
+        "each batch anew; default: what the cache may hold, half of the disk that is free for it",
     )
 
 

@@ -5,7 +5,7 @@ import shutil
 from typing import Any
 
 from kerascnn import runtime
-from kerascnn.data.cache import cache_folder
+from kerascnn.cache import cache_folder
 from kerascnn.errors import InputError
 from kerascnn.plugins import load_registry
 from kerascnn.tracking import TrackingError, reach, shown_uri, tracking_uri
@@ -40,7 +40,11 @@ def _device(problems: list[str]) -> str:
 
 
 def _cache(problems: list[str]) -> str:
-    folder = cache_folder()
+    try:
+        folder = cache_folder()
+    except InputError as error:
+        problems.append(str(error))
+        return "none"
     free = shutil.disk_usage(folder).free
     if not os.access(folder, os.W_OK):
         problems.append(f"the cache folder {folder} cannot be written to.")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from kerascnn.data.store import pack
+from kerascnn.data.windows import packed_size
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.hookspecs import Splits
 from kerascnn.metrics import Metrics, measure
@@ -35,15 +36,16 @@ def evaluate_run(
     folder = (registry or load_registry()).get("dataset", "image_folder").bind({"path": str(data)})
     splits: Splits = folder.build(seed=0)
     index_of = _indices(splits, result, data)
-    training = result.experiment["training"]
+    training = result.training
+    size = packed_size(training.image_size, training.crop_margin)
     packed = [
-        pack(source, training["image_size"], training["resize"])
+        pack(source, size, training.resize, what=str(data))
         for source in (splits.train, splits.validation, splits.test)
         if len(source)
     ]
-    pictures = np.concatenate([part.images for part in packed])
+    rows = [probabilities_of(result, part.images, backend) for part in packed]
     labels = index_of[np.concatenate([part.labels for part in packed])]
-    return measure(probabilities_of(result, pictures, backend), labels, tuple(result.class_names))
+    return measure(np.concatenate(rows), labels, tuple(result.class_names))
 
 
 def _indices(splits: Splits, result: Result, data: str | Path) -> np.ndarray:

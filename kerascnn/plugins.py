@@ -1,13 +1,17 @@
 """Entry points to components: each plugin is loaded alone, and a broken one is only noted."""
 
+import hashlib
 import inspect
 import json
+import os
 import re
+import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pluggy
@@ -18,6 +22,7 @@ from kerascnn.errors import InputError, PluginError, did_you_mean
 from kerascnn.hookspecs import Component, Params
 
 GROUP = "kerascnn"
+ALLOW = "KERASCNN_ALLOW_PLUGINS"
 KINDS = {
     "dataset": "kerascnn_datasets",
     "augmentation": "kerascnn_augmentations",
@@ -92,6 +97,14 @@ class Bound:
     def name(self) -> str:
         return self.registered.component.name
 
+    @property
+    def key(self) -> str:
+        """SHA-256 of all that decides what is built: package, parameters, and the code itself."""
+        registered = self.registered
+        decides = f"{registered.kind} {self.name} {registered.origin} {self.params!r}"
+        code = sorted(file.read_bytes() for file in _code(registered.component.build))
+        return hashlib.sha256(b"".join([decides.encode(), *code])).hexdigest()
+
     def build(self, **context: Any) -> Any:
         """Calls the component's builder; a fault of the plugin's own is named as such."""
         try:
@@ -102,6 +115,15 @@ class Bound:
             raise self.registered.fault("while it was built", error) from error
 
 
+def _code(build: Callable[..., Any]) -> Iterable[Path]:
+    """The files of the package that the function is in, or its module where that stands alone."""
+    module = sys.modules[inspect.unwrap(getattr(build, "func", build)).__module__]
+    if module.__file__ is None:
+        return []
+    file = Path(module.__file__)
+    return file.parent.glob("*.py") if module.__package__ else [file]
+
+
 @dataclass(repr=False)
 class Registry:
     """All components of all plugins that are installed."""
@@ -110,6 +132,7 @@ class Registry:
         default_factory=lambda: defaultdict(list)
     )
     faults: list[Fault] = field(default_factory=list)
+    not_allowed: list[Origin] = field(default_factory=list)
 
     @cached_property
     def unique(self) -> list[Registered]:
@@ -135,6 +158,18 @@ class Registry:
             raise InputError(f"there is no such {kind}.{self._hints(kind, name)}")
         return claims[0]
 
+    def find(self, name: str, kind: str | None = None) -> Registered:
+        """Returns the component of that name; raises InputError unless there is exactly one."""
+        kinds = [kind] if kind else [of_kind for of_kind, known in self.claims if known == name]
+        if len(kinds) == 1:
+            return self.get(kinds[0], name)
+        if kinds:
+            every = " and ".join(kinds)
+            raise InputError(f'"{name}" is the name of {every}; --kind says which is meant.')
+        near = did_you_mean(name, (known for _, known in self.claims))
+        shown = " `kerascnn plugins` lists what there is."
+        raise InputError(f'there is no component "{name}".{near}{shown}{self._elsewhere()}')
+
     def _conflict(self, kind: str, name: str) -> str:
         owners = list(dict.fromkeys(str(claim.origin) for claim in self.claims[kind, name]))
         if len(owners) == 1:
@@ -143,21 +178,39 @@ class Registry:
 
     def _hints(self, kind: str, name: str) -> str:
         names = self.names(kind)
-        hint = did_you_mean(name, names)
-        hint += f" `kerascnn plugins list --kind {kind}` shows all {len(names)}."
+        shown = f" `kerascnn plugins list --kind {kind}` shows all {len(names)}."
+        return did_you_mean(name, names) + shown + self._elsewhere()
+
+    def _elsewhere(self) -> str:
+        """The packages that were not loaded and may have what was looked for."""
+        hint = ""
         for fault in self.faults:
             hint += f" Not loaded, and perhaps its home: {fault.origin}: {fault.reason}."
+        if self.not_allowed:
+            homes = ", ".join(dict.fromkeys(map(str, self.not_allowed)))
+            hint += f" Not loaded, for --allow-plugins or {ALLOW} does not name it, and perhaps "
+            hint += f"its home: {homes}."
         return hint
 
 
-def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
+def load_registry(
+    points: Iterable[EntryPoint] | None = None, allow: Iterable[str] | None = None
+) -> Registry:
     """Loads every plugin of the entry-point group, each in isolation.
 
     Args:
         points: The entry points to load; default all installed ones of the group `kerascnn`.
+        allow: The distributions whose plugins may be imported, beside the built-in ones; default
+            those that the environment variable KERASCNN_ALLOW_PLUGINS lists, else all.
+
+    Raises:
+        InputError: A distribution of `allow` has no plugin here.
     """
-    found = list(entry_points(group=GROUP) if points is None else points)
-    registry = Registry()
+    installed = list(entry_points(group=GROUP) if points is None else points)
+    allowed = _allowed(allow, installed)
+    found = [point for point in installed if _distribution(point) in allowed]
+    barred = [_origin(point) for point in installed if _distribution(point) not in allowed]
+    registry = Registry(not_allowed=barred)
     for point in sorted(found, key=lambda point: _origin(point).distribution != GROUP):
         origin = _origin(point)
         try:
@@ -169,6 +222,34 @@ def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
         for registered in listed:
             registry.claims[registered.kind, registered.component.name].append(registered)
     return registry
+
+
+def _allowed(allow: Iterable[str] | None, points: list[EntryPoint]) -> set[str]:
+    """The distributions whose plugins may be loaded."""
+    installed = {_distribution(point) for point in points} | {GROUP}
+    if allow is None:
+        listed = os.environ.get(ALLOW)
+        if listed is None:
+            return installed
+        allow = filter(None, map(str.strip, listed.split(",")))
+    allowed = {_normalized(name): name for name in allow}
+    for normalized, name in allowed.items():
+        if normalized not in installed:
+            raise InputError(
+                f'--allow-plugins (or {ALLOW}) names "{name}": no such package with plugins is '
+                f"installed.{did_you_mean(normalized, installed)} "
+                f"There are {', '.join(sorted(installed))}."
+            )
+    return {*allowed, GROUP}
+
+
+def _normalized(distribution: str) -> str:
+    """As package indexes compare names (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _distribution(point: EntryPoint) -> str:
+    return _normalized(_origin(point).distribution)
 
 
 def _origin(point: EntryPoint) -> Origin:

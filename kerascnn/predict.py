@@ -9,6 +9,7 @@ import numpy as np
 
 from kerascnn import runtime
 from kerascnn.data.images import prepare_image
+from kerascnn.data.windows import Centred, packed_size
 from kerascnn.errors import InputError
 from kerascnn.network.inference import Forward
 from kerascnn.runs import Result, find_run, load_model
@@ -57,19 +58,21 @@ def predict_images(
     ]
 
 
-def probabilities_of(result: Result, pictures: np.ndarray, backend: str = "auto") -> np.ndarray:
-    """Runs the model of a run over prepared pictures uint8 [N, S, S, 3]: float32 [N, K]."""
-    training = result.experiment["training"]
+def probabilities_of(result: Result, pictures: Any, backend: str = "auto") -> np.ndarray:
+    """Runs the model of a run over packed pictures uint8 [N, P, P, 3]: float32 [N, K]."""
+    training = result.training
     runtime.start(backend)
-    return Forward(load_model(result))(pictures, min(training["batch_size"], len(pictures)))
+    windows = Centred(pictures, training.image_size)
+    return Forward(load_model(result))(windows, min(training.batch_size, len(pictures)))
 
 
 def _read(paths: Sequence[str], result: Result) -> np.ndarray:
-    training = result.experiment["training"]
+    training = result.training
+    size = packed_size(training.image_size, training.crop_margin)
     pictures, faults = [], []
     for path in paths:
         try:
-            pictures.append(prepare_image(Path(path), training["image_size"], training["resize"]))
+            pictures.append(prepare_image(Path(path), size, training.resize))
         except InputError as error:
             faults.append(str(error))
     if faults:

@@ -9,18 +9,21 @@ from typing import Any
 import numpy as np
 
 from kerascnn import runtime
-from kerascnn.config import Experiment, Stage, bind
+from kerascnn.cache import GB, limit_bytes
+from kerascnn.config import Experiment, Stage, Training, bind
 from kerascnn.data.augment import augmenter
 from kerascnn.data.download import reporting
 from kerascnn.data.store import Packed, duplicates_across, pack
+from kerascnn.data.windows import packed_size
 from kerascnn.errors import InputError, PluginError, did_you_mean
-from kerascnn.hookspecs import Splits
+from kerascnn.hookspecs import Augmentation, Splits
 from kerascnn.network.boundary import cut
 from kerascnn.network.build import Built, build_network
 from kerascnn.network.freezing import count_trainable, set_trainable, trainable_layers
 from kerascnn.network.unfreeze import select
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry
+from kerascnn.training.inputs import choose
 from kerascnn.training.optimizers import make_optimizer
 from kerascnn.training.plan import Plan
 
@@ -94,13 +97,18 @@ def load_data(experiment: Experiment, registry: Registry, observer: Observer) ->
             f'dataset "{dataset.name}" of {dataset.registered.origin}: build must return '
             f"kerascnn.Splits, not {type(splits).__name__}."
         )
-    size, how = experiment.training.image_size, experiment.training.resize
+    size = packed_size(experiment.training.image_size, experiment.training.crop_margin)
+    how = experiment.training.resize
+    gigabytes = experiment.training.stream_above_gb
+    stream_above = None if gigabytes is None else gigabytes * GB
 
     def packed_split(name: str) -> Packed:
         def progress(done: int, total: int) -> None:
             observer.progress(f"packing {name}", done, total)
 
-        return pack(getattr(splits, name), size, how, progress)
+        what = f"{experiment.name}, {name}"
+        source = getattr(splits, name)
+        return pack(source, size, how, progress, stream_above=stream_above, what=what)
 
     packed = {name: packed_split(name) for name in ("train", "validation", "test")}
     data = Data(
@@ -135,7 +143,7 @@ def plan_stage(
     data: Data,
 ) -> Plan:
     """Resolves what a stage's settings name: layers, schedule, augmentation, class weights."""
-    images_a_class = len(data.train) / len(data.class_names)
+    images_a_class, training = len(data.train) / len(data.class_names), experiment.training
     try:
         trainable = select(network, stage.unfreeze, images_a_class)
         make_optimizer(  # its faults belong to the input
@@ -154,24 +162,36 @@ def plan_stage(
         batchnorm=stage.batchnorm or ("frozen" if network.pretrained else "train"),
         batch_size=experiment.batch_size_of(stage),
         schedule=schedule.build,
-        augment=_augment(experiment, stage, index, registry, len(data.class_names)),
+        **_augment(experiment, stage, index, registry, len(data.class_names)),
         class_weights=class_weights(stage, data),
         seed=experiment.seed,
-        keep=experiment.training.keep,
+        keep=training.keep,
+        activation_bytes=_activation_bytes(training),
+        prefix_precision=training.prefix_precision,
         choice=trainable.choice,
     )
 
 
 def _augment(
     experiment: Experiment, stage: Stage, index: int, registry: Registry, classes: int
-) -> Any:
-    choice = experiment.augmentation_of(stage)
+) -> dict[str, Any]:
+    """What a plan says of augmentation."""
+    choice, size = experiment.augmentation_of(stage), experiment.training.image_size
     if choice.name == NO_AUGMENTATION and not choice.params:
-        return None
-    policy = bind(choice, "augmentation", registry).build(
-        image_size=experiment.training.image_size, num_classes=classes
-    )
-    return augmenter(policy, (experiment.seed, index))
+        return {}
+    augmentation = bind(choice, "augmentation", registry)
+    policy = augmentation.build(image_size=size, num_classes=classes)
+    return {
+        "augment": augmenter(policy, (experiment.seed, index), size),
+        # a Keras layer draws by itself: what it drew cannot be had again
+        "augmentation_key": augmentation.key if isinstance(policy, Augmentation) else "",
+    }
+
+
+def _activation_bytes(training: Training) -> int:
+    if training.activations_gb is None:
+        return limit_bytes() // 4
+    return int(training.activations_gb * GB)
 
 
 def class_weights(stage: Stage, data: Data) -> np.ndarray | None:
@@ -212,6 +232,7 @@ class StageCheck:
     trainable_parameters: int
     trainable_layers: list[str]
     boundary: str
+    frozen_part: str
     memory_bytes: int
 
 
@@ -221,6 +242,7 @@ def check_stages(prepared: Prepared) -> Iterator[StageCheck]:
     for plan in prepared.plans:
         set_trainable(model, plan.layers, plan.batchnorm)
         parts = cut(model)
+        total = plan.views * len(prepared.data.train) + len(prepared.data.validation)
         yield StageCheck(
             name=plan.stage.name,
             unfreeze=plan.choice,
@@ -229,6 +251,7 @@ def check_stages(prepared: Prepared) -> Iterator[StageCheck]:
             trainable_parameters=count_trainable(model),
             trainable_layers=trainable_layers(model),
             boundary=parts.boundary,
+            frozen_part=choose(parts, plan, total)[1],
             memory_bytes=_memory(model, parts.suffix, plan.batch_size),
         )
 

@@ -66,7 +66,9 @@ def _git_commit() -> dict[str, str]:
 def record_stage(tracker: Tracker, index: int, result: StageResult) -> None:
     """Tags the run with what the stage did."""
     values = stage_json(result) | {"trainable_layers": len(result.trainable_layers)}
-    tracker.tags({f"stage.{index + 1}.{key}": _short(value) for key, value in values.items()})
+    tracker.tags(
+        {key: _short(value) for key, value in flatten(values, f"stage.{index + 1}").items()}
+    )
 
 
 def _short(value: Any) -> Any:
@@ -81,6 +83,8 @@ def stage_json(result: StageResult) -> dict[str, Any]:
         "epochs": result.epochs,
         "seconds": result.seconds,
         "prefix_seconds": result.prefix_seconds,
+        "fit_seconds": result.fit_seconds,
+        "cache": asdict(result.cached),
         "images_per_second": statistics.median(
             epoch.metrics["images_per_second"] for epoch in result.history
         ),
@@ -154,8 +158,8 @@ def _write_predictions(file: Path, prepared: Prepared, probabilities: np.ndarray
             best = int(probability.argmax())
             table.writerow(
                 [
-                    test.names[row],
-                    test.digests[row],
+                    test.name(row),
+                    test.digests[row].tobytes().hex(),
                     names[test.labels[row]],
                     names[best],
                     f"{probability[best]:.6f}",

@@ -7,6 +7,8 @@ import numpy as np
 
 from kerascnn import runtime, tracking
 from kerascnn.config import Experiment, resolve
+from kerascnn.data.batches import Examples
+from kerascnn.data.windows import Centred
 from kerascnn.errors import KerascnnError, RunError
 from kerascnn.journal import Tracker
 from kerascnn.metrics import Metrics, measure
@@ -16,7 +18,6 @@ from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, prepare
 from kerascnn.record import record_result, record_stage, record_start, stage_json
 from kerascnn.runs import Result, runs_folder
-from kerascnn.training.inputs import Examples
 from kerascnn.training.plan import Epoch, Listener, Plan
 from kerascnn.training.stage import StageResult, fit_stage
 from kerascnn.training.standing import Standing
@@ -70,8 +71,11 @@ def _run_name(experiment: Experiment) -> str:
 
 
 def _fit_stages(prepared: Prepared, tracker: Tracker, observer: Observer) -> list[StageResult]:
-    train = Examples(prepared.data.train.images, prepared.data.train.labels)
-    validation = Examples(prepared.data.validation.images, prepared.data.validation.labels)
+    size, data = prepared.experiment.training.image_size, prepared.data
+    train = Examples(data.train.images, data.train.labels, data.train.key)
+    validation = Examples(
+        Centred(data.validation.images, size), data.validation.labels, data.validation.key
+    )
     before: Standing | None = None
     results: list[StageResult] = []
     for plan in prepared.plans:
@@ -98,9 +102,9 @@ def _listener(plan: Plan, tracker: Tracker, observer: Observer, epochs: int) -> 
 
 
 def _evaluate(prepared: Prepared) -> tuple[Metrics, np.ndarray]:
-    test = prepared.data.test
+    test, training = prepared.data.test, prepared.experiment.training
     forward = Forward(prepared.network.model)
-    probabilities = forward(test.images, prepared.experiment.training.batch_size)
+    probabilities = forward(Centred(test.images, training.image_size), training.batch_size)
     return measure(probabilities, test.labels, prepared.data.class_names), probabilities
 
 
@@ -125,6 +129,7 @@ def _result(
         class_names=list(prepared.data.class_names),
         parameters=prepared.network.parameters(),
         seconds=time.perf_counter() - start,
+        data_seconds=prepared.data.seconds,
         data={
             name: {"images": len(packed), "fingerprint": packed.fingerprint}
             for name, packed in splits

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kerascnn import tracking
+from kerascnn.config import Training
 from kerascnn.errors import InputError
 from kerascnn.journal import RUNS
 
@@ -33,6 +34,7 @@ class Result:
         class_names: In the order of the probabilities.
         parameters: Number of weights.
         seconds: From the start to the saved result.
+        data_seconds: Finding, decoding and packing the pictures, or finding them packed.
         data: Number of pictures and fingerprint of each split.
         experiment: The resolved experiment.
         plugins: Where each component comes from.
@@ -49,6 +51,7 @@ class Result:
     class_names: list[str]
     parameters: int
     seconds: float
+    data_seconds: float
     data: dict[str, Any]
     experiment: dict[str, Any]
     plugins: dict[str, str]
@@ -57,6 +60,11 @@ class Result:
     @property
     def folder(self) -> Path:
         return Path(self.artifacts)
+
+    @property
+    def training(self) -> Training:
+        """What the stages shared: among it how pictures are to be prepared."""
+        return Training(**self.experiment["training"])
 
     @property
     def model(self) -> Any:

@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -12,9 +14,11 @@ from rich.padding import Padding
 from rich.table import Column
 from rich.table import Table as RichTable
 
+from kerascnn.cache import GB, MADE, Entry
 from kerascnn.compare import Compared
 from kerascnn.config_errors import as_toml
 from kerascnn.metrics import Metrics
+from kerascnn.parameters import Parameter, parameters, snippet, toml
 from kerascnn.plugins import GROUP, KINDS, Registered, Registry
 from kerascnn.prepare import Prepared, StageCheck
 from kerascnn.terminal import LABEL, describe, interval, line
@@ -60,24 +64,32 @@ def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -
             stage.boundary,
         )
     console.print(table)
+    console.print()
+    console.print("frozen part of the network")
+    console.print(rows(((escape(stage.name), escape(stage.frozen_part)) for stage in stages), 2))
 
 
 def plugins_document(registry: Registry, kind: str | None) -> dict[str, Any]:
     """The components and the faults, for JSON."""
     return {
         "components": [
-            {
-                "kind": registered.kind,
-                "name": registered.component.name,
-                "summary": registered.component.summary,
-                "distribution": registered.origin.distribution,
-                "version": registered.origin.version,
-            }
+            _component_json(registered)
             for registered in registry.unique
             if kind in (None, registered.kind)
         ],
         "faults": [{**asdict(fault.origin), "reason": fault.reason} for fault in registry.faults],
+        "not_allowed": [asdict(origin) for origin in registry.not_allowed],
         "conflicts": registry.conflicts(),
+    }
+
+
+def _component_json(registered: Registered) -> dict[str, Any]:
+    return {
+        "kind": registered.kind,
+        "name": registered.component.name,
+        "summary": registered.component.summary,
+        "distribution": registered.origin.distribution,
+        "version": registered.origin.version,
     }
 
 
@@ -90,8 +102,43 @@ def show_plugins(console: Console, registry: Registry, kind: str | None) -> None
         console.print("[bold red]not loaded[/bold red]")
         faults = ((str(fault.origin), escape(fault.reason)) for fault in registry.faults)
         console.print(rows(faults, indent=2))
+    if registry.not_allowed:
+        console.print("[bold]not allowed[/bold], and not loaded")
+        names = dict.fromkeys(escape(str(origin)) for origin in registry.not_allowed)
+        console.print(rows(((name, "") for name in names), indent=2))
     for conflict in registry.conflicts():
         console.print(f"[bold red]conflict[/bold red]: {escape(conflict)}")
+
+
+def component_document(registered: Registered) -> dict[str, Any]:
+    """A component with its parameters, for JSON."""
+    return {
+        **_component_json(registered),
+        "parameters": [asdict(parameter) for parameter in parameters(registered)],
+        "snippet": snippet(registered),
+    }
+
+
+def show_component(console: Console, registered: Registered) -> None:
+    """Shows where a component comes from, its parameters, and the TOML that chooses it."""
+    component = registered.component
+    console.print(f"[bold]{component.name}[/bold]   {registered.kind} of {registered.origin}")
+    if component.summary:
+        console.print(escape(component.summary))
+    console.print()
+    shown = [(parameter.name, _described(parameter)) for parameter in parameters(registered)]
+    console.print(rows(shown or [("no parameters", "")]))
+    console.print()
+    console.print(escape(snippet(registered)), soft_wrap=True)
+
+
+def _described(parameter: Parameter) -> str:
+    """Type, range and default in a line, and in the next what it is for."""
+    default = "not set" if parameter.default is None else toml(parameter.default)
+    said = "required" if parameter.required else f"default {default}"
+    line = escape(" · ".join(filter(None, (parameter.type, parameter.range, said))))
+    about = f"\n[dim]{escape(parameter.description)}[/dim]" if parameter.description else ""
+    return line + about
 
 
 def _listed(registered: Registered) -> tuple[str, str]:
@@ -162,6 +209,41 @@ def _settings(runs: list[Compared], settings: list[str]) -> RichTable:
 
 def _setting(value: Any) -> str:
     return "" if value is None else escape(value if isinstance(value, str) else as_toml(value))
+
+
+def cache_document(folder: Path, limit: int, held: list[Entry]) -> dict[str, Any]:
+    """What the cache holds, for JSON."""
+    return {
+        "folder": str(folder),
+        "limit_bytes": limit,
+        "bytes": sum(entry.bytes for entry in held),
+        "entries": [asdict(entry) for entry in held],
+    }
+
+
+def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) -> None:
+    """Shows what the cache holds, where, and how much it may."""
+    table = Table("kind", number("size"), Column("last used", no_wrap=True), words("what"))
+    for entry in held:
+        used = datetime.fromtimestamp(entry.last_used).strftime("%Y-%m-%d %H:%M")
+        about = entry.about if entry.kind in MADE else entry.key
+        table.add_row(entry.kind, gigabytes(entry.bytes), used, escape(about))
+    if held:
+        console.print(table)
+        console.print()
+    total = gigabytes(sum(entry.bytes for entry in held)) if held else "nothing"
+    made = sum(entry.bytes for entry in held if entry.kind in MADE)
+    lines = {
+        "folder": f"{escape(str(folder))} holds {total}",
+        "limit": f"{gigabytes(made)} of {gigabytes(limit)} for packed pictures and activations; "
+        "KERASCNN_CACHE_LIMIT_GB sets another",
+        "next": "kerascnn cache clear --kind packed · kerascnn cache clear",
+    }
+    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines.items()))
+
+
+def gigabytes(count: int) -> str:
+    return f"{count / GB:.1f} GB" if count >= GB else f"{1000 * count / GB:.1f} MB"
 
 
 def show_examination(console: Console, findings: dict[str, Any]) -> None:

@@ -98,12 +98,11 @@ class Terminal(Observer):
     def stage_ended(self, result: StageResult) -> None:
         self._clear()
         self._epochs_before = ""
-        once = result.prefix_seconds
-        ran = f" · frozen prefix run once, {once:.1f} s" if once is not None else ""
         self._print(
             f"  trained {result.trainable_parameters:,} parameters after {result.boundary}"
-            f" in {result.seconds:.1f} s{ran}"
+            f" in {result.seconds:.1f} s"
         )
+        self._print(f"  {frozen_part(result)}")
         self._print(
             "  frozen weights and BatchNorm unchanged [green]✓[/green] "
             "optimizer holds what trains, no more [green]✓[/green]"
@@ -197,6 +196,15 @@ def describe(prepared: Prepared) -> list[tuple[str, str]]:
 
 def _weights(weights: Any) -> str:
     return f"weights {weights}" if weights not in (None, "imagenet") else "ImageNet weights"
+
+
+def frozen_part(result: StageResult) -> str:
+    """What was computed of the frozen part of the network before the first step."""
+    cached = result.cached
+    counts = [f"{cached.made:,} computed"] if cached.made else []
+    counts += [f"{cached.reused:,} from the cache"] if cached.reused else []
+    done = f" · {', '.join(counts)}, {result.prefix_seconds:.1f} s" if counts else ""
+    return f"frozen part {cached.frozen_part}{done}"
 
 
 def verdict(result: StageResult, before: Standing) -> str:

@@ -10,6 +10,14 @@ from kerascnn import cli, tracking
 from kerascnn.plugins import load_registry
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Keeps the tests out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERASCNN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def registry():
     """The built-in components alone, whatever else is installed."""

@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from kerascnn import cli, load_experiment, tables
+from kerascnn.cache import cache_folder, cached
 from kerascnn.compare import Compared
 from kerascnn.plugins import load_registry
 from kerascnn.scaffold import recipes
@@ -195,6 +196,7 @@ RESULT = {
     "class_names": ["daisy", "rose"],
     "parameters": 1,
     "seconds": 1.0,
+    "data_seconds": 0.1,
     "data": {},
     "experiment": {"training": {"image_size": 16, "resize": "crop", "batch_size": 8}},
     "plugins": {},
@@ -204,7 +206,14 @@ RESULT = {
 
 @pytest.mark.parametrize(
     "arguments",
-    [["plugins"], ["plugins", "list", "--kind", "schedule"], ["compare"], ["check", "shapes.toml"]],
+    [
+        ["plugins"],
+        ["plugins", "list", "--kind", "schedule"],
+        ["compare"],
+        ["check", "shapes.toml"],
+        ["cache", "list"],
+        ["cache", "clear"],
+    ],
 )
 def test_json_is_one_document_and_nothing_else(run_cli, shapes_file, arguments):
     answer = run_cli(*arguments, "--json")
@@ -247,6 +256,56 @@ def test_doctor_finds_the_cache_and_the_backend(run_cli, workplace):
     assert answer.exit_code == (1 if findings["problems"] else 0)
     assert str(workplace.parent / "cache") in findings["cache"]
     assert findings["device"].partition(" on ")[0] in findings["backends"]
+
+
+@pytest.fixture
+def held(workplace):
+    """A cache with two entries and a download."""
+    for kind, key, about in [
+        ("packed", "aa", "9 roses [sic]"),
+        ("activations", "bb", "of 9 roses"),
+    ]:
+        cached(kind, key, about, lambda folder: (folder / "x").write_text("x" * 10**6), len_of_x)
+    (cache_folder("downloads") / "roses.tgz").write_text("x" * 10**6)
+    return workplace.parent / "cache"
+
+
+def len_of_x(folder):
+    return len((folder / "x").read_text())
+
+
+def test_the_cache_is_listed_the_last_used_first(run_cli, held):
+    lines = run_cli("cache", "list").stdout.splitlines()
+    assert [line.split()[0] for line in lines[2:5]] == ["downloads", "activations", "packed"]
+    for words in ("9 roses [sic]", "of 9 roses", "roses.tgz", f"{held} holds 3.0 MB", "limit"):
+        assert any(words in line for line in lines)
+    document = json.loads(run_cli("cache", "list", "--json").stdout)
+    assert {entry["key"] for entry in document["entries"]} == {"aa", "bb", "roses.tgz"}
+    assert document["bytes"] == sum(entry["bytes"] for entry in document["entries"]) > 3_000_000
+    assert document["folder"] == str(held)
+
+
+def test_the_cache_is_cleared_of_one_kind_or_of_all(run_cli, held):
+    assert run_cli("cache", "clear", "--kind", "packed").stdout == "removed 1 entry, 1.0 MB\n"
+    cleared = json.loads(run_cli("cache", "clear", "--json").stdout)
+    assert {entry["kind"] for entry in cleared["removed"]} == {"activations", "downloads"}
+    assert json.loads(run_cli("cache", "list", "--json").stdout)["entries"] == []
+    assert "holds nothing" in run_cli("cache", "list").stdout
+
+
+def test_a_wrong_limit_of_the_cache_is_said(run_cli, workplace, monkeypatch):
+    monkeypatch.setenv("KERASCNN_CACHE_LIMIT_GB", "plenty")
+    answer = run_cli("cache", "list")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("KERASCNN_CACHE_LIMIT_GB=plenty: expected a number above 0")
+
+
+def test_doctor_names_a_cache_folder_that_cannot_be(run_cli, workplace, monkeypatch):
+    (workplace / "file").write_text("")
+    monkeypatch.setenv("KERASCNN_CACHE", str(workplace / "file" / "cache"))
+    answer = run_cli("doctor", "--json")
+    assert answer.exit_code == 1
+    assert "cannot write to the cache folder" in json.loads(answer.stdout)["problems"][0]
 
 
 def test_init_writes_an_experiment_beside_the_folder(run_cli, photos):

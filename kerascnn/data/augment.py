@@ -4,18 +4,20 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.data.batches import Augment
+from kerascnn.data.batches import Augment, to_device
+from kerascnn.data.windows import random_windows
 from kerascnn.errors import PluginError
 from kerascnn.hookspecs import Augmentation
 from kerascnn.runtime import compiled
 
 
-def augmenter(policy: Any, seed: tuple[int, ...]) -> Augment:
+def augmenter(policy: Any, seed: tuple[int, ...], image_size: int) -> Augment:
     """Makes an `augment(images, targets, epoch, step)` out of a policy.
 
     Args:
         policy: An `Augmentation`, or a Keras preprocessing layer, whose randomness is its own.
         seed: What the draw is keyed by, before epoch and step.
+        image_size: Pixels S; of larger pictures a random window of this size is taken first.
     """
     draw, run = _halves(policy)
 
@@ -23,6 +25,7 @@ def augmenter(policy: Any, seed: tuple[int, ...]) -> Augment:
         # steps from 1 on: to NumPy a seed that ends in 0 is the one without it, and so the order's
         rng = np.random.default_rng([*seed, epoch, step + 1])
         arrays = draw(rng, len(images))
+        images = random_windows(images, image_size, rng)
         batch = run(_on_device({"images": images, "labels": targets}), _on_device(arrays))
         return batch["images"], batch["labels"]
 
@@ -60,6 +63,4 @@ def _through(layer: Any, batch: dict[str, Any]) -> dict[str, Any]:
 
 
 def _on_device(arrays: dict[str, Any]) -> dict[str, Any]:
-    from keras import ops
-
-    return {name: ops.convert_to_tensor(array, "float32") for name, array in arrays.items()}
+    return {name: to_device(array) for name, array in arrays.items()}

@@ -2,14 +2,44 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+T = TypeVar("T")
 Batch = tuple[Any, Any, Any]
 Augment = Callable[[Any, Any, int, int], tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Pictures to train on or to judge by.
+
+    Args:
+        inputs: uint8 [N, P, P, 3], or activations float [N, ...]: an array, or indexed like one.
+        labels: int64 [N].
+        key: Identifies the inputs in the cache; "" where nothing is to be kept of them.
+    """
+
+    inputs: Any
+    labels: np.ndarray
+    key: str = ""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """Labels int64 [N] as targets float32 [N, K], which come to be where they are indexed."""
+
+    labels: np.ndarray
+    classes: int
+
+    def __getitem__(self, chosen: Any) -> np.ndarray:
+        return np.eye(self.classes, dtype=np.float32)[self.labels[chosen]]
 
 
 @dataclass(frozen=True)
@@ -17,17 +47,17 @@ class Feed:
     """What a stage trains on.
 
     Args:
-        inputs: [V, N, ...] pictures uint8 or activations float: V views of N examples, of which
-            the epochs use one in turn.
-        targets: float32 [V, N, K].
+        inputs: For each view, which the epochs use in turn, pictures uint8 or activations
+            float [N, ...]: an array, or what is indexed like one.
+        targets: For each view its targets float32 [N, K], likewise.
         batch_size: Examples a step; an epoch's last batch is filled up with its first examples.
         seed: Keys the order, with the epoch.
         augment: `augment(inputs, targets, epoch, step)` gives both anew; default none.
         class_weights: float32 [K], the weight of each class in the loss; default none.
     """
 
-    inputs: np.ndarray
-    targets: np.ndarray
+    inputs: Sequence[Any]
+    targets: Sequence[Any]
     batch_size: int
     seed: tuple[int, ...]
     augment: Augment | None = None
@@ -36,7 +66,7 @@ class Feed:
     @property
     def examples(self) -> int:
         """Examples an epoch."""
-        return self.inputs.shape[1]
+        return len(self.inputs[0])
 
     @property
     def steps(self) -> int:
@@ -44,28 +74,22 @@ class Feed:
         return -(-self.examples // self._width)
 
     @property
-    def shapes(self) -> tuple[tuple[int | None, ...], ...]:
-        """The shapes of a batch's inputs, targets and weights."""
-        return (None, *self.inputs.shape[2:]), (None, *self.targets.shape[2:]), (None,)
-
-    @property
     def _width(self) -> int:
         return min(self.batch_size, self.examples)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch, from 1, prepared ahead: inputs, targets [B, K], weights [B]."""
-        return _ahead(self._epoch(epoch))
+        return ahead(self._epoch(epoch))
 
     def _epoch(self, epoch: int) -> Iterator[Batch]:
         view = (epoch - 1) % len(self.inputs)
         order = np.random.default_rng([*self.seed, epoch]).permutation(self.examples)
         order = np.resize(order, (self.steps, self._width))
         for step, chosen in enumerate(order):  # unsorted: a batch's pictures may be mixed in turn
-            inputs = self.inputs[view][chosen].astype(np.float32)
-            targets = self.targets[view][chosen]  # [B, K]
+            inputs, targets = self.inputs[view][chosen], self.targets[view][chosen]
             if self.augment:
                 inputs, targets = self.augment(inputs, targets, epoch, step)
-            yield inputs, targets, self._weights(targets)
+            yield to_device(inputs), to_device(targets), self._weights(targets)
 
     def _weights(self, targets: Any) -> np.ndarray:
         """A mixed picture weighs what its classes do, each by its share."""
@@ -76,7 +100,14 @@ class Feed:
         return ops.convert_to_numpy(targets) @ self.class_weights
 
 
-def _ahead(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
+def to_device(array: Any) -> Any:
+    """A float32 tensor of the backend; bytes travel to the device as they are."""
+    from keras import ops
+
+    return ops.cast(ops.convert_to_tensor(array), "float32")
+
+
+def ahead(batches: Iterator[T], depth: int = 2) -> Iterator[T]:
     """Prepares batches in a thread while the step before them is computed."""
     ready: queue.Queue[Any] = queue.Queue(depth)
     abandoned = threading.Event()

@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 
 from filelock import FileLock
 
-from kerascnn.data.cache import cache_folder
+from kerascnn.cache import cache_folder
 from kerascnn.errors import InputError
 
 Progress = Callable[[str, int, int | None], None]

@@ -1,8 +1,11 @@
 """The boundary: the last single tensor of a network before its first trainable weight."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+INPUT = "input"
 
 
 @dataclass(frozen=True)
@@ -20,22 +23,35 @@ class Cut:
     prefix: Any | None
     suffix: Any
 
+    @property
+    def image_size(self) -> int:
+        """Pixels S, height and width."""
+        return (self.suffix if self.prefix is None else self.prefix).input_shape[1]
+
     def whole(self) -> Any:
         """Both halves in one model, the prefix in inference mode as when it runs apart."""
+        return self.moved(lambda shape: False).suffix
+
+    def moved(self, fits: Callable[[tuple[int, ...]], bool]) -> "Cut":
+        """Moves the cut towards the input, to the last single tensor whose shape fits.
+
+        Args:
+            fits: Is asked with the shape of an activation, without the batch's.
+
+        Returns:
+            This cut if it fits; one whose suffix begins with the rest of the prefix, in inference
+            mode as before; where no tensor fits, one at the input.
+        """
         import keras
 
-        if self.prefix is None:
-            return self.suffix
-        prefix = self.prefix
-
-        class Frozen(keras.Layer):
-            """Keras hands `training` on to a nested model, whatever it was called with before."""
-
-            def call(self, inputs: Any) -> Any:
-                return prefix(inputs, training=False)
-
-        pictures = keras.Input(prefix.input_shape[1:])
-        return keras.Model(pictures, self.suffix(Frozen(autocast=False)(pictures)))
+        if self.prefix is None or fits(self.prefix.output_shape[1:]):
+            return self
+        whole, stay = self.prefix, [t for t in _single_tensors(self.prefix) if fits(t[0].shape[1:])]
+        if not stay:
+            return Cut(INPUT, None, _join(whole, self.suffix))
+        tensor, name = stay[-1]
+        between = keras.Model(tensor, whole.output)
+        return Cut(name, keras.Model(whole.input, tensor), _join(between, self.suffix))
 
 
 def cut(model: Any) -> Cut:
@@ -46,14 +62,27 @@ def cut(model: Any) -> Cut:
     """
     import keras
 
-    tensor, name = _boundary(model)
+    *_, (tensor, name) = [(None, INPUT), *_single_tensors(model)]
     if tensor is None:
-        return Cut("input", None, keras.Model(model.input, model.output))
+        return Cut(INPUT, None, keras.Model(model.input, model.output))
     return Cut(name, keras.Model(model.input, tensor), keras.Model(tensor, model.output))
 
 
-def _boundary(model: Any) -> tuple[Any | None, str]:
-    """The last single tensor that the rest of the network needs, and the layer that makes it.
+def _join(frozen: Any, suffix: Any) -> Any:
+    import keras
+
+    class Frozen(keras.Layer):
+        """Keras hands `training` on to a nested model, whatever it was called with before."""
+
+        def call(self, inputs: Any) -> Any:
+            return frozen(inputs, training=False)
+
+    inputs = keras.Input(frozen.input_shape[1:], dtype=frozen.input.dtype)
+    return keras.Model(inputs, suffix(Frozen(autocast=False)(inputs)))
+
+
+def _single_tensors(model: Any) -> Iterator[tuple[Any, str]]:
+    """The single tensors between the first weights and those that train, and what makes them.
 
     Whatever order the graph is walked in, everything that such a tensor depends on comes before
     it and everything else after it, so one walk finds every cut.
@@ -64,17 +93,17 @@ def _boundary(model: Any) -> tuple[Any | None, str]:
     waiting = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
     waiting.update(id(tensor) for tensor in model.outputs)
     needed: set[int] = set()
-    found, name = None, "input"
+    weights = False  # before them there is nothing to save: what rescales pictures costs nothing
     for node in nodes:
         if _must_stay(node.operation):
-            break
+            return
+        weights = weights or bool(getattr(node.operation, "weights", ()))
         for tensor in node.input_tensors:
             waiting[id(tensor)] -= 1
         needed |= {id(tensor) for tensor in node.outputs}
         needed = {tensor for tensor in needed if waiting[tensor]}
-        if not node.is_input and needed == {id(node.outputs[0])}:
-            found, name = node.outputs[0], node.operation.name
-    return found, name
+        if weights and needed == {id(node.outputs[0])}:
+            yield node.outputs[0], node.operation.name
 
 
 def _must_stay(operation: Any) -> bool:

@@ -25,9 +25,12 @@ class Forward:
         self._model.compile(jit_compile=jit_compile())
 
     def __call__(
-        self, inputs: np.ndarray, batch_size: int, progress: Progress = lambda done, total: None
+        self, inputs: Any, batch_size: int, progress: Progress = lambda done, total: None
     ) -> np.ndarray:
-        """Returns the model's outputs for inputs [N, ...], uint8 or float: float32 [N, ...]."""
+        """Returns the model's outputs for inputs [N, ...], uint8 or float: float32 [N, ...].
+
+        The inputs are an array, or are indexed like one by a slice.
+        """
         from keras import ops
 
         parts = []

@@ -121,9 +121,10 @@ def _epoch(
 def _train(trainer: Any, feed: Feed, epoch: int, callback: Any) -> tuple[float, float]:
     """Trains one epoch; returns its loss and accuracy."""
     faults: list[Exception] = []
+    shapes = trainer.input_shape, trainer.output_shape, (None,)
     try:
         logs = trainer.fit(
-            fit_source(_noting(feed.epoch(epoch), faults), feed.shapes),
+            fit_source(_noting(feed.epoch(epoch), faults), shapes),
             epochs=epoch,
             initial_epoch=epoch - 1,
             steps_per_epoch=feed.steps,

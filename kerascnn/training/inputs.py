@@ -2,28 +2,41 @@
 
 import time
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
-import numpy as np
-
-from kerascnn.data.batches import Feed
-from kerascnn.network.boundary import Cut
-from kerascnn.network.inference import Forward, Progress, to_numpy
+from kerascnn.cache import GB
+from kerascnn.data.batches import Examples, Feed, OneHot
+from kerascnn.data.windows import Centred
+from kerascnn.network.activations import Prefix
+from kerascnn.network.boundary import INPUT, Cut
+from kerascnn.network.inference import Forward, Progress
 from kerascnn.training.plan import Plan
+from kerascnn.training.views import PrefixRuns
 
-ACTIVATION_BYTES = 2 * 2**30
-"""Activations up to this size are kept in memory; beyond it the prefix runs with every step."""
+FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Arrays to judge by: inputs [N, ...] and labels int64 [N]."""
+class Cached:
+    """What a stage computed of the frozen part of the network, and what it found in the cache.
 
-    inputs: np.ndarray
-    labels: np.ndarray
+    Args:
+        boundary: The layer after which activations are kept; "input" where none are.
+        frozen_part: How far it goes and when it runs, in words.
+        views: Times that the frozen prefix runs over each training picture before the first
+            step; 0 where it runs with every step.
+        made: Pictures and views that it was run over, those to validate by included.
+        reused: Pictures and views whose activations were there.
+        bytes: Of all activations.
+    """
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    boundary: str
+    frozen_part: str
+    views: int = 0
+    made: int = 0
+    reused: int = 0
+    bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -35,15 +48,16 @@ class Inputs:
         feed: Its training examples.
         forward: The model to judge by, which shares the trainer's weights.
         validation: Its examples.
-        prefix_seconds: Running the frozen prefix once over the training images; None where it
-            runs with every step.
+        cached: What came from the cache.
+        prefix_seconds: Running the frozen prefix before the first step, or finding what it gave.
     """
 
     trainer: Any
     feed: Feed
     forward: Forward
     validation: Examples
-    prefix_seconds: float | None
+    cached: Cached
+    prefix_seconds: float
 
 
 def make_inputs(
@@ -54,74 +68,72 @@ def make_inputs(
     Args:
         parts: The network, cut at the boundary.
         plan: The stage.
-        train: Images uint8 [N, S, S, 3].
-        validation: The same.
+        train: Images uint8 [N, P, P, 3], of which augmentation takes random windows [S, S].
+        validation: Images uint8 [N, S, S, 3].
         progress: Is told of the images done and their number.
     """
     start = time.perf_counter()
-    views = _views(plan) if _runs_once(parts, plan, len(train), len(validation)) else 0
-    if parts.prefix is None or not _fits(parts, len(validation)):
+    if not plan.augment:
+        train = replace(train, inputs=Centred(train.inputs, parts.image_size))
+    total = plan.views * len(train) + len(validation)
+    kept, why = choose(parts, plan, total)
+    if kept.prefix is None:
+        feed = _pictures(kept.suffix, plan, train)
+        cached = Cached(INPUT, why)
+        return Inputs(kept.suffix, feed, Forward(kept.suffix), validation, cached, 0.0)
+    prefix = Prefix(kept.prefix, plan.prefix_precision)
+    runs = PrefixRuns(prefix, plan, f"up to {kept.boundary}", total, progress)
+    judged = replace(validation, inputs=runs.pictures(validation))
+    if plan.views:
+        trainer, feed = kept.suffix, _activations(kept, plan, train, runs)
+    else:
         trainer = parts.whole()
-        return Inputs(trainer, _pictures(parts, plan, train), Forward(trainer), validation, None)
-    prefix, total = Forward(parts.prefix), views * len(train) + len(validation)
-    judged = prefix(validation.inputs, plan.batch_size, lambda done, _: progress(done, total))
-    at_boundary = Examples(judged, validation.labels)
-    if not views:
-        feed = _pictures(parts, plan, train)
-        return Inputs(parts.whole(), feed, Forward(parts.suffix), at_boundary, None)
-    feed = _views_at_boundary(
-        parts, plan, prefix, train, views, lambda done, _: progress(len(validation) + done, total)
-    )
+        feed = _pictures(trainer, plan, train)
+    cached = Cached(kept.boundary, why, plan.views, runs.made, runs.reused, runs.bytes)
     seconds = time.perf_counter() - start
-    return Inputs(parts.suffix, feed, Forward(parts.suffix), at_boundary, seconds)
+    return Inputs(trainer, feed, Forward(kept.suffix), judged, cached, seconds)
 
 
-def _runs_once(parts: Cut, plan: Plan, train: int, validation: int) -> bool:
-    """Whether the prefix runs once per image, or per view of it, instead of with every step."""
-    if parts.prefix is None or (plan.augment and not plan.stage.views):
-        return False
-    return _fits(parts, train * _views(plan) + validation)
+def choose(parts: Cut, plan: Plan, total: int) -> tuple[Cut, str]:
+    """Where the activations of so many pictures and views are kept, and when they are computed."""
+
+    def bytes_of(shape: tuple[int, ...]) -> int:
+        return prod(shape) * FLOAT_BYTES * total
+
+    kept = parts.moved(lambda shape: bytes_of(shape) <= plan.activation_bytes)
+    if parts.prefix is None:
+        return kept, "none: nothing comes before the first layer that trains"
+    if kept is parts:
+        return kept, f"up to {kept.boundary}, {_when(plan)}"
+    needed = bytes_of(parts.prefix.output_shape[1:])
+    why = (
+        f"activations of {parts.boundary} would take {needed / GB:.3g} GB of "
+        f"{plan.activation_bytes / GB:.3g} (training.activations_gb)"
+    )
+    if kept.prefix is None:
+        return kept, f"with every step: {why}"
+    return kept, f"up to {kept.boundary}, {_when(plan)}; after it with every step: {why}"
 
 
-def _views(plan: Plan) -> int:
-    return (plan.stage.views or 1) if plan.augment else 1
+def _when(plan: Plan) -> str:
+    if not plan.views:
+        return "with every step, for pictures are augmented anew (views = 4 would do with 4 times)"
+    return f"once for each of {plan.views} views" if plan.augment else "once for each picture"
 
 
-def _fits(parts: Cut, examples: int) -> bool:
-    numbers = examples * int(np.prod(parts.suffix.input_shape[1:]))
-    return numbers * np.dtype(np.float32).itemsize <= ACTIVATION_BYTES
+def _pictures(trainer: Any, plan: Plan, train: Examples) -> Feed:
+    return _feed(plan, [train.inputs], [OneHot(train.labels, trainer.output_shape[-1])])
 
 
-def _pictures(parts: Cut, plan: Plan, train: Examples) -> Feed:
-    return _feed(plan, train.inputs[None], _one_hot(train, parts)[None])
+def _activations(kept: Cut, plan: Plan, train: Examples, runs: PrefixRuns) -> Feed:
+    targets = OneHot(train.labels, kept.suffix.output_shape[-1])
+    if not plan.augment:
+        return _feed(plan, [runs.pictures(train)], [targets])
+    views = [runs.view(train, number, targets) for number in range(plan.views)]
+    return _feed(replace(plan, augment=None), *zip(*views, strict=True))
 
 
-def _views_at_boundary(
-    parts: Cut, plan: Plan, prefix: Forward, train: Examples, views: int, progress: Progress
-) -> Feed:
-    targets = np.repeat(_one_hot(train, parts)[None], views, axis=0)  # [V, N, K]
-    inputs = np.empty((views, len(train), *parts.suffix.input_shape[1:]), np.float32)
-    done = 0
-    for view in range(views):
-        # shuffled, for a batch's pictures may be mixed with each other
-        order = np.random.default_rng([plan.seed, plan.index, view]).permutation(len(train))
-        for step, first in enumerate(range(0, len(train), plan.batch_size)):
-            batch = order[first : first + plan.batch_size]
-            images, wanted = train.inputs[batch], targets[view, batch]
-            if plan.augment:
-                images, wanted = plan.augment(images, wanted, view, step)
-                targets[view, batch] = to_numpy(wanted)
-            inputs[view, batch] = prefix(to_numpy(images), plan.batch_size)
-            done += len(batch)
-            progress(done, views * len(train))
-    return _feed(replace(plan, augment=None), inputs, targets)
-
-
-def _one_hot(examples: Examples, parts: Cut) -> np.ndarray:
-    return np.eye(parts.suffix.output_shape[-1], dtype=np.float32)[examples.labels]  # [N, K]
-
-
-def _feed(plan: Plan, inputs: np.ndarray, targets: np.ndarray) -> Feed:
+def _feed(plan: Plan, inputs: Any, targets: Any) -> Feed:
     return Feed(
         inputs,
         targets,

@@ -44,6 +44,10 @@ class Plan:
         augment: Changes each batch; None where the images are used as they are.
         class_weights: float32 [K], or None.
         seed: The experiment's.
+        augmentation_key: Identifies what `augment` does; "" where equal draws cannot be had again.
+        activation_bytes: What the activations of the stage may take together.
+        prefix_precision: A dtype policy for the frozen prefix where it runs before the first step;
+            default the network's own.
         keep: "best" or "last".
         choice: What trains, in words.
     """
@@ -57,5 +61,13 @@ class Plan:
     augment: Augment | None = None
     class_weights: np.ndarray | None = None
     seed: int = 0
+    augmentation_key: str = ""
+    activation_bytes: int = 2 * 2**30
+    prefix_precision: str | None = None
     keep: str = "best"
     choice: str = ""
+
+    @property
+    def views(self) -> int:
+        """How many copies of each picture the frozen prefix sees; 0: others with every step."""
+        return (self.stage.views or 0) if self.augment else 1

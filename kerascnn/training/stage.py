@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kerascnn.config import Stage
+from kerascnn.data.batches import Examples
 from kerascnn.network.boundary import cut
 from kerascnn.network.build import Built
 from kerascnn.network.freezing import (
@@ -19,7 +20,7 @@ from kerascnn.network.freezing import (
 )
 from kerascnn.network.inference import to_numpy
 from kerascnn.training.epochs import compile_stage, train_epochs
-from kerascnn.training.inputs import Examples, Inputs, make_inputs
+from kerascnn.training.inputs import Cached, Inputs, make_inputs
 from kerascnn.training.plan import NOBODY, Epoch, Listener, Plan
 from kerascnn.training.standing import Standing
 
@@ -34,7 +35,9 @@ class StageResult:
         own: The same with the stage's own best epoch (with `keep="last"`, its last).
         before: The same with the weights that the stage started from; None for the first stage.
         kept: False where the weights from before the stage were better and are handed on.
-        prefix_seconds: Running the frozen prefix once over all images; None if it ran each step.
+        prefix_seconds: Running the frozen prefix before the first step, or finding what it gave.
+        fit_seconds: Training and validation.
+        cached: What came from the cache of activations, and why.
         frozen_sha256: Of the frozen weights and statistics, the same before and after the stage.
     """
 
@@ -49,7 +52,9 @@ class StageResult:
     own: Standing
     before: Standing | None
     kept: bool
-    prefix_seconds: float | None
+    prefix_seconds: float
+    fit_seconds: float
+    cached: Cached
     frozen_sha256: str
     history: list[Epoch] = field(repr=False)
 
@@ -67,8 +72,8 @@ def fit_stage(
     Args:
         network: The network; its weights are changed, those that the plan freezes provably not.
         plan: The stage.
-        train: Images uint8 [N, S, S, 3].
-        validation: The same, never augmented.
+        train: Images uint8 [N, P, P, 3], of which augmentation takes random windows [S, S].
+        validation: Images uint8 [N, S, S, 3].
         before: How the weights do that the stage starts from; None for the first stage.
         listener: Is told of every step and epoch.
 
@@ -81,7 +86,9 @@ def fit_stage(
     frozen_before = digest(frozen_variables(model))
     parts = cut(model)
     inputs = make_inputs(parts, plan, train, validation, listener.prefix)
+    fit_start = time.perf_counter()
     history, handed_on, own = _fit(network, plan, inputs, before, listener)
+    fit_seconds = time.perf_counter() - fit_start
     check_optimizer(inputs.trainer.optimizer, model, name)
     check_frozen(frozen_before, model, name)
     return StageResult(
@@ -97,6 +104,8 @@ def fit_stage(
         before=before,
         kept=handed_on is own,
         prefix_seconds=inputs.prefix_seconds,
+        fit_seconds=fit_seconds,
+        cached=inputs.cached,
         frozen_sha256=frozen_before,
         history=history,
     )

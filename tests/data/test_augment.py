@@ -22,7 +22,7 @@ def apply(batch, arrays):
 
 
 def shifts(seed, epoch, step):
-    images, labels = run(augmenter(Augmentation(draw, apply), seed), epoch, step)
+    images, labels = run(augmenter(Augmentation(draw, apply), seed, 8), epoch, step)
     np.testing.assert_array_equal(labels, LABELS)
     return images[:, 0, 0, 0] - IMAGES[:, 0, 0, 0]
 
@@ -67,7 +67,7 @@ KERAS_POLICIES = {
 
 @pytest.mark.parametrize("name", KERAS_POLICIES)
 def test_keras_layers_are_policies(name):
-    augment = augmenter(KERAS_POLICIES[name](), (0, 0))
+    augment = augmenter(KERAS_POLICIES[name](), (0, 0), 8)
     images, labels = run(augment)
     assert images.dtype == labels.dtype == np.float32
     assert images.shape == IMAGES.shape
@@ -80,7 +80,7 @@ def test_keras_layers_are_policies(name):
 @pytest.mark.parametrize("make", [layers.MixUp, layers.CutMix])
 def test_keras_layers_that_mix_pictures_mix_labels_too(make):
     policy = layers.Pipeline([layers.RandomFlip(), make(seed=3)])
-    _, labels = run(augmenter(policy, (0, 0)))
+    _, labels = run(augmenter(policy, (0, 0), 8))
     assert (labels != LABELS).any()
     np.testing.assert_allclose(labels.sum(1), 1, rtol=1e-5)
 
@@ -88,7 +88,7 @@ def test_keras_layers_that_mix_pictures_mix_labels_too(make):
 def test_a_keras_layer_gives_float32_under_mixed_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        images, labels = run(augmenter(layers.RandomFlip(), (0, 0)))
+        images, labels = run(augmenter(layers.RandomFlip(), (0, 0), 8))
     finally:
         keras.config.set_dtype_policy("float32")
     assert images.dtype == labels.dtype == np.float32
@@ -97,4 +97,4 @@ def test_a_keras_layer_gives_float32_under_mixed_precision():
 
 def test_anything_else_is_no_policy():
     with pytest.raises(PluginError, match=r"kerascnn\.Augmentation or a Keras layer, not dict"):
-        augmenter({}, (0, 0))
+        augmenter({}, (0, 0), 8)

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from keras import ops
 
 from kerascnn.data.batches import Feed
 
@@ -14,18 +15,23 @@ def make(examples=10, views=1, classes=3, **options):
     index = np.arange(examples) + 100 * np.arange(views)[:, None]  # [V, N]
     targets = np.eye(classes, dtype=np.float32)[index % classes]
     options = {"batch_size": 4, "seed": (0, 0)} | options
-    return Feed(index[..., None].astype(np.uint16), targets, **options)
+    return Feed(index[..., None].astype(np.int32), targets, **options)
+
+
+def numpy_batches(feed, epoch=1):
+    for batch in feed.epoch(epoch):
+        yield tuple(ops.convert_to_numpy(tensor) for tensor in batch)
 
 
 def order(feed, epoch):
-    return np.concatenate([inputs[:, 0] for inputs, _, _ in feed.epoch(epoch)])
+    return np.concatenate([inputs[:, 0] for inputs, _, _ in numpy_batches(feed, epoch)])
 
 
 @pytest.mark.parametrize(("examples", "batch_size"), [(10, 4), (8, 4), (9, 4), (3, 4), (1, 1)])
 def test_every_example_comes_in_every_epoch_and_every_batch_is_full(examples, batch_size):
     feed = make(examples, batch_size=batch_size)
     for epoch in (1, 2):
-        batches = list(feed.epoch(epoch))
+        batches = list(numpy_batches(feed, epoch))
         assert len(batches) == feed.steps
         width = min(batch_size, examples)
         assert {len(array) for batch in batches for array in batch} == {width}
@@ -33,7 +39,7 @@ def test_every_example_comes_in_every_epoch_and_every_batch_is_full(examples, ba
 
 
 def test_inputs_and_targets_belong_together():
-    for inputs, targets, weights in make().epoch(1):
+    for inputs, targets, weights in numpy_batches(make()):
         assert inputs.dtype == targets.dtype == weights.dtype == np.float32
         np.testing.assert_array_equal(targets.argmax(1), inputs[:, 0] % 3)
         np.testing.assert_array_equal(weights, 1)
@@ -49,7 +55,7 @@ def test_the_order_follows_from_seed_stage_and_epoch():
 
 def test_batches_are_not_in_the_order_of_the_source():
     """MixUp mixes neighbours in a batch: in a source sorted by class they would be of one class."""
-    for inputs, _, _ in make(400, batch_size=50).epoch(1):
+    for inputs, _, _ in numpy_batches(make(400, batch_size=50)):
         assert 10 < (np.diff(inputs[:, 0]) > 0).sum() < 40
 
 
@@ -60,7 +66,7 @@ def test_epochs_use_the_views_in_turn():
 
 def test_class_weights_weigh_by_target():
     weights = np.array([1, 10, 100], np.float32)
-    for inputs, _, weighed in make(class_weights=weights).epoch(1):
+    for inputs, _, weighed in numpy_batches(make(class_weights=weights)):
         np.testing.assert_array_equal(weighed, weights[inputs[:, 0].astype(int) % 3])
 
 

@@ -1,6 +1,9 @@
-"""`pack`: once, whole or not at all, and found again by content."""
+"""`pack`: once, whole or not at all, found again by content, in little memory."""
 
 import io
+import signal
+import subprocess
+import sys
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -9,6 +12,9 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError
+from kerascnn.cache import entries
+from kerascnn.data import store
+from kerascnn.data.images import prepare_image
 from kerascnn.data.store import duplicates_across, pack
 
 
@@ -26,16 +32,17 @@ def pictures(count=6):
 class Counting:
     """A source with a fingerprint, which notes in a file each picture that it gives."""
 
-    def __init__(self, log, fails_at=None):
-        self.log, self.fails_at = log, fails_at
-        self.fingerprint = "counting"
+    fingerprint = "counting"
+
+    def __init__(self, log, at=None, do=None):
+        self.log, self.at, self.do = log, at, do
 
     def __len__(self):
         return 6
 
     def __getitem__(self, index):
-        if index == self.fails_at:
-            raise KeyboardInterrupt
+        if index == self.at:
+            self.do()
         with Path(self.log).open("a") as log:
             log.write(f"{index}\n")
         return pictures()[index]
@@ -49,27 +56,31 @@ def test_what_is_packed_is_the_prepared_pictures_in_order():
     packed = pack(pictures(), 8, "crop")
     assert packed.images.shape == (6, 8, 8, 3)
     assert packed.images.dtype == np.uint8
-    assert isinstance(packed.images, np.memmap)
-    assert packed.labels.tolist() == [0, 1, 0, 1, 0, 1]
-    assert packed.names == ("0", "1", "2", "3", "4", "5")
-    assert len(set(packed.digests)) == len(packed) == 6
+    for index, (image, _) in enumerate(pictures()):
+        np.testing.assert_array_equal(packed.images[index], prepare_image(image, 8))
+    assert (packed.labels.dtype, packed.labels.tolist()) == (np.int64, [0, 1, 0, 1, 0, 1])
+    assert [packed.name(index) for index in range(6)] == ["0", "1", "2", "3", "4", "5"]
+    assert packed.digests.shape == (6, 32)
+    assert len(np.unique(packed.digests, axis=0)) == len(packed) == 6
+    assert not packed.streamed
 
 
 def test_files_are_named_by_their_path(tmp_path):
     Image.fromarray(pictures()[0][0]).save(tmp_path / "a.png")
     packed = pack([(tmp_path / "a.png", 0), (str(tmp_path / "a.png"), 1)], 8, "pad")
-    assert packed.names == (str(tmp_path / "a.png"),) * 2
+    assert packed.name(0) == packed.name(1) == str(tmp_path / "a.png")
 
 
 def test_the_second_time_it_is_found(tmp_path):
     source, steps = Counting(tmp_path / "log"), []
     first = pack(source, 8, "crop", lambda done, total: steps.append((done, total)))
-    assert steps == [(done, 6) for done in range(1, 7)]
-    again = pack(source, 8, "crop", lambda done, total: steps.append("again"))
-    assert source.given == len(steps) == 6
-    np.testing.assert_array_equal(first.images, again.images)
-    assert first.fingerprint == again.fingerprint
-    assert first.digests == again.digests
+    assert steps[-1] == (6, 6)
+    given = source.given
+    again = pack(source, 8, "crop", lambda done, total: pytest.fail("packed again"), what="other")
+    assert source.given == given
+    np.testing.assert_array_equal(first.images[:], again.images[:])
+    np.testing.assert_array_equal(first.digests, again.digests)
+    assert (first.fingerprint, first.key) == (again.fingerprint, again.key)
 
 
 def one_pixel(source):
@@ -82,7 +93,7 @@ def one_label(source):
     return [*source[:3], (source[3][0], 0), *source[4:]]
 
 
-def test_all_that_decides_the_content_decides_the_key():
+def test_all_that_decides_the_content_decides_the_key(monkeypatch):
     source = pictures()
     variants = [
         (source, 8, "crop"),
@@ -94,9 +105,12 @@ def test_all_that_decides_the_content_decides_the_key():
         (source, 8, "pad"),
         (source, 8, "stretch"),
     ]
-    folders = [Path(pack(*variant).images.filename).parent for variant in variants]
-    assert len(set(folders)) == len(variants)
-    assert Path(pack(pictures(), 8, "crop").images.filename).parent == folders[0]
+    keys = [pack(*variant).key for variant in variants]
+    assert len(set(keys)) == len(variants) == len(entries())
+    assert pack(pictures(), 8, "crop").key == keys[0]
+    monkeypatch.setattr(store, "PREPARATION", store.PREPARATION + 1)
+    assert pack(source, 8, "crop").key not in keys
+    assert len(entries()) == len(variants) + 1
 
 
 def test_the_fingerprint_is_that_of_the_pictures_at_any_size():
@@ -113,7 +127,7 @@ def test_files_that_moved_are_named_by_where_they_are(tmp_path):
         (tmp_path / name).mkdir()
         Image.fromarray(pictures()[0][0]).save(tmp_path / name / "a.png")
         packed = pack(Folder([(tmp_path / name / "a.png", 0)]), 8, "crop")
-        assert packed.names == (str(tmp_path / name / "a.png"),)
+        assert packed.name(0) == str(tmp_path / name / "a.png")
 
 
 def test_an_array_and_its_png_prepare_to_the_same_picture():
@@ -121,7 +135,8 @@ def test_an_array_and_its_png_prepare_to_the_same_picture():
     encoded = io.BytesIO()
     Image.fromarray(image).save(encoded, "png")
     packed = pack([(image, label), (encoded.getvalue(), label)], 8, "crop")
-    assert packed.digests[0] == packed.digests[1]
+    np.testing.assert_array_equal(packed.images[0], packed.images[1])
+    np.testing.assert_array_equal(packed.digests[0], packed.digests[1])
 
 
 def test_all_bad_pictures_are_named_at_once(tmp_path, cache):
@@ -145,17 +160,80 @@ def whole(cache):
     return [path for path in cache.iterdir() if path.is_dir()]
 
 
-def test_of_a_killed_build_nothing_is_believed(tmp_path, cache):
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_of_an_interrupted_build_nothing_is_left(tmp_path, cache):
     with pytest.raises(KeyboardInterrupt):
-        pack(Counting(tmp_path / "log", fails_at=4), 8, "crop")
+        pack(Counting(tmp_path / "log", at=4, do=interrupt), 8, "crop")
     assert not whole(cache)
+
+
+KILLED = """
+import numpy as np
+import os, signal
+from kerascnn.data.store import pack
+
+class Killing(list):
+    fingerprint = "counting"
+
+    def __getitem__(self, index):
+        if index == 4000:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return np.ones((64, 64, 3), np.uint8), 0
+
+pack(Killing(range(6000)), 8, "crop")
+"""
+
+
+def test_of_a_killed_build_nothing_is_believed(tmp_path, cache):
+    ended = subprocess.run([sys.executable, "-c", KILLED], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert next(cache.rglob("images.npy")).stat().st_size > 100_000  # it was on its way
     packed = pack(Counting(tmp_path / "log"), 8, "crop")
-    np.testing.assert_array_equal(packed.images, pack(pictures(), 8, "crop").images)
+    np.testing.assert_array_equal(packed.images[:], pack(pictures(), 8, "crop").images[:])
+    assert len(list(cache.rglob("images.npy"))) == 2
+
+
+MEMORY = """
+import sys
+import numpy as np
+from kerascnn.data.store import duplicates_across, pack
+
+class Noise:
+    fingerprint = "noise"
+
+    def __len__(self):
+        return 2500
+
+    def __getitem__(self, index):
+        return np.random.default_rng(index).integers(0, 256, (96, 96, 3), np.uint8), index % 2
+
+def peak():
+    for line in open("/proc/self/status"):
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 1024
+
+pack([(np.zeros((96, 96, 3), np.uint8), 0)] * 50, 96, "crop")
+before = peak()
+packed = pack(Noise(), 96, "crop")
+for chosen in np.random.default_rng(0).permutation(2500).reshape(-1, 50):
+    packed.images[chosen]
+assert not list(duplicates_across({"train": packed}))
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from there")
+def test_neither_packing_nor_reading_holds_the_pictures_in_memory():
+    ended = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True)
+    assert float(ended.stdout) < 8, ended.stderr  # MiB, of 66 that are on the disk
 
 
 def pack_in_a_process(log, ready, results):
     ready.wait()
-    results.put(pack(Counting(log), 8, "crop").digests)
+    results.put(pack(Counting(log), 8, "crop").digests.tobytes())
 
 
 def test_two_processes_build_once(tmp_path):
@@ -168,7 +246,7 @@ def test_two_processes_build_once(tmp_path):
     assert results.get(timeout=60) == results.get(timeout=60)
     for process in processes:
         process.join()
-    assert Counting(tmp_path / "log").given == 6
+    assert Counting(tmp_path / "log").given == 7  # one more, to see how long it takes
 
 
 def test_a_source_of_nothing_is_packed_as_nothing():
@@ -186,3 +264,10 @@ def test_pictures_that_stand_in_two_splits_are_told():
         ("validation: 0", "test: 0"),
         ("train: 1", "test: 1"),
     ]
+
+
+def test_copies_within_a_split_are_no_matter():
+    a, b, *_ = pictures()
+    assert not list(
+        duplicates_across({"train": pack([a, a], 8, "crop"), "test": pack([b], 8, "crop")})
+    )

@@ -8,10 +8,10 @@ from keras.callbacks import Callback, LearningRateScheduler, ReduceLROnPlateau
 
 from kerascnn import RunError, classifier_head
 from kerascnn.config import EarlyStopping, Optimizer, Stage
+from kerascnn.data.batches import Examples
 from kerascnn.network.build import Built
 from kerascnn.network.freezing import digest, frozen_variables
 from kerascnn.network.inference import Forward
-from kerascnn.training.inputs import Examples
 from kerascnn.training.plan import Listener, Plan
 from kerascnn.training.stage import fit_stage
 from kerascnn.training.standing import Score, Standing, judge
@@ -106,7 +106,7 @@ def test_a_head_stage_changes_the_head_alone(head):
     assert result.trainable_layers == ["head_dense"]
     assert result.trainable_parameters == 4 * CLASSES + CLASSES
     assert result.boundary == "head_pool"
-    assert result.prefix_seconds is not None
+    assert result.cached.views == 1
 
 
 def test_the_weights_handed_on_are_the_best_epochs(head):
@@ -136,7 +136,7 @@ def test_the_prefix_run_once_or_with_every_step_trains_the_same_weights(trained)
     once, first = fit(trained, epochs=2, keep="last")
     stepwise, second = fit(trained, epochs=2, keep="last", augment=identity)
     assert first.boundary == second.boundary
-    assert (first.prefix_seconds is None, second.prefix_seconds is None) == (False, True)
+    assert (first.cached.views, second.cached.views) == (1, 0)
     for path, value in weights(once).items():
         np.testing.assert_allclose(weights(stepwise)[path], value, atol=1e-4, err_msg=path)
 
@@ -150,7 +150,7 @@ def test_augmented_views_run_through_the_prefix_once_each():
 
     _, result = fit(epochs=3, views=2, augment=brighter)
     assert seen == [(view, step) for view in range(2) for step in range(4)]
-    assert result.prefix_seconds is not None
+    assert result.cached.views == 2
 
 
 def test_two_runs_with_one_seed_give_the_same_bits():
