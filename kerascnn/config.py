@@ -198,6 +198,13 @@ class Stage(Strict):
     weight_decay: float | None = Field(
         None, ge=0, description="not on biases and BatchNorm; default the optimizer's own"
     )
+    ema_fraction: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="the stage is judged by, and hands on, an exponential moving average of its "
+        "weights, which forgets within this fraction of the stage's steps",
+    )
     clip_norm: float | None = Field(None, gt=0, description="greatest norm of all gradients")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     class_weights: Annotated[

@@ -18,7 +18,7 @@ class SplitParams(Params):
     """How pictures without a split of their own are split."""
 
     validation_fraction: float = Field(
-        0.15,
+        0.1,
         gt=0,
         lt=1,
         description="Share of the pictures drawn for validation where no split is given. A "
@@ -28,7 +28,7 @@ class SplitParams(Params):
         "nearest, until it has one that belongs there.",
     )
     test_fraction: float = Field(
-        0.15, gt=0, lt=1, description="Share drawn for the test, in the same way."
+        0.1, gt=0, lt=1, description="Share drawn for the test, in the same way."
     )
     split_seed: int = Field(
         0,

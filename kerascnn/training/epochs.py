@@ -11,7 +11,7 @@ from kerascnn.errors import RunError
 from kerascnn.network.build import HEAD, Built
 from kerascnn.runtime import fit_source, jit_compile
 from kerascnn.training.inputs import Inputs
-from kerascnn.training.optimizers import make_optimizer
+from kerascnn.training.optimizers import averaged, make_optimizer
 from kerascnn.training.plan import Epoch, Listener, Plan
 from kerascnn.training.standing import Standing, judge
 
@@ -33,6 +33,7 @@ def compile_stage(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
         weight_decay=stage.weight_decay,
         clip_norm=stage.clip_norm,
         factors=_factors(network, stage.layer_decay),
+        ema_decay=_decay(stage.ema_fraction, steps * stage.epochs),
     )
     trainer.compile(
         optimizer,
@@ -46,6 +47,11 @@ def compile_stage(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
     callback.set_params({"epochs": stage.epochs, "steps": steps})
     callback.on_train_begin()
     return callback
+
+
+def _decay(fraction: float | None, steps: int) -> float | None:
+    """The decay of an average that forgets within that fraction of the steps."""
+    return None if fraction is None else 1 - 1 / max(1.0, fraction * steps)
 
 
 def _factors(network: Built, layer_decay: float) -> dict[str, float]:
@@ -73,7 +79,8 @@ def train_epochs(
         listener: Is told of every step and epoch.
 
     Yields:
-        Each epoch, and how the weights do after it.
+        Each epoch, and how the weights do after it, or their moving average, which is in place
+        meanwhile.
 
     Raises:
         RunError: A loss is not finite.
@@ -85,7 +92,8 @@ def train_epochs(
             in_keras_words = {"loss": m["train_loss"], "accuracy": m["train_accuracy"]}
             schedule.on_epoch_end(number - 1, m | in_keras_words)
             listener.epoch(epoch)
-            yield epoch, standing
+            with averaged(inputs.trainer.optimizer):
+                yield epoch, standing
     finally:
         schedule.on_train_end()
 
@@ -99,7 +107,8 @@ def _epoch(
     seconds = time.perf_counter() - start
     rate = _applied_rate(inputs.trainer.optimizer)
     validation = inputs.validation
-    standing = judge(inputs.forward(validation.inputs, plan.batch_size), validation.labels)
+    with averaged(inputs.trainer.optimizer):
+        standing = judge(inputs.forward(validation.inputs, plan.batch_size), validation.labels)
     if not np.isfinite([loss, standing.score.loss]).all():
         raise RunError(
             f'stage "{plan.stage.name}", epoch {number}: the loss is {loss}, on the validation '

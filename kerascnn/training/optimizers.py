@@ -1,12 +1,14 @@
 """Keras optimizers by name, with a learning rate per variable."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from kerascnn.config import Optimizer
 from kerascnn.errors import InputError, did_you_mean
+from kerascnn.network.inference import to_numpy
 
 _NO_DECAY = [r"(^|/)(bias|gamma|beta)(:0)?$"]  # TensorFlow's name is a path and ends in ":0"
 _EMA = ("use_ema", "ema_momentum", "ema_overwrite_frequency")
@@ -20,6 +22,7 @@ def make_optimizer(
     weight_decay: float | None = None,
     clip_norm: float | None = None,
     factors: Mapping[str, float] | None = None,
+    ema_decay: float | None = None,
 ) -> Any:
     """Makes a Keras optimizer.
 
@@ -30,6 +33,7 @@ def make_optimizer(
             default the optimizer's own.
         clip_norm: Greatest norm of all gradients together; default no bound.
         factors: Factor of the learning rate by variable path, 1 where a path is missing.
+        ema_decay: Of a moving average of the weights, see `averaged`; default none is kept.
 
     Raises:
         InputError: The optimizer has no such argument, or refuses its value.
@@ -41,7 +45,10 @@ def make_optimizer(
         arguments["weight_decay"] = weight_decay
         if "adam_weight_decay" in inspect.signature(plain).parameters:  # Muon's, for other ranks
             arguments.setdefault("adam_weight_decay", weight_decay)
+    if ema_decay is not None:
+        arguments |= {"use_ema": True, "ema_momentum": ema_decay}
     cls = _scaled(plain) if factors else plain
+    cls = cls if ema_decay is None else _averaging(cls)
     try:
         optimizer = cls(
             learning_rate=learning_rate,
@@ -78,13 +85,39 @@ def _refuse_unknown(name: str, arguments: Mapping[str, Any], cls: type) -> None:
         if key in _EMA:
             raise InputError(
                 f'optimizer "{name}": {key} is not supported: Keras would put the averaged weights '
-                "in place of the trained ones after every epoch."
+                "in place of the trained ones after every epoch. The stage's ema_fraction is."
             )
         if key not in known:
             raise InputError(
                 f'optimizer "{name}" has no argument {key}.{did_you_mean(key, known)} '
                 f"It has {', '.join(sorted(set(known) - {*_OURS, *_EMA}))}."
             )
+
+
+@contextmanager
+def averaged(optimizer: Any) -> Iterator[None]:
+    """Puts the moving averages in place of the weights for a while, where there are any."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    averages = inner._model_variables_moving_average if inner.use_ema else []
+    weights = inner._trainable_variables[: len(averages)]
+    trained = [to_numpy(variable.value) for variable in weights]
+    for variable, average in zip(weights, averages, strict=True):
+        variable.assign(to_numpy(average.value))  # JAX deletes what two variables share
+    yield
+    for variable, value in zip(weights, trained, strict=True):
+        variable.assign(value)
+
+
+@cache
+def _averaging(plain: Any) -> Any:
+    """The optimizer, without Keras putting the averages for good at the end of each `fit`."""
+
+    class Averaging(plain):
+        def finalize_variable_values(self, var_list: Any) -> None:
+            pass
+
+    Averaging.__name__ = plain.__name__
+    return Averaging
 
 
 @cache

@@ -11,7 +11,7 @@ from keras import layers, ops
 from kerascnn import InputError
 from kerascnn.config import OPTIMIZERS, Optimizer
 from kerascnn.runtime import jit_compile
-from kerascnn.training.optimizers import make_optimizer, optimizer_class
+from kerascnn.training.optimizers import averaged, make_optimizer, optimizer_class
 
 pytestmark = pytest.mark.backend
 INPUTS = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
@@ -178,3 +178,34 @@ def test_factors_follow_a_schedule():
 def test_averaged_weights_are_refused():
     with pytest.raises(InputError, match="use_ema is not supported"):
         make_optimizer(Optimizer(name="adam", use_ema=True), 1e-3)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_the_moving_average_of_the_weights_is_put_for_a_while(name):
+    def trained(steps, decay=None):
+        model = make_model()
+        optimizer = make_optimizer(Optimizer(name=name), 0.1, ema_decay=decay)
+        model.compile(optimizer, loss="mse", jit_compile=jit_compile())
+        model.fit(INPUTS, TARGETS, epochs=steps, batch_size=len(INPUTS), verbose=0)
+        return model
+
+    path = [values(trained(steps)) for steps in (1, 2, 3)]
+    expected = {
+        key: 0.49 * path[0][key] + 0.21 * path[1][key] + 0.3 * path[2][key] for key in path[0]
+    }
+    model = trained(3, decay=0.7)
+    for _ in range(2):
+        with averaged(model.optimizer):
+            for key, value in values(model).items():
+                np.testing.assert_allclose(value, expected[key], atol=1e-5)
+        for key, value in values(model).items():  # neither the end of `fit` nor a look changes them
+            np.testing.assert_allclose(value, path[2][key], atol=1e-6)
+
+
+def test_without_a_moving_average_the_weights_stay():
+    model = make_model()
+    model.compile(make_optimizer(Optimizer(), 0.1), loss="mse")
+    before = values(model)
+    with averaged(model.optimizer):
+        for key, value in values(model).items():
+            np.testing.assert_array_equal(value, before[key])
