@@ -1,0 +1,172 @@
+"""What the benchmarks share: the program as a user calls it, rivals beside it, one JSON line."""
+
+import json
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import chdir
+from datetime import date
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import click
+import tomli_w
+
+from kerascnn.statistics import wilson_interval
+
+HERE = Path(__file__).parent
+KERASCNN = [sys.executable, "-m", "kerascnn"]
+
+
+def report(benchmark: str, figures: dict[str, Any]) -> None:
+    """Prints the benchmark's one line."""
+    when = {"benchmark": benchmark, "date": date.today().isoformat(), "machine": machine()}
+    click.echo(json.dumps(when | figures))
+
+
+def machine() -> str:
+    """The processor and the cores that this process may use."""
+    from kerascnn.runtime import available_cores
+
+    models = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    name = models[0].partition(": ")[2] if models else platform.processor() or platform.machine()
+    return f"{name}, {available_cores()} cores"
+
+
+def _lines(file: str) -> list[str]:
+    return Path(file).read_text().splitlines() if Path(file).is_file() else []
+
+
+def write_experiment(folder: Path, experiment: dict[str, Any]) -> Path:
+    """Writes the experiment as a TOML file into the folder."""
+    file = folder / f"{experiment['name']}.toml"
+    file.write_text(tomli_w.dumps(experiment))
+    return file
+
+
+def run(folder: Path, cache: Path, *arguments: Any) -> dict[str, Any]:
+    """Runs `kerascnn run … --json` in the folder on that cache; see `document`."""
+    return document([*KERASCNN, "run", *arguments, "--json"], folder, cache)
+
+
+def script(name: str, *arguments: Any, python: str = sys.executable) -> dict[str, Any]:
+    """Runs another script of this folder; see `document`."""
+    return document([python, HERE / name, *arguments], HERE)
+
+
+def environment(cache: Path | None = None) -> dict[str, str]:
+    """This process's environment, with that cache, and runs tracked where they happen."""
+    own = {"KERASCNN_CACHE": str(cache)} if cache else {}
+    kept = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    return {**kept, **own}
+
+
+def document(command: list[Any], folder: Path, cache: Path | None = None) -> dict[str, Any]:
+    """The JSON document that a command prints, with the whole process's seconds."""
+    start = time.perf_counter()
+    ended = subprocess.run(
+        [str(word) for word in command],
+        cwd=folder,
+        env=environment(cache),
+        capture_output=True,
+        text=True,
+    )
+    seconds = time.perf_counter() - start
+    if ended.returncode:
+        raise click.ClickException(f"{' '.join(map(str, command))}:\n{ended.stderr[-4000:]}")
+    text = ended.stdout
+    whole = text if text.startswith("{") else text.strip().splitlines()[-1]
+    return {**json.loads(whole), "process_seconds": seconds}
+
+
+def split_folder(source: Path, target: Path, shares: dict[str, float], seed: int = 0) -> None:
+    """Copies a folder of class folders into split folders; what no share takes is "train"."""
+    for folder in sorted(path for path in source.iterdir() if path.is_dir()):
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+        random.Random(f"{seed} {folder.name}").shuffle(files)
+        counts = {split: round(share * len(files)) for split, share in shares.items()}
+        for split, count in {**counts, "train": len(files)}.items():
+            (target / split / folder.name).mkdir(parents=True, exist_ok=True)
+            for file in files[:count]:
+                shutil.copy(file, target / split / folder.name)
+            files = files[count:]
+
+
+def judged(correct: int, total: int) -> dict[str, Any]:
+    """An accuracy with its 95% interval."""
+    return {"accuracy": correct / total, "interval": wilson_interval(correct, total)}
+
+
+def beside(
+    experiment: dict[str, Any], folder: Path, rival: Callable[[Any], Callable[[], float]]
+) -> tuple[list[float], list[float]]:
+    """Runs the experiment in this process, a rival's epoch after each of its own.
+
+    Args:
+        experiment: What the TOML would say; everything unfrozen, from scratch.
+        folder: Where the run is written and the pictures are packed.
+        rival: Gets a copy of the network, compiled as the stage compiles its own; gives a
+            function that trains an epoch and returns its seconds.
+
+    Returns:
+        Seconds an epoch, the program's and the rival's, without the first epoch, which compiles.
+    """
+    from kerascnn import load_experiment, run_experiment
+    from kerascnn.observer import Observer
+
+    ours: list[float] = []
+    theirs: list[float] = []
+
+    class Turns(Observer):
+        def prepared(self, prepared: Any) -> None:
+            self.turn = rival(_bare(prepared.network.model))
+
+        def epoch(self, epoch: Any, total: int) -> None:
+            ours.append(epoch.metrics["seconds"])
+            theirs.append(self.turn())
+
+    file = write_experiment(folder, experiment)
+    with chdir(folder), patch.dict(os.environ, environment(folder / "cache"), clear=True):
+        run_experiment(load_experiment(file), Turns())
+    return ours[1:], theirs[1:]
+
+
+def _bare(model: Any) -> Any:
+    import keras
+
+    from kerascnn.runtime import jit_compile
+
+    bare = keras.models.clone_model(model)
+    bare.compile(
+        keras.optimizers.Adam(1e-3),
+        loss="categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=jit_compile(),
+    )
+    return bare
+
+
+def architecture(name: str, weights: str) -> dict[str, str]:
+    """The table of the TOML; `sequential_cnn` has no weights to choose."""
+    return {"name": name, **({} if name == "sequential_cnn" else {"weights": weights})}
+
+
+def from_scratch(
+    network: str, *, images: int, size: int, batch_size: int, epochs: int, **training: Any
+) -> dict[str, Any]:
+    """An experiment that trains the whole network on rendered pictures."""
+    dataset = {"name": "shapes", "size": size, "train": images, "validation": 4, "test": 4}
+    stage = {"name": "whole", "unfreeze": "all", "epochs": epochs + 1, "learning_rate": 1e-3}
+    return {
+        "name": network,
+        "dataset": {**dataset, "classes": 2},
+        "architecture": architecture(network, "none"),
+        "training": {"image_size": size, "batch_size": batch_size, "keep": "last", **training},
+        "stages": [stage],
+    }

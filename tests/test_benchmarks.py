@@ -1,0 +1,157 @@
+"""The benchmarks still run, on data so small that their figures mean nothing."""
+
+import json
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from kerascnn import runtime
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Imports a script by its name, as its neighbours do."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return import_module
+
+
+@pytest.fixture
+def benchmark(script, workplace):
+    """Runs a script in this process and reads the one line that it prints."""
+
+    def call(name, *arguments):
+        words = [str(argument) for argument in arguments]
+        ended = CliRunner().invoke(script(name).main, words, catch_exceptions=False)
+        assert ended.exit_code == 0, ended.output
+        (line,) = ended.stdout.splitlines()
+        return json.loads(line)
+
+    return call
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two class folders of ten pictures."""
+    rng = np.random.default_rng(0)
+    for label in ("left", "right"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(10):
+            pixels = rng.integers(0, 255, (40, 48, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{number}.png")
+    return tmp_path / "photos"
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory, fresh_database):
+    """A run beside bare Keras: the seconds of both and the folder of the run."""
+    folder = tmp_path_factory.mktemp("beside")
+    shutil.copy(fresh_database, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        common, epoch = import_module("common"), import_module("epoch")
+        whole = common.from_scratch("sequential_cnn", images=8, size=16, batch_size=4, epochs=2)
+        tiny = {"depth": 1, "convolutions": 1, "filters": 4, "dense_units": []}
+        experiment = {**whole, "architecture": {**whole["architecture"], **tiny}}
+        return *common.beside(experiment, folder, epoch.fit_on_arrays(8, 4)), folder
+
+
+def test_epochs_beside_bare_fit(beside):
+    ours, bare, _ = beside
+    assert len(ours) == len(bare) == 2  # the epoch that compiles is left out
+    assert min(ours + bare) > 0
+
+
+def test_what_the_scripts_read_of_a_run_is_there(script, beside):
+    (file,) = beside[-1].glob("*/*/result.json")  # what `run --json` prints
+    result = json.loads(file.read_text())
+    figures = script("stages").figures_of({**result, "process_seconds": 1.0})
+    assert figures["stages"][0]["fit_seconds"] > 0
+    assert script("boundary").stage_of(result)["images_per_second"] > 0
+    assert "head_dense" in script("stages").unfrozen(result)
+
+
+@pytest.mark.backend
+def test_the_synthetic_rival_takes_train_steps(script):
+    import keras
+
+    pictures = keras.Input((4, 4, 3))
+    x = keras.layers.Flatten()(pictures)
+    model = keras.Model(pictures, keras.layers.Dense(2, activation="softmax")(x))
+    model.compile("adam", "categorical_crossentropy", jit_compile=runtime.jit_compile())
+    epoch = script("gpu").steps_on_device(images=8, batch_size=4)(model)
+    assert epoch() > 0
+    assert epoch() > 0  # on JAX the state of the first has been given away
+
+
+def test_without_a_gpu_nothing_is_measured(benchmark):
+    backend = runtime.start()
+    if runtime.device_name().startswith("GPU"):
+        pytest.skip("there is a GPU")
+    figures = benchmark("gpu", "--one", "--network", "vgg16", "--backend", backend)
+    assert (figures["measured"], figures["why"]) == (False, "no GPU")
+
+
+def test_startup_beside_an_import(benchmark):
+    figures = benchmark("startup", "--rounds", 1, "--only=import click", "--only=--help")
+    assert figures["rows"].keys() == {"import click", "--help"}
+    assert figures["ratios"]["--help by import click"] > 0
+
+
+def test_a_split_folder_has_each_picture_once(script, photos, tmp_path):
+    script("common").split_folder(photos, tmp_path / "splits", {"test": 0.2, "validation": 0.3})
+    files = list(tmp_path.glob("splits/*/*/*.png"))
+    assert len({file.read_bytes() for file in files}) == len(files) == 20
+    counts = {
+        split: len(list(tmp_path.glob(f"splits/{split}/left/*")))
+        for split in ("train", "validation", "test")
+    }
+    assert counts == {"train": 5, "validation": 3, "test": 2}
+
+
+def test_ratios_count_packing_and_prefix(script):
+    stage = {"prefix_seconds": 3.0, "fit_seconds": 2.0}
+    ours = {"data_seconds": 5.0, "stages": [stage, {**stage, "prefix_seconds": 0.0}]}
+    guide = {"head_seconds": 20.0, "finetune_seconds": 4.0}
+    ratios = script("stages").compare({"cold": ours, "warm": ours, "guide": guide, "fastai": None})
+    assert ratios == {
+        "guide_head_by_cold": 2.0,
+        "guide_by_cold": 2.0,
+        "guide_head_by_warm": 4.0,
+        "guide_by_warm": 24 / 7,
+    }
+
+
+@pytest.mark.slow
+def test_each_script_says_one_line(benchmark):
+    size = ("--images", 8, "--image-size", 16, "--batch-size", 4, "--epochs", 1)
+    figures = benchmark("epoch", "--network", "sequential_cnn", *size)["networks"]
+    assert figures["sequential_cnn"]["ratio"] > 0
+    backend = runtime.start()
+    gpu = benchmark("gpu", "--small", "--network", "sequential_cnn", "--backend", backend)
+    assert gpu["rows"][f"sequential_cnn on {backend}"]["ratio"] > 0
+    assert benchmark("startup", "--rounds", 1)["ratios"]["check by import keras"] > 0
+
+
+@pytest.mark.slow
+def test_both_stages_beside_the_guide(benchmark, photos):
+    pytest.importorskip("tensorflow")
+    pytest.importorskip("kerascnn_efficientnet_lite")
+    epochs = ("--head-epochs", 1, "--finetune-epochs", 1)
+    figures = benchmark("stages", "--data", photos, "--image-size", 32, *epochs)
+    assert figures["pictures"] == {"train": 12, "validation": 4, "test": 4}
+    assert figures["ratios"]["guide_by_cold"] > 0
+
+
+@pytest.mark.slow
+def test_the_boundary_beside_the_whole_network(benchmark, photos):
+    network = ("--network", "sequential_cnn", "--unfreeze", "last:1")
+    figures = benchmark("boundary", "--data", photos, *network, "--image-size", 32, "--epochs", 1)
+    assert figures["whole"]["prefix_seconds"] == 0
+    assert figures["ratio"] > 0
