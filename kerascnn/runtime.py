@@ -131,12 +131,18 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return torch.no_grad()(function)
 
 
-def fit_source(batches: Iterator[Any], shapes: Sequence[tuple[int | None, ...]]) -> Any:
-    """Makes what `Model.fit` should be given for batches of float32 arrays of these shapes.
+def fit_source(
+    batches: Callable[[], Iterator[Any]], shapes: Sequence[tuple[int | None, ...]]
+) -> Callable[[], Any]:
+    """Makes a function that gives what each `Model.fit` should be given.
 
-    On TensorFlow a dataset without autotuning: at the end of an epoch the autotuner of the dataset
-    that Keras would make is waited for, and it sleeps twice as long each time, up to as long as
-    the epoch took (TensorFlow 2.21). Elsewhere the batches themselves.
+    On TensorFlow that is one dataset, traced once, without autotuning: at the end of an epoch the
+    autotuner of the dataset that Keras would make is waited for, and it sleeps twice as long each
+    time, up to as long as the epoch took (TensorFlow 2.21). Elsewhere it is the batches.
+
+    Args:
+        batches: Begins an epoch's batches of float32 arrays.
+        shapes: Those of the arrays.
     """
     import keras
 
@@ -147,8 +153,9 @@ def fit_source(batches: Iterator[Any], shapes: Sequence[tuple[int | None, ...]])
     signature = tuple(tensorflow.TensorSpec(shape, tensorflow.float32) for shape in shapes)
     options = tensorflow.data.Options()
     options.autotune.enabled = False
-    dataset = tensorflow.data.Dataset.from_generator(lambda: batches, output_signature=signature)
-    return dataset.with_options(options)
+    dataset = tensorflow.data.Dataset.from_generator(batches, output_signature=signature)
+    dataset = dataset.with_options(options)
+    return lambda: dataset
 
 
 def jit_compile() -> bool:

@@ -123,6 +123,7 @@ def test_built_ins_import_only_public_names(file):
 UPPER = {"run", "prepare", "predict", "evaluate", "compare", "runs", "scaffold", "doctor"}
 FLOORS = {
     "errors.py": {"config", "plugins", "runtime", "tracking", "data", "network", "training"},
+    "cache.py": {"config", "plugins", "runtime", "tracking", "data", "network", "training"},
     "hookspecs.py": {"config", "plugins", "runtime", "tracking", "data", "network", "training"},
     "config.py": {"tracking", "data", "network", "training"},
     "plugins.py": {"config", "tracking", "data", "network", "training"},

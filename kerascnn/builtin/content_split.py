@@ -5,11 +5,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from pydantic import Field, model_validator
 
 from kerascnn import InputError, Params, Splits
+
+_PIECE = 64  # files that a thread is handed at once: handing over costs as much as a small one
 
 Labelled = tuple[Path, str]
 
@@ -144,9 +147,11 @@ def _fill_gaps(
 def content_hashes(paths: Iterable[Path]) -> dict[Path, str]:
     """The SHA-256 of each file."""
     paths = list(paths)
+    pieces = [paths[first : first + _PIECE] for first in range(0, len(paths), _PIECE)]
     try:
         with ThreadPoolExecutor() as pool:
-            return dict(zip(paths, pool.map(_file_hash, paths), strict=True))
+            hashes = pool.map(lambda piece: [_file_hash(path) for path in piece], pieces)
+            return dict(zip(paths, chain.from_iterable(hashes), strict=True))
     except OSError as error:
         raise InputError(f"cannot read a picture: {error}.") from error
 

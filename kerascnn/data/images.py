@@ -100,8 +100,9 @@ def _decode(image: ImageLike, draft_side: int | None = None) -> Image.Image:
             _check_pixels(picture)
             if draft_side:
                 picture.draft(None, (draft_side, draft_side))  # of JPEG alone
-            # exif_transpose decodes by load(); verify() would not notice a cut-off JPEG
-            return _to_rgb(ImageOps.exif_transpose(picture))
+            picture.load()  # verify() would not notice a cut-off JPEG
+            ImageOps.exif_transpose(picture, in_place=True)
+            return _to_rgb(picture)
     except Exception as error:  # the decoders raise anything, from struct.error to SyntaxError
         reason = str(error) or type(error).__name__
         if isinstance(error, FileNotFoundError):
@@ -137,7 +138,7 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode == "F":
         raise ValueError("it holds floating-point values, whose range is not known")
     if not picture.has_transparency_data:
-        return picture.convert("RGB")
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
     picture = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
 

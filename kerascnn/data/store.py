@@ -220,7 +220,7 @@ def duplicates_across(splits: dict[str, Packed]) -> Iterator[tuple[str, str]]:
         for split, packed in splits.items()
     }
     ordered = np.sort(np.concatenate(list(heads.values())))
-    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
     seen: dict[bytes, tuple[str, str]] = {}
     for split, packed in splits.items():
         for index in np.flatnonzero(np.isin(heads[split], repeated)).tolist():

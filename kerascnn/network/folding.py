@@ -67,8 +67,7 @@ def _folded(layer: Any, batchnorm: Any, dtype: dict[str, str]) -> Any:
     kernel, *bias = layer.get_weights()
     scale, shift = _affine(batchnorm)
     axes = kernel.shape[2:] if type(layer).__name__ == "DepthwiseConv2D" else (-1,)
-    twin = type(layer).from_config({**layer.get_config(), "use_bias": True, **dtype})
-    twin.build_from_config(layer.get_build_config())
+    twin = _twin(layer, use_bias=True, **dtype)
     twin.set_weights([kernel * scale.reshape(axes), (bias[0] if bias else 0) * scale + shift])
     return twin
 
@@ -104,7 +103,15 @@ def _converted(nodes: Nodes, precision: str) -> Iterator[tuple[str, Any]]:
         layer = node.operation
         seen = seen or bool(getattr(layer, "weights", ()))
         if seen and isinstance(layer, keras.Layer) and not isinstance(layer, keras.Model):
-            twin = type(layer).from_config({**layer.get_config(), "dtype": precision})
-            twin.build_from_config(layer.get_build_config() or {})
+            twin = _twin(layer, dtype=precision)
             twin.set_weights(layer.get_weights())
             yield layer.name, twin
+
+
+def _twin(layer: Any, **changes: Any) -> Any:
+    """Another layer of the same kind and settings, whose weights nobody drew."""
+    config = layer.get_config()
+    zeros = {key: "zeros" for key in config if key.endswith("_initializer")}
+    twin = type(layer).from_config({**config, **zeros, **changes})
+    twin.build_from_config(layer.get_build_config() or {})
+    return twin

@@ -67,6 +67,43 @@ def _factors(network: Built, layer_decay: float) -> dict[str, float]:
     }
 
 
+class _Fit:
+    """`Model.fit` for one epoch after another, all on one source of batches."""
+
+    def __init__(self, trainer: Any, feed: Feed) -> None:
+        self._trainer, self._feed = trainer, feed
+        shapes = trainer.input_shape, trainer.output_shape, (None,)
+        self._source = fit_source(self._batches, shapes)
+
+    def __call__(self, epoch: int, callback: Any) -> tuple[float, float]:
+        """Trains one epoch; returns its loss and accuracy."""
+        self._epoch = epoch
+        self._fault: Exception | None = None
+        try:
+            logs = self._trainer.fit(
+                self._source(),
+                epochs=epoch,
+                initial_epoch=epoch - 1,
+                steps_per_epoch=self._feed.steps,
+                shuffle=False,
+                verbose=0,
+                callbacks=[callback],
+            ).history
+        except Exception:
+            if self._fault:
+                raise self._fault from None
+            raise
+        return float(logs["loss"][0]), float(logs["accuracy"][0])
+
+    def _batches(self) -> Iterator[Batch]:
+        """Notes what a batch could not be made for; TensorFlow buries it in a fault of its own."""
+        try:
+            yield from self._feed.epoch(self._epoch)
+        except Exception as fault:
+            self._fault = fault
+            raise
+
+
 def train_epochs(
     plan: Plan, inputs: Inputs, schedule: Any, listener: Listener
 ) -> Iterator[tuple[Epoch, Standing]]:
@@ -85,9 +122,10 @@ def train_epochs(
     Raises:
         RunError: A loss is not finite.
     """
+    fit = _Fit(inputs.trainer, inputs.feed)
     try:
         for number in range(1, plan.stage.epochs + 1):
-            epoch, standing = _epoch(number, plan, inputs, schedule, listener)
+            epoch, standing = _epoch(number, fit, plan, inputs, schedule, listener)
             m = epoch.metrics
             in_keras_words = {"loss": m["train_loss"], "accuracy": m["train_accuracy"]}
             schedule.on_epoch_end(number - 1, m | in_keras_words)
@@ -99,11 +137,11 @@ def train_epochs(
 
 
 def _epoch(
-    number: int, plan: Plan, inputs: Inputs, schedule: Any, listener: Listener
+    number: int, fit: _Fit, plan: Plan, inputs: Inputs, schedule: Any, listener: Listener
 ) -> tuple[Epoch, Standing]:
     start = time.perf_counter()
     callback = _step_callback(schedule, inputs.feed.steps, listener)
-    loss, accuracy = _train(inputs.trainer, inputs.feed, number, callback)
+    loss, accuracy = fit(number, callback)
     seconds = time.perf_counter() - start
     rate = _applied_rate(inputs.trainer.optimizer)
     validation = inputs.validation
@@ -125,36 +163,6 @@ def _epoch(
         "images_per_second": inputs.feed.examples / seconds,
     }
     return Epoch(number, metrics), standing
-
-
-def _train(trainer: Any, feed: Feed, epoch: int, callback: Any) -> tuple[float, float]:
-    """Trains one epoch; returns its loss and accuracy."""
-    faults: list[Exception] = []
-    shapes = trainer.input_shape, trainer.output_shape, (None,)
-    try:
-        logs = trainer.fit(
-            fit_source(_noting(feed.epoch(epoch), faults), shapes),
-            epochs=epoch,
-            initial_epoch=epoch - 1,
-            steps_per_epoch=feed.steps,
-            shuffle=False,
-            verbose=0,
-            callbacks=[callback],
-        ).history
-    except Exception:
-        if faults:
-            raise faults[0] from None
-        raise
-    return float(logs["loss"][0]), float(logs["accuracy"][0])
-
-
-def _noting(batches: Iterator[Batch], faults: list[Exception]) -> Iterator[Batch]:
-    """Notes what a batch could not be made for; TensorFlow buries it in a fault of its own."""
-    try:
-        yield from batches
-    except Exception as fault:
-        faults.append(fault)
-        raise
 
 
 def _step_callback(schedule: Any, steps: int, listener: Listener) -> Any:
