@@ -158,6 +158,16 @@ def fit_source(
     return lambda: dataset
 
 
+def concurrent_calls() -> int:
+    """How many batches at once go fastest through a network that only infers.
+
+    TensorFlow's kernels leave a CPU idle between them: two calls at once are a quarter faster.
+    """
+    import keras
+
+    return 2 if keras.config.backend() == "tensorflow" and "GPU" not in device_name() else 1
+
+
 def jit_compile() -> bool:
     """Whether training steps go through XLA: on JAX always, on TensorFlow where a GPU is.
 

@@ -4,12 +4,13 @@ import hashlib
 import inspect
 import json
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 
 from kerascnn import runtime
 from kerascnn.cache import cache_folder, cached
@@ -99,11 +100,19 @@ class Prefix:
         shape = (count, *self._model.output_shape[1:])
         with _RowsFile(folder / _ACTIVATIONS, shape, self.dtype) as file:
             labels: dict[int, np.ndarray] = {}
-            for rows, pictures, mixed in batches:
-                file.write(rows, self._forward(pictures, BATCH_SIZE))
+            for rows, values, mixed in self._outputs(batches):
+                file.write(rows, values)
                 labels |= {} if mixed is None else dict(zip(rows, mixed, strict=True))
         if labels:
             np.save(folder / _LABELS, [labels[row] for row in range(count)])
+
+    def _outputs(self, batches: Iterable[Rows]) -> Iterator[Rows]:
+        def run(rows: np.ndarray, pictures: np.ndarray, mixed: np.ndarray | None) -> Rows:
+            return rows, self._forward(pictures, BATCH_SIZE), mixed
+
+        calls = runtime.concurrent_calls()
+        workers = Parallel(calls, prefer="threads", return_as="generator", pre_dispatch=calls)
+        yield from workers(delayed(run)(*batch) for batch in batches)
 
     def _read(self, folder: Path) -> tuple[np.ndarray, np.ndarray | None]:
         file, labels = folder / _ACTIVATIONS, folder / _LABELS

@@ -23,6 +23,7 @@ class Forward:
 
         self._model = keras.Model(model.input, model.output)
         self._model.compile(jit_compile=jit_compile())
+        self._model.make_predict_function()  # now, for threads would each make one
 
     def __call__(
         self, inputs: Any, batch_size: int, progress: Progress = lambda done, total: None
