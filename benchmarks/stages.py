@@ -36,6 +36,7 @@ from common import judged, report, run, script, split_folder, write_experiment
     help="A recipe to run as it stands, instead of the guide's two stages.",
 )
 @click.option("--backend", default="auto", show_default=True)
+@click.option("--prefix-precision", default="float32", show_default=True)
 @click.option("--fastai-python", help="The Python of an environment with fastai.")
 @click.option("--seed", default=0, show_default=True)
 def main(data: Path, test: Path | None, fastai_python: str | None, **options: Any) -> None:
@@ -76,8 +77,13 @@ def flat(settings: dict[str, Any]) -> list[Any]:
 
 def program(folder: Path, splits: Path, options: dict[str, Any]) -> dict[str, Any]:
     file = options["experiment"] or write_experiment(folder, two_stages(options))
-    set_path, backend = f"dataset.path={splits}", f"training.backend={options['backend']}"
-    return run(folder, folder / "cache", file, "--set", set_path, "--set", backend)
+    settings = {
+        "dataset.path": splits,
+        "training.backend": options["backend"],
+        "training.prefix_precision": options["prefix_precision"],
+    }
+    words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    return run(folder, folder / "cache", file, *words)
 
 
 def two_stages(options: dict[str, Any]) -> dict[str, Any]:
