@@ -69,11 +69,8 @@ def _console(stderr: bool = False) -> Any:
 as_json = click.option(
     "--json", "as_json", is_flag=True, callback=_reserve_stdout, help="Print one JSON document."
 )
-backend_option = click.option(
-    "--backend",
-    type=click.Choice(["tensorflow", "jax", "torch"]),
-    help="Default: as the experiment says.",
-)
+BACKEND = click.Choice(["tensorflow", "jax", "torch"])
+backend_option = click.option("--backend", type=BACKEND, help="Default: as the experiment says.")
 KIND = click.Choice(["dataset", "augmentation", "architecture", "schedule"])
 kind_option = click.option("--kind", type=KIND, help="Only components of this kind.")
 set_option = click.option(
@@ -261,6 +258,42 @@ def new_plugin(name: str, kind: str, into: Path) -> None:
     click.echo(f"pip install -e {shlex.quote(f'{folder}[test]')}")
     click.echo(f"pytest {shlex.quote(str(folder))}")
     click.echo(f"kerascnn run {shlex.quote(str(folder / 'example.toml'))}")
+
+
+@plugins.command("check")
+@click.argument("name")
+@kind_option
+@click.option(
+    "--set", "params", metavar="KEY=VALUE", multiple=True, help="A parameter of the component."
+)
+@click.option("--backend", type=BACKEND, help="Default: the one that `run` takes.")
+@allow_option
+@as_json
+def check_plugin(
+    name: str, kind: str | None, params: tuple[str, ...], backend: str | None, as_json: bool
+) -> None:
+    """Hold the component NAME to the contract of its kind, check by check."""
+    import shlex
+
+    from kerascnn.plugins import load_registry
+    from kerascnn.runtime import select_backend, start
+    from kerascnn.tables import outcomes_document, show_outcomes
+    from kerascnn.testing import find_subject, run_checks
+
+    registered = load_registry().find(name, kind)
+    subject = find_subject(registered.kind, name, dict(map(_assignment, params)))
+    begin = select_backend if registered.kind == "dataset" else start  # which needs no Keras
+    backend = begin(backend or "auto")
+    outcomes = run_checks(subject)
+    if as_json:
+        document = outcomes_document(registered, backend, list(outcomes))
+        _document(document)
+        failed = document["failed"]
+    else:
+        again = shlex.join(["kerascnn", "plugins", "check", *sys.argv[3:]])
+        failed = show_outcomes(_console(), registered, backend, again, outcomes)
+    if failed:
+        raise click.exceptions.Exit(1)
 
 
 @cli.command()

@@ -378,7 +378,7 @@ def resolve(experiment: Experiment, registry: Registry) -> dict[str, Any]:
         for part in location:
             place = place[part]
         bound = bind(Choice(**table), kind, registry)
-        place.update(bound.params.model_dump(mode="json", exclude_none=True))
+        place.update(bound.params.model_dump(mode="json", by_alias=True, exclude_none=True))
     return data
 
 

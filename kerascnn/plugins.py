@@ -206,11 +206,8 @@ def load_registry(
     Raises:
         InputError: A distribution of `allow` has no plugin here.
     """
-    installed = list(entry_points(group=GROUP) if points is None else points)
-    allowed = _allowed(allow, installed)
-    found = [point for point in installed if _distribution(point) in allowed]
-    barred = [_origin(point) for point in installed if _distribution(point) not in allowed]
-    registry = Registry(not_allowed=barred)
+    found, barred = _sorted_by_permission(points, allow)
+    registry = Registry(not_allowed=[_origin(point) for point in barred])
     for point in sorted(found, key=lambda point: _origin(point).distribution != GROUP):
         origin = _origin(point)
         try:
@@ -222,6 +219,21 @@ def load_registry(
         for registered in listed:
             registry.claims[registered.kind, registered.component.name].append(registered)
     return registry
+
+
+def plugin_packages() -> set[str]:
+    """The top-level names of the modules that installed and allowed plugins are in."""
+    return {point.module.partition(".")[0] for point in _sorted_by_permission(None, None)[0]}
+
+
+def _sorted_by_permission(
+    points: Iterable[EntryPoint] | None, allow: Iterable[str] | None
+) -> tuple[list[EntryPoint], list[EntryPoint]]:
+    """The entry points that may be loaded, and the others."""
+    installed = list(entry_points(group=GROUP) if points is None else points)
+    allowed = _allowed(allow, installed)
+    found = [point for point in installed if _distribution(point) in allowed]
+    return found, [point for point in installed if _distribution(point) not in allowed]
 
 
 def _allowed(allow: Iterable[str] | None, points: list[EntryPoint]) -> set[str]:
@@ -254,10 +266,10 @@ def _distribution(point: EntryPoint) -> str:
 
 def _origin(point: EntryPoint) -> Origin:
     try:
-        distribution = point.dist
-        return Origin(point.name, distribution.name, distribution.version)  # type: ignore[union-attr]
+        name, version = point.dist.name, point.dist.version  # type: ignore[union-attr]
     except Exception:  # no distribution, or a damaged one: importlib and its backport differ
-        return Origin(point.name, point.name, "of unknown version")
+        name = version = None
+    return Origin(point.name, name or point.name, version or "of unknown version")
 
 
 def _sentence(error: PluginError) -> str:
@@ -347,6 +359,8 @@ def _checked(component: Any, hook: str) -> Component:
         raise PluginError(f'{hook}(): build of "{name}" is not callable')
     if not (isinstance(params, type) and issubclass(params, Params)):
         raise PluginError(f'{hook}(): params of "{name}" must be a subclass of kerascnn.Params')
+    if "name" in params.model_fields:
+        raise PluginError(f'{hook}(): params of "{name}" has a key "name", which chooses it')
     return component
 
 

@@ -2,13 +2,16 @@
 
 import json
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 from kerascnn import tracking
 from kerascnn.config import Training
 from kerascnn.errors import InputError
 from kerascnn.journal import RUNS
+from kerascnn.plugins import plugin_packages
 
 RESULT = "result.json"
 MODEL = "model"
@@ -123,4 +126,34 @@ def load_model(result: Result) -> Any:
     """Loads a run's model; the process must be on a backend already."""
     import keras
 
-    return keras.saving.load_model(result.folder / MODEL / "data" / "model.keras", compile=False)
+    file = result.folder / MODEL / "data" / "model.keras"
+    foreign = _import_layers(file)
+    try:
+        return keras.saving.load_model(file, compile=False)
+    except (TypeError, ValueError) as error:
+        if not foreign:
+            raise
+        raise InputError(
+            f"the model of run {result.run_id[:8]} has layers of {', '.join(sorted(foreign))}, not "
+            f"among the plugins that are installed and allowed here. The run was made with "
+            f"{', '.join(dict.fromkeys(result.plugins.values()))}."
+        ) from error
+
+
+def _import_layers(file: Path) -> set[str]:
+    """Imports the modules of plugins that define layers of a model, so that Keras knows these.
+
+    Returns:
+        The packages of its other layers, without Keras's own.
+    """
+    modules: set[str] = set()
+    with ZipFile(file) as archive:
+        json.loads(
+            archive.read("config.json"),
+            object_hook=lambda table: modules.add(table.get("module") or "keras"),
+        )
+    plugins = plugin_packages()
+    for module in modules:
+        if module.partition(".")[0] in plugins:
+            import_module(module)
+    return {module.partition(".")[0] for module in modules} - plugins - {"keras", "builtins"}

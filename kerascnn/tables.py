@@ -1,11 +1,11 @@
 """What the other commands show: tables that fit the terminal."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -22,6 +22,9 @@ from kerascnn.parameters import Parameter, parameters, snippet, toml
 from kerascnn.plugins import GROUP, KINDS, Registered, Registry
 from kerascnn.prepare import Prepared, StageCheck
 from kerascnn.terminal import LABEL, describe, interval, line
+
+if TYPE_CHECKING:  # other commands need nothing of the kit
+    from kerascnn.testing import Outcome
 
 
 def Table(*columns: Any) -> RichTable:  # noqa: N802
@@ -146,6 +149,66 @@ def _listed(registered: Registered) -> tuple[str, str]:
     origin = registered.origin
     foreign = f" [dim]({origin})[/dim]" if origin.distribution != GROUP else ""
     return registered.component.name, escape(registered.component.summary) + foreign
+
+
+_MARKS = {"passed": "[green]✓[/green]", "failed": "[red]✗[/red]", "skipped": "[dim]–[/dim]"}
+
+
+def outcomes_document(
+    registered: Registered, backend: str, outcomes: "Sequence[Outcome]"
+) -> dict[str, Any]:
+    """What the checks of a component came to, for JSON."""
+    return {
+        **_component_json(registered),
+        "backend": backend,
+        **_counts(outcomes),
+        "checks": [
+            {
+                "name": outcome.check.name,
+                "status": outcome.status,
+                "detail": outcome.detail,
+                "expected": outcome.check.rule,
+                "contract": outcome.check.contract,
+                "seconds": outcome.seconds,
+            }
+            for outcome in outcomes
+        ],
+    }
+
+
+def show_outcomes(
+    console: Console,
+    registered: Registered,
+    backend: str,
+    command: str,
+    outcomes: "Iterable[Outcome]",
+) -> int:
+    """Shows each check as it ends, then the failures in full; returns their number."""
+    from kerascnn.testing import checks
+
+    name = registered.component.name
+    console.print(f"[bold]{name}[/bold]   {registered.kind} of {registered.origin} · {backend}")
+    width = max(len(check.name) for check in checks(registered.kind))
+    ended = []
+    for outcome in outcomes:
+        said = escape(outcome.detail) if outcome.status != "failed" else "see below"
+        dim = f"[dim]{said}[/dim]" if outcome.status == "skipped" else said
+        row = f"{_MARKS[outcome.status]} {outcome.check.name:<{width}}   {dim}"
+        console.print(row.rstrip(), soft_wrap=True)
+        ended.append(outcome)
+    failed = [outcome for outcome in ended if outcome.status == "failed"]
+    for outcome in failed:
+        console.print(f"\n[red]✗[/red] {escape(str(outcome))}", soft_wrap=True)
+    counts = ", ".join(f"{count} {status}" for status, count in _counts(ended).items() if count)
+    console.print(f"\n{counts} in {sum(outcome.seconds for outcome in ended):.1f} s")
+    following = command if failed else f"kerascnn plugins show {name} --kind {registered.kind}"
+    console.print(line("next", escape(following)), soft_wrap=True)
+    return len(failed)
+
+
+def _counts(outcomes: "Iterable[Outcome]") -> dict[str, int]:
+    statuses: list[str] = [outcome.status for outcome in outcomes]
+    return {status: statuses.count(status) for status in _MARKS}
 
 
 def show_metrics(console: Console, metrics: Metrics) -> None:

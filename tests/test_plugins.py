@@ -2,13 +2,14 @@
 
 import importlib
 import json
+import os
 import shutil
 import sys
 
 import pytest
 
 from kerascnn import InputError, PluginError
-from kerascnn.config import load_experiment, parse_experiment
+from kerascnn.config import load_experiment, parse_experiment, resolve
 from kerascnn.plugins import KINDS, load_registry
 
 IMPORTS = "from kerascnn import Component, NoParams, Params, hookimpl\n"
@@ -100,6 +101,12 @@ FAULTS = {
     "params made already": (
         HOOK.format(listed="[Component('a', print, params=NoParams())]"),
         'params of "a" must be a subclass of kerascnn.Params',
+    ),
+    "parameter called name": (
+        IMPORTS
+        + "class Named(Params):\n    name: str = ''\n"
+        + HOOK.format(listed="[Component('a', print, Named)]"),
+        'params of "a" has a key "name", which chooses it',
     ),
     "camel case": (HOOK.format(listed="[Component('AbC', print)]"), "name 'AbC' is not snake_case"),
     "no text": (HOOK.format(listed="[Component(3, print)]"), "name 3 is not snake_case"),
@@ -303,3 +310,121 @@ def test_a_dataset_that_builds_something_else_is_named(install, shapes_experimen
     experiment = parse_experiment(shapes_experiment, registry)
     with pytest.raises(PluginError, match=r'"number" of kerascnn-wrong 1.0.* not int'):
         load_data(experiment, registry, Observer())
+
+
+@pytest.fixture
+def three(install, monkeypatch):
+    """Plugins of three packages, one of which ends whatever imports it."""
+    monkeypatch.delenv("KERASCNN_ALLOW_PLUGINS", raising=False)
+    install("kerascnn-gentle", GOOD)
+    install("kerascnn-steep", GOOD.replace("gentle", "steep"))
+    install("kerascnn-bad", "import os; os._exit(9)")
+
+
+def test_a_plugin_that_is_not_allowed_is_not_imported(three):
+    registry = load_registry(allow=["Kerascnn_Gentle"])
+    assert registry.get("schedule", "gentle")
+    assert registry.get("schedule", "cosine")
+    assert not {"kerascnn_steep", "kerascnn_bad"} & set(sys.modules)
+    barred = {origin.distribution for origin in registry.not_allowed}
+    assert {"kerascnn-steep", "kerascnn-bad"} <= barred
+    assert not {"kerascnn-gentle", "kerascnn"} & barred
+
+
+@pytest.mark.parametrize("listed", ["kerascnn", "", " , "])
+def test_built_in_components_alone_are_allowed(three, monkeypatch, listed):
+    monkeypatch.setenv("KERASCNN_ALLOW_PLUGINS", listed)
+    origins = {registered.origin.distribution for registered in load_registry().unique}
+    assert origins == {"kerascnn"}
+
+
+def test_the_environment_allows_and_an_argument_goes_before_it(three, monkeypatch):
+    monkeypatch.setenv("KERASCNN_ALLOW_PLUGINS", "kerascnn-gentle, kerascnn.steep")
+    assert load_registry().get("schedule", "steep")
+    with pytest.raises(InputError, match="there is no such schedule"):
+        load_registry(allow=["kerascnn-gentle"]).get("schedule", "steep")
+
+
+def test_an_experiment_that_needs_a_plugin_that_is_not_allowed(three, shapes_experiment):
+    registry = load_registry(allow=["kerascnn-gentle"])
+    assert parse_experiment(shapes_experiment, registry)
+    shapes_experiment["stages"][0]["schedule"] = "steep"
+    with pytest.raises(InputError) as caught:
+        parse_experiment(shapes_experiment, registry)
+    message = str(caught.value)
+    assert 'stages.0.schedule = "steep": there is no such schedule.' in message
+    assert "--allow-plugins or KERASCNN_ALLOW_PLUGINS does not name it" in message
+    assert "kerascnn-steep 1.0" in message
+
+
+def test_a_package_to_be_allowed_that_is_not_there(three):
+    with pytest.raises(InputError) as caught:
+        load_registry(allow=["kerascnn-genlte"])
+    message = str(caught.value)
+    assert '"kerascnn-genlte": no such package with plugins is installed' in message
+    assert 'Did you mean "kerascnn-gentle"?' in message
+
+
+def test_an_entry_point_name_is_shared_only_with_what_is_allowed(install):
+    install("kerascnn-first", GOOD, ["nice = kerascnn_first"])
+    install("kerascnn-second", GOOD.replace("gentle", "steep"), ["nice = kerascnn_second"])
+    registry = load_registry(allow=["kerascnn-first"])
+    assert registry.get("schedule", "gentle")
+    assert [origin.distribution for origin in registry.not_allowed if origin.entry_point == "nice"]
+
+
+def test_the_option_holds_for_the_command_and_no_longer(three, run_cli, shapes_file):
+    answer = run_cli("plugins", "--json", "--allow-plugins", "kerascnn-gentle")
+    document = json.loads(answer.stdout)
+    names = {component["name"] for component in document["components"]}
+    assert "gentle" in names
+    assert "steep" not in names
+    assert {"kerascnn-bad", "kerascnn-steep"} <= {
+        origin["distribution"] for origin in document["not_allowed"]
+    }
+    shown = run_cli("plugins", "--allow-plugins", "kerascnn-gentle,kerascnn-steep").stdout
+    assert "steep" in shown
+    assert "  kerascnn-bad 1.0" in shown.partition("not allowed")[2]
+    refused = run_cli("plugins", "--allow-plugins", "kerascnn-genlte")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "KERASCNN_ALLOW_PLUGINS" not in os.environ
+
+
+def test_the_option_reaches_what_a_run_loads(three, run_cli, shapes_file):
+    change = ("--set", "stages.0.schedule=steep", "--allow-plugins", "kerascnn-gentle")
+    for command in ("run", "check"):
+        answer = run_cli(command, shapes_file, *change)
+        assert answer.exit_code == 2
+        assert "perhaps its home" in answer.stderr
+
+
+def test_one_component_is_found_by_its_name(install):
+    install("kerascnn-none", GOOD.replace("gentle", "none"))
+    registry = load_registry()
+    assert registry.find("cosine").kind == "schedule"
+    assert registry.find("none", "augmentation").origin.distribution == "kerascnn"
+    with pytest.raises(InputError, match="the name of augmentation and schedule; --kind says"):
+        registry.find("none")
+    with pytest.raises(InputError, match=r'no component "cosin"\. Did you mean "cosine"\?'):
+        registry.find("cosin")
+
+
+ALIASED = (
+    IMPORTS
+    + """
+from pydantic import Field
+
+class Aliased(Params):
+    lambda_: float = Field(0.5, alias="lambda")
+"""
+    + HOOK.format(listed='[Component("aliased", print, Aliased)]')
+)
+
+
+def test_what_is_recorded_of_a_component_is_an_experiment_again(install, shapes_experiment):
+    install("kerascnn-aliased", ALIASED)
+    registry = load_registry()
+    shapes_experiment["stages"][0]["schedule"] = {"name": "aliased", "lambda": 0.25}
+    resolved = resolve(parse_experiment(shapes_experiment, registry), registry)
+    assert resolved["stages"][0]["schedule"] == {"name": "aliased", "lambda": 0.25}
+    assert resolve(parse_experiment(resolved, registry), registry) == resolved

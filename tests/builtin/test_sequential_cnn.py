@@ -1,8 +1,5 @@
 """What a user relies on in `sequential_cnn`."""
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 
 from kerascnn import InputError
@@ -64,25 +61,3 @@ def test_a_picture_too_small_is_one_message_and_the_size_it_names_works(
     assert build(params, image_size=enough, num_classes=2).output.shape == (None, 2)
     with pytest.raises(InputError, match=f"image_size = {enough - 1} is too small"):
         build(params, image_size=enough - 1, num_classes=2)
-
-
-@pytest.mark.backend
-def test_it_learns_and_is_the_same_after_saving(tmp_path: Path) -> None:
-    import keras
-
-    keras.utils.set_random_seed(0)
-    labels = np.arange(16) % 2
-    pictures = np.random.default_rng(0).uniform(0, 60, (16, 8, 8, 3)).astype("float32")
-    pictures[labels == 1] += 150
-    params = SequentialParams(depth=2, convolutions=1, filters=4, dense_units=(8,), dropout=0)
-    model = build(params, image_size=8, num_classes=2)
-    model.compile(
-        keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
-    history = model.fit(pictures, labels, epochs=12, batch_size=16, verbose=0)
-    assert history.history["accuracy"][-1] > 0.9
-    model.save(tmp_path / "model.keras")
-    probabilities = model.predict(pictures, verbose=0)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
-    again = keras.models.load_model(tmp_path / "model.keras").predict(pictures, verbose=0)
-    np.testing.assert_array_equal(again, probabilities)

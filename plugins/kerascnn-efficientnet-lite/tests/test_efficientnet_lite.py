@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,23 @@ def sample_images() -> np.ndarray:
     return np.stack(resized).astype("float32")  # [2, 224, 224, 3]
 
 
+def imagenet_classifier() -> tuple[np.ndarray, np.ndarray]:
+    tensors = imagenet_tensors()
+    return tensors["_fc.weight"].T, tensors["_fc.bias"]
+
+
 @pytest.fixture(scope="module")
 def imagenet_model() -> Any:
     """The component with the ImageNet classifier, which it drops, put back."""
     model = build(EfficientNetLiteParams(), image_size=224, num_classes=1000)
-    tensors = imagenet_tensors()
-    model.get_layer("head_dense").set_weights([tensors["_fc.weight"].T, tensors["_fc.bias"]])
+    model.get_layer("head_dense").set_weights(list(imagenet_classifier()))
     return model
+
+
+@pytest.mark.backend
+@pytest.mark.kerascnn("architecture", "efficientnet_lite0", imagenet_classifier=imagenet_classifier)
+def test_contract(kerascnn_check: Callable[..., None]) -> None:
+    kerascnn_check(weights="imagenet")
 
 
 @pytest.mark.backend

@@ -1,0 +1,71 @@
+"""The conformance kit in pytest: the marker `kerascnn` and the fixture `kerascnn_check`.
+
+Every pytest run of an environment with kerascnn in it loads this file: it imports nothing of the
+kit before a test asks for it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+FIXTURE = "kerascnn_check"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "kerascnn(kind, *names, image_size=None, imagenet_classifier=None): hold each of these "
+        "installed components to its contract, by the fixture kerascnn_check",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Makes of a test that uses the fixture one for each component and check."""
+    if FIXTURE not in metafunc.fixturenames:
+        return
+    from kerascnn.plugins import KINDS
+    from kerascnn.testing import checks
+
+    marker = metafunc.definition.get_closest_marker("kerascnn")
+    if marker is None or len(marker.args) < 2 or marker.args[0] not in KINDS:
+        kinds = ", ".join(KINDS)
+        pytest.fail(
+            f"{FIXTURE} needs @pytest.mark.kerascnn(KIND, NAME): KIND is one of {kinds}", False
+        )
+    kind, *names = marker.args
+    cases = [(kind, name, check, marker.kwargs) for name in names for check in checks(kind)]
+    ids = [check.name if len(names) == 1 else f"{name}-{check.name}" for _, name, check, _ in cases]
+    metafunc.parametrize(FIXTURE, cases, ids=ids, indirect=True)
+
+
+@pytest.fixture
+def kerascnn_check(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Runs the check that the test is named after; takes the component's parameters."""
+    kind, name, check, options = request.param
+
+    def run(**params: Any) -> None:
+        __tracebackhide__ = True
+        outcome = check.run(_subject(request.config, kind, name, params, options))
+        if outcome.status == "skipped":
+            pytest.skip(outcome.detail)
+        if outcome.status == "failed":
+            pytest.fail(str(outcome), pytrace=False)
+
+    return run
+
+
+_LAST = pytest.StashKey[tuple[Any, Any]]()
+
+
+def _subject(config: pytest.Config, kind: str, name: str, params: Any, options: Any) -> Any:
+    """The subject of the check before, if it is the same: a network is not built for each."""
+    from kerascnn.runtime import start
+    from kerascnn.testing import find_subject
+
+    asked = kind, name, params, options
+    if _LAST not in config.stash or config.stash[_LAST][0] != asked:
+        if kind != "dataset":
+            start()
+        config.stash[_LAST] = asked, find_subject(kind, name, params, **options)
+    return config.stash[_LAST][1]

@@ -1,0 +1,60 @@
+"""The architecture `my_component`: a small residual network.
+
+It shows both ways to write a part: `block` is a plain function that puts Keras's layers on a
+tensor, `layers.ChannelScale` a layer with learned weights of its own.
+"""
+
+from pydantic import Field
+
+from kerascnn import Component, Params, classifier_head, hookimpl
+
+
+class ResidualParams(Params):
+    """What the TOML may say beside the name; descriptions and bounds show in `plugins show`."""
+
+    depth: int = Field(3, ge=1, le=8, description="Number of blocks; each halves the sides.")
+    filters: int = Field(
+        16, ge=1, le=512, description="Filters of the first block; they double with each."
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Fraction of the features dropped before the classifier."
+    )
+
+
+def build(params, *, image_size, num_classes):
+    """Builds the network, from pictures in 0-255 to probabilities.
+
+    What stands before the first underscore of a layer's name is its block: `unfreeze = "last:2"`
+    speaks of those. `classifier_head` names its layers `head_…`.
+    """
+    import keras
+    from keras import layers
+
+    pictures = keras.Input((image_size, image_size, 3), name="pictures")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="stem_rescaling")(pictures)
+    x = layers.Conv2D(params.filters, 3, padding="same", name="stem_conv")(x)
+    for number in range(1, params.depth + 1):
+        x = block(x, params.filters * 2 ** (number - 1), f"block{number}")
+    probabilities = classifier_head(x, num_classes, dropout=params.dropout)
+    return keras.Model(pictures, probabilities, name="my_component")
+
+
+def block(x, filters, name):
+    """Halves the sides; what two convolutions make of x is added to x (arXiv 1512.03385)."""
+    from keras import layers
+
+    from my_plugin.layers import ChannelScale
+
+    shortcut = layers.Conv2D(filters, 1, strides=2, padding="same", name=f"{name}_shortcut")(x)
+    x = layers.Conv2D(filters, 3, strides=2, padding="same", name=f"{name}_conv1")(x)
+    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
+    x = layers.ReLU(name=f"{name}_relu1")(x)
+    x = layers.Conv2D(filters, 3, padding="same", name=f"{name}_conv2")(x)
+    x = ChannelScale(name=f"{name}_scale")(x)
+    x = layers.Add(name=f"{name}_add")([shortcut, x])
+    return layers.ReLU(name=f"{name}_relu2")(x)  # [B, H / 2, W / 2, filters]
+
+
+@hookimpl
+def kerascnn_architectures():
+    return [Component("my_component", build, ResidualParams, "a small residual network")]

@@ -1,0 +1,385 @@
+"""The checks of an architecture: its contract, its blocks, and what a stage will ask of it."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerascnn.errors import InputError
+from kerascnn.hookspecs import Network, kerascnn_architectures
+from kerascnn.network.boundary import cut
+from kerascnn.network.build import HEAD, Built, build_network
+from kerascnn.network.freezing import (
+    digest,
+    frozen_variables,
+    set_trainable,
+    trainable_layers,
+)
+from kerascnn.network.inference import Forward, to_numpy
+from kerascnn.network.unfreeze import select
+from kerascnn.runtime import jit_compile
+from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
+from kerascnn.testing.elsewhere import on_other_backends
+from kerascnn.testing.pictures import random_pictures
+
+IMAGE_SIZES = (32, 96, 224)  # the first that the network takes is used
+CLASSES = 5
+COUNT = 8
+STEPS, RATES = 60, (1e-3, 1e-2, 1e-4)  # to overfit a batch in
+LARGEST_INPUT = 160  # a white pixel minus ImageNet's mean is 151
+LEAST_SPREAD = 0.05  # of what the first kernel sees; pixels in 0-1 have 0.2 or more
+CLOSE = 1e-4  # of probabilities, on one backend
+CLOSE_ELSEWHERE = 5e-3  # the same on two: a GPU may convolve in TF32
+GOLDEN_SIZE, DAISY = 224, 985
+
+
+class ArchitectureSubject(Subject):
+    """An architecture that is built for small pictures of five classes."""
+
+    kind = "architecture"
+
+    def make(self) -> Built:
+        import keras
+
+        keras.utils.set_random_seed(0)
+        built = self.build()
+        _tell_apart(built.model, self.pictures)
+        return built
+
+    def build(self) -> Built:
+        """Builds at the first size that the network takes."""
+        sizes = [self.image_size] if self.image_size else IMAGE_SIZES
+        for size in sizes:
+            try:
+                built = build_network(self.bound, image_size=size, num_classes=CLASSES)
+            except InputError as error:
+                if size == sizes[-1] or "image_size" not in str(error):
+                    raise
+                continue
+            self.image_size = size
+            return built
+        raise AssertionError
+
+    @property
+    def pictures(self) -> np.ndarray:
+        """float32 [B, S, S, 3] in 0-255, of which each label has some."""
+        assert self.image_size
+        return random_pictures(COUNT, self.image_size, self.labels).astype(np.float32)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int [B]."""
+        return np.arange(COUNT) % CLASSES
+
+    @cached_property
+    def weighted(self) -> list[str]:
+        """The block of each layer with weights, from the input on."""
+        layers = (layer for layer in self.made.model.layers if layer.weights)
+        return [self.made.block_of[layer.name] for layer in layers]
+
+    def freeze(self, blocks: int) -> Any:
+        """Lets the last so many blocks train; returns the network, whose weights are its own."""
+        unfreeze = f"last:{blocks}" if blocks else "head"
+        set_trainable(self.made.model, select(self.made, unfreeze, 0).layers, "train")
+        return self.made.model
+
+    def some_depths(self, count: int) -> list[int]:
+        """So many numbers of blocks, from none to all but one."""
+        depths = np.linspace(0, max(0, len(self.made.blocks) - 1), count)
+        return np.unique(depths.round().astype(int)).tolist()
+
+
+def predicted(model: Any, pictures: np.ndarray) -> np.ndarray:
+    """Probabilities [B, K] in inference mode."""
+    return _predictor(model)(pictures)
+
+
+def _predictor(model: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Compiled where that costs less than running the operations one by one."""
+    import keras
+    from keras import ops
+
+    if keras.config.backend() == "jax":
+        forward = Forward(model)
+        return lambda pictures: forward(pictures, len(pictures))
+    return lambda pictures: to_numpy(model(ops.convert_to_tensor(pictures), training=False))
+
+
+def _tell_apart(model: Any, pictures: np.ndarray) -> None:
+    """Draws the classifier's kernel where it starts at zero, so large that predictions differ: all
+    checks that compare predictions would pass on a network that gives 1/K for everything."""
+    layers = [layer for layer in model.layers if layer.name.startswith(f"{HEAD}_")]
+    kernels = [w for layer in layers for w in layer.trainable_weights if len(w.shape) >= 2]
+    rng, predict = np.random.default_rng(0), _predictor(model)
+    for kernel in kernels:
+        if not to_numpy(kernel.value).any():
+            kernel.assign(rng.normal(0, kernel.shape[0] ** -0.5, kernel.shape))
+    for _ in range(2):
+        logs = np.log(np.maximum(predict(pictures), 1e-30))
+        spread = (logs - logs.mean(axis=1, keepdims=True)).std(axis=0).mean()
+        if kernels and np.isfinite(spread) and spread > 0:
+            kernels[-1].assign(kernels[-1] * float(np.clip(1 / spread, 1e-3, 1e3)))
+
+
+@contextmanager
+def _kept(variables: Sequence[Any]) -> Iterator[None]:
+    """Gives them their values back at the end."""
+    values = [to_numpy(variable.value) for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+
+@check(kerascnn_architectures)
+def builds(subject: ArchitectureSubject) -> str:
+    """The build returns a kerascnn.Network or a functional keras.Model from float32
+    [B, S, S, 3] to float32 [B, K], whose classifier's layers are named head_… and whose other
+    layers with weights are in blocks."""
+    built = subject.made
+    return f"{built.parameters():,} parameters in {len(built.blocks)} blocks"
+
+
+@check(Network)
+def rescales_inside(subject: ArchitectureSubject) -> str:
+    """The network takes pictures in 0-255 and rescales them itself, once: what its first kernel
+    sees lies within 160 of zero (ImageNet's mean subtracted) and spreads by 0.05 or more."""
+    seen = _at_first_kernel(subject.made.model, subject.pictures)
+    if abs(seen).max() > LARGEST_INPUT or seen.std() < LEAST_SPREAD:
+        raise CheckError(f"values {seen.min():.3g} to {seen.max():.3g}, deviation {seen.std():.2g}")
+    return f"{seen.min():.3g} to {seen.max():.3g}"
+
+
+def _at_first_kernel(model: Any, inputs: Any) -> np.ndarray:
+    """What the first layer with a kernel is given, inside of nested models too."""
+    import keras
+
+    first = next(layer for layer in model.layers if any(len(w.shape) >= 2 for w in layer.weights))
+    seen = keras.Model(model.input, first.input)(inputs)
+    if isinstance(first, keras.Model):
+        return _at_first_kernel(first, seen)
+    return to_numpy(keras.tree.flatten(seen)[0]).astype(np.float32)
+
+
+@check(kerascnn_architectures)
+def golden_picture(subject: ArchitectureSubject) -> str:
+    """With ImageNet weights and the ImageNet classifier, the picture of a daisy is of class 985,
+    daisy."""
+    if not subject.made.pretrained:
+        raise SkipError("it is built without pretrained weights")
+    if subject.imagenet_classifier is None:
+        raise SkipError("no imagenet_classifier is given")
+    kernel, bias = subject.imagenet_classifier()
+    model = build_network(subject.bound, image_size=GOLDEN_SIZE, num_classes=1000).model
+    head = [layer for layer in model.layers if layer.name.startswith(f"{HEAD}_") and layer.weights]
+    head[-1].set_weights([kernel, bias])
+    (probabilities,) = predicted(model, _daisy()[None])
+    best = int(probabilities.argmax())
+    if best != DAISY:
+        raise CheckError(f"class {best} with probability {probabilities[best]:.3f}")
+    return f"daisy {probabilities[best]:.3f}"
+
+
+def _daisy() -> np.ndarray:
+    """scikit-learn's sample picture, float32 [224, 224, 3]."""
+    from PIL import Image
+
+    try:
+        from sklearn.datasets import load_sample_image
+    except ImportError as error:
+        raise SkipError("scikit-learn, whose picture it is, is not installed") from error
+    picture = Image.fromarray(load_sample_image("flower.jpg"))
+    return np.asarray(picture.resize((GOLDEN_SIZE, GOLDEN_SIZE)), np.float32)
+
+
+@check(Network)
+def probabilities(subject: ArchitectureSubject) -> None:
+    """For every picture in 0-255 the probabilities are finite, not negative and one in sum."""
+    extremes = np.zeros((2, *subject.pictures.shape[1:]), np.float32)
+    extremes[1] = 255
+    given = predicted(subject.made.model, np.concatenate([subject.pictures, extremes]))
+    sums = given.sum(axis=1)
+    for row in np.flatnonzero(~((abs(sums - 1) < CLOSE) & (given.min(axis=1) >= 0)))[:1]:
+        raise CheckError(
+            f"{np.array2string(given[row], precision=3)}, whose sum is {sums[row]:.6g}"
+        )
+
+
+@check(Network)
+def blocks_in_order(subject: ArchitectureSubject) -> str:
+    """From the input on, the blocks hold every layer with weights, each block in one span, in the
+    order in which they are listed, the head at the end."""
+    spans = [block for block, _ in groupby(subject.weighted)]
+    for index, block in enumerate(spans):
+        if block in spans[:index]:
+            raise CheckError(f'block "{block}" goes on after block "{spans[index - 1]}"')
+    if spans[-1] != HEAD or not subject.made.blocks:
+        raise CheckError(f"the blocks, from the input on: {', '.join(spans)}")
+    made = subject.bound.build(image_size=subject.image_size, num_classes=CLASSES)
+    listed = [b for b in made.blocks if b != HEAD] if isinstance(made, Network) else []
+    if listed and listed != spans[:-1]:
+        raise CheckError(f"listed: {', '.join(listed)}; from the input on: {', '.join(spans[:-1])}")
+    return _shortened(spans)
+
+
+@check(Network)
+def last_n_freezes(subject: ArchitectureSubject) -> str:
+    """With "last:N", for every N, the layers of the last N blocks and of the head train, and a
+    training step changes nothing else."""
+    model, blocks = subject.made.model, subject.made.blocks
+    subject.freeze(len(blocks))
+    trainable = trainable_layers(model)
+    for count in range(len(blocks) + 1):
+        _check_what_trains(subject, count, trainable)
+    for count in subject.some_depths(3):
+        with _kept(model.weights):
+            _check_a_step(subject, count)
+    return f"0 to {len(blocks)} blocks"
+
+
+def _check_what_trains(subject: ArchitectureSubject, count: int, trainable: list[str]) -> None:
+    model, block_of = subject.freeze(count), subject.made.block_of
+    wanted = {*subject.made.blocks[len(subject.made.blocks) - count :], HEAD}
+    expected = [name for name in trainable if block_of[name] in wanted]
+    if trainable_layers(model) != expected:
+        other = sorted(set(trainable_layers(model)) ^ set(expected))
+        raise CheckError(f'with "last:{count}" the wrong layers train: {", ".join(other[:5])}')
+    training = {id(variable) for variable in model.trainable_variables}
+    if shared := [v.path for v in frozen_variables(model) if id(v) in training]:
+        raise CheckError(f'with "last:{count}" {shared[0]} is in a frozen and in a trainable layer')
+
+
+def _check_a_step(subject: ArchitectureSubject, count: int) -> None:
+    import keras
+
+    trainer = _trainer(subject.freeze(count), keras.optimizers.SGD(1e-2))
+    frozen, training = frozen_variables(subject.made.model), trainer.trainable_variables
+    before = digest(frozen), digest(training)
+    trainer.train_on_batch(subject.pictures, subject.labels)
+    if digest(frozen) != before[0]:
+        raise CheckError(f'with "last:{count}" a training step changed frozen weights')
+    if digest(training) == before[1]:
+        raise CheckError(f'with "last:{count}" a training step changed nothing')
+
+
+def _trainer(model: Any, optimizer: Any) -> Any:
+    """The network as a model of its own, so that compiling leaves no trace."""
+    import keras
+
+    trainer = keras.Model(model.input, model.output)
+    loss, metrics = "sparse_categorical_crossentropy", ["accuracy"]
+    trainer.compile(optimizer, loss=loss, metrics=metrics, jit_compile=jit_compile())
+    return trainer
+
+
+@check(kerascnn_architectures)
+def overfits_one_batch(subject: ArchitectureSubject) -> str:
+    """All of it trained with Adam, at one of three rates, it learns a batch of 8 pictures by heart
+    in 60 steps."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = subject.build().model  # whose classifier is as it begins
+    set_trainable(model, frozenset(layer.name for layer in model.layers), "train")
+    optimizer, reached = keras.optimizers.Adam(), []
+    trainer = _trainer(model, optimizer)
+    optimizer.build(trainer.trainable_variables)
+    for rate in RATES:
+        with _kept([*trainer.weights, *optimizer.variables]):
+            keras.utils.set_random_seed(0)  # dropout's
+            optimizer.learning_rate = rate
+            for step in range(1, STEPS + 1):
+                loss, accuracy = _step(trainer, subject)
+                if accuracy == 1 and loss < np.log(CLASSES) / 2:
+                    return f"{step} steps at {rate:g}"
+        reached.append(f"loss {loss:.2f}, accuracy {accuracy:.2f} at {rate:g}")
+    raise CheckError("; ".join(reached))
+
+
+def _step(trainer: Any, subject: ArchitectureSubject) -> tuple[float, float]:
+    logs = trainer.train_on_batch(subject.pictures, subject.labels, return_dict=True)
+    trainer.reset_metrics()
+    return float(logs["loss"]), float(logs["accuracy"])
+
+
+@check(kerascnn_architectures)
+def saves_and_loads(subject: ArchitectureSubject) -> str:
+    """Saved as a .keras file and loaded again, it predicts the same."""
+    import keras
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.keras"
+        subject.made.model.save(file)
+        loaded = keras.models.load_model(file, compile=False)
+        megabytes = file.stat().st_size / 1e6
+    expected = predicted(subject.made.model, subject.pictures)
+    _same(predicted(loaded, subject.pictures), expected, "loaded", CLOSE)
+    return f"{megabytes:.1f} MB"
+
+
+@check(kerascnn_architectures)
+def prefix_then_suffix(subject: ArchitectureSubject) -> str:
+    """Cut where a stage cuts it, the frozen prefix and the trainable suffix, one after the other,
+    predict what the whole does."""
+    model, boundaries = subject.made.model, []
+    expected = predicted(model, subject.pictures)
+    for count in subject.some_depths(4):
+        parts = cut(subject.freeze(count))
+        activations = subject.pictures
+        if parts.prefix is not None:
+            activations = predicted(parts.prefix, activations)
+        _same(predicted(parts.suffix, activations), expected, f"after {parts.boundary}", CLOSE)
+        boundaries.append(parts.boundary)
+    return _shortened(list(dict.fromkeys(reversed(boundaries))))
+
+
+@check(kerascnn_architectures)
+def backends_agree(subject: ArchitectureSubject) -> str:
+    """With the same weights it predicts the same on every backend."""
+    model = subject.made.model
+    weights = [to_numpy(weight.value) for weight in model.weights]
+    expected = predicted(model, subject.pictures)
+    elsewhere = on_other_backends(_predictions_with, subject, weights)
+    for backend, found in elsewhere.items():
+        _same(found, expected, f"on {backend}", CLOSE_ELSEWHERE)
+    return ", ".join(elsewhere)
+
+
+def _predictions_with(subject: ArchitectureSubject, weights: list[np.ndarray]) -> np.ndarray:
+    model = subject.build().model
+    shapes = [tuple(weight.shape) for weight in model.weights]
+    if shapes != [weight.shape for weight in weights]:
+        raise CheckError("its weights are others, or in another order")
+    model.set_weights(weights)
+    return predicted(model, subject.pictures)
+
+
+def _same(found: np.ndarray, expected: np.ndarray, where: str, close: float) -> None:
+    distance = abs(found - expected).max()
+    if not distance <= close:
+        raise CheckError(f"{where} probabilities differ by up to {distance:.2g}")
+
+
+def _shortened(names: list[str]) -> str:
+    middle = ["…", *names[-2:]] if len(names) > 6 else names[4:]
+    return ", ".join(names[:4] + middle)
+
+
+ARCHITECTURE_CHECKS: tuple[Check, ...] = (
+    builds,
+    rescales_inside,
+    golden_picture,
+    probabilities,
+    blocks_in_order,
+    last_n_freezes,
+    overfits_one_batch,
+    saves_and_loads,
+    prefix_then_suffix,
+    backends_agree,
+)

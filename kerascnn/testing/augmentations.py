@@ -1,0 +1,314 @@
+"""The checks of an augmentation: what it does to pictures and labels, the way a stage runs it."""
+
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from kerascnn.data.augment import augmenter
+from kerascnn.data.batches import to_device
+from kerascnn.hookspecs import Arrays, Augmentation, kerascnn_augmentations
+from kerascnn.network.inference import to_numpy
+from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
+from kerascnn.testing.elsewhere import on_other_backends
+from kerascnn.testing.pictures import random_pictures
+
+IMAGE_SIZE = 32
+TIMED_SIZE, TIMED_BATCH = 160, 32
+CLASSES = 4
+COUNT = 6
+STEPS = 4  # what is drawn with some probability only, is probably drawn in one of them
+CLOSE = 0.02  # of 255: what float32 leaves of an interpolation between pixels
+
+Batch = tuple[np.ndarray, np.ndarray]
+
+
+class AugmentationSubject(Subject):
+    """An augmentation that is built for small pictures of four classes."""
+
+    kind = "augmentation"
+
+    @property
+    def size(self) -> int:
+        return self.image_size or IMAGE_SIZE
+
+    def make(self) -> Any:
+        return self.build(self.size)
+
+    def build(self, size: int) -> Any:
+        import keras
+
+        built = self.bound.build(image_size=size, num_classes=CLASSES)
+        if not isinstance(built, Augmentation | keras.layers.Layer):
+            raise CheckError(f"build returned {type(built).__name__}")
+        return built
+
+    @cached_property
+    def is_pair(self) -> bool:
+        return isinstance(self.made, Augmentation)
+
+    @cached_property
+    def batches(self) -> list[Batch]:
+        """What comes of one batch in the first steps of a stage."""
+        return list(augmented(self.made, self.size))
+
+
+def sample_batch(size: int, count: int = COUNT) -> Batch:
+    """Pictures uint8 [B, S, S, 3] from black to white, and their labels, float32 [B, K]."""
+    pictures = random_pictures(count, size)
+    pictures[0, : size // 2], pictures[0, size // 2 :] = 0, 255
+    return pictures, np.eye(CLASSES, dtype=np.float32)[np.arange(count) % CLASSES]
+
+
+def augmented(policy: Any, size: int, count: int = COUNT, seed: int = 0) -> Iterator[Batch]:
+    """Runs the first steps of a stage on the same batch, as NumPy arrays."""
+    pictures, labels = sample_batch(size, count)
+    augment = augmenter(policy, (seed,), size)
+    for step in range(STEPS):
+        changed = augment(pictures, labels, 1, step)
+        yield to_numpy(changed[0]), to_numpy(changed[1])
+
+
+@check(kerascnn_augmentations)
+def builds(subject: AugmentationSubject) -> str:
+    """The build returns a kerascnn.Augmentation or a Keras preprocessing layer."""
+    return "a pair of draw and apply" if subject.is_pair else type(subject.made).__name__
+
+
+@check(Augmentation)
+def draws_for_each_picture(subject: AugmentationSubject) -> str:
+    """draw(rng, batch_size) gives a dict of NumPy arrays of numbers, each with batch_size as its
+    first axis."""
+    policy = _pair(subject)
+    for count in (1, COUNT):
+        arrays = policy.draw(np.random.default_rng(0), count)
+        if not isinstance(arrays, dict):
+            raise CheckError(f"a {type(arrays).__name__}")
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+                raise CheckError(f'"{name}" is {_kind_of(array)}')
+            if array.shape[:1] != (count,):
+                raise CheckError(f'"{name}" has shape {array.shape} for batch_size = {count}')
+    return ", ".join(arrays) or "nothing"
+
+
+@check(Augmentation)
+def keeps_shape_and_dtype(subject: AugmentationSubject) -> None:
+    """From images float32 [B, S, S, 3] and labels float32 [B, K] come others of the same shapes
+    and dtype, whatever the size of the batch."""
+    for count in (1, COUNT):
+        inputs = sample_batch(subject.size, count)
+        for images, labels in augmented(subject.made, subject.size, count):
+            for name, before, after in zip(
+                ("images", "labels"), inputs, (images, labels), strict=True
+            ):
+                if after.shape != before.shape or after.dtype != np.float32:
+                    raise CheckError(f"{name} {after.dtype} {after.shape} from {before.shape}")
+
+
+@check(Augmentation)
+def keeps_the_range(subject: AugmentationSubject) -> str:
+    """Every pixel stays finite and in 0-255."""
+    low = min(images.min() for images, _ in subject.batches)
+    high = max(images.max() for images, _ in subject.batches)
+    if not (low >= 0 and high <= 255):  # so that NaN is caught too
+        raise CheckError(f"pixels from {low} to {high}")
+    return f"{low:.0f} to {high:.0f}"
+
+
+@check(Augmentation)
+def labels_sum_to_one(subject: AugmentationSubject) -> None:
+    """The labels of each picture stay shares: not negative, and one in sum."""
+    for _, labels in subject.batches:
+        sums = labels.sum(axis=1)
+        for picture in np.flatnonzero(~((abs(sums - 1) < 1e-5) & (labels.min(axis=1) >= 0)))[:1]:
+            raise CheckError(f"labels {labels[picture].tolist()}, whose sum is {sums[picture]:.6g}")
+
+
+@check(Augmentation)
+def same_for_a_seed(subject: AugmentationSubject) -> None:
+    """From one seed come the same pictures and labels: draw uses its generator alone, and a layer
+    Keras's seeds."""
+    import keras
+
+    runs = []
+    for run in (1, 2):
+        keras.utils.set_random_seed(run if subject.is_pair else 1)
+        runs.append(list(augmented(subject.make(), subject.size)))
+    _same(runs[0], runs[1], "the second time")
+
+
+@check(kerascnn_augmentations)
+def differs_between_calls(subject: AugmentationSubject) -> None:
+    """Each step of a stage draws anew."""
+    pictures, labels = sample_batch(subject.size)
+    if all(_equal(batch, (pictures, labels)) for batch in subject.batches):
+        raise SkipError("it leaves every picture as it is")
+    if all(_equal(batch, subject.batches[0]) for batch in subject.batches[1:]):
+        raise CheckError(f"the same pictures and labels in {STEPS} steps")
+
+
+@check(kerascnn_augmentations)
+def identity_off_training(subject: AugmentationSubject) -> None:
+    """A layer that is called with training=False gives its pictures back."""
+    if subject.is_pair:
+        raise SkipError("a pair is applied in training alone")
+    pictures, _ = sample_batch(subject.size)
+    calm = to_numpy(subject.made(to_device(pictures), training=False))
+    if calm.shape != pictures.shape or abs(calm - pictures).max() > CLOSE:
+        raise CheckError(f"pictures that differ by up to {_distance(calm, pictures)}")
+
+
+@check(Augmentation)
+def leaves_its_arguments(subject: AugmentationSubject) -> None:
+    """apply(batch, arrays) returns new arrays and leaves those that it was given: a batch may be
+    augmented again."""
+    policy = _pair(subject)
+    batch, arrays = _tensors(subject)
+    before = {name: to_numpy(tensor) for name, tensor in (batch | arrays).items()}
+    first = _applied(policy, dict(batch), dict(arrays))
+    kept = to_numpy(first["images"])
+    for name, tensor in (batch | arrays).items():
+        if not np.array_equal(to_numpy(tensor), before[name], equal_nan=True):
+            raise CheckError(f'"{name}" was overwritten')
+    again = to_numpy(_applied(policy, dict(batch), dict(arrays))["images"])
+    if _distance(kept, again) > CLOSE:
+        raise CheckError(f"applied again, pictures that differ by up to {_distance(kept, again)}")
+
+
+@check(Augmentation)
+def train_step_stays_jitted(subject: AugmentationSubject) -> str:
+    """What is applied compiles once for all steps, to what it is without compilation, and the
+    training step that takes its batch is compiled as ever."""
+    import keras
+
+    if keras.config.backend() == "torch":
+        raise SkipError("on PyTorch nothing is compiled")
+    if subject.is_pair:
+        _check_compiles_once(subject)
+    model = keras.Sequential(
+        [keras.Input((subject.size, subject.size, 3)), keras.layers.Flatten(),
+         keras.layers.Dense(CLASSES, activation="softmax")]
+    )  # fmt: skip
+    model.compile("sgd", "categorical_crossentropy", jit_compile=True)
+    pictures, labels = sample_batch(subject.size)
+    model.train_on_batch(*augmenter(subject.made, (0,), subject.size)(pictures, labels, 1, 0))
+    if not model.jit_compile:
+        raise CheckError("jit_compile was turned off")
+    return "traced once" if subject.is_pair else "a layer runs between the steps"
+
+
+def _check_compiles_once(subject: AugmentationSubject) -> None:
+    policy, traced = subject.made, list[None]()
+
+    def apply(batch: Arrays, arrays: Arrays) -> Arrays:
+        traced.append(None)
+        return policy.apply(batch, arrays)
+
+    fast = list(augmented(Augmentation(policy.draw, apply), subject.size))
+    if len(traced) > 1:
+        raise CheckError(f"it was traced {len(traced)} times in {STEPS} steps")
+    pictures, labels = sample_batch(subject.size)
+    arrays = policy.draw(np.random.default_rng([0, 1, 1]), COUNT)  # as augmenter does at step 0
+    plain = _applied(policy, *_as_tensors({"images": pictures, "labels": labels}, arrays))
+    _same(fast[:1], [(to_numpy(plain["images"]), to_numpy(plain["labels"]))], "compiled")
+
+
+@check(Augmentation)
+def same_on_all_backends(subject: AugmentationSubject) -> str:
+    """On every backend it runs and keeps shapes and range; what was drawn gives the same pictures
+    and labels."""
+    elsewhere = on_other_backends(_batches, subject)
+    for backend, batches in elsewhere.items():
+        if subject.is_pair:
+            _same(batches, subject.batches, f"on {backend}")
+        for (images, _), (expected, _) in zip(batches, subject.batches, strict=True):
+            if images.shape != expected.shape or not (images.min() >= 0 and images.max() <= 255):
+                raise CheckError(f"on {backend} {images.shape}, {images.min()} to {images.max()}")
+    return ", ".join(elsewhere)
+
+
+def _batches(subject: AugmentationSubject) -> list[Batch]:
+    return subject.batches
+
+
+@check(kerascnn_augmentations)
+def images_a_second(subject: AugmentationSubject) -> str:
+    """How fast it is, compiled as in a stage; whatever comes, passes."""
+    size = subject.image_size or TIMED_SIZE
+    augment = augmenter(subject.build(size), (0,), size)
+    pictures, labels = sample_batch(size, TIMED_BATCH)
+    seconds = []
+    for step in range(STEPS):
+        start = time.perf_counter()
+        to_numpy(augment(pictures, labels, 1, step)[0])
+        seconds.append(time.perf_counter() - start)
+    return f"{TIMED_BATCH / min(seconds):,.0f} at {size} px"
+
+
+def _pair(subject: AugmentationSubject) -> Augmentation:
+    if not subject.is_pair:
+        raise SkipError("it is a Keras layer")
+    return subject.made
+
+
+def _tensors(subject: AugmentationSubject) -> tuple[Arrays, Arrays]:
+    """A batch and what is drawn for it, as `apply` gets them."""
+    pictures, labels = sample_batch(subject.size)
+    arrays = subject.made.draw(np.random.default_rng(0), COUNT)
+    return _as_tensors({"images": pictures, "labels": labels}, arrays)
+
+
+def _as_tensors(*several: Arrays) -> tuple[Arrays, Arrays]:
+    batch, arrays = ({name: to_device(a) for name, a in arrays.items()} for arrays in several)
+    return batch, arrays
+
+
+def _applied(policy: Augmentation, batch: Arrays, arrays: Arrays) -> Arrays:
+    """Applies without compiling."""
+    result = policy.apply(batch, arrays)
+    missing = {"images", "labels"} - set(result)
+    if missing:
+        raise CheckError(f"a batch without {' and '.join(sorted(missing))}")
+    return result
+
+
+def _same(found: list[Batch], expected: list[Batch], where: str) -> None:
+    for one, other in zip(found, expected, strict=False):
+        if not _equal(one, other):
+            images, labels = map(_distance, one, other)
+            raise CheckError(f"{where} pixels differ by up to {images}, labels by up to {labels}")
+
+
+def _equal(one: Batch, other: Batch) -> bool:
+    images, labels = map(_distance, one, other)
+    return images <= CLOSE and labels <= 1e-4
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> float:
+    if one.shape != other.shape:
+        return np.inf
+    return float(np.abs(one.astype(np.float64) - other).max())
+
+
+def _kind_of(array: Any) -> str:
+    dtype = f" of {array.dtype}" if isinstance(array, np.ndarray) else ""
+    return f"{type(array).__name__}{dtype}"
+
+
+AUGMENTATION_CHECKS: tuple[Check, ...] = (
+    builds,
+    draws_for_each_picture,
+    keeps_shape_and_dtype,
+    keeps_the_range,
+    labels_sum_to_one,
+    same_for_a_seed,
+    differs_between_calls,
+    identity_off_training,
+    leaves_its_arguments,
+    train_step_stays_jitted,
+    same_on_all_backends,
+    images_a_second,
+)

@@ -1,0 +1,170 @@
+"""What a check is, what it is run on, and what comes of it."""
+
+import sys
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import FrameType
+from typing import Any, ClassVar, Literal
+
+from kerascnn import hookspecs
+from kerascnn.errors import InputError, KerascnnError, PluginError
+from kerascnn.plugins import Bound
+
+
+class CheckError(Exception):
+    """A check does not hold; its text says what came."""
+
+
+class SkipError(Exception):
+    """A check has nothing to say of this component; its text says why."""
+
+
+class Subject(ABC):
+    """A component with its parameters, under the checks of its kind.
+
+    Args:
+        bound: The component.
+        given: The parameters as they were given: those of the TOML.
+        image_size: Pixels S that an augmentation or architecture is built for; default the kit's.
+        imagenet_classifier: Of a pretrained architecture: gives the kernel [C, 1000] and the bias
+            [1000] of the ImageNet classifier that the component leaves out.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(
+        self,
+        bound: Bound,
+        given: Mapping[str, Any],
+        image_size: int | None = None,
+        imagenet_classifier: Callable[[], tuple[Any, Any]] | None = None,
+    ) -> None:
+        self.bound, self.given = bound, dict(given)
+        self.image_size, self.imagenet_classifier = image_size, imagenet_classifier
+
+    def __reduce__(self) -> Any:
+        """Another process finds the component by its name; builders may not be picklable."""
+        from kerascnn.testing.kinds import find_subject
+
+        return find_subject, (self.kind, self.bound.name, self.given, self.image_size)
+
+    @cached_property
+    def made(self) -> Any:
+        """What the component builds, held to its type."""
+        return self.make()
+
+    @abstractmethod
+    def make(self) -> Any:
+        """Builds anew; raises CheckError where something else than the contract says is built."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule of a kind's contract, and the function that holds a component to it.
+
+    Args:
+        name: What it is called in a report and in pytest's ids, snake_case.
+        rule: What is expected.
+        contract: Where the contract says so.
+        function: Returns a figure for the report or None; raises CheckError or SkipError.
+    """
+
+    name: str
+    rule: str
+    contract: str
+    function: Callable[[Any], str | None] = field(repr=False)
+
+    def run(self, subject: Subject) -> "Outcome":
+        """Runs the check; whatever the component raises in it is a failure.
+
+        Raises:
+            InputError: The component refuses its parameters, or lacks what it needs.
+        """
+        start = time.perf_counter()
+        status, detail = self._judge(subject)
+        return Outcome(self, status, detail, time.perf_counter() - start)
+
+    def _judge(self, subject: Subject) -> "tuple[Status, str]":
+        try:
+            _ = subject.made
+        except Exception as error:
+            if isinstance(error, InputError) and not isinstance(error, PluginError):
+                raise
+            if self.name != BUILDS:
+                return "skipped", f"nothing was built: see {BUILDS}"
+            return "failed", explain(error)
+        try:
+            return "passed", self.function(subject) or ""
+        except SkipError as reason:
+            return "skipped", str(reason)
+        except Exception as error:
+            return "failed", explain(error)
+
+
+Status = Literal["passed", "failed", "skipped"]
+BUILDS = "builds"  # every kind's first check
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a check.
+
+    Args:
+        check: Which one.
+        status: "passed", "failed" or "skipped".
+        detail: A figure; what came instead of the rule; or why it does not apply.
+        seconds: How long it took.
+    """
+
+    check: Check
+    status: Status
+    detail: str
+    seconds: float
+
+    def __str__(self) -> str:
+        """A failure in full."""
+        return (
+            f"{self.check.name}\n"
+            f"  expected  {self.check.rule}\n"
+            f"  came      {self.detail}\n"
+            f"  contract  {self.check.contract}"
+        )
+
+
+def check(contract: Any) -> Callable[[Callable[[Any], str | None]], Check]:
+    """Makes a check of a function, whose docstring is the rule.
+
+    Args:
+        contract: The hook or class of `kerascnn.hookspecs` that says so.
+    """
+
+    def decorate(function: Callable[[Any], str | None]) -> Check:
+        rule = " ".join((function.__doc__ or "").split())
+        where = f"{hookspecs.__name__}.{contract.__name__}"
+        return Check(function.__name__, rule, where, function)
+
+    return decorate
+
+
+def explain(error: Exception) -> str:
+    """What a failure says; of what the component itself raised, also where."""
+    if isinstance(error, CheckError | KerascnnError):
+        return str(error)
+    frames = list(traceback.walk_tb(error.__traceback__))
+    own = [(frame, line) for frame, line in frames if _is_the_authors(frame)]
+    frame, line = (own or frames)[-1]
+    return f"{type(error).__name__}: {error} ({frame.f_code.co_filename}, line {line})"
+
+
+def _is_the_authors(frame: FrameType) -> bool:
+    module = frame.f_globals.get("__name__", "")
+    root = module.partition(".")[0]
+    ours = root == "kerascnn" and not module.startswith("kerascnn.builtin.")
+    return not ours and root not in {*sys.stdlib_module_names, *_LIBRARIES}
+
+
+_LIBRARIES = ("keras", "tensorflow", "jax", "torch", "numpy", "PIL", "pydantic")

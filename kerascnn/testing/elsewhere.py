@@ -1,0 +1,104 @@
+"""The same computation in other processes: on the other backends, or just apart from this one."""
+
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from typing import Any
+
+from kerascnn.errors import InputError, PluginError
+from kerascnn.runtime import installed_backends, start
+from kerascnn.testing.checks import CheckError, SkipError, explain
+
+PLAIN = "another process"  # one without Keras
+
+# What runs once is not worth optimising: JAX builds a MobileNet in 8 rather than 20 seconds.
+COMPILE_QUICKLY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a function returned in another process, or what went wrong there."""
+
+    value: Any = None
+    refusal: str = ""
+    fault: str = ""
+
+
+def in_another_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a module's function in a process without Keras."""
+    return _result(PLAIN, _submit(PLAIN, function, arguments)).value
+
+
+def on_other_backends(function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    """Calls a module's function on each backend that is installed and not this process's own.
+
+    Raises:
+        CheckError: It failed on one of them.
+        SkipError: No other backend is installed, or all refuse the component with InputError.
+    """
+    import keras
+
+    here = keras.config.backend()
+    asked = {
+        backend: _submit(backend, function, arguments)
+        for backend in installed_backends()
+        if backend != here
+    }
+    answers = {backend: _result(backend, future) for backend, future in asked.items()}
+    if not answers:
+        raise SkipError(f"no other backend than {here} is installed")
+    accepted = {backend: a.value for backend, a in answers.items() if not a.refusal}
+    if not accepted:
+        refusals = [f"{backend}: {answer.refusal}" for backend, answer in answers.items()]
+        raise SkipError("; ".join(refusals))
+    return accepted
+
+
+def _submit(name: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Future[Answer]:
+    try:
+        return _pool(name).submit(_answer, function, arguments)
+    except BrokenProcessPool:
+        _pool.cache_clear()
+        return _pool(name).submit(_answer, function, arguments)
+
+
+def _result(name: str, future: Future[Answer]) -> Answer:
+    try:
+        answer = future.result()
+    except BrokenProcessPool as error:
+        raise CheckError(f"{name}: the process ended abruptly") from error
+    if answer.fault:
+        raise CheckError(f"{name}: {answer.fault}")
+    return answer
+
+
+@cache
+def _pool(name: str) -> ProcessPoolExecutor:
+    """One process, which stays for what else is to be computed there."""
+    return ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=(name,))
+
+
+def _begin(name: str) -> None:
+    """On the CPU: a GPU's memory is the first process's, and its rounding its own."""
+    os.dup2(2, 1)  # standard output may hold a JSON document
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {COMPILE_QUICKLY}"
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of each function traced
+    if name != PLAIN:
+        start(name)
+
+
+def _answer(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Answer:
+    """Exceptions stay where they are raised: a plugin's own may not be picklable."""
+    try:
+        return Answer(function(*arguments))
+    except Exception as error:
+        if isinstance(error, InputError) and not isinstance(error, PluginError):
+            return Answer(refusal=str(error))
+        return Answer(fault=explain(error))

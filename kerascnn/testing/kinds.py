@@ -1,0 +1,61 @@
+"""The checks of each kind, and how a component comes under them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from kerascnn.config_errors import explain
+from kerascnn.errors import InputError
+from kerascnn.plugins import load_registry
+from kerascnn.testing.architectures import ARCHITECTURE_CHECKS, ArchitectureSubject
+from kerascnn.testing.augmentations import AUGMENTATION_CHECKS, AugmentationSubject
+from kerascnn.testing.checks import Check, Outcome, Subject
+from kerascnn.testing.datasets import DATASET_CHECKS, DatasetSubject
+from kerascnn.testing.schedules import SCHEDULE_CHECKS, ScheduleSubject
+
+_KINDS: dict[str, tuple[type[Subject], tuple[Check, ...]]] = {
+    "dataset": (DatasetSubject, DATASET_CHECKS),
+    "augmentation": (AugmentationSubject, AUGMENTATION_CHECKS),
+    "architecture": (ArchitectureSubject, ARCHITECTURE_CHECKS),
+    "schedule": (ScheduleSubject, SCHEDULE_CHECKS),
+}
+
+
+def checks(kind: str) -> tuple[Check, ...]:
+    """The checks of a kind, in the order in which they are run."""
+    return _KINDS[kind][1]
+
+
+def find_subject(
+    kind: str,
+    name: str,
+    params: Mapping[str, Any],
+    image_size: int | None = None,
+    imagenet_classifier: Callable[[], tuple[Any, Any]] | None = None,
+) -> Subject:
+    """Finds an installed component and validates its parameters.
+
+    Args:
+        kind: "dataset", "augmentation", "architecture" or "schedule".
+        name: The component's.
+        params: Its own keys, as in the TOML.
+        image_size: See `Subject`.
+        imagenet_classifier: See `Subject`.
+
+    Raises:
+        InputError: There is no such component, or the parameters do not fit.
+    """
+    registered = load_registry().get(kind, name)
+    try:
+        bound = registered.bind(dict(params))
+    except ValidationError as error:
+        problems = explain(error, registered.component.params, dict(params), (kind,))
+        raise InputError("\n".join(map(str, problems))) from error
+    return _KINDS[kind][0](bound, params, image_size, imagenet_classifier)
+
+
+def run_checks(subject: Subject) -> Iterator[Outcome]:
+    """Runs all checks of the subject's kind, one after the other."""
+    for check in checks(subject.kind):
+        yield check.run(subject)

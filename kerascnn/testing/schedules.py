@@ -1,0 +1,250 @@
+"""The checks of a learning-rate schedule: what rate it gives at each step, and in training."""
+
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from kerascnn.hookspecs import kerascnn_schedules
+from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
+from kerascnn.testing.elsewhere import on_other_backends
+
+PEAK = 1e-3
+STEPS, STEPS_PER_EPOCH = 100, 10
+SHORT = ((1, 1), (2, 1), (7, 3))  # stages of few steps, in which fractions round to nothing
+WARMUP, FINAL = "warmup_fraction", "final_fraction"
+CLOSE = 1e-5  # relative, beside a millionth of the peak: what float32 leaves of a few operations
+
+
+class ScheduleSubject(Subject):
+    """A schedule that is built for a stage of 100 steps in 10 epochs."""
+
+    kind = "schedule"
+
+    def make(self) -> Any:
+        return self.build(STEPS, STEPS_PER_EPOCH)
+
+    def build(self, steps: int, steps_per_epoch: int) -> Any:
+        import keras
+
+        built = self.bound.build(
+            peak_learning_rate=PEAK, steps=steps, steps_per_epoch=steps_per_epoch
+        )
+        allowed = keras.optimizers.schedules.LearningRateSchedule, keras.callbacks.Callback
+        if not isinstance(built, allowed):
+            raise CheckError(f"build returned {type(built).__name__}")
+        return built
+
+    def with_parameter(self, name: str, value: float) -> "ScheduleSubject":
+        """The same with another parameter; raises SkipError if there is none."""
+        from kerascnn.testing.kinds import find_subject
+
+        if name not in type(self.bound.params).model_fields:
+            raise SkipError(f"it has no parameter {name}")
+        subject = find_subject(self.kind, self.bound.name, self.given | {name: value})
+        assert isinstance(subject, ScheduleSubject)
+        return subject
+
+    @cached_property
+    def is_callback(self) -> bool:
+        import keras
+
+        return isinstance(self.made, keras.callbacks.Callback)
+
+    @cached_property
+    def rates(self) -> np.ndarray:
+        """The rate at each step of the stage."""
+        return rates_of(self.made, STEPS, STEPS_PER_EPOCH)
+
+
+def rates_of(built: Any, steps: int, steps_per_epoch: int) -> np.ndarray:
+    """The rates at the steps 0 to `steps` - 1, float64 [steps].
+
+    Of a callback: those that it sets while the validation loss stays what it is.
+    """
+    import keras
+    from keras import ops
+
+    if not isinstance(built, keras.callbacks.Callback):
+        rates = [built(ops.convert_to_tensor(step, "int32")) for step in range(steps)]
+        return np.array([float(ops.convert_to_numpy(rate)) for rate in rates])
+    return np.array(list(_called_back(built, steps, steps_per_epoch)))
+
+
+def _called_back(callback: Any, steps: int, steps_per_epoch: int) -> Iterator[float]:
+    """Calls a callback as a stage does."""
+    model = _tiny_model(PEAK)
+    epochs = -(-steps // steps_per_epoch)
+    callback.set_model(model)
+    callback.set_params({"epochs": epochs, "steps": steps_per_epoch})
+    callback.on_train_begin()
+    for step in range(steps):
+        epoch, batch = divmod(step, steps_per_epoch)
+        if batch == 0:
+            callback.on_epoch_begin(epoch)
+        callback.on_train_batch_begin(batch)
+        yield float(model.optimizer.learning_rate)
+        callback.on_train_batch_end(batch)
+        if batch == steps_per_epoch - 1 or step == steps - 1:
+            callback.on_epoch_end(epoch, dict.fromkeys(("loss", "val_loss"), 1.0))
+    callback.on_train_end()
+
+
+def _tiny_model(rate: Any) -> Any:
+    import keras
+
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(rate), "mse")
+    return model
+
+
+@check(kerascnn_schedules)
+def builds(subject: ScheduleSubject) -> str:
+    """The build returns a keras.optimizers.schedules.LearningRateSchedule or a
+    keras.callbacks.Callback."""
+    return type(subject.made).__name__
+
+
+@check(kerascnn_schedules)
+def finite_and_non_negative(subject: ScheduleSubject) -> str:
+    """At every step of a stage, however short, the rate is finite and not negative."""
+    for steps, steps_per_epoch in ((STEPS, STEPS_PER_EPOCH), *SHORT):
+        rates = rates_of(subject.build(steps, steps_per_epoch), steps, steps_per_epoch)
+        for step in np.flatnonzero(~(np.isfinite(rates) & (rates >= 0)))[:1]:
+            raise CheckError(_at(step, rates, steps))
+    return f"{subject.rates.min():.1e} to {subject.rates.max():.1e}"
+
+
+@check(kerascnn_schedules)
+def at_step_zero(subject: ScheduleSubject) -> str:
+    """At step 0 the rate is above zero, or the step is wasted, and at most
+    peak_learning_rate."""
+    if not 0 < subject.rates[0] <= PEAK * (1 + CLOSE):
+        raise CheckError(_at(0, subject.rates, STEPS))
+    return f"{subject.rates[0]:.1e}"
+
+
+@check(kerascnn_schedules)
+def reaches_its_peak(subject: ScheduleSubject) -> str:
+    """The highest rate of a stage is peak_learning_rate."""
+    step = int(subject.rates.argmax())
+    if abs(subject.rates[step] / PEAK - 1) > 0.01:
+        raise CheckError(f"the highest is {_at(step, subject.rates, STEPS)}")
+    return f"at step {step}"
+
+
+@check(kerascnn_schedules)
+def after_warm_up(subject: ScheduleSubject) -> str:
+    """With warmup_fraction = 0.2 the rate rises with every step, and where the warm-up ends, at
+    step 20 of 100, it is peak_learning_rate."""
+    rates = subject.with_parameter(WARMUP, 0.2).rates
+    end = STEPS // 5
+    falls = np.flatnonzero(np.diff(rates[: end + 1]) <= 0)
+    if falls.size:
+        raise CheckError(
+            f"from step {falls[0]} to the next it goes from {rates[falls[0]]:.2e} on to "
+            f"{rates[falls[0] + 1]:.2e}"
+        )
+    if abs(rates[end] / PEAK - 1) > 0.01:
+        raise CheckError(_at(end, rates, STEPS))
+    return f"{rates[0]:.1e} to {rates[end]:.1e}"
+
+
+@check(kerascnn_schedules)
+def at_the_last_step(subject: ScheduleSubject) -> str:
+    """To the last step of the stage, whose number is steps - 1, the rate is above zero, or the
+    step is wasted, and at most peak_learning_rate."""
+    for step in np.flatnonzero((subject.rates <= 0) | (subject.rates > PEAK * (1 + CLOSE)))[:1]:
+        raise CheckError(_at(step, subject.rates, STEPS))
+    return f"{subject.rates[-1]:.1e}"
+
+
+@check(kerascnn_schedules)
+def ends_at_its_final_fraction(subject: ScheduleSubject) -> str:
+    """With final_fraction = 0.25 a long stage ends within a hundredth of the peak of a quarter
+    of peak_learning_rate."""
+    steps = 10 * STEPS
+    built = subject.with_parameter(FINAL, 0.25).build(steps, STEPS)
+    last = float(built(steps - 1)) if not subject.is_callback else np.nan
+    if abs(last / PEAK - 0.25) > 0.01:
+        raise CheckError(
+            f"{last:.2e} at step {steps - 1} of {steps}, with peak_learning_rate = {PEAK}"
+        )
+    return f"{last:.1e}"
+
+
+@check(kerascnn_schedules)
+def serialises(subject: ScheduleSubject) -> None:
+    """Keras's own saving turns the schedule into JSON and back into one of the same rates."""
+    from keras import saving
+
+    if subject.is_callback:
+        raise SkipError("Keras saves no callbacks")
+    config = json.loads(json.dumps(saving.serialize_keras_object(subject.made)))
+    again = rates_of(saving.deserialize_keras_object(config), STEPS, STEPS_PER_EPOCH)
+    _same(again, subject.rates, "of the one that came back")
+
+
+@check(kerascnn_schedules)
+def applies_in_training(subject: ScheduleSubject) -> None:
+    """A compiled training step takes the rate of its number: the schedule computes in keras.ops
+    alone, without asking for the step's value."""
+    import keras
+
+    steps, per_epoch = 6, 3
+    built = subject.build(steps, per_epoch)
+    model, applied = _tiny_model(PEAK if subject.is_callback else built), []
+
+    class Note(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            applied.append(float(model.optimizer.learning_rate))
+
+    x = np.ones((per_epoch, 1), "float32")
+    callbacks = [built, Note()] if subject.is_callback else [Note()]
+    model.fit(
+        x, x, batch_size=1, epochs=steps // per_epoch, validation_data=(x, x), verbose=0,
+        callbacks=callbacks,
+    )  # fmt: skip
+    if subject.is_callback:
+        if not (np.isfinite(applied).all() and min(applied) >= 0):
+            raise CheckError(f"the rates {applied}")
+        return
+    _same(np.array(applied), rates_of(built, steps, per_epoch), "in training")
+
+
+@check(kerascnn_schedules)
+def same_on_all_backends(subject: ScheduleSubject) -> str:
+    """On every backend the rates are the same."""
+    elsewhere = on_other_backends(_rates, subject)
+    for backend, rates in elsewhere.items():
+        _same(rates, subject.rates, f"on {backend}")
+    return ", ".join(elsewhere)
+
+
+def _rates(subject: ScheduleSubject) -> np.ndarray:
+    return subject.rates
+
+
+def _same(found: np.ndarray, rates: np.ndarray, where: str) -> None:
+    for step in np.flatnonzero(abs(found - rates) > CLOSE * rates + 1e-6 * PEAK)[:1]:
+        raise CheckError(f"{found[step]:.6e} {where} instead of {_at(step, rates, len(rates))}")
+
+
+def _at(step: int, rates: np.ndarray, steps: int) -> str:
+    return f"{rates[step]:.2e} at step {step} of {steps}, with peak_learning_rate = {PEAK}"
+
+
+SCHEDULE_CHECKS: tuple[Check, ...] = (
+    builds,
+    finite_and_non_negative,
+    at_step_zero,
+    reaches_its_peak,
+    after_warm_up,
+    at_the_last_step,
+    ends_at_its_final_fraction,
+    serialises,
+    applies_in_training,
+    same_on_all_backends,
+)

@@ -1,0 +1,213 @@
+"""Datasets of the Hugging Face Hub, or local ones that the library `datasets` reads."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from kerascnn import Component, InputError, Params, Splits, did_you_mean, hookimpl
+
+Datasets = Mapping[str, Any]  # of the library, by the name of the split
+
+
+class HuggingFaceParams(Params):
+    """A dataset of labelled pictures; splits that are not named are drawn from train."""
+
+    path: str = Field(
+        description="A name on the Hub such as uoft-cs/cifar10, or a folder: one that "
+        "`save_to_disk` wrote, an imagefolder, or Parquet files."
+    )
+    subset: str | None = Field(
+        None, description="The Hub's configuration, where there are several."
+    )
+    revision: str | None = Field(
+        None, description="A commit or tag of the Hub, so that the dataset stays what it is."
+    )
+    cache_folder: Path | None = Field(
+        None, description="Where the library keeps what it downloads and converts; default its own."
+    )
+    image: str | None = Field(None, description="The column of pictures; default the only one.")
+    label: str | None = Field(None, description="The column of classes; default the only one.")
+    train: str = Field("train", description="The split to train on.")
+    validation: str | None = Field(
+        None, description='The validation split; default "validation" where there is one.'
+    )
+    test: str | None = Field(None, description='The test split; default "test" where there is one.')
+    validation_fraction: float = Field(
+        0.15,
+        gt=0,
+        lt=0.5,
+        description="Share of train drawn for validation where there is no such split. A picture "
+        "is drawn by a hash of its content, so that copies stay together.",
+    )
+    test_fraction: float = Field(
+        0.15, gt=0, lt=0.5, description="Share of train drawn for the test, in the same way."
+    )
+    split_seed: int = Field(0, ge=0, description="Another number draws other pictures.")
+
+
+@hookimpl
+def kerascnn_datasets() -> list[Component]:
+    summary = "labelled pictures of the Hugging Face Hub, or local ones in its formats"
+    return [Component("huggingface", build, HuggingFaceParams, summary)]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A source: `source[i]` is the picture's encoded bytes, or its path, and its label.
+
+    It has no fingerprint, for the library's own follows the names and times of files, not what
+    is in them: kerascnn hashes the pictures.
+
+    Args:
+        pictures: A column of the library's, not decoded.
+        rows: int64 [N], those that belong to the source.
+        labels: int64 [N], their labels.
+    """
+
+    pictures: Any
+    rows: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int, /) -> tuple[bytes | Path, int]:
+        picture = self.pictures[int(self.rows[index])]
+        return picture["bytes"] or Path(picture["path"]), int(self.labels[index])
+
+    def taken(self, chosen: np.ndarray) -> "Pictures":
+        """A source of some of them: bool [N]."""
+        return Pictures(self.pictures, self.rows[chosen], self.labels[chosen])
+
+
+def build(params: HuggingFaceParams, *, seed: int) -> Splits:
+    """Opens the dataset; the experiment's seed changes no split.
+
+    Raises:
+        InputError: There is no such dataset, split or column, or a class is unknown.
+    """
+    datasets = _chosen(_load(params), params)
+    image, label = _columns(datasets["train"].features, params)
+    class_names = _class_names(datasets["train"], label)
+    sources = {
+        split: _source(dataset, split, image, label, class_names)
+        for split, dataset in datasets.items()
+    }
+    return Splits(**_drawn(sources, params), class_names=class_names)
+
+
+def _load(params: HuggingFaceParams) -> Datasets:
+    try:
+        import datasets
+    except ImportError as error:
+        raise InputError(
+            f"the library datasets cannot be imported ({error}): pip install datasets."
+        ) from error
+    folder = Path(params.path).expanduser()
+    path = str(folder) if folder.is_dir() else params.path
+    cache = params.cache_folder and str(params.cache_folder.expanduser())
+    try:
+        if any((folder / name).is_file() for name in ("state.json", "dataset_dict.json")):
+            found = datasets.load_from_disk(path)
+        else:
+            found = datasets.load_dataset(
+                path, params.subset, revision=params.revision, cache_dir=cache
+            )
+    except Exception as error:  # each of its builders and downloaders has its own
+        raise InputError(
+            f'path = "{params.path}": expected a dataset of the Hub, or a folder that '
+            "save_to_disk wrote, of class folders, or of Parquet files. The library says: "
+            f"{str(error).strip() or type(error).__name__}"
+        ) from error
+    return found if isinstance(found, dict) else {"train": found}
+
+
+def _chosen(found: Datasets, params: HuggingFaceParams) -> Datasets:
+    """The splits under kerascnn's names; without those that are to be drawn."""
+    named = {"train": params.train, "validation": params.validation, "test": params.test}
+    wanted = {
+        split: name or split
+        for split, name in named.items()
+        if name or (split in found and split not in named.values())
+    }
+    for split, name in wanted.items():
+        if name not in found:
+            raise InputError(
+                f'{split} = "{name}": "{params.path}" has no such split.'
+                f"{did_you_mean(name, found)} It has {', '.join(found)}."
+            )
+    if len(set(wanted.values())) < len(wanted):
+        raise InputError(f"expected a split of its own for each, got {wanted}.")
+    return {split: found[name] for split, name in wanted.items()}
+
+
+def _columns(features: Mapping[str, Any], params: HuggingFaceParams) -> tuple[str, str]:
+    """The columns of pictures and of classes: those named, or the only ones of their type."""
+    import datasets
+
+    def column(option: str, named: str | None, kind: type) -> str:
+        fitting = [name for name, feature in features.items() if isinstance(feature, kind)]
+        if named in features:
+            return named
+        if named is None and len(fitting) == 1:
+            return fitting[0]
+        came = f'got "{named}"' if named else f"and {len(fitting)} are {kind.__name__}"
+        raise InputError(
+            f"{option}: expected the name of one of the columns {', '.join(features)}; {came}."
+            f"{did_you_mean(named or '', features)}"
+        )
+
+    image = column("image", params.image, datasets.Image)
+    return image, column("label", params.label, datasets.ClassLabel)
+
+
+def _class_names(train: Any, label: str) -> list[str]:
+    """The names that the dataset has, or else the values of the column, sorted."""
+    names = getattr(train.features[label], "names", None)
+    return names or [str(value) for value in sorted(train.unique(label))]
+
+
+def _source(
+    dataset: Any, split: str, image: str, label: str, class_names: Sequence[str]
+) -> Pictures:
+    import datasets
+
+    feature = dataset.features[label]
+    named = isinstance(feature, datasets.ClassLabel)
+    index = {name: number for number, name in enumerate(class_names)}
+    values = dataset[label][:]
+    labels = np.array([v if named else index.get(str(v), -1) for v in values], np.int64)
+    if (named and feature.names != class_names) or (labels < 0).any():
+        raise InputError(
+            f'the split "{split}" has pictures of unknown class in "{label}", as the Hub\'s test '
+            "splits often do; name another split, or a name for this one that holds classes."
+        )
+    pictures = dataset.cast_column(image, datasets.Image(decode=False))[image]
+    return Pictures(pictures, np.arange(len(labels)), labels)
+
+
+def _drawn(sources: dict[str, Pictures], params: HuggingFaceParams) -> dict[str, Pictures]:
+    """Draws the splits that are missing from train."""
+    shares = {"validation": params.validation_fraction, "test": params.test_fraction}
+    missing = {split: share for split, share in shares.items() if split not in sources}
+    if not missing:
+        return sources
+    train, start = sources["train"], 0.0
+    places = np.array([_place(train[i][0], params.split_seed) for i in range(len(train))])
+    drawn = {}
+    for split, share in missing.items():
+        drawn[split] = train.taken((start <= places) & (places < start + share))
+        start += share
+    return {**sources, **drawn, "train": train.taken(places >= start)}
+
+
+def _place(picture: bytes | Path, split_seed: int) -> float:
+    """A number in [0, 1) that follows from the picture's content."""
+    content = picture if isinstance(picture, bytes) else picture.read_bytes()
+    digest = hashlib.sha256(f"{split_seed} {hashlib.sha256(content).hexdigest()}".encode())
+    return int.from_bytes(digest.digest()[:4], "big") / 2**32

@@ -1,0 +1,139 @@
+"""The image networks of KerasHub for kerascnn, out of a preset folder or its download."""
+
+import re
+from typing import Any, Literal
+
+from pydantic import Field
+
+from kerascnn import Component, InputError, Network, Params, classifier_head, hookimpl
+
+# How KerasHub's backbones begin the names of a block's layers: stack0_block1, block2b, stage_0;
+# "encoder" is all of HGNetV2 after its stem, "top" the last convolution of EfficientNet.
+UNIT = re.compile(r"stack\d+_block\d+|block_?\d+[a-z]?|transition\d+|stage_\d+|encoder|top")
+
+
+class PresetParams(Params):
+    """A backbone of KerasHub under a new classifier."""
+
+    preset: str = Field(
+        description="A folder that `save_to_preset` wrote, or what KerasHub downloads: a name such "
+        "as resnet_50_imagenet, or a handle that begins with kaggle:// or hf://."
+    )
+    weights: Literal["preset", "none"] = Field(
+        "preset", description='The preset\'s own, or "none" for random ones.'
+    )
+    dropout: float = Field(
+        0.2, ge=0, lt=1, description="Fraction of the features dropped before the classifier."
+    )
+
+
+@hookimpl
+def kerascnn_architectures() -> list[Component]:
+    summary = "a convolutional network of KerasHub: ResNet, EfficientNet, CSPNet, ... of a preset"
+    return [Component("kerashub", build, PresetParams, summary)]
+
+
+def build(params: PresetParams, *, image_size: int, num_classes: int) -> Network:
+    """Builds a preset's backbone with its rescaling and a new classifier, as one flat graph.
+
+    Args:
+        params: The preset, its weights and the head's dropout.
+        image_size: Height and width S of the pictures, pixels.
+        num_classes: Number of classes K, at least 2.
+
+    Returns:
+        Network: float32 [B, S, S, 3] in 0-255 to probabilities float32 [B, K]. Its blocks are
+        KerasHub's; what comes before the first of them is the stem.
+
+    Raises:
+        InputError: KerasHub or the preset is missing, the network cannot be saved, or it takes no
+            pictures of this size.
+    """
+    import keras
+
+    backbone, converter = _load(params)
+    images = keras.Input((image_size, image_size, 3), name="pictures")
+    features = _features(backbone, images, _rescaled(images, converter))
+    outputs = classifier_head(features, num_classes, dropout=params.dropout)
+    return Network(keras.Model(images, outputs, name="kerashub"), _blocks(backbone))
+
+
+def _load(params: PresetParams) -> tuple[Any, Any]:
+    """The preset's backbone and image converter, which has the scale and offset of pixels."""
+    try:
+        import keras_hub
+    except ImportError as error:
+        raise InputError(
+            f"KerasHub cannot be imported ({error}): pip install keras-hub."
+        ) from error
+    try:
+        backbone = keras_hub.models.Backbone.from_preset(
+            params.preset, load_weights=params.weights == "preset"
+        )
+        converter = keras_hub.layers.ImageConverter.from_preset(params.preset)
+    except Exception as error:  # ValueError, OSError, and what each of three downloaders raises
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f'preset = "{params.preset}": expected a folder that save_to_preset wrote with its '
+            f"preprocessor, or a preset that KerasHub can download. KerasHub says: {reason}"
+        ) from error
+    return backbone, converter
+
+
+def _rescaled(images: Any, converter: Any) -> Any:
+    """Rescales as the converter does; resizing is kerascnn's, before."""
+    from keras import layers
+
+    def or_else(value: Any, default: float) -> Any:
+        return default if value is None else value
+
+    scale, offset = or_else(converter.scale, 1.0), or_else(converter.offset, 0.0)
+    # float32 also under mixed precision, which would round the pixels before they are centred
+    return layers.Rescaling(scale, offset, dtype="float32", name="stem_rescaling")(images)
+
+
+def _features(backbone: Any, images: Any, rescaled: Any) -> Any:
+    """Puts a copy of the backbone on the rescaled pictures, layer by layer: [B, H, W, C].
+
+    A copy, because a layer that is called in two graphs has no input of its own any more.
+    """
+    import keras
+
+    def call(layer: Any, *arguments: Any, **options: Any) -> Any:
+        return layer(*(rescaled if given is images else given for given in arguments), **options)
+
+    try:
+        copy = keras.models.clone_model(backbone, images, clone_function=_copy, call_function=call)
+    except ValueError as error:
+        raise InputError(
+            f"kerashub: {type(backbone).__name__} takes no pictures of image_size = "
+            f"{images.shape[1]}; take larger ones. Keras says: {error}"
+        ) from error
+    for layer in backbone.layers:
+        if layer.weights:
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
+    maps = copy.output
+    return list(maps.values())[-1] if isinstance(maps, dict) else maps  # HGNetV2: of each stage
+
+
+def _copy(layer: Any) -> Any:
+    """Makes the layer from its configuration, as loading a saved model does."""
+    try:
+        return type(layer).from_config(layer.get_config())
+    except Exception as error:  # TypeError and AttributeError in KerasHub 0.32
+        raise InputError(
+            f"kerashub: KerasHub cannot load its {type(layer).__name__} again once it is saved "
+            f"({type(error).__name__}: {error}), so the run would be lost; of KerasHub 0.32 that "
+            "holds for ViT, DeiT, Swin and MiT. Choose the preset of a convolutional network."
+        ) from error
+
+
+def _blocks(backbone: Any) -> dict[str, list[str]]:
+    """Sorts the layers by what their names begin with; one that tells nothing joins the last."""
+    blocks: dict[str, list[str]] = {}
+    block = "stem"
+    for layer in backbone.layers:
+        if match := UNIT.match(layer.name):
+            block = match[0]
+        blocks.setdefault(block, []).append(layer.name)
+    return blocks

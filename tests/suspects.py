@@ -1,0 +1,339 @@
+"""A plugin with one component of each kind, right as it stands and wrong in one way by each fault.
+
+tests/test_testing.py installs it; the kit's own processes import it too.
+"""
+
+import hashlib
+import os
+import uuid
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from pydantic import Field
+
+from kerascnn import (
+    Augmentation,
+    Component,
+    InputError,
+    Network,
+    Params,
+    Splits,
+    classifier_head,
+    hookimpl,
+    read_image,
+)
+
+
+class Suspect(Params):
+    fault: str = Field("", description="What is wrong with it.")
+
+
+# Datasets
+
+
+class DatasetParams(Suspect):
+    path: Path | None = Field(None, description="A folder of PNG files; default noise.")
+    pictures: int = Field(12, ge=1, description="Pictures a split.")
+    shade: int = Field(0, ge=0, le=9, description="Added to every pixel.")
+
+
+@dataclass
+class Noise:
+    """Pictures that are drawn when they are asked for."""
+
+    params: DatasetParams
+    split: int
+    reads: list[int] = field(default_factory=list)
+
+    def __len__(self):
+        return 0 if self.params.fault == "empty_split" and self.split == 2 else self.params.pictures
+
+    def __getitem__(self, index):
+        fault, label = self.params.fault, index % 2
+        self.reads.append(index)
+        if fault == "raises":
+            index = index // 0
+        if fault == "no_label":
+            return self.image(index)
+        if fault == "label_too_large":
+            label = index % 3
+        if fault == "label_is_text":
+            label = str(label)
+        return self.image(index), label
+
+    def image(self, index):
+        fault = self.params.fault
+        seed = [0 if fault == "splits_overlap" else self.split, index]
+        if fault == "other_in_each_process":
+            seed = [*seed, os.getpid()]
+        rng = np.random.default_rng(None if fault == "unseeded" else seed)
+        image = rng.integers(0, 240, (48, 48, 3), np.uint8) + np.uint8(self.params.shade)
+        if fault == "floats":
+            return image / 255
+        return b"no picture" if fault == "undecodable" else image
+
+    @property
+    def fingerprint(self):
+        shade = None if self.params.fault == "fingerprint_without_shade" else self.params.shade
+        told = {
+            "fingerprint_of_this_process": os.getpid(),
+            "fingerprint_anew": uuid.uuid4(),
+            "fingerprint_of_reads": len(self.reads),
+        }
+        return f"{self.params.pictures} {self.split} {shade} {told.get(self.params.fault)}"
+
+
+@dataclass
+class Files:
+    """Paths of pictures."""
+
+    paths: list[Path]
+    fault: str
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, index):
+        return self.paths[index], index % 2
+
+    @property
+    def fingerprint(self):
+        if self.fault == "fingerprint_of_names":
+            return str([path.name for path in self.paths])
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.paths]
+        return " ".join(digests)
+
+
+def build_dataset(params, *, seed):
+    fault, names = params.fault, ["even", "odd"]
+    if fault == "dictionary":
+        return {"train": []}
+    if params.path is not None:
+        return files(params)
+    sources = [Noise(params, split) for split in range(3)]
+    if fault == "in_memory":
+        sources = [[source[i] for i in range(len(source))] for source in sources]
+    return Splits(*sources, ["odd", "odd"] if fault == "one_name_twice" else names)
+
+
+def files(params):
+    if not params.path.is_dir():
+        raise InputError(f'there is no folder "{params.path}".')
+    paths = sorted(params.path.glob("*.png"))
+    if params.fault == "decodes_all":
+        for path in paths:
+            read_image(path)
+    return Splits(*(Files(paths[start::3], params.fault) for start in range(3)), ["even", "odd"])
+
+
+# Augmentations
+
+
+class AugmentationParams(Suspect):
+    layer: bool = Field(False, description="Whether it is a Keras layer.")
+
+
+def build_augmentation(params, *, image_size, num_classes):
+    import keras
+    from keras import ops
+
+    fault, state = params.fault, SimpleNamespace(steps=0)
+
+    def draw(rng, batch_size):
+        state.steps += 1
+        if fault == "own_generator":
+            rng = np.random.default_rng(0)
+        if fault == "global_generator":
+            rng = np.random
+        count = 1 if fault == "draws_once" else batch_size
+        extra = state.steps if fault == "other_shapes" else 1
+        return {"gain": rng.uniform(0.7, 1.3, (count, 1, 1, extra))}
+
+    def apply(batch, arrays):
+        images, labels = batch["images"], batch["labels"]
+        images = images * ops.mean(arrays["gain"], axis=-1, keepdims=True)
+        if fault == "stateful":
+            images = images * keras.random.uniform((1,))
+        if fault == "crops":
+            images = images[:, 1:]
+        if fault == "backends_differ":
+            images = images * {"tensorflow": 1, "jax": 0.9, "torch": 0.8}[keras.config.backend()]
+        if fault == "labels_added":
+            labels = labels + ops.roll(labels, 1, axis=0)
+        if fault != "unclipped":
+            images = ops.clip(images, 0, 255)
+        if fault == "half_precision":
+            images = ops.cast(images, "float16")
+        return {"images": images, **({} if fault == "forgets_labels" else {"labels": labels})}
+
+    if fault == "function":
+        return apply
+    if params.layer:
+        return never_calm() if fault == "never_calm" else keras.layers.RandomBrightness(0.3)
+    return Augmentation(draw, apply)
+
+
+def never_calm():
+    import keras
+
+    class NeverCalm(keras.layers.RandomBrightness):
+        def call(self, inputs, training=True):
+            return super().call(inputs, training=True)
+
+    return NeverCalm(0.3)
+
+
+# Architectures
+
+
+class ArchitectureParams(Suspect):
+    weights: str = Field("none", description="Said to be pretrained unless it is none.")
+
+
+def build_architecture(params, *, image_size, num_classes):
+    import keras
+    from keras import layers
+
+    fault, parts = params.fault, keras_parts()
+    pictures = keras.Input((image_size, image_size, 3))
+    scale = {"rescales_twice": 1 / 255**2, "rescales_never": 1}.get(fault, 1 / 255)
+    x = layers.Rescaling(scale, name="stem_rescaling")(pictures)
+    x = layers.Conv2D(8, 3, 2, activation="relu", name="stem_conv")(x)
+    if fault == "noise":
+        x = parts.Noise(name="stem_noise")(x)
+    if fault == "lambda":
+        x = layers.Lambda(lambda x: x * 1, name="stem_lambda")(x)
+    if fault == "counts_frozen":
+        x = parts.Counter(name="stem_counter")(x)
+    if fault == "backends_differ":
+        x = x * {"tensorflow": 1, "jax": 2, "torch": 4}[keras.config.backend()]
+    x = layers.Conv2D(16, 3, 2, activation="relu", name="body_conv")(x)
+    x = layers.BatchNormalization(name="stem_norm" if fault == "interleaved" else "body_norm")(x)
+    if fault == "dead":
+        x = x * 0
+    if fault == "headless":
+        x = layers.Dense(num_classes, "softmax", name="top")(layers.Flatten(name="top_flat")(x))
+    elif fault == "sigmoid":
+        x = layers.GlobalAveragePooling2D(name="head_pool")(x)
+        x = layers.Dense(num_classes, "sigmoid", name="head_dense")(x)
+    else:
+        x = classifier_head(x, num_classes, dropout=0)
+    model = keras.Model(pictures, x)
+    if fault == "listed_backwards":
+        return Network(model, {"body": ["body_*"], "stem": ["stem_*"]})
+    if fault == "one_block_for_all":
+        return Network(model, {"head": ["*"]})
+    return model
+
+
+@cache
+def keras_parts():
+    import keras
+
+    @keras.saving.register_keras_serializable("suspects")
+    class Noise(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs + keras.random.normal(keras.ops.shape(inputs))
+
+    @keras.saving.register_keras_serializable("suspects")
+    class Counter(keras.layers.Layer):
+        def build(self, _):
+            self.count = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+        def call(self, inputs):
+            self.count.assign_add(1.0)
+            return inputs
+
+    class Ramp(keras.optimizers.schedules.LearningRateSchedule):
+        """Linear up, then linear down."""
+
+        def __init__(self, peak, steps, rise=0, final=0.0, fault=""):
+            self.peak, self.steps, self.rise, self.final, self.fault = (
+                *(peak, steps, rise, final),
+                fault,
+            )
+
+        def __call__(self, step):
+            ops = keras.ops
+            if self.fault == "asks_for_its_value":
+                step = float(step)
+            step = ops.cast(step, "float32")
+            first = 0 if self.fault == "starts_at_zero" else 1
+            up = (step + first) / (self.rise + first) if self.rise + first else step
+            length = self.steps - self.rise
+            left = 1 - (step - self.rise) / (length - (self.fault == "short_is_nan"))
+            if self.fault == "starts_at_zero":
+                left = left * ops.minimum(step, 1)
+            if self.fault == "other_elsewhere" and keras.config.backend() != "tensorflow":
+                left = left * 0.9
+            down = self.final + (1 - self.final) * ops.maximum(left, 0)
+            return self.peak * ops.where(step < self.rise, up, down)
+
+        def get_config(self):
+            config = vars(self)
+            return config | {"steps": 3} if self.fault == "forgets_its_steps" else dict(config)
+
+    keras.saving.register_keras_serializable("suspects")(Ramp)
+
+    class Drop(keras.callbacks.Callback):
+        def __init__(self, rates):
+            super().__init__()
+            self.rates = rates
+
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch:
+                self.model.optimizer.learning_rate = self.rates[min(epoch - 1, 1)]
+
+    return SimpleNamespace(Noise=Noise, Counter=Counter, Ramp=Ramp, Drop=Drop)
+
+
+# Schedules
+
+
+class ScheduleParams(Suspect):
+    warmup_fraction: float = Field(0.0, ge=0, lt=1, description="Part that rises.")
+    final_fraction: float = Field(0.0, ge=0, le=1, description="Rate at the end over the peak.")
+
+
+def build_schedule(params, *, peak_learning_rate, steps, steps_per_epoch):
+    fault, peak = params.fault, peak_learning_rate
+    rise = 0 if fault == "no_warm_up" else min(round(params.warmup_fraction * steps), steps - 1)
+    final = 0 if fault == "no_final_fraction" else params.final_fraction
+    if fault == "number":
+        return peak
+    if fault == "half_the_peak":
+        peak = peak / 2
+    if fault == "steps_of_an_epoch":
+        steps = steps_per_epoch
+    return keras_parts().Ramp(peak, steps, rise, final, fault)
+
+
+def build_callback(params, *, peak_learning_rate, steps, steps_per_epoch):
+    last = -1 if params.fault == "negative" else 0.25
+    return keras_parts().Drop([peak_learning_rate * factor for factor in (0.5, last)])
+
+
+@hookimpl
+def kerascnn_datasets():
+    return [Component("suspect", build_dataset, DatasetParams)]
+
+
+@hookimpl
+def kerascnn_augmentations():
+    return [Component("suspect", build_augmentation, AugmentationParams)]
+
+
+@hookimpl
+def kerascnn_architectures():
+    return [Component("suspect", build_architecture, ArchitectureParams)]
+
+
+@hookimpl
+def kerascnn_schedules():
+    return [
+        Component("suspect", build_schedule, ScheduleParams),
+        Component("suspect_callback", build_callback, Suspect),
+    ]

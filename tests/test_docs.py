@@ -1,0 +1,152 @@
+"""docs/plugins.md says all of the contract, and each of its examples works as it stands there."""
+
+import importlib
+import inspect
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+
+import kerascnn
+from kerascnn import cli, hookspecs
+from kerascnn.plugins import KINDS, load_registry
+from kerascnn.testing import checks, find_subject, run_checks
+
+PAGE = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text("utf-8")
+BLOCKS = [(found[1], found[2]) for found in re.finditer(r"(?ms)^```(\w+)\n(.*?)^```$", PAGE)]
+MODULES = [text for language, text in BLOCKS if language == "python" and "@hookimpl" in text]
+[PYPROJECT] = [text for language, text in BLOCKS if "[project]" in text]
+[TESTS] = [text for language, text in BLOCKS if "kerascnn_check" in text and language == "python"]
+PROSE = re.sub(r"\s+", " ", PAGE)
+
+
+def section(title):
+    """The text under a heading, up to the next one."""
+    [found] = re.findall(rf"(?ms)^##+ {title}\n(.*?)(?=^##|\Z)", PAGE)
+    return found
+
+
+def documented(text):
+    """The names in the first column of its table."""
+    return re.findall(r"(?m)^\| `(\w+)` \|", text)
+
+
+@pytest.mark.parametrize("hook", KINDS.values())
+def test_every_hook_is_documented_with_its_arguments(hook):
+    call = re.search(r"`?(build\(params.*?\))", inspect.getdoc(getattr(hookspecs, hook)))[1]
+    assert hook in documented(section("Hooks"))
+    assert f"| `{hook}` | `{call}`" in PAGE
+    kind = next(kind for kind, its_hook in KINDS.items() if its_hook == hook)
+    arguments = re.findall(r"\w+", call.removeprefix("build"))
+    [table] = re.findall(rf"(?ms)^## {kind.title()}\n.*?(^\| argument .*?)\n(?!\|)", PAGE)
+    assert documented(table) == arguments
+
+
+@pytest.mark.parametrize("name", ["Component", "Splits", "Augmentation", "Network"])
+def test_every_field_of_the_contract_is_documented(name):
+    of_type = [field.name for field in fields(getattr(hookspecs, name))]
+    titles = len(re.findall(rf"(?m)^### {name}$", PAGE))
+    assert titles == 1
+    [text] = re.findall(rf"(?ms)^### {name}\n(.*?)(?=^##|\Z)", PAGE)
+    assert documented(text) == of_type
+
+
+def test_every_member_of_a_source_is_documented():
+    members = [name for name in vars(hookspecs.Source) if name in ("__len__", "__getitem__")]
+    assert documented(section("Source")) == [*members, "fingerprint"]
+    assert get_type_hints(hookspecs.Source.__len__) == {"return": int}
+
+
+def test_every_public_name_for_plugins_is_documented():
+    of_contract = {name for name, home in kerascnn._PUBLIC.items() if home == "hookspecs"}
+    for name in of_contract | {"classifier_head", "fetch", "InputError"}:
+        assert f"`{name}" in PAGE, name
+    for name in re.findall(r"from kerascnn import (.*)", PAGE):
+        assert set(name.split(", ")) <= set(kerascnn.__all__)
+
+
+def test_every_command_for_authors_is_documented():
+    for command in set(cli.plugins.commands) - {"list"}:
+        assert f"kerascnn plugins {command}" in PROSE, command
+    for option in re.findall(r"`(--[\w-]+)", PAGE):
+        assert any(
+            option in parameter.opts
+            for command in (*cli.plugins.commands.values(), cli.run)
+            for parameter in command.params
+        ), option
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Installs a module of the page as the package that the page's pyproject.toml describes."""
+
+    def install(text):
+        project = tomllib.loads(PYPROJECT)["project"]
+        [[name, module]] = project["entry-points"]["kerascnn"].items()
+        metadata = tmp_path / f"{module}-{project['version']}.dist-info"
+        metadata.mkdir()
+        (tmp_path / f"{module}.py").write_text(text)
+        (metadata / "entry_points.txt").write_text(f"[kerascnn]\n{name} = {module}\n")
+        (metadata / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        importlib.invalidate_caches()
+        modules.append(module)
+        registry = load_registry()
+        assert not registry.faults
+        return [r for r in registry.unique if r.origin.distribution == project["name"]]
+
+    modules = []
+    yield install
+    for module in modules:
+        sys.modules.pop(module, None)
+
+
+ELSEWHERE = {"same_on_all_backends", "backends_agree"}  # other processes: of the slow tests
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("text", MODULES, ids=re.findall(r'\[Component\("(\w+)"', PAGE))
+def test_every_example_keeps_the_contract(installed, text):
+    [component] = installed(text)
+    subject = find_subject(component.kind, component.component.name, {})
+    for check in checks(component.kind):
+        if check.name not in ELSEWHERE:
+            outcome = check.run(subject)
+            assert outcome.status != "failed", str(outcome)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", MODULES, ids=re.findall(r'\[Component\("(\w+)"', PAGE))
+def test_every_example_keeps_the_whole_contract(installed, text):
+    [component] = installed(text)
+    for outcome in run_checks(find_subject(component.kind, component.component.name, {})):
+        assert outcome.status != "failed", str(outcome)
+
+
+def test_every_kind_has_an_example():
+    for hook in KINDS.values():
+        assert any(f"def {hook}()" in text for text in MODULES), hook
+
+
+def test_the_page_s_tests_pass_in_a_pytest_of_their_own(installed, tmp_path):
+    installed(next(text for text in MODULES if '"parabola"' in text))
+    (tmp_path / "test_page.py").write_text(TESTS)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "at_step_zero"]
+    path = os.pathsep.join([str(tmp_path), str(Path(kerascnn.__file__).parents[1])])
+    done = subprocess.run(
+        [*command, str(tmp_path / "test_page.py")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr

@@ -1,0 +1,325 @@
+"""The conformance kit: right components pass, and each check catches one that breaks its rule."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerascnn import hookspecs
+from kerascnn.errors import InputError
+from kerascnn.plugins import KINDS
+from kerascnn.runtime import installed_backends
+from kerascnn.testing import architectures, checks, find_subject
+
+# Which check catches which fault of tests/suspects.py, and with what parameters beside it.
+FAULTS = {
+    "dataset": [
+        ("builds", "dictionary", {}),
+        ("lengths", "empty_split", {}),
+        ("lengths", "no_label", {}),
+        ("class_names", "one_name_twice", {}),
+        ("pictures", "floats", {}),
+        ("pictures", "undecodable", {}),
+        ("labels_within_classes", "label_too_large", {}),
+        ("labels_within_classes", "label_is_text", {}),
+        ("same_for_a_seed", "unseeded", {}),
+        ("same_in_another_process", "other_in_each_process", {}),
+        ("same_in_another_process", "fingerprint_of_this_process", {}),
+        ("splits_are_disjoint", "splits_overlap", {}),
+        ("builds_lazily", "in_memory", {}),
+        ("builds_lazily", "decodes_all", {"path": "pictures"}),
+        ("fingerprint_is_stable", "fingerprint_anew", {}),
+        ("fingerprint_is_stable", "fingerprint_of_reads", {}),
+        ("fingerprint_is_sensitive", "fingerprint_without_shade", {}),
+        ("fingerprint_is_sensitive", "fingerprint_of_names", {"path": "pictures"}),
+    ],
+    "augmentation": [
+        ("builds", "function", {}),
+        ("draws_for_each_picture", "draws_once", {}),
+        ("keeps_shape_and_dtype", "crops", {}),
+        ("keeps_shape_and_dtype", "half_precision", {}),
+        ("keeps_shape_and_dtype", "forgets_labels", {}),
+        ("keeps_the_range", "unclipped", {}),
+        ("labels_sum_to_one", "labels_added", {}),
+        ("same_for_a_seed", "global_generator", {}),
+        ("differs_between_calls", "own_generator", {}),
+        ("identity_off_training", "never_calm", {"layer": True}),
+        ("leaves_its_arguments", "stateful", {}),
+        ("train_step_stays_jitted", "other_shapes", {}),
+        ("same_on_all_backends", "backends_differ", {}),
+        ("images_a_second", "forgets_labels", {}),
+    ],
+    "architecture": [
+        ("builds", "headless", {}),
+        ("rescales_inside", "rescales_twice", {}),
+        ("rescales_inside", "rescales_never", {}),
+        ("golden_picture", "", {"weights": "imagenet"}),
+        ("probabilities", "sigmoid", {}),
+        ("blocks_in_order", "listed_backwards", {}),
+        ("blocks_in_order", "interleaved", {}),
+        ("blocks_in_order", "one_block_for_all", {}),
+        ("last_n_freezes", "counts_frozen", {}),
+        ("overfits_one_batch", "dead", {}),
+        ("saves_and_loads", "lambda", {}),
+        ("prefix_then_suffix", "noise", {}),
+        ("backends_agree", "backends_differ", {}),
+    ],
+    "schedule": [
+        ("builds", "number", {}),
+        ("finite_and_non_negative", "short_is_nan", {}),
+        ("finite_and_non_negative", "negative", {"component": "suspect_callback"}),
+        ("at_step_zero", "starts_at_zero", {}),
+        ("reaches_its_peak", "half_the_peak", {}),
+        ("after_warm_up", "no_warm_up", {}),
+        ("at_the_last_step", "steps_of_an_epoch", {}),
+        ("ends_at_its_final_fraction", "no_final_fraction", {}),
+        ("serialises", "forgets_its_steps", {}),
+        ("applies_in_training", "asks_for_its_value", {}),
+        ("same_on_all_backends", "other_elsewhere", {}),
+    ],
+}
+RIGHT = {
+    "dataset": [{}, {"path": "pictures"}],
+    "augmentation": [{}, {"layer": True}],
+    "schedule": [{"final_fraction": 0.1}, {"component": "suspect_callback"}],
+}
+NOT_ON_TORCH = {"train_step_stays_jitted", "applies_in_training"}  # where nothing is compiled
+
+
+@pytest.fixture(scope="module", autouse=True)
+def suspects(tmp_path_factory):
+    """Installs tests/suspects.py as the distribution `suspects`."""
+    site = tmp_path_factory.mktemp("site")
+    metadata = site / "suspects-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: suspects\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[kerascnn]\nsuspects = suspects\n")
+    (site / "suspects.py").write_bytes((Path(__file__).parent / "suspects.py").read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(site)
+        patch.setenv("PYTHONPATH", str(site))
+        yield site
+    sys.modules.pop("suspects", None)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of 12 small PNG files."""
+    from PIL import Image
+
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for number in range(12):
+        noise = rng.integers(0, 256, (16, 16, 3), np.uint8)
+        Image.fromarray(noise).save(folder / f"{number:02}.png")
+    return folder
+
+
+def suspect(kind, params, pictures, **options):
+    if kind == "architecture":
+        options = {"image_size": 16, **options}
+    if "path" in params:
+        params = params | {"path": str(pictures)}
+    params = dict(params)
+    return find_subject(kind, params.pop("component", "suspect"), params, **options)
+
+
+def outcomes(subject):
+    return {check.name: check.run(subject) for check in checks(subject.kind)}
+
+
+def check_named(kind, name):
+    return next(check for check in checks(kind) if check.name == name)
+
+
+def random_classifier():
+    return np.random.default_rng(0).normal(size=(16, 1000)), np.zeros(1000)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(
+    ("kind", "check", "fault", "params"),
+    [(kind, *case) for kind, cases in FAULTS.items() for case in cases],
+    ids=lambda value: "" if isinstance(value, dict) else str(value),
+)
+def test_a_fault_is_caught(kind, check, fault, params, pictures, monkeypatch):
+    import keras
+
+    monkeypatch.setattr(architectures, "STEPS", 3)
+    if check in NOT_ON_TORCH and keras.config.backend() == "torch":
+        pytest.skip("nothing is compiled on PyTorch")
+    if check in ("same_on_all_backends", "backends_agree") and len(installed_backends()) < 2:
+        pytest.skip("there is no other backend")
+    options = {}
+    if check == "golden_picture":
+        pytest.importorskip("sklearn")
+        options = {"imagenet_classifier": random_classifier}
+    subject = suspect(kind, params | {"fault": fault}, pictures, **options)
+    outcome = check_named(kind, check).run(subject)
+    assert outcome.status == "failed", outcome.detail
+    rule = check_named(kind, check).rule
+    assert str(outcome).splitlines()[:2] == [check, f"  expected  {rule}"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_check_has_a_fault_that_it_catches_and_says_where_the_contract_is(kind):
+    assert {name for name, *_ in FAULTS[kind]} == {check.name for check in checks(kind)}
+    for check in checks(kind):
+        assert check.rule.endswith(".")
+        assert getattr(hookspecs, check.contract.removeprefix("kerascnn.hookspecs.")).__doc__
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(
+    ("kind", "params"), [(kind, params) for kind, every in RIGHT.items() for params in every]
+)
+def test_a_right_component_passes(kind, params, pictures):
+    failed = [
+        str(outcome)
+        for outcome in outcomes(suspect(kind, params, pictures)).values()
+        if outcome.status == "failed"
+    ]
+    assert not failed, "\n".join(failed)
+
+
+def test_what_was_not_built_is_said_once(pictures):
+    ended = outcomes(suspect("dataset", {"fault": "dictionary"}, pictures))
+    assert ended.pop("builds").detail == "build returned dict"
+    assert {outcome.detail for outcome in ended.values()} == {"nothing was built: see builds"}
+
+
+def test_what_the_component_raises_is_told_with_its_place(pictures):
+    subject = suspect("dataset", {"fault": "raises"}, pictures)
+    detail = check_named("dataset", "pictures").run(subject).detail
+    assert re.fullmatch(r"ZeroDivisionError: .* \(.*suspects\.py, line \d+\)", detail)
+
+
+def test_without_its_classifier_a_pretrained_network_has_no_golden_picture(pictures):
+    subject = suspect("architecture", {"weights": "imagenet"}, pictures)
+    outcome = check_named("architecture", "golden_picture").run(subject)
+    assert (outcome.status, outcome.detail) == ("skipped", "no imagenet_classifier is given")
+
+
+def test_a_golden_picture_that_keeps_its_class_passes(pictures):
+    pytest.importorskip("sklearn")
+
+    def knows_daisies():
+        return np.zeros((16, 1000)), np.eye(1000)[985] * 9
+
+    subject = suspect(
+        "architecture", {"weights": "imagenet"}, pictures, imagenet_classifier=knows_daisies
+    )
+    assert check_named("architecture", "golden_picture").run(subject).detail == "daisy 0.890"
+
+
+@pytest.mark.backend
+def test_a_right_network_passes_and_keeps_its_weights(pictures):
+    subject = suspect("architecture", {}, pictures)
+    before = [weight.copy() for weight in subject.made.model.get_weights()]
+    failed = [str(o) for o in outcomes(subject).values() if o.status == "failed"]
+    assert not failed, "\n".join(failed)
+    for weight, expected in zip(subject.made.model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_a_missing_folder_is_the_users_fault(pictures, tmp_path):
+    subject = find_subject("dataset", "suspect", {"path": str(tmp_path / "nowhere")})
+    with pytest.raises(InputError, match="there is no folder"):
+        check_named("dataset", "builds").run(subject)
+
+
+def test_the_command_line_says_what_failed(run_cli, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pytest", None)  # the command does not need it
+    command = "plugins", "check", "suspect", "--kind", "dataset"
+    good = run_cli(*command)
+    assert good.exit_code == 0, good.stdout
+    assert "✓ labels_within_classes" in good.stdout
+    assert good.stdout.splitlines()[-1].split()[1:] == [
+        "kerascnn",
+        "plugins",
+        "show",
+        "suspect",
+        "--kind",
+        "dataset",
+    ]
+    bad = run_cli(*command, "--set", "fault=label_too_large")
+    assert bad.exit_code == 1
+    assert "came      train[2] has the label 2; there are 2 classes" in bad.stdout
+    assert "contract  kerascnn.hookspecs.Source" in bad.stdout
+    assert bad.stdout.endswith(
+        "kerascnn plugins check suspect --kind dataset --set fault=label_too_large\n"
+    )
+
+
+def test_the_command_line_prints_one_document(run_cli):
+    ended = run_cli(
+        *(
+            "plugins",
+            "check",
+            "suspect",
+            "--kind",
+            "dataset",
+            "--set",
+            "fault=empty_split",
+            "--json",
+        )
+    )
+    document = json.loads(ended.stdout)
+    assert (ended.exit_code, document["failed"]) == (1, 1)
+    lengths = next(check for check in document["checks"] if check["name"] == "lengths")
+    assert (lengths["status"], lengths["detail"]) == ("failed", "len(test) is 0")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("suspekt",), 'Did you mean "suspect"'),
+        (("suspect",), "--kind"),
+        (("suspect", "--kind", "schedule", "--set", "peek=1"), "schedule.peek = 1: there is no"),
+    ],
+)
+def test_a_wrong_name_or_parameter_is_the_users_fault(arguments, message, run_cli):
+    ended = run_cli("plugins", "check", *arguments)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert message in ended.stderr
+
+
+TESTS = """
+import pytest
+
+
+@pytest.mark.kerascnn("dataset", "suspect")
+def test_fine(kerascnn_check):
+    kerascnn_check(pictures=6)
+
+
+@pytest.mark.kerascnn("dataset", "suspect", "shapes")
+def test_two(kerascnn_check, request):
+    kerascnn_check(**({"fault": "one_name_twice"} if "suspect" in request.node.name else {}))
+"""
+
+
+def test_in_pytest_each_check_is_a_test_of_its_own(tmp_path, suspects):
+    (tmp_path / "test_contract.py").write_text(TESTS)
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rfs", "-p", "no:cacheprovider", str(tmp_path)],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    count = len(checks("dataset"))
+    assert "1 failed" in ended.stdout.splitlines()[-1], ended.stdout + ended.stderr
+    assert f"{3 * count - 1 - ended.stdout.count('SKIPPED')} passed" in ended.stdout
+    assert "test_two[suspect-class_names]" in ended.stdout
+    assert "came      ['odd', 'odd']" in ended.stdout
+    assert "Traceback" not in ended.stdout
+
+
+def test_the_pytest_plugin_imports_nothing_of_the_kit_until_it_is_used():
+    code = "import sys, kerascnn.pytest_plugin; print([m for m in sys.modules if 'kerascnn' in m])"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True
+    )
+    assert ended.stdout == "['kerascnn', 'kerascnn.pytest_plugin']\n"
