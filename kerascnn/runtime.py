@@ -73,7 +73,8 @@ def prepare(seed: int, precision: str = "float32") -> None:
     """Makes what follows in this process depend on the seed alone, and forgets earlier models.
 
     Seeds Python, NumPy and the backend, asks TensorFlow and PyTorch for deterministic kernels, and
-    sets the dtype policy; a user's keras.json decides nothing.
+    sets the dtype policy; a user's keras.json decides nothing. Where TensorFlow goes through XLA it
+    is not asked, for Keras then leaves XLA out.
     """
     import keras
 
@@ -82,7 +83,7 @@ def prepare(seed: int, precision: str = "float32") -> None:
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(seed)
-    if keras.config.backend() == "tensorflow":
+    if keras.config.backend() == "tensorflow" and not jit_compile():
         import tensorflow
 
         tensorflow.config.experimental.enable_op_determinism()

@@ -109,7 +109,8 @@ def installed(tmp_path, monkeypatch):
         sys.modules.pop(module, None)
 
 
-ELSEWHERE = {"same_on_all_backends", "backends_agree"}  # other processes: of the slow tests
+# in other processes, which do not know of what is installed for one test: of the slow tests
+ELSEWHERE = {"same_on_all_backends", "backends_agree", "same_in_another_process"}
 
 
 @pytest.mark.backend

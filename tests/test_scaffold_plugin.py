@@ -18,7 +18,8 @@ from kerascnn.plugins import KINDS, load_registry
 from kerascnn.scaffold_plugin import write_plugin
 from kerascnn.testing import checks, find_subject
 
-ELSEWHERE = {"same_on_all_backends", "backends_agree"}  # other processes: of the slow test
+# in other processes, which do not know of what is installed for one test: of the slow tests
+ELSEWHERE = {"same_on_all_backends", "backends_agree", "same_in_another_process"}
 
 
 @pytest.fixture
@@ -125,7 +126,8 @@ def test_a_run_records_the_package_and_is_used_again(workplace, install, monkeyp
 def tracked(run_id):
     import mlflow
 
-    return mlflow.MlflowClient("sqlite:///mlflow.db").get_run(run_id).data
+    store = f"sqlite:///{Path('mlflow.db').absolute()}"  # MLflow knows a relative one from before
+    return mlflow.MlflowClient(store).get_run(run_id).data
 
 
 WRONG = {

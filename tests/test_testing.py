@@ -88,6 +88,7 @@ RIGHT = {
     "augmentation": [{}, {"layer": True}],
     "schedule": [{"final_fraction": 0.1}, {"component": "suspect_callback"}],
 }
+DOCUMENT = Path(__file__).parents[1] / "docs" / "plugins.md"
 NOT_ON_TORCH = {"train_step_stays_jitted", "applies_in_training"}  # where nothing is compiled
 
 
@@ -170,7 +171,9 @@ def test_every_check_has_a_fault_that_it_catches_and_says_where_the_contract_is(
     assert {name for name, *_ in FAULTS[kind]} == {check.name for check in checks(kind)}
     for check in checks(kind):
         assert check.rule.endswith(".")
-        assert getattr(hookspecs, check.contract.removeprefix("kerascnn.hookspecs.")).__doc__
+        heading, name = re.fullmatch(r'docs/plugins.md, "(\w+)"; (.+)', check.contract).groups()
+        assert getattr(hookspecs, name.removeprefix("kerascnn.hookspecs.")).__doc__
+        assert re.search(rf"^##+ {heading}$", DOCUMENT.read_text(), re.MULTILINE), heading
 
 
 @pytest.mark.backend
@@ -249,7 +252,7 @@ def test_the_command_line_says_what_failed(run_cli, monkeypatch):
     bad = run_cli(*command, "--set", "fault=label_too_large")
     assert bad.exit_code == 1
     assert "came      train[2] has the label 2; there are 2 classes" in bad.stdout
-    assert "contract  kerascnn.hookspecs.Source" in bad.stdout
+    assert 'contract  docs/plugins.md, "Source"; kerascnn.hookspecs.Source' in bad.stdout
     assert bad.stdout.endswith(
         "kerascnn plugins check suspect --kind dataset --set fault=label_too_large\n"
     )

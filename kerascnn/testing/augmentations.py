@@ -11,6 +11,7 @@ from kerascnn.data.augment import augmenter
 from kerascnn.data.batches import to_device
 from kerascnn.hookspecs import Arrays, Augmentation, kerascnn_augmentations
 from kerascnn.network.inference import to_numpy
+from kerascnn.runtime import jit_compile
 from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
 from kerascnn.testing.elsewhere import on_other_backends
 from kerascnn.testing.pictures import random_pictures
@@ -192,10 +193,10 @@ def train_step_stays_jitted(subject: AugmentationSubject) -> str:
         [keras.Input((subject.size, subject.size, 3)), keras.layers.Flatten(),
          keras.layers.Dense(CLASSES, activation="softmax")]
     )  # fmt: skip
-    model.compile("sgd", "categorical_crossentropy", jit_compile=True)
+    model.compile("sgd", "categorical_crossentropy", jit_compile=jit_compile())
     pictures, labels = sample_batch(subject.size)
     model.train_on_batch(*augmenter(subject.made, (0,), subject.size)(pictures, labels, 1, 0))
-    if not model.jit_compile:
+    if model.jit_compile != jit_compile():
         raise CheckError("jit_compile was turned off")
     return "traced once" if subject.is_pair else "a layer runs between the steps"
 

@@ -144,7 +144,9 @@ def check(contract: Any) -> Callable[[Callable[[Any], str | None]], Check]:
 
     def decorate(function: Callable[[Any], str | None]) -> Check:
         rule = " ".join((function.__doc__ or "").split())
-        where = f"{hookspecs.__name__}.{contract.__name__}"
+        heading = contract.__name__.removeprefix("kerascnn_").removesuffix("s").title()
+        title = contract.__name__ if isinstance(contract, type) else heading
+        where = f'docs/plugins.md, "{title}"; {hookspecs.__name__}.{contract.__name__}'
         return Check(function.__name__, rule, where, function)
 
     return decorate

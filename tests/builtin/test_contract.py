@@ -64,7 +64,7 @@ def test_schedules(kerascnn_check):
 @pytest.mark.backend
 @pytest.mark.kerascnn("architecture", "sequential_cnn", image_size=16)
 def test_sequential_cnn(kerascnn_check):
-    kerascnn_check(depth=2, filters=4)
+    kerascnn_check(depth=2, filters=8)
 
 
 @pytest.mark.slow
