@@ -267,7 +267,7 @@ def keras_parts():
             left = 1 - (step - self.rise) / (length - (self.fault == "short_is_nan"))
             if self.fault == "starts_at_zero":
                 left = left * ops.minimum(step, 1)
-            if self.fault == "other_elsewhere" and keras.config.backend() != "tensorflow":
+            if self.fault == "other_elsewhere" and keras.config.backend() != "jax":
                 left = left * 0.9
             down = self.final + (1 - self.final) * ops.maximum(left, 0)
             return self.peak * ops.where(step < self.rise, up, down)

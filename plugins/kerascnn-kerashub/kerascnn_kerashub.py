@@ -119,13 +119,15 @@ def _features(backbone: Any, images: Any, rescaled: Any) -> Any:
 def _copy(layer: Any) -> Any:
     """Makes the layer from its configuration, as loading a saved model does."""
     try:
-        return type(layer).from_config(layer.get_config())
+        copy = type(layer).from_config(layer.get_config())
     except Exception as error:  # TypeError and AttributeError in KerasHub 0.32
         raise InputError(
-            f"kerashub: KerasHub cannot load its {type(layer).__name__} again once it is saved "
-            f"({type(error).__name__}: {error}), so the run would be lost; of KerasHub 0.32 that "
-            "holds for ViT, DeiT, Swin and MiT. Choose the preset of a convolutional network."
+            f"kerashub: KerasHub cannot load its {type(layer).__name__} again once it is saved, so "
+            "the run would be lost; in KerasHub 0.32 that holds for ViT, DeiT, Swin and MiT. "
+            "Choose the preset of a convolutional network."
         ) from error
+    copy.name = layer.name  # MobileNet's blocks give their copies other ones
+    return copy
 
 
 def _blocks(backbone: Any) -> dict[str, list[str]]:
