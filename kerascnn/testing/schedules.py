@@ -199,7 +199,7 @@ def applies_in_training(subject: ScheduleSubject) -> None:
 
     class Note(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-            applied.append(float(model.optimizer.learning_rate))
+            applied.append(float(self.model.optimizer.learning_rate))  # syncs JAX's state
 
     x = np.ones((per_epoch, 1), "float32")
     callbacks = [built, Note()] if subject.is_callback else [Note()]
