@@ -152,7 +152,7 @@ def _columns(features: Mapping[str, Any], params: HuggingFaceParams) -> tuple[st
 
     def column(option: str, named: str | None, kind: type) -> str:
         fitting = [name for name, feature in features.items() if isinstance(feature, kind)]
-        if named in features:
+        if named is not None and named in features:
             return named
         if named is None and len(fitting) == 1:
             return fitting[0]
