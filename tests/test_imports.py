@@ -108,9 +108,10 @@ def test_backends_are_imported_inside_functions_alone(file):
     assert not roots(imported(file, only_at_import=True)) & (HEAVY - {"keras"})
 
 
-@pytest.mark.parametrize(("module", "home"), [("mlflow", "tracking.py"), ("click", "cli.py")])
-def test_one_file_alone_imports_it(module, home):
-    assert [name_of(file) for file in FILES if module in roots(imported(file))] == [home]
+@pytest.mark.parametrize(("module", "home"), [("mlflow", "tracking.py"), ("click", "cli")])
+def test_one_place_alone_imports_it(module, home):
+    importing = [name_of(file) for file in FILES if module in roots(imported(file))]
+    assert {name.partition("/")[0] for name in importing} == {home}
 
 
 @pytest.mark.parametrize("file", sorted((PACKAGE / "builtin").glob("*.py")), ids=name_of)

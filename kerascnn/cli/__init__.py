@@ -1,0 +1,59 @@
+"""The command line: thin; each command imports what it needs when it is called."""
+
+import sys
+import traceback
+from typing import NoReturn
+
+import click
+
+from kerascnn.cli import experiments, plugins, runs, upkeep
+from kerascnn.errors import KerascnnError
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Runs the command line; every failure is one message and an exit code."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        sys.exit(cli(arguments, standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted", INTERRUPTED)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        if isinstance(error, KerascnnError):
+            _fail(str(error), error.exit_code)
+        _fail(f"{type(error).__name__}: {error}\nThe same with --debug shows where.", 1)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="kerascnn")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def cli(debug: bool) -> None:
+    """One TOML file becomes a trained, tracked, explained image classifier."""
+
+
+for command in (
+    experiments.run,
+    experiments.check,
+    experiments.init,
+    experiments.schema,
+    plugins.plugins,
+    runs.predict,
+    runs.evaluate,
+    runs.compare,
+    runs.ui,
+    upkeep.cache,
+    upkeep.doctor,
+):
+    cli.add_command(command)

@@ -1,0 +1,93 @@
+"""The options that commands share, and how they print."""
+
+import json
+import os
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kerascnn.errors import InputError
+
+UNLIMITED = 10_000  # columns, where a program reads the output and not a person
+
+
+def _reserve_stdout(context: click.Context, _: click.Parameter, as_json: bool) -> bool:
+    """With --json standard output is the document's; what libraries print goes elsewhere."""
+    context.obj = sys.stdout
+    if as_json:
+        context.with_resource(redirect_stdout(sys.stderr))
+    return as_json
+
+
+def document(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2), file=click.get_current_context().obj)
+
+
+def console(stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else UNLIMITED)
+
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, callback=_reserve_stdout, help="Print one JSON document."
+)
+BACKEND = click.Choice(["tensorflow", "jax", "torch"])
+backend_option = click.option("--backend", type=BACKEND, help="Default: as the experiment says.")
+KIND = click.Choice(["dataset", "augmentation", "architecture", "schedule"])
+kind_option = click.option("--kind", type=KIND, help="Only components of this kind.")
+set_option = click.option(
+    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the TOML."
+)
+file_argument = click.argument("file", type=click.Path(path_type=Path))
+
+
+def _allow_plugins(context: click.Context, _: click.Parameter, names: str | None) -> None:
+    """Sets it in the environment: it holds for whatever the command calls and starts."""
+    if names is not None:
+        from kerascnn.plugins import ALLOW
+
+        before = os.environ.get(ALLOW)
+        context.call_on_close(lambda: _set_environment(ALLOW, before))
+        _set_environment(ALLOW, names)
+
+
+def _set_environment(name: str, value: str | None) -> None:
+    os.environ.pop(name, None)
+    if value is not None:
+        os.environ[name] = value
+
+
+allow_option = click.option(
+    "--allow-plugins",
+    metavar="NAME,…",
+    expose_value=False,
+    callback=_allow_plugins,
+    help="Load no packages of plugins but these, beside kerascnn itself.  [env var: "
+    "KERASCNN_ALLOW_PLUGINS]",
+)
+
+
+def experiment_of(file: Path, overrides: tuple[str, ...], backend: str | None) -> Any:
+    from kerascnn.config import load_experiment
+
+    values = dict(assignment(text) for text in overrides)
+    if backend:
+        values["training.backend"] = backend
+    return load_experiment(file, values)
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    import tomllib
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set {text}: expected KEY=VALUE, such as --set stages.0.epochs=1.")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()

@@ -1,0 +1,120 @@
+"""Commands on the components that are installed."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from kerascnn.cli.options import (
+    BACKEND,
+    KIND,
+    allow_option,
+    as_json,
+    assignment,
+    console,
+    document,
+    kind_option,
+)
+
+
+@click.group(invoke_without_command=True)
+@kind_option
+@allow_option
+@as_json
+@click.pass_context
+def plugins(context: click.Context, kind: str | None, as_json: bool) -> None:
+    """List the installed components, and the broken plugins."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_plugins, kind=kind, as_json=as_json)
+
+
+@plugins.command("list")
+@kind_option
+@allow_option
+@as_json
+def list_plugins(kind: str | None, as_json: bool) -> None:
+    """List the installed components."""
+    from kerascnn.plugins import load_registry
+    from kerascnn.tables import plugins_document, show_plugins
+
+    registry = load_registry()
+    if as_json:
+        document(plugins_document(registry, kind))
+    else:
+        show_plugins(console(), registry, kind)
+
+
+@plugins.command("show")
+@click.argument("name")
+@kind_option
+@allow_option
+@as_json
+def show_plugin(name: str, kind: str | None, as_json: bool) -> None:
+    """Show the parameters of the component NAME, and the lines of TOML that choose it."""
+    from kerascnn.plugins import load_registry
+    from kerascnn.tables import component_document, show_component
+
+    registered = load_registry().find(name, kind)
+    if as_json:
+        document(component_document(registered))
+    else:
+        show_component(console(), registered)
+
+
+@plugins.command("new")
+@click.argument("name")
+@click.option("--kind", required=True, type=KIND, help="What the package is to offer.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="The folder to write it in; default the working directory.",
+)
+@allow_option
+def new_plugin(name: str, kind: str, into: Path) -> None:
+    """Write a package of plugins called NAME, which works as it is."""
+    import shlex
+
+    from kerascnn.scaffold_plugin import write_plugin
+
+    folder = write_plugin(name, kind, into)
+    click.echo(f"wrote {folder}: one {kind}, its tests and an experiment that uses it", err=True)
+    click.echo(f"pip install -e {shlex.quote(f'{folder}[test]')}")
+    click.echo(f"pytest {shlex.quote(str(folder))}")
+    click.echo(f"kerascnn run {shlex.quote(str(folder / 'example.toml'))}")
+
+
+@plugins.command("check")
+@click.argument("name")
+@kind_option
+@click.option(
+    "--set", "params", metavar="KEY=VALUE", multiple=True, help="A parameter of the component."
+)
+@click.option("--backend", type=BACKEND, help="Default: the one that `run` takes.")
+@allow_option
+@as_json
+def check_plugin(
+    name: str, kind: str | None, params: tuple[str, ...], backend: str | None, as_json: bool
+) -> None:
+    """Hold the component NAME to the contract of its kind, check by check."""
+    import shlex
+
+    from kerascnn.plugins import load_registry
+    from kerascnn.runtime import select_backend, start
+    from kerascnn.tables import outcomes_document, show_outcomes
+    from kerascnn.testing import find_subject, run_checks
+
+    registered = load_registry().find(name, kind)
+    subject = find_subject(registered.kind, name, dict(map(assignment, params)))
+    begin = select_backend if registered.kind == "dataset" else start  # which needs no Keras
+    backend = begin(backend or "auto")
+    outcomes = run_checks(subject)
+    if as_json:
+        document = outcomes_document(registered, backend, list(outcomes))
+        document(document)
+        failed = document["failed"]
+    else:
+        again = shlex.join(["kerascnn", "plugins", "check", *sys.argv[3:]])
+        failed = show_outcomes(console(), registered, backend, again, outcomes)
+    if failed:
+        raise click.exceptions.Exit(1)
