@@ -110,9 +110,9 @@ def check_plugin(
     backend = begin(backend or "auto")
     outcomes = run_checks(subject)
     if as_json:
-        document = outcomes_document(registered, backend, list(outcomes))
-        document(document)
-        failed = document["failed"]
+        held = outcomes_document(registered, backend, list(outcomes))
+        document(held)
+        failed = held["failed"]
     else:
         again = shlex.join(["kerascnn", "plugins", "check", *sys.argv[3:]])
         failed = show_outcomes(console(), registered, backend, again, outcomes)
