@@ -26,7 +26,7 @@ from kerascnn.errors import InputError
 T = TypeVar("T")
 
 GB = 10**9
-MADE = ("packed", "activations")  # can be made again from what is elsewhere
+MADE = ("packed", "activations", "databases")  # can be made again from what is elsewhere
 KINDS = (*MADE, "downloads")
 
 _ABOUT = "about.txt"
@@ -39,7 +39,7 @@ class Entry:
     """What one key names.
 
     Args:
-        kind: "packed", "activations" or "downloads".
+        kind: "packed", "activations", "databases" (MLflow's, with empty tables) or "downloads".
         key: The hash of all that decides the content; of a download, its file name.
         bytes: On the disk.
         last_used: Seconds since 1970; of a download, when it came.
@@ -76,7 +76,7 @@ def cached(
     keeps a removed file until it is closed, and on Windows an entry with open files stays.
 
     Args:
-        kind: "packed" or "activations".
+        kind: "packed", "activations" or "databases".
         key: The hash of all that decides the content, hexadecimal.
         about: One line for people.
         build: Fills the empty folder that it is given.
@@ -133,12 +133,12 @@ def _make(entry: Path, about: str, build: Callable[[Path], None]) -> None:
         build(built)
         (built / _ABOUT).write_text(about, "utf-8")
         for path in (*built.iterdir(), built):
-            _sync(path)
+            sync(path)
         built.rename(entry)
-    _sync(entry.parent)
+    sync(entry.parent)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Waits for the disk: were the power to fail, the new name might outlive the content."""
     if os.name == "nt":  # where folders cannot be opened
         return

@@ -7,6 +7,7 @@ import pytest
 import tomli_w
 
 from kerascnn import cli, tracking
+from kerascnn.cache import cache_folder
 from kerascnn.plugins import load_registry
 
 
@@ -30,6 +31,9 @@ def workplace(tmp_path, monkeypatch):
     """An empty working directory with a cache and a tracking store of its own."""
     folder = tmp_path / "workplace"
     folder.mkdir()
+    databases = cache_folder("databases")  # those of all tests: to make one takes seconds
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "databases").symlink_to(databases)
     monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(folder)

@@ -26,7 +26,7 @@ def list_cache(as_json: bool) -> None:
 
 @cache.command()
 @click.option(
-    "--kind", type=click.Choice(["packed", "activations", "downloads"]), help="Default: all."
+    "--kind", type=click.Choice(["packed", "activations", "databases", "downloads"]), help="Default: all."
 )
 @as_json
 def clear(kind: str | None, as_json: bool) -> None:
