@@ -24,7 +24,11 @@ _PUBLIC = {
     "run_experiment": "run",
     "predict_images": "predict",
     "evaluate_run": "evaluate",
+    "report_run": "report.write",
     "compare_runs": "compare",
+    "probe_architectures": "probe",
+    "find_learning_rate": "lr_find",
+    "export_run": "export",
     # errors
     "did_you_mean": "errors",
     "KerascnnError": "errors",

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from kerascnn.errors import InputError
+from kerascnn.files import sync
 
 T = TypeVar("T")
 
@@ -61,9 +62,22 @@ def cache_folder(*parts: str) -> Path:
     try:
         for folder in (root, root.joinpath(*parts)):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_shared(root)
     except OSError as error:
         raise _unusable(root, error) from error
     return folder
+
+
+def _refuse_shared(root: Path) -> None:
+    """What lies in the cache is believed, so nobody else may put it there."""
+    if os.name == "nt":  # where the home folder is private and modes say nothing
+        return
+    status = root.stat()
+    if status.st_mode & 0o002 or (os.geteuid() and status.st_uid not in (0, os.geteuid())):
+        raise InputError(
+            f'the cache folder "{root}" is shared: others may write to it. Name a folder of your '
+            "own in KERASCNN_CACHE."
+        )
 
 
 def cached(
@@ -136,17 +150,6 @@ def _make(entry: Path, about: str, build: Callable[[Path], None]) -> None:
             sync(path)
         built.rename(entry)
     sync(entry.parent)
-
-
-def sync(path: Path) -> None:
-    """Waits for the disk: were the power to fail, the new name might outlive the content."""
-    if os.name == "nt":  # where folders cannot be opened
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _evict(limit: int, but: str) -> None:

@@ -21,22 +21,46 @@ from kerascnn.config_errors import Problem, as_toml, explain, report
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.plugins import Bound, Registry, load_registry, validated
 
-OPTIMIZERS = (
-    "adadelta",
-    "adafactor",
-    "adagrad",
-    "adam",
-    "adamax",
-    "adamw",
-    "ftrl",
-    "lamb",
-    "lion",
-    "muon",
-    "nadam",
-    "rmsprop",
-    "schedule_free_adamw",
-    "sgd",
-)
+_ADAM = ("beta_1", "beta_2", "epsilon")
+OPTIMIZERS: dict[str, tuple[str, ...]] = {  # of Keras, with their own arguments
+    "adadelta": ("rho", "epsilon"),
+    "adafactor": ("beta_2_decay", "epsilon_1", "epsilon_2", "clip_threshold", "relative_step"),
+    "adagrad": ("initial_accumulator_value", "epsilon"),
+    "adam": (*_ADAM, "amsgrad"),
+    "adamax": _ADAM,
+    "adamw": (*_ADAM, "amsgrad"),
+    "ftrl": (
+        "learning_rate_power",
+        "initial_accumulator_value",
+        "l1_regularization_strength",
+        "l2_regularization_strength",
+        "l2_shrinkage_regularization_strength",
+        "beta",
+    ),
+    "lamb": _ADAM,
+    "lion": ("beta_1", "beta_2"),
+    "muon": (
+        "adam_beta_1",
+        "adam_beta_2",
+        "adam_weight_decay",
+        "epsilon",
+        "exclude_layers",
+        "exclude_embeddings",
+        "muon_a",
+        "muon_b",
+        "muon_c",
+        "adam_lr_ratio",
+        "momentum",
+        "ns_steps",
+        "nesterov",
+        "rms_rate",
+    ),
+    "nadam": _ADAM,
+    "rmsprop": ("rho", "momentum", "epsilon", "centered"),
+    "schedule_free_adamw": (*_ADAM, "warmup_steps"),
+    "sgd": ("momentum", "nesterov"),
+}
+OF_ALL_OPTIMIZERS = ("clipnorm", "clipvalue", "loss_scale_factor", "gradient_accumulation_steps")
 
 
 class Strict(BaseModel):
@@ -80,7 +104,7 @@ class Schedule(Choice):
 class Optimizer(Choice):
     """A Keras optimizer by its snake_case name; the other keys are its own arguments."""
 
-    name: Literal[OPTIMIZERS] = "adam"  # type: ignore[valid-type]
+    name: Literal[tuple(OPTIMIZERS)] = "adam"  # type: ignore[valid-type]
 
 
 class EarlyStopping(Strict):
@@ -152,6 +176,20 @@ class Training(Strict):
     )
     keep: Literal["best", "last"] = Field(
         default="best", description="the weights that a stage hands on and that the run evaluates"
+    )
+    checkpoint_seconds: float = Field(
+        default=300.0,
+        ge=0,
+        description="from one checkpoint to the next while a stage trains; at the end of an epoch "
+        "there is one earlier if it costs less than 2% of the time since; 0: after every step",
+    )
+    on_bad_image: Literal["error", "skip"] = Field(
+        default="error", description="what becomes of pictures that cannot be read; all are named"
+    )
+    on_duplicate: Literal["error", "skip", "allow"] = Field(
+        default="error",
+        description="what becomes of a picture that stands in two splits, and so flatters the "
+        'accuracy: "skip" keeps only the one that judges',
     )
     stream_above_gb: float | None = Field(
         default=None,
@@ -256,10 +294,13 @@ def load_experiment(
     Raises:
         InputError: One message with every fault: line, key, what was expected, what came.
     """
-    text, data = _read(Path(path))
-    for key, value in (overrides or {}).items():
-        _override(data, key, value)
-    return parse_experiment(data, registry or load_registry(), text, str(path), overrides or {})
+    try:
+        text, data = _read(Path(path))
+        for key, value in (overrides or {}).items():
+            _override(data, key, value)
+        return parse_experiment(data, registry or load_registry(), text, str(path), overrides or {})
+    except RecursionError as error:
+        raise InputError(f"{path}: it nests too deeply for an experiment.") from error
 
 
 def parse_experiment(
@@ -275,10 +316,12 @@ def parse_experiment(
     try:
         experiment = validated(Experiment, data)
     except ValidationError as error:
+        if error.errors()[0]["type"] == "json_invalid":  # beyond 200 levels
+            raise RecursionError from error
         problems += explain(error, Experiment, data)
     for kind, location, table in _choices(data):
         problems += _component_problems(kind, location, table, registry)
-    problems += _stage_name_problems(data)
+    problems += [*_stage_name_problems(data), *_optimizer_problems(data)]
     if problems:
         raise InputError(report(problems, text, origin, overrides or {}))
     return experiment
@@ -368,6 +411,24 @@ def _stage_name_problems(data: dict[str, Any]) -> list[Problem]:
         for index, name in enumerate(names)
         if name is not None and name in names[:index]
     ]
+
+
+def _optimizer_problems(data: dict[str, Any]) -> Iterator[Problem]:
+    """Arguments that an optimizer does not take: Keras, which knows them, is not yet imported."""
+    stages = data.get("stages")
+    for index, stage in enumerate(stages if isinstance(stages, list) else []):
+        table = stage.get("optimizer") if isinstance(stage, dict) else None
+        name = table.get("name", "adam") if isinstance(table, dict) else None
+        if not isinstance(table, dict) or not isinstance(name, str) or name not in OPTIMIZERS:
+            continue
+        known = (*OPTIMIZERS[name], *OF_ALL_OPTIMIZERS)
+        for key, value in table.items():
+            place = ("stages", index, "optimizer", key)
+            if key not in ("name", *known):
+                hint = f"{did_you_mean(key, known)} Known keys: name, {', '.join(known)}."
+                yield Problem(place, "there is no such key", value, hint)
+            elif key not in ("name", "exclude_layers") and not isinstance(value, int | float):
+                yield Problem(place, "expected a number, or true or false", value)
 
 
 def resolve(experiment: Experiment, registry: Registry) -> dict[str, Any]:

@@ -5,7 +5,7 @@ an entry point in the group `kerascnn`. The built-in components are plugins too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -65,12 +65,16 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Splits:
-    """A dataset: three sources that share no picture, and the names of the classes."""
+    """A dataset: three sources that share no picture, and the names of the classes.
+
+    `ignored` tells what was found besides the pictures and how often, such as {"HEIC files": 2}.
+    """
 
     train: Source
     validation: Source
     test: Source
     class_names: Sequence[str]
+    ignored: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,12 @@ class Observer:
     def tracked(self, run_id: str, store: str) -> None:
         """The run has its id."""
 
+    def resumed(self, plan: "Plan | None", epochs: int, steps: int) -> None:
+        """A run goes on in this stage, of which so many epochs and steps of the next are done.
+
+        Without a stage, all of them are done.
+        """
+
     def stage_started(self, number: int, total: int, plan: "Plan") -> None:
         """A stage begins."""
 

@@ -6,29 +6,29 @@ import json
 import os
 import re
 import sys
-from collections import Counter, defaultdict
+import threading
+import time
+import traceback
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.abc import MetaPathFinder
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pluggy
 from pydantic import BaseModel, ValidationError
 
-from kerascnn import hookspecs
 from kerascnn.errors import InputError, PluginError, did_you_mean
-from kerascnn.hookspecs import Component, Params
+from kerascnn.hooks import built_types, components_of
+from kerascnn.hookspecs import Component
+from kerascnn.runtime import BACKENDS
 
 GROUP = "kerascnn"
 ALLOW = "KERASCNN_ALLOW_PLUGINS"
-KINDS = {
-    "dataset": "kerascnn_datasets",
-    "augmentation": "kerascnn_augmentations",
-    "architecture": "kerascnn_architectures",
-    "schedule": "kerascnn_schedules",
-}
+SLOW_SECONDS = 2.0
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -53,12 +53,26 @@ class Origin:
         return f"{self.distribution} {self.version}"
 
 
+Found = tuple[EntryPoint, Origin]
+
+
 @dataclass(frozen=True)
 class Fault:
     """A plugin that could not be loaded, and why."""
 
     origin: Origin
     reason: str
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A plugin that every command waits for."""
+
+    origin: Origin
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"took {self.seconds:.1f} s to import, and every command waits for it"
 
 
 @dataclass(frozen=True)
@@ -108,11 +122,19 @@ class Bound:
     def build(self, **context: Any) -> Any:
         """Calls the component's builder; a fault of the plugin's own is named as such."""
         try:
-            return self.registered.component.build(self.params, **context)
+            made = self.registered.component.build(self.params, **context)
         except (InputError, MemoryError):
             raise
         except Exception as error:
             raise self.registered.fault("while it was built", error) from error
+        allowed = built_types(self.registered.kind)
+        if not isinstance(made, allowed):
+            names = (f"{one.__module__.partition('.')[0]}.{one.__name__}" for one in allowed)
+            raise PluginError(
+                f'{self.registered.kind} "{self.name}" of {self.registered.origin}: build must '
+                f"return {' or '.join(names)}, not {type(made).__name__}."
+            )
+        return made
 
 
 def _code(build: Callable[..., Any]) -> Iterable[Path]:
@@ -132,6 +154,7 @@ class Registry:
         default_factory=lambda: defaultdict(list)
     )
     faults: list[Fault] = field(default_factory=list)
+    slow: list[Slow] = field(default_factory=list)
     not_allowed: list[Origin] = field(default_factory=list)
 
     @cached_property
@@ -207,38 +230,52 @@ def load_registry(
         InputError: A distribution of `allow` has no plugin here.
     """
     found, barred = _sorted_by_permission(points, allow)
-    registry = Registry(not_allowed=[_origin(point) for point in barred])
-    for point in sorted(found, key=lambda point: _origin(point).distribution != GROUP):
-        origin = _origin(point)
+    registry = Registry(not_allowed=[origin for _, origin in barred])
+    for point, origin in sorted(found, key=lambda pair: pair[1].distribution != GROUP):
         try:
-            _refuse_shared_name(point, found)
-            listed = _components(_imported(point), origin)
+            _refuse_shared_name(origin, [other for _, other in found])
+            with _neither_keras_nor_a_backend():
+                loaded = _loaded(point, origin, registry)
         except PluginError as error:
             registry.faults.append(Fault(origin, _sentence(error)))
             continue
-        for registered in listed:
+        for registered in loaded:
             registry.claims[registered.kind, registered.component.name].append(registered)
     return registry
 
 
 def plugin_packages() -> set[str]:
     """The top-level names of the modules that installed and allowed plugins are in."""
-    return {point.module.partition(".")[0] for point in _sorted_by_permission(None, None)[0]}
+    found, _ = _sorted_by_permission(None, None)
+    return {point.module.partition(".")[0] for point, _ in found}
+
+
+def plugin_at_fault(error: BaseException) -> str:
+    """In which plugin's code it was raised, and where; empty where in none's."""
+    found, _ = _sorted_by_permission(None, None)
+    homes = {point.module.partition(".")[0]: origin for point, origin in found}
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        origin = homes.get(frame.f_globals.get("__name__", "").partition(".")[0])
+        if origin and origin.distribution != GROUP:
+            return f", in {origin} ({Path(frame.f_code.co_filename).name}, line {line})"
+    return ""
 
 
 def _sorted_by_permission(
     points: Iterable[EntryPoint] | None, allow: Iterable[str] | None
-) -> tuple[list[EntryPoint], list[EntryPoint]]:
+) -> tuple[list[Found], list[Found]]:
     """The entry points that may be loaded, and the others."""
-    installed = list(entry_points(group=GROUP) if points is None else points)
-    allowed = _allowed(allow, installed)
-    found = [point for point in installed if _distribution(point) in allowed]
-    return found, [point for point in installed if _distribution(point) not in allowed]
+    if points is None:
+        points = entry_points(group=GROUP)
+    installed = [(point, _origin(point)) for point in points]
+    allowed = _allowed(allow, {_normalized(origin.distribution) for _, origin in installed})
+    found = [one for one in installed if _normalized(one[1].distribution) in allowed]
+    return found, [one for one in installed if one not in found]
 
 
-def _allowed(allow: Iterable[str] | None, points: list[EntryPoint]) -> set[str]:
+def _allowed(allow: Iterable[str] | None, installed: set[str]) -> set[str]:
     """The distributions whose plugins may be loaded."""
-    installed = {_distribution(point) for point in points} | {GROUP}
+    installed = installed | {GROUP}
     if allow is None:
         listed = os.environ.get(ALLOW)
         if listed is None:
@@ -260,13 +297,10 @@ def _normalized(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def _distribution(point: EntryPoint) -> str:
-    return _normalized(_origin(point).distribution)
-
-
 def _origin(point: EntryPoint) -> Origin:
     try:
-        name, version = point.dist.name, point.dist.version  # type: ignore[union-attr]
+        metadata = point.dist.metadata  # type: ignore[union-attr]  # is parsed at each access
+        name, version = metadata["Name"], metadata["Version"]
     except Exception:  # no distribution, or a damaged one: importlib and its backport differ
         name = version = None
     return Origin(point.name, name or point.name, version or "of unknown version")
@@ -280,97 +314,43 @@ def _claimed(what: str, owners: Iterable[str]) -> str:
     return f"{what} is claimed by {' and '.join(owners)}; uninstall all but one of them."
 
 
-def _refuse_shared_name(point: EntryPoint, found: list[EntryPoint]) -> None:
-    owners = [str(_origin(other)) for other in found if other.name == point.name]
-    if len(owners) > 1 and _origin(point).distribution != GROUP:
-        raise PluginError(_claimed(f'the entry-point name "{point.name}"', owners))
+def _refuse_shared_name(origin: Origin, found: list[Origin]) -> None:
+    owners = [str(other) for other in found if other.entry_point == origin.entry_point]
+    if len(owners) > 1 and origin.distribution != GROUP:
+        raise PluginError(_claimed(f'the entry-point name "{origin.entry_point}"', owners))
 
 
-def _imported(point: EntryPoint) -> object:
+def _loaded(point: EntryPoint, origin: Origin, registry: Registry) -> list[Registered]:
+    """Imports the plugin and asks it; notes in the registry if the import takes long."""
+    start = time.perf_counter()
     try:
-        return point.load()
+        plugin = point.load()
     except (Exception, SystemExit) as error:
         raise PluginError(f"importing {point.value}: {type(error).__name__}: {error}") from error
+    seconds = time.perf_counter() - start
+    if seconds > SLOW_SECONDS:
+        registry.slow.append(Slow(origin, seconds))
+    return [
+        Registered(component, kind, origin)
+        for kind, component in components_of(plugin, origin.entry_point)
+    ]
 
 
-def _components(plugin: object, origin: Origin) -> list[Registered]:
-    manager = pluggy.PluginManager("kerascnn")
-    manager.add_hookspecs(hookspecs)
-    _refuse_unmarked(plugin)
+@contextmanager
+def _neither_keras_nor_a_backend() -> Iterator[None]:
+    """Refuses to import them: it takes seconds, and a run has yet to choose its backend."""
+    finder = _Refuse(threading.get_ident())
+    sys.meta_path.insert(0, finder)
     try:
-        manager.register(plugin)
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        raise PluginError(_validation_message(error)) from error
-    if not manager.get_hookcallers(plugin):
-        raise PluginError(f"{origin.entry_point} has no hook. {_hooks()}")
-    found = []
-    for kind, hook in KINDS.items():
-        for implementation in getattr(manager.hook, hook).get_hookimpls():
-            listed = _listed(implementation)
-            found += [Registered(_checked(c, hook), kind, origin) for c in listed]
-    return _without_twins(found)
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
-def _refuse_unmarked(plugin: object) -> None:
-    """A function that lacks `@hookimpl` would be ignored without a word."""
-    for name, function in inspect.getmembers(plugin, inspect.isroutine):
-        if name.startswith("kerascnn_") and not hasattr(function, "kerascnn_impl"):
-            known = name in KINDS.values()
-            raise PluginError(f"{name} lacks @kerascnn.hookimpl" if known else _no_hook(name))
+@dataclass(frozen=True)
+class _Refuse(MetaPathFinder):
+    thread: int
 
-
-def _no_hook(name: str) -> str:
-    return f"there is no hook {name}.{did_you_mean(name, KINDS.values())} {_hooks()}"
-
-
-def _hooks() -> str:
-    return f"The hooks are {', '.join(KINDS.values())}."
-
-
-def _validation_message(error: pluggy.PluginValidationError) -> str:
-    text = " ".join(str(error).split())
-    if unknown := re.search(r"unknown hook '(\w+)'", text):
-        return _no_hook(unknown[1])
-    if definition := re.search(r"definition: (.*?\)) Argument", text):
-        return f"{definition[1]} must take no arguments"
-    return text
-
-
-def _listed(implementation: pluggy.HookImpl) -> list[Any]:
-    """What the hook returns; called without pluggy, which drops the None of a missing return."""
-    name = implementation.function.__name__
-    try:
-        listed = implementation.function()
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"{name}() raised {type(error).__name__}: {error}") from error
-    if not isinstance(listed, list | tuple):
-        raise PluginError(f"{name}() must return a list of Component, not {_type(listed)}")
-    return list(listed)
-
-
-def _checked(component: Any, hook: str) -> Component:
-    if not isinstance(component, Component):
-        raise PluginError(f"{hook}() must list Component objects, not {_type(component)}")
-    name, params = component.name, component.params
-    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise PluginError(f"{hook}(): the component name {name!r} is not snake_case")
-    if not callable(component.build):
-        raise PluginError(f'{hook}(): build of "{name}" is not callable')
-    if not (isinstance(params, type) and issubclass(params, Params)):
-        raise PluginError(f'{hook}(): params of "{name}" must be a subclass of kerascnn.Params')
-    if "name" in params.model_fields:
-        raise PluginError(f'{hook}(): params of "{name}" has a key "name", which chooses it')
-    return component
-
-
-def _without_twins(found: list[Registered]) -> list[Registered]:
-    counts = Counter((registered.kind, registered.component.name) for registered in found)
-    for (kind, name), count in counts.items():
-        if count > 1:
-            raise PluginError(f'registers the {kind} "{name}" {count} times')
-    return found
-
-
-def _type(value: object) -> str:
-    return type(value).__name__
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name in ("keras", *BACKENDS) and threading.get_ident() == self.thread:
+            raise ImportError(f"a plugin imports {name} in build, not at the top of its module")

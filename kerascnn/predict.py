@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn import runtime
-from kerascnn.data.images import prepare_image
+from kerascnn.data.images import ImageLike, prepare_image
 from kerascnn.data.windows import Centred, packed_size
 from kerascnn.errors import InputError
 from kerascnn.network.inference import Forward
@@ -50,11 +50,11 @@ def predict_images(
     runtime.select_backend(backend)
     result = run if isinstance(run, Result) else find_run(run)
     paths = [str(image) for image in images]
-    pictures = _read(paths, result)
+    pictures = read_pictures(paths, result)
     probabilities = probabilities_of(result, pictures, backend)
+    guesses = [best_guesses(row, result.class_names, top) for row in probabilities]
     return [
-        _prediction(path, row, result.class_names, top)
-        for path, row in zip(paths, probabilities, strict=True)
+        Prediction(path, **best[0], top=best) for path, best in zip(paths, guesses, strict=True)
     ]
 
 
@@ -66,13 +66,18 @@ def probabilities_of(result: Result, pictures: Any, backend: str = "auto") -> np
     return Forward(load_model(result))(windows, min(training.batch_size, len(pictures)))
 
 
-def _read(paths: Sequence[str], result: Result) -> np.ndarray:
+def read_pictures(images: Sequence[ImageLike], result: Result) -> np.ndarray:
+    """Prepares pictures as those that the run was trained on: uint8 [N, P, P, 3].
+
+    Raises:
+        InputError: Some cannot be read, each named.
+    """
     training = result.training
     size = packed_size(training.image_size, training.crop_margin)
     pictures, faults = [], []
-    for path in paths:
+    for image in images:
         try:
-            pictures.append(prepare_image(Path(path), size, training.resize))
+            pictures.append(prepare_image(image, size, training.resize))
         except InputError as error:
             faults.append(str(error))
     if faults:
@@ -80,7 +85,7 @@ def _read(paths: Sequence[str], result: Result) -> np.ndarray:
     return np.stack(pictures)
 
 
-def _prediction(path: str, row: np.ndarray, names: Sequence[str], top: int) -> Prediction:
+def best_guesses(row: np.ndarray, names: Sequence[str], top: int) -> list[dict[str, Any]]:
+    """The most probable labels of float32 [K], each with its probability."""
     order = row.argsort()[::-1][:top]
-    best = [{"label": names[index], "probability": float(row[index])} for index in order]
-    return Prediction(path, **best[0], top=best)
+    return [{"label": names[index], "probability": float(row[index])} for index in order]

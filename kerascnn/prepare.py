@@ -1,9 +1,8 @@
 """Everything before the first step: data loaded and checked, network built, stages planned."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,11 @@ from kerascnn import runtime
 from kerascnn.cache import GB, limit_bytes
 from kerascnn.config import Experiment, Stage, Training, bind
 from kerascnn.data.augment import augmenter
+from kerascnn.data.batches import Examples
 from kerascnn.data.download import reporting
-from kerascnn.data.store import Packed, duplicates_across, pack
-from kerascnn.data.windows import packed_size
+from kerascnn.data.hygiene import Findings, copies, examine, listed, told
+from kerascnn.data.store import BadPicturesError, Packed, pack
+from kerascnn.data.windows import Centred, packed_size
 from kerascnn.errors import InputError, PluginError, did_you_mean
 from kerascnn.hookspecs import Augmentation, Splits
 from kerascnn.network.boundary import cut
@@ -24,6 +25,7 @@ from kerascnn.network.unfreeze import select
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry
 from kerascnn.training.inputs import choose
+from kerascnn.training.memory import memory_bytes
 from kerascnn.training.optimizers import make_optimizer
 from kerascnn.training.plan import Plan
 
@@ -39,6 +41,7 @@ class Data:
     test: Packed
     class_names: tuple[str, ...]
     seconds: float
+    findings: Findings
 
     def splits(self) -> dict[str, Packed]:
         return {"train": self.train, "validation": self.validation, "test": self.test}
@@ -54,6 +57,15 @@ class Prepared:
     network: Built
     plans: tuple[Plan, ...]
     plugins: dict[str, str]
+
+    def examples(self) -> tuple[Examples, Examples]:
+        """What a stage trains on, and what it is judged by."""
+        train, validation = self.data.train, self.data.validation
+        centred = Centred(validation.images, self.experiment.training.image_size)
+        return (
+            Examples(train.images, train.labels, train.key),
+            Examples(centred, validation.labels, validation.key),
+        )
 
 
 def prepare(experiment: Experiment, registry: Registry, observer: Observer) -> Prepared:
@@ -92,46 +104,104 @@ def load_data(experiment: Experiment, registry: Registry, observer: Observer) ->
     start = time.perf_counter()
     dataset = bind(experiment.dataset, "dataset", registry)
     splits = dataset.build(seed=experiment.seed)
-    if not isinstance(splits, Splits):
-        raise PluginError(
-            f'dataset "{dataset.name}" of {dataset.registered.origin}: build must return '
-            f"kerascnn.Splits, not {type(splits).__name__}."
-        )
-    size = packed_size(experiment.training.image_size, experiment.training.crop_margin)
-    how = experiment.training.resize
-    gigabytes = experiment.training.stream_above_gb
-    stream_above = None if gigabytes is None else gigabytes * GB
+    packed = _pack(splits, experiment, observer)
+    class_names = tuple(splits.class_names)
+    _check_labels(packed, class_names)
+    packed, findings = _examine(packed, class_names, splits.ignored, experiment.training)
+    for note in (*findings.notes(), *_sparse(packed, class_names, experiment)):
+        observer.warned(note)
+    seconds = time.perf_counter() - start
+    return Data(**packed, class_names=class_names, seconds=seconds, findings=findings)
 
-    def packed_split(name: str) -> Packed:
-        def progress(done: int, total: int) -> None:
+
+def _pack(splits: Splits, experiment: Experiment, observer: Observer) -> dict[str, Packed]:
+    """Packs the splits; all pictures that cannot be read are told at once."""
+    training = experiment.training
+    size = packed_size(training.image_size, training.crop_margin)
+    gigabytes = training.stream_above_gb
+    stream_above = None if gigabytes is None else gigabytes * GB
+    packed, faults = dict[str, Packed](), list[str]()
+    for name in ("train", "validation", "test"):
+
+        def progress(done: int, total: int, name: str = name) -> None:
             observer.progress(f"packing {name}", done, total)
 
-        what = f"{experiment.name}, {name}"
-        source = getattr(splits, name)
-        return pack(source, size, how, progress, stream_above=stream_above, what=what)
+        try:
+            packed[name] = pack(
+                getattr(splits, name),
+                size,
+                training.resize,
+                progress,
+                stream_above=stream_above,
+                what=f"{experiment.name}, {name}",
+                skip_bad=training.on_bad_image == "skip",
+            )
+        except BadPicturesError as bad:
+            faults += bad.faults
+    if faults:
+        raise BadPicturesError(
+            faults,
+            "Repair, replace or remove them, or leave them out with "
+            'training.on_bad_image = "skip".',
+        )
+    return packed
 
-    packed = {name: packed_split(name) for name in ("train", "validation", "test")}
-    data = Data(
-        **packed, class_names=tuple(splits.class_names), seconds=time.perf_counter() - start
-    )
-    _check_labels(data)
-    for first, second in islice(duplicates_across(data.splits()), 3):
-        observer.warned(f"the same picture stands in two splits: {first} and {second}")
-    return data
+
+def _examine(
+    packed: dict[str, Packed],
+    class_names: tuple[str, ...],
+    ignored: Mapping[str, int],
+    training: Training,
+) -> tuple[dict[str, Packed], Findings]:
+    """Looks for pictures that stand twice, and does with them as the experiment says."""
+    findings = examine(packed, class_names, ignored)
+    if not findings.duplicates or training.on_duplicate == "allow":
+        return packed, findings
+    if training.on_duplicate == "error":
+        raise InputError(
+            listed(
+                "{} in two splits, which flatters the accuracy",
+                map(told, findings.duplicates),
+                findings.counts["duplicates"],
+            )
+            + '\nRemove one of each pair, or set training.on_duplicate: "skip" keeps only the one '
+            'that judges, "allow" both.'
+        )
+    for name, rows in copies(packed).items():
+        here = packed[name]
+        reasons = [f"{here.name(row)}: it stands in {split} too" for row, split in rows.items()]
+        packed[name] = here.without(rows, reasons)
+    _check_labels(packed, class_names)
+    return packed, examine(packed, class_names, ignored)
 
 
-def _check_labels(data: Data) -> None:
-    classes = len(data.class_names)
+def _check_labels(packed: Mapping[str, Packed], class_names: tuple[str, ...]) -> None:
+    classes = len(class_names)
     if classes < 2:
         raise InputError(f"the dataset has {classes} class; at least 2 are needed.")
-    for name, packed in data.splits().items():
-        if not len(packed):
-            raise InputError(f"the {name} split holds no pictures.")
-        if packed.labels.min() < 0 or packed.labels.max() >= classes:
+    for name, split in packed.items():
+        left = " left" if split.skipped else ""
+        if not len(split):
+            raise InputError(f"the {name} split holds no pictures{left}.")
+        if split.labels.min() < 0 or split.labels.max() >= classes:
             raise PluginError(
-                f"the {name} split has labels {packed.labels.min()} to {packed.labels.max()}; "
+                f"the {name} split has labels {split.labels.min()} to {split.labels.max()}; "
                 f"with {classes} classes they must be 0 to {classes - 1}."
             )
+
+
+def _sparse(
+    packed: Mapping[str, Packed], class_names: tuple[str, ...], experiment: Experiment
+) -> Iterator[str]:
+    """What there is too little of to train well on."""
+    train = packed["train"]
+    missing = np.flatnonzero(np.bincount(train.labels, minlength=len(class_names)) == 0)
+    if len(missing):
+        names = ", ".join(class_names[index] for index in missing[:10])
+        yield f"nothing to learn of {len(missing)} classes from, such as: {names}"
+    batch_size = max(map(experiment.batch_size_of, experiment.stages))
+    if len(train) < batch_size:
+        yield f"{len(train)} pictures to train on are fewer than a batch of {batch_size}"
 
 
 def plan_stage(
@@ -162,7 +232,7 @@ def plan_stage(
         batchnorm=stage.batchnorm or ("frozen" if network.pretrained else "train"),
         batch_size=experiment.batch_size_of(stage),
         schedule=schedule.build,
-        **_augment(experiment, stage, index, registry, len(data.class_names)),
+        **augmentation(experiment, stage, index, registry, len(data.class_names)),
         class_weights=class_weights(stage, data),
         seed=experiment.seed,
         keep=training.keep,
@@ -172,19 +242,19 @@ def plan_stage(
     )
 
 
-def _augment(
+def augmentation(
     experiment: Experiment, stage: Stage, index: int, registry: Registry, classes: int
 ) -> dict[str, Any]:
     """What a plan says of augmentation."""
     choice, size = experiment.augmentation_of(stage), experiment.training.image_size
-    if choice.name == NO_AUGMENTATION and not choice.params:
+    bound = bind(choice, "augmentation", registry)
+    if choice.name == NO_AUGMENTATION and bound.params == type(bound.params)():
         return {}
-    augmentation = bind(choice, "augmentation", registry)
-    policy = augmentation.build(image_size=size, num_classes=classes)
+    policy = bound.build(image_size=size, num_classes=classes)
     return {
         "augment": augmenter(policy, (experiment.seed, index), size),
         # a Keras layer draws by itself: what it drew cannot be had again
-        "augmentation_key": augmentation.key if isinstance(policy, Augmentation) else "",
+        "augmentation_key": bound.key if isinstance(policy, Augmentation) else "",
     }
 
 
@@ -252,18 +322,5 @@ def check_stages(prepared: Prepared) -> Iterator[StageCheck]:
             trainable_layers=trainable_layers(model),
             boundary=parts.boundary,
             frozen_part=choose(parts, plan, total)[1],
-            memory_bytes=_memory(model, parts.suffix, plan.batch_size),
+            memory_bytes=memory_bytes(model, parts.suffix, plan.batch_size),
         )
-
-
-def _memory(model: Any, suffix: Any, batch_size: int) -> int:
-    """An estimate: weights, gradients, two optimizer slots, and the activations that the
-    backward pass needs; float32."""
-    activations = sum(
-        int(np.prod(tensor.shape[1:]))
-        for nodes in suffix._nodes_by_depth.values()
-        for node in nodes
-        for tensor in node.outputs
-    )
-    numbers = model.count_params() + 3 * count_trainable(model) + 2 * batch_size * activations
-    return numbers * np.dtype(np.float32).itemsize

@@ -24,7 +24,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Makes of a test that uses the fixture one for each component and check."""
     if FIXTURE not in metafunc.fixturenames:
         return
-    from kerascnn.plugins import KINDS
+    from kerascnn.hooks import KINDS
     from kerascnn.testing import checks
 
     marker = metafunc.definition.get_closest_marker("kerascnn")
@@ -65,7 +65,8 @@ def _subject(config: pytest.Config, kind: str, name: str, params: Any, options: 
 
     asked = kind, name, params, options
     if _LAST not in config.stash or config.stash[_LAST][0] != asked:
+        subject = find_subject(kind, name, params, **options)  # before Keras, as a run does
         if kind != "dataset":
             start()
-        config.stash[_LAST] = asked, find_subject(kind, name, params, **options)
+        config.stash[_LAST] = asked, subject
     return config.stash[_LAST][1]

@@ -2,9 +2,11 @@
 
 import csv
 import getpass
+import shutil
 import statistics
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,31 +16,52 @@ import tomli_w
 
 from kerascnn import runtime
 from kerascnn.config import flatten, resolve
+from kerascnn.data.store import Packed
+from kerascnn.files import write_whole
 from kerascnn.journal import Tracker
 from kerascnn.metrics import Metrics
+from kerascnn.network.build import Built
+from kerascnn.observer import Observer
 from kerascnn.plots import confusion_figure
 from kerascnn.plugins import Registry
 from kerascnn.prepare import Prepared
-from kerascnn.runs import MODEL, Result
+from kerascnn.report.note import THUMBNAILS, note
+from kerascnn.report.write import write_report
+from kerascnn.runs import EXPERIMENT, MODEL, PREDICTIONS, VALIDATION_PREDICTIONS, Result
 from kerascnn.statistics import paired_interval
 from kerascnn.tracking import save_model
 from kerascnn.training.stage import StageResult
+
+# What tells stages apart on MLflow's page, where every tag is shown.
+_TAGS = {
+    "name",
+    "unfreeze",
+    "epochs",
+    "seconds",
+    "trainable_parameters",
+    "boundary",
+    "val_accuracy",
+    "gain",
+    "kept",
+    "frozen_sha256",
+}
 
 
 def record_start(tracker: Tracker, prepared: Prepared, registry: Registry, folder: Path) -> None:
     """Writes the resolved experiment, and all else that decides the result or its origin."""
     resolved = resolve(prepared.experiment, registry)
-    (folder / "experiment.toml").write_text(tomli_w.dumps(resolved))
-    tracker.artifact(folder / "experiment.toml")
+    write_whole(folder / EXPERIMENT, tomli_w.dumps(resolved))
+    tracker.artifact(folder / EXPERIMENT)
     tracker.params(flatten(resolved))
-    splits = prepared.data.splits().items()
+    tracker.datasets(_splits(prepared))
     tracker.tags(
         {
+            "architecture": prepared.experiment.architecture.name,
+            "dataset": prepared.experiment.dataset.name,
             "backend": prepared.backend,
             "device": runtime.device_name(),
             **{f"version.{name}": value for name, value in runtime.versions().items()},
-            **{f"data.{name}.fingerprint": packed.fingerprint for name, packed in splits},
-            **{f"data.{name}.images": len(packed) for name, packed in splits},
+            **{f"data.{name}": count for name, count in prepared.data.findings.counts.items()},
             **{f"plugin.{name}": origin for name, origin in prepared.plugins.items()},
             "mlflow.source.name": "kerascnn run",
             "mlflow.source.type": "LOCAL",
@@ -46,6 +69,19 @@ def record_start(tracker: Tracker, prepared: Prepared, registry: Registry, folde
             **_git_commit(),
         }
     )
+
+
+def _splits(prepared: Prepared) -> list[dict[str, Any]]:
+    """What MLflow's page shows as the data of the run."""
+    return [
+        {
+            "name": prepared.experiment.dataset.name,
+            "context": split,
+            "digest": packed.fingerprint,
+            "images": len(packed),
+        }
+        for split, packed in prepared.data.splits().items()
+    ]
 
 
 def _git_commit() -> dict[str, str]:
@@ -64,10 +100,10 @@ def _git_commit() -> dict[str, str]:
 
 
 def record_stage(tracker: Tracker, index: int, result: StageResult) -> None:
-    """Tags the run with what the stage did."""
-    values = stage_json(result) | {"trainable_layers": len(result.trainable_layers)}
+    """Tags the run with what the stage did; all of it stands in the result."""
+    values = stage_json(result)
     tracker.tags(
-        {key: _short(value) for key, value in flatten(values, f"stage.{index + 1}").items()}
+        {f"stage.{index + 1}.{key}": _short(values[key]) for key in values if key in _TAGS}
     )
 
 
@@ -96,6 +132,7 @@ def stage_json(result: StageResult) -> dict[str, Any]:
         **_gain(result),
         "kept": result.kept,
         "frozen_sha256": result.frozen_sha256,
+        "ended_sha256": result.ended_sha256,
     }
 
 
@@ -109,27 +146,72 @@ def _gain(result: StageResult) -> dict[str, Any]:
     }
 
 
+def map_layers(network: Built) -> dict[str, str]:
+    """Each block's last layer that gives feature maps [B, h, w, C]."""
+    return {
+        network.block_of[layer.name]: layer.name
+        for layer in network.model.layers
+        if len(getattr(layer.output, "shape", ())) == 4
+        and network.block_of.get(layer.name) in network.blocks
+    }
+
+
+def history_json(stages: list[StageResult]) -> list[dict[str, Any]]:
+    """Every epoch of every stage, for JSON."""
+    return [
+        {"stage": stage.name, "epoch": epoch.number, **epoch.metrics}
+        for stage in stages
+        for epoch in stage.history
+    ]
+
+
 def record_result(
     prepared: Prepared,
     result: Result,
     test: Metrics,
-    probabilities: np.ndarray,
+    probabilities: dict[str, np.ndarray],
     tracker: Tracker,
 ) -> None:
     """Writes the model, every prediction, the confusion matrix and the metrics of the test."""
     folder = result.folder
+    shutil.rmtree(folder / MODEL, ignore_errors=True)  # of a run that was killed here
     save_model(prepared.network.model, folder / MODEL, prepared.experiment.training.image_size)
-    _write_predictions(folder / "predictions.csv", prepared, probabilities)
+    data, names = prepared.data, prepared.data.class_names
+    _write_predictions(folder / PREDICTIONS, data.test, names, probabilities["test"])
+    validation = folder / VALIDATION_PREDICTIONS
+    _write_predictions(validation, data.validation, names, probabilities["validation"])
     confusion_figure(test, result.class_names).savefig(folder / "confusion_matrix.png")
     result.write()
-    for name in ("predictions.csv", "confusion_matrix.png", "result.json"):
+    written = (PREDICTIONS, VALIDATION_PREDICTIONS, "confusion_matrix.png", "result.json")
+    for name in written:
         tracker.artifact(folder / name)
     tracker.model(folder / MODEL)
-    tracker.metrics(dict(_test_metrics(test, result)), step=sum(s["epochs"] for s in result.stages))
+    tracker.metrics(_test_metrics(test, result), step=sum(s["epochs"] for s in result.stages))
 
 
-def _test_metrics(test: Metrics, result: Result) -> Iterator[tuple[str, float]]:
-    yield from {
+def record_report(
+    prepared: Prepared, result: Result, registry: Registry, tracker: Tracker, observer: Observer
+) -> None:
+    """Writes the report and the note on the run; what fails there is told and fails no run."""
+    start = time.perf_counter()
+    try:
+        page = write_report(result, registry, prepared.network.model, prepared.data)
+        for file in (page, page.with_name(THUMBNAILS)):
+            if file.is_file():
+                tracker.artifact(file)
+        tracker.tags({"mlflow.note.content": note(result)})
+    except Exception as error:
+        observer.warned(
+            f"the report could not be written: {type(error).__name__}: {error}; "
+            f"`kerascnn report {result.run_id[:8]} --debug` shows where."
+        )
+    epochs = sum(stage["epochs"] for stage in result.stages)
+    tracker.metrics({"report_seconds": time.perf_counter() - start}, step=epochs)
+
+
+def _test_metrics(test: Metrics, result: Result) -> dict[str, float]:
+    """No name has a "/": MLflow's page would show that group of charts before the curves."""
+    return {
         "test_accuracy": test.accuracy,
         "test_accuracy_low": test.interval[0],
         "test_accuracy_high": test.interval[1],
@@ -137,20 +219,13 @@ def _test_metrics(test: Metrics, result: Result) -> Iterator[tuple[str, float]]:
         "test_macro_f1": test.macro_f1,
         "total_seconds": result.seconds,
         "parameters": float(result.parameters),
-    }.items()
-    for name, metrics in test.per_class.items():
-        for key, value in asdict(metrics).items():
-            yield f"class/{_metric_name(name)}/{key}", float(value)
+    }
 
 
-def _metric_name(name: str) -> str:
-    """MLflow allows letters, digits, and - _ . / space in a metric's name."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "_" for c in name)
-
-
-def _write_predictions(file: Path, prepared: Prepared, probabilities: np.ndarray) -> None:
-    """The test set as a table: picture, true and predicted label, the probability of each class."""
-    names, test = prepared.data.class_names, prepared.data.test
+def _write_predictions(
+    file: Path, split: Packed, names: Sequence[str], probabilities: np.ndarray
+) -> None:
+    """A split as a table: picture, true and predicted label, the probability of each class."""
     with file.open("w", newline="", encoding="utf-8") as opened:
         table = csv.writer(opened)
         table.writerow(["image", "sha256", "label", "predicted", "probability", *names])
@@ -158,9 +233,9 @@ def _write_predictions(file: Path, prepared: Prepared, probabilities: np.ndarray
             best = int(probability.argmax())
             table.writerow(
                 [
-                    test.name(row),
-                    test.digests[row].tobytes().hex(),
-                    names[test.labels[row]],
+                    split.name(row),
+                    split.digests[row].tobytes().hex(),
+                    names[split.labels[row]],
                     names[best],
                     f"{probability[best]:.6f}",
                     *(f"{value:.6f}" for value in probability),

@@ -1,30 +1,44 @@
 """A run: load, check, build; for each stage set trainable and fit; evaluate; save."""
 
 import time
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
 from kerascnn import runtime, tracking
 from kerascnn.config import Experiment, resolve
-from kerascnn.data.batches import Examples
 from kerascnn.data.windows import Centred
 from kerascnn.errors import KerascnnError, RunError
+from kerascnn.interruption import Interruption
 from kerascnn.journal import Tracker
 from kerascnn.metrics import Metrics, measure
 from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, prepare
-from kerascnn.record import record_result, record_stage, record_start, stage_json
-from kerascnn.runs import Result, runs_folder
+from kerascnn.record import (
+    history_json,
+    map_layers,
+    record_report,
+    record_result,
+    record_stage,
+    record_start,
+    stage_json,
+)
+from kerascnn.resume import ChangedError, Keeper
+from kerascnn.runs import Result, backend_of, find_unfinished, runs_folder
 from kerascnn.training.plan import Epoch, Listener, Plan
-from kerascnn.training.stage import StageResult, fit_stage
-from kerascnn.training.standing import Standing
+from kerascnn.training.stage import fit_stage
 
 
 def run_experiment(
-    experiment: Experiment, observer: Observer | None = None, registry: Registry | None = None
+    experiment: Experiment,
+    observer: Observer | None = None,
+    registry: Registry | None = None,
+    *,
+    parent: str | None = None,
+    resume: str | None = None,
 ) -> Result:
     """Runs an experiment from its pictures to a tracked, evaluated and saved model.
 
@@ -32,64 +46,91 @@ def run_experiment(
         experiment: From `load_experiment`.
         observer: Is told of everything that happens; default nobody.
         registry: The components; default all that are installed.
+        parent: The id of the run that MLflow's page shows this one under; default none.
+        resume: The id of a run that goes on exactly as it would have, a prefix of one, or "last";
+            default a new run.
 
     Returns:
         The result; its `model` loads the trained network.
 
     Raises:
-        InputError: The experiment, its data or its packages are at fault.
+        InputError: The experiment, its data or its packages are at fault, or are not those of the
+            run that is to go on.
         RunError: A check failed, or training went wrong.
     """
     start = time.perf_counter()
     observer, registry = observer or Observer(), registry or load_registry()
-    runtime.select_backend(experiment.training.backend)
-    tracker = Tracker(experiment.name, _run_name(experiment), runs_folder())
+    going_on = find_unfinished(resume) if resume else None
+    runtime.select_backend(_backend(experiment, going_on))
+    name = _run_name(experiment)
+    tracker = Tracker(experiment.name, name, runs_folder(), parent=parent, resume=going_on)
+    opened = tracker.open() if going_on else None  # unless another process is at it
     prepared = prepare(experiment, registry, observer)
     observer.prepared(prepared)
-    run_id, folder = tracker.open()
+    run_id, folder = opened or tracker.open()
     observer.tracked(run_id, tracking.shown_uri(tracking.tracking_uri()))
+    if tracker.fault:
+        observer.warned(f"the run goes on untracked, and is sent later: {tracker.fault}")
     try:
-        record_start(tracker, prepared, registry, folder)
-        stages = _fit_stages(prepared, tracker, observer)
-        test, probabilities = _evaluate(prepared)
-        result = _result(prepared, registry, run_id, folder, stages, test, start)
-        record_result(prepared, result, test, probabilities, tracker)
+        with Interruption() as interruption:
+            keeper = Keeper(prepared, registry, folder, observer, interruption, start)
+            if not keeper.goes_back():
+                record_start(tracker, prepared, registry, folder)
+                keeper.begin()
+            _fit_stages(prepared, tracker, observer, keeper)
+            test, probabilities = _evaluate(prepared)
+            result = _result(prepared, registry, run_id, folder, keeper, test)
+            record_result(prepared, result, test, probabilities, tracker)
+            record_report(prepared, result, registry, tracker, observer)
     except BaseException as error:
-        tracker.tags({"failure": f"{type(error).__name__}: {error}"})
-        tracker.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-        if isinstance(error, KerascnnError | KeyboardInterrupt):
+        _mark_failed(error, tracker)
+        if isinstance(error, KeyboardInterrupt):
+            again = f"kerascnn run --resume {run_id[:8]}"
+            raise KeyboardInterrupt(f"interrupted; `{again}` goes on from there.") from None
+        if isinstance(error, KerascnnError):
             raise
         raise RunError(f"run {run_id[:8]} failed: {type(error).__name__}: {error}") from error
     if unsent := tracker.close():
         observer.warned(unsent)
+    keeper.run_ended()
     observer.ended(result)
     return result
+
+
+def _mark_failed(error: BaseException, tracker: Tracker) -> None:
+    left = isinstance(error, KeyboardInterrupt | ChangedError)  # as it was, to go on
+    if not left:
+        tracker.tags({"failure": f"{type(error).__name__}: {error}"})
+    tracker.close("KILLED" if left else "FAILED")
+
+
+def _backend(experiment: Experiment, going_on: Path | None) -> str:
+    """The experiment's own; where that is "auto", a run goes on on the one that it began on."""
+    asked, began = experiment.training.backend, going_on and backend_of(going_on)
+    return began if began and asked == "auto" else asked
 
 
 def _run_name(experiment: Experiment) -> str:
     return f"{experiment.architecture.name} on {experiment.dataset.name}, seed {experiment.seed}"
 
 
-def _fit_stages(prepared: Prepared, tracker: Tracker, observer: Observer) -> list[StageResult]:
-    size, data = prepared.experiment.training.image_size, prepared.data
-    train = Examples(data.train.images, data.train.labels, data.train.key)
-    validation = Examples(
-        Centred(data.validation.images, size), data.validation.labels, data.validation.key
-    )
-    before: Standing | None = None
-    results: list[StageResult] = []
-    for plan in prepared.plans:
+def _fit_stages(prepared: Prepared, tracker: Tracker, observer: Observer, keeper: Keeper) -> None:
+    train, validation = prepared.examples()
+    for plan in prepared.plans[len(keeper.results) :]:
         observer.stage_started(plan.index + 1, len(prepared.plans), plan)
-        listener = _listener(plan, tracker, observer, sum(stage.epochs for stage in results))
-        result = fit_stage(prepared.network, plan, train, validation, before, listener)
+        before = keeper.results[-1].standing if keeper.results else None
+        listener = _listener(plan, tracker, observer, keeper)
+        result = fit_stage(
+            prepared.network, plan, train, validation, before, listener, keeper.stage
+        )
         record_stage(tracker, plan.index, result)
         observer.stage_ended(result)
-        results.append(result)
-        before = result.standing
-    return results
+        keeper.stage_ended(result)
 
 
-def _listener(plan: Plan, tracker: Tracker, observer: Observer, epochs: int) -> Listener:
+def _listener(plan: Plan, tracker: Tracker, observer: Observer, keeper: Keeper) -> Listener:
+    epochs = sum(stage.epochs for stage in keeper.results)
+
     def epoch(done: Epoch) -> None:
         metrics = {**done.metrics, "stage": plan.index + 1}
         tracker.metrics(metrics, step=epochs + done.number)
@@ -98,14 +139,19 @@ def _listener(plan: Plan, tracker: Tracker, observer: Observer, epochs: int) -> 
     def prefix(done: int, total: int) -> None:
         observer.progress("running the frozen prefix", done, total)
 
-    return Listener(prefix=prefix, step=observer.step, epoch=epoch)
+    return Listener(prefix, observer.step, epoch, keeper.pause, keeper.keep)
 
 
-def _evaluate(prepared: Prepared) -> tuple[Metrics, np.ndarray]:
-    test, training = prepared.data.test, prepared.experiment.training
+def _evaluate(prepared: Prepared) -> tuple[Metrics, dict[str, np.ndarray]]:
+    data, training = prepared.data, prepared.experiment.training
     forward = Forward(prepared.network.model)
-    probabilities = forward(Centred(test.images, training.image_size), training.batch_size)
-    return measure(probabilities, test.labels, prepared.data.class_names), probabilities
+    probabilities = {
+        split: forward(
+            Centred(data.splits()[split].images, training.image_size), training.batch_size
+        )
+        for split in ("validation", "test")
+    }
+    return measure(probabilities["test"], data.test.labels, data.class_names), probabilities
 
 
 def _result(
@@ -113,11 +159,10 @@ def _result(
     registry: Registry,
     run_id: str,
     folder: Path,
-    stages: list[StageResult],
+    keeper: Keeper,
     test: Metrics,
-    start: float,
 ) -> Result:
-    splits = prepared.data.splits().items()
+    splits, stages = prepared.data.splits().items(), keeper.results
     return Result(
         run_id=run_id,
         name=prepared.experiment.name,
@@ -128,7 +173,7 @@ def _result(
         stages=[stage_json(stage) for stage in stages],
         class_names=list(prepared.data.class_names),
         parameters=prepared.network.parameters(),
-        seconds=time.perf_counter() - start,
+        seconds=keeper.seconds,
         data_seconds=prepared.data.seconds,
         data={
             name: {"images": len(packed), "fingerprint": packed.fingerprint}
@@ -137,4 +182,14 @@ def _result(
         experiment=resolve(prepared.experiment, registry),
         plugins=prepared.plugins,
         artifacts=str(folder),
+        history=history_json(stages),
+        class_counts={
+            name: np.bincount(packed.labels, minlength=len(prepared.data.class_names)).tolist()
+            for name, packed in splits
+        },
+        blocks=map_layers(prepared.network),
+        device=runtime.device_name(),
+        versions=runtime.versions(),
+        ended=datetime.now().astimezone().isoformat(timespec="seconds"),
+        findings=prepared.data.findings.to_json(),
     )

@@ -1,7 +1,7 @@
 """Runs on disk: each has a folder with its experiment, result, predictions and model."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,16 @@ from zipfile import ZipFile
 from kerascnn import tracking
 from kerascnn.config import Training
 from kerascnn.errors import InputError
-from kerascnn.journal import RUNS
+from kerascnn.files import write_whole
+from kerascnn.journal import JOURNAL, RUNS, Journal
 from kerascnn.plugins import plugin_packages
+from kerascnn.registry import PREFIX, registered_run
 
+EXPERIMENT = "experiment.toml"
 RESULT = "result.json"
 MODEL = "model"
+PREDICTIONS = "predictions.csv"
+VALIDATION_PREDICTIONS = "validation_predictions.csv"
 
 
 def runs_folder() -> Path:
@@ -42,6 +47,13 @@ class Result:
         experiment: The resolved experiment.
         plugins: Where each component comes from.
         artifacts: The run's folder.
+        history: One table an epoch: stage, epoch from 1 within it, metrics.
+        class_counts: Pictures of each class in each split.
+        blocks: Each block of the network and its last layer that gives feature maps.
+        device: What it was trained on.
+        versions: Of Python and the packages that the result depends on.
+        ended: When, in ISO 8601.
+        findings: What was found wrong with the pictures: see `kerascnn.data.hygiene.Findings`.
     """
 
     run_id: str
@@ -59,6 +71,13 @@ class Result:
     experiment: dict[str, Any]
     plugins: dict[str, str]
     artifacts: str
+    history: list[dict[str, Any]] = field(default_factory=list)
+    class_counts: dict[str, list[int]] = field(default_factory=dict)
+    blocks: dict[str, str] = field(default_factory=dict)
+    device: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    ended: str = ""
+    findings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -77,19 +96,27 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from kerascnn.report.notebook import result_html
+
+        return result_html(self)
+
     def write(self) -> None:
-        (self.folder / RESULT).write_text(json.dumps(self.to_json(), indent=2))
+        write_whole(self.folder / RESULT, json.dumps(self.to_json(), indent=2))
 
 
 def find_run(run: str) -> Result:
     """Finds a finished run.
 
     Args:
-        run: A run's id, a unique prefix of one, or "last".
+        run: A run's id, a unique prefix of one, "last", or "models:/NAME@ALIAS".
 
     Raises:
         InputError: There is none such, or more than one.
     """
+    if run.startswith(PREFIX):
+        run = registered_run(run)
     finished = _finished()
     if run == "last":
         if not finished:
@@ -101,10 +128,50 @@ def find_run(run: str) -> Result:
         raise InputError(f'"{run}" is the beginning of {len(found)} runs: {ids}.')
     if found:
         return _read(found[0])
-    fetched = tracking.fetch_run(run, runs_folder())
+    try:
+        fetched = tracking.fetch_run(run, runs_folder())
+    except tracking.TrackingError as error:
+        raise InputError(f'there is no run "{run}" here, and {error}') from None
     if fetched is None or not (fetched / RESULT).is_file():
         raise InputError(f'there is no run "{run}"; `kerascnn compare` lists those that there are.')
     return _read(fetched / RESULT)
+
+
+def find_unfinished(run: str) -> Path:
+    """Finds a run that can go on; returns its folder.
+
+    Args:
+        run: A run's id, a unique prefix of one, or "last": of those that have not ended well.
+
+    Raises:
+        InputError: There is none such, or more than one.
+    """
+    begun = sorted(runs_folder().glob(f"*/{JOURNAL}"), key=lambda file: file.stat().st_mtime)
+    folders = [file.parent for file in begun]
+    if run == "last":
+        unfinished = (folder for folder in reversed(folders) if not _has_ended_well(folder))
+        if found := next(unfinished, None):
+            return found
+        raise InputError("there is no unfinished run here: nothing to resume.")
+    named = [folder for folder in folders if folder.name.startswith(run)]
+    if len(named) != 1:
+        shown = ", ".join(folder.name[:12] for folder in named)
+        is_it = f"is the beginning of {len(named)} runs: {shown}" if named else "is no run here"
+        raise InputError(f'--resume {run}: "{run}" {is_it}.')
+    if _has_ended_well(named[0]):
+        raise InputError(f"--resume {run}: that run is finished: nothing to resume.")
+    return named[0]
+
+
+def _has_ended_well(folder: Path) -> bool:
+    entries = Journal.read(folder).entries
+    return bool(entries) and entries[-1].get("status") == "FINISHED"
+
+
+def backend_of(folder: Path) -> str | None:
+    """The backend that a run began on."""
+    tags = [entry["values"] for entry in Journal.read(folder).entries if entry["kind"] == "tags"]
+    return next((values["backend"] for values in tags if "backend" in values), None)
 
 
 def all_runs() -> list[Result]:
@@ -129,7 +196,7 @@ def load_model(result: Result) -> Any:
     file = result.folder / MODEL / "data" / "model.keras"
     foreign = _import_layers(file)
     try:
-        return keras.saving.load_model(file, compile=False)
+        return keras.saving.load_model(file, compile=False, safe_mode=True)
     except (TypeError, ValueError) as error:
         if not foreign:
             raise

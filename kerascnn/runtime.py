@@ -132,6 +132,44 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return torch.no_grad()(function)
 
 
+def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes a function that gives the gradient of a scalar one with respect to its first argument.
+
+    Args:
+        function: From tensors to a scalar; what it closes over is constant.
+    """
+    import keras
+
+    if keras.config.backend() == "jax":
+        import jax
+
+        return jax.jit(jax.grad(function))
+    return _taped(function) if keras.config.backend() == "tensorflow" else _recorded(function)
+
+
+def _taped(function: Callable[..., Any]) -> Callable[..., Any]:
+    import tensorflow
+
+    def slope(first: Any, *others: Any) -> Any:
+        with tensorflow.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(first)
+            value = function(first, *others)
+        return tape.gradient(value, first)
+
+    return slope
+
+
+def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
+    import torch
+
+    def slope(first: Any, *others: Any) -> Any:
+        first = first.detach().requires_grad_()
+        with torch.enable_grad():
+            return torch.autograd.grad(function(first, *others), first)[0]
+
+    return slope
+
+
 def fit_source(
     batches: Callable[[], Iterator[Any]], shapes: Sequence[tuple[int | None, ...]]
 ) -> Callable[[], Any]:

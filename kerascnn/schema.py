@@ -6,8 +6,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from kerascnn.config import Architecture, Augmentation, Dataset, Experiment, Schedule
+from kerascnn.hooks import KINDS
 from kerascnn.hookspecs import Component
-from kerascnn.plugins import KINDS, Registry
+from kerascnn.plugins import Registry
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 

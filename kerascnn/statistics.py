@@ -1,4 +1,6 @@
-"""Intervals: how sure a measured share or difference is."""
+"""How sure a measured share or difference is: intervals, and tests of pairs."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -43,3 +45,99 @@ def paired_interval(
     )  # [resamples, distinct values]: resampling pairs is drawing how often each value comes
     low, high = np.quantile(drawn @ values / len(differences), [0.025, 0.975])
     return float(low), float(high)
+
+
+def f1_interval(hits: int, misses: int) -> tuple[float, float]:
+    """The 95% interval of an F1 score: Wilson's of hits / (hits + misses), which grows with F1.
+
+    The "Wilson indirect" method of Lam et al. 2023 (arXiv 2309.14621).
+
+    Args:
+        hits: Pictures of the class that were recognised.
+        misses: Its others, and those of other classes that were taken for it; with the hits at
+            least 1.
+    """
+    low, high = wilson_interval(hits, hits + misses)
+    return 2 * low / (1 + low), 2 * high / (1 + high)
+
+
+def resampled_means(rows: np.ndarray, resamples: int = 1000, seed: int = 0) -> np.ndarray:
+    """The means of bootstrap samples of rows (Efron 1979): float [resamples, M].
+
+    Args:
+        rows: [N, M], a row a picture.
+        resamples: Bootstrap samples.
+        seed: Of the resampling; rows of other runs on the same pictures are resampled alike.
+    """
+    count, rng = len(rows), np.random.default_rng(seed)
+    at_once = max(1, _AT_ONCE // count)
+    means = []
+    for done in range(0, resamples, at_once):
+        samples = min(at_once, resamples - done)
+        drawn = rng.integers(count, size=(samples, count)) + count * np.arange(samples)[:, None]
+        often = np.bincount(drawn.ravel(), minlength=samples * count).reshape(samples, count)
+        means.append(often @ rows / count)  # [samples, M]
+    return np.concatenate(means)
+
+
+_AT_ONCE = 2**20  # so many rows are drawn at once, of 8 bytes each
+
+
+def mcnemar(first_alone: int, second_alone: int) -> float:
+    """The p-value, exact and two-sided, of two networks being right equally often (McNemar 1947,
+    doi 10.1007/BF02295996).
+
+    Args:
+        first_alone: Pictures on which the first alone is right.
+        second_alone: Pictures on which the second alone is right.
+    """
+    from scipy.stats import binomtest
+
+    apart = first_alone + second_alone
+    return float(binomtest(first_alone, apart).pvalue) if apart else 1.0
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for their number, in their order (Holm 1979, jstor.org/stable/4615733).
+
+    Where those below 0.05 are believed, one or more of them is wrong in at most 5% of all cases.
+    """
+    count, order = len(p_values), np.argsort(p_values, kind="stable")
+    scaled = np.asarray(p_values, float)[order] * np.arange(count, 0, -1)
+    corrected = np.empty(count)
+    corrected[order] = np.minimum(np.maximum.accumulate(scaled), 1)
+    return corrected.tolist()
+
+
+def grouped_difference(
+    first: np.ndarray, second: np.ndarray
+) -> tuple[float, tuple[float, float], float]:
+    """Compares two groups of networks on the same pictures: both are samples of more.
+
+    The variance among pictures and those among networks are added, as in Clark's min F' (1973, doi
+    10.1016/S0022-5371(73)80014-3), which errs on the careful side; the degrees of freedom are
+    Satterthwaite's (1946, doi 10.2307/3002019). In simulations with groups alike but for the seed,
+    0.6% to 4.2% had a p-value below 0.05 with 3 or 5 seeds each, up to 6.3% with 2.
+
+    Args:
+        first: [S, N], whether each of S networks is right on each picture; S at least 2.
+        second: [T, N], the same pictures; T at least 2.
+
+    Returns:
+        mean(first) - mean(second), its 95% interval, and the two-sided p-value of no difference.
+    """
+    from scipy.stats import t
+
+    by_picture = first.mean(0) - second.mean(0)  # [N]
+    difference = float(by_picture.mean())
+    samples = (by_picture, first.mean(1), second.mean(1))
+    variances = np.array([sample.var(ddof=1) / len(sample) for sample in samples])
+    if not variances.any():
+        return difference, (difference, difference), float(difference == 0)
+    error = float(np.sqrt(variances.sum()))
+    freedom = variances.sum() ** 2 / sum(
+        variance**2 / (len(sample) - 1) for variance, sample in zip(variances, samples, strict=True)
+    )
+    half = float(t.ppf(0.975, freedom)) * error
+    p_value = 2 * float(t.sf(abs(difference) / error, freedom))
+    return difference, (max(-1.0, difference - half), min(1.0, difference + half)), p_value

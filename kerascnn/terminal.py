@@ -23,22 +23,12 @@ from kerascnn.observer import Observer
 from kerascnn.prepare import Prepared
 from kerascnn.runs import Result
 from kerascnn.statistics import paired_interval
+from kerascnn.tables.layout import LABEL, interval, line
 from kerascnn.training.plan import Epoch, Plan
 from kerascnn.training.stage import StageResult
 from kerascnn.training.standing import Standing
 
 Columns = Callable[[], Sequence[ProgressColumn]]
-
-LABEL = 10  # columns of the left margin
-
-
-def line(label: str, text: str) -> str:
-    """A line of the transcript: its label in the left margin."""
-    return f"[bold]{label:<{LABEL}}[/bold]{text}"
-
-
-def interval(low: float, high: float) -> str:
-    return rf"\[{low:.3f}, {high:.3f}]"
 
 
 class Terminal(Observer):
@@ -69,6 +59,15 @@ class Terminal(Observer):
 
     def tracked(self, run_id: str, store: str) -> None:
         self._print(line("run", f"{run_id[:8]} in {escape(_from_here(store))}"))
+
+    def resumed(self, plan: Plan | None, epochs: int, steps: int) -> None:
+        if plan is None:
+            self._print(line("resumed", "after the last stage"))
+            return
+        self._epochs_before = f"{epochs + 1}/{plan.stage.epochs}"
+        step = f", after step {steps:,}" if steps else ""
+        where = f"in stage {plan.index + 1}, {plan.stage.name}, epoch {self._epochs_before}{step}"
+        self._print(line("resumed", where))
 
     def stage_started(self, number: int, total: int, plan: Plan) -> None:
         self._plan = plan
@@ -112,7 +111,8 @@ class Terminal(Observer):
 
     def warned(self, message: str) -> None:
         self._clear()
-        self._print(line("[yellow]note[/yellow]" + " " * (LABEL - 4), escape(message)))
+        message = escape(message.replace("\n", "\n" + " " * LABEL))
+        self._print(line("[yellow]note[/yellow]" + " " * (LABEL - 4), message))
 
     def ended(self, result: Result) -> None:
         images = result.test["images"]
@@ -126,7 +126,7 @@ class Terminal(Observer):
         )
         self._print(line("time", f"{result.seconds:.0f} s"))
         self._print(line("run", escape(_from_here(result.artifacts))))
-        self._print(line("next", "kerascnn predict last PICTURE · kerascnn compare · kerascnn ui"))
+        self._print(line("next", "kerascnn report last --open · kerascnn compare · kerascnn ui"))
 
     def _print(self, text: str = "") -> None:
         self.console.print(text, soft_wrap=True)

@@ -3,12 +3,15 @@
 from importlib.metadata import entry_points
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import tomli_w
 
 from kerascnn import cli, tracking
 from kerascnn.cache import cache_folder
+from kerascnn.metrics import measure
 from kerascnn.plugins import load_registry
+from kerascnn.runs import Result
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,6 +61,64 @@ def shapes_file(workplace, shapes_experiment):
     file = workplace / "shapes.toml"
     file.write_text(tomli_w.dumps(shapes_experiment))
     return file
+
+
+@pytest.fixture
+def written_run(workplace, shapes_experiment):
+    """Writes the folder of a run that was never trained, and gives its result."""
+
+    def write(run_id, right, *, fingerprint="pictures", folder=None, **changes):
+        """`right`: whether its network recognises each test picture; `changes`: of settings."""
+        folder = folder or workplace / "kerascnn-runs" / run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        names, right = ["circle", "square"], np.asarray(right, bool)
+        labels = np.arange(len(right)) % 2
+        predicted = np.where(right, labels, 1 - labels)
+        rows = [
+            f"{row},{row:064x},{names[label]},{names[best]},0.8,{('0.8,0.2', '0.2,0.8')[best]}"
+            for row, (label, best) in enumerate(zip(labels, predicted, strict=True))
+        ]
+        head = "image,sha256,label,predicted,probability,circle,square"
+        (folder / "predictions.csv").write_text("\n".join([head, *rows, ""]))
+        test = measure(np.eye(2)[predicted], labels, tuple(names))
+        epochs = [(stage, epoch) for stage in ("head", "rest") for epoch in (1, 2)]
+        result = Result(
+            run_id=run_id,
+            name="shapes",
+            backend="tensorflow",
+            test_accuracy=test.accuracy,
+            test_accuracy_interval=test.interval,
+            test=test.to_json(),
+            stages=[],
+            class_names=names,
+            parameters=1234,
+            seconds=5.0,
+            data_seconds=1.0,
+            data={
+                split: {"images": len(right), "fingerprint": fingerprint}
+                for split in ("train", "validation", "test")
+            },
+            experiment=with_changes({"seed": 0, **shapes_experiment}, changes),
+            plugins={},
+            artifacts=str(folder),
+            history=[
+                {"stage": stage, "epoch": epoch, "val_accuracy": 0.5, "val_loss": 1 / epoch}
+                for stage, epoch in epochs
+            ],
+        )
+        result.write()
+        return result
+
+    return write
+
+
+def with_changes(experiment, changes):
+    """Settings of the first level and, by a table, of the second."""
+    merged = {
+        key: {**experiment[key], **value} if isinstance(value, dict) else value
+        for key, value in changes.items()
+    }
+    return {**experiment, **merged}
 
 
 @pytest.fixture

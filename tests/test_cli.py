@@ -12,11 +12,11 @@ from PIL import Image
 from rich.cells import cell_len
 from rich.console import Console
 
-from kerascnn import cli, load_experiment, tables
+from kerascnn import cli, load_experiment
 from kerascnn.cache import cache_folder, cached
-from kerascnn.compare import Compared
 from kerascnn.plugins import load_registry
 from kerascnn.scaffold import recipes
+from kerascnn.tables import plugins as plugin_tables
 
 COMMAND = "import sys; sys.argv[0] = 'kerascnn'; from kerascnn.cli import main; main()"
 
@@ -235,7 +235,11 @@ def test_check_tells_what_each_stage_would_do(run_cli, shapes_file):
 
 def test_overrides_are_toml_or_else_text(run_cli, shapes_file, monkeypatch):
     seen = {}
-    monkeypatch.setattr("kerascnn.config.load_experiment", lambda path, values: seen.update(values))
+
+    def load(path, values, registry):
+        seen.update(values)
+
+    monkeypatch.setattr("kerascnn.config.load_experiment", load)
     values = ["seed=3", "a.b=[1, 2]", "c=torch", 'd="3"', "e = 1e-3", "f={ name = 'x' }", "g=a=b"]
     run_cli("check", "x.toml", "--backend", "jax", *(f"--set={value}" for value in values))
     assert seen == {
@@ -376,7 +380,7 @@ def shown(show, *arguments, width):
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_components_fit_the_terminal(width, registry):
-    lines = shown(tables.show_plugins, registry, None, width=width)
+    lines = shown(plugin_tables.show_plugins, registry, None, width=width)
     assert "…" not in "".join(lines)
     assert all(line.strip() for line in lines)
     for registered in registry.unique:
@@ -387,27 +391,3 @@ def test_piped_components_take_a_line_each(run_cli, workplace):
     registry = load_registry()
     lines = run_cli("plugins", "--kind", "architecture").stdout.splitlines()
     assert len(lines) == 1 + len(list(registry.of_kind("architecture")))
-
-
-def compared(number, **settings):
-    return Compared(
-        f"{number:08x}ffff", "x", settings, 0.9, (0.85, 0.95), 0.9, 10_000_000, 1000.0, 2**26, 150,
-        number < 2,
-    )  # fmt: skip
-
-
-def test_a_comparison_fits_the_terminal():
-    few = [compared(number, seed=number) for number in range(3)]
-    lines = shown(tables.show_comparison, few, width=80)
-    assert " ".join(lines[0].split()) == "run accuracy 95% F1 parameters time size seed"
-    assert lines[4].startswith("00000002 *")
-    assert len(lines) == 6
-
-
-def test_a_comparison_of_many_settings_loses_nothing():
-    settings = {"architecture.name": "efficientnet_lite0", "stages.1.schedule.name": "[cosine]"}
-    settings |= {"stages.1.unfreeze": ["block1*"], "stages.1.learning_rate": 1e-4, "seed": None}
-    lines = shown(tables.show_comparison, [compared(1, **settings)] * 3, width=80)
-    assert not any("…" in line for line in lines)
-    assert ["stages.1.schedule.name", *["[cosine]"] * 3] in [line.split() for line in lines]
-    assert ["stages.1.unfreeze", *['["block1*"]'] * 3] in [line.split() for line in lines]

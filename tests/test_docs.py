@@ -1,4 +1,5 @@
-"""docs/plugins.md says all of the contract, and each of its examples works as it stands there."""
+"""docs/plugins.md says all of the contract, and each of its examples works as it stands there.
+README.zh.md says what README.md does."""
 
 import importlib
 import inspect
@@ -14,11 +15,15 @@ from typing import get_type_hints
 import pytest
 
 import kerascnn
-from kerascnn import cli, hookspecs
-from kerascnn.plugins import KINDS, load_registry
+from kerascnn import hookspecs
+from kerascnn.cli import experiments
+from kerascnn.cli.plugins import plugins
+from kerascnn.hooks import KINDS
+from kerascnn.plugins import load_registry
 from kerascnn.testing import checks, find_subject, run_checks
 
-PAGE = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text("utf-8")
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "plugins.md").read_text("utf-8")
 BLOCKS = [(found[1], found[2]) for found in re.finditer(r"(?ms)^```(\w+)\n(.*?)^```$", PAGE)]
 MODULES = [text for language, text in BLOCKS if language == "python" and "@hookimpl" in text]
 [PYPROJECT] = [text for language, text in BLOCKS if "[project]" in text]
@@ -72,12 +77,12 @@ def test_every_public_name_for_plugins_is_documented():
 
 
 def test_every_command_for_authors_is_documented():
-    for command in set(cli.plugins.commands) - {"list"}:
+    for command in set(plugins.commands) - {"list"}:
         assert f"kerascnn plugins {command}" in PROSE, command
     for option in re.findall(r"`(--[\w-]+)", PAGE):
         assert any(
             option in parameter.opts
-            for command in (*cli.plugins.commands.values(), cli.run)
+            for command in (*plugins.commands.values(), experiments.run)
             for parameter in command.params
         ), option
 
@@ -151,3 +156,41 @@ def test_the_page_s_tests_pass_in_a_pytest_of_their_own(installed, tmp_path):
         check=False,
     )
     assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+FENCED = r"(?ms)^```.*?^```$"
+
+
+def shape(name):
+    """What a translation leaves as it is: the blocks but for comments, and of each section the
+    level of its heading, its links, its inline code and the inline code of its tables' rows."""
+    text = (ROOT / name).read_text("utf-8")
+    blocks = [re.sub(r" *# .*", "", block) for block in re.findall(FENCED, text)]
+    return blocks, [outline(part) for part in re.split(r"(?m)^(?=#)", re.sub(FENCED, "", text))]
+
+
+def outline(part):
+    links = set(re.findall(r"\]\((.*?)\)", part)) - {"README.md", "README.zh.md"}
+    tables = re.findall(r"(?m)(?:^\|.*\n)+", part)
+    rows = [[code(row) for row in table.splitlines()] for table in tables]
+    return len(re.match("#*", part)[0]), links, code(part), rows
+
+
+def code(text):
+    return {" ".join(found.split()) for found in re.findall(r"`([^`]+)`", text)}
+
+
+def test_readme_zh_has_the_shape_of_the_readme():
+    (blocks, parts), (blocks_zh, parts_zh) = shape("README.md"), shape("README.zh.md")
+    assert blocks_zh == blocks
+    assert len(parts_zh) == len(parts)
+    for part, part_zh in zip(parts, parts_zh, strict=True):
+        assert part_zh == part
+
+
+def test_readme_and_readme_zh_link_to_each_other():
+    for name, link in (
+        ("README.md", "[中文](README.zh.md)"),
+        ("README.zh.md", "[English](README.md)"),
+    ):
+        assert (ROOT / name).read_text("utf-8").splitlines()[1] == link

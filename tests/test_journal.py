@@ -1,13 +1,15 @@
 import json
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from kerascnn import journal, tracking
+from kerascnn import InputError, journal, tracking
 from kerascnn.journal import Journal, Tracker, send_pending
 from kerascnn.tracking import shown_uri
 
@@ -76,7 +78,8 @@ def test_a_store_that_comes_back_gets_everything(fresh_database, runs, tmp_path,
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     run_id, _, unsent = track(runs)
     assert "kept in" in unsent
-    assert send_pending(runs) == []
+    [kept] = send_pending(runs)
+    assert "entries (6 metrics) of 1 run are kept" in kept
     (tmp_path / "elsewhere").unlink()
     (tmp_path / "elsewhere").mkdir()
     shutil.copy(fresh_database, tmp_path / "elsewhere")
@@ -141,3 +144,174 @@ def test_a_server_that_fails_is_named_without_its_password(runs, monkeypatch):
 def test_shown_uri():
     assert shown_uri("https://me:pass@host:5000/x") == "https://host:5000/x"
     assert shown_uri("sqlite:////a/b@c.db") == "sqlite:////a/b@c.db"
+
+
+def cut_last_line(folder, left=10):
+    """As a kill in the middle of writing it leaves the journal."""
+    file = folder / journal.JOURNAL
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:-1]) + lines[-1][:left])
+
+
+def set_state(folder, **values):
+    state = json.loads((folder / journal.STATE).read_text())
+    (folder / journal.STATE).write_text(json.dumps(state | values))
+
+
+def test_a_line_that_a_kill_cut_off_is_as_if_never_written(store, runs):
+    _, folder, _ = track(runs)
+    cut_last_line(folder)
+    kept = Journal.read(folder)
+    assert kept.entries[-1]["kind"] == "artifact"
+    assert not kept.ended
+    kept.add("metrics", values={"late": 1.0}, step=4)
+    assert Journal.read(folder).entries == kept.entries
+
+
+@pytest.mark.parametrize("line", [b"{", b"\xff\xfe", b"[1]", b"", b"null"])
+def test_a_damaged_line_is_counted_and_stops_no_other(store, runs, line):
+    run_id, folder, _ = track(runs)
+    lines = (folder / journal.JOURNAL).read_bytes().splitlines()
+    [second] = [i for i, text in enumerate(lines) if b'"step": 2' in text]
+    (folder / journal.JOURNAL).write_bytes(
+        b"\n".join([*lines[:second], line, *lines[second:]]) + b"\n"
+    )
+    set_state(folder, sent=second, complete=False)
+    sent, refused = send_pending(runs)
+    assert run_id[:8] in sent
+    assert "1 entry of" in refused
+    assert "cannot be sent: damaged: the line cannot be read" in refused
+    assert history(store, run_id) == [(1, 0.1), (2, 0.2), (3, 0.3)]
+    assert send_pending(runs) == []
+
+
+@pytest.mark.parametrize("state", ["", "{", "[]", '{"sent": 0, "mlflow_id": null}'])
+def test_without_its_state_a_journal_is_sent_again_to_the_same_run(store, runs, state):
+    run_id, folder, _ = track(runs)
+    (folder / journal.STATE).write_text(state)
+    assert len(send_pending(runs)) == 1
+    [run] = store.search_runs(["1"])
+    assert run.info.run_id == run_id
+    assert history(store, run_id) == [(1, 0.1), (2, 0.2), (3, 0.3)]
+
+
+def start(runs, **options):
+    """A run that has logged a step."""
+    tracker = Tracker("experiment", "a run", runs, **options)
+    run_id, folder = tracker.open()
+    tracker.metrics({"val_accuracy": 0.1}, step=1)
+    return tracker, run_id, folder
+
+
+def test_a_run_at_work_is_left_alone(store, runs, monkeypatch):
+    tracker, _, folder = start(runs)
+    set_state(folder, sent=0)
+    assert send_pending(runs) == []
+    monkeypatch.setattr(journal, "LOCK_SECONDS", 0.1)
+    with pytest.raises(InputError, match="in the hands of process"):
+        start(runs, resume=folder)
+    tracker.close()
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from kerascnn.journal import Tracker
+tracker = Tracker("experiment", "a run", Path(sys.argv[1]))
+tracker.open()
+tracker.metrics({"val_accuracy": 0.1}, step=1)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_killed_run_is_completed_and_ended_by_the_next_command(store, runs):
+    subprocess.run([sys.executable, "-c", KILLED, str(runs)], check=False)
+    [folder] = runs.iterdir()
+    assert len(send_pending(runs)) == 1
+    [run] = store.search_runs(["1"])
+    assert run.info.status == "KILLED"
+    assert run.info.end_time == Journal.read(folder).entries[-2]["time"]
+    assert history(store, run.info.run_id) == [(1, 0.1)]
+    assert send_pending(runs) == []
+
+
+def test_a_run_that_goes_on_logs_each_step_once(store, runs):
+    tracker, run_id, folder = start(runs)
+    tracker.tags({tracking.FAILURE: "it stopped"})
+    tracker.close("KILLED")
+    assert store.get_run(run_id).info.status == "KILLED"
+    again, same_id, same_folder = start(runs, resume=folder)
+    again.metrics({"val_accuracy": 0.2, "train_loss": 1.0}, step=2)
+    assert again.close() is None
+    assert (same_id, same_folder) == (run_id, folder)
+    assert history(store, run_id) == [(1, 0.1), (2, 0.2)]
+    assert store.get_run(run_id).info.status == "FINISHED"
+    assert tracking.FAILURE not in store.get_run(run_id).data.tags
+
+
+def test_what_the_store_refuses_stops_nothing_else_and_is_counted(store, runs):
+    tracker, run_id, folder = start(runs)
+    tracker.params({"seed": 1})
+    tracker.params({"seed": 2})  # MLflow's params are written once
+    tracker.artifact(folder / "missing.csv")
+    tracker.metrics({"val_accuracy@1 (top)": 0.2, "val_accuracy": 0.2}, step=2)
+    unsent = tracker.close()
+    assert "2 entries of" in unsent
+    assert "params: " in unsent
+    assert history(store, run_id) == [(1, 0.1), (2, 0.2)]
+    assert "val_accuracy_1 _top_" in store.get_run(run_id).data.metrics
+    assert store.get_run(run_id).info.status == "FINISHED"
+
+
+def test_a_disk_that_is_full_for_a_while_stops_nothing(store, runs):
+    tracker, run_id, folder = start(runs)
+    kept = (folder / journal.JOURNAL).rename(folder / "aside")
+    (folder / journal.JOURNAL).mkdir()  # cannot be written to
+    tracker.metrics({"val_accuracy": 0.2}, step=2)
+    (folder / journal.JOURNAL).rmdir()
+    kept.rename(folder / journal.JOURNAL)
+    tracker.metrics({"val_accuracy": 0.3}, step=3)
+    assert tracker.close() is None
+    assert history(store, run_id) == [(1, 0.1), (2, 0.2), (3, 0.3)]
+    assert Journal.read(folder).logged() == {("val_accuracy", step) for step in (1, 2, 3)}
+
+
+def test_what_is_neither_sent_nor_written_is_counted(runs, monkeypatch):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        tracker, _, folder = start(runs)
+        (folder / journal.JOURNAL).unlink()
+        (folder / journal.JOURNAL).mkdir()  # cannot be written to
+        tracker.metrics({"val_accuracy": 0.2}, step=2)
+        assert f"Nor could the last 2 be kept in {folder}." in tracker.close()
+
+
+def test_a_model_that_is_sent_again_is_there_once(store, runs):
+    tracker, run_id, folder = start(runs)
+    (folder / "model").mkdir()
+    (folder / "model" / "MLmodel").write_text("flavors: {}")
+    tracker.model(folder / "model")
+    tracker.close()
+    set_state(folder, sent=0, complete=False)
+    assert len(send_pending(runs)) == 1
+    assert len(store.search_logged_models(["1"])) == 1
+    assert len(store.get_run(run_id).outputs.model_outputs) == 1
+
+
+def test_runs_are_shown_under_their_parent(store, runs):
+    parent, parent_id, _ = start(runs)
+    child, child_id, _ = start(runs, parent=parent_id)
+    other, other_id, _ = start(runs)
+    other.close()
+    child.close()
+    parent.nest([other_id])
+    parent.close()
+    for run_id in (child_id, other_id):
+        assert store.get_run(run_id).data.tags[tracking.PARENT] == parent_id
+
+
+def test_a_folder_that_cannot_be_written_to_is_an_error_of_the_input(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is no folder that you may write to"):
+        Tracker("experiment", "a run", tmp_path / "file" / "kerascnn-runs")

@@ -5,7 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from kerascnn.metrics import ClassMetrics, measure
+from kerascnn.metrics import (
+    ClassMetrics,
+    calibration_interval,
+    expected_calibration_error,
+    macro_f1_interval,
+    measure,
+)
 from kerascnn.plots import confusion_figure
 
 NAMES = ("daisy", "rose", "tulip")
@@ -71,3 +77,49 @@ def test_a_figure_of_many_classes_holds_no_numbers():
     names = tuple(f"class {index}" for index in range(30))
     figure = confusion_figure(measure(np.eye(30), np.arange(30), names), names)
     assert not figure.axes[0].texts
+
+
+def test_calibration_error_by_hand():
+    # bins of 1/15: 0.7 and 0.5 are alone, 0.8 is alone, 1.0 is alone; one of the four is wrong
+    gaps = [0.7 - 1, 0.5 - 0, 0.8 - 1, 1.0 - 1]
+    expected = np.abs(gaps).mean()
+    assert expected_calibration_error(PROBABILITIES, LABELS) == pytest.approx(expected)
+    assert expected_calibration_error(PROBABILITIES, LABELS, bins=1) == pytest.approx(
+        abs(np.mean(gaps))
+    )
+
+
+def calibrated(count, seed, temperature=1.0):
+    """Probabilities that come true as often as they say, before the temperature; and labels."""
+    rng = np.random.default_rng(seed)
+    true = rng.dirichlet([0.5] * 4, count)
+    labels = np.minimum((rng.random((count, 1)) > true.cumsum(1)).sum(1), 3)
+    raised = true**temperature
+    return raised / raised.sum(1, keepdims=True), labels
+
+
+def test_of_many_pictures_a_calibrated_network_has_no_error():
+    assert expected_calibration_error(*calibrated(50_000, 0)) < 0.01
+    assert expected_calibration_error(*calibrated(50_000, 0, temperature=3)) > 0.1
+
+
+def test_the_interval_of_a_calibrated_network_begins_at_0():
+    bounds = [calibration_interval(*calibrated(120, seed)) for seed in range(40)]
+    assert np.mean([low == 0 for low, _ in bounds]) > 0.9
+
+
+@pytest.mark.parametrize("temperature", [0.7, 1.5])
+def test_the_interval_holds_the_error_of_many_pictures(temperature):
+    true = expected_calibration_error(*calibrated(100_000, 99, temperature))
+    bounds = [calibration_interval(*calibrated(150, seed, temperature)) for seed in range(60)]
+    assert np.mean([low <= true <= high for low, high in bounds]) >= 0.8
+
+
+def test_the_interval_of_the_macro_f1_holds_that_of_many_pictures():
+    def macro_f1(probabilities, labels):
+        return measure(probabilities, labels, ("a", "b", "c", "d")).macro_f1
+
+    true = macro_f1(*calibrated(100_000, 99))
+    bounds = [macro_f1_interval(*calibrated(150, seed)) for seed in range(60)]
+    assert np.mean([low <= true <= high for low, high in bounds]) >= 0.85
+    assert macro_f1_interval(*calibrated(150, 1)) == macro_f1_interval(*calibrated(150, 1))

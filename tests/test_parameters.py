@@ -14,8 +14,9 @@ from pydantic import Field
 import kerascnn
 from kerascnn import Component, Params
 from kerascnn.config import parse_experiment
+from kerascnn.hooks import KINDS
 from kerascnn.parameters import parameters, snippet
-from kerascnn.plugins import KINDS, Origin, Registered, Registry, load_registry
+from kerascnn.plugins import Origin, Registered, Registry, load_registry
 
 
 class Inner(Params):
@@ -52,7 +53,8 @@ def chosen(experiment, one):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_built_in_snippet_is_accepted(registry, shapes_experiment, kind):
+def test_every_built_in_snippet_is_accepted(registry, shapes_experiment, workplace, kind):
+    (workplace / "<path>").mkdir()  # what a person fills in
     for one in registry.of_kind(kind):
         experiment = parse_experiment(chosen(dict(shapes_experiment), one), registry)
         assert experiment

@@ -3,14 +3,20 @@
 import importlib
 import json
 import os
+import re
+import resource
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from kerascnn import InputError, PluginError
-from kerascnn.config import load_experiment, parse_experiment, resolve
-from kerascnn.plugins import KINDS, load_registry
+import kerascnn
+from kerascnn import InputError, PluginError, plugins
+from kerascnn.config import parse_experiment, resolve
+from kerascnn.hooks import KINDS
+from kerascnn.plugins import load_registry
 
 IMPORTS = "from kerascnn import Component, NoParams, Params, hookimpl\n"
 HOOK = f"""{IMPORTS}
@@ -66,6 +72,14 @@ FAULTS = {
     "error of its own": ("1 / 0", "ZeroDivisionError: division by zero"),
     "syntax error": ("def broken(:", "SyntaxError: invalid syntax (kerascnn_bad.py, line 1)"),
     "exit": ("import sys; sys.exit(3)", "SystemExit: 3"),
+    "backend at the top": (
+        "import jax.numpy",
+        "ImportError: a plugin imports jax in build, not at the top of its module",
+    ),
+    "Keras in the hook": (
+        HOOK.format(listed="[__import__('keras')]"),
+        "kerascnn_schedules() raised ImportError: a plugin imports keras in build",
+    ),
     "message of several lines": ("raise ValueError('a\\n\\n  b')", "ValueError: a b"),
     "no hook": (IMPORTS, "kerascnn_bad has no hook. The hooks are kerascnn_datasets, "),
     "signature": (
@@ -117,15 +131,91 @@ FAULTS = {
 }
 
 
+@pytest.fixture
+def nothing_heavy(monkeypatch):
+    """As in a process that begins: what other tests imported is not there."""
+    for name in list(sys.modules):
+        if name.partition(".")[0] in ("keras", "jax"):
+            monkeypatch.delitem(sys.modules, name)
+
+
 @pytest.mark.parametrize(("text", "reason"), FAULTS.values(), ids=FAULTS)
-def test_a_broken_plugin_is_noted_and_stops_nothing(install, text, reason):
+def test_a_broken_plugin_is_noted_and_stops_nothing(
+    install, nothing_heavy, shapes_experiment, text, reason
+):
     install("kerascnn-bad", text)
     install("kerascnn-gentle", GOOD)
-    (fault,) = faults_of("kerascnn-bad")
+    registry = load_registry()
+    [fault] = [f for f in registry.faults if f.origin.distribution == "kerascnn-bad"]
     assert reason in fault.reason
     assert "\n" not in fault.reason
-    assert (fault.origin.distribution, fault.origin.version) == ("kerascnn-bad", "1.0")
-    assert load_registry().get("schedule", "gentle")
+    assert str(fault.origin) == "kerascnn-bad 1.0"
+    assert "keras" not in sys.modules
+    shapes_experiment["stages"][0]["schedule"] = "gentle"
+    assert parse_experiment(shapes_experiment, registry)
+
+
+@pytest.mark.parametrize(("text", "reason"), FAULTS.values(), ids=FAULTS)
+def test_an_experiment_that_needs_a_broken_plugin_gets_one_message(
+    install, nothing_heavy, shapes_file, run_cli, text, reason
+):
+    install("kerascnn-bad", text)
+    command = ("run", shapes_file, "--set", "stages.0.schedule=wanted")
+    refused = run_cli(*command)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr.count("\n") == 1
+    for part in ('stages.0.schedule = "wanted"', "its home: kerascnn-bad 1.0: ", reason):
+        assert part in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "Traceback" in run_cli(*command, "--debug").stderr
+
+
+def test_a_slow_import_is_told(install, run_cli, shapes_file, monkeypatch):
+    monkeypatch.setattr(plugins, "SLOW_SECONDS", 0.3)
+    install("kerascnn-slow", "import time; time.sleep(0.4)\n" + GOOD)
+    shown = run_cli("plugins").stdout.partition("slow to import")[2]
+    said = r"took \d\.\d s to import, and every command waits for it"
+    assert re.search(rf"kerascnn-slow 1\.0 +{said}\n", shown)
+    sys.modules.pop("kerascnn_slow")
+    [slow] = json.loads(run_cli("plugins", "--json").stdout)["slow"]
+    assert (slow["distribution"], slow["seconds"] > 0.4) == ("kerascnn-slow", True)
+    sys.modules.pop("kerascnn_slow")
+    told = run_cli("run", shapes_file, "--set", "stages.0.schedule=wanted").stderr
+    assert re.match(rf"note: kerascnn-slow 1\.0 {said}\n", told)
+
+
+LIST = """
+import atexit, sys
+from kerascnn.cli import main
+unneeded = {"keras", "mlflow", "joblib", "kerascnn.run", "kerascnn.prepare"}
+atexit.register(lambda: print(unneeded & set(sys.modules)))
+main()
+"""
+LIBRARIES = "import click, numpy, pydantic.main, rich.console, rich.table"
+
+
+def test_thirty_packages_are_listed_at_once_and_without_keras(install, tmp_path):
+    for number in range(30):
+        name = f"kerascnn-gentle-{number}"
+        install(name, GOOD.replace("gentle", f"gentle_{number}"))
+        shutil.copytree(tmp_path / name, tmp_path / "site", dirs_exist_ok=True)
+    path = os.pathsep.join([str(tmp_path / "site"), str(Path(kerascnn.__file__).parents[1])])
+    environment = {**os.environ, "PYTHONPATH": path}
+
+    def ended(code):
+        """What it prints, and its processor time: the clock's depends on what else is done."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [sys.executable, "-c", code, "plugins"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return done.stdout, seconds
+
+    shown, _ = ended(LIST)
+    assert "  gentle_29" in shown
+    assert shown.endswith("\nset()\n")
+    listing, libraries = (min(ended(code)[1] for _ in range(3)) for code in (LIST, LIBRARIES))
+    assert listing < 3 * libraries
 
 
 def test_a_plugin_may_offer_nothing_here(install):
@@ -159,11 +249,6 @@ def test_an_unknown_component_points_at_the_broken_plugin(install, shapes_experi
     assert 'Did you mean "sequential_cnn"?' in message
     assert "Not loaded, and perhaps its home: kerascnn-bad 1.0: importing kerascnn_bad" in message
     assert "\n" not in message
-
-
-def test_an_experiment_that_does_not_need_the_broken_plugin_is_accepted(install, shapes_file):
-    install("kerascnn-bad", "import nowhere_to_be_found")
-    assert load_experiment(shapes_file).name == "shapes"
 
 
 def test_a_name_claimed_twice_is_an_error_where_it_is_used(install, shapes_experiment):
@@ -290,26 +375,59 @@ def test_parameters_are_not_guessed(install, shapes_experiment):
     ]
 
 
-WRONG = (
+WRONG = IMPORTS + "\n".join(
+    f"@hookimpl\ndef {hook}():\n    return [Component('wrong', lambda params, **context: 3)]"
+    for hook in KINDS.values()
+)
+RIGHT = {
+    "dataset": "kerascnn.Splits",
+    "augmentation": "kerascnn.Augmentation or keras.Layer",
+    "architecture": "kerascnn.Network or keras.Model",
+    "schedule": "keras.LearningRateSchedule or keras.Callback",
+}
+
+
+@pytest.mark.parametrize(("kind", "expected"), RIGHT.items())
+def test_a_build_that_returns_something_else_is_named(
+    install, workplace, shapes_file, run_cli, kind, expected
+):
+    install("kerascnn-wrong", WRONG)
+    key = "stages.0.schedule" if kind == "schedule" else kind
+    ended = run_cli("run", shapes_file, "--set", f"{key}=wrong")
+    assert ended.exit_code == 2
+    assert ended.stderr.splitlines()[-1] == (
+        f'{kind} "wrong" of kerascnn-wrong 1.0: build must return {expected}, not int.'
+    )
+
+
+RAISES = (
     IMPORTS
     + """
+from kerascnn import Splits
+
+class Source:
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        raise KeyError("no such picture")
+
 @hookimpl
 def kerascnn_datasets():
-    return [Component("number", lambda params, *, seed: 3)]
+    names = ["a", "b"]
+    return [Component("raises", lambda params, *, seed: Splits(*[Source()] * 3, names))]
 """
 )
 
 
-def test_a_dataset_that_builds_something_else_is_named(install, shapes_experiment, workplace):
-    from kerascnn.observer import Observer
-    from kerascnn.prepare import load_data
-
-    install("kerascnn-wrong", WRONG)
-    registry = load_registry()
-    shapes_experiment["dataset"] = "number"
-    experiment = parse_experiment(shapes_experiment, registry)
-    with pytest.raises(PluginError, match=r'"number" of kerascnn-wrong 1.0.* not int'):
-        load_data(experiment, registry, Observer())
+def test_what_fails_later_in_a_plugin_s_code_is_told_with_its_place(install, shapes_file, run_cli):
+    install("kerascnn-raises", RAISES)
+    line = RAISES.splitlines().index('        raise KeyError("no such picture")') + 1
+    ended = run_cli("run", shapes_file, "--set", "dataset=raises")
+    assert ended.exit_code == 1
+    assert ended.stderr.splitlines()[-2] == (
+        f"KeyError: 'no such picture', in kerascnn-raises 1.0 (kerascnn_raises.py, line {line})"
+    )
 
 
 @pytest.fixture

@@ -179,7 +179,9 @@ def test_mlflow_holds_settings_metrics_and_artifacts(client, result):
     steps = [m.step for m in client.get_metric_history(result.run_id, "val_accuracy")]
     assert steps == [1, 2, 3, 4]
     assert run.data.metrics["test_accuracy"] == pytest.approx(result.test_accuracy)
-    assert "class/circle/recall" in run.data.metrics
+    assert not any("/" in name for name in run.data.metrics)  # else the curves come last
+    digests = {data.tags[0].value: data.dataset.digest for data in run.inputs.dataset_inputs}
+    assert digests == {split: about["fingerprint"][:36] for split, about in result.data.items()}
     assert run.data.tags["stage.1.name"] == "head"
     names = {artifact.path for artifact in client.list_artifacts(result.run_id)}
     assert {"experiment.toml", "predictions.csv", "confusion_matrix.png", "result.json"} <= names
@@ -220,10 +222,14 @@ def test_a_run_is_found_by_prefix_and_fetched_from_mlflow(place, result, monkeyp
 
 def test_comparison_shows_only_what_differs(place, result):
     other = run_experiment(load_experiment("shapes.toml", {"seed": 1, "stages.0.epochs": 1}))
-    compared = compare_runs([result, other])
+    comparison = compare_runs([result, other])
+    compared = comparison.runs
     assert all(set(run.settings) == {"seed", "stages.0.epochs"} for run in compared)
     assert compared[0].test_accuracy >= compared[1].test_accuracy
     assert all(run.same_test_pictures for run in compared)
+    assert comparison.pairs[0].difference == pytest.approx(
+        compared[0].test_accuracy - compared[1].test_accuracy
+    )
 
 
 def test_a_failing_run_is_marked_and_named(place, client):

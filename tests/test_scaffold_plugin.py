@@ -14,7 +14,8 @@ from PIL import Image
 
 import kerascnn
 from kerascnn import InputError, load_experiment
-from kerascnn.plugins import KINDS, load_registry
+from kerascnn.hooks import KINDS
+from kerascnn.plugins import load_registry
 from kerascnn.scaffold_plugin import write_plugin
 from kerascnn.testing import checks, find_subject
 

@@ -12,7 +12,7 @@ import pytest
 
 from kerascnn import hookspecs
 from kerascnn.errors import InputError
-from kerascnn.plugins import KINDS
+from kerascnn.hooks import KINDS
 from kerascnn.runtime import installed_backends
 from kerascnn.testing import architectures, checks, find_subject
 
@@ -153,8 +153,6 @@ def test_a_fault_is_caught(kind, check, fault, params, pictures, monkeypatch):
     monkeypatch.setattr(architectures, "STEPS", 3)
     if check in NOT_ON_TORCH and keras.config.backend() == "torch":
         pytest.skip("nothing is compiled on PyTorch")
-    if (fault, keras.config.backend()) == ("noise", "jax"):
-        pytest.skip("this suspect cannot be built on JAX, which other checks say")
     if check in ("same_on_all_backends", "backends_agree") and len(installed_backends()) < 2:
         pytest.skip("there is no other backend")
     options = {}
@@ -164,8 +162,11 @@ def test_a_fault_is_caught(kind, check, fault, params, pictures, monkeypatch):
     subject = suspect(kind, params | {"fault": fault}, pictures, **options)
     outcome = check_named(kind, check).run(subject)
     assert outcome.status == "failed", outcome.detail
-    rule = check_named(kind, check).rule
-    assert str(outcome).splitlines()[:2] == [check, f"  expected  {rule}"]
+    rule, contract = outcome.check.rule, outcome.check.contract
+    said = str(outcome).split("\n")
+    assert said[:2] == [check, f"  expected  {rule}"]
+    assert re.match(r"  came      \S", said[2])
+    assert said[-1] == f"  contract  {contract}"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -193,7 +194,8 @@ def test_a_right_component_passes(kind, params, pictures):
 
 def test_what_was_not_built_is_said_once(pictures):
     ended = outcomes(suspect("dataset", {"fault": "dictionary"}, pictures))
-    assert ended.pop("builds").detail == "build returned dict"
+    said = 'dataset "suspect" of suspects 1.0: build must return kerascnn.Splits, not dict.'
+    assert ended.pop("builds").detail == said
     assert {outcome.detail for outcome in ended.values()} == {"nothing was built: see builds"}
 
 

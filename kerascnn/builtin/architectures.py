@@ -3,7 +3,7 @@
 import warnings
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 from pydantic import Field
@@ -25,6 +25,11 @@ class PretrainedParams(Params):
     )
     dropout: float = Field(
         0.2, ge=0, lt=1, description="Fraction of the features dropped before the classifier"
+    )
+    top: Literal["pooled", "original"] = Field(
+        "pooled",
+        description='The classifier: "pooled" averages each feature map and adds one dense layer; '
+        '"original" is the paper\'s, with random weights and its own dropout',
     )
 
 
@@ -66,11 +71,14 @@ def build(
 
     path = _weights_file(application, params.weights, image_size)
     pictures = keras.Input((image_size, image_size, 3), name="pictures")
-    backbone = _backbone(application, pictures, image_size)
+    backbone, probabilities = _backbone(application, pictures, image_size), None
+    if params.top == "original":
+        backbone, probabilities = _with_top(application, backbone, pictures, num_classes)
     blocks = table.blocks(backbone, FAMILIES[application.family])
     if path:
         _load(backbone, path, application.name)
-    probabilities = classifier_head(backbone.output, num_classes, dropout=params.dropout)
+    if probabilities is None:
+        probabilities = classifier_head(backbone.output, num_classes, dropout=params.dropout)
     model = keras.Model(pictures, probabilities, name=application.name)
     return Network(model, blocks)
 
@@ -85,7 +93,22 @@ def preprocess(pictures: Any, rescaling: str) -> Any:
     return layers.Rescaling(*RESCALING[rescaling], dtype="float32", name="preprocess")(pictures)
 
 
-def _backbone(application: Application, pictures: Any, image_size: int) -> Any:
+def _with_top(application: Application, backbone: Any, pictures: Any, classes: int) -> Any:
+    """The same network with the classifier that Keras gives it: its backbone, its probabilities."""
+    import keras
+
+    whole = _backbone(application, pictures, pictures.shape[1], classes)
+    end = len(backbone.operations)
+    for layer in whole.operations[end:]:
+        layer.name = f"head_{layer.name}"
+    backbone = keras.Model(whole.input, whole.operations[end - 1].output)
+    last = keras.layers.Activation("linear", dtype="float32", name="head_float32")
+    return backbone, whole.output if whole.output.dtype == "float32" else last(whole.output)
+
+
+def _backbone(
+    application: Application, pictures: Any, image_size: int, classes: int | None = None
+) -> Any:
     import keras
 
     family = FAMILIES[application.family]
@@ -96,7 +119,8 @@ def _backbone(application: Application, pictures: Any, image_size: int) -> Any:
         )
     try:
         return getattr(keras.applications, application.constructor)(
-            include_top=False,
+            include_top=classes is not None,
+            classes=classes or 1000,
             weights=None,
             input_tensor=preprocess(pictures, family.rescaling),
             input_shape=(image_size, image_size, 3),

@@ -1,9 +1,11 @@
 """Splits that a picture's own content decides, and the source of pictures in files."""
 
 import hashlib
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -49,43 +51,51 @@ class SplitParams(Params):
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """A source of paths; the pictures are read by whom it gives them to."""
+    """A source of paths below a root; the pictures are read by whom it gives them to."""
 
     paths: Sequence[Path]
     labels: Sequence[int]
     fingerprint: str
+    root: Path
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int, /) -> tuple[Path, int]:
-        return self.paths[index], self.labels[index]
+        path = self.paths[index]
+        if path.is_symlink() and leads_out(path, self.root):
+            raise InputError(f'"{path}" is a link that leads out of "{self.root}"')
+        return path, self.labels[index]
 
 
 def split_pictures(
-    root: Path, found: Mapping[str, Sequence[Labelled]], params: SplitParams
+    root: Path,
+    found: Mapping[str, Sequence[Labelled]],
+    params: SplitParams,
+    ignored: Mapping[str, int],
 ) -> Splits:
     """Draws the splits that `found` lacks from its "train", and checks what comes out."""
     class_names = sorted({label for _, label in found["train"]})
     indices = {name: index for index, name in enumerate(class_names)}
-    hashes = content_hashes(path for pictures in found.values() for path, _ in pictures)
+    files = hash_files((path for pictures in found.values() for path, _ in pictures), root)
+    hashes, same = {path: own for path, (own, _) in files.items()}, _same_pictures(files)
     wanted = {"test": params.test_fraction, "validation": params.validation_fraction}
     drawn = draw_splits(
-        [(hashes[path], label) for path, label in found["train"]],
+        [(same[path], label) for path, label in found["train"]],
         {split: share for split, share in wanted.items() if split not in found},
         params.split_seed,
     )
     splits: dict[str, list[Labelled]] = {"train": [], "validation": [], "test": []}
     for path, label in found["train"]:
-        splits[drawn[hashes[path]]].append((path, label))
+        splits[drawn[same[path]]].append((path, label))
     for split in found.keys() - {"train"}:
         splits[split] = list(found[split])
-    _check_splits(root, splits, hashes)
+    _check_splits(root, splits)
     sources = {
         split: picture_files(root, [(path, indices[name]) for path, name in pictures], hashes)
         for split, pictures in splits.items()
     }
-    return Splits(**sources, class_names=class_names)
+    return Splits(**sources, class_names=class_names, ignored=dict(ignored))
 
 
 def draw_splits(
@@ -144,21 +154,52 @@ def _fill_gaps(
                 drawn[min(candidates)[1]] = split
 
 
-def content_hashes(paths: Iterable[Path]) -> dict[Path, str]:
-    """The SHA-256 of each file."""
+def content_hashes(paths: Iterable[Path], root: Path) -> dict[Path, str]:
+    """The SHA-256 of each file; of one that cannot be read, which will be told, of its name."""
+    return {path: own for path, (own, _) in hash_files(paths, root).items()}
+
+
+def hash_files(paths: Iterable[Path], root: Path) -> dict[Path, tuple[str, str]]:
+    """The SHA-256 of each file, and of the picture in it without what is said about it."""
     paths = list(paths)
     pieces = [paths[first : first + _PIECE] for first in range(0, len(paths), _PIECE)]
-    try:
-        with ThreadPoolExecutor() as pool:
-            hashes = pool.map(lambda piece: [_file_hash(path) for path in piece], pieces)
-            return dict(zip(paths, chain.from_iterable(hashes), strict=True))
-    except OSError as error:
-        raise InputError(f"cannot read a picture: {error}.") from error
+    with ThreadPoolExecutor() as pool:
+        hashes = pool.map(lambda piece: [_file_hashes(path, root) for path in piece], pieces)
+        return dict(zip(paths, chain.from_iterable(hashes), strict=True))
 
 
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _file_hashes(path: Path, root: Path) -> tuple[str, str]:
+    content = b"unreadable " + os.fsencode(path)
+    outside = path.is_symlink() and leads_out(path, root)
+    if path.is_file() and not outside:  # to open a pipe would wait for its writer
+        with suppress(OSError):
+            content = path.read_bytes()
+    own, picture = hashlib.sha256(content).hexdigest(), _without_notes(content)
+    return own, own if picture is content else hashlib.sha256(picture).hexdigest()
+
+
+def _without_notes(content: bytes) -> bytes:
+    """A JPEG without EXIF, thumbnails and comments, which programs change in copies of it."""
+    at = 2
+    while content[:2] == b"\xff\xd8" and content[at : at + 1] == b"\xff":
+        marker = content[at + 1 : at + 2]
+        if not (b"\xe0" <= marker <= b"\xef" or marker == b"\xfe"):  # APP0 to APP15, COM
+            return content[at:]
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return content
+
+
+def _same_pictures(files: Mapping[Path, tuple[str, str]]) -> dict[Path, str]:
+    """One content hash for all files of the same picture: the least."""
+    least: dict[str, str] = {}
+    for own, picture in files.values():
+        least[picture] = min(own, least.get(picture, own))
+    return {path: least[picture] for path, (_, picture) in files.items()}
+
+
+def leads_out(path: Path, root: Path) -> bool:
+    """Whether a path of the folder `root` means a place that is not in it."""
+    return not Path(os.path.realpath(path)).is_relative_to(root)
 
 
 def picture_files(
@@ -167,16 +208,13 @@ def picture_files(
     """A source, whose fingerprint covers the names, the contents and the labels, in order."""
     digest = hashlib.sha256()
     for path, label in pictures:
-        digest.update(f"{path.relative_to(root).as_posix()}\0{hashes[path]}\0{label}\n".encode())
+        name = os.fsencode(path.relative_to(root).as_posix())  # which may be no UTF-8
+        digest.update(name + f"\0{hashes[path]}\0{label}\n".encode())
     paths, labels = zip(*pictures, strict=True)
-    return PictureFiles(paths, labels, digest.hexdigest())
+    return PictureFiles(paths, labels, digest.hexdigest(), root)
 
 
-def _check_splits(
-    root: Path, splits: Mapping[str, Sequence[Labelled]], hashes: Mapping[Path, str]
-) -> None:
-    first: dict[str, tuple[str, Path]] = {}
-    shared = []
+def _check_splits(root: Path, splits: Mapping[str, Sequence[Labelled]]) -> None:
     for split, pictures in splits.items():
         if not pictures:
             count = sum(map(len, splits.values()))
@@ -184,13 +222,3 @@ def _check_splits(
                 f'"{root}" has too few pictures: of {count}, none came into the {split} split. '
                 "Add pictures: each class wants at least three different ones."
             )
-        for path, _ in pictures:
-            other, twin = first.setdefault(hashes[path], (split, path))
-            if other != split:
-                shared.append((twin, path))
-    if shared:
-        one, two = (path.relative_to(root) for path in shared[0])
-        raise InputError(
-            f'{len(shared)} pictures of "{root}" stand in two splits, which would flatter the '
-            f'accuracy: "{one}" and "{two}" are the same, byte by byte. Remove one of each pair.'
-        )

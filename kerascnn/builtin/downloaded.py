@@ -156,9 +156,9 @@ def build_oxford_flowers102(params: OxfordFlowersParams, *, seed: int) -> Splits
 
     labels = loadmat(get("imagelabels.mat"))["labels"].ravel()  # 1 to 102, of pictures 1 to 8,189
     numbers = loadmat(get("setid.mat"))
-    root = get("102flowers.tgz", unpack=True)
+    root = get("102flowers.tgz", unpack=True).resolve()
     paths = [root / "jpg" / f"image_{number:05d}.jpg" for number in range(1, len(labels) + 1)]
-    hashes = content_hashes(paths)
+    hashes = content_hashes(paths, root)
 
     def source(key: str) -> Any:
         chosen = (numbers[key].ravel() - 1).tolist()

@@ -1,7 +1,8 @@
 """A folder of one's own pictures as a dataset."""
 
 import csv
-import logging
+import os
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,9 +10,7 @@ from pathlib import Path
 from pydantic import Field
 
 from kerascnn import Component, InputError, Splits, did_you_mean
-from kerascnn.builtin.content_split import Labelled, SplitParams, split_pictures
-
-log = logging.getLogger("kerascnn")
+from kerascnn.builtin.content_split import Labelled, SplitParams, leads_out, split_pictures
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".avif"}
 SUFFIXES |= {".tif", ".tiff", ".ppm", ".pgm"}
@@ -47,17 +46,28 @@ class ImageFolderParams(SplitParams):
 
 
 def build_image_folder(params: ImageFolderParams, *, seed: int) -> Splits:
-    root = params.path.expanduser().resolve()
-    if not root.is_dir():
-        near = _near(root.name, (path.name for path in _entries(root.parent)))
-        raise InputError(f'there is no folder "{params.path}" (looked for {root}).{near} {LAYOUT}')
-    found = _read_table(root, params.labels) if params.labels else _read_folders(root)
+    root = _root(params.path)
+    ignored: Counter[str] = Counter()
+    found = _read_table(root, params.labels) if params.labels else _read_folders(root, ignored)
     _check_classes(root, found)
-    return split_pictures(root, found, params)
+    return split_pictures(root, found, params, ignored)
+
+
+def _root(path: Path) -> Path:
+    try:
+        root = path.expanduser().resolve()
+        is_folder = root.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, no such home, a zero
+        raise InputError(f"cannot look for the folder {str(path)!r}: {error}") from error
+    if not is_folder:
+        near = _near(root.name, (entry.name for entry in _entries(root.parent)))
+        raise InputError(f'there is no folder "{path}" (looked for {root}).{near} {LAYOUT}')
+    return root
 
 
 def _check_classes(root: Path, found: Mapping[str, Sequence[Labelled]]) -> None:
     names = {label for _, label in found["train"]}
+    _check_names(root, {label for pictures in found.values() for _, label in pictures})
     if len(names) < 2:
         raise InputError(f'"{root}" has pictures of {names} alone, expected two classes. {LAYOUT}')
     for split, pictures in found.items():
@@ -68,8 +78,24 @@ def _check_classes(root: Path, found: Mapping[str, Sequence[Labelled]]) -> None:
             )
 
 
-def _read_folders(root: Path) -> dict[str, list[Labelled]]:
-    ignored: Counter[str] = Counter()
+def _check_names(root: Path, names: Iterable[str]) -> None:
+    """Names that another system, or a line of text, could not hold apart."""
+    seen: dict[str, str] = {}
+    for name in sorted(names):
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+            raise InputError(
+                f'the class {name!r} of "{root}" has a name that is no text of one line in UTF-8; '
+                "rename it."
+            )
+        other = seen.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if other != name:
+            raise InputError(
+                f'the classes "{other}" and "{name}" of "{root}" differ only in how they are '
+                "written; make one of them, or give them different names."
+            )
+
+
+def _read_folders(root: Path, ignored: Counter[str]) -> dict[str, list[Labelled]]:
     folders = [path for path in _entries(root) if _is_folder(path)]
     splits = {folder: _split_of(folder) for folder in folders}
     given = [split for split in splits.values() if split]
@@ -82,8 +108,6 @@ def _read_folders(root: Path) -> dict[str, list[Labelled]]:
         found = {
             split: _read_classes(folder, root, ignored) for folder, split in splits.items() if split
         }
-    if ignored:
-        log.warning('"%s": ignored %s.', root, _count(ignored))
     return found
 
 
@@ -118,12 +142,10 @@ def _read_classes(folder: Path, root: Path, ignored: Counter[str]) -> list[Label
 
 def _walk(folder: Path, root: Path, others: Counter[str]) -> Iterator[Path]:
     for path in _entries(folder):
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
-            raise InputError(f'"{path}" is a link that leads out of "{root}": copy what it means.')
-        if _is_folder(path):
+        if _is_picture(path):
+            yield path  # or something else that is called so, which will be told with its fault
+        elif _is_folder(path):
             yield from _walk(path, root, others)
-        elif _is_picture(path):
-            yield path
         else:
             others[f"{path.suffix.lower() or 'suffixless'} files"] += 1
 
@@ -145,7 +167,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+    return path.suffix.lower() in SUFFIXES
 
 
 def _read_table(root: Path, labels: Path) -> dict[str, list[Labelled]]:
@@ -181,7 +203,7 @@ def _read_row(root: Path, place: str, row: Mapping[str, str]) -> tuple[str, Labe
     if None in row or not all(row.values()):
         raise InputError(f"{place}: expected a value in each column, got {list(row.values())}.")
     path = root / row["path"]
-    if not path.resolve().is_relative_to(root):
+    if "\0" in row["path"] or leads_out(path, root):
         raise InputError(f'{place}: "{row["path"]}" leads out of "{root}".')
     split = SPLIT_NAMES.get(row.get("split", "train").strip().lower())
     if split is None:
@@ -190,7 +212,7 @@ def _read_row(root: Path, place: str, row: Mapping[str, str]) -> tuple[str, Labe
 
 
 def _check_files(table: Path, paths: Sequence[Path]) -> None:
-    for path, count in Counter(paths).items():
+    for path, count in Counter(map(_normal, paths)).items():
         if count > 1:
             raise InputError(f'"{table}" names "{path}" {count} times; expected each file once.')
     missing = [path for path in paths if not path.is_file()]
@@ -200,6 +222,11 @@ def _check_files(table: Path, paths: Sequence[Path]) -> None:
             f'"{table}": {len(missing)} of {len(paths)} files are missing; the first is '
             f'"{missing[0]}".{near}'
         )
+
+
+def _normal(path: Path) -> str:
+    """One text for a file, however the way to it is written."""
+    return os.path.normpath(path)
 
 
 def _count(counter: Counter[str]) -> str:

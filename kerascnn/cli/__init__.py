@@ -8,6 +8,7 @@ import click
 
 from kerascnn.cli import experiments, plugins, runs, upkeep
 from kerascnn.errors import KerascnnError
+from kerascnn.secrets import scrubbed
 
 INTERRUPTED = 130
 
@@ -21,18 +22,21 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted", INTERRUPTED)
+    except (KeyboardInterrupt, click.Abort) as error:
+        _fail(str(error.__cause__ or error) or "interrupted", INTERRUPTED)
     except Exception as error:
         if debug:
             traceback.print_exc()
         if isinstance(error, KerascnnError):
             _fail(str(error), error.exit_code)
-        _fail(f"{type(error).__name__}: {error}\nThe same with --debug shows where.", 1)
+        from kerascnn.plugins import plugin_at_fault
+
+        said = f"{type(error).__name__}: {error}{plugin_at_fault(error)}"
+        _fail(f"{said}\nThe same with --debug shows where.", 1)
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    click.echo(message, err=True)
+    click.echo(scrubbed(message), err=True)
     sys.exit(code)
 
 
@@ -46,12 +50,20 @@ def cli(debug: bool) -> None:
 for command in (
     experiments.run,
     experiments.check,
+    experiments.probe,
+    experiments.lr_find,
     experiments.init,
     experiments.schema,
     plugins.plugins,
+    plugins.describe,
     runs.predict,
     runs.evaluate,
+    runs.visualize,
     runs.compare,
+    runs.report,
+    runs.export,
+    runs.register,
+    runs.serve,
     runs.ui,
     upkeep.cache,
     upkeep.doctor,

@@ -17,23 +17,42 @@ from kerascnn.cli.options import (
 
 
 @click.command()
-@file_argument
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--resume",
+    metavar="RUN",
+    help="Go on with a run that has not ended: its id, a unique prefix of one, or `last`.",
+)
 @set_option
 @backend_option
 @allow_option
 @as_json
-def run(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: bool) -> None:
-    """Train, evaluate and track the experiment in FILE."""
+def run(
+    file: Path | None,
+    resume: str | None,
+    overrides: tuple[str, ...],
+    backend: str | None,
+    as_json: bool,
+) -> None:
+    """Train, evaluate and track the experiment in FILE.
+
+    With --resume, FILE may be left out.
+    """
     from kerascnn.journal import send_pending
     from kerascnn.run import run_experiment
-    from kerascnn.runs import runs_folder
+    from kerascnn.runs import EXPERIMENT, find_unfinished, runs_folder
     from kerascnn.terminal import Terminal
 
+    if resume:
+        folder = find_unfinished(resume)
+        file, resume = file or folder / EXPERIMENT, folder.name
+    if file is None:
+        raise click.UsageError("Missing argument 'FILE', or --resume RUN.")
     experiment = experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True))
     for sent in send_pending(runs_folder()):
         terminal.warned(sent)
-    result = run_experiment(experiment, terminal)
+    result = run_experiment(experiment, terminal, resume=resume)
     if as_json:
         document(result.to_json())
 
@@ -50,7 +69,7 @@ def check(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: 
 
     from kerascnn.plugins import load_registry
     from kerascnn.prepare import check_stages, prepare
-    from kerascnn.tables import show_check
+    from kerascnn.tables.experiments import show_check
     from kerascnn.terminal import Terminal
 
     experiment = experiment_of(file, overrides, backend)
@@ -58,9 +77,95 @@ def check(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: 
     prepared = prepare(experiment, load_registry(), terminal)
     stages = list(check_stages(prepared))
     if as_json:
-        document({"name": experiment.name, "stages": [asdict(stage) for stage in stages]})
+        findings = prepared.data.findings.to_json()
+        stages_json = [asdict(stage) for stage in stages]
+        document({"name": experiment.name, "stages": stages_json, "findings": findings})
     else:
         show_check(console(), prepared, stages)
+
+
+@click.command("lr-find")
+@file_argument
+@click.option("--stage", metavar="NAME", help="Default the first; those before are trained first.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="lr-find.png",
+    show_default=True,
+    help="Where the plot goes.",
+)
+@set_option
+@backend_option
+@allow_option
+@as_json
+def lr_find(
+    file: Path,
+    stage: str | None,
+    plot: Path,
+    overrides: tuple[str, ...],
+    backend: str | None,
+    as_json: bool,
+) -> None:
+    """Find the learning rates that a stage of FILE can train at.
+
+    The stage takes a hundred steps on its own pictures, each at a greater rate than the one
+    before; nothing of it is kept but the plot.
+    """
+    from kerascnn.lr_find import find_learning_rate
+    from kerascnn.plots import rates_figure
+    from kerascnn.tables.experiments import show_range_test
+    from kerascnn.terminal import Terminal
+
+    experiment = experiment_of(file, overrides, backend)
+    test = find_learning_rate(experiment, stage, Terminal(console(stderr=True)))
+    rates_figure(test).savefig(plot)
+    if as_json:
+        document({**test.to_json(), "plot": str(plot)})
+    else:
+        show_range_test(console(), test, plot)
+
+
+@click.command()
+@file_argument
+@click.option(
+    "--architectures",
+    metavar="NAME[:WEIGHTS],…",
+    required=True,
+    help="`resnet50:none` has random weights; `all-local` are all whose weights are at hand.",
+)
+@click.option("--promote", metavar="K", type=click.IntRange(min=1), help="Run the best K in full.")
+@set_option
+@backend_option
+@allow_option
+@as_json
+def probe(
+    file: Path,
+    architectures: str,
+    promote: int | None,
+    overrides: tuple[str, ...],
+    backend: str | None,
+    as_json: bool,
+) -> None:
+    """Tell soon which architectures suit the pictures of FILE, and what they cost.
+
+    Each runs once over the pictures to train and to validate by; a linear classifier on what
+    comes out is judged by cross-validation.
+    """
+    from kerascnn.probe import probe_architectures
+    from kerascnn.probe import promote as promote_best
+    from kerascnn.tables.experiments import probe_document, show_probe, show_promoted
+    from kerascnn.terminal import Terminal
+
+    experiment = experiment_of(file, overrides, backend)
+    terminal = Terminal(console(stderr=True))
+    probed = probe_architectures(experiment, architectures.split(","), terminal)
+    if not as_json:
+        show_probe(console(), probed)
+    results = promote_best(experiment, probed, promote, terminal) if promote else []
+    if as_json:
+        document(probe_document(probed, results))
+    elif results:
+        show_promoted(console(), probed, results)
 
 
 @click.command()

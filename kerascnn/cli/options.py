@@ -74,11 +74,15 @@ allow_option = click.option(
 
 def experiment_of(file: Path, overrides: tuple[str, ...], backend: str | None) -> Any:
     from kerascnn.config import load_experiment
+    from kerascnn.plugins import load_registry
 
     values = dict(assignment(text) for text in overrides)
     if backend:
         values["training.backend"] = backend
-    return load_experiment(file, values)
+    registry = load_registry()
+    for slow in registry.slow:
+        click.echo(f"note: {slow.origin} {slow}", err=True)
+    return load_experiment(file, values, registry)
 
 
 def assignment(text: str) -> tuple[str, Any]:

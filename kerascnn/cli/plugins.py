@@ -11,6 +11,7 @@ from kerascnn.cli.options import (
     allow_option,
     as_json,
     assignment,
+    backend_option,
     console,
     document,
     kind_option,
@@ -35,7 +36,7 @@ def plugins(context: click.Context, kind: str | None, as_json: bool) -> None:
 def list_plugins(kind: str | None, as_json: bool) -> None:
     """List the installed components."""
     from kerascnn.plugins import load_registry
-    from kerascnn.tables import plugins_document, show_plugins
+    from kerascnn.tables.plugins import plugins_document, show_plugins
 
     registry = load_registry()
     if as_json:
@@ -52,7 +53,7 @@ def list_plugins(kind: str | None, as_json: bool) -> None:
 def show_plugin(name: str, kind: str | None, as_json: bool) -> None:
     """Show the parameters of the component NAME, and the lines of TOML that choose it."""
     from kerascnn.plugins import load_registry
-    from kerascnn.tables import component_document, show_component
+    from kerascnn.tables.plugins import component_document, show_component
 
     registered = load_registry().find(name, kind)
     if as_json:
@@ -101,7 +102,7 @@ def check_plugin(
 
     from kerascnn.plugins import load_registry
     from kerascnn.runtime import select_backend, start
-    from kerascnn.tables import outcomes_document, show_outcomes
+    from kerascnn.tables.plugins import outcomes_document, show_outcomes
     from kerascnn.testing import find_subject, run_checks
 
     registered = load_registry().find(name, kind)
@@ -118,3 +119,51 @@ def check_plugin(
         failed = show_outcomes(console(), registered, backend, again, outcomes)
     if failed:
         raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("what", metavar="ARCHITECTURE|RUN")
+@click.option("--image-size", type=click.IntRange(min=1), help="Pixels.  [default: 224, or RUN's]")
+@click.option("--classes", type=click.IntRange(min=2), help="[default: 1000, or RUN's]")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="For memory."
+)
+@click.option(
+    "--set", "params", metavar="KEY=VALUE", multiple=True, help="A parameter of the architecture."
+)
+@click.option("--draw", type=click.Path(path_type=Path), help="Draw it: FILE.png, .svg or .pdf.")
+@backend_option
+@allow_option
+@as_json
+def describe(
+    what: str,
+    image_size: int | None,
+    classes: int | None,
+    batch_size: int,
+    params: tuple[str, ...],
+    draw: Path | None,
+    backend: str | None,
+    as_json: bool,
+) -> None:
+    """Show the arithmetic of a network: sizes, parameters, cost, what a pixel sees.
+
+    Of an architecture no weights are fetched. `--set top=original` shows a network of Keras with
+    the classifier of its paper.
+    """
+    from kerascnn.describe import describe as describe_it
+    from kerascnn.describe.drawing import save_drawing
+    from kerascnn.tables.description import show_description
+
+    description = describe_it(
+        what,
+        params=dict(map(assignment, params)),
+        image_size=image_size,
+        classes=classes,
+        backend=backend or "auto",
+    )
+    if draw:
+        save_drawing(description, draw)
+    if as_json:
+        document(description.to_json())
+    else:
+        show_description(console(), description, batch_size)

@@ -15,7 +15,7 @@ def cache() -> None:
 def list_cache(as_json: bool) -> None:
     """List what the cache holds, the last used first."""
     from kerascnn.cache import cache_folder, entries, limit_bytes
-    from kerascnn.tables import cache_document, show_cache
+    from kerascnn.tables.upkeep import cache_document, show_cache
 
     folder, limit, held = cache_folder(), limit_bytes(), entries()
     if as_json:
@@ -26,7 +26,9 @@ def list_cache(as_json: bool) -> None:
 
 @cache.command()
 @click.option(
-    "--kind", type=click.Choice(["packed", "activations", "databases", "downloads"]), help="Default: all."
+    "--kind",
+    type=click.Choice(["packed", "activations", "databases", "downloads"]),
+    help="Default: all.",
 )
 @as_json
 def clear(kind: str | None, as_json: bool) -> None:
@@ -37,7 +39,7 @@ def clear(kind: str | None, as_json: bool) -> None:
     from dataclasses import asdict
 
     from kerascnn.cache import clear as clear_cache
-    from kerascnn.tables import gigabytes
+    from kerascnn.tables.layout import gigabytes
 
     removed = clear_cache(kind)
     freed = sum(entry.bytes for entry in removed)
@@ -54,7 +56,7 @@ def clear(kind: str | None, as_json: bool) -> None:
 def doctor(as_json: bool) -> None:
     """Tell what is installed, where things are, what is wrong."""
     from kerascnn.doctor import examine
-    from kerascnn.tables import show_examination
+    from kerascnn.tables.upkeep import show_examination
 
     findings = examine()
     if as_json:

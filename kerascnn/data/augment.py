@@ -1,5 +1,7 @@
 """Runs an augmentation policy on the device, drawn anew for each (seed, stage, epoch, step)."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ def augmenter(policy: Any, seed: tuple[int, ...], image_size: int) -> Augment:
     """Makes an `augment(images, targets, epoch, step)` out of a policy.
 
     Args:
-        policy: An `Augmentation`, or a Keras preprocessing layer, whose randomness is its own.
+        policy: An `Augmentation`, or a Keras preprocessing layer, whose generators are seeded.
         seed: What the draw is keyed by, before epoch and step.
         image_size: Pixels S; of larger pictures a random window of this size is taken first.
     """
@@ -38,11 +40,19 @@ def _halves(policy: Any) -> tuple[Any, Any]:
     if isinstance(policy, Augmentation):
         return policy.draw, compiled(policy.apply)
     if isinstance(policy, keras.layers.Layer):
-        return lambda rng, batch_size: {}, lambda batch, arrays: _through(policy, batch)
+        states = [v for v in policy.variables if v.path.endswith("seed_generator_state")]
+        return partial(_seed, states), lambda batch, arrays: _through(policy, batch)
     raise PluginError(
         "an augmentation's build must return kerascnn.Augmentation or a Keras layer, "
         f"not {type(policy).__name__}."
     )
+
+
+def _seed(states: Sequence[Any], rng: np.random.Generator, batch_size: int) -> dict[str, Any]:
+    """Lets a Keras layer, which draws by itself, draw what follows from this generator."""
+    for state in states:
+        state.assign(rng.integers(0, 2**30, state.shape).astype(state.dtype))
+    return {}
 
 
 def _through(layer: Any, batch: dict[str, Any]) -> dict[str, Any]:

@@ -77,15 +77,21 @@ class Feed:
     def _width(self) -> int:
         return min(self.batch_size, self.examples)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch, from 1, prepared ahead: inputs, targets [B, K], weights [B]."""
-        return ahead(self._epoch(epoch))
+    def epoch(self, epoch: int, first: int = 0) -> "Ahead[Batch]":
+        """The batches of an epoch, prepared ahead: inputs, targets [B, K], weights [B].
 
-    def _epoch(self, epoch: int) -> Iterator[Batch]:
+        Args:
+            epoch: From 1.
+            first: The step to begin at, from 0: what each step gets follows from its number.
+        """
+        return Ahead(self._epoch(epoch, first))
+
+    def _epoch(self, epoch: int, first: int) -> Iterator[Batch]:
         view = (epoch - 1) % len(self.inputs)
         order = np.random.default_rng([*self.seed, epoch]).permutation(self.examples)
         order = np.resize(order, (self.steps, self._width))
-        for step, chosen in enumerate(order):  # unsorted: a batch's pictures may be mixed in turn
+        for step in range(first, self.steps):
+            chosen = order[step]  # unsorted: a batch's pictures may be mixed in turn
             inputs, targets = self.inputs[view][chosen], self.targets[view][chosen]
             if self.augment:
                 inputs, targets = self.augment(inputs, targets, epoch, step)
@@ -107,11 +113,41 @@ def to_device(array: Any) -> Any:
     return ops.cast(ops.convert_to_tensor(array), "float32")
 
 
-def ahead(batches: Iterator[T], depth: int = 2) -> Iterator[T]:
-    """Prepares batches in a thread while the step before them is computed."""
-    ready: queue.Queue[Any] = queue.Queue(depth)
-    abandoned = threading.Event()
+class Ahead(Iterator[T]):
+    """Prepares batches in a thread while the step before them is computed.
 
+    Whoever leaves it early must `close` it before another one begins: on TensorFlow both would
+    wait for the same few threads.
+    """
+
+    def __init__(self, batches: Iterator[T], depth: int = 2) -> None:
+        self._ready: queue.Queue[Any] = queue.Queue(depth)
+        self._abandoned = threading.Event()
+        arguments = batches, self._ready, self._abandoned  # not itself, which must be forgotten
+        self._worker = threading.Thread(
+            target=_prepare, args=arguments, daemon=True, name="kerascnn-batches"
+        )
+        self._worker.start()
+
+    def __next__(self) -> T:
+        if self._abandoned.is_set():
+            raise StopIteration
+        item = self._ready.get()
+        if item is None or isinstance(item, BaseException):
+            self.close()
+            raise item or StopIteration
+        return item
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._abandoned.set()
+        self._worker.join()
+
+    def __del__(self) -> None:
+        self._abandoned.set()
+
+
+def _prepare(batches: Iterator[Any], ready: queue.Queue, abandoned: threading.Event) -> None:
     def put(item: Any) -> bool:
         while not abandoned.is_set():
             try:
@@ -121,22 +157,10 @@ def ahead(batches: Iterator[T], depth: int = 2) -> Iterator[T]:
                 continue
         return False
 
-    def work() -> None:
-        try:
-            for batch in batches:
-                if not put(batch):
-                    return
-            put(None)
-        except BaseException as error:  # raised again where the batches are used
-            put(error)
-
-    worker = threading.Thread(target=work, daemon=True, name="kerascnn-batches")
-    worker.start()
     try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        abandoned.set()
-        worker.join()
+        for batch in batches:
+            if not put(batch):
+                return
+        put(None)
+    except BaseException as error:  # raised again where the batches are used
+        put(error)

@@ -43,6 +43,23 @@ def reporting(to: Progress) -> Iterator[None]:
         progress.reset(token)
 
 
+class NotAtHandError(InputError):
+    """A file would have to be downloaded, and is not to be."""
+
+
+_downloads: ContextVar[bool] = ContextVar("downloads", default=True)
+
+
+@contextmanager
+def without_downloads() -> Iterator[None]:
+    """Meanwhile `fetch` raises NotAtHandError for what is not there yet."""
+    token = _downloads.set(False)
+    try:
+        yield
+    finally:
+        _downloads.reset(token)
+
+
 class Pin(NamedTuple):
     """The hash that a file must have."""
 
@@ -175,6 +192,8 @@ def _published(sha256: str | None, md5: str | None) -> Pin | None:
 def _fetch(url: str, target: Path, published: Pin | None) -> Path:
     if _is_there(target, published):  # needs no lock: a target is only ever renamed into place
         return target
+    if not _downloads.get():
+        raise NotAtHandError(f'"{target.name}" is not at hand; {url} has it.')
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock"):
         if _is_there(target, published):  # another process was first

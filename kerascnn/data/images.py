@@ -1,9 +1,12 @@
 """Pictures: whatever Pillow can decode becomes uint8 [H, W, 3], upright, in red, green, blue."""
 
+import errno
 import os
+import stat
+import unicodedata
+import warnings
 from io import BytesIO
-from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,10 @@ Resizing = Literal["crop", "pad", "stretch"]
 # Pillow warns from here on, and refuses only at twice as many: a "decompression bomb" of a few
 # kilobytes can unpack to gigabytes.
 MAX_PIXELS = 89_478_485
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # it is refused here
+
+# Of Pillow's other formats EPS would run Ghostscript, whatever the suffix says.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 
 # What networks' own preprocessing uses (antialiased, as Pillow's resize always is).
 FILTER = Image.Resampling.BICUBIC
@@ -28,6 +35,40 @@ PADDING = (124, 116, 104)
 # The JPEG decoder may shrink to no less than this many times the wanted size, so that the
 # antialiased filter does the last of it.
 DRAFT_MARGIN = 2
+
+
+class PictureError(InputError):
+    """A picture that cannot be read; `reason` says why, without its name."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"cannot read {name}: {reason}. Expected a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF "
+            f"picture of at most {MAX_PIXELS:,} pixels; repair, replace or remove it."
+        )
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path for people: what is no text, or would break the line, is escaped."""
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+        else character
+        for character in str(path)
+    )
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Opens a file to read it; what is no regular file, such as a pipe, is refused at once."""
+    # without O_NONBLOCK the opening of a pipe waits for its writer
+    descriptor = os.open(
+        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise ValueError("it is a folder" if stat.S_ISDIR(mode) else "it is no regular file")
+    return open(descriptor, "rb")
 
 
 def read_image(image: ImageLike) -> Pixels:
@@ -94,9 +135,12 @@ def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop")
 def _decode(image: ImageLike, draft_side: int | None = None) -> Image.Image:
     if isinstance(image, np.ndarray):
         return _from_array(image)
-    name = f"picture of {len(image):,} bytes" if isinstance(image, bytes) else f'"{image}"'
+    name = f"picture of {len(image):,} bytes" if isinstance(image, bytes) else f'"{shown(image)}"'
     try:
-        with Image.open(BytesIO(image) if isinstance(image, bytes) else Path(image)) as picture:
+        with (
+            BytesIO(image) if isinstance(image, bytes) else open_file(image) as file,
+            Image.open(file, formats=FORMATS) as picture,
+        ):
             _check_pixels(picture)
             if draft_side:
                 picture.draft(None, (draft_side, draft_side))  # of JPEG alone
@@ -104,15 +148,32 @@ def _decode(image: ImageLike, draft_side: int | None = None) -> Image.Image:
             ImageOps.exif_transpose(picture, in_place=True)
             return _to_rgb(picture)
     except Exception as error:  # the decoders raise anything, from struct.error to SyntaxError
-        reason = str(error) or type(error).__name__
-        if isinstance(error, FileNotFoundError):
-            reason = "there is no such file"
-        elif isinstance(error, Image.UnidentifiedImageError):
-            reason = "it is in no format that Pillow knows"
-        raise InputError(
-            f"cannot read {name}: {reason}. Expected a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF "
-            f"picture of at most {MAX_PIXELS:,} pixels; repair, replace or remove it."
-        ) from error
+        raise PictureError(name, _reason(image, error)) from error
+
+
+def _reason(image: str | os.PathLike[str] | bytes, error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return _what_it_is(image)
+    if isinstance(image, bytes) or not isinstance(error, OSError):
+        return str(error) or type(error).__name__
+    if isinstance(error, FileNotFoundError):
+        return "it is a link to nothing" if os.path.islink(image) else "there is no such file"
+    if error.errno == errno.ELOOP:
+        return "it is a link that leads to itself"
+    return (error.strerror or str(error)).lower() if error.errno else str(error)
+
+
+def _what_it_is(image: str | os.PathLike[str] | bytes) -> str:
+    """What a file is that is no picture."""
+    if isinstance(image, bytes):
+        start = image[:512]
+    else:
+        with open_file(image) as file:
+            start = file.read(512)
+    if not start:
+        return "it is empty"
+    page = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html"))
+    return "it is a web page" if page else "it is in none of the formats that are read"
 
 
 def _from_array(array: Pixels) -> Image.Image:

@@ -1,12 +1,13 @@
 """The packed store: every picture decoded and resized once, and found again by its content."""
 
 import hashlib
+import json
 import math
 import os
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -15,16 +16,36 @@ import numpy as np
 import PIL
 
 from kerascnn.cache import cached, limit_bytes
-from kerascnn.data.images import Resizing
-from kerascnn.data.stream import Images, Rows, StreamedImages, Take, Workers, prepare
+from kerascnn.data.hygiene import listed
+from kerascnn.data.images import Resizing, open_file, shown
+from kerascnn.data.stream import (
+    Fault,
+    Images,
+    Rows,
+    StreamedImages,
+    Take,
+    Workers,
+    name_of,
+    prepare,
+)
 from kerascnn.errors import InputError, RunError
 from kerascnn.hookspecs import Source
 
-PREPARATION = 3  # raise when `prepare` gives something else, or it is kept otherwise
-_COLUMNS = ("labels", "digests", "files")
+PREPARATION = 4  # raise when `prepare` gives something else, or it is kept otherwise
+_COLUMNS = ("labels", "digests", "hashes", "files")
+_FAULTS = "faults.json"  # of the pictures that cannot be read, where there are any
 _NAMED = 20  # so many unreadable pictures are named, the others counted
 
 Progress = Callable[[int, int], None]
+
+
+class BadPicturesError(InputError):
+    """Pictures that cannot be read; `faults` names each with what is wrong with it."""
+
+    def __init__(self, faults: Sequence[str], what_to_do: str = "Repair, replace or remove them."):
+        self.faults = faults
+        bad = listed("{} cannot be read", faults, len(faults), _NAMED)
+        super().__init__(f"{bad}\n{what_to_do}")
 
 
 @dataclass(frozen=True)
@@ -36,19 +57,23 @@ class Packed:
             the source whenever they are asked for.
         labels: int64 [N].
         digests: SHA-256 of each prepared picture, uint8 [N, 32].
+        hashes: Perceptual hash of each, uint64 [N, 8].
         fingerprint: Of the source: the same whatever size its pictures are packed at.
         key: The hash of all that decides images and labels.
         source: Where they come from.
         files: bool [N], whether a picture comes from a file.
+        skipped: The pictures of the source that are left out, each with the reason.
     """
 
     images: Images
     labels: np.ndarray
     digests: np.ndarray
+    hashes: np.ndarray = field(repr=False)
     fingerprint: str
     key: str
     source: Source = field(repr=False)
     files: np.ndarray = field(repr=False)
+    skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,11 +81,43 @@ class Packed:
     @property
     def streamed(self) -> bool:
         """Whether the images are decoded anew whenever they are asked for."""
-        return isinstance(self.images, StreamedImages)
+        images = self.images
+        while isinstance(images, ChosenImages):
+            images = images.images
+        return isinstance(images, StreamedImages)
 
     def name(self, index: int) -> str:
         """Where a picture comes from: its path, or its index in the source."""
-        return str(self.source[int(index)][0] if self.files[index] else index)
+        return shown(self.source[int(index)][0] if self.files[index] else str(index))
+
+    def without(self, rows: Iterable[int], reasons: Iterable[str]) -> "Packed":
+        """All of it but those rows, as if the source had never held them."""
+        rows = sorted(map(int, rows))
+        kept = np.delete(np.arange(len(self)), rows)
+        columns = {name: getattr(self, name)[kept] for name in _COLUMNS}
+        return replace(
+            self,
+            images=ChosenImages(self.images, kept),
+            **columns,
+            source=Chosen(self.source, kept),
+            fingerprint=_sha256(f"{self.fingerprint} without {rows}".encode()),
+            key=_sha256(f"{self.key} without {rows}".encode()),
+            skipped=(*self.skipped, *reasons),
+        )
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Some rows of a source."""
+
+    source: Source
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int, /) -> tuple[Any, int]:
+        return self.source[int(self.rows[index])]
 
 
 def pack(
@@ -71,6 +128,7 @@ def pack(
     *,
     stream_above: float | None = None,
     what: str = "a dataset",
+    skip_bad: bool = False,
 ) -> Packed:
     """Packs a source, or finds it packed.
 
@@ -82,9 +140,10 @@ def pack(
         stream_above: Bytes of packed pictures from which they are not stored; default as many as
             the cache may hold.
         what: What it is, for people.
+        skip_bad: Leave out what cannot be read.
 
     Raises:
-        InputError: Pictures that cannot be read, each named with its fault.
+        BadPicturesError: Pictures that cannot be read, each named with its fault.
     """
     workers = Workers(source)
     identity = _fingerprint(workers)
@@ -94,7 +153,12 @@ def pack(
     take = partial(prepare, size=size, how=how)
 
     def build(folder: Path) -> None:
-        _build(folder, workers, take, _COLUMNS if streamed else (*_COLUMNS, "images"), progress)
+        columns = _COLUMNS if streamed else (*_COLUMNS, "images")
+        faults = _build(folder, workers, take, columns, progress)
+        if faults and not skip_bad:  # nothing is kept: most often they are mended
+            raise BadPicturesError(_named(source, faults))
+        if faults:
+            (folder / _FAULTS).write_text(json.dumps(faults), "utf-8")
 
     def read(folder: Path) -> Packed:
         columns = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _COLUMNS}
@@ -103,7 +167,14 @@ def pack(
             if streamed
             else StoredImages(folder / "images.npy")
         )
-        return Packed(images, **columns, fingerprint=identity, key=key, source=source)
+        packed = Packed(images, **columns, fingerprint=identity, key=key, source=source)
+        if not (folder / _FAULTS).exists():
+            return packed
+        faults = [Fault(*fault) for fault in json.loads((folder / _FAULTS).read_text("utf-8"))]
+        named = _named(source, faults)
+        if not skip_bad:
+            raise BadPicturesError(named)
+        return packed.without([fault.row for fault in faults], named)
 
     return cached(
         "packed",
@@ -126,10 +197,14 @@ def _fingerprint(workers: Workers) -> str:
 
 
 def _contents(source: Source, rows: Rows) -> str:
-    return "".join(_content(*source[row]) for row in rows)
+    return "".join(_content(source, row) for row in rows)
 
 
-def _content(image: Any, label: int) -> str:
+def _content(source: Source, row: int) -> str:
+    try:
+        image, label = source[row]
+    except InputError as error:  # `_build` says it
+        image, label = str(error).encode(), -1
     if isinstance(image, np.ndarray):
         data = str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
     else:
@@ -140,8 +215,9 @@ def _content(image: Any, label: int) -> str:
 def _bytes(path: Path) -> bytes:
     """What is in the file; nothing where it cannot be read, which `_build` then says."""
     try:
-        return path.read_bytes()
-    except OSError:
+        with open_file(path) as file:
+            return file.read()
+    except (OSError, ValueError):
         return b""
 
 
@@ -151,13 +227,13 @@ def _sha256(data: bytes) -> str:
 
 def _build(
     folder: Path, workers: Workers, take: Take, columns: Sequence[str], progress: Progress
-) -> None:
+) -> list[Fault]:
     """Writes the columns of the pictures, each into a file of its own, from first to last.
 
     Not through a memory map, whose pages would stay in memory until they are on the disk.
     """
     count, none = len(workers.source), take(workers.source, ())
-    done, bad, named = 0, 0, list[str]()
+    done, faults = 0, list[Fault]()
     with ExitStack() as opened:
         files = {
             name: opened.enter_context(_array_file(folder, name, getattr(none, name), count))
@@ -166,11 +242,15 @@ def _build(
         for made in workers.map(take, range(count), math.prod(none.images.shape[1:])):
             for name, file in files.items():
                 file.write(getattr(made, name))
-            bad, named = bad + len(made.faults), (named + made.faults)[:_NAMED]
+            faults += made.faults
             done += len(made.labels)
             progress(done, count)
-    if bad:
-        raise InputError(_unreadable(bad, named))
+    return faults
+
+
+def _named(source: Source, faults: Iterable[Fault]) -> list[str]:
+    """The faults, each with the path of its picture, or with its row where it has none."""
+    return [f"{name_of(source, row)}: {reason}" for row, reason in faults]
 
 
 def _array_file(folder: Path, name: str, like: np.ndarray, count: int) -> IO[bytes]:
@@ -180,11 +260,6 @@ def _array_file(folder: Path, name: str, like: np.ndarray, count: int) -> IO[byt
     header = {"descr": descr, "fortran_order": False, "shape": (count, *like.shape[1:])}
     np.lib.format.write_array_header_1_0(file, header)
     return file
-
-
-def _unreadable(bad: int, named: list[str]) -> str:
-    more = f"\nand {bad - len(named)} more" if bad > len(named) else ""
-    return f"{bad} pictures cannot be read; remove or replace them:\n{chr(10).join(named)}{more}"
 
 
 class StoredImages(Images):
@@ -213,18 +288,12 @@ class StoredImages(Images):
         return images
 
 
-def duplicates_across(splits: dict[str, Packed]) -> Iterator[tuple[str, str]]:
-    """Pairs of pictures that are equal after preparation but stand in different splits."""
-    heads = {
-        split: packed.digests[:, :8].copy().view(np.uint64)[:, 0]
-        for split, packed in splits.items()
-    }
-    ordered = np.sort(np.concatenate(list(heads.values())))
-    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
-    seen: dict[bytes, tuple[str, str]] = {}
-    for split, packed in splits.items():
-        for index in np.flatnonzero(np.isin(heads[split], repeated)).tolist():
-            here = split, f"{split}: {packed.name(index)}"
-            first = seen.setdefault(packed.digests[index].tobytes(), here)
-            if first[0] != split:
-                yield first[1], here[1]
+class ChosenImages(Images):
+    """Some of other images."""
+
+    def __init__(self, images: Images, rows: np.ndarray) -> None:
+        super().__init__((len(rows), *images.shape[1:]))
+        self.images, self._rows = images, rows
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        return self.images[self._rows[rows]]

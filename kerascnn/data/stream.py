@@ -10,14 +10,17 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from kerascnn.data.images import Resizing, prepare_image
+from kerascnn.cache import cache_folder
+from kerascnn.data.hygiene import HASH_WORDS, perceptual_hash
+from kerascnn.data.images import PictureError, Resizing, prepare_image, shown
 from kerascnn.errors import InputError, RunError
 from kerascnn.hookspecs import Source
 from kerascnn.runtime import available_cores
@@ -59,6 +62,13 @@ class Images(ABC):
         """The pictures of int64 [B] rows: uint8 [B, S, S, 3]."""
 
 
+class Fault(NamedTuple):
+    """What is wrong with the picture of a row."""
+
+    row: int
+    reason: str
+
+
 @dataclass(frozen=True)
 class Pictures:
     """Prepared pictures.
@@ -67,15 +77,17 @@ class Pictures:
         images: uint8 [B, S, S, 3]; zeros where one cannot be read.
         labels: int64 [B].
         digests: SHA-256 of each image, uint8 [B, 32].
+        hashes: Perceptual hash of each image, uint64 [B, 4].
         files: bool [B], whether a picture comes from a file.
-        faults: What is wrong with those that cannot be read.
+        faults: Those that cannot be read.
     """
 
     images: np.ndarray
     labels: np.ndarray
     digests: np.ndarray
+    hashes: np.ndarray
     files: np.ndarray
-    faults: list[str]
+    faults: list[Fault]
 
 
 def prepare(source: Source, rows: Rows, size: int, how: Resizing) -> Pictures:
@@ -85,18 +97,30 @@ def prepare(source: Source, rows: Rows, size: int, how: Resizing) -> Pictures:
         images=np.zeros((count, size, size, 3), np.uint8),
         labels=np.zeros(count, np.int64),
         digests=np.zeros((count, 32), np.uint8),
+        hashes=np.zeros((count, HASH_WORDS), np.uint64),
         files=np.zeros(count, np.bool_),
         faults=[],
     )
     for at, row in enumerate(rows):
-        image, made.labels[at] = source[row]
-        made.files[at] = is_file = isinstance(image, str | Path)
         try:
+            image, made.labels[at] = source[row]
+            made.files[at] = isinstance(image, str | Path)
             made.images[at] = prepare_image(image, size, how)
         except InputError as error:
-            made.faults.append(str(error) if is_file else f"picture {row}: {error}")
+            reason = error.reason if isinstance(error, PictureError) else str(error)
+            made.faults.append(Fault(row, reason))
         made.digests[at] = np.frombuffer(hashlib.sha256(made.images[at]).digest(), np.uint8)
+        made.hashes[at] = perceptual_hash(made.images[at])
     return made
+
+
+def name_of(source: Source, row: int) -> str:
+    """Where a picture comes from, for people."""
+    with suppress(InputError):
+        image = source[row][0]
+        if isinstance(image, str | Path):
+            return shown(image)
+    return f"picture {row}"
 
 
 Take = Callable[[Source, Rows], Pictures]
@@ -150,7 +174,8 @@ class Workers:
     def _sent(self) -> str | None:
         """A file with the source for processes; None where threads do, or it cannot be sent."""
         start = time.perf_counter()
-        self.source[0]
+        with suppress(InputError):  # `prepare` names it
+            self.source[0]
         if (time.perf_counter() - start) * len(self.source) <= _WORTH_PROCESSES_SECONDS:
             return None
         import cloudpickle  # type: ignore[import-untyped]
@@ -159,7 +184,8 @@ class Workers:
             sent = cloudpickle.dumps(self.source)
         except (TypeError, pickle.PicklingError):  # such as one that holds an open file
             return None
-        descriptor, name = tempfile.mkstemp(prefix="kerascnn-source-")
+        # in the cache, which is the user's alone: whoever could write to it would run code here
+        descriptor, name = tempfile.mkstemp(prefix="source-", dir=cache_folder())
         weakref.finalize(self, os.unlink, name)
         with open(descriptor, "wb") as file:
             file.write(sent)
@@ -201,7 +227,9 @@ class StreamedImages(Images):
         for made in self._workers.map(self._take, rows.tolist()):
             here = slice(done, done + len(made.images))
             if made.faults:
-                raise RunError(f"while pictures were streamed: {made.faults[0]}")
+                row, reason = made.faults[0]
+                name = name_of(self._workers.source, row)
+                raise RunError(f"while pictures were streamed: {name}: {reason}")
             changed = (made.digests != self._digests[rows[here]]).any(axis=1)
             if changed.any():
                 raise RunError(

@@ -27,15 +27,9 @@ class ScheduleSubject(Subject):
         return self.build(STEPS, STEPS_PER_EPOCH)
 
     def build(self, steps: int, steps_per_epoch: int) -> Any:
-        import keras
-
-        built = self.bound.build(
+        return self.bound.build(
             peak_learning_rate=PEAK, steps=steps, steps_per_epoch=steps_per_epoch
         )
-        allowed = keras.optimizers.schedules.LearningRateSchedule, keras.callbacks.Callback
-        if not isinstance(built, allowed):
-            raise CheckError(f"build returned {type(built).__name__}")
-        return built
 
     def with_parameter(self, name: str, value: float) -> "ScheduleSubject":
         """The same with another parameter; raises SkipError if there is none."""
@@ -167,7 +161,7 @@ def ends_at_its_final_fraction(subject: ScheduleSubject) -> str:
     of peak_learning_rate."""
     steps = 10 * STEPS
     built = subject.with_parameter(FINAL, 0.25).build(steps, STEPS)
-    last = float(built(steps - 1)) if not subject.is_callback else np.nan
+    last = rates_of(built, steps, STEPS)[-1] if subject.is_callback else float(built(steps - 1))
     if abs(last / PEAK - 0.25) > 0.01:
         raise CheckError(
             f"{last:.2e} at step {steps - 1} of {steps}, with peak_learning_rate = {PEAK}"

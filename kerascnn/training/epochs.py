@@ -1,19 +1,29 @@
 """Compiles a model for a stage and trains it epoch by epoch."""
 
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
-from kerascnn.data.batches import Batch, Feed
+from kerascnn.data.batches import Ahead, Batch, Feed
 from kerascnn.errors import RunError
 from kerascnn.network.build import HEAD, Built
 from kerascnn.runtime import fit_source, jit_compile
 from kerascnn.training.inputs import Inputs
 from kerascnn.training.optimizers import averaged, make_optimizer
 from kerascnn.training.plan import Epoch, Listener, Plan
+from kerascnn.training.progress import (
+    Progress,
+    assign,
+    random_state,
+    set_random_state,
+    stage_state,
+    values,
+)
 from kerascnn.training.standing import Standing, judge
+
+AT_ONCE = 64
+"""Steps in one call at most: they take some 0.1 s, in which no other hears of them."""
 
 
 def compile_stage(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
@@ -40,6 +50,7 @@ def compile_stage(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=stage.label_smoothing),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=jit_compile(),
+        steps_per_execution=1 if is_callback else _steps_at_once(trainer, steps),
     )
     trainer.optimizer.build(trainer.trainable_variables)
     callback = schedule if is_callback else keras.callbacks.Callback()
@@ -47,6 +58,18 @@ def compile_stage(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
     callback.set_params({"epochs": stage.epochs, "steps": steps})
     callback.on_train_begin()
     return callback
+
+
+def _steps_at_once(trainer: Any, steps: int) -> int:
+    """Steps that TensorFlow takes in one call: a head's on features are less work than the call.
+
+    Their number divides that of an epoch, for what it is asked for in one call it takes whole.
+    """
+    import keras
+
+    if keras.config.backend() != "tensorflow" or len(trainer.input_shape) > 2:
+        return 1
+    return max(count for count in range(1, min(steps, AT_ONCE) + 1) if steps % count == 0)
 
 
 def _decay(fraction: float | None, steps: int) -> float | None:
@@ -75,16 +98,17 @@ class _Fit:
         shapes = trainer.input_shape, trainer.output_shape, (None,)
         self._source = fit_source(self._batches, shapes)
 
-    def __call__(self, epoch: int, callback: Any) -> tuple[float, float]:
-        """Trains one epoch; returns its loss and accuracy."""
-        self._epoch = epoch
+    def __call__(self, epoch: int, first: int, callback: Any) -> dict[str, float]:
+        """Trains an epoch from a step on, or until told to stop; returns loss and accuracy."""
+        self._epoch, self._first = epoch, first
         self._fault: Exception | None = None
+        self._begun: Ahead[Batch] | None = None
         try:
             logs = self._trainer.fit(
                 self._source(),
                 epochs=epoch,
                 initial_epoch=epoch - 1,
-                steps_per_epoch=self._feed.steps,
+                steps_per_epoch=self._feed.steps - first,
                 shuffle=False,
                 verbose=0,
                 callbacks=[callback],
@@ -93,97 +117,157 @@ class _Fit:
             if self._fault:
                 raise self._fault from None
             raise
-        return float(logs["loss"][0]), float(logs["accuracy"][0])
+        finally:
+            if self._begun:
+                self._begun.close()
+        return {name: float(logs[name][0]) for name in ("loss", "accuracy")}
 
     def _batches(self) -> Iterator[Batch]:
         """Notes what a batch could not be made for; TensorFlow buries it in a fault of its own."""
         try:
-            yield from self._feed.epoch(self._epoch)
+            self._begun = self._feed.epoch(self._epoch, self._first)
+            yield from self._begun
         except Exception as fault:
             self._fault = fault
             raise
 
 
 def train_epochs(
-    plan: Plan, inputs: Inputs, schedule: Any, listener: Listener
-) -> Iterator[tuple[Epoch, Standing]]:
-    """Trains one epoch at a time.
+    plan: Plan, inputs: Inputs, schedule: Any, progress: Progress, listener: Listener
+) -> Iterator[Standing]:
+    """Trains one epoch at a time, on from where the stage is.
 
     Args:
         plan: The stage.
         inputs: What it trains on; its trainer is compiled.
         schedule: What `compile_stage` returned.
+        progress: How far the stage is; is kept up to date.
         listener: Is told of every step and epoch.
 
     Yields:
-        Each epoch, and how the weights do after it, or their moving average, which is in place
-        meanwhile.
+        How the weights do after each epoch, or their moving average, which is in place meanwhile.
 
     Raises:
         RunError: A loss is not finite.
     """
-    fit = _Fit(inputs.trainer, inputs.feed)
+    fit, optimizer = _Fit(inputs.trainer, inputs.feed), inputs.trainer.optimizer
+
+    def keep() -> None:
+        listener.keep(stage_state(progress, plan.keep, inputs.trainer, schedule))
+
     try:
-        for number in range(1, plan.stage.epochs + 1):
-            epoch, standing = _epoch(number, fit, plan, inputs, schedule, listener)
+        while len(progress.history) < plan.stage.epochs:
+            for _ in _spans(fit, plan, inputs, schedule, progress, listener):
+                keep()
+            epoch, standing = _end_epoch(plan, inputs, progress)
             m = epoch.metrics
             in_keras_words = {"loss": m["train_loss"], "accuracy": m["train_accuracy"]}
-            schedule.on_epoch_end(number - 1, m | in_keras_words)
+            schedule.on_epoch_end(epoch.number - 1, m | in_keras_words)
             listener.epoch(epoch)
-            with averaged(inputs.trainer.optimizer):
-                yield epoch, standing
+            with averaged(optimizer):
+                yield standing
+            if len(progress.history) < plan.stage.epochs and listener.pause(True):
+                keep()
     finally:
         schedule.on_train_end()
 
 
-def _epoch(
-    number: int, fit: _Fit, plan: Plan, inputs: Inputs, schedule: Any, listener: Listener
-) -> tuple[Epoch, Standing]:
-    start = time.perf_counter()
-    callback = _step_callback(schedule, inputs.feed.steps, listener)
-    loss, accuracy = fit(number, callback)
-    seconds = time.perf_counter() - start
-    rate = _applied_rate(inputs.trainer.optimizer)
-    validation = inputs.validation
-    with averaged(inputs.trainer.optimizer):
+def _spans(
+    fit: _Fit, plan: Plan, inputs: Inputs, schedule: Any, progress: Progress, listener: Listener
+) -> Iterator[None]:
+    """Trains the rest of an epoch, and yields wherever the listener wants it set down."""
+    trainer, steps = inputs.trainer, inputs.feed.steps
+    while progress.step < steps:
+        start = time.perf_counter()
+        span = _span(trainer, schedule, progress, steps, listener)
+        progress.logs = fit(len(progress.history) + 1, progress.step, span)
+        progress.seconds += time.perf_counter() - start
+        progress.step += span.steps
+        if span.broken or not math.isfinite(progress.logs["loss"]):
+            raise _not_finite(
+                plan,
+                inputs,
+                progress,
+                f"{progress.logs['loss']} after step {span.broken or progress.step} of {steps}",
+            )
+        if listener.pause(False):
+            progress.metrics = values(trainer.metrics_variables)
+            progress.random = random_state()
+            yield
+
+
+def _end_epoch(plan: Plan, inputs: Inputs, progress: Progress) -> tuple[Epoch, Standing]:
+    """Judges the weights, or their moving average, and closes the epoch's books."""
+    optimizer, validation = inputs.trainer.optimizer, inputs.validation
+    with averaged(optimizer):
         standing = judge(inputs.forward(validation.inputs, plan.batch_size), validation.labels)
-    if not np.isfinite([loss, standing.score.loss]).all():
-        raise RunError(
-            f'stage "{plan.stage.name}", epoch {number}: the loss is {loss}, on the validation '
-            f"images {standing.score.loss}, at learning rate {rate:.1e}; a smaller "
-            "learning_rate, a warm-up or clip_norm = 1.0 may help."
+    if not math.isfinite(standing.score.loss):
+        raise _not_finite(
+            plan,
+            inputs,
+            progress,
+            f"{progress.logs['loss']}, on the validation images {standing.score.loss}",
         )
     metrics = {
-        "train_loss": loss,
-        "train_accuracy": accuracy,
+        "train_loss": progress.logs["loss"],
+        "train_accuracy": progress.logs["accuracy"],
         "val_loss": standing.score.loss,
         "val_accuracy": standing.score.accuracy,
-        "learning_rate": rate,
-        "seconds": seconds,
-        "images_per_second": inputs.feed.examples / seconds,
+        "learning_rate": _applied_rate(optimizer),
+        "seconds": progress.seconds,
+        "images_per_second": inputs.feed.examples / progress.seconds,
     }
-    return Epoch(number, metrics), standing
+    epoch = Epoch(len(progress.history) + 1, metrics)
+    progress.end_epoch(epoch)
+    return epoch, standing
 
 
-def _step_callback(schedule: Any, steps: int, listener: Listener) -> Any:
-    """Hands each step on to the schedule's callback and the listener; where the schedule is none,
-    without waiting for the step."""
+def _not_finite(plan: Plan, inputs: Inputs, progress: Progress, loss: str) -> RunError:
+    return RunError(
+        f'stage "{plan.stage.name}", epoch {len(progress.history) + 1}: the loss is {loss}, at '
+        f"learning rate {_applied_rate(inputs.trainer.optimizer):.1e}; a smaller learning_rate, a "
+        "warm-up or clip_norm = 1.0 may help."
+    )
+
+
+def _span(trainer: Any, schedule: Any, progress: Progress, steps: int, listener: Listener) -> Any:
+    """The callback of one call of `fit`.
+
+    It hands each step on to the schedule's callback and the listener; where the schedule is none,
+    without waiting for the step. It ends the call where the listener wants a pause, and where the
+    loss is not finite.
+    """
     import keras
 
-    class Steps(keras.callbacks.Callback):
+    first = progress.step
+
+    class Span(keras.callbacks.Callback):
         async_safe = type(schedule) is keras.callbacks.Callback
+        steps = 0
+        broken: int | None = None
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            schedule.on_epoch_begin(epoch)
+            if first == 0:
+                schedule.on_epoch_begin(epoch)
+            else:
+                assign(trainer.metrics_variables, progress.metrics)  # `fit` has reset them
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-            schedule.on_train_batch_begin(batch)
+            if first and batch == 0:
+                set_random_state(progress.random)  # PyTorch's loader has drawn from it
+            schedule.on_train_batch_begin(first + batch)
+            if listener.pause(False):
+                trainer.stop_training = True
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            schedule.on_train_batch_end(batch)
-            listener.step(batch + 1, steps)
+            schedule.on_train_batch_end(first + batch)
+            self.steps = batch + 1
+            listener.step(first + batch + 1, steps)
+            if self.broken is None and not math.isfinite(logs["loss"]):
+                self.broken = first + batch + 1
+                trainer.stop_training = True
 
-    return Steps()
+    return Span()
 
 
 def _applied_rate(optimizer: Any) -> float:

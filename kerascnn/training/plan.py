@@ -8,6 +8,7 @@ import numpy as np
 
 from kerascnn.config import Stage
 from kerascnn.data.batches import Augment
+from kerascnn.training.checkpoints import State
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,17 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who wants to hear how a stage goes: the prefix's images, the steps, the epochs."""
+    """Who wants to hear how a stage goes: the prefix's images, the steps, the epochs.
+
+    `pause` is asked before each step, and with True after each epoch, whether the stage should
+    be set down there; `keep` is then given the state from which it can go on.
+    """
 
     prefix: Callable[[int, int], None] = lambda done, total: None
     step: Callable[[int, int], None] = lambda done, total: None
     epoch: Callable[[Epoch], None] = lambda epoch: None
+    pause: Callable[[bool], bool] = lambda epoch_ended: False
+    keep: Callable[[State], None] = lambda state: None
 
 
 NOBODY = Listener()

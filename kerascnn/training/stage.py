@@ -1,7 +1,8 @@
 """One stage: set what trains, cut at the boundary, fit epoch by epoch, prove the freeze."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +20,23 @@ from kerascnn.network.freezing import (
     trainable_layers,
 )
 from kerascnn.network.inference import to_numpy
+from kerascnn.training.checkpoints import State
 from kerascnn.training.epochs import compile_stage, train_epochs
 from kerascnn.training.inputs import Cached, Inputs, make_inputs
+from kerascnn.training.memory import explained
 from kerascnn.training.plan import NOBODY, Epoch, Listener, Plan
+from kerascnn.training.progress import (
+    Progress,
+    assign,
+    network_variables,
+    optimizer_variables,
+    put_back,
+    sha256,
+    values,
+)
 from kerascnn.training.standing import Standing
+
+_STANDINGS = ("standing", "own", "before")
 
 
 @dataclass(frozen=True)
@@ -39,6 +53,8 @@ class StageResult:
         fit_seconds: Training and validation.
         cached: What came from the cache of activations, and why.
         frozen_sha256: Of the frozen weights and statistics, the same before and after the stage.
+        ended_sha256: Of all that the stage ended with: the weights and statistics that it hands
+            on, the optimizer and the generators of random numbers.
     """
 
     name: str
@@ -56,7 +72,24 @@ class StageResult:
     fit_seconds: float
     cached: Cached
     frozen_sha256: str
+    ended_sha256: str
     history: list[Epoch] = field(repr=False)
+
+    def to_state(self) -> State:
+        """For a checkpoint."""
+        return {
+            **vars(self),
+            **{name: (at := getattr(self, name)) and at.to_state() for name in _STANDINGS},
+            "cached": asdict(self.cached),
+            "history": [asdict(epoch) for epoch in self.history],
+        }
+
+    @classmethod
+    def from_state(cls, state: State) -> "StageResult":
+        standings = {name: state[name] and Standing.from_state(state[name]) for name in _STANDINGS}
+        history = [Epoch(**epoch) for epoch in state["history"]]
+        cached = Cached(**state["cached"])
+        return cls(**{**state, **standings, "cached": cached, "history": history})
 
 
 def fit_stage(
@@ -66,6 +99,7 @@ def fit_stage(
     validation: Examples,
     before: Standing | None = None,
     listener: Listener = NOBODY,
+    state: State | None = None,
 ) -> StageResult:
     """Trains one stage on the network in place.
 
@@ -76,6 +110,8 @@ def fit_stage(
         validation: Images uint8 [N, S, S, 3].
         before: How the weights do that the stage starts from; None for the first stage.
         listener: Is told of every step and epoch.
+        state: What the listener was given to keep, to go on from there; the network's variables
+            are those of then already.
 
     Raises:
         RunError: A check failed, or the loss is not finite.
@@ -87,53 +123,70 @@ def fit_stage(
     parts = cut(model)
     inputs = make_inputs(parts, plan, train, validation, listener.prefix)
     fit_start = time.perf_counter()
-    history, handed_on, own = _fit(network, plan, inputs, before, listener)
+    keeping = replace(listener, keep=lambda s: listener.keep({"frozen_sha256": frozen_before, **s}))
+    with explained(model, parts.suffix, plan):
+        progress = _fit(network, plan, inputs, before, keeping, state)
     fit_seconds = time.perf_counter() - fit_start
     check_optimizer(inputs.trainer.optimizer, model, name)
     check_frozen(frozen_before, model, name)
+    assert progress.own  # a stage has at least one epoch
+    kept = _is_kept(plan, progress.own, before)
     return StageResult(
         name=name,
         choice=plan.choice,
-        epochs=len(history),
+        epochs=len(progress.history),
         seconds=time.perf_counter() - start,
         trainable_parameters=count_trainable(model),
         trainable_layers=trainable_layers(model),
         boundary=parts.boundary,
-        standing=handed_on,
-        own=own,
+        standing=progress.own if kept or before is None else before,
+        own=progress.own,
         before=before,
-        kept=handed_on is own,
+        kept=kept,
         prefix_seconds=inputs.prefix_seconds,
         fit_seconds=fit_seconds,
         cached=inputs.cached,
         frozen_sha256=frozen_before,
-        history=history,
+        ended_sha256=_ended(model, inputs.trainer.optimizer),
+        history=progress.history,
     )
 
 
 def _fit(
-    network: Built, plan: Plan, inputs: Inputs, before: Standing | None, listener: Listener
-) -> tuple[list[Epoch], Standing, Standing]:
-    """Fits all epochs; returns the history, the standing handed on and the stage's own."""
+    network: Built,
+    plan: Plan,
+    inputs: Inputs,
+    before: Standing | None,
+    listener: Listener,
+    state: State | None,
+) -> Progress:
+    """Fits all epochs, or those that are left, and puts the weights in place that are handed on."""
     schedule = compile_stage(network, plan, inputs.trainer, inputs.feed.steps)
     changing = [v for layer in network.model.layers if layer.trainable for v in layer.weights]
-    snapshot = [to_numpy(variable.value) for variable in changing]
-    history: list[Epoch] = []
-    best = before if plan.keep == "best" else None
-    own: Standing | None = None
-    for epoch, standing in train_epochs(plan, inputs, schedule, listener):
-        history.append(epoch)
-        if own is None or plan.keep == "last" or standing.score.beats(own.score):
-            own = standing
-        if plan.keep == "last" or best is None or standing.score.beats(best.score):
-            best, snapshot = standing, [to_numpy(variable.value) for variable in changing]
-        if _stops_early(plan.stage, history):
+    if state:
+        progress = put_back(state, inputs.trainer, schedule)
+    else:
+        progress = Progress(handed_on=values(changing))
+    for standing in train_epochs(plan, inputs, schedule, progress, listener):
+        best = plan.keep == "last" or standing.beats(progress.own)
+        if best:
+            progress.own = standing
+        if best and _is_kept(plan, standing, before):
+            progress.handed_on = values(changing)
+        if _stops_early(plan.stage, progress.history):
             break
-    for variable, value in zip(changing, snapshot, strict=True):
-        variable.assign(value)
-    assert best  # a stage has at least one epoch
-    assert own
-    return history, best, own
+    assign(changing, progress.handed_on)
+    return progress
+
+
+def _is_kept(plan: Plan, own: Standing, before: Standing | None) -> bool:
+    """Whether a stage hands on its own weights, and not those that it started from."""
+    return plan.keep == "last" or own.beats(before)
+
+
+def _ended(model: Any, optimizer: Any) -> str:
+    trained = network_variables(model, (layer.name for layer in model.layers if layer.trainable))
+    return sha256(to_numpy(v.value) for v in [*trained, *optimizer_variables(optimizer)])
 
 
 def _stops_early(stage: Stage, history: list[Epoch]) -> bool:

@@ -1,6 +1,7 @@
 """How weights do on the validation images, and which do better."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,17 @@ class Standing:
 
     score: Score
     correct: np.ndarray
+
+    def beats(self, other: "Standing | None") -> bool:
+        return self.score.beats(other.score if other else None)
+
+    def to_state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"score": asdict(self.score), "correct": self.correct}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Standing":
+        return cls(Score(**state["score"]), state["correct"])
 
 
 def judge(probabilities: np.ndarray, labels: np.ndarray) -> Standing:

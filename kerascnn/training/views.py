@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.data.batches import Examples, OneHot, ahead
+from kerascnn.data.batches import Ahead, Examples, OneHot
 from kerascnn.network.activations import BATCH_SIZE, Prefix, Rows
 from kerascnn.network.inference import Progress, to_numpy
 from kerascnn.training.plan import Plan
@@ -63,7 +63,7 @@ class PrefixRuns:
         done = self.made + self.reused
 
         def counted() -> Iterator[Rows]:
-            for batch in ahead(batches()):
+            for batch in Ahead(batches()):
                 yield batch
                 self.made += len(batch[0])
                 self._progress(self.made + self.reused, self._total)

@@ -1,9 +1,9 @@
 """A person's own pictures: found, labelled, split by their content."""
 
-import logging
 import os
 
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
 from kerascnn import InputError
@@ -101,6 +101,23 @@ def test_copies_stay_together(tmp_path):
     )
 
 
+def test_copies_that_differ_in_their_notes_alone_stay_together(tmp_path):
+    for name in ("roses", "daisy"):
+        (tmp_path / name).mkdir()
+        for number in range(30):
+            colour = (number * 8, 255 * (name == "daisy"), 99)
+            Image.new("RGB", (8, 8), colour).save(tmp_path / name / f"{number}.jpg")
+    before = split_of(build(tmp_path), tmp_path)
+    for path in list(tmp_path.glob("*/*.jpg")):
+        content = path.read_bytes()
+        note = b"\xff\xfe" + (9).to_bytes(2, "big") + b"a note!"
+        path.with_stem(f"{path.stem}_tagged").write_bytes(content[:2] + note + content[2:])
+    found = split_of(build(tmp_path), tmp_path)
+    assert len(found) == 120
+    assert all(found[path] == found[path.replace("_tagged", "")] for path in found)
+    assert len({split for split, _ in before.values()}) == 3
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_small_class_is_in_every_split(seed):
     contents = [(f"{name}{i}", name) for name in "abc" for i in range(3)]
@@ -184,13 +201,6 @@ def test_what_may_be_splits_or_classes_is_refused(tmp_path, folders):
         build(tmp_path)
 
 
-def test_the_same_picture_in_two_given_splits_is_refused(tmp_path):
-    write_classes(tmp_path / "train")
-    write_classes(tmp_path / "test", 3, start=99)
-    with pytest.raises(InputError, match=r'6 pictures .* "train/.*" and "test/.*" are the same'):
-        build(tmp_path)
-
-
 def test_a_class_that_is_not_trained_on_is_refused(tmp_path):
     write_classes(tmp_path / "train", 10)
     write_classes(tmp_path / "test", 3, ("roses", "daisies"), start=99)
@@ -204,18 +214,29 @@ def test_pictures_below_a_class_folder_and_capital_suffixes_count(tmp_path):
     assert sum(sizes(build(tmp_path))) == 22
 
 
-def test_what_is_ignored_is_said(tmp_path, caplog):
+def test_what_is_ignored_is_counted(tmp_path):
     write_classes(tmp_path, 10)
     write(
         tmp_path, "roses/a.heic", "roses/b.HEIC", "roses/notes", "daisy/.hidden.jpg", ".git/a.jpg"
     )
     write(tmp_path, "cover.jpg")
-    with caplog.at_level(logging.WARNING):
-        assert sum(sizes(build(tmp_path))) == 20
-    assert "2 .heic files" in caplog.text
-    assert "1 suffixless files" in caplog.text
-    assert "1 pictures outside of the class folders" in caplog.text
-    assert "hidden" not in caplog.text
+    splits = build(tmp_path)
+    assert sum(sizes(splits)) == 20
+    assert splits.ignored == {
+        ".heic files": 2,
+        "suffixless files": 1,
+        "pictures outside of the class folders": 1,
+    }
+
+
+def given(splits):
+    """Every picture, or what is said instead of it."""
+    for source in (splits.train, splits.validation, splits.test):
+        for index in range(len(source)):
+            try:
+                yield source[index][0].name
+            except InputError as error:
+                yield str(error)
 
 
 def test_links_lead_nowhere(tmp_path):
@@ -225,12 +246,62 @@ def test_links_lead_nowhere(tmp_path):
     assert sum(sizes(build(root))) == 21
     write(tmp_path, "outside.jpg")
     (root / "roses" / "link.jpg").symlink_to(tmp_path / "outside.jpg")
-    with pytest.raises(InputError, match=r'link\.jpg" is a link that leads out'):
-        build(root)
+    said = [name for name in given(build(root)) if "link" in name]
+    assert said == [f'"{root}/roses/link.jpg" is a link that leads out of "{root}"']
     (root / "roses" / "link.jpg").unlink()
     (root / "tulips").symlink_to(root / "roses")
     with pytest.raises(InputError, match=r'tulips" is a link to a folder'):
         build(root)
+
+
+def test_what_a_link_leads_to_outside_is_not_even_read(tmp_path):
+    root = tmp_path / "photos"
+    write_classes(root, 10)
+    write(tmp_path, "outside.jpg")
+    (root / "roses" / "link.jpg").symlink_to(tmp_path / "outside.jpg")
+    before = build(root)
+    (tmp_path / "outside.jpg").write_bytes(b"other")
+    assert [getattr(before, split).fingerprint for split in SPLITS] == [
+        getattr(build(root), split).fingerprint for split in SPLITS
+    ]
+
+
+def test_what_only_looks_like_a_picture_is_left_to_whom_reads_it(tmp_path):
+    write_classes(tmp_path, 10)
+    (tmp_path / "roses" / "loop.jpg").symlink_to(tmp_path / "roses" / "loop.jpg")
+    (tmp_path / "roses" / "gone.jpg").symlink_to(tmp_path / "roses" / "nothing")
+    (tmp_path / "roses" / "folder.jpg").mkdir()
+    os.mkfifo(tmp_path / "roses" / "pipe.jpg")  # to open it would wait for ever
+    assert {"loop.jpg", "gone.jpg", "folder.jpg", "pipe.jpg"} <= set(given(build(tmp_path)))
+
+
+@pytest.mark.parametrize("names", [("Rose", "rose"), ("Gänseblume", "Ga\u0308nseblume")])
+def test_classes_that_differ_only_in_how_they_are_written_are_refused(tmp_path, names):
+    write_classes(tmp_path, 5, (*names, "tulip"))
+    with pytest.raises(InputError, match="differ only in how they are written"):
+        build(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["two\nlines", os.fsdecode(b"latin\xff"), "bell\a"])
+def test_a_class_whose_name_is_no_line_of_text_is_refused(tmp_path, name):
+    write_classes(tmp_path, 5, (name, "tulip"))
+    with pytest.raises(InputError, match="no text of one line") as caught:
+        build(tmp_path)
+    assert str(caught.value).isprintable()
+
+
+def test_names_that_are_no_utf_8_and_differ_only_in_case_are_pictures(tmp_path):
+    write_classes(tmp_path, 10)
+    write(tmp_path, os.fsdecode(b"roses/a\xff.jpg"), "roses/b.jpg", "roses/B.JPG", start=900)
+    before = build(tmp_path)
+    assert sum(sizes(before)) == 23
+    assert before.train.fingerprint == build(tmp_path).train.fingerprint
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 5000, "~nobody-of-this-name/x"])
+def test_a_path_that_can_be_none(path):
+    with pytest.raises(InputError, match=r"cannot look for the folder|there is no folder"):
+        build(path)
 
 
 def test_the_fingerprint_follows_content_and_labels(tmp_path):
@@ -328,6 +399,10 @@ def test_a_table_of_labels_and_splits(tmp_path):
         (rows(29, "all/29.jpeg,odd"), r'29\.jpeg"\. Did you mean "29\.jpg"'),
         (rows(30, "all/0.jpg,odd"), r'0\.jpg" 2 times'),
         (rows(30, "../x.jpg,odd"), r'line 32: "\.\./x\.jpg" leads out'),
+        (rows(30, "/etc/hostname,odd"), r'line 32: "/etc/hostname" leads out'),
+        (rows(30, "all/loop.jpg,odd"), r"1 of 31 files are missing.*loop\.jpg"),
+        (rows(30, "./all/../all/0.jpg,odd"), r'0\.jpg" 2 times'),
+        (rows(30, "a\0b,odd"), "line 32: .* leads out|cannot read `labels`"),
         (rows(30, "all/0.jpg"), "line 32: expected a value in each column"),
         (rows(30, "all/0.jpg,odd,3"), "line 32: expected a value in each column"),
         ("path,label,split\nall/0.jpg,odd,holdout\n", 'split "holdout"; expected train'),
@@ -336,6 +411,7 @@ def test_a_table_of_labels_and_splits(tmp_path):
 )
 def test_a_table_that_is_at_fault(tmp_path, text, message):
     write_table(tmp_path, text)
+    (tmp_path / "all" / "loop.jpg").symlink_to(tmp_path / "all" / "loop.jpg")
     with pytest.raises(InputError, match=message):
         build(tmp_path, labels="labels.csv")
 

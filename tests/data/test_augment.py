@@ -73,8 +73,9 @@ def test_keras_layers_are_policies(name):
     assert images.shape == IMAGES.shape
     assert (images != IMAGES).any()
     np.testing.assert_array_equal(labels, LABELS)
-    if name != "grayscale":  # at random: another time other pictures
-        assert (run(augment)[0] != images).any()
+    np.testing.assert_array_equal(run(augment)[0], images)  # so that a run can go on from a step
+    if name != "grayscale":
+        assert any((run(augment, step=step)[0] != images).any() for step in (1, 2, 3))
 
 
 @pytest.mark.parametrize("make", [layers.MixUp, layers.CutMix])

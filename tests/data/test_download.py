@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import tarfile
 import threading
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -310,5 +311,27 @@ def test_a_damaged_archive_leaves_nothing(tmp_path, damage):
     path = archive(tmp_path, "a", "b")
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match=r'cannot unpack ".*a\.tgz"'):
+        download.extract(path, tmp_path / "out")
+    assert files(tmp_path) == ["a.tgz"]
+
+
+def test_a_zip_is_no_archive_that_is_unpacked(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("../outside", "x")
+    with pytest.raises(InputError, match=r'cannot unpack ".*a\.zip"'):
+        download.extract(path, tmp_path / "out")
+    assert files(tmp_path) == ["a.zip"]
+
+
+def test_an_archive_that_claims_less_than_it_holds_does_not_burst(tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "MAX_UNPACKED_BYTES", 2**20)
+    bomb = tarfile.TarInfo("zeros")
+    bomb.size = 2**30
+    path = tmp_path / "a.tgz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.fileobj.write(bomb.tobuf())  # the content would follow
+        tar.offset += 512
+    with pytest.raises(InputError, match="unpacks to more than"):
         download.extract(path, tmp_path / "out")
     assert files(tmp_path) == ["a.tgz"]

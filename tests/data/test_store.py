@@ -14,8 +14,9 @@ from PIL import Image
 from kerascnn import InputError
 from kerascnn.cache import entries
 from kerascnn.data import store
+from kerascnn.data.hygiene import copies, equal_groups
 from kerascnn.data.images import prepare_image
-from kerascnn.data.store import duplicates_across, pack
+from kerascnn.data.store import pack
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +154,10 @@ def test_all_bad_pictures_are_named_at_once(tmp_path, cache):
 def test_very_many_bad_pictures_are_counted():
     with pytest.raises(InputError, match="30 pictures cannot be read") as raised:
         pack([(b"bad", 0)] * 30, 8, "crop")
-    assert str(raised.value).endswith("and 10 more")
+    assert str(raised.value).splitlines()[-2:] == [
+        "  and 10 more",
+        "Repair, replace or remove them.",
+    ]
 
 
 def whole(cache):
@@ -199,7 +203,8 @@ def test_of_a_killed_build_nothing_is_believed(tmp_path, cache):
 MEMORY = """
 import sys
 import numpy as np
-from kerascnn.data.store import duplicates_across, pack
+from kerascnn.data.hygiene import equal_groups
+from kerascnn.data.store import pack
 
 class Noise:
     fingerprint = "noise"
@@ -220,7 +225,7 @@ before = peak()
 packed = pack(Noise(), 96, "crop")
 for chosen in np.random.default_rng(0).permutation(2500).reshape(-1, 50):
     packed.images[chosen]
-assert not list(duplicates_across({"train": packed}))
+assert not list(equal_groups({"train": packed}))
 print(peak() - before)
 """
 
@@ -260,14 +265,29 @@ def test_pictures_that_stand_in_two_splits_are_told():
         "validation": pack([c], 8, "crop"),
         "test": pack([c, b], 8, "crop"),
     }
-    assert list(duplicates_across(splits)) == [
-        ("validation: 0", "test: 0"),
-        ("train: 1", "test: 1"),
+    assert list(equal_groups(splits)) == [
+        [("train", 0), ("train", 2)],
+        [("train", 1), ("test", 1)],
+        [("validation", 0), ("test", 0)],
     ]
+    assert copies(splits) == {"train": {1: "test"}, "validation": {0: "test"}}
 
 
-def test_copies_within_a_split_are_no_matter():
-    a, b, *_ = pictures()
-    assert not list(
-        duplicates_across({"train": pack([a, a], 8, "crop"), "test": pack([b], 8, "crop")})
-    )
+def test_what_is_left_out_is_as_if_it_had_never_been_there(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(pictures()[4][0]).save(path)
+    source = [*pictures()[:4], (path, 1)]
+    whole = pack(source, 8, "crop")
+    part = whole.without([2, 0], ["0: a reason", "2: another"])
+    np.testing.assert_array_equal(part.images[:], whole.images[[1, 3, 4]])
+    np.testing.assert_array_equal(part.images[-1], whole.images[4])
+    np.testing.assert_array_equal(part.digests, whole.digests[[1, 3, 4]])
+    assert part.labels.tolist() == [1, 1, 1]
+    assert part.name(2) == str(path)
+    assert part.source[2] == (path, 1)
+    assert part.skipped == ("0: a reason", "2: another")
+    assert len({packed.key for packed in (whole, part, whole.without([1], []))}) == 3
+    assert part.fingerprint not in (whole.fingerprint, whole.without([1], []).fingerprint)
+    again = part.without([0], ["1: a third"])
+    np.testing.assert_array_equal(again.images[:], whole.images[[3, 4]])
+    assert len(again.skipped) == 3

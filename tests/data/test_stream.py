@@ -145,7 +145,7 @@ def test_few_pieces_are_made_ahead():
 
 
 def test_bad_pictures_are_named_before_the_first_batch(tmp_path, source):
-    with pytest.raises(InputError, match=r"1 pictures cannot be read(?s:.*)picture 40"):
+    with pytest.raises(InputError, match=r"1 picture cannot be read(?s:.*)picture 40"):
         streamed([*source, (b"no picture", 0)])
 
 

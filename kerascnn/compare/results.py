@@ -1,0 +1,189 @@
+"""What a comparison tells: of each run, of each group of runs, of each pair, of pictures."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+LEAST_SEEDS = 3
+"""Groups with fewer are not tested: see `grouped_difference`."""
+
+SURE = 0.05
+"""Differences with a smaller p-value, after Holm, are believed."""
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One run of a comparison; its intervals are 95%.
+
+    Args:
+        settings: Only those that differ between the runs compared; None where a run lacks one.
+        calibration_error: Expected calibration error, 0 to 1.
+        size_bytes: Of the saved model.
+        same_test_pictures: As the first run that was asked for.
+    """
+
+    run_id: str
+    name: str
+    settings: dict[str, Any]
+    test_accuracy: float
+    interval: Interval
+    macro_f1: float
+    macro_f1_interval: Interval
+    calibration_error: float
+    calibration_interval: Interval
+    parameters: int
+    seconds: float
+    size_bytes: int
+    test_images: int
+    same_test_pictures: bool
+
+    @property
+    def short(self) -> str:
+        return self.run_id[:8]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What some runs that differ by seed alone came to.
+
+    Args:
+        standard_deviation: None of one run.
+    """
+
+    mean: float
+    standard_deviation: float | None
+    least: float
+    greatest: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        return cls(float(np.mean(values)), deviation, min(values), max(values))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ by seed alone; of runs with one seed, the latest.
+
+    Args:
+        name: A letter.
+        settings: Those that differ between the groups; None where one lacks it.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    run_ids: list[str]
+    seeds: list[int]
+    test_accuracy: Spread
+    macro_f1: Spread
+    calibration_error: Spread
+    seconds: Spread
+    parameters: int
+
+    @property
+    def short(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs, or two groups of runs, on the same test pictures.
+
+    Args:
+        first: Id of the more accurate run, or name of the group.
+        second: The same of the other.
+        difference: In accuracy, 0 or greater.
+        interval: 95%, of this pair alone: bootstrap for runs, see `grouped_difference` for groups.
+        p_value: Exact McNemar for runs; None where a group has too few seeds.
+        p_value_holm: Corrected for the number of pairs.
+        first_alone: Test pictures on which the first alone is right; None for groups.
+        second_alone: The same of the second.
+        pairs: How many were corrected for.
+    """
+
+    first: str
+    second: str
+    difference: float
+    interval: Interval | None
+    p_value: float | None
+    p_value_holm: float | None = None
+    first_alone: int | None = None
+    second_alone: int | None = None
+    pairs: int = 1
+
+    @property
+    def better(self) -> str | None:
+        """Which one surely is, if any."""
+        sure = self.p_value_holm is not None and self.p_value_holm < SURE
+        return self.first if sure else None
+
+    @property
+    def verdict(self) -> str:
+        first, second = self.first[:8], self.second[:8]
+        if self.interval is None or self.p_value_holm is None:
+            return (
+                f"{first} and {second} cannot be tested: {self.difference:+.3f}, but fewer than "
+                f"{LEAST_SEEDS} seeds do not show how far seeds differ"
+            )
+        low, high = self.interval
+        measured = (
+            f"{max(self.difference, 0):+.3f} [{low:.3f}, {high:.3f}], {p_text(self.p_value_holm)}"
+            f"{' after Holm' if self.pairs > 1 else ''}"
+        )
+        if self.better:
+            return f"{first} is better than {second}: {measured}"
+        return f"{first} and {second} cannot be told apart: {measured}"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"better": self.better, "verdict": self.verdict}
+
+
+def p_text(p_value: float) -> str:
+    """Such as p = 0.008."""
+    return f"p = {p_value:.3f}" if p_value >= 0.0005 else "p < 0.001"
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A test picture that some of the runs recognise and others do not.
+
+    Args:
+        row: Its place among the test pictures of the most accurate run.
+        image: Where it comes from.
+        predicted: For each run what it takes the picture for.
+        probability: For each run that of its prediction.
+    """
+
+    row: int
+    image: str
+    label: str
+    predicted: dict[str, str]
+    probability: dict[str, float]
+
+    def right(self, run_id: str) -> bool:
+        return self.predicted[run_id] == self.label
+
+
+def summary(against_best: Sequence[Pair]) -> str:
+    """How surely the first of all these pairs is better than each second, in a sentence."""
+    if len(against_best) < 2:
+        return against_best[0].verdict if against_best else ""
+    better = sum(pair.better is not None for pair in against_best)
+    untested = sum(pair.p_value is None for pair in against_best)
+    told = {
+        "better than": better,
+        "not told apart from": len(against_best) - better - untested,
+        "not tested against": untested,
+    }
+    said = [
+        f"{what} {'any other' if count == len(against_best) else f'{count} of {len(against_best)}'}"
+        for what, count in told.items()
+        if count
+    ]
+    tests = max(pair.pairs for pair in against_best)
+    corrected = f" (p after Holm over {tests:,} pairs)" if tests > 1 else ""
+    return f"{against_best[0].first[:8]} has the greatest accuracy: {', '.join(said)}{corrected}"

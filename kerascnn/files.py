@@ -1,0 +1,23 @@
+"""Files that are whole or not there at all, whenever the process or the power goes."""
+
+import os
+from pathlib import Path
+
+
+def sync(path: Path) -> None:
+    """Waits for the disk: were the power to fail, the new name might outlive the content."""
+    if os.name == "nt":  # where folders cannot be opened
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file, or leaves the one that was there."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_text(text, "utf-8")
+    sync(beside)
+    beside.replace(path)

@@ -1,0 +1,126 @@
+"""What a plugin's module offers through its hooks, held to the contract of `hookspecs`."""
+
+import inspect
+import re
+from collections import Counter
+from typing import Any
+
+import pluggy
+
+from kerascnn import hookspecs
+from kerascnn.errors import PluginError, did_you_mean
+from kerascnn.hookspecs import Augmentation, Component, Network, Params, Splits
+
+KINDS = {
+    "dataset": "kerascnn_datasets",
+    "augmentation": "kerascnn_augmentations",
+    "architecture": "kerascnn_architectures",
+    "schedule": "kerascnn_schedules",
+}
+
+
+def built_types(kind: str) -> tuple[type, ...]:
+    """What the build of a component of the kind may return; Keras is imported for three of them."""
+    if kind == "dataset":
+        return (Splits,)
+    import keras
+
+    return {
+        "augmentation": (Augmentation, keras.layers.Layer),
+        "architecture": (Network, keras.Model),
+        "schedule": (keras.optimizers.schedules.LearningRateSchedule, keras.callbacks.Callback),
+    }[kind]
+
+
+def components_of(plugin: object, name: str) -> list[tuple[str, Component]]:
+    """Asks every hook of a plugin.
+
+    Args:
+        plugin: Its module, or what else its entry point leads to.
+        name: The entry point's.
+
+    Returns:
+        The components, each after its kind.
+
+    Raises:
+        PluginError: It has no hook, or breaks the contract of one.
+    """
+    manager = pluggy.PluginManager("kerascnn")
+    manager.add_hookspecs(hookspecs)
+    _refuse_unmarked(plugin)
+    try:
+        manager.register(plugin)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(_validation_message(error)) from error
+    if not manager.get_hookcallers(plugin):
+        raise PluginError(f"{name} has no hook. {_hooks()}")
+    found = []
+    for kind, hook in KINDS.items():
+        for implementation in getattr(manager.hook, hook).get_hookimpls():
+            found += [(kind, _checked(one, hook)) for one in _listed(implementation)]
+    return _without_twins(found)
+
+
+def _refuse_unmarked(plugin: object) -> None:
+    """A function that lacks `@hookimpl` would be ignored without a word."""
+    for name, function in inspect.getmembers(plugin, inspect.isroutine):
+        if name.startswith("kerascnn_") and not hasattr(function, "kerascnn_impl"):
+            known = name in KINDS.values()
+            raise PluginError(f"{name} lacks @kerascnn.hookimpl" if known else _no_hook(name))
+
+
+def _no_hook(name: str) -> str:
+    return f"there is no hook {name}.{did_you_mean(name, KINDS.values())} {_hooks()}"
+
+
+def _hooks() -> str:
+    return f"The hooks are {', '.join(KINDS.values())}."
+
+
+def _validation_message(error: pluggy.PluginValidationError) -> str:
+    text = " ".join(str(error).split())
+    if unknown := re.search(r"unknown hook '(\w+)'", text):
+        return _no_hook(unknown[1])
+    if definition := re.search(r"definition: (.*?\)) Argument", text):
+        return f"{definition[1]} must take no arguments"
+    return text
+
+
+def _listed(implementation: pluggy.HookImpl) -> list[Any]:
+    """What the hook returns; called without pluggy, which drops the None of a missing return."""
+    name = implementation.function.__name__
+    try:
+        listed = implementation.function()
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{name}() raised {type(error).__name__}: {error}") from error
+    if not isinstance(listed, list | tuple):
+        raise PluginError(f"{name}() must return a list of Component, not {_type(listed)}")
+    return list(listed)
+
+
+def _checked(component: Any, hook: str) -> Component:
+    if not isinstance(component, Component):
+        raise PluginError(f"{hook}() must list Component objects, not {_type(component)}")
+    name, params = component.name, component.params
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise PluginError(f"{hook}(): the component name {name!r} is not snake_case")
+    if not callable(component.build):
+        raise PluginError(f'{hook}(): build of "{name}" is not callable')
+    if not (isinstance(params, type) and issubclass(params, Params)):
+        raise PluginError(f'{hook}(): params of "{name}" must be a subclass of kerascnn.Params')
+    if "name" in params.model_fields:
+        raise PluginError(f'{hook}(): params of "{name}" has a key "name", which chooses it')
+    return component
+
+
+def _without_twins(found: list[tuple[str, Component]]) -> list[tuple[str, Component]]:
+    counts = Counter((kind, component.name) for kind, component in found)
+    for (kind, name), count in counts.items():
+        if count > 1:
+            raise PluginError(f'registers the {kind} "{name}" {count} times')
+    return found
+
+
+def _type(value: object) -> str:
+    return type(value).__name__

@@ -1,0 +1,115 @@
+"""Whether probabilities can be believed, and the temperature that mends them."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kerascnn.metrics import calibration_bins, expected_calibration_error
+from kerascnn.report.gather import Predictions
+from kerascnn.statistics import wilson_interval
+from kerascnn.training.standing import LEAST_PROBABILITY, judge
+
+TEMPERATURES = (0.05, 20.0)
+"""Where the temperature is looked for."""
+
+
+LEAST_IMAGES = 10
+"""Bins with fewer pictures are drawn as one with their neighbour."""
+
+
+@dataclass(frozen=True)
+class Bin:
+    """The pictures whose greatest probability lies in one bin, or in some that lie side by side.
+
+    Args:
+        confidence: Its mean, 0 to 1.
+        accuracy: The share of right ones.
+        interval: 95% (Wilson).
+        images: Their number.
+    """
+
+    confidence: float
+    accuracy: float
+    interval: tuple[float, float]
+    images: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a network's probabilities fit what came true.
+
+    Args:
+        bins: Those that hold pictures.
+        error: The expected calibration error, 0 to 1.
+        by_chance: What a perfectly calibrated network with these probabilities would show on so
+            many pictures, on average.
+        loss: The mean cross-entropy.
+    """
+
+    bins: list[Bin]
+    error: float
+    by_chance: float
+    loss: float
+
+
+def calibrate(predictions: Predictions) -> Calibration:
+    """Compares the probabilities with what came true."""
+    probabilities, labels = predictions.probabilities, predictions.labels
+    return Calibration(
+        bins=_bins(probabilities, labels),
+        error=expected_calibration_error(probabilities, labels),
+        by_chance=_error_by_chance(probabilities),
+        loss=judge(probabilities, labels).score.loss,
+    )
+
+
+def _bins(probabilities: np.ndarray, labels: np.ndarray) -> list[Bin]:
+    bin_of, right = calibration_bins(probabilities), probabilities.argmax(1) == labels
+    bins = []
+    for inside in _groups(bin_of):
+        count, hits = int(inside.sum()), int(right[inside].sum())
+        confidence = float(probabilities[inside].max(1).mean())
+        bins.append(Bin(confidence, hits / count, wilson_interval(hits, count), count))
+    return bins
+
+
+def _groups(bin_of: np.ndarray) -> list[np.ndarray]:
+    """The rows of each bin, bool [N]; small bins together, from the least probability on."""
+    groups = [np.zeros(len(bin_of), bool)]
+    for number in np.unique(bin_of):
+        if groups[-1].sum() >= LEAST_IMAGES:
+            groups.append(np.zeros(len(bin_of), bool))
+        groups[-1] |= bin_of == number
+    return groups
+
+
+def _error_by_chance(probabilities: np.ndarray, resamples: int = 200) -> float:
+    """The mean calibration error where each prediction is right just as often as it says."""
+    confidence, bin_of = probabilities.max(1), calibration_bins(probabilities)
+    right = np.random.default_rng(0).random((resamples, len(confidence))) < confidence
+    gaps = confidence - right  # [resamples, N]
+    sums = np.stack([gaps[:, bin_of == number].sum(1) for number in np.unique(bin_of)])
+    return float(np.abs(sums).sum(0).mean() / len(confidence))
+
+
+def fit_temperature(predictions: Predictions) -> float:
+    """The temperature with the least cross-entropy (Guo et al. 2017, arXiv 1706.04599).
+
+    Args:
+        predictions: Of pictures that were neither trained on nor are to be judged by.
+    """
+    from scipy.optimize import minimize_scalar
+
+    def loss(logarithm: float) -> float:
+        scaled = tempered(predictions, float(np.exp(logarithm)))
+        return judge(scaled.probabilities, scaled.labels).score.loss
+
+    low, high = np.log(TEMPERATURES)
+    return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
+
+
+def tempered(predictions: Predictions, temperature: float) -> Predictions:
+    """The same with the scores before the softmax divided by a temperature."""
+    scores = np.log(np.clip(predictions.probabilities, LEAST_PROBABILITY, 1)) / temperature
+    raised = np.exp(scores - scores.max(1, keepdims=True))  # [N, K]
+    return replace(predictions, probabilities=raised / raised.sum(1, keepdims=True))

@@ -1,0 +1,60 @@
+"""Writes the report of a run: one page that needs nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+from kerascnn import runtime
+from kerascnn.plugins import Registry, load_registry
+from kerascnn.prepare import Data
+from kerascnn.report import chapters
+from kerascnn.report.gather import gather
+from kerascnn.report.note import write_thumbnails
+from kerascnn.report.page import render
+from kerascnn.runs import Result, find_run, load_model
+
+REPORT = "report.html"
+
+
+def report_run(run: str | Result, *, registry: Registry | None = None) -> Path:
+    """Writes the report of a run anew, from its folder and its pictures.
+
+    Args:
+        run: A run's id, a unique prefix of one, "last", or a result.
+        registry: The components; default all that are installed.
+
+    Returns:
+        The page. Where the pictures are gone it does without them, and says so.
+
+    Raises:
+        InputError: No such run, or its model cannot be loaded.
+    """
+    result = run if isinstance(run, Result) else find_run(run)
+    there = result.backend in runtime.installed_backends()
+    runtime.start(result.backend if there else "auto")
+    return write_report(result, registry or load_registry(), load_model(result))
+
+
+def write_report(result: Result, registry: Registry, model: Any, data: Data | None = None) -> Path:
+    """Writes report.html into the run's folder.
+
+    Args:
+        result: A run that has been saved.
+        registry: The components.
+        model: The run's network.
+        data: Its pictures, if they are at hand; else the experiment's dataset is asked for them.
+    """
+    material = gather(result, registry, model, data)
+    page = render(
+        "report.html",
+        missing=material.missing,
+        **chapters.results(result),
+        **chapters.errors(material),
+        **chapters.calibration(material),
+        **chapters.explanations(material),
+        **chapters.pictures(material),
+        **chapters.origin(result),
+    )
+    file = result.folder / REPORT
+    file.write_text(page, encoding="utf-8")
+    write_thumbnails(material)
+    return file

@@ -1,0 +1,116 @@
+"""Over HTTP: the model of a run, by MLflow's scoring server, and MLflow's page.
+
+Both listen at 127.0.0.1 alone and refuse what asks for another host, so that a web page in the
+browser cannot reach them under a name of its own.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from kerascnn import runtime
+from kerascnn.data.windows import Centred
+from kerascnn.errors import InputError
+from kerascnn.network.inference import Forward
+from kerascnn.predict import best_guesses, read_pictures
+from kerascnn.runs import Result, load_model
+from kerascnn.tracking import open_store, scoring_app, tracking_uri
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+HOST = "127.0.0.1"
+HOSTS = [HOST, "localhost"]
+TABLES = ("application/json", "text/csv")  # what MLflow's server reads itself
+
+
+def listen(port: int) -> socket.socket:
+    """Takes a port at 127.0.0.1; 0 is any that is free.
+
+    Raises:
+        InputError: It is in use.
+    """
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise InputError(f"port {port} of {HOST}: {reason}; --port takes another.") from error
+
+
+def serve_run(
+    listening: socket.socket, result: Result, *, top: int = 5, backend: str = "auto"
+) -> None:
+    """Answers until it is interrupted.
+
+    Args:
+        listening: From `listen`.
+        top: How many labels each prediction lists.
+        backend: "tensorflow", "jax", "torch", or "auto": any.
+    """
+    import uvicorn
+
+    config = uvicorn.Config(make_app(result, top, backend), log_level="warning")
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def make_app(result: Result, top: int, backend: str) -> Any:
+    """MLflow's scoring server, to which a body that is no table is a picture."""
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.responses import JSONResponse
+
+    answer = Classifier(result, top, backend)
+    app = scoring_app(answer)
+
+    @app.middleware("http")
+    async def take_picture(request: "Request", call_next: Any) -> "Response":
+        kind = request.headers.get("content-type", "").partition(";")[0]
+        if (request.method, request.url.path) != ("POST", "/invocations") or kind in TABLES:
+            return await call_next(request)
+        try:
+            return JSONResponse({"predictions": answer([await request.body()])})
+        except InputError as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)  # the last one is the outermost
+    return app
+
+
+def show_page(port: int) -> int:
+    """Runs MLflow's page on the store of this folder; returns its exit code.
+
+    Raises:
+        TrackingError: The store cannot be used.
+    """
+    with open_store(tracking_uri()):
+        pass  # one sentence of ours instead of a traceback of MLflow's
+    hosts = ",".join(f"{host}:{port}" for host in HOSTS)
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port)]
+    return subprocess.run(
+        [*command, "--allowed-hosts", hosts, "--workers", "1"],
+        # an argument would show the password in it to whoever lists processes
+        env={**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri()},
+        check=False,
+    ).returncode
+
+
+class Classifier:
+    """A run's model, which tells what pictures show, as `kerascnn predict` does."""
+
+    def __init__(self, result: Result, top: int, backend: str) -> None:
+        runtime.start(backend)
+        self._result, self._top = result, top
+        self._forward = Forward(load_model(result))
+        self._lock = Lock()  # requests come in threads
+
+    def __call__(self, pictures: list[bytes]) -> list[dict[str, Any]]:
+        """Predicts encoded pictures: for each its label, probability and `top`."""
+        pixels = read_pictures(pictures, self._result)
+        windows = Centred(pixels, self._result.training.image_size)
+        with self._lock:
+            probabilities = self._forward(windows, batch_size=1)  # one shape, however many come
+        guesses = [best_guesses(row, self._result.class_names, self._top) for row in probabilities]
+        return [{**guess[0], "top": guess} for guess in guesses]

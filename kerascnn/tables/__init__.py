@@ -1,0 +1,1 @@
+"""What the commands show: tables that fit the terminal."""

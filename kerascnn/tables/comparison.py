@@ -1,0 +1,173 @@
+"""What `compare` shows: the runs, their settings, and how sure their differences are."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column
+from rich.table import Table as RichTable
+
+from kerascnn.compare import Comparison
+from kerascnn.compare.results import LEAST_SEEDS, Pair, Spread, p_text
+from kerascnn.config_errors import as_toml
+from kerascnn.tables.layout import Table, interval, number, words
+
+
+def show_comparison(console: Console, comparison: Comparison) -> None:
+    """Shows runs, the most accurate first, how they differ, and how sure the differences are."""
+    if not comparison.results:
+        console.print("there is no finished run here yet; `kerascnn run FILE` makes one.")
+        return
+    results = _group_results if comparison.by_seed else _run_results
+    settings = list(comparison.entrants[0].settings)
+    wide = (results(comparison, settings, True), results(comparison, settings, False))
+    fitting = [table for table in wide if _fits(console, table)]
+    console.print(fitting[0] if fitting else results(comparison, [], False))
+    if not fitting and settings:
+        console.print()
+        console.print(_settings(comparison, settings))
+    if not comparison.refusal:
+        _show_tests(console, comparison)
+
+
+def _fits(console: Console, table: RichTable) -> bool:
+    unbound = console.options.update(max_width=sys.maxsize)
+    return console.measure(table, options=unbound).maximum <= console.width
+
+
+def _run_results(comparison: Comparison, settings: list[str], intervals: bool) -> RichTable:
+    """A row a run: what it came to, and those settings."""
+    bounds = ["95%"] if intervals else []
+    titles = ("accuracy", "95%", "F1", *bounds, "ECE", *bounds, "parameters", "time")
+    table = Table("run", *map(number, titles), *map(words, settings))
+    for run in comparison.runs:
+        f1, error = f"{run.macro_f1:.3f}", f"{run.calibration_error:.3f}"
+        table.add_row(
+            run.short if run.same_test_pictures else f"{run.short} *",
+            f"{run.test_accuracy:.3f}",
+            interval(*run.interval),
+            *((f1, interval(*run.macro_f1_interval)) if intervals else (f1,)),
+            *((error, interval(*run.calibration_interval)) if intervals else (error,)),
+            f"{run.parameters:,}",
+            f"{run.seconds:,.0f} s",
+            *(_setting(run.settings[name]) for name in settings),
+        )
+    return table
+
+
+def _group_results(comparison: Comparison, settings: list[str], intervals: bool) -> RichTable:
+    """A row a group: mean and standard deviation over its seeds, and those settings."""
+    more = ["F1", "ECE"] if intervals else []
+    titles = ("seeds", "accuracy", "range", *more, "parameters", "time")
+    table = Table("group", *map(number, titles), *map(words, settings))
+    for group in comparison.groups:
+        accuracy = group.test_accuracy
+        others = [spread(group.macro_f1), spread(group.calibration_error)] if intervals else []
+        table.add_row(
+            group.name,
+            str(len(group.seeds)),
+            spread(accuracy),
+            f"{accuracy.least:.3f} to {accuracy.greatest:.3f}",
+            *others,
+            f"{group.parameters:,}",
+            f"{group.seconds.mean:,.0f} s",
+            *(_setting(group.settings[name]) for name in settings),
+        )
+    return table
+
+
+def spread(of: Spread) -> str:
+    """Mean and standard deviation."""
+    deviation = "" if of.standard_deviation is None else f" ± {of.standard_deviation:.3f}"
+    return f"{of.mean:.3f}{deviation}"
+
+
+def _settings(comparison: Comparison, settings: list[str]) -> RichTable:
+    """A column for each of a few runs, a row for each of many."""
+    entrants, kind = comparison.entrants, "group" if comparison.by_seed else "run"
+    if len(entrants) > _BESIDE:
+        table = Table(kind, *map(words, settings))
+        for one in entrants:
+            table.add_row(one.short, *(_setting(one.settings[name]) for name in settings))
+        return table
+    table = Table(Column("setting", no_wrap=True), *(words(one.short) for one in entrants))
+    for name in settings:
+        table.add_row(name, *(_setting(one.settings[name]) for one in entrants))
+    return table
+
+
+_BESIDE = 5  # so many runs at most stand beside each other
+_PAIRS = 10  # so many pairs are shown, and
+_FLIPS = 8  # so many pictures
+
+
+def _show_tests(console: Console, comparison: Comparison) -> None:
+    """Shows each difference to the most accurate one, and of two runs the pictures that flipped."""
+    pairs = comparison.against_best
+    if not pairs:
+        return
+    console.print()
+    if len(pairs) > 1:
+        console.print(comparison.summary)
+        console.print()
+        console.print(_pairs(pairs[:_PAIRS], "group" if comparison.by_seed else "run"))
+        if len(pairs) > _PAIRS:
+            console.print(f"and {len(pairs) - _PAIRS} more: --json and --html FILE show all pairs.")
+        return
+    console.print(escape(pairs[0].verdict))
+    if not comparison.by_seed:
+        _show_flips(console, comparison, pairs[0])
+
+
+def _pairs(pairs: Sequence[Pair], kind: str) -> RichTable:
+    """How far each run or group is behind the most accurate one."""
+    alone = ["only best : only it"] if pairs[0].first_alone is not None else []
+    table = Table(kind, *map(number, ("behind by", "95%", "p", *alone)), "")
+    for pair in pairs:
+        table.add_row(
+            pair.second[:8],
+            f"{pair.difference:.3f}",
+            interval(*pair.interval) if pair.interval else "",
+            "" if pair.p_value_holm is None else p_text(pair.p_value_holm)[2:].removeprefix("= "),
+            *([f"{pair.first_alone:,} : {pair.second_alone:,}"] if alone else []),
+            _verdict(pair),
+        )
+    return table
+
+
+def _verdict(pair: Pair) -> str:
+    if pair.p_value is None:
+        return f"fewer than {LEAST_SEEDS} seeds: no test"
+    return "worse" if pair.better else "not sure"
+
+
+def _show_flips(console: Console, comparison: Comparison, pair: Pair) -> None:
+    if not comparison.flips:
+        console.print("Both are right and wrong on the same pictures.")
+        return
+    first, second = pair.first, pair.second
+    console.print(
+        f"{pair.first_alone:,} pictures only {first[:8]} recognises, "
+        f"{pair.second_alone:,} only {second[:8]}:"
+    )
+    console.print()
+    table = Table(words("picture"), words("label"), words(first[:8]), words(second[:8]))
+    for flip in comparison.flips[:_FLIPS]:
+        table.add_row(
+            escape(flip.image),
+            escape(flip.label),
+            *(
+                f"{escape(flip.predicted[run])} {flip.probability[run]:.2f}"
+                for run in (first, second)
+            ),
+        )
+    console.print(table)
+    if len(comparison.flips) > _FLIPS:
+        more = len(comparison.flips) - _FLIPS
+        console.print(f"and {more:,} more: --html FILE shows them, --json lists them.")
+
+
+def _setting(value: Any) -> str:
+    return "" if value is None else escape(value if isinstance(value, str) else as_toml(value))

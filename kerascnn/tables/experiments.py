@@ -1,0 +1,116 @@
+"""What the commands show that begin with an experiment."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from kerascnn.prepare import Prepared, StageCheck
+from kerascnn.tables.layout import Table, gigabytes, interval, line, number, rows, words
+from kerascnn.terminal import describe
+
+if TYPE_CHECKING:  # other commands need nothing of theirs
+    from kerascnn.lr_find import RangeTest
+    from kerascnn.probe import Probe
+    from kerascnn.runs import Result
+
+
+def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -> None:
+    """Shows what each stage would do."""
+    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in describe(prepared)))
+    console.print()
+    numbers = map(number, ("parameters", "epochs × steps", "memory about"))
+    table = Table("stage", words("trains"), *numbers, words("boundary"))
+    for stage in stages:
+        table.add_row(
+            stage.name,
+            escape(stage.unfreeze),
+            f"{stage.trainable_parameters:,}",
+            f"{stage.epochs} × {stage.steps}",
+            f"{stage.memory_bytes / 2**20:,.0f} MiB",
+            stage.boundary,
+        )
+    console.print(table)
+    console.print()
+    console.print("frozen part of the network")
+    console.print(rows(((escape(stage.name), escape(stage.frozen_part)) for stage in stages), 2))
+
+
+def show_range_test(console: Console, test: "RangeTest", plot: Path) -> None:
+    """Shows at which learning rates a stage can train, and why one of them is suggested."""
+    suggestion = (
+        f"[bold]{test.suggestion:.1e}[/bold], a tenth of the rate where the loss is least, "
+        f"{test.lowest:.1e}"
+        if test.suggestion
+        else "none: the loss hardly falls at any rate, as where a stage begins with little to gain"
+    )
+    end = "the loss had grown to 4 times the least" if test.diverged else "the last rate"
+    lines = {
+        "tested": f"stage {escape(test.stage)}: {len(test.rates)} steps, from {test.rates[0]:.1e} "
+        f"to {test.rates[-1]:.1e}: {end}",
+        "suggested": suggestion,
+        "now": f"{test.configured:.1e} in the experiment",
+        "plot": escape(str(plot)),
+    }
+    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines.items()))
+
+
+def show_probe(console: Console, probed: "Probe") -> None:
+    """Shows networks, the most promising first, with what they cost."""
+    numbers = map(
+        number, ("accuracy", "95%", "ms for 1", "ms of 32", "parameters", "size", "train")
+    )
+    table = Table("architecture", *numbers)
+    for network in probed.networks:
+        table.add_row(
+            escape(network.architecture),
+            f"{network.accuracy:.3f}",
+            interval(*network.interval),
+            f"{network.single_ms:.1f}",
+            f"{network.batched_ms:.1f}",
+            f"{network.parameters:,}",
+            gigabytes(network.model_bytes),
+            gigabytes(network.training_bytes),
+        )
+    console.print(table)
+    console.print()
+    console.print(
+        f"accuracy: of a linear probe on {probed.networks[0].images:,} pictures, in 5 folds · ms: "
+        f"a picture, alone and of 32 at once, on {probed.device} · train: memory to train all of "
+        "it, about",
+        soft_wrap=True,
+    )
+    console.print(line("plot", escape(f"{probed.artifacts}/probe.png")), soft_wrap=True)
+
+
+def probe_document(probed: "Probe", results: "list[Result]") -> dict[str, Any]:
+    """A probe, and the runs of its best networks, for JSON."""
+    return {
+        **probed.to_json(),
+        "runs": [result.to_json() for result in results],
+        "rank_correlation": probed.agreement(results),
+    }
+
+
+def show_promoted(console: Console, probed: "Probe", results: "list[Result]") -> None:
+    """Shows what the probe promised of networks beside what they came to in full."""
+    table = Table("run", "architecture", *map(number, ("probe", "95%", "test", "95%", "time")))
+    for network, result in zip(probed.networks, results, strict=False):
+        table.add_row(
+            result.run_id[:8],
+            escape(network.architecture),
+            f"{network.accuracy:.3f}",
+            interval(*network.interval),
+            f"{result.test_accuracy:.3f}",
+            interval(*result.test_accuracy_interval),
+            f"{result.seconds:,.0f} s",
+        )
+    console.print()
+    console.print(table)
+    if agreement := probed.agreement(results):
+        rho, low, high = agreement
+        console.print(
+            f"rank correlation of the probe and the runs (Spearman): {rho:+.2f} "
+            rf"\[{low:+.2f}, {high:+.2f}], {len(results)} networks"
+        )

@@ -1,0 +1,50 @@
+"""How what is shown is laid out: a left margin of labels, tables without frames."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich import box
+from rich.padding import Padding
+from rich.table import Column
+from rich.table import Table as RichTable
+
+from kerascnn.cache import GB
+
+LABEL = 10  # columns of the left margin
+
+
+def line(label: str, text: str) -> str:
+    """A line of the transcript: its label in the left margin."""
+    return f"[bold]{label:<{LABEL}}[/bold]{text}"
+
+
+def interval(low: float, high: float) -> str:
+    return rf"\[{low:.3f}, {high:.3f}]"
+
+
+def Table(*columns: Any) -> RichTable:  # noqa: N802
+    """A table with a rule under its head and no other lines."""
+    return RichTable(
+        *columns, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+
+
+def number(title: str) -> Column:
+    return Column(title, justify="right", no_wrap=True)
+
+
+def words(title: str) -> Column:
+    return Column(title, overflow="fold")
+
+
+def rows(pairs: Iterable[tuple[str, str]], indent: int = 0) -> Padding:
+    """Names and what is said of each, in two columns without a head."""
+    name = Column(no_wrap=True, min_width=LABEL - 3 - indent)
+    table = RichTable.grid(name, words(""), padding=(0, 3, 0, 0))
+    for pair in pairs:
+        table.add_row(*pair)
+    return Padding.indent(table, indent)
+
+
+def gigabytes(count: int) -> str:
+    return f"{count / GB:.1f} GB" if count >= GB else f"{1000 * count / GB:.1f} MB"

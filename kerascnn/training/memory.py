@@ -1,0 +1,81 @@
+"""What a stage needs of memory, by estimate, and what to say where there is not enough."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from kerascnn.errors import RunError
+from kerascnn.network.freezing import count_trainable
+from kerascnn.training.plan import Plan
+
+USABLE = 0.9  # of a device's memory; the rest is the backend's own
+
+_WORDS = ("resource_exhausted", "resourceexhausted", "out of memory", "can't allocate memory")
+
+
+def memory_bytes(model: Any, suffix: Any, batch_size: int) -> int:
+    """An estimate: weights, gradients, two optimizer slots, and the activations that the
+    backward pass needs; float32.
+
+    Args:
+        model: The whole network, with what trains set.
+        suffix: The part of it that trains.
+        batch_size: Pictures a step.
+    """
+    activations = sum(
+        int(np.prod(tensor.shape[1:]))
+        for nodes in suffix._nodes_by_depth.values()
+        for node in nodes
+        for tensor in node.outputs
+    )
+    numbers = model.count_params() + 3 * count_trainable(model) + 2 * batch_size * activations
+    return numbers * np.dtype(np.float32).itemsize
+
+
+@contextmanager
+def explained(model: Any, suffix: Any, plan: Plan) -> Iterator[None]:
+    """Turns a fault of memory into one sentence with the batch size that would fit."""
+    try:
+        yield
+    except Exception as error:
+        text = f"{type(error).__name__} {error}".lower()
+        if not isinstance(error, MemoryError) and not any(words in text for words in _WORDS):
+            raise
+        fits = fitting_batch_size(model, suffix, plan.batch_size, _device_bytes())
+        hint = f"by estimate {fits} would fit" if fits else "the network itself is too large"
+        raise RunError(
+            f'stage "{plan.stage.name}": out of memory at batch_size = {plan.batch_size}; {hint}.'
+        ) from error
+
+
+def fitting_batch_size(model: Any, suffix: Any, failed: int, available: float) -> int:
+    """The pictures a step that fit into so many bytes, at most half of those that did not."""
+    fixed = memory_bytes(model, suffix, 0)
+    each = memory_bytes(model, suffix, 1) - fixed
+    return max(0, min(failed // 2, int((available * USABLE - fixed) / each)))
+
+
+def _device_bytes() -> float:
+    """The memory of the device that trains."""
+    import keras
+
+    backend = keras.config.backend()
+    if backend == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.get_device_properties(0).total_memory
+    elif backend == "jax":
+        import jax
+
+        if limit := (jax.devices()[0].memory_stats() or {}).get("bytes_limit"):
+            return limit
+    else:
+        import tensorflow
+
+        if tensorflow.config.list_physical_devices("GPU"):  # which tells no more than what it took
+            return tensorflow.config.experimental.get_memory_info("GPU:0")["peak"]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,158 @@
+"""Runs that are killed and go on: they end as the one that was never killed, to the last bit.
+
+command   KERAS_BACKEND=tensorflow pytest -m endurance tests/endurance
+          KERASCNN_KILLS: how many random moments, 200 by default; a third as many of each phase
+last      TensorFlow 2.21 on two busy cores, 51 of 51: 10 in checkpoints, 10 at stage changes, 10
+          in validation, 10 at random moments, 10 at steps on the disk, 1 run killed twenty times
+"""
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from killing import PHASES, Killing
+
+pytestmark = pytest.mark.endurance
+
+BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
+KILLS = int(os.environ.get("KERASCNN_KILLS", "200"))
+CHAINED = 20
+CLOCK = ("seconds", "images_per_second")
+
+EXPERIMENT = """
+name = "kills"
+dataset = { name = "shapes", train = 48 }
+augmentation = "light"
+[architecture]
+name = "sequential_cnn"
+depth = 2
+convolutions = 1
+filters = 4
+dense_units = []
+[training]
+image_size = 16
+batch_size = 16
+checkpoint_seconds = 0
+[[stages]]
+name = "head"
+epochs = 2
+learning_rate = 1e-2
+augmentation = false
+schedule = "plateau"
+[[stages]]
+name = "rest"
+unfreeze = "all"
+epochs = 2
+learning_rate = 3e-3
+schedule = "cosine"
+optimizer = "adamw"
+ema_fraction = 0.3
+"""
+
+
+@pytest.fixture(scope="module")
+def killing():
+    with_all_imported = Killing(BACKEND)
+    yield with_all_imported
+    with_all_imported.close()
+
+
+@pytest.fixture
+def place(tmp_path, fresh_database):
+    return make_place(tmp_path, fresh_database)
+
+
+def make_place(folder, database):
+    (folder / "kills.toml").write_text(EXPERIMENT)
+    shutil.copy(database, folder / "mlflow.db")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(killing, tmp_path_factory, fresh_database):
+    """How the run ends that nobody kills, and how long it takes."""
+    folder = make_place(tmp_path_factory.mktemp("undisturbed"), fresh_database)
+    status, said = killing.run(folder, "run", "kills.toml")
+    assert status == 0, said
+    return outcome(folder)
+
+
+def outcome(folder):
+    """What decides that two runs are the same; each metric is in the store once."""
+    [file] = Path(folder).glob("kerascnn-runs/*/result.json")
+    result = json.loads(file.read_text())
+    with sqlite3.connect(folder / "mlflow.db") as store:
+        logged = store.execute("SELECT key, step, count(*) FROM metrics GROUP BY key, step")
+        counts = {(key, step): count for key, step, count in logged}
+        assert store.execute("SELECT status FROM runs").fetchall() == [("FINISHED",)]
+    assert set(counts.values()) == {1}
+    return {
+        "sha256": [(stage["ended_sha256"], stage["frozen_sha256"]) for stage in result["stages"]],
+        "history": [
+            {key: value for key, value in epoch.items() if key not in CLOCK}
+            for epoch in result["history"]
+        ],
+        "test": result["test"],
+        "logged": sorted(counts),
+    }
+
+
+def go_on(killing, folder, fault=None):
+    """Resumes the run; one that was killed before it was one begins anew."""
+    begun = list(folder.glob("kerascnn-runs/*/experiment.toml"))
+    arguments = ["--resume", "last"] if begun else ["kills.toml"]
+    if not begun:
+        shutil.rmtree(folder / "kerascnn-runs", ignore_errors=True)
+        with sqlite3.connect(folder / "mlflow.db") as store:
+            for table in ("tags", "params", "metrics", "latest_metrics", "runs"):
+                store.execute(f"DELETE FROM {table}")
+    return killing.run(folder, "run", *arguments, fault=fault)
+
+
+def check(killing, folder, undisturbed, fault):
+    status, said = killing.run(folder, "run", "kills.toml", fault=fault)
+    assert status in (-9, 0), said
+    if status:
+        status, said = go_on(killing, folder)
+        assert status == 0, said
+    assert outcome(folder) == undisturbed
+
+
+@pytest.mark.parametrize("at", range(1, 13 * 14, 2))
+def test_at_every_write_fsync_and_rename(killing, place, undisturbed, at):
+    check(killing, place, undisturbed, {"at": at})
+
+
+@pytest.mark.parametrize("seed", range(KILLS // 3))
+@pytest.mark.parametrize("phase", PHASES)
+def test_in_every_phase(killing, place, undisturbed, phase, seed):
+    rng = random.Random(f"{phase} {seed}")
+    number = rng.randint(1, {"checkpoint": 14, "stage": 2, "validation": 4}[phase])
+    check(killing, place, undisturbed, {"phase": phase, "number": number, "share": rng.random()})
+
+
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_at_random_moments(killing, place, undisturbed, seed):
+    check(killing, place, undisturbed, {"seconds": random.Random(seed).uniform(1, 12)})
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_chained(killing, place, undisturbed, seed):
+    """Twenty kills in one run, each at a later checkpoint's next step on the disk."""
+    rng = random.Random(f"chained {seed}")
+    status, said = killing.run(place, "run", "kills.toml", fault={"at": 12})
+    for _ in range(CHAINED - 1):
+        assert status in (-9, 0), said
+        status, said = go_on(killing, place, {"at": rng.randint(1, 11)})
+        if status == 0:
+            break
+    while status:
+        status, said = go_on(killing, place)
+    assert outcome(place) == undisturbed

@@ -1,0 +1,329 @@
+# ruff: noqa: E501
+"""A bad experiment is one short message and exit code 2, at once, before Keras, and leaves no run."""
+
+import json
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GOOD = (Path(__file__).parent / "good.toml").read_text()
+
+DATASET = '[dataset]\nname = "shapes"\nclasses = 2\n'
+TRAINING = "[training]\nimage_size = 32\nbatch_size = 8\n"
+HEAD = GOOD.partition("[[stages]]")[0]
+
+# fmt: off
+# What is replaced, by what, and what is said of it: each stands on the line that ends in "#<".
+BAD = {
+    # keys
+    "key at the top": ("seed = 3", "sed = 3 #<", 'sed = 3: there is no such key. Did you mean "seed"? Known'),
+    "key without a near one": ("seed = 3", "xyz = 3 #<", "xyz = 3: there is no such key. Known keys: name, seed,"),
+    "table at the top": ("[training]", "[traning] #<", 'traning = {image_size = 32, batch_size = 8}: there is no such key. Did you mean "training"?'),
+    "key of training": ("batch_size = 8", "batchsize = 8 #<", 'training.batchsize = 8: there is no such key. Did you mean "batch_size"?'),
+    "key of a stage": ("epochs = 2", "epochs = 2\nlearningrate = 1 #<", 'stages.1.learningrate = 1: there is no such key. Did you mean "learning_rate"?'),
+    "key of early stopping": ("{ patience = 2 }", "{ patiense = 2 } #<", 'stages.1.early_stopping.patiense = 2: there is no such key. Did you mean "patience"? Known keys: monitor, patience.'),
+    "key of a dataset": ("classes = 2", "clases = 2 #<", 'dataset.clases = 2: there is no such key. Did you mean "classes"? Known keys: classes, train,'),
+    "key of an augmentation": ("zoom = 0.2", "zom = 0.2 #<", 'augmentation.zom = 0.2: there is no such key. Did you mean "zoom"? Known keys: horizontal_flip,'),
+    "key of an architecture": ("dense_units", '"dense units" = [2] #<\ndense_units', 'architecture."dense units" = [2]: there is no such key. Did you mean "dense_units"?'),
+    "key of a schedule": ("warmup_fraction = 0.1 }", "warmup = 0.1 } #<", "stages.1.schedule.warmup = 0.1: there is no such key."),
+    "table of a stage": ("[[stages]]\nname = \"all\"", "[stages.schedul] #<\nname = 1\n[[stages]]\nname = \"all\"", 'stages.0.schedul = {name = 1}: there is no such key. Did you mean "schedule"?'),
+    # what is missing
+    "name": ('name = "shapes"\nseed', "#<\nseed", "name: is required, and is missing."),
+    "name of the dataset": ('[dataset]\nname = "shapes"', "[dataset] #<", "dataset.name: is required, and is missing."),
+    "misspelt name of the architecture": ('[architecture]\nname = "', '[architecture] #<\nnme = "', 'architecture.name: is required, and is missing; "nme" stands in its place.'),
+    "epochs": ("[[stages]]\nname = \"head\"\nunfreeze = \"head\"\nepochs = 1", "[[stages]] #<\nname = \"head\"", "stages.0.epochs: is required, and is missing."),
+    "learning rate": ('[[stages]]\nname = "all"', '[[stages]] #<\nname = "third"\nepochs = 1\n[[stages]]\nname = "all"', "stages.1.learning_rate: is required, and is missing."),
+    "name of a schedule": ('{ name = "cosine", warmup_fraction = 0.1 }', '{ nam = "cosine" } #<', 'stages.1.schedule.name: is required, and is missing; "nam" stands in its place.'),
+    "everything": (GOOD, "#<", "name: is required, and is missing.", "dataset: is", "architecture: is", "stages: is"),
+    # types
+    "seed as text": ("seed = 3", 'seed = "3" #<', 'seed = "3": expected a whole number.'),
+    "seed as a float": ("seed = 3", "seed = 3.0 #<", "seed = 3.0: expected a whole number."),
+    "seed as a date": ("seed = 3", "seed = 2026-01-01 #<", 'seed = "2026-01-01": expected a whole number.'),
+    "name as a number": ('name = "shapes"\nseed', "name = 3 #<\nseed", "name = 3: expected text in quotes."),
+    "truth as a number": ("epochs = 2", "epochs = true #<", "stages.1.epochs = true: expected a whole number."),
+    "rate as text": ("learning_rate = 0.01", 'learning_rate = "0.01" #<', 'stages.1.learning_rate = "0.01": expected a number.'),
+    "rate as truth": ("learning_rate = 0.01", "learning_rate = true #<", "stages.1.learning_rate = true: expected a number."),
+    "training as text": (GOOD, 'training = "fast" #<\n' + GOOD.replace(TRAINING, ""), 'training = "fast": expected a table.'),
+    "dataset as a number": (GOOD, "dataset = 3 #<\n" + GOOD.replace(DATASET, ""), 'dataset = 3: expected a name in quotes, or a table with a "name".'),
+    "dataset as a date": (GOOD, "dataset = 2026-01-01 #<\n" + GOOD.replace(DATASET, ""), 'dataset = "2026-01-01": there is no such dataset.'),
+    "stages as a table": (GOOD, HEAD + "[stages] #<\nepochs = 1", "stages: expected an array: [[stages]] begins each of its tables."),
+    "stages as text": (GOOD, 'stages = "head" #<\n' + HEAD, 'stages = "head": expected an array.'),
+    "no stages": (GOOD, "stages = [] #<\n" + HEAD, "stages = []: expected at least 1 entries."),
+    "a stage as text": (GOOD, 'stages = ["head"] #<\n' + HEAD, 'stages.0 = "head": expected a table.'),
+    "schedule as a number": ('schedule = { name = "cosine", warmup_fraction = 0.1 }', "schedule = 3 #<", 'stages.1.schedule = 3: expected a name in quotes, or a table with a "name".'),
+    "schedule as truth": ('schedule = { name = "cosine", warmup_fraction = 0.1 }', "schedule = true #<", 'stages.1.schedule = true: expected a name in quotes, or a table with a "name".'),
+    "schedule's name as a number": ('{ name = "cosine", warmup_fraction = 0.1 }', "{ name = 3 } #<", "stages.1.schedule.name = 3: expected text in quotes."),
+    "optimizer as an array": ('{ name = "sgd", momentum = 0.9 }', "[1] #<", 'stages.1.optimizer = [1]: expected a name in quotes, or a table with a "name".'),
+    "augmentation as a number": ("epochs = 2", "epochs = 2\naugmentation = 3 #<", 'stages.1.augmentation = 3: expected a name in quotes, or a table with a "name".'),
+    "component's number as text": ("classes = 2", 'classes = "2" #<', 'dataset.classes = "2": expected a whole number.'),
+    "component's float as text": ("zoom = 0.2", 'zoom = "0.2" #<', 'augmentation.zoom = "0.2": expected a number.'),
+    "entry of an array": ("[8, 4]", '[8, "4"] #<', 'architecture.dense_units.1 = "4": expected a whole number.'),
+    "number for an array": ("[8, 4]", "8 #<", "architecture.dense_units = 8: expected an array."),
+    "early stopping as truth": ("{ patience = 2 }", "true #<", "stages.1.early_stopping = true: expected a table."),
+    # ranges and choices
+    "seed too small": ("seed = 3", "seed = -1 #<", "seed = -1: expected a number of at least 0."),
+    "seed too large": ("seed = 3", "seed = 4294967296 #<", "seed = 4294967296: expected a number less than 4294967296."),
+    "image size": ("image_size = 32", "image_size = 4 #<", "training.image_size = 4: expected a number of at least 8."),
+    "batch size": ("batch_size = 8", "batch_size = 0 #<", "training.batch_size = 0: expected a number of at least 1."),
+    "epochs zero": ("epochs = 2", "epochs = 0 #<", "stages.1.epochs = 0: expected a number of at least 1."),
+    "rate zero": ("learning_rate = 0.01", "learning_rate = 0 #<", "stages.1.learning_rate = 0: expected a number greater than 0"),
+    "rate nan": ("learning_rate = 0.01", "learning_rate = nan #<", "stages.1.learning_rate = nan: expected a finite number."),
+    "rate inf": ("learning_rate = 0.01", "learning_rate = inf #<", "stages.1.learning_rate = inf: expected a finite number."),
+    "component's nan": ("zoom = 0.2", "zoom = nan #<", "augmentation.zoom = nan: expected a finite number."),
+    "label smoothing": ("epochs = 2", "epochs = 2\nlabel_smoothing = 1 #<", "stages.1.label_smoothing = 1: expected a number less than 1"),
+    "layer decay": ("epochs = 2", "epochs = 2\nlayer_decay = 0 #<", "stages.1.layer_decay = 0: expected a number greater than 0"),
+    "weight decay": ("epochs = 2", "epochs = 2\nweight_decay = -1 #<", "stages.1.weight_decay = -1: expected a number of at least 0"),
+    "patience": ("patience = 2 }", "patience = 0 } #<", "stages.1.early_stopping.patience = 0: expected a number of at least 1."),
+    "component's range": ("classes = 2", "classes = 9 #<", "dataset.classes = 9: expected a number of at most 4."),
+    "precision": ("batch_size = 8", 'precision = "mixed_float" #<', 'training.precision = "mixed_float": expected "float32", "mixed_bfloat16" or "mixed_float16". Did you mean "mixed_float16"?'),
+    "backend": ("batch_size = 8", 'backend = "pytorch" #<', 'training.backend = "pytorch": expected "auto", "tensorflow", "jax" or "torch". Did you mean "torch"?'),
+    "batchnorm": ("epochs = 2", 'epochs = 2\nbatchnorm = "freeze" #<', 'stages.1.batchnorm = "freeze": expected "frozen" or "train". Did you mean "frozen"?'),
+    "component's choice": ("dense_units = [8, 4]", 'padding = "sam" #<', 'architecture.padding = "sam": expected "same" or "valid". Did you mean "same"?'),
+    "name with a slash": ('name = "shapes"\nseed', 'name = "a/b" #<\nseed', 'name = "a/b": expected text that matches '),
+    "stage's name": ('name = "all"', 'name = "all of it" #<', 'stages.1.name = "all of it": expected text that matches '),
+    "text that a terminal would obey": ('name = "all"', r'name = "\u001b[2J\u009b1m" #<', r'stages.1.name = "\u001b[2J\u009b1m": expected text'),
+    "stage's name twice": ('name = "all"', 'name = "head" #<', 'stages.1.name = "head": another stage has this name already.'),
+    # unfreeze, class weights, optimizer
+    "unfreeze a word": ('["block*"]', '"everything" #<', 'stages.1.unfreeze = "everything": expected "head", "last:N"'),
+    "unfreeze last:0": ('["block*"]', '"last:0" #<', 'stages.1.unfreeze = "last:0": expected "head", "last:N" with N at least 1'),
+    "unfreeze a number": ('["block*"]', "3 #<", "stages.1.unfreeze = 3: expected"),
+    "unfreeze nothing": ('["block*"]', "[] #<", "stages.1.unfreeze = []: expected"),
+    "unfreeze numbers": ('["block*"]', "[1, 2] #<", "stages.1.unfreeze = [1, 2]: expected"),
+    "unfreeze a table": ('["block*"]', "{ last = 2 } #<", "stages.1.unfreeze = {last = 2}: expected"),
+    "class weights' word": ("{ circle = 2, square = 1.5 }", '"balance" #<', 'stages.1.class_weights = "balance": expected "balanced" or a table'),
+    "class weights below zero": ("square = 1.5 }", '"a b" = -1 } #<', 'stages.1.class_weights = {circle = 2, "a b" = -1}: expected "balanced" or'),
+    "class weights infinite": ("square = 1.5 }", "square = inf } #<", "stages.1.class_weights.square = inf: expected a finite number."),
+    "optimizer's name": ('name = "sgd", momentum = 0.9 }', 'name = "adm" } #<', 'stages.1.optimizer.name = "adm": expected "adadelta", '),
+    "optimizer in short": ('{ name = "sgd", momentum = 0.9 }', '"AdamW" #<', 'stages.1.optimizer = "AdamW": expected "adadelta", '),
+    # components
+    "dataset": ('[dataset]\nname = "shapes"\nclasses = 2', '[dataset]\nname = "shape" #<', 'dataset.name = "shape": there is no such dataset. Did you mean "shapes"? `kerascnn plugins list --kind dataset` shows all '),
+    "architecture": ('"sequential_cnn"', '"sequentialcnn" #<', 'architecture.name = "sequentialcnn": there is no such architecture. Did you mean "sequential_cnn"?'),
+    "augmentation": ('"light"', '"lite" #<', 'augmentation.name = "lite": there is no such augmentation. Did you mean "light"?'),
+    "schedule in short": ('schedule = { name = "cosine", warmup_fraction = 0.1 }', 'schedule = "cosin" #<', 'stages.1.schedule = "cosin": there is no such schedule. Did you mean "cosine"?'),
+    "stage's augmentation": ("epochs = 2", 'epochs = 2\naugmentation = "strng" #<', 'stages.1.augmentation = "strng": there is no such augmentation. Did you mean "strong"?'),
+    # more of everything, one for each key that an experiment knows
+    "resize": ("batch_size = 8", 'resize = "croped" #<', 'training.resize = "croped": expected "crop", "pad" or "stretch". Did you mean "crop"?'),
+    "crop margin": ("batch_size = 8", "crop_margin = 1.5 #<", "training.crop_margin = 1.5: expected a number of at most 1"),
+    "crop margin below zero": ("batch_size = 8", "crop_margin = -0.1 #<", "training.crop_margin = -0.1: expected a number of at least 0"),
+    "prefix precision": ("batch_size = 8", 'prefix_precision = "float16" #<', 'training.prefix_precision = "float16": expected "float32", "mixed_bfloat16" or "mixed_float16"'),
+    "activations": ("batch_size = 8", "activations_gb = -1 #<", "training.activations_gb = -1: expected a number of at least 0"),
+    "activations as text": ("batch_size = 8", 'activations_gb = "4 GB" #<', 'training.activations_gb = "4 GB": expected a number.'),
+    "keep": ("batch_size = 8", 'keep = "first" #<', 'training.keep = "first": expected "best" or "last".'),
+    "checkpoints": ("batch_size = 8", "checkpoint_seconds = -5 #<", "training.checkpoint_seconds = -5: expected a number of at least 0"),
+    "bad images": ("batch_size = 8", 'on_bad_image = "ignore" #<', 'training.on_bad_image = "ignore": expected "error" or "skip".'),
+    "duplicates": ("batch_size = 8", 'on_duplicate = "alow" #<', 'training.on_duplicate = "alow": expected "error", "skip" or "allow". Did you mean "allow"?'),
+    "stream above": ("batch_size = 8", "stream_above_gb = 0 #<", "training.stream_above_gb = 0: expected a number greater than 0"),
+    "image size as a float": ("image_size = 32", "image_size = 32.5 #<", "training.image_size = 32.5: expected a whole number."),
+    "image size too large": ("image_size = 32", "image_size = 4096 #<", "training.image_size = 4096: expected a number of at most 2048."),
+    "image size as a pair": ("image_size = 32", "image_size = [32, 32] #<", "training.image_size = [32, 32]: expected a whole number."),
+    "image size in words": ("image_size = 32", 'image_size = "32px" #<', 'training.image_size = "32px": expected a whole number.'),
+    "batch size below zero": ("batch_size = 8", "batch_size = -8 #<", "training.batch_size = -8: expected a number of at least 1."),
+    "key of training in capitals": ("batch_size = 8", "Batch_Size = 8 #<", 'training.Batch_Size = 8: there is no such key. Did you mean "batch_size"?'),
+    "key of Keras": ("batch_size = 8", "validation_split = 0.2 #<", "training.validation_split = 0.2: there is no such key."),
+    "table within training": ("batch_size = 8", "batch_size = { train = 8 } #<", "training.batch_size = {train = 8}: expected a whole number."),
+    "empty name": ('name = "shapes"\nseed', 'name = "" #<\nseed', 'name = "": expected text that matches '),
+    "name of two lines": ('name = "shapes"\nseed', 'name = "a\\nb" #<\nseed', 'name = "a\\nb": expected text that matches '),
+    "name that climbs": ('name = "shapes"\nseed', 'name = "../up" #<\nseed', 'name = "../up": expected text that matches '),
+    "name as an array": ('name = "shapes"\nseed', 'name = ["shapes"] #<\nseed', 'name = ["shapes"]: expected text in quotes.'),
+    "seed as truth": ("seed = 3", "seed = true #<", "seed = true: expected a whole number."),
+    "seed as an array": ("seed = 3", "seed = [1, 2, 3] #<", "seed = [1, 2, 3]: expected a whole number."),
+    "seed not a number": ("seed = 3", "seed = nan #<", "seed = nan: expected a"),
+    "epochs as a float": ("epochs = 2", "epochs = 2.5 #<", "stages.1.epochs = 2.5: expected a whole number."),
+    "epochs as text": ("epochs = 2", 'epochs = "two" #<', 'stages.1.epochs = "two": expected a whole number.'),
+    "epochs below zero": ("epochs = 2", "epochs = -2 #<", "stages.1.epochs = -2: expected a number of at least 1."),
+    "epoch for epochs": ('[[stages]]\nname = "all"\nunfreeze = ["block*"]\nepochs = 2', '[[stages]] #<\nname = "all"\nunfreeze = ["block*"]\nepoch = 2', 'stages.1.epochs: is required, and is missing; "epoch" stands in its place.', 'stages.1.epoch = 2: there is no such key. Did you mean "epochs"?'),
+    "lr for learning_rate": ('[[stages]]\nname = "all"\nunfreeze = ["block*"]\nepochs = 2\nlearning_rate = 0.01', '[[stages]] #<\nname = "all"\nunfreeze = ["block*"]\nepochs = 2\nlr = 0.01', "stages.1.learning_rate: is required, and is missing.", "stages.1.lr = 0.01: there is no such key."),
+    "rate below zero": ("learning_rate = 0.01", "learning_rate = -0.01 #<", "stages.1.learning_rate = -0.01: expected a number greater than 0"),
+    "rate as an array": ("learning_rate = 0.01", "learning_rate = [0.01] #<", "stages.1.learning_rate = [0.01]: expected a number."),
+    "rate with its schedule": ("learning_rate = 0.01", 'learning_rate = { name = "cosine" } #<', 'stages.1.learning_rate = {name = "cosine"}: expected a number.'),
+    "stage's batch size": ("epochs = 2", "epochs = 2\nbatch_size = 0 #<", "stages.1.batch_size = 0: expected a number of at least 1."),
+    "views": ("epochs = 2", "epochs = 2\nviews = 0 #<", "stages.1.views = 0: expected a number of at least 1."),
+    "views as truth": ("epochs = 2", "epochs = 2\nviews = true #<", "stages.1.views = true: expected a whole number."),
+    "layer decay above one": ("epochs = 2", "epochs = 2\nlayer_decay = 1.5 #<", "stages.1.layer_decay = 1.5: expected a number of at most 1"),
+    "moving average": ("epochs = 2", "epochs = 2\nema_fraction = 0 #<", "stages.1.ema_fraction = 0: expected a number greater than 0"),
+    "moving average above one": ("epochs = 2", "epochs = 2\nema_fraction = 2 #<", "stages.1.ema_fraction = 2: expected a number of at most 1"),
+    "norm": ("epochs = 2", "epochs = 2\nclip_norm = 0 #<", "stages.1.clip_norm = 0: expected a number greater than 0"),
+    "norm as text": ("epochs = 2", 'epochs = 2\nclip_norm = "1" #<', 'stages.1.clip_norm = "1": expected a number.'),
+    "label smoothing below zero": ("epochs = 2", "epochs = 2\nlabel_smoothing = -0.1 #<", "stages.1.label_smoothing = -0.1: expected a number of at least 0"),
+    "weight decay infinite": ("epochs = 2", "epochs = 2\nweight_decay = inf #<", "stages.1.weight_decay = inf: expected a finite number."),
+    "batchnorm as truth": ("epochs = 2", "epochs = 2\nbatchnorm = true #<", 'stages.1.batchnorm = true: expected "frozen" or "train".'),
+    "early stopping's monitor": ("{ patience = 2 }", '{ monitor = "accuracy" } #<', 'stages.1.early_stopping.monitor = "accuracy": expected "val_accuracy" or "val_loss". Did you mean "val_accuracy"?'),
+    "patience as a float": ("patience = 2 }", "patience = 2.5 } #<", "stages.1.early_stopping.patience = 2.5: expected a whole number."),
+    "early stopping as a number": ("{ patience = 2 }", "3 #<", "stages.1.early_stopping = 3: expected a table."),
+    "unfreeze in capitals": ('["block*"]', '"ALL" #<', 'stages.1.unfreeze = "ALL": expected "head"'),
+    "unfreeze last": ('["block*"]', '"last" #<', 'stages.1.unfreeze = "last": expected "head"'),
+    "unfreeze last:two": ('["block*"]', '"last:two" #<', 'stages.1.unfreeze = "last:two": expected "head"'),
+    "unfreeze last:-1": ('["block*"]', '"last:-1" #<', 'stages.1.unfreeze = "last:-1": expected "head"'),
+    "unfreeze truth": ('["block*"]', "true #<", "stages.1.unfreeze = true: expected"),
+    "class weights as a number": ("{ circle = 2, square = 1.5 }", "2 #<", 'stages.1.class_weights = 2: expected "balanced" or a table'),
+    "class weights as an array": ("{ circle = 2, square = 1.5 }", "[1, 2] #<", 'stages.1.class_weights = [1, 2]: expected "balanced" or a table'),
+    "class weight as text": ("square = 1.5 }", 'square = "x" } #<', "stages.1.class_weights = "),
+    "class weight as truth": ("square = 1.5 }", "square = true } #<", "stages.1.class_weights = "),
+    "class weight of zero": ("square = 1.5 }", "square = 0 } #<", "stages.1.class_weights = "),
+    "optimizer's argument": ("momentum = 0.9 }", "momentm = 0.9 } #<", 'stages.1.optimizer.momentm = 0.9: there is no such key. Did you mean "momentum"? Known keys: name, momentum, nesterov, clipnorm,'),
+    "another optimizer's argument": ("momentum = 0.9 }", "beta_1 = 0.9 } #<", "stages.1.optimizer.beta_1 = 0.9: there is no such key."),
+    "optimizer's rate": ("momentum = 0.9 }", "learning_rate = 0.9 } #<", "stages.1.optimizer.learning_rate = 0.9: there is no such key."),
+    "optimizer's argument as text": ("momentum = 0.9 }", 'momentum = "high" } #<', 'stages.1.optimizer.momentum = "high": expected a number, or true or false.'),
+    "optimizer's argument as an array": ("momentum = 0.9 }", "nesterov = [true] } #<", "stages.1.optimizer.nesterov = [true]: expected a number, or true or false."),
+    "optimizer as a number": ('{ name = "sgd", momentum = 0.9 }', "1 #<", 'stages.1.optimizer = 1: expected a name in quotes, or a table with a "name".'),
+    "optimizer's name as a number": ('name = "sgd", momentum = 0.9 }', "name = 1 } #<", 'stages.1.optimizer.name = 1: expected "adadelta", '),
+    "shapes as a float": ("classes = 2", "classes = 2.0 #<", "dataset.classes = 2.0: expected a whole number."),
+    "shapes too few": ("classes = 2", "classes = 1 #<", "dataset.classes = 1: expected a number of at least 2."),
+    "shapes' size": ("classes = 2", "size = 4 #<", "dataset.size = 4: expected a number of at least 8."),
+    "shapes' pictures": ("classes = 2", "train = 0 #<", "dataset.train = 0: expected a number of at least 1."),
+    "shapes' seed": ("classes = 2", "picture_seed = -1 #<", "dataset.picture_seed = -1: expected a number of at least 0."),
+    "key of another dataset": ("classes = 2", 'path = "photos" #<', 'dataset.path = "photos": there is no such key. Known keys: classes, train,'),
+    "folder without its path": ('[dataset]\nname = "shapes"\nclasses = 2', '[dataset] #<\nname = "image_folder"', "dataset.path: is required, and is missing."),
+    "path as a number": ('name = "shapes"\nclasses = 2', 'name = "image_folder"\npath = 3 #<', "dataset.path = 3: expected text in quotes."),
+    "shares that leave nothing": ('[dataset]\nname = "shapes"\nclasses = 2', '[dataset] #<\nname = "image_folder"\npath = "x"\nvalidation_fraction = 0.5\ntest_fraction = 0.5', "dataset = {"),
+    "share of all": ('name = "shapes"\nclasses = 2', 'name = "image_folder"\npath = "x"\ntest_fraction = 1 #<', "dataset.test_fraction = 1: expected a number less than 1"),
+    "dataset of Keras": ('name = "shapes"\nclasses = 2', 'name = "keras_datasets"\ndataset = "cifar" #<', 'dataset.dataset = "cifar": expected "mnist", "fashion_mnist", "cifar10" or "cifar100". Did you mean "cifar10"?'),
+    "zoom": ("zoom = 0.2", "zoom = 0.9 #<", "augmentation.zoom = 0.9: expected a number of at most 0.5"),
+    "rotation": ("zoom = 0.2", "rotation_degrees = 200 #<", "augmentation.rotation_degrees = 200: expected a number of at most 180"),
+    "rotation in other words": ("zoom = 0.2", "rotation = 20 #<", 'augmentation.rotation = 20: there is no such key. Did you mean '),
+    "flip as truth": ("zoom = 0.2", "horizontal_flip = true #<", "augmentation.horizontal_flip = true: expected a number."),
+    "augmentation's name as a number": ('name = "light"', "name = 1 #<", "augmentation.name = 1: expected text in quotes."),
+    "augmentation as an array": ('[augmentation]\nname = "light"\nzoom = 0.2', 'augmentation = ["light"] #<', 'dataset.augmentation = ["light"]: there is no such key.'),
+    "depth": ("dense_units = [8, 4]", "depth = 11 #<", "architecture.depth = 11: expected a number of at most 10."),
+    "dropout": ("dense_units = [8, 4]", "dropout = 1 #<", "architecture.dropout = 1: expected a number less than 1"),
+    "dense units of none": ("[8, 4]", "[8, 0] #<", "architecture.dense_units.1 = 0: expected a number of at least 1."),
+    "normalization as text": ("dense_units = [8, 4]", 'batch_normalization = "yes" #<', 'architecture.batch_normalization = "yes": expected true or false.'),
+    "weights of what has none": ("dense_units = [8, 4]", 'weights = "imagenet" #<', 'architecture.weights = "imagenet": there is no such key.'),
+    "weights as truth": ('"sequential_cnn"\ndense_units = [8, 4]', '"resnet50"\nweights = true #<', "architecture.weights = true: expected text in quotes."),
+    "architecture in capitals": ('"sequential_cnn"\ndense_units = [8, 4]', '"ResNet50" #<', 'architecture.name = "ResNet50": there is no such architecture. Did you mean "resnet50"?'),
+    "empty architecture": ('"sequential_cnn"\ndense_units = [8, 4]', '"" #<', 'architecture.name = "": there is no such architecture.'),
+    "import path": ('"sequential_cnn"\ndense_units = [8, 4]', '"os:system" #<', 'architecture.name = "os:system": there is no such architecture.'),
+    "warm-up": ("warmup_fraction = 0.1 }", "warmup_fraction = 1 } #<", "stages.1.schedule.warmup_fraction = 1: expected a number less than 1"),
+    "step's epochs": ('{ name = "cosine", warmup_fraction = 0.1 }', '{ name = "step", every_epochs = 0 } #<', "stages.1.schedule.every_epochs = 0: expected a number of at least 1."),
+    "step's factor": ('{ name = "cosine", warmup_fraction = 0.1 }', '{ name = "step", factor = 1 } #<', "stages.1.schedule.factor = 1: expected a number less than 1"),
+    "schedule as an array": ('{ name = "cosine", warmup_fraction = 0.1 }', '["cosine"] #<', 'stages.1.schedule = ["cosine"]: expected a name in quotes, or a table with a "name".'),
+    "stages twice over": ('[[stages]]\nname = "all"', '[[stages]] #<\n[[stages]]\nname = "all"', "stages.1.name: is required", "stages.1.epochs: is required", "stages.1.learning_rate: is required"),
+    "everything in a table": ('name = "shapes"\nseed = 3', '# my experiment #<\n[experiment]\nname = "shapes"', "name: is required, and is missing.", 'experiment = {name = "shapes"}: there is no such key.'),
+}
+# fmt: on
+JARGON = "Input should|type=|literal|function-|tuple|dict|Choice|pydantic|None|union|Traceback"
+
+UNREADABLE = {
+    "no equals sign": (b"name\n", ", line 1, column 5: not valid TOML: Expected"),
+    "open string": (b'a = 1\nname = "x\n', ", line 2, column 10: not valid TOML: Illegal"),
+    "key twice": (b"a = 1\na = 2\n", ", line 2, column 6: not valid TOML: Cannot overwrite"),
+    "open array": (b"a = [1\n", ", end of document: not valid TOML: Unclosed array"),
+    "Latin-1": ('a = 1\nname = "Blüten"\n'.encode("latin-1"), ", line 2: not UTF-8 text; save"),
+    "UTF-16": ('name = "x"\n'.encode("utf-16"), ", line 1: not UTF-8 text; save"),
+    "empty array of tables": (b"[[stages]\n", ", line 1, column 9: not valid TOML: Expected"),
+    "single quotes that never end": (
+        b"a = 'x\nb = 1\n",
+        ", end of document: not valid TOML: Expected",
+    ),
+    "word without quotes": (
+        b"name = shapes\n",
+        ", line 1, column 8: not valid TOML: Invalid value",
+    ),
+    "YAML": (b"name: shapes\n", ", line 1, column 5: not valid TOML: Expected"),
+    "JSON": (b'{"name": "shapes"}\n', ", line 1, column 1: not valid TOML: Invalid"),
+    "Python's None": (b"a = None\n", ", line 1, column 5: not valid TOML: Invalid value"),
+    "Python's True": (b"a = True\n", ", line 1, column 5: not valid TOML: Invalid value"),
+    "inline table that stays open": (b"a = { b = 1\n", ", line 1, column 12: not valid TOML: "),
+    "table twice": (b"[a]\n[a]\n", ", line 2, column 3: not valid TOML: Cannot declare"),
+    "zero byte": (b"a = 1\n\0", ", line 2, column 1: not valid TOML: Invalid statement"),
+    "picture": (b"\x89PNG\r\n\x1a\n\0\0", ", line 1: not UTF-8 text; save"),
+    "deeply nested": (b"a = " + b"[" * 5000 + b"]" * 5000, ": it nests too deeply"),
+    "nested": (b"name = " + b"[" * 300 + b"]" * 300, ": it nests too deeply"),
+}
+
+# Runs each file given on its standard input; tells exit code, message, seconds, what was imported.
+RUN_ALL = """
+import contextlib, io, json, sys, time
+from kerascnn.cli import main
+
+answers = {}
+for name, file in json.load(sys.stdin).items():
+    stderr, start = io.StringIO(), time.process_time()
+    sys.argv = ["kerascnn", "run", file]
+    with contextlib.redirect_stderr(stderr):
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+    heavy = {"keras", "tensorflow", "jax", "torch", "mlflow"} & set(sys.modules)
+    answers[name] = code, stderr.getvalue(), time.process_time() - start, sorted(heavy)
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Holds a file for each bad experiment."""
+    folder = tmp_path_factory.mktemp("bad")
+    for number, (name, (old, new, *_)) in enumerate(BAD.items()):
+        assert GOOD.count(old) == 1, name
+        (folder / f"{number}.toml").write_text(GOOD.replace(old, new), "utf-8")
+    for number, (content, _) in enumerate(UNREADABLE.values(), len(BAD)):
+        (folder / f"{number}.toml").write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answers(folder):
+    """What `kerascnn run` says to each of them, in one process of its own."""
+    files = {name: f"{number}.toml" for number, name in enumerate((*BAD, *UNREADABLE))}
+    ended = subprocess.run(
+        [sys.executable, "-c", RUN_ALL],
+        cwd=folder,
+        input=json.dumps(files),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def lines_of(answers, name, most=5):
+    code, message, seconds, heavy = answers[name]
+    assert code == 2, message
+    assert seconds < 2
+    assert not heavy
+    lines = message.splitlines()
+    assert len(lines) <= most
+    assert all(line.isprintable() and not re.search(JARGON, line) for line in lines)
+    return lines
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_fault_is_said_with_its_line(answers, folder, name):
+    _, _, *said = BAD[name]
+    number = list(BAD).index(name)
+    text = (folder / f"{number}.toml").read_text("utf-8")
+    line_number = 1 + [line.endswith("#<") for line in text.splitlines()].index(True)
+    for line, expected in zip(lines_of(answers, name), said, strict=True):
+        assert re.match(rf"{number}\.toml, line \d+: ", line)
+        if len(said) == 1 or expected == said[0]:
+            assert line.startswith(f"{number}.toml, line {line_number}: {expected}")
+        assert expected in line
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_file_that_is_no_toml(answers, name):
+    number = len(BAD) + list(UNREADABLE).index(name)
+    (line,) = lines_of(answers, name)
+    assert line.startswith(f"{number}.toml{UNREADABLE[name][1]}")
+
+
+def test_there_are_many_and_none_of_them_leaves_anything(answers, folder):
+    assert len(answers) == len(BAD) + len(UNREADABLE) >= 150
+    assert {path.suffix for path in folder.iterdir()} == {".toml"}
+
+
+@pytest.mark.parametrize("name", ["key at the top", "architecture in capitals", "everything"])
+def test_a_whole_process_takes_less_than_two_seconds(folder, name):
+    command = "import sys; sys.argv[0] = 'kerascnn'; from kerascnn.cli import main; main()"
+    file, before = f"{list(BAD).index(name)}.toml", resource.getrusage(resource.RUSAGE_CHILDREN)
+    ended = subprocess.run([sys.executable, "-c", command, "run", file], cwd=folder, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert ended.returncode == 2
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2  # of a processor

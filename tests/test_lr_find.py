@@ -1,0 +1,108 @@
+"""The learning-rate range test: what it measures, what it suggests, and what it leaves alone."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import tomli_w
+
+from kerascnn import InputError
+from kerascnn.config import parse_experiment
+from kerascnn.lr_find import STEPS, RangeTest, find_learning_rate, smooth
+from kerascnn.network.boundary import cut
+from kerascnn.network.freezing import set_trainable
+from kerascnn.observer import Observer
+from kerascnn.prepare import prepare
+from kerascnn.training.epochs import compile_stage
+from kerascnn.training.inputs import make_inputs
+from kerascnn.training.stage import fit_stage
+
+
+@pytest.fixture
+def two_stages(shapes_experiment):
+    """With dropout and augmentation, whose random numbers a test could use up."""
+    head = {"name": "head", "epochs": 2, "learning_rate": 0.01, "augmentation": False}
+    rest = {"name": "rest", "unfreeze": "all", "epochs": 1, "learning_rate": 1e-3}
+    return shapes_experiment | {
+        "augmentation": {"name": "light"},
+        "stages": [head, rest],
+    }
+
+
+def fit(prepared):
+    """Trains all stages; the SHA-256 of every variable, random generators included."""
+    standing = None
+    for plan in prepared.plans:
+        standing = fit_stage(prepared.network, plan, *prepared.examples(), standing).standing
+    values = [np.asarray(variable.numpy()) for variable in prepared.network.model.variables]
+    return hashlib.sha256(b"".join(value.tobytes() for value in values)).hexdigest()
+
+
+@pytest.mark.backend
+def test_training_afterwards_is_the_same_to_the_bit(workplace, two_stages, registry):
+    experiment = parse_experiment(two_stages, registry)
+    undisturbed = fit(prepare(experiment, registry, Observer()))
+    prepared = prepare(experiment, registry, Observer())
+    tested = find_learning_rate(experiment, "rest", registry=registry)
+    assert len(tested.losses) > 10
+    assert fit(prepared) == undisturbed
+
+
+def test_a_later_stage_begins_where_those_before_end(workplace, two_stages, registry):
+    experiment = parse_experiment(two_stages, registry)
+    prepared = prepare(experiment, registry, Observer())
+    before, plan = prepared.plans
+    network, examples = prepared.network, prepared.examples()
+    fit_stage(network, before, *examples)
+    set_trainable(network.model, plan.layers, plan.batchnorm)
+    inputs = make_inputs(cut(network.model), plan, *examples, lambda done, total: None)
+    compile_stage(network, plan, inputs.trainer, inputs.feed.steps)
+    first = inputs.trainer.train_on_batch(*next(inputs.feed.epoch(1)), return_dict=True)
+    tested = find_learning_rate(experiment, "rest", registry=registry)
+    assert tested.losses[0] == pytest.approx(first["loss"], abs=1e-6)
+
+
+def test_the_rate_rises_until_the_loss_has_grown_too_far(workplace, two_stages, registry):
+    test = find_learning_rate(parse_experiment(two_stages, registry), registry=registry)
+    assert test.stage == "head"
+    assert test.configured == 0.01
+    steps = np.diff(np.log(test.rates))
+    assert steps == pytest.approx(steps[0])
+    assert test.rates[0] == pytest.approx(1e-7)
+    assert test.diverged == (len(test.rates) < STEPS)
+    assert np.isfinite(test.losses).all()
+
+
+def made(losses):
+    rates = np.geomspace(1e-7, 10, STEPS)[: len(losses)].tolist()
+    return RangeTest("head", 1e-3, rates, list(losses), smooth(losses).tolist(), False)
+
+
+def test_a_tenth_of_the_rate_of_the_least_loss_is_suggested():
+    exponents = np.linspace(-7, 1, STEPS)
+    noise = np.random.default_rng(0).normal(0, 0.05, STEPS)
+    test = made(np.clip((exponents + 1) ** 2 / 4, 0, 2) + 0.3 + noise)  # least at 0.1
+    assert 0.003 < test.suggestion < 0.03
+    assert test.lowest == pytest.approx(10 * test.suggestion)
+
+
+def test_nothing_is_suggested_where_the_loss_only_rises():
+    exponents = np.linspace(-7, 1, STEPS)
+    assert made(1 + np.clip(exponents + 2, 0, None) ** 2).suggestion is None
+
+
+def test_an_unknown_stage_is_named_with_those_that_there_are(two_stages, registry):
+    with pytest.raises(InputError, match=r'mean "rest".*head, rest'):
+        find_learning_rate(parse_experiment(two_stages, registry), "rst")
+
+
+def test_command_writes_the_plot_and_one_document(workplace, two_stages, run_cli):
+    (workplace / "shapes.toml").write_text(tomli_w.dumps(two_stages))
+    ended = run_cli("lr-find", "shapes.toml", "--plot", "rates.png", "--json")
+    assert ended.exit_code == 0, ended.stderr
+    shown = json.loads(ended.stdout)
+    assert shown["stage"] == "head"
+    assert shown["plot"] == "rates.png"
+    assert (workplace / "rates.png").read_bytes().startswith(b"\x89PNG")
+    assert not (workplace / "kerascnn-runs").exists()

@@ -1,0 +1,175 @@
+"""What kerascnn never does, whoever hands it a file; docs/security.md says why."""
+
+import ast
+import os
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import kerascnn
+from kerascnn import InputError
+from kerascnn.cache import cache_folder
+from kerascnn.data.stream import Workers
+
+ROOT = Path(kerascnn.__file__).parents[1]
+FILES = sorted((ROOT / "kerascnn").rglob("*.py"))
+FILES += [file for file in sorted((ROOT / "plugins").rglob("*.py")) if "tests" not in file.parts]
+
+# Modules that run what is in the files that they read.
+RUNNING = {"pickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve", "jsonpickle", "yaml"}
+EXCEPT = {
+    "kerascnn/data/stream.py",  # from this process to its own workers
+    "plugins/kerascnn-efficientnet-lite/kerascnn_efficientnet_lite/torch_archive.py",  # see there
+}
+
+
+def name_of(file):
+    return file.relative_to(ROOT).as_posix()
+
+
+def nodes(file):
+    return ast.walk(ast.parse(file.read_text("utf-8")))
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_nothing_that_runs_code_reads_a_file(file):
+    imported = set()
+    for node in nodes(file):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imported.add(node.module.partition(".")[0])
+    assert not imported & RUNNING or name_of(file) in EXCEPT
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_no_safety_is_switched_off(file):
+    for node in nodes(file):
+        if isinstance(node, ast.Call):
+            function = ast.unparse(node.func)
+            assert function not in ("eval", "exec", "os.system", "joblib.load", "torch.load")
+            assert "unsafe_deserialization" not in function
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            for key, unsafe in {
+                "allow_pickle": "True",
+                "safe_mode": "False",
+                "shell": "True",
+            }.items():
+                assert given.get(key) != unsafe, f"{function}({key}={unsafe})"
+
+
+def test_the_cache_is_the_user_s_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "a" / "cache"))
+    folder = cache_folder("packed")
+    assert folder.stat().st_mode & 0o777 == folder.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_cache_that_others_may_write_to_is_refused(tmp_path, monkeypatch):
+    tmp_path.chmod(0o1777)  # as /tmp
+    monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match="is shared: others may write to it"):
+        cache_folder("packed")
+
+
+def test_what_is_sent_to_workers_is_the_user_s_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("kerascnn.data.stream._WORTH_PROCESSES_SECONDS", -1)
+    workers = Workers([(np.zeros((4, 4, 3), np.uint8), 0)])
+    sent = Path(workers._sent)
+    assert sent.parent == tmp_path / "cache"
+    assert sent.stat().st_mode & 0o777 == 0o600
+    del workers
+    assert not sent.exists()
+
+
+def network():
+    import keras
+
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, keras.layers.Dense(3, name="d")(inputs))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """The weights of a network in both kinds of HDF5 file, and what hostile ones would reach."""
+    import h5py
+    from keras.src.legacy.saving import legacy_h5_format
+
+    folder, model = tmp_path_factory.mktemp("weights"), network()
+    model.save_weights(folder / "a.weights.h5")
+    with h5py.File(folder / "a.h5", "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+    with h5py.File(folder / "other.h5", "w") as file:
+        file["x"] = np.ones((4, 3), "float32")
+    np.ones(12, "float32").tofile(folder / "secret.bin")
+    return folder
+
+
+def external_link(file, path, folder):
+    import h5py
+
+    file[path] = h5py.ExternalLink(str(folder / "other.h5"), "/x")
+
+
+def external_data(file, path, folder):
+    outside = [(str(folder / "secret.bin"), 0, 48)]
+    file.create_dataset(path, shape=(4, 3), dtype="float32", external=outside)
+
+
+def virtual_data(file, path, folder):
+    import h5py
+
+    layout = h5py.VirtualLayout((4, 3), "float32")
+    layout[:] = h5py.VirtualSource(str(folder / "other.h5"), "x", shape=(4, 3))
+    file.create_virtual_dataset(path, layout)
+
+
+def soft_link(file, path, folder):
+    import h5py
+
+    file["elsewhere"] = np.ones((4, 3), "float32")
+    file[path] = h5py.SoftLink("/elsewhere")
+
+
+@pytest.mark.parametrize("attack", [external_link, external_data, virtual_data, soft_link])
+@pytest.mark.parametrize(
+    ("name", "kernel"), [("a.h5", "d/d/kernel"), ("a.weights.h5", "layers/dense/vars/0")]
+)
+def test_weights_that_point_out_of_their_file_are_refused(weights, tmp_path, attack, name, kernel):
+    import h5py
+
+    from kerascnn.builtin.architectures import _load
+
+    hostile = Path(shutil.copy(weights / name, tmp_path))
+    with h5py.File(hostile, "r+") as file:
+        if name == "a.h5":
+            kernel = f"d/{file['d'].attrs['weight_names'][0]}"
+        del file[kernel]
+        attack(file, kernel, weights)
+    model = network()
+    before = model.get_weights()
+    with pytest.raises(InputError, match="Not allowed"):
+        _load(model, hostile, "network")
+    assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+    _load(model, weights / name, "network")  # the honest one
+
+
+def test_a_model_with_code_in_it_is_not_loaded(tmp_path):
+    import keras
+
+    from kerascnn.runs import load_model
+
+    marker = tmp_path / "ran"
+    code = keras.layers.Lambda(lambda x, touch=os.mkdir, path=str(marker): (touch(path), x)[1])
+    inputs = keras.Input((4,))
+    folder = tmp_path / "model" / "data"
+    folder.mkdir(parents=True)
+    model = keras.Model(inputs, code(inputs))
+    marker.rmdir()  # building it ran it
+    model.save(folder / "model.keras")
+    with pytest.raises(ValueError, match=r"unsafe|Lambda"):
+        load_model(SimpleNamespace(folder=tmp_path, run_id="0" * 32, plugins={}))
+    assert not marker.exists()
