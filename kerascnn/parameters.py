@@ -74,7 +74,7 @@ def snippet(registered: Registered) -> str:
     required = [one.name for one in given if one.required]
     note = f"# fill in: {', '.join(required)}\n" if required else ""
     if registered.kind == "schedule":  # stands among the other keys of a stage
-        return f"{note}schedule = {{ {', '.join(pairs)} }}"
+        return f"{note}[[stages]]\nschedule = {{ {', '.join(pairs)} }}"
     return note + "\n".join([f"[{registered.kind}]", *pairs])
 
 

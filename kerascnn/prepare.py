@@ -89,6 +89,8 @@ def _prepare(experiment: Experiment, registry: Registry, observer: Observer) -> 
         plan_stage(experiment, stage, index, registry, network, data)
         for index, stage in enumerate(experiment.stages)
     )
+    for note in _never_trained(network, plans):
+        observer.warned(note)
     return Prepared(
         experiment,
         backend,
@@ -97,6 +99,14 @@ def _prepare(experiment: Experiment, registry: Registry, observer: Observer) -> 
         plans=plans,
         plugins=_origins(experiment, registry),
     )
+
+
+def _never_trained(network: Built, plans: tuple[Plan, ...]) -> Iterator[str]:
+    trained = {network.block_of[layer] for plan in plans for layer in plan.layers}
+    random = [block for block in network.blocks if block not in trained]
+    if random and not network.pretrained:
+        named = ", ".join(random[:5]) + (", …" if len(random) > 5 else "")
+        yield f'no stage trains {named}, drawn at random; unfreeze = "all" trains them.'
 
 
 def load_data(experiment: Experiment, registry: Registry, observer: Observer) -> Data:

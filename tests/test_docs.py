@@ -31,6 +31,16 @@ MODULES = [text for language, text in BLOCKS if language == "python" and "@hooki
 PROSE = re.sub(r"\s+", " ", PAGE)
 
 
+def test_the_experiment_to_try_a_component_in_runs(shapes_file, run_cli):
+    [trial] = [text for language, text in BLOCKS if 'name = "trial"' in text]
+    shapes_file.write_text(trial)
+    answer = run_cli("check", shapes_file)
+    assert answer.exit_code == 0, answer.stderr
+    assert "note" not in answer.stderr
+    shapes_file.write_text(trial.replace('unfreeze = "all"', 'unfreeze = "head"'))
+    assert 'unfreeze = "all" trains them' in run_cli("check", shapes_file).stderr
+
+
 def section(title):
     """The text under a heading, up to the next one."""
     [found] = re.findall(rf"(?ms)^##+ {title}\n(.*?)(?=^##|\Z)", PAGE)

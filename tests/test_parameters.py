@@ -48,6 +48,7 @@ def chosen(experiment, one):
     """The experiment with the snippet pasted in."""
     table = tomllib.loads(snippet(one))
     if one.kind == "schedule":
+        (table,) = table["stages"]
         experiment["stages"][0] |= table
     return experiment | ({} if one.kind == "schedule" else table)
 

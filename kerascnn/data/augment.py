@@ -28,7 +28,7 @@ def augmenter(policy: Any, seed: tuple[int, ...], image_size: int) -> Augment:
         rng = np.random.default_rng([*seed, epoch, step + 1])
         arrays = draw(rng, len(images))
         images = random_windows(images, image_size, rng)
-        batch = run(_on_device({"images": images, "labels": targets}), _on_device(arrays))
+        batch = run(_on_device({"images": images, "labels": targets}), as_drawn(arrays))
         return batch["images"], batch["labels"]
 
     return augment
@@ -70,6 +70,17 @@ def _through(layer: Any, batch: dict[str, Any]) -> dict[str, Any]:
     else:
         batch = {**batch, "images": layer(batch["images"], training=True)}
     return _on_device(batch)  # float32, whatever the dtype policy
+
+
+def as_drawn(arrays: dict[str, Any]) -> dict[str, Any]:
+    """What a policy has drawn, on the device: integers, which may index, as int32, else float32."""
+    from keras import ops
+
+    integers = {name for name, array in arrays.items() if np.asarray(array).dtype.kind in "iu"}
+    return {
+        name: ops.convert_to_tensor(array, "int32") if name in integers else to_device(array)
+        for name, array in arrays.items()
+    }
 
 
 def _on_device(arrays: dict[str, Any]) -> dict[str, Any]:

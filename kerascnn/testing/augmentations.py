@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.data.augment import augmenter
+from kerascnn.data.augment import as_drawn, augmenter
 from kerascnn.data.batches import to_device
 from kerascnn.hookspecs import Arrays, Augmentation, kerascnn_augmentations
 from kerascnn.network.inference import to_numpy
@@ -257,9 +257,8 @@ def _tensors(subject: AugmentationSubject) -> tuple[Arrays, Arrays]:
     return _as_tensors({"images": pictures, "labels": labels}, arrays)
 
 
-def _as_tensors(*several: Arrays) -> tuple[Arrays, Arrays]:
-    batch, arrays = ({name: to_device(a) for name, a in arrays.items()} for arrays in several)
-    return batch, arrays
+def _as_tensors(batch: Arrays, arrays: Arrays) -> tuple[Arrays, Arrays]:
+    return {name: to_device(array) for name, array in batch.items()}, as_drawn(arrays)
 
 
 def _applied(policy: Augmentation, batch: Arrays, arrays: Arrays) -> Arrays:

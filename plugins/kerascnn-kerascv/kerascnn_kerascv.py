@@ -12,7 +12,7 @@ from kerascnn import Augmentation, Component, InputError, Params, hookimpl
 Batch = dict[str, Any]
 Operation = Callable[[Batch, Any], Batch]  # of a batch and a seed for each picture, int32 [B]
 
-SEEDS = 2**24  # kerascnn hands arrays on as float32, which holds integers up to here
+SEEDS = 2**31 - 1
 
 
 def _ascending(values: tuple[float, float]) -> tuple[float, float]:

@@ -40,6 +40,18 @@ def test_what_is_drawn_follows_from_seed_stage_epoch_and_step():
         assert (shifts(seed, epoch, step) != first).all()
 
 
+def test_integers_that_are_drawn_can_index():
+    def partners(rng, batch_size):
+        return {"partner": rng.permutation(batch_size)}
+
+    def exchange(batch, arrays):
+        return {**batch, "images": ops.take(batch["images"], arrays["partner"], axis=0)}
+
+    images, _ = run(augmenter(Augmentation(partners, exchange), (0, 0), 8))
+    order = np.random.default_rng([0, 0, 1, 1]).permutation(4)
+    np.testing.assert_array_equal(images, IMAGES[order])
+
+
 def test_the_draw_is_the_same_on_every_backend():
     np.testing.assert_allclose(shifts((7, 0), 3, 5), EXPECTED, atol=1e-4)
 
