@@ -10,6 +10,7 @@ from kerascnn.builtin.shapes import SHAPES
 from kerascnn.errors import InputError
 from kerascnn.registry import register_run, registered_run
 from kerascnn.runs import find_run, runs_folder
+from kerascnn.tracking import tracking_uri
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +70,8 @@ def test_mlflow_loads_what_is_registered(runs):
     import mlflow
 
     register_run(runs[0], name="for_mlflow", alias="champion")
-    mlflow.set_registry_uri("sqlite:///mlflow.db")
-    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    mlflow.set_registry_uri(tracking_uri())
+    mlflow.set_tracking_uri(tracking_uri())
     loaded = mlflow.keras.load_model("models:/for_mlflow@champion")
     assert loaded.count_params() == runs[0].parameters
 

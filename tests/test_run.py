@@ -24,6 +24,7 @@ from kerascnn import (
 from kerascnn.builtin.shapes import SHAPES
 from kerascnn.runs import find_run
 from kerascnn.runtime import installed_backends
+from kerascnn.tracking import tracking_uri
 
 EXPERIMENT = """
 name = "shapes"
@@ -88,7 +89,7 @@ def result(experiment):
 def client(result):
     import mlflow
 
-    return mlflow.MlflowClient("sqlite:///mlflow.db")
+    return mlflow.MlflowClient(tracking_uri())
 
 
 def weights_sha256(result):
@@ -196,7 +197,7 @@ def test_learning_rates_that_were_applied_are_logged(client, result):
 def test_mlflow_loads_the_model(client, result):
     import mlflow.keras
 
-    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    mlflow.set_tracking_uri(tracking_uri())  # MLflow knows a relative one by its text alone
     model = mlflow.keras.load_model(f"runs:/{result.run_id}/model")
     pictures = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
     expected = np.asarray(result.model.predict(pictures, verbose=0))

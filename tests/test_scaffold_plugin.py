@@ -68,7 +68,7 @@ def test_what_is_written_is_found_and_named_after_the_package(run_cli, workplace
     assert names == ["sea_green", "sea_green_layer"][: 1 + (kind == "augmentation")]
     assert load_experiment(folder / "example.toml")
     assert (folder / "README.md").read_text().startswith("# kerascnn-Sea.green\n")
-    written = [file for file in folder.rglob("*") if file.is_file()]
+    written = [file for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc"]
     assert not [file for file in written if "my_" in file.read_text() or "my-" in file.read_text()]
     assert not [file for file in written if "license" in file.name.lower()]
 
