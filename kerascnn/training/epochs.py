@@ -256,12 +256,12 @@ def _span(trainer: Any, schedule: Any, progress: Progress, steps: int, listener:
             if first and batch == 0:
                 set_random_state(progress.random)  # PyTorch's loader has drawn from it
             schedule.on_train_batch_begin(first + batch)
+            self.steps = batch + trainer.steps_per_execution
             if listener.pause(False):
                 trainer.stop_training = True
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             schedule.on_train_batch_end(first + batch)
-            self.steps = batch + 1
             listener.step(first + batch + 1, steps)
             if self.broken is None and not math.isfinite(logs["loss"]):
                 self.broken = first + batch + 1
