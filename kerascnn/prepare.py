@@ -13,7 +13,7 @@ from kerascnn.config import Experiment, Stage, Training, bind
 from kerascnn.data.augment import augmenter
 from kerascnn.data.batches import Examples
 from kerascnn.data.download import reporting
-from kerascnn.data.hygiene import Findings, copies, examine, listed, told
+from kerascnn.data.hygiene import Findings, copies, examine
 from kerascnn.data.store import BadPicturesError, Packed, pack
 from kerascnn.data.windows import Centred, packed_size
 from kerascnn.errors import InputError, PluginError, did_you_mean
@@ -169,13 +169,8 @@ def _examine(
         return packed, findings
     if training.on_duplicate == "error":
         raise InputError(
-            listed(
-                "{} in two splits, which flatters the accuracy",
-                map(told, findings.duplicates),
-                findings.counts["duplicates"],
-            )
-            + '\nRemove one of each pair, or set training.on_duplicate: "skip" keeps only the one '
-            'that judges, "allow" both.'
+            f"{findings.note('duplicates')}\nRemove one of each pair, or set "
+            'training.on_duplicate: "skip" keeps only the one that judges, "allow" both.'
         )
     for name, rows in copies(packed).items():
         here = packed[name]

@@ -88,7 +88,7 @@ class Feed:
 
     def _epoch(self, epoch: int, first: int) -> Iterator[Batch]:
         view = (epoch - 1) % len(self.inputs)
-        order = np.random.default_rng([*self.seed, epoch]).permutation(self.examples)
+        order = shuffled(self.examples, self.seed, epoch)
         order = np.resize(order, (self.steps, self._width))
         for step in range(first, self.steps):
             chosen = order[step]  # unsorted: a batch's pictures may be mixed in turn
@@ -104,6 +104,11 @@ class Feed:
         from keras import ops
 
         return ops.convert_to_numpy(targets) @ self.class_weights
+
+
+def shuffled(examples: int, seed: tuple[int, ...], epoch: int) -> np.ndarray:
+    """The order in which an epoch, or a view, takes the examples: int [N], a permutation."""
+    return np.random.default_rng([*seed, epoch]).permutation(examples)
 
 
 def to_device(array: Any) -> Any:

@@ -78,6 +78,10 @@ class Findings:
         }
         return {"counts": self.counts, **pairs, "skipped": self.skipped, "ignored": self.ignored}
 
+    def note(self, name: str) -> str:
+        """What there is to say of "duplicates", "near_duplicates" or "conflicting"."""
+        return listed(_NOTES[name], map(told, getattr(self, name)), self.counts[name])
+
     def notes(self) -> Iterator[str]:
         """What there is to say of them to people."""
         if self.ignored:
@@ -86,9 +90,7 @@ class Findings:
         if self.skipped:
             lines = [f"{split}: {one}" for split, some in self.skipped.items() for one in some]
             yield listed("{} left out", lines, self.counts["skipped"])
-        for name, headline in _NOTES.items():
-            if pairs := getattr(self, name):
-                yield listed(headline, map(told, pairs), self.counts[name])
+        yield from (self.note(name) for name in _NOTES if getattr(self, name))
         if pairs := self.counts.get("not_compared"):
             yield f"not looked for pictures nearly in two splits: {pairs:,} pairs are too many"
 

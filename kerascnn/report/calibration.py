@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kerascnn.metrics import calibration_bins, expected_calibration_error
+from kerascnn.metrics import calibration_bins, errors_by_chance, expected_calibration_error
 from kerascnn.report.gather import Predictions
 from kerascnn.statistics import wilson_interval
 from kerascnn.training.standing import LEAST_PROBABILITY, judge
@@ -12,6 +12,8 @@ from kerascnn.training.standing import LEAST_PROBABILITY, judge
 TEMPERATURES = (0.05, 20.0)
 """Where the temperature is looked for."""
 
+RESAMPLES = 200
+"""Of a calibrated network, for its error on average."""
 
 LEAST_IMAGES = 10
 """Bins with fewer pictures are drawn as one with their neighbour."""
@@ -58,7 +60,7 @@ def calibrate(predictions: Predictions) -> Calibration:
     return Calibration(
         bins=_bins(probabilities, labels),
         error=expected_calibration_error(probabilities, labels),
-        by_chance=_error_by_chance(probabilities),
+        by_chance=float(errors_by_chance(probabilities, RESAMPLES).mean()),
         loss=judge(probabilities, labels).score.loss,
     )
 
@@ -81,15 +83,6 @@ def _groups(bin_of: np.ndarray) -> list[np.ndarray]:
             groups.append(np.zeros(len(bin_of), bool))
         groups[-1] |= bin_of == number
     return groups
-
-
-def _error_by_chance(probabilities: np.ndarray, resamples: int = 200) -> float:
-    """The mean calibration error where each prediction is right just as often as it says."""
-    confidence, bin_of = probabilities.max(1), calibration_bins(probabilities)
-    right = np.random.default_rng(0).random((resamples, len(confidence))) < confidence
-    gaps = confidence - right  # [resamples, N]
-    sums = np.stack([gaps[:, bin_of == number].sum(1) for number in np.unique(bin_of)])
-    return float(np.abs(sums).sum(0).mean() / len(confidence))
 
 
 def fit_temperature(predictions: Predictions) -> float:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerascnn.data.batches import OneHot
+from kerascnn.data.batches import OneHot, shuffled
 from kerascnn.network.inference import to_numpy
 from kerascnn.prepare import augmentation
 from kerascnn.report.gather import Material
@@ -42,8 +42,8 @@ def augmented(material: Material, count: int) -> Samples | None:
         if not drawn:
             continue
         first = 0 if stage.views else 1  # the views are counted from 0, the epochs from 1
-        rng = np.random.default_rng([experiment.seed, index, first])
-        rows = rng.permutation(len(data.train))[: experiment.batch_size_of(stage)]
+        order = shuffled(len(data.train), (experiment.seed, index), first)
+        rows = order[: experiment.batch_size_of(stage)]
         before = data.train.images[rows]
         targets = OneHot(data.train.labels, classes)[rows]
         after, mixed = drawn["augment"](before, targets, first, 0)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.data.batches import Ahead, Examples, OneHot
+from kerascnn.data.batches import Ahead, Examples, OneHot, shuffled
 from kerascnn.network.activations import BATCH_SIZE, Prefix, Rows
 from kerascnn.network.inference import Progress, to_numpy
 from kerascnn.training.plan import Plan
@@ -46,8 +46,7 @@ class PrefixRuns:
 
         def batches() -> Iterator[Rows]:
             # shuffled, for a batch's pictures may be mixed with each other
-            rng = np.random.default_rng([plan.seed, plan.index, number])
-            order = rng.permutation(len(examples))
+            order = shuffled(len(examples), (plan.seed, plan.index), number)
             for step, first in enumerate(range(0, len(examples), plan.batch_size)):
                 rows = order[first : first + plan.batch_size]
                 pictures, mixed = augment(examples.inputs[rows], targets[rows], number, step)
