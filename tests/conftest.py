@@ -1,5 +1,6 @@
 """What more than one test file needs."""
 
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from types import SimpleNamespace
 
@@ -29,18 +30,33 @@ def registry():
     return load_registry([point for point in points if point.dist.name == "kerascnn"])
 
 
-@pytest.fixture
-def workplace(tmp_path, monkeypatch):
-    """An empty working directory with a cache and a tracking store of its own."""
-    folder = tmp_path / "workplace"
-    folder.mkdir()
+@contextmanager
+def working_in(place):
+    """A working directory in a place, with a cache and a tracking store of its own."""
+    folder, cache = place / "workplace", place / "cache"
     databases = cache_folder("databases")  # those of all tests: to make one takes seconds
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "databases").symlink_to(databases)
-    monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(folder)
-    return folder
+    for made in (folder, cache):
+        made.mkdir()
+    (cache / "databases").symlink_to(databases)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERASCNN_CACHE", str(cache))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.chdir(folder)
+        yield folder
+
+
+@pytest.fixture
+def workplace(tmp_path):
+    """An empty working directory with a cache and a tracking store of its own."""
+    with working_in(tmp_path) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def shared_workplace(tmp_path_factory):
+    """The same for all tests of a file."""
+    with working_in(tmp_path_factory.mktemp("shared")) as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The benchmarks still run, on data so small that their figures mean nothing."""
 
+import csv
 import json
 import shutil
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
 
@@ -115,6 +117,20 @@ def test_a_split_folder_has_each_picture_once(script, photos, tmp_path):
     assert counts == {"train": 5, "validation": 3, "test": 2}
 
 
+def test_each_picture_is_judged_in_one_fold(script, photos, tmp_path):
+    judged = []
+    for fold in range(5):
+        table = script("folds").write_table(tmp_path / "table.csv", photos, fold, 5, 0.1, 0)
+        rows = list(csv.DictReader(table.read_text().splitlines()))
+        assert {row["path"] for row in rows} == {
+            f"{d}/{n}.png" for d in ("left", "right") for n in range(10)
+        }
+        counts = Counter((row["label"], row["split"]) for row in rows)
+        assert {counts[label, "validation"] for label in ("left", "right")} == {1}
+        judged += [row["path"] for row in rows if row["split"] == "test"]
+    assert len(set(judged)) == len(judged) == 20
+
+
 def test_ratios_count_packing_and_prefix(script):
     stage = {"prefix_seconds": 3.0, "fit_seconds": 2.0}
     ours = {"data_seconds": 5.0, "stages": [stage, {**stage, "prefix_seconds": 0.0}]}
@@ -137,6 +153,15 @@ def test_each_script_says_one_line(benchmark):
     gpu = benchmark("gpu", "--small", "--network", "sequential_cnn", "--backend", backend)
     assert gpu["rows"][f"sequential_cnn on {backend}"]["ratio"] > 0
     assert benchmark("startup", "--rounds", 1)["ratios"]["check by import keras"] > 0
+
+
+@pytest.mark.slow
+def test_a_recipe_over_folds(script, benchmark, photos, tmp_path, shapes_experiment):
+    recipe = {**shapes_experiment, "dataset": {"name": "image_folder"}}
+    file = script("common").write_experiment(tmp_path, recipe)
+    figures = benchmark("folds", "--data", photos, "--experiment", file, "--folds", 2)
+    assert (figures["total"], len(figures["folds"])) == (20, 2)
+    assert 0 <= figures["accuracy"] <= 1
 
 
 @pytest.mark.slow

@@ -18,9 +18,8 @@ def needing(name):
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory, registry):
+def result(shared_workplace, registry):
     """A run of mixed precision on pictures packed larger than the network takes them."""
-    folder = tmp_path_factory.mktemp("exports")
     data = {
         "name": "shapes",
         "dataset": {"name": "shapes", "classes": 2, "train": 16, "validation": 8, "test": 12},
@@ -28,10 +27,7 @@ def result(tmp_path_factory, registry):
         "training": {"image_size": 16, "crop_margin": 0.25, "precision": "mixed_bfloat16"},
         "stages": [{"name": "all", "unfreeze": "all", "epochs": 1, "learning_rate": 1e-2}],
     }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield run_experiment(parse_experiment(data, registry))
+    return run_experiment(parse_experiment(data, registry))
 
 
 @pytest.mark.backend

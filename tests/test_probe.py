@@ -15,16 +15,7 @@ from kerascnn.tracking import find_tagged, open_store, tracking_uri
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("probes")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def experiment(place, registry):
+def experiment(shared_workplace, registry):
     data = {
         "name": "shapes",
         "dataset": {"name": "shapes", "classes": 2, "train": 24, "validation": 16, "test": 8},

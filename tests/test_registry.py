@@ -1,7 +1,6 @@
 """MLflow's registry: the model of a run under a name, on a database and on a server."""
 
 import json
-import shutil
 
 import pytest
 
@@ -14,21 +13,16 @@ from kerascnn.tracking import tracking_uri
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, fresh_database):
-    """A working directory with a store, pictures and two runs."""
-    folder = tmp_path_factory.mktemp("work")
-    shutil.copy(fresh_database, folder / "mlflow.db")
-    (folder / "shapes.toml").write_text(
+def place(shared_workplace):
+    """A working directory with the experiment."""
+    (shared_workplace / "shapes.toml").write_text(
         'name = "shapes"\n'
         'dataset = { name = "shapes", classes = 2, train = 16, validation = 8, test = 8 }\n'
         'architecture = { name = "sequential_cnn", depth = 2, filters = 4 }\n'
         "training = { image_size = 16, batch_size = 8 }\n"
         'stages = [{ name = "all", unfreeze = "all", epochs = 1, learning_rate = 1e-3 }]\n'
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield folder
+    return shared_workplace
 
 
 @pytest.fixture(scope="module")

@@ -78,16 +78,11 @@ def interrupt(number=signal.SIGINT):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, fresh_database):
-    folder = tmp_path_factory.mktemp("work")
-    shutil.copy(fresh_database, folder / "mlflow.db")
-    (folder / "resume.toml").write_text(EXPERIMENT)
+def place(shared_workplace):
+    (shared_workplace / "resume.toml").write_text(EXPERIMENT)
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("KERASCNN_CACHE", str(folder / "cache"))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setattr("kerascnn.run.record_report", lambda *_: None)  # takes the most time
-        yield folder
+        yield shared_workplace
 
 
 @pytest.fixture(scope="module")

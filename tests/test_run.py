@@ -63,16 +63,10 @@ schedule = "cosine"
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, fresh_database):
-    """A working directory of its own, with a store and a cache, for all tests of this file."""
-    folder = tmp_path_factory.mktemp("work")
-    shutil.copy(fresh_database, folder / "mlflow.db")
-    (folder / "shapes.toml").write_text(EXPERIMENT)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("KERASCNN_CACHE", str(folder / "cache"))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield folder
+def place(shared_workplace):
+    """The working directory of all tests of this file, with the experiment."""
+    (shared_workplace / "shapes.toml").write_text(EXPERIMENT)
+    return shared_workplace
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +209,7 @@ def test_a_run_is_found_by_prefix_and_fetched_from_mlflow(place, result, monkeyp
     with pytest.raises(InputError, match='no run "nothing"'):
         find_run("nothing")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}/mlflow.db")
-    monkeypatch.chdir(place / "cache")
+    monkeypatch.chdir(place.parent)
     fetched = find_run(result.run_id)
     assert fetched.folder != result.folder
     assert weights_sha256(fetched) == weights_sha256(result)

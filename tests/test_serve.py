@@ -20,25 +20,18 @@ COMMAND = "from kerascnn.cli import main; main()"
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, fresh_database):
-    """A working directory with a store, a picture and a run."""
-    import shutil
-
-    folder = tmp_path_factory.mktemp("work")
-    shutil.copy(fresh_database, folder / "mlflow.db")
+def place(shared_workplace):
+    """A working directory with the experiment and a picture."""
     pixels = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(folder / "picture.png")
-    (folder / "shapes.toml").write_text(
+    Image.fromarray(pixels).save(shared_workplace / "picture.png")
+    (shared_workplace / "shapes.toml").write_text(
         'name = "shapes"\n'
         'dataset = { name = "shapes", classes = 3, train = 16, validation = 8, test = 8 }\n'
         'architecture = { name = "sequential_cnn", depth = 2, filters = 4 }\n'
         "training = { image_size = 16, batch_size = 8 }\n"
         'stages = [{ name = "all", unfreeze = "all", epochs = 1, learning_rate = 1e-3 }]\n'
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield folder
+    return shared_workplace
 
 
 @pytest.fixture(scope="module")

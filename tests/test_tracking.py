@@ -33,18 +33,12 @@ stages = [{ name = "all", unfreeze = "all", epochs = 3, learning_rate = 1e-3 }]
 
 
 @pytest.fixture
-def place(workplace, fresh_database, cache_of_runs, monkeypatch):
+def place(workplace, fresh_database, monkeypatch):
     """A working directory with the experiment and a sound database, sound.db."""
-    monkeypatch.setenv("KERASCNN_CACHE", str(cache_of_runs))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     (workplace / "shapes.toml").write_text(EXPERIMENT)
     shutil.copy(fresh_database, workplace / "sound.db")
     return workplace
-
-
-@pytest.fixture(scope="module")
-def cache_of_runs(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
 
 
 class Heard(Observer):
@@ -66,18 +60,12 @@ def weights_sha256(result):
 
 
 @pytest.fixture(scope="module")
-def untroubled(tmp_path_factory, fresh_database, cache_of_runs):
+def untroubled(shared_workplace):
     """The weights of a run that nothing troubles."""
-    folder = tmp_path_factory.mktemp("untroubled")
-    shutil.copy(fresh_database, folder / "mlflow.db")
-    (folder / "shapes.toml").write_text(EXPERIMENT)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("KERASCNN_CACHE", str(cache_of_runs))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        result, warnings = run()
-        assert warnings == []
-        return weights_sha256(result)
+    (shared_workplace / "shapes.toml").write_text(EXPERIMENT)
+    result, warnings = run()
+    assert warnings == []
+    return weights_sha256(result)
 
 
 @contextmanager

@@ -30,17 +30,13 @@ EXPERIMENT = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(shared_workplace):
     """A folder with a finished run and two pictures."""
-    folder = tmp_path_factory.mktemp("place")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        run_experiment(parse_experiment(EXPERIMENT, load_registry()))
-        rng = np.random.default_rng(0)
-        for name in ("one.png", "two.png"):
-            Image.fromarray(rng.integers(0, 256, (40, 30, 3), np.uint8)).save(name)
-        yield folder
+    run_experiment(parse_experiment(EXPERIMENT, load_registry()))
+    rng = np.random.default_rng(0)
+    for name in ("one.png", "two.png"):
+        Image.fromarray(rng.integers(0, 256, (40, 30, 3), np.uint8)).save(name)
+    return shared_workplace
 
 
 @pytest.fixture(scope="module")

@@ -66,14 +66,10 @@ def experiment(folder):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(shared_workplace):
     """The working directory of the module's run."""
-    folder = tmp_path_factory.mktemp("report")
-    paint(folder / "photos")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.chdir(folder)
-        yield folder
+    paint(shared_workplace / "photos")
+    return shared_workplace
 
 
 @pytest.fixture(scope="module")
