@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kerascnn import runtime
 from kerascnn.data.windows import Centred
 from kerascnn.errors import InputError
+from kerascnn.interruption import Interruption
 from kerascnn.network.inference import Forward
 from kerascnn.predict import best_guesses, read_pictures
 from kerascnn.runs import Result, load_model
@@ -89,12 +90,15 @@ def show_page(port: int) -> int:
         pass  # one sentence of ours instead of a traceback of MLflow's
     hosts = ",".join(f"{host}:{port}" for host in HOSTS)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port)]
-    return subprocess.run(
-        [*command, "--allowed-hosts", hosts, "--workers", "1"],
-        # an argument would show the password in it to whoever lists processes
-        env={**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri()},
-        check=False,
-    ).returncode
+    # an argument would show the password in it to whoever lists processes
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri()}
+    command += ["--allowed-hosts", hosts, "--workers", "1"]
+    with Interruption(), subprocess.Popen(command, env=environment) as server:
+        try:
+            return server.wait()
+        except KeyboardInterrupt:
+            server.terminate()  # which ends its workers
+            raise
 
 
 class Classifier:

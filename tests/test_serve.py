@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -68,7 +69,8 @@ class Served:
         pytest.fail(f"it does not answer: {self.process.stderr.read()}")
 
     def __exit__(self, *_):
-        os.killpg(self.process.pid, signal.SIGINT)
+        with suppress(ProcessLookupError):  # it has ended already
+            os.killpg(self.process.pid, signal.SIGINT)
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
@@ -162,3 +164,7 @@ def test_mlflows_page_answers_this_machine_alone(result):
         assert page.ask("GET", "/", host=f"localhost:{page.port}")[0] == 200
         assert page.ask("GET", "/", host="evil.example")[0] == 403
         assert page.ask("GET", "/", host="192.168.0.1")[0] == 403
+        page.process.terminate()
+        page.process.wait(20)
+        with pytest.raises(ConnectionRefusedError):  # MLflow's own processes are gone too
+            page.ask("GET", "/")

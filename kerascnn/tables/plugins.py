@@ -1,7 +1,7 @@
 """What the commands on plugins show; they need nothing of what a run does, nor wait for it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -145,13 +145,22 @@ def show_outcomes(
         console.print(row.rstrip(), soft_wrap=True)
         ended.append(outcome)
     failed = [outcome for outcome in ended if outcome.status == "failed"]
-    for outcome in failed:
+    for outcome in _each_cause_once(failed):
         console.print(f"\n[red]✗[/red] {escape(str(outcome))}", soft_wrap=True)
     counts = ", ".join(f"{count} {status}" for status, count in _counts(ended).items() if count)
     console.print(f"\n{counts} in {sum(outcome.seconds for outcome in ended):.1f} s")
     following = command if failed else f"kerascnn plugins show {name} --kind {registered.kind}"
     console.print(line("next", escape(following)), soft_wrap=True)
     return len(failed)
+
+
+def _each_cause_once(failed: "Sequence[Outcome]") -> "Iterable[Outcome]":
+    """What came of several checks alike is told of the first."""
+    told: dict[str, str] = {}
+    for outcome in failed:
+        first = told.setdefault(outcome.detail, outcome.check.name)
+        again = first != outcome.check.name
+        yield replace(outcome, detail=f"the same as in {first}") if again else outcome
 
 
 def _counts(outcomes: "Iterable[Outcome]") -> dict[str, int]:
