@@ -47,7 +47,7 @@ def compile_stage(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
     )
     trainer.compile(
         optimizer,
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=stage.label_smoothing),
+        loss=_loss(trainer, stage.label_smoothing),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=jit_compile(),
         steps_per_execution=1 if is_callback else _steps_at_once(trainer, steps),
@@ -58,6 +58,26 @@ def compile_stage(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
     callback.set_params({"epochs": stage.epochs, "steps": steps})
     callback.on_train_begin()
     return callback
+
+
+def _loss(trainer: Any, label_smoothing: float) -> Any:
+    """Cross-entropy; NaN as soon as a statistic that training moves is not finite.
+
+    A training step uses the batch's own statistics: it would not show.
+    """
+    import keras
+    from keras import ops
+
+    layers = [layer for layer in trainer.layers if layer.trainable]
+    weights = [weight for layer in layers for weight in layer.non_trainable_weights]
+    moved = [weight for weight in weights if keras.backend.is_float_dtype(weight.dtype)]
+
+    class Loss(keras.losses.CategoricalCrossentropy):
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            sums = [ops.sum(ops.stop_gradient(weight.value)) for weight in moved]
+            return super().call(y_true, y_pred) + 0.0 * sum(sums)
+
+    return Loss(label_smoothing=label_smoothing)
 
 
 def _steps_at_once(trainer: Any, steps: int) -> int:

@@ -261,6 +261,22 @@ def test_a_loss_that_is_not_finite_ends_the_run(batch_size):
         fit(batch_size=batch_size, **explosive)
 
 
+@pytest.mark.parametrize("spoilt", ["moving_mean", "moving_variance"])
+def test_a_statistic_that_is_not_finite_ends_the_run_with_the_step(spoilt):
+    """A training step does without: it uses the batch's own statistics."""
+    network = make_network()
+
+    class Spoiler(Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                statistic = getattr(network.model.get_layer("block_bn"), spoilt)
+                statistic.assign(statistic + np.inf)
+
+    options = {"batchnorm": "train", "schedule": lambda **_: Spoiler(), "epochs": 2}
+    with pytest.raises(RunError, match=r"epoch 2: the loss is nan after step 1 of 4"):
+        fit(ALL, network=network, **options)
+
+
 def test_layer_decay_slows_the_blocks_before_the_head():
     def update(layer_decay):
         network = make_network()
