@@ -16,7 +16,9 @@ from kerascnn.network.explain import (
     feature_maps,
     first_kernels,
     grad_cam,
+    kernel_pictures,
     last_spatial_layer,
+    overlay,
 )
 from kerascnn.network.inference import Forward
 from kerascnn.predict import read_pictures
@@ -136,19 +138,6 @@ def _taken_apart(model: Any, picture: np.ndarray, layers: Sequence[str]) -> dict
     }
 
 
-def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Lays heat [h, w] in 0-1 over a picture uint8 [S, S, 3]; returns uint8 [S, S, 3]."""
-    from matplotlib import colormaps
-    from PIL import Image
-
-    side = picture.shape[:2][::-1]
-    large = Image.fromarray(heat.astype(np.float32)).resize(side, Image.Resampling.BICUBIC)
-    heat = np.clip(np.asarray(large), 0, 1)[..., None]  # [S, S, 1]
-    colours = colormaps["inferno"](heat[..., 0])[..., :3] * 255
-    cover = 0.15 + 0.55 * heat
-    return (picture * (1 - cover) + colours * cover).astype(np.uint8)
-
-
 def explained_figure(explained: Explained) -> Any:
     """Draws all of it on one page, a matplotlib Figure."""
     from matplotlib.figure import Figure
@@ -203,15 +192,13 @@ def kernels_figure(kernels: np.ndarray, figure: Any = None) -> Any:
         f"{shown_of}{total} kernels of the first convolution, {height}×{width} pixels; grey is 0",
     )
     rows = 2 if total <= SHOWN_KERNELS // 2 else 3
-    columns = -(-min(total, SHOWN_KERNELS) // rows)
+    shown = kernel_pictures(kernels[..., :SHOWN_KERNELS])
+    columns = -(-len(shown) // rows)
     grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw=_grid(0.80))
     for axes, index in zip(grid.flat, range(rows * columns), strict=True):
         axes.set_axis_off()
-        if index < min(total, SHOWN_KERNELS):
-            kernel = kernels[..., index]
-            shown = kernel if kernel.shape[-1] == 3 else kernel.mean(-1, keepdims=True)
-            scaled = 0.5 + shown / max(2 * float(abs(shown).max()), 1e-12)
-            _image(axes, scaled if scaled.shape[-1] == 3 else scaled.repeat(3, -1))
+        if index < len(shown):
+            _image(axes, shown[index])
     return figure
 
 

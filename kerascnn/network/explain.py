@@ -45,6 +45,20 @@ def grad_cam(model: Any, images: Any, classes: Any, layer: str | None = None) ->
     return heat / np.maximum(heat.max((1, 2), keepdims=True), np.finfo(np.float32).tiny)
 
 
+def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Lays heat [h, w] in 0-1 in colour over a picture uint8 [S, S, 3] in grey: uint8 [S, S, 3]."""
+    from matplotlib import colormaps
+    from PIL import Image
+
+    size = picture.shape[1::-1]
+    spread = np.asarray(Image.fromarray(heat).resize(size, Image.Resampling.BICUBIC))
+    spread = np.clip(spread, 0, 1)[..., None]  # [S, S, 1]
+    colours = 255 * colormaps["turbo"](spread[..., 0])[..., :3]  # [S, S, 3]
+    grey = picture.mean(-1, keepdims=True)
+    opacity = 0.6 * np.minimum(1, 2 * spread)  # clear where nothing speaks for the class
+    return ((1 - opacity) * grey + opacity * colours).astype(np.uint8)
+
+
 def last_spatial_layer(model: Any) -> str:
     """The name of the last layer that gives feature maps, what pools and pads aside.
 
@@ -159,6 +173,18 @@ def first_kernels(model: Any) -> np.ndarray:
             if isinstance(layer, layers.Conv2D):
                 return to_numpy(layer.kernel)[:, :, _channels(model, operation)].astype(np.float32)
     raise InputError(f'the network "{model.name}" has no convolution.')
+
+
+def kernel_pictures(kernels: np.ndarray) -> np.ndarray:
+    """Shows kernels [kh, kw, C_in, N], each in its own range: uint8 [N, kh, kw, 3], 0 is grey.
+
+    Those of other than three channels are shown by the channels' mean.
+    """
+    shown = np.moveaxis(kernels, -1, 0)
+    if shown.shape[-1] != 3:
+        shown = np.repeat(shown.mean(-1, keepdims=True), 3, -1)
+    greatest = np.abs(shown).max((1, 2, 3), keepdims=True)
+    return (127.5 + 127.5 * shown / np.maximum(greatest, 1e-12)).astype(np.uint8)
 
 
 def _channels(model: Any, operation: Any) -> Any:

@@ -5,7 +5,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kerascnn.network.explain import feature_maps, first_kernels, grad_cam
+from kerascnn.network.explain import (
+    feature_maps,
+    first_kernels,
+    grad_cam,
+    kernel_pictures,
+    overlay,
+)
 from kerascnn.report.page import data_uri
 
 SIDE = 128  # pixels of a thumbnail
@@ -20,27 +26,10 @@ def heat_maps(model: Any, pictures: np.ndarray, classes: np.ndarray) -> list[str
     return [data_uri(overlay(*pair), SIDE) for pair in zip(pictures, heats, strict=True)]
 
 
-def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """A picture uint8 [S, S, 3] in grey with a heat map [h, w] in 0 to 1 on it in colour."""
-    from matplotlib import colormaps
-
-    size = picture.shape[1::-1]
-    spread = np.asarray(Image.fromarray(heat).resize(size, Image.Resampling.BICUBIC))
-    spread = np.clip(spread, 0, 1)[..., None]  # [S, S, 1]
-    colours = 255 * colormaps["turbo"](spread[..., 0])[..., :3]  # [S, S, 3]
-    grey = picture.mean(-1, keepdims=True)
-    opacity = 0.6 * np.minimum(1, 2 * spread)  # clear where nothing speaks for the class
-    return ((1 - opacity) * grey + opacity * colours).astype(np.uint8)
-
-
 def kernel_sheet(model: Any) -> tuple[str, tuple[int, ...]]:
     """The kernels of the first convolution, each in its own range, and their shape."""
     kernels = first_kernels(model)  # [kh, kw, C_in, C_out]
-    shown = np.moveaxis(kernels, -1, 0)[:KERNELS]  # [N, kh, kw, C_in]
-    if shown.shape[-1] != 3:
-        shown = np.repeat(shown.mean(-1, keepdims=True), 3, -1)
-    greatest = np.abs(shown).max((1, 2, 3), keepdims=True)
-    tiles = (127.5 + 127.5 * shown / np.maximum(greatest, 1e-12)).astype(np.uint8)
+    tiles = kernel_pictures(kernels[..., :KERNELS])
     pixel = max(1, KERNEL_SIDE // len(kernels))
     tiles = tiles.repeat(pixel, 1).repeat(pixel, 2)
     return data_uri(sheet(tiles, 16)), kernels.shape
