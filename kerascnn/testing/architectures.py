@@ -113,17 +113,25 @@ def _predictor(model: Any) -> Callable[[np.ndarray], np.ndarray]:
 def _tell_apart(model: Any, pictures: np.ndarray) -> None:
     """Draws the classifier's kernel where it starts at zero, so large that predictions differ: all
     checks that compare predictions would pass on a network that gives 1/K for everything."""
-    layers = [layer for layer in model.layers if layer.name.startswith(f"{HEAD}_")]
-    kernels = [w for layer in layers for w in layer.trainable_weights if len(w.shape) >= 2]
-    rng, predict = np.random.default_rng(0), _predictor(model)
-    for kernel in kernels:
-        if not to_numpy(kernel.value).any():
-            kernel.assign(rng.normal(0, kernel.shape[0] ** -0.5, kernel.shape))
+    kernels, predict = _classifier_kernels(model), _predictor(model)
+    _draw([kernel for kernel in kernels if not to_numpy(kernel.value).any()])
     for _ in range(2):
         logs = np.log(np.maximum(predict(pictures), 1e-30))
         spread = (logs - logs.mean(axis=1, keepdims=True)).std(axis=0).mean()
         if kernels and np.isfinite(spread) and spread > 0:
             kernels[-1].assign(kernels[-1] * float(np.clip(1 / spread, 1e-3, 1e3)))
+
+
+def _classifier_kernels(model: Any) -> list[Any]:
+    layers = [layer for layer in model.layers if layer.name.startswith(f"{HEAD}_")]
+    return [w for layer in layers for w in layer.trainable_weights if len(w.shape) >= 2]
+
+
+def _draw(kernels: Sequence[Any]) -> None:
+    """Gives the kernels values that keep the scale of what they are given."""
+    rng = np.random.default_rng(0)
+    for kernel in kernels:
+        kernel.assign(rng.normal(0, kernel.shape[0] ** -0.5, kernel.shape))
 
 
 @contextmanager
@@ -259,6 +267,8 @@ def _check_a_step(subject: ArchitectureSubject, count: int) -> None:
     import keras
 
     trainer = _trainer(subject.freeze(count), keras.optimizers.SGD(1e-2))
+    # as large as inference wants them, they would saturate the softmax of a training step
+    _draw(_classifier_kernels(subject.made.model))
     # TensorFlow would trace the network for longer than the one step takes
     trainer.run_eagerly = keras.config.backend() == "tensorflow"
     frozen, training = frozen_variables(subject.made.model), trainer.trainable_variables
