@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from kerascnn import Component, InputError, Params, Splits, fetch
+from kerascnn import Component, InputError, Params, Splits
 from kerascnn.builtin.content_split import SplitParams, content_hashes, picture_files
 from kerascnn.builtin.image_folder import ImageFolderParams, build_image_folder
 
@@ -142,6 +142,8 @@ class KerasDatasetParams(Params):
 
 
 def build_tf_flowers(params: TfFlowersParams, *, seed: int) -> Splits:
+    from kerascnn import fetch
+
     folder = fetch(TF_FLOWERS_URL, sha256=TF_FLOWERS_SHA256, folder=params.folder, unpack=True)
     split = params.model_dump(exclude={"folder"})
     return build_image_folder(ImageFolderParams(path=folder / "flower_photos", **split), seed=seed)
@@ -149,6 +151,8 @@ def build_tf_flowers(params: TfFlowersParams, *, seed: int) -> Splits:
 
 def build_oxford_flowers102(params: OxfordFlowersParams, *, seed: int) -> Splits:
     from scipy.io import loadmat
+
+    from kerascnn import fetch
 
     def get(name: str, unpack: bool = False) -> Path:
         sha256, url = OXFORD_SHA256[name], f"{OXFORD_URL}/{name}"
@@ -206,6 +210,8 @@ def _some(images: Any, labels: Any, chosen: Any) -> PictureArrays:
 def _load_with_keras(dataset: str) -> Any:
     """Fetches first, to where Keras looks: its own download is neither resumed nor atomic."""
     from keras import datasets
+
+    from kerascnn import fetch
 
     home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
     for file in KERAS_FILES[dataset]:

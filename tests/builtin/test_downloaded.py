@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+import kerascnn
 from kerascnn import InputError, read_image
 from kerascnn.builtin import downloaded
 from kerascnn.builtin.downloaded import KERAS_DATASETS, OXFORD_FLOWERS102, TF_FLOWERS
@@ -262,7 +263,7 @@ def test_the_loaders_find_what_was_fetched(keras_home, monkeypatch):
     monkeypatch.setattr(
         file_utils, "validate_file", lambda path, hash, **_: seen.append((path, hash)) or True
     )
-    monkeypatch.setattr(downloaded, "fetch", lambda *args, **kwargs: None)
+    monkeypatch.setattr(kerascnn, "fetch", lambda *args, **kwargs: None)
     for dataset in ("mnist", "cifar10", "cifar100"):
         with pytest.raises(InputError, match=f"Keras cannot load {dataset}"):
             build(KERAS_DATASETS, dataset=dataset)
