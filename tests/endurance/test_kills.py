@@ -121,7 +121,7 @@ def check(killing, folder, undisturbed, fault):
     assert status in (-9, 0), said
     if status:
         status, said = go_on(killing, folder)
-        assert status == 0, said
+        assert status == 0 or "nothing to resume" in said, said  # as it ended before the kill
     assert outcome(folder) == undisturbed
 
 
