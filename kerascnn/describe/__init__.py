@@ -13,6 +13,7 @@ from kerascnn import runtime
 from kerascnn.config import Choice, bind
 from kerascnn.config_errors import explain
 from kerascnn.errors import InputError, did_you_mean
+from kerascnn.network.boundary import in_order
 from kerascnn.network.build import HEAD, Built, build_network
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.runs import find_run
@@ -223,8 +224,7 @@ class _Walk:
         return self._behind.get(id(tensor), _Behind())
 
     def rows(self, model: Any, block: str | None = None) -> Iterator[LayerRow]:
-        by_depth = sorted(model._nodes_by_depth.items(), reverse=True)
-        for node in (node for _, nodes in by_depth for node in nodes if node.input_tensors):
+        for node in (node for node in in_order(model) if node.input_tensors):
             operation = node.operation
             own = self._block_of.get(operation.name, "") if block is None else block
             inner = getattr(operation, "_functional", operation)  # a Sequential has one

@@ -81,15 +81,20 @@ def _join(frozen: Any, suffix: Any) -> Any:
     return keras.Model(inputs, suffix(Frozen(autocast=False)(inputs)))
 
 
+def in_order(model: Any) -> list[Any]:
+    """The nodes of a functional model's graph, each after those that it depends on."""
+    return [
+        node for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True) for node in nodes
+    ]
+
+
 def _single_tensors(model: Any) -> Iterator[tuple[Any, str]]:
     """The single tensors between the first weights and those that train, and what makes them.
 
     Whatever order the graph is walked in, everything that such a tensor depends on comes before
     it and everything else after it, so one walk finds every cut.
     """
-    nodes = [
-        node for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True) for node in nodes
-    ]
+    nodes = in_order(model)
     waiting = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
     waiting.update(id(tensor) for tensor in model.outputs)
     needed: set[int] = set()

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.network.boundary import in_order
+
 Nodes = list[Any]
 
 
@@ -26,9 +28,7 @@ def fold(model: Any, precision: str | None = None) -> Any:
     """
     import keras
 
-    nodes = [
-        node for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True) for node in nodes
-    ]
+    nodes = in_order(model)
     changed = dict(_converted(nodes, precision)) if precision else {}
     for layer, batchnorm in _foldable(nodes, model.outputs):
         dtype = {"dtype": precision} if precision else {}

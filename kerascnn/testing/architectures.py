@@ -12,7 +12,7 @@ import numpy as np
 
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Network, kerascnn_architectures
-from kerascnn.network.boundary import cut
+from kerascnn.network.boundary import cut, in_order
 from kerascnn.network.build import HEAD, Built, build_network
 from kerascnn.network.freezing import (
     digest,
@@ -168,11 +168,16 @@ def _at_first_kernel(model: Any, inputs: Any) -> np.ndarray:
     """What the first layer with a kernel is given, inside of nested models too."""
     import keras
 
-    first = next(layer for layer in model.layers if any(len(w.shape) >= 2 for w in layer.weights))
-    seen = keras.Model(model.input, first.input)(inputs)
-    if isinstance(first, keras.Model):
-        return _at_first_kernel(first, seen)
-    return to_numpy(keras.tree.flatten(seen)[0]).astype(np.float32)
+    graph = getattr(model, "_functional", model)  # a Sequential's own
+    first = next(
+        node
+        for node in in_order(graph)
+        if any(len(w.shape) >= 2 for w in getattr(node.operation, "weights", ()))
+    )
+    seen = keras.Model(graph.inputs[0], first.input_tensors[0])(inputs)
+    if isinstance(first.operation, keras.Model):
+        return _at_first_kernel(first.operation, seen)
+    return to_numpy(seen).astype(np.float32)
 
 
 @check(kerascnn_architectures)
