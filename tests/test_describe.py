@@ -180,10 +180,12 @@ def test_the_field_is_what_an_output_pixel_depends_on():
 def test_nested_layers_are_described_and_shared_ones_counted_once():
     pictures = keras.Input((16, 16, 3))
     shared = layers.Conv2D(3, 3, padding="same", name="shared")
-    stem = keras.Sequential([layers.Conv2D(3, 3, name="inner"), layers.ReLU()], name="stem")
+    stem = keras.Sequential(
+        [layers.Conv2D(3, 3, name="inner"), layers.ReLU(name="relu")], name="stem"
+    )
     model = keras.Model(pictures, ended(shared(shared(stem(pictures)))))
     described = of_model(model)
-    assert [row.name for row in described.layers[:4]] == ["inner", "re_lu", "shared", "shared"]
+    assert [row.name for row in described.layers[:4]] == ["inner", "relu", "shared", "shared"]
     assert described.layers[3].field == 7
     assert described.parameters == model.count_params()
 
