@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import chdir
 from datetime import date
 from pathlib import Path
@@ -87,15 +87,21 @@ def document(command: list[Any], folder: Path, cache: Path | None = None) -> dic
 
 def split_folder(source: Path, target: Path, shares: dict[str, float], seed: int = 0) -> None:
     """Copies a folder of class folders into split folders; what no share takes is "train"."""
+    for name, files in shuffled_classes(source, seed):
+        counts = {split: round(share * len(files)) for split, share in shares.items()}
+        for split, count in {**counts, "train": len(files)}.items():
+            (target / split / name).mkdir(parents=True, exist_ok=True)
+            for file in files[:count]:
+                shutil.copy(file, target / split / name)
+            files = files[count:]
+
+
+def shuffled_classes(source: Path, seed: int) -> Iterator[tuple[str, list[Path]]]:
+    """The class folders' names, each with its files in an order that the seed decides."""
     for folder in sorted(path for path in source.iterdir() if path.is_dir()):
         files = sorted(path for path in folder.iterdir() if path.is_file())
         random.Random(f"{seed} {folder.name}").shuffle(files)
-        counts = {split: round(share * len(files)) for split, share in shares.items()}
-        for split, count in {**counts, "train": len(files)}.items():
-            (target / split / folder.name).mkdir(parents=True, exist_ok=True)
-            for file in files[:count]:
-                shutil.copy(file, target / split / folder.name)
-            files = files[count:]
+        yield folder.name, files
 
 
 def judged(correct: int, total: int) -> dict[str, Any]:

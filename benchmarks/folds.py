@@ -5,12 +5,11 @@ others, of which a few validate. All runs share one cache.
 """
 
 import csv
-import random
 import tempfile
 from pathlib import Path
 
 import click
-from common import judged, report, run
+from common import judged, report, run, shuffled_classes
 
 
 @click.command()
@@ -59,15 +58,13 @@ def write_table(
     with file.open("w", newline="") as table:
         writer = csv.writer(table)
         writer.writerow(("path", "label", "split"))
-        for folder in sorted(path for path in data.iterdir() if path.is_dir()):
-            pictures = sorted(path for path in folder.iterdir() if path.is_file())
-            random.Random(f"{seed} {folder.name}").shuffle(pictures)
+        for name, pictures in shuffled_classes(data, seed):
             others = [path for row, path in enumerate(pictures) if row % folds != fold]
             validating = set(others[: max(1, round(validation * len(others)))])
             for row, path in enumerate(pictures):
                 split = "validation" if path in validating else "train"
                 split = "test" if row % folds == fold else split
-                writer.writerow((path.relative_to(data), folder.name, split))
+                writer.writerow((path.relative_to(data), name, split))
     return file
 
 

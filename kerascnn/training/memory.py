@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.errors import RunError
+from kerascnn.network.boundary import in_order
 from kerascnn.network.freezing import count_trainable
 from kerascnn.training.plan import Plan
 
@@ -26,10 +27,7 @@ def memory_bytes(model: Any, suffix: Any, batch_size: int) -> int:
         batch_size: Pictures a step.
     """
     activations = sum(
-        int(np.prod(tensor.shape[1:]))
-        for nodes in suffix._nodes_by_depth.values()
-        for node in nodes
-        for tensor in node.outputs
+        int(np.prod(tensor.shape[1:])) for node in in_order(suffix) for tensor in node.outputs
     )
     numbers = model.count_params() + 3 * count_trainable(model) + 2 * batch_size * activations
     return numbers * np.dtype(np.float32).itemsize
