@@ -127,6 +127,8 @@ def _reason(error: Exception) -> str:
     for pattern, sentence in _SENTENCES.items():
         if found := re.search(pattern, text):
             return found.expand(sentence)
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename} cannot be used: {error.strerror}."
     return f"{type(error).__name__}: {text[:200]}"
 
 

@@ -13,7 +13,7 @@ import time
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
-from statistics import median
+from statistics import quantiles
 
 import pytest
 
@@ -162,7 +162,7 @@ FAULTS = [
     pytest.param(locked, "another process keeps the database locked", id="locked", marks=SLOW),
     pytest.param(old_schema, "mlflow db upgrade", id="old", marks=SLOW),
     pytest.param(newer_schema, "upgrade MLflow", id="newer", marks=SLOW),
-    pytest.param(no_folder, "", id="no folder", marks=SLOW),
+    pytest.param(no_folder, "file cannot be used: File exists", id="no folder", marks=SLOW),
 ]
 
 
@@ -233,16 +233,17 @@ class Clock(Observer):
 @SLOW
 @pytest.mark.parametrize("fault", [failing, hanging, locked])
 def test_an_epoch_takes_at_most_5_percent_longer(place, monkeypatch, fault):
-    overrides = {"stages.0.epochs": 30, "dataset.train": 200}
+    overrides = {"stages.0.epochs": 20, "dataset.train": 200}
     experiment = load_experiment("shapes.toml", overrides)
     seconds = {sound: [], fault: []}
-    for store, measured in 2 * list(seconds.items()):
+    for store, measured in 4 * list(seconds.items()):
         with store(place) as uri:
             monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
             clock = Clock()
             run_experiment(experiment, clock)
             measured += [after - before for before, after in pairwise(clock.times)]
-    assert median(seconds[fault]) < 1.05 * median(seconds[sound]), seconds
+    least = {store: quantiles(measured, n=4)[0] for store, measured in seconds.items()}
+    assert least[fault] < 1.05 * least[sound], seconds
 
 
 CANARY = "canary-5f0c1d"
