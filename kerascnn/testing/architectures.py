@@ -30,7 +30,7 @@ from kerascnn.testing.pictures import random_pictures
 IMAGE_SIZES = (32, 96, 224)  # the first that the network takes is used
 CLASSES = 5
 COUNT = 8
-STEPS, RATES = 150, (1e-3, 1e-2, 1e-4)  # to overfit a batch in
+STEPS, RATES = 150, (1e-3, 1e-4, 1e-2)  # to overfit a batch in
 LARGEST_INPUT = 160  # a white pixel minus ImageNet's mean is 151
 LEAST_SPREAD = 0.05  # of what the first kernel sees; pixels in 0-1 have 0.2 or more
 CLOSE = 1e-4  # of probabilities, on one backend
