@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import pluggy
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 hookspec = pluggy.HookspecMarker("kerascnn")
 hookimpl = pluggy.HookimplMarker("kerascnn")
@@ -89,7 +89,7 @@ class Augmentation:
             what it returns.
     """
 
-    draw: Callable[[np.random.Generator, int], Arrays]
+    draw: "Callable[[np.random.Generator, int], Arrays]"
     apply: Callable[[Arrays, Arrays], Arrays]
 
 

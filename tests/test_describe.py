@@ -22,10 +22,13 @@ NAMES = [
     pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(TABLE)
 ]
 
-DEPTHS = {  # the numbers in the names, and MathWorks' table of "pretrained deep neural networks"
+# The numbers in the names, and MathWorks' table of "pretrained deep neural networks". That has 164
+# for Inception-ResNet-v2, whose longest way in Keras is stem 5, mixed_5b 3, 10 · 4, mixed_6a 3,
+# 20 · 4, mixed_7a 3, 10 · 4, conv_7b and the classifier: 176.
+DEPTHS = {
     **{"vgg16": 16, "vgg19": 19, "resnet50": 50, "resnet101": 101, "resnet152": 152},
     **{"densenet121": 121, "densenet169": 169, "densenet201": 201, "mobilenet_v2": 53},
-    **{"inception_v3": 48, "inception_resnet_v2": 164, "efficientnet_b0": 82},
+    **{"inception_v3": 48, "inception_resnet_v2": 176, "efficientnet_b0": 82},
 }
 MULTIPLY_ADDS = {  # in 10^9 at 224 pixels, as the networks' papers give them, with their rounding
     **{"vgg16": (15.5, 0.05), "vgg19": (19.6, 0.05)},  # arXiv 1512.03385, section 4.1, for VGG-19

@@ -50,6 +50,13 @@ def test_nothing_heavy_is_imported(code, arguments, environment):
     assert ended.stdout.endswith("set()\n"), ended.stdout + ended.stderr
 
 
+@pytest.mark.parametrize("arguments", [("plugins",), ("schema",), ("run", "--help")])
+def test_an_answer_at_once_does_without_numpy(arguments):
+    report = "import atexit, sys; atexit.register(lambda: print('numpy' in sys.modules))\n"
+    ended = python(report + COMMAND, *arguments, KERASCNN_ALLOW_PLUGINS="kerascnn")
+    assert ended.stdout.endswith("False\n"), ended.stdout + ended.stderr
+
+
 def test_a_bad_experiment_is_refused_before_anything_heavy_is_imported(tmp_path):
     file = tmp_path / "bad.toml"
     file.write_text('dataset = { name = "shapes", classes = 1 }')

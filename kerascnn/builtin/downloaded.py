@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field
 
 from kerascnn import Component, InputError, Params, Splits
@@ -191,8 +190,10 @@ class PictureArrays:
 
 
 def build_keras_dataset(params: KerasDatasetParams, *, seed: int) -> Splits:
+    from numpy.random import default_rng
+
     (images, labels), (test_images, test_labels) = _load_with_keras(params.dataset)
-    rng = np.random.default_rng(params.split_seed)
+    rng = default_rng(params.split_seed)
     order = rng.permutation(len(images))
     start = len(images) - max(1, round(len(images) * params.validation_fraction))
     return Splits(
@@ -204,7 +205,9 @@ def build_keras_dataset(params: KerasDatasetParams, *, seed: int) -> Splits:
 
 
 def _some(images: Any, labels: Any, chosen: Any) -> PictureArrays:
-    return PictureArrays(np.ascontiguousarray(images[chosen]), labels.ravel()[chosen])
+    from numpy import ascontiguousarray
+
+    return PictureArrays(ascontiguousarray(images[chosen]), labels.ravel()[chosen])
 
 
 def _load_with_keras(dataset: str) -> Any:

