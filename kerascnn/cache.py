@@ -22,11 +22,10 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from kerascnn.errors import InputError
-from kerascnn.files import sync
+from kerascnn.files import GB, sync
 
 T = TypeVar("T")
 
-GB = 10**9
 MADE = ("packed", "activations", "databases")  # can be made again from what is elsewhere
 KINDS = (*MADE, "downloads")
 

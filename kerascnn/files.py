@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+GB = 10**9  # bytes
+
 
 def sync(path: Path) -> None:
     """Waits for the disk: were the power to fail, the new name might outlive the content."""

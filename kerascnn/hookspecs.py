@@ -25,7 +25,7 @@ Arrays = dict[str, Any]
 class Params(BaseModel):
     """Base of a component's parameters: frozen; unknown keys, NaN and infinity are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class NoParams(Params):

@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -161,6 +160,8 @@ def content_hashes(paths: Iterable[Path], root: Path) -> dict[Path, str]:
 
 def hash_files(paths: Iterable[Path], root: Path) -> dict[Path, tuple[str, str]]:
     """The SHA-256 of each file, and of the picture in it without what is said about it."""
+    from concurrent.futures import ThreadPoolExecutor
+
     paths = list(paths)
     pieces = [paths[first : first + _PIECE] for first in range(0, len(paths), _PIECE)]
     with ThreadPoolExecutor() as pool:

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Column
 from rich.table import Table as RichTable
 
-from kerascnn.cache import GB
+from kerascnn.files import GB
 
 LABEL = 10  # columns of the left margin
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
-from kerascnn.cache import GB
 from kerascnn.data.batches import Examples, Feed, OneHot
 from kerascnn.data.windows import Centred
+from kerascnn.files import GB
 from kerascnn.network.activations import Prefix
 from kerascnn.network.boundary import INPUT, Cut
 from kerascnn.network.inference import Forward, Progress
