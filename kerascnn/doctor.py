@@ -8,7 +8,8 @@ from kerascnn import runtime
 from kerascnn.cache import cache_folder
 from kerascnn.errors import InputError
 from kerascnn.plugins import load_registry
-from kerascnn.tracking import TrackingError, reach, shown_uri, tracking_uri
+from kerascnn.secrets import shown_uri
+from kerascnn.tracking.store import TrackingError, reach, tracking_uri
 
 LEAST_FREE_BYTES = 2 * 2**30
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from kerascnn import runtime
-from kerascnn.config import Experiment
 from kerascnn.data.batches import Batch, Feed
 from kerascnn.errors import InputError, RunError, did_you_mean
+from kerascnn.experiment import Experiment
 from kerascnn.network.boundary import cut
 from kerascnn.network.freezing import set_trainable
 from kerascnn.observer import Observer

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerascnn import runtime
 from kerascnn.cache import limit_bytes
-from kerascnn.config import Experiment, Stage, Training, bind
+from kerascnn.config import bind
 from kerascnn.data.augment import augmenter
 from kerascnn.data.batches import Examples
 from kerascnn.data.download import reporting
@@ -17,6 +17,7 @@ from kerascnn.data.hygiene import Findings, copies, examine
 from kerascnn.data.store import BadPicturesError, Packed, pack
 from kerascnn.data.windows import Centred, packed_size
 from kerascnn.errors import InputError, PluginError, did_you_mean
+from kerascnn.experiment import Experiment, Stage, Training
 from kerascnn.files import GB
 from kerascnn.hookspecs import Augmentation, Splits
 from kerascnn.network.boundary import cut

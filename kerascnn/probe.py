@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from kerascnn import runtime
-from kerascnn.config import Experiment, parse_experiment
+from kerascnn.config import parse_experiment
 from kerascnn.data.download import NotAtHandError, without_downloads
 from kerascnn.errors import InputError
-from kerascnn.journal import Tracker
+from kerascnn.experiment import Experiment
 from kerascnn.network.boundary import cut
 from kerascnn.network.freezing import set_trainable
 from kerascnn.network.inference import Forward
@@ -29,6 +29,7 @@ from kerascnn.prepare import Prepared, check_stages, prepare
 from kerascnn.run import run_experiment
 from kerascnn.runs import Result, runs_folder
 from kerascnn.statistics import Z95, wilson_interval
+from kerascnn.tracker import Tracker
 from kerascnn.training.inputs import FLOAT_BYTES, make_inputs
 
 ALL_LOCAL = "all-local"

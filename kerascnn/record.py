@@ -18,7 +18,6 @@ from kerascnn import runtime
 from kerascnn.config import flatten, resolve
 from kerascnn.data.store import Packed
 from kerascnn.files import write_whole
-from kerascnn.journal import Tracker
 from kerascnn.metrics import Metrics
 from kerascnn.network.build import Built
 from kerascnn.observer import Observer
@@ -29,7 +28,8 @@ from kerascnn.report.note import THUMBNAILS, note
 from kerascnn.report.write import write_report
 from kerascnn.runs import EXPERIMENT, MODEL, PREDICTIONS, VALIDATION_PREDICTIONS, Result
 from kerascnn.statistics import paired_interval
-from kerascnn.tracking import save_model
+from kerascnn.tracker import Tracker
+from kerascnn.tracking.models import save_model
 from kerascnn.training.stage import StageResult
 
 # What tells stages apart on MLflow's page, where every tag is shown.

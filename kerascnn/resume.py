@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from kerascnn import runtime
-from kerascnn.config import Experiment, bind, flatten, resolve
+from kerascnn.config import bind, flatten, resolve
 from kerascnn.errors import InputError
+from kerascnn.experiment import Experiment
 from kerascnn.interruption import Interruption
 from kerascnn.network.freezing import digest, frozen_variables, set_trainable
 from kerascnn.observer import Observer

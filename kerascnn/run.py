@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn import runtime, tracking
-from kerascnn.config import Experiment, resolve
+from kerascnn import runtime
+from kerascnn.config import resolve
 from kerascnn.data.windows import Centred
 from kerascnn.errors import KerascnnError, RunError
+from kerascnn.experiment import Experiment
 from kerascnn.interruption import Interruption
-from kerascnn.journal import Tracker
 from kerascnn.metrics import Metrics, measure
 from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer
@@ -28,6 +28,9 @@ from kerascnn.record import (
 )
 from kerascnn.resume import ChangedError, Keeper
 from kerascnn.runs import Result, backend_of, find_unfinished, runs_folder
+from kerascnn.secrets import shown_uri
+from kerascnn.tracker import Tracker
+from kerascnn.tracking.store import tracking_uri
 from kerascnn.training.plan import Epoch, Listener, Plan
 from kerascnn.training.stage import fit_stage
 
@@ -68,7 +71,7 @@ def run_experiment(
     prepared = prepare(experiment, registry, observer)
     observer.prepared(prepared)
     run_id, folder = opened or tracker.open()
-    observer.tracked(run_id, tracking.shown_uri(tracking.tracking_uri()))
+    observer.tracked(run_id, shown_uri(tracking_uri()))
     if tracker.fault:
         observer.warned(f"the run goes on untracked, and is sent later: {tracker.fault}")
     try:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-from kerascnn import tracking
-from kerascnn.config import Training
 from kerascnn.errors import InputError
+from kerascnn.experiment import Training
 from kerascnn.files import write_whole
 from kerascnn.journal import JOURNAL, RUNS, Journal
 from kerascnn.plugins import plugin_packages
 from kerascnn.registry import PREFIX, registered_run
+from kerascnn.tracking.store import TrackingError, fetch_run
 
 EXPERIMENT = "experiment.toml"
 RESULT = "result.json"
@@ -129,8 +129,8 @@ def find_run(run: str) -> Result:
     if found:
         return _read(found[0])
     try:
-        fetched = tracking.fetch_run(run, runs_folder())
-    except tracking.TrackingError as error:
+        fetched = fetch_run(run, runs_folder())
+    except TrackingError as error:
         raise InputError(f'there is no run "{run}" here, and {error}') from None
     if fetched is None or not (fetched / RESULT).is_file():
         raise InputError(f'there is no run "{run}"; `kerascnn compare` lists those that there are.')

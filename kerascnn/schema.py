@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from kerascnn.config import Architecture, Augmentation, Dataset, Experiment, Schedule
+from kerascnn.experiment import Architecture, Augmentation, Dataset, Experiment, Schedule
 from kerascnn.hooks import KINDS
 from kerascnn.hookspecs import Component
 from kerascnn.plugins import Registry

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import tomli_w
 
-from kerascnn import cli, tracking
+from kerascnn import cli
 from kerascnn.cache import cache_folder
 from kerascnn.metrics import measure
 from kerascnn.plugins import load_registry
 from kerascnn.runs import Result
+from kerascnn.tracking.store import open_store
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -155,6 +156,6 @@ def run_cli(monkeypatch, capsys):
 def fresh_database(tmp_path_factory):
     """An MLflow store with its tables, made once: making them takes seconds."""
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    with tracking.open_store(f"sqlite:///{file}"):
+    with open_store(f"sqlite:///{file}"):
         pass
     return file

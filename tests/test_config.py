@@ -11,15 +11,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kerascnn import InputError, load_experiment
-from kerascnn.config import (
-    OF_ALL_OPTIMIZERS,
-    OPTIMIZERS,
-    Experiment,
-    flatten,
-    parse_experiment,
-    resolve,
-)
+from kerascnn.config import flatten, parse_experiment, resolve
 from kerascnn.config_errors import line_of
+from kerascnn.experiment import OF_ALL_OPTIMIZERS, OPTIMIZERS, Experiment
 from kerascnn.scaffold import recipes
 from kerascnn.training.optimizers import _EMA, optimizer_class
 

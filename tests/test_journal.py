@@ -1,3 +1,5 @@
+"""A run's journal, and the tracker that writes and sends it."""
+
 import json
 import shutil
 import socket
@@ -9,9 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from kerascnn import InputError, journal, tracking
-from kerascnn.journal import Journal, Tracker, send_pending
-from kerascnn.tracking import shown_uri
+from kerascnn import InputError, journal
+from kerascnn.journal import Journal, send_pending
+from kerascnn.secrets import shown_uri
+from kerascnn.tracker import Tracker
+from kerascnn.tracking.entries import FAILURE, PARENT
+from kerascnn.tracking.store import TAG
 
 
 @pytest.fixture
@@ -54,7 +59,7 @@ def test_everything_logged_is_in_the_store(store, runs):
     assert len(run.data.params) == 150
     assert history(store, run_id) == [(1, 0.1), (2, 0.2), (3, 0.3)]
     assert [a.path for a in store.list_artifacts(run_id)] == ["predictions.csv"]
-    assert run.data.tags[tracking.TAG] == run_id
+    assert run.data.tags[TAG] == run_id
 
 
 def test_artifacts_of_a_local_store_lie_beside_it(store, runs, tmp_path):
@@ -87,7 +92,7 @@ def test_a_store_that_comes_back_gets_everything(fresh_database, runs, tmp_path,
     client = mlflow.MlflowClient(uri)
     [experiment] = [e for e in client.search_experiments() if e.name == "experiment"]
     [run] = client.search_runs([experiment.experiment_id])
-    assert run.data.tags[tracking.TAG] == run_id
+    assert run.data.tags[TAG] == run_id
     assert history(client, run.info.run_id) == [(1, 0.1), (2, 0.2), (3, 0.3)]
     assert run.info.status == "FINISHED"
     assert send_pending(runs) == []
@@ -207,7 +212,7 @@ def test_a_run_at_work_is_left_alone(store, runs, monkeypatch):
     tracker, _, folder = start(runs)
     set_state(folder, sent=0)
     assert send_pending(runs) == []
-    monkeypatch.setattr(journal, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("kerascnn.tracker.LOCK_SECONDS", 0.1)
     with pytest.raises(InputError, match="in the hands of process"):
         start(runs, resume=folder)
     tracker.close()
@@ -216,7 +221,7 @@ def test_a_run_at_work_is_left_alone(store, runs, monkeypatch):
 KILLED = """
 import os, sys
 from pathlib import Path
-from kerascnn.journal import Tracker
+from kerascnn.tracker import Tracker
 tracker = Tracker("experiment", "a run", Path(sys.argv[1]))
 tracker.open()
 tracker.metrics({"val_accuracy": 0.1}, step=1)
@@ -237,7 +242,7 @@ def test_a_killed_run_is_completed_and_ended_by_the_next_command(store, runs):
 
 def test_a_run_that_goes_on_logs_each_step_once(store, runs):
     tracker, run_id, folder = start(runs)
-    tracker.tags({tracking.FAILURE: "it stopped"})
+    tracker.tags({FAILURE: "it stopped"})
     tracker.close("KILLED")
     assert store.get_run(run_id).info.status == "KILLED"
     again, same_id, same_folder = start(runs, resume=folder)
@@ -246,7 +251,7 @@ def test_a_run_that_goes_on_logs_each_step_once(store, runs):
     assert (same_id, same_folder) == (run_id, folder)
     assert history(store, run_id) == [(1, 0.1), (2, 0.2)]
     assert store.get_run(run_id).info.status == "FINISHED"
-    assert tracking.FAILURE not in store.get_run(run_id).data.tags
+    assert FAILURE not in store.get_run(run_id).data.tags
 
 
 def test_what_the_store_refuses_stops_nothing_else_and_is_counted(store, runs):
@@ -308,7 +313,7 @@ def test_runs_are_shown_under_their_parent(store, runs):
     parent.nest([other_id])
     parent.close()
     for run_id in (child_id, other_id):
-        assert store.get_run(run_id).data.tags[tracking.PARENT] == parent_id
+        assert store.get_run(run_id).data.tags[PARENT] == parent_id
 
 
 def test_a_folder_that_cannot_be_written_to_is_an_error_of_the_input(tmp_path):

@@ -11,7 +11,7 @@ from kerascnn.config import parse_experiment
 from kerascnn.data.download import NotAtHandError, without_downloads
 from kerascnn.plots import probe_figure
 from kerascnn.probe import Probed, probe_architectures, promote, rank_correlation, with_architecture
-from kerascnn.tracking import find_tagged, open_store, tracking_uri
+from kerascnn.tracking.store import find_tagged, open_store, tracking_uri
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from kerascnn.builtin.shapes import SHAPES
 from kerascnn.errors import InputError
 from kerascnn.registry import register_run, registered_run
 from kerascnn.runs import find_run, runs_folder
-from kerascnn.tracking import tracking_uri
+from kerascnn.tracking.store import tracking_uri
 
 
 @pytest.fixture(scope="module")

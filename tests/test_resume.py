@@ -236,7 +236,7 @@ def test_other_pictures_packages_and_plugins_are_named():
 
 def test_a_second_process_is_refused_and_told_of_the_first(frequent, monkeypatch):
     experiment, run = frequent
-    monkeypatch.setattr("kerascnn.journal.LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("kerascnn.tracker.LOCK_SECONDS", 0.1)
     (run / "process.txt").write_text("process 123 on castle")
     with (
         FileLock(run / "tracking.lock"),

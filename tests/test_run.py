@@ -24,7 +24,7 @@ from kerascnn import (
 from kerascnn.builtin.shapes import SHAPES
 from kerascnn.runs import find_run
 from kerascnn.runtime import installed_backends
-from kerascnn.tracking import tracking_uri
+from kerascnn.tracking.store import tracking_uri
 
 EXPERIMENT = """
 name = "shapes"

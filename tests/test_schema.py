@@ -8,7 +8,8 @@ import pytest
 from pydantic import create_model
 
 from kerascnn import Component, Params
-from kerascnn.config import OPTIMIZERS, _override, parse_experiment, resolve
+from kerascnn.config import _override, parse_experiment, resolve
+from kerascnn.experiment import OPTIMIZERS
 from kerascnn.plugins import Origin, Registered, Registry, load_registry
 from kerascnn.scaffold import recipes
 from kerascnn.schema import make_schema

@@ -163,8 +163,9 @@ def serve(run: str, port: int, top: int, backend: str | None) -> None:
 @click.option("--port", type=int, default=5000, show_default=True)
 def ui(port: int) -> None:
     """Open MLflow's page on the store of this folder, at 127.0.0.1."""
+    from kerascnn.secrets import shown_uri
     from kerascnn.serve import show_page
-    from kerascnn.tracking import is_server, shown_uri, tracking_uri
+    from kerascnn.tracking.store import is_server, tracking_uri
 
     _send_pending()
     if is_server(tracking_uri()):

@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from kerascnn import runtime
-from kerascnn.config import Choice, bind
+from kerascnn.config import bind
 from kerascnn.config_errors import explain
 from kerascnn.errors import InputError, did_you_mean
+from kerascnn.experiment import Choice
 from kerascnn.network.boundary import in_order
 from kerascnn.network.build import HEAD, Built, build_network
 from kerascnn.plugins import Registry, load_registry

@@ -9,12 +9,12 @@ from kerascnn.compare import Comparison
 from kerascnn.compare.results import Flip
 from kerascnn.config_errors import as_toml
 from kerascnn.errors import InputError
-from kerascnn.journal import Tracker
 from kerascnn.plugins import load_registry
 from kerascnn.report import comparison_figures as figures
 from kerascnn.report.gather import gather
 from kerascnn.report.page import Thumbnail, data_uri, render
 from kerascnn.runs import Result, runs_folder
+from kerascnn.tracker import Tracker
 
 PAGE, DOCUMENT = "comparison.html", "comparison.json"
 SIDE = 128  # pixels of a thumbnail

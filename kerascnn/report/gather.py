@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.config import Experiment, parse_experiment
+from kerascnn.config import parse_experiment
 from kerascnn.data.store import Packed
 from kerascnn.data.windows import Centred
 from kerascnn.errors import KerascnnError
+from kerascnn.experiment import Experiment
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry
 from kerascnn.prepare import Data, load_data

@@ -1,35 +1,34 @@
 """The checks of an architecture: its contract, its blocks, and what a stage will ask of it."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerascnn.errors import InputError
 from kerascnn.hookspecs import Network, kerascnn_architectures
 from kerascnn.network.boundary import cut, in_order
-from kerascnn.network.build import HEAD, Built, build_network
+from kerascnn.network.build import HEAD, build_network
 from kerascnn.network.freezing import (
     digest,
     frozen_variables,
     set_trainable,
     trainable_layers,
 )
-from kerascnn.network.inference import Forward, to_numpy
-from kerascnn.network.unfreeze import select
+from kerascnn.network.inference import to_numpy
 from kerascnn.runtime import jit_compile
-from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
+from kerascnn.testing.checks import Check, CheckError, SkipError, check
 from kerascnn.testing.elsewhere import on_other_backends
-from kerascnn.testing.pictures import random_pictures
+from kerascnn.testing.networks import (
+    CLASSES,
+    ArchitectureSubject,
+    classifier_kernels,
+    draw,
+    kept,
+    predicted,
+)
 
-IMAGE_SIZES = (32, 96, 224)  # the first that the network takes is used
-CLASSES = 5
-COUNT = 8
 STEPS, RATES = 150, (1e-3, 1e-4, 1e-2)  # to overfit a batch in
 CHANCE = float(np.log(CLASSES))  # the loss of 1/K for everything
 HOPELESS_STEPS = 30  # after which a rate at which nothing was learned is given up
@@ -39,118 +38,6 @@ LEAST_SPREAD = 0.05  # of what the first kernel sees; pixels in 0-1 have 0.2 or 
 CLOSE = 1e-4  # of probabilities, on one backend
 CLOSE_ELSEWHERE = 5e-3  # the same on two: a GPU may convolve in TF32
 GOLDEN_SIZE, DAISY = 224, 985
-
-
-class ArchitectureSubject(Subject):
-    """An architecture that is built for small pictures of five classes."""
-
-    kind = "architecture"
-
-    def make(self) -> Built:
-        import keras
-
-        keras.utils.set_random_seed(0)
-        built = self.build()
-        _tell_apart(built.model, self.pictures)
-        return built
-
-    def build(self) -> Built:
-        """Builds at the first size that the network takes."""
-        sizes = [self.image_size] if self.image_size else IMAGE_SIZES
-        for size in sizes:
-            try:
-                built = build_network(self.bound, image_size=size, num_classes=CLASSES)
-            except InputError as error:
-                if size == sizes[-1] or "image_size" not in str(error):
-                    raise
-                continue
-            self.image_size = size
-            return built
-        raise AssertionError
-
-    @property
-    def pictures(self) -> np.ndarray:
-        """float32 [B, S, S, 3] in 0-255, of which each label has some."""
-        assert self.image_size
-        return random_pictures(COUNT, self.image_size, self.labels).astype(np.float32)
-
-    @property
-    def labels(self) -> np.ndarray:
-        """int [B]."""
-        return np.arange(COUNT) % CLASSES
-
-    @cached_property
-    def predictions(self) -> np.ndarray:
-        """What the network gives for the pictures: probabilities [B, K]."""
-        return predicted(self.made.model, self.pictures)
-
-    @cached_property
-    def weighted(self) -> list[str]:
-        """The block of each layer with weights, from the input on."""
-        layers = (layer for layer in self.made.model.layers if layer.weights)
-        return [self.made.block_of[layer.name] for layer in layers]
-
-    def freeze(self, blocks: int) -> Any:
-        """Lets the last so many blocks train; returns the network, whose weights are its own."""
-        unfreeze = f"last:{blocks}" if blocks else "head"
-        set_trainable(self.made.model, select(self.made, unfreeze, 0).layers, "train")
-        return self.made.model
-
-    def some_depths(self, count: int) -> list[int]:
-        """So many numbers of blocks, from none to all but one."""
-        depths = np.linspace(0, max(0, len(self.made.blocks) - 1), count)
-        return np.unique(depths.round().astype(int)).tolist()
-
-
-def predicted(model: Any, pictures: np.ndarray) -> np.ndarray:
-    """Probabilities [B, K] in inference mode."""
-    return _predictor(model)(pictures)
-
-
-def _predictor(model: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """Compiled where that costs less than running the operations one by one."""
-    import keras
-    from keras import ops
-
-    if keras.config.backend() == "jax":
-        forward = Forward(model)
-        return lambda pictures: forward(pictures, len(pictures))
-    return lambda pictures: to_numpy(model(ops.convert_to_tensor(pictures), training=False))
-
-
-def _tell_apart(model: Any, pictures: np.ndarray) -> None:
-    """Draws the classifier's kernel where it starts at zero, so large that predictions differ: all
-    checks that compare predictions would pass on a network that gives 1/K for everything."""
-    kernels, predict = _classifier_kernels(model), _predictor(model)
-    _draw([kernel for kernel in kernels if not to_numpy(kernel.value).any()])
-    for _ in range(2):
-        logs = np.log(np.maximum(predict(pictures), 1e-30))
-        spread = (logs - logs.mean(axis=1, keepdims=True)).std(axis=0).mean()
-        if kernels and np.isfinite(spread) and spread > 0:
-            kernels[-1].assign(kernels[-1] * float(np.clip(1 / spread, 1e-3, 1e3)))
-
-
-def _classifier_kernels(model: Any) -> list[Any]:
-    layers = [layer for layer in model.layers if layer.name.startswith(f"{HEAD}_")]
-    return [w for layer in layers for w in layer.trainable_weights if len(w.shape) >= 2]
-
-
-def _draw(kernels: Sequence[Any]) -> None:
-    """Gives the kernels values that keep the scale of what they are given."""
-    rng = np.random.default_rng(0)
-    for kernel in kernels:
-        kernel.assign(rng.normal(0, kernel.shape[0] ** -0.5, kernel.shape))
-
-
-@contextmanager
-def _kept(variables: Sequence[Any]) -> Iterator[None]:
-    """Gives them their values back at the end."""
-    values = [to_numpy(variable.value) for variable in variables]
-    try:
-        yield
-    finally:
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
 
 
 @check(kerascnn_architectures)
@@ -259,7 +146,7 @@ def last_n_freezes(subject: ArchitectureSubject) -> str:
     for count in range(len(blocks) + 1):
         _check_what_trains(subject, count, trainable)
     for count in subject.some_depths(3):
-        with _kept(model.weights):
+        with kept(model.weights):
             _check_a_step(subject, count)
     return f"0 to {len(blocks)} blocks"
 
@@ -281,7 +168,7 @@ def _check_a_step(subject: ArchitectureSubject, count: int) -> None:
 
     trainer = _trainer(subject.freeze(count), keras.optimizers.SGD(1e-2))
     # as large as inference wants them, they would saturate the softmax of a training step
-    _draw(_classifier_kernels(subject.made.model))
+    draw(classifier_kernels(subject.made.model))
     frozen, training = frozen_variables(subject.made.model), trainer.trainable_variables
     before = digest(frozen), digest(training)
     trainer.train_on_batch(subject.pictures, subject.labels)
@@ -322,7 +209,7 @@ def overfits_one_batch(subject: ArchitectureSubject) -> str:
     trainer = _trainer(model, optimizer)
     optimizer.build(trainer.trainable_variables)
     for rate in RATES:
-        with _kept([*trainer.weights, *optimizer.variables]):
+        with kept([*trainer.weights, *optimizer.variables]):
             keras.utils.set_random_seed(0)  # dropout's
             optimizer.learning_rate = rate
             for step in range(1, STEPS + 1):

@@ -8,10 +8,11 @@ from pydantic import ValidationError
 from kerascnn.config_errors import explain
 from kerascnn.errors import InputError
 from kerascnn.plugins import load_registry
-from kerascnn.testing.architectures import ARCHITECTURE_CHECKS, ArchitectureSubject
+from kerascnn.testing.architectures import ARCHITECTURE_CHECKS
 from kerascnn.testing.augmentations import AUGMENTATION_CHECKS, AugmentationSubject
 from kerascnn.testing.checks import Check, Outcome, Subject
 from kerascnn.testing.datasets import DATASET_CHECKS, DatasetSubject
+from kerascnn.testing.networks import ArchitectureSubject
 from kerascnn.testing.schedules import SCHEDULE_CHECKS, ScheduleSubject
 
 _KINDS: dict[str, tuple[type[Subject], tuple[Check, ...]]] = {

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from kerascnn.config import Optimizer
 from kerascnn.errors import InputError, did_you_mean
+from kerascnn.experiment import Optimizer
 from kerascnn.network.inference import to_numpy
 
 _NO_DECAY = [r"(^|/)(bias|gamma|beta)(:0)?$"]  # TensorFlow's name is a path and ends in ":0"

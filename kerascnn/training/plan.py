@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.config import Stage
 from kerascnn.data.batches import Augment
+from kerascnn.experiment import Stage
 from kerascnn.training.checkpoints import State
 
 

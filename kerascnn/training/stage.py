@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.config import Stage
 from kerascnn.data.batches import Examples
+from kerascnn.experiment import Stage
 from kerascnn.network.boundary import cut
 from kerascnn.network.build import Built
 from kerascnn.network.freezing import (

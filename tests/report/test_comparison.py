@@ -8,12 +8,13 @@ import pytest
 
 from kerascnn import compare_runs
 from kerascnn.config import parse_experiment
-from kerascnn.journal import Tracker, send_pending
+from kerascnn.journal import send_pending
 from kerascnn.observer import Observer
 from kerascnn.prepare import load_data
 from kerascnn.report.comparison import log_comparison, write_comparison
 from kerascnn.runs import runs_folder
-from kerascnn.tracking import open_store, tracking_uri
+from kerascnn.tracker import Tracker
+from kerascnn.tracking.store import open_store, tracking_uri
 
 COUNT = 8  # test pictures of `shapes_experiment`
 

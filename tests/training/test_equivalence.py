@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from kerascnn.config import Optimizer, Stage
 from kerascnn.data.batches import Examples
+from kerascnn.experiment import Optimizer, Stage
 from kerascnn.network.build import build_network
 from kerascnn.network.inference import to_numpy
 from kerascnn.network.unfreeze import select

@@ -7,8 +7,8 @@ from keras import layers, ops
 
 from kerascnn import classifier_head
 from kerascnn.cache import clear, entries
-from kerascnn.config import Stage
 from kerascnn.data.batches import Examples
+from kerascnn.experiment import Stage
 from kerascnn.network.boundary import cut
 from kerascnn.training.inputs import make_inputs
 from kerascnn.training.plan import Plan

@@ -9,7 +9,7 @@ import pytest
 from keras import layers, ops
 
 from kerascnn import InputError
-from kerascnn.config import OPTIMIZERS, Optimizer
+from kerascnn.experiment import OPTIMIZERS, Optimizer
 from kerascnn.runtime import jit_compile
 from kerascnn.training.optimizers import averaged, make_optimizer, optimizer_class
 

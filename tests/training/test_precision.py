@@ -6,8 +6,8 @@ import pytest
 from keras import layers, ops
 
 from kerascnn import classifier_head, runtime
-from kerascnn.config import Optimizer, Stage
 from kerascnn.data.batches import Examples
+from kerascnn.experiment import Optimizer, Stage
 from kerascnn.network.boundary import cut
 from kerascnn.network.build import Built
 from kerascnn.network.freezing import set_trainable

@@ -6,9 +6,9 @@ import pytest
 from keras import layers
 
 from kerascnn import RunError, classifier_head
-from kerascnn.config import OPTIMIZERS, Optimizer, Stage
 from kerascnn.data.augment import augmenter
 from kerascnn.data.batches import Examples
+from kerascnn.experiment import OPTIMIZERS, Optimizer, Stage
 from kerascnn.network.build import Built
 from kerascnn.training.checkpoints import Checkpoints
 from kerascnn.training.plan import Listener, Plan

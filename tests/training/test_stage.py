@@ -7,8 +7,8 @@ from keras import layers, ops
 from keras.callbacks import Callback, LearningRateScheduler, ReduceLROnPlateau
 
 from kerascnn import RunError, classifier_head
-from kerascnn.config import EarlyStopping, Optimizer, Stage
 from kerascnn.data.batches import Examples
+from kerascnn.experiment import EarlyStopping, Optimizer, Stage
 from kerascnn.network.build import Built
 from kerascnn.network.freezing import digest, frozen_variables
 from kerascnn.network.inference import Forward

@@ -1,0 +1,173 @@
+"""What a run logs, sent to MLflow's store: each entry of its journal by its kind."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from kerascnn.tracking.store import TAG, TrackingError, find_tagged, plain, reason, sqlite_file
+
+PARENT = "mlflow.parentRunId"
+FAILURE = "failure"  # a tag: why the run ended early
+
+Entry = dict[str, Any]
+
+
+class RefusedError(TrackingError):
+    """An entry cannot be sent, now or later, for what it says."""
+
+
+def create_run(client: Any, uri: str, entry: Entry, folder: str) -> str:
+    """Creates a run in the store, unless an earlier attempt has; returns its id.
+
+    Args:
+        folder: The name of the run's folder, with which a run that is there may be tagged.
+    """
+    experiment = _experiment_id(client, uri, entry["experiment"])
+    for tag in dict.fromkeys([entry["run"], folder]):
+        if found := find_tagged(client, tag, [experiment]):
+            return found.info.run_id
+    tags = {TAG: entry["run"]}
+    if parent := entry.get("parent"):
+        tags[PARENT] = _mlflow_id(client, parent)
+    run = client.create_run(experiment, start_time=entry["time"], run_name=entry["name"], tags=tags)
+    return plain(run.info.run_id)
+
+
+def _experiment_id(client: Any, uri: str, name: str) -> str:
+    """The id of the experiment, created with an explicit place for its artifacts."""
+    if found := client.get_experiment_by_name(name):
+        return found.experiment_id
+    database = sqlite_file(uri)
+    place = str(database.absolute().parent / "mlartifacts") if database else None
+    tags = {"mlflow.experimentKind": "custom_model_development"}  # the page for training runs
+    try:
+        return client.create_experiment(name, artifact_location=place, tags=tags)
+    except Exception:
+        if found := client.get_experiment_by_name(name):  # another process was quicker
+            return found.experiment_id
+        raise
+
+
+def _mlflow_id(client: Any, run: str) -> str:
+    found = find_tagged(client, run)
+    return found.info.run_id if found else run
+
+
+def send(client: Any, run_id: str, entry: Entry, folder: Path) -> None:
+    """Sends one entry of a run's journal: what its `kind` says.
+
+    Raises:
+        RefusedError: It can never be sent.
+    """
+    if entry["kind"] not in _SEND:
+        raise RefusedError("the line cannot be read")
+    if "path" in entry:
+        entry = {**entry, "path": str(folder / entry["path"])}
+        if not os.path.exists(entry["path"]):
+            raise RefusedError(f"there is no {entry['path']} any more")
+    try:
+        _SEND[entry["kind"]](client, run_id, entry)
+    except Exception as error:
+        if getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":
+            raise RefusedError(reason(error)) from error
+        raise
+
+
+def _params(client: Any, run_id: str, entry: Entry) -> None:
+    from mlflow.entities import Param
+
+    params = [Param(_name(key), str(value)[:6000]) for key, value in entry["values"].items()]
+    for start in range(0, len(params), 100):  # MLflow's limit
+        client.log_batch(run_id, params=params[start : start + 100])
+
+
+def _tags(client: Any, run_id: str, entry: Entry) -> None:
+    from mlflow.entities import RunTag
+
+    tags = [RunTag(_name(key), str(value)[:8000]) for key, value in entry["values"].items()]
+    for start in range(0, len(tags), 100):
+        client.log_batch(run_id, tags=tags[start : start + 100])
+
+
+def _metrics(client: Any, run_id: str, entry: Entry) -> None:
+    from mlflow.entities import Metric
+
+    metrics = [
+        Metric(_name(key), value, entry["time"], entry["step"])
+        for key, value in entry["values"].items()
+    ]
+    for start in range(0, len(metrics), 1000):  # MLflow's limit
+        client.log_batch(run_id, metrics=metrics[start : start + 1000])
+
+
+def _datasets(client: Any, run_id: str, entry: Entry) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    inputs = []
+    for split in entry["splits"]:
+        dataset = Dataset(
+            name=split["name"],
+            digest=split["digest"][:36],  # MLflow's limit
+            source_type="kerascnn",
+            source=json.dumps({"name": split["name"]}),
+            profile=json.dumps({"num_rows": split["images"]}),
+        )
+        inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", split["context"])]))
+    client.log_inputs(run_id, datasets=inputs)
+
+
+def _artifact(client: Any, run_id: str, entry: Entry) -> None:
+    client.log_artifact(run_id, entry["path"])
+
+
+def _model(client: Any, run_id: str, entry: Entry) -> None:
+    from mlflow.entities import LoggedModelOutput
+
+    run = client.get_run(run_id)
+    if run.outputs and run.outputs.model_outputs:
+        return  # sent before, and the answer was lost
+    model = client.create_logged_model(
+        run.info.experiment_id, name="model", source_run_id=run_id, model_type="keras"
+    )
+    client.log_model_artifacts(model.model_id, entry["path"])
+    client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+
+
+def _nest(client: Any, run_id: str, entry: Entry) -> None:
+    for child in entry["runs"]:
+        try:
+            client.set_tag(_mlflow_id(client, child), PARENT, run_id)
+        except Exception as error:  # a run that is not in this store is not shown in it
+            if getattr(error, "error_code", None) != "RESOURCE_DOES_NOT_EXIST":
+                raise
+
+
+def _resume(client: Any, run_id: str, entry: Entry) -> None:
+    client.update_run(run_id, status="RUNNING")
+    if FAILURE in client.get_run(run_id).data.tags:
+        client.delete_tag(run_id, FAILURE)
+
+
+def _end(client: Any, run_id: str, entry: Entry) -> None:
+    client.set_terminated(run_id, entry["status"], entry["time"])
+
+
+def _name(key: str) -> str:
+    """MLflow allows letters, digits, and - _ . : / space in a name."""
+    return re.sub(r"[^/\w.\- :]", "_", key)
+
+
+_SEND = {
+    "params": _params,
+    "tags": _tags,
+    "metrics": _metrics,
+    "datasets": _datasets,
+    "artifact": _artifact,
+    "model": _model,
+    "nest": _nest,
+    "resume": _resume,
+    "end": _end,
+}

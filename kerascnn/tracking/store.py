@@ -1,0 +1,197 @@
+"""MLflow's store of runs: opening it, finding runs in it, bringing them here."""
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from kerascnn.cache import cached
+from kerascnn.errors import KerascnnError
+from kerascnn.secrets import scrubbed, shown_uri
+
+TAG = "kerascnn.run"
+EMPTY = "empty.db"
+LOCK_SECONDS = 60.0  # in which another process has made the tables of a fresh database
+
+_QUIET = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+_SENTENCES = {
+    r"database schema|Can't locate revision": (
+        "the database is of another version of MLflow. If of an older one, make a copy of it and "
+        "run `mlflow db upgrade` with this address; if of a newer one, upgrade MLflow."
+    ),
+    r"file is not a database|malformed": (
+        "the database is damaged; move it away, or put a copy of it in its place."
+    ),
+    r"database is locked": "another process keeps the database locked.",
+    r"timed out": "it does not answer in time.",
+    r"Connection refused|NewConnectionError": "nothing answers there.",
+    r"too many (\d+) error responses|error code (\d+)": r"it answers with error \1\2.",
+}
+
+
+class TrackingError(KerascnnError):
+    """The tracking store cannot be reached, or cannot be used."""
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, or MLflow's own default made explicit: mlflow.db in this folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').absolute()}"
+
+
+@contextmanager
+def open_store(uri: str) -> Iterator[Any]:
+    """A client of the store; every failure comes out as a TrackingError."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    for logger in ("mlflow", "alembic"):  # what fails is told by the error
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
+    try:
+        with _fresh_database(uri):
+            client = mlflow.MlflowClient(uri)
+            if sqlite_file(uri):
+                client.search_experiments(max_results=1)
+        yield client
+    except (KerascnnError, GeneratorExit):
+        raise
+    except Exception as error:
+        raise TrackingError(f"{shown_uri(uri)}: {reason(error)}") from error
+
+
+@contextmanager
+def _fresh_database(uri: str) -> Iterator[None]:
+    """Lets one process at a time make the tables of a SQLite database."""
+    path = sqlite_file(uri)
+    if path is None or (path.is_file() and not os.access(path.parent, os.W_OK)):
+        yield
+        return
+    with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
+        if not path.exists():
+            with suppress(KerascnnError):  # without a cache MLflow makes the tables here
+                _copy_empty_database(path)
+        yield
+
+
+def _copy_empty_database(path: Path) -> None:
+    """Puts a database with all tables there: to MLflow that is work of 5 to 15 s, done once."""
+    import mlflow
+    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
+
+    def build(folder: Path) -> None:
+        engine = create_sqlalchemy_engine(f"sqlite:///{folder / EMPTY}")
+        _initialize_tables(engine)
+        engine.dispose()
+
+    def copy(folder: Path) -> None:
+        shutil.copyfile(folder / EMPTY, f"{path}.new")
+        os.replace(f"{path}.new", path)
+
+    key = hashlib.sha256(f"mlflow {mlflow.__version__}".encode()).hexdigest()
+    cached("databases", key, f"tables of MLflow {mlflow.__version__}", build, copy)
+
+
+def reason(error: Exception) -> str:
+    """What is wrong with the store and what to do, in one sentence."""
+    text = " ".join(scrubbed(str(error)).split())
+    if isinstance(error, Timeout):
+        return "another process keeps the database locked."
+    for pattern, sentence in _SENTENCES.items():
+        if found := re.search(pattern, text):
+            return found.expand(sentence)
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename} cannot be used: {error.strerror}."
+    return f"{type(error).__name__}: {text[:200]}"
+
+
+def reach(uri: str) -> None:
+    """Raises TrackingError unless the store answers; a local one need not exist yet."""
+    database = sqlite_file(uri)
+    if database and not database.exists() and _can_be_made(database.absolute().parent):
+        return
+    with open_store(uri) as client:
+        client.search_experiments(max_results=1)
+
+
+def _can_be_made(folder: Path) -> bool:
+    return not folder.exists() or (folder.is_dir() and os.access(folder, os.W_OK))
+
+
+def is_server(uri: str) -> bool:
+    return uri.startswith(("http://", "https://"))
+
+
+def sqlite_file(uri: str) -> Path | None:
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def plain(name: str) -> str:
+    """A name that a store gives, fit for a folder: a hostile one could lead out of its place."""
+    if not re.fullmatch(r"\w+", name):
+        raise TrackingError(f'the store calls a run "{name}", which is no id of MLflow\'s.')
+    return name
+
+
+def find_tagged(client: Any, run: str, experiments: list[str] | None = None) -> Any | None:
+    """The run of this id in kerascnn, which is MLflow's own unless the store was away then."""
+    if experiments is None:
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    found = client.search_runs(experiments, f"tags.`{TAG}` = '{run}'", max_results=1)
+    return found[0] if found else None
+
+
+def fetch_run(run: str, runs: Path) -> Path | None:
+    """Brings a run that the store knows and this folder does not; None if it knows none such.
+
+    Args:
+        run: A unique prefix of the run's id, in kerascnn or in MLflow.
+        runs: The folder that holds the runs' folders.
+    """
+    with open_store(tracking_uri()) as client:
+        found = [
+            known
+            for known in _kerascnn_runs(client)
+            if known.info.run_id.startswith(run) or known.data.tags[TAG].startswith(run)
+        ]
+        if len(found) != 1:
+            return None
+        folder = runs / plain(found[0].data.tags[TAG])
+        if not folder.exists():
+            runs.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=runs, prefix=".fetched-") as scratch:
+                _download(client, found[0], Path(scratch) / "run")
+                (Path(scratch) / "run").rename(folder)
+        return folder
+
+
+def _download(client: Any, run: Any, folder: Path) -> None:
+    """The run's artifacts, and its model beside them."""
+    import mlflow
+
+    folder.mkdir()
+    client.download_artifacts(run.info.run_id, "", str(folder))
+    mlflow.artifacts.download_artifacts(
+        f"runs:/{run.info.run_id}/model", dst_path=str(folder), tracking_uri=tracking_uri()
+    )
+
+
+def _kerascnn_runs(client: Any) -> list[Any]:
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    if not experiments:
+        return []
+    return list(client.search_runs(experiments, f"tags.`{TAG}` LIKE '%'", max_results=1000))
