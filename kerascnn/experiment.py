@@ -101,7 +101,9 @@ class Optimizer(Choice):
 class EarlyStopping(Strict):
     """Ends a stage when the validation images have not improved for a while."""
 
-    monitor: Literal["val_accuracy", "val_loss"] = "val_loss"
+    monitor: Literal["val_accuracy", "val_loss"] = Field(
+        "val_loss", description="what is to improve"
+    )
     patience: int = Field(3, ge=1, description="epochs without improvement")
 
 
@@ -153,8 +155,14 @@ class Training(Strict):
     batch_size: int = Field(
         default=32, ge=1, description="pictures a step, where a stage says nothing"
     )
-    backend: Literal["auto", "tensorflow", "jax", "torch"] = "auto"
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    backend: Literal["auto", "tensorflow", "jax", "torch"] = Field(
+        default="auto",
+        description='Keras\'s; "auto": what KERAS_BACKEND says, else the first installed one of '
+        "tensorflow, torch and jax",
+    )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        default="float32", description="what the network computes in, as a Keras dtype policy"
+    )
     prefix_precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] | None = Field(
         default=None,
         description="of the frozen part where it runs before the first step; default `precision`",
@@ -193,7 +201,7 @@ class Training(Strict):
 class Stage(Strict):
     """A span of training with a fixed set of trainable layers."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="in the report and on MLflow's page")
     unfreeze: Annotated[
         str | tuple[str, ...],
         BeforeValidator(_unfreeze),
@@ -206,11 +214,18 @@ class Stage(Strict):
             }
         ),
     ] = Field("head", description="the trainable layers; the head always is")
-    epochs: int = Field(ge=1)
+    epochs: int = Field(ge=1, description="passes over the training pictures, at most")
     learning_rate: float = Field(gt=0, description="peak learning rate of the head")
-    schedule: Schedule = Schedule(name="constant")
-    optimizer: Optimizer = Optimizer()
-    batch_size: int | None = Field(None, ge=1)
+    schedule: Schedule = Field(
+        Schedule(name="constant"), description="how the rate goes on from its peak"
+    )
+    optimizer: Optimizer = Field(
+        Optimizer(),
+        description="of Keras, by its snake_case name; other keys are its own arguments",
+    )
+    batch_size: int | None = Field(
+        None, ge=1, description="pictures a step; default that of `training`"
+    )
     augmentation: Annotated[
         Augmentation | None,
         BeforeValidator(_on_or_off, json_schema_input_type=bool | Augmentation),
@@ -235,27 +250,42 @@ class Stage(Strict):
         "weights, which forgets within this fraction of the stage's steps",
     )
     clip_norm: float | None = Field(None, gt=0, description="greatest norm of all gradients")
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of each label that is spread over all classes"
+    )
     class_weights: Annotated[
         Literal["balanced"] | dict[str, float] | None,
         BeforeValidator(_class_weights),
-    ] = None
+    ] = Field(
+        None,
+        description='in the loss: "balanced" gives all classes the same sum; a table of class '
+        "names and weights what it says, and 1 where it says nothing",
+    )
     batchnorm: Literal["frozen", "train"] | None = Field(
         None, description='default "frozen" on pretrained weights, "train" from scratch'
     )
-    early_stopping: EarlyStopping | None = None
+    early_stopping: EarlyStopping | None = Field(
+        None,
+        description="ends the stage when the validation pictures have not improved for a while",
+    )
 
 
 class Experiment(Strict):
     """Everything that decides the result."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_. -]+$")
-    seed: int = Field(0, ge=0, lt=2**32)
-    dataset: Dataset
-    augmentation: Augmentation = Augmentation(name="none")
-    architecture: Architecture
-    training: Training = Training()
-    stages: tuple[Stage, ...] = Field(min_length=1)
+    name: str = Field(pattern=r"^[A-Za-z0-9_. -]+$", description="MLflow's experiment")
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="of first weights, order, augmentation and dropout"
+    )
+    dataset: Dataset = Field(description="where the pictures come from")
+    augmentation: Augmentation = Field(
+        Augmentation(name="none"), description="what changes the pictures that are trained on"
+    )
+    architecture: Architecture = Field(description="the network")
+    training: Training = Field(Training(), description="what all stages share")
+    stages: tuple[Stage, ...] = Field(
+        min_length=1, description="spans of training, one after the other"
+    )
 
     def augmentation_of(self, stage: Stage) -> Augmentation:
         """The augmentation that the stage trains with: its own, or the experiment's."""

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema
 
@@ -55,9 +56,14 @@ class Parameter:
 def parameters(registered: Registered) -> list[Parameter]:
     """The component's parameters in the order of its model."""
     try:
-        schema = registered.component.params.model_json_schema(schema_generator=_Quiet)
+        return parameters_of(registered.component.params)
     except PydanticInvalidForJsonSchema as error:
         raise registered.fault("while its parameters were described", error) from error
+
+
+def parameters_of(model: type[BaseModel]) -> list[Parameter]:
+    """The fields of a model in its order."""
+    schema = model.model_json_schema(schema_generator=_Quiet)
     definitions = schema.get("$defs", {})
     required = schema.get("required", [])
     return [

@@ -1,5 +1,5 @@
-"""docs/plugins.md says all of the contract, and each of its examples works as it stands there.
-README.zh.md says what README.md does."""
+"""docs/plugins.md says all of the contract, and each of its examples works as it stands there;
+docs/experiments.md has every key. README.zh.md says what README.md does."""
 
 import importlib
 import inspect
@@ -18,7 +18,10 @@ import kerascnn
 from kerascnn import hookspecs
 from kerascnn.cli import experiments
 from kerascnn.cli.plugins import plugins
+from kerascnn.config import parse_experiment
+from kerascnn.experiment import EarlyStopping, Experiment, Stage, Training
 from kerascnn.hooks import KINDS
+from kerascnn.parameters import parameters_of, toml
 from kerascnn.plugins import load_registry
 from kerascnn.testing import checks, find_subject, run_checks
 
@@ -166,6 +169,34 @@ def test_the_page_s_tests_pass_in_a_pytest_of_their_own(installed, tmp_path):
         check=False,
     )
     assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+KEYS = (ROOT / "docs" / "experiments.md").read_text("utf-8")
+TABLES = {
+    "The experiment": Experiment,
+    r"\[training\]": Training,
+    r"\[\[stages\]\]": Stage,
+    "early_stopping": EarlyStopping,
+}
+
+
+def row(key):
+    """A key as a row of the page: its name, what it takes, its default, what it is for."""
+    takes = [key.type.replace(" or ", " · "), *([key.range] if "matches" not in key.range else [])]
+    default = key.default.get("name") if isinstance(key.default, dict) else key.default
+    said = "required" if key.required else f"`{toml(default)}`" if default is not None else ""
+    return f"| `{key.name}` | {', '.join(filter(None, takes))} | {said} | {key.description} |"
+
+
+@pytest.mark.parametrize(("title", "model"), TABLES.items())
+def test_every_key_of_an_experiment_is_documented(title, model):
+    [part] = re.findall(rf"(?ms)^## {title}\n(.*?)(?=^## |\Z)", KEYS)
+    assert re.findall(r"(?m)^\| `\w.*", part) == [row(key) for key in parameters_of(model)]
+
+
+def test_the_page_s_experiment_is_one():
+    text = re.search(r"(?ms)^```toml\n(.*?)^```$", KEYS)[1]
+    parse_experiment(tomllib.loads(text), load_registry(), text)
 
 
 FENCED = r"(?ms)^```.*?^```$"
