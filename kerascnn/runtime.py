@@ -224,7 +224,8 @@ def device_name() -> str:
 
     found = {"tensorflow": _tensorflow_gpu, "jax": _jax_gpu, "torch": _torch_gpu}
     gpu = found[keras.config.backend()]()
-    return f"GPU {gpu}" if gpu else f"CPU, {available_cores()} cores"
+    cores = available_cores()
+    return f"GPU {gpu}" if gpu else f"CPU, {cores} core{'' if cores == 1 else 's'}"
 
 
 def available_cores() -> int:
