@@ -58,13 +58,14 @@ def ended(x):
 
 @cache
 def original(name):
-    """A network of Keras with the classifier of its paper."""
-    return describe(name, params={"top": "original"})
+    """A network of Keras with the classifier of its paper, as it is described."""
+    return describe(name)
 
 
 def test_vgg16_is_that_of_the_textbooks():
     vgg16 = original("vgg16")
     assert (vgg16.depth, vgg16.weighted_layers, vgg16.parameters) == (16, 16, 138_357_544)
+    assert vgg16.params == {"top": "original"}
     first, *_, last = vgg16.layers[2:]
     assert (first.name, first.output) == ("block1_conv1", (224, 224, 64))
     assert first.side == "(224 - 3 + 2·1)/1 + 1 = 224"
@@ -117,11 +118,10 @@ def test_parameters_are_keras_own_count(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(load_registry().names("architecture")))
 def test_every_registered_architecture_is_described(name):
-    described, registry = describe(name, classes=7), load_registry()
-    params = registry.get("architecture", name).component.params.model_fields
-    bound = registry.get("architecture", name).bind(
-        {"weights": "none"} if "weights" in params else {}
-    )
+    registered = load_registry().get("architecture", name)
+    fields = registered.component.params.model_fields
+    described = describe(name, params={"top": "pooled"} if "top" in fields else {}, classes=7)
+    bound = registered.bind({"weights": "none"} if "weights" in fields else {})
     model = build_network(bound, image_size=224, num_classes=7).model
     assert described.parameters == model.count_params()
     assert described.not_counted == ()
@@ -244,7 +244,7 @@ def test_faults_are_one_message(workplace, run_cli, arguments, message):
 
 def test_no_weights_are_fetched(monkeypatch):
     monkeypatch.setattr("kerascnn.data.download.fetch", None)
-    assert describe("mobilenet_v3_small", image_size=64).depth == 53
+    assert describe("mobilenet_v3_small", params={"top": "pooled"}, image_size=64).depth == 53
 
 
 def test_what_may_be_a_run_is_looked_for(workplace):

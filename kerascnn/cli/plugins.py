@@ -147,8 +147,8 @@ def describe(
 ) -> None:
     """Show the arithmetic of a network: sizes, parameters, cost, what a pixel sees.
 
-    Of an architecture no weights are fetched. `--set top=original` shows a network of Keras with
-    the classifier of its paper.
+    Of an architecture no weights are fetched. One of Keras is shown with the classifier of its
+    paper, with `--set top=pooled` as experiments have it by default.
     """
     from kerascnn.describe import describe as describe_it
     from kerascnn.describe.drawing import save_drawing

@@ -3,9 +3,9 @@
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -16,7 +16,7 @@ from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment import Choice
 from kerascnn.network.boundary import in_order
 from kerascnn.network.build import HEAD, Built, build_network
-from kerascnn.plugins import Registry, load_registry
+from kerascnn.plugins import Bound, Registry, load_registry
 from kerascnn.runs import find_run
 
 
@@ -84,6 +84,7 @@ class Description:
         weighted_layers: All layers with weights, those beside the longest way too.
         activation_bytes: Of the outputs of all layers, for one picture.
         not_counted: Names of layers of kinds whose multiply-adds are not known.
+        params: The architecture's parameters that are not its defaults.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Description:
     not_counted: tuple[str, ...]
     blocks: tuple[BlockRow, ...]
     layers: tuple[LayerRow, ...]
+    params: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -114,7 +116,8 @@ def describe(
     """Describes a network; no weights are fetched for it.
 
     Args:
-        what: The name of an architecture, or a run: its id, a unique prefix of it, or "last".
+        what: The name of an architecture, which is described with the classifier of its paper where
+            its parameter `top` offers that, or a run: its id, a unique prefix of it, or "last".
         params: The architecture's parameters, over its defaults or over those of the run.
         image_size: Pixels; default that of the run, else 224.
         classes: Number of classes; default that of the run, else the 1000 of ImageNet.
@@ -128,14 +131,18 @@ def describe(
     choice, run_size, run_classes = _chosen(what, registry)
     choice = Choice(**{**choice.params, **(params or {}), "name": choice.name})
     runtime.start(backend)
-    network = _build(choice, registry, image_size or run_size, classes or run_classes)
-    return describe_network(network, choice.name)
+    architecture = _bound(choice, registry)
+    network = build_network(
+        architecture, image_size=image_size or run_size, num_classes=classes or run_classes
+    )
+    set_to = architecture.params.model_dump(mode="json", exclude_defaults=True, exclude={"weights"})
+    return replace(describe_network(network, choice.name), params=set_to)
 
 
 def _chosen(what: str, registry: Registry) -> tuple[Choice, int, int]:
     names = registry.names("architecture")
     if what in names:
-        return Choice(name=what), 224, 1000
+        return Choice(name=what, **_of_its_paper(what, registry)), 224, 1000
     if not re.fullmatch(r"last|[0-9a-f]+|models:/.+", what):
         raise InputError(
             f'there is neither an architecture nor a run "{what}".{did_you_mean(what, names)} '
@@ -146,16 +153,20 @@ def _chosen(what: str, registry: Registry) -> tuple[Choice, int, int]:
     return Choice(**run.experiment["architecture"]), size, len(run.class_names)
 
 
-def _build(choice: Choice, registry: Registry, image_size: int, classes: int) -> Built:
+def _of_its_paper(name: str, registry: Registry) -> dict[str, str]:
+    top = registry.get("architecture", name).component.params.model_fields.get("top")
+    return {"top": "original"} if top and "original" in get_args(top.annotation) else {}
+
+
+def _bound(choice: Choice, registry: Registry) -> Bound:
     component = registry.get("architecture", choice.name).component
     if "weights" in component.params.model_fields:  # nothing here depends on their values
         choice = Choice(**{**choice.params, "name": choice.name, "weights": "none"})
     try:
-        architecture = bind(choice, "architecture", registry)
+        return bind(choice, "architecture", registry)
     except ValidationError as error:
         problems = explain(error, component.params, choice.params)
         raise InputError("\n".join(f"--set {problem}" for problem in problems)) from error
-    return build_network(architecture, image_size=image_size, num_classes=classes)
 
 
 def describe_network(network: Built, name: str) -> Description:

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from kerascnn.describe import BlockRow, Description, LayerRow
+from kerascnn.parameters import toml
 from kerascnn.tables.layout import Table, number, rows, words
 
 _ARITHMETIC = ("layer", "side of the output", "parameters")
@@ -86,9 +87,10 @@ def _summary(description: Description, batch_size: int) -> dict[str, str]:
         f", {description.weighted_layers} with those on shortcuts and branches" if beside else ""
     )
     picture, batch = (_mebibytes(n * description.activation_bytes) for n in (1, batch_size))
+    set_to = "".join(f", {key} = {toml(value)}" for key, value in description.params.items())
     said = {
-        "network": f"{description.name} for pictures of {side}×{side} and {description.classes:,} "
-        "classes",
+        "network": f"{description.name}{set_to}, for pictures of {side}×{side} and "
+        f"{description.classes:,} classes",
         "depth": f"{description.depth} layers with weights in a row{in_all}; activations, "
         "poolings and normalization do not count",
         "parameters": f"{description.parameters:,}, of them {head.parameters:,} in the head",
