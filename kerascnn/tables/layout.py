@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich import box
-from rich.padding import Padding
 from rich.table import Column
 from rich.table import Table as RichTable
 
@@ -37,13 +36,13 @@ def words(title: str) -> Column:
     return Column(title, overflow="fold")
 
 
-def rows(pairs: Iterable[tuple[str, str]], indent: int = 0) -> Padding:
+def rows(pairs: Iterable[tuple[str, str]], indent: int = 0) -> RichTable:
     """Names and what is said of each, in two columns without a head."""
-    name = Column(no_wrap=True, min_width=LABEL - 3 - indent)
+    name = Column(no_wrap=True, min_width=LABEL - 3)
     table = RichTable.grid(name, words(""), padding=(0, 3, 0, 0))
-    for pair in pairs:
-        table.add_row(*pair)
-    return Padding.indent(table, indent)
+    for label, text in pairs:
+        table.add_row(" " * indent + label, text)
+    return table
 
 
 def gigabytes(count: int) -> str:
