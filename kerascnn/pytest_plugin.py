@@ -15,8 +15,9 @@ FIXTURE = "kerascnn_check"
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "kerascnn(kind, *names, image_size=None, imagenet_classifier=None): hold each of these "
-        "installed components to its contract, by the fixture kerascnn_check",
+        "kerascnn(kind, *names, only=None, image_size=None, imagenet_classifier=None): hold each "
+        "of these installed components to its contract, or to the checks that `only` names, by "
+        "the fixture kerascnn_check",
     )
 
 
@@ -34,7 +35,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             f"{FIXTURE} needs @pytest.mark.kerascnn(KIND, NAME): KIND is one of {kinds}", False
         )
     kind, *names = marker.args
-    cases = [(kind, name, check, marker.kwargs) for name in names for check in checks(kind)]
+    options = dict(marker.kwargs)
+    known = {check.name: check for check in checks(kind)}
+    only = options.pop("only", None) or known
+    if wrong := [check for check in only if check not in known]:
+        pytest.fail(f"{FIXTURE}: only={wrong}: the checks of kind {kind}: {', '.join(known)}", False)
+    chosen = [known[check] for check in only]
+    cases = [(kind, name, check, options) for name in names for check in chosen]
     ids = [check.name if len(names) == 1 else f"{name}-{check.name}" for _, name, check, _ in cases]
     metafunc.parametrize(FIXTURE, cases, ids=ids, indirect=True)
 

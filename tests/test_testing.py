@@ -313,6 +313,11 @@ def test_fine(kerascnn_check):
 @pytest.mark.kerascnn("dataset", "suspect", "shapes")
 def test_two(kerascnn_check, request):
     kerascnn_check(**({"fault": "one_name_twice"} if "suspect" in request.node.name else {}))
+
+
+@pytest.mark.kerascnn("dataset", "shapes", only=["class_names"])
+def test_one(kerascnn_check):
+    kerascnn_check()
 """
 
 
@@ -324,10 +329,19 @@ def test_in_pytest_each_check_is_a_test_of_its_own(tmp_path, suspects):
     )  # fmt: skip
     count = len(checks("dataset"))
     assert "1 failed" in ended.stdout.splitlines()[-1], ended.stdout + ended.stderr
-    assert f"{3 * count - 1 - ended.stdout.count('SKIPPED')} passed" in ended.stdout
+    assert f"{3 * count - ended.stdout.count('SKIPPED')} passed" in ended.stdout
     assert "test_two[suspect-class_names]" in ended.stdout
     assert "came      ['odd', 'odd']" in ended.stdout
     assert "Traceback" not in ended.stdout
+
+
+def test_in_pytest_a_check_that_there_is_not_is_an_error(tmp_path):
+    (tmp_path / "test_contract.py").write_text(TESTS.replace('["class_names"]', '["clas_names"]'))
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert "only=['clas_names']: the checks of kind dataset: builds, " in ended.stdout
 
 
 def test_the_pytest_plugin_imports_nothing_of_the_kit_until_it_is_used():

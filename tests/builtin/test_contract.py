@@ -28,8 +28,16 @@ SMALLEST = (  # of each family
     "vgg16",
     "xception",
 )
-# JAX takes longest to compile, and beside PyTorch predicts what that does; all else is slow.
-# NASNet cannot be built on PyTorch.
+# JAX takes longest to compile, and beside PyTorch predicts what that does; all else is slow, but
+# for the checks that train nothing, on PyTorch. NASNet cannot be built there.
+UNTRAINED = (
+    "builds",
+    "rescales_inside",
+    "probabilities",
+    "blocks_in_order",
+    "saves_and_loads",
+    "prefix_then_suffix",
+)
 QUICK = {
     "tensorflow": SMALLEST,
     "torch": [name for name in SMALLEST if name not in NASNETS],
@@ -98,6 +106,13 @@ def test_sequential_cnn(kerascnn_check):
 @pytest.mark.backend
 @pytest.mark.kerascnn("architecture", *HERE)
 def test_networks(kerascnn_check):
+    kerascnn_check(weights="none")
+
+
+@pytest.mark.skipif(keras.config.backend() != "torch", reason="it is the quickest to build them")
+@pytest.mark.backend
+@pytest.mark.kerascnn("architecture", *sorted(BUILDABLE.difference(SMALLEST)), only=UNTRAINED)
+def test_large_networks_untrained(kerascnn_check):
     kerascnn_check(weights="none")
 
 
