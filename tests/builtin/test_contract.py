@@ -30,14 +30,7 @@ SMALLEST = (  # of each family
 )
 # JAX takes longest to compile, and beside PyTorch predicts what that does; all else is slow, but
 # for the checks that train nothing, on PyTorch. NASNet cannot be built there.
-UNTRAINED = (
-    "builds",
-    "rescales_inside",
-    "probabilities",
-    "blocks_in_order",
-    "saves_and_loads",
-    "prefix_then_suffix",
-)
+UNTRAINED = ("builds", "rescales_inside", "probabilities", "blocks_in_order", "prefix_then_suffix")
 QUICK = {
     "tensorflow": SMALLEST,
     "torch": [name for name in SMALLEST if name not in NASNETS],
