@@ -39,7 +39,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     known = {check.name: check for check in checks(kind)}
     only = options.pop("only", None) or known
     if wrong := [check for check in only if check not in known]:
-        pytest.fail(f"{FIXTURE}: only={wrong}: the checks of kind {kind}: {', '.join(known)}", False)
+        pytest.fail(f"{FIXTURE}: only={wrong}: there are {', '.join(known)}", False)
     chosen = [known[check] for check in only]
     cases = [(kind, name, check, options) for name in names for check in chosen]
     ids = [check.name if len(names) == 1 else f"{name}-{check.name}" for _, name, check, _ in cases]

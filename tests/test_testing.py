@@ -341,7 +341,7 @@ def test_in_pytest_a_check_that_there_is_not_is_an_error(tmp_path):
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
         capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
-    assert "only=['clas_names']: the checks of kind dataset: builds, " in ended.stdout
+    assert "only=['clas_names']: there are builds, " in ended.stdout
 
 
 def test_the_pytest_plugin_imports_nothing_of_the_kit_until_it_is_used():
