@@ -196,7 +196,7 @@ def test_every_key_of_an_experiment_is_documented(title, model):
 
 def test_the_page_s_experiment_is_one():
     text = re.search(r"(?ms)^```toml\n(.*?)^```$", KEYS)[1]
-    parse_experiment(tomllib.loads(text), load_registry(), text)
+    assert len(parse_experiment(tomllib.loads(text), load_registry(), text).stages) == 2
 
 
 FENCED = r"(?ms)^```.*?^```$"
