@@ -140,7 +140,7 @@ def test_multiply_adds_are_the_published_ones(name):
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", each(TABLE.keys() - {"nasnet_mobile"}))  # Keras builds none there
 def test_multiply_adds_are_those_that_pytorch_counts(name):
     if keras.config.backend() != "torch":
         pytest.skip("PyTorch counts what it computes")

@@ -1,6 +1,5 @@
 """Models as MLflow writes and serves them."""
 
-import os
 from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ def save_model(model: Any, folder: Path, image_size: int) -> None:
         folder: Is created.
         image_size: Pixels S.
     """
+    import keras
     import mlflow.keras
     import numpy as np
     from mlflow.models import ModelSignature
@@ -28,7 +28,7 @@ def save_model(model: Any, folder: Path, image_size: int) -> None:
         return Schema([TensorSpec(np.dtype("float32"), (-1, *shape))])
 
     installed = versions()
-    backend = os.environ["KERAS_BACKEND"]
+    backend = keras.config.backend()
     signature = ModelSignature(tensor(image_size, image_size, 3), tensor(model.output_shape[-1]))
     packages = [f"{name}=={installed[name]}" for name in ("keras", backend, "numpy")]
     mlflow.keras.save_model(model, str(folder), signature=signature, pip_requirements=packages)

@@ -1,6 +1,7 @@
 """Compiles a model for a stage and trains it epoch by epoch."""
 
 import math
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from kerascnn.data.batches import Ahead, Batch, Feed
 from kerascnn.errors import RunError
 from kerascnn.network.build import HEAD, Built
-from kerascnn.runtime import fit_source, jit_compile
+from kerascnn.runtime import assert_finite, fit_source, jit_compile
 from kerascnn.training.inputs import Inputs
 from kerascnn.training.optimizers import averaged, make_optimizer
 from kerascnn.training.plan import Epoch, Listener, Plan
@@ -24,6 +25,8 @@ from kerascnn.training.standing import Standing, judge
 
 AT_ONCE = 64
 """Steps in one call at most: they take some 0.1 s, in which no other hears of them."""
+NOT_FINITE = "a loss that is not finite"
+"""What TensorFlow's fault says where that ends such a call; the steps before it follow."""
 
 
 def compile_stage(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
@@ -37,6 +40,7 @@ def compile_stage(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
         steps_per_epoch=steps,
     )
     is_callback = isinstance(schedule, keras.callbacks.Callback)
+    at_once = 1 if is_callback else _steps_at_once(trainer, steps)
     optimizer = make_optimizer(
         stage.optimizer,
         stage.learning_rate if is_callback else schedule,
@@ -47,10 +51,10 @@ def compile_stage(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
     )
     trainer.compile(
         optimizer,
-        loss=_loss(trainer, stage.label_smoothing),
+        loss=_loss(trainer, stage.label_smoothing, ends_the_call=at_once > 1),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=jit_compile(),
-        steps_per_execution=1 if is_callback else _steps_at_once(trainer, steps),
+        steps_per_execution=at_once,
     )
     trainer.optimizer.build(trainer.trainable_variables)
     callback = schedule if is_callback else keras.callbacks.Callback()
@@ -60,10 +64,11 @@ def compile_stage(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
     return callback
 
 
-def _loss(trainer: Any, label_smoothing: float) -> Any:
+def _loss(trainer: Any, label_smoothing: float, *, ends_the_call: bool) -> Any:
     """Cross-entropy; NaN as soon as a statistic that training moves is not finite.
 
-    A training step uses the batch's own statistics: it would not show.
+    A training step uses the batch's own statistics: it would not show. Of several steps in one
+    call, the first with such a loss is the last that is taken.
     """
     import keras
     from keras import ops
@@ -75,7 +80,10 @@ def _loss(trainer: Any, label_smoothing: float) -> Any:
     class Loss(keras.losses.CategoricalCrossentropy):
         def call(self, y_true: Any, y_pred: Any) -> Any:
             sums = [ops.sum(ops.stop_gradient(weight.value)) for weight in moved]
-            return super().call(y_true, y_pred) + 0.0 * sum(sums)
+            losses = super().call(y_true, y_pred) + 0.0 * sum(sums)
+            if ends_the_call:
+                assert_finite(losses, NOT_FINITE, trainer.optimizer.iterations)
+            return losses
 
     return Loss(label_smoothing=label_smoothing)
 
@@ -200,7 +208,14 @@ def _spans(
     while progress.step < steps:
         start = time.perf_counter()
         span = _span(trainer, schedule, progress, steps, listener)
-        progress.logs = fit(len(progress.history) + 1, progress.step, span)
+        try:
+            progress.logs = fit(len(progress.history) + 1, progress.step, span)
+        except Exception as fault:
+            taken = re.search(rf"{NOT_FINITE}\D*(\d+)", str(fault))
+            if not taken:
+                raise
+            progress.logs = {"loss": math.nan}
+            span.broken = int(taken[1]) - len(progress.history) * steps + 1
         progress.seconds += time.perf_counter() - start
         progress.step += span.steps
         if span.broken or not math.isfinite(progress.logs["loss"]):

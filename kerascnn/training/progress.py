@@ -1,7 +1,6 @@
 """How far a stage has come, and all that it takes to go on from there: gathered, and put back."""
 
 import hashlib
-import os
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -158,8 +157,10 @@ def random_state() -> State:
 
     PyTorch's dropout draws from its own one; TensorFlow and JAX have none that Keras uses.
     """
+    import keras
+
     state = {"python": random.getstate(), "numpy": np.random.get_state(legacy=False)}
-    if os.environ["KERAS_BACKEND"] == "torch":
+    if keras.config.backend() == "torch":
         import torch
 
         state["torch"] = torch.get_rng_state().numpy()

@@ -261,6 +261,18 @@ def test_a_loss_that_is_not_finite_ends_the_run(batch_size):
         fit(batch_size=batch_size, **explosive)
 
 
+@pytest.mark.parametrize("trained", [HEAD, BLOCK])
+def test_the_first_step_whose_loss_is_not_finite_is_the_last(trained):
+    """A head's steps too, of which TensorFlow takes several in one call."""
+
+    class Broken(keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step):
+            return ops.where(step < 5, 0.01, float("nan"))  # from the second step of epoch 2
+
+    with pytest.raises(RunError, match=r"epoch 2: the loss is nan after step 3 of 4"):
+        fit(trained, schedule=lambda **_: Broken(), epochs=2)
+
+
 @pytest.mark.parametrize("spoilt", ["moving_mean", "moving_variance"])
 def test_a_statistic_that_is_not_finite_ends_the_run_with_the_step(spoilt):
     """A training step does without: it uses the batch's own statistics."""
