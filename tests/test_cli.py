@@ -104,6 +104,7 @@ def test_a_failure_of_our_own_is_code_1(run_cli, shapes_file, monkeypatch):
 PLUGIN = """
 import os, signal
 if os.environ.get("INTERRUPT"):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     os.kill(os.getpid(), signal.SIGINT)
 raise ImportError("broken for good")
 """
