@@ -25,7 +25,8 @@ def evaluate_run(
 
     Args:
         run: A run's id, a unique prefix of one, "last", or a result.
-        data: The folder, laid out as for the dataset `image_folder`; all its pictures count.
+        data: The folder, laid out as for the dataset `image_folder`; all its pictures count. Links
+            out of it are followed if the run's own dataset followed such links.
         backend: "tensorflow", "jax", "torch", or "auto": any.
         registry: The components; default all that are installed.
 
@@ -33,7 +34,9 @@ def evaluate_run(
         InputError: No such run or folder, a class that the model does not know, bad pictures.
     """
     result = run if isinstance(run, Result) else find_run(run)
-    folder = (registry or load_registry()).get("dataset", "image_folder").bind({"path": str(data)})
+    follow_links = result.experiment["dataset"].get("follow_links", False)
+    registered = (registry or load_registry()).get("dataset", "image_folder")
+    folder = registered.bind({"path": str(data), "follow_links": follow_links})
     splits: Splits = folder.build(seed=0)
     index_of = _indices(splits, result, data)
     training = result.training

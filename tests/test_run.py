@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -155,6 +156,18 @@ def test_evaluating_on_the_test_pictures_gives_the_test_accuracy(place, result):
     assert metrics.images == 24
     assert metrics.accuracy == pytest.approx(find_run("last").test_accuracy)
     assert list(metrics.per_class) == result.class_names
+
+
+def test_evaluating_follows_links_if_the_run_did(place, result):
+    linked = place / "linked"
+    for picture in sorted(picture_folder(place).glob("*/*.png")):
+        (linked / picture.parent.name).mkdir(parents=True, exist_ok=True)
+        (linked / picture.parent.name / picture.name).symlink_to(picture)
+    with pytest.raises(InputError, match="only with `follow_links = true`"):
+        evaluate_run(result, linked)
+    dataset = result.experiment["dataset"] | {"follow_links": True}
+    followed = replace(result, experiment=result.experiment | {"dataset": dataset})
+    assert evaluate_run(followed, linked).images == 24
 
 
 def test_evaluating_refuses_a_class_that_the_model_does_not_know(place, result):

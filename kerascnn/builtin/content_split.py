@@ -15,6 +15,8 @@ from kerascnn import InputError, Params, Splits
 
 _PIECE = 64  # files that a thread is handed at once: handing over costs as much as a small one
 
+FOLLOWED = "is followed only with `follow_links = true`"
+
 Labelled = tuple[Path, str]
 
 
@@ -50,33 +52,42 @@ class SplitParams(Params):
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """A source of paths below a root; the pictures are read by whom it gives them to."""
+    """A source of paths, none of which may lead out of the folder `within`.
+
+    The pictures are read by whom it gives them to.
+    """
 
     paths: Sequence[Path]
     labels: Sequence[int]
     fingerprint: str
-    root: Path
+    within: Path
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int, /) -> tuple[Path, int]:
         path = self.paths[index]
-        if path.is_symlink() and leads_out(path, self.root):
-            raise InputError(f'"{path}" is a link that leads out of "{self.root}"')
+        if path.is_symlink() and leads_out(path, self.within):
+            raise InputError(
+                f'"{path}" is a link that leads out of "{self.within}", which {FOLLOWED}'
+            )
         return path, self.labels[index]
 
 
 def split_pictures(
     root: Path,
+    within: Path,
     found: Mapping[str, Sequence[Labelled]],
     params: SplitParams,
     ignored: Mapping[str, int],
 ) -> Splits:
-    """Draws the splits that `found` lacks from its "train", and checks what comes out."""
+    """Draws the splits that `found` lacks from its "train", and checks what comes out.
+
+    Files below `root` may be links to what lies within `within`.
+    """
     class_names = sorted({label for _, label in found["train"]})
     indices = {name: index for index, name in enumerate(class_names)}
-    files = hash_files((path for pictures in found.values() for path, _ in pictures), root)
+    files = hash_files((path for pictures in found.values() for path, _ in pictures), within)
     hashes, same = {path: own for path, (own, _) in files.items()}, _same_pictures(files)
     wanted = {"test": params.test_fraction, "validation": params.validation_fraction}
     drawn = draw_splits(
@@ -91,7 +102,9 @@ def split_pictures(
         splits[split] = list(found[split])
     _check_splits(root, splits)
     sources = {
-        split: picture_files(root, [(path, indices[name]) for path, name in pictures], hashes)
+        split: picture_files(
+            root, within, [(path, indices[name]) for path, name in pictures], hashes
+        )
         for split, pictures in splits.items()
     }
     return Splits(**sources, class_names=class_names, ignored=dict(ignored))
@@ -153,25 +166,25 @@ def _fill_gaps(
                 drawn[min(candidates)[1]] = split
 
 
-def content_hashes(paths: Iterable[Path], root: Path) -> dict[Path, str]:
+def content_hashes(paths: Iterable[Path], within: Path) -> dict[Path, str]:
     """The SHA-256 of each file; of one that cannot be read, which will be told, of its name."""
-    return {path: own for path, (own, _) in hash_files(paths, root).items()}
+    return {path: own for path, (own, _) in hash_files(paths, within).items()}
 
 
-def hash_files(paths: Iterable[Path], root: Path) -> dict[Path, tuple[str, str]]:
+def hash_files(paths: Iterable[Path], within: Path) -> dict[Path, tuple[str, str]]:
     """The SHA-256 of each file, and of the picture in it without what is said about it."""
     from concurrent.futures import ThreadPoolExecutor
 
     paths = list(paths)
     pieces = [paths[first : first + _PIECE] for first in range(0, len(paths), _PIECE)]
     with ThreadPoolExecutor() as pool:
-        hashes = pool.map(lambda piece: [_file_hashes(path, root) for path in piece], pieces)
+        hashes = pool.map(lambda piece: [_file_hashes(path, within) for path in piece], pieces)
         return dict(zip(paths, chain.from_iterable(hashes), strict=True))
 
 
-def _file_hashes(path: Path, root: Path) -> tuple[str, str]:
+def _file_hashes(path: Path, within: Path) -> tuple[str, str]:
     content = b"unreadable " + os.fsencode(path)
-    outside = path.is_symlink() and leads_out(path, root)
+    outside = path.is_symlink() and leads_out(path, within)
     if path.is_file() and not outside:  # to open a pipe would wait for its writer
         with suppress(OSError):
             content = path.read_bytes()
@@ -198,13 +211,13 @@ def _same_pictures(files: Mapping[Path, tuple[str, str]]) -> dict[Path, str]:
     return {path: least[picture] for path, (_, picture) in files.items()}
 
 
-def leads_out(path: Path, root: Path) -> bool:
-    """Whether a path of the folder `root` means a place that is not in it."""
-    return not Path(os.path.realpath(path)).is_relative_to(root)
+def leads_out(path: Path, folder: Path) -> bool:
+    """Whether a path means a place that is not in a folder."""
+    return not Path(os.path.realpath(path)).is_relative_to(folder)
 
 
 def picture_files(
-    root: Path, pictures: Sequence[tuple[Path, int]], hashes: Mapping[Path, str]
+    root: Path, within: Path, pictures: Sequence[tuple[Path, int]], hashes: Mapping[Path, str]
 ) -> PictureFiles:
     """A source, whose fingerprint covers the names, the contents and the labels, in order."""
     digest = hashlib.sha256()
@@ -212,7 +225,7 @@ def picture_files(
         name = os.fsencode(path.relative_to(root).as_posix())  # which may be no UTF-8
         digest.update(name + f"\0{hashes[path]}\0{label}\n".encode())
     paths, labels = zip(*pictures, strict=True)
-    return PictureFiles(paths, labels, digest.hexdigest(), root)
+    return PictureFiles(paths, labels, digest.hexdigest(), within)
 
 
 def _check_splits(root: Path, splits: Mapping[str, Sequence[Labelled]]) -> None:

@@ -165,7 +165,7 @@ def build_oxford_flowers102(params: OxfordFlowersParams, *, seed: int) -> Splits
 
     def source(key: str) -> Any:
         chosen = (numbers[key].ravel() - 1).tolist()
-        return picture_files(root, [(paths[i], int(labels[i]) - 1) for i in chosen], hashes)
+        return picture_files(root, root, [(paths[i], int(labels[i]) - 1) for i in chosen], hashes)
 
     class_names = [name.strip() for name in OXFORD_NAMES.split(",")]
     return Splits(source("trnid"), source("valid"), source("tstid"), class_names)

@@ -10,7 +10,13 @@ from pathlib import Path
 from pydantic import Field
 
 from kerascnn import Component, InputError, Splits, did_you_mean
-from kerascnn.builtin.content_split import Labelled, SplitParams, leads_out, split_pictures
+from kerascnn.builtin.content_split import (
+    FOLLOWED,
+    Labelled,
+    SplitParams,
+    leads_out,
+    split_pictures,
+)
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".avif"}
 SUFFIXES |= {".tif", ".tiff", ".ppm", ".pgm"}
@@ -43,14 +49,23 @@ class ImageFolderParams(SplitParams):
         description="A CSV file, relative to `path`, of the columns path (relative to `path` too), "
         "label and, if given, split (train, validation or test), instead of class folders.",
     )
+    follow_links: bool = Field(
+        False,
+        description="Whether links in the folder to pictures and folders elsewhere are read; else "
+        "each is an error.",
+    )
 
 
 def build_image_folder(params: ImageFolderParams, *, seed: int) -> Splits:
     root = _root(params.path)
     ignored: Counter[str] = Counter()
-    found = _read_table(root, params.labels) if params.labels else _read_folders(root, ignored)
+    within = Path(root.anchor) if params.follow_links else root
+    if params.labels:
+        found = _read_table(root, within, params.labels)
+    else:
+        found = _read_folders(root, params.follow_links, ignored)
     _check_classes(root, found)
-    return split_pictures(root, found, params, ignored)
+    return split_pictures(root, within, found, params, ignored)
 
 
 def _root(path: Path) -> Path:
@@ -95,18 +110,20 @@ def _check_names(root: Path, names: Iterable[str]) -> None:
             )
 
 
-def _read_folders(root: Path, ignored: Counter[str]) -> dict[str, list[Labelled]]:
-    folders = [path for path in _entries(root) if _is_folder(path)]
+def _read_folders(root: Path, follow: bool, ignored: Counter[str]) -> dict[str, list[Labelled]]:
+    folders = [path for path in _entries(root) if _is_folder(path, follow)]
     splits = {folder: _split_of(folder) for folder in folders}
     given = [split for split in splits.values() if split]
     if not given:
-        found = {"train": _read_classes(root, root, ignored)}
+        found = {"train": _read_classes(root, follow, ignored)}
     elif len(given) < len(splits) or len(set(given)) < len(given) or "train" not in given:
         names = ", ".join(folder.name for folder in folders)
         raise InputError(f'cannot tell splits from classes in "{root}": {names}. {LAYOUT}')
     else:
         found = {
-            split: _read_classes(folder, root, ignored) for folder, split in splits.items() if split
+            split: _read_classes(folder, follow, ignored)
+            for folder, split in splits.items()
+            if split
         }
     return found
 
@@ -118,9 +135,9 @@ def _split_of(folder: Path) -> str | None:
     return SPLIT_NAMES.get(folder.name.lower())
 
 
-def _read_classes(folder: Path, root: Path, ignored: Counter[str]) -> list[Labelled]:
+def _read_classes(folder: Path, follow: bool, ignored: Counter[str]) -> list[Labelled]:
     loose = sum(_is_picture(path) for path in _entries(folder))
-    classes = [path for path in _entries(folder) if _is_folder(path)]
+    classes = [path for path in _entries(folder) if _is_folder(path, follow)]
     if not classes:
         raise InputError(f'"{folder}" has {loose} pictures and no class folders. {LAYOUT}')
     if loose:
@@ -128,7 +145,7 @@ def _read_classes(folder: Path, root: Path, ignored: Counter[str]) -> list[Label
     labelled = []
     for class_folder in classes:
         others: Counter[str] = Counter()
-        pictures = list(_walk(class_folder, root, others))
+        pictures = list(_walk(class_folder, follow, others))
         if not pictures:
             there = f" (there are {_count(others)})" if others else ""
             raise InputError(
@@ -140,12 +157,12 @@ def _read_classes(folder: Path, root: Path, ignored: Counter[str]) -> list[Label
     return labelled
 
 
-def _walk(folder: Path, root: Path, others: Counter[str]) -> Iterator[Path]:
+def _walk(folder: Path, follow: bool, others: Counter[str]) -> Iterator[Path]:
     for path in _entries(folder):
         if _is_picture(path):
             yield path  # or something else that is called so, which will be told with its fault
-        elif _is_folder(path):
-            yield from _walk(path, root, others)
+        elif _is_folder(path, follow):
+            yield from _walk(path, follow, others)
         else:
             others[f"{path.suffix.lower() or 'suffixless'} files"] += 1
 
@@ -160,9 +177,12 @@ def _entries(folder: Path) -> list[Path]:
         raise InputError(f'cannot look into "{folder}": {error}.') from error
 
 
-def _is_folder(path: Path) -> bool:
+def _is_folder(path: Path, follow: bool) -> bool:
     if path.is_symlink() and path.is_dir():
-        raise InputError(f'"{path}" is a link to a folder, which is not followed: copy the folder.')
+        if not follow:
+            raise InputError(f'"{path}" is a link to a folder, which {FOLLOWED}.')
+        if any(path.samefile(parent) for parent in path.parents):
+            raise InputError(f'"{path}" is a link to a folder that it lies in itself: remove it.')
     return path.is_dir()
 
 
@@ -170,7 +190,7 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def _read_table(root: Path, labels: Path) -> dict[str, list[Labelled]]:
+def _read_table(root: Path, within: Path, labels: Path) -> dict[str, list[Labelled]]:
     table = root / labels.expanduser()
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
@@ -183,7 +203,7 @@ def _read_table(root: Path, labels: Path) -> dict[str, list[Labelled]]:
         raise InputError(f'cannot read `labels`, "{table}": {error}.{near}') from error
     found = defaultdict(list)
     for line, row in rows:
-        split, picture = _read_row(root, f'"{table}", line {line}', row)
+        split, picture = _read_row(root, within, f'"{table}", line {line}', row)
         found[split].append(picture)
     _check_files(table, [path for pictures in found.values() for path, _ in pictures])
     if "train" not in found:
@@ -199,12 +219,14 @@ def _check_columns(table: Path, columns: Sequence[str]) -> None:
         )
 
 
-def _read_row(root: Path, place: str, row: Mapping[str, str]) -> tuple[str, Labelled]:
+def _read_row(root: Path, within: Path, place: str, row: Mapping[str, str]) -> tuple[str, Labelled]:
     if None in row or not all(row.values()):
         raise InputError(f"{place}: expected a value in each column, got {list(row.values())}.")
     path = root / row["path"]
-    if "\0" in row["path"] or leads_out(path, root):
+    if "\0" in row["path"] or not Path(_normal(path)).is_relative_to(root):
         raise InputError(f'{place}: "{row["path"]}" leads out of "{root}".')
+    if leads_out(path, within):
+        raise InputError(f'{place}: "{row["path"]}" is a link out of "{root}", which {FOLLOWED}.')
     split = SPLIT_NAMES.get(row.get("split", "train").strip().lower())
     if split is None:
         raise InputError(f'{place}: split "{row["split"]}"; expected train, validation or test.')

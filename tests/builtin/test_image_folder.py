@@ -1,6 +1,7 @@
 """A person's own pictures: found, labelled, split by their content."""
 
 import os
+import shutil
 
 import pytest
 from PIL import Image
@@ -247,11 +248,48 @@ def test_links_lead_nowhere(tmp_path):
     write(tmp_path, "outside.jpg")
     (root / "roses" / "link.jpg").symlink_to(tmp_path / "outside.jpg")
     said = [name for name in given(build(root)) if "link" in name]
-    assert said == [f'"{root}/roses/link.jpg" is a link that leads out of "{root}"']
+    fault = f'"{root}/roses/link.jpg" is a link that leads out of "{root}", which is followed only'
+    assert said == [f"{fault} with `follow_links = true`"]
     (root / "roses" / "link.jpg").unlink()
     (root / "tulips").symlink_to(root / "roses")
     with pytest.raises(InputError, match=r'tulips" is a link to a folder'):
         build(root)
+
+
+def test_links_are_followed_where_the_experiment_says_so(tmp_path):
+    """To pictures, class folders and split folders that lie elsewhere, as tools arrange them."""
+    elsewhere, root = tmp_path / "elsewhere", tmp_path / "photos"
+    write_classes(elsewhere, 20)
+    (root / "train").mkdir(parents=True)
+    (root / "train" / "roses").symlink_to(elsewhere / "roses")
+    (root / "train" / "lilies").mkdir()
+    for picture in sorted(p for p in elsewhere.glob("*/*") if p.parent.name != "roses"):
+        (root / "train" / "lilies" / picture.name).symlink_to(picture)
+    with pytest.raises(
+        InputError, match=r"roses\" is a link to a folder, .* `follow_links = true`"
+    ):
+        build(root)
+    followed, copied = build(root, follow_links=True), tmp_path / "copied"
+    assert sum(sizes(followed)) == 40
+    assert all(name.endswith(".jpg") for name in given(followed))
+    shutil.copytree(root, copied)
+    assert build(copied).train.fingerprint == followed.train.fingerprint
+
+    (elsewhere / "roses" / "again").symlink_to(root / "train")
+    with pytest.raises(InputError, match=r'roses/again" is a link to a folder that it lies in'):
+        build(root, follow_links=True)
+
+
+def test_a_table_names_links_only_where_they_are_followed(tmp_path):
+    root = tmp_path / "photos"
+    write_classes(root, 10)
+    write(tmp_path, "outside.jpg")
+    (root / "link.jpg").symlink_to(tmp_path / "outside.jpg")
+    rows = [f"{path.relative_to(root)},{path.parent.name}" for path in root.glob("*/*.*")]
+    (root / "labels.csv").write_text("\n".join(["path,label", *rows, "link.jpg,roses"]))
+    with pytest.raises(InputError, match=r'line 22: "link.jpg" is a link out of .*follow_links'):
+        build(root, labels="labels.csv")
+    assert sum(sizes(build(root, labels="labels.csv", follow_links=True))) == 21
 
 
 def test_what_a_link_leads_to_outside_is_not_even_read(tmp_path):
