@@ -24,7 +24,12 @@ def recipes() -> dict[str, Path]:
 
 
 def write_experiment(
-    folder: Path | None, recipe: str | None, architecture: str | None = None, force: bool = False
+    folder: Path | None,
+    recipe: str | None,
+    architecture: str | None = None,
+    *,
+    force: bool = False,
+    follow_links: bool = False,
 ) -> tuple[Path, str]:
     """Writes an experiment.
 
@@ -33,6 +38,7 @@ def write_experiment(
         recipe: A recipe's name, written to the working directory, or, with a folder, its model.
         architecture: Replaces the recipe's architecture, with its default parameters.
         force: Overwrite what is there.
+        follow_links: Read what links in the folder lead to elsewhere.
 
     Returns:
         The file, and what it is for in a line.
@@ -48,8 +54,9 @@ def write_experiment(
     registry = load_registry()
     text, summary = _recipe(recipe or FOLDER_RECIPE), f"recipe {recipe}"
     if folder is not None:
-        summary = _look_at(folder, registry)
-        text = _for_folder(text, folder, target.stem)
+        params = {"path": str(folder)} | ({"follow_links": True} if follow_links else {})
+        summary = _look_at(params, registry)
+        text = _for_folder(text, folder, target.stem, params)
     if architecture:
         text = _with_architecture(text, architecture)
     parse_experiment(tomllib.loads(text), registry, text, f"the new {target}")
@@ -73,8 +80,8 @@ def _recipe(name: str) -> str:
     return re.sub(r"(?m)^#:schema .*\n", "", text)  # the schema does not lie beside the new file
 
 
-def _look_at(folder: Path, registry: Registry) -> str:
-    splits = registry.get("dataset", "image_folder").bind({"path": str(folder)}).build(seed=0)
+def _look_at(params: dict[str, Any], registry: Registry) -> str:
+    splits = registry.get("dataset", "image_folder").bind(params).build(seed=0)
     counts = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     names = list(splits.class_names)
     shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
@@ -82,13 +89,13 @@ def _look_at(folder: Path, registry: Registry) -> str:
     return f"{sum(counts.values()):,} pictures of {len(names)} classes ({shown}): {parts}"
 
 
-def _for_folder(text: str, folder: Path, name: str) -> str:
+def _for_folder(text: str, folder: Path, name: str, params: dict[str, Any]) -> str:
     """The recipe for another dataset, its other comments kept."""
     header = f"# Written by `kerascnn init` for the pictures in {folder.resolve().name}.\n"
     text = re.sub(r"\A(?:#.*\n)*", lambda _: header, text)
     allowed = re.sub(r"[^A-Za-z0-9_. -]", "-", name)
     text = re.sub(r'(?m)^name = ".*"$', f'name = "{allowed}"', text, count=1)
-    return _replaced(text, "dataset", {"name": "image_folder", "path": str(folder)})
+    return _replaced(text, "dataset", {"name": "image_folder"} | params)
 
 
 def _with_architecture(text: str, name: str) -> str:

@@ -199,7 +199,10 @@ RESULT = {
     "seconds": 1.0,
     "data_seconds": 0.1,
     "data": {},
-    "experiment": {"training": {"image_size": 16, "resize": "crop", "batch_size": 8}},
+    "experiment": {
+        "dataset": {"name": "image_folder", "path": "photos", "follow_links": False},
+        "training": {"image_size": 16, "resize": "crop", "batch_size": 8},
+    },
     "plugins": {},
     "artifacts": "",
 }
@@ -344,6 +347,20 @@ def test_init_of_a_folder_by_another_name(run_cli, photos, monkeypatch, folder):
     assert run_cli("init", folder, "--architecture", "sequential_cnn").exit_code == 0
     file = photos.parent / "my photos.v2.toml"
     assert load_experiment(file).name == "my photos.v2"
+
+
+def test_init_of_a_folder_of_links(run_cli, photos):
+    linked = photos.parent / "linked"
+    linked.mkdir()
+    for folder in photos.iterdir():
+        (linked / folder.name).symlink_to(folder)
+    arguments = ("init", linked, "--architecture", "sequential_cnn")
+    refused = run_cli(*arguments)
+    assert (refused.exit_code, linked.with_suffix(".toml").exists()) == (2, False)
+    assert "`kerascnn init --follow-links`" in refused.stderr
+    answer = run_cli(*arguments, "--follow-links")
+    assert "24 pictures of 2 classes (daisy, rose)" in answer.stderr
+    assert run_cli("check", linked.with_suffix(".toml")).exit_code == 0
 
 
 def test_init_refuses_an_architecture_that_is_not_there(run_cli, photos):

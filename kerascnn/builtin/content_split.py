@@ -15,7 +15,7 @@ from kerascnn import InputError, Params, Splits
 
 _PIECE = 64  # files that a thread is handed at once: handing over costs as much as a small one
 
-FOLLOWED = "is followed only with `follow_links = true`"
+FOLLOWED = "is followed only with `follow_links = true` (`kerascnn init --follow-links` writes it)"
 
 Labelled = tuple[Path, str]
 

@@ -172,9 +172,16 @@ def probe(
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @click.option("--recipe", metavar="NAME", help="Write this recipe instead; `list` names them.")
 @click.option("--architecture", metavar="NAME", help="Default efficientnet_lite0.")
+@click.option("--follow-links", is_flag=True, help="Read what links in FOLDER lead to elsewhere.")
 @click.option("--force", is_flag=True, help="Overwrite the experiment if it exists.")
 @allow_option
-def init(folder: Path | None, recipe: str | None, architecture: str | None, force: bool) -> None:
+def init(
+    folder: Path | None,
+    recipe: str | None,
+    architecture: str | None,
+    follow_links: bool,
+    force: bool,
+) -> None:
     """Write an experiment for a FOLDER of pictures, beside it."""
     import shlex
 
@@ -183,7 +190,9 @@ def init(folder: Path | None, recipe: str | None, architecture: str | None, forc
     if recipe == "list":
         click.echo("\n".join(scaffold.recipes()))
         return
-    written, summary = scaffold.write_experiment(folder, recipe, architecture, force)
+    written, summary = scaffold.write_experiment(
+        folder, recipe, architecture, force=force, follow_links=follow_links
+    )
     click.echo(f"wrote {written}: {summary}", err=True)
     click.echo(f"kerascnn run {shlex.quote(str(written))}")
 
