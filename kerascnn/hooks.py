@@ -104,7 +104,9 @@ def _checked(component: Any, hook: str) -> Component:
         raise PluginError(f"{hook}() must list Component objects, not {_type(component)}")
     name, params = component.name, component.params
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise PluginError(f"{hook}(): the component name {name!r} is not snake_case")
+        raise PluginError(
+            f"{hook}(): the component name {name!r} must be small letters, digits and _"
+        )
     if not callable(component.build):
         raise PluginError(f'{hook}(): build of "{name}" is not callable')
     if not (isinstance(params, type) and issubclass(params, Params)):

@@ -126,7 +126,8 @@ class Bound:
         except (InputError, MemoryError):
             raise
         except Exception as error:
-            raise self.registered.fault("while it was built", error) from error
+            arguments = ", ".join(f"{name}={value!r}" for name, value in context.items())
+            raise self.registered.fault(f"in build(params, {arguments})", error) from error
         allowed = built_types(self.registered.kind)
         if not isinstance(made, allowed):
             names = (f"{one.__module__.partition('.')[0]}.{one.__name__}" for one in allowed)
@@ -207,8 +208,9 @@ class Registry:
     def _elsewhere(self) -> str:
         """The packages that were not loaded and may have what was looked for."""
         hint = ""
-        for fault in self.faults:
-            hint += f" Not loaded, and perhaps its home: {fault.origin}: {fault.reason}."
+        if self.faults:
+            homes = "; ".join(f"{fault.origin}: {fault.reason}" for fault in self.faults)
+            hint += f" Not loaded, and perhaps its home: {homes}."
         if self.not_allowed:
             homes = ", ".join(dict.fromkeys(map(str, self.not_allowed)))
             hint += f" Not loaded, for --allow-plugins or {ALLOW} does not name it, and perhaps "
@@ -326,7 +328,10 @@ def _loaded(point: EntryPoint, origin: Origin, registry: Registry) -> list[Regis
     try:
         plugin = point.load()
     except (Exception, SystemExit) as error:
-        raise PluginError(f"importing {point.value}: {type(error).__name__}: {error}") from error
+        named = isinstance(error, ModuleNotFoundError) and error.name == point.module
+        hint = ", which its entry point names" if named else ""
+        reason = f"{type(error).__name__}: {error}{hint}"
+        raise PluginError(f"importing {point.value}: {reason}") from error
     seconds = time.perf_counter() - start
     if seconds > SLOW_SECONDS:
         registry.slow.append(Slow(origin, seconds))

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 FIXTURE = "kerascnn_check"
+KERAS_OWN_WARNING = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,18 +35,29 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marker is None or len(marker.args) < 2 or marker.args[0] not in KINDS:
         kinds = ", ".join(KINDS)
         pytest.fail(
-            f"{FIXTURE} needs @pytest.mark.kerascnn(KIND, NAME): KIND is one of {kinds}", False
+            f"{metafunc.definition.name}: {FIXTURE} needs @pytest.mark.kerascnn(KIND, NAME): "
+            f"KIND is one of {kinds}",
+            False,
         )
     kind, *names = marker.args
     options = dict(marker.kwargs)
     known = {check.name: check for check in checks(kind)}
     only = options.pop("only", None) or known
     if wrong := [check for check in only if check not in known]:
-        pytest.fail(f"{FIXTURE}: only={wrong}: there are {', '.join(known)}", False)
+        pytest.fail(
+            f"{metafunc.definition.name}: only={wrong}: there are {', '.join(known)}", False
+        )
     chosen = [known[check] for check in only]
-    cases = [(kind, name, check, options) for name in names for check in chosen]
-    ids = [check.name if len(names) == 1 else f"{name}-{check.name}" for _, name, check, _ in cases]
-    metafunc.parametrize(FIXTURE, cases, ids=ids, indirect=True)
+    cases = [
+        pytest.param(
+            (kind, name, check, options),
+            id=check.name if len(names) == 1 else f"{name}-{check.name}",
+            marks=KERAS_OWN_WARNING,
+        )
+        for name in names
+        for check in chosen
+    ]
+    metafunc.parametrize(FIXTURE, cases, indirect=True)
 
 
 @pytest.fixture
@@ -52,8 +66,12 @@ def kerascnn_check(request: pytest.FixtureRequest) -> Callable[..., None]:
     kind, name, check, options = request.param
 
     def run(**params: Any) -> None:
-        __tracebackhide__ = True
-        outcome = check.run(_subject(request.config, kind, name, params, options))
+        from kerascnn.errors import InputError
+
+        try:
+            outcome = check.run(_subject(request.config, kind, name, params, options))
+        except InputError as error:
+            pytest.fail(str(error), pytrace=False)
         if outcome.status == "skipped":
             pytest.skip(outcome.detail)
         if outcome.status == "failed":

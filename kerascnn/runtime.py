@@ -1,5 +1,6 @@
 """The process that a run lives in: its backend, its seeds, its device, its versions."""
 
+import logging
 import os
 import platform
 import sys
@@ -46,11 +47,17 @@ def select_backend(wanted: str = "auto") -> str:
 def start(wanted: str = "auto") -> str:
     """Selects the backend, as `select_backend`, and loads it without its start-up messages."""
     selected = select_backend(wanted)
+    logging.getLogger("tensorflow").addFilter(_not_of_retracing)
     with _silent_stderr():
         from keras import ops
 
         ops.convert_to_numpy(ops.zeros(1))
     return selected
+
+
+def _not_of_retracing(record: logging.LogRecord) -> bool:
+    """TensorFlow takes many models, each traced once, for one that is traced again and again."""
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def _loaded() -> str | None:

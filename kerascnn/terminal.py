@@ -103,7 +103,7 @@ class Terminal(Observer):
         )
         self._print(f"  {frozen_part(result)}")
         self._print(
-            "  frozen weights and BatchNorm unchanged [green]✓[/green] "
+            "  frozen weights and BatchNorm unchanged [green]✓[/green] · "
             "optimizer holds what trains, no more [green]✓[/green]"
         )
         if result.before:
@@ -212,6 +212,6 @@ def verdict(result: StageResult, before: Standing) -> str:
     gain = result.own.score.accuracy - before.score.accuracy
     low, high = paired_interval(before.correct, result.own.correct)
     worse = before.score.beats(result.own.score)
-    end = "[yellow]worse[/yellow]" if worse else "[green]✓[/green]"
+    end = "[yellow]worse[/yellow]:" if worse else "[green]✓[/green]"
     kept = "kept" if result.kept else "the weights from before it are kept"
     return f"{gain:+.3f} validation accuracy (paired 95%: {low:+.3f} to {high:+.3f}) {end} {kept}"

@@ -122,8 +122,11 @@ FAULTS = {
         + HOOK.format(listed="[Component('a', print, Named)]"),
         'params of "a" has a key "name", which chooses it',
     ),
-    "camel case": (HOOK.format(listed="[Component('AbC', print)]"), "name 'AbC' is not snake_case"),
-    "no text": (HOOK.format(listed="[Component(3, print)]"), "name 3 is not snake_case"),
+    "camel case": (
+        HOOK.format(listed="[Component('AbC', print)]"),
+        "name 'AbC' must be small letters,",
+    ),
+    "no text": (HOOK.format(listed="[Component(3, print)]"), "name 3 must be small letters,"),
     "twins": (
         HOOK.format(listed="[Component('a', print), Component('a', print)]"),
         'registers the schedule "a" 2 times',
@@ -222,6 +225,13 @@ def test_thirty_packages_are_listed_at_once_and_without_keras(install, tmp_path)
 def test_a_plugin_may_offer_nothing_here(install):
     install("kerascnn-empty", HOOK.format(listed="[]"))
     assert not faults_of("kerascnn-empty")
+
+
+def test_an_entry_point_that_names_no_module_is_said_to(install):
+    install("kerascnn-bad", GOOD, ["bad = kerascnn_bat"])
+    reason = "ModuleNotFoundError: No module named 'kerascnn_bat', which its entry point names"
+    [fault] = faults_of("kerascnn-bad")
+    assert fault.reason == f"importing kerascnn_bat: {reason}"
 
 
 def test_a_broken_plugin_is_shown_and_listing_succeeds(install, run_cli):
@@ -353,7 +363,8 @@ def test_a_build_that_raises_names_the_package(install):
     with pytest.raises(PluginError) as caught:
         bound.build(peak_learning_rate=1, steps=1, steps_per_epoch=1)
     assert str(caught.value) == (
-        'schedule "picky" of kerascnn-picky 1.0 failed while it was built: OSError: disk full'
+        'schedule "picky" of kerascnn-picky 1.0 failed in build(params, peak_learning_rate=1, '
+        "steps=1, steps_per_epoch=1): OSError: disk full"
     )
 
 

@@ -88,6 +88,26 @@ def float32_afterwards():
     keras.config.set_dtype_policy("float32")
 
 
+MANY_MODELS = """
+import sys
+
+from kerascnn import runtime
+
+sys.stderr = sys.stdout
+runtime.start()
+
+import keras, numpy as np
+
+for size in range(1, 12):
+    pictures = keras.Input((size,))
+    keras.Model(pictures, keras.ops.square(pictures)).predict_on_batch(np.zeros((1, size)))
+"""
+
+
+def test_many_models_bring_no_warning_of_retracing():
+    assert not in_a_new_process(MANY_MODELS)
+
+
 @pytest.mark.backend
 def test_all_randomness_follows_from_the_seed(float32_afterwards):
     def after(seed):

@@ -257,9 +257,7 @@ def test_the_command_line_says_what_failed(run_cli, monkeypatch):
     assert bad.exit_code == 1
     assert "came      train[2] has the label 2; there are 2 classes" in bad.stdout
     assert 'contract  docs/plugins.md, "Source"; kerascnn.hookspecs.Source' in bad.stdout
-    assert bad.stdout.endswith(
-        "kerascnn plugins check suspect --kind dataset --set fault=label_too_large\n"
-    )
+    assert re.search(r"\n\n\d+ passed, 1 failed in \d+\.\d s\n$", bad.stdout)
 
 
 def test_what_several_checks_came_to_is_told_once(run_cli):
@@ -341,7 +339,17 @@ def test_in_pytest_a_check_that_there_is_not_is_an_error(tmp_path):
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
         capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
-    assert "only=['clas_names']: there are builds, " in ended.stdout
+    assert "test_one: only=['clas_names']: there are builds, " in ended.stdout
+
+
+def test_in_pytest_a_refused_parameter_is_told_without_a_traceback(tmp_path, suspects):
+    (tmp_path / "test_contract.py").write_text(TESTS.replace("pictures=6", "picture=6"))
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "fine"],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert 'dataset.picture = 6: there is no such key. Did you mean "pictures"?' in ended.stdout
+    assert "kerascnn/testing" not in ended.stdout
 
 
 def test_the_pytest_plugin_imports_nothing_of_the_kit_until_it_is_used():

@@ -1,6 +1,5 @@
 """Commands on the components that are installed."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -98,8 +97,6 @@ def check_plugin(
     name: str, kind: str | None, params: tuple[str, ...], backend: str | None, as_json: bool
 ) -> None:
     """Hold the component NAME to the contract of its kind, check by check."""
-    import shlex
-
     from kerascnn.plugins import load_registry
     from kerascnn.runtime import select_backend, start
     from kerascnn.tables.plugins import outcomes_document, show_outcomes
@@ -115,8 +112,7 @@ def check_plugin(
         document(held)
         failed = held["failed"]
     else:
-        again = shlex.join(["kerascnn", "plugins", "check", *sys.argv[3:]])
-        failed = show_outcomes(console(), registered, backend, again, outcomes)
+        failed = show_outcomes(console(), registered, backend, outcomes)
     if failed:
         raise click.exceptions.Exit(1)
 

@@ -74,13 +74,14 @@ class Findings:
     def to_json(self) -> dict[str, Any]:
         pairs = {
             name: [[picture._asdict() for picture in pair] for pair in getattr(self, name)]
-            for name in _NOTES
+            for name in KINDS
         }
         return {"counts": self.counts, **pairs, "skipped": self.skipped, "ignored": self.ignored}
 
     def note(self, name: str) -> str:
         """What there is to say of "duplicates", "near_duplicates" or "conflicting"."""
-        return listed(_NOTES[name], map(told, getattr(self, name)), self.counts[name])
+        pairs = getattr(self, name)
+        return listed(f"{{}} {KINDS[name]}", map(told, pairs), self.counts[name], noun="pair")
 
     def notes(self) -> Iterator[str]:
         """What there is to say of them to people."""
@@ -90,23 +91,27 @@ class Findings:
         if self.skipped:
             lines = [f"{split}: {one}" for split, some in self.skipped.items() for one in some]
             yield listed("{} left out", lines, self.counts["skipped"])
-        yield from (self.note(name) for name in _NOTES if getattr(self, name))
+        yield from (self.note(name) for name in KINDS if getattr(self, name))
         if pairs := self.counts.get("not_compared"):
             yield f"not looked for pictures nearly in two splits: {pairs:,} pairs are too many"
 
 
-_NOTES = {
-    "duplicates": "{} in two splits, which flatters the accuracy",
-    "near_duplicates": "{} nearly in two splits, as if cropped, flipped or saved again",
-    "conflicting": "{} under two labels",
+KINDS = {
+    "duplicates": "of equal pictures in two splits, which flatter the accuracy",
+    "near_duplicates": "of nearly equal pictures in two splits, as if cropped, flipped or saved "
+    "again",
+    "conflicting": "of equal pictures under two labels",
 }
+"""What is said of the pairs that are found of each kind."""
 
 
-def listed(headline: str, lines: Iterable[str], count: int, limit: int = SHOWN) -> str:
-    """A headline with the number of pictures, the first lines, and how many more there are."""
-    pictures = "1 picture" if count == 1 else f"{count:,} pictures"
+def listed(
+    headline: str, lines: Iterable[str], count: int, limit: int = SHOWN, *, noun: str = "picture"
+) -> str:
+    """A headline with the number of things, the first lines, and how many more there are."""
+    things = f"{count:,} {noun}{'' if count == 1 else 's'}"
     more = [f"and {count - limit:,} more"] if count > limit else []
-    return "\n  ".join([f"{headline.format(pictures)}:", *islice(lines, limit), *more])
+    return "\n  ".join([f"{headline.format(things)}:", *islice(lines, limit), *more])
 
 
 def told(pair: Iterable[Picture]) -> str:

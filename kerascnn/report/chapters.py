@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.data.hygiene import KINDS
 from kerascnn.errors import InputError
 from kerascnn.report import explained, figures, mistakes
 from kerascnn.report.calibration import calibrate, fit_temperature, tempered
@@ -219,13 +220,6 @@ def _sample_pairs(samples: Any, names: list[str]) -> list[Thumbnail]:
         said = names[order[0]] if target[order[0]] > 0.995 else mixed
         shown.append(Thumbnail(data_uri(explained.sheet(both, 2)), said, (said,)))
     return shown
-
-
-KINDS = {
-    "duplicates": "in two splits, which flatters the accuracy",
-    "near_duplicates": "nearly in two splits, as if cropped, flipped or saved again",
-    "conflicting": "under two labels",
-}
 
 
 def _findings(material: Material) -> dict[str, Any]:

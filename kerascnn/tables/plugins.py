@@ -96,7 +96,7 @@ def _listed(registered: Registered) -> tuple[str, str]:
     """A component's row; where it comes from is said of what does not come with kerascnn."""
     origin = registered.origin
     foreign = f" [dim]({origin})[/dim]" if origin.distribution != GROUP else ""
-    return registered.component.name, escape(registered.component.summary) + foreign
+    return registered.component.name, (escape(registered.component.summary) + foreign).lstrip()
 
 
 _MARKS = {"passed": "[green]✓[/green]", "failed": "[red]✗[/red]", "skipped": "[dim]–[/dim]"}
@@ -128,7 +128,6 @@ def show_outcomes(
     console: Console,
     registered: Registered,
     backend: str,
-    command: str,
     outcomes: "Iterable[Outcome]",
 ) -> int:
     """Shows each check as it ends, then the failures in full; returns their number."""
@@ -149,8 +148,9 @@ def show_outcomes(
         console.print(f"\n[red]✗[/red] {escape(str(outcome))}", soft_wrap=True)
     counts = ", ".join(f"{count} {status}" for status, count in _counts(ended).items() if count)
     console.print(f"\n{counts} in {sum(outcome.seconds for outcome in ended):.1f} s")
-    following = command if failed else f"kerascnn plugins show {name} --kind {registered.kind}"
-    console.print(line("next", escape(following)), soft_wrap=True)
+    if not failed:
+        following = f"kerascnn plugins show {name} --kind {registered.kind}"
+        console.print(line("next", following), soft_wrap=True)
     return len(failed)
 
 

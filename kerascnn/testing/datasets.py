@@ -230,7 +230,8 @@ def fingerprint_is_stable(subject: DatasetSubject) -> str:
     _glance(again)
     if _fingerprints(again) != before:
         raise CheckError("another fingerprint after pictures were read")
-    return before["train"][:12]
+    fingerprint = before["train"]
+    return fingerprint if len(fingerprint) <= 12 else f"{fingerprint[:12]}…"
 
 
 @check(Source)

@@ -338,7 +338,7 @@ def test_a_copy_in_another_split_is_found(tmp_path, registry, how):
     assert (one.split, Path(one.name).name, one.label) == ("train", "7.jpg", "rose")
     assert (other.split, Path(other.name).name) == ("test", "copy.jpg")
     assert not data.findings.duplicates
-    assert "1 picture nearly in two splits" in str(notes)
+    assert "1 pair of nearly equal pictures in two splits" in str(notes)
     assert "7.jpg = test: " in str(notes)
 
 
@@ -400,7 +400,7 @@ def test_an_equal_picture_in_two_splits_is_an_error_that_says_what_to_do(tmp_pat
     with pytest.raises(InputError) as caught:
         load(registry, tmp_path / "photos")
     first, pair, last = str(caught.value).splitlines()
-    assert first == "1 picture in two splits, which flatters the accuracy:"
+    assert first == "1 pair of equal pictures in two splits, which flatter the accuracy:"
     assert pair.startswith("  train: ")
     assert "7.jpg = test: " in pair
     assert "Remove one of each pair, or set training.on_duplicate" in last
@@ -411,7 +411,7 @@ def test_an_equal_picture_in_two_splits_may_be_allowed(tmp_path, registry):
     data, notes = load(registry, tmp_path / "photos", on_duplicate="allow")
     assert [len(packed) for packed in data.splits().values()] == [20, 10, 11]
     assert data.findings.counts["duplicates"] == 1
-    assert "1 picture in two splits" in str(notes)
+    assert "1 pair of equal pictures in two splits" in str(notes)
 
 
 def test_an_equal_picture_may_be_left_out_of_training(tmp_path, registry):
@@ -428,7 +428,7 @@ def test_an_equal_picture_with_two_labels_is_named(folder, registry):
     data, notes = load(registry, folder)
     [pair] = data.findings.conflicting
     assert {picture.label for picture in pair} == set(CLASSES)
-    assert "1 picture under two labels" in str(notes)
+    assert "1 pair of equal pictures under two labels" in str(notes)
     assert "(daisy) = " in str(notes)
 
 
