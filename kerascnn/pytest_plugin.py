@@ -4,6 +4,7 @@ Every pytest run of an environment with kerascnn in it loads this file: it impor
 kit before a test asks for it.
 """
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -90,6 +91,8 @@ def _subject(config: pytest.Config, kind: str, name: str, params: Any, options: 
 
     asked = kind, name, params, options
     if _LAST not in config.stash or config.stash[_LAST][0] != asked:
+        config.stash[_LAST] = None, None
+        gc.collect()  # Keras's models are cycles, and large
         subject = find_subject(kind, name, params, **options)  # before Keras, as a run does
         if kind != "dataset":
             start()

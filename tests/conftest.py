@@ -1,5 +1,6 @@
 """What more than one test file needs."""
 
+import os
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from types import SimpleNamespace
@@ -14,6 +15,18 @@ from kerascnn.metrics import measure
 from kerascnn.plugins import load_registry
 from kerascnn.runs import Result
 from kerascnn.tracking.store import open_store
+
+
+def pytest_configure():
+    """Gives each process of pytest-xdist cores of its own.
+
+    On shared ones the threads of a process wait for those of the others: PyTorch takes three times
+    as long.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores, count = sorted(os.sched_getaffinity(0)), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        os.sched_setaffinity(0, cores[int(worker.removeprefix("gw")) % len(cores) :: count])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,5 +1,6 @@
 """The same computation in other processes: on the other backends, or just apart from this one."""
 
+import gc
 import logging
 import os
 from collections.abc import Callable
@@ -105,3 +106,5 @@ def _answer(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Answer:
         if isinstance(error, InputError) and not isinstance(error, PluginError):
             return Answer(refusal=str(error))
         return Answer(fault=explain(error))
+    finally:
+        gc.collect()  # Keras's models are cycles, and large
