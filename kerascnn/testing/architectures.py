@@ -214,7 +214,7 @@ def overfits_one_batch(subject: ArchitectureSubject) -> str:
         with kept(trainer.weights):
             keras.utils.set_random_seed(0)  # dropout's
             for variable in optimizer.variables:
-                variable.assign(keras.ops.zeros_like(variable))
+                variable.assign(keras.ops.zeros_like(variable.value))
             optimizer.learning_rate = rate
             recent = deque[float](maxlen=HOPELESS_STEPS)
             for step in range(1, STEPS + 1):
