@@ -29,14 +29,14 @@ SMALLEST = (  # of each family
     "xception",
 )
 # PyTorch, which compiles nothing, takes all networks, and in one check JAX beside it; what JAX and
-# TensorFlow would take an hour for is slow. So are four on PyTorch, for minutes and gigabytes, but
+# TensorFlow would take long for is slow. So are four on PyTorch, for minutes and gigabytes, but
 # for the checks that train nothing.
 LARGEST = ("convnext_large", "convnext_xlarge", "efficientnet_v2_l", "vgg19")
 UNTRAINED = ("builds", "rescales_inside", "probabilities", "blocks_in_order", "prefix_then_suffix")
 QUICK = {
     "tensorflow": SMALLEST,
     "torch": sorted(NETWORKS - NOT_ON_TORCH - {*LARGEST}),
-    "jax": ("mobilenet", "mobilenet_v2", "mobilenet_v3_small", "resnet50"),
+    "jax": sorted({*SMALLEST} - {"inception_resnet_v2", "nasnet_mobile", "vgg16"}),
 }
 HERE = QUICK[keras.config.backend()]
 BUILDABLE = NETWORKS.difference(NOT_ON_TORCH if keras.config.backend() == "torch" else ())
