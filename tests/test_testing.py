@@ -14,7 +14,7 @@ from kerascnn import hookspecs
 from kerascnn.errors import InputError
 from kerascnn.hooks import KINDS
 from kerascnn.runtime import installed_backends
-from kerascnn.testing import architectures, checks, find_subject
+from kerascnn.testing import architectures, checks, elsewhere, find_subject
 
 # Which check catches which fault of tests/suspects.py, and with what parameters beside it.
 FAULTS = {
@@ -104,6 +104,7 @@ def suspects(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(site)
         patch.setenv("PYTHONPATH", str(site))
+        elsewhere._pool.cache_clear()  # processes that earlier tests began know nothing of it
         yield site
     sys.modules.pop("suspects", None)
 
@@ -231,6 +232,21 @@ def test_a_right_network_passes_and_keeps_its_weights(pictures):
     assert not failed, "\n".join(failed)
     for weight, expected in zip(subject.made.model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, expected)
+
+
+@pytest.mark.parametrize(("nudge", "status"), [(1e-6, "failed"), (0.5, "skipped")])
+def test_backends_need_not_agree_on_what_rounding_decides(pictures, monkeypatch, nudge, status):
+    """The network is one, and what another backend gives wrong; how far a nudge goes is varied."""
+
+    def others(function, subject, weights):
+        return {"other": np.roll(subject.predictions, 1, axis=1)}
+
+    monkeypatch.setattr(architectures, "on_other_backends", others)
+    monkeypatch.setattr(architectures, "NUDGE", nudge)
+    outcome = check_named("architecture", "backends_agree").run(
+        suspect("architecture", {}, pictures)
+    )
+    assert outcome.status == status, outcome
 
 
 def test_a_missing_folder_is_the_users_fault(pictures, tmp_path):

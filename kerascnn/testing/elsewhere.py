@@ -1,7 +1,6 @@
 """The same computation in other processes: on the other backends, or just apart from this one."""
 
 import gc
-import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -93,7 +92,6 @@ def _begin(name: str) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {COMPILE_QUICKLY}"
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of each function traced
     if name != PLAIN:
         start(name)
 
