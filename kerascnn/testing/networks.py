@@ -20,17 +20,26 @@ CLASSES = 5
 COUNT = 8
 
 
+Predictor = Callable[[np.ndarray], np.ndarray]
+
+
 class ArchitectureSubject(Subject):
-    """An architecture that is built for small pictures of five classes."""
+    """An architecture that is built for small pictures of five classes.
+
+    Attributes:
+        predict: Gives the probabilities [B, K] of the network that was made.
+    """
 
     kind = "architecture"
+    predict: Predictor
 
     def make(self) -> Built:
         import keras
 
         keras.utils.set_random_seed(0)
         built = self.build()
-        _tell_apart(built.model, self.pictures)
+        self.predict = predictor(built.model)
+        _tell_apart(built.model, self.predict, self.pictures)
         return built
 
     def build(self) -> Built:
@@ -61,7 +70,7 @@ class ArchitectureSubject(Subject):
     @cached_property
     def predictions(self) -> np.ndarray:
         """What the network gives for the pictures: probabilities [B, K]."""
-        return predicted(self.made.model, self.pictures)
+        return self.predict(self.pictures)
 
     @cached_property
     def weighted(self) -> list[str]:
@@ -75,32 +84,23 @@ class ArchitectureSubject(Subject):
         set_trainable(self.made.model, select(self.made, unfreeze, 0).layers, "train")
         return self.made.model
 
-    def some_depths(self, count: int) -> list[int]:
-        """So many numbers of blocks, from none to all but one."""
-        depths = np.linspace(0, max(0, len(self.made.blocks) - 1), count)
-        return np.unique(depths.round().astype(int)).tolist()
 
-
-def predicted(model: Any, pictures: np.ndarray) -> np.ndarray:
-    """Probabilities [B, K] in inference mode."""
-    return _predictor(model)(pictures)
-
-
-def _predictor(model: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """Compiled where that costs less than running the operations one by one."""
+def predictor(model: Any) -> Predictor:
+    """The model in inference mode, compiled where that costs less than running its operations one
+    by one."""
     import keras
     from keras import ops
 
     if keras.config.backend() == "jax":
         forward = Forward(model)
-        return lambda pictures: forward(pictures, len(pictures))
+        return lambda pictures: forward(pictures, min(len(pictures), COUNT))
     return lambda pictures: to_numpy(model(ops.convert_to_tensor(pictures), training=False))
 
 
-def _tell_apart(model: Any, pictures: np.ndarray) -> None:
+def _tell_apart(model: Any, predict: Predictor, pictures: np.ndarray) -> None:
     """Draws the classifier's kernel where it starts at zero, so large that predictions differ: all
     checks that compare predictions would pass on a network that gives 1/K for everything."""
-    kernels, predict = classifier_kernels(model), _predictor(model)
+    kernels = classifier_kernels(model)
     draw([kernel for kernel in kernels if not to_numpy(kernel.value).any()])
     for _ in range(2):
         logs = np.log(np.maximum(predict(pictures), 1e-30))

@@ -12,7 +12,7 @@ SCHEDULES = [component.name for component in kerascnn_schedules()]
 NETWORKS = {application.name for application in applications()}
 NOT_ON_TORCH = {"nasnet_mobile"}  # says Keras
 
-SMALLEST = (  # of each family
+SMALLEST = {  # of each family
     "convnext_tiny",
     "densenet121",
     "efficientnet_b0",
@@ -27,19 +27,16 @@ SMALLEST = (  # of each family
     "resnet50_v2",
     "vgg16",
     "xception",
-)
-# PyTorch, which compiles nothing, takes all networks, and in one check JAX beside it; what JAX and
-# TensorFlow would take long for is slow. So are four on PyTorch, for minutes and gigabytes, but
-# for the checks that train nothing.
-LARGEST = ("convnext_large", "convnext_xlarge", "efficientnet_v2_l", "vgg19")
-UNTRAINED = ("builds", "rescales_inside", "probabilities", "blocks_in_order", "prefix_then_suffix")
-QUICK = {
-    "tensorflow": SMALLEST,
-    "torch": sorted(NETWORKS - NOT_ON_TORCH - {*LARGEST}),
-    "jax": sorted({*SMALLEST} - {"inception_resnet_v2", "nasnet_mobile", "vgg16"}),
 }
-HERE = QUICK[keras.config.backend()]
+LARGEST = {  # minutes or gigabytes each: `slow`, but for the checks that train nothing
+    "tensorflow": {"convnext_large", "convnext_xlarge"},
+    "torch": {"convnext_large", "convnext_xlarge", "efficientnet_v2_l", "vgg19"},
+    "jax": {"vgg16"},
+}[keras.config.backend()]
+UNTRAINED = ("builds", "rescales_inside", "probabilities", "blocks_in_order", "prefix_then_suffix")
 BUILDABLE = NETWORKS.difference(NOT_ON_TORCH if keras.config.backend() == "torch" else ())
+# JAX compiles each step of each network; it predicts beside PyTorch for all of them.
+HERE = (SMALLEST if keras.config.backend() == "jax" else BUILDABLE) - LARGEST
 
 
 @pytest.fixture(scope="module")
@@ -99,20 +96,19 @@ def test_sequential_cnn(kerascnn_check):
 
 
 @pytest.mark.backend
-@pytest.mark.kerascnn("architecture", *HERE)
+@pytest.mark.kerascnn("architecture", *sorted(HERE))
 def test_networks(kerascnn_check):
     kerascnn_check(weights="none")
 
 
-@pytest.mark.skipif(keras.config.backend() != "torch", reason="it is the quickest to build them")
 @pytest.mark.backend
-@pytest.mark.kerascnn("architecture", *LARGEST, only=UNTRAINED)
+@pytest.mark.kerascnn("architecture", *sorted(LARGEST), only=UNTRAINED)
 def test_the_largest_networks_untrained(kerascnn_check):
     kerascnn_check(weights="none")
 
 
 @pytest.mark.slow
 @pytest.mark.backend
-@pytest.mark.kerascnn("architecture", *sorted(BUILDABLE.difference(HERE)))
+@pytest.mark.kerascnn("architecture", *sorted(BUILDABLE - HERE))
 def test_the_other_networks(kerascnn_check):
     kerascnn_check(weights="none")
