@@ -26,7 +26,7 @@ from kerascnn.files import GB, sync
 
 T = TypeVar("T")
 
-MADE = ("packed", "activations", "databases")  # can be made again from what is elsewhere
+MADE = ("packed", "activations", "databases", "sources")  # can be made again from what is elsewhere
 KINDS = (*MADE, "downloads")
 
 _ABOUT = "about.txt"
@@ -39,7 +39,8 @@ class Entry:
     """What one key names.
 
     Args:
-        kind: "packed", "activations", "databases" (MLflow's, with empty tables) or "downloads".
+        kind: "packed", "activations", "databases" (MLflow's, with empty tables), "sources" (on
+            their way to other processes) or "downloads".
         key: The hash of all that decides the content; of a download, its file name.
         bytes: On the disk.
         last_used: Seconds since 1970; of a download, when it came.
@@ -107,6 +108,21 @@ def cached(
             _evict(limit, but=key)
         os.utime(entry)
         return read(entry)
+
+
+@contextmanager
+def scratch(kind: str) -> Iterator[Path]:
+    """An empty folder in the cache that is removed at the end, and by nobody before."""
+    folder, key = cache_folder(kind), os.urandom(16).hex()
+    lock = FileLock(folder / f"{key}.lock", thread_local=False)
+    made = folder / f"{key}.scratch"
+    with _writing(folder.parent), lock:
+        made.mkdir()
+        try:
+            yield made
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+            Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def limit_bytes() -> int:

@@ -36,19 +36,14 @@ def evaluate_run(
     result = run if isinstance(run, Result) else find_run(run)
     follow_links = result.experiment["dataset"].get("follow_links", False)
     registered = (registry or load_registry()).get("dataset", "image_folder")
-    folder = registered.bind({"path": str(data), "follow_links": follow_links})
+    folder = registered.bind({"path": str(data), "follow_links": follow_links, "only_test": True})
     splits: Splits = folder.build(seed=0)
     index_of = _indices(splits, result, data)
     training = result.training
     size = packed_size(training.image_size, training.crop_margin)
-    packed = [
-        pack(source, size, training.resize, what=str(data))
-        for source in (splits.train, splits.validation, splits.test)
-        if len(source)
-    ]
-    rows = [probabilities_of(result, part.images, backend) for part in packed]
-    labels = index_of[np.concatenate([part.labels for part in packed])]
-    return measure(np.concatenate(rows), labels, tuple(result.class_names))
+    packed = pack(splits.test, size, training.resize, what=str(data))
+    probabilities = probabilities_of(result, packed.images, backend)
+    return measure(probabilities, index_of[packed.labels], tuple(result.class_names))
 
 
 def _indices(splits: Splits, result: Result, data: str | Path) -> np.ndarray:

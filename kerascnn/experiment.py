@@ -54,6 +54,9 @@ OPTIMIZERS: dict[str, tuple[str, ...]] = {  # of Keras, with their own arguments
 OF_ALL_OPTIMIZERS = ("clipnorm", "clipvalue", "loss_scale_factor", "gradient_accumulation_steps")
 
 
+UNDECISIVE = ("training.backend", "training.checkpoint_seconds")  # where a run ends all the same
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -180,7 +183,7 @@ class Training(Strict):
         default=300.0,
         ge=0,
         description="from one checkpoint to the next while a stage trains; at the end of an epoch "
-        "there is one earlier if it costs less than 2% of the time since; 0: after every step",
+        "there is one earlier, but none that costs over 2% of the time since; 0: after every step",
     )
     on_bad_image: Literal["error", "skip"] = Field(
         default="error", description="what becomes of pictures that cannot be read; all are named"

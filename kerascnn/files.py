@@ -20,6 +20,10 @@ def sync(path: Path) -> None:
 def write_whole(path: Path, text: str) -> None:
     """Writes a text file, or leaves the one that was there."""
     beside = path.with_name(f"{path.name}.new")
-    beside.write_text(text, "utf-8")
-    sync(beside)
-    beside.replace(path)
+    try:
+        beside.write_text(text, "utf-8")
+        sync(beside)
+        beside.replace(path)
+    except OSError:  # such as of a full disk
+        beside.unlink(missing_ok=True)
+        raise

@@ -28,6 +28,7 @@ class Metrics:
 
     Args:
         interval: 95%, of the accuracy (Wilson).
+        macro_f1: The mean over classes, but for those without a picture that none is taken for.
         confusion: [K][K] counts, true class by predicted class.
     """
 
@@ -55,7 +56,7 @@ def measure(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[st
         accuracy=standing.score.accuracy,
         interval=wilson_interval(int(standing.correct.sum()), len(labels)),
         loss=standing.score.loss,
-        macro_f1=float(np.mean([metrics.f1 for metrics in per_class.values()])),
+        macro_f1=float(_macro_f1(confusion.diagonal(), confusion.sum(0) + confusion.sum(1))),
         per_class=per_class,
         confusion=confusion.tolist(),
     )
@@ -147,7 +148,16 @@ def macro_f1_interval(
     classes = np.eye(probabilities.shape[1])
     true, predicted = classes[labels], classes[probabilities.argmax(1)]  # [N, K]
     means = resampled_means(np.hstack([true * predicted, true + predicted]), seed=seed)
-    hits, either = np.hsplit(means, 2)  # [resamples, K]
-    shares = 2 * hits / np.where(either > 0, either, 1)
-    low, high = np.quantile(shares.mean(1), [0.025, 0.975])
+    low, high = np.quantile(_macro_f1(*np.hsplit(means, 2)), [0.025, 0.975])
     return float(low), float(high)
+
+
+def _macro_f1(hits: np.ndarray, either: np.ndarray) -> Any:
+    """The mean F1 of the classes of which there is anything, as scikit-learn has it.
+
+    Args:
+        hits: [..., K] pictures of a class that are taken for it.
+        either: [..., K] pictures of it, and those taken for it.
+    """
+    there = either > 0
+    return (2 * hits / np.where(there, either, 1)).sum(-1) / there.sum(-1)

@@ -144,7 +144,7 @@ def _code(build: Callable[..., Any]) -> Iterable[Path]:
     if module.__file__ is None:
         return []
     file = Path(module.__file__)
-    return file.parent.glob("*.py") if module.__package__ else [file]
+    return file.parent.rglob("*.py") if module.__package__ else [file]
 
 
 @dataclass(repr=False)

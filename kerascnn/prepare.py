@@ -200,15 +200,15 @@ def _check_labels(packed: Mapping[str, Packed], class_names: tuple[str, ...]) ->
 def _sparse(
     packed: Mapping[str, Packed], class_names: tuple[str, ...], experiment: Experiment
 ) -> Iterator[str]:
-    """What there is too little of to train well on."""
-    train = packed["train"]
-    missing = np.flatnonzero(np.bincount(train.labels, minlength=len(class_names)) == 0)
-    if len(missing):
-        names = ", ".join(class_names[index] for index in missing[:10])
-        yield f"nothing to learn of {len(missing)} classes from, such as: {names}"
+    """What there is too little of to train well on, or to judge by."""
+    for split, what in (("train", "train on"), ("validation", "validate by"), ("test", "test by")):
+        counts = np.bincount(packed[split].labels, minlength=len(class_names))
+        if absent := [name for name, count in zip(class_names, counts, strict=True) if not count]:
+            more = f" and {len(absent) - 10} more classes" if len(absent) > 10 else ""
+            yield f"no picture to {what} of {', '.join(absent[:10])}{more}"
     batch_size = max(map(experiment.batch_size_of, experiment.stages))
-    if len(train) < batch_size:
-        yield f"{len(train)} pictures to train on are fewer than a batch of {batch_size}"
+    if (count := len(packed["train"])) < batch_size:
+        yield f"{count} pictures to train on are fewer than a batch of {batch_size}"
 
 
 def plan_stage(

@@ -16,7 +16,7 @@ import numpy as np
 
 from kerascnn import runtime
 from kerascnn.config import parse_experiment
-from kerascnn.data.download import NotAtHandError, without_downloads
+from kerascnn.data.download import NotAtHandError, reporting, without_downloads
 from kerascnn.errors import InputError
 from kerascnn.experiment import Experiment
 from kerascnn.network.boundary import cut
@@ -25,7 +25,7 @@ from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer
 from kerascnn.plots import probe_figure
 from kerascnn.plugins import Registry, load_registry
-from kerascnn.prepare import Prepared, check_stages, prepare
+from kerascnn.prepare import Prepared, check_stages, load_data, prepare
 from kerascnn.run import run_experiment
 from kerascnn.runs import Result, runs_folder
 from kerascnn.statistics import Z95, wilson_interval
@@ -128,6 +128,9 @@ def probe_architectures(
     listed = registry.of_kind("architecture") if ALL_LOCAL in architectures else ()
     others = [known.component.name for known in listed if known.component.name not in named]
     experiments = {name: with_architecture(experiment, name, registry) for name in named}
+    once.started(experiment.name, runtime.start(experiment.training.backend), runtime.device_name())
+    with reporting(once.download):
+        load_data(experiment, registry, once)  # whose faults are no network's
     networks = [_probe(name, chosen, once, registry) for name, chosen in experiments.items()]
     for name in others:
         networks += _probe_if_at_hand(name, experiment, once, registry)
@@ -218,7 +221,12 @@ def _features(prepared: Prepared, name: str, observer: Observer) -> tuple[np.nda
     def progress(done: int, total: int) -> None:
         observer.progress(f"probing {name}", done, total)
 
-    inputs = make_inputs(cut(model), plan, train, validation, progress)
+    parts = cut(model)
+    inputs = make_inputs(parts, plan, train, validation, progress)
+    if inputs.cached.boundary != parts.boundary:
+        raise InputError(
+            f"the features of {name} are more than may be kept: {inputs.cached.frozen_part}."
+        )
     features = np.concatenate([inputs.feed.inputs[0][:], inputs.validation.inputs[:]])
     labels = np.concatenate([train.labels, validation.labels])
     return features.reshape(len(features), -1).astype(np.float32), labels

@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def record_start(tracker: Tracker, prepared: Prepared, registry: Registry, folde
             **{f"plugin.{name}": origin for name, origin in prepared.plugins.items()},
             "mlflow.source.name": "kerascnn run",
             "mlflow.source.type": "LOCAL",
-            "mlflow.user": getpass.getuser(),
+            **_user(),
             **_git_commit(),
         }
     )
@@ -82,6 +83,13 @@ def _splits(prepared: Prepared) -> list[dict[str, Any]]:
         }
         for split, packed in prepared.data.splits().items()
     ]
+
+
+def _user() -> dict[str, str]:
+    """Nobody where the user's id has no name, as in containers."""
+    with suppress(KeyError, OSError):
+        return {"mlflow.user": getpass.getuser()}
+    return {}
 
 
 def _git_commit() -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 from kerascnn import runtime
 from kerascnn.config import bind, flatten, resolve
 from kerascnn.errors import InputError
-from kerascnn.experiment import Experiment
+from kerascnn.experiment import UNDECISIVE, Experiment
 from kerascnn.interruption import Interruption
 from kerascnn.network.freezing import digest, frozen_variables, set_trainable
 from kerascnn.observer import Observer
@@ -29,7 +29,6 @@ from kerascnn.training.stage import StageResult
 
 CHECKPOINTS = "checkpoints"
 
-_FREE = ("training.checkpoint_seconds", "training.backend")  # do not decide the result
 _DECIDING = ("kerascnn", "keras", "numpy", "pillow")  # and the backend
 _NAMED = 5
 
@@ -176,7 +175,7 @@ class Keeper:
 
 
 def _settings(resolved: dict[str, Any]) -> dict[str, str]:
-    return {key: repr(value) for key, value in flatten(resolved).items() if key not in _FREE}
+    return {key: repr(value) for key, value in flatten(resolved).items() if key not in UNDECISIVE}
 
 
 def what_else_decides(prepared: Prepared, registry: Registry) -> dict[str, str]:

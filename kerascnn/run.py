@@ -67,10 +67,14 @@ def run_experiment(
     runtime.select_backend(_backend(experiment, going_on))
     name = _run_name(experiment)
     tracker = Tracker(experiment.name, name, runs_folder(), parent=parent, resume=going_on)
-    opened = tracker.open() if going_on else None  # unless another process is at it
-    prepared = prepare(experiment, registry, observer)
-    observer.prepared(prepared)
-    run_id, folder = opened or tracker.open()
+    try:
+        opened = tracker.open() if going_on else None  # unless another process is at it
+        prepared = prepare(experiment, registry, observer)
+        observer.prepared(prepared)
+        run_id, folder = opened or tracker.open()
+    except BaseException:
+        tracker.abandon()
+        raise
     observer.tracked(run_id, shown_uri(tracking_uri()))
     if tracker.fault:
         observer.warned(f"the run goes on untracked, and is sent later: {tracker.fault}")

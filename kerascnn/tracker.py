@@ -134,6 +134,14 @@ class Tracker:
             self._thread.join(END_SECONDS)
         return self._told_unsent() or told_refused(self._journal)
 
+    def abandon(self) -> None:
+        """Leaves a run that could not begin: one that was to go on is as it was before."""
+        if self._lock:
+            self.close("KILLED")
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+
     def _told_unsent(self) -> str | None:
         journal = self._journal
         if not journal.pending:
@@ -191,12 +199,15 @@ def _locked(folder: Path) -> FileLock:
     try:
         lock.acquire()
     except Timeout:
-        named = (folder / HOLDER).is_file()
-        holder = (folder / HOLDER).read_text() if named else "another process"
+        holder = ""
+        with contextlib.suppress(OSError):
+            holder = (folder / HOLDER).read_text()
         raise InputError(
-            f"run {folder.name[:8]} is in the hands of {holder}; wait until that has ended."
+            f"run {folder.name[:8]} is in the hands of {holder or 'another process'}; wait until "
+            "that has ended."
         ) from None
-    (folder / HOLDER).write_text(f"process {os.getpid()} on {socket.gethostname()}")
+    with contextlib.suppress(OSError):  # of a full disk, which what needs it will tell
+        (folder / HOLDER).write_text(f"process {os.getpid()} on {socket.gethostname()}")
     return lock
 
 

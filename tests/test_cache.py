@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 from kerascnn import InputError
-from kerascnn.cache import cache_folder, cached, clear, entries, limit_bytes
+from kerascnn.cache import cache_folder, cached, clear, entries, limit_bytes, scratch
 
 SIZE = 20_000  # bytes, of which an entry takes a little more
 
@@ -228,3 +228,20 @@ def test_downloads_are_listed_and_leave_only_when_asked(monkeypatch):
     assert clear("downloads") == [entry]
     assert keys() == {"bb"}
     assert {path.suffix for path in downloads.iterdir()} == {".lock"}
+
+
+def test_what_is_not_to_be_kept_stays_as_long_as_it_is_used(folder):
+    with scratch("activations") as made:
+        (made / "content").write_text("in use")
+        (entry,) = entries()
+        assert not entry.whole
+        assert clear() == []
+        assert (made / "content").read_text() == "in use"
+    assert list((folder / "activations").iterdir()) == []
+
+
+def test_what_a_killed_process_did_not_want_to_keep_is_cleared():
+    left = cache_folder("sources") / "aa.scratch"
+    left.mkdir()
+    assert [entry.key for entry in clear()] == ["aa"]
+    assert not left.exists()

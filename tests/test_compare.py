@@ -166,6 +166,13 @@ def test_runs_that_differ_by_seed_alone_are_one_group(written_run):
     assert pair.first_alone is None
 
 
+def test_what_does_not_decide_a_result_does_not_part_a_group(written_run):
+    for seed, training in enumerate([{}, {"backend": "tensorflow"}, {"checkpoint_seconds": 9}]):
+        written_run(f"a{seed}" * 16, right(seed), seed=seed, training=training)
+    (group,) = compare_runs(by_seed=True).groups
+    assert group.seeds == [0, 1, 2]
+
+
 def test_a_seed_that_ran_twice_counts_once(written_run):
     seeds_of(written_run, "a", 5)
     written_run("f" * 32, right(1), seed=2, name="again")

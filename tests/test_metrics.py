@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from kerascnn.metrics import (
     ClassMetrics,
@@ -49,7 +50,14 @@ def test_each_class_for_itself(metrics):
         "rose": ClassMetrics(precision=pytest.approx(2 / 3), recall=1.0, f1=0.8, images=2),
         "tulip": ClassMetrics(precision=0.0, recall=0.0, f1=0.0, images=0),
     }
-    assert metrics.macro_f1 == pytest.approx((2 / 3 + 0.8) / 3)
+
+
+def test_a_class_of_which_there_is_nothing_is_not_in_the_macro_f1(metrics):
+    predicted = PROBABILITIES.argmax(1)
+    assert metrics.macro_f1 == pytest.approx((2 / 3 + 0.8) / 2)
+    assert metrics.macro_f1 == pytest.approx(f1_score(LABELS, predicted, average="macro"))
+    perfect = np.eye(3)[[0, 1, 1, 1]]
+    assert macro_f1_interval(perfect, perfect.argmax(1)) == (1, 1)
 
 
 def test_a_sure_mistake_costs_much_and_not_infinity():

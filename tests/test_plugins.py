@@ -222,6 +222,19 @@ def test_thirty_packages_are_listed_at_once_and_without_keras(install, tmp_path)
     assert listing < 3 * libraries
 
 
+def test_changed_code_below_a_plugin_is_other_code(install, tmp_path):
+    install("kerascnn-deep", "", ["deep = deep"])
+    package = tmp_path / "kerascnn-deep" / "deep"
+    (package / "inner").mkdir(parents=True)
+    (package / "__init__.py").write_text(GOOD)
+    keys = set()
+    for rate in ("0.1", "0.2"):
+        (package / "inner" / "rates.py").write_text(f"RATE = {rate}")
+        keys.add(load_registry().get("schedule", "gentle").bind({}).key)
+    sys.modules.pop("deep")
+    assert len(keys) == 2
+
+
 def test_a_plugin_may_offer_nothing_here(install):
     install("kerascnn-empty", HOOK.format(listed="[]"))
     assert not faults_of("kerascnn-empty")

@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 from kerascnn import InputError, fetch
 from kerascnn.config import parse_experiment
 from kerascnn.data.download import NotAtHandError, without_downloads
+from kerascnn.observer import Observer
 from kerascnn.plots import probe_figure
 from kerascnn.probe import Probed, probe_architectures, promote, rank_correlation, with_architecture
 from kerascnn.tracking.store import find_tagged, open_store, tracking_uri
@@ -80,6 +81,28 @@ def test_the_best_are_run_in_full_under_the_probe(probed, experiment, registry):
 def test_only_architectures_at_hand_are_local(experiment, registry):
     with pytest.raises(InputError, match="no architectures to probe"):
         probe_architectures(experiment, ["all-local"], registry=registry)
+
+
+def test_features_that_cannot_be_kept_are_not_replaced_by_the_pictures(experiment, registry):
+    training = experiment.training.model_copy(update={"activations_gb": 0.0})
+    cramped = experiment.model_copy(update={"training": training})
+    with pytest.raises(InputError, match=r"features of sequential_cnn.*training\.activations_gb"):
+        probe_architectures(cramped, ["sequential_cnn"], registry=registry)
+
+
+def test_a_fault_of_the_pictures_is_told_once_and_not_of_each_network(experiment, registry):
+    class Heard(Observer):
+        said = ()
+
+        def warned(self, message):
+            self.said += (message,)
+
+    data = experiment.model_dump(mode="json", exclude_none=True)
+    lost = parse_experiment({**data, "dataset": {"name": "image_folder", "path": "no"}}, registry)
+    heard = Heard()
+    with pytest.raises(InputError, match='there is no folder "no"'):
+        probe_architectures(lost, ["all-local"], heard, registry)
+    assert not heard.said
 
 
 def test_nothing_is_downloaded_where_it_must_not_be(tmp_path):

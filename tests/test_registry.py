@@ -1,8 +1,10 @@
 """MLflow's registry: the model of a run under a name, on a database and on a server."""
 
 import json
+from functools import partialmethod
 
 import pytest
+from mlflow import MlflowClient
 
 from kerascnn import load_experiment, run_experiment
 from kerascnn.builtin.shapes import SHAPES
@@ -93,6 +95,14 @@ def test_another_folder_fetches_it(runs, tmp_path, monkeypatch):
     assert fetched.run_id == runs[0].run_id
     assert fetched.folder.parent == runs_folder()
     assert fetched.model.count_params() == runs[0].parameters
+
+
+def test_a_run_is_found_among_more_than_the_store_gives_at_once(runs, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{runs_folder().parent / 'mlflow.db'}")
+    monkeypatch.chdir(tmp_path)
+    one = partialmethod(MlflowClient.search_runs, max_results=1)
+    monkeypatch.setattr(MlflowClient, "search_runs", one)
+    assert {find_run(run.run_id).run_id for run in runs} == {run.run_id for run in runs}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import signal
+import threading
+import time
 import tomllib
 
 import numpy as np
@@ -243,6 +245,34 @@ def test_a_second_process_is_refused_and_told_of_the_first(frequent, monkeypatch
         pytest.raises(InputError, match="in the hands of process 123 on castle"),
     ):
         run_experiment(experiment, resume=run.name)
+
+
+def test_what_could_not_go_on_can_be_tried_again(frequent, undisturbed, client, monkeypatch):
+    experiment, run = frequent
+    before = threading.active_count()
+
+    def away(*_):
+        raise InputError("the pictures are away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("kerascnn.run.prepare", away)
+        for resume in (run.name, None):
+            with pytest.raises(InputError, match="away"):
+                run_experiment(experiment, resume=resume)
+    assert client.get_run(run.name).info.status == "KILLED"
+    deadline = time.monotonic() + 20
+    while threading.active_count() > before:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert outcome(go_on(experiment, run)) == undisturbed
+
+
+def test_the_seconds_of_a_stage_are_those_of_all_its_processes(frequent):
+    experiment, run = frequent
+    result = go_on(experiment, run)
+    for stage in result.stages:
+        epochs = [e["seconds"] for e in result.history if e["stage"] == stage["name"]]
+        assert stage["seconds"] >= stage["fit_seconds"] >= sum(epochs)
 
 
 def test_a_full_disk_is_told_once_and_stops_nothing(place, undisturbed, monkeypatch):

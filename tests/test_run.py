@@ -170,6 +170,13 @@ def test_evaluating_follows_links_if_the_run_did(place, result):
     assert evaluate_run(followed, linked).images == 24
 
 
+def test_all_pictures_are_evaluated_on_however_few(place, result):
+    few = place / "few"
+    (few / "circle").mkdir(parents=True)
+    shutil.copy(next((picture_folder(place) / "circle").iterdir()), few / "circle")
+    assert evaluate_run(result, few).images == 1
+
+
 def test_evaluating_refuses_a_class_that_the_model_does_not_know(place, result):
     folder = picture_folder(place)
     strange = place / "strange"

@@ -81,26 +81,28 @@ def split_pictures(
     params: SplitParams,
     ignored: Mapping[str, int],
 ) -> Splits:
-    """Draws the splits that `found` lacks from its "train", and checks what comes out.
+    """Draws the splits that `found` lacks from its "train", if it has one, and checks them.
 
     Files below `root` may be links to what lies within `within`.
     """
-    class_names = sorted({label for _, label in found["train"]})
+    class_names = sorted({label for pictures in found.values() for _, label in pictures})
     indices = {name: index for index, name in enumerate(class_names)}
     files = hash_files((path for pictures in found.values() for path, _ in pictures), within)
     hashes, same = {path: own for path, (own, _) in files.items()}, _same_pictures(files)
     wanted = {"test": params.test_fraction, "validation": params.validation_fraction}
+    to_split = found.get("train", ())
     drawn = draw_splits(
-        [(same[path], label) for path, label in found["train"]],
+        [(same[path], label) for path, label in to_split],
         {split: share for split, share in wanted.items() if split not in found},
         params.split_seed,
     )
     splits: dict[str, list[Labelled]] = {"train": [], "validation": [], "test": []}
-    for path, label in found["train"]:
+    for path, label in to_split:
         splits[drawn[same[path]]].append((path, label))
     for split in found.keys() - {"train"}:
         splits[split] = list(found[split])
-    _check_splits(root, splits)
+    if "train" in found:
+        _check_splits(root, splits)
     sources = {
         split: picture_files(
             root, within, [(path, indices[name]) for path, name in pictures], hashes
@@ -224,7 +226,7 @@ def picture_files(
     for path, label in pictures:
         name = os.fsencode(path.relative_to(root).as_posix())  # which may be no UTF-8
         digest.update(name + f"\0{hashes[path]}\0{label}\n".encode())
-    paths, labels = zip(*pictures, strict=True)
+    paths, labels = [path for path, _ in pictures], [label for _, label in pictures]
     return PictureFiles(paths, labels, digest.hexdigest(), within)
 
 

@@ -5,6 +5,7 @@ import os
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from pydantic import Field
@@ -54,6 +55,11 @@ class ImageFolderParams(SplitParams):
         description="Whether links in the folder to pictures and folders elsewhere are read; else "
         "each is an error.",
     )
+    only_test: bool = Field(
+        False,
+        description="Whether all pictures are to test by, as `kerascnn evaluate` takes a folder; "
+        "nothing can be trained on them.",
+    )
 
 
 def build_image_folder(params: ImageFolderParams, *, seed: int) -> Splits:
@@ -64,7 +70,11 @@ def build_image_folder(params: ImageFolderParams, *, seed: int) -> Splits:
         found = _read_table(root, within, params.labels)
     else:
         found = _read_folders(root, params.follow_links, ignored)
-    _check_classes(root, found)
+    if params.only_test:
+        found = {"test": list(chain.from_iterable(found.values()))}
+    _check_names(root, {label for pictures in found.values() for _, label in pictures})
+    if not params.only_test:
+        _check_classes(root, found)
     return split_pictures(root, within, found, params, ignored)
 
 
@@ -82,7 +92,6 @@ def _root(path: Path) -> Path:
 
 def _check_classes(root: Path, found: Mapping[str, Sequence[Labelled]]) -> None:
     names = {label for _, label in found["train"]}
-    _check_names(root, {label for pictures in found.values() for _, label in pictures})
     if len(names) < 2:
         raise InputError(f'"{root}" has pictures of {names} alone, expected two classes. {LAYOUT}')
     for split, pictures in found.items():

@@ -5,9 +5,10 @@ from statistics import fmean
 
 from kerascnn.compare.results import Compared, Group, Spread
 from kerascnn.compare.settings import Settings, differing, settings_of
+from kerascnn.experiment import UNDECISIVE
 from kerascnn.runs import PREDICTIONS, Result
 
-NO_SETTINGS = {"seed", "name"}  # a name decides nothing
+NO_SETTINGS = {"seed", "name", *UNDECISIVE}  # a name decides nothing either
 
 
 def groups_by_seed(results: Iterable[Result], runs: Iterable[Compared]) -> tuple[Group, ...]:

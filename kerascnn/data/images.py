@@ -145,10 +145,18 @@ def _decode(image: ImageLike, draft_side: int | None = None) -> Image.Image:
             if draft_side:
                 picture.draft(None, (draft_side, draft_side))  # of JPEG alone
             picture.load()  # verify() would not notice a cut-off JPEG
-            ImageOps.exif_transpose(picture, in_place=True)
+            _turn_upright(picture)
             return _to_rgb(picture)
     except Exception as error:  # the decoders raise anything, from struct.error to SyntaxError
         raise PictureError(name, _reason(image, error)) from error
+
+
+def _turn_upright(picture: Image.Image) -> None:
+    """As the EXIF orientation says, which is read; the rest of it may be what nobody can write."""
+    picture.getexif()
+    for notes in ("exif", "Raw profile type exif"):
+        picture.info.pop(notes, None)  # else they are written anew
+    ImageOps.exif_transpose(picture, in_place=True)
 
 
 def _reason(image: str | os.PathLike[str] | bytes, error: Exception) -> str:

@@ -1,16 +1,14 @@
 """Pictures of a source, prepared in parallel and in bounded memory: all once, or batch by batch."""
 
 import hashlib
-import os
 import pickle
-import tempfile
 import time
 import weakref
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from kerascnn.cache import cache_folder
+from kerascnn.cache import scratch
 from kerascnn.data.hygiene import HASH_WORDS, perceptual_hash
 from kerascnn.data.images import PictureError, Resizing, prepare_image, shown
 from kerascnn.errors import InputError, RunError
@@ -185,11 +183,11 @@ class Workers:
         except (TypeError, pickle.PicklingError):  # such as one that holds an open file
             return None
         # in the cache, which is the user's alone: whoever could write to it would run code here
-        descriptor, name = tempfile.mkstemp(prefix="source-", dir=cache_folder())
-        weakref.finalize(self, os.unlink, name)
-        with open(descriptor, "wb") as file:
-            file.write(sent)
-        return name
+        kept = ExitStack()
+        weakref.finalize(self, kept.close)
+        file = kept.enter_context(scratch("sources")) / "source"
+        file.write_bytes(sent)
+        return str(file)
 
 
 def _processes() -> Executor:
@@ -228,13 +226,15 @@ class StreamedImages(Images):
             here = slice(done, done + len(made.images))
             if made.faults:
                 row, reason = made.faults[0]
-                name = name_of(self._workers.source, row)
-                raise RunError(f"while pictures were streamed: {name}: {reason}")
+                raise RunError(f"while pictures were streamed: {self._name(row)}: {reason}")
             changed = (made.digests != self._digests[rows[here]]).any(axis=1)
             if changed.any():
                 raise RunError(
-                    f"picture {rows[here][changed][0]} is no longer what it was when this run "
+                    f"{self._name(rows[here][changed][0])} is no longer what it was when this run "
                     "began; leave the pictures as they are while it runs, and start it again."
                 )
             images[here], done = made.images, here.stop
         return images
+
+    def _name(self, row: int) -> str:
+        return name_of(self._workers.source, row)

@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from kerascnn import runtime
-from kerascnn.cache import cache_folder, cached
+from kerascnn.cache import cached, scratch
 from kerascnn.network.folding import fold
 from kerascnn.network.freezing import digest
 from kerascnn.network.inference import Forward
@@ -90,9 +89,9 @@ class Prefix:
             self._compute(folder, count, batches())
 
         if not pictures:
-            with tempfile.TemporaryDirectory(dir=cache_folder("activations")) as folder:
-                build(Path(folder))
-                return self._read(Path(folder))
+            with scratch("activations") as folder:
+                build(folder)
+                return self._read(folder)
         key = hashlib.sha256(f"{self.key} {pictures}".encode()).hexdigest()
         return cached("activations", key, about, build, self._read)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from kerascnn import runtime
+from kerascnn.files import write_whole
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Data
 from kerascnn.report import chapters
@@ -55,6 +56,6 @@ def write_report(result: Result, registry: Registry, model: Any, data: Data | No
         **chapters.origin(result),
     )
     file = result.folder / REPORT
-    file.write_text(page, encoding="utf-8")
+    write_whole(file, page)
     write_thumbnails(material)
     return file

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +100,12 @@ def _copy_empty_database(path: Path) -> None:
         engine.dispose()
 
     def copy(folder: Path) -> None:
-        shutil.copyfile(folder / EMPTY, f"{path}.new")
-        os.replace(f"{path}.new", path)
+        new = Path(f"{path}.new")
+        try:
+            shutil.copyfile(folder / EMPTY, new)
+            new.replace(path)
+        finally:
+            new.unlink(missing_ok=True)
 
     key = hashlib.sha256(f"mlflow {mlflow.__version__}".encode()).hexdigest()
     cached("databases", key, f"tables of MLflow {mlflow.__version__}", build, copy)
@@ -194,4 +199,11 @@ def _kerascnn_runs(client: Any) -> list[Any]:
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     if not experiments:
         return []
-    return list(client.search_runs(experiments, f"tags.`{TAG}` LIKE '%'", max_results=1000))
+
+    def page(token: str | None) -> Any:
+        return client.search_runs(experiments, f"tags.`{TAG}` LIKE '%'", page_token=token)
+
+    pages = [page(None)]
+    while pages[-1].token:
+        pages.append(page(pages[-1].token))
+    return list(chain.from_iterable(pages))

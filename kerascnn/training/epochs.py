@@ -82,7 +82,7 @@ def _loss(trainer: Any, label_smoothing: float, *, ends_the_call: bool) -> Any:
             sums = [ops.sum(ops.stop_gradient(weight.value)) for weight in moved]
             losses = super().call(y_true, y_pred) + 0.0 * sum(sums)
             if ends_the_call:
-                assert_finite(losses, NOT_FINITE, trainer.optimizer.iterations)
+                assert_finite(losses, NOT_FINITE, _steps_taken(trainer.optimizer))
             return losses
 
     return Loss(label_smoothing=label_smoothing)
@@ -310,8 +310,12 @@ def _applied_rate(optimizer: Any) -> float:
     import keras
     from keras import ops
 
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    rate = inner._learning_rate
+    rate = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-        rate = rate(inner.iterations - 1)
+        rate = rate(_steps_taken(optimizer) - 1)
     return float(ops.convert_to_numpy(rate))
+
+
+def _steps_taken(optimizer: Any) -> Any:
+    """What Keras asks a schedule with; `iterations` counts accumulated steps as one."""
+    return getattr(optimizer, "inner_optimizer", optimizer)._iterations

@@ -76,5 +76,8 @@ class Plan:
 
     @property
     def views(self) -> int:
-        """How many copies of each picture the frozen prefix sees; 0: others with every step."""
-        return (self.stage.views or 0) if self.augment else 1
+        """How many copies of each picture the frozen prefix sees; 0: others with every step.
+
+        No more than there are epochs to use them.
+        """
+        return min(self.stage.views or 0, self.stage.epochs) if self.augment else 1

@@ -116,14 +116,21 @@ def fit_stage(
     Raises:
         RunError: A check failed, or the loss is not finite.
     """
-    start = time.perf_counter()
+    spent = state or {"stage_seconds": 0.0, "fit_seconds": 0.0}  # by earlier processes
+    start = time.perf_counter() - spent["stage_seconds"]
     model, name = network.model, plan.stage.name
     set_trainable(model, plan.layers, plan.batchnorm)
     frozen_before = digest(frozen_variables(model))
     parts = cut(model)
     inputs = make_inputs(parts, plan, train, validation, listener.prefix)
-    fit_start = time.perf_counter()
-    keeping = replace(listener, keep=lambda s: listener.keep({"frozen_sha256": frozen_before, **s}))
+    fit_start = time.perf_counter() - spent["fit_seconds"]
+
+    def keep(state: State) -> None:
+        now = time.perf_counter()
+        times = {"stage_seconds": now - start, "fit_seconds": now - fit_start}
+        listener.keep({"frozen_sha256": frozen_before, **times, **state})
+
+    keeping = replace(listener, keep=keep)
     with explained(model, parts.suffix, plan):
         progress = _fit(network, plan, inputs, before, keeping, state)
     fit_seconds = time.perf_counter() - fit_start

@@ -57,6 +57,18 @@ def test_exif_orientation_is_applied(orientation, kind):
     np.testing.assert_allclose(at_corners(pixels), [RED, GREEN, BLUE, WHITE], atol=4)
 
 
+def test_a_note_that_cannot_be_written_does_not_keep_a_picture_from_being_turned():
+    def entry(tag, kind, value):
+        return struct.pack("<HHII", tag, kind, 1, value)
+
+    width_as_text, orientation = entry(0x0100, 2, ord("7")), entry(0x0112, 3, 6)
+    entries = struct.pack("<H", 2) + width_as_text + orientation + struct.pack("<I", 0)
+    exif = b"Exif\0\0II*\0" + struct.pack("<I", 8) + entries
+    stored = Image.fromarray(np.ascontiguousarray(STORED[6](corners())))
+    pixels = read_image(encode(stored, "JPEG", quality=95, subsampling=0, exif=exif))
+    np.testing.assert_allclose(at_corners(pixels), [RED, GREEN, BLUE, WHITE], atol=4)
+
+
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "PPM", "TIFF"])
 def test_lossless_colours_are_exact(kind):
     np.testing.assert_array_equal(read_image(encode(Image.fromarray(corners()), kind)), corners())

@@ -49,8 +49,8 @@ def plus(shift):
     return augment
 
 
-def inputs_of(network=None, train=TRAIN, validation=VALIDATION, views=None, **options):
-    stage = Stage(name="trial", epochs=1, learning_rate=0.1, views=views)
+def inputs_of(network=None, train=TRAIN, validation=VALIDATION, views=None, epochs=9, **options):
+    stage = Stage(name="trial", epochs=epochs, learning_rate=0.1, views=views)
     plan = {"index": 0, "batchnorm": "frozen", "batch_size": 8, "schedule": None} | options
     plan = Plan(stage=stage, layers=frozenset(), **plan)
     parts = cut(network if network is not None else model())
@@ -95,6 +95,11 @@ def test_another_layer_with_the_same_weights_is_another_prefix():
     assert counts(scaled(1.0)) == (40, 0)
     assert counts(scaled(1.0)) == (0, 40)
     assert counts(scaled(2.0)) == (40, 0)
+
+
+def test_no_more_views_are_computed_than_epochs_use():
+    options = {"augment": plus(1), "augmentation_key": "plus 1"}
+    assert counts(views=5, epochs=2, **options) == (70, 0)
 
 
 def test_views_are_kept_each_with_its_mixed_labels():
