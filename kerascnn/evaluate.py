@@ -4,14 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.data.store import pack
+from kerascnn.data.store import Packed, pack
 from kerascnn.data.windows import packed_size
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.hookspecs import Splits
 from kerascnn.metrics import Metrics, measure
+from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.predict import probabilities_of
-from kerascnn.runs import Result, find_run
+from kerascnn.runs import SEEN, Result, find_run
 
 
 def evaluate_run(
@@ -20,6 +21,7 @@ def evaluate_run(
     *,
     backend: str = "auto",
     registry: Registry | None = None,
+    observer: Observer | None = None,
 ) -> Metrics:
     """Evaluates a run's model on a folder of class folders.
 
@@ -29,6 +31,7 @@ def evaluate_run(
             out of it are followed if the run's own dataset followed such links.
         backend: "tensorflow", "jax", "torch", or "auto": any.
         registry: The components; default all that are installed.
+        observer: Is told of pictures that the run has seen; default nobody.
 
     Raises:
         InputError: No such run or folder, a class that the model does not know, bad pictures.
@@ -43,7 +46,23 @@ def evaluate_run(
     size = packed_size(training.image_size, training.crop_margin)
     packed = pack(splits.test, size, training.resize, what=str(data))
     probabilities = probabilities_of(result, packed.images, backend)
-    return measure(probabilities, index_of[packed.labels], tuple(result.class_names))
+    labels, names = index_of[packed.labels], tuple(result.class_names)
+    seen = _seen(result, packed)
+    if observer and seen.any():
+        told = f"{seen.sum():,} of these {len(seen):,} pictures the run was trained or validated on"
+        if not seen.all():
+            others = measure(probabilities[~seen], labels[~seen], names)
+            low, high = others.interval
+            told += f"; on the others its accuracy is {others.accuracy:.3f} [{low:.3f}, {high:.3f}]"
+        observer.warned(told)
+    return measure(probabilities, labels, names)
+
+
+def _seen(result: Result, packed: Packed) -> np.ndarray:
+    """Which of the pictures, prepared as for the run, it was trained or validated on: bool [N]."""
+    file = result.folder / SEEN
+    seen = {digest.tobytes() for digest in np.load(file)} if file.is_file() else set()
+    return np.array([digest.tobytes() in seen for digest in packed.digests])
 
 
 def _indices(splits: Splits, result: Result, data: str | Path) -> np.ndarray:

@@ -47,6 +47,7 @@ class RangeTest:
         losses: Of each step's batch.
         smoothed: The losses, smoothed.
         diverged: Whether the test ended because the loss had grown too far.
+        passes: How often the steps went over the pictures.
     """
 
     stage: str
@@ -55,6 +56,7 @@ class RangeTest:
     losses: list[float]
     smoothed: list[float]
     diverged: bool
+    passes: float
 
     @property
     def lowest(self) -> float:
@@ -152,6 +154,7 @@ def _test(prepared: Prepared, observer: Observer) -> RangeTest:
         losses=losses,
         smoothed=smooth(losses).tolist(),
         diverged=len(rates) < STEPS,
+        passes=len(rates) / inputs.feed.steps,
     )
 
 

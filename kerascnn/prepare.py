@@ -32,6 +32,8 @@ from kerascnn.training.optimizers import make_optimizer
 from kerascnn.training.plan import Plan
 
 NO_AUGMENTATION = "none"
+UNEVEN = 5  # times as many pictures of one class as of another
+FEW = 5  # pictures of a class, where others have more than twice as many
 
 
 @dataclass(frozen=True)
@@ -206,9 +208,30 @@ def _sparse(
         if absent := [name for name, count in zip(class_names, counts, strict=True) if not count]:
             more = f" and {len(absent) - 10} more classes" if len(absent) > 10 else ""
             yield f"no picture to {what} of {', '.join(absent[:10])}{more}"
+    yield from _uneven(packed, class_names, experiment)
     batch_size = max(map(experiment.batch_size_of, experiment.stages))
     if (count := len(packed["train"])) < batch_size:
         yield f"{count} pictures to train on are fewer than a batch of {batch_size}"
+
+
+def _uneven(
+    packed: Mapping[str, Packed], class_names: tuple[str, ...], experiment: Experiment
+) -> Iterator[str]:
+    """Classes that stand back behind others."""
+    train, test = (
+        np.bincount(packed[split].labels, minlength=len(class_names)) for split in ("train", "test")
+    )
+    most, least = int(train.argmax()), int(train.argmin())
+    weighted = any(stage.class_weights is not None for stage in experiment.stages)
+    if train[most] >= UNEVEN * train[least] > 0 and not weighted:
+        yield (
+            f"to train on there are {train[most]:,} pictures of {class_names[most]} and "
+            f'{train[least]:,} of {class_names[least]}: class_weights = "balanced" may help'
+        )
+    rare = np.flatnonzero((test > 0) & (test < FEW) & (test * 2 < test.mean()))
+    if len(rare):
+        named = ", ".join(f"{class_names[index]} {test[index]}" for index in rare[:10])
+        yield f"few pictures to test by: {named}; what is measured of these classes is unsure"
 
 
 def plan_stage(
@@ -329,5 +352,7 @@ def check_stages(prepared: Prepared) -> Iterator[StageCheck]:
             trainable_layers=trainable_layers(model),
             boundary=parts.boundary,
             frozen_part=choose(parts, plan, total)[1],
-            memory_bytes=memory_bytes(model, parts.suffix, plan.batch_size),
+            memory_bytes=memory_bytes(
+                model, parts.suffix, min(plan.batch_size, len(prepared.data.train))
+            ),
         )

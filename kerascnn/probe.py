@@ -120,7 +120,7 @@ def probe_architectures(
         registry: The components; default all that are installed.
 
     Raises:
-        InputError: An architecture is not to be had, or the experiment is at fault.
+        InputError: None of the architectures is to be had, or the experiment is at fault.
     """
     once, registry = _Once(observer or Observer()), registry or load_registry()
     runtime.select_backend(experiment.training.backend)
@@ -131,11 +131,18 @@ def probe_architectures(
     once.started(experiment.name, runtime.start(experiment.training.backend), runtime.device_name())
     with reporting(once.download):
         load_data(experiment, registry, once)  # whose faults are no network's
-    networks = [_probe(name, chosen, once, registry) for name, chosen in experiments.items()]
+    networks, refusals = list[Probed](), list[InputError]()
+    for name, chosen in experiments.items():
+        try:
+            networks.append(_probe(name, chosen, once, registry))
+        except InputError as error:
+            refusals.append(error)
+            once.warned(f"{name} is left out: {error}")
     for name in others:
         networks += _probe_if_at_hand(name, experiment, once, registry)
     if not networks:
-        raise InputError("there are no architectures to probe; `kerascnn plugins` lists them.")
+        none = InputError("there are no architectures to probe; `kerascnn plugins` lists them.")
+        raise refusals[0] if refusals else none
     return _record(experiment, networks)
 
 
@@ -290,7 +297,7 @@ def promote(
     observer: Observer | None = None,
     registry: Registry | None = None,
 ) -> list[Result]:
-    """Runs the most promising networks in full, under the run of the probe.
+    """Runs the most promising networks in full, under the run of the probe, the best one last.
 
     Args:
         experiment: The one that was probed for.
@@ -309,9 +316,11 @@ def promote(
     registry = registry or load_registry()
     chosen = [network.architecture for network in probed.networks[:count]]
     experiments = [with_architecture(experiment, name, registry) for name in chosen]
-    return [
-        run_experiment(chosen, observer, registry, parent=probed.run_id) for chosen in experiments
+    results = [
+        run_experiment(chosen, observer, registry, parent=probed.run_id)
+        for chosen in reversed(experiments)  # so that "last" is the most promising
     ]
+    return results[::-1]
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float]:

@@ -27,7 +27,14 @@ from kerascnn.plugins import Registry
 from kerascnn.prepare import Prepared
 from kerascnn.report.note import THUMBNAILS, note
 from kerascnn.report.write import write_report
-from kerascnn.runs import EXPERIMENT, MODEL, PREDICTIONS, VALIDATION_PREDICTIONS, Result
+from kerascnn.runs import (
+    EXPERIMENT,
+    MODEL,
+    PREDICTIONS,
+    SEEN,
+    VALIDATION_PREDICTIONS,
+    Result,
+)
 from kerascnn.statistics import paired_interval
 from kerascnn.tracker import Tracker
 from kerascnn.tracking.models import save_model
@@ -188,6 +195,7 @@ def record_result(
     _write_predictions(folder / PREDICTIONS, data.test, names, probabilities["test"])
     validation = folder / VALIDATION_PREDICTIONS
     _write_predictions(validation, data.validation, names, probabilities["validation"])
+    np.save(folder / SEEN, np.concatenate([data.train.digests, data.validation.digests]))
     confusion_figure(test, result.class_names).savefig(folder / "confusion_matrix.png")
     result.write()
     written = (PREDICTIONS, VALIDATION_PREDICTIONS, "confusion_matrix.png", "result.json")

@@ -20,6 +20,7 @@ RESULT = "result.json"
 MODEL = "model"
 PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"
+SEEN = "seen.npy"  # SHA-256 of the pictures that it was trained or validated on: uint8 [N, 32]
 
 
 def runs_folder() -> Path:
@@ -110,17 +111,22 @@ def find_run(run: str) -> Result:
     """Finds a finished run.
 
     Args:
-        run: A run's id, a unique prefix of one, "last", or "models:/NAME@ALIAS".
+        run: A run's id, a unique prefix of one, "last", "models:/NAME@ALIAS", or its folder.
 
     Raises:
         InputError: There is none such, or more than one.
     """
+    if Path(run, RESULT).is_file():
+        return _read(Path(run, RESULT).resolve())
     if run.startswith(PREFIX):
         run = registered_run(run)
     finished = _finished()
     if run == "last":
         if not finished:
-            raise InputError("there is no finished run here yet; `kerascnn run FILE` makes one.")
+            raise InputError(
+                f"there is no finished run here yet, in {runs_folder()}; `kerascnn run FILE` makes "
+                "one."
+            )
         return _read(finished[-1])
     found = [file for file in finished if file.parent.name.startswith(run)]
     if len(found) > 1:
@@ -133,7 +139,10 @@ def find_run(run: str) -> Result:
     except TrackingError as error:
         raise InputError(f'there is no run "{run}" here, and {error}') from None
     if fetched is None or not (fetched / RESULT).is_file():
-        raise InputError(f'there is no run "{run}"; `kerascnn compare` lists those that there are.')
+        raise InputError(
+            f'there is no run "{run}" in {runs_folder()} or in MLflow; their ids are the names of '
+            "the folders there."
+        )
     return _read(fetched / RESULT)
 
 

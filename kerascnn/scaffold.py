@@ -60,7 +60,13 @@ def write_experiment(
     if architecture:
         text = _with_architecture(text, architecture)
     parse_experiment(tomllib.loads(text), registry, text, f"the new {target}")
-    target.write_text(text, "utf-8")
+    try:
+        target.write_text(text, "utf-8")
+    except OSError as error:
+        raise InputError(
+            f"cannot write {target}: {error.strerror}. Change its folder's permissions, or write "
+            "an experiment elsewhere with --recipe and set dataset.path in it."
+        ) from error
     return target, summary
 
 

@@ -211,7 +211,6 @@ def verdict(result: StageResult, before: Standing) -> str:
     """What a stage gained over the weights that it started from, and what came of it."""
     gain = result.own.score.accuracy - before.score.accuracy
     low, high = paired_interval(before.correct, result.own.correct)
-    worse = before.score.beats(result.own.score)
-    end = "[yellow]worse[/yellow]:" if worse else "[green]✓[/green]"
+    end = "[green]✓[/green]" if gain > 0 else "no difference:" if gain == 0 else "worse:"
     kept = "kept" if result.kept else "the weights from before it are kept"
     return f"{gain:+.3f} validation accuracy (paired 95%: {low:+.3f} to {high:+.3f}) {end} {kept}"

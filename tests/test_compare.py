@@ -36,6 +36,12 @@ def test_a_stage_that_a_run_lacks_is_shown_by_its_name():
     assert differing([HEAD, more]) == ["stages.1.name"]
 
 
+def test_a_stage_that_a_run_lacks_hides_no_difference_of_the_others():
+    last = {**HEAD, "stages.1.name": "rest", "stages.1.unfreeze": "last:2"}
+    more = last | {"stages.1.unfreeze": "last:6"}
+    assert differing([HEAD, last, more]) == ["stages.1.name", "stages.1.unfreeze"]
+
+
 def test_a_stage_of_another_name_is_shown_with_its_settings():
     renamed = {"stages.0.name": "top", "stages.0.epochs": 9}
     assert differing([HEAD, renamed]) == ["stages.0.name", "stages.0.epochs"]
@@ -189,6 +195,17 @@ def test_too_few_seeds_are_shown_and_not_tested(written_run):
     assert (pair.p_value, pair.interval, pair.better) == (None, None, None)
     assert comparison.groups[0].test_accuracy.standard_deviation is None
     assert "cannot be tested: +0.375, but fewer than 3 seeds" in pair.verdict
+
+
+def test_a_lucky_single_run_keeps_no_groups_from_being_tested(written_run):
+    seeds_of(written_run, "a", 15)
+    seeds_of(written_run, "b", 3, architecture={"filters": 8})
+    seeds_of(written_run, "c", 0, seeds=(0,), architecture={"filters": 16})
+    comparison = compare_runs(by_seed=True)
+    assert [group.seeds for group in comparison.groups] == [[0], [0, 1, 2], [0, 1, 2]]
+    (pair,) = comparison.against_best
+    assert (pair.first, pair.second, pair.better) == ("B", "C", "B")
+    assert comparison.summary == f"{pair.verdict}; not tested, with fewer than 3 seeds: A"
 
 
 @pytest.mark.parametrize("by_seed", [False, True])

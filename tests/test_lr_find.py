@@ -76,7 +76,7 @@ def test_the_rate_rises_until_the_loss_has_grown_too_far(workplace, two_stages, 
 
 def made(losses):
     rates = np.geomspace(1e-7, 10, STEPS)[: len(losses)].tolist()
-    return RangeTest("head", 1e-3, rates, list(losses), smooth(losses).tolist(), False)
+    return RangeTest("head", 1e-3, rates, list(losses), smooth(losses).tolist(), False, 1.0)
 
 
 def test_a_tenth_of_the_rate_of_the_least_loss_is_suggested():

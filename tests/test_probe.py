@@ -83,6 +83,12 @@ def test_only_architectures_at_hand_are_local(experiment, registry):
         probe_architectures(experiment, ["all-local"], registry=registry)
 
 
+def test_a_network_that_is_not_to_be_had_costs_no_other(experiment, registry):
+    with without_downloads():
+        probed = probe_architectures(experiment, ["resnet50", "sequential_cnn"], registry=registry)
+    assert [network.architecture for network in probed.networks] == ["sequential_cnn"]
+
+
 def test_features_that_cannot_be_kept_are_not_replaced_by_the_pictures(experiment, registry):
     training = experiment.training.model_copy(update={"activations_gb": 0.0})
     cramped = experiment.model_copy(update={"training": training})

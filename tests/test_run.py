@@ -23,6 +23,7 @@ from kerascnn import (
     run_experiment,
 )
 from kerascnn.builtin.shapes import SHAPES
+from kerascnn.observer import Observer
 from kerascnn.runs import find_run
 from kerascnn.runtime import installed_backends
 from kerascnn.tracking.store import tracking_uri
@@ -156,6 +157,31 @@ def test_evaluating_on_the_test_pictures_gives_the_test_accuracy(place, result):
     assert metrics.images == 24
     assert metrics.accuracy == pytest.approx(find_run("last").test_accuracy)
     assert list(metrics.per_class) == result.class_names
+
+
+def test_evaluating_on_pictures_that_the_run_has_seen_is_told(place, result):
+    class Heard(Observer):
+        said = ()
+
+        def warned(self, message):
+            self.said += (message,)
+
+    params = {k: v for k, v in result.experiment["dataset"].items() if k != "name"}
+    dataset = SHAPES.build(SHAPES.params(**params), seed=0)
+    heard, seen = Heard(), place / "seen"
+    for index in range(4):
+        picture, label = dataset.train[index]
+        file = seen / result.class_names[label] / f"{index}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(file)
+    assert evaluate_run(result, seen, observer=heard).images == 4
+    assert heard.said == ("4 of these 4 pictures the run was trained or validated on",)
+    evaluate_run(result, picture_folder(place), observer=heard)
+    assert len(heard.said) == 1
+
+
+def test_a_run_is_found_by_its_folder_too(result):
+    assert find_run(str(result.folder)).run_id == result.run_id
 
 
 def test_evaluating_follows_links_if_the_run_did(place, result):

@@ -85,7 +85,7 @@ def _root(path: Path) -> Path:
     except (OSError, RuntimeError, ValueError) as error:  # a name too long, no such home, a zero
         raise InputError(f"cannot look for the folder {str(path)!r}: {error}") from error
     if not is_folder:
-        near = _near(root.name, (entry.name for entry in _entries(root.parent)))
+        near = _near(root.name, (entry.name for entry in _entries(root.parent) if entry.is_dir()))
         raise InputError(f'there is no folder "{path}" (looked for {root}).{near} {LAYOUT}')
     return root
 

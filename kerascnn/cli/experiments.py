@@ -90,9 +90,7 @@ def check(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: 
 @click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
-    default="lr-find.png",
-    show_default=True,
-    help="Where the plot goes.",
+    help="Where the plot goes.  [default: lr-find-STAGE.png]",
 )
 @set_option
 @backend_option
@@ -101,7 +99,7 @@ def check(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: 
 def lr_find(
     file: Path,
     stage: str | None,
-    plot: Path,
+    plot: Path | None,
     overrides: tuple[str, ...],
     backend: str | None,
     as_json: bool,
@@ -118,6 +116,7 @@ def lr_find(
 
     experiment = experiment_of(file, overrides, backend)
     test = find_learning_rate(experiment, stage, Terminal(console(stderr=True)))
+    plot = plot or Path(f"lr-find-{test.stage}.png")
     rates_figure(test).savefig(plot)
     if as_json:
         document({**test.to_json(), "plot": str(plot)})

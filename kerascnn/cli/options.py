@@ -85,6 +85,16 @@ def experiment_of(file: Path, overrides: tuple[str, ...], backend: str | None) -
     return load_experiment(file, values, registry)
 
 
+def tell_last(name: str, run: Any) -> None:
+    """Says which run "last" is."""
+    if name == "last":
+        click.echo(
+            f"run {run.run_id[:8]} · {run.experiment['architecture']['name']} on "
+            f"{run.experiment['dataset']['name']} · test accuracy {run.test_accuracy:.3f}",
+            err=True,
+        )
+
+
 def assignment(text: str) -> tuple[str, Any]:
     import tomllib
 

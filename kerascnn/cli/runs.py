@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from kerascnn.cli.options import allow_option, as_json, backend_option, console, document
+from kerascnn.cli.options import allow_option, as_json, backend_option, console, document, tell_last
 from kerascnn.errors import InputError
 
 
@@ -23,8 +23,11 @@ def predict(
     RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
     """
     from kerascnn.predict import predict_images
+    from kerascnn.runs import find_run
 
-    predictions = predict_images(run, images, top=top, backend=backend or "auto")
+    found = find_run(run)
+    predictions = predict_images(found, images, top=top, backend=backend or "auto")
+    tell_last(run, found)
     if as_json:
         document([prediction.to_json() for prediction in predictions])
         return
@@ -48,9 +51,13 @@ def evaluate(run: str, data: Path, backend: str | None, as_json: bool) -> None:
     RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
     """
     from kerascnn.evaluate import evaluate_run
+    from kerascnn.runs import find_run
     from kerascnn.tables.runs import show_metrics
+    from kerascnn.terminal import Terminal
 
-    metrics = evaluate_run(run, data, backend=backend or "auto")
+    found, terminal = find_run(run), Terminal(console(stderr=True))
+    metrics = evaluate_run(found, data, backend=backend or "auto", observer=terminal)
+    tell_last(run, found)
     if as_json:
         document(metrics.to_json())
     else:
@@ -73,6 +80,7 @@ def compare(runs: tuple[str, ...], seeds: bool, html: Path | None, as_json: bool
     pictures of the last one.
     """
     from kerascnn.compare import compare_runs
+    from kerascnn.runs import all_runs
     from kerascnn.tables.comparison import show_comparison
 
     _send_pending()
@@ -85,11 +93,15 @@ def compare(runs: tuple[str, ...], seeds: bool, html: Path | None, as_json: bool
         from kerascnn.report.comparison import log_comparison, write_comparison
 
         write_comparison(comparison, html)
+        click.echo(f"wrote {html}", err=True)
         compared = len(comparison.results) > 1 and not comparison.refusal
         if compared and (unsent := log_comparison(comparison)):
             click.echo(unsent, err=True)
     if comparison.refusal:
         raise InputError(comparison.refusal)
+    others = len(all_runs()) - len(comparison.results)
+    if not runs and others:
+        click.echo(f"{others} runs here were judged on other pictures: name them.", err=True)
 
 
 @click.command()
@@ -105,8 +117,9 @@ def report(run: str, show: bool, as_json: bool) -> None:
     import webbrowser
 
     from kerascnn.report.write import report_run
+    from kerascnn.terminal import Terminal
 
-    page = report_run(run)
+    page = report_run(run, observer=Terminal(console(stderr=True)))
     if as_json:
         document({"report": str(page), "bytes": page.stat().st_size})
     else:
@@ -235,10 +248,13 @@ def visualize(
 
     RUN is a run's id, a unique prefix of one, or `last`. `kerascnn describe RUN` names the layers.
     """
+    from kerascnn.runs import find_run
     from kerascnn.visualize import explain_images, save_explained
 
-    explained = explain_images(run, images, layers, backend=backend or "auto")
+    found = find_run(run)
+    explained = explain_images(found, images, layers, backend=backend or "auto")
     files = save_explained(explained, output)
+    tell_last(run, found)
     if as_json:
         document(
             [

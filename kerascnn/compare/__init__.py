@@ -93,13 +93,26 @@ class Comparison:
 
     @property
     def against_best(self) -> tuple[Pair, ...]:
-        """The pairs that the most accurate run, or group, is in."""
+        """The pairs that the most accurate run is in, or the most accurate group that is tested."""
+        if tested := [pair for pair in self.pairs if pair.p_value is not None]:
+            return tuple(pair for pair in tested if pair.first == tested[0].first)
         return self.pairs[: max(0, len(self.entrants) - 1)]
+
+    @property
+    def untested(self) -> tuple[Group, ...]:
+        """The groups with too few seeds, beside others that are tested."""
+        if not self.by_seed or all(pair.p_value is None for pair in self.pairs):
+            return ()
+        return tuple(group for group in self.groups if len(group.seeds) < LEAST_SEEDS)
 
     @property
     def summary(self) -> str:
         """Which run or group is the best, and how surely, in a sentence; "" where there is one."""
-        return summary(self.against_best)
+        said = summary(self.against_best)
+        if not self.untested:
+            return said
+        names = ", ".join(group.name for group in self.untested)
+        return f"{said}; not tested, with fewer than {LEAST_SEEDS} seeds: {names}"
 
     def _pair_of_runs(self, first: Compared, second: Compared) -> Pair:
         one, other = self._right[first.run_id], self._right[second.run_id]

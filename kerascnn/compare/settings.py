@@ -15,25 +15,25 @@ def settings_of(result: Result) -> Settings:
 
 
 def differing(settings: list[Settings]) -> list[str]:
-    """The settings that differ, without the parameters of components that differ in name, and
-    without the details of stages that some runs lack."""
+    """The settings that differ, without the parameters of components that differ in name; those
+    of a stage among the runs that have it."""
     keys = dict.fromkeys(key for table in settings for key in table)
-    found = [key for key in keys if len({str(table.get(key)) for table in settings}) > 1]
+    found = [key for key in keys if _differs(key, settings)]
 
-    def is_detail(key: str) -> bool:
+    def is_parameter(key: str) -> bool:
         parents = key.split(".")
         owners = [".".join([*parents[: depth + 1], "name"]) for depth in range(len(parents) - 1)]
-        return any(
-            owner in found and owner != key and (not _of_stage(owner) or _lacks(settings, owner))
-            for owner in owners
-        )
+        return any(owner in found and owner != key for owner in owners if not _is_stage(owner))
 
-    return [key for key in found if not is_detail(key)]
+    return [key for key in found if not is_parameter(key)]
 
 
-def _of_stage(name_key: str) -> bool:
-    return re.fullmatch(r"stages\.\d+\.name", name_key) is not None
+def _is_stage(owner: str) -> bool:
+    return re.fullmatch(r"stages\.\d+\.name", owner) is not None
 
 
-def _lacks(settings: list[Settings], key: str) -> bool:
-    return any(key not in table for table in settings)
+def _differs(key: str, settings: list[Settings]) -> bool:
+    stage = re.match(r"stages\.\d+\.", key)
+    name = f"{stage[0]}name" if stage else key
+    having = settings if name == key else [table for table in settings if name in table]
+    return len({str(table.get(key)) for table in having}) > 1

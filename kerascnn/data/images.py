@@ -40,12 +40,9 @@ DRAFT_MARGIN = 2
 class PictureError(InputError):
     """A picture that cannot be read; `reason` says why, without its name."""
 
-    def __init__(self, name: str, reason: str) -> None:
+    def __init__(self, name: str, reason: str, what_to_do: str) -> None:
         self.reason = reason
-        super().__init__(
-            f"cannot read {name}: {reason}. Expected a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF "
-            f"picture of at most {MAX_PIXELS:,} pixels; repair, replace or remove it."
-        )
+        super().__init__(f"cannot read {name}: {reason}. {what_to_do}")
 
 
 def shown(path: str | os.PathLike[str]) -> str:
@@ -148,7 +145,7 @@ def _decode(image: ImageLike, draft_side: int | None = None) -> Image.Image:
             _turn_upright(picture)
             return _to_rgb(picture)
     except Exception as error:  # the decoders raise anything, from struct.error to SyntaxError
-        raise PictureError(name, _reason(image, error)) from error
+        raise PictureError(name, _reason(image, error), _what_to_do(image)) from error
 
 
 def _turn_upright(picture: Image.Image) -> None:
@@ -169,6 +166,17 @@ def _reason(image: str | os.PathLike[str] | bytes, error: Exception) -> str:
     if error.errno == errno.ELOOP:
         return "it is a link that leads to itself"
     return (error.strerror or str(error)).lower() if error.errno else str(error)
+
+
+def _what_to_do(image: str | os.PathLike[str] | bytes) -> str:
+    if not isinstance(image, bytes) and os.path.isdir(image):
+        return f'Name the pictures in it, such as "{shown(image)}"/*.'
+    if not isinstance(image, bytes) and not os.path.lexists(image):
+        return "Look for a slip in its name, or in that of a folder on the way to it."
+    return (
+        "Expected a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture of at most "
+        f"{MAX_PIXELS:,} pixels; repair, replace or remove it."
+    )
 
 
 def _what_it_is(image: str | os.PathLike[str] | bytes) -> str:

@@ -5,10 +5,11 @@ from typing import Any
 
 from kerascnn import runtime
 from kerascnn.files import write_whole
+from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Data
 from kerascnn.report import chapters
-from kerascnn.report.gather import gather
+from kerascnn.report.gather import Material, gather
 from kerascnn.report.note import write_thumbnails
 from kerascnn.report.page import render
 from kerascnn.runs import Result, find_run, load_model
@@ -16,12 +17,15 @@ from kerascnn.runs import Result, find_run, load_model
 REPORT = "report.html"
 
 
-def report_run(run: str | Result, *, registry: Registry | None = None) -> Path:
+def report_run(
+    run: str | Result, *, registry: Registry | None = None, observer: Observer | None = None
+) -> Path:
     """Writes the report of a run anew, from its folder and its pictures.
 
     Args:
         run: A run's id, a unique prefix of one, "last", or a result.
         registry: The components; default all that are installed.
+        observer: Is told what the page has to do without; default nobody.
 
     Returns:
         The page. Where the pictures are gone it does without them, and says so.
@@ -32,7 +36,10 @@ def report_run(run: str | Result, *, registry: Registry | None = None) -> Path:
     result = run if isinstance(run, Result) else find_run(run)
     there = result.backend in runtime.installed_backends()
     runtime.start(result.backend if there else "auto")
-    return write_report(result, registry or load_registry(), load_model(result))
+    material = gather(result, registry or load_registry(), load_model(result))
+    if observer and material.missing:
+        observer.warned(f"the page is written without pictures: {material.missing}")
+    return _write(result, material)
 
 
 def write_report(result: Result, registry: Registry, model: Any, data: Data | None = None) -> Path:
@@ -44,7 +51,10 @@ def write_report(result: Result, registry: Registry, model: Any, data: Data | No
         model: The run's network.
         data: Its pictures, if they are at hand; else the experiment's dataset is asked for them.
     """
-    material = gather(result, registry, model, data)
+    return _write(result, gather(result, registry, model, data))
+
+
+def _write(result: Result, material: Material) -> Path:
     page = render(
         "report.html",
         missing=material.missing,

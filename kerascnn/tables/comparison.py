@@ -88,9 +88,10 @@ def _settings(comparison: Comparison, settings: list[str]) -> RichTable:
     """A column for each of a few runs, a row for each of many."""
     entrants, kind = comparison.entrants, "group" if comparison.by_seed else "run"
     if len(entrants) > _BESIDE:
-        table = Table(kind, *map(words, settings))
+        table = Table(kind, words("settings that differ"))
         for one in entrants:
-            table.add_row(one.short, *(_setting(one.settings[name]) for name in settings))
+            said = (f"{name} {_setting(one.settings[name])}" for name in settings)
+            table.add_row(one.short, " · ".join(said))
         return table
     table = Table(Column("setting", no_wrap=True), *(words(one.short) for one in entrants))
     for name in settings:
@@ -116,7 +117,7 @@ def _show_tests(console: Console, comparison: Comparison) -> None:
         if len(pairs) > _PAIRS:
             console.print(f"and {len(pairs) - _PAIRS} more: --json and --html FILE show all pairs.")
         return
-    console.print(escape(pairs[0].verdict))
+    console.print(escape(comparison.summary))
     if not comparison.by_seed:
         _show_flips(console, comparison, pairs[0])
 

@@ -3,12 +3,18 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table as RichTable
 
 from kerascnn.prepare import Prepared, StageCheck
 from kerascnn.tables.layout import Table, gigabytes, interval, line, number, rows, words
 from kerascnn.terminal import describe
+
+CLASSES_SHOWN = 30
+MANY_PASSES = 3
+WIDE = 100  # columns; in fewer, some figures of a network are left to --json
 
 if TYPE_CHECKING:  # other commands need nothing of theirs
     from kerascnn.lr_find import RangeTest
@@ -20,6 +26,9 @@ def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -
     """Shows what each stage would do."""
     console.print(rows((f"[bold]{label}[/bold]", text) for label, text in describe(prepared)))
     console.print()
+    if len(prepared.data.class_names) <= CLASSES_SHOWN:
+        console.print(_classes(prepared))
+        console.print()
     numbers = map(number, ("parameters", "epochs × steps", "memory about"))
     table = Table("stage", words("trains"), *numbers, words("boundary"))
     for stage in stages:
@@ -28,13 +37,23 @@ def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -
             escape(stage.unfreeze),
             f"{stage.trainable_parameters:,}",
             f"{stage.epochs} × {stage.steps}",
-            f"{stage.memory_bytes / 2**20:,.0f} MiB",
+            gigabytes(stage.memory_bytes),
             stage.boundary,
         )
     console.print(table)
     console.print()
     console.print("frozen part of the network")
     console.print(rows(((escape(stage.name), escape(stage.frozen_part)) for stage in stages), 2))
+
+
+def _classes(prepared: Prepared) -> RichTable:
+    """How many pictures of each class there are in each split."""
+    splits, names = prepared.data.splits(), prepared.data.class_names
+    counts = [np.bincount(packed.labels, minlength=len(names)) for packed in splits.values()]
+    table = Table(words("class"), *map(number, splits))
+    for name, *row in zip(names, *counts, strict=True):
+        table.add_row(escape(name), *(f"{count:,}" for count in row))
+    return table
 
 
 def show_range_test(console: Console, test: "RangeTest", plot: Path) -> None:
@@ -48,7 +67,7 @@ def show_range_test(console: Console, test: "RangeTest", plot: Path) -> None:
     end = "the loss had grown to 4 times the least" if test.diverged else "the last rate"
     lines = {
         "tested": f"stage {escape(test.stage)}: {len(test.rates)} steps, from {test.rates[0]:.1e} "
-        f"to {test.rates[-1]:.1e}: {end}",
+        f"to {test.rates[-1]:.1e}: {end}{_passes(test)}",
         "suggested": suggestion,
         "now": f"{test.configured:.1e} in the experiment",
         "plot": escape(str(plot)),
@@ -56,21 +75,35 @@ def show_range_test(console: Console, test: "RangeTest", plot: Path) -> None:
     console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines.items()))
 
 
+def _passes(test: "RangeTest") -> str:
+    """Said where the pictures were seen so often that the loss falls for being learnt by heart."""
+    if test.passes < MANY_PASSES:
+        return ""
+    return (
+        f"; {test.passes:.0f} times over the pictures: a low loss at a high rate is partly memory, "
+        "and a smaller rate the safer one"
+    )
+
+
 def show_probe(console: Console, probed: "Probe") -> None:
     """Shows networks, the most promising first, with what they cost."""
-    numbers = map(
-        number, ("accuracy", "95%", "ms for 1", "ms of 32", "parameters", "size", "train")
+    wide = console.width >= WIDE
+    more = ("ms of 32", "parameters", "size") if wide else ()
+    table = Table(
+        words("architecture"), *map(number, ("accuracy", "95%", "ms for 1", *more, "train"))
     )
-    table = Table("architecture", *numbers)
     for network in probed.networks:
+        costs = (
+            f"{network.batched_ms:.1f}",
+            f"{network.parameters:,}",
+            gigabytes(network.model_bytes),
+        )
         table.add_row(
             escape(network.architecture),
             f"{network.accuracy:.3f}",
             interval(*network.interval),
             f"{network.single_ms:.1f}",
-            f"{network.batched_ms:.1f}",
-            f"{network.parameters:,}",
-            gigabytes(network.model_bytes),
+            *(costs if wide else ()),
             gigabytes(network.training_bytes),
         )
     console.print(table)

@@ -23,8 +23,9 @@ def show_metrics(console: Console, metrics: Metrics) -> None:
     )
     table = Table(words("class"), *map(number, ("precision", "recall", "F1", "pictures")))
     for name, of_class in metrics.per_class.items():
-        shares = (f"{v:.3f}" for v in (of_class.precision, of_class.recall, of_class.f1))
-        table.add_row(escape(name), *shares, f"{of_class.images:,}")
+        shares = (of_class.precision, of_class.recall, of_class.f1) if of_class.images else ()
+        said = [f"{share:.3f}" for share in shares] or ["–"] * 3
+        table.add_row(escape(name), *said, f"{of_class.images:,}")
     console.print(table)
 
 

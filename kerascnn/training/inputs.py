@@ -118,7 +118,7 @@ def choose(parts: Cut, plan: Plan, total: int) -> tuple[Cut, str]:
 def _when(plan: Plan) -> str:
     if not plan.views:
         return "with every step, for pictures are augmented anew (views = 4 would do with 4 times)"
-    return f"once for each of {plan.views} views" if plan.augment else "once for each picture"
+    return f"once for each of {plan.views} views" if plan.views > 1 else "once for each picture"
 
 
 def _pictures(trainer: Any, plan: Plan, train: Examples) -> Feed:

@@ -291,6 +291,13 @@ def test_a_class_that_lost_all_its_pictures_is_told(folder, registry):
     assert "no picture to test by of rose" in notes.said
 
 
+def test_classes_that_stand_back_are_told(folder, registry):
+    for path in sorted((folder / "rose").iterdir())[3:]:
+        path.unlink()
+    _, notes = load(registry, folder)
+    assert "of rose: class_weights = " in str(notes)
+
+
 def test_a_split_that_lost_all_its_pictures_is_refused(folder, registry):
     for path in folder.glob("*/*"):
         path.write_bytes(b"no picture of " + str(path).encode())
