@@ -101,7 +101,11 @@ def compare(runs: tuple[str, ...], seeds: bool, html: Path | None, as_json: bool
         raise InputError(comparison.refusal)
     others = len(all_runs()) - len(comparison.results)
     if not runs and others:
-        click.echo(f"{others} runs here were judged on other pictures: name them.", err=True)
+        click.echo(
+            f"{others} more here were judged on other pictures; `kerascnn compare RUN RUN` shows "
+            "those that are named.",
+            err=True,
+        )
 
 
 @click.command()
