@@ -198,7 +198,7 @@ def record_result(
     np.save(folder / SEEN, np.concatenate([data.train.digests, data.validation.digests]))
     confusion_figure(test, result.class_names).savefig(folder / "confusion_matrix.png")
     result.write()
-    written = (PREDICTIONS, VALIDATION_PREDICTIONS, "confusion_matrix.png", "result.json")
+    written = (PREDICTIONS, VALIDATION_PREDICTIONS, SEEN, "confusion_matrix.png", "result.json")
     for name in written:
         tracker.artifact(folder / name)
     tracker.model(folder / MODEL)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 HOSTS = [HOST, "localhost"]
 TABLES = ("application/json", "text/csv")  # what MLflow's server reads itself
+FORM = "multipart/form-data"
+NO_FORM = "expected the bytes of a picture, no form: `curl --data-binary @PICTURE` sends them so."
 
 
 def listen(port: int) -> socket.socket:
@@ -72,6 +74,8 @@ def make_app(result: Result, top: int, backend: str) -> Any:
         kind = request.headers.get("content-type", "").partition(";")[0]
         if (request.method, request.url.path) != ("POST", "/invocations") or kind in TABLES:
             return await call_next(request)
+        if kind == FORM:
+            return JSONResponse({"error": NO_FORM}, status_code=415)
         try:
             return JSONResponse({"predictions": answer([await request.body()])})
         except InputError as error:

@@ -124,6 +124,14 @@ def test_so_does_base64_in_mlflows_own_forms(service, place, expected, form):
     assert (status, json.loads(answer)) == (200, {"predictions": [expected] * 2})
 
 
+def test_a_form_is_refused_with_what_to_send(service):
+    body = b"--x\r\nContent-Disposition: form-data; name=image\r\n\r\nbytes\r\n--x--\r\n"
+    kind = "multipart/form-data; boundary=x"
+    status, answer = service.ask("POST", "/invocations", body, content_type=kind)
+    assert status == 415
+    assert "curl --data-binary @PICTURE" in json.loads(answer)["error"]
+
+
 def test_what_is_no_picture_is_refused_in_a_sentence(service):
     status, answer = service.ask("POST", "/invocations", b"<html>")
     assert status == 400

@@ -134,6 +134,7 @@ def calibration(material: Material) -> dict[str, Any]:
     return {
         "calibrations": shown,
         "temperature": temperature,
+        "temperature_helps": min(shown.values(), key=lambda of: of.loss) is not shown["as trained"],
         "reliability": [figures.reliability(shown, wide) for wide in (True, False)],
     }
 
