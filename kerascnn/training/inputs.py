@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
-from kerascnn.data.batches import Examples, Feed, OneHot
+from kerascnn.data.batches import Augment, Examples, Feed, OneHot
 from kerascnn.data.windows import Centred
 from kerascnn.files import GB
 from kerascnn.network.activations import Prefix
@@ -122,7 +122,8 @@ def _when(plan: Plan) -> str:
 
 
 def _pictures(trainer: Any, plan: Plan, train: Examples) -> Feed:
-    return _feed(plan, [train.inputs], [OneHot(train.labels, trainer.output_shape[-1])])
+    targets = OneHot(train.labels, trainer.output_shape[-1])
+    return _feed(plan, [train.inputs], [targets], augment=plan.augment)
 
 
 def _activations(kept: Cut, plan: Plan, train: Examples, runs: PrefixRuns) -> Feed:
@@ -130,15 +131,15 @@ def _activations(kept: Cut, plan: Plan, train: Examples, runs: PrefixRuns) -> Fe
     if not plan.augment:
         return _feed(plan, [runs.pictures(train)], [targets])
     views = [runs.view(train, number, targets) for number in range(plan.views)]
-    return _feed(replace(plan, augment=None), *zip(*views, strict=True))
+    return _feed(plan, *zip(*views, strict=True))
 
 
-def _feed(plan: Plan, inputs: Any, targets: Any) -> Feed:
+def _feed(plan: Plan, inputs: Any, targets: Any, *, augment: Augment | None = None) -> Feed:
     return Feed(
         inputs,
         targets,
         batch_size=plan.batch_size,
         seed=(plan.seed, plan.index),
-        augment=plan.augment,
+        augment=augment,
         class_weights=plan.class_weights,
     )

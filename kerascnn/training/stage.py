@@ -36,7 +36,7 @@ from kerascnn.training.progress import (
 )
 from kerascnn.training.standing import Standing
 
-_STANDINGS = ("standing", "own", "before")
+_STANDINGS = ("own", "before")
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class StageResult:
 
     Args:
         choice: What trained, in words.
-        standing: On the validation images, with the weights that the stage hands on.
-        own: The same with the stage's own best epoch (with `keep="last"`, its last).
+        own: How the stage's own best epoch (with `keep="last"`, its last) does on the validation
+            images.
         before: The same with the weights that the stage started from; None for the first stage.
         kept: False where the weights from before the stage were better and are handed on.
         prefix_seconds: Running the frozen prefix before the first step, or finding what it gave.
@@ -64,7 +64,6 @@ class StageResult:
     trainable_parameters: int
     trainable_layers: list[str]
     boundary: str
-    standing: Standing
     own: Standing
     before: Standing | None
     kept: bool
@@ -74,6 +73,11 @@ class StageResult:
     frozen_sha256: str
     ended_sha256: str
     history: list[Epoch] = field(repr=False)
+
+    @property
+    def standing(self) -> Standing:
+        """On the validation images, with the weights that the stage hands on."""
+        return self.own if self.kept or self.before is None else self.before
 
     def to_state(self) -> State:
         """For a checkpoint."""
@@ -137,7 +141,6 @@ def fit_stage(
     check_optimizer(inputs.trainer.optimizer, model, name)
     check_frozen(frozen_before, model, name)
     assert progress.own  # a stage has at least one epoch
-    kept = _is_kept(plan, progress.own, before)
     return StageResult(
         name=name,
         choice=plan.choice,
@@ -146,10 +149,9 @@ def fit_stage(
         trainable_parameters=count_trainable(model),
         trainable_layers=trainable_layers(model),
         boundary=parts.boundary,
-        standing=progress.own if kept or before is None else before,
         own=progress.own,
         before=before,
-        kept=kept,
+        kept=_is_kept(plan, progress.own, before),
         prefix_seconds=inputs.prefix_seconds,
         fit_seconds=fit_seconds,
         cached=inputs.cached,
