@@ -117,7 +117,7 @@ def scratch(kind: str) -> Iterator[Path]:
     lock = FileLock(folder / f"{key}.lock", thread_local=False)
     made = folder / f"{key}.scratch"
     with _writing(folder.parent), lock:
-        made.mkdir()
+        made.mkdir(mode=0o700)
         try:
             yield made
         finally:

@@ -29,7 +29,11 @@ SMALLEST = {  # of each family
     "xception",
 }
 LARGEST = {  # minutes or gigabytes each: `slow`, but for the checks that train nothing
-    "tensorflow": {"convnext_large", "convnext_xlarge"},
+    "tensorflow": {
+        *("convnext_small", "convnext_base", "convnext_large", "convnext_xlarge"),
+        *("efficientnet_b5", "efficientnet_b6", "efficientnet_b7"),
+        *("efficientnet_v2_s", "efficientnet_v2_m", "efficientnet_v2_l", "vgg19"),
+    },
     "torch": {"convnext_large", "convnext_xlarge", "efficientnet_v2_l", "vgg19"},
     "jax": {"vgg16"},
 }[keras.config.backend()]
