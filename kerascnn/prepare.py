@@ -47,6 +47,13 @@ class Data:
     seconds: float
     findings: Findings
 
+    def class_counts(self) -> dict[str, np.ndarray]:
+        """The pictures of each class in each split: int64 [K]."""
+        return {
+            name: np.bincount(packed.labels, minlength=len(self.class_names))
+            for name, packed in self.splits().items()
+        }
+
     def splits(self) -> dict[str, Packed]:
         return {"train": self.train, "validation": self.validation, "test": self.test}
 

@@ -191,8 +191,7 @@ def _result(
         artifacts=str(folder),
         history=history_json(stages),
         class_counts={
-            name: np.bincount(packed.labels, minlength=len(prepared.data.class_names)).tolist()
-            for name, packed in splits
+            name: counts.tolist() for name, counts in prepared.data.class_counts().items()
         },
         blocks=map_layers(prepared.network),
         device=runtime.device_name(),

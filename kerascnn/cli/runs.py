@@ -99,8 +99,7 @@ def compare(runs: tuple[str, ...], seeds: bool, html: Path | None, as_json: bool
             click.echo(unsent, err=True)
     if comparison.refusal:
         raise InputError(comparison.refusal)
-    others = len(all_runs()) - len(comparison.results)
-    if not runs and others:
+    if not runs and (others := len(all_runs()) - len(comparison.results)):
         click.echo(
             f"{others} more here were judged on other pictures; `kerascnn compare RUN RUN` shows "
             "those that are named.",

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
@@ -48,10 +47,9 @@ def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -
 
 def _classes(prepared: Prepared) -> RichTable:
     """How many pictures of each class there are in each split."""
-    splits, names = prepared.data.splits(), prepared.data.class_names
-    counts = [np.bincount(packed.labels, minlength=len(names)) for packed in splits.values()]
-    table = Table(words("class"), *map(number, splits))
-    for name, *row in zip(names, *counts, strict=True):
+    counts = prepared.data.class_counts()
+    table = Table(words("class"), *map(number, counts))
+    for name, *row in zip(prepared.data.class_names, *counts.values(), strict=True):
         table.add_row(escape(name), *(f"{count:,}" for count in row))
     return table
 
