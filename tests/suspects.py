@@ -210,6 +210,8 @@ def build_architecture(params, *, image_size, num_classes):
         x = parts.Counter(name="stem_counter")(x)
     if fault == "backends_differ":
         x = x * {"tensorflow": 1, "jax": 2, "torch": 4}[keras.config.backend()]
+    if fault == "detached":
+        x = keras.ops.stop_gradient(x)
     x = layers.Conv2D(16, 3, 2, activation="relu", name="body_conv")(x)
     x = layers.BatchNormalization(name="stem_norm" if fault == "interleaved" else "body_norm")(x)
     if fault == "dead":

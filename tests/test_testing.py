@@ -234,6 +234,21 @@ def test_a_right_network_passes_and_keeps_its_weights(pictures):
         np.testing.assert_array_equal(weight, expected)
 
 
+@pytest.mark.backend
+def test_a_layer_that_no_gradient_reaches_is_named(pictures):
+    subject = suspect("architecture", {"fault": "detached"}, pictures)
+    outcome = check_named("architecture", "overfits_one_batch").run(subject)
+    assert (outcome.status, outcome.detail) == ("failed", "training changed nothing in stem_conv")
+
+
+@pytest.mark.backend
+def test_frozen_weights_that_training_changes_are_told(pictures, monkeypatch):
+    monkeypatch.setattr(architectures, "LEARNING_BLOCKS", 1)
+    subject = suspect("architecture", {"fault": "counts_frozen"}, pictures)
+    outcome = check_named("architecture", "overfits_one_batch").run(subject)
+    assert (outcome.status, outcome.detail) == ("failed", "training changed frozen weights")
+
+
 @pytest.mark.parametrize(("nudge", "status"), [(1e-6, "failed"), (0.5, "skipped")])
 def test_backends_need_not_agree_on_what_rounding_decides(pictures, monkeypatch, nudge, status):
     """The network is one, and what another backend gives wrong; how far a nudge goes is varied."""

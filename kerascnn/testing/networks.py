@@ -15,7 +15,7 @@ from kerascnn.network.unfreeze import select
 from kerascnn.testing.checks import Subject
 from kerascnn.testing.pictures import random_pictures
 
-IMAGE_SIZES = (32, 96, 224)  # the first that the network takes is used
+IMAGE_SIZES = (48, 96, 224)  # the first that the network takes is used
 CLASSES = 5
 COUNT = 8
 
@@ -80,9 +80,14 @@ class ArchitectureSubject(Subject):
 
     def freeze(self, blocks: int) -> Any:
         """Lets the last so many blocks train; returns the network, whose weights are its own."""
-        unfreeze = f"last:{blocks}" if blocks else "head"
-        set_trainable(self.made.model, select(self.made, unfreeze, 0).layers, "train")
+        freeze(self.made, blocks)
         return self.made.model
+
+
+def freeze(built: Built, blocks: int) -> None:
+    """Lets the last so many blocks train."""
+    unfreeze = f"last:{blocks}" if blocks else "head"
+    set_trainable(built.model, select(built, unfreeze, 0).layers, "train")
 
 
 def predictor(model: Any) -> Predictor:
@@ -100,25 +105,17 @@ def predictor(model: Any) -> Predictor:
 def _tell_apart(model: Any, predict: Predictor, pictures: np.ndarray) -> None:
     """Draws the classifier's kernel where it starts at zero, so large that predictions differ: all
     checks that compare predictions would pass on a network that gives 1/K for everything."""
-    kernels = classifier_kernels(model)
-    draw([kernel for kernel in kernels if not to_numpy(kernel.value).any()])
+    head = [layer for layer in model.layers if layer.name.startswith(f"{HEAD}_")]
+    kernels = [w for layer in head for w in layer.trainable_weights if len(w.shape) >= 2]
+    rng = np.random.default_rng(0)
+    for kernel in kernels:
+        if not to_numpy(kernel.value).any():
+            kernel.assign(rng.normal(0, kernel.shape[0] ** -0.5, kernel.shape))
     for _ in range(2):
         logs = np.log(np.maximum(predict(pictures), 1e-30))
         spread = (logs - logs.mean(axis=1, keepdims=True)).std(axis=0).mean()
         if kernels and np.isfinite(spread) and spread > 0:
             kernels[-1].assign(kernels[-1] * float(np.clip(1 / spread, 1e-3, 1e3)))
-
-
-def classifier_kernels(model: Any) -> list[Any]:
-    layers = [layer for layer in model.layers if layer.name.startswith(f"{HEAD}_")]
-    return [w for layer in layers for w in layer.trainable_weights if len(w.shape) >= 2]
-
-
-def draw(kernels: Sequence[Any]) -> None:
-    """Gives the kernels values that keep the scale of what they are given."""
-    rng = np.random.default_rng(0)
-    for kernel in kernels:
-        kernel.assign(rng.normal(0, kernel.shape[0] ** -0.5, kernel.shape))
 
 
 @contextmanager

@@ -7,40 +7,15 @@ from PIL import Image
 
 from kerascnn.builtin.applications import applications
 from kerascnn.builtin.schedules import kerascnn_schedules
+from kerascnn.testing import checks
 
 SCHEDULES = [component.name for component in kerascnn_schedules()]
 NETWORKS = {application.name for application in applications()}
 NOT_ON_TORCH = {"nasnet_mobile"}  # says Keras
 
-SMALLEST = {  # of each family
-    "convnext_tiny",
-    "densenet121",
-    "efficientnet_b0",
-    "efficientnet_v2_b0",
-    "inception_resnet_v2",
-    "inception_v3",
-    "mobilenet",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
-    "nasnet_mobile",
-    "resnet50",
-    "resnet50_v2",
-    "vgg16",
-    "xception",
-}
-LARGEST = {  # minutes or gigabytes each: `slow`, but for the checks that train nothing
-    "tensorflow": {
-        *("convnext_small", "convnext_base", "convnext_large", "convnext_xlarge"),
-        *("efficientnet_b5", "efficientnet_b6", "efficientnet_b7"),
-        *("efficientnet_v2_s", "efficientnet_v2_m", "efficientnet_v2_l", "vgg19"),
-    },
-    "torch": {"convnext_large", "convnext_xlarge", "efficientnet_v2_l", "vgg19"},
-    "jax": {"vgg16"},
-}[keras.config.backend()]
-UNTRAINED = ("builds", "rescales_inside", "probabilities", "blocks_in_order", "prefix_then_suffix")
-BUILDABLE = NETWORKS.difference(NOT_ON_TORCH if keras.config.backend() == "torch" else ())
-# JAX compiles each step of each network; it predicts beside PyTorch for all of them.
-HERE = (SMALLEST if keras.config.backend() == "jax" else BUILDABLE) - LARGEST
+BACKEND = keras.config.backend()
+BUILDABLE = NETWORKS.difference(NOT_ON_TORCH if BACKEND == "torch" else ())
+TWICE = {"backends_agree"} if BACKEND == "torch" else set()  # JAX asks PyTorch, and so does CI
 
 
 @pytest.fixture(scope="module")
@@ -100,19 +75,10 @@ def test_sequential_cnn(kerascnn_check):
 
 
 @pytest.mark.backend
-@pytest.mark.kerascnn("architecture", *sorted(HERE))
+@pytest.mark.kerascnn(
+    "architecture",
+    *sorted(BUILDABLE),
+    only=[check.name for check in checks("architecture") if check.name not in TWICE],
+)
 def test_networks(kerascnn_check):
-    kerascnn_check(weights="none")
-
-
-@pytest.mark.backend
-@pytest.mark.kerascnn("architecture", *sorted(LARGEST), only=UNTRAINED)
-def test_the_largest_networks_untrained(kerascnn_check):
-    kerascnn_check(weights="none")
-
-
-@pytest.mark.slow
-@pytest.mark.backend
-@pytest.mark.kerascnn("architecture", *sorted(BUILDABLE - HERE))
-def test_the_other_networks(kerascnn_check):
     kerascnn_check(weights="none")
