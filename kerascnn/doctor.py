@@ -7,11 +7,12 @@ from typing import Any
 from kerascnn import runtime
 from kerascnn.cache import cache_folder
 from kerascnn.errors import InputError
+from kerascnn.files import GB, gigabytes
 from kerascnn.plugins import load_registry
 from kerascnn.secrets import shown_uri
 from kerascnn.tracking.store import TrackingError, reach, tracking_uri
 
-LEAST_FREE_BYTES = 2 * 2**30
+LEAST_FREE_BYTES = 2 * GB
 
 
 def examine() -> dict[str, Any]:
@@ -50,8 +51,8 @@ def _cache(problems: list[str]) -> str:
     if not os.access(folder, os.W_OK):
         problems.append(f"the cache folder {folder} cannot be written to.")
     if free < LEAST_FREE_BYTES:
-        problems.append(f"the disk of {folder} has {free / 2**30:.1f} GiB free.")
-    return f"{folder} ({free / 2**30:.0f} GiB free)"
+        problems.append(f"the disk of {folder} has {gigabytes(free)} free.")
+    return f"{folder} ({gigabytes(free)} free)"
 
 
 def _tracking(problems: list[str]) -> str:

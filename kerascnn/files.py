@@ -6,6 +6,11 @@ from pathlib import Path
 GB = 10**9  # bytes
 
 
+def gigabytes(count: float) -> str:
+    """Bytes as text: 12.3 MB, 1.2 GB."""
+    return f"{count / GB:.1f} GB" if count >= GB else f"{1000 * count / GB:.1f} MB"
+
+
 def sync(path: Path) -> None:
     """Waits for the disk: were the power to fail, the new name might outlive the content."""
     if os.name == "nt":  # where folders cannot be opened

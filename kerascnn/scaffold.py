@@ -3,6 +3,7 @@
 import os
 import re
 import tomllib
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,15 @@ def _for_folder(text: str, folder: Path, name: str, params: dict[str, Any]) -> s
     """The recipe for another dataset, its other comments kept."""
     header = f"# Written by `kerascnn init` for the pictures in {folder.resolve().name}.\n"
     text = re.sub(r"\A(?:#.*\n)*", lambda _: header, text)
-    allowed = re.sub(r"[^A-Za-z0-9_. -]", "-", name)
-    text = re.sub(r'(?m)^name = ".*"$', f'name = "{allowed}"', text, count=1)
+    text = re.sub(r'(?m)^name = ".*"$', f'name = "{_allowed(name)}"', text, count=1)
     return _replaced(text, "dataset", {"name": "image_folder"} | params)
+
+
+def _allowed(name: str) -> str:
+    """The name of an experiment, accents left out."""
+    plain = unicodedata.normalize("NFKD", name)
+    plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
+    return re.sub(r"[^A-Za-z0-9_. -]", "-", plain)
 
 
 def _with_architecture(text: str, name: str) -> str:

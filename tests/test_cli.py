@@ -349,6 +349,13 @@ def test_init_of_a_folder_by_another_name(run_cli, photos, monkeypatch, folder):
     assert load_experiment(file).name == "my photos.v2"
 
 
+def test_init_names_the_experiment_in_plain_letters(run_cli, photos):
+    folder = photos.rename(photos.parent / "Blümchen, Spätsommer")
+    assert run_cli("init", folder, "--architecture", "sequential_cnn").exit_code == 0
+    file = photos.parent / "Blümchen, Spätsommer.toml"
+    assert load_experiment(file).name == "Blumchen- Spatsommer"
+
+
 def test_init_of_a_folder_of_links(run_cli, photos):
     linked = photos.parent / "linked"
     linked.mkdir()

@@ -39,7 +39,7 @@ def clear(kind: str | None, as_json: bool) -> None:
     from dataclasses import asdict
 
     from kerascnn.cache import clear as clear_cache
-    from kerascnn.tables.layout import gigabytes
+    from kerascnn.files import gigabytes
 
     removed = clear_cache(kind)
     freed = sum(entry.bytes for entry in removed)

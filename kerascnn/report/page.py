@@ -14,6 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from kerascnn.files import gigabytes
+
 BLUE, ORANGE, GREEN, RED = "#3f83cf", "#dd7c2f", "#3f9c6c", "#d1495b"  # on white and on black
 QUALITY = 72  # of WebP, 0 to 100
 
@@ -37,7 +39,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "seconds": seconds, "share": share}
+    filters = (gigabytes, percent, seconds, share)
+    environment.filters |= {function.__name__: function for function in filters}
     return environment
 
 

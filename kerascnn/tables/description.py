@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from kerascnn.describe import BlockRow, Description, LayerRow
+from kerascnn.files import gigabytes
 from kerascnn.parameters import toml
 from kerascnn.tables.layout import Table, number, rows, words
 
@@ -69,7 +70,7 @@ def _cells(row: LayerRow, batch_size: int) -> dict[str, str]:
 
 def _costs(row: LayerRow | BlockRow, batch_size: int) -> tuple[str, str, str]:
     adds = "unknown" if row.multiply_adds is None else quantity(row.multiply_adds)
-    return _field(row.field), adds, _mebibytes(row.activation_bytes * batch_size)
+    return _field(row.field), adds, gigabytes(row.activation_bytes * batch_size)
 
 
 def _blocks(description: Description, batch_size: int) -> RichTable:
@@ -86,7 +87,7 @@ def _summary(description: Description, batch_size: int) -> dict[str, str]:
     in_all = (
         f", {description.weighted_layers} with those on shortcuts and branches" if beside else ""
     )
-    picture, batch = (_mebibytes(n * description.activation_bytes) for n in (1, batch_size))
+    picture, batch = (gigabytes(n * description.activation_bytes) for n in (1, batch_size))
     set_to = "".join(f", {key} = {toml(value)}" for key, value in description.params.items())
     said = {
         "network": f"{description.name}{set_to}, for pictures of {side}×{side} and "
@@ -127,7 +128,3 @@ def quantity(count: int) -> str:
                 else f"{count / size:,.0f} {unit}"
             )
     return str(count)
-
-
-def _mebibytes(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"

@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from kerascnn.files import gigabytes
 from kerascnn.prepare import Prepared, StageCheck
-from kerascnn.tables.layout import Table, gigabytes, interval, line, number, rows, words
+from kerascnn.tables.layout import Table, interval, line, number, rows, words
 from kerascnn.terminal import describe
 
 CLASSES_SHOWN = 30

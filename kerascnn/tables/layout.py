@@ -7,8 +7,6 @@ from rich import box
 from rich.table import Column
 from rich.table import Table as RichTable
 
-from kerascnn.files import GB
-
 LABEL = 10  # columns of the left margin
 
 
@@ -43,7 +41,3 @@ def rows(pairs: Iterable[tuple[str, str]], indent: int = 0) -> RichTable:
     for label, text in pairs:
         table.add_row(" " * indent + label, text)
     return table
-
-
-def gigabytes(count: int) -> str:
-    return f"{count / GB:.1f} GB" if count >= GB else f"{1000 * count / GB:.1f} MB"

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
+from kerascnn.files import gigabytes
 from kerascnn.metrics import Metrics
-from kerascnn.tables.layout import Table, gigabytes, interval, line, number, rows, words
+from kerascnn.tables.layout import Table, interval, line, number, rows, words
 
 if TYPE_CHECKING:  # other commands need nothing of theirs
     from kerascnn.export import Exported

@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Column
 
 from kerascnn.cache import MADE, Entry
-from kerascnn.tables.layout import Table, gigabytes, number, rows, words
+from kerascnn.files import gigabytes
+from kerascnn.tables.layout import Table, number, rows, words
 
 if TYPE_CHECKING:  # other commands need nothing of theirs
     pass
