@@ -27,9 +27,10 @@ from kerascnn.testing.networks import (
     freeze,
     kept,
     predictor,
+    unfrozen,
 )
 
-STEPS, RATES = 300, (1e-3, 1e-4, 1e-2)  # to overfit a batch in
+STEPS, RATES = 300, (1e-3, 5e-5, 1e-2)  # to overfit a batch in
 LEARNING_BLOCKS = 8  # overfit it; a network of hundreds would take minutes
 FROZEN = ""  # no layer's name
 CHANCE = float(np.log(CLASSES))  # the loss of 1/K for everything
@@ -149,7 +150,7 @@ def last_n_freezes(subject: ArchitectureSubject) -> str:
     trainable = trainable_layers(model)
     for count in range(len(blocks) + 1):
         _check_what_trains(subject, count, trainable)
-    with kept(model.weights):
+    with kept(unfrozen(subject.freeze(0))):
         _check_a_step(subject)
     return f"0 to {len(blocks)} blocks"
 
@@ -169,8 +170,9 @@ def _check_what_trains(subject: ArchitectureSubject, count: int, trainable: list
 def _check_a_step(subject: ArchitectureSubject) -> None:
     import keras
 
-    trainer = _trainer(subject.freeze(0), keras.optimizers.SGD(1e-2))
-    frozen = frozen_variables(subject.made.model)
+    model = subject.made.model
+    trainer = _trainer(model, keras.optimizers.SGD(1e-2))
+    frozen = frozen_variables(model)
     before = digest(frozen)
     trainer.train_on_batch(subject.pictures, subject.labels)
     if digest(frozen) != before:
@@ -182,8 +184,7 @@ def _trainer(model: Any, optimizer: Any) -> Any:
     import keras
 
     trainer = keras.Model(model.input, model.output)
-    loss, metrics = "sparse_categorical_crossentropy", ["accuracy"]
-    trainer.compile(optimizer, loss=loss, metrics=metrics, jit_compile=jit_compile())
+    trainer.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=jit_compile())
     trainer.run_eagerly = keras.config.backend() == "tensorflow"
     return trainer
 
@@ -197,9 +198,9 @@ def _trace(trainer: Any) -> None:
 
 @check(kerascnn_architectures)
 def overfits_one_batch(subject: ArchitectureSubject) -> str:
-    """With its last 8 blocks training (all, if it has no more), it learns a batch of 8 pictures by
-    heart in 300 steps of Adam at one of three rates; each of their layers changes, and nothing that
-    is frozen does."""
+    """With its last 8 blocks training (all, if it has no more), it learns a batch of 8 pictures: in
+    300 steps of Adam at one of three rates their loss is half of that of guessing. Each layer that
+    trains changes, and nothing that is frozen does."""
     try:
         return _steps_to_learn(subject)
     finally:
@@ -217,7 +218,7 @@ def _steps_to_learn(subject: ArchitectureSubject) -> str:
     optimizer.build(trainer.trainable_variables)
     before = _digests(built.model)
     for rate in RATES:
-        with kept(trainer.weights):
+        with kept(unfrozen(built.model)):
             keras.utils.set_random_seed(0)  # dropout's
             for variable in optimizer.variables:
                 variable.assign(keras.ops.zeros_like(variable.value))
@@ -226,14 +227,14 @@ def _steps_to_learn(subject: ArchitectureSubject) -> str:
             for step in range(1, STEPS + 1):
                 if step > UNTRACED_STEPS:
                     _trace(trainer)
-                loss, accuracy = _step(trainer, subject)
-                if accuracy == 1 and loss < CHANCE / 2:
+                loss = _step(trainer, subject)
+                if loss < CHANCE / 2:
                     _check_what_changed(before, _digests(built.model))
                     return f"{step} steps at {rate:g}"
                 recent.append(loss)
                 if len(recent) == HOPELESS_STEPS and not min(recent) < 0.95 * CHANCE:
                     break
-        reached.append(f"loss {loss:.2f}, accuracy {accuracy:.2f} at {rate:g}")
+        reached.append(f"loss {loss:.2f} at {rate:g}")
     raise CheckError("; ".join(reached))
 
 
@@ -252,10 +253,10 @@ def _check_what_changed(before: dict[str, str], after: dict[str, str]) -> None:
         raise CheckError(f"training changed nothing in {', '.join(same[1:6])}")
 
 
-def _step(trainer: Any, subject: ArchitectureSubject) -> tuple[float, float]:
-    logs = trainer.train_on_batch(subject.pictures, subject.labels, return_dict=True)
+def _step(trainer: Any, subject: ArchitectureSubject) -> float:
+    loss = trainer.train_on_batch(subject.pictures, subject.labels)
     trainer.reset_metrics()
-    return float(logs["loss"]), float(logs["accuracy"])
+    return float(loss)
 
 
 @check(kerascnn_architectures)

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerascnn.errors import InputError
 from kerascnn.network.build import HEAD, Built, build_network
-from kerascnn.network.freezing import set_trainable
+from kerascnn.network.freezing import frozen_variables, set_trainable
 from kerascnn.network.inference import Forward, to_numpy
 from kerascnn.network.unfreeze import select
 from kerascnn.testing.checks import Subject
@@ -116,6 +116,12 @@ def _tell_apart(model: Any, predict: Predictor, pictures: np.ndarray) -> None:
         spread = (logs - logs.mean(axis=1, keepdims=True)).std(axis=0).mean()
         if kernels and np.isfinite(spread) and spread > 0:
             kernels[-1].assign(kernels[-1] * float(np.clip(1 / spread, 1e-3, 1e3)))
+
+
+def unfrozen(model: Any) -> list[Any]:
+    """The weights that a training step may change."""
+    frozen = {id(variable) for variable in frozen_variables(model)}
+    return [weight for weight in model.weights if id(weight) not in frozen]
 
 
 @contextmanager
