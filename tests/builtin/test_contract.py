@@ -14,7 +14,7 @@ NETWORKS = {application.name for application in applications()}
 BACKEND = keras.config.backend()
 LEFT_OUT = {
     "torch": {"nasnet_mobile"},  # Keras refuses it there
-    "jax": {"efficientnet_v2_l"},  # learns in more than ten minutes; `kerascnn plugins check` does it
+    "jax": {"efficientnet_v2_l"},  # learns in more than ten minutes
 }
 HERE = NETWORKS - LEFT_OUT.get(BACKEND, set())
 TWICE = {"backends_agree"} if BACKEND == "torch" else set()  # JAX asks PyTorch, and so does CI
