@@ -14,7 +14,7 @@ NETWORKS = {application.name for application in applications()}
 BACKEND = keras.config.backend()
 LEFT_OUT = {
     "torch": {"nasnet_mobile"},  # Keras refuses it there
-    "jax": {"efficientnet_v2_l"},  # learns in more than ten minutes
+    "jax": {"efficientnet_v2_l"},  # learns in more than ten minutes: `slow`
 }
 HERE = NETWORKS - LEFT_OUT.get(BACKEND, set())
 TWICE = {"backends_agree"} if BACKEND == "torch" else set()  # JAX asks PyTorch, and so does CI
@@ -83,4 +83,11 @@ def test_sequential_cnn(kerascnn_check):
     only=[check.name for check in checks("architecture") if check.name not in TWICE],
 )
 def test_networks(kerascnn_check):
+    kerascnn_check(weights="none")
+
+
+@pytest.mark.slow
+@pytest.mark.backend
+@pytest.mark.kerascnn("architecture", *sorted(LEFT_OUT["jax"]))
+def test_networks_that_jax_takes_long_for(kerascnn_check):
     kerascnn_check(weights="none")
