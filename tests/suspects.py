@@ -222,7 +222,7 @@ def build_architecture(params, *, image_size, num_classes):
         x = layers.GlobalAveragePooling2D(name="head_pool")(x)
         x = layers.Dense(num_classes, "sigmoid", name="head_dense")(x)
     else:
-        x = classifier_head(x, num_classes, dropout=0)
+        x = classifier_head(x, num_classes, dropout=0.98 if fault == "drops_most" else 0)
     model = keras.Model(pictures, x)
     if fault == "listed_backwards":
         return Network(model, {"body": ["body_*"], "stem": ["stem_*"]})

@@ -235,6 +235,13 @@ def test_a_right_network_passes_and_keeps_its_weights(pictures):
 
 
 @pytest.mark.backend
+def test_dropout_keeps_no_network_from_learning_a_batch(pictures):
+    subject = suspect("architecture", {"fault": "drops_most"}, pictures)
+    outcome = check_named("architecture", "overfits_one_batch").run(subject)
+    assert outcome.status == "passed", outcome.detail
+
+
+@pytest.mark.backend
 def test_a_layer_that_no_gradient_reaches_is_named(pictures):
     subject = suspect("architecture", {"fault": "detached"}, pictures)
     outcome = check_named("architecture", "overfits_one_batch").run(subject)

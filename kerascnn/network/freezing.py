@@ -22,7 +22,7 @@ def set_trainable(model: Any, layers: frozenset[str], batchnorm: str) -> None:
 
     for layer in model.layers:
         layer.trainable = layer.name in layers
-    for layer in _all_layers(model):
+    for layer in all_layers(model):
         if batchnorm == "frozen" and isinstance(layer, BatchNormalization):
             layer.trainable = False
 
@@ -42,11 +42,11 @@ def frozen_variables(model: Any) -> list[Any]:
 
     The statistics of a trainable BatchNorm and the state of random generators are not among them.
     """
-    frozen = (layer for layer in _all_layers(model) if not layer.trainable)
+    frozen = (layer for layer in all_layers(model) if not layer.trainable)
     return list({id(variable): variable for layer in frozen for variable in layer.weights}.values())
 
 
-def _all_layers(model: Any) -> list[Any]:
+def all_layers(model: Any) -> list[Any]:
     """The layers, those inside of nested models too."""
     return list(model._flatten_layers(include_self=False))
 

@@ -12,11 +12,7 @@ from kerascnn.testing import checks
 SCHEDULES = [component.name for component in kerascnn_schedules()]
 NETWORKS = {application.name for application in applications()}
 BACKEND = keras.config.backend()
-LEFT_OUT = {
-    "torch": {"nasnet_mobile"},  # Keras refuses it there
-    "jax": {"efficientnet_v2_l"},  # learns in more than ten minutes: `slow`
-}
-HERE = NETWORKS - LEFT_OUT.get(BACKEND, set())
+REFUSED = {"nasnet_mobile"} if BACKEND == "torch" else set()  # by Keras
 TWICE = {"backends_agree"} if BACKEND == "torch" else set()  # JAX asks PyTorch, and so does CI
 
 
@@ -79,15 +75,8 @@ def test_sequential_cnn(kerascnn_check):
 @pytest.mark.backend
 @pytest.mark.kerascnn(
     "architecture",
-    *sorted(HERE),
+    *sorted(NETWORKS - REFUSED),
     only=[check.name for check in checks("architecture") if check.name not in TWICE],
 )
 def test_networks(kerascnn_check):
-    kerascnn_check(weights="none")
-
-
-@pytest.mark.slow
-@pytest.mark.backend
-@pytest.mark.kerascnn("architecture", *sorted(LEFT_OUT["jax"]))
-def test_networks_that_jax_takes_long_for(kerascnn_check):
     kerascnn_check(weights="none")
