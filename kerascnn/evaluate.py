@@ -1,5 +1,6 @@
 """How a run's model does on other pictures."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +45,13 @@ def evaluate_run(
     index_of = _indices(splits, result, data)
     training = result.training
     size = packed_size(training.image_size, training.crop_margin)
-    packed = pack(splits.test, size, training.resize, what=str(data))
+    observer = observer or Observer()
+    progress = partial(observer.progress, "packing")
+    packed = pack(splits.test, size, training.resize, progress, what=str(data))
     probabilities = probabilities_of(result, packed.images, backend)
     labels, names = index_of[packed.labels], tuple(result.class_names)
     seen = _seen(result, packed)
-    if observer and seen.any():
+    if seen.any():
         told = f"{seen.sum():,} of these {len(seen):,} pictures the run was trained or validated on"
         if not seen.all():
             others = measure(probabilities[~seen], labels[~seen], names)

@@ -213,4 +213,6 @@ def verdict(result: StageResult, before: Standing) -> str:
     low, high = paired_interval(before.correct, result.own.correct)
     end = "[green]✓[/green]" if gain > 0 else "no difference:" if gain == 0 else "worse:"
     kept = "kept" if result.kept else "the weights from before it are kept"
+    if gain < 0 and result.kept:
+        kept += ', for keep = "last"'
     return f"{gain:+.3f} validation accuracy (paired 95%: {low:+.3f} to {high:+.3f}) {end} {kept}"

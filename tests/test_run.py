@@ -104,6 +104,15 @@ def picture_folder(place):
     return folder
 
 
+class Heard(Observer):
+    """Keeps what it is warned of."""
+
+    said = ()
+
+    def warned(self, message):
+        self.said += (message,)
+
+
 @pytest.mark.backend
 def test_result_tells_what_happened(result):
     low, high = result.test_accuracy_interval
@@ -152,6 +161,30 @@ def test_the_saved_model_says_the_same_on_every_backend(place, result):
         assert there == pytest.approx(here, abs=1e-4)
 
 
+def test_a_folder_stands_for_all_pictures_in_it(place, result):
+    mixed = place / "mixed"
+    shutil.copytree(picture_folder(place), mixed / "deeper")
+    (mixed / "cut.png").write_bytes(next(mixed.rglob("*.png")).read_bytes()[:60])
+    (mixed / "notes.txt").write_text("no picture")
+    (mixed / "deeper" / ".thumbnail.png").write_bytes(b"")
+    heard = Heard()
+    predictions = predict_images(result, [mixed], observer=heard)
+    files = [str(file) for file in sorted(mixed.rglob("[0-9]*.png"))]
+    assert [prediction.image for prediction in predictions] == files
+    assert predictions == predict_images(result, files)
+    (said,) = heard.said
+    assert said.startswith(f"1 picture cannot be read:\n  {mixed / 'cut.png'}: ")
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path, result):
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(InputError, match="no pictures in"):
+        predict_images(result, [tmp_path])
+    (tmp_path / "cut.png").write_bytes(b"\x89PNG")
+    with pytest.raises(InputError, match=r"1 picture cannot be read:\n.*cut\.png"):
+        predict_images(result, [tmp_path])
+
+
 def test_evaluating_on_the_test_pictures_gives_the_test_accuracy(place, result):
     metrics = evaluate_run("last", picture_folder(place))
     assert metrics.images == 24
@@ -160,12 +193,6 @@ def test_evaluating_on_the_test_pictures_gives_the_test_accuracy(place, result):
 
 
 def test_evaluating_on_pictures_that_the_run_has_seen_is_told(place, result):
-    class Heard(Observer):
-        said = ()
-
-        def warned(self, message):
-            self.said += (message,)
-
     params = {k: v for k, v in result.experiment["dataset"].items() if k != "name"}
     dataset = SHAPES.build(SHAPES.params(**params), seed=0)
     heard, seen = Heard(), place / "seen"

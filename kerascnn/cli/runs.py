@@ -18,15 +18,18 @@ from kerascnn.errors import InputError
 def predict(
     run: str, images: tuple[str, ...], top: int, backend: str | None, as_json: bool
 ) -> None:
-    """Predict the classes of IMAGES with the model of RUN.
+    """Predict the classes of IMAGES, pictures or folders of them, with the model of RUN.
 
     RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
     """
     from kerascnn.predict import predict_images
     from kerascnn.runs import find_run
+    from kerascnn.terminal import Terminal
 
-    found = find_run(run)
-    predictions = predict_images(found, images, top=top, backend=backend or "auto")
+    found, terminal = find_run(run), Terminal(console(stderr=True))
+    predictions = predict_images(
+        found, images, top=top, backend=backend or "auto", observer=terminal
+    )
     tell_last(run, found)
     if as_json:
         document([prediction.to_json() for prediction in predictions])

@@ -105,13 +105,17 @@ KINDS = {
 """What is said of the pairs that are found of each kind."""
 
 
+def counted(count: int, noun: str = "picture") -> str:
+    """So many of them, in words."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def listed(
     headline: str, lines: Iterable[str], count: int, limit: int = SHOWN, *, noun: str = "picture"
 ) -> str:
     """A headline with the number of things, the first lines, and how many more there are."""
-    things = f"{count:,} {noun}{'' if count == 1 else 's'}"
     more = [f"and {count - limit:,} more"] if count > limit else []
-    return "\n  ".join([f"{headline.format(things)}:", *islice(lines, limit), *more])
+    return "\n  ".join([f"{headline.format(counted(count, noun))}:", *islice(lines, limit), *more])
 
 
 def told(pair: Iterable[Picture]) -> str:

@@ -6,6 +6,7 @@ import stat
 import unicodedata
 import warnings
 from io import BytesIO
+from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
@@ -66,6 +67,19 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         os.close(descriptor)
         raise ValueError("it is a folder" if stat.S_ISDIR(mode) else "it is no regular file")
     return open(descriptor, "rb")
+
+
+def pictures_below(path: Path) -> list[Path]:
+    """The path itself if it is no folder, else the visible pictures in it at any depth, by name."""
+    if not path.is_dir():
+        return [path]
+    known = Image.registered_extensions()
+    return sorted(
+        file
+        for file in path.rglob("*")
+        if known.get(file.suffix.lower()) in FORMATS
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
 
 
 def read_image(image: ImageLike) -> Pixels:

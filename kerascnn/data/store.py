@@ -16,7 +16,7 @@ import numpy as np
 import PIL
 
 from kerascnn.cache import cached, limit_bytes
-from kerascnn.data.hygiene import listed
+from kerascnn.data.hygiene import counted, listed
 from kerascnn.data.images import Resizing, open_file, shown
 from kerascnn.data.stream import (
     Fault,
@@ -179,7 +179,7 @@ def pack(
     return cached(
         "packed",
         _sha256(f"{key} streamed".encode()) if streamed else key,
-        f"{len(source):,} pictures at {size} px of {what}{', streamed' if streamed else ''}",
+        f"{counted(len(source))} at {size} px of {what}{', streamed' if streamed else ''}",
         build,
         read,
     )
