@@ -27,7 +27,7 @@ from kerascnn.network.unfreeze import select
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry
 from kerascnn.training.inputs import choose
-from kerascnn.training.memory import memory_bytes
+from kerascnn.training.memory import memory_bytes, shortage
 from kerascnn.training.optimizers import make_optimizer
 from kerascnn.training.plan import Plan
 
@@ -341,6 +341,7 @@ class StageCheck:
     boundary: str
     frozen_part: str
     memory_bytes: int
+    shortage: str | None
 
 
 def check_stages(prepared: Prepared) -> Iterator[StageCheck]:
@@ -350,6 +351,7 @@ def check_stages(prepared: Prepared) -> Iterator[StageCheck]:
         set_trainable(model, plan.layers, plan.batchnorm)
         parts = cut(model)
         total = plan.views * len(prepared.data.train) + len(prepared.data.validation)
+        batch = min(plan.batch_size, len(prepared.data.train))
         yield StageCheck(
             name=plan.stage.name,
             unfreeze=plan.choice,
@@ -359,7 +361,6 @@ def check_stages(prepared: Prepared) -> Iterator[StageCheck]:
             trainable_layers=trainable_layers(model),
             boundary=parts.boundary,
             frozen_part=choose(parts, plan, total)[1],
-            memory_bytes=memory_bytes(
-                model, parts.suffix, min(plan.batch_size, len(prepared.data.train))
-            ),
+            memory_bytes=memory_bytes(model, parts.suffix, batch),
+            shortage=shortage(model, parts.suffix, batch),
         )

@@ -146,7 +146,7 @@ def _listener(plan: Plan, tracker: Tracker, observer: Observer, keeper: Keeper) 
     def prefix(done: int, total: int) -> None:
         observer.progress("running the frozen prefix", done, total)
 
-    return Listener(prefix, observer.step, epoch, keeper.pause, keeper.keep)
+    return Listener(prefix, observer.step, epoch, observer.warned, keeper.pause, keeper.keep)
 
 
 def _evaluate(prepared: Prepared) -> tuple[Metrics, dict[str, np.ndarray]]:

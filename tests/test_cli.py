@@ -237,6 +237,14 @@ def test_check_tells_what_each_stage_would_do(run_cli, shapes_file):
     assert f"{stage['trainable_parameters']:,}" in shown
 
 
+def test_check_warns_of_a_stage_that_needs_more_memory_than_there_is(
+    run_cli, shapes_file, monkeypatch
+):
+    monkeypatch.setattr("kerascnn.training.memory.device_bytes", lambda: 3000)
+    told = run_cli("check", shapes_file).stderr
+    assert "stage scratch: batch_size = " in told
+
+
 def test_overrides_are_toml_or_else_text(run_cli, shapes_file, monkeypatch):
     seen = {}
 

@@ -76,6 +76,9 @@ def check(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: 
     terminal = Terminal(console(stderr=True))
     prepared = prepare(experiment, load_registry(), terminal)
     stages = list(check_stages(prepared))
+    for stage in stages:
+        if stage.shortage:
+            terminal.warned(f"stage {stage.name}: {stage.shortage}")
     if as_json:
         findings = prepared.data.findings.to_json()
         stages_json = [asdict(stage) for stage in stages]

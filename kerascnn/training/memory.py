@@ -1,5 +1,6 @@
 """What a stage needs of memory, by estimate, and what to say where there is not enough."""
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.errors import RunError
+from kerascnn.files import gigabytes
 from kerascnn.network.boundary import in_order
 from kerascnn.network.freezing import count_trainable
 from kerascnn.training.plan import Plan
@@ -42,22 +44,40 @@ def explained(model: Any, suffix: Any, plan: Plan) -> Iterator[None]:
         text = f"{type(error).__name__} {error}".lower()
         if not isinstance(error, MemoryError) and not any(words in text for words in _WORDS):
             raise
-        fits = fitting_batch_size(model, suffix, plan.batch_size, _device_bytes())
-        hint = f"by estimate {fits} would fit" if fits else "the network itself is too large"
+        hint = _what_fits(model, suffix, plan.batch_size, device_bytes() or _peak_bytes())
         raise RunError(
             f'stage "{plan.stage.name}": out of memory at batch_size = {plan.batch_size}; {hint}.'
         ) from error
+
+
+def shortage(model: Any, suffix: Any, batch_size: int) -> str | None:
+    """What to say of a stage that needs more than the device has; else None.
+
+    An operating system may end a process that takes too much without a word.
+    """
+    needed, available = memory_bytes(model, suffix, batch_size), device_bytes()
+    if available is None or needed <= available:
+        return None
+    return (
+        f"batch_size = {batch_size} needs about {gigabytes(needed)} of memory, of which there are "
+        f"{gigabytes(available)}; {_what_fits(model, suffix, batch_size, available)}"
+    )
+
+
+def _what_fits(model: Any, suffix: Any, failed: int, available: float) -> str:
+    fits = fitting_batch_size(model, suffix, failed, available)
+    return f"by estimate {fits} would fit" if fits else "the network itself is too large"
 
 
 def fitting_batch_size(model: Any, suffix: Any, failed: int, available: float) -> int:
     """The pictures a step that fit into so many bytes, at most half of those that did not."""
     fixed = memory_bytes(model, suffix, 0)
     each = memory_bytes(model, suffix, 1) - fixed
-    return max(0, min(failed // 2, int((available * USABLE - fixed) / each)))
+    return max(0, int(min(failed // 2, (available * USABLE - fixed) / each)))
 
 
-def _device_bytes() -> float:
-    """The memory of the device that trains."""
+def device_bytes() -> float | None:
+    """The memory of the device that trains, or None where it is not known."""
     import keras
 
     backend = keras.config.backend()
@@ -74,6 +94,20 @@ def _device_bytes() -> float:
     else:
         import tensorflow
 
-        if tensorflow.config.list_physical_devices("GPU"):  # which tells no more than what it took
-            return tensorflow.config.experimental.get_memory_info("GPU:0")["peak"]
+        if tensorflow.config.list_physical_devices("GPU"):
+            return None
+    if not hasattr(os, "sysconf"):  # on Windows
+        return None
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _peak_bytes() -> float:
+    """What TensorFlow has taken of a GPU, whose size it does not tell; elsewhere no bound."""
+    import keras
+
+    if keras.config.backend() == "tensorflow":
+        import tensorflow
+
+        if tensorflow.config.list_physical_devices("GPU"):
+            return tensorflow.config.experimental.get_memory_info("GPU:0")["peak"]
+    return math.inf

@@ -21,7 +21,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who wants to hear how a stage goes: the prefix's images, the steps, the epochs.
+    """Who wants to hear how a stage goes: the prefix's images, the steps, the epochs, warnings.
 
     `pause` is asked before each step, and with True after each epoch, whether the stage should
     be set down there; `keep` is then given the state from which it can go on.
@@ -30,6 +30,7 @@ class Listener:
     prefix: Callable[[int, int], None] = lambda done, total: None
     step: Callable[[int, int], None] = lambda done, total: None
     epoch: Callable[[Epoch], None] = lambda epoch: None
+    warned: Callable[[str], None] = lambda message: None
     pause: Callable[[bool], bool] = lambda epoch_ended: False
     keep: Callable[[State], None] = lambda state: None
 

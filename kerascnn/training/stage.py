@@ -23,7 +23,7 @@ from kerascnn.network.inference import to_numpy
 from kerascnn.training.checkpoints import State
 from kerascnn.training.epochs import compile_stage, train_epochs
 from kerascnn.training.inputs import Cached, Inputs, make_inputs
-from kerascnn.training.memory import explained
+from kerascnn.training.memory import explained, shortage
 from kerascnn.training.plan import NOBODY, Epoch, Listener, Plan
 from kerascnn.training.progress import (
     Progress,
@@ -127,6 +127,8 @@ def fit_stage(
     frozen_before = digest(frozen_variables(model))
     parts = cut(model)
     inputs = make_inputs(parts, plan, train, validation, listener.prefix)
+    if short := shortage(model, parts.suffix, min(plan.batch_size, len(train))):
+        listener.warned(short)
     fit_start = time.perf_counter() - spent["fit_seconds"]
 
     def keep(state: State) -> None:

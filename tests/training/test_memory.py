@@ -7,7 +7,14 @@ import pytest
 from keras import layers
 
 from kerascnn import RunError
-from kerascnn.training.memory import explained, fitting_batch_size, memory_bytes
+from kerascnn.training import memory
+from kerascnn.training.memory import (
+    device_bytes,
+    explained,
+    fitting_batch_size,
+    memory_bytes,
+    shortage,
+)
 
 PLAN = SimpleNamespace(batch_size=64, stage=SimpleNamespace(name="trial"))
 
@@ -48,3 +55,19 @@ def test_what_fits_is_what_the_estimate_says(model):
     assert fitting_batch_size(model, model, 64, available) == 10
     assert fitting_batch_size(model, model, 8, available) == 4
     assert fitting_batch_size(model, model, 8, 0) == 0
+
+
+def test_a_stage_that_needs_more_than_there_is_is_told_before_it_begins(model, monkeypatch):
+    there = memory_bytes(model, model, 20)
+    monkeypatch.setattr(memory, "device_bytes", lambda: there)
+    assert shortage(model, model, 20) is None
+    said = shortage(model, model, 64)
+    assert said
+    assert said.startswith("batch_size = 64 needs about ")
+    assert said.endswith("by estimate 17 would fit")
+    monkeypatch.setattr(memory, "device_bytes", lambda: None)
+    assert shortage(model, model, 64) is None
+
+
+def test_this_machine_has_memory(model):
+    assert 2**28 < (device_bytes() or 0) < 2**50

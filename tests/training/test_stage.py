@@ -12,7 +12,7 @@ from kerascnn.experiment import EarlyStopping, Optimizer, Stage
 from kerascnn.network.build import Built
 from kerascnn.network.freezing import digest, frozen_variables
 from kerascnn.network.inference import Forward
-from kerascnn.training import epochs
+from kerascnn.training import epochs, memory
 from kerascnn.training.plan import Listener, Plan
 from kerascnn.training.stage import fit_stage
 from kerascnn.training.standing import Score, Standing, judge
@@ -108,6 +108,15 @@ def test_a_head_stage_changes_the_head_alone(head):
     assert result.trainable_parameters == 4 * CLASSES + CLASSES
     assert result.boundary == "head_pool"
     assert result.cached.views == 1
+
+
+def test_a_lack_of_memory_is_told_before_the_first_step(monkeypatch):
+    said = []
+    monkeypatch.setattr(memory, "device_bytes", lambda: 2000)
+    listener = Listener(warned=said.append, step=lambda done, total: said.append("step"))
+    fit(ALL, listener=listener)
+    assert said[0].startswith("batch_size = 8 needs about ")
+    assert set(said[1:]) == {"step"}
 
 
 def test_the_weights_handed_on_are_the_best_epochs(head):
