@@ -147,17 +147,17 @@ def last_n_freezes(subject: ArchitectureSubject) -> str:
     """With "last:N", for every N, the layers of the last N blocks and of the head train; a
     training step of the head changes nothing else."""
     model, blocks = subject.made.model, subject.made.blocks
-    subject.freeze(len(blocks))
+    freeze(subject.made, len(blocks))
     trainable = trainable_layers(model)
     for count in range(len(blocks) + 1):
         _check_what_trains(subject, count, trainable)
-    with kept(unfrozen(subject.freeze(0))):
+    with kept(unfrozen(freeze(subject.made, 0))):
         _check_a_step(subject)
     return f"0 to {len(blocks)} blocks"
 
 
 def _check_what_trains(subject: ArchitectureSubject, count: int, trainable: list[str]) -> None:
-    model, block_of = subject.freeze(count), subject.made.block_of
+    model, block_of = freeze(subject.made, count), subject.made.block_of
     wanted = {*subject.made.blocks[len(subject.made.blocks) - count :], HEAD}
     expected = [name for name in trainable if block_of[name] in wanted]
     if trainable_layers(model) != expected:
@@ -283,7 +283,7 @@ def prefix_then_suffix(subject: ArchitectureSubject) -> str:
     expected, boundaries = subject.predictions, []
     depths = np.linspace(0, max(0, len(subject.made.blocks) - 1), CUTS).round().astype(int)
     for count in np.unique(depths).tolist():
-        parts = cut(subject.freeze(count))
+        parts = cut(freeze(subject.made, count))
         activations = subject.pictures
         if parts.prefix is not None:
             activations = predictor(parts.prefix)(activations)

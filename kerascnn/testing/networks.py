@@ -78,16 +78,12 @@ class ArchitectureSubject(Subject):
         layers = (layer for layer in self.made.model.layers if layer.weights)
         return [self.made.block_of[layer.name] for layer in layers]
 
-    def freeze(self, blocks: int) -> Any:
-        """Lets the last so many blocks train; returns the network, whose weights are its own."""
-        freeze(self.made, blocks)
-        return self.made.model
 
-
-def freeze(built: Built, blocks: int) -> None:
-    """Lets the last so many blocks train."""
+def freeze(built: Built, blocks: int) -> Any:
+    """Lets the last so many blocks train; returns the network, whose weights are its own."""
     unfreeze = f"last:{blocks}" if blocks else "head"
     set_trainable(built.model, select(built, unfreeze, 0).layers, "train")
+    return built.model
 
 
 def predictor(model: Any) -> Predictor:
