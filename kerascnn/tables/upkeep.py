@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,9 +13,6 @@ from rich.table import Column
 from kerascnn.cache import MADE, Entry
 from kerascnn.files import gigabytes
 from kerascnn.tables.layout import Table, number, rows, words
-
-if TYPE_CHECKING:  # other commands need nothing of theirs
-    pass
 
 
 def cache_document(folder: Path, limit: int, held: list[Entry]) -> dict[str, Any]:
