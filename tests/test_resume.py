@@ -5,9 +5,11 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import threading
 import time
 import tomllib
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -160,6 +162,12 @@ def test_a_run_may_be_interrupted_again_and_again(experiment, undisturbed):
     assert outcome(go_on(experiment, run)) == undisturbed
 
 
+def copy_database(source, target):
+    """As SQLite does: open connections would take one that a file was copied over for empty."""
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+
+
 @pytest.fixture(scope="module")
 def crashed(place, tmp_path_factory):
     """The same experiment with a checkpoint at every step, crashed in its second stage."""
@@ -168,7 +176,7 @@ def crashed(place, tmp_path_factory):
     assert "crash" in str(error)
     copy = tmp_path_factory.mktemp("crashed")
     shutil.copytree(run, copy / "run")
-    shutil.copy("mlflow.db", copy)
+    copy_database("mlflow.db", copy / "mlflow.db")
     return experiment, run, copy
 
 
@@ -178,7 +186,7 @@ def frequent(crashed):
     experiment, run, copy = crashed
     shutil.rmtree(run)
     shutil.copytree(copy / "run", run)
-    shutil.copy(copy / "mlflow.db", "mlflow.db")
+    copy_database(copy / "mlflow.db", "mlflow.db")
     return experiment, run
 
 
