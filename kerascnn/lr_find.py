@@ -130,9 +130,8 @@ def _train_before(prepared: Prepared, observer: Observer) -> None:
     standing = None
     for plan in prepared.plans[:-1]:
         observer.stage_started(plan.index + 1, len(prepared.plans), plan)
-        listener = Listener(
-            step=observer.step, epoch=partial(observer.epoch, total=plan.stage.epochs)
-        )
+        epoch = partial(observer.epoch, total=plan.stage.epochs)
+        listener = Listener(step=observer.step, epoch=epoch, warned=observer.warned)
         result = fit_stage(prepared.network, plan, *prepared.examples(), standing, listener)
         observer.stage_ended(result)
         standing = result.standing

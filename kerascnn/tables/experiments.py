@@ -29,7 +29,7 @@ def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -
     if len(prepared.data.class_names) <= CLASSES_SHOWN:
         console.print(_classes(prepared))
         console.print()
-    numbers = map(number, ("parameters", "epochs × steps", "memory about"))
+    numbers = map(number, ("parameters", "epochs × steps", "memory up to"))
     table = Table("stage", words("trains"), *numbers, words("boundary"))
     for stage in stages:
         table.add_row(
@@ -109,8 +109,8 @@ def show_probe(console: Console, probed: "Probe") -> None:
     console.print()
     console.print(
         f"accuracy: of a linear probe on {probed.networks[0].images:,} pictures, in 5 folds · ms: "
-        f"a picture, alone and of 32 at once, on {probed.device} · train: memory to train all of "
-        "it, about",
+        f"a picture, alone and of 32 at once, on {probed.device} · train: memory that training "
+        "all of it takes at most",
         soft_wrap=True,
     )
     console.print(line("plot", escape(f"{probed.artifacts}/probe.png")), soft_wrap=True)

@@ -20,8 +20,11 @@ _WORDS = ("resource_exhausted", "resourceexhausted", "out of memory", "can't all
 
 
 def memory_bytes(model: Any, suffix: Any, batch_size: int) -> int:
-    """An estimate: weights, gradients, two optimizer slots, and the activations that the
-    backward pass needs; float32.
+    """An estimate from above: weights, gradients, two optimizer slots, and the activations that
+    the backward pass needs; float32.
+
+    The peaks of three networks on a CPU were 0.25 to 0.48 of it with TensorFlow, 0.61 to 0.92 with
+    JAX and 0.74 to 0.95 with PyTorch.
 
     Args:
         model: The whole network, with what trains set.
@@ -51,7 +54,7 @@ def explained(model: Any, suffix: Any, plan: Plan) -> Iterator[None]:
 
 
 def shortage(model: Any, suffix: Any, batch_size: int) -> str | None:
-    """What to say of a stage that needs more than the device has; else None.
+    """What to say of a stage that may need more than the device has; else None.
 
     An operating system may end a process that takes too much without a word.
     """
@@ -59,7 +62,7 @@ def shortage(model: Any, suffix: Any, batch_size: int) -> str | None:
     if available is None or needed <= available:
         return None
     return (
-        f"batch_size = {batch_size} needs about {gigabytes(needed)} of memory, of which there are "
+        f"batch_size = {batch_size} needs up to {gigabytes(needed)} of memory, of which there are "
         f"{gigabytes(available)}; {_what_fits(model, suffix, batch_size, available)}"
     )
 

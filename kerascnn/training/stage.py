@@ -126,9 +126,9 @@ def fit_stage(
     set_trainable(model, plan.layers, plan.batchnorm)
     frozen_before = digest(frozen_variables(model))
     parts = cut(model)
-    inputs = make_inputs(parts, plan, train, validation, listener.prefix)
     if short := shortage(model, parts.suffix, min(plan.batch_size, len(train))):
         listener.warned(short)
+    inputs = make_inputs(parts, plan, train, validation, listener.prefix)
     fit_start = time.perf_counter() - spent["fit_seconds"]
 
     def keep(state: State) -> None:

@@ -4,8 +4,8 @@ command   KERAS_BACKEND=tensorflow pytest -m endurance tests/endurance
           KERASCNN_KILLS: how many random moments, 200 by default, a fifth of them in each phase
 last      on one busy core each, TensorFlow 2.21: 301 of 301 in 93 min: 91 at steps on the disk,
           40 each in checkpoints, at stage changes and in validation, 80 at random moments, 10 runs
-          killed twenty times. With KERASCNN_KILLS=40 PyTorch 63 of 63 in 19 min; JAX 63 of 63 in
-          16 min, compiling quickly as `.ci/run` has it
+          killed twenty times. With KERASCNN_KILLS=40 PyTorch 63 of 63 in 8 min; JAX 63 of 63 in
+          11 min, compiling quickly as `.ci/run` has it
 """
 
 import json

@@ -63,7 +63,7 @@ def test_a_stage_that_needs_more_than_there_is_is_told_before_it_begins(model, m
     assert shortage(model, model, 20) is None
     said = shortage(model, model, 64)
     assert said
-    assert said.startswith("batch_size = 64 needs about ")
+    assert said.startswith("batch_size = 64 needs up to ")
     assert said.endswith("by estimate 17 would fit")
     monkeypatch.setattr(memory, "device_bytes", lambda: None)
     assert shortage(model, model, 64) is None
