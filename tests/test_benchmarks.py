@@ -180,3 +180,11 @@ def test_the_boundary_beside_the_whole_network(benchmark, photos):
     figures = benchmark("boundary", "--data", photos, *network, "--image-size", 32, "--epochs", 1)
     assert figures["whole"]["prefix_seconds"] == 0
     assert figures["ratio"] > 0
+
+
+@pytest.mark.slow
+def test_memory_beside_its_estimate(benchmark):
+    size = ("--image-size", 16, "--batch-size", 4)
+    figures = benchmark("memory", "--network", "sequential_cnn", *size)
+    assert figures["taken_bytes"] > 0
+    assert figures["ratio"] == figures["taken_bytes"] / figures["estimate_bytes"]

@@ -23,8 +23,8 @@ def memory_bytes(model: Any, suffix: Any, batch_size: int) -> int:
     """An estimate from above: weights, gradients, two optimizer slots, and the activations that
     the backward pass needs; float32.
 
-    The peaks of three networks on a CPU were 0.25 to 0.48 of it with TensorFlow, 0.61 to 0.92 with
-    JAX and 0.74 to 0.95 with PyTorch.
+    What networks took on a CPU was half to two thirds of it with TensorFlow and JAX, 0.94 with
+    PyTorch (benchmarks/memory.py).
 
     Args:
         model: The whole network, with what trains set.
