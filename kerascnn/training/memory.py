@@ -23,8 +23,8 @@ def memory_bytes(model: Any, suffix: Any, batch_size: int) -> int:
     """An estimate from above: weights, gradients, two optimizer slots, and the activations that
     the backward pass needs; float32.
 
-    What networks took on a CPU was half to two thirds of it with TensorFlow and JAX, 0.94 with
-    PyTorch (benchmarks/memory.py).
+    Three networks took on a CPU 0.51 to 0.59 of it with TensorFlow, 0.64 to 0.83 with JAX, 0.92 to
+    0.94 with PyTorch (benchmarks/memory.py).
 
     Args:
         model: The whole network, with what trains set.
