@@ -5,6 +5,7 @@ import os
 import stat
 import unicodedata
 import warnings
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from kerascnn.errors import InputError
+from kerascnn.image_files import is_image, left_out
 
 ImageLike = str | os.PathLike[str] | bytes | NDArray[np.uint8]
 Pixels = NDArray[np.uint8]
@@ -70,16 +72,21 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def pictures_below(path: Path) -> list[Path]:
-    """The path itself if it is no folder, else the visible pictures in it at any depth, by name."""
+    """The path itself if it is no folder, else the visible images in it at any depth, by name.
+
+    What systems leave in folders, and kerascnn's own output, is no part of it.
+    """
     if not path.is_dir():
         return [path]
-    known = Image.registered_extensions()
-    return sorted(
-        file
-        for file in path.rglob("*")
-        if known.get(file.suffix.lower()) in FORMATS
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    )
+    found = list[Path]()
+    for at, folders, files in os.walk(path):
+        folders[:] = filter(partial(_counts, at), folders)
+        found += [Path(at, name) for name in files if is_image(name) and _counts(at, name)]
+    return sorted(found)
+
+
+def _counts(at: str, name: str) -> bool:
+    return not name.startswith(".") and left_out(Path(at, name)) is None
 
 
 def read_image(image: ImageLike) -> Pixels:
