@@ -1,5 +1,6 @@
 """How a run's model does on other pictures."""
 
+import unicodedata
 from functools import partial
 from pathlib import Path
 
@@ -70,11 +71,12 @@ def _seen(result: Result, packed: Packed) -> np.ndarray:
 
 def _indices(splits: Splits, result: Result, data: str | Path) -> np.ndarray:
     """The model's index of each of the folder's classes: int64 [classes of the folder]."""
-    known = result.class_names
-    for name in splits.class_names:
+    known = [unicodedata.normalize("NFC", name) for name in result.class_names]
+    names = [unicodedata.normalize("NFC", name) for name in splits.class_names]
+    for name in names:
         if name not in known:
             raise InputError(
                 f'{data}: the model of run {result.run_id[:8]} knows no class "{name}".'
                 f"{did_you_mean(name, known)} It knows {', '.join(known[:20])}."
             )
-    return np.array([known.index(name) for name in splits.class_names])
+    return np.array([known.index(name) for name in names])

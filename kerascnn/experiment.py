@@ -1,6 +1,7 @@
 """What an experiment says: the tables of its TOML as frozen, strict models."""
 
 import re
+import unicodedata
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -133,7 +134,8 @@ def _class_weights(value: Any) -> Any:
     if value == "balanced" or value is None:
         return value
     if isinstance(value, dict) and all(_positive(weight) for weight in value.values()):
-        return value
+        # class names are in NFC too, but an editor on a Mac may write the other form
+        return {unicodedata.normalize("NFC", name): weight for name, weight in value.items()}
     raise ValueError('expected "balanced" or a table of class names and positive weights')
 
 
