@@ -48,7 +48,14 @@ def evaluate_run(
     size = packed_size(training.image_size, training.crop_margin)
     observer = observer or Observer()
     progress = partial(observer.progress, "packing")
-    packed = pack(splits.test, size, training.resize, progress, what=str(data))
+    packed = pack(
+        splits.test,
+        size,
+        training.resize,
+        progress,
+        what=str(data),
+        value_range=training.value_range,
+    )
     probabilities = probabilities_of(result, packed.images, backend)
     labels, names = index_of[packed.labels], tuple(result.class_names)
     seen = _seen(result, packed)

@@ -166,6 +166,7 @@ def _pack(splits: Splits, experiment: Experiment, observer: Observer) -> dict[st
                 stream_above=stream_above,
                 what=f"{experiment.name}, {name}",
                 skip_bad=training.on_bad_image == "skip",
+                value_range=training.value_range,
             )
         except BadPicturesError as bad:
             faults += bad.faults

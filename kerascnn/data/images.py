@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from kerascnn.data.depth import Range, Read, bits, to_8_bits
 from kerascnn.errors import InputError
 from kerascnn.image_files import is_image, left_out
 
@@ -89,7 +90,7 @@ def _counts(at: str, name: str) -> bool:
     return not name.startswith(".") and left_out(Path(at, name)) is None
 
 
-def read_image(image: ImageLike) -> Pixels:
+def read_image(image: ImageLike, value_range: Range | None = None) -> Pixels:
     """Reads one picture, of any kind that Pillow decodes, as a person would see it.
 
     The EXIF orientation is applied, transparency is laid on white, 16-bit values are scaled to
@@ -97,6 +98,8 @@ def read_image(image: ImageLike) -> Pixels:
 
     Args:
         image: A path, encoded bytes, or uint8 [H, W, 3], [H, W, 1] or [H, W].
+        value_range: The values of black and white in images of more than 8 bits a value; default
+            all that 16 bits hold. Floating-point values are read only with it.
 
     Returns:
         uint8 [H, W, 3].
@@ -104,16 +107,19 @@ def read_image(image: ImageLike) -> Pixels:
     Raises:
         InputError: It is no picture, is damaged, or has more than 89,478,485 pixels.
     """
-    return np.array(_decode(image))  # [H, W, 3]
+    return np.array(_decode(image, value_range).image)  # [H, W, 3]
 
 
-def prepare_image(image: ImageLike, size: int, how: Resizing = "crop") -> Pixels:
+def prepare_image(
+    image: ImageLike, size: int, how: Resizing = "crop", value_range: Range | None = None
+) -> Pixels:
     """Reads one picture straight to a square, decoding a large JPEG at a reduced size.
 
     Args:
         image: As `read_image` takes it.
         size: Side of the square, in pixels, at least 1.
         how: See `resize_image`.
+        value_range: As `read_image` takes it.
 
     Returns:
         uint8 [size, size, 3].
@@ -121,7 +127,15 @@ def prepare_image(image: ImageLike, size: int, how: Resizing = "crop") -> Pixels
     Raises:
         InputError: As `read_image` does.
     """
-    return resize_image(_decode(image, draft_side=DRAFT_MARGIN * size), size, how)
+    return prepared(image, size, how, value_range)[0]
+
+
+def prepared(
+    image: ImageLike, size: int, how: Resizing, value_range: Range | None
+) -> tuple[Pixels, float]:
+    """What `prepare_image` gives, and the greatest value that was found, or 0 if it has 8 bits."""
+    read = _decode(image, value_range, draft_side=DRAFT_MARGIN * size)
+    return resize_image(read.image, size, how), read.peak
 
 
 def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop") -> Pixels:
@@ -150,9 +164,11 @@ def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop")
     return np.array(picture)  # [size, size, 3]
 
 
-def _decode(image: ImageLike, draft_side: int | None = None) -> Image.Image:
+def _decode(
+    image: ImageLike, value_range: Range | None = None, draft_side: int | None = None
+) -> Read:
     if isinstance(image, np.ndarray):
-        return _from_array(image)
+        return Read(_from_array(image))
     name = f"picture of {len(image):,} bytes" if isinstance(image, bytes) else f'"{shown(image)}"'
     try:
         with (
@@ -162,9 +178,11 @@ def _decode(image: ImageLike, draft_side: int | None = None) -> Image.Image:
             _check_pixels(picture)
             if draft_side:
                 picture.draft(None, (draft_side, draft_side))  # of JPEG alone
+            depth = bits(picture)  # which loading forgets
             picture.load()  # verify() would not notice a cut-off JPEG
             _turn_upright(picture)
-            return _to_rgb(picture)
+            read = to_8_bits(picture, depth, value_range)
+            return read._replace(image=_to_rgb(read.image))
     except Exception as error:  # the decoders raise anything, from struct.error to SyntaxError
         raise PictureError(name, _reason(image, error), _what_to_do(image)) from error
 
@@ -231,20 +249,7 @@ def _check_pixels(picture: Image.Image) -> None:
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode == "I" or picture.mode.startswith("I;16"):
-        return _from_16_bits(picture)
-    if picture.mode == "F":
-        raise ValueError("it holds floating-point values, whose range is not known")
     if not picture.has_transparency_data:
         return picture if picture.mode == "RGB" else picture.convert("RGB")
     picture = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-
-
-def _from_16_bits(picture: Image.Image) -> Image.Image:
-    """Pillow's own conversion clips at 255 on some of its versions."""
-    values = np.asarray(picture)  # [H, W]
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError(f"its values go from {values.min()} to {values.max()}, not 0 to 65535")
-    grey = (values.astype(np.uint32) + 128) // 257  # 257 = 65535 / 255, rounded to the nearest
-    return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
