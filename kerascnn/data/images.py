@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from kerascnn.data.depth import Range, Read, bits, to_8_bits
+from kerascnn.data.png import without_notes
 from kerascnn.errors import InputError
 from kerascnn.image_files import is_image, left_out
 
@@ -171,20 +172,30 @@ def _decode(
         return Read(_from_array(image))
     name = f"picture of {len(image):,} bytes" if isinstance(image, bytes) else f'"{shown(image)}"'
     try:
-        with (
-            BytesIO(image) if isinstance(image, bytes) else open_file(image) as file,
-            Image.open(file, formats=FORMATS) as picture,
-        ):
-            _check_pixels(picture)
-            if draft_side:
-                picture.draft(None, (draft_side, draft_side))  # of JPEG alone
-            depth = bits(picture)  # which loading forgets
-            picture.load()  # verify() would not notice a cut-off JPEG
-            _turn_upright(picture)
-            read = to_8_bits(picture, depth, value_range)
-            return read._replace(image=_to_rgb(read.image))
+        with BytesIO(image) if isinstance(image, bytes) else open_file(image) as file:
+            try:
+                return _read(file, value_range, draft_side)
+            except Exception:
+                file.seek(0)
+                content = file.read()
+                lean = without_notes(content)
+                if lean == content:
+                    raise
+                return _read(BytesIO(lean), value_range, draft_side)
     except Exception as error:  # the decoders raise anything, from struct.error to SyntaxError
         raise PictureError(name, _reason(image, error), _what_to_do(image)) from error
+
+
+def _read(file: BinaryIO, value_range: Range | None, draft_side: int | None) -> Read:
+    with Image.open(file, formats=FORMATS) as picture:
+        _check_pixels(picture)
+        if draft_side:
+            picture.draft(None, (draft_side, draft_side))  # of JPEG alone
+        depth = bits(picture)  # which loading forgets
+        picture.load()  # verify() would not notice a cut-off JPEG
+        _turn_upright(picture)
+        read = to_8_bits(picture, depth, value_range)
+        return read._replace(image=_to_rgb(read.image))
 
 
 def _turn_upright(picture: Image.Image) -> None:
