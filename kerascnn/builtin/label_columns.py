@@ -67,10 +67,10 @@ class Columns:
     split: int | None
 
 
-def reader(text: str, separator: str) -> Any:
+def reader(text: str, separator: str, *, strict: bool = True) -> Any:
     """Python's CSV reader of the lines of a text."""
     lines = io.StringIO(text, newline="")
-    return csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+    return csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=strict)
 
 
 def find_columns(table: Path, text: str, params: TableParams) -> tuple[str, Columns]:
@@ -80,7 +80,7 @@ def find_columns(table: Path, text: str, params: TableParams) -> tuple[str, Colu
         InputError: That is not clear; the message names the columns and the settings.
     """
     found = {
-        separator: _Header([name.strip() for name in next(reader(text, separator), [])], params)
+        separator: _Header(next(reader(text, separator, strict=False), []), params)
         for separator in ([params.separator] if params.separator else SEPARATORS)
     }
     separator, header = max(found.items(), key=lambda item: (item[1].clear, len(item[1].names)))
@@ -104,8 +104,8 @@ def find_columns(table: Path, text: str, params: TableParams) -> tuple[str, Colu
 class _Header:
     """The names of a table's columns, and the numbers of those that may name image and label."""
 
-    def __init__(self, names: Sequence[str], params: TableParams) -> None:
-        self.names = names
+    def __init__(self, header: Sequence[str], params: TableParams) -> None:
+        self.names = names = [name.strip() for name in header]
         self.path = self._columns(PATHS, params.path_column)
         self.label = self._columns(LABELS, params.label_column)
         if len(self.path) + len(self.label) == 1:  # of two columns the other is what is missing
