@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from kerascnn.data.depth import Range, Read, bits, to_8_bits
+from kerascnn.data.heic import AVIF, PACKAGE, brands, heic_version, is_heic, let_pillow_read_it
+from kerascnn.data.heic import FORMAT as HEIF
 from kerascnn.data.png import without_notes
 from kerascnn.errors import InputError
 from kerascnn.image_files import is_image, left_out
@@ -30,6 +33,8 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # it
 
 # Of Pillow's other formats EPS would run Ghostscript, whatever the suffix says.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
+
+_START = 512  # bytes that tell what a file is
 
 # What networks' own preprocessing uses (antialiased, as Pillow's resize always is).
 FILTER = Image.Resampling.BICUBIC
@@ -89,6 +94,11 @@ def pictures_below(path: Path) -> list[Path]:
 
 def _counts(at: str, name: str) -> bool:
     return not name.startswith(".") and left_out(Path(at, name)) is None
+
+
+def decoders() -> str:
+    """The versions of what decodes images, which decide their pixels."""
+    return f"Pillow {PIL.__version__} {PACKAGE} {heic_version()}"
 
 
 def read_image(image: ImageLike, value_range: Range | None = None) -> Pixels:
@@ -187,7 +197,7 @@ def _decode(
 
 
 def _read(file: BinaryIO, value_range: Range | None, draft_side: int | None) -> Read:
-    with Image.open(file, formats=FORMATS) as picture:
+    with Image.open(file, formats=_formats(file)) as picture:
         _check_pixels(picture)
         if draft_side:
             picture.draft(None, (draft_side, draft_side))  # of JPEG alone
@@ -196,6 +206,16 @@ def _read(file: BinaryIO, value_range: Range | None, draft_side: int | None) -> 
         _turn_upright(picture)
         read = to_8_bits(picture, depth, value_range)
         return read._replace(image=_to_rgb(read.image))
+
+
+def _formats(file: BinaryIO) -> tuple[str, ...]:
+    """The formats that a file may be in; HEIC is asked for only where it is met."""
+    start = file.read(_START)
+    file.seek(0)
+    if not is_heic(start):
+        return FORMATS
+    let_pillow_read_it()
+    return (HEIF,)
 
 
 def _turn_upright(picture: Image.Image) -> None:
@@ -224,7 +244,7 @@ def _what_to_do(image: str | os.PathLike[str] | bytes) -> str:
     if not isinstance(image, bytes) and not os.path.lexists(image):
         return "Look for a slip in its name, or in that of a folder on the way to it."
     return (
-        "Expected a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture of at most "
+        "Expected a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC image of at most "
         f"{MAX_PIXELS:,} pixels; repair, replace or remove it."
     )
 
@@ -232,12 +252,14 @@ def _what_to_do(image: str | os.PathLike[str] | bytes) -> str:
 def _what_it_is(image: str | os.PathLike[str] | bytes) -> str:
     """What a file is that is no picture."""
     if isinstance(image, bytes):
-        start = image[:512]
+        start = image[:_START]
     else:
         with open_file(image) as file:
-            start = file.read(512)
+            start = file.read(_START)
     if not start:
         return "it is empty"
+    if brands(start) & AVIF and not features.check("avif"):
+        return "it is AVIF, which Pillow was built without here; `pip install pillow` has it"
     page = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html"))
     return "it is a web page" if page else "it is in none of the formats that are read"
 

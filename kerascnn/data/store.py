@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import PIL
 
 from kerascnn.cache import cached, limit_bytes
 from kerascnn.data.depth import Range
 from kerascnn.data.hygiene import counted, listed
-from kerascnn.data.images import Resizing, open_file, shown
+from kerascnn.data.images import Resizing, decoders, open_file, shown
 from kerascnn.data.stream import (
     Fault,
     Images,
@@ -154,7 +153,7 @@ def pack(
     """
     workers = Workers(source)
     identity = _fingerprint(workers)
-    decoded = f"{PREPARATION} {value_range} Pillow {PIL.__version__}"
+    decoded = f"{PREPARATION} {value_range} {decoders()}"
     key = _sha256(f"{identity} {size} {how} {decoded}".encode())
     limit = limit_bytes() if stream_above is None else stream_above
     streamed = len(source) * size * size * 3 > limit
