@@ -19,6 +19,7 @@ _PUBLIC = {
     "classifier_head": "network.head",
     "fetch": "data.download",
     "read_image": "data.images",
+    "draw_splits": "splitting",
     # for notebooks and scripts
     "load_experiment": "config",
     "run_experiment": "run",
