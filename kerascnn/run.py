@@ -198,4 +198,5 @@ def _result(
         versions=runtime.versions(),
         ended=datetime.now().astimezone().isoformat(timespec="seconds"),
         findings=prepared.data.findings.to_json(),
+        notes=list(prepared.data.notes),
     )

@@ -55,6 +55,7 @@ class Result:
         versions: Of Python and the packages that the result depends on.
         ended: When, in ISO 8601.
         findings: What was found wrong with the pictures: see `kerascnn.data.hygiene.Findings`.
+        notes: What the run said about its data.
     """
 
     run_id: str
@@ -79,6 +80,7 @@ class Result:
     versions: dict[str, str] = field(default_factory=dict)
     ended: str = ""
     findings: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.data.hygiene import KINDS
+from kerascnn.data.hygiene import KINDS, counted
 from kerascnn.errors import InputError
 from kerascnn.report import explained, figures, mistakes
 from kerascnn.report.calibration import calibrate, fit_temperature, tempered
@@ -22,6 +22,7 @@ PAIRS, PAIR_PICTURES = 6, 4
 PICTURES = 12
 CLASSES = 12  # so many have their heat maps shown
 SIDE = 128  # pixels of a thumbnail
+MACRO_DIFFERS = 0.02  # from the accuracy, which is then explained
 FOUND = 4  # pairs of equal pictures
 
 Interval = tuple[float, float]
@@ -74,7 +75,23 @@ def results(result: Result) -> dict[str, Any]:
         "curves": drawn,
         "confusion": figures.confusion(counts, result.class_names),
         "classes": class_rows(result),
+        "notes": [note.partition("\n")[0].rstrip(":") for note in result.notes],
+        "macro": macro_explained(result),
     }
+
+
+def macro_explained(result: Result) -> str:
+    """Why macro F1 differs from accuracy, in a sentence; "" where they differ by little."""
+    macro, accuracy = result.test["macro_f1"], result.test_accuracy
+    if abs(macro - accuracy) < MACRO_DIFFERS:
+        return ""
+    weakest = class_rows(result)[0]
+    way = "lower" if macro < accuracy else "higher"
+    return (
+        f"Macro F1 ({macro:.3f}) is {way} than accuracy because it counts every class the same, "
+        f"however few its test images. The lowest F1 is that of {weakest.name}: {weakest.f1:.3f} "
+        f"on {counted(weakest.images, 'test image')}."
+    )
 
 
 def errors(material: Material) -> dict[str, Any]:
