@@ -2,7 +2,8 @@
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from kerascnn.config_errors import Problem, as_toml, explain, report
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment import OF_ALL_OPTIMIZERS, OPTIMIZERS, Choice, Experiment
+from kerascnn.paths import component_tables, read_from
 from kerascnn.plugins import Bound, Registry, load_registry, validated
 
 
@@ -23,22 +25,27 @@ def load_experiment(
     path: str | Path,
     overrides: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
+    warn: Callable[[str], Any] = warnings.warn,
 ) -> Experiment:
     """Reads and checks an experiment.
 
     Args:
-        path: A TOML file.
-        overrides: Dotted keys and their values, such as `{"stages.0.epochs": 1}`.
+        path: A TOML file; relative paths in it start from its folder.
+        overrides: Dotted keys and their values, such as `{"stages.0.epochs": 1}`; relative paths
+            among them start from the working directory.
         registry: The components; default all that are installed.
+        warn: Receives what does not stop the experiment; default Python's warnings.
 
     Raises:
         InputError: One message with every fault: line, key, what was expected, what came.
     """
     try:
         text, data = _read(Path(path))
+        registry = registry or load_registry()
+        read_from(Path(path).parent, data, registry, lambda said: warn(f"{path}: {said}"))
         for key, value in (overrides or {}).items():
             _override(data, key, value)
-        return parse_experiment(data, registry or load_registry(), text, str(path), overrides or {})
+        return parse_experiment(data, registry, text, str(path), overrides or {})
     except RecursionError as error:
         raise InputError(f"{path}: it nests too deeply for an experiment.") from error
 
@@ -59,7 +66,7 @@ def parse_experiment(
         if error.errors()[0]["type"] == "json_invalid":  # beyond 200 levels
             raise RecursionError from error
         problems += explain(error, Experiment, data)
-    for kind, location, table in _choices(data):
+    for kind, location, table in component_tables(data):
         problems += _component_problems(kind, location, table, registry)
     problems += [*_stage_name_problems(data), *_optimizer_problems(data)]
     if problems:
@@ -103,18 +110,6 @@ def _key(here: Any, dotted: str, depth: int) -> str | int:
     if not (part.isdecimal() and int(part) < len(here)):
         raise InputError(f"--set {dotted}: {place} has {len(here)} entries, counted from 0.")
     return int(part)
-
-
-def _choices(data: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, ...], Any]]:
-    """Every table that names a component: its kind, its place, itself."""
-    for kind in ("dataset", "augmentation", "architecture"):
-        if kind in data:
-            yield kind, (kind,), data[kind]
-    stages = data.get("stages")
-    for index, stage in enumerate(stages if isinstance(stages, list) else []):
-        for kind in ("schedule", "augmentation"):
-            if isinstance(stage, dict) and not isinstance(stage.get(kind, False), bool):
-                yield kind, ("stages", index, kind), stage[kind]
 
 
 def _component_problems(
@@ -174,7 +169,7 @@ def _optimizer_problems(data: dict[str, Any]) -> Iterator[Problem]:
 def resolve(experiment: Experiment, registry: Registry) -> dict[str, Any]:
     """The experiment with every default written out, components' own included; no None."""
     data = experiment.model_dump(mode="json", exclude_none=True)
-    for kind, location, table in list(_choices(data)):
+    for kind, location, table in list(component_tables(data)):
         place: Any = data
         for part in location:
             place = place[part]

@@ -22,6 +22,7 @@ from kerascnn.files import write_whole
 from kerascnn.metrics import Metrics
 from kerascnn.network.build import Built
 from kerascnn.observer import Observer
+from kerascnn.paths import written_to
 from kerascnn.plots import confusion_figure
 from kerascnn.plugins import Registry
 from kerascnn.prepare import Prepared
@@ -58,7 +59,9 @@ _TAGS = {
 def record_start(tracker: Tracker, prepared: Prepared, registry: Registry, folder: Path) -> None:
     """Writes the resolved experiment, and all else that decides the result or its origin."""
     resolved = resolve(prepared.experiment, registry)
-    write_whole(folder / EXPERIMENT, tomli_w.dumps(resolved))
+    written = resolve(prepared.experiment, registry)
+    written_to(folder, written, registry)
+    write_whole(folder / EXPERIMENT, tomli_w.dumps(written))
     tracker.artifact(folder / EXPERIMENT)
     tracker.params(flatten(resolved))
     tracker.datasets(_splits(prepared))

@@ -41,7 +41,7 @@ class ImageFolderParams(SplitParams):
     """A folder of pictures."""
 
     path: Path = Field(
-        description="The folder, relative to the working directory; ~ is the home folder. In it, "
+        description="The folder, relative to the TOML file; ~ is the home folder. In it, "
         "a folder for each class, or the folders train, validation (or val, valid) and test of "
         "such folders; of these, validation and test are drawn from train where they are missing."
     )
@@ -49,6 +49,7 @@ class ImageFolderParams(SplitParams):
         None,
         description="A CSV file, relative to `path`, of the columns path (relative to `path` too), "
         "label and, if given, split (train, validation or test), instead of class folders.",
+        json_schema_extra={"relative_to": "path"},
     )
     follow_links: bool = Field(
         False,

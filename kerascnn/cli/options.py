@@ -82,7 +82,9 @@ def experiment_of(file: Path, overrides: tuple[str, ...], backend: str | None) -
     registry = load_registry()
     for slow in registry.slow:
         click.echo(f"note: {slow.origin} {slow}", err=True)
-    return load_experiment(file, values, registry)
+    return load_experiment(
+        file, values, registry, lambda said: click.echo(f"note: {said}", err=True)
+    )
 
 
 def tell_last(name: str, run: Any) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tomli_w
 
 from kerascnn.data.hygiene import KINDS, counted
 from kerascnn.errors import InputError
@@ -274,6 +275,6 @@ def origin(result: Result) -> dict[str, Any]:
     """How to run it again, and what it depends on."""
     ended = datetime.fromisoformat(result.ended) if result.ended else None
     return {
-        "toml": (result.folder / "experiment.toml").read_text(encoding="utf-8"),
+        "toml": tomli_w.dumps(result.experiment),
         "ended": f"{ended.day} {ended:%B %Y, %H:%M}" if ended else "",
     }
