@@ -329,13 +329,67 @@ def test_init_writes_an_experiment_beside_the_folder(run_cli, photos):
     answer = run_cli("init", photos.name, "--architecture", "sequential_cnn")
     file = photos.parent / "my photos.v2.toml"
     assert (answer.exit_code, answer.stdout) == (0, "kerascnn run 'my photos.v2.toml'\n")
-    assert "24 pictures of 2 classes (daisy, rose)" in answer.stderr
+    assert "24 images of 2 classes (daisy, rose)" in answer.stderr
     experiment = load_experiment(file)
     assert experiment.name == "my photos.v2"
-    assert experiment.dataset.params == {"path": "my photos.v2"}
+    assert experiment.dataset.params == {"path": "my photos.v2", "test_fraction": 0.2}
     assert experiment.architecture.params == {}
     assert not any(str(stage.unfreeze).startswith("last:") for stage in experiment.stages)
     assert run_cli("check", file).exit_code == 0
+
+
+def test_what_init_writes_runs_from_anywhere(run_cli, photos, tmp_path, monkeypatch):
+    assert run_cli("init", photos, "--architecture", "sequential_cnn").exit_code == 0
+    (tmp_path / "moved").mkdir()
+    for written in (photos, photos.parent / "my photos.v2.toml"):
+        written.rename(tmp_path / "moved" / written.name)
+    monkeypatch.chdir("/")
+    assert run_cli("check", tmp_path / "moved" / "my photos.v2.toml").exit_code == 0
+
+
+def test_init_names_what_cannot_be_read_and_what_is_ignored(run_cli, photos):
+    (photos / "rose" / "broken.png").write_bytes(b"no image")
+    (photos / "rose" / "notes.txt").touch()
+    told = " ".join(run_cli("init", photos, "--architecture", "sequential_cnn").stderr.split())
+    assert "ignored: 1 .txt files" in told
+    assert "rose/broken.png: " in told
+    assert "--set training.on_bad_image=skip" in told
+    assert "24 images of 2 classes" in told
+
+
+def test_init_weights_uneven_classes_in_every_stage_and_says_why(run_cli, photos):
+    for number in range(4, 12):
+        (photos / "rose" / f"{number}.png").unlink()
+    answer = run_cli("init", photos, "--architecture", "resnet50")
+    file = photos.parent / "my photos.v2.toml"
+    stages = load_experiment(file).stages
+    assert [stage.class_weights for stage in stages] == ["balanced", "balanced"]
+    why = "because daisy has 8 training images, rose 2"
+    assert f'class_weights = "balanced", {why}' in answer.stderr
+    assert file.read_text().count(why) == 2
+
+
+def test_init_keeps_a_larger_share_of_few_images_to_test_by(run_cli, photos):
+    answer = run_cli("init", photos, "--architecture", "sequential_cnn")
+    assert "test_fraction = 0.2, because a tenth of so few images" in answer.stderr
+    (photos / "test").mkdir()
+    (photos / "train").mkdir()
+    for name in ("daisy", "rose"):
+        (photos / name).rename(photos / "train" / name)
+        (photos / "test" / name).mkdir()
+        (photos / "train" / name / "0.png").rename(photos / "test" / name / "0.png")
+    answer = run_cli("init", photos, "--architecture", "sequential_cnn", "--force")
+    assert "test_fraction" not in answer.stderr + (photos.parent / "my photos.v2.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "stages"), [("sequential_cnn", ["scratch"]), ("vgg16", ["head", "finetune"])]
+)
+def test_init_takes_the_recipe_for_the_kind_of_network(run_cli, photos, architecture, stages):
+    assert run_cli("init", photos, "--architecture", architecture).exit_code == 0
+    experiment = load_experiment(photos.parent / "my photos.v2.toml")
+    assert [stage.name for stage in experiment.stages] == stages
+    assert experiment.architecture.name == architecture
 
 
 def test_init_overwrites_nothing_unless_forced(run_cli, photos):
@@ -374,7 +428,7 @@ def test_init_of_a_folder_of_links(run_cli, photos):
     assert (refused.exit_code, linked.with_suffix(".toml").exists()) == (2, False)
     assert "`kerascnn init --follow-links`" in refused.stderr
     answer = run_cli(*arguments, "--follow-links")
-    assert "24 pictures of 2 classes (daisy, rose)" in answer.stderr
+    assert "24 images of 2 classes (daisy, rose)" in answer.stderr
     assert run_cli("check", linked.with_suffix(".toml")).exit_code == 0
 
 

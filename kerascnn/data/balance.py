@@ -1,5 +1,6 @@
 """What a dataset has too few images of, to train on or to judge by."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -8,10 +9,18 @@ UNEVEN = 2
 """One class has at least this many times the training images of another."""
 FEW = 5
 """Test images of a class that say little about it, where others have more than twice as many."""
+JUDGED_BY = 50
+"""Images that a test split should have, unless that takes more than LARGEST_SHARE of all."""
+LARGEST_SHARE = 0.2
 SHOWN = 10  # classes that are named
 
 Counts = Mapping[str, np.ndarray]
 """By split, the images of each class: int64 [K]."""
+
+
+def share_to_test(images: int) -> float:
+    """The share of so many images to test by, in steps of 0.05."""
+    return max(0.1, min(LARGEST_SHARE, math.ceil(20 * JUDGED_BY / images) / 20))
 
 
 def uneven(counts: np.ndarray) -> bool:
