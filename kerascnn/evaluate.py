@@ -1,5 +1,6 @@
 """How a run's model does on other pictures."""
 
+import unicodedata
 from functools import partial
 from pathlib import Path
 
@@ -47,7 +48,14 @@ def evaluate_run(
     size = packed_size(training.image_size, training.crop_margin)
     observer = observer or Observer()
     progress = partial(observer.progress, "packing")
-    packed = pack(splits.test, size, training.resize, progress, what=str(data))
+    packed = pack(
+        splits.test,
+        size,
+        training.resize,
+        progress,
+        what=str(data),
+        value_range=training.value_range,
+    )
     probabilities = probabilities_of(result, packed.images, backend)
     labels, names = index_of[packed.labels], tuple(result.class_names)
     seen = _seen(result, packed)
@@ -70,11 +78,12 @@ def _seen(result: Result, packed: Packed) -> np.ndarray:
 
 def _indices(splits: Splits, result: Result, data: str | Path) -> np.ndarray:
     """The model's index of each of the folder's classes: int64 [classes of the folder]."""
-    known = result.class_names
-    for name in splits.class_names:
+    known = [unicodedata.normalize("NFC", name) for name in result.class_names]
+    names = [unicodedata.normalize("NFC", name) for name in splits.class_names]
+    for name in names:
         if name not in known:
             raise InputError(
                 f'{data}: the model of run {result.run_id[:8]} knows no class "{name}".'
                 f"{did_you_mean(name, known)} It knows {', '.join(known[:20])}."
             )
-    return np.array([known.index(name) for name in splits.class_names])
+    return np.array([known.index(name) for name in names])

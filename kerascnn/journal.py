@@ -16,12 +16,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from kerascnn.image_files import JOURNAL
 from kerascnn.secrets import shown_uri
 from kerascnn.tracking.entries import Entry, RefusedError, create_run, send
 from kerascnn.tracking.store import TrackingError, open_store, tracking_uri
 
 RUNS = "kerascnn-runs"
-JOURNAL = "tracking.jsonl"
 STATE = "tracking.json"
 LOCK = "tracking.lock"
 

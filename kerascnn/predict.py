@@ -88,6 +88,7 @@ def _found(paths: Sequence[str], result: Result, observer: Observer) -> tuple[li
         partial(observer.progress, "packing"),
         what=", ".join(map(shown, paths)),
         skip_bad=True,
+        value_range=training.value_range,
     )
     if not len(packed):
         raise BadPicturesError(packed.skipped)
@@ -117,7 +118,7 @@ def read_pictures(images: Sequence[ImageLike], result: Result) -> np.ndarray:
     pictures, faults = [], []
     for image in images:
         try:
-            pictures.append(prepare_image(image, size, training.resize))
+            pictures.append(prepare_image(image, size, training.resize, training.value_range))
         except InputError as error:
             faults.append(str(error))
     if faults:

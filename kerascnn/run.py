@@ -71,6 +71,8 @@ def run_experiment(
         opened = tracker.open() if going_on else None  # unless another process is at it
         prepared = prepare(experiment, registry, observer)
         observer.prepared(prepared)
+        if inside := _inside_dataset(experiment):
+            observer.warned(inside)
         run_id, folder = opened or tracker.open()
     except BaseException:
         tracker.abandon()
@@ -115,6 +117,17 @@ def _backend(experiment: Experiment, going_on: Path | None) -> str:
     """The experiment's own; where that is "auto", a run goes on on the one that it began on."""
     asked, began = experiment.training.backend, going_on and backend_of(going_on)
     return began if began and asked == "auto" else asked
+
+
+def _inside_dataset(experiment: Experiment) -> str | None:
+    """Where output goes, if that is among the images of the dataset."""
+    path, runs = experiment.dataset.params.get("path"), runs_folder()
+    if path is None or not runs.resolve().is_relative_to(Path(path).expanduser().resolve()):
+        return None
+    return (
+        f"this run is written to {runs}, which lies in the folder of the dataset. It is never read "
+        "as images; to keep the two apart, start runs from another folder."
+    )
 
 
 def _run_name(experiment: Experiment) -> str:

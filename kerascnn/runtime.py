@@ -272,7 +272,8 @@ def _torch_gpu() -> str | None:
 def versions() -> dict[str, str]:
     """The versions that a result depends on: Python, kerascnn, Keras, the backends, NumPy."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
-    for name in ("kerascnn", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "mlflow"):
+    packages = ("kerascnn", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "pi-heif")
+    for name in (*packages, "mlflow"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -10,6 +10,7 @@ import numpy as np
 from kerascnn import runtime
 from kerascnn.data.windows import Centred
 from kerascnn.errors import InputError
+from kerascnn.image_files import own_metadata
 from kerascnn.network.explain import (
     Parts,
     convolution_parts,
@@ -318,5 +319,5 @@ def save_explained(every: Sequence[Explained], output: Path | None = None) -> li
         files = [(output or Path()) / name for name in names]
     for file, explained in zip(files, every, strict=True):
         file.parent.mkdir(parents=True, exist_ok=True)
-        explained_figure(explained).savefig(file)
+        explained_figure(explained).savefig(file, metadata=own_metadata(file))
     return files

@@ -22,8 +22,12 @@ from kerascnn import (
     predict_images,
     run_experiment,
 )
+from kerascnn.builtin.image_folder import IMAGE_FOLDER
 from kerascnn.builtin.shapes import SHAPES
+from kerascnn.config import parse_experiment
+from kerascnn.image_files import OWN_OUTPUT
 from kerascnn.observer import Observer
+from kerascnn.run import _inside_dataset
 from kerascnn.runs import find_run
 from kerascnn.runtime import installed_backends
 from kerascnn.tracking.store import tracking_uri
@@ -174,6 +178,45 @@ def test_a_folder_stands_for_all_pictures_in_it(place, result):
     assert predictions == predict_images(result, files)
     (said,) = heard.said
     assert said.startswith(f"1 picture cannot be read:\n  {mixed / 'cut.png'}: ")
+
+
+def test_output_in_a_folder_is_not_predicted(tmp_path, result):
+    shutil.copytree(result.folder, tmp_path / "kerascnn-runs" / result.run_id)
+    shutil.copytree(result.folder, tmp_path / "renamed")
+    (tmp_path / "@eaDir").mkdir()
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    for name in ("image.png", "@eaDir/thumbnail.png"):
+        Image.fromarray(pixels).save(tmp_path / name)
+    found = [prediction.image for prediction in predict_images(result, [tmp_path])]
+    assert found == [str(tmp_path / "image.png")]
+
+
+def test_what_a_run_leaves_in_its_dataset_is_no_class(place, result, tmp_path):
+    """All that it writes to the working directory, which may be the folder of the dataset."""
+    assert result.folder.is_relative_to(place / "kerascnn-runs")
+    picture_folder(tmp_path)
+    before = IMAGE_FOLDER.build(IMAGE_FOLDER.params(path=tmp_path / "pictures"), seed=0)
+    for name in ("kerascnn-runs", "mlartifacts"):
+        shutil.copytree(place / name, tmp_path / "pictures" / name)
+    after = IMAGE_FOLDER.build(IMAGE_FOLDER.params(path=tmp_path / "pictures"), seed=0)
+    assert after.class_names == before.class_names == result.class_names
+    assert after.train.fingerprint == before.train.fingerprint
+    assert after.ignored == {OWN_OUTPUT: 2}
+
+
+@pytest.mark.parametrize(
+    ("where", "told"), [("photos", True), ("photos/roses", True), (".", False), ("photos2", False)]
+)
+def test_a_run_in_the_folder_of_its_own_dataset_is_told_where_its_output_goes(
+    tmp_path, monkeypatch, shapes_experiment, registry, where, told
+):
+    (tmp_path / where).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(tmp_path / where)
+    dataset = {"name": "image_folder", "path": str(tmp_path / "photos")}
+    experiment = parse_experiment({**shapes_experiment, "dataset": dataset}, registry)
+    said = _inside_dataset(experiment)
+    assert bool(said) == told
+    assert not told or f"written to {tmp_path / where / 'kerascnn-runs'}" in said
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path, result):

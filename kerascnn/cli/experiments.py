@@ -112,6 +112,7 @@ def lr_find(
     The stage takes a hundred steps on its own pictures, each at a greater rate than the one
     before; nothing of it is kept but the plot.
     """
+    from kerascnn.image_files import own_metadata
     from kerascnn.lr_find import find_learning_rate
     from kerascnn.plots import rates_figure
     from kerascnn.tables.experiments import show_range_test
@@ -120,7 +121,7 @@ def lr_find(
     experiment = experiment_of(file, overrides, backend)
     test = find_learning_rate(experiment, stage, Terminal(console(stderr=True)))
     plot = plot or Path(f"lr-find-{test.stage}.png")
-    rates_figure(test).savefig(plot)
+    rates_figure(test).savefig(plot, metadata=own_metadata(plot))
     if as_json:
         document({**test.to_json(), "plot": str(plot)})
     else:
