@@ -28,9 +28,7 @@ from kerascnn.record import (
 )
 from kerascnn.resume import ChangedError, Keeper
 from kerascnn.runs import Result, backend_of, find_unfinished, runs_folder
-from kerascnn.secrets import shown_uri
 from kerascnn.tracker import Tracker
-from kerascnn.tracking.store import tracking_uri
 from kerascnn.training.plan import Epoch, Listener, Plan
 from kerascnn.training.stage import fit_stage
 
@@ -77,9 +75,9 @@ def run_experiment(
     except BaseException:
         tracker.abandon()
         raise
-    observer.tracked(run_id, shown_uri(tracking_uri()))
-    if tracker.fault:
-        observer.warned(f"the run goes on untracked, and is sent later: {tracker.fault}")
+    observer.tracked(run_id, tracker.store)
+    if untracked := tracker.untracked():
+        observer.warned(untracked)
     try:
         with Interruption() as interruption:
             keeper = Keeper(prepared, registry, folder, observer, interruption, start)

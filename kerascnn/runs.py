@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -122,15 +123,14 @@ def find_run(run: str) -> Result:
         return _read(Path(run, RESULT).resolve())
     if run.startswith(PREFIX):
         run = registered_run(run)
-    finished = _finished()
     if run == "last":
-        if not finished:
+        if not (finished := all_runs()):
             raise InputError(
                 f"there is no finished run here yet, in {runs_folder()}; `kerascnn run FILE` makes "
                 "one."
             )
-        return _read(finished[-1])
-    found = [file for file in finished if file.parent.name.startswith(run)]
+        return finished[-1]
+    found = [file for file in _finished() if file.parent.name.startswith(run)]
     if len(found) > 1:
         ids = ", ".join(file.parent.name[:12] for file in found)
         raise InputError(f'"{run}" is the beginning of {len(found)} runs: {ids}.')
@@ -157,8 +157,7 @@ def find_unfinished(run: str) -> Path:
     Raises:
         InputError: There is none such, or more than one.
     """
-    begun = sorted(runs_folder().glob(f"*/{JOURNAL}"), key=lambda file: file.stat().st_mtime)
-    folders = [file.parent for file in begun]
+    folders = sorted((file.parent for file in runs_folder().glob(f"*/{JOURNAL}")), key=_begun)
     if run == "last":
         unfinished = (folder for folder in reversed(folders) if not _has_ended_well(folder))
         if found := next(unfinished, None):
@@ -174,6 +173,12 @@ def find_unfinished(run: str) -> Path:
     return named[0]
 
 
+def _begun(folder: Path) -> int:
+    """When a run began or was last resumed, in its own words: sending it changes its files too."""
+    starts = [e for e in Journal.read(folder).entries if e["kind"] in ("create", "resume")]
+    return max((entry.get("time", 0) for entry in starts), default=0)
+
+
 def _has_ended_well(folder: Path) -> bool:
     entries = Journal.read(folder).entries
     return bool(entries) and entries[-1].get("status") == "FINISHED"
@@ -187,11 +192,18 @@ def backend_of(folder: Path) -> str | None:
 
 def all_runs() -> list[Result]:
     """The finished runs of this folder, the oldest first."""
-    return [_read(file) for file in _finished()]
+    return sorted(map(_read, _finished()), key=_ended)
+
+
+def _ended(result: Result) -> tuple[float, float]:
+    """When a run ended, in its own words; the file decides within one second."""
+    changed = (result.folder / RESULT).stat().st_mtime
+    told = datetime.fromisoformat(result.ended).timestamp() if result.ended else changed
+    return told, changed
 
 
 def _finished() -> list[Path]:
-    return sorted(runs_folder().glob(f"*/{RESULT}"), key=lambda file: file.stat().st_mtime)
+    return sorted(runs_folder().glob(f"*/{RESULT}"))
 
 
 def _read(file: Path) -> Result:

@@ -18,8 +18,9 @@ from kerascnn.interruption import Interruption
 from kerascnn.network.inference import Forward
 from kerascnn.predict import best_guesses, read_pictures
 from kerascnn.runs import Result, load_model
+from kerascnn.tracking.address import tracking_uri
 from kerascnn.tracking.models import scoring_app
-from kerascnn.tracking.store import open_store, tracking_uri
+from kerascnn.tracking.store import open_store
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -151,7 +151,7 @@ class Terminal(Observer):
 
 def _from_here(place: str) -> str:
     """A path in the working directory without the part that leads there."""
-    return place.removeprefix("sqlite:///").removeprefix(f"{Path.cwd()}/")
+    return place.removeprefix(f"{Path.cwd()}/")
 
 
 class ImagesPerSecond(ProgressColumn):

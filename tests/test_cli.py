@@ -1,5 +1,6 @@
 """The command line: exit codes, one message a fault, one document a --json."""
 
+import io
 import json
 import os
 import subprocess
@@ -217,6 +218,7 @@ RESULT = {
         ["check", "shapes.toml"],
         ["cache", "list"],
         ["cache", "clear"],
+        ["runs", "list"],
     ],
 )
 def test_json_is_one_document_and_nothing_else(run_cli, shapes_file, arguments):
@@ -304,10 +306,29 @@ def test_the_cache_is_listed_the_last_used_first(run_cli, held):
 
 def test_the_cache_is_cleared_of_one_kind_or_of_all(run_cli, held):
     assert run_cli("cache", "clear", "--kind", "packed").stdout == "removed 1 entry, 1.0 MB\n"
-    cleared = json.loads(run_cli("cache", "clear", "--json").stdout)
+    cleared = json.loads(run_cli("cache", "clear", "--json", "--yes").stdout)
     assert {entry["kind"] for entry in cleared["removed"]} == {"activations", "downloads"}
     assert json.loads(run_cli("cache", "list", "--json").stdout)["entries"] == []
     assert "holds nothing" in run_cli("cache", "list").stdout
+
+
+def test_downloads_are_removed_only_once_that_is_confirmed(run_cli, held, monkeypatch):
+    answer = run_cli("cache", "clear")
+    assert answer.stdout == "removed 2 entries, 2.0 MB\n"
+    assert answer.stderr == "kept 1 download (1.0 MB); --yes removes downloads without asking\n"
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    assert run_cli("cache", "clear", "--kind", "downloads").stdout == "removed 0 entries, 0.0 MB\n"
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    asked = run_cli("cache", "clear")
+    assert "Remove 1 download (1.0 MB) too?" in asked.stderr
+    assert asked.stdout == "removed 1 entry, 1.0 MB\n"
+
+
+class Terminal(io.StringIO):
+    """Standard input of a person, who answers."""
+
+    def isatty(self):
+        return True
 
 
 def test_a_wrong_limit_of_the_cache_is_said(run_cli, workplace, monkeypatch):

@@ -65,6 +65,7 @@ for command in (
     runs.register,
     runs.serve,
     runs.ui,
+    upkeep.runs,
     upkeep.cache,
     upkeep.doctor,
 ):

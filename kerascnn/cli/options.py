@@ -72,6 +72,14 @@ allow_option = click.option(
 )
 
 
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def confirmed(question: str, yes: bool) -> bool:
+    """Whether the user agrees; where nobody can be asked, only with --yes."""
+    return yes or (sys.stdin.isatty() and click.confirm(question, err=True))
+
+
 def experiment_of(file: Path, overrides: tuple[str, ...], backend: str | None) -> Any:
     from kerascnn.config import load_experiment
     from kerascnn.plugins import load_registry

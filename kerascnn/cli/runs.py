@@ -184,7 +184,7 @@ def ui(port: int) -> None:
     """Open MLflow's page on the store of this folder, at 127.0.0.1."""
     from kerascnn.secrets import shown_uri
     from kerascnn.serve import show_page
-    from kerascnn.tracking.store import is_server, tracking_uri
+    from kerascnn.tracking.address import is_server, tracking_uri
 
     _send_pending()
     if is_server(tracking_uri()):
