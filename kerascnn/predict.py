@@ -18,6 +18,7 @@ from kerascnn.errors import InputError
 from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer
 from kerascnn.runs import Result, find_run, load_model
+from kerascnn.temperature import tempered
 
 NO_LABEL = 0  # of pictures whose class is asked for
 
@@ -51,7 +52,8 @@ def predict_images(
     """Predicts the classes of pictures.
 
     Args:
-        run: A run's id, a unique prefix of one, "last", or a result.
+        run: A run's id, a unique prefix of one, "last", or a result; of `result.uncalibrated` the
+            probabilities are those as trained.
         images: Paths of pictures. Folders may be among them: then all pictures in those are
             predicted too, at any depth, and those that cannot be read are left out.
         top: How many labels each prediction lists.
@@ -99,11 +101,12 @@ def _found(paths: Sequence[str], result: Result, observer: Observer) -> tuple[li
 
 
 def probabilities_of(result: Result, pictures: Any, backend: str = "auto") -> np.ndarray:
-    """Runs the model of a run over packed pictures uint8 [N, P, P, 3]: float32 [N, K]."""
+    """Runs the model of a run over packed images uint8 [N, P, P, 3]: float [N, K], calibrated."""
     training = result.training
     runtime.start(backend)
     windows = Centred(pictures, training.image_size)
-    return Forward(load_model(result))(windows, min(training.batch_size, len(pictures)))
+    forward = Forward(load_model(result))
+    return tempered(forward(windows, min(training.batch_size, len(pictures))), result.temperature)
 
 
 def read_pictures(images: Sequence[ImageLike], result: Result) -> np.ndarray:

@@ -29,6 +29,7 @@ from kerascnn.record import (
 from kerascnn.resume import ChangedError, Keeper
 from kerascnn.runs import Result, backend_of, find_unfinished, runs_folder
 from kerascnn.secrets import shown_uri
+from kerascnn.temperature import fit_temperature
 from kerascnn.tracker import Tracker
 from kerascnn.tracking.store import tracking_uri
 from kerascnn.training.plan import Epoch, Listener, Plan
@@ -86,7 +87,10 @@ def run_experiment(
                 keeper.begin()
             _fit_stages(prepared, tracker, observer, keeper)
             test, probabilities = _evaluate(prepared)
-            result = _result(prepared, registry, run_id, folder, keeper, test)
+            temperature = fit_temperature(
+                probabilities["validation"], prepared.data.validation.labels
+            )
+            result = _result(prepared, registry, run_id, folder, keeper, test, temperature)
             record_result(prepared, result, test, probabilities, tracker)
             record_report(prepared, result, registry, tracker, observer)
     except BaseException as error:
@@ -168,6 +172,7 @@ def _result(
     folder: Path,
     keeper: Keeper,
     test: Metrics,
+    temperature: float,
 ) -> Result:
     splits, stages = prepared.data.splits().items(), keeper.results
     return Result(
@@ -198,4 +203,5 @@ def _result(
         versions=runtime.versions(),
         ended=datetime.now().astimezone().isoformat(timespec="seconds"),
         findings=prepared.data.findings.to_json(),
+        temperature=temperature,
     )

@@ -1,7 +1,7 @@
 """Runs on disk: each has a folder with its experiment, result, predictions and model."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from kerascnn.files import write_whole
 from kerascnn.journal import JOURNAL, RUNS, Journal
 from kerascnn.plugins import plugin_packages
 from kerascnn.registry import PREFIX, registered_run
+from kerascnn.temperature import AS_TRAINED
 from kerascnn.tracking.store import TrackingError, fetch_run
 
 EXPERIMENT = "experiment.toml"
@@ -55,6 +56,8 @@ class Result:
         versions: Of Python and the packages that the result depends on.
         ended: When, in ISO 8601.
         findings: What was found wrong with the pictures: see `kerascnn.data.hygiene.Findings`.
+        temperature: Calibrates the probabilities, see `kerascnn.temperature`; 1 leaves them as
+            trained. `predictions.csv` and `test` hold those as trained.
     """
 
     run_id: str
@@ -79,6 +82,7 @@ class Result:
     versions: dict[str, str] = field(default_factory=dict)
     ended: str = ""
     findings: dict[str, Any] = field(default_factory=dict)
+    temperature: float = AS_TRAINED
 
     @property
     def folder(self) -> Path:
@@ -88,6 +92,11 @@ class Result:
     def training(self) -> Training:
         """What the stages shared: among it how pictures are to be prepared."""
         return Training(**self.experiment["training"])
+
+    @property
+    def uncalibrated(self) -> "Result":
+        """The same run with the probabilities as trained."""
+        return replace(self, temperature=AS_TRAINED)
 
     @property
     def model(self) -> Any:

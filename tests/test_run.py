@@ -26,6 +26,7 @@ from kerascnn.builtin.shapes import SHAPES
 from kerascnn.observer import Observer
 from kerascnn.runs import find_run
 from kerascnn.runtime import installed_backends
+from kerascnn.temperature import tempered
 from kerascnn.tracking.store import tracking_uri
 
 EXPERIMENT = """
@@ -127,6 +128,39 @@ def test_result_tells_what_happened(result):
     assert rest["trainable_parameters"] > head["trainable_parameters"]
 
 
+def test_the_temperature_is_kept_with_the_run_and_its_model(place, result, client):
+    assert result.temperature != 1  # four epochs on sixty shapes leave the network unsure
+    assert find_run(result.run_id).temperature == result.temperature
+    assert client.get_run(result.run_id).data.metrics["temperature"] == result.temperature
+    model = (result.folder / "model" / "MLmodel").read_text()
+    assert f"temperature: {result.temperature}" in model
+
+
+def test_predictions_and_losses_are_calibrated_and_the_accuracy_stays(place, result):
+    files = sorted(picture_folder(place).glob("*/*.png"))
+    calibrated, raw = (predict_images(run, files) for run in (result, result.uncalibrated))
+    assert [one.label for one in calibrated] == [one.label for one in raw]
+    for one, other in zip(calibrated, raw, strict=True):
+        as_trained = np.array([[guess["probability"] for guess in other.top]])
+        [expected] = tempered(as_trained, result.temperature)
+        assert [guess["probability"] for guess in one.top] == pytest.approx(expected, abs=1e-5)
+    here, there = (evaluate_run(run, place / "pictures") for run in (result, result.uncalibrated))
+    assert here.accuracy == there.accuracy
+    assert here.loss != there.loss
+    assert there.loss == pytest.approx(result.test["loss"], abs=1e-4)
+
+
+def test_the_commands_say_how_probabilities_are_calibrated(place, result, run_cli):
+    [file, *_] = sorted(picture_folder(place).glob("*/*.png"))
+    said = f"calibrated: temperature {result.temperature:.2f}, fitted on the validation images"
+    assert said in run_cli("predict", result.run_id, file).stderr
+    ended = run_cli("predict", result.run_id, file, "--uncalibrated", "--json")
+    assert said not in ended.stderr
+    [raw] = predict_images(result.uncalibrated, [file])
+    [prediction] = json.loads(ended.stdout)
+    assert prediction["probability"] == pytest.approx(raw.probability)
+
+
 @pytest.mark.backend
 def test_two_runs_of_one_experiment_end_with_the_same_weights(experiment, result):
     assert weights_sha256(run_experiment(experiment)) == weights_sha256(result)
@@ -138,7 +172,7 @@ def test_predictions_of_the_saved_model_are_those_of_the_run(place, result):
         table = {row["image"]: row for row in csv.DictReader(file)}
     folder = picture_folder(place)
     files = sorted(folder.rglob("*.png"), key=lambda file: int(file.stem))
-    for prediction in predict_images(result, files):
+    for prediction in predict_images(result.uncalibrated, files):
         row = table[prediction.image.rpartition("/")[2].removesuffix(".png")]
         assert prediction.label == row["predicted"]
         assert prediction.probability == pytest.approx(float(row["probability"]), abs=1e-4)

@@ -85,6 +85,25 @@ def experiment_of(file: Path, overrides: tuple[str, ...], backend: str | None) -
     return load_experiment(file, values, registry)
 
 
+uncalibrated_option = click.option(
+    "--uncalibrated",
+    is_flag=True,
+    help="Give the probabilities as trained, without the temperature of RUN.",
+)
+
+
+def calibrated(result: Any, uncalibrated: bool) -> Any:
+    """The run as it is to be used, after saying how its probabilities are calibrated."""
+    from kerascnn.temperature import AS_TRAINED
+    from kerascnn.terminal import calibration
+
+    if uncalibrated:
+        return result.uncalibrated
+    if result.temperature != AS_TRAINED:
+        click.echo(f"calibrated: {calibration(result)}", err=True)
+    return result
+
+
 def tell_last(name: str, run: Any) -> None:
     """Says which run "last" is."""
     if name == "last":

@@ -11,12 +11,13 @@ import numpy as np
 from kerascnn.data.hygiene import KINDS
 from kerascnn.errors import InputError
 from kerascnn.report import explained, figures, mistakes
-from kerascnn.report.calibration import calibrate, fit_temperature, tempered
+from kerascnn.report.calibration import calibrate
 from kerascnn.report.gather import Material
 from kerascnn.report.page import Thumbnail, data_uri
 from kerascnn.report.samples import augmented
 from kerascnn.runs import Result
 from kerascnn.statistics import f1_interval, wilson_interval
+from kerascnn.temperature import AS_TRAINED
 
 PAIRS, PAIR_PICTURES = 6, 4
 PICTURES = 12
@@ -124,17 +125,16 @@ def file_name(material: Material, row: int) -> str:
 
 
 def calibration(material: Material) -> dict[str, Any]:
-    """Whether the probabilities can be believed, as they are and at the best temperature."""
-    shown = {"as trained": calibrate(material.test)}
-    temperature = None
-    if material.validation:
-        temperature = fit_temperature(material.validation)
-        scaled = calibrate(tempered(material.test, temperature))
-        shown[f"temperature {temperature:.2f}"] = scaled
+    """Whether the probabilities can be believed, as trained and as the run gives them."""
+    temperature = material.result.temperature
+    shown = {"as trained": calibrate(material.as_trained)}
+    if temperature != AS_TRAINED:
+        shown[f"temperature {temperature:.2f}"] = calibrate(material.test)
+    used = list(shown)[-1]
     return {
         "calibrations": shown,
-        "temperature": temperature,
-        "temperature_helps": min(shown.values(), key=lambda of: of.loss) is not shown["as trained"],
+        "used": used,
+        "used_is_best": shown[used].loss <= shown["as trained"].loss,
         "reliability": [figures.reliability(shown, wide) for wide in (True, False)],
     }
 

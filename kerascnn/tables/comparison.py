@@ -13,6 +13,7 @@ from kerascnn.compare import Comparison
 from kerascnn.compare.results import LEAST_SEEDS, Pair, Spread, p_text
 from kerascnn.config_errors import as_toml
 from kerascnn.tables.layout import Table, interval, number, words
+from kerascnn.temperature import AS_TRAINED
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
@@ -28,6 +29,8 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     if not fitting and settings:
         console.print()
         console.print(_settings(comparison, settings))
+    if any(result.temperature != AS_TRAINED for result in comparison.results):
+        console.print("ECE: of the calibrated probabilities, those that `kerascnn predict` gives")
     if not comparison.refusal:
         _show_tests(console, comparison)
 
