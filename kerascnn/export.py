@@ -137,8 +137,9 @@ def export_run(
 ) -> Exported:
     """Writes a run's model in another format and proves that it gives the same probabilities.
 
-    They are those of `predict`: the run's temperature is part of the file. What it writes takes float32 [B, S, S, 3] in 0-255 and gives probabilities [B, K]. A model is
-    not bound to the backend that it was trained on: another process, on TensorFlow, converts.
+    They are those of `predict`: the run's temperature is part of the file. It takes float32
+    [B, S, S, 3] in 0-255 and gives probabilities [B, K]. A model is not bound to the backend that
+    it was trained on: another process, on TensorFlow, converts.
 
     Args:
         run: A run's id, a unique prefix of one, "last", or a result; `result.uncalibrated` leaves

@@ -64,9 +64,7 @@ def predict(
 @backend_option
 @allow_option
 @as_json
-def evaluate(
-    run: str, data: Path, uncalibrated: bool, backend: str | None, as_json: bool
-) -> None:
+def evaluate(run: str, data: Path, uncalibrated: bool, backend: str | None, as_json: bool) -> None:
     """Evaluate the model of RUN on other pictures.
 
     RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
@@ -233,9 +231,7 @@ def _send_pending() -> None:
 @uncalibrated_option
 @allow_option
 @as_json
-def export(
-    run: str, format_: str, output: Path | None, uncalibrated: bool, as_json: bool
-) -> None:
+def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_json: bool) -> None:
     """Write the model of RUN for another runtime, and check there that it says the same.
 
     RUN is a run's id, a unique prefix of one, or `last`.
