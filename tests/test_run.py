@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,7 +158,7 @@ def test_the_commands_say_how_probabilities_are_calibrated(place, result, run_cl
     ended = run_cli("predict", result.run_id, file, "--uncalibrated", "--json")
     assert said not in ended.stderr
     [raw] = predict_images(result.uncalibrated, [file])
-    [prediction] = json.loads(ended.stdout)
+    [prediction] = json.loads(ended.stdout)["predictions"]
     assert prediction["probability"] == pytest.approx(raw.probability)
 
 
@@ -191,7 +192,8 @@ def test_the_saved_model_says_the_same_on_every_backend(place, result):
         done = subprocess.run(
             [*command, "--backend", backend, "--json"], capture_output=True, check=True
         )
-        there = [prediction["probability"] for prediction in json.loads(done.stdout)]
+        predictions = json.loads(done.stdout)["predictions"]
+        there = [prediction["probability"] for prediction in predictions]
         assert there == pytest.approx(here, abs=1e-4)
 
 
@@ -206,8 +208,74 @@ def test_a_folder_stands_for_all_pictures_in_it(place, result):
     files = [str(file) for file in sorted(mixed.rglob("[0-9]*.png"))]
     assert [prediction.image for prediction in predictions] == files
     assert predictions == predict_images(result, files)
-    (said,) = heard.said
+    said, others = heard.said
+    assert others == "left out, as they are not images: 1 hidden, 1 .txt"
     assert said.startswith(f"1 picture cannot be read:\n  {mixed / 'cut.png'}: ")
+
+
+@pytest.fixture
+def mixed(place, tmp_path):
+    """A folder with two images, an image that is cut off, a text and a hidden file."""
+    folder = tmp_path / "mixed images"
+    files = sorted(picture_folder(place).glob("*/*.png"))[:2]
+    for file in files:
+        (folder / file.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, folder / file.parent.name)
+    (folder / "cut.png").write_bytes(files[0].read_bytes()[:60])
+    (folder / "notes.txt").write_text("not an image")
+    (folder / ".hidden").write_text("neither")
+    return folder
+
+
+def test_what_a_folder_holds_besides_images_is_told(result, mixed, run_cli):
+    ended = run_cli("predict", result.run_id, mixed, "--json")
+    said = json.loads(ended.stdout)
+    assert len(said["predictions"]) == 2
+    assert [reason.partition(": ")[0] for reason in said["left_out"]] == [
+        str(mixed / name) for name in ("cut.png", ".hidden", "notes.txt")
+    ]
+    assert f"{mixed / 'notes.txt'}: not an image" in said["left_out"]
+    assert "1 picture cannot be read" in ended.stderr
+    assert "left out, as they are not images: 1 hidden, 1 .txt" in ended.stderr
+
+
+def test_predictions_as_a_table(place, result, mixed, run_cli):
+    ended = run_cli("predict", result.run_id, mixed, "--csv", "-", "--top", "1")
+    head, *rows = csv.reader(ended.stdout.splitlines())
+    assert head == ["image", "label", "probability", *result.class_names]
+    assert len(rows) == 2
+    for image, label, probability, *shares in rows:
+        assert image.startswith(str(mixed))
+        assert shares[result.class_names.index(label)] == probability
+        assert sum(map(float, shares)) == pytest.approx(1)
+    file = mixed.parent / "predictions.csv"
+    named = run_cli("predict", result.run_id, mixed, "--csv", file)
+    assert file.read_text() == ended.stdout
+    assert (named.stdout, f"wrote {file}: 2 images" in named.stderr) == ("", True)
+    refused = run_cli("predict", result.run_id, mixed, "--csv", "-", "--json")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+
+
+def test_an_evaluation_lists_its_mistakes_and_has_a_page(place, result, run_cli):
+    folder = picture_folder(place)
+    page = place / "evaluation.html"
+    ended = run_cli("evaluate", result.run_id, "--data", folder, "--html", page)
+    told = json.loads(run_cli("evaluate", result.run_id, "--data", folder, "--json").stdout)
+    confusion = np.array(told["confusion"])
+    wrong = confusion.sum() - confusion.trace()
+    assert len(told["mistakes"]) == wrong > 0
+    assert [one["probability"] for one in told["mistakes"]] == sorted(
+        (one["probability"] for one in told["mistakes"]), reverse=True
+    )
+    for one in told["mistakes"][:20]:
+        assert one["label"] == Path(one["image"]).parent.name != one["predicted"]
+        assert one["image"] in ended.stdout
+    assert "is, taken for" in ended.stdout
+    text = page.read_text()
+    assert f">{told['accuracy']:.3f}<" in text
+    assert f"{wrong} of {told['images']} images" in text
+    assert text.count("data:image/webp") >= min(wrong, 4)
+    assert 'aria-label="confusion' in text
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path, result):

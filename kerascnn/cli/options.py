@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -102,6 +103,20 @@ def calibrated(result: Any, uncalibrated: bool) -> Any:
     if result.temperature != AS_TRAINED:
         click.echo(f"calibrated: {calibration(result)}", err=True)
     return result
+
+
+def require_run_and_images(command: str, run: str, images: tuple[str, ...]) -> None:
+    """Refuses images without a run before them, with what to type."""
+    from kerascnn.runs import RESULT
+
+    if not images or (Path(run).exists() and not Path(run, RESULT).is_file()):
+        given = shlex.join((run, *images)) if Path(run).exists() else "IMAGE"
+        name = "last" if Path(run).exists() else shlex.quote(run)
+        missing = "RUN" if Path(run).exists() else "IMAGES"
+        raise click.UsageError(
+            f"Missing {missing}: kerascnn {command} {name} {given}. RUN is a run's id, a unique "
+            "prefix of one, or last."
+        )
 
 
 def tell_last(name: str, run: Any) -> None:

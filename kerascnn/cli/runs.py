@@ -11,76 +11,11 @@ from kerascnn.cli.options import (
     calibrated,
     console,
     document,
+    require_run_and_images,
     tell_last,
     uncalibrated_option,
 )
 from kerascnn.errors import InputError
-
-
-@click.command()
-@click.argument("run")
-@click.argument("images", nargs=-1, required=True)
-@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True)
-@uncalibrated_option
-@backend_option
-@allow_option
-@as_json
-def predict(
-    run: str,
-    images: tuple[str, ...],
-    top: int,
-    uncalibrated: bool,
-    backend: str | None,
-    as_json: bool,
-) -> None:
-    """Predict the classes of IMAGES, pictures or folders of them, with the model of RUN.
-
-    RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
-    """
-    from kerascnn.predict import predict_images
-    from kerascnn.runs import find_run
-    from kerascnn.terminal import Terminal
-
-    found, terminal = calibrated(find_run(run), uncalibrated), Terminal(console(stderr=True))
-    predictions = predict_images(
-        found, images, top=top, backend=backend or "auto", observer=terminal
-    )
-    tell_last(run, found)
-    if as_json:
-        document([prediction.to_json() for prediction in predictions])
-        return
-    width = max(len(prediction.image) for prediction in predictions)
-    for prediction in predictions:
-        best = "   ".join(
-            f"{guess['label']} {guess['probability']:.3f}" for guess in prediction.top
-        )
-        click.echo(f"{prediction.image:<{width}}   {best}")
-
-
-@click.command()
-@click.argument("run")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="A folder of classes.")
-@uncalibrated_option
-@backend_option
-@allow_option
-@as_json
-def evaluate(run: str, data: Path, uncalibrated: bool, backend: str | None, as_json: bool) -> None:
-    """Evaluate the model of RUN on other pictures.
-
-    RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
-    """
-    from kerascnn.evaluate import evaluate_run
-    from kerascnn.runs import find_run
-    from kerascnn.tables.runs import show_metrics
-    from kerascnn.terminal import Terminal
-
-    found, terminal = calibrated(find_run(run), uncalibrated), Terminal(console(stderr=True))
-    metrics = evaluate_run(found, data, backend=backend or "auto", observer=terminal)
-    tell_last(run, found)
-    if as_json:
-        document(metrics.to_json())
-    else:
-        show_metrics(console(), metrics)
 
 
 @click.command()
@@ -249,7 +184,7 @@ def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_j
 
 @click.command()
 @click.argument("run")
-@click.argument("images", nargs=-1, required=True)
+@click.argument("images", nargs=-1)
 @click.option(
     "--layer", "layers", metavar="NAME", multiple=True, help="Show its maps; may be repeated."
 )
@@ -276,6 +211,7 @@ def visualize(
     from kerascnn.runs import find_run
     from kerascnn.visualize import explain_images, save_explained
 
+    require_run_and_images("visualize", run, images)
     found = find_run(run)
     explained = explain_images(found, images, layers, backend=backend or "auto")
     files = save_explained(explained, output)

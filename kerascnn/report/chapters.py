@@ -12,7 +12,7 @@ from kerascnn.data.hygiene import KINDS
 from kerascnn.errors import InputError
 from kerascnn.report import explained, figures, mistakes
 from kerascnn.report.calibration import calibrate
-from kerascnn.report.gather import Material
+from kerascnn.report.gather import Judged, Material
 from kerascnn.report.page import Thumbnail, data_uri
 from kerascnn.report.samples import augmented
 from kerascnn.runs import Result
@@ -78,7 +78,7 @@ def results(result: Result) -> dict[str, Any]:
     }
 
 
-def errors(material: Material) -> dict[str, Any]:
+def errors(material: Judged) -> dict[str, Any]:
     """Which classes are confused, and which pictures."""
     test, names = material.test, material.result.class_names
     pairs = mistakes.confusions(test)
@@ -100,7 +100,7 @@ def errors(material: Material) -> dict[str, Any]:
     }
 
 
-def thumbnails(material: Material, rows: Iterable[int], brief: bool = False) -> list[Thumbnail]:
+def thumbnails(material: Judged, rows: Iterable[int], brief: bool = False) -> list[Thumbnail]:
     """Test pictures with what they were taken for and are; none where the pictures are gone."""
     pictures, test, names = material.pictures(), material.test, material.result.class_names
     if pictures is None:
@@ -118,7 +118,7 @@ def thumbnails(material: Material, rows: Iterable[int], brief: bool = False) -> 
     return shown
 
 
-def file_name(material: Material, row: int) -> str:
+def file_name(material: Judged, row: int) -> str:
     """A test picture's file without its folder, or its number."""
     name = material.test.names[row]
     return f"picture {name}" if name.isdecimal() else Path(name).name

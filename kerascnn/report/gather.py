@@ -3,7 +3,7 @@
 import csv
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -51,6 +51,19 @@ class Predictions:
     def wrong(self) -> np.ndarray:
         """The rows that were taken for another class."""
         return np.flatnonzero(self.predicted != self.labels)
+
+
+class Judged(Protocol):
+    """Images on which a run's model was judged: its test images, or those of an evaluation."""
+
+    @property
+    def result(self) -> Result: ...
+
+    @property
+    def test(self) -> Predictions: ...
+
+    def pictures(self) -> Centred | None:
+        """The images as the network takes them, uint8 [N, S, S, 3]; None where they are gone."""
 
 
 @dataclass(frozen=True)

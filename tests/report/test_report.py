@@ -115,7 +115,7 @@ def test_the_page_tells_the_result_the_stages_and_every_class(page, result):
 def test_every_mistake_that_is_shown_is_one(page, result):
     wrong = round((1 - result.test_accuracy) * result.test["images"])
     assert wrong > 0
-    assert f"{wrong} of {result.test['images']} test pictures" in page
+    assert f"{wrong} of {result.test['images']} images" in page
     counts = {
         (true, taken): result.test["confusion"][i][j]
         for i, true in enumerate(result.class_names)
