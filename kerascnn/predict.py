@@ -1,6 +1,7 @@
 """What a run's model says of pictures."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from kerascnn.errors import InputError
 from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer
 from kerascnn.runs import Result, find_run, load_model
+from kerascnn.temperature import tempered
 
 NO_LABEL = 0  # of pictures whose class is asked for
 
@@ -51,12 +53,13 @@ def predict_images(
     """Predicts the classes of pictures.
 
     Args:
-        run: A run's id, a unique prefix of one, "last", or a result.
+        run: A run's id, a unique prefix of one, "last", or a result; of `result.uncalibrated` the
+            probabilities are those as trained.
         images: Paths of pictures. Folders may be among them: then all pictures in those are
             predicted too, at any depth, and those that cannot be read are left out.
         top: How many labels each prediction lists.
         backend: "tensorflow", "jax", "torch", or "auto": any; a model is not bound to one.
-        observer: Is told of pictures that are left out; default nobody.
+        observer: Hears what is left out of folders; default none.
 
     Raises:
         InputError: No such run, pictures that cannot be read, each named, or folders without any.
@@ -78,6 +81,7 @@ def predict_images(
 def _found(paths: Sequence[str], result: Result, observer: Observer) -> tuple[list[str], Any]:
     """The pictures at the paths and below them: their own paths, and uint8 [N, P, P, 3]."""
     files = [file for path in map(Path, paths) for file in pictures_below(path)]
+    others = [file for path in map(Path, paths) for file in _others_below(path, files)]
     if not files:
         raise InputError(f"there are no pictures in {', '.join(map(shown, paths))}.")
     training = result.training
@@ -95,16 +99,31 @@ def _found(paths: Sequence[str], result: Result, observer: Observer) -> tuple[li
     if packed.skipped:
         count = len(packed.skipped)
         observer.warned(listed("{} cannot be read", packed.skipped, count))
+    if others:
+        kinds = Counter(_kind(file) for file in others)
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+        observer.warned(f"left out, as they are not images: {counts}")
+    observer.left_out([*packed.skipped, *(f"{shown(file)}: not an image" for file in others)])
     read = [str(packed.source[row][0]) for row in range(len(packed))]
     return read, packed.images
 
 
+def _kind(file: Path) -> str:
+    return "hidden" if file.name.startswith(".") else file.suffix.lower() or "without a suffix"
+
+
+def _others_below(folder: Path, images: Sequence[Path]) -> list[Path]:
+    """The files in a folder, at any depth, that are not among the images."""
+    return sorted({file for file in folder.rglob("*") if file.is_file()} - set(images))
+
+
 def probabilities_of(result: Result, pictures: Any, backend: str = "auto") -> np.ndarray:
-    """Runs the model of a run over packed pictures uint8 [N, P, P, 3]: float32 [N, K]."""
+    """Runs the model of a run over packed images uint8 [N, P, P, 3]: float [N, K], calibrated."""
     training = result.training
     runtime.start(backend)
     windows = Centred(pictures, training.image_size)
-    return Forward(load_model(result))(windows, min(training.batch_size, len(pictures)))
+    forward = Forward(load_model(result))
+    return tempered(forward(windows, min(training.batch_size, len(pictures))), result.temperature)
 
 
 def read_pictures(images: Sequence[ImageLike], result: Result) -> np.ndarray:

@@ -28,6 +28,7 @@ from kerascnn.record import (
 )
 from kerascnn.resume import ChangedError, Keeper
 from kerascnn.runs import Result, backend_of, find_unfinished, runs_folder
+from kerascnn.temperature import fit_temperature
 from kerascnn.tracker import Tracker
 from kerascnn.training.plan import Epoch, Listener, Plan
 from kerascnn.training.stage import fit_stage
@@ -86,7 +87,10 @@ def run_experiment(
                 keeper.begin()
             _fit_stages(prepared, tracker, observer, keeper)
             test, probabilities = _evaluate(prepared)
-            result = _result(prepared, registry, run_id, folder, keeper, test)
+            temperature = fit_temperature(
+                probabilities["validation"], prepared.data.validation.labels
+            )
+            result = _result(prepared, registry, run_id, folder, keeper, test, temperature)
             record_result(prepared, result, test, probabilities, tracker)
             record_report(prepared, result, registry, tracker, observer)
     except BaseException as error:
@@ -179,6 +183,7 @@ def _result(
     folder: Path,
     keeper: Keeper,
     test: Metrics,
+    temperature: float,
 ) -> Result:
     splits, stages = prepared.data.splits().items(), keeper.results
     return Result(
@@ -210,4 +215,5 @@ def _result(
         ended=datetime.now().astimezone().isoformat(timespec="seconds"),
         findings=prepared.data.findings.to_json(),
         notes=list(prepared.data.notes),
+        temperature=temperature,
     )

@@ -1,7 +1,7 @@
 """Runs on disk: each has a folder with its experiment, result, predictions and model."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +14,7 @@ from kerascnn.files import write_whole
 from kerascnn.journal import JOURNAL, RUNS, Journal
 from kerascnn.plugins import plugin_packages
 from kerascnn.registry import PREFIX, registered_run
+from kerascnn.temperature import AS_TRAINED
 from kerascnn.tracking.store import TrackingError, fetch_run
 
 EXPERIMENT = "experiment.toml"
@@ -57,6 +58,8 @@ class Result:
         ended: When, in ISO 8601.
         findings: What was found wrong with the pictures: see `kerascnn.data.hygiene.Findings`.
         notes: What the run said about its data.
+        temperature: Calibrates the probabilities, see `kerascnn.temperature`; 1 leaves them as
+            trained. `predictions.csv` and `test` hold those as trained.
     """
 
     run_id: str
@@ -82,6 +85,7 @@ class Result:
     ended: str = ""
     findings: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    temperature: float = AS_TRAINED
 
     @property
     def folder(self) -> Path:
@@ -91,6 +95,11 @@ class Result:
     def training(self) -> Training:
         """What the stages shared: among it how pictures are to be prepared."""
         return Training(**self.experiment["training"])
+
+    @property
+    def uncalibrated(self) -> "Result":
+        """The same run with the probabilities as trained."""
+        return replace(self, temperature=AS_TRAINED)
 
     @property
     def model(self) -> Any:

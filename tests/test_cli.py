@@ -15,6 +15,7 @@ from rich.console import Console
 
 from kerascnn import cli, load_experiment
 from kerascnn.cache import cache_folder, cached
+from kerascnn.config import parse_experiment
 from kerascnn.plugins import load_registry
 from kerascnn.scaffold import recipes
 from kerascnn.tables import plugins as plugin_tables
@@ -69,6 +70,18 @@ WRONG = {
     "no value": (["run", "shapes.toml", "--set", "seed"], "--set seed: expected KEY=VALUE"),
     "no place": (["check", "shapes.toml", "--set", "stages.9.epochs=1"], "--set stages.9.epochs: "),
     "no run": (["predict", "last", "a.png"], "there is no finished run here yet"),
+    "an image without a run": (
+        ["predict", "shapes.toml"],
+        "Missing RUN: kerascnn predict last shapes.toml.",
+    ),
+    "images without a run": (
+        ["predict", "shapes.toml", "b c.png"],
+        "Missing RUN: kerascnn predict last shapes.toml 'b c.png'. RUN is a run's id",
+    ),
+    "a run without an image": (
+        ["visualize", "last"],
+        "Missing IMAGES: kerascnn visualize last IMAGE.",
+    ),
     "no run to evaluate": (["evaluate", "last", "--data", "x"], "there is no finished run here"),
     "no run to compare": (["compare", "last"], "there is no finished run here yet"),
     "nothing to write": (["init"], "name a folder of pictures, or --recipe NAME"),
@@ -465,7 +478,8 @@ def test_init_writes_each_recipe(run_cli, workplace, name):
     assert name in run_cli("init", "--recipe", "list").stdout.splitlines()
     answer = run_cli("init", "--recipe", name, "--architecture", "resnet50")
     assert answer.exit_code == 0, answer.stderr
-    assert load_experiment(workplace / f"{name}.toml").architecture.name == "resnet50"
+    written = tomllib.loads((workplace / f"{name}.toml").read_text())
+    assert parse_experiment(written, load_registry()).architecture.name == "resnet50"
 
 
 @pytest.mark.parametrize("name", recipes())

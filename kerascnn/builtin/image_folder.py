@@ -51,6 +51,17 @@ def build_image_folder(params: ImageFolderParams, *, seed: int) -> Splits:
     return split_pictures(root, within, found, params, folders.ignored)
 
 
+def check(params: ImageFolderParams, *, image_size: int) -> dict[str, str]:
+    """Whether the folder, and the table of labels, are there."""
+    try:
+        root = _root(params.path)
+    except InputError as error:
+        return {"path": str(error).rstrip(".")}
+    if params.labels and not (root / params.labels.expanduser()).is_file():
+        return {"labels": f"there is no such file in {root}"}
+    return {}
+
+
 def _root(path: Path) -> Path:
     try:
         root = path.expanduser().resolve()
@@ -102,4 +113,5 @@ IMAGE_FOLDER = Component(
     build_image_folder,
     ImageFolderParams,
     "a folder of your own images: class folders, split folders or a table of labels",
+    check,
 )

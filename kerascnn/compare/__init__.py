@@ -15,7 +15,7 @@ from kerascnn.compare.seeds import groups_by_seed
 from kerascnn.compare.settings import differing, settings_of
 from kerascnn.errors import InputError
 from kerascnn.metrics import calibration_interval, expected_calibration_error, macro_f1_interval
-from kerascnn.report.gather import Predictions, read_predictions
+from kerascnn.report.gather import Predictions, test_predictions
 from kerascnn.runs import PREDICTIONS, Result, all_runs, find_run
 from kerascnn.statistics import grouped_difference, holm, mcnemar, paired_interval
 
@@ -255,7 +255,7 @@ def _predictions(result: Result) -> Predictions:
             f"{file} is gone: run {result.run_id[:8]} cannot be compared without its predictions. "
             "Name the runs to compare without it."
         )
-    return read_predictions(file, result.class_names)
+    return test_predictions(result)
 
 
 def _corrected(pairs: list[Pair]) -> tuple[Pair, ...]:
