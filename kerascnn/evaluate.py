@@ -13,9 +13,11 @@ from kerascnn.metrics import Metrics, measure
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.predict import probabilities_of
+from kerascnn.process import contained
 from kerascnn.runs import SEEN, Result, find_run
 
 
+@contained()
 def evaluate_run(
     run: str | Result,
     data: str | Path,

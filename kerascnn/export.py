@@ -6,12 +6,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from kerascnn.network.inference import to_numpy
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import load_data
+from kerascnn.process import another_process, contained
 from kerascnn.runs import Result, find_run, load_model
 
 TOLERANCE = 1e-4
@@ -127,6 +126,7 @@ FORMATS = {
 }
 
 
+@contained()
 def export_run(
     run: str | Result,
     format: str,
@@ -210,7 +210,7 @@ def _pictures(result: Result, registry: Registry) -> tuple[np.ndarray, str]:
 
 
 def _elsewhere(backend: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    with ProcessPoolExecutor(1, get_context("spawn"), _begin, (backend,)) as process:
+    with another_process(_begin, backend) as process:
         try:
             return process.submit(function, *arguments).result()
         except BrokenProcessPool as error:

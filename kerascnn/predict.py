@@ -17,6 +17,7 @@ from kerascnn.data.windows import Centred, packed_size
 from kerascnn.errors import InputError
 from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer
+from kerascnn.process import contained
 from kerascnn.runs import Result, find_run, load_model
 
 NO_LABEL = 0  # of pictures whose class is asked for
@@ -40,6 +41,7 @@ class Prediction:
         return asdict(self)
 
 
+@contained()
 def predict_images(
     run: str | Result,
     images: Iterable[str | Path],

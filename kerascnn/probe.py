@@ -26,6 +26,7 @@ from kerascnn.observer import Observer
 from kerascnn.plots import probe_figure
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, check_stages, load_data, prepare
+from kerascnn.process import contained
 from kerascnn.run import run_experiment
 from kerascnn.runs import Result, runs_folder
 from kerascnn.statistics import Z95, wilson_interval
@@ -104,6 +105,7 @@ class Probe:
         return asdict(self)
 
 
+@contained()
 def probe_architectures(
     experiment: Experiment,
     architectures: Sequence[str],
@@ -290,6 +292,7 @@ def _record(experiment: Experiment, networks: list[Probed]) -> Probe:
     return done
 
 
+@contained()
 def promote(
     experiment: Experiment,
     probed: Probe,

@@ -17,6 +17,7 @@ from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, prepare
+from kerascnn.process import contained
 from kerascnn.record import (
     history_json,
     map_layers,
@@ -35,6 +36,7 @@ from kerascnn.training.plan import Epoch, Listener, Plan
 from kerascnn.training.stage import fit_stage
 
 
+@contained()
 def run_experiment(
     experiment: Experiment,
     observer: Observer | None = None,

@@ -22,6 +22,7 @@ from kerascnn.network.explain import (
 )
 from kerascnn.network.inference import Forward
 from kerascnn.predict import read_pictures
+from kerascnn.process import contained
 from kerascnn.runs import Result, find_run, load_model
 
 SHOWN_LAYERS = 4
@@ -58,6 +59,7 @@ class Explained:
     parts: Parts
 
 
+@contained()
 def explain_images(
     run: str | Result,
     images: Iterable[str | Path],

@@ -15,6 +15,7 @@ from kerascnn.compare.seeds import groups_by_seed
 from kerascnn.compare.settings import differing, settings_of
 from kerascnn.errors import InputError
 from kerascnn.metrics import calibration_interval, expected_calibration_error, macro_f1_interval
+from kerascnn.process import contained
 from kerascnn.report.gather import Predictions, read_predictions
 from kerascnn.runs import PREDICTIONS, Result, all_runs, find_run
 from kerascnn.statistics import grouped_difference, holm, mcnemar, paired_interval
@@ -226,6 +227,7 @@ class Comparison:
 SHOWN = 10  # so many are listed in a message, the others counted
 
 
+@contained()
 def compare_runs(runs: Iterable[str | Result] = (), *, by_seed: bool = False) -> Comparison:
     """Compares runs.
 

@@ -17,6 +17,7 @@ from kerascnn.experiment import Choice
 from kerascnn.network.boundary import in_order
 from kerascnn.network.build import HEAD, Built, build_network
 from kerascnn.plugins import Bound, Registry, load_registry
+from kerascnn.process import contained
 from kerascnn.runs import find_run
 
 
@@ -104,6 +105,7 @@ class Description:
         return asdict(self)
 
 
+@contained()
 def describe(
     what: str,
     *,

@@ -8,6 +8,7 @@ from kerascnn.files import write_whole
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Data
+from kerascnn.process import contained
 from kerascnn.report import chapters
 from kerascnn.report.gather import Material, gather
 from kerascnn.report.note import write_thumbnails
@@ -17,6 +18,7 @@ from kerascnn.runs import Result, find_run, load_model
 REPORT = "report.html"
 
 
+@contained()
 def report_run(
     run: str | Result, *, registry: Registry | None = None, observer: Observer | None = None
 ) -> Path:

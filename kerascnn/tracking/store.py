@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from kerascnn.cache import cached
 from kerascnn.errors import KerascnnError
+from kerascnn.process import put_back, set_variable
 from kerascnn.secrets import scrubbed, shown_uri
 
 TAG = "kerascnn.run"
@@ -58,11 +59,11 @@ def tracking_uri() -> str:
 def open_store(uri: str) -> Iterator[Any]:
     """A client of the store; every failure comes out as a TrackingError."""
     for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+        set_variable(name, value, unless_set=True)
     import mlflow
 
-    for logger in ("mlflow", "alembic"):  # what fails is told by the error
-        logging.getLogger(logger).setLevel(logging.CRITICAL)
+    for name in ("mlflow", "alembic"):  # what fails is told by the error
+        _silence(logging.getLogger(name))
     try:
         with _fresh_database(uri):
             client = mlflow.MlflowClient(uri)
@@ -73,6 +74,12 @@ def open_store(uri: str) -> Iterator[Any]:
         raise
     except Exception as error:
         raise TrackingError(f"{shown_uri(uri)}: {reason(error)}") from error
+
+
+def _silence(logger: logging.Logger) -> None:
+    if logger.level != logging.CRITICAL:
+        put_back(logger.setLevel, logger.level)
+        logger.setLevel(logging.CRITICAL)
 
 
 @contextmanager
