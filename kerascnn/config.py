@@ -1,6 +1,7 @@
 """One TOML file to an `Experiment`: every fault in one message, and no heavy import."""
 
 import json
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kerascnn.arguments import expect
 from kerascnn.config_errors import Problem, as_toml, explain, report
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment import OF_ALL_OPTIMIZERS, OPTIMIZERS, Choice, Experiment
@@ -17,6 +19,11 @@ from kerascnn.plugins import Bound, Registry, load_registry, validated
 def bind(choice: Choice, kind: str, registry: Registry) -> Bound:
     """The component that a choice names, with its parameters."""
     return registry.get(kind, choice.name).bind(choice.params)
+
+
+def check_experiment(given: Any) -> None:
+    """Raises InputError where a public function is given something else than an experiment."""
+    expect(given, Experiment, "experiment", ' `load_experiment("FILE.toml")` reads one.')
 
 
 def load_experiment(
@@ -34,6 +41,8 @@ def load_experiment(
     Raises:
         InputError: One message with every fault: line, key, what was expected, what came.
     """
+    expect(path, (str, os.PathLike), "path", " The path of a TOML file is asked for.")
+    expect(overrides or {}, Mapping, "overrides")
     try:
         text, data = _read(Path(path))
         for key, value in (overrides or {}).items():

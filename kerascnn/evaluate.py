@@ -1,10 +1,12 @@
 """How a run's model does on other pictures."""
 
+import os
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from kerascnn.arguments import expect
 from kerascnn.data.store import Packed, pack
 from kerascnn.data.windows import packed_size
 from kerascnn.errors import InputError, did_you_mean
@@ -39,7 +41,8 @@ def evaluate_run(
     Raises:
         InputError: No such run or folder, a class that the model does not know, bad pictures.
     """
-    result = run if isinstance(run, Result) else find_run(run)
+    expect(data, (str, os.PathLike), "data", " A folder of class folders is asked for.")
+    result = find_run(run)
     follow_links = result.experiment["dataset"].get("follow_links", False)
     registered = (registry or load_registry()).get("dataset", "image_folder")
     folder = registered.bind({"path": str(data), "follow_links": follow_links, "only_test": True})

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn import runtime
+from kerascnn.arguments import expect
 from kerascnn.config import parse_experiment
 from kerascnn.data.images import PADDING
 from kerascnn.data.windows import Centred, packed_size
@@ -148,9 +149,11 @@ def export_run(
         InputError: No such run; the path exists; a converter or a runtime is not installed.
         RunError: The file does not give what Keras gives; it is not kept.
     """
+    if output is not None:
+        expect(output, (str, os.PathLike), "output")
     start = time.perf_counter()
     backend = _converter(format)
-    result = run if isinstance(run, Result) else find_run(run)
+    result = find_run(run)
     path = Path(output or f"{result.name}-{result.run_id[:8]}{FORMATS[format].suffix}")
     if path.exists():
         raise InputError(f"{path} exists; remove it, or name another place with --output.")
@@ -178,6 +181,7 @@ def export_run(
 
 def _converter(format: str) -> str:
     """The backend to convert on, where all that the format needs is installed."""
+    expect(format, str, "format")
     if format not in FORMATS:
         raise InputError(f'there is no format "{format}"; there are {", ".join(FORMATS)}.')
     needs = FORMATS[format].needs

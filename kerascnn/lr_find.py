@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.config import check_experiment
 from kerascnn.data.batches import Batch, Feed
 from kerascnn.errors import InputError, RunError, did_you_mean
 from kerascnn.experiment import Experiment
@@ -99,6 +100,7 @@ def find_learning_rate(
         InputError: The experiment is at fault, or has no such stage.
         RunError: A stage before it failed, or its very first loss is not finite.
     """
+    check_experiment(experiment)
     observer = observer or Observer()
     index = _index(experiment, stage)
     shortened = experiment.model_copy(update={"stages": experiment.stages[: index + 1]})

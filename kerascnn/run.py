@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kerascnn import runtime
-from kerascnn.config import resolve
+from kerascnn.config import check_experiment, resolve
 from kerascnn.data.windows import Centred
 from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment import Experiment
@@ -63,6 +63,7 @@ def run_experiment(
             run that is to go on.
         RunError: A check failed, or training went wrong.
     """
+    check_experiment(experiment)
     start = time.perf_counter()
     observer, registry = observer or Observer(), registry or load_registry()
     going_on = find_unfinished(resume) if resume else None

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from kerascnn.arguments import expect
 from kerascnn.errors import InputError
 
-ImageLike = str | os.PathLike[str] | bytes | NDArray[np.uint8]
+ImageLike = str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image
+IMAGE_TYPES = (str, os.PathLike, bytes, np.ndarray, Image.Image)
 Pixels = NDArray[np.uint8]
 Resizing = Literal["crop", "pad", "stretch"]
 
@@ -89,7 +91,7 @@ def read_image(image: ImageLike) -> Pixels:
     8 bits, and of an animation the first frame is taken.
 
     Args:
-        image: A path, encoded bytes, or uint8 [H, W, 3], [H, W, 1] or [H, W].
+        image: A path, encoded bytes, uint8 [H, W, 3], [H, W, 1] or [H, W], or an image of Pillow's.
 
     Returns:
         uint8 [H, W, 3].
@@ -146,6 +148,9 @@ def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop")
 def _decode(image: ImageLike, draft_side: int | None = None) -> Image.Image:
     if isinstance(image, np.ndarray):
         return _from_array(image)
+    if isinstance(image, Image.Image):
+        return _from_pillow(image)
+    expect(image, IMAGE_TYPES, "image")
     name = f"picture of {len(image):,} bytes" if isinstance(image, bytes) else f'"{shown(image)}"'
     try:
         with (
@@ -215,6 +220,17 @@ def _from_array(array: Pixels) -> Image.Image:
             f"[H, W], none of them 0; got {array.dtype} of shape {list(array.shape)}."
         )
     return Image.fromarray(array.reshape(array.shape[:2]) if grey else array).convert("RGB")
+
+
+def _from_pillow(image: Image.Image) -> Image.Image:
+    """The caller's own image stays as it is, and open."""
+    try:
+        _check_pixels(image)
+        picture = image.copy()
+        _turn_upright(picture)
+        return _to_rgb(picture)
+    except Exception as error:  # it may be open on a damaged file
+        raise InputError(f"cannot read a Pillow image: {error or type(error).__name__}.") from error
 
 
 def _check_pixels(picture: Image.Image) -> None:

@@ -35,7 +35,7 @@ def report_run(
     Raises:
         InputError: No such run, or its model cannot be loaded.
     """
-    result = run if isinstance(run, Result) else find_run(run)
+    result = find_run(run)
     there = result.backend in runtime.installed_backends()
     runtime.start(result.backend if there else "auto")
     material = gather(result, registry or load_registry(), load_model(result))
