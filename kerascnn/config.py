@@ -1,6 +1,7 @@
 """One TOML file to an `Experiment`: every fault in one message, and no heavy import."""
 
 import json
+import os
 import tomllib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kerascnn.arguments import expect
 from kerascnn.config_errors import Problem, as_toml, explain, report
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment import OF_ALL_OPTIMIZERS, OPTIMIZERS, SHARES, Choice, Experiment
@@ -20,6 +22,11 @@ from kerascnn.toml_errors import escaped_paths, explain_syntax
 def bind(choice: Choice, kind: str, registry: Registry) -> Bound:
     """The component that a choice names, with its parameters."""
     return registry.get(kind, choice.name).bind(choice.params)
+
+
+def check_experiment(given: Any) -> None:
+    """Raises InputError where a public function is given something else than an experiment."""
+    expect(given, Experiment, "experiment", ' `load_experiment("FILE.toml")` reads one.')
 
 
 def load_experiment(
@@ -40,6 +47,8 @@ def load_experiment(
     Raises:
         InputError: One message with every fault: line, key, what was expected, what came.
     """
+    expect(path, (str, os.PathLike), "path", " The path of a TOML file is asked for.")
+    expect(overrides or {}, Mapping, "overrides")
     try:
         text, data = _read(Path(path))
         overrides, registry = overrides or {}, registry or load_registry()
@@ -142,7 +151,7 @@ def _component_problems(
 def _faults_here(experiment: Experiment, registry: Registry) -> Iterator[Problem]:
     """What components find wrong before anything is imported: a missing file, a size too small."""
     data = experiment.model_dump(mode="json", exclude_none=True)
-    for kind, location, table in _choices(data):
+    for kind, location, table in component_tables(data):
         bound = bind(Choice(**table), kind, registry)
         for key, fault in bound.faults(image_size=experiment.training.image_size).items():
             yield Problem((*location, key), fault, table.get(key, getattr(bound.params, key, None)))

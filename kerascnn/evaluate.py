@@ -1,5 +1,6 @@
 """How a run's model does on other pictures."""
 
+import os
 import unicodedata
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.arguments import expect
 from kerascnn.data.store import Packed, pack
 from kerascnn.data.windows import Centred, packed_size
 from kerascnn.errors import InputError, did_you_mean
@@ -16,6 +18,7 @@ from kerascnn.metrics import Metrics, measure
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.predict import probabilities_of
+from kerascnn.process import contained
 from kerascnn.report.gather import Predictions
 from kerascnn.runs import SEEN, Result, find_run
 
@@ -87,6 +90,7 @@ class Evaluation(Metrics):
         }
 
 
+@contained()
 def evaluate_run(
     run: str | Result,
     data: str | Path,
@@ -108,7 +112,8 @@ def evaluate_run(
     Raises:
         InputError: No such run or folder, a class that the model does not know, bad pictures.
     """
-    result = run if isinstance(run, Result) else find_run(run)
+    expect(data, (str, os.PathLike), "data", " A folder of class folders is asked for.")
+    result = find_run(run)
     follow_links = result.experiment["dataset"].get("follow_links", False)
     registered = (registry or load_registry()).get("dataset", "image_folder")
     folder = registered.bind({"path": str(data), "follow_links": follow_links, "only_test": True})

@@ -6,18 +6,17 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerascnn import runtime
+from kerascnn.arguments import expect
 from kerascnn.config import parse_experiment
 from kerascnn.data.images import PADDING
 from kerascnn.data.windows import Centred, packed_size
@@ -26,6 +25,7 @@ from kerascnn.network.inference import to_numpy
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import load_data
+from kerascnn.process import another_process, contained
 from kerascnn.runs import Result, find_run, load_model
 from kerascnn.temperature import AS_TRAINED, tempered
 from kerascnn.training.standing import LEAST_PROBABILITY
@@ -129,6 +129,7 @@ FORMATS = {
 }
 
 
+@contained()
 def export_run(
     run: str | Result,
     format: str,
@@ -152,9 +153,11 @@ def export_run(
         InputError: No such run; the path exists; a converter or a runtime is not installed.
         RunError: The file does not give what Keras gives; it is not kept.
     """
+    if output is not None:
+        expect(output, (str, os.PathLike), "output")
     start = time.perf_counter()
     backend = _converter(format)
-    result = run if isinstance(run, Result) else find_run(run)
+    result = find_run(run)
     path = Path(output or f"{result.name}-{result.run_id[:8]}{FORMATS[format].suffix}")
     if path.exists():
         raise InputError(f"{path} exists; remove it, or name another place with --output.")
@@ -182,6 +185,7 @@ def export_run(
 
 def _converter(format: str) -> str:
     """The backend to convert on, where all that the format needs is installed."""
+    expect(format, str, "format")
     if format not in FORMATS:
         raise InputError(f'there is no format "{format}"; there are {", ".join(FORMATS)}.')
     needs = FORMATS[format].needs
@@ -214,7 +218,7 @@ def _pictures(result: Result, registry: Registry) -> tuple[np.ndarray, str]:
 
 
 def _elsewhere(backend: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    with ProcessPoolExecutor(1, get_context("spawn"), _begin, (backend,)) as process:
+    with another_process(_begin, backend) as process:
         try:
             return process.submit(function, *arguments).result()
         except BrokenProcessPool as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kerascnn import runtime
-from kerascnn.config import resolve
+from kerascnn.config import check_experiment, resolve
 from kerascnn.data.windows import Centred
 from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment import Experiment
@@ -17,6 +17,7 @@ from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, prepare
+from kerascnn.process import contained
 from kerascnn.record import (
     history_json,
     map_layers,
@@ -34,6 +35,7 @@ from kerascnn.training.plan import Epoch, Listener, Plan
 from kerascnn.training.stage import fit_stage
 
 
+@contained()
 def run_experiment(
     experiment: Experiment,
     observer: Observer | None = None,
@@ -60,6 +62,7 @@ def run_experiment(
             run that is to go on.
         RunError: A check failed, or training went wrong.
     """
+    check_experiment(experiment)
     start = time.perf_counter()
     observer, registry = observer or Observer(), registry or load_registry()
     going_on = find_unfinished(resume) if resume else None

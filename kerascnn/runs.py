@@ -1,6 +1,7 @@
 """Runs on disk: each has a folder with its experiment, result, predictions and model."""
 
 import json
+import os
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from importlib import import_module
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
+from kerascnn.arguments import expect
 from kerascnn.errors import InputError
 from kerascnn.experiment import Training
 from kerascnn.files import write_whole
@@ -119,15 +121,22 @@ class Result:
         write_whole(self.folder / RESULT, json.dumps(self.to_json(), indent=2))
 
 
-def find_run(run: str) -> Result:
+def find_run(run: str | os.PathLike[str] | Result) -> Result:
     """Finds a finished run.
 
     Args:
-        run: A run's id, a unique prefix of one, "last", "models:/NAME@ALIAS", or its folder.
+        run: A run's id, a unique prefix of one, "last", "models:/NAME@ALIAS", or its folder; a
+            result stands for itself.
 
     Raises:
         InputError: There is none such, or more than one.
     """
+    if isinstance(run, Result):
+        return run
+    expect(run, (str, os.PathLike), "run", ' A run\'s id, a prefix of one, or "last" names it.')
+    run = os.fspath(run)
+    if not run:
+        raise InputError('run: expected a run\'s id, a prefix of one, or "last", not "".')
     if Path(run, RESULT).is_file():
         return _read(Path(run, RESULT).resolve())
     if run.startswith(PREFIX):

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from kerascnn.cache import cached
 from kerascnn.errors import KerascnnError
+from kerascnn.process import put_back, set_variable
 from kerascnn.secrets import scrubbed
 from kerascnn.tracking.address import (
     address_fault,
@@ -68,11 +69,11 @@ def open_store(uri: str) -> Iterator[Any]:
     if fault := address_fault(uri):
         raise RefusingStoreError(fault)
     for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+        set_variable(name, value, unless_set=True)
     import mlflow
 
-    for logger in ("mlflow", "alembic"):  # what fails is told by the error
-        logging.getLogger(logger).setLevel(logging.CRITICAL)
+    for name in ("mlflow", "alembic"):  # what fails is told by the error
+        _silence(logging.getLogger(name))
     try:
         with _fresh_database(uri):
             client = mlflow.MlflowClient(uri)
@@ -83,6 +84,12 @@ def open_store(uri: str) -> Iterator[Any]:
         raise
     except Exception as error:
         raise TrackingError(f"{displayed(uri)}: {reason(error)}") from error
+
+
+def _silence(logger: logging.Logger) -> None:
+    if logger.level != logging.CRITICAL:
+        put_back(logger.setLevel, logger.level)
+        logger.setLevel(logging.CRITICAL)
 
 
 @contextmanager
