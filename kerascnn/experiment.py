@@ -54,6 +54,7 @@ OPTIMIZERS: dict[str, tuple[str, ...]] = {  # of Keras, with their own arguments
     "sgd": ("momentum", "nesterov"),
 }
 OF_ALL_OPTIMIZERS = ("clipnorm", "clipvalue", "loss_scale_factor", "gradient_accumulation_steps")
+SHARES = ("momentum", "rho", "beta_1", "beta_2", "adam_beta_1", "adam_beta_2")  # from 0 to 1
 
 
 UNDECISIVE = ("training.backend", "training.checkpoint_seconds")  # where a run ends all the same

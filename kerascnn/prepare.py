@@ -13,6 +13,7 @@ from kerascnn import runtime
 from kerascnn.cache import limit_bytes
 from kerascnn.config import bind
 from kerascnn.data.augment import augmenter
+from kerascnn.data.balance import shortages
 from kerascnn.data.batches import Examples
 from kerascnn.data.download import reporting
 from kerascnn.data.hygiene import Findings, copies, examine
@@ -34,13 +35,11 @@ from kerascnn.training.optimizers import make_optimizer
 from kerascnn.training.plan import Plan
 
 NO_AUGMENTATION = "none"
-UNEVEN = 5  # times as many pictures of one class as of another
-FEW = 5  # pictures of a class, where others have more than twice as many
 
 
 @dataclass(frozen=True)
 class Data:
-    """The packed splits and their classes."""
+    """The packed splits, their classes, and what was noted about them."""
 
     train: Packed
     validation: Packed
@@ -48,13 +47,11 @@ class Data:
     class_names: tuple[str, ...]
     seconds: float
     findings: Findings
+    notes: tuple[str, ...]
 
     def class_counts(self) -> dict[str, np.ndarray]:
-        """The pictures of each class in each split: int64 [K]."""
-        return {
-            name: np.bincount(packed.labels, minlength=len(self.class_names))
-            for name, packed in self.splits().items()
-        }
+        """The images of each class in each split: int64 [K]."""
+        return count_classes(self.splits(), self.class_names)
 
     def splits(self) -> dict[str, Packed]:
         return {"train": self.train, "validation": self.validation, "test": self.test}
@@ -131,10 +128,32 @@ def load_data(experiment: Experiment, registry: Registry, observer: Observer) ->
     class_names = _class_names(splits)
     _check_labels(packed, class_names)
     packed, findings = _examine(packed, class_names, splits.ignored, experiment.training)
-    for note in (*findings.notes(), *_sparse(packed, class_names, experiment)):
+    notes = (*findings.notes(), *_shortages(packed, class_names, experiment))
+    for note in notes:
         observer.warned(note)
     seconds = time.perf_counter() - start
-    return Data(**packed, class_names=class_names, seconds=seconds, findings=findings)
+    return Data(**packed, class_names=class_names, seconds=seconds, findings=findings, notes=notes)
+
+
+def _shortages(
+    packed: Mapping[str, Packed], class_names: tuple[str, ...], experiment: Experiment
+) -> Iterator[str]:
+    return shortages(
+        count_classes(packed, class_names),
+        class_names,
+        weighted=any(stage.class_weights is not None for stage in experiment.stages),
+        batch_size=max(map(experiment.batch_size_of, experiment.stages)),
+    )
+
+
+def count_classes(
+    splits: Mapping[str, Packed], class_names: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """The images of each class in each split: int64 [K]."""
+    return {
+        name: np.bincount(packed.labels, minlength=len(class_names))
+        for name, packed in splits.items()
+    }
 
 
 def _class_names(splits: Splits) -> tuple[str, ...]:
@@ -215,41 +234,6 @@ def _check_labels(packed: Mapping[str, Packed], class_names: tuple[str, ...]) ->
                 f"the {name} split has labels {split.labels.min()} to {split.labels.max()}; "
                 f"with {classes} classes they must be 0 to {classes - 1}."
             )
-
-
-def _sparse(
-    packed: Mapping[str, Packed], class_names: tuple[str, ...], experiment: Experiment
-) -> Iterator[str]:
-    """What there is too little of to train well on, or to judge by."""
-    for split, what in (("train", "train on"), ("validation", "validate by"), ("test", "test by")):
-        counts = np.bincount(packed[split].labels, minlength=len(class_names))
-        if absent := [name for name, count in zip(class_names, counts, strict=True) if not count]:
-            more = f" and {len(absent) - 10} more classes" if len(absent) > 10 else ""
-            yield f"no picture to {what} of {', '.join(absent[:10])}{more}"
-    yield from _uneven(packed, class_names, experiment)
-    batch_size = max(map(experiment.batch_size_of, experiment.stages))
-    if (count := len(packed["train"])) < batch_size:
-        yield f"{count} pictures to train on are fewer than a batch of {batch_size}"
-
-
-def _uneven(
-    packed: Mapping[str, Packed], class_names: tuple[str, ...], experiment: Experiment
-) -> Iterator[str]:
-    """Classes that stand back behind others."""
-    train, test = (
-        np.bincount(packed[split].labels, minlength=len(class_names)) for split in ("train", "test")
-    )
-    most, least = int(train.argmax()), int(train.argmin())
-    weighted = any(stage.class_weights is not None for stage in experiment.stages)
-    if train[most] >= UNEVEN * train[least] > 0 and not weighted:
-        yield (
-            f"to train on there are {train[most]:,} pictures of {class_names[most]} and "
-            f'{train[least]:,} of {class_names[least]}: class_weights = "balanced" may help'
-        )
-    rare = np.flatnonzero((test > 0) & (test < FEW) & (test * 2 < test.mean()))
-    if len(rare):
-        named = ", ".join(f"{class_names[index]} {test[index]}" for index in rare[:10])
-        yield f"few pictures to test by: {named}; what is measured of these classes is unsure"
 
 
 def plan_stage(

@@ -22,6 +22,7 @@ from kerascnn.files import write_whole
 from kerascnn.metrics import Metrics
 from kerascnn.network.build import Built
 from kerascnn.observer import Observer
+from kerascnn.paths import written_to
 from kerascnn.plots import confusion_figure
 from kerascnn.plugins import Registry
 from kerascnn.prepare import Prepared
@@ -58,7 +59,9 @@ _TAGS = {
 def record_start(tracker: Tracker, prepared: Prepared, registry: Registry, folder: Path) -> None:
     """Writes the resolved experiment, and all else that decides the result or its origin."""
     resolved = resolve(prepared.experiment, registry)
-    write_whole(folder / EXPERIMENT, tomli_w.dumps(resolved))
+    written = resolve(prepared.experiment, registry)
+    written_to(folder, written, registry)
+    write_whole(folder / EXPERIMENT, tomli_w.dumps(written))
     tracker.artifact(folder / EXPERIMENT)
     tracker.params(flatten(resolved))
     tracker.datasets(_splits(prepared))
@@ -190,7 +193,12 @@ def record_result(
     """Writes the model, every prediction, the confusion matrix and the metrics of the test."""
     folder = result.folder
     shutil.rmtree(folder / MODEL, ignore_errors=True)  # of a run that was killed here
-    save_model(prepared.network.model, folder / MODEL, prepared.experiment.training.image_size)
+    save_model(
+        prepared.network.model,
+        folder / MODEL,
+        prepared.experiment.training.image_size,
+        result.temperature,
+    )
     data, names = prepared.data, prepared.data.class_names
     _write_predictions(folder / PREDICTIONS, data.test, names, probabilities["test"])
     validation = folder / VALIDATION_PREDICTIONS
@@ -233,6 +241,7 @@ def _test_metrics(test: Metrics, result: Result) -> dict[str, float]:
         "test_accuracy_high": test.interval[1],
         "test_loss": test.loss,
         "test_macro_f1": test.macro_f1,
+        "temperature": result.temperature,
         "total_seconds": result.seconds,
         "parameters": float(result.parameters),
     }

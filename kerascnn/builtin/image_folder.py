@@ -18,7 +18,7 @@ class ImageFolderParams(SplitParams, TableParams):
     """A folder of pictures."""
 
     path: Path = Field(
-        description="The folder, relative to the working directory; ~ is the home folder. In it, "
+        description="The folder, relative to the TOML file; ~ is the home folder. In it, "
         "a folder for each class, or the folders train, validation (or val, valid) and test of "
         "such folders; of these, validation and test are drawn from train where they are missing."
     )
@@ -49,6 +49,17 @@ def build_image_folder(params: ImageFolderParams, *, seed: int) -> Splits:
         hint = "" if params.labels else f"{folders.doubled(root)}{tables_in(root)}"
         _check_classes(root, found, hint)
     return split_pictures(root, within, found, params, folders.ignored)
+
+
+def check(params: ImageFolderParams, *, image_size: int) -> dict[str, str]:
+    """Whether the folder, and the table of labels, are there."""
+    try:
+        root = _root(params.path)
+    except InputError as error:
+        return {"path": str(error).rstrip(".")}
+    if params.labels and not (root / params.labels.expanduser()).is_file():
+        return {"labels": f"there is no such file in {root}"}
+    return {}
 
 
 def _root(path: Path) -> Path:
@@ -102,4 +113,5 @@ IMAGE_FOLDER = Component(
     build_image_folder,
     ImageFolderParams,
     "a folder of your own images: class folders, split folders or a table of labels",
+    check,
 )

@@ -35,6 +35,7 @@ class TableParams(Params):
         "class folders. Its first line names the columns: the image (path, filename, image_id or "
         "the like; relative to `path`), its label (label, class, category or the like) and, if "
         "given, split (train, validation or test). Other columns are ignored.",
+        json_schema_extra={"relative_to": "path"},
     )
     path_column: str | None = Field(
         None, description="The column that names the image, where that is not clear."

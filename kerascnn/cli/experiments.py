@@ -185,16 +185,22 @@ def init(
     follow_links: bool,
     force: bool,
 ) -> None:
-    """Write an experiment for a FOLDER of pictures, beside it."""
+    """Look at a FOLDER of images, and write an experiment for them beside it."""
     import shlex
 
     from kerascnn import scaffold
+    from kerascnn.terminal import Terminal
 
     if recipe == "list":
         click.echo("\n".join(scaffold.recipes()))
         return
     written, summary = scaffold.write_experiment(
-        folder, recipe, architecture, force=force, follow_links=follow_links
+        folder,
+        recipe,
+        architecture,
+        force=force,
+        follow_links=follow_links,
+        observer=Terminal(console(stderr=True)),
     )
     click.echo(f"wrote {written}: {summary}", err=True)
     click.echo(f"kerascnn run {shlex.quote(str(written))}")

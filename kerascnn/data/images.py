@@ -15,6 +15,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, features
 
+from kerascnn.arguments import expect
 from kerascnn.data.depth import Range, Read, bits, to_8_bits
 from kerascnn.data.heic import AVIF, PACKAGE, brands, heic_version, is_heic, let_pillow_read_it
 from kerascnn.data.heic import FORMAT as HEIF
@@ -22,7 +23,8 @@ from kerascnn.data.png import without_notes
 from kerascnn.errors import InputError
 from kerascnn.image_files import is_image, left_out
 
-ImageLike = str | os.PathLike[str] | bytes | NDArray[np.uint8]
+ImageLike = str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image
+IMAGE_TYPES = (str, os.PathLike, bytes, np.ndarray, Image.Image)
 Pixels = NDArray[np.uint8]
 Resizing = Literal["crop", "pad", "stretch"]
 
@@ -108,7 +110,7 @@ def read_image(image: ImageLike, value_range: Range | None = None) -> Pixels:
     8 bits, and of an animation the first frame is taken.
 
     Args:
-        image: A path, encoded bytes, or uint8 [H, W, 3], [H, W, 1] or [H, W].
+        image: A path, encoded bytes, uint8 [H, W, 3], [H, W, 1] or [H, W], or an image of Pillow's.
         value_range: The values of black and white in images of more than 8 bits a value; default
             all that 16 bits hold. Floating-point values are read only with it.
 
@@ -180,6 +182,9 @@ def _decode(
 ) -> Read:
     if isinstance(image, np.ndarray):
         return Read(_from_array(image))
+    if isinstance(image, Image.Image):
+        return _from_pillow(image, value_range)
+    expect(image, IMAGE_TYPES, "image")
     name = f"picture of {len(image):,} bytes" if isinstance(image, bytes) else f'"{shown(image)}"'
     try:
         with BytesIO(image) if isinstance(image, bytes) else open_file(image) as file:
@@ -203,9 +208,7 @@ def _read(file: BinaryIO, value_range: Range | None, draft_side: int | None) -> 
             picture.draft(None, (draft_side, draft_side))  # of JPEG alone
         depth = bits(picture)  # which loading forgets
         picture.load()  # verify() would not notice a cut-off JPEG
-        _turn_upright(picture)
-        read = to_8_bits(picture, depth, value_range)
-        return read._replace(image=_to_rgb(read.image))
+        return _upright(picture, depth, value_range)
 
 
 def _formats(file: BinaryIO) -> tuple[str, ...]:
@@ -216,6 +219,12 @@ def _formats(file: BinaryIO) -> tuple[str, ...]:
         return FORMATS
     let_pillow_read_it()
     return (HEIF,)
+
+
+def _upright(picture: Image.Image, depth: int, value_range: Range | None) -> Read:
+    _turn_upright(picture)
+    read = to_8_bits(picture, depth, value_range)
+    return read._replace(image=_to_rgb(read.image))
 
 
 def _turn_upright(picture: Image.Image) -> None:
@@ -273,6 +282,16 @@ def _from_array(array: Pixels) -> Image.Image:
             f"[H, W], none of them 0; got {array.dtype} of shape {list(array.shape)}."
         )
     return Image.fromarray(array.reshape(array.shape[:2]) if grey else array).convert("RGB")
+
+
+def _from_pillow(image: Image.Image, value_range: Range | None) -> Read:
+    """The caller's own image stays as it is, and open."""
+    try:
+        _check_pixels(image)
+        depth = bits(image)
+        return _upright(image.copy(), depth, value_range)
+    except Exception as error:  # it may be open on a damaged file
+        raise InputError(f"cannot read a Pillow image: {error or type(error).__name__}.") from error
 
 
 def _check_pixels(picture: Image.Image) -> None:

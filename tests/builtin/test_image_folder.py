@@ -8,7 +8,6 @@ from PIL import Image
 from pydantic import ValidationError
 
 from kerascnn import InputError
-from kerascnn.builtin.content_split import draw_splits
 from kerascnn.builtin.image_folder import IMAGE_FOLDER
 
 SPLITS = ("train", "validation", "test")
@@ -54,19 +53,22 @@ def test_class_folders(tmp_path):
     found = split_of(splits, tmp_path)
     assert len(found) == 200
     assert all(path.startswith(label) for path, (_, label) in found.items())
-    train, validation, test = sizes(splits)
-    assert 110 <= train <= 170
-    assert min(validation, test) >= 15  # 30 expected, with a standard deviation of 5
+    assert sizes(splits) == [160, 20, 20]
+    for split in SPLITS:
+        labels = [label for _, label in list_of(getattr(splits, split))]
+        assert labels.count(0) == labels.count(1)
 
 
-def test_a_new_picture_moves_no_other(tmp_path):
+def test_a_new_class_moves_no_image_and_new_images_move_few(tmp_path):
     write_classes(tmp_path)
     before = split_of(build(tmp_path), tmp_path)
     write_classes(tmp_path, 150, ("tulips",), start=1000)
-    write(tmp_path, *(f"roses/new{i}.jpg" for i in range(50)), start=2000)
+    write(tmp_path, *(f"roses/new{i}.jpg" for i in range(5)), start=2000)
     after = split_of(build(tmp_path), tmp_path)
-    assert len(after) == 400
-    assert {path: after[path] for path in before} == before
+    assert len(after) == 355
+    moved = [path for path in before if after[path] != before[path]]
+    assert len(moved) <= 2 * 5
+    assert all(path.startswith("roses/") for path in moved)
 
 
 def test_neither_the_name_nor_the_seed_of_the_experiment_moves_a_picture(tmp_path):
@@ -91,15 +93,14 @@ def test_the_test_split_does_not_depend_on_the_validation_fraction(tmp_path):
     assert len(one.validation) < len(two.validation)
 
 
-def test_copies_stay_together(tmp_path):
+def test_copies_join_their_originals_and_move_nothing(tmp_path):
     write_classes(tmp_path)
+    before = split_of(build(tmp_path), tmp_path)
     for path in list(tmp_path.glob("*/*.jpg")):
         (path.parent / f"copy_of_{path.name}").write_bytes(path.read_bytes())
     found = split_of(build(tmp_path), tmp_path)
     assert len(found) == 400
-    assert all(
-        found[path] == found[path.replace("copy_of_", "")] for path in found if "copy_of_" in path
-    )
+    assert all(found[path] == before[path.replace("copy_of_", "")] for path in found)
 
 
 def test_copies_that_differ_in_their_notes_alone_stay_together(tmp_path):
@@ -115,53 +116,8 @@ def test_copies_that_differ_in_their_notes_alone_stay_together(tmp_path):
         path.with_stem(f"{path.stem}_tagged").write_bytes(content[:2] + note + content[2:])
     found = split_of(build(tmp_path), tmp_path)
     assert len(found) == 120
-    assert all(found[path] == found[path.replace("_tagged", "")] for path in found)
+    assert all(found[path] == before[path.replace("_tagged", "")] for path in found)
     assert len({split for split, _ in before.values()}) == 3
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_a_small_class_is_in_every_split(seed):
-    contents = [(f"{name}{i}", name) for name in "abc" for i in range(3)]
-    drawn = draw_splits(contents, {"test": 0.15, "validation": 0.15}, seed)
-    for name in "abc":
-        assert {drawn[f"{name}{i}"] for i in range(3)} == set(SPLITS)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_a_gap_is_filled_with_one_picture_and_nothing_else_moves(seed):
-    def draw(count):
-        shares = {"test": 0.1, "validation": 0.1}
-        return draw_splits([(f"a{i}", "a") for i in range(count)], shares, seed)
-
-    few, many = draw(8), draw(1000)  # with so many there is no gap to fill
-    assert set(few.values()) == set(SPLITS)
-    assert sum(few[content] != many[content] for content in few) <= 2
-
-
-def test_a_gap_is_filled_with_the_picture_next_to_it():
-    contents = [(f"a{i}", "a") for i in range(100)]
-
-    def test_split(share):
-        drawn = draw_splits(contents, {"test": share}, 0)
-        return {content for content in drawn if drawn[content] == "test"}
-
-    borrowed = test_split(1e-9)
-    assert len(borrowed) == 1
-    assert borrowed <= test_split(0.05) < test_split(0.2)
-
-
-def test_a_class_of_one_picture_is_trained_on():
-    contents = [("x", "one")] + [(f"{i}", "other") for i in range(50)]
-    for seed in range(20):
-        assert draw_splits(contents, {"test": 0.4, "validation": 0.4}, seed)["x"] == "train"
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_a_picture_under_two_labels_is_in_one_split(seed):
-    contents = [("both", "a"), ("a1", "a"), ("a2", "a"), ("both", "b"), ("b1", "b"), ("b2", "b")]
-    drawn = draw_splits(contents, {"test": 0.15, "validation": 0.15}, seed)
-    for name in "ab":
-        assert "train" in {drawn[f"{name}1"], drawn[f"{name}2"], drawn["both"]}
 
 
 def test_split_folders(tmp_path):

@@ -275,22 +275,22 @@ def test_unsupported_files_are_counted(folder, registry):
 
 def test_what_is_fewer_than_a_batch_is_told(folder, registry):
     _, notes = load(registry, folder, batch_size=500)
-    assert "are fewer than a batch of 500" in str(notes)
+    assert "is smaller than one batch (500)" in str(notes)
 
 
 def test_a_class_that_lost_all_its_pictures_is_told(folder, registry):
     for path in (folder / "rose").iterdir():
         path.write_bytes(b"no picture of " + path.name.encode())
     _, notes = load(registry, folder, on_bad_image="skip")
-    assert "no picture to train on of rose" in notes.said
-    assert "no picture to test by of rose" in notes.said
+    assert "there are no training images of rose" in notes.said
+    assert "there are no test images of rose" in notes.said
 
 
 def test_classes_that_stand_back_are_told(folder, registry):
     for path in sorted((folder / "rose").iterdir())[3:]:
         path.unlink()
     _, notes = load(registry, folder)
-    assert "of rose: class_weights = " in str(notes)
+    assert "of rose; class_weights = " in str(notes)
 
 
 def test_a_split_that_lost_all_its_pictures_is_refused(folder, registry):
