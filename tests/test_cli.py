@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -464,6 +466,24 @@ def test_init_of_a_folder_of_links(run_cli, photos):
     answer = run_cli(*arguments, "--follow-links")
     assert "24 images of 2 classes (daisy, rose)" in answer.stderr
     assert run_cli("check", linked.with_suffix(".toml")).exit_code == 0
+
+
+def test_init_of_a_folder_with_a_table_of_labels(run_cli, photos):
+    """The command that the refusal prints works."""
+    flat = photos.parent / "flat folder"
+    (flat / "train").mkdir(parents=True)
+    rows = ["id,species"]
+    for file in photos.rglob("*.png"):
+        rows.append(f"{file.parent.name}{file.stem},{file.parent.name}")
+        file.rename(flat / "train" / f"{file.parent.name}{file.name}")
+    (flat / "train.csv").write_text("\n".join(rows))
+    (flat / "sample_submission.csv").write_text("id,species")
+    refused = run_cli("init", flat)
+    assert refused.exit_code == 2
+    [command] = re.findall("`kerascnn (.*?)`", refused.stderr)
+    answer = run_cli(*shlex.split(command), "--architecture", "sequential_cnn")
+    assert "24 images of 2 classes (daisy, rose)" in answer.stderr
+    assert 'labels = "train.csv"' in flat.with_suffix(".toml").read_text()
 
 
 def test_init_refuses_an_architecture_that_is_not_there(run_cli, photos):

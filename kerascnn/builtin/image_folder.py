@@ -81,7 +81,7 @@ def _check_classes(root: Path, found: Mapping[str, Sequence[Labelled]], hint: st
     if len(names) < 2:
         raise InputError(
             f'"{root}" has images of one class alone, "{", ".join(names)}"; expected two or more.'
-            f"{hint} {LAYOUT}"
+            f"{hint or f' {LAYOUT}'}"
         )
     for split, pictures in found.items():
         for name in sorted({label for _, label in pictures} - names):

@@ -176,6 +176,9 @@ def probe(
 @click.option("--recipe", metavar="NAME", help="Write this recipe instead; `list` names them.")
 @click.option("--architecture", metavar="NAME", help="Default efficientnet_lite0.")
 @click.option("--follow-links", is_flag=True, help="Read what links in FOLDER lead to elsewhere.")
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="A CSV table of FOLDER's images and labels."
+)
 @click.option("--force", is_flag=True, help="Overwrite the experiment if it exists.")
 @allow_option
 def init(
@@ -183,6 +186,7 @@ def init(
     recipe: str | None,
     architecture: str | None,
     follow_links: bool,
+    labels: Path | None,
     force: bool,
 ) -> None:
     """Look at a FOLDER of images, and write an experiment for them beside it."""
@@ -200,6 +204,7 @@ def init(
         architecture,
         force=force,
         follow_links=follow_links,
+        labels=labels,
         observer=Terminal(console(stderr=True)),
     )
     click.echo(f"wrote {written}: {summary}", err=True)
