@@ -151,8 +151,8 @@ def _found(given: Sequence[ImageLike], result: Result, observer: Observer) -> tu
 
 def _tell_left_out(observer: Observer, unreadable: Sequence[str], others: Sequence[Path]) -> None:
     if others:
-        kinds = Counter(_kind(file) for file in others)
-        counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+        kinds = sorted(Counter(map(_kind, others)).items(), key=lambda kind: (-kind[1], kind[0]))
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds)
         observer.warned(f"left out, as they are not images: {counts}")
     observer.left_out([*unreadable, *(f"{shown(file)}: not an image" for file in others)])
 

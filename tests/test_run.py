@@ -323,7 +323,7 @@ def test_an_evaluation_lists_its_mistakes_and_has_a_page(place, result, run_cli)
 
 def test_a_folder_without_pictures_is_refused(tmp_path, result):
     (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(InputError, match="no pictures in"):
+    with pytest.raises(InputError, match="no images in"):
         predict_images(result, [tmp_path])
     (tmp_path / "cut.png").write_bytes(b"\x89PNG")
     with pytest.raises(InputError, match=r"1 picture cannot be read:\n.*cut\.png"):
