@@ -9,8 +9,7 @@ IMAGE_SUFFIXES = {
     *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".avifs", ".heic", ".heif", ".hif"),
 }
 
-# What systems and programs leave in folders, in lower case. Sources: the documentation of macOS's
-# Archive Utility, Synology's and QNAP's indexing, Windows Explorer, fsck and Jupyter.
+# What macOS, Synology, QNAP, Windows, Linux and Jupyter leave in folders, in lower case.
 SYSTEM = {
     "__macosx",
     ".ds_store",
@@ -37,7 +36,7 @@ JOURNAL = "tracking.jsonl"  # a file in every run's folder
 MARK = ".kerascnn-output"  # a file in other folders of output
 SIGNS = (JOURNAL, MARK, os.path.join("0", "meta.yaml"))  # the last in each of MLflow's file stores
 
-OWN_OUTPUT = "of kerascnn's or MLflow's own output"
+OWN_OUTPUT = "files or folders written by kerascnn or MLflow"
 SOFTWARE = "kerascnn"  # in the metadata of each PNG that is drawn into a folder of the user's
 
 
@@ -66,12 +65,12 @@ def left_out(path: Path) -> str | None:
 
 def mark(folder: Path) -> None:
     """Marks a folder as one of output, wherever it lies and whatever its name is."""
-    with suppress(OSError):  # of a folder that cannot be written to
-        (folder / MARK).touch()
+    with suppress(OSError):  # it is there already, or cannot be written
+        (folder / MARK).touch(exist_ok=False)
 
 
 def own_metadata(file: Path) -> dict[str, str] | None:
-    """What matplotlib is to write into a figure, so that a PNG is known for `OWN_OUTPUT`."""
+    """What matplotlib writes into a figure, by which a PNG is recognised as `OWN_OUTPUT`."""
     return {"Software": SOFTWARE} if file.suffix == ".png" else None
 
 

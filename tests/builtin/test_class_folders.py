@@ -168,9 +168,12 @@ def test_both_forms_of_a_name_in_one_folder_are_refused(tmp_path):
         ),
         (
             ["train/1.jpg", "test/2.jpg", "train.csv", "sample_submission.csv"],
-            r'train, test|test, train.* set labels = "train\.csv"',
+            r'"train\.csv" has the labels, set dataset\.labels.*--labels train\.csv`',
         ),
-        (["images/1.jpg", "images/2.jpg", "labels.csv"], r'set labels = "labels\.csv"'),
+        (
+            ["images/1.jpg", "images/2.jpg", "labels.csv"],
+            r'"labels\.csv" has the labels, set dataset\.labels',
+        ),
     ],
 )
 def test_a_folder_that_is_no_dataset(tmp_path, names, message):
