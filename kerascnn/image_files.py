@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 IMAGE_SUFFIXES = {
@@ -60,7 +61,7 @@ def left_out(path: Path) -> str | None:
         return "._*"
     if name.lower() in SYSTEM:
         return name
-    return OWN_OUTPUT if _is_drawing(path) or _is_output(path) else None
+    return OWN_OUTPUT if _is_drawing(path) or _is_output(path) or _is_store(path) else None
 
 
 def mark(folder: Path) -> None:
@@ -78,6 +79,24 @@ def _is_output(path: Path) -> bool:
     return path.is_dir() and (
         path.name in OUTPUT or any(os.path.lexists(path / sign) for sign in SIGNS)
     )
+
+
+def _is_store(path: Path) -> bool:
+    """Whether it is the database that MLFLOW_TRACKING_URI names, or its lock or journal."""
+    asked = os.environ.get("MLFLOW_TRACKING_URI")
+    database = _database(asked) if asked else None
+    return (
+        database is not None
+        and path.name.startswith(database.name)
+        and os.path.realpath(path.parent) == os.path.realpath(database.parent)
+    )
+
+
+@cache
+def _database(uri: str) -> Path | None:
+    from kerascnn.tracking.address import sqlite_file
+
+    return sqlite_file(uri)
 
 
 def _is_drawing(path: Path) -> bool:

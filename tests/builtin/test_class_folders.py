@@ -117,6 +117,20 @@ def test_output_is_never_read_as_images(tmp_path):
     assert splits.ignored == {OWN_OUTPUT: 8}
 
 
+@pytest.mark.parametrize("there", ["runs.db", "runs.db.lock"])
+def test_the_folder_of_a_store_is_no_class_before_it_has_artifacts(tmp_path, monkeypatch, there):
+    """Which a run makes while it reads its images."""
+    write_classes(tmp_path)
+    write(tmp_path, f"store/{there}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'store' / 'runs.db'}")
+    splits = build(tmp_path)
+    assert splits.class_names == ["daisy", "roses"]
+    assert splits.ignored == {OWN_OUTPUT: 1}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///store/runs.db")
+    assert build(".").class_names == ["daisy", "roses"]
+
+
 def test_a_figure_in_a_split_folder_does_not_make_a_class_of_it(tmp_path):
     write_classes(tmp_path / "train")
     draw(tmp_path / "train" / "lr-find-head.png")
