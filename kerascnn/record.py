@@ -193,13 +193,9 @@ def record_result(
     """Writes the model, every prediction, the confusion matrix and the metrics of the test."""
     folder = result.folder
     shutil.rmtree(folder / MODEL, ignore_errors=True)  # of a run that was killed here
-    save_model(
-        prepared.network.model,
-        folder / MODEL,
-        prepared.experiment.training.image_size,
-        result.temperature,
-    )
     data, names = prepared.data, prepared.data.class_names
+    size = prepared.experiment.training.image_size
+    save_model(prepared.network.model, folder / MODEL, size, names, result.temperature)
     _write_predictions(folder / PREDICTIONS, data.test, names, probabilities["test"])
     validation = folder / VALIDATION_PREDICTIONS
     _write_predictions(validation, data.validation, names, probabilities["validation"])

@@ -13,6 +13,7 @@ from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment import Experiment
 from kerascnn.interruption import Interruption
 from kerascnn.metrics import Metrics, measure
+from kerascnn.naming import run_name
 from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
@@ -67,7 +68,7 @@ def run_experiment(
     observer, registry = observer or Observer(), registry or load_registry()
     going_on = find_unfinished(resume) if resume else None
     runtime.select_backend(_backend(experiment, going_on))
-    name = _run_name(experiment)
+    name = run_name(experiment, registry)
     tracker = Tracker(experiment.name, name, runs_folder(), parent=parent, resume=going_on)
     try:
         opened = tracker.open() if going_on else None  # unless another process is at it
@@ -133,10 +134,6 @@ def _inside_dataset(experiment: Experiment) -> str | None:
         f"this run is written to {runs}, which lies in the folder of the dataset. It is never read "
         "as images; to keep the two apart, start runs from another folder."
     )
-
-
-def _run_name(experiment: Experiment) -> str:
-    return f"{experiment.architecture.name} on {experiment.dataset.name}, seed {experiment.seed}"
 
 
 def _fit_stages(prepared: Prepared, tracker: Tracker, observer: Observer, keeper: Keeper) -> None:

@@ -197,6 +197,20 @@ def _begun(folder: Path) -> int:
     return max((entry.get("time", 0) for entry in starts), default=0)
 
 
+def last_experiment() -> str | None:
+    """The name of the experiment whose run was begun last."""
+    begun = sorted((file.parent for file in runs_folder().glob(f"*/{JOURNAL}")), key=_begun)
+    return Journal.read(begun[-1]).created.get("experiment") if begun else None
+
+
+def first_run_of(experiment: str) -> Path | None:
+    """The folder of the first run of an experiment that is here."""
+    journals = [Journal.read(file.parent) for file in runs_folder().glob(f"*/{JOURNAL}")]
+    runs = [journal for journal in journals if journal.created.get("experiment") == experiment]
+    first = min(runs, key=lambda journal: journal.created.get("time", 0), default=None)
+    return first.folder if first else None
+
+
 def _has_ended_well(folder: Path) -> bool:
     entries = Journal.read(folder).entries
     return bool(entries) and entries[-1].get("status") == "FINISHED"

@@ -416,6 +416,19 @@ def test_mlflow_loads_the_model(client, result):
     np.testing.assert_allclose(np.asarray(model.predict(pictures, verbose=0)), expected, atol=1e-6)
 
 
+def test_mlflow_names_the_classes_that_it_predicts(client, result):
+    import mlflow
+
+    mlflow.set_tracking_uri(tracking_uri())
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    model = mlflow.pyfunc.load_model(f"runs:/{result.run_id}/model")
+    predicted = model.predict(images)
+    assert list(predicted.columns) == model.metadata.metadata["class_names"] == result.class_names
+    assert model.metadata.signature.outputs.input_names() == result.class_names
+    expected = np.asarray(result.model.predict(images, verbose=0))
+    np.testing.assert_allclose(predicted.to_numpy(), expected, atol=1e-6)
+
+
 def test_the_logged_experiment_runs_again(result):
     again = load_experiment(result.folder / "experiment.toml")
     assert tomllib.loads((result.folder / "experiment.toml").read_text()) == result.experiment

@@ -131,19 +131,32 @@ def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None
 
 
 @click.command()
-@click.option("--port", type=int, default=5000, show_default=True)
-def ui(port: int) -> None:
-    """Open MLflow's page on the store of this folder, at 127.0.0.1."""
-    from kerascnn.secrets import shown_uri
-    from kerascnn.serve import show_page
-    from kerascnn.tracking.address import is_server, tracking_uri
+@click.option("--port", type=int, default=5000, show_default=True, help="0 is any that is free.")
+@click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
+def ui(port: int, show: bool) -> None:
+    """Serve MLflow's page on the runs of this folder, at 127.0.0.1 alone.
 
-    _send_pending()
+    Prints the address of the table of runs once it answers. Where MLFLOW_TRACKING_URI is a server,
+    that server's own page is named.
+    """
+    import webbrowser
+
+    from kerascnn.serve import listen
+    from kerascnn.tracking.address import is_server, tracking_uri
+    from kerascnn.ui import page_of_server, show_page
+
+    def ready(address: str) -> None:
+        click.echo(address)
+        if show:
+            webbrowser.open(address)
+
     if is_server(tracking_uri()):
-        click.echo(shown_uri(tracking_uri()))  # which has its own page
+        _send_pending()
+        ready(page_of_server())
         return
-    click.echo(f"http://127.0.0.1:{port}   (Ctrl-C ends it)", err=True)
-    raise click.exceptions.Exit(show_page(port))
+    listening = listen(port)
+    _send_pending()
+    show_page(listening, ready)
 
 
 def _send_pending() -> None:

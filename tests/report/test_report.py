@@ -24,6 +24,7 @@ from kerascnn.observer import Observer
 from kerascnn.report.chapters import class_rows, macro_explained
 from kerascnn.report.write import report_run
 from kerascnn.run import run_experiment
+from kerascnn.tracking.page import runs_table
 
 CHAPTERS = ("result", "training", "classes", "mistakes", "calibration", "looks", "data", "again")
 COLOURS = {"blue": (60, 90, 200), "green": (70, 170, 90), "rose": (200, 80, 90)}
@@ -345,7 +346,9 @@ def test_mlflow_shows_the_table_of_runs_the_note_and_the_report(server, place, r
     run = client.get_run(result.run_id)
     runs = f"{server}/#/experiments/{run.info.experiment_id}/runs"
     large = "--window-size=1400,2600"
-    assert run.info.run_name in chromium(runs, tmp_path, large, "--dump-dom")
+    table = chromium(f"{server}/{runs_table(client, result.name)}", tmp_path, large, "--dump-dom")
+    assert run.info.run_name in table
+    assert "test_accuracy" in table
     of_run = chromium(f"{runs}/{result.run_id}", tmp_path, large, "--dump-dom")
     assert f"<strong>{result.test_accuracy:.3f}</strong>" in of_run
     assert f"run_uuid={result.run_id}" in of_run  # the thumbnails
