@@ -51,6 +51,7 @@ def main(
         for seed in range(seeds):
             table = write_table(Path(place, f"{seed}.csv"), data, counts, fresh, seed)
             own = [f"dataset.path={data}", f"dataset.labels={table}", f"seed={seed}", *settings]
+            own.append("training.on_duplicate=skip")
             ways = {RECIPE: own, **{words: [*own, *words.split(";")] for words in against}}
             if lr_find:
                 suggested.append(suggestions(experiment, own))
