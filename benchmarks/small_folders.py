@@ -50,8 +50,8 @@ def main(
     with tempfile.TemporaryDirectory() as place, chdir(place):
         for seed in range(seeds):
             table = write_table(Path(place, f"{seed}.csv"), data, counts, fresh, seed)
-            own = [f"dataset.path={data}", f"dataset.labels={table}", f"seed={seed}", *settings]
-            own.append("training.on_duplicate=skip")
+            place_of = (f"dataset.path={data}", f"dataset.labels={table}", f"seed={seed}")
+            own = [*place_of, "training.on_duplicate=skip", *settings]
             ways = {RECIPE: own, **{words: [*own, *words.split(";")] for words in against}}
             if lr_find:
                 suggested.append(suggestions(experiment, own))
