@@ -23,6 +23,7 @@ from platformdirs import user_cache_path
 
 from kerascnn.errors import InputError
 from kerascnn.files import GB, sync
+from kerascnn.image_files import mark
 
 T = TypeVar("T")
 
@@ -63,6 +64,7 @@ def cache_folder(*parts: str) -> Path:
         for folder in (root, root.joinpath(*parts)):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_shared(root)
+        mark(root)  # it may lie in a dataset's folder, and holds datasets itself
     except OSError as error:
         raise _unusable(root, error) from error
     return folder

@@ -1,6 +1,7 @@
 """One TOML file to an `Experiment`: every fault in one message, and no heavy import."""
 
 import json
+import os
 import tomllib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -9,16 +10,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kerascnn.arguments import expect
 from kerascnn.config_errors import Problem, as_toml, explain, report
 from kerascnn.errors import InputError, did_you_mean
-from kerascnn.experiment import OF_ALL_OPTIMIZERS, OPTIMIZERS, Choice, Experiment
+from kerascnn.experiment import OF_ALL_OPTIMIZERS, OPTIMIZERS, SHARES, Choice, Experiment
 from kerascnn.paths import component_tables, read_from
 from kerascnn.plugins import Bound, Registry, load_registry, validated
+from kerascnn.toml_errors import escaped_paths, explain_syntax
 
 
 def bind(choice: Choice, kind: str, registry: Registry) -> Bound:
     """The component that a choice names, with its parameters."""
     return registry.get(kind, choice.name).bind(choice.params)
+
+
+def check_experiment(given: Any) -> None:
+    """Raises InputError where a public function is given something else than an experiment."""
+    expect(given, Experiment, "experiment", ' `load_experiment("FILE.toml")` reads one.')
 
 
 def load_experiment(
@@ -39,13 +47,18 @@ def load_experiment(
     Raises:
         InputError: One message with every fault: line, key, what was expected, what came.
     """
+    expect(path, (str, os.PathLike), "path", " The path of a TOML file is asked for.")
+    expect(overrides or {}, Mapping, "overrides")
     try:
         text, data = _read(Path(path))
-        registry = registry or load_registry()
+        overrides, registry = overrides or {}, registry or load_registry()
         read_from(Path(path).parent, data, registry, lambda said: warn(f"{path}: {said}"))
-        for key, value in (overrides or {}).items():
+        for key, value in overrides.items():
             _override(data, key, value)
-        return parse_experiment(data, registry, text, str(path), overrides or {})
+        experiment = parse_experiment(data, registry, text, str(path), overrides)
+        if problems := list(_faults_here(experiment, registry)):
+            raise InputError(report(problems, text, str(path), overrides))
+        return experiment
     except RecursionError as error:
         raise InputError(f"{path}: it nests too deeply for an experiment.") from error
 
@@ -68,6 +81,7 @@ def parse_experiment(
         problems += explain(error, Experiment, data)
     for kind, location, table in component_tables(data):
         problems += _component_problems(kind, location, table, registry)
+        problems += escaped_paths(table, text or "", location)
     problems += [*_stage_name_problems(data), *_optimizer_problems(data)]
     if problems:
         raise InputError(report(problems, text, origin, overrides or {}))
@@ -85,8 +99,7 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
         line = 1 + error.object.count(b"\n", 0, error.start)
         raise InputError(f"{path}, line {line}: not UTF-8 text; save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        message, _, place = str(error).rstrip(")").partition(" (at ")
-        raise InputError(f"{path}, {place}: not valid TOML: {message}.") from error
+        raise InputError(explain_syntax(error, text, str(path))) from error
 
 
 def _override(data: dict[str, Any], dotted: str, value: Any) -> None:
@@ -135,6 +148,15 @@ def _component_problems(
     return []
 
 
+def _faults_here(experiment: Experiment, registry: Registry) -> Iterator[Problem]:
+    """What components find wrong before anything is imported: a missing file, a size too small."""
+    data = experiment.model_dump(mode="json", exclude_none=True)
+    for kind, location, table in component_tables(data):
+        bound = bind(Choice(**table), kind, registry)
+        for key, fault in bound.faults(image_size=experiment.training.image_size).items():
+            yield Problem((*location, key), fault, table.get(key, getattr(bound.params, key, None)))
+
+
 def _stage_name_problems(data: dict[str, Any]) -> list[Problem]:
     stages = data.get("stages")
     names = [
@@ -156,14 +178,25 @@ def _optimizer_problems(data: dict[str, Any]) -> Iterator[Problem]:
         name = table.get("name", "adam") if isinstance(table, dict) else None
         if not isinstance(table, dict) or not isinstance(name, str) or name not in OPTIMIZERS:
             continue
-        known = (*OPTIMIZERS[name], *OF_ALL_OPTIMIZERS)
+        place = ("stages", index, "optimizer")
         for key, value in table.items():
-            place = ("stages", index, "optimizer", key)
-            if key not in ("name", *known):
-                hint = f"{did_you_mean(key, known)} Known keys: name, {', '.join(known)}."
-                yield Problem(place, "there is no such key", value, hint)
-            elif key not in ("name", "exclude_layers") and not isinstance(value, int | float):
-                yield Problem(place, "expected a number, or true or false", value)
+            if key != "name":
+                yield from _argument_problems((*place, key), name, value)
+        clips = [key for key in ("clipnorm", "clipvalue") if key in table]
+        clips += ["the stage's clip_norm"] if "clip_norm" in stage else []
+        if len(clips) > 1:
+            yield Problem(place, f"{' and '.join(clips)} exclude each other; keep one of them")
+
+
+def _argument_problems(place: tuple[Any, ...], name: str, value: Any) -> Iterator[Problem]:
+    key, known = place[-1], (*OPTIMIZERS[name], *OF_ALL_OPTIMIZERS)
+    if key not in known:
+        hint = f"{did_you_mean(key, known)} Known keys: name, {', '.join(known)}."
+        yield Problem(place, "there is no such key", value, hint)
+    elif key != "exclude_layers" and not isinstance(value, int | float):
+        yield Problem(place, "expected a number, or true or false", value)
+    elif key in SHARES and not 0 <= value <= 1:
+        yield Problem(place, "expected a number from 0 to 1", value)
 
 
 def resolve(experiment: Experiment, registry: Registry) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        key = ".".join(_as_key(str(part)) for part in self.location) or "the experiment"
+        key = dotted(self.location) or "the experiment"
         received = "" if self.received is _ABSENT else f" = {as_toml(self.received)}"
         return f"{key}{received}: {self.message}.{self.hint}"
 
@@ -110,6 +110,11 @@ def as_toml(value: Any) -> str:
     else:
         text = str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def dotted(location: Location) -> str:
+    """A place as TOML writes it."""
+    return ".".join(_as_key(str(part)) for part in location)
 
 
 def _as_key(key: str) -> str:

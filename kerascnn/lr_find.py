@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn import runtime
+from kerascnn.config import check_experiment
 from kerascnn.data.batches import Batch, Feed
 from kerascnn.errors import InputError, RunError, did_you_mean
 from kerascnn.experiment import Experiment
@@ -18,10 +18,10 @@ from kerascnn.network.freezing import set_trainable
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, prepare
+from kerascnn.process import contained
 from kerascnn.training.epochs import compile_stage
 from kerascnn.training.inputs import make_inputs
 from kerascnn.training.plan import Listener
-from kerascnn.training.progress import random_state, set_random_state
 from kerascnn.training.stage import fit_stage
 
 LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 100
@@ -102,6 +102,7 @@ class RangeTest:
         return asdict(self) | {name: getattr(self, name) for name in names}
 
 
+@contained()
 def find_learning_rate(
     experiment: Experiment,
     stage: str | None = None,
@@ -124,18 +125,14 @@ def find_learning_rate(
         InputError: The experiment is at fault, or has no such stage.
         RunError: A stage before it failed, or its very first loss is not finite.
     """
+    check_experiment(experiment)
     observer = observer or Observer()
     index = _index(experiment, stage)
     shortened = experiment.model_copy(update={"stages": experiment.stages[: index + 1]})
-    runtime.start(experiment.training.backend)
-    generators = random_state()
-    try:
-        prepared = prepare(shortened, registry or load_registry(), observer)
-        observer.prepared(prepared)
-        _train_before(prepared, observer)
-        return _test(prepared, observer)
-    finally:
-        set_random_state(generators)
+    prepared = prepare(shortened, registry or load_registry(), observer)
+    observer.prepared(prepared)
+    _train_before(prepared, observer)
+    return _test(prepared, observer)
 
 
 def _index(experiment: Experiment, stage: str | None) -> int:

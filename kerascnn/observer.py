@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kerascnn.prepare import Prepared
     from kerascnn.runs import Result
     from kerascnn.training.plan import Epoch, Plan
@@ -47,6 +49,9 @@ class Observer:
 
     def warned(self, message: str) -> None:
         """Something that the user should know and that does not stop the run."""
+
+    def left_out(self, files: "Sequence[str]") -> None:
+        """Files that are not predicted, each with the reason."""
 
     def ended(self, result: "Result") -> None:
         """The run is evaluated and saved."""

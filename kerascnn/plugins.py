@@ -119,6 +119,14 @@ class Bound:
         code = sorted(file.read_bytes() for file in _code(registered.component.build))
         return hashlib.sha256(b"".join([decides.encode(), *code])).hexdigest()
 
+    def faults(self, **context: Any) -> dict[str, str]:
+        """Calls the component's own check, if it has one: faults by key."""
+        component = self.registered.component
+        try:
+            return dict(component.check(self.params, **context)) if component.check else {}
+        except Exception as error:
+            raise self.registered.fault("in its check", error) from error
+
     def build(self, **context: Any) -> Any:
         """Calls the component's builder; a fault of the plugin's own is named as such."""
         try:

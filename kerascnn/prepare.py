@@ -1,6 +1,8 @@
 """Everything before the first step: data loaded and checked, network built, stages planned."""
 
 import time
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -123,7 +125,7 @@ def load_data(experiment: Experiment, registry: Registry, observer: Observer) ->
     dataset = bind(experiment.dataset, "dataset", registry)
     splits = dataset.build(seed=experiment.seed)
     packed = _pack(splits, experiment, observer)
-    class_names = tuple(splits.class_names)
+    class_names = _class_names(splits)
     _check_labels(packed, class_names)
     packed, findings = _examine(packed, class_names, splits.ignored, experiment.training)
     notes = (*findings.notes(), *_shortages(packed, class_names, experiment))
@@ -154,6 +156,14 @@ def count_classes(
     }
 
 
+def _class_names(splits: Splits) -> tuple[str, ...]:
+    """The names of the classes in Unicode's form NFC, in which they are compared everywhere."""
+    names = tuple(unicodedata.normalize("NFC", name) for name in splits.class_names)
+    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
+        raise PluginError(f'the dataset has the class "{twice}" twice; expected different names.')
+    return names
+
+
 def _pack(splits: Splits, experiment: Experiment, observer: Observer) -> dict[str, Packed]:
     """Packs the splits; all pictures that cannot be read are told at once."""
     training = experiment.training
@@ -175,6 +185,7 @@ def _pack(splits: Splits, experiment: Experiment, observer: Observer) -> dict[st
                 stream_above=stream_above,
                 what=f"{experiment.name}, {name}",
                 skip_bad=training.on_bad_image == "skip",
+                value_range=training.value_range,
             )
         except BadPicturesError as bad:
             faults += bad.faults

@@ -8,14 +8,15 @@ Transfer Better?, arXiv 1805.08974, use both).
 import json
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from kerascnn import runtime
-from kerascnn.config import parse_experiment
+from kerascnn.arguments import as_list, expect_count
+from kerascnn.config import check_experiment, parse_experiment
 from kerascnn.data.download import NotAtHandError, reporting, without_downloads
 from kerascnn.errors import InputError
 from kerascnn.experiment import Experiment
@@ -26,6 +27,7 @@ from kerascnn.observer import Observer
 from kerascnn.plots import probe_figure
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, check_stages, load_data, prepare
+from kerascnn.process import contained
 from kerascnn.run import run_experiment
 from kerascnn.runs import Result, runs_folder
 from kerascnn.statistics import Z95, wilson_interval
@@ -38,6 +40,7 @@ FOLDS = 5
 STRENGTH = 0.1
 """Of the probe's fit against its L2 penalty (scikit-learn's C), on features of unit variance."""
 BATCH = 32
+_NONE_TO_PROBE = "there are no architectures to probe; `kerascnn plugins` lists them."
 TIMED_SECONDS = 1.0
 """A network's calls are timed for so long, and at least three of them."""
 
@@ -104,9 +107,10 @@ class Probe:
         return asdict(self)
 
 
+@contained()
 def probe_architectures(
     experiment: Experiment,
-    architectures: Sequence[str],
+    architectures: str | Iterable[str],
     observer: Observer | None = None,
     registry: Registry | None = None,
 ) -> Probe:
@@ -114,14 +118,18 @@ def probe_architectures(
 
     Args:
         experiment: From `load_experiment`; its own architecture counts only if it is named.
-        architectures: Names; `NAME:WEIGHTS` says which weights, such as "resnet50:none" for
-            random ones; "all-local" stands for all whose weights are at hand.
+        architectures: A name or several; `NAME:WEIGHTS` says which weights, such as
+            "resnet50:none" for random ones; "all-local" stands for all whose weights are at hand.
         observer: Is told of everything that happens; default nobody.
         registry: The components; default all that are installed.
 
     Raises:
         InputError: None of the architectures is to be had, or the experiment is at fault.
     """
+    check_experiment(experiment)
+    architectures = as_list(architectures, str, "architectures")
+    if not architectures:
+        raise InputError(_NONE_TO_PROBE)
     once, registry = _Once(observer or Observer()), registry or load_registry()
     runtime.select_backend(experiment.training.backend)
     named = dict.fromkeys(name for name in architectures if name != ALL_LOCAL)
@@ -141,8 +149,7 @@ def probe_architectures(
     for name in others:
         networks += _probe_if_at_hand(name, experiment, once, registry)
     if not networks:
-        none = InputError("there are no architectures to probe; `kerascnn plugins` lists them.")
-        raise refusals[0] if refusals else none
+        raise refusals[0] if refusals else InputError(_NONE_TO_PROBE)
     return _record(experiment, networks)
 
 
@@ -290,6 +297,7 @@ def _record(experiment: Experiment, networks: list[Probed]) -> Probe:
     return done
 
 
+@contained()
 def promote(
     experiment: Experiment,
     probed: Probe,
@@ -313,6 +321,8 @@ def promote(
         InputError: The stages name layers that a network has not.
         RunError: A run failed.
     """
+    check_experiment(experiment)
+    expect_count(count, "count")
     registry = registry or load_registry()
     chosen = [network.architecture for network in probed.networks[:count]]
     experiments = [with_architecture(experiment, name, registry) for name in chosen]

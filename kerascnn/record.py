@@ -193,7 +193,12 @@ def record_result(
     """Writes the model, every prediction, the confusion matrix and the metrics of the test."""
     folder = result.folder
     shutil.rmtree(folder / MODEL, ignore_errors=True)  # of a run that was killed here
-    save_model(prepared.network.model, folder / MODEL, prepared.experiment.training.image_size)
+    save_model(
+        prepared.network.model,
+        folder / MODEL,
+        prepared.experiment.training.image_size,
+        result.temperature,
+    )
     data, names = prepared.data, prepared.data.class_names
     _write_predictions(folder / PREDICTIONS, data.test, names, probabilities["test"])
     validation = folder / VALIDATION_PREDICTIONS
@@ -236,6 +241,7 @@ def _test_metrics(test: Metrics, result: Result) -> dict[str, float]:
         "test_accuracy_high": test.interval[1],
         "test_loss": test.loss,
         "test_macro_f1": test.macro_f1,
+        "temperature": result.temperature,
         "total_seconds": result.seconds,
         "parameters": float(result.parameters),
     }

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kerascnn.errors import InputError
-from kerascnn.tracking.store import TAG, find_tagged, open_store, tracking_uri
+from kerascnn.tracking.address import tracking_uri
+from kerascnn.tracking.store import TAG, find_tagged, open_store
 
 if TYPE_CHECKING:
     from kerascnn.runs import Result

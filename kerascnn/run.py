@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kerascnn import runtime
-from kerascnn.config import resolve
+from kerascnn.config import check_experiment, resolve
 from kerascnn.data.windows import Centred
 from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment import Experiment
@@ -17,6 +17,7 @@ from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, prepare
+from kerascnn.process import contained
 from kerascnn.record import (
     history_json,
     map_layers,
@@ -28,13 +29,13 @@ from kerascnn.record import (
 )
 from kerascnn.resume import ChangedError, Keeper
 from kerascnn.runs import Result, backend_of, find_unfinished, runs_folder
-from kerascnn.secrets import shown_uri
+from kerascnn.temperature import fit_temperature
 from kerascnn.tracker import Tracker
-from kerascnn.tracking.store import tracking_uri
 from kerascnn.training.plan import Epoch, Listener, Plan
 from kerascnn.training.stage import fit_stage
 
 
+@contained()
 def run_experiment(
     experiment: Experiment,
     observer: Observer | None = None,
@@ -61,6 +62,7 @@ def run_experiment(
             run that is to go on.
         RunError: A check failed, or training went wrong.
     """
+    check_experiment(experiment)
     start = time.perf_counter()
     observer, registry = observer or Observer(), registry or load_registry()
     going_on = find_unfinished(resume) if resume else None
@@ -71,13 +73,15 @@ def run_experiment(
         opened = tracker.open() if going_on else None  # unless another process is at it
         prepared = prepare(experiment, registry, observer)
         observer.prepared(prepared)
+        if inside := _inside_dataset(experiment):
+            observer.warned(inside)
         run_id, folder = opened or tracker.open()
     except BaseException:
         tracker.abandon()
         raise
-    observer.tracked(run_id, shown_uri(tracking_uri()))
-    if tracker.fault:
-        observer.warned(f"the run goes on untracked, and is sent later: {tracker.fault}")
+    observer.tracked(run_id, tracker.store)
+    if untracked := tracker.untracked():
+        observer.warned(untracked)
     try:
         with Interruption() as interruption:
             keeper = Keeper(prepared, registry, folder, observer, interruption, start)
@@ -86,7 +90,10 @@ def run_experiment(
                 keeper.begin()
             _fit_stages(prepared, tracker, observer, keeper)
             test, probabilities = _evaluate(prepared)
-            result = _result(prepared, registry, run_id, folder, keeper, test)
+            temperature = fit_temperature(
+                probabilities["validation"], prepared.data.validation.labels
+            )
+            result = _result(prepared, registry, run_id, folder, keeper, test, temperature)
             record_result(prepared, result, test, probabilities, tracker)
             record_report(prepared, result, registry, tracker, observer)
     except BaseException as error:
@@ -115,6 +122,17 @@ def _backend(experiment: Experiment, going_on: Path | None) -> str:
     """The experiment's own; where that is "auto", a run goes on on the one that it began on."""
     asked, began = experiment.training.backend, going_on and backend_of(going_on)
     return began if began and asked == "auto" else asked
+
+
+def _inside_dataset(experiment: Experiment) -> str | None:
+    """Where output goes, if that is among the images of the dataset."""
+    path, runs = experiment.dataset.params.get("path"), runs_folder()
+    if path is None or not runs.resolve().is_relative_to(Path(path).expanduser().resolve()):
+        return None
+    return (
+        f"this run is written to {runs}, which lies in the folder of the dataset. It is never read "
+        "as images; to keep the two apart, start runs from another folder."
+    )
 
 
 def _run_name(experiment: Experiment) -> str:
@@ -168,6 +186,7 @@ def _result(
     folder: Path,
     keeper: Keeper,
     test: Metrics,
+    temperature: float,
 ) -> Result:
     splits, stages = prepared.data.splits().items(), keeper.results
     return Result(
@@ -199,4 +218,5 @@ def _result(
         ended=datetime.now().astimezone().isoformat(timespec="seconds"),
         findings=prepared.data.findings.to_json(),
         notes=list(prepared.data.notes),
+        temperature=temperature,
     )

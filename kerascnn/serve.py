@@ -18,8 +18,10 @@ from kerascnn.interruption import Interruption
 from kerascnn.network.inference import Forward
 from kerascnn.predict import best_guesses, read_pictures
 from kerascnn.runs import Result, load_model
+from kerascnn.temperature import tempered
+from kerascnn.tracking.address import tracking_uri
 from kerascnn.tracking.models import scoring_app
-from kerascnn.tracking.store import open_store, tracking_uri
+from kerascnn.tracking.store import open_store
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -121,5 +123,6 @@ class Classifier:
         windows = Centred(pixels, self._result.training.image_size)
         with self._lock:
             probabilities = self._forward(windows, batch_size=1)  # one shape, however many come
+        probabilities = tempered(probabilities, self._result.temperature)
         guesses = [best_guesses(row, self._result.class_names, self._top) for row in probabilities]
         return [{**guess[0], "top": guess} for guess in guesses]

@@ -24,6 +24,7 @@ from kerascnn.prepare import Prepared
 from kerascnn.runs import Result
 from kerascnn.statistics import paired_interval
 from kerascnn.tables.layout import LABEL, interval, line
+from kerascnn.temperature import AS_TRAINED
 from kerascnn.training.plan import Epoch, Plan
 from kerascnn.training.stage import StageResult
 from kerascnn.training.standing import Standing
@@ -124,6 +125,8 @@ class Terminal(Observer):
                 f"{interval(*result.test_accuracy_interval)} on {images:,} pictures",
             )
         )
+        if result.temperature != AS_TRAINED:
+            self._print(line("calibrated", f" {calibration(result)}"))
         self._print(line("time", f"{result.seconds:.0f} s"))
         self._print(line("run", escape(_from_here(result.artifacts))))
         self._print(line("next", "kerascnn report last --open · kerascnn compare · kerascnn ui"))
@@ -151,7 +154,7 @@ class Terminal(Observer):
 
 def _from_here(place: str) -> str:
     """A path in the working directory without the part that leads there."""
-    return place.removeprefix("sqlite:///").removeprefix(f"{Path.cwd()}/")
+    return place.removeprefix(f"{Path.cwd()}/")
 
 
 class ImagesPerSecond(ProgressColumn):
@@ -205,6 +208,11 @@ def frozen_part(result: StageResult) -> str:
     counts += [f"{cached.reused:,} from the cache"] if cached.reused else []
     done = f" · {', '.join(counts)}, {result.prefix_seconds:.1f} s" if counts else ""
     return f"frozen part {cached.frozen_part}{done}"
+
+
+def calibration(result: Result) -> str:
+    """How the probabilities of a run are calibrated."""
+    return f"temperature {result.temperature:.2f}, fitted on the validation images"
 
 
 def verdict(result: StageResult, before: Standing) -> str:

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from kerascnn import runtime
+from kerascnn.arguments import as_list
+from kerascnn.data.images import ImageLike
 from kerascnn.data.windows import Centred
 from kerascnn.errors import InputError
+from kerascnn.image_files import own_metadata
 from kerascnn.network.explain import (
     Parts,
     convolution_parts,
@@ -21,7 +24,8 @@ from kerascnn.network.explain import (
     overlay,
 )
 from kerascnn.network.inference import Forward
-from kerascnn.predict import read_pictures
+from kerascnn.predict import image_names, listed_images, read_pictures
+from kerascnn.process import contained
 from kerascnn.runs import Result, find_run, load_model
 
 SHOWN_LAYERS = 4
@@ -58,10 +62,11 @@ class Explained:
     parts: Parts
 
 
+@contained()
 def explain_images(
     run: str | Result,
-    images: Iterable[str | Path],
-    layers: Sequence[str] = (),
+    images: ImageLike | Iterable[ImageLike],
+    layers: str | Iterable[str] = (),
     *,
     backend: str = "auto",
 ) -> list[Explained]:
@@ -69,7 +74,7 @@ def explain_images(
 
     Args:
         run: A run's id, a unique prefix of one, "last", or a result.
-        images: Paths of pictures.
+        images: One image or several, as `predict_images` takes them, but no folders.
         layers: Names of layers whose feature maps are wanted; a filter of the first that is a
             convolution is taken apart. Default some from the first convolution to the last maps.
         backend: "tensorflow", "jax", "torch", or "auto": any.
@@ -77,10 +82,10 @@ def explain_images(
     Raises:
         InputError: No such run or layer, a network without convolutions, unreadable pictures.
     """
+    given, layers = listed_images(images), as_list(layers, str, "layers")
     runtime.select_backend(backend)
-    result = run if isinstance(run, Result) else find_run(run)
-    paths = [str(image) for image in images]
-    pictures = Centred(read_pictures(paths, result), result.training.image_size)[:]
+    result = find_run(run)
+    pictures = Centred(read_pictures(given, result), result.training.image_size)[:]
     runtime.start(backend)
     model = load_model(result)
     probabilities = Forward(model)(pictures, min(len(pictures), result.training.batch_size))
@@ -92,7 +97,7 @@ def explain_images(
     }
     return [
         Explained(
-            name=Path(path).name,
+            name=Path(name).name,
             picture=picture,
             probabilities=row,
             heat=heat,
@@ -100,7 +105,9 @@ def explain_images(
             **_taken_apart(model, picture, layers),
             **shared,
         )
-        for path, picture, row, heat in zip(paths, pictures, probabilities, heats, strict=True)
+        for name, picture, row, heat in zip(
+            image_names(given), pictures, probabilities, heats, strict=True
+        )
     ]
 
 
@@ -318,5 +325,5 @@ def save_explained(every: Sequence[Explained], output: Path | None = None) -> li
         files = [(output or Path()) / name for name in names]
     for file, explained in zip(files, every, strict=True):
         file.parent.mkdir(parents=True, exist_ok=True)
-        explained_figure(explained).savefig(file)
+        explained_figure(explained).savefig(file, metadata=own_metadata(file))
     return files

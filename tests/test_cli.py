@@ -1,5 +1,6 @@
 """The command line: exit codes, one message a fault, one document a --json."""
 
+import io
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from kerascnn import cli, load_experiment
 from kerascnn.cache import cache_folder, cached
+from kerascnn.config import parse_experiment
 from kerascnn.plugins import load_registry
 from kerascnn.scaffold import recipes
 from kerascnn.tables import plugins as plugin_tables
@@ -68,6 +70,18 @@ WRONG = {
     "no value": (["run", "shapes.toml", "--set", "seed"], "--set seed: expected KEY=VALUE"),
     "no place": (["check", "shapes.toml", "--set", "stages.9.epochs=1"], "--set stages.9.epochs: "),
     "no run": (["predict", "last", "a.png"], "there is no finished run here yet"),
+    "an image without a run": (
+        ["predict", "shapes.toml"],
+        "Missing RUN: kerascnn predict last shapes.toml.",
+    ),
+    "images without a run": (
+        ["predict", "shapes.toml", "b c.png"],
+        "Missing RUN: kerascnn predict last shapes.toml 'b c.png'. RUN is a run's id",
+    ),
+    "a run without an image": (
+        ["visualize", "last"],
+        "Missing IMAGES: kerascnn visualize last IMAGE.",
+    ),
     "no run to evaluate": (["evaluate", "last", "--data", "x"], "there is no finished run here"),
     "no run to compare": (["compare", "last"], "there is no finished run here yet"),
     "nothing to write": (["init"], "name a folder of pictures, or --recipe NAME"),
@@ -217,6 +231,7 @@ RESULT = {
         ["check", "shapes.toml"],
         ["cache", "list"],
         ["cache", "clear"],
+        ["runs", "list"],
     ],
 )
 def test_json_is_one_document_and_nothing_else(run_cli, shapes_file, arguments):
@@ -304,10 +319,29 @@ def test_the_cache_is_listed_the_last_used_first(run_cli, held):
 
 def test_the_cache_is_cleared_of_one_kind_or_of_all(run_cli, held):
     assert run_cli("cache", "clear", "--kind", "packed").stdout == "removed 1 entry, 1.0 MB\n"
-    cleared = json.loads(run_cli("cache", "clear", "--json").stdout)
+    cleared = json.loads(run_cli("cache", "clear", "--json", "--yes").stdout)
     assert {entry["kind"] for entry in cleared["removed"]} == {"activations", "downloads"}
     assert json.loads(run_cli("cache", "list", "--json").stdout)["entries"] == []
     assert "holds nothing" in run_cli("cache", "list").stdout
+
+
+def test_downloads_are_removed_only_once_that_is_confirmed(run_cli, held, monkeypatch):
+    answer = run_cli("cache", "clear")
+    assert answer.stdout == "removed 2 entries, 2.0 MB\n"
+    assert answer.stderr == "kept 1 download (1.0 MB); --yes removes downloads without asking\n"
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    assert run_cli("cache", "clear", "--kind", "downloads").stdout == "removed 0 entries, 0.0 MB\n"
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    asked = run_cli("cache", "clear")
+    assert "Remove 1 download (1.0 MB) too?" in asked.stderr
+    assert asked.stdout == "removed 1 entry, 1.0 MB\n"
+
+
+class Terminal(io.StringIO):
+    """Standard input of a person, who answers."""
+
+    def isatty(self):
+        return True
 
 
 def test_a_wrong_limit_of_the_cache_is_said(run_cli, workplace, monkeypatch):
@@ -444,7 +478,8 @@ def test_init_writes_each_recipe(run_cli, workplace, name):
     assert name in run_cli("init", "--recipe", "list").stdout.splitlines()
     answer = run_cli("init", "--recipe", name, "--architecture", "resnet50")
     assert answer.exit_code == 0, answer.stderr
-    assert load_experiment(workplace / f"{name}.toml").architecture.name == "resnet50"
+    written = tomllib.loads((workplace / f"{name}.toml").read_text())
+    assert parse_experiment(written, load_registry()).architecture.name == "resnet50"
 
 
 @pytest.mark.parametrize("name", recipes())

@@ -14,6 +14,7 @@ from kerascnn import InputError, load_experiment
 from kerascnn.config import flatten, parse_experiment, resolve
 from kerascnn.config_errors import line_of
 from kerascnn.experiment import OF_ALL_OPTIMIZERS, OPTIMIZERS, Experiment
+from kerascnn.plugins import load_registry
 from kerascnn.scaffold import recipes
 from kerascnn.training.optimizers import _EMA, optimizer_class
 
@@ -191,7 +192,8 @@ def test_a_resolved_experiment_says_everything_and_is_itself(file, registry):
 @pytest.mark.parametrize("name", recipes())
 def test_the_recipes_are_accepted(name):
     pytest.importorskip("kerascnn_efficientnet_lite")
-    assert load_experiment(recipes()[name]).stages
+    text = recipes()[name].read_text()
+    assert parse_experiment(tomllib.loads(text), load_registry(), text).stages
 
 
 def test_the_optimizers_are_those_of_keras():

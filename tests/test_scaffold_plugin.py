@@ -111,7 +111,7 @@ def test_a_run_records_the_package_and_is_used_again(workplace, install, monkeyp
         predict, env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)[0]["label"] in result["class_names"]
+    assert json.loads(done.stdout)["predictions"][0]["label"] in result["class_names"]
     done = subprocess.run(
         [*predict, "--allow-plugins", "kerascnn"],
         env={**os.environ, "PYTHONPATH": path},

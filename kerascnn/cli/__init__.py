@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import click
 
-from kerascnn.cli import experiments, plugins, runs, upkeep
+from kerascnn.cli import experiments, inference, plugins, runs, upkeep
 from kerascnn.errors import KerascnnError
 from kerascnn.secrets import scrubbed
 
@@ -56,8 +56,8 @@ for command in (
     experiments.schema,
     plugins.plugins,
     plugins.describe,
-    runs.predict,
-    runs.evaluate,
+    inference.predict,
+    inference.evaluate,
     runs.visualize,
     runs.compare,
     runs.report,
@@ -65,6 +65,7 @@ for command in (
     runs.register,
     runs.serve,
     runs.ui,
+    upkeep.runs,
     upkeep.cache,
     upkeep.doctor,
 ):

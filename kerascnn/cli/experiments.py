@@ -114,6 +114,7 @@ def lr_find(
     """
     import shlex
 
+    from kerascnn.image_files import own_metadata
     from kerascnn.lr_find import find_learning_rate
     from kerascnn.plots import rates_figure
     from kerascnn.tables.experiments import show_range_test
@@ -122,7 +123,7 @@ def lr_find(
     experiment = experiment_of(file, overrides, backend)
     test = find_learning_rate(experiment, stage, Terminal(console(stderr=True)))
     plot = plot or Path(f"lr-find-{test.stage}.png")
-    rates_figure(test).savefig(plot)
+    rates_figure(test).savefig(plot, metadata=own_metadata(plot))
     if as_json:
         document({**test.to_json(), "plot": str(plot)})
     else:

@@ -4,67 +4,18 @@ from pathlib import Path
 
 import click
 
-from kerascnn.cli.options import allow_option, as_json, backend_option, console, document, tell_last
+from kerascnn.cli.options import (
+    allow_option,
+    as_json,
+    backend_option,
+    calibrated,
+    console,
+    document,
+    require_run_and_images,
+    tell_last,
+    uncalibrated_option,
+)
 from kerascnn.errors import InputError
-
-
-@click.command()
-@click.argument("run")
-@click.argument("images", nargs=-1, required=True)
-@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True)
-@backend_option
-@allow_option
-@as_json
-def predict(
-    run: str, images: tuple[str, ...], top: int, backend: str | None, as_json: bool
-) -> None:
-    """Predict the classes of IMAGES, pictures or folders of them, with the model of RUN.
-
-    RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
-    """
-    from kerascnn.predict import predict_images
-    from kerascnn.runs import find_run
-    from kerascnn.terminal import Terminal
-
-    found, terminal = find_run(run), Terminal(console(stderr=True))
-    predictions = predict_images(
-        found, images, top=top, backend=backend or "auto", observer=terminal
-    )
-    tell_last(run, found)
-    if as_json:
-        document([prediction.to_json() for prediction in predictions])
-        return
-    width = max(len(prediction.image) for prediction in predictions)
-    for prediction in predictions:
-        best = "   ".join(
-            f"{guess['label']} {guess['probability']:.3f}" for guess in prediction.top
-        )
-        click.echo(f"{prediction.image:<{width}}   {best}")
-
-
-@click.command()
-@click.argument("run")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="A folder of classes.")
-@backend_option
-@allow_option
-@as_json
-def evaluate(run: str, data: Path, backend: str | None, as_json: bool) -> None:
-    """Evaluate the model of RUN on other pictures.
-
-    RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
-    """
-    from kerascnn.evaluate import evaluate_run
-    from kerascnn.runs import find_run
-    from kerascnn.tables.runs import show_metrics
-    from kerascnn.terminal import Terminal
-
-    found, terminal = find_run(run), Terminal(console(stderr=True))
-    metrics = evaluate_run(found, data, backend=backend or "auto", observer=terminal)
-    tell_last(run, found)
-    if as_json:
-        document(metrics.to_json())
-    else:
-        show_metrics(console(), metrics)
 
 
 @click.command()
@@ -162,9 +113,10 @@ def register(run: str, name: str | None, alias: str | None, as_json: bool) -> No
 @click.argument("run")
 @click.option("--port", type=int, default=5001, show_default=True, help="0 is any that is free.")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True)
+@uncalibrated_option
 @backend_option
 @allow_option
-def serve(run: str, port: int, top: int, backend: str | None) -> None:
+def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None) -> None:
     """Answer over HTTP with the model of RUN, at 127.0.0.1 alone.
 
     A picture, or JSON with base64 of pictures, comes back as labels and probabilities.
@@ -172,7 +124,7 @@ def serve(run: str, port: int, top: int, backend: str | None) -> None:
     from kerascnn.runs import find_run
     from kerascnn.serve import listen, serve_run
 
-    result, listening = find_run(run), listen(port)
+    result, listening = calibrated(find_run(run), uncalibrated), listen(port)
     address = "http://{}:{}/invocations".format(*listening.getsockname())
     click.echo(f"curl --data-binary @PICTURE {address}   (Ctrl-C ends it)", err=True)
     serve_run(listening, result, top=top, backend=backend or "auto")
@@ -184,7 +136,7 @@ def ui(port: int) -> None:
     """Open MLflow's page on the store of this folder, at 127.0.0.1."""
     from kerascnn.secrets import shown_uri
     from kerascnn.serve import show_page
-    from kerascnn.tracking.store import is_server, tracking_uri
+    from kerascnn.tracking.address import is_server, tracking_uri
 
     _send_pending()
     if is_server(tracking_uri()):
@@ -211,17 +163,19 @@ def _send_pending() -> None:
     type=click.Choice(["keras", "saved_model", "onnx", "litert"]),
 )
 @click.option("--output", type=click.Path(path_type=Path), help="Default: NAME-RUN in this folder.")
+@uncalibrated_option
 @allow_option
 @as_json
-def export(run: str, format_: str, output: Path | None, as_json: bool) -> None:
+def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_json: bool) -> None:
     """Write the model of RUN for another runtime, and check there that it says the same.
 
     RUN is a run's id, a unique prefix of one, or `last`.
     """
     from kerascnn.export import export_run
+    from kerascnn.runs import find_run
     from kerascnn.tables.runs import show_export
 
-    exported = export_run(run, format_, output)
+    exported = export_run(calibrated(find_run(run), uncalibrated), format_, output)
     if as_json:
         document(exported.to_json())
     else:
@@ -230,7 +184,7 @@ def export(run: str, format_: str, output: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("run")
-@click.argument("images", nargs=-1, required=True)
+@click.argument("images", nargs=-1)
 @click.option(
     "--layer", "layers", metavar="NAME", multiple=True, help="Show its maps; may be repeated."
 )
@@ -257,6 +211,7 @@ def visualize(
     from kerascnn.runs import find_run
     from kerascnn.visualize import explain_images, save_explained
 
+    require_run_and_images("visualize", run, images)
     found = find_run(run)
     explained = explain_images(found, images, layers, backend=backend or "auto")
     files = save_explained(explained, output)

@@ -1,5 +1,6 @@
 """Runs side by side: what they came to, which is better, and whether that is sure."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -9,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.arguments import as_list
 from kerascnn.compare.pictures import Judged, difference, rows_as_in
 from kerascnn.compare.results import LEAST_SEEDS, Compared, Flip, Group, Pair, summary
 from kerascnn.compare.seeds import groups_by_seed
 from kerascnn.compare.settings import differing, settings_of
 from kerascnn.errors import InputError
 from kerascnn.metrics import calibration_interval, expected_calibration_error, macro_f1_interval
-from kerascnn.report.gather import Predictions, read_predictions
+from kerascnn.process import contained
+from kerascnn.report.gather import Predictions, test_predictions
 from kerascnn.runs import PREDICTIONS, Result, all_runs, find_run
 from kerascnn.statistics import grouped_difference, holm, mcnemar, paired_interval
 
@@ -226,7 +229,10 @@ class Comparison:
 SHOWN = 10  # so many are listed in a message, the others counted
 
 
-def compare_runs(runs: Iterable[str | Result] = (), *, by_seed: bool = False) -> Comparison:
+@contained()
+def compare_runs(
+    runs: str | Result | Iterable[str | Result] = (), *, by_seed: bool = False
+) -> Comparison:
     """Compares runs.
 
     Args:
@@ -237,7 +243,7 @@ def compare_runs(runs: Iterable[str | Result] = (), *, by_seed: bool = False) ->
     Returns:
         The comparison: its `runs`, the most accurate first, its `pairs`, tested, its `flips`.
     """
-    found = [run if isinstance(run, Result) else find_run(run) for run in runs]
+    found = [find_run(run) for run in as_list(runs, (str, os.PathLike, Result), "runs")]
     results = list({result.run_id: result for result in found or _comparable()}.values())
     ordered = sorted(results, key=lambda result: -result.test_accuracy)
     return Comparison(tuple(ordered), results[0] if results else None, by_seed)
@@ -255,7 +261,7 @@ def _predictions(result: Result) -> Predictions:
             f"{file} is gone: run {result.run_id[:8]} cannot be compared without its predictions. "
             "Name the runs to compare without it."
         )
-    return read_predictions(file, result.class_names)
+    return test_predictions(result)
 
 
 def _corrected(pairs: list[Pair]) -> tuple[Pair, ...]:

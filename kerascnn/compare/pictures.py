@@ -49,7 +49,7 @@ def _as_packed(one: Judged, other: Judged) -> bool:
 def _preparation(result: Result) -> tuple[Any, ...]:
     """What decides the hash of a picture, other than the picture."""
     training = result.training
-    return training.image_size, training.crop_margin, training.resize
+    return training.image_size, training.crop_margin, training.resize, training.value_range
 
 
 def _contents(judged: Judged) -> Counter[tuple[str, str]]:

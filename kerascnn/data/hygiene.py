@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from kerascnn.data.depth import told_of_range
+
 if TYPE_CHECKING:
     from kerascnn.data.store import Packed
 
@@ -62,6 +64,7 @@ class Findings:
         skipped: By split, the pictures that are left out, each with the reason.
         ignored: What was found besides the pictures, and how often.
         counts: How many of each there are, for no more than 1,000 are listed.
+        depth: What there is to say of images that have more than 8 bits a value.
     """
 
     duplicates: list[list[Picture]] = field(default_factory=list)
@@ -70,13 +73,15 @@ class Findings:
     skipped: dict[str, list[str]] = field(default_factory=dict)
     ignored: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    depth: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         pairs = {
             name: [[picture._asdict() for picture in pair] for pair in getattr(self, name)]
             for name in KINDS
         }
-        return {"counts": self.counts, **pairs, "skipped": self.skipped, "ignored": self.ignored}
+        rest = {"skipped": self.skipped, "ignored": self.ignored, "depth": self.depth}
+        return {"counts": self.counts, **pairs, **rest}
 
     def note(self, name: str) -> str:
         """What there is to say of "duplicates", "near_duplicates" or "conflicting"."""
@@ -91,6 +96,7 @@ class Findings:
         if self.skipped:
             lines = [f"{split}: {one}" for split, some in self.skipped.items() for one in some]
             yield listed("{} left out", lines, self.counts["skipped"])
+        yield from self.depth
         yield from (self.note(name) for name in KINDS if getattr(self, name))
         if pairs := self.counts.get("not_compared"):
             yield f"not looked for pictures nearly in two splits: {pairs:,} pairs are too many"
@@ -149,6 +155,7 @@ def examine(
         },
         skipped={name: faults[:LISTED] for name, faults in skipped.items()},
         ignored=dict(ignored),
+        depth=list(told_of_range(splits)),
         counts={
             **{name: len(pairs) for name, pairs in found.items()},
             "skipped": sum(map(len, skipped.values())),

@@ -8,6 +8,7 @@ from typing import Any
 
 from kerascnn.describe import BlockRow, Description
 from kerascnn.errors import InputError
+from kerascnn.image_files import own_metadata
 from kerascnn.tables.description import quantity, shape
 
 SLANT = 0.32  # of a side, how far its back edge is drawn to the right and up
@@ -17,7 +18,9 @@ def save_drawing(description: Description, file: Path) -> None:
     """Draws a network into a .png, .svg or .pdf file; raises InputError for another ending."""
     if file.suffix not in (".png", ".svg", ".pdf"):
         raise InputError(f'--draw "{file}": expected a name that ends in .png, .svg or .pdf.')
-    network_figure(description).savefig(file, bbox_inches="tight", facecolor="white")
+    network_figure(description).savefig(
+        file, bbox_inches="tight", facecolor="white", metadata=own_metadata(file)
+    )
 
 
 def network_figure(description: Description) -> Any:

@@ -1,9 +1,9 @@
 """What a report tells of, brought together from a run's folder and its pictures."""
 
 import csv
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from kerascnn.experiment import Experiment
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry
 from kerascnn.prepare import Data, load_data
-from kerascnn.runs import PREDICTIONS, VALIDATION_PREDICTIONS, Result
+from kerascnn.runs import PREDICTIONS, Result
+from kerascnn.temperature import tempered
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,26 @@ class Predictions:
         return np.flatnonzero(self.predicted != self.labels)
 
 
+class Judged(Protocol):
+    """Images on which a run's model was judged: its test images, or those of an evaluation."""
+
+    @property
+    def result(self) -> Result: ...
+
+    @property
+    def test(self) -> Predictions: ...
+
+    def pictures(self) -> Centred | None:
+        """The images as the network takes them, uint8 [N, S, S, 3]; None where they are gone."""
+
+
 @dataclass(frozen=True)
 class Material:
     """All that a report tells of.
 
     Args:
-        test: What the network said of the test pictures.
-        validation: The same of the validation pictures; None where the run did not write it.
+        test: The run's predictions of the test images, calibrated by its temperature.
+        as_trained: The same without the temperature.
         data: The pictures; None where they are gone.
         missing: Why they are, in a sentence; "" where they are not.
         model: The trained network.
@@ -68,7 +82,7 @@ class Material:
     experiment: Experiment
     registry: Registry
     test: Predictions
-    validation: Predictions | None
+    as_trained: Predictions
     data: Data | None
     missing: str
     model: Any
@@ -95,8 +109,8 @@ def gather(result: Result, registry: Registry, model: Any, data: Data | None = N
         result,
         experiment,
         registry,
-        test=read_predictions(result.folder / PREDICTIONS, result.class_names),
-        validation=_if_there(result.folder / VALIDATION_PREDICTIONS, result.class_names),
+        test=test_predictions(result),
+        as_trained=test_predictions(result.uncalibrated),
         data=data,
         missing=missing,
         model=model,
@@ -121,8 +135,10 @@ def _differs(packed: Packed, result: Result, split: str) -> bool:
     return packed.fingerprint != result.data[split]["fingerprint"]
 
 
-def _if_there(file: Path, class_names: list[str]) -> Predictions | None:
-    return read_predictions(file, class_names) if file.is_file() else None
+def test_predictions(result: Result) -> Predictions:
+    """The predictions of the test images, with the probabilities that `predict` gives of them."""
+    read = read_predictions(result.folder / PREDICTIONS, result.class_names)
+    return replace(read, probabilities=tempered(read.probabilities, result.temperature))
 
 
 def read_predictions(file: Path, class_names: list[str]) -> Predictions:

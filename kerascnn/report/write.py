@@ -8,6 +8,7 @@ from kerascnn.files import write_whole
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Data
+from kerascnn.process import contained
 from kerascnn.report import chapters
 from kerascnn.report.gather import Material, gather
 from kerascnn.report.note import write_thumbnails
@@ -17,6 +18,7 @@ from kerascnn.runs import Result, find_run, load_model
 REPORT = "report.html"
 
 
+@contained()
 def report_run(
     run: str | Result, *, registry: Registry | None = None, observer: Observer | None = None
 ) -> Path:
@@ -33,7 +35,7 @@ def report_run(
     Raises:
         InputError: No such run, or its model cannot be loaded.
     """
-    result = run if isinstance(run, Result) else find_run(run)
+    result = find_run(run)
     there = result.backend in runtime.installed_backends()
     runtime.start(result.backend if there else "auto")
     material = gather(result, registry or load_registry(), load_model(result))

@@ -1,6 +1,5 @@
 """What `compare` shows: the runs, their settings, and how sure their differences are."""
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,8 @@ from rich.table import Table as RichTable
 from kerascnn.compare import Comparison
 from kerascnn.compare.results import LEAST_SEEDS, Pair, Spread, p_text
 from kerascnn.config_errors import as_toml
-from kerascnn.tables.layout import Table, interval, number, words
+from kerascnn.tables.layout import Table, fits, interval, number, words
+from kerascnn.temperature import AS_TRAINED
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
@@ -23,18 +23,15 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     results = _group_results if comparison.by_seed else _run_results
     settings = list(comparison.entrants[0].settings)
     wide = (results(comparison, settings, True), results(comparison, settings, False))
-    fitting = [table for table in wide if _fits(console, table)]
+    fitting = [table for table in wide if fits(console, table)]
     console.print(fitting[0] if fitting else results(comparison, [], False))
     if not fitting and settings:
         console.print()
         console.print(_settings(comparison, settings))
+    if any(result.temperature != AS_TRAINED for result in comparison.results):
+        console.print("ECE: of the calibrated probabilities, those that `kerascnn predict` gives")
     if not comparison.refusal:
         _show_tests(console, comparison)
-
-
-def _fits(console: Console, table: RichTable) -> bool:
-    unbound = console.options.update(max_width=sys.maxsize)
-    return console.measure(table, options=unbound).maximum <= console.width
 
 
 def _run_results(comparison: Comparison, settings: list[str], intervals: bool) -> RichTable:

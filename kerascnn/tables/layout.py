@@ -1,9 +1,11 @@
 """How what is shown is laid out: a left margin of labels, tables without frames."""
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 from rich import box
+from rich.console import Console
 from rich.table import Column
 from rich.table import Table as RichTable
 
@@ -24,6 +26,12 @@ def Table(*columns: Any) -> RichTable:  # noqa: N802
     return RichTable(
         *columns, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
     )
+
+
+def fits(console: Console, table: RichTable) -> bool:
+    """Whether the table is shown without a column being cut or folded."""
+    unbound = console.options.update(max_width=sys.maxsize)
+    return console.measure(table, options=unbound).maximum <= console.width
 
 
 def number(title: str) -> Column:

@@ -8,13 +8,15 @@ from typing import Any
 from kerascnn.errors import InputError
 
 
-def save_model(model: Any, folder: Path, image_size: int) -> None:
+def save_model(model: Any, folder: Path, image_size: int, temperature: float) -> None:
     """Writes a model as MLflow does, with its signature, so that MLflow can load and serve it.
 
     Args:
         model: A Keras model from float32 [B, S, S, 3] to probabilities [B, K].
         folder: Is created.
         image_size: Pixels S.
+        temperature: Calibrates the probabilities; it is written into the model's metadata, and the
+            network stays as trained, so that it can be trained on and taken apart.
     """
     import keras
     import mlflow.keras
@@ -31,7 +33,13 @@ def save_model(model: Any, folder: Path, image_size: int) -> None:
     backend = keras.config.backend()
     signature = ModelSignature(tensor(image_size, image_size, 3), tensor(model.output_shape[-1]))
     packages = [f"{name}=={installed[name]}" for name in ("keras", backend, "numpy")]
-    mlflow.keras.save_model(model, str(folder), signature=signature, pip_requirements=packages)
+    mlflow.keras.save_model(
+        model,
+        str(folder),
+        signature=signature,
+        pip_requirements=packages,
+        metadata={"temperature": temperature},
+    )
 
 
 def scoring_app(answer: Callable[[list[bytes]], list[dict[str, Any]]]) -> Any:

@@ -16,10 +16,20 @@ from filelock import FileLock, Timeout
 
 from kerascnn.cache import cached
 from kerascnn.errors import KerascnnError
-from kerascnn.secrets import scrubbed, shown_uri
+from kerascnn.process import put_back, set_variable
+from kerascnn.secrets import scrubbed
+from kerascnn.tracking.address import (
+    address_fault,
+    displayed,
+    sqlite_file,
+    sqlite_uri,
+    tracking_uri,
+)
+from kerascnn.tracking.artifacts import follow
 
 TAG = "kerascnn.run"
 EMPTY = "empty.db"
+LONGEST = 1000  # characters of an error: its remedy comes last
 LOCK_SECONDS = 60.0  # in which another process has made the tables of a fresh database
 
 _QUIET = {
@@ -49,20 +59,21 @@ class TrackingError(KerascnnError):
     """The tracking store cannot be reached, or cannot be used."""
 
 
-def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, or MLflow's own default made explicit: mlflow.db in this folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').absolute()}"
+class RefusingStoreError(TrackingError):
+    """The store takes nothing until somebody changes what the message says."""
 
 
 @contextmanager
 def open_store(uri: str) -> Iterator[Any]:
     """A client of the store; every failure comes out as a TrackingError."""
+    if fault := address_fault(uri):
+        raise RefusingStoreError(fault)
     for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+        set_variable(name, value, unless_set=True)
     import mlflow
 
-    for logger in ("mlflow", "alembic"):  # what fails is told by the error
-        logging.getLogger(logger).setLevel(logging.CRITICAL)
+    for name in ("mlflow", "alembic"):  # what fails is told by the error
+        _silence(logging.getLogger(name))
     try:
         with _fresh_database(uri):
             client = mlflow.MlflowClient(uri)
@@ -72,12 +83,18 @@ def open_store(uri: str) -> Iterator[Any]:
     except (KerascnnError, GeneratorExit):
         raise
     except Exception as error:
-        raise TrackingError(f"{shown_uri(uri)}: {reason(error)}") from error
+        raise TrackingError(f"{displayed(uri)}: {reason(error)}") from error
+
+
+def _silence(logger: logging.Logger) -> None:
+    if logger.level != logging.CRITICAL:
+        put_back(logger.setLevel, logger.level)
+        logger.setLevel(logging.CRITICAL)
 
 
 @contextmanager
 def _fresh_database(uri: str) -> Iterator[None]:
-    """Lets one process at a time make the tables of a SQLite database."""
+    """Lets one process at a time make the tables of a SQLite database, or mend its paths."""
     path = sqlite_file(uri)
     if path is None or (path.is_file() and not os.access(path.parent, os.W_OK)):
         yield
@@ -86,6 +103,8 @@ def _fresh_database(uri: str) -> Iterator[None]:
         if not path.exists():
             with suppress(KerascnnError):  # without a cache MLflow makes the tables here
                 _copy_empty_database(path)
+        if os.access(path, os.W_OK):
+            follow(path)
         yield
 
 
@@ -95,7 +114,7 @@ def _copy_empty_database(path: Path) -> None:
     from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
 
     def build(folder: Path) -> None:
-        engine = create_sqlalchemy_engine(f"sqlite:///{folder / EMPTY}")
+        engine = create_sqlalchemy_engine(sqlite_uri(folder / EMPTY))
         _initialize_tables(engine)
         engine.dispose()
 
@@ -113,7 +132,7 @@ def _copy_empty_database(path: Path) -> None:
 
 def reason(error: Exception) -> str:
     """What is wrong with the store and what to do, in one sentence."""
-    text = " ".join(scrubbed(str(error)).split())
+    text = " ".join(scrubbed(str(error)).partition("[SQL:")[0].split())
     if isinstance(error, Timeout):
         return "another process keeps the database locked."
     for pattern, sentence in _SENTENCES.items():
@@ -121,7 +140,7 @@ def reason(error: Exception) -> str:
             return found.expand(sentence)
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename} cannot be used: {error.strerror}."
-    return f"{type(error).__name__}: {text[:200]}"
+    return f"{type(error).__name__}: {text[:LONGEST]}"
 
 
 def reach(uri: str) -> None:
@@ -135,14 +154,6 @@ def reach(uri: str) -> None:
 
 def _can_be_made(folder: Path) -> bool:
     return not folder.exists() or (folder.is_dir() and os.access(folder, os.W_OK))
-
-
-def is_server(uri: str) -> bool:
-    return uri.startswith(("http://", "https://"))
-
-
-def sqlite_file(uri: str) -> Path | None:
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
 def plain(name: str) -> str:

@@ -205,7 +205,7 @@ def test_what_was_skipped_is_known_the_second_time_and_refused_where_it_is_an_er
 ):
     planted(folder, {"empty.jpg": b"", "page.jpg": b"<html>"})
     first, _ = load(registry, folder, on_bad_image="skip")
-    monkeypatch.setattr(stream, "prepare_image", None)  # nothing is read again
+    monkeypatch.setattr(stream, "prepared", None)  # nothing is read again
     again, _ = load(registry, folder, on_bad_image="skip")
     assert again.findings == first.findings
     assert [p.key for p in again.splits().values()] == [p.key for p in first.splits().values()]
@@ -251,26 +251,26 @@ def test_a_picture_turned_by_its_exif_is_the_same_as_the_upright_one(tmp_path, o
 
 
 def test_a_picture_that_vanishes_while_they_are_read_is_named(folder, registry, monkeypatch):
-    real = stream.prepare_image
+    real = stream.prepared
     lock = threading.Lock()
 
-    def vanishing(image, size, how):
+    def vanishing(image, *how):
         with lock:
             if Path(image).name == "07.jpg":
                 Path(image).unlink(missing_ok=True)
-        return real(image, size, how)
+        return real(image, *how)
 
-    monkeypatch.setattr(stream, "prepare_image", vanishing)
+    monkeypatch.setattr(stream, "prepared", vanishing)
     with pytest.raises(InputError, match=r"07\.jpg: there is no such file"):
         load(registry, folder)
 
 
 def test_unsupported_files_are_counted(folder, registry):
-    planted(folder, {"a.heic": b"", "b.HEIC": b"", "notes": b"", "c.txt": b""})
+    planted(folder, {"a.mov": b"", "b.MOV": b"", "notes": b"", "c.txt": b""})
     data, notes = load(registry, folder)
-    assert data.findings.ignored == {".heic files": 2, "suffixless files": 1, ".txt files": 1}
+    assert data.findings.ignored == {".mov files": 2, "suffixless files": 1, ".txt files": 1}
     assert data.findings.counts["ignored"] == 4
-    assert "ignored: 2 .heic files" in str(notes)
+    assert "ignored: 2 .mov files" in str(notes)
 
 
 def test_what_is_fewer_than_a_batch_is_told(folder, registry):

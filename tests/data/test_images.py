@@ -259,8 +259,11 @@ def test_a_large_jpeg_is_decoded_smaller_and_looks_the_same():
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8))
     jpeg = encode(coarse.resize((1600, 1200), Image.Resampling.BICUBIC), "JPEG", quality=95)
-    assert images._decode(jpeg, draft_side=128).size == (200, 150)  # an eighth
-    assert images._decode(jpeg, draft_side=500).size == (800, 600)  # not less than was asked for
+    assert images._decode(jpeg, draft_side=128).image.size == (200, 150)  # an eighth
+    assert images._decode(jpeg, draft_side=500).image.size == (
+        800,
+        600,
+    )  # not less than was asked for
     fast, exact = prepare_image(jpeg, 64), resize_image(read_image(jpeg), 64)
     assert np.abs(fast.astype(int) - exact).mean() < 1.5
 

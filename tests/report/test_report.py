@@ -150,7 +150,7 @@ def test_a_macro_figure_that_differs_from_the_accuracy_is_explained(written_run,
 def test_every_mistake_that_is_shown_is_one(page, result):
     wrong = round((1 - result.test_accuracy) * result.test["images"])
     assert wrong > 0
-    assert f"{wrong} of {result.test['images']} test pictures" in page
+    assert f"{wrong} of {result.test['images']} images" in page
     counts = {
         (true, taken): result.test["confusion"][i][j]
         for i, true in enumerate(result.class_names)

@@ -307,6 +307,18 @@ def test_a_statistic_that_is_not_finite_ends_the_run_with_the_step(spoilt):
         fit(ALL, network=network, **options)
 
 
+def test_statistics_without_scale_and_shift_are_learnt_where_the_stage_trains_them():
+    keras.utils.set_random_seed(0)
+    images = keras.Input((SIZE, SIZE, 3))
+    x = layers.BatchNormalization(center=False, scale=False, name="stem_bn")(images)
+    x = layers.Conv2D(4, 3, name="block_conv")(x)
+    model = keras.Model(images, classifier_head(x, CLASSES))
+    block_of = {layer.name: layer.name.split("_")[0] for layer in model.layers[1:]}
+    network = Built(model, block_of, ("stem", "block"), pretrained=False)
+    fit(set(block_of), network=network, batchnorm="train", keep="last")
+    assert (ops.convert_to_numpy(model.get_layer("stem_bn").moving_mean) > 1).all()
+
+
 def test_layer_decay_slows_the_blocks_before_the_head():
     def update(layer_decay):
         network = make_network()
