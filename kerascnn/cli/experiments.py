@@ -109,9 +109,11 @@ def lr_find(
 ) -> None:
     """Find the learning rates that a stage of FILE can train at.
 
-    The stage takes a hundred steps on its own pictures, each at a greater rate than the one
-    before; nothing of it is kept but the plot.
+    The stage takes a hundred steps on its own images, each at a greater rate than the one before;
+    only the plot is kept. Too few images (about 1,000 at a batch size of 32) suggest nothing.
     """
+    import shlex
+
     from kerascnn.image_files import own_metadata
     from kerascnn.lr_find import find_learning_rate
     from kerascnn.plots import rates_figure
@@ -125,7 +127,9 @@ def lr_find(
     if as_json:
         document({**test.to_json(), "plot": str(plot)})
     else:
-        show_range_test(console(), test, plot)
+        settings = [*overrides, test.setting or ""]
+        words = [word for setting in settings for word in ("--set", setting)]
+        show_range_test(console(), test, plot, shlex.join(["kerascnn", "run", str(file), *words]))
 
 
 @click.command()

@@ -13,7 +13,6 @@ from kerascnn.tables.layout import Table, interval, line, number, rows, words
 from kerascnn.terminal import describe
 
 CLASSES_SHOWN = 30
-MANY_PASSES = 3
 WIDE = 100  # columns; in fewer, some figures of a network are left to --json
 
 if TYPE_CHECKING:  # other commands need nothing of theirs
@@ -55,33 +54,31 @@ def _classes(prepared: Prepared) -> RichTable:
     return table
 
 
-def show_range_test(console: Console, test: "RangeTest", plot: Path) -> None:
-    """Shows at which learning rates a stage can train, and why one of them is suggested."""
-    suggestion = (
-        f"[bold]{test.suggestion:.1e}[/bold], a tenth of the rate where the loss is least, "
-        f"{test.lowest:.1e}"
-        if test.suggestion
-        else "none: the loss hardly falls at any rate, as where a stage begins with little to gain"
-    )
+def show_range_test(console: Console, test: "RangeTest", plot: Path, apply: str) -> None:
+    """Shows at which learning rates a stage can train, which is suggested, and how to apply it.
+
+    `apply` is the command that does.
+    """
     end = "the loss had grown to 4 times the least" if test.diverged else "the last rate"
     lines = {
         "tested": f"stage {escape(test.stage)}: {len(test.rates)} steps, from {test.rates[0]:.1e} "
-        f"to {test.rates[-1]:.1e}: {end}{_passes(test)}",
-        "suggested": suggestion,
+        f"to {test.rates[-1]:.1e}: {end}",
         "now": f"{test.configured:.1e} in the experiment",
+        **_suggested(test),
         "plot": escape(str(plot)),
+        **({"next": escape(apply)} if test.suggestion else {}),
     }
-    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines.items()))
+    pairs = ((f"[bold]{label}[/bold]", text) for label, text in lines.items())
+    console.print(rows(pairs), soft_wrap=True)
 
 
-def _passes(test: "RangeTest") -> str:
-    """Said where the pictures were seen so often that the loss falls for being learnt by heart."""
-    if test.passes < MANY_PASSES:
-        return ""
-    return (
-        f"; {test.passes:.0f} times over the pictures: a low loss at a high rate is partly memory, "
-        "and a smaller rate the safer one"
-    )
+def _suggested(test: "RangeTest") -> dict[str, str]:
+    if test.suggestion is None:
+        return {"suggested": f"none: {test.why_none}. Keep {test.configured:.1e}."}
+    return {
+        "suggested": f"[bold]{test.suggestion:.1e}[/bold], a tenth of the rate where the loss is "
+        f"least, {test.lowest:.1e}; `kerascnn compare` tells whether it is better"
+    }
 
 
 def show_probe(console: Console, probed: "Probe") -> None:
