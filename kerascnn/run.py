@@ -1,7 +1,9 @@
 """A run: load, check, build; for each stage set trainable and fit; evaluate; save."""
 
 import time
+from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -123,10 +125,11 @@ def _run_name(experiment: Experiment) -> str:
 
 def _fit_stages(prepared: Prepared, tracker: Tracker, observer: Observer, keeper: Keeper) -> None:
     train, validation = prepared.examples()
+    warned = cache(observer.warned)  # stages may say the same
     for plan in prepared.plans[len(keeper.results) :]:
         observer.stage_started(plan.index + 1, len(prepared.plans), plan)
         before = keeper.results[-1].standing if keeper.results else None
-        listener = _listener(plan, tracker, observer, keeper)
+        listener = replace(_listener(plan, tracker, observer, keeper), warned=warned)
         result = fit_stage(
             prepared.network, plan, train, validation, before, listener, keeper.stage
         )
@@ -146,7 +149,7 @@ def _listener(plan: Plan, tracker: Tracker, observer: Observer, keeper: Keeper) 
     def prefix(done: int, total: int) -> None:
         observer.progress("running the frozen prefix", done, total)
 
-    return Listener(prefix, observer.step, epoch, observer.warned, keeper.pause, keeper.keep)
+    return Listener(prefix, observer.step, epoch, pause=keeper.pause, keep=keeper.keep)
 
 
 def _evaluate(prepared: Prepared) -> tuple[Metrics, dict[str, np.ndarray]]:
