@@ -33,6 +33,7 @@ from kerascnn.runs import Result, backend_of, find_unfinished, runs_folder
 from kerascnn.secrets import shown_uri
 from kerascnn.tracker import Tracker
 from kerascnn.tracking.store import tracking_uri
+from kerascnn.training.checkpoints import UnreadableError
 from kerascnn.training.plan import Epoch, Listener, Plan
 from kerascnn.training.stage import fit_stage
 
@@ -107,7 +108,9 @@ def run_experiment(
 
 
 def _mark_failed(error: BaseException, tracker: Tracker) -> None:
-    left = isinstance(error, KeyboardInterrupt | ChangedError)  # as it was, to go on
+    left = isinstance(
+        error, KeyboardInterrupt | ChangedError | UnreadableError
+    )  # as it was, to go on
     if not left:
         tracker.tags({"failure": f"{type(error).__name__}: {error}"})
     tracker.close("KILLED" if left else "FAILED")
