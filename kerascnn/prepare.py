@@ -268,6 +268,7 @@ def plan_stage(
         class_weights=class_weights(stage, data),
         seed=experiment.seed,
         keep=training.keep,
+        built_by=registry.get("architecture", experiment.architecture.name).component.build,
         activation_bytes=_activation_bytes(training),
         prefix_precision=training.prefix_precision,
         choice=trainable.choice,

@@ -33,6 +33,7 @@ from kerascnn.runs import Result, runs_folder
 from kerascnn.statistics import Z95, wilson_interval
 from kerascnn.tracker import Tracker
 from kerascnn.training.inputs import FLOAT_BYTES, make_inputs
+from kerascnn.training.plan import Listener
 
 ALL_LOCAL = "all-local"
 FOLDS = 5
@@ -236,7 +237,8 @@ def _features(prepared: Prepared, name: str, observer: Observer) -> tuple[np.nda
         observer.progress(f"probing {name}", done, total)
 
     parts = cut(model)
-    inputs = make_inputs(parts, plan, train, validation, progress)
+    listener = Listener(prefix=progress, warned=observer.warned)
+    inputs = make_inputs(parts, plan, train, validation, listener)
     if inputs.cached.boundary != parts.boundary:
         raise InputError(
             f"the features of {name} are more than may be kept: {inputs.cached.frozen_part}."

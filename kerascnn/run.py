@@ -1,7 +1,9 @@
 """A run: load, check, build; for each stage set trainable and fit; evaluate; save."""
 
 import time
+from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,7 @@ from kerascnn.resume import ChangedError, Keeper
 from kerascnn.runs import Result, backend_of, find_unfinished, runs_folder
 from kerascnn.temperature import fit_temperature
 from kerascnn.tracker import Tracker
+from kerascnn.training.checkpoints import UnreadableError
 from kerascnn.training.plan import Epoch, Listener, Plan
 from kerascnn.training.stage import fit_stage
 
@@ -113,7 +116,9 @@ def run_experiment(
 
 
 def _mark_failed(error: BaseException, tracker: Tracker) -> None:
-    left = isinstance(error, KeyboardInterrupt | ChangedError)  # as it was, to go on
+    left = isinstance(
+        error, KeyboardInterrupt | ChangedError | UnreadableError
+    )  # as it was, to go on
     if not left:
         tracker.tags({"failure": f"{type(error).__name__}: {error}"})
     tracker.close("KILLED" if left else "FAILED")
@@ -138,10 +143,11 @@ def _inside_dataset(experiment: Experiment) -> str | None:
 
 def _fit_stages(prepared: Prepared, tracker: Tracker, observer: Observer, keeper: Keeper) -> None:
     train, validation = prepared.examples()
+    warned = cache(observer.warned)  # stages may say the same
     for plan in prepared.plans[len(keeper.results) :]:
         observer.stage_started(plan.index + 1, len(prepared.plans), plan)
         before = keeper.results[-1].standing if keeper.results else None
-        listener = _listener(plan, tracker, observer, keeper)
+        listener = replace(_listener(plan, tracker, observer, keeper), warned=warned)
         result = fit_stage(
             prepared.network, plan, train, validation, before, listener, keeper.stage
         )
@@ -161,7 +167,7 @@ def _listener(plan: Plan, tracker: Tracker, observer: Observer, keeper: Keeper) 
     def prefix(done: int, total: int) -> None:
         observer.progress("running the frozen prefix", done, total)
 
-    return Listener(prefix, observer.step, epoch, observer.warned, keeper.pause, keeper.keep)
+    return Listener(prefix, observer.step, epoch, pause=keeper.pause, keep=keeper.keep)
 
 
 def _evaluate(prepared: Prepared) -> tuple[Metrics, dict[str, np.ndarray]]:
