@@ -30,8 +30,17 @@ def document(value: Any) -> None:
 def console(stderr: bool = False) -> Any:
     from rich.console import Console
 
+    class QuietConsole(Console):
+        def on_broken_pipe(self) -> None:
+            """A command ends that nobody reads; a run whose progress nobody reads goes on."""
+            self.quiet = True
+            if not self.stderr:
+                raise BrokenPipeError
+
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else UNLIMITED)
+    return QuietConsole(
+        stderr=stderr, highlight=False, width=None if stream.isatty() else UNLIMITED
+    )
 
 
 as_json = click.option(
