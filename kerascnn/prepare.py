@@ -9,6 +9,7 @@ import numpy as np
 
 from kerascnn import runtime
 from kerascnn.cache import limit_bytes
+from kerascnn.commands import setting
 from kerascnn.config import bind
 from kerascnn.data.augment import augmenter
 from kerascnn.data.batches import Examples
@@ -117,7 +118,8 @@ def _never_trained(network: Built, plans: tuple[Plan, ...]) -> Iterator[str]:
     random = [block for block in network.blocks if block not in trained]
     if random and not network.pretrained:
         named = ", ".join(random[:5]) + (", …" if len(random) > 5 else "")
-        yield f'no stage trains {named}, drawn at random; unfreeze = "all" trains them.'
+        remedy = setting(f"stages.{plans[-1].stage.name}.unfreeze", "all")
+        yield f"no stage trains {named}, which are randomly initialised; {remedy} does."
 
 
 def load_data(experiment: Experiment, registry: Registry, observer: Observer) -> Data:
@@ -163,7 +165,7 @@ def _pack(splits: Splits, experiment: Experiment, observer: Observer) -> dict[st
         raise BadPicturesError(
             faults,
             "Repair, replace or remove them, or leave them out with "
-            'training.on_bad_image = "skip".',
+            f"{setting('training.on_bad_image', 'skip')}.",
         )
     return packed
 
@@ -180,8 +182,9 @@ def _examine(
         return packed, findings
     if training.on_duplicate == "error":
         raise InputError(
-            f"{findings.note('duplicates')}\nRemove one of each pair, or set "
-            'training.on_duplicate: "skip" keeps only the one that judges, "allow" both.'
+            f"{findings.note('duplicates')}\nRemove one of each pair, or keep only the one that "
+            f"judges with {setting('training.on_duplicate', 'skip')}, or both with "
+            f"{setting('training.on_duplicate', 'allow')}."
         )
     for name, rows in copies(packed).items():
         here = packed[name]
@@ -233,7 +236,8 @@ def _uneven(
     if train[most] >= UNEVEN * train[least] > 0 and not weighted:
         yield (
             f"to train on there are {train[most]:,} pictures of {class_names[most]} and "
-            f'{train[least]:,} of {class_names[least]}: class_weights = "balanced" may help'
+            f"{train[least]:,} of {class_names[least]}: "
+            f"{setting(f'stages.{experiment.stages[-1].name}.class_weights', 'balanced')} may help"
         )
     rare = np.flatnonzero((test > 0) & (test < FEW) & (test * 2 < test.mean()))
     if len(rare):

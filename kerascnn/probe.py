@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn import runtime
+from kerascnn.commands import command
 from kerascnn.config import parse_experiment
 from kerascnn.data.download import NotAtHandError, reporting, without_downloads
 from kerascnn.errors import InputError
@@ -141,7 +142,8 @@ def probe_architectures(
     for name in others:
         networks += _probe_if_at_hand(name, experiment, once, registry)
     if not networks:
-        none = InputError("there are no architectures to probe; `kerascnn plugins` lists them.")
+        listing = command("plugins", "list", "--kind", "architecture")
+        none = InputError(f"there are no architectures to probe; `{listing}` lists them.")
         raise refusals[0] if refusals else none
     return _record(experiment, networks)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 from kerascnn.experiment import Training
 from kerascnn.files import write_whole
@@ -133,8 +134,8 @@ def find_run(run: str) -> Result:
     if run == "last":
         if not finished:
             raise InputError(
-                f"there is no finished run here yet, in {runs_folder()}; `kerascnn run FILE` makes "
-                "one."
+                f"there is no finished run here yet, in {runs_folder()}; "
+                f"`{command('run', 'FILE')}` makes one."
             )
         return _read(finished[-1])
     found = [file for file in finished if file.parent.name.startswith(run)]

@@ -19,6 +19,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from kerascnn.commands import command
 from kerascnn.observer import Observer
 from kerascnn.prepare import Prepared
 from kerascnn.runs import Result
@@ -30,6 +31,8 @@ from kerascnn.training.stage import StageResult
 from kerascnn.training.standing import Standing
 
 Columns = Callable[[], Sequence[ProgressColumn]]
+NEXT = (("report", "last", "--open"), ("compare",), ("ui",))
+"""The commands that are of use after a run."""
 
 
 class Terminal(Observer):
@@ -129,7 +132,8 @@ class Terminal(Observer):
             self._print(line("calibrated", f" {calibration(result)}"))
         self._print(line("time", f"{result.seconds:.0f} s"))
         self._print(line("run", escape(_from_here(result.artifacts))))
-        self._print(line("next", "kerascnn report last --open · kerascnn compare · kerascnn ui"))
+        for label, following in zip(("next", "", ""), NEXT, strict=True):
+            self._print(line(label, escape(command(*following))))
 
     def _print(self, text: str = "") -> None:
         self.console.print(text, soft_wrap=True)

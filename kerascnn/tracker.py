@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 from kerascnn.journal import LOCK, Journal, told_refused, unsent
 from kerascnn.secrets import scrubbed, shown_uri
@@ -151,8 +152,8 @@ class Tracker:
         if journal.unwritten:
             return f"{told} Nor could the last {journal.unwritten} be kept in {journal.folder}."
         return (
-            f"{told} They are kept in {journal.folder} and sent by the next `kerascnn run`, "
-            "`compare` or `ui` that reaches the store."
+            f"{told} They are kept in {journal.folder} and sent by the next run, or by "
+            f"`{command('compare')}` or `{command('ui')}` that reaches the store."
         )
 
     def _add(self, kind: str, **content: Any) -> None:

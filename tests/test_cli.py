@@ -194,9 +194,13 @@ def test_without_a_backend_one_message_says_what_to_install(shapes_file, photos)
     *unnamed, named = json.loads(ended.stdout)
     for code, message in unnamed:
         assert code == 2
-        assert message.startswith("no backend is installed: pip install ")
+        assert message.startswith("no backend is installed: `")
+        assert "-m pip install 'kerascnn[tensorflow]'`" in message
         assert len(message.splitlines()) == 1
-    assert named == [2, 'the backend torch is not installed: pip install "kerascnn[torch]".\n']
+    code, message = named
+    assert code == 2
+    assert message.startswith("the backend torch is not installed: `")
+    assert message.endswith("-m pip install 'kerascnn[torch]'`.\n")
 
 
 RESULT = {
@@ -385,7 +389,7 @@ def test_init_of_a_folder_of_links(run_cli, photos):
     arguments = ("init", linked, "--architecture", "sequential_cnn")
     refused = run_cli(*arguments)
     assert (refused.exit_code, linked.with_suffix(".toml").exists()) == (2, False)
-    assert "`kerascnn init --follow-links`" in refused.stderr
+    assert "for init, --follow-links" in refused.stderr
     answer = run_cli(*arguments, "--follow-links")
     assert "24 pictures of 2 classes (daisy, rose)" in answer.stderr
     assert run_cli("check", linked.with_suffix(".toml")).exit_code == 0

@@ -185,9 +185,8 @@ def init(
     force: bool,
 ) -> None:
     """Write an experiment for a FOLDER of pictures, beside it."""
-    import shlex
-
     from kerascnn import scaffold
+    from kerascnn.commands import command
 
     if recipe == "list":
         click.echo("\n".join(scaffold.recipes()))
@@ -196,7 +195,7 @@ def init(
         folder, recipe, architecture, force=force, follow_links=follow_links
     )
     click.echo(f"wrote {written}: {summary}", err=True)
-    click.echo(f"kerascnn run {shlex.quote(str(written))}")
+    click.echo(command("run", str(written)))
 
 
 @click.command()

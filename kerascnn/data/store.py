@@ -16,6 +16,7 @@ import numpy as np
 import PIL
 
 from kerascnn.cache import cached, limit_bytes
+from kerascnn.commands import command
 from kerascnn.data.hygiene import counted, listed
 from kerascnn.data.images import Resizing, open_file, shown
 from kerascnn.data.stream import (
@@ -282,9 +283,8 @@ class StoredImages(Images):
         size, start = math.prod(self.shape[1:]), self._map.offset
         for image, row in zip(images, rows.tolist(), strict=True):
             if os.preadv(self._descriptor, [image.data], start + row * size) < size:
-                raise RunError(
-                    "the packed pictures are cut off; `kerascnn cache clear` removes them."
-                )
+                clear = command("cache", "clear")
+                raise RunError(f"the packed pictures are cut off; `{clear}` removes them.")
         return images
 
 

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from kerascnn import runtime
+from kerascnn.commands import command
 from kerascnn.config import bind
 from kerascnn.config_errors import explain
 from kerascnn.errors import InputError, did_you_mean
@@ -146,7 +147,8 @@ def _chosen(what: str, registry: Registry) -> tuple[Choice, int, int]:
     if not re.fullmatch(r"last|[0-9a-f]+|models:/.+", what):
         raise InputError(
             f'there is neither an architecture nor a run "{what}".{did_you_mean(what, names)} '
-            "`kerascnn plugins list --kind architecture` and `kerascnn compare` list them."
+            f"`{command('plugins', 'list', '--kind', 'architecture')}` and `{command('compare')}` "
+            "list them."
         )
     run = find_run(what)
     size = run.training.image_size

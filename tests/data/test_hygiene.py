@@ -290,7 +290,7 @@ def test_classes_that_stand_back_are_told(folder, registry):
     for path in sorted((folder / "rose").iterdir())[3:]:
         path.unlink()
     _, notes = load(registry, folder)
-    assert "of rose: class_weights = " in str(notes)
+    assert "of rose: stages.all.class_weights = " in str(notes)
 
 
 def test_a_split_that_lost_all_its_pictures_is_refused(folder, registry):
@@ -405,7 +405,7 @@ def test_an_equal_picture_in_two_splits_is_an_error_that_says_what_to_do(tmp_pat
     assert first == "1 pair of equal pictures in two splits, which flatter the accuracy:"
     assert pair.startswith("  train: ")
     assert "7.jpg = test: " in pair
-    assert "Remove one of each pair, or set training.on_duplicate" in last
+    assert "Remove one of each pair, or keep only the one that judges with training.on_duplicate" in last
 
 
 def test_an_equal_picture_in_two_splits_may_be_allowed(tmp_path, registry):
