@@ -1,5 +1,6 @@
 """Everything before the first step: data loaded and checked, network built, stages planned."""
 
+import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -131,10 +132,16 @@ def load_data(experiment: Experiment, registry: Registry, observer: Observer) ->
     class_names = tuple(splits.class_names)
     _check_labels(packed, class_names)
     packed, findings = _examine(packed, class_names, splits.ignored, experiment.training)
-    for note in (*findings.notes(), *_sparse(packed, class_names, experiment)):
-        observer.warned(note)
+    notes = [*findings.notes(), *_sparse(packed, class_names, experiment)]
+    observer.data_noted(notes, _state(packed, notes))
     seconds = time.perf_counter() - start
     return Data(**packed, class_names=class_names, seconds=seconds, findings=findings)
+
+
+def _state(packed: Mapping[str, Packed], notes: list[str]) -> str:
+    """SHA-256 of the data and of what there is to note about them."""
+    parts = [*(split.fingerprint for split in packed.values()), *notes]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _pack(splits: Splits, experiment: Experiment, observer: Observer) -> dict[str, Packed]:

@@ -411,6 +411,16 @@ def test_init_writes_each_recipe(run_cli, workplace, name):
     assert parse_experiment(written, load_registry()).architecture.name == "resnet50"
 
 
+def test_check_downloads_nothing_and_says_what_run_would(run_cli, shapes_file):
+    network = ("--set", "architecture={ name = 'mobilenet_v2' }", "--set", "training.image_size=32")
+    answer = run_cli("check", shapes_file, *network)
+    assert answer.exit_code == 2
+    file = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+    assert f'"{file}" (about 9.0 MB) would be downloaded from https://' in answer.stderr
+    assert f"`kerascnn check {shapes_file} --download` does so now" in answer.stderr
+    assert not list(cache_folder("downloads").glob(f"{file}*"))
+
+
 @pytest.mark.parametrize("name", recipes())
 def test_any_recipe_serves_a_folder(run_cli, photos, name):
     answer = run_cli("init", photos, "--recipe", name, "--architecture", "vgg16")
