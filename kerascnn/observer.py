@@ -1,4 +1,4 @@
-"""Who watches a run: every method does nothing, and a view overrides what it shows."""
+"""Progress events of a run: the methods do nothing; override those that you display."""
 
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,11 @@ class Observer:
 
     def progress(self, what: str, done: int, total: int) -> None:
         """A long piece of work that is not training: packing, running the frozen prefix."""
+
+    def data_noted(self, notes: "Sequence[str]", state: str) -> None:
+        """What is wrong with the data, or scarce; `state` changes with the data and the notes."""
+        for note in notes:
+            self.warned(note)
 
     def prepared(self, prepared: "Prepared") -> None:
         """Data and network are there, and checked."""

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from kerascnn.commands import command
 from kerascnn.errors import InputError, PluginError, did_you_mean
 from kerascnn.hooks import built_types, components_of
 from kerascnn.hookspecs import Component
@@ -196,7 +197,7 @@ class Registry:
             every = " and ".join(kinds)
             raise InputError(f'"{name}" is the name of {every}; --kind says which is meant.')
         near = did_you_mean(name, (known for _, known in self.claims))
-        shown = " `kerascnn plugins` lists what there is."
+        shown = f" `{command('plugins')}` lists what there is."
         raise InputError(f'there is no component "{name}".{near}{shown}{self._elsewhere()}')
 
     def _conflict(self, kind: str, name: str) -> str:
@@ -207,7 +208,8 @@ class Registry:
 
     def _hints(self, kind: str, name: str) -> str:
         names = self.names(kind)
-        shown = f" `kerascnn plugins list --kind {kind}` shows all {len(names)}."
+        listing = command("plugins", "list", "--kind", kind)
+        shown = f" `{listing}` shows all {len(names)}."
         return did_you_mean(name, names) + shown + self._elsewhere()
 
     def _elsewhere(self) -> str:

@@ -6,9 +6,10 @@ Transfer Better?, arXiv 1805.08974, use both).
 """
 
 import json
+import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,10 +17,12 @@ import numpy as np
 
 from kerascnn import runtime
 from kerascnn.arguments import as_list, expect_count
+from kerascnn.commands import command
 from kerascnn.config import check_experiment, parse_experiment
 from kerascnn.data.download import NotAtHandError, reporting, without_downloads
 from kerascnn.errors import InputError
 from kerascnn.experiment import Experiment
+from kerascnn.files import gigabytes
 from kerascnn.network.boundary import cut
 from kerascnn.network.freezing import set_trainable
 from kerascnn.network.inference import Forward
@@ -41,7 +44,7 @@ FOLDS = 5
 STRENGTH = 0.1
 """Of the probe's fit against its L2 penalty (scikit-learn's C), on features of unit variance."""
 BATCH = 32
-_NONE_TO_PROBE = "there are no architectures to probe; `kerascnn plugins` lists them."
+NAMED = 8  # architectures that could be downloaded are named
 TIMED_SECONDS = 1.0
 """A network's calls are timed for so long, and at least three of them."""
 
@@ -130,7 +133,7 @@ def probe_architectures(
     check_experiment(experiment)
     architectures = as_list(architectures, str, "architectures")
     if not architectures:
-        raise InputError(_NONE_TO_PROBE)
+        raise _none_to_probe()
     once, registry = _Once(observer or Observer()), registry or load_registry()
     runtime.select_backend(experiment.training.backend)
     named = dict.fromkeys(name for name in architectures if name != ALL_LOCAL)
@@ -147,11 +150,19 @@ def probe_architectures(
         except InputError as error:
             refusals.append(error)
             once.warned(f"{name} is left out: {error}")
+    absent: dict[str, NotAtHandError] = {}
     for name in others:
-        networks += _probe_if_at_hand(name, experiment, once, registry)
+        networks += _probe_if_at_hand(name, experiment, once, registry, absent)
+    if absent:
+        once.warned(_downloadable(absent))
     if not networks:
-        raise refusals[0] if refusals else InputError(_NONE_TO_PROBE)
+        raise refusals[0] if refusals else _none_to_probe()
     return _record(experiment, networks)
+
+
+def _none_to_probe() -> InputError:
+    listing = command("plugins", "list", "--kind", "architecture")
+    return InputError(f"there are no architectures to probe; `{listing}` lists them.")
 
 
 def with_architecture(experiment: Experiment, architecture: str, registry: Registry) -> Experiment:
@@ -174,10 +185,29 @@ def with_architecture(experiment: Experiment, architecture: str, registry: Regis
         raise InputError(f"{architecture}: {error}") from error
 
 
+def _downloadable(absent: Mapping[str, NotAtHandError]) -> str:
+    """The architectures whose weights would have to be downloaded, the smallest first."""
+    ordered = sorted(absent, key=lambda name: absent[name].about_bytes or sys.maxsize)
+    named = [_with_size(name, absent[name].about_bytes) for name in ordered[:NAMED]]
+    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
+    return (
+        f"not probed, as their weights are not downloaded yet: {', '.join(named)}{more}. "
+        f"--architectures {','.join(ordered[:2])} downloads those that it names."
+    )
+
+
+def _with_size(name: str, about_bytes: int | None) -> str:
+    return f"{name} ({gigabytes(about_bytes)})" if about_bytes else name
+
+
 def _probe_if_at_hand(
-    name: str, experiment: Experiment, observer: Observer, registry: Registry
+    name: str,
+    experiment: Experiment,
+    observer: Observer,
+    registry: Registry,
+    absent: dict[str, NotAtHandError],
 ) -> Iterator[Probed]:
-    """Probes an architecture with the weights that are its default, if they are at hand."""
+    """Probes an architecture with its default weights, or notes in `absent` that it has none."""
     params = registry.get("architecture", name).component.params
     fields = params.model_fields
     if "weights" not in fields or any(field.is_required() for field in fields.values()):
@@ -185,8 +215,8 @@ def _probe_if_at_hand(
     try:
         with without_downloads():
             yield _probe(name, with_architecture(experiment, name, registry), observer, registry)
-    except NotAtHandError:
-        return
+    except NotAtHandError as error:
+        absent[name] = error
     except InputError as error:
         observer.warned(f"{name} is left out: {error}")
 
@@ -374,6 +404,10 @@ class _Once(Observer):
 
     def progress(self, what: str, done: int, total: int) -> None:
         self._observer.progress(what, done, total)
+
+    def data_noted(self, notes: Sequence[str], state: str) -> None:
+        if self._first(state):
+            self._observer.data_noted(notes, state)
 
     def warned(self, message: str) -> None:
         if self._first(message):

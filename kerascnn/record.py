@@ -16,6 +16,7 @@ import numpy as np
 import tomli_w
 
 from kerascnn import runtime
+from kerascnn.commands import command
 from kerascnn.config import flatten, resolve
 from kerascnn.data.store import Packed
 from kerascnn.files import write_whole
@@ -43,7 +44,6 @@ from kerascnn.training.stage import StageResult
 
 # What tells stages apart on MLflow's page, where every tag is shown.
 _TAGS = {
-    "name",
     "unfreeze",
     "epochs",
     "seconds",
@@ -117,11 +117,11 @@ def _git_commit() -> dict[str, str]:
     return {"mlflow.source.git.commit": done.stdout.strip()}
 
 
-def record_stage(tracker: Tracker, index: int, result: StageResult) -> None:
+def record_stage(tracker: Tracker, result: StageResult) -> None:
     """Tags the run with what the stage did; all of it stands in the result."""
     values = stage_json(result)
     tracker.tags(
-        {f"stage.{index + 1}.{key}": _short(values[key]) for key in values if key in _TAGS}
+        {f"stage.{result.name}.{key}": _short(values[key]) for key in values if key in _TAGS}
     )
 
 
@@ -221,9 +221,10 @@ def record_report(
                 tracker.artifact(file)
         tracker.tags({"mlflow.note.content": note(result)})
     except Exception as error:
+        again = command("report", result.run_id[:8], "--debug")
         observer.warned(
             f"the report could not be written: {type(error).__name__}: {error}; "
-            f"`kerascnn report {result.run_id[:8]} --debug` shows where."
+            f"`{again}` shows where."
         )
     epochs = sum(stage["epochs"] for stage in result.stages)
     tracker.metrics({"report_seconds": time.perf_counter() - start}, step=epochs)

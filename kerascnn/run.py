@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kerascnn import runtime
+from kerascnn.commands import command
 from kerascnn.config import check_experiment, resolve
 from kerascnn.data.windows import Centred
 from kerascnn.errors import KerascnnError, RunError
@@ -103,7 +104,7 @@ def run_experiment(
     except BaseException as error:
         _mark_failed(error, tracker)
         if isinstance(error, KeyboardInterrupt):
-            again = f"kerascnn run --resume {run_id[:8]}"
+            again = command("run", "--resume", run_id[:8])
             raise KeyboardInterrupt(f"interrupted; `{again}` goes on from there.") from None
         if isinstance(error, KerascnnError):
             raise
@@ -151,7 +152,7 @@ def _fit_stages(prepared: Prepared, tracker: Tracker, observer: Observer, keeper
         result = fit_stage(
             prepared.network, plan, train, validation, before, listener, keeper.stage
         )
-        record_stage(tracker, plan.index, result)
+        record_stage(tracker, result)
         observer.stage_ended(result)
         keeper.stage_ended(result)
 

@@ -10,6 +10,7 @@ from typing import Any
 from zipfile import ZipFile
 
 from kerascnn.arguments import expect
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 from kerascnn.experiment import Training
 from kerascnn.files import write_whole
@@ -144,8 +145,8 @@ def find_run(run: str | os.PathLike[str] | Result) -> Result:
     if run == "last":
         if not (finished := all_runs()):
             raise InputError(
-                f"there is no finished run here yet, in {runs_folder()}; `kerascnn run FILE` makes "
-                "one."
+                f"there is no finished run here yet, in {runs_folder()}; "
+                f"`{command('run', 'FILE')}` makes one."
             )
         return finished[-1]
     found = [file for file in _finished() if file.parent.name.startswith(run)]

@@ -387,7 +387,7 @@ def test_evaluating_refuses_a_class_that_the_model_does_not_know(place, result):
 def test_mlflow_holds_settings_metrics_and_artifacts(client, result):
     run = client.get_run(result.run_id)
     assert run.info.status == "FINISHED"
-    assert run.data.params["stages.1.learning_rate"] == "0.003"
+    assert run.data.params["stages.rest.learning_rate"] == "0.003"
     assert run.data.params["architecture.depth"] == "2"
     steps = [m.step for m in client.get_metric_history(result.run_id, "val_accuracy")]
     assert steps == [1, 2, 3, 4]
@@ -395,7 +395,7 @@ def test_mlflow_holds_settings_metrics_and_artifacts(client, result):
     assert not any("/" in name for name in run.data.metrics)  # else the curves come last
     digests = {data.tags[0].value: data.dataset.digest for data in run.inputs.dataset_inputs}
     assert digests == {split: about["fingerprint"][:36] for split, about in result.data.items()}
-    assert run.data.tags["stage.1.name"] == "head"
+    assert run.data.tags["stage.head.unfreeze"] == "head"
     names = {artifact.path for artifact in client.list_artifacts(result.run_id)}
     assert {"experiment.toml", "predictions.csv", "confusion_matrix.png", "result.json"} <= names
 
@@ -450,7 +450,7 @@ def test_comparison_shows_only_what_differs(place, result):
     other = run_experiment(load_experiment("shapes.toml", {"seed": 1, "stages.0.epochs": 1}))
     comparison = compare_runs([result, other])
     compared = comparison.runs
-    assert all(set(run.settings) == {"seed", "stages.0.epochs"} for run in compared)
+    assert all(set(run.settings) == {"seed", "stages.head.epochs"} for run in compared)
     assert compared[0].test_accuracy >= compared[1].test_accuracy
     assert all(run.same_test_pictures for run in compared)
     assert comparison.pairs[0].difference == pytest.approx(

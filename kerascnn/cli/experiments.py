@@ -49,7 +49,7 @@ def run(
     if file is None:
         raise click.UsageError("Missing argument 'FILE', or --resume RUN.")
     experiment = experiment_of(file, overrides, backend)
-    terminal = Terminal(console(stderr=True))
+    terminal = Terminal(console(stderr=True), file)
     for sent in send_pending(runs_folder()):
         terminal.warned(sent)
     result = run_experiment(experiment, terminal, resume=resume)
@@ -59,14 +59,28 @@ def run(
 
 @click.command()
 @file_argument
+@click.option("--download", is_flag=True, help="Download the images and weights that are missing.")
 @set_option
 @backend_option
 @allow_option
 @as_json
-def check(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: bool) -> None:
-    """Do all that `run` does before training, and show the stages."""
+def check(
+    file: Path,
+    download: bool,
+    overrides: tuple[str, ...],
+    backend: str | None,
+    as_json: bool,
+) -> None:
+    """Do all that `run` does before training, and show the stages.
+
+    Nothing is downloaded without --download.
+    """
+    from contextlib import nullcontext
     from dataclasses import asdict
 
+    from kerascnn.commands import command
+    from kerascnn.data.download import NotAtHandError, without_downloads
+    from kerascnn.errors import InputError
     from kerascnn.plugins import load_registry
     from kerascnn.prepare import check_stages, prepare
     from kerascnn.tables.experiments import show_check
@@ -74,7 +88,12 @@ def check(file: Path, overrides: tuple[str, ...], backend: str | None, as_json: 
 
     experiment = experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True))
-    prepared = prepare(experiment, load_registry(), terminal)
+    try:
+        with nullcontext() if download else without_downloads():
+            prepared = prepare(experiment, load_registry(), terminal)
+    except NotAtHandError as error:
+        again = command("check", str(file), "--download")
+        raise InputError(f"{error} `{again}` does so now, and `run` when it runs.") from error
     stages = list(check_stages(prepared))
     for stage in stages:
         if stage.shortage:
@@ -121,7 +140,7 @@ def lr_find(
     from kerascnn.terminal import Terminal
 
     experiment = experiment_of(file, overrides, backend)
-    test = find_learning_rate(experiment, stage, Terminal(console(stderr=True)))
+    test = find_learning_rate(experiment, stage, Terminal(console(stderr=True), file))
     plot = plot or Path(f"lr-find-{test.stage}.png")
     rates_figure(test).savefig(plot, metadata=own_metadata(plot))
     if as_json:
@@ -164,7 +183,7 @@ def probe(
     from kerascnn.terminal import Terminal
 
     experiment = experiment_of(file, overrides, backend)
-    terminal = Terminal(console(stderr=True))
+    terminal = Terminal(console(stderr=True), file)
     probed = probe_architectures(experiment, architectures.split(","), terminal)
     if not as_json:
         show_probe(console(), probed)
@@ -194,9 +213,8 @@ def init(
     force: bool,
 ) -> None:
     """Look at a FOLDER of images, and write an experiment for them beside it."""
-    import shlex
-
     from kerascnn import scaffold
+    from kerascnn.commands import command
     from kerascnn.terminal import Terminal
 
     if recipe == "list":
@@ -212,7 +230,7 @@ def init(
         observer=Terminal(console(stderr=True)),
     )
     click.echo(f"wrote {written}: {summary}", err=True)
-    click.echo(f"kerascnn run {shlex.quote(str(written))}")
+    click.echo(command("run", str(written)))
 
 
 @click.command()

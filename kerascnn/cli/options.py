@@ -153,7 +153,7 @@ def assignment(text: str) -> tuple[str, Any]:
 
     key, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--set {text}: expected KEY=VALUE, such as --set stages.0.epochs=1.")
+        raise InputError(f"--set {text}: expected KEY=VALUE, such as --set stages.head.epochs=1.")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -15,6 +15,7 @@ from kerascnn.cli.options import (
     tell_last,
     uncalibrated_option,
 )
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 
 
@@ -55,8 +56,8 @@ def compare(runs: tuple[str, ...], seeds: bool, html: Path | None, as_json: bool
         raise InputError(comparison.refusal)
     if not runs and (others := len(all_runs()) - len(comparison.results)):
         click.echo(
-            f"{others} more here were judged on other pictures; `kerascnn compare RUN RUN` shows "
-            "those that are named.",
+            f"{others} more here were judged on other images; "
+            f"`{command('compare', 'RUN', 'RUN')}` shows those that are named.",
             err=True,
         )
 
@@ -106,7 +107,7 @@ def register(run: str, name: str | None, alias: str | None, as_json: bool) -> No
         document(asdict(registered))
         return
     click.echo(f"{registered.name} version {registered.version}: run {registered.run_id[:8]}")
-    click.echo(f"kerascnn predict {registered.uri} PICTURE", err=True)
+    click.echo(command("predict", registered.uri, "IMAGE"), err=True)
 
 
 @click.command()
@@ -126,7 +127,7 @@ def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None
 
     result, listening = calibrated(find_run(run), uncalibrated), listen(port)
     address = "http://{}:{}/invocations".format(*listening.getsockname())
-    click.echo(f"curl --data-binary @PICTURE {address}   (Ctrl-C ends it)", err=True)
+    click.echo(f"Ctrl-C ends it\ncurl --data-binary @IMAGE {address}", err=True)
     serve_run(listening, result, top=top, backend=backend or "auto")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerascnn.commands import command
 from kerascnn.compare import Comparison
 from kerascnn.compare.results import Flip
 from kerascnn.config_errors import as_toml
@@ -43,7 +44,8 @@ class Flipped:
 def write_comparison(comparison: Comparison, file: Path) -> None:
     """Writes the comparison as one page that needs nothing else."""
     if not comparison.results:
-        raise InputError("there is no finished run to compare; `kerascnn run FILE` makes one.")
+        made = command("run", "FILE")
+        raise InputError(f"there is no finished run to compare; `{made}` makes one.")
     missing, flipped = _flipped(comparison)
     page = render(
         "comparison.html",

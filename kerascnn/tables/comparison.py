@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Column
 from rich.table import Table as RichTable
 
+from kerascnn.commands import command
 from kerascnn.compare import Comparison
 from kerascnn.compare.results import LEAST_SEEDS, Pair, Spread, p_text
 from kerascnn.config_errors import as_toml
@@ -18,7 +19,8 @@ from kerascnn.temperature import AS_TRAINED
 def show_comparison(console: Console, comparison: Comparison) -> None:
     """Shows runs, the most accurate first, how they differ, and how sure the differences are."""
     if not comparison.results:
-        console.print("there is no finished run here yet; `kerascnn run FILE` makes one.")
+        made = command("run", "FILE")
+        console.print(f"there is no finished run here yet; `{made}` makes one.", soft_wrap=True)
         return
     results = _group_results if comparison.by_seed else _run_results
     settings = list(comparison.entrants[0].settings)
@@ -29,7 +31,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
         console.print()
         console.print(_settings(comparison, settings))
     if any(result.temperature != AS_TRAINED for result in comparison.results):
-        console.print("ECE: of the calibrated probabilities, those that `kerascnn predict` gives")
+        console.print("ECE: of the calibrated probabilities, those that `predict` gives")
     if not comparison.refusal:
         _show_tests(console, comparison)
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Column
 
 from kerascnn.cache import MADE, Entry
+from kerascnn.commands import command
 from kerascnn.files import gigabytes
 from kerascnn.run_folders import RunFolder
 from kerascnn.tables.layout import Table, number, rows, words
@@ -42,7 +43,8 @@ def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) ->
         "folder": f"{escape(str(folder))} holds {total}",
         "limit": f"{gigabytes(made)} of {gigabytes(limit)} for packed pictures and activations; "
         "KERASCNN_CACHE_LIMIT_GB sets another",
-        "next": "kerascnn cache clear --kind packed · kerascnn cache clear",
+        "next": command("cache", "clear", "--kind", "packed"),
+        "": command("cache", "clear"),
     }
     console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines.items()))
 

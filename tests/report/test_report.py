@@ -352,7 +352,7 @@ def test_mlflow_shows_the_table_of_runs_the_note_and_the_report(server, place, r
     of_run = chromium(f"{runs}/{result.run_id}", tmp_path, large, "--dump-dom")
     assert f"<strong>{result.test_accuracy:.3f}</strong>" in of_run
     assert f"run_uuid={result.run_id}" in of_run  # the thumbnails
-    assert "stages.0.learning_rate" in of_run
+    assert "stages.first.learning_rate" in of_run
     shot = tmp_path / "artifact.png"
     chromium(
         f"{runs}/{result.run_id}/artifacts/report.html", tmp_path, large, f"--screenshot={shot}"
