@@ -18,12 +18,14 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.text import Text
 
 from kerascnn.observer import Observer
 from kerascnn.prepare import Prepared
 from kerascnn.runs import Result
 from kerascnn.statistics import paired_interval
 from kerascnn.tables.layout import LABEL, interval, line
+from kerascnn.text import visible
 from kerascnn.training.plan import Epoch, Plan
 from kerascnn.training.stage import StageResult
 from kerascnn.training.standing import Standing
@@ -111,8 +113,8 @@ class Terminal(Observer):
 
     def warned(self, message: str) -> None:
         self._clear()
-        message = escape(message.replace("\n", "\n" + " " * LABEL))
-        self._print(line("[yellow]note[/yellow]" + " " * (LABEL - 4), message))
+        head = Text.from_markup(line("[yellow]note[/yellow]" + " " * (LABEL - 4), ""))
+        self._print(head + Text(("\n" + " " * LABEL).join(map(visible, message.split("\n")))))
 
     def ended(self, result: Result) -> None:
         images = result.test["images"]
@@ -128,7 +130,7 @@ class Terminal(Observer):
         self._print(line("run", escape(_from_here(result.artifacts))))
         self._print(line("next", "kerascnn report last --open · kerascnn compare · kerascnn ui"))
 
-    def _print(self, text: str = "") -> None:
+    def _print(self, text: str | Text = "") -> None:
         self.console.print(text, soft_wrap=True)
 
     def _show(self, what: str, done: int, total: int | None, columns: Columns) -> None:

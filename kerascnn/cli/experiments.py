@@ -112,15 +112,19 @@ def lr_find(
     The stage takes a hundred steps on its own pictures, each at a greater rate than the one
     before; nothing of it is kept but the plot.
     """
+    from kerascnn.canvas import save
     from kerascnn.lr_find import find_learning_rate
+    from kerascnn.observer import optional
     from kerascnn.plots import rates_figure
     from kerascnn.tables.experiments import show_range_test
     from kerascnn.terminal import Terminal
 
     experiment = experiment_of(file, overrides, backend)
-    test = find_learning_rate(experiment, stage, Terminal(console(stderr=True)))
+    terminal = Terminal(console(stderr=True))
+    test = find_learning_rate(experiment, stage, terminal)
     plot = plot or Path(f"lr-find-{test.stage}.png")
-    rates_figure(test).savefig(plot)
+    with optional(f"the plot {plot}", terminal):
+        save(rates_figure(test), plot, terminal.warned)
     if as_json:
         document({**test.to_json(), "plot": str(plot)})
     else:

@@ -30,7 +30,8 @@ def console(stderr: bool = False) -> Any:
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else UNLIMITED)
+    width = None if stream.isatty() else UNLIMITED
+    return Console(stderr=stderr, highlight=False, emoji=False, width=width)  # ":cat:" is a name
 
 
 as_json = click.option(

@@ -255,11 +255,12 @@ def visualize(
     RUN is a run's id, a unique prefix of one, or `last`. `kerascnn describe RUN` names the layers.
     """
     from kerascnn.runs import find_run
+    from kerascnn.terminal import Terminal
     from kerascnn.visualize import explain_images, save_explained
 
     found = find_run(run)
     explained = explain_images(found, images, layers, backend=backend or "auto")
-    files = save_explained(explained, output)
+    files = save_explained(explained, output, Terminal(console(stderr=True)))
     tell_last(run, found)
     if as_json:
         document(

@@ -15,7 +15,7 @@ from kerascnn.compare.seeds import groups_by_seed
 from kerascnn.compare.settings import differing, settings_of
 from kerascnn.errors import InputError
 from kerascnn.metrics import calibration_interval, expected_calibration_error, macro_f1_interval
-from kerascnn.report.gather import Predictions, read_predictions
+from kerascnn.predictions import Predictions, read_predictions
 from kerascnn.runs import PREDICTIONS, Result, all_runs, find_run
 from kerascnn.statistics import grouped_difference, holm, mcnemar, paired_interval
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.report.gather import Predictions
+from kerascnn.predictions import Predictions
 from kerascnn.runs import Result
 
 Judged = tuple[Result, Predictions]

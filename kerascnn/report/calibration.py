@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kerascnn.metrics import calibration_bins, errors_by_chance, expected_calibration_error
-from kerascnn.report.gather import Predictions
+from kerascnn.predictions import Predictions
 from kerascnn.statistics import wilson_interval
 from kerascnn.training.standing import LEAST_PROBABILITY, judge
 
@@ -103,6 +103,7 @@ def fit_temperature(predictions: Predictions) -> float:
 
 def tempered(predictions: Predictions, temperature: float) -> Predictions:
     """The same with the scores before the softmax divided by a temperature."""
-    scores = np.log(np.clip(predictions.probabilities, LEAST_PROBABILITY, 1)) / temperature
+    probabilities = predictions.probabilities.astype(np.float64)
+    scores = np.log(np.clip(probabilities, LEAST_PROBABILITY, 1)) / temperature
     raised = np.exp(scores - scores.max(1, keepdims=True))  # [N, K]
     return replace(predictions, probabilities=raised / raised.sum(1, keepdims=True))

@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 from kerascnn.compare import Comparison
 from kerascnn.compare.results import LEAST_SEEDS, Pair, Spread, p_text
 from kerascnn.config_errors import as_toml
-from kerascnn.tables.layout import Table, interval, number, words
+from kerascnn.tables.layout import Table, interval, number, plain, words
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
@@ -157,10 +157,10 @@ def _show_flips(console: Console, comparison: Comparison, pair: Pair) -> None:
     table = Table(words("picture"), words("label"), words(first[:8]), words(second[:8]))
     for flip in comparison.flips[:_FLIPS]:
         table.add_row(
-            escape(flip.image),
-            escape(flip.label),
+            plain(flip.image),
+            plain(flip.label),
             *(
-                f"{escape(flip.predicted[run])} {flip.probability[run]:.2f}"
+                plain(f"{flip.predicted[run]} {flip.probability[run]:.2f}")
                 for run in (first, second)
             ),
         )

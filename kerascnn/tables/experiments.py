@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from kerascnn.files import gigabytes
 from kerascnn.prepare import Prepared, StageCheck
-from kerascnn.tables.layout import Table, interval, line, number, rows, words
+from kerascnn.tables.layout import Table, interval, line, number, plain, rows, words
 from kerascnn.terminal import describe
 
 CLASSES_SHOWN = 30
@@ -34,7 +35,7 @@ def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -
     for stage in stages:
         table.add_row(
             stage.name,
-            escape(stage.unfreeze),
+            plain(stage.unfreeze),
             f"{stage.trainable_parameters:,}",
             f"{stage.epochs} × {stage.steps}",
             gigabytes(stage.memory_bytes),
@@ -51,7 +52,7 @@ def _classes(prepared: Prepared) -> RichTable:
     counts = prepared.data.class_counts()
     table = Table(words("class"), *map(number, counts))
     for name, *row in zip(prepared.data.class_names, *counts.values(), strict=True):
-        table.add_row(escape(name), *(f"{count:,}" for count in row))
+        table.add_row(plain(name), *(f"{count:,}" for count in row))
     return table
 
 
@@ -64,12 +65,12 @@ def show_range_test(console: Console, test: "RangeTest", plot: Path) -> None:
         else "none: the loss hardly falls at any rate, as where a stage begins with little to gain"
     )
     end = "the loss had grown to 4 times the least" if test.diverged else "the last rate"
-    lines = {
+    lines: dict[str, str | Text] = {
         "tested": f"stage {escape(test.stage)}: {len(test.rates)} steps, from {test.rates[0]:.1e} "
         f"to {test.rates[-1]:.1e}: {end}{_passes(test)}",
         "suggested": suggestion,
         "now": f"{test.configured:.1e} in the experiment",
-        "plot": escape(str(plot)),
+        "plot": plain(str(plot)),
     }
     console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines.items()))
 
@@ -98,7 +99,7 @@ def show_probe(console: Console, probed: "Probe") -> None:
             gigabytes(network.model_bytes),
         )
         table.add_row(
-            escape(network.architecture),
+            plain(network.architecture),
             f"{network.accuracy:.3f}",
             interval(*network.interval),
             f"{network.single_ms:.1f}",
@@ -131,7 +132,7 @@ def show_promoted(console: Console, probed: "Probe", results: "list[Result]") ->
     for network, result in zip(probed.networks, results, strict=False):
         table.add_row(
             result.run_id[:8],
-            escape(network.architecture),
+            plain(network.architecture),
             f"{network.accuracy:.3f}",
             interval(*network.interval),
             f"{result.test_accuracy:.3f}",

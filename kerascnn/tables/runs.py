@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from kerascnn.files import gigabytes
 from kerascnn.metrics import Metrics
-from kerascnn.tables.layout import Table, interval, line, number, rows, words
+from kerascnn.tables.layout import Table, interval, line, number, plain, rows, words
 
 if TYPE_CHECKING:  # other commands need nothing of theirs
     from kerascnn.export import Exported
@@ -26,7 +26,7 @@ def show_metrics(console: Console, metrics: Metrics) -> None:
     for name, of_class in metrics.per_class.items():
         shares = (of_class.precision, of_class.recall, of_class.f1) if of_class.images else ()
         said = [f"{share:.3f}" for share in shares] or ["–"] * 3
-        table.add_row(escape(name), *said, f"{of_class.images:,}")
+        table.add_row(plain(name), *said, f"{of_class.images:,}")
     console.print(table)
 
 

@@ -12,7 +12,7 @@ from rich.table import Column
 
 from kerascnn.cache import MADE, Entry
 from kerascnn.files import gigabytes
-from kerascnn.tables.layout import Table, number, rows, words
+from kerascnn.tables.layout import Table, number, plain, rows, words
 
 
 def cache_document(folder: Path, limit: int, held: list[Entry]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) ->
     for entry in held:
         used = datetime.fromtimestamp(entry.last_used).strftime("%Y-%m-%d %H:%M")
         about = entry.about if entry.kind in MADE else entry.key
-        table.add_row(entry.kind, gigabytes(entry.bytes), used, escape(about))
+        table.add_row(entry.kind, gigabytes(entry.bytes), used, plain(about))
     if held:
         console.print(table)
         console.print()

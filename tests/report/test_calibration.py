@@ -5,7 +5,7 @@ import pytest
 
 from kerascnn.metrics import expected_calibration_error
 from kerascnn.report.calibration import LEAST_IMAGES, calibrate, fit_temperature, tempered
-from kerascnn.report.gather import Predictions
+from kerascnn.predictions import Predictions
 
 
 def predictions(count=4000, temperature=1.0, seed=0):
