@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kerascnn.metrics import expected_calibration_error
-from kerascnn.report.calibration import LEAST_IMAGES, calibrate, fit_temperature, tempered
 from kerascnn.predictions import Predictions
+from kerascnn.report.calibration import LEAST_IMAGES, calibrate, fit_temperature, tempered
 
 
 def predictions(count=4000, temperature=1.0, seed=0):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kerascnn.report import mistakes
 from kerascnn.predictions import Predictions, read_predictions
+from kerascnn.report import mistakes
 
 TEST = Predictions(
     names=[f"{i}.jpg" for i in range(6)],
