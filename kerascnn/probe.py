@@ -26,7 +26,7 @@ from kerascnn.files import gigabytes
 from kerascnn.network.boundary import cut
 from kerascnn.network.freezing import set_trainable
 from kerascnn.network.inference import Forward
-from kerascnn.observer import Observer
+from kerascnn.observer import Observer, optional
 from kerascnn.plots import probe_figure
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, check_stages, load_data, prepare
@@ -157,7 +157,7 @@ def probe_architectures(
         once.warned(_downloadable(absent))
     if not networks:
         raise refusals[0] if refusals else _none_to_probe()
-    return _record(experiment, networks)
+    return _record(experiment, networks, once)
 
 
 def _none_to_probe() -> InputError:
@@ -309,7 +309,7 @@ def _milliseconds(forward: Forward, pictures: Any, batch_size: int) -> float:
     return 1000 * float(np.median(seconds)) / batch_size
 
 
-def _record(experiment: Experiment, networks: list[Probed]) -> Probe:
+def _record(experiment: Experiment, networks: list[Probed], observer: Observer) -> Probe:
     """Writes the probe into a run of its own, under which others can stand."""
     tracker = Tracker(experiment.name, f"probe of {len(networks)} networks", runs_folder())
     run_id, folder = tracker.open()
@@ -321,9 +321,12 @@ def _record(experiment: Experiment, networks: list[Probed]) -> Probe:
         artifacts=str(folder),
     )
     (folder / "probe.json").write_text(json.dumps(done.to_json(), indent=2))
-    probe_figure(done.networks).savefig(folder / "probe.png")
-    for name in ("probe.json", "probe.png"):
-        tracker.artifact(folder / name)
+    tracker.artifact(folder / "probe.json")
+    with optional("the plot of the probe", observer):
+        from kerascnn.canvas import save
+
+        save(probe_figure(done.networks), folder / "probe.png", observer.warned)
+        tracker.artifact(folder / "probe.png")
     tracker.metrics({"probed_networks": len(networks)}, step=0)
     tracker.close()
     return done

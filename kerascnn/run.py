@@ -100,7 +100,7 @@ def run_experiment(
             )
             result = _result(prepared, registry, run_id, folder, keeper, test, temperature)
             record_result(prepared, result, test, probabilities, tracker)
-            record_report(prepared, result, registry, tracker, observer)
+            record_report(prepared, result, test, registry, tracker, observer)
     except BaseException as error:
         _mark_failed(error, tracker)
         if isinstance(error, KeyboardInterrupt):

@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.text import Text
 
 from kerascnn.cache import cache_folder
 from kerascnn.commands import command
@@ -29,6 +30,7 @@ from kerascnn.runs import Result
 from kerascnn.statistics import paired_interval
 from kerascnn.tables.layout import LABEL, interval, line
 from kerascnn.temperature import AS_TRAINED
+from kerascnn.text import visible
 from kerascnn.training.plan import Epoch, Plan
 from kerascnn.training.stage import StageResult
 from kerascnn.training.standing import Standing
@@ -128,8 +130,8 @@ class Terminal(Observer):
 
     def warned(self, message: str) -> None:
         self._clear()
-        message = escape(message.replace("\n", "\n" + " " * LABEL))
-        self._print(line("[yellow]note[/yellow]" + " " * (LABEL - 4), message))
+        head = Text.from_markup(line("[yellow]note[/yellow]" + " " * (LABEL - 4), ""))
+        self._print(head + Text(("\n" + " " * LABEL).join(map(visible, message.split("\n")))))
 
     def ended(self, result: Result) -> None:
         images = result.test["images"]
@@ -148,7 +150,7 @@ class Terminal(Observer):
         for label, following in zip(("next", "", ""), NEXT, strict=True):
             self._print(line(label, escape(command(*following))))
 
-    def _print(self, text: str = "") -> None:
+    def _print(self, text: str | Text = "") -> None:
         self.console.print(text, soft_wrap=True)
 
     def _show(self, what: str, done: int, total: int | None, columns: Columns) -> None:

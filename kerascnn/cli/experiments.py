@@ -131,24 +131,26 @@ def lr_find(
     The stage takes a hundred steps on its own images, each at a greater rate than the one before;
     only the plot is kept. Too few images (about 1,000 at a batch size of 32) suggest nothing.
     """
-    import shlex
-
-    from kerascnn.image_files import own_metadata
+    from kerascnn.canvas import save
+    from kerascnn.commands import command
     from kerascnn.lr_find import find_learning_rate
+    from kerascnn.observer import optional
     from kerascnn.plots import rates_figure
     from kerascnn.tables.experiments import show_range_test
     from kerascnn.terminal import Terminal
 
     experiment = experiment_of(file, overrides, backend)
-    test = find_learning_rate(experiment, stage, Terminal(console(stderr=True), file))
+    terminal = Terminal(console(stderr=True), file)
+    test = find_learning_rate(experiment, stage, terminal)
     plot = plot or Path(f"lr-find-{test.stage}.png")
-    rates_figure(test).savefig(plot, metadata=own_metadata(plot))
+    with optional(f"the plot {plot}", terminal):
+        save(rates_figure(test), plot, terminal.warned)
     if as_json:
         document({**test.to_json(), "plot": str(plot)})
     else:
         settings = [*overrides, test.setting or ""]
         words = [word for setting in settings for word in ("--set", setting)]
-        show_range_test(console(), test, plot, shlex.join(["kerascnn", "run", str(file), *words]))
+        show_range_test(console(), test, plot, command("run", str(file), *words))
 
 
 @click.command()

@@ -39,7 +39,10 @@ def console(stderr: bool = False) -> Any:
 
     stream = sys.stderr if stderr else sys.stdout
     return QuietConsole(
-        stderr=stderr, highlight=False, width=None if stream.isatty() else UNLIMITED
+        stderr=stderr,
+        highlight=False,
+        emoji=False,  # ":cat:" is a name
+        width=None if stream.isatty() else UNLIMITED,
     )
 
 

@@ -157,7 +157,7 @@ def describe(
         backend=backend or "auto",
     )
     if draw:
-        save_drawing(description, draw)
+        save_drawing(description, draw, lambda note: click.echo(f"note: {note}", err=True))
     if as_json:
         document(description.to_json())
     else:

@@ -21,6 +21,11 @@ from kerascnn.errors import InputError
 
 @click.command()
 @click.argument("runs", nargs=-1)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Judge the runs on this folder of class folders.  [default: on their test images]",
+)
 @click.option("--seeds", is_flag=True, help="Compare groups of runs that differ by seed alone.")
 @click.option(
     "--html",
@@ -28,7 +33,9 @@ from kerascnn.errors import InputError
     help="Write a page to this file, and log it to MLflow with the runs under it.",
 )
 @as_json
-def compare(runs: tuple[str, ...], seeds: bool, html: Path | None, as_json: bool) -> None:
+def compare(
+    runs: tuple[str, ...], data: Path | None, seeds: bool, html: Path | None, as_json: bool
+) -> None:
     """Compare RUNS: what differs, which is better, and whether that is sure.
 
     RUNS are ids, unique prefixes of them, or `last`; without any, those that were judged on the
@@ -37,9 +44,11 @@ def compare(runs: tuple[str, ...], seeds: bool, html: Path | None, as_json: bool
     from kerascnn.compare import compare_runs
     from kerascnn.runs import all_runs
     from kerascnn.tables.comparison import show_comparison
+    from kerascnn.terminal import Terminal
 
     _send_pending()
-    comparison = compare_runs(runs, by_seed=seeds)
+    terminal = Terminal(console(stderr=True))
+    comparison = compare_runs(runs, by_seed=seeds, data=data, observer=terminal)
     if as_json:
         document(comparison.to_json())
     else:
@@ -223,12 +232,13 @@ def visualize(
     RUN is a run's id, a unique prefix of one, or `last`. `kerascnn describe RUN` names the layers.
     """
     from kerascnn.runs import find_run
+    from kerascnn.terminal import Terminal
     from kerascnn.visualize import explain_images, save_explained
 
     require_run_and_images("visualize", run, images)
     found = find_run(run)
     explained = explain_images(found, images, layers, backend=backend or "auto")
-    files = save_explained(explained, output)
+    files = save_explained(explained, output, Terminal(console(stderr=True)))
     tell_last(run, found)
     if as_json:
         document(
