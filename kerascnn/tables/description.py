@@ -1,6 +1,5 @@
 """How `describe` shows a network: the arithmetic of its layers, its blocks, the sum."""
 
-import sys
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -9,7 +8,7 @@ from rich.table import Table as RichTable
 from kerascnn.describe import BlockRow, Description, LayerRow
 from kerascnn.files import gigabytes
 from kerascnn.parameters import toml
-from kerascnn.tables.layout import Table, number, plain, rows, words
+from kerascnn.tables.layout import Table, fits, number, plain, rows, words
 
 _ARITHMETIC = ("layer", "side of the output", "parameters")
 _COSTS = ("sees", "multiply-adds", "memory")
@@ -30,8 +29,7 @@ def _layers(console: Console, description: Description, batch_size: int) -> list
     """One table, or two where the terminal is narrower."""
     cells = [_cells(row, batch_size) for row in description.layers if _is_shown(row)]
     whole = _chosen(cells, tuple(cells[0]))
-    unbound = console.options.update(max_width=sys.maxsize)
-    if console.measure(whole, options=unbound).maximum <= console.width:
+    if fits(console, whole):
         return [whole]
     return [_chosen(cells, _ARITHMETIC), _chosen(cells, ("layer", "kind", "output", *_COSTS))]
 
