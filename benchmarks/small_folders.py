@@ -29,7 +29,7 @@ RECIPE = "recipe"
 @click.option("--counts", required=True, help="Images of each class, such as 60,60,15.")
 @click.option("--fresh", default=40, show_default=True, help="Images a class to judge by.")
 @click.option("--seeds", default=3, show_default=True)
-@click.option("--lr-find", is_flag=True, help="Also with the rates that `lr-find` suggests.")
+@click.option("--lr-find", is_flag=True, help="Also with a tenth of the rates of least loss.")
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Of the experiment.")
 @click.option(
     "--against", metavar="KEY=VALUE;…", multiple=True, help="Also with these settings, together."
@@ -50,7 +50,8 @@ def main(
     with tempfile.TemporaryDirectory() as place, chdir(place):
         for seed in range(seeds):
             table = write_table(Path(place, f"{seed}.csv"), data, counts, fresh, seed)
-            own = [f"dataset.path={data}", f"dataset.labels={table}", f"seed={seed}", *settings]
+            place_of = (f"dataset.path={data}", f"dataset.labels={table}", f"seed={seed}")
+            own = [*place_of, "training.on_duplicate=skip", *settings]
             ways = {RECIPE: own, **{words: [*own, *words.split(";")] for words in against}}
             if lr_find:
                 suggested.append(suggestions(experiment, own))
@@ -92,17 +93,13 @@ def write_table(file: Path, data: Path, counts: str, fresh: int, seed: int) -> P
 
 
 def suggestions(experiment: str, words: list[str]) -> list[str]:
-    """What `lr-find` suggests for each stage, as settings; nothing where it suggests nothing."""
+    """Each stage's rate by the range test as settings, also where `lr-find` suggests nothing."""
     from kerascnn import load_experiment
     from kerascnn.lr_find import find_learning_rate
 
     loaded = load_experiment(experiment, dict(map(assignment, words)))
     tests = [find_learning_rate(loaded, stage.name) for stage in loaded.stages]
-    return [
-        f"stages.{index}.learning_rate={test.suggestion:.2g}"
-        for index, test in enumerate(tests)
-        if test.suggestion
-    ]
+    return [f"stages.{test.index}.learning_rate={test.lowest / 10:.2g}" for test in tests]
 
 
 def judge(experiment: str, words: list[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from kerascnn import runtime
 from kerascnn.arguments import expect
+from kerascnn.commands import pip_install
 from kerascnn.config import parse_experiment
 from kerascnn.data.images import PADDING
 from kerascnn.data.windows import Centred, packed_size
@@ -193,7 +194,7 @@ def _converter(format: str) -> str:
     lacking = [name for name in needs if not find_spec(name.replace("-", "_"))]
     if lacking:
         raise InputError(
-            f"{format} needs {' and '.join(lacking)}: pip install {' '.join(lacking)}. TensorFlow "
+            f"{format} needs {' and '.join(lacking)}: `{pip_install(*lacking)}`. TensorFlow "
             "converts the models of all backends."
         )
     return TENSORFLOW if needs else runtime.select_backend()

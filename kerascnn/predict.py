@@ -26,6 +26,7 @@ from kerascnn.data.store import BadPicturesError, pack
 from kerascnn.data.windows import Centred, packed_size
 from kerascnn.errors import InputError
 from kerascnn.image_files import left_out
+from kerascnn.metrics import ranked
 from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer
 from kerascnn.process import contained
@@ -204,5 +205,6 @@ def read_pictures(images: Sequence[ImageLike], result: Result) -> np.ndarray:
 
 def best_guesses(row: np.ndarray, names: Sequence[str], top: int) -> list[dict[str, Any]]:
     """The most probable labels of float32 [K], each with its probability."""
-    order = row.argsort()[::-1][:top]
-    return [{"label": names[index], "probability": float(row[index])} for index in order]
+    return [
+        {"label": names[index], "probability": float(row[index])} for index in ranked(row)[:top]
+    ]

@@ -69,13 +69,9 @@ def write_experiment(
     if architecture:
         text = _with_architecture(text, architecture)
     if folder is not None:
-        observer = observer or Observer()
         dataset = _dataset(folder, follow_links, labels, registry)
         text = _for_folder(text, folder, target.stem, dataset)
-        data = _look_at(_parsed(text, target, registry), registry, observer)
-        text, summary = _weighted(text, data), _summary(data)
-        for key, why in dict.fromkeys(re.findall(r"(?m)^(\w+ = \S+) +# (because .*)$", text)):
-            observer.warned(f"{key}, {why}")
+        text, summary = _adapted(text, target, registry, observer or Observer())
     _parsed(text, target, registry)
     try:
         target.write_text(text, "utf-8")
@@ -85,6 +81,15 @@ def write_experiment(
             "an experiment elsewhere with --recipe and set dataset.path in it."
         ) from error
     return target, summary
+
+
+def _adapted(text: str, target: Path, registry: Registry, observer: Observer) -> tuple[str, str]:
+    """The experiment as the images in its folder want it, and a line about these."""
+    data = _look_at(_parsed(text, target, registry), registry, observer)
+    text = _weighted(text, data)
+    for key, why in dict.fromkeys(re.findall(r"(?m)^(\w+ = \S+) +# (because .*)$", text)):
+        observer.warned(f"{key}, {why}")
+    return text, _summary(data)
 
 
 def _parsed(text: str, target: Path, registry: Registry) -> Experiment:

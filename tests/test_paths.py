@@ -62,16 +62,15 @@ def load(file, *arguments):
 )
 def test_a_path_starts_from_the_toml(write, tmp_path, monkeypatch, standing, read):
     file = write(name="image_folder", path="photos")
-    (tmp_path / standing).mkdir(exist_ok=True)
+    for folder in ("project", standing):  # what there is where one stands is not meant
+        (tmp_path / folder / "photos").mkdir(parents=True, exist_ok=True)
     monkeypatch.chdir(tmp_path / standing)
-    assert load(file) == {"path": read}
-    (tmp_path / "project" / "photos").mkdir()
-    (tmp_path / standing / "photos").mkdir(exist_ok=True)  # which is not meant
     assert load(file) == {"path": read}
 
 
 def test_a_path_that_is_set_starts_from_the_working_directory(write, tmp_path, monkeypatch):
     file = write(name="image_folder", path="photos")
+    (tmp_path / "mine").mkdir()
     monkeypatch.chdir(tmp_path)
     assert load(file, {"dataset.path": "mine"}) == {"path": "mine"}
 
@@ -87,18 +86,24 @@ def test_a_path_that_exists_in_the_working_directory_alone_still_works_and_is_to
     assert experiment.dataset.params == {"path": "photos"}
 
 
+def read(**dataset):
+    """The dataset's table as a TOML in project/ has it."""
+    data = {"dataset": dataset}
+    read_from(Path("project"), data, load_registry(), unheard)
+    return data["dataset"]
+
+
 @pytest.mark.parametrize("path", ["/data/photos", "~/photos"])
-def test_a_path_that_is_not_relative_stays(write, tmp_path, monkeypatch, path):
-    file = write(name="image_folder", path=path)
-    monkeypatch.chdir(tmp_path)
-    assert load(file) == {"path": path}
+def test_a_path_that_is_not_relative_stays(path):
+    assert read(name="image_folder", path=path)["path"] == path
 
 
-def test_a_table_of_labels_stays_relative_to_the_images(write, tmp_path, monkeypatch):
-    file = write(name="image_folder", path="photos", labels="labels.csv")
-    (file.parent / "labels.csv").touch()
-    monkeypatch.chdir(tmp_path)
-    assert load(file) == {"path": "project/photos", "labels": "labels.csv"}
+def test_a_table_of_labels_stays_relative_to_the_images():
+    assert read(name="image_folder", path="photos", labels="labels.csv") == {
+        "name": "image_folder",
+        "path": "project/photos",
+        "labels": "labels.csv",
+    }
 
 
 def test_so_do_the_paths_of_a_plugin_and_what_is_a_name_stays_one(
