@@ -6,9 +6,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from kerascnn import InputError
+from kerascnn import InputError, canvas
 from kerascnn.builtin.image_folder import IMAGE_FOLDER
-from kerascnn.image_files import OWN_OUTPUT, mark, own_metadata
+from kerascnn.image_files import OWN_OUTPUT, mark
 
 SPLITS = ("train", "validation", "test")
 NFC, NFD = "Gänseblume", unicodedata.normalize("NFD", "Gänseblume")
@@ -30,7 +30,7 @@ def write_classes(root, classes=("roses", "daisy"), count=5):
 
 
 def draw(file):
-    Figure().savefig(file, metadata=own_metadata(file))
+    canvas.save(canvas.Figure(), file, print)
 
 
 def images(splits):
