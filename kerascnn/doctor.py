@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from kerascnn import runtime
@@ -17,7 +19,7 @@ LEAST_FREE_BYTES = 2 * GB
 
 def examine() -> dict[str, Any]:
     """Examines this installation; `problems` lists a sentence for each thing to mend."""
-    problems: list[str] = []
+    problems = list(_locale())
     return {
         "versions": runtime.versions(),
         "backends": runtime.installed_backends(),
@@ -28,6 +30,15 @@ def examine() -> dict[str, Any]:
         "plugins": _plugins(problems),
         "problems": problems,
     }
+
+
+def _locale() -> Iterator[str]:
+    encoding = sys.getfilesystemencoding()
+    if encoding.lower() not in ("utf-8", "utf8"):
+        yield (
+            f"the locale reads file names as {encoding}, so that folders of other characters "
+            "cannot name classes. Set PYTHONUTF8=1, or a locale of UTF-8 such as LC_ALL=C.UTF-8."
+        )
 
 
 def _device(problems: list[str]) -> str:

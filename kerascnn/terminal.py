@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -178,8 +177,7 @@ def describe(prepared: Prepared) -> list[tuple[str, str]]:
     data, network = prepared.data, prepared.network
     sizes = {name: len(packed) for name, packed in data.splits().items()}
     parts = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
-    weights = getattr(prepared.experiment.architecture, "weights", None)
-    origin = f", {_weights(weights)}" if network.pretrained else ", from scratch"
+    origin = network.weights if network.pretrained else "from scratch"
     return [
         (
             "data",
@@ -188,14 +186,10 @@ def describe(prepared: Prepared) -> list[tuple[str, str]]:
         ),
         (
             "network",
-            f"{prepared.experiment.architecture.name}{origin}, {network.parameters():,} "
+            f"{prepared.experiment.architecture.name}, {origin}, {network.parameters():,} "
             f"parameters in {len(network.blocks)} blocks",
         ),
     ]
-
-
-def _weights(weights: Any) -> str:
-    return f"weights {weights}" if weights not in (None, "imagenet") else "ImageNet weights"
 
 
 def frozen_part(result: StageResult) -> str:
