@@ -12,7 +12,7 @@ from kerascnn.data.windows import packed_size
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.hookspecs import Splits
 from kerascnn.metrics import Metrics, measure
-from kerascnn.observer import Observer
+from kerascnn.observer import Observer, default_observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.predict import probabilities_of
 from kerascnn.process import contained
@@ -36,7 +36,8 @@ def evaluate_run(
             out of it are followed if the run's own dataset followed such links.
         backend: "tensorflow", "jax", "torch", or "auto": any.
         registry: The components; default all that are installed.
-        observer: Is told of pictures that the run has seen; default nobody.
+        observer: Receives notes on images that the run has seen; default they are shown,
+            `Observer()` shows nothing.
 
     Raises:
         InputError: No such run or folder, a class that the model does not know, bad pictures.
@@ -50,7 +51,7 @@ def evaluate_run(
     index_of = _indices(splits, result, data)
     training = result.training
     size = packed_size(training.image_size, training.crop_margin)
-    observer = observer or Observer()
+    observer = observer or default_observer()
     progress = partial(observer.progress, "packing")
     packed = pack(splits.test, size, training.resize, progress, what=str(data))
     probabilities = probabilities_of(result, packed.images, backend)

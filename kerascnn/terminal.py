@@ -1,5 +1,7 @@
 """What a person sees of a run: short, aligned, on standard error."""
 
+import builtins
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from kerascnn.training.plan import Epoch, Plan
 from kerascnn.training.stage import StageResult
 from kerascnn.training.standing import Standing
 
+WIDE = 10_000  # columns, where lines are not to be broken
 Columns = Callable[[], Sequence[ProgressColumn]]
 
 
@@ -146,6 +149,14 @@ class Terminal(Observer):
         if self._progress:
             self._progress.stop()
             self._progress = None
+
+
+def default_terminal() -> Terminal:
+    """Shows on standard error; in a notebook, as plain lines among what its cell prints."""
+    if hasattr(builtins, "get_ipython") and not sys.stderr.isatty():
+        return Terminal(Console(file=sys.stdout, force_jupyter=False, highlight=False, width=WIDE))
+    width = None if sys.stderr.isatty() else WIDE
+    return Terminal(Console(stderr=True, force_jupyter=False, highlight=False, width=width))
 
 
 def _from_here(place: str) -> str:

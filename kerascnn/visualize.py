@@ -26,6 +26,7 @@ from kerascnn.network.inference import Forward
 from kerascnn.predict import image_names, listed_images, read_pictures
 from kerascnn.process import contained
 from kerascnn.runs import Result, find_run, load_model
+from kerascnn.screen import listed, screen
 
 SHOWN_LAYERS = 4
 SHOWN_MAPS, SHOWN_KERNELS, SHOWN_PARTS, SHOWN_CLASSES = 8, 32, 4, 6
@@ -59,6 +60,9 @@ class Explained:
     maps: dict[str, np.ndarray]
     filter: tuple[str, int]
     parts: Parts
+
+    def __repr__(self) -> str:
+        return screen(_headline(self), [("maps of", listed(list(self.maps)))])
 
 
 @contained()

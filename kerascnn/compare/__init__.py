@@ -20,6 +20,7 @@ from kerascnn.metrics import calibration_interval, expected_calibration_error, m
 from kerascnn.process import contained
 from kerascnn.report.gather import Predictions, read_predictions
 from kerascnn.runs import PREDICTIONS, Result, all_runs, find_run
+from kerascnn.screen import accuracy, first_rows, screen
 from kerascnn.statistics import grouped_difference, holm, mcnemar, paired_interval
 
 
@@ -218,6 +219,19 @@ class Comparison:
             "pairs": [pair.to_json() for pair in self.pairs] if tested else None,
             "flipped": [asdict(flip) for flip in self.flips] if tested else None,
         }
+
+    def __repr__(self) -> str:
+        if not self.results:
+            return "no runs to compare"
+        rows = [
+            (result.run_id[:8], accuracy(result.test_accuracy, result.test_accuracy_interval))
+            for result in self.results
+        ]
+        try:
+            headline = self.refusal or self.summary
+        except InputError as error:  # the predictions of a run are gone
+            headline = str(error)
+        return screen(headline or "one run", first_rows(rows))
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

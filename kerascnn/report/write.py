@@ -5,7 +5,7 @@ from typing import Any
 
 from kerascnn import runtime
 from kerascnn.files import write_whole
-from kerascnn.observer import Observer
+from kerascnn.observer import Observer, default_observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Data
 from kerascnn.process import contained
@@ -27,7 +27,8 @@ def report_run(
     Args:
         run: A run's id, a unique prefix of one, "last", or a result.
         registry: The components; default all that are installed.
-        observer: Is told what the page has to do without; default nobody.
+        observer: Receives a note on what the page lacks; default it is shown, `Observer()`
+            shows nothing.
 
     Returns:
         The page. Where the pictures are gone it does without them, and says so.
@@ -39,8 +40,10 @@ def report_run(
     there = result.backend in runtime.installed_backends()
     runtime.start(result.backend if there else "auto")
     material = gather(result, registry or load_registry(), load_model(result))
-    if observer and material.missing:
-        observer.warned(f"the page is written without pictures: {material.missing}")
+    if material.missing:
+        (observer or default_observer()).warned(
+            f"the page is written without pictures: {material.missing}"
+        )
     return _write(result, material)
 
 
