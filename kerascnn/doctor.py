@@ -11,8 +11,9 @@ from kerascnn.cache import cache_folder
 from kerascnn.errors import InputError
 from kerascnn.files import GB, gigabytes
 from kerascnn.plugins import load_registry
-from kerascnn.secrets import shown_uri
-from kerascnn.tracking.store import TrackingError, reach, tracking_uri
+from kerascnn.tracking.address import displayed, tracking_uri
+from kerascnn.tracking.artifacts import told_missing, told_moved
+from kerascnn.tracking.store import TrackingError, reach
 
 LEAST_FREE_BYTES = 2 * GB
 
@@ -67,13 +68,15 @@ def _cache(problems: list[str]) -> str:
 
 
 def _tracking(problems: list[str]) -> str:
-    uri = shown_uri(tracking_uri())
+    uri = displayed(tracking_uri())
+    moved = list(told_moved(tracking_uri()))
     try:
         reach(tracking_uri())
     except TrackingError as error:
-        problems.append(f"the tracking store does not answer: {error}")
-        return f"{uri} (does not answer)"
-    return uri
+        problems.append(f"the tracking store cannot be used: {error}")
+        return f"{uri} (cannot be used)"
+    problems += told_missing(tracking_uri())
+    return " ".join([uri, *moved])
 
 
 def _plugins(problems: list[str]) -> str:

@@ -17,16 +17,20 @@ import numpy as np
 
 from kerascnn import runtime
 from kerascnn.arguments import expect
+from kerascnn.commands import pip_install
 from kerascnn.config import parse_experiment
 from kerascnn.data.images import PADDING
 from kerascnn.data.windows import Centred, packed_size
 from kerascnn.errors import InputError, KerascnnError, RunError
+from kerascnn.experiment import Training
 from kerascnn.network.inference import to_numpy
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import load_data
 from kerascnn.process import another_process, contained
 from kerascnn.runs import Result, find_run, load_model
+from kerascnn.temperature import AS_TRAINED, tempered
+from kerascnn.training.standing import LEAST_PROBABILITY
 
 TOLERANCE = 1e-4
 """By how much a probability may differ from the one that Keras gives."""
@@ -136,11 +140,13 @@ def export_run(
 ) -> Exported:
     """Writes a run's model in another format and proves that it gives the same probabilities.
 
-    What it writes takes float32 [B, S, S, 3] in 0-255 and gives probabilities [B, K]. A model is
-    not bound to the backend that it was trained on: another process, on TensorFlow, converts.
+    They are those of `predict`: the run's temperature is part of the file. It takes float32
+    [B, S, S, 3] in 0-255 and gives probabilities [B, K]. A model is not bound to the backend that
+    it was trained on: another process, on TensorFlow, converts.
 
     Args:
-        run: A run's id, a unique prefix of one, "last", or a result.
+        run: A run's id, a unique prefix of one, "last", or a result; `result.uncalibrated` leaves
+            the temperature out.
         format: "keras", "saved_model", "onnx" or "litert".
         output: Where to; default the run's name and id, in the working directory.
         registry: The components; default all that are installed.
@@ -188,7 +194,7 @@ def _converter(format: str) -> str:
     lacking = [name for name in needs if not find_spec(name.replace("-", "_"))]
     if lacking:
         raise InputError(
-            f"{format} needs {' and '.join(lacking)}: pip install {' '.join(lacking)}. TensorFlow "
+            f"{format} needs {' and '.join(lacking)}: `{pip_install(*lacking)}`. TensorFlow "
             "converts the models of all backends."
         )
     return TENSORFLOW if needs else runtime.select_backend()
@@ -233,16 +239,27 @@ def _begin(backend: str) -> None:
 
 
 def _convert(result: Result, format: str, path: str, pictures: np.ndarray) -> float:
-    """Writes the model; returns the greatest difference of what it and Keras say of pictures."""
+    """Writes the model; returns the greatest difference of what it and `predict` say of images."""
     model, how = load_model(result), FORMATS[format]
     if how.keras_name:
         _compute_in_float32(model)
-    expected = to_numpy(model(pictures))  # Keras exports only what has been called
+    expected = tempered(to_numpy(model(pictures)), result.temperature)
+    if result.temperature != AS_TRAINED:
+        model = _calibrated(model, result.temperature)
+        model(pictures)  # Keras exports only what has been called
     if how.keras_name:
         model.export(path, format=how.keras_name, verbose=False)
     else:
         model.save(path)
     return float(np.abs(how.run(path, pictures) - expected).max())
+
+
+def _calibrated(model: Any, temperature: float) -> Any:
+    """The model with the temperature in it, as `kerascnn.temperature.tempered` applies it."""
+    import keras
+
+    probabilities = keras.ops.maximum(model.output, LEAST_PROBABILITY)
+    return keras.Model(model.input, keras.ops.softmax(keras.ops.log(probabilities) / temperature))
 
 
 def _compute_in_float32(model: Any) -> None:
@@ -273,7 +290,9 @@ def _description(result: Result, exported: Exported) -> dict[str, Any]:
         "classes": result.class_names,
         "input": {"shape": [None, size, size, 3], "dtype": "float32", "range": [0, 255]},
         "output": {"shape": [None, len(result.class_names)], "dtype": "float32"},
+        "temperature": result.temperature,  # is in the file
         "preparation": [
+            *_depth(training),
             "turn the picture upright by its EXIF orientation; RGB",
             _RESIZING[training.resize].format(packed),
             f"take the middle {size} × {size} pixels",
@@ -286,6 +305,13 @@ def _description(result: Result, exported: Exported) -> dict[str, Any]:
             "greatest_difference": exported.difference,
         },
     }
+
+
+def _depth(training: Training) -> list[str]:
+    if training.value_range is None:
+        return []
+    black, white = training.value_range
+    return [f"of values with more than 8 bits, bring {black:g} to 0 and {white:g} to 255"]
 
 
 _RESIZING = {

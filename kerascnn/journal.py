@@ -2,7 +2,8 @@
 
 The journal is a file of JSON lines in the run's folder; a thread sends its entries in order. An
 entry that is sent twice changes nothing, so what a server missed is simply sent again by a later
-command. Whoever sends holds the journal's lock: a run as long as it lives.
+command, and to no other store than the one that the run was meant for. Whoever sends holds the
+journal's lock: a run as long as it lives.
 """
 
 import contextlib
@@ -16,12 +17,20 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from kerascnn.image_files import JOURNAL
 from kerascnn.secrets import shown_uri
+from kerascnn.tracking.address import (
+    displayed,
+    found_again,
+    relative,
+    sqlite_file,
+    tracking_uri,
+)
+from kerascnn.tracking.artifacts import told_moved
 from kerascnn.tracking.entries import Entry, RefusedError, create_run, send
-from kerascnn.tracking.store import TrackingError, open_store, tracking_uri
+from kerascnn.tracking.store import RefusingStoreError, TrackingError, open_store
 
 RUNS = "kerascnn-runs"
-JOURNAL = "tracking.jsonl"
 STATE = "tracking.json"
 LOCK = "tracking.lock"
 
@@ -32,17 +41,21 @@ class Journal:
 
     Args:
         folder: The run's folder.
-        uri: The tracking store.
+        uri: The tracking store that the run is meant for.
+        login: Whether the address lacks the login that it had, for that is not written down.
         mlflow_id: The run's id in the store, None until it has been created there.
         sent: The number of entries that need not be sent any more.
         refused: For each entry that cannot be sent, why.
+        told: The fault of the store that the user knows of already.
     """
 
     folder: Path
     uri: str
+    login: bool = False
     mlflow_id: str | None = None
     sent: int = 0
     refused: list[str] = field(default_factory=list)
+    told: str | None = None
     entries: list[Entry] = field(default_factory=list)
     _written: int = 0  # entries on disk,
     _bytes: int = 0  # and their length: what a kill or a full disk left beyond it is cut off
@@ -54,16 +67,35 @@ class Journal:
         A password that the address needs is taken from MLFLOW_TRACKING_URI.
         """
         state = _read_state(folder / STATE)
-        uri, known = tracking_uri(), state.get("uri")
         journal = cls(
             folder,
-            uri if known in (None, shown_uri(uri)) else known,
-            state.get("mlflow_id"),
+            tracking_uri(),
+            mlflow_id=state.get("mlflow_id"),
             refused=state.get("refused", []),
+            told=state.get("told"),
         )
         journal._read_entries()
         journal.sent = min(state.get("sent", 0), len(journal.entries))
+        journal._remember(state if state.get("uri") else journal.created.get("store", {}))
         return journal
+
+    def _remember(self, store: dict[str, Any]) -> None:
+        """Takes the address that was written down, unless it is the present one without a login."""
+        meant = found_again(store.get("uri", self.uri), self._project)
+        if meant not in (self.uri, shown_uri(self.uri)):
+            self.uri, self.login = meant, store.get("login", False)
+
+    def written_address(self) -> dict[str, Any]:
+        """The address as it may be written down: no login, and no path that a move breaks."""
+        shown = shown_uri(self.uri)
+        return {
+            "uri": relative(shown, self._project),
+            "login": self.login or shown != self.uri,
+        }
+
+    @property
+    def _project(self) -> Path:
+        return self.folder.absolute().parent.parent
 
     def _read_entries(self) -> None:
         content = (self.folder / JOURNAL).read_bytes() if (self.folder / JOURNAL).is_file() else b""
@@ -78,6 +110,11 @@ class Journal:
     @property
     def pending(self) -> int:
         return len(self.entries) - self.sent
+
+    @property
+    def created(self) -> Entry:
+        """The entry that begins it: what run this is."""
+        return self.entries[0] if self.entries else {}
 
     @property
     def unwritten(self) -> int:
@@ -107,10 +144,11 @@ class Journal:
 
     def save_state(self) -> None:
         state = {
-            "uri": shown_uri(self.uri),
+            **self.written_address(),
             "mlflow_id": self.mlflow_id,
             "sent": self.sent,
             "refused": self.refused,
+            "told": self.told,
             "complete": self.ended and not self.pending,
         }
         beside = self.folder / f"{STATE}.new"
@@ -118,13 +156,32 @@ class Journal:
             beside.write_text(json.dumps(state))
             os.replace(beside, self.folder / STATE)
 
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Any]:
+        """A client of the store that the run is meant for; TrackingError where that fails."""
+        if self.login:
+            raise RefusingStoreError(
+                f"{displayed(self.uri)}: the login of this address is not written down; set "
+                "MLFLOW_TRACKING_URI to the whole address."
+            )
+        with open_store(self.uri) as client:
+            yield client
+
     def send(self) -> None:
         """Sends what is pending, in order; raises TrackingError where the store fails."""
-        with open_store(self.uri) as client:
+        with self.open() as client:
             while self.pending:
                 self._send_next(client)
                 self.sent += 1
                 self.save_state()
+
+    def redirect(self, uri: str) -> None:
+        """From now on the run is meant for another store, which gets all of it."""
+        here = tracking_uri()
+        self.uri = here if shown_uri(here) == uri else uri
+        self.login, self.mlflow_id, self.told = False, None, None
+        self.sent, self.refused = 0, []
+        self.save_state()
 
     def _send_next(self, client: Any) -> None:
         entry = self.entries[self.sent]
@@ -148,15 +205,19 @@ def _read_state(file: Path) -> dict[str, Any]:
         return {}
 
 
-def send_pending(runs: Path) -> list[str]:
+def send_pending(runs: Path, *, why: bool = False) -> list[str]:
     """Sends what earlier runs could not, and ends in the store what was killed.
+
+    Args:
+        runs: The folder that holds the runs' folders.
+        why: Says why a store does not answer even where that was said before.
 
     Returns:
         A sentence for each run that was completed, and for each store that does not answer.
     """
-    said: list[str] = []
+    said = list(told_moved(tracking_uri()))
     kept: dict[str, list[Journal]] = {}
-    faults: dict[str, str] = {}
+    faults: dict[str, TrackingError] = {}
     for file in sorted(runs.glob(f"*/{JOURNAL}")):
         if _read_state(file.parent / STATE).get("complete"):
             continue
@@ -165,28 +226,50 @@ def send_pending(runs: Path) -> list[str]:
             said += _send_rest(journal, faults)
             if journal.pending:
                 kept.setdefault(journal.uri, []).append(journal)
-    return said + [_told_kept(journals, faults[uri]) for uri, journals in kept.items()]
+            journal.save_state()
+    return said + [_told_kept(journals, faults[uri], why) for uri, journals in kept.items()]
 
 
-def _send_rest(journal: Journal, faults: dict[str, str]) -> Iterator[str]:
+def _send_rest(journal: Journal, faults: dict[str, TrackingError]) -> Iterator[str]:
     """Completes a run that nobody is at; a store that has failed once is not asked again."""
     if not journal.ended and journal.entries:
         journal.add("end", status="KILLED", time=journal.entries[-1].get("time"))
     if journal.pending and journal.uri not in faults:
         kept = unsent([journal])
         try:
+            _check_place(journal.uri)
             journal.send()
-            yield f"sent {kept} of run {journal.folder.name[:8]} that had been kept"
+            run, store = journal.folder.name[:8], displayed(journal.uri)
+            yield f"sent {kept} of run {run} that had been kept to {store}"
             if refused := told_refused(journal):
                 yield refused
         except TrackingError as error:
-            faults[journal.uri] = str(error)
-    journal.save_state()
+            faults[journal.uri] = error
 
 
-def _told_kept(journals: list[Journal], fault: str) -> str:
+def _check_place(uri: str) -> None:
+    """A folder that has gone is not made again: the database was moved or removed with it."""
+    database = sqlite_file(uri)
+    if database and not database.parent.exists():
+        raise RefusingStoreError(
+            f"{database}: there is no such folder any more; `kerascnn runs send --to ADDRESS` "
+            "sends to another store."
+        )
+
+
+def _told_kept(journals: list[Journal], fault: TrackingError, why: bool) -> str:
+    runs = _count(len(journals), "run is", "runs are")
+    if all(journal.told == str(fault) for journal in journals) and not why:
+        store = displayed(journals[0].uri)
+        return f"{runs} still kept for {store}; `kerascnn runs send` says why."
+    for journal in journals:
+        journal.told = str(fault)
+        journal.save_state()
+    until = (
+        "and cannot be sent" if isinstance(fault, RefusingStoreError) else "until they can be sent"
+    )
     runs = _count(len(journals), "run", "runs")
-    return f"{unsent(journals)} of {runs} are kept until they can be sent: {fault}"
+    return f"{unsent(journals)} of {runs} are kept {until}: {fault}"
 
 
 def told_refused(journal: Journal) -> str | None:

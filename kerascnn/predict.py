@@ -1,7 +1,8 @@
 """What a run's model says of pictures."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -24,11 +25,14 @@ from kerascnn.data.images import (
 from kerascnn.data.store import BadPicturesError, pack
 from kerascnn.data.windows import Centred, packed_size
 from kerascnn.errors import InputError
+from kerascnn.image_files import left_out
+from kerascnn.metrics import ranked
 from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer, default_observer
 from kerascnn.process import contained
 from kerascnn.runs import Result, find_run, load_model
 from kerascnn.screen import listed as listed_first
+from kerascnn.temperature import tempered
 
 LONGEST_PATH = 32_767  # characters, on Windows; elsewhere 4,096
 
@@ -67,7 +71,8 @@ def predict_images(
     """Predicts the classes of pictures.
 
     Args:
-        run: A run's id, a unique prefix of one, "last", or a result.
+        run: A run's id, a unique prefix of one, "last", or a result; of `result.uncalibrated` the
+            probabilities are those as trained.
         images: One image or several: paths, encoded bytes, arrays uint8 [H, W, C] or
             [N, H, W, C], images of Pillow's. Of a folder every image is predicted, at any depth,
             and those that cannot be read are left out. An image without a path is called "image 1",
@@ -130,7 +135,7 @@ def _found(given: Sequence[ImageLike], result: Result, observer: Observer) -> tu
         images += here
     what = ", ".join(map(shown, image_names(given)))
     if not images:
-        raise InputError(f"there are no pictures in {what}.")
+        raise InputError(f"there are no images in {what}.")
     training = result.training
     packed = pack(
         [(image, place) for place, image in enumerate(images)],  # so that the label finds the name
@@ -139,13 +144,24 @@ def _found(given: Sequence[ImageLike], result: Result, observer: Observer) -> tu
         partial(observer.progress, "packing"),
         what=what,
         skip_bad=True,
+        value_range=training.value_range,
     )
     if not len(packed):
         raise BadPicturesError(packed.skipped)
     if packed.skipped:
         count = len(packed.skipped)
         observer.warned(listed("{} cannot be read", packed.skipped, count))
+    folders = [Path(image) for image in given if isinstance(image, str | os.PathLike)]
+    _tell_left_out(observer, packed.skipped, list(_others_below(folders, set(names))))
     return [names[place] for place in packed.labels], packed.images
+
+
+def _tell_left_out(observer: Observer, unreadable: Sequence[str], others: Sequence[Path]) -> None:
+    if others:
+        kinds = sorted(Counter(map(_kind, others)).items(), key=lambda kind: (-kind[1], kind[0]))
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds)
+        observer.warned(f"left out, as they are not images: {counts}")
+    observer.left_out([*unreadable, *(f"{shown(file)}: not an image" for file in others)])
 
 
 def _kept(image: ImageLike) -> ImageLike:
@@ -153,12 +169,24 @@ def _kept(image: ImageLike) -> ImageLike:
     return read_image(image) if isinstance(image, Image.Image) else image
 
 
+def _kind(file: Path) -> str:
+    return "hidden" if file.name.startswith(".") else file.suffix.lower() or "without a suffix"
+
+
+def _others_below(folders: Iterable[Path], images: set[str]) -> Iterator[Path]:
+    """The files in folders, at any depth, that are not among the images."""
+    for at, below, files in (entry for folder in folders for entry in os.walk(folder)):
+        below[:] = sorted(name for name in below if not left_out(Path(at, name)))
+        yield from (Path(at, name) for name in sorted(files) if str(Path(at, name)) not in images)
+
+
 def probabilities_of(result: Result, pictures: Any, backend: str = "auto") -> np.ndarray:
-    """Runs the model of a run over packed pictures uint8 [N, P, P, 3]: float32 [N, K]."""
+    """Runs the model of a run over packed images uint8 [N, P, P, 3]: float [N, K], calibrated."""
     training = result.training
     runtime.start(backend)
     windows = Centred(pictures, training.image_size)
-    return Forward(load_model(result))(windows, min(training.batch_size, len(pictures)))
+    forward = Forward(load_model(result))
+    return tempered(forward(windows, min(training.batch_size, len(pictures))), result.temperature)
 
 
 def read_pictures(images: Sequence[ImageLike], result: Result) -> np.ndarray:
@@ -172,7 +200,7 @@ def read_pictures(images: Sequence[ImageLike], result: Result) -> np.ndarray:
     pictures, faults = [], []
     for name, image in zip(image_names(images), images, strict=True):
         try:
-            pictures.append(prepare_image(image, size, training.resize))
+            pictures.append(prepare_image(image, size, training.resize, training.value_range))
         except InputError as error:
             has_path = isinstance(image, str | os.PathLike)
             faults.append(str(error) if has_path or len(images) == 1 else f"{name}: {error}")
@@ -183,5 +211,6 @@ def read_pictures(images: Sequence[ImageLike], result: Result) -> np.ndarray:
 
 def best_guesses(row: np.ndarray, names: Sequence[str], top: int) -> list[dict[str, Any]]:
     """The most probable labels of float32 [K], each with its probability."""
-    order = row.argsort()[::-1][:top]
-    return [{"label": names[index], "probability": float(row[index])} for index in order]
+    return [
+        {"label": names[index], "probability": float(row[index])} for index in ranked(row)[:top]
+    ]

@@ -2,13 +2,15 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 from kerascnn.arguments import expect
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 from kerascnn.experiment import Training
 from kerascnn.files import write_whole
@@ -16,6 +18,7 @@ from kerascnn.journal import JOURNAL, RUNS, Journal
 from kerascnn.plugins import plugin_packages
 from kerascnn.registry import PREFIX, registered_run
 from kerascnn.screen import accuracy, listed, screen
+from kerascnn.temperature import AS_TRAINED
 from kerascnn.tracking.store import TrackingError, fetch_run
 
 EXPERIMENT = "experiment.toml"
@@ -58,6 +61,9 @@ class Result:
         versions: Of Python and the packages that the result depends on.
         ended: When, in ISO 8601.
         findings: What was found wrong with the pictures: see `kerascnn.data.hygiene.Findings`.
+        notes: What the run said about its data.
+        temperature: Calibrates the probabilities, see `kerascnn.temperature`; 1 leaves them as
+            trained. `predictions.csv` and `test` hold those as trained.
     """
 
     run_id: str
@@ -82,6 +88,8 @@ class Result:
     versions: dict[str, str] = field(default_factory=dict)
     ended: str = ""
     findings: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    temperature: float = AS_TRAINED
 
     @property
     def folder(self) -> Path:
@@ -91,6 +99,11 @@ class Result:
     def training(self) -> Training:
         """What the stages shared: among it how pictures are to be prepared."""
         return Training(**self.experiment["training"])
+
+    @property
+    def uncalibrated(self) -> "Result":
+        """The same run with the probabilities as trained."""
+        return replace(self, temperature=AS_TRAINED)
 
     @property
     def model(self) -> Any:
@@ -143,15 +156,14 @@ def find_run(run: str | os.PathLike[str] | Result) -> Result:
         return _read(Path(run, RESULT).resolve())
     if run.startswith(PREFIX):
         run = registered_run(run)
-    finished = _finished()
     if run == "last":
-        if not finished:
+        if not (finished := all_runs()):
             raise InputError(
-                f"there is no finished run here yet, in {runs_folder()}; `kerascnn run FILE` makes "
-                "one."
+                f"there is no finished run here yet, in {runs_folder()}; "
+                f"`{command('run', 'FILE')}` makes one."
             )
-        return _read(finished[-1])
-    found = [file for file in finished if file.parent.name.startswith(run)]
+        return finished[-1]
+    found = [file for file in _finished() if file.parent.name.startswith(run)]
     if len(found) > 1:
         ids = ", ".join(file.parent.name[:12] for file in found)
         raise InputError(f'"{run}" is the beginning of {len(found)} runs: {ids}.')
@@ -178,8 +190,7 @@ def find_unfinished(run: str) -> Path:
     Raises:
         InputError: There is none such, or more than one.
     """
-    begun = sorted(runs_folder().glob(f"*/{JOURNAL}"), key=lambda file: file.stat().st_mtime)
-    folders = [file.parent for file in begun]
+    folders = sorted((file.parent for file in runs_folder().glob(f"*/{JOURNAL}")), key=_begun)
     if run == "last":
         unfinished = (folder for folder in reversed(folders) if not _has_ended_well(folder))
         if found := next(unfinished, None):
@@ -195,6 +206,26 @@ def find_unfinished(run: str) -> Path:
     return named[0]
 
 
+def _begun(folder: Path) -> int:
+    """When a run began or was last resumed, in its own words: sending it changes its files too."""
+    starts = [e for e in Journal.read(folder).entries if e["kind"] in ("create", "resume")]
+    return max((entry.get("time", 0) for entry in starts), default=0)
+
+
+def last_experiment() -> str | None:
+    """The name of the experiment whose run was begun last."""
+    begun = sorted((file.parent for file in runs_folder().glob(f"*/{JOURNAL}")), key=_begun)
+    return Journal.read(begun[-1]).created.get("experiment") if begun else None
+
+
+def first_run_of(experiment: str) -> Path | None:
+    """The folder of the first run of an experiment that is here."""
+    journals = [Journal.read(file.parent) for file in runs_folder().glob(f"*/{JOURNAL}")]
+    runs = [journal for journal in journals if journal.created.get("experiment") == experiment]
+    first = min(runs, key=lambda journal: journal.created.get("time", 0), default=None)
+    return first.folder if first else None
+
+
 def _has_ended_well(folder: Path) -> bool:
     entries = Journal.read(folder).entries
     return bool(entries) and entries[-1].get("status") == "FINISHED"
@@ -208,11 +239,18 @@ def backend_of(folder: Path) -> str | None:
 
 def all_runs() -> list[Result]:
     """The finished runs of this folder, the oldest first."""
-    return [_read(file) for file in _finished()]
+    return sorted(map(_read, _finished()), key=_ended)
+
+
+def _ended(result: Result) -> tuple[float, float]:
+    """When a run ended, in its own words; the file decides within one second."""
+    changed = (result.folder / RESULT).stat().st_mtime
+    told = datetime.fromisoformat(result.ended).timestamp() if result.ended else changed
+    return told, changed
 
 
 def _finished() -> list[Path]:
-    return sorted(runs_folder().glob(f"*/{RESULT}"), key=lambda file: file.stat().st_mtime)
+    return sorted(runs_folder().glob(f"*/{RESULT}"))
 
 
 def _read(file: Path) -> Result:

@@ -1,26 +1,23 @@
-"""Over HTTP: the model of a run, by MLflow's scoring server, and MLflow's page.
+"""Over HTTP: the model of a run, by MLflow's scoring server.
 
-Both listen at 127.0.0.1 alone and refuse what asks for another host, so that a web page in the
-browser cannot reach them under a name of its own.
+It listens at 127.0.0.1 alone and refuses what asks for another host, so that a web page in the
+browser cannot reach it under a name of its own.
 """
 
 import asyncio
 import os
 import socket
-import subprocess
-import sys
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any
 
 from kerascnn import runtime
 from kerascnn.data.windows import Centred
 from kerascnn.errors import InputError
-from kerascnn.interruption import Interruption
 from kerascnn.network.inference import Forward
 from kerascnn.predict import best_guesses, read_pictures
 from kerascnn.runs import Result, load_model
+from kerascnn.temperature import tempered
 from kerascnn.tracking.models import scoring_app
-from kerascnn.tracking.store import open_store, tracking_uri
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -94,27 +91,6 @@ def make_app(result: Result, top: int, backend: str) -> Any:
     return app
 
 
-def show_page(port: int) -> int:
-    """Runs MLflow's page on the store of this folder; returns its exit code.
-
-    Raises:
-        TrackingError: The store cannot be used.
-    """
-    with open_store(tracking_uri()):
-        pass  # one sentence of ours instead of a traceback of MLflow's
-    hosts = ",".join(f"{host}:{port}" for host in HOSTS)
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port)]
-    # an argument would show the password in it to whoever lists processes
-    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri()}
-    command += ["--allowed-hosts", hosts, "--workers", "1"]
-    with Interruption(), subprocess.Popen(command, env=environment) as server:
-        try:
-            return server.wait()
-        except KeyboardInterrupt:
-            server.terminate()  # which ends its workers
-            raise
-
-
 class Classifier:
     """A run's model, which tells what pictures show, as `kerascnn predict` does."""
 
@@ -131,5 +107,6 @@ class Classifier:
         windows = Centred(pixels, self._result.training.image_size)
         with self._predicting:
             probabilities = self._forward(windows, batch_size=1)  # one shape, however many come
+        probabilities = tempered(probabilities, self._result.temperature)
         guesses = [best_guesses(row, self._result.class_names, self._top) for row in probabilities]
         return [{**guess[0], "top": guess} for guess in guesses]

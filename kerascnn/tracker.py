@@ -12,10 +12,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 from kerascnn.journal import LOCK, Journal, told_refused, unsent
-from kerascnn.secrets import scrubbed, shown_uri
-from kerascnn.tracking.store import TAG, TrackingError, open_store, tracking_uri
+from kerascnn.secrets import scrubbed
+from kerascnn.tracking.address import address_fault, displayed, tracking_uri
+from kerascnn.tracking.store import TAG, RefusingStoreError, TrackingError, open_store
 
 HOLDER = "process.txt"  # who has the lock
 START_SECONDS = 30.0  # a fresh SQLite store takes some; a server that answers takes less
@@ -50,13 +52,14 @@ class Tracker:
         self._runs = runs
         self._resume = resume
         self._create = {"experiment": experiment, "name": name, "parent": parent}
-        self._journal = Journal(runs, tracking_uri())
+        _check_writable(runs)
+        uri = Journal.read(resume).uri if resume else _checked(tracking_uri())
+        self._journal = Journal(runs, uri)
         self._logged: set[tuple[str, int]] = set()
         self._changed = threading.Condition()
         self._closing = False
         self._lock: FileLock | None = None
-        self.fault: str | None = None
-        _check_writable(runs)
+        self.fault: TrackingError | None = None
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._work, daemon=True, name="kerascnn-tracking")
         self._thread.start()
@@ -76,15 +79,28 @@ class Tracker:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(folder)
         with self._changed:
-            self._journal = Journal.read(folder)
+            new = Journal(folder, self._journal.uri)
+            self._journal = Journal.read(folder) if self._resume else new
             self._logged = self._journal.logged()
         if self._resume:
             self._add("resume")
             self._journal.save_state()
         else:
-            self._add("create", run=folder.name, **self._create)
+            store = self._journal.written_address()
+            self._add("create", run=folder.name, store=store, **self._create)
             self._name_folder()
         return self._journal.folder.name, self._journal.folder
+
+    @property
+    def store(self) -> str:
+        """The store that the run is meant for, as people read it."""
+        return displayed(self._journal.uri)
+
+    def untracked(self) -> str | None:
+        """That the store does not take the run, and why; None where it does."""
+        if isinstance(self.fault, RefusingStoreError):
+            return f"the run goes on and is kept here, but cannot be tracked: {self.fault}"
+        return f"the run goes on untracked, and is sent later: {self.fault}" if self.fault else None
 
     def _name_folder(self) -> None:
         """Gives the folder the id that the run has in the store, if that answers in time."""
@@ -146,13 +162,21 @@ class Tracker:
         journal = self._journal
         if not journal.pending:
             return None
-        fault = self.fault or f"{shown_uri(journal.uri)}: it is slow."
+        fault = self.fault or f"{self.store}: it is slow."
         told = f"{unsent([journal])} could not be sent to {fault}"
         if journal.unwritten:
             return f"{told} Nor could the last {journal.unwritten} be kept in {journal.folder}."
+        if self.fault:
+            journal.told = str(self.fault)
+            journal.save_state()
+        if isinstance(self.fault, RefusingStoreError):
+            return (
+                f"{told} They are kept in {journal.folder}; once that is mended, `kerascnn runs "
+                "send` sends them."
+            )
         return (
-            f"{told} They are kept in {journal.folder} and sent by the next `kerascnn run`, "
-            "`compare` or `ui` that reaches the store."
+            f"{told} They are kept in {journal.folder} and sent by the next run, or by "
+            f"`{command('compare')}` or `{command('ui')}` that reaches the store."
         )
 
     def _add(self, kind: str, **content: Any) -> None:
@@ -171,7 +195,7 @@ class Tracker:
                 self._journal.send()
                 self.fault = None
             except TrackingError as error:
-                self.fault = str(error)
+                self.fault = error
             with self._changed:
                 self._changed.notify_all()
                 if self._closing and (self.fault or not self._journal.pending):
@@ -182,6 +206,12 @@ class Tracker:
                     self._changed.wait_for(lambda: self._closing or self._journal.pending)
         if self._lock:
             self._lock.release()
+
+
+def _checked(uri: str) -> str:
+    if fault := address_fault(uri):
+        raise InputError(f"MLFLOW_TRACKING_URI: {fault}")
+    return uri
 
 
 def _check_writable(folder: Path) -> None:

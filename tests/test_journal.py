@@ -15,6 +15,7 @@ from kerascnn import InputError, journal
 from kerascnn.journal import Journal, send_pending
 from kerascnn.secrets import shown_uri
 from kerascnn.tracker import Tracker
+from kerascnn.tracking.artifacts import local_path
 from kerascnn.tracking.entries import FAILURE, PARENT
 from kerascnn.tracking.store import TAG
 
@@ -64,7 +65,7 @@ def test_everything_logged_is_in_the_store(store, runs):
 
 def test_artifacts_of_a_local_store_lie_beside_it(store, runs, tmp_path):
     run_id, _, _ = track(runs)
-    assert store.get_run(run_id).info.artifact_uri.startswith(str(tmp_path / "mlartifacts"))
+    assert store.get_run(run_id).info.artifact_uri.startswith((tmp_path / "mlartifacts").as_uri())
 
 
 def test_sending_again_logs_each_step_once(store, runs):
@@ -78,13 +79,16 @@ def test_sending_again_logs_each_step_once(store, runs):
 def test_a_store_that_comes_back_gets_everything(fresh_database, runs, tmp_path, monkeypatch):
     import mlflow
 
-    uri = f"sqlite:///{tmp_path}/elsewhere/mlflow.db"
+    database = tmp_path / "elsewhere" / "mlflow.db"
+    uri = f"sqlite:///{database}"
     (tmp_path / "elsewhere").touch()  # a file where the folder should be
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     run_id, _, unsent = track(runs)
     assert "kept in" in unsent
-    [kept] = send_pending(runs)
-    assert "entries (6 metrics) of 1 run are kept" in kept
+    [counted] = send_pending(runs)
+    assert counted == f"1 run is still kept for {database}; `kerascnn runs send` says why."
+    [kept] = send_pending(runs, why=True)
+    assert "entries (6 metrics) of 1 run are kept until they can be sent" in kept
     (tmp_path / "elsewhere").unlink()
     (tmp_path / "elsewhere").mkdir()
     shutil.copy(fresh_database, tmp_path / "elsewhere")
@@ -320,3 +324,175 @@ def test_a_folder_that_cannot_be_written_to_is_an_error_of_the_input(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is no folder that you may write to"):
         Tracker("experiment", "a run", tmp_path / "file" / "kerascnn-runs")
+
+
+@pytest.fixture
+def away(tmp_path, monkeypatch):
+    """The address of a server that is away, with a password."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        uri = f"http://me:password@127.0.0.1:{unused.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        yield uri
+
+
+@pytest.fixture
+def local(fresh_database, tmp_path, monkeypatch):
+    """Makes a local store that of the environment; gives its address and a client of it."""
+    import mlflow
+
+    def use():
+        database = shutil.copy(fresh_database, tmp_path / "local.db")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+        return f"sqlite:///{database}", mlflow.MlflowClient(f"sqlite:///{database}")
+
+    return use
+
+
+def experiments(client):
+    return {experiment.name for experiment in client.search_experiments()}
+
+
+@pytest.mark.parametrize("state", ["as it was", "lost"])
+def test_a_run_kept_for_one_store_is_sent_to_no_other(away, local, runs, state):
+    _, folder, _ = track(runs)
+    if state == "lost":
+        (folder / journal.STATE).unlink(missing_ok=True)
+    _, client = local()
+    told = send_pending(runs, why=True)
+    assert shown_uri(away) in told[0]
+    assert "password" not in told[0]
+    assert experiments(client) == {"Default"}
+    assert shown_uri(Journal.read(folder).uri) == shown_uri(away)
+
+
+def test_an_address_whose_login_is_gone_is_said_to_need_it(away, local, runs):
+    track(runs)
+    local()
+    [told] = send_pending(runs, why=True)
+    assert "set MLFLOW_TRACKING_URI to the whole address" in told
+
+
+def test_another_store_takes_a_kept_run_when_asked_to(away, local, runs, run_cli, monkeypatch):
+    run_id, _, _ = track(runs)
+    uri, client = local()
+    monkeypatch.chdir(runs.parent)
+    answer = run_cli("runs", "send", "--to", uri)
+    assert answer.exit_code == 0, answer.stderr
+    assert "that had been kept to" in answer.stdout
+    assert "local.db" in answer.stdout
+    [run] = client.search_runs([client.get_experiment_by_name("experiment").experiment_id])
+    assert history(client, run.info.run_id) == [(1, 0.1), (2, 0.2), (3, 0.3)]
+    assert run.data.tags[TAG] == run_id
+    assert run_cli("runs", "send").stdout.startswith("nothing to send")
+
+
+def test_a_run_that_goes_on_keeps_its_store(away, local, runs):
+    tracker, _, folder = start(runs)
+    tracker.close("KILLED")
+    local()
+    again, _, _ = start(runs, resume=folder)
+    assert again.store == shown_uri(away)
+    again.close()
+
+
+def test_why_a_store_takes_nothing_is_told_once_and_then_counted(away, runs):
+    _, folder, _ = track(runs)
+    [counted] = send_pending(runs)
+    assert counted.startswith("1 run is still kept for http://127.0.0.1")
+    assert "nothing answers" in Journal.read(folder).told
+    track(runs)
+    [counted] = send_pending(runs)
+    assert counted.startswith("2 runs are still kept")
+    [said] = send_pending(runs, why=True)
+    assert "nothing answers there" in said
+
+
+WRONG = {
+    "htp://host": 'MLflow has no store for "htp". Did you mean "http"?',
+    "postgres://host/db": 'Did you mean "postgresql"?',
+    "sqlite://mlflow.db": "three slashes: sqlite:///PATH",
+    "./mlruns": "`mlflow migrate-filestore` moves old runs",
+    "file:///tmp/mlruns": "MLFLOW_ALLOW_FILE_STORE=true allows the folder again",
+}
+
+
+@pytest.mark.parametrize(("uri", "remedy"), WRONG.items())
+def test_an_address_that_no_store_can_have_is_refused_at_once(runs, monkeypatch, uri, remedy):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(InputError) as refused:
+        Tracker("experiment", "a run", runs)
+    assert remedy in str(refused.value)
+    assert not runs.exists()
+
+
+def test_a_deleted_experiment_is_told_at_once_with_the_way_back(store, runs):
+    track(runs)
+    experiment = store.get_experiment_by_name("experiment").experiment_id
+    store.delete_experiment(experiment)
+    tracker, run_id, folder = start(runs)
+    assert f"`mlflow experiments restore --experiment-id {experiment}`" in tracker.untracked()
+    assert "sent later" not in tracker.untracked()
+    assert f"They are kept in {folder}; once that is mended" in tracker.close()
+    store.restore_experiment(experiment)
+    assert len(send_pending(runs)) == 1
+    found = store.search_runs([experiment], f"tags.`{TAG}` = '{run_id}'")
+    assert history(store, found[0].info.run_id) == [(1, 0.1)]
+
+
+def test_what_a_deleted_run_logs_is_kept_until_the_run_is_restored(store, runs):
+    tracker, run_id, _ = start(runs)
+    while not history(store, run_id):
+        time.sleep(0.01)
+    store.delete_run(run_id)
+    tracker.metrics({"val_accuracy": 0.2}, step=2)
+    assert f"`mlflow runs restore --run-id {run_id}`" in tracker.close()
+    store.restore_run(run_id)
+    send_pending(runs)
+    assert history(store, run_id) == [(1, 0.1), (2, 0.2)]
+    assert store.get_run(run_id).info.status == "FINISHED"
+
+
+def test_a_project_that_was_moved_gets_what_was_kept_in_it(fresh_database, tmp_path, monkeypatch):
+    import mlflow
+
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{old}/mlflow.db")
+    tracker, _, folder = start(old / "kerascnn-runs")
+    tracker.close()
+    set_state(folder, sent=0, mlflow_id=None, complete=False)
+    shutil.copy(fresh_database, old / "mlflow.db")
+    old.rename(new)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{new}/mlflow.db")
+    assert len(send_pending(new / "kerascnn-runs")) == 1
+    assert not old.exists()
+    assert "experiment" in experiments(mlflow.MlflowClient(f"sqlite:///{new}/mlflow.db"))
+
+
+def test_the_model_is_on_the_disk_once_and_outlives_either_name(store, runs):
+    tracker, run_id, folder = start(runs)
+    (folder / "model" / "data").mkdir(parents=True)
+    (folder / "model" / "data" / "model.keras").write_text("weights")
+    tracker.model(folder / "model")
+    assert tracker.close() is None
+    [output] = store.get_run(run_id).outputs.model_outputs
+    logged = local_path(store.get_logged_model(output.model_id).artifact_location)
+    assert (logged / "data" / "model.keras").samefile(folder / "model" / "data" / "model.keras")
+    shutil.rmtree(folder / "model")
+    assert (logged / "data" / "model.keras").read_text() == "weights"
+
+
+def test_a_disk_without_links_has_the_model_twice(store, runs, monkeypatch):
+    def refuse(*_):
+        raise OSError("Operation not supported")
+
+    monkeypatch.setattr("os.link", refuse)
+    tracker, run_id, folder = start(runs)
+    (folder / "model").mkdir()
+    (folder / "model" / "MLmodel").write_text("flavors: {}")
+    tracker.model(folder / "model")
+    assert tracker.close() is None
+    [output] = store.get_run(run_id).outputs.model_outputs
+    logged = local_path(store.get_logged_model(output.model_id).artifact_location)
+    assert (logged / "MLmodel").read_text() == "flavors: {}"

@@ -9,6 +9,7 @@ import pytest
 import kerascnn
 from kerascnn import Observer, compare_runs
 from kerascnn.describe import BlockRow, Description
+from kerascnn.evaluate import Evaluation
 from kerascnn.lr_find import RangeTest
 from kerascnn.metrics import measure
 from kerascnn.observer import default_observer
@@ -36,6 +37,10 @@ def of_metrics(_):
     return measure(np.eye(MANY), np.arange(MANY), NAMES)
 
 
+def of_an_evaluation(results):
+    return Evaluation(**vars(of_metrics(results)), result=None, data="new", test=None, windows=None)
+
+
 def of_a_prediction(_):
     return Prediction("a.png", "x", 0.5, [{"label": name, "probability": 0.1} for name in NAMES])
 
@@ -49,7 +54,7 @@ def of_a_probe(_):
 
 def of_a_range_test(_):
     numbers = np.geomspace(1e-7, 10, 100).tolist()
-    return RangeTest("head", 1e-3, numbers, numbers, numbers, True, 1.5)
+    return RangeTest("head", 0, 1e-3, numbers, numbers, numbers, True, 1.5)
 
 
 def of_a_description(_):
@@ -61,9 +66,10 @@ MADE = [
     (of_a_run, ["run 00000000", "accuracy 0.500 [", "1,000: class number 0", "and 990 more"]),
     (of_a_comparison, ["00000000  0.500 [", "2 more"]),
     (of_metrics, ["accuracy 1.000 [", "on 1,000 images", "recall 1.000 of 1 images", "990 more"]),
+    (of_an_evaluation, ["on 1,000 images", "990 more"]),
     (of_a_prediction, ["a.png: class number 0 0.100", "and 990 more"]),
     (of_a_probe, ["probe aaaaaaaa", "class number 0", "990 more"]),
-    (of_a_range_test, ['stage "head"', "suggestion  1.0e-08"]),
+    (of_a_range_test, ['stage "head"', "suggestion  stages.0.learning_rate=1.0e-08"]),
     (of_a_description, ["net at 224 px", "3 layers, 10 parameters", "990 more"]),
 ]
 

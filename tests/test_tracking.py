@@ -295,6 +295,28 @@ def test_scrubbed(monkeypatch):
     assert shown_uri("https://me:p%40ssword@host/x?token=abcdefgh") == "https://host/x"
 
 
+@pytest.mark.parametrize(
+    ("variables", "text"),
+    [
+        ({"MLFLOW_TRACKING_URI": "databricks"}, "pip install databricks-sdk"),
+        ({"MLFLOW_TRACKING_URI": "sqlite:///q.db?timeout=30"}, "q.db?timeout=30 is locked"),
+        ({"BACKEND_URI": "postgresql://mlflow:mlflow@db/mlflow"}, "`mlflow db upgrade`"),
+        ({"DB_PASSWORD": "databricks"}, "pip install databricks-sdk"),
+    ],
+)
+def test_names_that_are_no_secrets_stay_as_they_are(monkeypatch, variables, text):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert scrubbed(text) == text
+
+
+def test_a_secret_is_hidden_inside_other_text_too(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "dapi0123")
+    monkeypatch.setenv("DB_PASSWORD", "swordfish")
+    monkeypatch.setenv("BACKEND_URI", "user:t0psecret@db/x")
+    assert scrubbed("xdapi0123x swordfish! t0psecret") == "x***x ***! ***"
+
+
 @SLOW
 def test_eight_processes_start_at_once_on_a_fresh_store(place):
     """Each does what a run does first, and logs a step."""

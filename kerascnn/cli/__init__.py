@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import click
 
-from kerascnn.cli import experiments, plugins, runs, upkeep
+from kerascnn.cli import experiments, inference, plugins, runs, upkeep
 from kerascnn.cli.streams import printing, reader_has_gone
 from kerascnn.errors import KerascnnError
 from kerascnn.secrets import scrubbed
@@ -64,8 +64,8 @@ for command in (
     experiments.schema,
     plugins.plugins,
     plugins.describe,
-    runs.predict,
-    runs.evaluate,
+    inference.predict,
+    inference.evaluate,
     runs.visualize,
     runs.compare,
     runs.report,
@@ -73,6 +73,7 @@ for command in (
     runs.register,
     runs.serve,
     runs.ui,
+    upkeep.runs,
     upkeep.cache,
     upkeep.doctor,
 ):

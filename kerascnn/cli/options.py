@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -38,7 +39,10 @@ def console(stderr: bool = False) -> Any:
 
     stream = sys.stderr if stderr else sys.stdout
     return QuietConsole(
-        stderr=stderr, highlight=False, width=None if stream.isatty() else UNLIMITED
+        stderr=stderr,
+        highlight=False,
+        emoji=False,  # ":cat:" is a name
+        width=None if stream.isatty() else UNLIMITED,
     )
 
 
@@ -81,6 +85,14 @@ allow_option = click.option(
 )
 
 
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def confirmed(question: str, yes: bool) -> bool:
+    """Whether the user agrees; where nobody can be asked, only with --yes."""
+    return yes or (sys.stdin.isatty() and click.confirm(question, err=True))
+
+
 def experiment_of(file: Path, overrides: tuple[str, ...], backend: str | None) -> Any:
     from kerascnn.config import load_experiment
     from kerascnn.plugins import load_registry
@@ -91,7 +103,42 @@ def experiment_of(file: Path, overrides: tuple[str, ...], backend: str | None) -
     registry = load_registry()
     for slow in registry.slow:
         click.echo(f"note: {slow.origin} {slow}", err=True)
-    return load_experiment(file, values, registry)
+    return load_experiment(
+        file, values, registry, lambda said: click.echo(f"note: {said}", err=True)
+    )
+
+
+uncalibrated_option = click.option(
+    "--uncalibrated",
+    is_flag=True,
+    help="Give the probabilities as trained, without the temperature of RUN.",
+)
+
+
+def calibrated(result: Any, uncalibrated: bool) -> Any:
+    """The run as it is to be used, after saying how its probabilities are calibrated."""
+    from kerascnn.temperature import AS_TRAINED
+    from kerascnn.terminal import calibration
+
+    if uncalibrated:
+        return result.uncalibrated
+    if result.temperature != AS_TRAINED:
+        click.echo(f"calibrated: {calibration(result)}", err=True)
+    return result
+
+
+def require_run_and_images(command: str, run: str, images: tuple[str, ...]) -> None:
+    """Refuses images without a run before them, with what to type."""
+    from kerascnn.runs import RESULT
+
+    if not images or (Path(run).exists() and not Path(run, RESULT).is_file()):
+        given = shlex.join((run, *images)) if Path(run).exists() else "IMAGE"
+        name = "last" if Path(run).exists() else shlex.quote(run)
+        missing = "RUN" if Path(run).exists() else "IMAGES"
+        raise click.UsageError(
+            f"Missing {missing}: kerascnn {command} {name} {given}. RUN is a run's id, a unique "
+            "prefix of one, or last."
+        )
 
 
 def tell_last(name: str, run: Any) -> None:
@@ -109,7 +156,7 @@ def assignment(text: str) -> tuple[str, Any]:
 
     key, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--set {text}: expected KEY=VALUE, such as --set stages.0.epochs=1.")
+        raise InputError(f"--set {text}: expected KEY=VALUE, such as --set stages.head.epochs=1.")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

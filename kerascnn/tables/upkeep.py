@@ -11,8 +11,10 @@ from rich.markup import escape
 from rich.table import Column
 
 from kerascnn.cache import MADE, Entry
+from kerascnn.commands import command
 from kerascnn.files import gigabytes
-from kerascnn.tables.layout import Table, number, rows, words
+from kerascnn.run_folders import RunFolder
+from kerascnn.tables.layout import Table, number, plain, rows, words
 
 
 def cache_document(folder: Path, limit: int, held: list[Entry]) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) ->
     for entry in held:
         used = datetime.fromtimestamp(entry.last_used).strftime("%Y-%m-%d %H:%M")
         about = entry.about if entry.kind in MADE else entry.key
-        table.add_row(entry.kind, gigabytes(entry.bytes), used, escape(about))
+        table.add_row(entry.kind, gigabytes(entry.bytes), used, plain(about))
     if held:
         console.print(table)
         console.print()
@@ -41,8 +43,36 @@ def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) ->
         "folder": f"{escape(str(folder))} holds {total}",
         "limit": f"{gigabytes(made)} of {gigabytes(limit)} for packed pictures and activations; "
         "KERASCNN_CACHE_LIMIT_GB sets another",
-        "next": "kerascnn cache clear --kind packed · kerascnn cache clear",
+        "next": command("cache", "clear", "--kind", "packed"),
+        "": command("cache", "clear"),
     }
+    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines.items()))
+
+
+def show_runs(console: Console, runs: list[RunFolder]) -> None:
+    """Shows the runs of a folder, with what their stores do not have yet."""
+    columns = (Column(title, no_wrap=True) for title in ("run", "started", "status"))
+    table = Table(*columns, number("test"), number("size"), words("what"))
+    for run in runs:
+        accuracy = f"{run.test_accuracy:.3f}" if run.test_accuracy is not None else ""
+        unsent = f" · not sent to {run.store}" if run.unsent and run.status != "running" else ""
+        started = datetime.fromisoformat(run.started).strftime("%Y-%m-%d %H:%M")
+        what = escape(f"{run.experiment}: {run.name}{unsent}")
+        size = gigabytes(run.bytes)
+        table.add_row(run.run_id[:8], started, run.status, accuracy, size, what)
+    if not runs:
+        console.print("there are no runs in this folder; `kerascnn run FILE` makes one")
+        return
+    console.print(table)
+    total = gigabytes(sum(run.bytes for run in runs))
+    folder = escape(str(Path(runs[0].folder).parent))
+    lines = {
+        "folder": f"{folder} holds {total}",
+        "next": "kerascnn runs remove RUN · kerascnn compare",
+    }
+    if any(run.unsent and run.status != "running" for run in runs):
+        lines["next"] = "kerascnn runs send · " + lines["next"]
+    console.print()
     console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines.items()))
 
 

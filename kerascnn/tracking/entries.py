@@ -6,10 +6,20 @@ import re
 from pathlib import Path
 from typing import Any
 
-from kerascnn.tracking.store import TAG, TrackingError, find_tagged, plain, reason, sqlite_file
+from kerascnn.tracking.address import displayed, sqlite_file
+from kerascnn.tracking.artifacts import artifacts_of, link_into
+from kerascnn.tracking.store import (
+    TAG,
+    RefusingStoreError,
+    TrackingError,
+    find_tagged,
+    plain,
+    reason,
+)
 
 PARENT = "mlflow.parentRunId"
 FAILURE = "failure"  # a tag: why the run ended early
+_DELETED = "must be in the 'active' state"  # MLflow, of a run that was deleted
 
 Entry = dict[str, Any]
 
@@ -36,11 +46,21 @@ def create_run(client: Any, uri: str, entry: Entry, folder: str) -> str:
 
 
 def _experiment_id(client: Any, uri: str, name: str) -> str:
-    """The id of the experiment, created with an explicit place for its artifacts."""
+    """The id of the experiment, created with an explicit place for its artifacts.
+
+    Raises:
+        RefusingStoreError: It was deleted there.
+    """
     if found := client.get_experiment_by_name(name):
+        if found.lifecycle_stage == "deleted":
+            raise RefusingStoreError(
+                f'{displayed(uri)}: its experiment "{name}" was deleted. `mlflow experiments '
+                f"restore --experiment-id {found.experiment_id}` brings it back; another `name` in "
+                "the TOML file begins a new one."
+            )
         return found.experiment_id
     database = sqlite_file(uri)
-    place = str(database.absolute().parent / "mlartifacts") if database else None
+    place = artifacts_of(database).as_uri() if database else None  # a path may hold a "%"
     tags = {"mlflow.experimentKind": "custom_model_development"}  # the page for training runs
     try:
         return client.create_experiment(name, artifact_location=place, tags=tags)
@@ -70,9 +90,28 @@ def send(client: Any, run_id: str, entry: Entry, folder: Path) -> None:
     try:
         _SEND[entry["kind"]](client, run_id, entry)
     except Exception as error:
+        if _DELETED in str(error):
+            raise RefusingStoreError(
+                f"the store has deleted run {run_id}; `mlflow runs restore --run-id {run_id}` "
+                "brings it back, `kerascnn runs remove` removes it here too."
+            ) from error
         if getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":
             raise RefusedError(reason(error)) from error
         raise
+
+
+def delete_run(client: Any, run_id: str) -> None:
+    """Marks a run and its model deleted, unless the store has no such run any more."""
+    try:
+        run = client.get_run(run_id)
+        if run.info.lifecycle_stage == "deleted":
+            return
+        for output in run.outputs.model_outputs if run.outputs else ():
+            client.delete_logged_model(output.model_id)
+        client.delete_run(run_id)
+    except Exception as error:
+        if getattr(error, "error_code", None) != "RESOURCE_DOES_NOT_EXIST":
+            raise
 
 
 def _params(client: Any, run_id: str, entry: Entry) -> None:
@@ -131,7 +170,8 @@ def _model(client: Any, run_id: str, entry: Entry) -> None:
     model = client.create_logged_model(
         run.info.experiment_id, name="model", source_run_id=run_id, model_type="keras"
     )
-    client.log_model_artifacts(model.model_id, entry["path"])
+    if not link_into(model.artifact_location, entry["path"]):
+        client.log_model_artifacts(model.model_id, entry["path"])
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
 
@@ -141,7 +181,8 @@ def _nest(client: Any, run_id: str, entry: Entry) -> None:
         try:
             client.set_tag(_mlflow_id(client, child), PARENT, run_id)
         except Exception as error:  # a run that is not in this store is not shown in it
-            if getattr(error, "error_code", None) != "RESOURCE_DOES_NOT_EXIST":
+            absent = getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST"
+            if not absent and _DELETED not in str(error):
                 raise
 
 

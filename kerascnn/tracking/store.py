@@ -17,10 +17,19 @@ from filelock import FileLock, Timeout
 from kerascnn.cache import cached
 from kerascnn.errors import KerascnnError
 from kerascnn.process import put_back, set_variable
-from kerascnn.secrets import scrubbed, shown_uri
+from kerascnn.secrets import scrubbed
+from kerascnn.tracking.address import (
+    address_fault,
+    displayed,
+    sqlite_file,
+    sqlite_uri,
+    tracking_uri,
+)
+from kerascnn.tracking.artifacts import follow
 
 TAG = "kerascnn.run"
 EMPTY = "empty.db"
+LONGEST = 1000  # characters of an error: its remedy comes last
 LOCK_SECONDS = 60.0  # in which another process has made the tables of a fresh database
 
 _QUIET = {
@@ -50,14 +59,15 @@ class TrackingError(KerascnnError):
     """The tracking store cannot be reached, or cannot be used."""
 
 
-def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, or MLflow's own default made explicit: mlflow.db in this folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').absolute()}"
+class RefusingStoreError(TrackingError):
+    """The store takes nothing until somebody changes what the message says."""
 
 
 @contextmanager
 def open_store(uri: str) -> Iterator[Any]:
     """A client of the store; every failure comes out as a TrackingError."""
+    if fault := address_fault(uri):
+        raise RefusingStoreError(fault)
     for name, value in _QUIET.items():
         set_variable(name, value, unless_set=True)
     import mlflow
@@ -73,7 +83,7 @@ def open_store(uri: str) -> Iterator[Any]:
     except (KerascnnError, GeneratorExit):
         raise
     except Exception as error:
-        raise TrackingError(f"{shown_uri(uri)}: {reason(error)}") from error
+        raise TrackingError(f"{displayed(uri)}: {reason(error)}") from error
 
 
 def _silence(logger: logging.Logger) -> None:
@@ -84,7 +94,7 @@ def _silence(logger: logging.Logger) -> None:
 
 @contextmanager
 def _fresh_database(uri: str) -> Iterator[None]:
-    """Lets one process at a time make the tables of a SQLite database."""
+    """Lets one process at a time make the tables of a SQLite database, or mend its paths."""
     path = sqlite_file(uri)
     if path is None or (path.is_file() and not os.access(path.parent, os.W_OK)):
         yield
@@ -93,6 +103,8 @@ def _fresh_database(uri: str) -> Iterator[None]:
         if not path.exists():
             with suppress(KerascnnError):  # without a cache MLflow makes the tables here
                 _copy_empty_database(path)
+        if os.access(path, os.W_OK):
+            follow(path)
         yield
 
 
@@ -102,7 +114,7 @@ def _copy_empty_database(path: Path) -> None:
     from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
 
     def build(folder: Path) -> None:
-        engine = create_sqlalchemy_engine(f"sqlite:///{folder / EMPTY}")
+        engine = create_sqlalchemy_engine(sqlite_uri(folder / EMPTY))
         _initialize_tables(engine)
         engine.dispose()
 
@@ -120,7 +132,7 @@ def _copy_empty_database(path: Path) -> None:
 
 def reason(error: Exception) -> str:
     """What is wrong with the store and what to do, in one sentence."""
-    text = " ".join(scrubbed(str(error)).split())
+    text = " ".join(scrubbed(str(error)).partition("[SQL:")[0].split())
     if isinstance(error, Timeout):
         return "another process keeps the database locked."
     for pattern, sentence in _SENTENCES.items():
@@ -128,7 +140,7 @@ def reason(error: Exception) -> str:
             return found.expand(sentence)
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename} cannot be used: {error.strerror}."
-    return f"{type(error).__name__}: {text[:200]}"
+    return f"{type(error).__name__}: {text[:LONGEST]}"
 
 
 def reach(uri: str) -> None:
@@ -142,14 +154,6 @@ def reach(uri: str) -> None:
 
 def _can_be_made(folder: Path) -> bool:
     return not folder.exists() or (folder.is_dir() and os.access(folder, os.W_OK))
-
-
-def is_server(uri: str) -> bool:
-    return uri.startswith(("http://", "https://"))
-
-
-def sqlite_file(uri: str) -> Path | None:
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
 def plain(name: str) -> str:
