@@ -13,7 +13,7 @@ from kerascnn.files import GB, gigabytes
 from kerascnn.plugins import load_registry
 from kerascnn.tracking.address import displayed, tracking_uri
 from kerascnn.tracking.artifacts import told_missing, told_moved
-from kerascnn.tracking.store import TrackingError, reach
+from kerascnn.tracking.store import RefusingStoreError, TrackingError, reach
 
 LEAST_FREE_BYTES = 2 * GB
 
@@ -73,7 +73,9 @@ def _tracking(problems: list[str]) -> str:
     try:
         reach(tracking_uri())
     except TrackingError as error:
-        problems.append(f"the tracking store cannot be used: {error}")
+        passes = not isinstance(error, RefusingStoreError)
+        later = " This may pass: runs go on meanwhile, and are sent later." if passes else ""
+        problems.append(f"the tracking store cannot be used: {error}{later}")
         return f"{uri} (cannot be used)"
     problems += told_missing(tracking_uri())
     return " ".join([uri, *moved])

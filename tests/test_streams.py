@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from kerascnn import InputError, cli, doctor
+from kerascnn import InputError, cli
 from kerascnn.builtin import image_folder
 
 COMMAND = "from kerascnn.cli import main; main()"
@@ -80,10 +80,3 @@ def test_a_locale_that_cannot_name_a_class_is_told_as_such(tmp_path, monkeypatch
         image_folder._check_names(tmp_path, [name])
     with pytest.raises(InputError, match="rename it"):
         image_folder._check_names(tmp_path, ["\udcff"])
-
-
-def test_doctor_names_such_a_locale(monkeypatch):
-    monkeypatch.setattr("sys.getfilesystemencoding", lambda: "ascii")
-    assert "reads file names as ascii" in next(doctor._locale())
-    monkeypatch.setattr("sys.getfilesystemencoding", lambda: "utf-8")
-    assert not list(doctor._locale())
