@@ -15,10 +15,11 @@ from kerascnn.errors import InputError, RunError, did_you_mean
 from kerascnn.experiment import Experiment
 from kerascnn.network.boundary import cut
 from kerascnn.network.freezing import set_trainable
-from kerascnn.observer import Observer
+from kerascnn.observer import Observer, default_observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, prepare
 from kerascnn.process import contained
+from kerascnn.screen import screen
 from kerascnn.training.epochs import compile_stage
 from kerascnn.training.inputs import make_inputs
 from kerascnn.training.plan import Listener
@@ -97,6 +98,15 @@ class RangeTest:
             return None
         return f"stages.{self.index}.learning_rate={self.suggestion:.1e}"
 
+    def __repr__(self) -> str:
+        rows = [
+            ("suggestion", self.setting or f"none: {self.why_none}"),
+            ("configured", f"{self.configured:.1e}"),
+            ("least loss", f"{min(self.smoothed):.3f} at {self.lowest:.1e}"),
+            ("steps", f"{len(self.rates):,}{', then the loss diverged' if self.diverged else ''}"),
+        ]
+        return screen(f'learning rates of stage "{self.stage}"', rows)
+
     def to_json(self) -> dict[str, Any]:
         names = ("lowest", "suggestion", "why_none", "setting")
         return asdict(self) | {name: getattr(self, name) for name in names}
@@ -118,7 +128,8 @@ def find_learning_rate(
     Args:
         experiment: From `load_experiment`.
         stage: The stage's name; default the first one.
-        observer: Is told of everything that happens; default nobody.
+        observer: Receives progress events; default what the terminal shows, on standard error;
+            `Observer()` shows nothing.
         registry: The components; default all that are installed.
 
     Raises:
@@ -126,7 +137,7 @@ def find_learning_rate(
         RunError: A stage before it failed, or its very first loss is not finite.
     """
     check_experiment(experiment)
-    observer = observer or Observer()
+    observer = observer or default_observer()
     index = _index(experiment, stage)
     shortened = experiment.model_copy(update={"stages": experiment.stages[: index + 1]})
     prepared = prepare(shortened, registry or load_registry(), observer)

@@ -26,13 +26,14 @@ from kerascnn.files import gigabytes
 from kerascnn.network.boundary import cut
 from kerascnn.network.freezing import set_trainable
 from kerascnn.network.inference import Forward
-from kerascnn.observer import Observer, optional
+from kerascnn.observer import Observer, default_observer, optional
 from kerascnn.plots import probe_figure
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, check_stages, load_data, prepare
 from kerascnn.process import contained
 from kerascnn.run import run_experiment
 from kerascnn.runs import Result, runs_folder
+from kerascnn.screen import accuracy, first_rows, screen
 from kerascnn.statistics import Z95, wilson_interval
 from kerascnn.tracker import Tracker
 from kerascnn.training.inputs import FLOAT_BYTES, make_inputs
@@ -97,6 +98,17 @@ class Probe:
     networks: list[Probed]
     artifacts: str
 
+    def __repr__(self) -> str:
+        rows = [
+            (
+                network.architecture,
+                f"{accuracy(network.accuracy, network.interval)}, "
+                f"{network.parameters:,} parameters, {network.batched_ms:.1f} ms an image",
+            )
+            for network in self.networks
+        ]
+        return screen(f"probe {self.run_id[:8]} · {self.name} · {self.device}", first_rows(rows))
+
     def agreement(self, results: Sequence[Result]) -> tuple[float, float, float] | None:
         """The rank correlation with what the best networks came to in full, and its interval.
 
@@ -124,7 +136,8 @@ def probe_architectures(
         experiment: From `load_experiment`; its own architecture counts only if it is named.
         architectures: A name or several; `NAME:WEIGHTS` says which weights, such as
             "resnet50:none" for random ones; "all-local" stands for all whose weights are at hand.
-        observer: Is told of everything that happens; default nobody.
+        observer: Receives progress events; default what the terminal shows, on standard error;
+            `Observer()` shows nothing.
         registry: The components; default all that are installed.
 
     Raises:
@@ -134,7 +147,7 @@ def probe_architectures(
     architectures = as_list(architectures, str, "architectures")
     if not architectures:
         raise _none_to_probe()
-    once, registry = _Once(observer or Observer()), registry or load_registry()
+    once, registry = _Once(observer or default_observer()), registry or load_registry()
     runtime.select_backend(experiment.training.backend)
     named = dict.fromkeys(name for name in architectures if name != ALL_LOCAL)
     listed = registry.of_kind("architecture") if ALL_LOCAL in architectures else ()
@@ -346,7 +359,8 @@ def promote(
         experiment: The one that was probed for.
         probed: What `probe_architectures` returned.
         count: How many, at least 1.
-        observer: Is told of everything that happens; default nobody.
+        observer: Receives progress events; default what the terminal shows, on standard error;
+            `Observer()` shows nothing.
         registry: The components; default all that are installed.
 
     Returns:

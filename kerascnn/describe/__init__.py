@@ -21,6 +21,7 @@ from kerascnn.network.build import HEAD, Built, build_network
 from kerascnn.plugins import Bound, Registry, load_registry
 from kerascnn.process import contained
 from kerascnn.runs import Result, find_run
+from kerascnn.screen import first_rows, screen
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,17 @@ class Description:
     blocks: tuple[BlockRow, ...]
     layers: tuple[LayerRow, ...]
     params: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        rows = [
+            (block.name, f"{block.layers:,} layers, {block.parameters:,} parameters")
+            for block in self.blocks
+        ]
+        return screen(
+            f"{self.name} at {self.image_size} px · {self.depth} deep · {self.parameters:,} "
+            f"parameters · {self.multiply_adds / 1e6:,.0f} M multiply-adds",
+            first_rows(rows),
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
