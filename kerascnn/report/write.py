@@ -11,6 +11,7 @@ from kerascnn.report import chapters
 from kerascnn.report.gather import Material, gather
 from kerascnn.report.note import write_thumbnails
 from kerascnn.report.page import render
+from kerascnn.report.steps import next_steps
 from kerascnn.runs import Result, find_run, load_model
 
 REPORT = "report.html"
@@ -59,6 +60,7 @@ def write_page(material: Material) -> Path:
         **chapters.explanations(material),
         **chapters.pictures(material),
         **chapters.origin(result),
+        steps=next_steps(material),
     )
     file = result.folder / REPORT
     write_whole(file, page)
