@@ -176,10 +176,14 @@ def _test(prepared: Prepared, observer: Observer) -> RangeTest:
     set_trainable(network.model, plan.layers, plan.batchnorm)
     listener = Listener(warned=observer.warned)
     inputs = make_inputs(cut(network.model), plan, *prepared.examples(), listener)
-    compile_stage(network, plan, inputs.trainer, inputs.feed.steps)
+    compile_stage(network, plan, inputs.trainer, inputs.feed.steps, one_by_one=True)
     rates, losses = _steps(inputs.trainer, inputs.feed, observer)
     if not losses:
-        raise RunError(f'stage "{stage.name}": the loss of the first step is not finite.')
+        raise RunError(
+            f'stage "{stage.name}": the loss of the first step, at learning rate {LOWEST:g}, is '
+            "not finite: the weights that the stage starts with give outputs that are not, or "
+            "training.precision is too narrow for them."
+        )
     return RangeTest(
         stage=stage.name,
         index=plan.index,

@@ -44,6 +44,8 @@ FOLDS = 5
 """Parts of the pictures, each judged by a probe that was fitted on the others."""
 STRENGTH = 0.1
 """Of the probe's fit against its L2 penalty (scikit-learn's C), on features of unit variance."""
+FEWEST_RANKED = 4
+"""Networks that a rank correlation takes."""
 BATCH = 32
 NAMED = 8  # architectures that could be downloaded are named
 TIMED_SECONDS = 1.0
@@ -112,9 +114,9 @@ class Probe:
     def agreement(self, results: Sequence[Result]) -> tuple[float, float, float] | None:
         """The rank correlation with what the best networks came to in full, and its interval.
 
-        None for fewer than 4 of them.
+        None for fewer than 4 of them, or where all promised or came to the same.
         """
-        if len(results) < 4:
+        if len(results) < FEWEST_RANKED:
             return None
         promised = [network.accuracy for network in self.networks[: len(results)]]
         return rank_correlation(promised, [result.test_accuracy for result in results])
@@ -382,7 +384,9 @@ def promote(
     return results[::-1]
 
 
-def rank_correlation(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float]:
+def rank_correlation(
+    first: Sequence[float], second: Sequence[float]
+) -> tuple[float, float, float] | None:
     """Spearman's rank correlation and its 95% interval (Bonett and Wright, doi 10.1007/BF02294183).
 
     Args:
@@ -390,10 +394,13 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> tuple[f
         second: Another number for each.
 
     Returns:
-        The correlation, and its lower and upper bound.
+        The correlation, and its lower and upper bound; None where all numbers of one kind are
+        equal, so that they have no ranks.
     """
     from scipy.stats import spearmanr
 
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
     rho = float(spearmanr(first, second).statistic)
     half = Z95 * np.sqrt((1 + rho**2 / 2) / (len(first) - 3))
     centre = np.arctanh(np.clip(rho, -0.999999, 0.999999))

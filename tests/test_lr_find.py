@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tomli_w
 
-from kerascnn import InputError
+from kerascnn import InputError, RunError
 from kerascnn.config import parse_experiment
 from kerascnn.lr_find import STEPS, RangeTest, find_learning_rate, smooth
 from kerascnn.network.boundary import cut
@@ -63,6 +63,27 @@ def test_a_later_stage_begins_where_those_before_end(workplace, two_stages, regi
     first = inputs.trainer.train_on_batch(*next(inputs.feed.epoch(1)), return_dict=True)
     tested = find_learning_rate(experiment, "rest", registry=registry)
     assert tested.losses[0] == pytest.approx(first["loss"], abs=1e-6)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("spoilt", ["from the first step on", "later"])
+def test_a_loss_that_is_not_finite_ends_the_test_in_its_own_words(
+    workplace, two_stages, registry, monkeypatch, spoilt
+):
+    """The head's steps too, several of which TensorFlow would take in one call."""
+    head_alone = {**two_stages, "stages": two_stages["stages"][:1]}
+    prepared = prepare(parse_experiment(head_alone, registry), registry, Observer())
+    monkeypatch.setattr("kerascnn.lr_find.prepare", lambda *_: prepared)
+    if spoilt == "later":
+        monkeypatch.setattr("kerascnn.lr_find.HIGHEST", 1e38)
+        monkeypatch.setattr("kerascnn.lr_find._has_diverged", lambda losses: False)
+        test = find_learning_rate(prepared.experiment, registry=registry)
+        assert 0 < len(test.losses) < STEPS
+        return
+    bias = prepared.network.model.get_layer("head_dense").bias
+    bias.assign(np.full(bias.shape, np.nan))
+    with pytest.raises(RunError, match="first step, at learning rate 1e-07, is not finite"):
+        find_learning_rate(prepared.experiment, registry=registry)
 
 
 def test_the_rate_rises_until_the_loss_has_grown_too_far(workplace, two_stages, registry):

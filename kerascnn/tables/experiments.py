@@ -125,6 +125,8 @@ def probe_document(probed: "Probe", results: "list[Result]") -> dict[str, Any]:
 
 def show_promoted(console: Console, probed: "Probe", results: "list[Result]") -> None:
     """Shows what the probe promised of networks beside what they came to in full."""
+    from kerascnn.probe import FEWEST_RANKED
+
     table = Table("run", "architecture", *map(number, ("probe", "95%", "test", "95%", "time")))
     for network, result in zip(probed.networks, results, strict=False):
         table.add_row(
@@ -144,3 +146,5 @@ def show_promoted(console: Console, probed: "Probe", results: "list[Result]") ->
             f"rank correlation of the probe and the runs (Spearman): {rho:+.2f} "
             rf"\[{low:+.2f}, {high:+.2f}], {len(results)} networks"
         )
+    elif len(results) >= FEWEST_RANKED:
+        console.print("no rank correlation: the networks' accuracies are all the same")
