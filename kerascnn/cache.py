@@ -21,6 +21,7 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 from kerascnn.files import GB, sync
 from kerascnn.image_files import mark
@@ -246,6 +247,7 @@ def _writing(root: Path) -> Iterator[None]:
 
 def _unusable(root: Path, error: OSError) -> InputError:
     return InputError(
-        f'cannot write to the cache folder "{root}": {error.strerror}. Make room (`kerascnn cache '
-        "clear`) or allow writing there, or name another folder in KERASCNN_CACHE."
+        f'cannot write to the cache folder "{root}": {error.strerror}. Make room '
+        f"(`{command('cache', 'clear')}`) or allow writing there, or name another folder in "
+        "KERASCNN_CACHE."
     )

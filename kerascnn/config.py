@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from kerascnn.arguments import expect
-from kerascnn.config_errors import Problem, as_toml, explain, report
+from kerascnn.config_errors import Problem, as_toml, entry_names, explain, report
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment import OF_ALL_OPTIMIZERS, OPTIMIZERS, SHARES, Choice, Experiment
 from kerascnn.paths import component_tables, read_from
@@ -39,8 +39,8 @@ def load_experiment(
 
     Args:
         path: A TOML file; relative paths in it start from its folder.
-        overrides: Dotted keys and their values, such as `{"stages.0.epochs": 1}`; relative paths
-            among them start from the working directory.
+        overrides: Dotted keys and their values, such as `{"stages.head.epochs": 1}`; relative
+            paths among them start from the working directory.
         registry: The components; default all that are installed.
         warn: Receives what does not stop the experiment; default Python's warnings.
 
@@ -51,13 +51,12 @@ def load_experiment(
     expect(overrides or {}, Mapping, "overrides")
     try:
         text, data = _read(Path(path))
-        overrides, registry = overrides or {}, registry or load_registry()
+        registry = registry or load_registry()
         read_from(Path(path).parent, data, registry, lambda said: warn(f"{path}: {said}"))
-        for key, value in overrides.items():
-            _override(data, key, value)
+        overrides = {_override(data, key, value): value for key, value in (overrides or {}).items()}
         experiment = parse_experiment(data, registry, text, str(path), overrides)
         if problems := list(_faults_here(experiment, registry)):
-            raise InputError(report(problems, text, str(path), overrides))
+            raise InputError(report(problems, data, text, str(path), overrides))
         return experiment
     except RecursionError as error:
         raise InputError(f"{path}: it nests too deeply for an experiment.") from error
@@ -84,7 +83,7 @@ def parse_experiment(
         problems += escaped_paths(table, text or "", location)
     problems += [*_stage_name_problems(data), *_optimizer_problems(data)]
     if problems:
-        raise InputError(report(problems, text, origin, overrides or {}))
+        raise InputError(report(problems, data, text, origin, overrides or {}))
     return experiment
 
 
@@ -102,14 +101,18 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
         raise InputError(explain_syntax(error, text, str(path))) from error
 
 
-def _override(data: dict[str, Any], dotted: str, value: Any) -> None:
-    parts = dotted.split(".")
+def _override(data: dict[str, Any], dotted: str, value: Any) -> str:
+    """Sets a key; returns it with the index of a stage in place of its name."""
     here: Any = data
+    parts, keys = dotted.split("."), list[Any]()
     for depth, part in enumerate(parts[:-1]):
         if isinstance(here, dict):
             here.setdefault(part, {})
-        here = here[_key(here, dotted, depth)]
-    here[_key(here, dotted, len(parts) - 1)] = value
+        keys.append(_key(here, dotted, depth))
+        here = here[keys[-1]]
+    last = _key(here, dotted, len(keys))
+    here[last] = value
+    return ".".join(map(str, [*keys, last]))
 
 
 def _key(here: Any, dotted: str, depth: int) -> str | int:
@@ -119,10 +122,18 @@ def _key(here: Any, dotted: str, depth: int) -> str | int:
     if isinstance(here, dict):
         return part
     if not isinstance(here, list):
-        raise InputError(f"--set {dotted}: {place} = {as_toml(here)} is no table.")
-    if not (part.isdecimal() and int(part) < len(here)):
-        raise InputError(f"--set {dotted}: {place} has {len(here)} entries, counted from 0.")
-    return int(part)
+        raise InputError(f"--set {dotted}: {place} = {as_toml(here)} is not a table.")
+    if part.isdecimal() and int(part) < len(here):  # from 0, as TOML libraries count
+        return int(part)
+    names = entry_names(here)
+    if part not in names:
+        near = did_you_mean(part, names)
+        raise InputError(f'--set {dotted}: {place} has no "{part}".{near} It has {_list(names)}.')
+    return names.index(part)
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names) or "no entries"
 
 
 def _component_problems(
@@ -212,9 +223,9 @@ def resolve(experiment: Experiment, registry: Registry) -> dict[str, Any]:
 
 
 def flatten(data: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested tables and lists of tables to dotted keys."""
+    """Nested tables and lists of tables to dotted keys, which `load_experiment` takes."""
     if isinstance(data, list | tuple) and any(isinstance(entry, dict) for entry in data):
-        data = {str(index): entry for index, entry in enumerate(data)}
+        data = dict(zip(entry_names(data), data, strict=True))
     if not isinstance(data, dict):
         return {prefix: data}
     flat: dict[str, Any] = {}

@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from kerascnn.metrics import Metrics, measure
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.predict import probabilities_of
+from kerascnn.predictions import Predictions, predictions_of
 from kerascnn.process import contained
-from kerascnn.report.gather import Predictions
 from kerascnn.runs import SEEN, Result, find_run
 
 
@@ -114,14 +114,34 @@ def evaluate_run(
     """
     expect(data, (str, os.PathLike), "data", " A folder of class folders is asked for.")
     result = find_run(run)
+    said, windows = predict_folder(
+        result, data, backend=backend, registry=registry, observer=observer
+    )
+    measured = measure(said.probabilities, said.labels, tuple(result.class_names))
+    return Evaluation(**vars(measured), result=result, data=str(data), test=said, windows=windows)
+
+
+def predict_folder(
+    result: Result,
+    data: str | Path,
+    *,
+    backend: str = "auto",
+    registry: Registry | None = None,
+    observer: Observer | None = None,
+) -> tuple[Predictions, Centred]:
+    """What a run's model says of a folder of class folders; for the arguments see `evaluate_run`.
+
+    Returns:
+        The predictions, their labels by the run's own classes, and the images as the run sees
+        them, uint8 [N, S, S, 3].
+    """
+    observer = observer or Observer()
     follow_links = result.experiment["dataset"].get("follow_links", False)
     registered = (registry or load_registry()).get("dataset", "image_folder")
     folder = registered.bind({"path": str(data), "follow_links": follow_links, "only_test": True})
     splits: Splits = folder.build(seed=0)
-    index_of = _indices(splits, result, data)
-    training = result.training
+    index_of, training = _indices(splits, result, data), result.training
     size = packed_size(training.image_size, training.crop_margin)
-    observer = observer or Observer()
     progress = partial(observer.progress, "packing")
     packed = pack(
         splits.test,
@@ -132,23 +152,26 @@ def evaluate_run(
         value_range=training.value_range,
     )
     probabilities = probabilities_of(result, packed.images, backend)
-    labels, names = index_of[packed.labels], tuple(result.class_names)
+    said = replace(predictions_of(packed, probabilities), labels=index_of[packed.labels])
+    _tell_seen(result, packed, said, observer)
+    return said, Centred(packed.images, training.image_size)
+
+
+def _tell_seen(result: Result, packed: Packed, said: Predictions, observer: Observer) -> None:
+    """Warns of images that the run was trained or validated on."""
     seen = _seen(result, packed)
-    if seen.any():
-        told = f"{seen.sum():,} of these {len(seen):,} pictures the run was trained or validated on"
-        if not seen.all():
-            others = measure(probabilities[~seen], labels[~seen], names)
-            low, high = others.interval
-            told += f"; on the others its accuracy is {others.accuracy:.3f} [{low:.3f}, {high:.3f}]"
-        observer.warned(told)
-    images = [packed.name(row) for row in range(len(packed))]
-    return Evaluation(
-        **vars(measure(probabilities, labels, names)),
-        result=result,
-        data=str(data),
-        test=Predictions(images, labels, probabilities),
-        windows=Centred(packed.images, training.image_size),
+    if not seen.any():
+        return
+    told = (
+        f"run {result.run_id[:8]} was trained or validated on {seen.sum():,} of these "
+        f"{len(seen):,} images"
     )
+    if not seen.all():
+        new, names = ~seen, tuple(result.class_names)
+        others = measure(said.probabilities[new], said.labels[new], names)
+        low, high = others.interval
+        told += f"; on the others its accuracy is {others.accuracy:.3f} [{low:.3f}, {high:.3f}]"
+    observer.warned(told)
 
 
 def _seen(result: Result, packed: Packed) -> np.ndarray:

@@ -17,10 +17,12 @@ import numpy as np
 
 from kerascnn import runtime
 from kerascnn.arguments import expect
+from kerascnn.commands import pip_install
 from kerascnn.config import parse_experiment
 from kerascnn.data.images import PADDING
 from kerascnn.data.windows import Centred, packed_size
 from kerascnn.errors import InputError, KerascnnError, RunError
+from kerascnn.experiment import Training
 from kerascnn.network.inference import to_numpy
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
@@ -192,7 +194,7 @@ def _converter(format: str) -> str:
     lacking = [name for name in needs if not find_spec(name.replace("-", "_"))]
     if lacking:
         raise InputError(
-            f"{format} needs {' and '.join(lacking)}: pip install {' '.join(lacking)}. TensorFlow "
+            f"{format} needs {' and '.join(lacking)}: `{pip_install(*lacking)}`. TensorFlow "
             "converts the models of all backends."
         )
     return TENSORFLOW if needs else runtime.select_backend()
@@ -290,6 +292,7 @@ def _description(result: Result, exported: Exported) -> dict[str, Any]:
         "output": {"shape": [None, len(result.class_names)], "dtype": "float32"},
         "temperature": result.temperature,  # is in the file
         "preparation": [
+            *_depth(training),
             "turn the picture upright by its EXIF orientation; RGB",
             _RESIZING[training.resize].format(packed),
             f"take the middle {size} × {size} pixels",
@@ -302,6 +305,13 @@ def _description(result: Result, exported: Exported) -> dict[str, Any]:
             "greatest_difference": exported.difference,
         },
     }
+
+
+def _depth(training: Training) -> list[str]:
+    if training.value_range is None:
+        return []
+    black, white = training.value_range
+    return [f"of values with more than 8 bits, bring {black:g} to 0 and {white:g} to 255"]
 
 
 _RESIZING = {

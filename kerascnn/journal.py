@@ -76,8 +76,7 @@ class Journal:
         )
         journal._read_entries()
         journal.sent = min(state.get("sent", 0), len(journal.entries))
-        created = journal.entries[0].get("store") if journal.entries else None
-        journal._remember(state if state.get("uri") else created or {})
+        journal._remember(state if state.get("uri") else journal.created.get("store", {}))
         return journal
 
     def _remember(self, store: dict[str, Any]) -> None:
@@ -111,6 +110,11 @@ class Journal:
     @property
     def pending(self) -> int:
         return len(self.entries) - self.sent
+
+    @property
+    def created(self) -> Entry:
+        """The entry that begins it: what run this is."""
+        return self.entries[0] if self.entries else {}
 
     @property
     def unwritten(self) -> int:

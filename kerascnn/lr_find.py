@@ -164,7 +164,8 @@ def _test(prepared: Prepared, observer: Observer) -> RangeTest:
     plan = replace(prepared.plans[-1], schedule=_rising)
     network, stage = prepared.network, plan.stage
     set_trainable(network.model, plan.layers, plan.batchnorm)
-    inputs = make_inputs(cut(network.model), plan, *prepared.examples(), lambda d, t: None)
+    listener = Listener(warned=observer.warned)
+    inputs = make_inputs(cut(network.model), plan, *prepared.examples(), listener)
     compile_stage(network, plan, inputs.trainer, inputs.feed.steps)
     rates, losses = _steps(inputs.trainer, inputs.feed, observer)
     if not losses:

@@ -26,6 +26,7 @@ from kerascnn.data.store import BadPicturesError, pack
 from kerascnn.data.windows import Centred, packed_size
 from kerascnn.errors import InputError
 from kerascnn.image_files import left_out
+from kerascnn.metrics import ranked
 from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer
 from kerascnn.process import contained
@@ -151,8 +152,8 @@ def _found(given: Sequence[ImageLike], result: Result, observer: Observer) -> tu
 
 def _tell_left_out(observer: Observer, unreadable: Sequence[str], others: Sequence[Path]) -> None:
     if others:
-        kinds = Counter(_kind(file) for file in others)
-        counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+        kinds = sorted(Counter(map(_kind, others)).items(), key=lambda kind: (-kind[1], kind[0]))
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds)
         observer.warned(f"left out, as they are not images: {counts}")
     observer.left_out([*unreadable, *(f"{shown(file)}: not an image" for file in others)])
 
@@ -204,5 +205,6 @@ def read_pictures(images: Sequence[ImageLike], result: Result) -> np.ndarray:
 
 def best_guesses(row: np.ndarray, names: Sequence[str], top: int) -> list[dict[str, Any]]:
     """The most probable labels of float32 [K], each with its probability."""
-    order = row.argsort()[::-1][:top]
-    return [{"label": names[index], "probability": float(row[index])} for index in order]
+    return [
+        {"label": names[index], "probability": float(row[index])} for index in ranked(row)[:top]
+    ]

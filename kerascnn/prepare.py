@@ -1,5 +1,6 @@
 """Everything before the first step: data loaded and checked, network built, stages planned."""
 
+import hashlib
 import time
 import unicodedata
 from collections import Counter
@@ -11,6 +12,7 @@ import numpy as np
 
 from kerascnn import runtime
 from kerascnn.cache import limit_bytes
+from kerascnn.commands import setting
 from kerascnn.config import bind
 from kerascnn.data.augment import augmenter
 from kerascnn.data.balance import shortages
@@ -116,7 +118,8 @@ def _never_trained(network: Built, plans: tuple[Plan, ...]) -> Iterator[str]:
     random = [block for block in network.blocks if block not in trained]
     if random and not network.pretrained:
         named = ", ".join(random[:5]) + (", …" if len(random) > 5 else "")
-        yield f'no stage trains {named}, drawn at random; unfreeze = "all" trains them.'
+        remedy = setting(f"stages.{plans[-1].stage.name}.unfreeze", "all")
+        yield f"no stage trains {named}, which are randomly initialised; {remedy} does."
 
 
 def load_data(experiment: Experiment, registry: Registry, observer: Observer) -> Data:
@@ -129,8 +132,7 @@ def load_data(experiment: Experiment, registry: Registry, observer: Observer) ->
     _check_labels(packed, class_names)
     packed, findings = _examine(packed, class_names, splits.ignored, experiment.training)
     notes = (*findings.notes(), *_shortages(packed, class_names, experiment))
-    for note in notes:
-        observer.warned(note)
+    observer.data_noted(notes, _state(packed, notes))
     seconds = time.perf_counter() - start
     return Data(**packed, class_names=class_names, seconds=seconds, findings=findings, notes=notes)
 
@@ -141,6 +143,7 @@ def _shortages(
     return shortages(
         count_classes(packed, class_names),
         class_names,
+        [stage.name for stage in experiment.stages],
         weighted=any(stage.class_weights is not None for stage in experiment.stages),
         batch_size=max(map(experiment.batch_size_of, experiment.stages)),
     )
@@ -162,6 +165,12 @@ def _class_names(splits: Splits) -> tuple[str, ...]:
     if twice := next((name for name, count in Counter(names).items() if count > 1), None):
         raise PluginError(f'the dataset has the class "{twice}" twice; expected different names.')
     return names
+
+
+def _state(packed: Mapping[str, Packed], notes: tuple[str, ...]) -> str:
+    """SHA-256 of the data and of what there is to note about them."""
+    parts = [*(split.fingerprint for split in packed.values()), *notes]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _pack(splits: Splits, experiment: Experiment, observer: Observer) -> dict[str, Packed]:
@@ -193,7 +202,7 @@ def _pack(splits: Splits, experiment: Experiment, observer: Observer) -> dict[st
         raise BadPicturesError(
             faults,
             "Repair, replace or remove them, or leave them out with "
-            'training.on_bad_image = "skip".',
+            f"{setting('training.on_bad_image', 'skip')}.",
         )
     return packed
 
@@ -210,8 +219,9 @@ def _examine(
         return packed, findings
     if training.on_duplicate == "error":
         raise InputError(
-            f"{findings.note('duplicates')}\nRemove one of each pair, or set "
-            'training.on_duplicate: "skip" keeps only the one that judges, "allow" both.'
+            f"{findings.note('duplicates')}\nRemove one of each pair, or keep only the one that "
+            f"judges with {setting('training.on_duplicate', 'skip')}, or both with "
+            f"{setting('training.on_duplicate', 'allow')}."
         )
     for name, rows in copies(packed).items():
         here = packed[name]
@@ -268,6 +278,7 @@ def plan_stage(
         class_weights=class_weights(stage, data),
         seed=experiment.seed,
         keep=training.keep,
+        built_by=registry.get("architecture", experiment.architecture.name).component.build,
         activation_bytes=_activation_bytes(training),
         prefix_precision=training.prefix_precision,
         choice=trainable.choice,

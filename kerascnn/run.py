@@ -1,18 +1,22 @@
 """A run: load, check, build; for each stage set trainable and fit; evaluate; save."""
 
 import time
+from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from kerascnn import runtime
+from kerascnn.commands import command
 from kerascnn.config import check_experiment, resolve
 from kerascnn.data.windows import Centred
 from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment import Experiment
 from kerascnn.interruption import Interruption
 from kerascnn.metrics import Metrics, measure
+from kerascnn.naming import run_name
 from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
@@ -31,6 +35,7 @@ from kerascnn.resume import ChangedError, Keeper
 from kerascnn.runs import Result, backend_of, find_unfinished, runs_folder
 from kerascnn.temperature import fit_temperature
 from kerascnn.tracker import Tracker
+from kerascnn.training.checkpoints import UnreadableError
 from kerascnn.training.plan import Epoch, Listener, Plan
 from kerascnn.training.stage import fit_stage
 
@@ -67,7 +72,7 @@ def run_experiment(
     observer, registry = observer or Observer(), registry or load_registry()
     going_on = find_unfinished(resume) if resume else None
     runtime.select_backend(_backend(experiment, going_on))
-    name = _run_name(experiment)
+    name = run_name(experiment, registry)
     tracker = Tracker(experiment.name, name, runs_folder(), parent=parent, resume=going_on)
     try:
         opened = tracker.open() if going_on else None  # unless another process is at it
@@ -95,11 +100,11 @@ def run_experiment(
             )
             result = _result(prepared, registry, run_id, folder, keeper, test, temperature)
             record_result(prepared, result, test, probabilities, tracker)
-            record_report(prepared, result, registry, tracker, observer)
+            record_report(prepared, result, test, registry, tracker, observer)
     except BaseException as error:
         _mark_failed(error, tracker)
         if isinstance(error, KeyboardInterrupt):
-            again = f"kerascnn run --resume {run_id[:8]}"
+            again = command("run", "--resume", run_id[:8])
             raise KeyboardInterrupt(f"interrupted; `{again}` goes on from there.") from None
         if isinstance(error, KerascnnError):
             raise
@@ -112,7 +117,9 @@ def run_experiment(
 
 
 def _mark_failed(error: BaseException, tracker: Tracker) -> None:
-    left = isinstance(error, KeyboardInterrupt | ChangedError)  # as it was, to go on
+    left = isinstance(
+        error, KeyboardInterrupt | ChangedError | UnreadableError
+    )  # as it was, to go on
     if not left:
         tracker.tags({"failure": f"{type(error).__name__}: {error}"})
     tracker.close("KILLED" if left else "FAILED")
@@ -135,20 +142,17 @@ def _inside_dataset(experiment: Experiment) -> str | None:
     )
 
 
-def _run_name(experiment: Experiment) -> str:
-    return f"{experiment.architecture.name} on {experiment.dataset.name}, seed {experiment.seed}"
-
-
 def _fit_stages(prepared: Prepared, tracker: Tracker, observer: Observer, keeper: Keeper) -> None:
     train, validation = prepared.examples()
+    warned = cache(observer.warned)  # stages may say the same
     for plan in prepared.plans[len(keeper.results) :]:
         observer.stage_started(plan.index + 1, len(prepared.plans), plan)
         before = keeper.results[-1].standing if keeper.results else None
-        listener = _listener(plan, tracker, observer, keeper)
+        listener = replace(_listener(plan, tracker, observer, keeper), warned=warned)
         result = fit_stage(
             prepared.network, plan, train, validation, before, listener, keeper.stage
         )
-        record_stage(tracker, plan.index, result)
+        record_stage(tracker, result)
         observer.stage_ended(result)
         keeper.stage_ended(result)
 
@@ -164,7 +168,7 @@ def _listener(plan: Plan, tracker: Tracker, observer: Observer, keeper: Keeper) 
     def prefix(done: int, total: int) -> None:
         observer.progress("running the frozen prefix", done, total)
 
-    return Listener(prefix, observer.step, epoch, observer.warned, keeper.pause, keeper.keep)
+    return Listener(prefix, observer.step, epoch, pause=keeper.pause, keep=keeper.keep)
 
 
 def _evaluate(prepared: Prepared) -> tuple[Metrics, dict[str, np.ndarray]]:

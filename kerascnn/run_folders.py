@@ -59,7 +59,7 @@ def _folders() -> list[Path]:
 
 def _describe(folder: Path) -> RunFolder:
     journal = Journal.read(folder)
-    created = journal.entries[0] if journal.entries else {}
+    created = journal.created
     begun = created.get("time", folder.stat().st_mtime * 1000) / 1000
     return RunFolder(
         run_id=folder.name,

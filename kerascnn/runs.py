@@ -10,6 +10,7 @@ from typing import Any
 from zipfile import ZipFile
 
 from kerascnn.arguments import expect
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 from kerascnn.experiment import Training
 from kerascnn.files import write_whole
@@ -144,8 +145,8 @@ def find_run(run: str | os.PathLike[str] | Result) -> Result:
     if run == "last":
         if not (finished := all_runs()):
             raise InputError(
-                f"there is no finished run here yet, in {runs_folder()}; `kerascnn run FILE` makes "
-                "one."
+                f"there is no finished run here yet, in {runs_folder()}; "
+                f"`{command('run', 'FILE')}` makes one."
             )
         return finished[-1]
     found = [file for file in _finished() if file.parent.name.startswith(run)]
@@ -195,6 +196,20 @@ def _begun(folder: Path) -> int:
     """When a run began or was last resumed, in its own words: sending it changes its files too."""
     starts = [e for e in Journal.read(folder).entries if e["kind"] in ("create", "resume")]
     return max((entry.get("time", 0) for entry in starts), default=0)
+
+
+def last_experiment() -> str | None:
+    """The name of the experiment whose run was begun last."""
+    begun = sorted((file.parent for file in runs_folder().glob(f"*/{JOURNAL}")), key=_begun)
+    return Journal.read(begun[-1]).created.get("experiment") if begun else None
+
+
+def first_run_of(experiment: str) -> Path | None:
+    """The folder of the first run of an experiment that is here."""
+    journals = [Journal.read(file.parent) for file in runs_folder().glob(f"*/{JOURNAL}")]
+    runs = [journal for journal in journals if journal.created.get("experiment") == experiment]
+    first = min(runs, key=lambda journal: journal.created.get("time", 0), default=None)
+    return first.folder if first else None
 
 
 def _has_ended_well(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
+from kerascnn.commands import pip_install
 from kerascnn.errors import InputError
 from kerascnn.process import keep_backend_settings, put_back, set_variable
 
@@ -71,12 +72,14 @@ def _loaded() -> str | None:
 def _not_installed(wanted: str, installed: list[str]) -> str:
     if wanted in BACKENDS:
         other = f" Installed: {', '.join(installed)}." if installed else ""
-        return f'the backend {wanted} is not installed: pip install "kerascnn[{wanted}]".{other}'
+        return (
+            f"the backend {wanted} is not installed: `{pip_install(f'kerascnn[{wanted}]')}`.{other}"
+        )
     if wanted != "none":
         return f'there is no backend "{wanted}"; there are {", ".join(BACKENDS)}.'
     return (
-        'no backend is installed: pip install "kerascnn[tensorflow]" (the fastest on a CPU), '
-        '"kerascnn[jax]" or "kerascnn[torch]".'
+        f"no backend is installed: `{pip_install('kerascnn[tensorflow]')}` (the fastest on a "
+        "CPU), or jax or torch instead of tensorflow."
     )
 
 

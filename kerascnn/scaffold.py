@@ -36,6 +36,7 @@ def write_experiment(
     *,
     force: bool = False,
     follow_links: bool = False,
+    labels: Path | None = None,
     observer: Observer | None = None,
 ) -> tuple[Path, str]:
     """Writes an experiment.
@@ -47,6 +48,7 @@ def write_experiment(
         architecture: Replaces the recipe's architecture, with its default parameters.
         force: Overwrite what is there.
         follow_links: Read what links in the folder lead to elsewhere.
+        labels: A table of the folder's images and their labels.
         observer: Receives what was found in the folder, and why the experiment differs from the
             recipe; default none.
 
@@ -67,7 +69,7 @@ def write_experiment(
     if architecture:
         text = _with_architecture(text, architecture)
     if folder is not None:
-        dataset = _dataset(folder, follow_links, registry)
+        dataset = _dataset(folder, follow_links, labels, registry)
         text = _for_folder(text, folder, target.stem, dataset)
         text, summary = _adapted(text, target, registry, observer or Observer())
     _parsed(text, target, registry)
@@ -121,9 +123,16 @@ def _recipe(name: str) -> str:
     return re.sub(r"(?m)^#:schema .*\n", "", text)  # the schema does not lie beside the new file
 
 
-def _dataset(folder: Path, follow_links: bool, registry: Registry) -> dict[str, Any]:
+def _dataset(
+    folder: Path, follow_links: bool, labels: Path | None, registry: Registry
+) -> dict[str, Any]:
     """The dataset's table, its path relative to the working directory."""
-    table = {"path": str(folder)} | ({"follow_links": True} if follow_links else {})
+    table: dict[str, Any] = {"path": str(folder)}
+    if labels:
+        inside = (folder / labels).exists() or not labels.exists()
+        table["labels"] = (labels if inside else Path(os.path.relpath(labels, folder))).as_posix()
+    if follow_links:
+        table["follow_links"] = True
     component = registry.get("dataset", "image_folder")
 
     def sizes(table: dict[str, Any]) -> list[int]:

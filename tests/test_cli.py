@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -195,9 +197,13 @@ def test_without_a_backend_one_message_says_what_to_install(shapes_file, photos)
     *unnamed, named = json.loads(ended.stdout)
     for code, message in unnamed:
         assert code == 2
-        assert message.startswith("no backend is installed: pip install ")
+        assert message.startswith("no backend is installed: `")
+        assert "-m pip install 'kerascnn[tensorflow]'`" in message
         assert len(message.splitlines()) == 1
-    assert named == [2, 'the backend torch is not installed: pip install "kerascnn[torch]".\n']
+    code, message = named
+    assert code == 2
+    assert message.startswith("the backend torch is not installed: `")
+    assert message.endswith("-m pip install 'kerascnn[torch]'`.\n")
 
 
 RESULT = {
@@ -460,10 +466,28 @@ def test_init_of_a_folder_of_links(run_cli, photos):
     arguments = ("init", linked, "--architecture", "sequential_cnn")
     refused = run_cli(*arguments)
     assert (refused.exit_code, linked.with_suffix(".toml").exists()) == (2, False)
-    assert "`kerascnn init --follow-links`" in refused.stderr
+    assert "for init, --follow-links" in refused.stderr
     answer = run_cli(*arguments, "--follow-links")
     assert "24 images of 2 classes (daisy, rose)" in answer.stderr
     assert run_cli("check", linked.with_suffix(".toml")).exit_code == 0
+
+
+def test_init_of_a_folder_with_a_table_of_labels(run_cli, photos):
+    """The command that the refusal prints works."""
+    flat = photos.parent / "flat folder"
+    (flat / "train").mkdir(parents=True)
+    rows = ["id,species"]
+    for file in photos.rglob("*.png"):
+        rows.append(f"{file.parent.name}{file.stem},{file.parent.name}")
+        file.rename(flat / "train" / f"{file.parent.name}{file.name}")
+    (flat / "train.csv").write_text("\n".join(rows))
+    (flat / "sample_submission.csv").write_text("id,species")
+    refused = run_cli("init", flat)
+    assert refused.exit_code == 2
+    [command] = re.findall("`kerascnn (.*?)`", refused.stderr)
+    answer = run_cli(*shlex.split(command), "--architecture", "sequential_cnn")
+    assert "24 images of 2 classes (daisy, rose)" in answer.stderr
+    assert 'labels = "train.csv"' in flat.with_suffix(".toml").read_text()
 
 
 def test_init_refuses_an_architecture_that_is_not_there(run_cli, photos):
@@ -480,6 +504,16 @@ def test_init_writes_each_recipe(run_cli, workplace, name):
     assert answer.exit_code == 0, answer.stderr
     written = tomllib.loads((workplace / f"{name}.toml").read_text())
     assert parse_experiment(written, load_registry()).architecture.name == "resnet50"
+
+
+def test_check_downloads_nothing_and_says_what_run_would(run_cli, shapes_file):
+    network = ("--set", "architecture={ name = 'mobilenet_v2' }", "--set", "training.image_size=32")
+    answer = run_cli("check", shapes_file, *network)
+    assert answer.exit_code == 2
+    file = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+    assert f'"{file}" (about 9.0 MB) would be downloaded from https://' in answer.stderr
+    assert f"`kerascnn check {shapes_file} --download` does so now" in answer.stderr
+    assert not list(cache_folder("downloads").glob(f"{file}*"))
 
 
 @pytest.mark.parametrize("name", recipes())

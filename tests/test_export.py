@@ -96,7 +96,7 @@ def test_nothing_is_overwritten(result, registry, tmp_path):
 )
 def test_what_is_not_installed_is_one_message(name, there, packages, result, registry, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda module: module in there)
-    with pytest.raises(InputError, match=rf"pip install {packages}\."):
+    with pytest.raises(InputError, match=rf"pip install {packages}`\."):
         export_run(result, name, registry=registry)
 
 

@@ -61,7 +61,7 @@ def test_a_later_stage_begins_where_those_before_end(workplace, two_stages, regi
     network, examples = prepared.network, prepared.examples()
     fit_stage(network, before, *examples)
     set_trainable(network.model, plan.layers, plan.batchnorm)
-    inputs = make_inputs(cut(network.model), plan, *examples, lambda done, total: None)
+    inputs = make_inputs(cut(network.model), plan, *examples)
     compile_stage(network, plan, inputs.trainer, inputs.feed.steps)
     first = inputs.trainer.train_on_batch(*next(inputs.feed.epoch(1)), return_dict=True)
     tested = find_learning_rate(experiment, "rest", registry=registry)

@@ -323,7 +323,7 @@ def test_an_evaluation_lists_its_mistakes_and_has_a_page(place, result, run_cli)
 
 def test_a_folder_without_pictures_is_refused(tmp_path, result):
     (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(InputError, match="no pictures in"):
+    with pytest.raises(InputError, match="no images in"):
         predict_images(result, [tmp_path])
     (tmp_path / "cut.png").write_bytes(b"\x89PNG")
     with pytest.raises(InputError, match=r"1 picture cannot be read:\n.*cut\.png"):
@@ -387,7 +387,7 @@ def test_evaluating_refuses_a_class_that_the_model_does_not_know(place, result):
 def test_mlflow_holds_settings_metrics_and_artifacts(client, result):
     run = client.get_run(result.run_id)
     assert run.info.status == "FINISHED"
-    assert run.data.params["stages.1.learning_rate"] == "0.003"
+    assert run.data.params["stages.rest.learning_rate"] == "0.003"
     assert run.data.params["architecture.depth"] == "2"
     steps = [m.step for m in client.get_metric_history(result.run_id, "val_accuracy")]
     assert steps == [1, 2, 3, 4]
@@ -395,7 +395,7 @@ def test_mlflow_holds_settings_metrics_and_artifacts(client, result):
     assert not any("/" in name for name in run.data.metrics)  # else the curves come last
     digests = {data.tags[0].value: data.dataset.digest for data in run.inputs.dataset_inputs}
     assert digests == {split: about["fingerprint"][:36] for split, about in result.data.items()}
-    assert run.data.tags["stage.1.name"] == "head"
+    assert run.data.tags["stage.head.unfreeze"] == "head"
     names = {artifact.path for artifact in client.list_artifacts(result.run_id)}
     assert {"experiment.toml", "predictions.csv", "confusion_matrix.png", "result.json"} <= names
 
@@ -414,6 +414,19 @@ def test_mlflow_loads_the_model(client, result):
     pictures = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
     expected = np.asarray(result.model.predict(pictures, verbose=0))
     np.testing.assert_allclose(np.asarray(model.predict(pictures, verbose=0)), expected, atol=1e-6)
+
+
+def test_mlflow_names_the_classes_that_it_predicts(client, result):
+    import mlflow
+
+    mlflow.set_tracking_uri(tracking_uri())
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    model = mlflow.pyfunc.load_model(f"runs:/{result.run_id}/model")
+    predicted = model.predict(images)
+    assert list(predicted.columns) == model.metadata.metadata["class_names"] == result.class_names
+    assert model.metadata.signature.outputs.input_names() == result.class_names
+    expected = np.asarray(result.model.predict(images, verbose=0))
+    np.testing.assert_allclose(predicted.to_numpy(), expected, atol=1e-6)
 
 
 def test_the_logged_experiment_runs_again(result):
@@ -437,7 +450,7 @@ def test_comparison_shows_only_what_differs(place, result):
     other = run_experiment(load_experiment("shapes.toml", {"seed": 1, "stages.0.epochs": 1}))
     comparison = compare_runs([result, other])
     compared = comparison.runs
-    assert all(set(run.settings) == {"seed", "stages.0.epochs"} for run in compared)
+    assert all(set(run.settings) == {"seed", "stages.head.epochs"} for run in compared)
     assert compared[0].test_accuracy >= compared[1].test_accuracy
     assert all(run.same_test_pictures for run in compared)
     assert comparison.pairs[0].difference == pytest.approx(

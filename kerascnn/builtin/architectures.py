@@ -161,7 +161,8 @@ def _weights_file(application: Application, weights: str, image_size: int) -> Pa
     if weights == "imagenet":
         size = image_size if image_size in FAMILIES[application.family].sizes else 224
         url = table.PUBLISHER + application.weights.format(size=size)
-        return fetch(url, md5=application.md5 or None, sha256=application.sha256 or None)
+        hashes = {"md5": application.md5 or None, "sha256": application.sha256 or None}
+        return fetch(url, **hashes, about_bytes=4 * int(application.parameters))
     return Path(weights).expanduser()
 
 

@@ -1,5 +1,6 @@
 """Images in class folders, in split folders or not, and what lies beside them."""
 
+import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -112,7 +113,8 @@ class Folders:
         loose, classes = len(self.images(folder)), self.folders(folder)
         if not classes:
             raise InputError(
-                f'"{folder}" has {loose} images and no class folders.{tables_in(folder)} {LAYOUT}'
+                f'"{folder}" has {loose} images and no class folders.'
+                f"{tables_in(folder) or f' {LAYOUT}'}"
             )
         _check_forms(folder, classes)
         labelled = []
@@ -142,7 +144,7 @@ class Folders:
         if len(names) > 1 and all(name.lower() in SPLIT_NAMES for name in names):
             raise InputError(
                 f'the folders {", ".join(names)} of "{root}" hold images and no class folders, so '
-                f"that the classes are not known.{tables_in(root)} {LAYOUT}"
+                f"that the classes are not known.{tables_in(root) or f' {LAYOUT}'}"
             )
 
     def _check_unlabelled(self, root: Path) -> None:
@@ -185,7 +187,10 @@ def tables_in(folder: Path) -> str:
     """What to do where tables lie in a folder that has no class folders."""
     named = [path.name for path in listed(folder) if path.suffix.lower() in TABLE_SUFFIXES]
     tables = [name for name in named if "submission" not in name.lower()]
-    return f' If "{tables[0]}" has the labels, set labels = "{tables[0]}".' if tables else ""
+    if not tables:
+        return ""
+    command = shlex.join(["kerascnn", "init", str(folder), "--labels", tables[0]])
+    return f' If "{tables[0]}" has the labels, set labels = "{tables[0]}" (`{command}` writes it).'
 
 
 def _check_forms(folder: Path, classes: Iterable[Path]) -> None:

@@ -14,7 +14,10 @@ from kerascnn import InputError, Params, Splits, draw_splits
 
 _PIECE = 64  # files that a thread is handed at once: handing over costs as much as a small one
 
-FOLLOWED = "is followed only with `follow_links = true` (`kerascnn init --follow-links` writes it)"
+FOLLOWED = (
+    "is followed only with `follow_links = true` (--set dataset.follow_links=true; for init, "
+    "--follow-links)"
+)
 
 Labelled = tuple[Path, str]
 

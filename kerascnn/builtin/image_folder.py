@@ -1,7 +1,10 @@
 """A folder of one's own images as a dataset."""
 
+import os
+import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -81,7 +84,7 @@ def _check_classes(root: Path, found: Mapping[str, Sequence[Labelled]], hint: st
     if len(names) < 2:
         raise InputError(
             f'"{root}" has images of one class alone, "{", ".join(names)}"; expected two or more.'
-            f"{hint} {LAYOUT}"
+            f"{hint or f' {LAYOUT}'}"
         )
     for split, pictures in found.items():
         for name in sorted({label for _, label in pictures} - names):
@@ -96,6 +99,12 @@ def _check_names(root: Path, names: Iterable[str]) -> None:
     seen: dict[str, str] = {}
     for name in sorted(names):
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+            if read := _read_in_utf8(name):
+                raise InputError(
+                    f'the class "{read}" of "{root}" cannot be named: the locale of this process '
+                    f"reads file names as {sys.getfilesystemencoding()}. Set PYTHONUTF8=1, or a "
+                    "locale of UTF-8 such as LC_ALL=C.UTF-8."
+                )
             raise InputError(
                 f'the class {name!r} of "{root}" has a name that is no text of one line in UTF-8; '
                 "rename it."
@@ -106,6 +115,15 @@ def _check_names(root: Path, names: Iterable[str]) -> None:
                 f'the classes "{other}" and "{name}" of "{root}" differ only in how they are '
                 "written; make one of them, or give them different names."
             )
+
+
+def _read_in_utf8(name: str) -> str:
+    """The name that UTF-8 reads in the bytes of a file name, where the locale reads none."""
+    if sys.getfilesystemencoding().lower() in ("utf-8", "utf8"):
+        return ""
+    with suppress(UnicodeDecodeError):
+        return os.fsencode(name).decode("utf-8")
+    return ""
 
 
 IMAGE_FOLDER = Component(

@@ -30,8 +30,20 @@ def document(value: Any) -> None:
 def console(stderr: bool = False) -> Any:
     from rich.console import Console
 
+    class QuietConsole(Console):
+        def on_broken_pipe(self) -> None:
+            """A command ends that nobody reads; a run whose progress nobody reads goes on."""
+            self.quiet = True
+            if not self.stderr:
+                raise BrokenPipeError
+
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else UNLIMITED)
+    return QuietConsole(
+        stderr=stderr,
+        highlight=False,
+        emoji=False,  # ":cat:" is a name
+        width=None if stream.isatty() else UNLIMITED,
+    )
 
 
 as_json = click.option(
@@ -144,7 +156,7 @@ def assignment(text: str) -> tuple[str, Any]:
 
     key, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--set {text}: expected KEY=VALUE, such as --set stages.0.epochs=1.")
+        raise InputError(f"--set {text}: expected KEY=VALUE, such as --set stages.head.epochs=1.")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -15,11 +15,17 @@ from kerascnn.cli.options import (
     tell_last,
     uncalibrated_option,
 )
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 
 
 @click.command()
 @click.argument("runs", nargs=-1)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Judge the runs on this folder of class folders.  [default: on their test images]",
+)
 @click.option("--seeds", is_flag=True, help="Compare groups of runs that differ by seed alone.")
 @click.option(
     "--html",
@@ -27,7 +33,9 @@ from kerascnn.errors import InputError
     help="Write a page to this file, and log it to MLflow with the runs under it.",
 )
 @as_json
-def compare(runs: tuple[str, ...], seeds: bool, html: Path | None, as_json: bool) -> None:
+def compare(
+    runs: tuple[str, ...], data: Path | None, seeds: bool, html: Path | None, as_json: bool
+) -> None:
     """Compare RUNS: what differs, which is better, and whether that is sure.
 
     RUNS are ids, unique prefixes of them, or `last`; without any, those that were judged on the
@@ -36,9 +44,11 @@ def compare(runs: tuple[str, ...], seeds: bool, html: Path | None, as_json: bool
     from kerascnn.compare import compare_runs
     from kerascnn.runs import all_runs
     from kerascnn.tables.comparison import show_comparison
+    from kerascnn.terminal import Terminal
 
     _send_pending()
-    comparison = compare_runs(runs, by_seed=seeds)
+    terminal = Terminal(console(stderr=True))
+    comparison = compare_runs(runs, by_seed=seeds, data=data, observer=terminal)
     if as_json:
         document(comparison.to_json())
     else:
@@ -55,8 +65,8 @@ def compare(runs: tuple[str, ...], seeds: bool, html: Path | None, as_json: bool
         raise InputError(comparison.refusal)
     if not runs and (others := len(all_runs()) - len(comparison.results)):
         click.echo(
-            f"{others} more here were judged on other pictures; `kerascnn compare RUN RUN` shows "
-            "those that are named.",
+            f"{others} more here were judged on other images; "
+            f"`{command('compare', 'RUN', 'RUN')}` shows those that are named.",
             err=True,
         )
 
@@ -106,7 +116,7 @@ def register(run: str, name: str | None, alias: str | None, as_json: bool) -> No
         document(asdict(registered))
         return
     click.echo(f"{registered.name} version {registered.version}: run {registered.run_id[:8]}")
-    click.echo(f"kerascnn predict {registered.uri} PICTURE", err=True)
+    click.echo(command("predict", registered.uri, "IMAGE"), err=True)
 
 
 @click.command()
@@ -126,24 +136,37 @@ def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None
 
     result, listening = calibrated(find_run(run), uncalibrated), listen(port)
     address = "http://{}:{}/invocations".format(*listening.getsockname())
-    click.echo(f"curl --data-binary @PICTURE {address}   (Ctrl-C ends it)", err=True)
+    click.echo(f"Ctrl-C ends it\ncurl --data-binary @IMAGE {address}", err=True)
     serve_run(listening, result, top=top, backend=backend or "auto")
 
 
 @click.command()
-@click.option("--port", type=int, default=5000, show_default=True)
-def ui(port: int) -> None:
-    """Open MLflow's page on the store of this folder, at 127.0.0.1."""
-    from kerascnn.secrets import shown_uri
-    from kerascnn.serve import show_page
-    from kerascnn.tracking.address import is_server, tracking_uri
+@click.option("--port", type=int, default=5000, show_default=True, help="0 is any that is free.")
+@click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
+def ui(port: int, show: bool) -> None:
+    """Serve MLflow's page on the runs of this folder, at 127.0.0.1 alone.
 
-    _send_pending()
+    Prints the address of the table of runs once it answers. Where MLFLOW_TRACKING_URI is a server,
+    that server's own page is named.
+    """
+    import webbrowser
+
+    from kerascnn.serve import listen
+    from kerascnn.tracking.address import is_server, tracking_uri
+    from kerascnn.ui import page_of_server, show_page
+
+    def ready(address: str) -> None:
+        click.echo(address)
+        if show:
+            webbrowser.open(address)
+
     if is_server(tracking_uri()):
-        click.echo(shown_uri(tracking_uri()))  # which has its own page
+        _send_pending()
+        ready(page_of_server())
         return
-    click.echo(f"http://127.0.0.1:{port}   (Ctrl-C ends it)", err=True)
-    raise click.exceptions.Exit(show_page(port))
+    listening = listen(port)
+    _send_pending()
+    show_page(listening, ready)
 
 
 def _send_pending() -> None:
@@ -209,12 +232,13 @@ def visualize(
     RUN is a run's id, a unique prefix of one, or `last`. `kerascnn describe RUN` names the layers.
     """
     from kerascnn.runs import find_run
+    from kerascnn.terminal import Terminal
     from kerascnn.visualize import explain_images, save_explained
 
     require_run_and_images("visualize", run, images)
     found = find_run(run)
     explained = explain_images(found, images, layers, backend=backend or "auto")
-    files = save_explained(explained, output)
+    files = save_explained(explained, output, Terminal(console(stderr=True)))
     tell_last(run, found)
     if as_json:
         document(

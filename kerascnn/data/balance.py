@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from kerascnn.commands import overrides
+
 UNEVEN = 2
 """One class has at least this many times the training images of another."""
 FEW = 5
@@ -29,12 +31,18 @@ def uneven(counts: np.ndarray) -> bool:
 
 
 def shortages(
-    counts: Counts, class_names: Sequence[str], *, weighted: bool, batch_size: int
+    counts: Counts,
+    class_names: Sequence[str],
+    stages: Sequence[str],
+    *,
+    weighted: bool,
+    batch_size: int,
 ) -> Iterator[str]:
     """What there is too little of, in a sentence each.
 
     Args:
         counts: The images of each class in each split.
+        stages: The names of the stages.
         weighted: Whether a stage weights the classes already.
         batch_size: The largest of any stage.
     """
@@ -45,10 +53,11 @@ def shortages(
     train, test = counts["train"], counts["test"]
     if uneven(train) and not weighted:
         most, least = int(train.argmax()), int(train.argmin())
+        weights = overrides({f"stages.{stage}.class_weights": "balanced" for stage in stages})
         yield (
             f"uneven classes: {train[most]:,} training images of {class_names[most]}, "
             f'{train[least]:,} of {class_names[least]}; class_weights = "balanced" in each stage '
-            "makes up for it (--set stages.0.class_weights=balanced)"
+            f"makes up for it ({weights})"
         )
     rare = np.flatnonzero((test > 0) & (test < FEW) & (test * 2 < test.mean()))
     if len(rare):

@@ -19,7 +19,7 @@ from kerascnn.arguments import expect
 from kerascnn.data.depth import Range, Read, bits, to_8_bits
 from kerascnn.data.heic import AVIF, PACKAGE, brands, heic_version, is_heic, let_pillow_read_it
 from kerascnn.data.heic import FORMAT as HEIF
-from kerascnn.data.png import without_notes
+from kerascnn.data.png import SIGNATURE, without_notes
 from kerascnn.errors import InputError
 from kerascnn.image_files import is_image, left_out
 
@@ -192,11 +192,10 @@ def _decode(
                 return _read(file, value_range, draft_side)
             except Exception:
                 file.seek(0)
-                content = file.read()
-                lean = without_notes(content)
-                if lean == content:
+                if file.read(len(SIGNATURE)) != SIGNATURE:
                     raise
-                return _read(BytesIO(lean), value_range, draft_side)
+                lean = BytesIO(without_notes(file.read()))
+                return _read(lean, value_range, draft_side)
     except Exception as error:  # the decoders raise anything, from struct.error to SyntaxError
         raise PictureError(name, _reason(image, error), _what_to_do(image)) from error
 

@@ -16,27 +16,25 @@ PACKED = {  # what stands before what is packed: keyword, flag and method, langu
 LARGEST = 2**20  # bytes of such a text, as it is and unpacked; Pillow's own limit
 
 
-def without_notes(content: bytes) -> bytes:
+def without_notes(chunks: bytes) -> bytes:
     """A PNG file with the chunks alone that decide how it looks; the colour profile is not applied.
 
     A large text, which may be a few kilobytes that unpack to gigabytes, is left out, and never
     unpacked beyond `LARGEST`.
 
     Args:
-        content: Of a file; what is no PNG comes back as it is.
+        chunks: All of a PNG file but its signature.
     """
-    if not content.startswith(SIGNATURE):
-        return content
-    kept = (chunk for chunk in _chunks(content) if _is_seen(chunk[4:8], chunk[8:-4]))
+    kept = (chunk for chunk in _split(chunks) if _is_seen(chunk[4:8], chunk[8:-4]))
     return b"".join([SIGNATURE, *kept])
 
 
-def _chunks(content: bytes) -> Iterator[bytes]:
+def _split(chunks: bytes) -> Iterator[bytes]:
     """Each of length, kind, data and checksum; the last one may be cut off."""
-    at = len(SIGNATURE)
-    while at < len(content):
-        end = at + 12 + int.from_bytes(content[at : at + 4], "big")
-        yield content[at:end]
+    at = 0
+    while at < len(chunks):
+        end = at + 12 + int.from_bytes(chunks[at : at + 4], "big")
+        yield chunks[at:end]
         at = end
 
 

@@ -15,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from kerascnn.cache import cached, limit_bytes
+from kerascnn.commands import command
 from kerascnn.data.depth import Range
 from kerascnn.data.hygiene import counted, listed
 from kerascnn.data.images import Resizing, decoders, open_file, shown
@@ -296,9 +297,8 @@ class StoredImages(Images):
         size, start = math.prod(self.shape[1:]), self._map.offset
         for image, row in zip(images, rows.tolist(), strict=True):
             if os.preadv(self._descriptor, [image.data], start + row * size) < size:
-                raise RunError(
-                    "the packed pictures are cut off; `kerascnn cache clear` removes them."
-                )
+                clear = command("cache", "clear")
+                raise RunError(f"the packed pictures are cut off; `{clear}` removes them.")
         return images
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from kerascnn import runtime
 from kerascnn.arguments import expect
+from kerascnn.commands import command
 from kerascnn.config import bind
 from kerascnn.config_errors import explain
 from kerascnn.errors import InputError, did_you_mean
@@ -151,7 +152,8 @@ def _chosen(what: str | Result, registry: Registry) -> tuple[Choice, int, int]:
     if isinstance(what, str) and not re.fullmatch(r"last|[0-9a-f]+|models:/.+", what):
         raise InputError(
             f'there is neither an architecture nor a run "{what}".{did_you_mean(what, names)} '
-            "`kerascnn plugins list --kind architecture` and `kerascnn compare` list them."
+            f"`{command('plugins', 'list', '--kind', 'architecture')}` and `{command('compare')}` "
+            "list them."
         )
     run = find_run(what)
     size = run.training.image_size

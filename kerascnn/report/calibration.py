@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerascnn.metrics import calibration_bins, errors_by_chance, expected_calibration_error
-from kerascnn.report.gather import Predictions
+from kerascnn.predictions import Predictions
 from kerascnn.statistics import wilson_interval
 from kerascnn.training.standing import judge
 

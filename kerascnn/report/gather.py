@@ -1,11 +1,7 @@
 """What a report tells of, brought together from a run's folder and its pictures."""
 
-import csv
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
-
-import numpy as np
 
 from kerascnn.config import parse_experiment
 from kerascnn.data.store import Packed
@@ -14,43 +10,10 @@ from kerascnn.errors import KerascnnError
 from kerascnn.experiment import Experiment
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry
+from kerascnn.predictions import Predictions, read_predictions
 from kerascnn.prepare import Data, load_data
 from kerascnn.runs import PREDICTIONS, Result
 from kerascnn.temperature import tempered
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What the network said of a split.
-
-    Args:
-        names: Where each picture comes from.
-        labels: int [N].
-        probabilities: float [N, K].
-        digests: The SHA-256 of each prepared picture.
-    """
-
-    names: list[str]
-    labels: np.ndarray
-    probabilities: np.ndarray
-    digests: list[str] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def classes(self) -> int:
-        return self.probabilities.shape[1]
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """The most probable class of each picture, int [N]."""
-        return self.probabilities.argmax(1)
-
-    @property
-    def wrong(self) -> np.ndarray:
-        """The rows that were taken for another class."""
-        return np.flatnonzero(self.predicted != self.labels)
 
 
 class Judged(Protocol):
@@ -139,17 +102,3 @@ def test_predictions(result: Result) -> Predictions:
     """The predictions of the test images, with the probabilities that `predict` gives of them."""
     read = read_predictions(result.folder / PREDICTIONS, result.class_names)
     return replace(read, probabilities=tempered(read.probabilities, result.temperature))
-
-
-def read_predictions(file: Path, class_names: list[str]) -> Predictions:
-    """Reads a table of predictions that a run has written."""
-    with file.open(newline="", encoding="utf-8") as opened:
-        _, *rows = csv.reader(opened)
-    first = len(rows[0]) - len(class_names)  # a class may have the name of another column
-    index = {name: number for number, name in enumerate(class_names)}
-    return Predictions(
-        names=[row[0] for row in rows],
-        labels=np.array([index[row[2]] for row in rows]),
-        probabilities=np.array([row[first:] for row in rows], np.float64),
-        digests=[row[1] for row in rows],
-    )

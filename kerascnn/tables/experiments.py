@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from kerascnn.files import gigabytes
 from kerascnn.prepare import Prepared, StageCheck
-from kerascnn.tables.layout import Table, interval, line, number, rows, words
+from kerascnn.tables.layout import Table, interval, line, number, plain, rows, words
 from kerascnn.terminal import describe
 
 CLASSES_SHOWN = 30
@@ -33,7 +34,7 @@ def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -
     for stage in stages:
         table.add_row(
             stage.name,
-            escape(stage.unfreeze),
+            plain(stage.unfreeze),
             f"{stage.trainable_parameters:,}",
             f"{stage.epochs} × {stage.steps}",
             gigabytes(stage.memory_bytes),
@@ -50,7 +51,7 @@ def _classes(prepared: Prepared) -> RichTable:
     counts = prepared.data.class_counts()
     table = Table(words("class"), *map(number, counts))
     for name, *row in zip(prepared.data.class_names, *counts.values(), strict=True):
-        table.add_row(escape(name), *(f"{count:,}" for count in row))
+        table.add_row(plain(name), *(f"{count:,}" for count in row))
     return table
 
 
@@ -60,13 +61,13 @@ def show_range_test(console: Console, test: "RangeTest", plot: Path, apply: str)
     `apply` is the command that does.
     """
     end = "the loss had grown to 4 times the least" if test.diverged else "the last rate"
-    lines = {
+    lines: dict[str, str | Text] = {
         "tested": f"stage {escape(test.stage)}: {len(test.rates)} steps, from {test.rates[0]:.1e} "
         f"to {test.rates[-1]:.1e}: {end}",
         "now": f"{test.configured:.1e} in the experiment",
         **_suggested(test),
-        "plot": escape(str(plot)),
-        **({"next": escape(apply)} if test.suggestion else {}),
+        "plot": plain(str(plot)),
+        **({"next": plain(apply)} if test.suggestion else {}),
     }
     for label, text in lines.items():
         console.print(line(label, text), soft_wrap=True)  # a command is pasted whole
@@ -95,7 +96,7 @@ def show_probe(console: Console, probed: "Probe") -> None:
             gigabytes(network.model_bytes),
         )
         table.add_row(
-            escape(network.architecture),
+            plain(network.architecture),
             f"{network.accuracy:.3f}",
             interval(*network.interval),
             f"{network.single_ms:.1f}",
@@ -128,7 +129,7 @@ def show_promoted(console: Console, probed: "Probe", results: "list[Result]") ->
     for network, result in zip(probed.networks, results, strict=False):
         table.add_row(
             result.run_id[:8],
-            escape(network.architecture),
+            plain(network.architecture),
             f"{network.accuracy:.3f}",
             interval(*network.interval),
             f"{result.test_accuracy:.3f}",

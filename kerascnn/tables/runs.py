@@ -7,7 +7,8 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from kerascnn.files import gigabytes
-from kerascnn.tables.layout import Table, fits, interval, line, number, rows, words
+from kerascnn.tables.layout import Table, fits, interval, line, number, plain, rows, words
+from kerascnn.text import visible
 
 if TYPE_CHECKING:  # other commands need nothing of theirs
     from kerascnn.evaluate import Evaluation, Mistake
@@ -25,7 +26,7 @@ def show_evaluation(console: Console, evaluation: "Evaluation") -> None:
     for name, of_class in evaluation.per_class.items():
         shares = (of_class.precision, of_class.recall, of_class.f1) if of_class.images else ()
         said = [f"{share:.3f}" for share in shares] or ["–"] * 3
-        table.add_row(escape(name), *said, f"{of_class.images:,}")
+        table.add_row(plain(name), *said, f"{of_class.images:,}")
     console.print(table)
     mistakes = evaluation.mistakes
     if not mistakes:
@@ -44,9 +45,9 @@ def show_evaluation(console: Console, evaluation: "Evaluation") -> None:
 def _confusion(evaluation: "Evaluation") -> RichTable:
     """True classes by predicted ones."""
     names = evaluation.result.class_names
-    table = Table("is, taken for", *(number(escape(name)) for name in names))
+    table = Table("is, taken for", *(number(escape(visible(name))) for name in names))
     for name, counts in zip(names, evaluation.confusion, strict=True):
-        table.add_row(escape(name), *(f"{count:,}" if count else "·" for count in counts))
+        table.add_row(plain(name), *(f"{count:,}" if count else "·" for count in counts))
     return table
 
 
@@ -54,8 +55,8 @@ def _mistakes(mistakes: "list[Mistake]") -> RichTable:
     table = Table(words("mistake"), words("taken for"), number("p"), words("is"), number("p"))
     for one in mistakes:
         shares = (f"{one.probability:.3f}", f"{one.of_label:.3f}")
-        taken, true = escape(one.predicted), escape(one.label)
-        table.add_row(escape(one.image), taken, shares[0], true, shares[1])
+        taken, true = plain(one.predicted), plain(one.label)
+        table.add_row(plain(one.image), taken, shares[0], true, shares[1])
     return table
 
 

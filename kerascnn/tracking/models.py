@@ -1,45 +1,72 @@
 """Models as MLflow writes and serves them."""
 
+import shutil
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from kerascnn.errors import InputError
 
+LOADER = "kerascnn_named_classes"  # the module's name in a model's folder
 
-def save_model(model: Any, folder: Path, image_size: int, temperature: float) -> None:
+
+def save_model(
+    model: Any, folder: Path, image_size: int, class_names: Sequence[str], temperature: float
+) -> None:
     """Writes a model as MLflow does, with its signature, so that MLflow can load and serve it.
+
+    MLflow's predictions name the classes, and so do the model's metadata and its signature.
 
     Args:
         model: A Keras model from float32 [B, S, S, 3] to probabilities [B, K].
         folder: Is created.
         image_size: Pixels S.
-        temperature: Calibrates the probabilities; it is written into the model's metadata, and the
-            network stays as trained, so that it can be trained on and taken apart.
+        class_names: In the order of the probabilities.
+        temperature: Calibrates MLflow's predictions. The network itself stays as trained, so that
+            it can be trained further and taken apart.
     """
     import keras
     import mlflow.keras
     import numpy as np
     from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
     from kerascnn.runtime import versions
 
-    def tensor(*shape: int) -> Any:
-        return Schema([TensorSpec(np.dtype("float32"), (-1, *shape))])
-
+    images = TensorSpec(np.dtype("float32"), (-1, image_size, image_size, 3))
+    probabilities = [ColSpec(DataType.float, name) for name in class_names]
     installed = versions()
     backend = keras.config.backend()
-    signature = ModelSignature(tensor(image_size, image_size, 3), tensor(model.output_shape[-1]))
     packages = [f"{name}=={installed[name]}" for name in ("keras", backend, "numpy")]
     mlflow.keras.save_model(
         model,
         str(folder),
-        signature=signature,
+        signature=ModelSignature(Schema([images]), Schema(probabilities)),
         pip_requirements=packages,
-        metadata={"temperature": temperature},
+        metadata={"class_names": list(class_names), "temperature": temperature},
     )
+    _name_predictions(folder)
+
+
+def _name_predictions(folder: Path) -> None:
+    """Puts a loader into a saved model whose predictions name the classes."""
+    from mlflow import pyfunc
+    from mlflow.models import Model
+
+    code = folder / "code"
+    code.mkdir()
+    shutil.copyfile(Path(__file__).with_name("named_classes.py"), code / f"{LOADER}.py")
+    saved = Model.load(str(folder))
+    environment = saved.flavors[pyfunc.FLAVOR_NAME][pyfunc.ENV]
+    pyfunc.add_to_model(
+        saved,
+        loader_module=LOADER,
+        code=code.name,
+        conda_env=environment["conda"],
+        python_env=environment["virtualenv"],
+    )
+    saved.save(str(folder / "MLmodel"))
 
 
 def scoring_app(answer: Callable[[list[bytes]], list[dict[str, Any]]]) -> Any:

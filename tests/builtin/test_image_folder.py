@@ -191,7 +191,8 @@ def test_links_lead_nowhere(tmp_path):
     said = [name for name in given(build(root)) if "link" in name]
     fault = f'"{root}/roses/link.jpg" is a link that leads out of "{root}", which is followed only'
     assert said == [
-        f"{fault} with `follow_links = true` (`kerascnn init --follow-links` writes it)"
+        f"{fault} with `follow_links = true` (--set dataset.follow_links=true; for init, "
+        "--follow-links)"
     ]
     (root / "roses" / "link.jpg").unlink()
     (root / "tulips").symlink_to(root / "roses")

@@ -16,7 +16,9 @@ def test_few_images_are_tested_by_a_larger_share(images, share):
 def notes(train, test, **options):
     counts = {"train": np.array(train), "validation": np.array(test), "test": np.array(test)}
     return list(
-        shortages(counts, ("rose", "tulip"), **{"weighted": False, "batch_size": 1} | options)
+        shortages(
+            counts, ("rose", "tulip"), ("head",), **{"weighted": False, "batch_size": 1} | options
+        )
     )
 
 
@@ -29,6 +31,7 @@ def test_classes_are_uneven_from_twice_as_many_on():
 def test_weights_are_advised_only_where_no_stage_has_them():
     (note,) = notes([37, 10], [9, 9])
     assert note.startswith("uneven classes: 37 training images of rose, 10 of tulip; class_weights")
+    assert note.endswith("(--set stages.head.class_weights=balanced)")
     assert notes([37, 10], [9, 9], weighted=True) == []
 
 

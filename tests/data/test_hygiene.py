@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from kerascnn import InputError
 from kerascnn.config import parse_experiment
@@ -290,7 +290,7 @@ def test_classes_that_stand_back_are_told(folder, registry):
     for path in sorted((folder / "rose").iterdir())[3:]:
         path.unlink()
     _, notes = load(registry, folder)
-    assert "of rose; class_weights = " in str(notes)
+    assert "--set stages.all.class_weights=balanced" in str(notes)
 
 
 def test_a_split_that_lost_all_its_pictures_is_refused(folder, registry):
@@ -369,10 +369,30 @@ def test_pictures_that_are_all_alike_raise_no_alarm():
     assert not near_pairs(packed)
 
 
-def test_plain_pictures_are_no_trouble():
-    plain = [(np.full((32, 32, 3), value, np.uint8), 0) for value in range(40)]
-    packed = {"train": pack(plain[:20], 32, "crop"), "test": pack(plain[20:], 32, "crop")}
-    assert len(near_pairs(packed)) == 400  # of which no hash can tell more
+def screenshot(seed):
+    """A white page with a few lines of text."""
+    page, rng = Image.new("RGB", (160, 160), "white"), np.random.default_rng(seed)
+    for line in range(3):
+        place = (10, 10 + 50 * line + int(rng.integers(30)))
+        ImageDraw.Draw(page).text(place, f"a page {seed} of text", fill="black")
+    return np.array(page)
+
+
+def test_flat_images_are_not_nearly_equal_to_each_other():
+    plain = [np.full((160, 160, 3), value, np.uint8) for value in range(0, 250, 10)]
+    flat = [(pixels, 0) for pixels in (*plain, *map(screenshot, range(25)))]
+    packed = {"train": pack(flat[::2], 160, "crop"), "test": pack(flat[1::2], 160, "crop")}
+    assert not near_pairs(packed)
+
+
+def test_a_copy_is_found_among_flat_images():
+    copies = [(np.array(photo(1, 160)), 0), (np.array(photo(1, 160))[:, ::-1], 0)]
+    flat = [(screenshot(seed), 0) for seed in range(4)]
+    packed = {
+        "train": pack([*flat[:2], copies[0]], 160, "crop"),
+        "test": pack([flat[2], copies[1], flat[3]], 160, "crop"),
+    }
+    assert near_pairs(packed) == [[("train", 2), ("test", 1)]]
 
 
 def test_the_hash_of_a_mirror_image_is_known():
@@ -405,7 +425,7 @@ def test_an_equal_picture_in_two_splits_is_an_error_that_says_what_to_do(tmp_pat
     assert first == "1 pair of equal pictures in two splits, which flatter the accuracy:"
     assert pair.startswith("  train: ")
     assert "7.jpg = test: " in pair
-    assert "Remove one of each pair, or set training.on_duplicate" in last
+    assert "Remove one of each pair, or keep only the one that judges with training.on" in last
 
 
 def test_an_equal_picture_in_two_splits_may_be_allowed(tmp_path, registry):

@@ -46,12 +46,15 @@ STORED = {
 
 
 @pytest.mark.parametrize("orientation", STORED)
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_exif_orientation_is_applied(orientation, kind):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](corners())))
-    options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {"lossless": True}
+    options = {
+        "JPEG": {"quality": 95, "subsampling": 0},
+        "AVIF": {"quality": 95, "subsampling": "4:4:4"},
+    }.get(kind, {"lossless": True})
     pixels = read_image(encode(stored, kind, exif=exif, **options))
     assert pixels.shape == (32, 64, 3)
     np.testing.assert_allclose(at_corners(pixels), [RED, GREEN, BLUE, WHITE], atol=4)

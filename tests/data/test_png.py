@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError, read_image
-from kerascnn.data.png import SIGNATURE, without_notes
+from kerascnn.data.png import SIGNATURE
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
 MILLION = 10**6
@@ -102,7 +102,3 @@ def test_pixels_that_are_at_fault_are_still_told():
         read_image(with_chunks(PROFILE)[:-40])
     with pytest.raises(InputError, match="cannot read"):
         read_image(SIGNATURE + b"\0\0\0\1")
-
-
-def test_what_is_no_png_comes_back_as_it_is():
-    assert without_notes(b"GIF89a") == b"GIF89a"

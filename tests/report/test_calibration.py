@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kerascnn.metrics import expected_calibration_error
+from kerascnn.predictions import Predictions
 from kerascnn.report.calibration import LEAST_IMAGES, calibrate
-from kerascnn.report.gather import Predictions
 
 
 def predictions(count=4000, temperature=1.0, seed=0):

@@ -24,6 +24,9 @@ from kerascnn.observer import Observer
 from kerascnn.report.chapters import class_rows, macro_explained
 from kerascnn.report.write import report_run
 from kerascnn.run import run_experiment
+from kerascnn.runs import find_run
+from kerascnn.tracking.page import runs_table
+from kerascnn.tracking.store import open_store, tracking_uri
 
 CHAPTERS = ("result", "training", "classes", "mistakes", "calibration", "looks", "data", "again")
 COLOURS = {"blue": (60, 90, 200), "green": (70, 170, 90), "rose": (200, 80, 90)}
@@ -247,12 +250,18 @@ def test_a_report_that_fails_is_told_and_fails_no_run(workplace, registry, monke
     def fail(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("kerascnn.record.write_report", fail)
+    for drawing in ("write_page", "confusion_figure", "note", "write_thumbnails"):
+        monkeypatch.setattr(f"kerascnn.record.{drawing}", fail)
     done = run_experiment(parse_experiment(short, registry), heard, registry)
     assert (done.folder / "result.json").is_file()
     (warning,) = [warning for warning in heard.warnings if "report" in warning]
     assert "no space left on device" in warning
     assert f"kerascnn report {done.run_id[:8]}" in warning
+    assert any("confusion matrix" in said for said in heard.warnings)
+    assert find_run("last").run_id == done.run_id
+    assert done.model.count_params() == done.parameters
+    with open_store(tracking_uri()) as store:
+        assert store.get_run(done.run_id).info.status == "FINISHED"
 
 
 def test_a_result_shows_itself_in_a_notebook(result):
@@ -345,11 +354,13 @@ def test_mlflow_shows_the_table_of_runs_the_note_and_the_report(server, place, r
     run = client.get_run(result.run_id)
     runs = f"{server}/#/experiments/{run.info.experiment_id}/runs"
     large = "--window-size=1400,2600"
-    assert run.info.run_name in chromium(runs, tmp_path, large, "--dump-dom")
+    table = chromium(f"{server}/{runs_table(client, result.name)}", tmp_path, large, "--dump-dom")
+    assert run.info.run_name in table
+    assert "test_accuracy" in table
     of_run = chromium(f"{runs}/{result.run_id}", tmp_path, large, "--dump-dom")
     assert f"<strong>{result.test_accuracy:.3f}</strong>" in of_run
     assert f"run_uuid={result.run_id}" in of_run  # the thumbnails
-    assert "stages.0.learning_rate" in of_run
+    assert "stages.first.learning_rate" in of_run
     shot = tmp_path / "artifact.png"
     chromium(
         f"{runs}/{result.run_id}/artifacts/report.html", tmp_path, large, f"--screenshot={shot}"

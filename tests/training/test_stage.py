@@ -291,6 +291,15 @@ def test_the_first_step_whose_loss_is_not_finite_is_the_last(trained):
         fit(trained, schedule=lambda **_: Broken(), epochs=2)
 
 
+@pytest.mark.parametrize("trained", [HEAD, ALL])
+def test_a_loss_before_the_first_update_is_no_fault_of_the_learning_rate(trained):
+    network = make_network()
+    network.model.get_layer("head_dense").bias.assign(np.full(CLASSES, np.nan))
+    with pytest.raises(RunError, match=r"after step 1 of 4, before any weight") as fault:
+        fit(trained, network=network)
+    assert "rate" not in str(fault.value)
+
+
 @pytest.mark.parametrize("spoilt", ["moving_mean", "moving_variance"])
 def test_a_statistic_that_is_not_finite_ends_the_run_with_the_step(spoilt):
     """A training step does without: it uses the batch's own statistics."""
