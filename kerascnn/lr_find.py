@@ -87,7 +87,8 @@ class RangeTest:
                 f"there are too few images: the test went over them {self.passes:.0f} times, and "
                 "a low loss then shows what was memorised"
             )
-        if min(self.smoothed) >= FALLS * np.mean(self.losses[:TENFOLD]):
+        falls = min(self.smoothed) < FALLS * np.mean(self.losses[:TENFOLD])
+        if not falls or np.argmin(self.smoothed) < TENFOLD:
             return "the loss hardly falls at any rate, as where a stage begins with little to gain"
         return ""
 

@@ -69,8 +69,8 @@ def show_range_test(console: Console, test: "RangeTest", plot: Path, apply: str)
         "plot": plain(str(plot)),
         **({"next": plain(apply)} if test.suggestion else {}),
     }
-    pairs = ((f"[bold]{label}[/bold]", text) for label, text in lines.items())
-    console.print(rows(pairs), soft_wrap=True)
+    for label, text in lines.items():
+        console.print(line(label, text), soft_wrap=True)  # a command is pasted whole
 
 
 def _suggested(test: "RangeTest") -> dict[str, str]:
