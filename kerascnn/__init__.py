@@ -19,6 +19,10 @@ _PUBLIC = {
     "classifier_head": "network.head",
     "fetch": "data.download",
     "read_image": "data.images",
+    "draw_splits": "splitting",
+    "left_out": "image_files",
+    "is_image": "image_files",
+    "OWN_OUTPUT": "image_files",
     # for notebooks and scripts
     "load_experiment": "config",
     "run_experiment": "run",

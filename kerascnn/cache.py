@@ -21,8 +21,10 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 from kerascnn.files import GB, sync
+from kerascnn.image_files import mark
 
 T = TypeVar("T")
 
@@ -63,6 +65,7 @@ def cache_folder(*parts: str) -> Path:
         for folder in (root, root.joinpath(*parts)):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_shared(root)
+        mark(root)  # it may lie in a dataset's folder, and holds datasets itself
     except OSError as error:
         raise _unusable(root, error) from error
     return folder
@@ -244,6 +247,7 @@ def _writing(root: Path) -> Iterator[None]:
 
 def _unusable(root: Path, error: OSError) -> InputError:
     return InputError(
-        f'cannot write to the cache folder "{root}": {error.strerror}. Make room (`kerascnn cache '
-        "clear`) or allow writing there, or name another folder in KERASCNN_CACHE."
+        f'cannot write to the cache folder "{root}": {error.strerror}. Make room '
+        f"(`{command('cache', 'clear')}`) or allow writing there, or name another folder in "
+        "KERASCNN_CACHE."
     )

@@ -4,7 +4,7 @@ import json
 import re
 import tomllib
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -51,10 +51,34 @@ class Problem:
     received: Any = _ABSENT
     hint: str = ""
 
-    def __str__(self) -> str:
-        key = ".".join(_as_key(str(part)) for part in self.location) or "the experiment"
+    def told(self, data: Any) -> str:
+        """The fault in a line, a stage by its name."""
+        key = dotted(_with_names(self.location, data)) or "the experiment"
         received = "" if self.received is _ABSENT else f" = {as_toml(self.received)}"
         return f"{key}{received}: {self.message}.{self.hint}"
+
+
+def entry_names(entries: Sequence[Any]) -> list[str]:
+    """What `--set` calls the entries of an array of tables: their names, or numbers from 0."""
+    names = [entry.get("name") if isinstance(entry, dict) else None for entry in entries]
+    return [
+        name
+        if isinstance(name, str) and re.fullmatch(r"[\w-]+", name) and name not in names[:index]
+        else str(index)
+        for index, name in enumerate(names)
+    ]
+
+
+def _with_names(location: Location, data: Any) -> Location:
+    named: list[Any] = []
+    for part in location:
+        tables = isinstance(data, list) and any(isinstance(entry, dict) for entry in data)
+        named.append(entry_names(data)[part] if tables and part < len(data) else part)
+        try:
+            data = data[part]
+        except (LookupError, TypeError):
+            data = None
+    return tuple(named)
 
 
 def explain(
@@ -76,16 +100,20 @@ def explain(
 
 
 def report(
-    problems: Iterable[Problem], text: str | None, origin: str, overrides: Mapping[str, Any]
+    problems: Iterable[Problem],
+    data: Any,
+    text: str | None,
+    origin: str,
+    overrides: Mapping[str, Any],
 ) -> str:
     """Every problem on a line of its own, in the order of the file, those of `--set` first."""
     if text is None:
-        return "\n".join(map(str, problems))
+        return "\n".join(problem.told(data) for problem in problems)
     placed = []
     for problem in problems:
         line = 0 if _overridden(problem, text, overrides) else line_of(problem.location, text)
         place = f"{origin}, line {line}: " if line else "--set "
-        placed.append((line, f"{place}{problem}"))
+        placed.append((line, f"{place}{problem.told(data)}"))
     return "\n".join(message for _, message in sorted(placed, key=lambda pair: pair[0]))
 
 
@@ -110,6 +138,11 @@ def as_toml(value: Any) -> str:
     else:
         text = str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def dotted(location: Location) -> str:
+    """A place as TOML writes it."""
+    return ".".join(_as_key(str(part)) for part in location)
 
 
 def _as_key(key: str) -> str:

@@ -1,7 +1,10 @@
 """The tree of errors; `cli` turns each into one message and an exit code."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+
+FAMILY_SHOWN = 6  # names
 
 
 class KerascnnError(Exception):
@@ -25,6 +28,32 @@ class RunError(KerascnnError):
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """Returns ' Did you mean "x"?' for the nearest candidate, else an empty string."""
-    near = get_close_matches(name, list(candidates), n=1, cutoff=0.5)
-    return f' Did you mean "{near[0]}"?' if near else ""
+    """Returns ' Did you mean "x"?' for the nearest candidates, else an empty string.
+
+    Case, spaces, "-", "_" and "." do not count. A name that ends in another number than all of its
+    family, such as "resnet18", leads to that family.
+    """
+    plain = {candidate: _plain(candidate) for candidate in candidates}
+    near = [of for of, text in plain.items() if text == _plain(name)][:1] or _family(name, plain)
+    if not near and (close := get_close_matches(_plain(name), plain.values(), n=1, cutoff=0.5)):
+        near = [of for of, text in plain.items() if text == close[0]][:1]
+    *first, last = [f'"{one}"' for one in near] or [""]
+    return f" Did you mean {', '.join(first)}{' or ' if first else ''}{last}?" if near else ""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_. ]", "", name.casefold())
+
+
+def _family(name: str, plain: Mapping[str, str]) -> list[str]:
+    """The candidates that differ from a name in the number at its end alone."""
+    numbered = re.fullmatch(r"(\D{2,})\d+", _plain(name))
+    if not numbered:
+        return []
+    stem = re.escape(numbered[1])
+    found = {
+        of: int(text[len(numbered[1]) :])
+        for of, text in plain.items()
+        if re.fullmatch(rf"{stem}\d+", text)
+    }
+    return sorted(found, key=found.__getitem__)[:FAMILY_SHOWN]

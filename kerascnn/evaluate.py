@@ -1,21 +1,96 @@
 """How a run's model does on other pictures."""
 
+import os
+import unicodedata
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from kerascnn.arguments import expect
 from kerascnn.data.store import Packed, pack
-from kerascnn.data.windows import packed_size
+from kerascnn.data.windows import Centred, packed_size
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.hookspecs import Splits
 from kerascnn.metrics import Metrics, measure
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.predict import probabilities_of
+from kerascnn.predictions import Predictions, predictions_of
+from kerascnn.process import contained
 from kerascnn.runs import SEEN, Result, find_run
 
 
+@dataclass(frozen=True)
+class Mistake:
+    """An image that was taken for another class.
+
+    Args:
+        probability: Of the predicted class, 0 to 1.
+        of_label: Of the true class.
+    """
+
+    image: str
+    label: str
+    predicted: str
+    probability: float
+    of_label: float
+
+
+@dataclass(frozen=True)
+class Evaluation(Metrics):
+    """How a run's model does on a folder of images.
+
+    Args:
+        result: The run.
+        data: The folder.
+        test: What the model said of each image.
+        windows: The images as the network takes them, uint8 [N, S, S, 3].
+    """
+
+    result: Result = field(repr=False)
+    data: str
+    test: Predictions = field(repr=False)
+    windows: Centred = field(repr=False)
+
+    def pictures(self) -> Centred:
+        return self.windows
+
+    @property
+    def mistakes(self) -> list[Mistake]:
+        """The images that were taken for another class, the surest mistakes first."""
+        names, test = self.result.class_names, self.test
+        mistakes = [
+            Mistake(
+                image=test.names[row],
+                label=names[test.labels[row]],
+                predicted=names[test.predicted[row]],
+                probability=float(test.probabilities[row].max()),
+                of_label=float(test.probabilities[row, test.labels[row]]),
+            )
+            for row in test.wrong
+        ]
+        return sorted(mistakes, key=lambda mistake: -mistake.probability)
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The metrics alone, for JSON."""
+        return asdict(Metrics(**{of.name: getattr(self, of.name) for of in fields(Metrics)}))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "run": self.result.run_id,
+            "data": self.data,
+            "temperature": self.result.temperature,
+            **self.metrics,
+            "class_names": self.result.class_names,
+            "mistakes": [asdict(mistake) for mistake in self.mistakes],
+        }
+
+
+@contained()
 def evaluate_run(
     run: str | Result,
     data: str | Path,
@@ -23,7 +98,7 @@ def evaluate_run(
     backend: str = "auto",
     registry: Registry | None = None,
     observer: Observer | None = None,
-) -> Metrics:
+) -> Evaluation:
     """Evaluates a run's model on a folder of class folders.
 
     Args:
@@ -37,28 +112,66 @@ def evaluate_run(
     Raises:
         InputError: No such run or folder, a class that the model does not know, bad pictures.
     """
-    result = run if isinstance(run, Result) else find_run(run)
+    expect(data, (str, os.PathLike), "data", " A folder of class folders is asked for.")
+    result = find_run(run)
+    said, windows = predict_folder(
+        result, data, backend=backend, registry=registry, observer=observer
+    )
+    measured = measure(said.probabilities, said.labels, tuple(result.class_names))
+    return Evaluation(**vars(measured), result=result, data=str(data), test=said, windows=windows)
+
+
+def predict_folder(
+    result: Result,
+    data: str | Path,
+    *,
+    backend: str = "auto",
+    registry: Registry | None = None,
+    observer: Observer | None = None,
+) -> tuple[Predictions, Centred]:
+    """What a run's model says of a folder of class folders; for the arguments see `evaluate_run`.
+
+    Returns:
+        The predictions, their labels by the run's own classes, and the images as the run sees
+        them, uint8 [N, S, S, 3].
+    """
+    observer = observer or Observer()
     follow_links = result.experiment["dataset"].get("follow_links", False)
     registered = (registry or load_registry()).get("dataset", "image_folder")
     folder = registered.bind({"path": str(data), "follow_links": follow_links, "only_test": True})
     splits: Splits = folder.build(seed=0)
-    index_of = _indices(splits, result, data)
-    training = result.training
+    index_of, training = _indices(splits, result, data), result.training
     size = packed_size(training.image_size, training.crop_margin)
-    observer = observer or Observer()
     progress = partial(observer.progress, "packing")
-    packed = pack(splits.test, size, training.resize, progress, what=str(data))
+    packed = pack(
+        splits.test,
+        size,
+        training.resize,
+        progress,
+        what=str(data),
+        value_range=training.value_range,
+    )
     probabilities = probabilities_of(result, packed.images, backend)
-    labels, names = index_of[packed.labels], tuple(result.class_names)
+    said = replace(predictions_of(packed, probabilities), labels=index_of[packed.labels])
+    _tell_seen(result, packed, said, observer)
+    return said, Centred(packed.images, training.image_size)
+
+
+def _tell_seen(result: Result, packed: Packed, said: Predictions, observer: Observer) -> None:
+    """Warns of images that the run was trained or validated on."""
     seen = _seen(result, packed)
-    if seen.any():
-        told = f"{seen.sum():,} of these {len(seen):,} pictures the run was trained or validated on"
-        if not seen.all():
-            others = measure(probabilities[~seen], labels[~seen], names)
-            low, high = others.interval
-            told += f"; on the others its accuracy is {others.accuracy:.3f} [{low:.3f}, {high:.3f}]"
-        observer.warned(told)
-    return measure(probabilities, labels, names)
+    if not seen.any():
+        return
+    told = (
+        f"run {result.run_id[:8]} was trained or validated on {seen.sum():,} of these "
+        f"{len(seen):,} images"
+    )
+    if not seen.all():
+        new, names = ~seen, tuple(result.class_names)
+        others = measure(said.probabilities[new], said.labels[new], names)
+        low, high = others.interval
+        told += f"; on the others its accuracy is {others.accuracy:.3f} [{low:.3f}, {high:.3f}]"
+    observer.warned(told)
 
 
 def _seen(result: Result, packed: Packed) -> np.ndarray:
@@ -70,11 +183,12 @@ def _seen(result: Result, packed: Packed) -> np.ndarray:
 
 def _indices(splits: Splits, result: Result, data: str | Path) -> np.ndarray:
     """The model's index of each of the folder's classes: int64 [classes of the folder]."""
-    known = result.class_names
-    for name in splits.class_names:
+    known = [unicodedata.normalize("NFC", name) for name in result.class_names]
+    names = [unicodedata.normalize("NFC", name) for name in splits.class_names]
+    for name in names:
         if name not in known:
             raise InputError(
                 f'{data}: the model of run {result.run_id[:8]} knows no class "{name}".'
                 f"{did_you_mean(name, known)} It knows {', '.join(known[:20])}."
             )
-    return np.array([known.index(name) for name in splits.class_names])
+    return np.array([known.index(name) for name in names])

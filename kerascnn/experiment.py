@@ -1,9 +1,11 @@
 """What an experiment says: the tables of its TOML as frozen, strict models."""
 
 import re
+import unicodedata
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -52,6 +54,7 @@ OPTIMIZERS: dict[str, tuple[str, ...]] = {  # of Keras, with their own arguments
     "sgd": ("momentum", "nesterov"),
 }
 OF_ALL_OPTIMIZERS = ("clipnorm", "clipvalue", "loss_scale_factor", "gradient_accumulation_steps")
+SHARES = ("momentum", "rho", "beta_1", "beta_2", "adam_beta_1", "adam_beta_2")  # from 0 to 1
 
 
 UNDECISIVE = ("training.backend", "training.checkpoint_seconds")  # where a run ends all the same
@@ -133,8 +136,15 @@ def _class_weights(value: Any) -> Any:
     if value == "balanced" or value is None:
         return value
     if isinstance(value, dict) and all(_positive(weight) for weight in value.values()):
-        return value
+        # class names are in NFC too, but an editor on a Mac may write the other form
+        return {unicodedata.normalize("NFC", name): weight for name, weight in value.items()}
     raise ValueError('expected "balanced" or a table of class names and positive weights')
+
+
+def _range(value: tuple[float, float] | None) -> tuple[float, float] | None:
+    if value is None or value[0] < value[1]:
+        return value
+    raise ValueError("expected the value of black and the greater one of white, as in [0, 4095]")
 
 
 def _positive(value: Any) -> bool:
@@ -147,6 +157,12 @@ class Training(Strict):
     image_size: int = Field(default=160, ge=8, le=2048, description="pixels, height and width")
     resize: Literal["crop", "pad", "stretch"] = Field(
         default="crop", description="how a picture becomes square"
+    )
+    value_range: Annotated[tuple[float, float] | None, AfterValidator(_range)] = Field(
+        default=None,
+        description="the values of black and white in images with more than 8 bits a value, such "
+        "as [0, 4095] of 12 bits kept in 16; default all that the file's bits hold, and "
+        "floating-point values are refused",
     )
     crop_margin: float = Field(
         default=0.0,

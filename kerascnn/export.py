@@ -6,27 +6,31 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerascnn import runtime
+from kerascnn.arguments import expect
+from kerascnn.commands import pip_install
 from kerascnn.config import parse_experiment
 from kerascnn.data.images import PADDING
 from kerascnn.data.windows import Centred, packed_size
 from kerascnn.errors import InputError, KerascnnError, RunError
+from kerascnn.experiment import Training
 from kerascnn.network.inference import to_numpy
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import load_data
+from kerascnn.process import another_process, contained
 from kerascnn.runs import Result, find_run, load_model
+from kerascnn.temperature import AS_TRAINED, tempered
+from kerascnn.training.standing import LEAST_PROBABILITY
 
 TOLERANCE = 1e-4
 """By how much a probability may differ from the one that Keras gives."""
@@ -127,6 +131,7 @@ FORMATS = {
 }
 
 
+@contained()
 def export_run(
     run: str | Result,
     format: str,
@@ -135,11 +140,13 @@ def export_run(
 ) -> Exported:
     """Writes a run's model in another format and proves that it gives the same probabilities.
 
-    What it writes takes float32 [B, S, S, 3] in 0-255 and gives probabilities [B, K]. A model is
-    not bound to the backend that it was trained on: another process, on TensorFlow, converts.
+    They are those of `predict`: the run's temperature is part of the file. It takes float32
+    [B, S, S, 3] in 0-255 and gives probabilities [B, K]. A model is not bound to the backend that
+    it was trained on: another process, on TensorFlow, converts.
 
     Args:
-        run: A run's id, a unique prefix of one, "last", or a result.
+        run: A run's id, a unique prefix of one, "last", or a result; `result.uncalibrated` leaves
+            the temperature out.
         format: "keras", "saved_model", "onnx" or "litert".
         output: Where to; default the run's name and id, in the working directory.
         registry: The components; default all that are installed.
@@ -148,9 +155,11 @@ def export_run(
         InputError: No such run; the path exists; a converter or a runtime is not installed.
         RunError: The file does not give what Keras gives; it is not kept.
     """
+    if output is not None:
+        expect(output, (str, os.PathLike), "output")
     start = time.perf_counter()
     backend = _converter(format)
-    result = run if isinstance(run, Result) else find_run(run)
+    result = find_run(run)
     path = Path(output or f"{result.name}-{result.run_id[:8]}{FORMATS[format].suffix}")
     if path.exists():
         raise InputError(f"{path} exists; remove it, or name another place with --output.")
@@ -178,13 +187,14 @@ def export_run(
 
 def _converter(format: str) -> str:
     """The backend to convert on, where all that the format needs is installed."""
+    expect(format, str, "format")
     if format not in FORMATS:
         raise InputError(f'there is no format "{format}"; there are {", ".join(FORMATS)}.')
     needs = FORMATS[format].needs
     lacking = [name for name in needs if not find_spec(name.replace("-", "_"))]
     if lacking:
         raise InputError(
-            f"{format} needs {' and '.join(lacking)}: pip install {' '.join(lacking)}. TensorFlow "
+            f"{format} needs {' and '.join(lacking)}: `{pip_install(*lacking)}`. TensorFlow "
             "converts the models of all backends."
         )
     return TENSORFLOW if needs else runtime.select_backend()
@@ -210,7 +220,7 @@ def _pictures(result: Result, registry: Registry) -> tuple[np.ndarray, str]:
 
 
 def _elsewhere(backend: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    with ProcessPoolExecutor(1, get_context("spawn"), _begin, (backend,)) as process:
+    with another_process(_begin, backend) as process:
         try:
             return process.submit(function, *arguments).result()
         except BrokenProcessPool as error:
@@ -229,16 +239,27 @@ def _begin(backend: str) -> None:
 
 
 def _convert(result: Result, format: str, path: str, pictures: np.ndarray) -> float:
-    """Writes the model; returns the greatest difference of what it and Keras say of pictures."""
+    """Writes the model; returns the greatest difference of what it and `predict` say of images."""
     model, how = load_model(result), FORMATS[format]
     if how.keras_name:
         _compute_in_float32(model)
-    expected = to_numpy(model(pictures))  # Keras exports only what has been called
+    expected = tempered(to_numpy(model(pictures)), result.temperature)
+    if result.temperature != AS_TRAINED:
+        model = _calibrated(model, result.temperature)
+        model(pictures)  # Keras exports only what has been called
     if how.keras_name:
         model.export(path, format=how.keras_name, verbose=False)
     else:
         model.save(path)
     return float(np.abs(how.run(path, pictures) - expected).max())
+
+
+def _calibrated(model: Any, temperature: float) -> Any:
+    """The model with the temperature in it, as `kerascnn.temperature.tempered` applies it."""
+    import keras
+
+    probabilities = keras.ops.maximum(model.output, LEAST_PROBABILITY)
+    return keras.Model(model.input, keras.ops.softmax(keras.ops.log(probabilities) / temperature))
 
 
 def _compute_in_float32(model: Any) -> None:
@@ -269,7 +290,9 @@ def _description(result: Result, exported: Exported) -> dict[str, Any]:
         "classes": result.class_names,
         "input": {"shape": [None, size, size, 3], "dtype": "float32", "range": [0, 255]},
         "output": {"shape": [None, len(result.class_names)], "dtype": "float32"},
+        "temperature": result.temperature,  # is in the file
         "preparation": [
+            *_depth(training),
             "turn the picture upright by its EXIF orientation; RGB",
             _RESIZING[training.resize].format(packed),
             f"take the middle {size} × {size} pixels",
@@ -282,6 +305,13 @@ def _description(result: Result, exported: Exported) -> dict[str, Any]:
             "greatest_difference": exported.difference,
         },
     }
+
+
+def _depth(training: Training) -> list[str]:
+    if training.value_range is None:
+        return []
+    black, white = training.value_range
+    return [f"of values with more than 8 bits, bring {black:g} to 0 and {white:g} to 255"]
 
 
 _RESIZING = {

@@ -109,6 +109,8 @@ def _checked(component: Any, hook: str) -> Component:
         )
     if not callable(component.build):
         raise PluginError(f'{hook}(): build of "{name}" is not callable')
+    if component.check is not None and not callable(component.check):
+        raise PluginError(f'{hook}(): check of "{name}" is not callable')
     if not (isinstance(params, type) and issubclass(params, Params)):
         raise PluginError(f'{hook}(): params of "{name}" must be a subclass of kerascnn.Params')
     if "name" in params.model_fields:

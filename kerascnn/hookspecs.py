@@ -41,12 +41,16 @@ class Component:
         build: Makes the component; see the hook of its kind. Heavy imports stand inside it.
         params: Validates the component's own TOML keys, before anything heavy is imported.
         summary: One line for `kerascnn plugins`.
+        check: `check(params, *, image_size) -> {key: fault}`, what cannot work on this machine: a
+            file that does not exist, images that are too small. It is called when an experiment is
+            loaded, and imports nothing heavy. Default none.
     """
 
     name: str
     build: Callable[..., Any]
     params: type[Params] = NoParams
     summary: str = ""
+    check: Callable[..., Mapping[str, str]] | None = None
 
 
 class Source(Protocol):

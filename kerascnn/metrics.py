@@ -62,6 +62,14 @@ def measure(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[st
     )
 
 
+def ranked(probabilities: np.ndarray) -> np.ndarray:
+    """The classes of probabilities [..., K], the most probable first; of equals the first first.
+
+    So the first of them is that of `argmax`, everywhere.
+    """
+    return np.argsort(-probabilities, axis=-1, kind="stable")
+
+
 def _of_class(confusion: np.ndarray, index: int) -> ClassMetrics:
     hits = int(confusion[index, index])
     predicted, images = int(confusion[:, index].sum()), int(confusion[index].sum())

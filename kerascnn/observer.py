@@ -1,8 +1,12 @@
-"""Who watches a run: every method does nothing, and a view overrides what it shows."""
+"""Progress events of a run: the methods do nothing; override those that you display."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kerascnn.prepare import Prepared
     from kerascnn.runs import Result
     from kerascnn.training.plan import Epoch, Plan
@@ -20,6 +24,11 @@ class Observer:
 
     def progress(self, what: str, done: int, total: int) -> None:
         """A long piece of work that is not training: packing, running the frozen prefix."""
+
+    def data_noted(self, notes: "Sequence[str]", state: str) -> None:
+        """What is wrong with the data, or scarce; `state` changes with the data and the notes."""
+        for note in notes:
+            self.warned(note)
 
     def prepared(self, prepared: "Prepared") -> None:
         """Data and network are there, and checked."""
@@ -48,5 +57,24 @@ class Observer:
     def warned(self, message: str) -> None:
         """Something that the user should know and that does not stop the run."""
 
+    def left_out(self, files: "Sequence[str]") -> None:
+        """Files that are not predicted, each with the reason."""
+
     def ended(self, result: "Result") -> None:
         """The run is evaluated and saved."""
+
+
+@contextmanager
+def optional(what: str, observer: Observer, remedy: str = "") -> Iterator[None]:
+    """Turns any failure to make a figure, a page or a note into a warning: no work depends on it.
+
+    Args:
+        what: What is made, for the warning.
+        observer: Receives the warning.
+        remedy: What to do about it.
+    """
+    try:
+        yield
+    except Exception as error:
+        then = f"; {remedy}" if remedy else ""
+        observer.warned(f"could not write {what}: {type(error).__name__}: {error}{then}.")

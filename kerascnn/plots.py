@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from kerascnn.lr_find import RangeTest
     from kerascnn.probe import Probed
 
+CONFUSION_MATRIX = "confusion_matrix.png"
+
 _NUMBERED = 20  # beyond so many classes the cells hold no numbers
 
 
@@ -20,7 +22,7 @@ def confusion_figure(metrics: Metrics, class_names: Sequence[str]) -> Any:
     Returns:
         A matplotlib Figure.
     """
-    from matplotlib.figure import Figure
+    from kerascnn.canvas import Figure
 
     counts = np.asarray(metrics.confusion)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -58,7 +60,7 @@ def probe_figure(networks: "Sequence[Probed]") -> Any:
     Returns:
         A matplotlib Figure.
     """
-    from matplotlib.figure import Figure
+    from kerascnn.canvas import Figure, log_scale
 
     figure = Figure(figsize=(9, 5), dpi=140, layout="constrained")
     axes = figure.subplots()
@@ -70,7 +72,7 @@ def probe_figure(networks: "Sequence[Probed]") -> Any:
         axes.plot(*point, "o", color="#2b6cb0", ms=11)
         axes.annotate(str(rank), point, ha="center", va="center", color="white", fontsize=7)
         axes.plot([], [], " ", label=f"{rank}  {network.architecture}")
-    axes.set_xscale("log")
+    log_scale(axes, "x")
     axes.set(xlabel="milliseconds a picture, 32 at once", ylabel="accuracy of the linear probe")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, handlelength=0)
@@ -92,7 +94,7 @@ def rates_figure(test: "RangeTest") -> Any:
     Returns:
         A matplotlib Figure.
     """
-    from matplotlib.figure import Figure
+    from kerascnn.canvas import Figure, log_scale
 
     figure = Figure(figsize=(8, 4.5), dpi=140, layout="constrained")
     axes = figure.subplots()
@@ -103,7 +105,7 @@ def rates_figure(test: "RangeTest") -> Any:
         axes.axvline(test.suggestion, color="#2f855a", lw=1.5, label=label)
     label = f"in the experiment {test.configured:.1e}"
     axes.axvline(test.configured, color="#c05621", lw=1, ls="--", label=label)
-    axes.set_xscale("log")
+    log_scale(axes, "x")
     axes.set_ylim(0, 1.25 * max(test.smoothed))  # single batches may be far beyond
     axes.set(xlabel="learning rate", ylabel="training loss", title=f"stage {test.stage}")
     axes.spines[["top", "right"]].set_visible(False)

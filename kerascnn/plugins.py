@@ -1,7 +1,6 @@
 """Entry points to components: each plugin is loaded alone, and a broken one is only noted."""
 
 import hashlib
-import inspect
 import json
 import os
 import re
@@ -10,7 +9,7 @@ import threading
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,10 +20,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from kerascnn.commands import command
 from kerascnn.errors import InputError, PluginError, did_you_mean
 from kerascnn.hooks import built_types, components_of
 from kerascnn.hookspecs import Component
 from kerascnn.runtime import BACKENDS
+from kerascnn.source_code import UnknownCodeError, code_key
 
 GROUP = "kerascnn"
 ALLOW = "KERASCNN_ALLOW_PLUGINS"
@@ -113,11 +114,25 @@ class Bound:
 
     @property
     def key(self) -> str:
-        """SHA-256 of all that decides what is built: package, parameters, and the code itself."""
+        """SHA-256 of all that decides what is built: package, parameters, and the code itself.
+
+        "" where the code cannot be read.
+        """
         registered = self.registered
-        decides = f"{registered.kind} {self.name} {registered.origin} {self.params!r}"
-        code = sorted(file.read_bytes() for file in _code(registered.component.build))
-        return hashlib.sha256(b"".join([decides.encode(), *code])).hexdigest()
+        try:
+            code = code_key([registered.component.build])
+        except UnknownCodeError:
+            return ""
+        decides = f"{registered.kind} {self.name} {registered.origin} {self.params!r} {code}"
+        return hashlib.sha256(decides.encode()).hexdigest()
+
+    def faults(self, **context: Any) -> dict[str, str]:
+        """Calls the component's own check, if it has one: faults by key."""
+        component = self.registered.component
+        try:
+            return dict(component.check(self.params, **context)) if component.check else {}
+        except Exception as error:
+            raise self.registered.fault("in its check", error) from error
 
     def build(self, **context: Any) -> Any:
         """Calls the component's builder; a fault of the plugin's own is named as such."""
@@ -136,15 +151,6 @@ class Bound:
                 f"return {' or '.join(names)}, not {type(made).__name__}."
             )
         return made
-
-
-def _code(build: Callable[..., Any]) -> Iterable[Path]:
-    """The files of the package that the function is in, or its module where that stands alone."""
-    module = sys.modules[inspect.unwrap(getattr(build, "func", build)).__module__]
-    if module.__file__ is None:
-        return []
-    file = Path(module.__file__)
-    return file.parent.rglob("*.py") if module.__package__ else [file]
 
 
 @dataclass(repr=False)
@@ -191,7 +197,7 @@ class Registry:
             every = " and ".join(kinds)
             raise InputError(f'"{name}" is the name of {every}; --kind says which is meant.')
         near = did_you_mean(name, (known for _, known in self.claims))
-        shown = " `kerascnn plugins` lists what there is."
+        shown = f" `{command('plugins')}` lists what there is."
         raise InputError(f'there is no component "{name}".{near}{shown}{self._elsewhere()}')
 
     def _conflict(self, kind: str, name: str) -> str:
@@ -202,7 +208,8 @@ class Registry:
 
     def _hints(self, kind: str, name: str) -> str:
         names = self.names(kind)
-        shown = f" `kerascnn plugins list --kind {kind}` shows all {len(names)}."
+        listing = command("plugins", "list", "--kind", kind)
+        shown = f" `{listing}` shows all {len(names)}."
         return did_you_mean(name, names) + shown + self._elsewhere()
 
     def _elsewhere(self) -> str:

@@ -1,6 +1,9 @@
 """Everything before the first step: data loaded and checked, network built, stages planned."""
 
+import hashlib
 import time
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +12,10 @@ import numpy as np
 
 from kerascnn import runtime
 from kerascnn.cache import limit_bytes
+from kerascnn.commands import setting
 from kerascnn.config import bind
 from kerascnn.data.augment import augmenter
+from kerascnn.data.balance import shortages
 from kerascnn.data.batches import Examples
 from kerascnn.data.download import reporting
 from kerascnn.data.hygiene import Findings, copies, examine
@@ -32,13 +37,11 @@ from kerascnn.training.optimizers import make_optimizer
 from kerascnn.training.plan import Plan
 
 NO_AUGMENTATION = "none"
-UNEVEN = 5  # times as many pictures of one class as of another
-FEW = 5  # pictures of a class, where others have more than twice as many
 
 
 @dataclass(frozen=True)
 class Data:
-    """The packed splits and their classes."""
+    """The packed splits, their classes, and what was noted about them."""
 
     train: Packed
     validation: Packed
@@ -46,13 +49,11 @@ class Data:
     class_names: tuple[str, ...]
     seconds: float
     findings: Findings
+    notes: tuple[str, ...]
 
     def class_counts(self) -> dict[str, np.ndarray]:
-        """The pictures of each class in each split: int64 [K]."""
-        return {
-            name: np.bincount(packed.labels, minlength=len(self.class_names))
-            for name, packed in self.splits().items()
-        }
+        """The images of each class in each split: int64 [K]."""
+        return count_classes(self.splits(), self.class_names)
 
     def splits(self) -> dict[str, Packed]:
         return {"train": self.train, "validation": self.validation, "test": self.test}
@@ -117,7 +118,8 @@ def _never_trained(network: Built, plans: tuple[Plan, ...]) -> Iterator[str]:
     random = [block for block in network.blocks if block not in trained]
     if random and not network.pretrained:
         named = ", ".join(random[:5]) + (", …" if len(random) > 5 else "")
-        yield f'no stage trains {named}, drawn at random; unfreeze = "all" trains them.'
+        remedy = setting(f"stages.{plans[-1].stage.name}.unfreeze", "all")
+        yield f"no stage trains {named}, which are randomly initialised; {remedy} does."
 
 
 def load_data(experiment: Experiment, registry: Registry, observer: Observer) -> Data:
@@ -126,13 +128,49 @@ def load_data(experiment: Experiment, registry: Registry, observer: Observer) ->
     dataset = bind(experiment.dataset, "dataset", registry)
     splits = dataset.build(seed=experiment.seed)
     packed = _pack(splits, experiment, observer)
-    class_names = tuple(splits.class_names)
+    class_names = _class_names(splits)
     _check_labels(packed, class_names)
     packed, findings = _examine(packed, class_names, splits.ignored, experiment.training)
-    for note in (*findings.notes(), *_sparse(packed, class_names, experiment)):
-        observer.warned(note)
+    notes = (*findings.notes(), *_shortages(packed, class_names, experiment))
+    observer.data_noted(notes, _state(packed, notes))
     seconds = time.perf_counter() - start
-    return Data(**packed, class_names=class_names, seconds=seconds, findings=findings)
+    return Data(**packed, class_names=class_names, seconds=seconds, findings=findings, notes=notes)
+
+
+def _shortages(
+    packed: Mapping[str, Packed], class_names: tuple[str, ...], experiment: Experiment
+) -> Iterator[str]:
+    return shortages(
+        count_classes(packed, class_names),
+        class_names,
+        [stage.name for stage in experiment.stages],
+        weighted=any(stage.class_weights is not None for stage in experiment.stages),
+        batch_size=max(map(experiment.batch_size_of, experiment.stages)),
+    )
+
+
+def count_classes(
+    splits: Mapping[str, Packed], class_names: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """The images of each class in each split: int64 [K]."""
+    return {
+        name: np.bincount(packed.labels, minlength=len(class_names))
+        for name, packed in splits.items()
+    }
+
+
+def _class_names(splits: Splits) -> tuple[str, ...]:
+    """The names of the classes in Unicode's form NFC, in which they are compared everywhere."""
+    names = tuple(unicodedata.normalize("NFC", name) for name in splits.class_names)
+    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
+        raise PluginError(f'the dataset has the class "{twice}" twice; expected different names.')
+    return names
+
+
+def _state(packed: Mapping[str, Packed], notes: tuple[str, ...]) -> str:
+    """SHA-256 of the data and of what there is to note about them."""
+    parts = [*(split.fingerprint for split in packed.values()), *notes]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _pack(splits: Splits, experiment: Experiment, observer: Observer) -> dict[str, Packed]:
@@ -156,6 +194,7 @@ def _pack(splits: Splits, experiment: Experiment, observer: Observer) -> dict[st
                 stream_above=stream_above,
                 what=f"{experiment.name}, {name}",
                 skip_bad=training.on_bad_image == "skip",
+                value_range=training.value_range,
             )
         except BadPicturesError as bad:
             faults += bad.faults
@@ -163,7 +202,7 @@ def _pack(splits: Splits, experiment: Experiment, observer: Observer) -> dict[st
         raise BadPicturesError(
             faults,
             "Repair, replace or remove them, or leave them out with "
-            'training.on_bad_image = "skip".',
+            f"{setting('training.on_bad_image', 'skip')}.",
         )
     return packed
 
@@ -180,8 +219,9 @@ def _examine(
         return packed, findings
     if training.on_duplicate == "error":
         raise InputError(
-            f"{findings.note('duplicates')}\nRemove one of each pair, or set "
-            'training.on_duplicate: "skip" keeps only the one that judges, "allow" both.'
+            f"{findings.note('duplicates')}\nRemove one of each pair, or keep only the one that "
+            f"judges with {setting('training.on_duplicate', 'skip')}, or both with "
+            f"{setting('training.on_duplicate', 'allow')}."
         )
     for name, rows in copies(packed).items():
         here = packed[name]
@@ -204,41 +244,6 @@ def _check_labels(packed: Mapping[str, Packed], class_names: tuple[str, ...]) ->
                 f"the {name} split has labels {split.labels.min()} to {split.labels.max()}; "
                 f"with {classes} classes they must be 0 to {classes - 1}."
             )
-
-
-def _sparse(
-    packed: Mapping[str, Packed], class_names: tuple[str, ...], experiment: Experiment
-) -> Iterator[str]:
-    """What there is too little of to train well on, or to judge by."""
-    for split, what in (("train", "train on"), ("validation", "validate by"), ("test", "test by")):
-        counts = np.bincount(packed[split].labels, minlength=len(class_names))
-        if absent := [name for name, count in zip(class_names, counts, strict=True) if not count]:
-            more = f" and {len(absent) - 10} more classes" if len(absent) > 10 else ""
-            yield f"no picture to {what} of {', '.join(absent[:10])}{more}"
-    yield from _uneven(packed, class_names, experiment)
-    batch_size = max(map(experiment.batch_size_of, experiment.stages))
-    if (count := len(packed["train"])) < batch_size:
-        yield f"{count} pictures to train on are fewer than a batch of {batch_size}"
-
-
-def _uneven(
-    packed: Mapping[str, Packed], class_names: tuple[str, ...], experiment: Experiment
-) -> Iterator[str]:
-    """Classes that stand back behind others."""
-    train, test = (
-        np.bincount(packed[split].labels, minlength=len(class_names)) for split in ("train", "test")
-    )
-    most, least = int(train.argmax()), int(train.argmin())
-    weighted = any(stage.class_weights is not None for stage in experiment.stages)
-    if train[most] >= UNEVEN * train[least] > 0 and not weighted:
-        yield (
-            f"to train on there are {train[most]:,} pictures of {class_names[most]} and "
-            f'{train[least]:,} of {class_names[least]}: class_weights = "balanced" may help'
-        )
-    rare = np.flatnonzero((test > 0) & (test < FEW) & (test * 2 < test.mean()))
-    if len(rare):
-        named = ", ".join(f"{class_names[index]} {test[index]}" for index in rare[:10])
-        yield f"few pictures to test by: {named}; what is measured of these classes is unsure"
 
 
 def plan_stage(
@@ -273,6 +278,7 @@ def plan_stage(
         class_weights=class_weights(stage, data),
         seed=experiment.seed,
         keep=training.keep,
+        built_by=registry.get("architecture", experiment.architecture.name).component.build,
         activation_bytes=_activation_bytes(training),
         prefix_precision=training.prefix_precision,
         choice=trainable.choice,

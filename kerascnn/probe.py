@@ -6,31 +6,37 @@ Transfer Better?, arXiv 1805.08974, use both).
 """
 
 import json
+import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from kerascnn import runtime
-from kerascnn.config import parse_experiment
+from kerascnn.arguments import as_list, expect_count
+from kerascnn.commands import command
+from kerascnn.config import check_experiment, parse_experiment
 from kerascnn.data.download import NotAtHandError, reporting, without_downloads
 from kerascnn.errors import InputError
 from kerascnn.experiment import Experiment
+from kerascnn.files import gigabytes
 from kerascnn.network.boundary import cut
 from kerascnn.network.freezing import set_trainable
 from kerascnn.network.inference import Forward
-from kerascnn.observer import Observer
+from kerascnn.observer import Observer, optional
 from kerascnn.plots import probe_figure
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, check_stages, load_data, prepare
+from kerascnn.process import contained
 from kerascnn.run import run_experiment
 from kerascnn.runs import Result, runs_folder
 from kerascnn.statistics import Z95, wilson_interval
 from kerascnn.tracker import Tracker
 from kerascnn.training.inputs import FLOAT_BYTES, make_inputs
+from kerascnn.training.plan import Listener
 
 ALL_LOCAL = "all-local"
 FOLDS = 5
@@ -38,6 +44,7 @@ FOLDS = 5
 STRENGTH = 0.1
 """Of the probe's fit against its L2 penalty (scikit-learn's C), on features of unit variance."""
 BATCH = 32
+NAMED = 8  # architectures that could be downloaded are named
 TIMED_SECONDS = 1.0
 """A network's calls are timed for so long, and at least three of them."""
 
@@ -104,9 +111,10 @@ class Probe:
         return asdict(self)
 
 
+@contained()
 def probe_architectures(
     experiment: Experiment,
-    architectures: Sequence[str],
+    architectures: str | Iterable[str],
     observer: Observer | None = None,
     registry: Registry | None = None,
 ) -> Probe:
@@ -114,14 +122,18 @@ def probe_architectures(
 
     Args:
         experiment: From `load_experiment`; its own architecture counts only if it is named.
-        architectures: Names; `NAME:WEIGHTS` says which weights, such as "resnet50:none" for
-            random ones; "all-local" stands for all whose weights are at hand.
+        architectures: A name or several; `NAME:WEIGHTS` says which weights, such as
+            "resnet50:none" for random ones; "all-local" stands for all whose weights are at hand.
         observer: Is told of everything that happens; default nobody.
         registry: The components; default all that are installed.
 
     Raises:
         InputError: None of the architectures is to be had, or the experiment is at fault.
     """
+    check_experiment(experiment)
+    architectures = as_list(architectures, str, "architectures")
+    if not architectures:
+        raise _none_to_probe()
     once, registry = _Once(observer or Observer()), registry or load_registry()
     runtime.select_backend(experiment.training.backend)
     named = dict.fromkeys(name for name in architectures if name != ALL_LOCAL)
@@ -138,12 +150,19 @@ def probe_architectures(
         except InputError as error:
             refusals.append(error)
             once.warned(f"{name} is left out: {error}")
+    absent: dict[str, NotAtHandError] = {}
     for name in others:
-        networks += _probe_if_at_hand(name, experiment, once, registry)
+        networks += _probe_if_at_hand(name, experiment, once, registry, absent)
+    if absent:
+        once.warned(_downloadable(absent))
     if not networks:
-        none = InputError("there are no architectures to probe; `kerascnn plugins` lists them.")
-        raise refusals[0] if refusals else none
-    return _record(experiment, networks)
+        raise refusals[0] if refusals else _none_to_probe()
+    return _record(experiment, networks, once)
+
+
+def _none_to_probe() -> InputError:
+    listing = command("plugins", "list", "--kind", "architecture")
+    return InputError(f"there are no architectures to probe; `{listing}` lists them.")
 
 
 def with_architecture(experiment: Experiment, architecture: str, registry: Registry) -> Experiment:
@@ -166,10 +185,29 @@ def with_architecture(experiment: Experiment, architecture: str, registry: Regis
         raise InputError(f"{architecture}: {error}") from error
 
 
+def _downloadable(absent: Mapping[str, NotAtHandError]) -> str:
+    """The architectures whose weights would have to be downloaded, the smallest first."""
+    ordered = sorted(absent, key=lambda name: absent[name].about_bytes or sys.maxsize)
+    named = [_with_size(name, absent[name].about_bytes) for name in ordered[:NAMED]]
+    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
+    return (
+        f"not probed, as their weights are not downloaded yet: {', '.join(named)}{more}. "
+        f"--architectures {','.join(ordered[:2])} downloads those that it names."
+    )
+
+
+def _with_size(name: str, about_bytes: int | None) -> str:
+    return f"{name} ({gigabytes(about_bytes)})" if about_bytes else name
+
+
 def _probe_if_at_hand(
-    name: str, experiment: Experiment, observer: Observer, registry: Registry
+    name: str,
+    experiment: Experiment,
+    observer: Observer,
+    registry: Registry,
+    absent: dict[str, NotAtHandError],
 ) -> Iterator[Probed]:
-    """Probes an architecture with the weights that are its default, if they are at hand."""
+    """Probes an architecture with its default weights, or notes in `absent` that it has none."""
     params = registry.get("architecture", name).component.params
     fields = params.model_fields
     if "weights" not in fields or any(field.is_required() for field in fields.values()):
@@ -177,8 +215,8 @@ def _probe_if_at_hand(
     try:
         with without_downloads():
             yield _probe(name, with_architecture(experiment, name, registry), observer, registry)
-    except NotAtHandError:
-        return
+    except NotAtHandError as error:
+        absent[name] = error
     except InputError as error:
         observer.warned(f"{name} is left out: {error}")
 
@@ -229,7 +267,8 @@ def _features(prepared: Prepared, name: str, observer: Observer) -> tuple[np.nda
         observer.progress(f"probing {name}", done, total)
 
     parts = cut(model)
-    inputs = make_inputs(parts, plan, train, validation, progress)
+    listener = Listener(prefix=progress, warned=observer.warned)
+    inputs = make_inputs(parts, plan, train, validation, listener)
     if inputs.cached.boundary != parts.boundary:
         raise InputError(
             f"the features of {name} are more than may be kept: {inputs.cached.frozen_part}."
@@ -270,7 +309,7 @@ def _milliseconds(forward: Forward, pictures: Any, batch_size: int) -> float:
     return 1000 * float(np.median(seconds)) / batch_size
 
 
-def _record(experiment: Experiment, networks: list[Probed]) -> Probe:
+def _record(experiment: Experiment, networks: list[Probed], observer: Observer) -> Probe:
     """Writes the probe into a run of its own, under which others can stand."""
     tracker = Tracker(experiment.name, f"probe of {len(networks)} networks", runs_folder())
     run_id, folder = tracker.open()
@@ -282,14 +321,18 @@ def _record(experiment: Experiment, networks: list[Probed]) -> Probe:
         artifacts=str(folder),
     )
     (folder / "probe.json").write_text(json.dumps(done.to_json(), indent=2))
-    probe_figure(done.networks).savefig(folder / "probe.png")
-    for name in ("probe.json", "probe.png"):
-        tracker.artifact(folder / name)
+    tracker.artifact(folder / "probe.json")
+    with optional("the plot of the probe", observer):
+        from kerascnn.canvas import save
+
+        save(probe_figure(done.networks), folder / "probe.png", observer.warned)
+        tracker.artifact(folder / "probe.png")
     tracker.metrics({"probed_networks": len(networks)}, step=0)
     tracker.close()
     return done
 
 
+@contained()
 def promote(
     experiment: Experiment,
     probed: Probe,
@@ -313,6 +356,8 @@ def promote(
         InputError: The stages name layers that a network has not.
         RunError: A run failed.
     """
+    check_experiment(experiment)
+    expect_count(count, "count")
     registry = registry or load_registry()
     chosen = [network.architecture for network in probed.networks[:count]]
     experiments = [with_architecture(experiment, name, registry) for name in chosen]
@@ -362,6 +407,10 @@ class _Once(Observer):
 
     def progress(self, what: str, done: int, total: int) -> None:
         self._observer.progress(what, done, total)
+
+    def data_noted(self, notes: Sequence[str], state: str) -> None:
+        if self._first(state):
+            self._observer.data_noted(notes, state)
 
     def warned(self, message: str) -> None:
         if self._first(message):

@@ -1,12 +1,10 @@
 """What a run writes down: settings, stages, predictions, model, figures; on disk and in MLflow."""
 
-import csv
 import getpass
 import shutil
 import statistics
 import subprocess
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -16,21 +14,25 @@ import numpy as np
 import tomli_w
 
 from kerascnn import runtime
+from kerascnn.commands import command
 from kerascnn.config import flatten, resolve
-from kerascnn.data.store import Packed
 from kerascnn.files import write_whole
 from kerascnn.metrics import Metrics
 from kerascnn.network.build import Built
-from kerascnn.observer import Observer
-from kerascnn.plots import confusion_figure
+from kerascnn.observer import Observer, optional
+from kerascnn.paths import written_to
+from kerascnn.plots import CONFUSION_MATRIX, confusion_figure
 from kerascnn.plugins import Registry
+from kerascnn.predictions import predictions_of, write_predictions
 from kerascnn.prepare import Prepared
-from kerascnn.report.note import THUMBNAILS, note
-from kerascnn.report.write import write_report
+from kerascnn.report.gather import gather
+from kerascnn.report.note import note, write_thumbnails
+from kerascnn.report.write import write_page
 from kerascnn.runs import (
     EXPERIMENT,
     MODEL,
     PREDICTIONS,
+    RESULT,
     SEEN,
     VALIDATION_PREDICTIONS,
     Result,
@@ -42,7 +44,6 @@ from kerascnn.training.stage import StageResult
 
 # What tells stages apart on MLflow's page, where every tag is shown.
 _TAGS = {
-    "name",
     "unfreeze",
     "epochs",
     "seconds",
@@ -58,7 +59,9 @@ _TAGS = {
 def record_start(tracker: Tracker, prepared: Prepared, registry: Registry, folder: Path) -> None:
     """Writes the resolved experiment, and all else that decides the result or its origin."""
     resolved = resolve(prepared.experiment, registry)
-    write_whole(folder / EXPERIMENT, tomli_w.dumps(resolved))
+    written = resolve(prepared.experiment, registry)
+    written_to(folder, written, registry)
+    write_whole(folder / EXPERIMENT, tomli_w.dumps(written))
     tracker.artifact(folder / EXPERIMENT)
     tracker.params(flatten(resolved))
     tracker.datasets(_splits(prepared))
@@ -114,11 +117,11 @@ def _git_commit() -> dict[str, str]:
     return {"mlflow.source.git.commit": done.stdout.strip()}
 
 
-def record_stage(tracker: Tracker, index: int, result: StageResult) -> None:
+def record_stage(tracker: Tracker, result: StageResult) -> None:
     """Tags the run with what the stage did; all of it stands in the result."""
     values = stage_json(result)
     tracker.tags(
-        {f"stage.{index + 1}.{key}": _short(values[key]) for key in values if key in _TAGS}
+        {f"stage.{result.name}.{key}": _short(values[key]) for key in values if key in _TAGS}
     )
 
 
@@ -187,41 +190,51 @@ def record_result(
     probabilities: dict[str, np.ndarray],
     tracker: Tracker,
 ) -> None:
-    """Writes the model, every prediction, the confusion matrix and the metrics of the test."""
+    """Writes the model, every prediction and the metrics of the test; nothing is drawn yet."""
     folder = result.folder
     shutil.rmtree(folder / MODEL, ignore_errors=True)  # of a run that was killed here
     data, names = prepared.data, prepared.data.class_names
     size = prepared.experiment.training.image_size
-    save_model(prepared.network.model, folder / MODEL, size, names)
-    _write_predictions(folder / PREDICTIONS, data.test, names, probabilities["test"])
-    validation = folder / VALIDATION_PREDICTIONS
-    _write_predictions(validation, data.validation, names, probabilities["validation"])
+    save_model(prepared.network.model, folder / MODEL, size, names, result.temperature)
+    for split, file in (("test", PREDICTIONS), ("validation", VALIDATION_PREDICTIONS)):
+        said = predictions_of(data.splits()[split], probabilities[split])
+        write_predictions(folder / file, said, names)
     np.save(folder / SEEN, np.concatenate([data.train.digests, data.validation.digests]))
-    confusion_figure(test, result.class_names).savefig(folder / "confusion_matrix.png")
     result.write()
-    written = (PREDICTIONS, VALIDATION_PREDICTIONS, SEEN, "confusion_matrix.png", "result.json")
-    for name in written:
+    for name in (PREDICTIONS, VALIDATION_PREDICTIONS, SEEN, RESULT):
         tracker.artifact(folder / name)
     tracker.model(folder / MODEL)
     tracker.metrics(_test_metrics(test, result), step=sum(s["epochs"] for s in result.stages))
 
 
 def record_report(
-    prepared: Prepared, result: Result, registry: Registry, tracker: Tracker, observer: Observer
+    prepared: Prepared,
+    result: Result,
+    test: Metrics,
+    registry: Registry,
+    tracker: Tracker,
+    observer: Observer,
 ) -> None:
-    """Writes the report and the note on the run; what fails there is told and fails no run."""
-    start = time.perf_counter()
-    try:
-        page = write_report(result, registry, prepared.network.model, prepared.data)
-        for file in (page, page.with_name(THUMBNAILS)):
-            if file.is_file():
+    """Draws the confusion matrix and writes the report and the note on the run.
+
+    Whatever fails here becomes a warning: the run is complete without it.
+    """
+    start, folder = time.perf_counter(), result.folder
+    again = f"`{command('report', result.run_id[:8], '--debug')}` shows where"
+    with optional("the confusion matrix", observer):
+        from kerascnn.canvas import save
+
+        figure = confusion_figure(test, result.class_names)
+        save(figure, folder / CONFUSION_MATRIX, observer.warned)
+        tracker.artifact(folder / CONFUSION_MATRIX)
+    with optional("the report", observer, again):
+        material = gather(result, registry, prepared.network.model, prepared.data)
+        tracker.artifact(write_page(material))
+        with optional("the thumbnails", observer, again):
+            if file := write_thumbnails(material):
                 tracker.artifact(file)
+    with optional("the note on the run", observer):
         tracker.tags({"mlflow.note.content": note(result)})
-    except Exception as error:
-        observer.warned(
-            f"the report could not be written: {type(error).__name__}: {error}; "
-            f"`kerascnn report {result.run_id[:8]} --debug` shows where."
-        )
     epochs = sum(stage["epochs"] for stage in result.stages)
     tracker.metrics({"report_seconds": time.perf_counter() - start}, step=epochs)
 
@@ -234,27 +247,7 @@ def _test_metrics(test: Metrics, result: Result) -> dict[str, float]:
         "test_accuracy_high": test.interval[1],
         "test_loss": test.loss,
         "test_macro_f1": test.macro_f1,
+        "temperature": result.temperature,
         "total_seconds": result.seconds,
         "parameters": float(result.parameters),
     }
-
-
-def _write_predictions(
-    file: Path, split: Packed, names: Sequence[str], probabilities: np.ndarray
-) -> None:
-    """A split as a table: picture, true and predicted label, the probability of each class."""
-    with file.open("w", newline="", encoding="utf-8") as opened:
-        table = csv.writer(opened)
-        table.writerow(["image", "sha256", "label", "predicted", "probability", *names])
-        for row, probability in enumerate(probabilities):
-            best = int(probability.argmax())
-            table.writerow(
-                [
-                    split.name(row),
-                    split.digests[row].tobytes().hex(),
-                    names[split.labels[row]],
-                    names[best],
-                    f"{probability[best]:.6f}",
-                    *(f"{value:.6f}" for value in probability),
-                ]
-            )

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 from kerascnn.tracking.address import tracking_uri
 from kerascnn.tracking.store import TAG, find_tagged, open_store
@@ -47,8 +48,8 @@ def register_run(result: "Result", name: str | None = None, alias: str | None = 
         run = find_tagged(client, result.run_id)
         if run is None or not run.outputs.model_outputs:
             raise InputError(
-                f"the store has no model of run {result.run_id[:8]}; `kerascnn compare` sends what "
-                "could not be sent when the run ended."
+                f"the store has no model of run {result.run_id[:8]}; `{command('compare')}` sends "
+                "what could not be sent when the run ended."
             )
         try:
             version = _version(client, name, run)
@@ -95,7 +96,7 @@ def registered_run(reference: str) -> str:
         except Exception as error:
             raise _refused(error) from error
         if not found.run_id:
-            raise InputError(f"{reference} was not registered by `kerascnn register`.")
+            raise InputError(f"{reference} was not registered by `{command('register', 'RUN')}`.")
         return client.get_run(found.run_id).data.tags.get(TAG, found.run_id)
 
 
@@ -105,4 +106,5 @@ def _refused(error: Exception) -> Exception:
     if getattr(error, "error_code", None) not in codes:
         return error
     text = " ".join(str(error).removeprefix(f"{error.error_code}: ").split())  # type: ignore[attr-defined]
-    return InputError(f"MLflow's registry: {text} `kerascnn register RUN --alias NAME` names one.")
+    names = command("register", "RUN", "--alias", "NAME")
+    return InputError(f"MLflow's registry: {text} `{names}` names one.")

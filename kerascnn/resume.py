@@ -13,6 +13,7 @@ from kerascnn.experiment import UNDECISIVE, Experiment
 from kerascnn.interruption import Interruption
 from kerascnn.network.freezing import digest, frozen_variables, set_trainable
 from kerascnn.observer import Observer
+from kerascnn.paths import read_from
 from kerascnn.plugins import Registry
 from kerascnn.prepare import Prepared
 from kerascnn.runs import EXPERIMENT
@@ -60,6 +61,7 @@ class Keeper:
     ) -> None:
         self._prepared, self._observer = prepared, observer
         self._interruption = interruption
+        self._registry = registry
         self._settings = _settings(resolve(prepared.experiment, registry))
         self._decides = {**self._settings, **what_else_decides(prepared, registry)}
         self._begun = folder / EXPERIMENT
@@ -89,7 +91,9 @@ class Keeper:
             check_same(state["decides"], self._decides)
             self._go_back(state)
         elif self._begun.is_file():
-            check_same(_settings(tomllib.loads(self._begun.read_text("utf-8"))), self._settings)
+            begun = tomllib.loads(self._begun.read_text("utf-8"))
+            read_from(self._begun.parent, begun, self._registry, self._observer.warned)
+            check_same(_settings(begun), self._settings)
             self._observer.warned("there is no whole checkpoint of this run: it starts over.")
         return state is not None
 
@@ -181,13 +185,13 @@ def _settings(resolved: dict[str, Any]) -> dict[str, str]:
 def what_else_decides(prepared: Prepared, registry: Registry) -> dict[str, str]:
     """All that decides the result beside the settings, by names that a person understands."""
     versions = runtime.versions()
-    return {
-        **{f"pictures to {name}": p.fingerprint for name, p in prepared.data.splits().items()},
-        **{f"prepared pictures to {name}": p.key for name, p in prepared.data.splits().items()},
+    return {  # causes first: a refusal names only a few
         **{f"version of {name}": versions.get(name, "") for name in (*_DECIDING, prepared.backend)},
-        **dict(_code(prepared.experiment, registry)),
         "backend": prepared.backend,
         "device": runtime.device_name(),
+        **dict(_code(prepared.experiment, registry)),
+        **{f"pictures to {name}": p.fingerprint for name, p in prepared.data.splits().items()},
+        **{f"prepared pictures to {name}": p.key for name, p in prepared.data.splits().items()},
     }
 
 

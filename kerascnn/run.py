@@ -1,13 +1,16 @@
 """A run: load, check, build; for each stage set trainable and fit; evaluate; save."""
 
 import time
+from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from kerascnn import runtime
-from kerascnn.config import resolve
+from kerascnn.commands import command
+from kerascnn.config import check_experiment, resolve
 from kerascnn.data.windows import Centred
 from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment import Experiment
@@ -18,6 +21,7 @@ from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, prepare
+from kerascnn.process import contained
 from kerascnn.record import (
     history_json,
     map_layers,
@@ -29,11 +33,14 @@ from kerascnn.record import (
 )
 from kerascnn.resume import ChangedError, Keeper
 from kerascnn.runs import Result, backend_of, find_unfinished, runs_folder
+from kerascnn.temperature import fit_temperature
 from kerascnn.tracker import Tracker
+from kerascnn.training.checkpoints import UnreadableError
 from kerascnn.training.plan import Epoch, Listener, Plan
 from kerascnn.training.stage import fit_stage
 
 
+@contained()
 def run_experiment(
     experiment: Experiment,
     observer: Observer | None = None,
@@ -60,6 +67,7 @@ def run_experiment(
             run that is to go on.
         RunError: A check failed, or training went wrong.
     """
+    check_experiment(experiment)
     start = time.perf_counter()
     observer, registry = observer or Observer(), registry or load_registry()
     going_on = find_unfinished(resume) if resume else None
@@ -70,6 +78,8 @@ def run_experiment(
         opened = tracker.open() if going_on else None  # unless another process is at it
         prepared = prepare(experiment, registry, observer)
         observer.prepared(prepared)
+        if inside := _inside_dataset(experiment):
+            observer.warned(inside)
         run_id, folder = opened or tracker.open()
     except BaseException:
         tracker.abandon()
@@ -85,13 +95,16 @@ def run_experiment(
                 keeper.begin()
             _fit_stages(prepared, tracker, observer, keeper)
             test, probabilities = _evaluate(prepared)
-            result = _result(prepared, registry, run_id, folder, keeper, test)
+            temperature = fit_temperature(
+                probabilities["validation"], prepared.data.validation.labels
+            )
+            result = _result(prepared, registry, run_id, folder, keeper, test, temperature)
             record_result(prepared, result, test, probabilities, tracker)
-            record_report(prepared, result, registry, tracker, observer)
+            record_report(prepared, result, test, registry, tracker, observer)
     except BaseException as error:
         _mark_failed(error, tracker)
         if isinstance(error, KeyboardInterrupt):
-            again = f"kerascnn run --resume {run_id[:8]}"
+            again = command("run", "--resume", run_id[:8])
             raise KeyboardInterrupt(f"interrupted; `{again}` goes on from there.") from None
         if isinstance(error, KerascnnError):
             raise
@@ -104,7 +117,9 @@ def run_experiment(
 
 
 def _mark_failed(error: BaseException, tracker: Tracker) -> None:
-    left = isinstance(error, KeyboardInterrupt | ChangedError)  # as it was, to go on
+    left = isinstance(
+        error, KeyboardInterrupt | ChangedError | UnreadableError
+    )  # as it was, to go on
     if not left:
         tracker.tags({"failure": f"{type(error).__name__}: {error}"})
     tracker.close("KILLED" if left else "FAILED")
@@ -116,16 +131,28 @@ def _backend(experiment: Experiment, going_on: Path | None) -> str:
     return began if began and asked == "auto" else asked
 
 
+def _inside_dataset(experiment: Experiment) -> str | None:
+    """Where output goes, if that is among the images of the dataset."""
+    path, runs = experiment.dataset.params.get("path"), runs_folder()
+    if path is None or not runs.resolve().is_relative_to(Path(path).expanduser().resolve()):
+        return None
+    return (
+        f"this run is written to {runs}, which lies in the folder of the dataset. It is never read "
+        "as images; to keep the two apart, start runs from another folder."
+    )
+
+
 def _fit_stages(prepared: Prepared, tracker: Tracker, observer: Observer, keeper: Keeper) -> None:
     train, validation = prepared.examples()
+    warned = cache(observer.warned)  # stages may say the same
     for plan in prepared.plans[len(keeper.results) :]:
         observer.stage_started(plan.index + 1, len(prepared.plans), plan)
         before = keeper.results[-1].standing if keeper.results else None
-        listener = _listener(plan, tracker, observer, keeper)
+        listener = replace(_listener(plan, tracker, observer, keeper), warned=warned)
         result = fit_stage(
             prepared.network, plan, train, validation, before, listener, keeper.stage
         )
-        record_stage(tracker, plan.index, result)
+        record_stage(tracker, result)
         observer.stage_ended(result)
         keeper.stage_ended(result)
 
@@ -141,7 +168,7 @@ def _listener(plan: Plan, tracker: Tracker, observer: Observer, keeper: Keeper) 
     def prefix(done: int, total: int) -> None:
         observer.progress("running the frozen prefix", done, total)
 
-    return Listener(prefix, observer.step, epoch, observer.warned, keeper.pause, keeper.keep)
+    return Listener(prefix, observer.step, epoch, pause=keeper.pause, keep=keeper.keep)
 
 
 def _evaluate(prepared: Prepared) -> tuple[Metrics, dict[str, np.ndarray]]:
@@ -163,6 +190,7 @@ def _result(
     folder: Path,
     keeper: Keeper,
     test: Metrics,
+    temperature: float,
 ) -> Result:
     splits, stages = prepared.data.splits().items(), keeper.results
     return Result(
@@ -193,4 +221,6 @@ def _result(
         versions=runtime.versions(),
         ended=datetime.now().astimezone().isoformat(timespec="seconds"),
         findings=prepared.data.findings.to_json(),
+        notes=list(prepared.data.notes),
+        temperature=temperature,
     )

@@ -1,19 +1,23 @@
 """Runs on disk: each has a folder with its experiment, result, predictions and model."""
 
 import json
-from dataclasses import asdict, dataclass, field
+import os
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
+from kerascnn.arguments import expect
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 from kerascnn.experiment import Training
 from kerascnn.files import write_whole
 from kerascnn.journal import JOURNAL, RUNS, Journal
 from kerascnn.plugins import plugin_packages
 from kerascnn.registry import PREFIX, registered_run
+from kerascnn.temperature import AS_TRAINED
 from kerascnn.tracking.store import TrackingError, fetch_run
 
 EXPERIMENT = "experiment.toml"
@@ -56,6 +60,9 @@ class Result:
         versions: Of Python and the packages that the result depends on.
         ended: When, in ISO 8601.
         findings: What was found wrong with the pictures: see `kerascnn.data.hygiene.Findings`.
+        notes: What the run said about its data.
+        temperature: Calibrates the probabilities, see `kerascnn.temperature`; 1 leaves them as
+            trained. `predictions.csv` and `test` hold those as trained.
     """
 
     run_id: str
@@ -80,6 +87,8 @@ class Result:
     versions: dict[str, str] = field(default_factory=dict)
     ended: str = ""
     findings: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    temperature: float = AS_TRAINED
 
     @property
     def folder(self) -> Path:
@@ -89,6 +98,11 @@ class Result:
     def training(self) -> Training:
         """What the stages shared: among it how pictures are to be prepared."""
         return Training(**self.experiment["training"])
+
+    @property
+    def uncalibrated(self) -> "Result":
+        """The same run with the probabilities as trained."""
+        return replace(self, temperature=AS_TRAINED)
 
     @property
     def model(self) -> Any:
@@ -108,15 +122,22 @@ class Result:
         write_whole(self.folder / RESULT, json.dumps(self.to_json(), indent=2))
 
 
-def find_run(run: str) -> Result:
+def find_run(run: str | os.PathLike[str] | Result) -> Result:
     """Finds a finished run.
 
     Args:
-        run: A run's id, a unique prefix of one, "last", "models:/NAME@ALIAS", or its folder.
+        run: A run's id, a unique prefix of one, "last", "models:/NAME@ALIAS", or its folder; a
+            result stands for itself.
 
     Raises:
         InputError: There is none such, or more than one.
     """
+    if isinstance(run, Result):
+        return run
+    expect(run, (str, os.PathLike), "run", ' A run\'s id, a prefix of one, or "last" names it.')
+    run = os.fspath(run)
+    if not run:
+        raise InputError('run: expected a run\'s id, a prefix of one, or "last", not "".')
     if Path(run, RESULT).is_file():
         return _read(Path(run, RESULT).resolve())
     if run.startswith(PREFIX):
@@ -124,8 +145,8 @@ def find_run(run: str) -> Result:
     if run == "last":
         if not (finished := all_runs()):
             raise InputError(
-                f"there is no finished run here yet, in {runs_folder()}; `kerascnn run FILE` makes "
-                "one."
+                f"there is no finished run here yet, in {runs_folder()}; "
+                f"`{command('run', 'FILE')}` makes one."
             )
         return finished[-1]
     found = [file for file in _finished() if file.parent.name.startswith(run)]

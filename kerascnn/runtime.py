@@ -10,7 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
+from kerascnn.commands import pip_install
 from kerascnn.errors import InputError
+from kerascnn.process import keep_backend_settings, put_back, set_variable
 
 BACKENDS = ("tensorflow", "torch", "jax")  # "auto" takes the first: the order of speed on a CPU
 
@@ -39,15 +41,18 @@ def select_backend(wanted: str = "auto") -> str:
         raise InputError(
             f"this process has loaded Keras on {_loaded()}; {wanted} needs a process of its own."
         )
-    os.environ["KERAS_BACKEND"] = wanted
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    set_variable("KERAS_BACKEND", wanted)
+    set_variable("TF_CPP_MIN_LOG_LEVEL", "3", unless_set=True)
     return wanted
 
 
 def start(wanted: str = "auto") -> str:
     """Selects the backend, as `select_backend`, and loads it without its start-up messages."""
     selected = select_backend(wanted)
-    logging.getLogger("tensorflow").addFilter(_not_of_retracing)
+    logger = logging.getLogger("tensorflow")
+    if _not_of_retracing not in logger.filters:
+        logger.addFilter(_not_of_retracing)
+        put_back(logger.removeFilter, _not_of_retracing)
     with _silent_stderr():
         from keras import ops
 
@@ -67,12 +72,14 @@ def _loaded() -> str | None:
 def _not_installed(wanted: str, installed: list[str]) -> str:
     if wanted in BACKENDS:
         other = f" Installed: {', '.join(installed)}." if installed else ""
-        return f'the backend {wanted} is not installed: pip install "kerascnn[{wanted}]".{other}'
+        return (
+            f"the backend {wanted} is not installed: `{pip_install(f'kerascnn[{wanted}]')}`.{other}"
+        )
     if wanted != "none":
         return f'there is no backend "{wanted}"; there are {", ".join(BACKENDS)}.'
     return (
-        'no backend is installed: pip install "kerascnn[tensorflow]" (the fastest on a CPU), '
-        '"kerascnn[jax]" or "kerascnn[torch]".'
+        f"no backend is installed: `{pip_install('kerascnn[tensorflow]')}` (the fastest on a "
+        "CPU), or jax or torch instead of tensorflow."
     )
 
 
@@ -85,6 +92,7 @@ def prepare(seed: int, precision: str = "float32") -> None:
     """
     import keras
 
+    keep_backend_settings()
     keras.backend.clear_session()
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
@@ -97,7 +105,7 @@ def prepare(seed: int, precision: str = "float32") -> None:
     elif keras.config.backend() == "torch":
         import torch
 
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        set_variable("CUBLAS_WORKSPACE_CONFIG", ":4096:8", unless_set=True)
         torch.use_deterministic_algorithms(True, warn_only=True)
 
 
@@ -272,7 +280,8 @@ def _torch_gpu() -> str | None:
 def versions() -> dict[str, str]:
     """The versions that a result depends on: Python, kerascnn, Keras, the backends, NumPy."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
-    for name in ("kerascnn", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "mlflow"):
+    packages = ("kerascnn", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "pi-heif")
+    for name in (*packages, "mlflow"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

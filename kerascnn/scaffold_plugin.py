@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from keyword import iskeyword
 from pathlib import Path
 
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 from kerascnn.plugins import GROUP, Registry, load_registry
 
@@ -82,7 +83,7 @@ def _refuse_taken(names: Names, kind: str, registry: Registry) -> None:
         owner = registry.claims[kind, names.component][0].origin
         raise InputError(
             f'the {kind} "{names.component}" is there already, of {owner}: choose another name. '
-            f"`kerascnn plugins list --kind {kind}` shows those that are taken."
+            f"`{command('plugins', 'list', '--kind', kind)}` shows those that are taken."
         )
 
 

@@ -4,9 +4,10 @@ It listens at 127.0.0.1 alone and refuses what asks for another host, so that a 
 browser cannot reach it under a name of its own.
 """
 
+import asyncio
 import os
 import socket
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any
 
 from kerascnn import runtime
@@ -15,6 +16,7 @@ from kerascnn.errors import InputError
 from kerascnn.network.inference import Forward
 from kerascnn.predict import best_guesses, read_pictures
 from kerascnn.runs import Result, load_model
+from kerascnn.temperature import tempered
 from kerascnn.tracking.models import scoring_app
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 HOSTS = [HOST, "localhost"]
 TABLES = ("application/json", "text/csv")  # what MLflow's server reads itself
+DECODED_AT_ONCE = 2  # requests; an image of the most pixels that are read takes 2 GB meanwhile
 FORM = "multipart/form-data"
 NO_FORM = "expected the bytes of a picture, no form: `curl --data-binary @PICTURE` sends them so."
 
@@ -53,7 +56,10 @@ def serve_run(
     """
     import uvicorn
 
-    config = uvicorn.Config(make_app(result, top, backend), log_level="warning")
+    from kerascnn.http_limits import PromptHeaders
+
+    app = make_app(result, top, backend)
+    config = uvicorn.Config(app, log_level="warning", http=PromptHeaders, ws="none")
     uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -61,6 +67,8 @@ def make_app(result: Result, top: int, backend: str) -> Any:
     """MLflow's scoring server, to which a body that is no table is a picture."""
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.responses import JSONResponse
+
+    from kerascnn.http_limits import LimitedBodies
 
     answer = Classifier(result, top, backend)
     app = scoring_app(answer)
@@ -73,10 +81,12 @@ def make_app(result: Result, top: int, backend: str) -> Any:
         if kind == FORM:
             return JSONResponse({"error": NO_FORM}, status_code=415)
         try:
-            return JSONResponse({"predictions": answer([await request.body()])})
+            images = [await request.body()]
+            return JSONResponse({"predictions": await asyncio.to_thread(answer, images)})
         except InputError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
 
+    app.add_middleware(LimitedBodies)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)  # the last one is the outermost
     return app
 
@@ -88,13 +98,15 @@ class Classifier:
         runtime.start(backend)
         self._result, self._top = result, top
         self._forward = Forward(load_model(result))
-        self._lock = Lock()  # requests come in threads
+        self._decoding, self._predicting = BoundedSemaphore(DECODED_AT_ONCE), Lock()
 
     def __call__(self, pictures: list[bytes]) -> list[dict[str, Any]]:
-        """Predicts encoded pictures: for each its label, probability and `top`."""
-        pixels = read_pictures(pictures, self._result)
+        """Predicts encoded pictures: for each its label, probability and `top`; in any thread."""
+        with self._decoding:
+            pixels = read_pictures(pictures, self._result)
         windows = Centred(pixels, self._result.training.image_size)
-        with self._lock:
+        with self._predicting:
             probabilities = self._forward(windows, batch_size=1)  # one shape, however many come
+        probabilities = tempered(probabilities, self._result.temperature)
         guesses = [best_guesses(row, self._result.class_names, self._top) for row in probabilities]
         return [{**guess[0], "top": guess} for guess in guesses]

@@ -97,6 +97,34 @@ def mcnemar(first_alone: int, second_alone: int) -> float:
     return float(binomtest(first_alone, apart).pvalue) if apart else 1.0
 
 
+def images_needed(difference: float, apart: float, alpha: float, power: float = 0.8) -> int:
+    """How many images `mcnemar` needs to show a difference (Connor 1987, doi 10.2307/2531961).
+
+    Args:
+        difference: In accuracy, greater than 0.
+        apart: The share of images that one of the two networks alone recognises.
+        alpha: p-values below it are believed.
+        power: How often the difference is to be shown.
+    """
+    from scipy.stats import norm
+
+    apart = max(apart, difference)
+    spread = norm.isf(alpha / 2) * np.sqrt(apart) + norm.ppf(power) * np.sqrt(apart - difference**2)
+    all_one_way = np.log2(2 / alpha) / difference  # fewer images apart than that show nothing
+    return int(np.ceil(max((spread / difference) ** 2, all_one_way)))
+
+
+def detectable_difference(images: int, apart: float, alpha: float) -> float | None:
+    """The least difference in accuracy that so many images can show with a power of 80%.
+
+    Returns:
+        None where they show none, however great; for the arguments see `images_needed`.
+    """
+    counts = range(1, images + 1)
+    shown = (n / images for n in counts if images_needed(n / images, apart, alpha) <= images)
+    return next(shown, None)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values corrected for their number, in their order (Holm 1979, jstor.org/stable/4615733).
 

@@ -18,17 +18,26 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.text import Text
 
+from kerascnn.cache import cache_folder
+from kerascnn.commands import command
+from kerascnn.data.hygiene import counted
+from kerascnn.errors import InputError
 from kerascnn.observer import Observer
 from kerascnn.prepare import Prepared
 from kerascnn.runs import Result
 from kerascnn.statistics import paired_interval
 from kerascnn.tables.layout import LABEL, interval, line
+from kerascnn.temperature import AS_TRAINED
+from kerascnn.text import visible
 from kerascnn.training.plan import Epoch, Plan
 from kerascnn.training.stage import StageResult
 from kerascnn.training.standing import Standing
 
 Columns = Callable[[], Sequence[ProgressColumn]]
+NEXT = (("report", "last", "--open"), ("compare",), ("ui",))
+"""The commands that are of use after a run."""
 
 
 class Terminal(Observer):
@@ -36,10 +45,13 @@ class Terminal(Observer):
 
     Args:
         console: Writes to standard error.
+        file: The experiment, where notes about its data are shown in full once and counted from
+            then on; default in full each time.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, file: Path | None = None) -> None:
         self.console = console
+        self._file = file
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._epochs_before = ""
@@ -52,6 +64,13 @@ class Terminal(Observer):
 
     def progress(self, what: str, done: int, total: int) -> None:
         self._show(what, done, total, _counted)
+
+    def data_noted(self, notes: Sequence[str], state: str) -> None:
+        if notes and told_before(state) and self._file:
+            count = f"{counted(len(notes), 'note')} about the data as before"
+            self.warned(f"{count}; `{command('check', str(self._file))}` shows them")
+        else:
+            super().data_noted(notes, state)
 
     def prepared(self, prepared: Prepared) -> None:
         for label, text in describe(prepared):
@@ -111,8 +130,8 @@ class Terminal(Observer):
 
     def warned(self, message: str) -> None:
         self._clear()
-        message = escape(message.replace("\n", "\n" + " " * LABEL))
-        self._print(line("[yellow]note[/yellow]" + " " * (LABEL - 4), message))
+        head = Text.from_markup(line("[yellow]note[/yellow]" + " " * (LABEL - 4), ""))
+        self._print(head + Text(("\n" + " " * LABEL).join(map(visible, message.split("\n")))))
 
     def ended(self, result: Result) -> None:
         images = result.test["images"]
@@ -124,11 +143,14 @@ class Terminal(Observer):
                 f"{interval(*result.test_accuracy_interval)} on {images:,} pictures",
             )
         )
+        if result.temperature != AS_TRAINED:
+            self._print(line("calibrated", f" {calibration(result)}"))
         self._print(line("time", f"{result.seconds:.0f} s"))
         self._print(line("run", escape(_from_here(result.artifacts))))
-        self._print(line("next", "kerascnn report last --open · kerascnn compare · kerascnn ui"))
+        for label, following in zip(("next", "", ""), NEXT, strict=True):
+            self._print(line(label, escape(command(*following))))
 
-    def _print(self, text: str = "") -> None:
+    def _print(self, text: str | Text = "") -> None:
         self.console.print(text, soft_wrap=True)
 
     def _show(self, what: str, done: int, total: int | None, columns: Columns) -> None:
@@ -147,6 +169,17 @@ class Terminal(Observer):
         if self._progress:
             self._progress.stop()
             self._progress = None
+
+
+def told_before(state: str) -> bool:
+    """Whether this was asked here before; where the cache cannot be written, it was not."""
+    try:
+        cache_folder("told").joinpath(state).touch(exist_ok=False)
+    except FileExistsError:
+        return True
+    except (InputError, OSError):
+        return False
+    return False
 
 
 def _from_here(place: str) -> str:
@@ -205,6 +238,11 @@ def frozen_part(result: StageResult) -> str:
     counts += [f"{cached.reused:,} from the cache"] if cached.reused else []
     done = f" · {', '.join(counts)}, {result.prefix_seconds:.1f} s" if counts else ""
     return f"frozen part {cached.frozen_part}{done}"
+
+
+def calibration(result: Result) -> str:
+    """How the probabilities of a run are calibrated."""
+    return f"temperature {result.temperature:.2f}, fitted on the validation images"
 
 
 def verdict(result: StageResult, before: Standing) -> str:

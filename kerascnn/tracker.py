@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 from kerascnn.journal import LOCK, Journal, told_refused, unsent
 from kerascnn.secrets import scrubbed
@@ -170,12 +171,12 @@ class Tracker:
             journal.save_state()
         if isinstance(self.fault, RefusingStoreError):
             return (
-                f"{told} They are kept in {journal.folder}; once that is mended, `kerascnn runs "
-                "send` sends them."
+                f"{told} They are kept in {journal.folder}; once that is mended, "
+                f"`{command('runs', 'send')}` sends them."
             )
         return (
-            f"{told} They are kept in {journal.folder} and sent by the next `kerascnn run`, "
-            "`compare` or `ui` that reaches the store."
+            f"{told} They are kept in {journal.folder} and sent by the next run, or by "
+            f"`{command('compare')}` or `{command('ui')}` that reaches the store."
         )
 
     def _add(self, kind: str, **content: Any) -> None:

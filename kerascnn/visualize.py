@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from kerascnn import runtime
+from kerascnn.arguments import as_list
+from kerascnn.data.images import ImageLike
 from kerascnn.data.windows import Centred
 from kerascnn.errors import InputError
+from kerascnn.metrics import ranked
 from kerascnn.network.explain import (
     Parts,
     convolution_parts,
@@ -21,7 +24,9 @@ from kerascnn.network.explain import (
     overlay,
 )
 from kerascnn.network.inference import Forward
-from kerascnn.predict import read_pictures
+from kerascnn.observer import Observer
+from kerascnn.predict import image_names, listed_images, read_pictures
+from kerascnn.process import contained
 from kerascnn.runs import Result, find_run, load_model
 
 SHOWN_LAYERS = 4
@@ -58,10 +63,11 @@ class Explained:
     parts: Parts
 
 
+@contained()
 def explain_images(
     run: str | Result,
-    images: Iterable[str | Path],
-    layers: Sequence[str] = (),
+    images: ImageLike | Iterable[ImageLike],
+    layers: str | Iterable[str] = (),
     *,
     backend: str = "auto",
 ) -> list[Explained]:
@@ -69,7 +75,7 @@ def explain_images(
 
     Args:
         run: A run's id, a unique prefix of one, "last", or a result.
-        images: Paths of pictures.
+        images: One image or several, as `predict_images` takes them, but no folders.
         layers: Names of layers whose feature maps are wanted; a filter of the first that is a
             convolution is taken apart. Default some from the first convolution to the last maps.
         backend: "tensorflow", "jax", "torch", or "auto": any.
@@ -77,10 +83,10 @@ def explain_images(
     Raises:
         InputError: No such run or layer, a network without convolutions, unreadable pictures.
     """
+    given, layers = listed_images(images), as_list(layers, str, "layers")
     runtime.select_backend(backend)
-    result = run if isinstance(run, Result) else find_run(run)
-    paths = [str(image) for image in images]
-    pictures = Centred(read_pictures(paths, result), result.training.image_size)[:]
+    result = find_run(run)
+    pictures = Centred(read_pictures(given, result), result.training.image_size)[:]
     runtime.start(backend)
     model = load_model(result)
     probabilities = Forward(model)(pictures, min(len(pictures), result.training.batch_size))
@@ -92,7 +98,7 @@ def explain_images(
     }
     return [
         Explained(
-            name=Path(path).name,
+            name=Path(name).name,
             picture=picture,
             probabilities=row,
             heat=heat,
@@ -100,7 +106,9 @@ def explain_images(
             **_taken_apart(model, picture, layers),
             **shared,
         )
-        for path, picture, row, heat in zip(paths, pictures, probabilities, heats, strict=True)
+        for name, picture, row, heat in zip(
+            image_names(given), pictures, probabilities, heats, strict=True
+        )
     ]
 
 
@@ -140,7 +148,7 @@ def _taken_apart(model: Any, picture: np.ndarray, layers: Sequence[str]) -> dict
 
 def explained_figure(explained: Explained) -> Any:
     """Draws all of it on one page, a matplotlib Figure."""
-    from matplotlib.figure import Figure
+    from kerascnn.canvas import Figure
 
     heights = [0.4, 2.4, 3.0, 0.4 + 1.05 * len(explained.maps), 2.6]
     figure = Figure(figsize=(10, sum(heights)), dpi=140, facecolor="white")
@@ -166,7 +174,7 @@ def _headline(explained: Explained) -> str:
 
 def _blank(width: float, height: float, figure: Any) -> Any:
     """The figure given to draw in, else one of this size in inches."""
-    from matplotlib.figure import Figure
+    from kerascnn.canvas import Figure
 
     return figure or Figure(figsize=(width, height), dpi=140, facecolor="white")
 
@@ -281,7 +289,7 @@ def probabilities_figure(
     """Draws the largest of the softmax's probabilities [K] as bars."""
     figure = _blank(6, 2.4, figure)
     _heading(figure, f"softmax: {len(class_names)} probabilities that sum to 1")
-    order = probabilities.argsort()[::-1][:SHOWN_CLASSES]
+    order = ranked(probabilities)[:SHOWN_CLASSES]
     axes = figure.add_axes((0.24, 0.05, 0.62, 0.78))
     colours = [BLUE, *["#a9c4e0"] * (len(order) - 1)]
     bars = axes.barh(range(len(order)), probabilities[order], color=colours)
@@ -294,12 +302,15 @@ def probabilities_figure(
     return figure
 
 
-def save_explained(every: Sequence[Explained], output: Path | None = None) -> list[Path]:
+def save_explained(
+    every: Sequence[Explained], output: Path | None = None, observer: Observer | None = None
+) -> list[Path]:
     """Writes a figure for each picture.
 
     Args:
         every: Of `explain_images`.
-        output: A file for one picture, else a folder; default NAME-explained.png here.
+        output: A file for one image, else a folder; default NAME-explained.png here.
+        observer: Receives a note where no font has some of the characters; default none.
 
     Returns:
         The files.
@@ -307,6 +318,8 @@ def save_explained(every: Sequence[Explained], output: Path | None = None) -> li
     Raises:
         InputError: One file for more than one picture, or an ending that is no picture's.
     """
+    from kerascnn.canvas import save
+
     names = [f"{Path(explained.name).stem}-explained.png" for explained in every]
     if output and output.suffix:
         if len(every) > 1:
@@ -318,5 +331,5 @@ def save_explained(every: Sequence[Explained], output: Path | None = None) -> li
         files = [(output or Path()) / name for name in names]
     for file, explained in zip(files, every, strict=True):
         file.parent.mkdir(parents=True, exist_ok=True)
-        explained_figure(explained).savefig(file)
+        save(explained_figure(explained), file, (observer or Observer()).warned)
     return files

@@ -97,7 +97,7 @@ def shapes_file(workplace, shapes_experiment):
 def written_run(workplace, shapes_experiment):
     """Writes the folder of a run that was never trained, and gives its result."""
 
-    def write(run_id, right, *, fingerprint="pictures", folder=None, **changes):
+    def write(run_id, right, *, fingerprint="pictures", folder=None, parameters=1234, **changes):
         """`right`: whether its network recognises each test picture; `changes`: of settings."""
         folder = folder or workplace / "kerascnn-runs" / run_id
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ def written_run(workplace, shapes_experiment):
             test=test.to_json(),
             stages=[],
             class_names=names,
-            parameters=1234,
+            parameters=parameters,
             seconds=5.0,
             data_seconds=1.0,
             data={

@@ -131,6 +131,29 @@ def test_each_picture_is_judged_in_one_fold(script, photos, tmp_path):
     assert len(set(judged)) == len(judged) == 20
 
 
+def test_a_small_folder_is_judged_on_images_that_are_not_in_it(script, photos, tmp_path):
+    table = script("small_folders").write_table(tmp_path / "table.csv", photos, "6,3", 4, 0)
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert len({row["path"] for row in rows}) == len(rows)
+    counts = Counter((row["label"], row["split"]) for row in rows)
+    assert counts == {
+        ("left", "train"): 5,
+        ("left", "validation"): 1,
+        ("left", "test"): 4,
+        ("right", "train"): 2,
+        ("right", "validation"): 1,
+        ("right", "test"): 4,
+    }
+
+
+def test_the_recall_of_the_smallest_class_is_told_over_all_seeds(script):
+    right = [np.array([True, False, True]), np.array([True, True, False])]
+    labels = [np.array([0, 1, 1]), np.array([0, 1, 1])]
+    of = script("small_folders").of_the_fewest(right, labels, "9,3")
+    assert of["recall"] == 0.5
+    assert of["interval"][0] < 0.5 < of["interval"][1]
+
+
 def test_ratios_count_packing_and_prefix(script):
     stage = {"prefix_seconds": 3.0, "fit_seconds": 2.0}
     ours = {"data_seconds": 5.0, "stages": [stage, {**stage, "prefix_seconds": 0.0}]}
@@ -188,3 +211,13 @@ def test_memory_beside_its_estimate(benchmark):
     figures = benchmark("memory", "--network", "sequential_cnn", *size)
     assert figures["taken_bytes"] > 0
     assert figures["ratio"] == figures["taken_bytes"] / figures["estimate_bytes"]
+
+
+@pytest.mark.slow
+def test_ways_to_train_on_small_folders(script, benchmark, photos, tmp_path, shapes_experiment):
+    recipe = {**shapes_experiment, "dataset": {"name": "image_folder"}}
+    file = script("common").write_experiment(tmp_path, recipe)
+    arguments = ("--counts", "6,3", "--fresh", 4, "--seeds", 2, "--against", "stages.0.epochs=2")
+    figures = benchmark("small_folders", "--data", photos, "--experiment", file, *arguments)
+    assert figures["ways"]["recipe"]["difference"] == 0
+    assert len(figures["ways"]["stages.0.epochs=2"]["seeds"]) == 2

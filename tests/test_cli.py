@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -15,6 +17,7 @@ from rich.console import Console
 
 from kerascnn import cli, load_experiment
 from kerascnn.cache import cache_folder, cached
+from kerascnn.config import parse_experiment
 from kerascnn.plugins import load_registry
 from kerascnn.scaffold import recipes
 from kerascnn.tables import plugins as plugin_tables
@@ -69,6 +72,18 @@ WRONG = {
     "no value": (["run", "shapes.toml", "--set", "seed"], "--set seed: expected KEY=VALUE"),
     "no place": (["check", "shapes.toml", "--set", "stages.9.epochs=1"], "--set stages.9.epochs: "),
     "no run": (["predict", "last", "a.png"], "there is no finished run here yet"),
+    "an image without a run": (
+        ["predict", "shapes.toml"],
+        "Missing RUN: kerascnn predict last shapes.toml.",
+    ),
+    "images without a run": (
+        ["predict", "shapes.toml", "b c.png"],
+        "Missing RUN: kerascnn predict last shapes.toml 'b c.png'. RUN is a run's id",
+    ),
+    "a run without an image": (
+        ["visualize", "last"],
+        "Missing IMAGES: kerascnn visualize last IMAGE.",
+    ),
     "no run to evaluate": (["evaluate", "last", "--data", "x"], "there is no finished run here"),
     "no run to compare": (["compare", "last"], "there is no finished run here yet"),
     "nothing to write": (["init"], "name a folder of pictures, or --recipe NAME"),
@@ -182,9 +197,13 @@ def test_without_a_backend_one_message_says_what_to_install(shapes_file, photos)
     *unnamed, named = json.loads(ended.stdout)
     for code, message in unnamed:
         assert code == 2
-        assert message.startswith("no backend is installed: pip install ")
+        assert message.startswith("no backend is installed: `")
+        assert "-m pip install 'kerascnn[tensorflow]'`" in message
         assert len(message.splitlines()) == 1
-    assert named == [2, 'the backend torch is not installed: pip install "kerascnn[torch]".\n']
+    code, message = named
+    assert code == 2
+    assert message.startswith("the backend torch is not installed: `")
+    assert message.endswith("-m pip install 'kerascnn[torch]'`.\n")
 
 
 RESULT = {
@@ -250,7 +269,7 @@ def test_check_warns_of_a_stage_that_needs_more_memory_than_there_is(
 def test_overrides_are_toml_or_else_text(run_cli, shapes_file, monkeypatch):
     seen = {}
 
-    def load(path, values, registry):
+    def load(path, values, registry, warn):
         seen.update(values)
 
     monkeypatch.setattr("kerascnn.config.load_experiment", load)
@@ -350,13 +369,67 @@ def test_init_writes_an_experiment_beside_the_folder(run_cli, photos):
     answer = run_cli("init", photos.name, "--architecture", "sequential_cnn")
     file = photos.parent / "my photos.v2.toml"
     assert (answer.exit_code, answer.stdout) == (0, "kerascnn run 'my photos.v2.toml'\n")
-    assert "24 pictures of 2 classes (daisy, rose)" in answer.stderr
+    assert "24 images of 2 classes (daisy, rose)" in answer.stderr
     experiment = load_experiment(file)
     assert experiment.name == "my photos.v2"
-    assert experiment.dataset.params == {"path": "my photos.v2"}
+    assert experiment.dataset.params == {"path": "my photos.v2", "test_fraction": 0.2}
     assert experiment.architecture.params == {}
     assert not any(str(stage.unfreeze).startswith("last:") for stage in experiment.stages)
     assert run_cli("check", file).exit_code == 0
+
+
+def test_what_init_writes_runs_from_anywhere(run_cli, photos, tmp_path, monkeypatch):
+    assert run_cli("init", photos, "--architecture", "sequential_cnn").exit_code == 0
+    (tmp_path / "moved").mkdir()
+    for written in (photos, photos.parent / "my photos.v2.toml"):
+        written.rename(tmp_path / "moved" / written.name)
+    monkeypatch.chdir("/")
+    assert run_cli("check", tmp_path / "moved" / "my photos.v2.toml").exit_code == 0
+
+
+def test_init_names_what_cannot_be_read_and_what_is_ignored(run_cli, photos):
+    (photos / "rose" / "broken.png").write_bytes(b"no image")
+    (photos / "rose" / "notes.txt").touch()
+    told = " ".join(run_cli("init", photos, "--architecture", "sequential_cnn").stderr.split())
+    assert "ignored: 1 .txt files" in told
+    assert "rose/broken.png: " in told
+    assert "--set training.on_bad_image=skip" in told
+    assert "24 images of 2 classes" in told
+
+
+def test_init_weights_uneven_classes_in_every_stage_and_says_why(run_cli, photos):
+    for number in range(4, 12):
+        (photos / "rose" / f"{number}.png").unlink()
+    answer = run_cli("init", photos, "--architecture", "resnet50")
+    file = photos.parent / "my photos.v2.toml"
+    stages = load_experiment(file).stages
+    assert [stage.class_weights for stage in stages] == ["balanced", "balanced"]
+    why = "because daisy has 8 training images, rose 2"
+    assert f'class_weights = "balanced", {why}' in answer.stderr
+    assert file.read_text().count(why) == 2
+
+
+def test_init_keeps_a_larger_share_of_few_images_to_test_by(run_cli, photos):
+    answer = run_cli("init", photos, "--architecture", "sequential_cnn")
+    assert "test_fraction = 0.2, because a tenth of so few images" in answer.stderr
+    (photos / "test").mkdir()
+    (photos / "train").mkdir()
+    for name in ("daisy", "rose"):
+        (photos / name).rename(photos / "train" / name)
+        (photos / "test" / name).mkdir()
+        (photos / "train" / name / "0.png").rename(photos / "test" / name / "0.png")
+    answer = run_cli("init", photos, "--architecture", "sequential_cnn", "--force")
+    assert "test_fraction" not in answer.stderr + (photos.parent / "my photos.v2.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "stages"), [("sequential_cnn", ["scratch"]), ("vgg16", ["head", "finetune"])]
+)
+def test_init_takes_the_recipe_for_the_kind_of_network(run_cli, photos, architecture, stages):
+    assert run_cli("init", photos, "--architecture", architecture).exit_code == 0
+    experiment = load_experiment(photos.parent / "my photos.v2.toml")
+    assert [stage.name for stage in experiment.stages] == stages
+    assert experiment.architecture.name == architecture
 
 
 def test_init_overwrites_nothing_unless_forced(run_cli, photos):
@@ -393,10 +466,28 @@ def test_init_of_a_folder_of_links(run_cli, photos):
     arguments = ("init", linked, "--architecture", "sequential_cnn")
     refused = run_cli(*arguments)
     assert (refused.exit_code, linked.with_suffix(".toml").exists()) == (2, False)
-    assert "`kerascnn init --follow-links`" in refused.stderr
+    assert "for init, --follow-links" in refused.stderr
     answer = run_cli(*arguments, "--follow-links")
-    assert "24 pictures of 2 classes (daisy, rose)" in answer.stderr
+    assert "24 images of 2 classes (daisy, rose)" in answer.stderr
     assert run_cli("check", linked.with_suffix(".toml")).exit_code == 0
+
+
+def test_init_of_a_folder_with_a_table_of_labels(run_cli, photos):
+    """The command that the refusal prints works."""
+    flat = photos.parent / "flat folder"
+    (flat / "train").mkdir(parents=True)
+    rows = ["id,species"]
+    for file in photos.rglob("*.png"):
+        rows.append(f"{file.parent.name}{file.stem},{file.parent.name}")
+        file.rename(flat / "train" / f"{file.parent.name}{file.name}")
+    (flat / "train.csv").write_text("\n".join(rows))
+    (flat / "sample_submission.csv").write_text("id,species")
+    refused = run_cli("init", flat)
+    assert refused.exit_code == 2
+    [command] = re.findall("`kerascnn (.*?)`", refused.stderr)
+    answer = run_cli(*shlex.split(command), "--architecture", "sequential_cnn")
+    assert "24 images of 2 classes (daisy, rose)" in answer.stderr
+    assert 'labels = "train.csv"' in flat.with_suffix(".toml").read_text()
 
 
 def test_init_refuses_an_architecture_that_is_not_there(run_cli, photos):
@@ -411,7 +502,18 @@ def test_init_writes_each_recipe(run_cli, workplace, name):
     assert name in run_cli("init", "--recipe", "list").stdout.splitlines()
     answer = run_cli("init", "--recipe", name, "--architecture", "resnet50")
     assert answer.exit_code == 0, answer.stderr
-    assert load_experiment(workplace / f"{name}.toml").architecture.name == "resnet50"
+    written = tomllib.loads((workplace / f"{name}.toml").read_text())
+    assert parse_experiment(written, load_registry()).architecture.name == "resnet50"
+
+
+def test_check_downloads_nothing_and_says_what_run_would(run_cli, shapes_file):
+    network = ("--set", "architecture={ name = 'mobilenet_v2' }", "--set", "training.image_size=32")
+    answer = run_cli("check", shapes_file, *network)
+    assert answer.exit_code == 2
+    file = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+    assert f'"{file}" (about 9.0 MB) would be downloaded from https://' in answer.stderr
+    assert f"`kerascnn check {shapes_file} --download` does so now" in answer.stderr
+    assert not list(cache_folder("downloads").glob(f"{file}*"))
 
 
 @pytest.mark.parametrize("name", recipes())

@@ -14,6 +14,7 @@ from kerascnn import InputError, load_experiment
 from kerascnn.config import flatten, parse_experiment, resolve
 from kerascnn.config_errors import line_of
 from kerascnn.experiment import OF_ALL_OPTIMIZERS, OPTIMIZERS, Experiment
+from kerascnn.plugins import load_registry
 from kerascnn.scaffold import recipes
 from kerascnn.training.optimizers import _EMA, optimizer_class
 
@@ -43,7 +44,7 @@ def test_all_faults_are_said_at_once_in_the_order_of_the_file(file, registry):
         ", line 6: dataset.classes",
         ", line 10: augmentation.zoom",
         ", line 13: architecture.name",
-        ", line 23: stages.0.epochs",
+        ", line 23: stages.head.epochs",
         ", line 27: stages.1.name",
     ]
 
@@ -136,7 +137,7 @@ def test_overrides(file, registry):
         "seed": 7,
         "stages.0.epochs": 5,
         "stages.0.unfreeze": ["block1", "block2"],
-        "stages.1.schedule.warmup_fraction": 0.3,
+        "stages.all.schedule.warmup_fraction": 0.3,
         "stages.0.early_stopping.patience": 9,
         "training.backend": "jax",
         "augmentation": "none",
@@ -153,13 +154,19 @@ def test_overrides(file, registry):
 
 
 BAD_OVERRIDES = {
-    "stages.2.epochs": (1, "--set stages.2.epochs: stages has 2 entries, counted from 0."),
-    "stages.-1.epochs": (1, "--set stages.-1.epochs: stages has 2 entries, counted from 0."),
-    "stages.head.epochs": (1, "--set stages.head.epochs: stages has 2 entries, counted from 0."),
-    "name.x": (1, '--set name.x: name = "shapes" is no table.'),
-    "dataset.classes.x.y": (1, "--set dataset.classes.x.y: dataset.classes = 2 is no table."),
-    "stages.0.epochs": (0, "--set stages.0.epochs = 0: expected a number of at least 1."),
-    "stages.0.epoch": (1, '--set stages.0.epoch = 1: there is no such key. Did you mean "epochs"?'),
+    "stages.2.epochs": (1, '--set stages.2.epochs: stages has no "2". It has head, all.'),
+    "stages.-1.epochs": (1, '--set stages.-1.epochs: stages has no "-1". It has head, all.'),
+    "stages.had.epochs": (
+        1,
+        '--set stages.had.epochs: stages has no "had". Did you mean "head"? It has head, all.',
+    ),
+    "name.x": (1, '--set name.x: name = "shapes" is not a table.'),
+    "dataset.classes.x.y": (1, "--set dataset.classes.x.y: dataset.classes = 2 is not a table."),
+    "stages.0.epochs": (0, "--set stages.head.epochs = 0: expected a number of at least 1."),
+    "stages.0.epoch": (
+        1,
+        '--set stages.head.epoch = 1: there is no such key. Did you mean "epochs"?',
+    ),
     "trainig.backend": ("jax", '--set trainig = {backend = "jax"}: there is no such key. Did you'),
     "architecture": ("vgg", '--set architecture = "vgg": there is no such architecture.'),
     "dataset": ({"classes": 3}, "--set dataset.name: is required, and is missing."),
@@ -185,13 +192,14 @@ def test_a_resolved_experiment_says_everything_and_is_itself(file, registry):
     assert resolved["augmentation"]["horizontal_flip"] == 0.5
     again = parse_experiment(tomllib.loads(tomli_w.dumps(resolved)), registry)
     assert resolve(again, registry) == resolved
-    assert flatten(resolved)["stages.1.schedule.warmup_fraction"] == 0.1
+    assert flatten(resolved)["stages.all.schedule.warmup_fraction"] == 0.1
 
 
 @pytest.mark.parametrize("name", recipes())
 def test_the_recipes_are_accepted(name):
     pytest.importorskip("kerascnn_efficientnet_lite")
-    assert load_experiment(recipes()[name]).stages
+    text = recipes()[name].read_text()
+    assert parse_experiment(tomllib.loads(text), load_registry(), text).stages
 
 
 def test_the_optimizers_are_those_of_keras():

@@ -6,8 +6,9 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from kerascnn import InputError, RunError, export, run_experiment
+from kerascnn import InputError, RunError, export, predict_images, run_experiment
 from kerascnn.config import parse_experiment
 from kerascnn.export import FORMATS, TOLERANCE, export_run
 
@@ -27,7 +28,7 @@ def result(shared_workplace, registry):
         "training": {"image_size": 16, "crop_margin": 0.25, "precision": "mixed_bfloat16"},
         "stages": [{"name": "all", "unfreeze": "all", "epochs": 1, "learning_rate": 1e-2}],
     }
-    return run_experiment(parse_experiment(data, registry))
+    return replace(run_experiment(parse_experiment(data, registry)), temperature=2.5)
 
 
 @pytest.mark.backend
@@ -47,7 +48,20 @@ def test_a_format_gives_what_keras_gives(name, result, registry, tmp_path):
         probabilities = FORMATS[name].run(str(path), noise.astype(np.float32))
         assert probabilities.shape == (pictures, 2)
         assert probabilities.sum(1) == pytest.approx(1, abs=1e-3)
+    assert description["temperature"] == 2.5
     assert sorted(file.name for file in path.parent.iterdir()) == [path.name, f"{path.name}.json"]
+
+
+def test_an_export_gives_the_probabilities_of_predict(result, registry, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 20, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    inputs = pixels[None, 2:-2, 2:-2].astype(np.float32)
+    for run in (result, result.uncalibrated):
+        [expected] = predict_images(run, [tmp_path / "image.png"])
+        path = tmp_path / f"{run.temperature}.keras"
+        export_run(run, "keras", path, registry)
+        [probabilities] = FORMATS["keras"].run(str(path), inputs)
+        assert probabilities.max() == pytest.approx(expected.probability, abs=5e-3)  # of bfloat16
 
 
 def test_where_the_pictures_are_gone_random_ones_are_asked_about(result, registry):
@@ -82,7 +96,7 @@ def test_nothing_is_overwritten(result, registry, tmp_path):
 )
 def test_what_is_not_installed_is_one_message(name, there, packages, result, registry, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda module: module in there)
-    with pytest.raises(InputError, match=rf"pip install {packages}\."):
+    with pytest.raises(InputError, match=rf"pip install {packages}`\."):
         export_run(result, name, registry=registry)
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import shlex
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,7 +58,7 @@ def test_a_later_stage_begins_where_those_before_end(workplace, two_stages, regi
     network, examples = prepared.network, prepared.examples()
     fit_stage(network, before, *examples)
     set_trainable(network.model, plan.layers, plan.batchnorm)
-    inputs = make_inputs(cut(network.model), plan, *examples, lambda done, total: None)
+    inputs = make_inputs(cut(network.model), plan, *examples)
     compile_stage(network, plan, inputs.trainer, inputs.feed.steps)
     first = inputs.trainer.train_on_batch(*next(inputs.feed.epoch(1)), return_dict=True)
     tested = find_learning_rate(experiment, "rest", registry=registry)
@@ -74,9 +76,9 @@ def test_the_rate_rises_until_the_loss_has_grown_too_far(workplace, two_stages, 
     assert np.isfinite(test.losses).all()
 
 
-def made(losses):
+def made(losses, passes=1.0):
     rates = np.geomspace(1e-7, 10, STEPS)[: len(losses)].tolist()
-    return RangeTest("head", 1e-3, rates, list(losses), smooth(losses).tolist(), False, 1.0)
+    return RangeTest("head", 1, 1e-3, rates, list(losses), smooth(losses).tolist(), False, passes)
 
 
 def test_a_tenth_of_the_rate_of_the_least_loss_is_suggested():
@@ -89,7 +91,36 @@ def test_a_tenth_of_the_rate_of_the_least_loss_is_suggested():
 
 def test_nothing_is_suggested_where_the_loss_only_rises():
     exponents = np.linspace(-7, 1, STEPS)
-    assert made(1 + np.clip(exponents + 2, 0, None) ** 2).suggestion is None
+    test = made(1 + np.clip(exponents + 2, 0, None) ** 2)
+    assert test.suggestion is test.setting is None
+    assert "hardly falls" in test.why_none
+
+
+def test_nothing_is_suggested_where_few_images_were_seen_again_and_again():
+    losses = np.geomspace(1, 0.01, STEPS)
+    assert made(losses).suggestion
+    assert made(losses, passes=17.0).suggestion is None
+    assert "went over them 17 times" in made(losses, passes=17.0).why_none
+
+
+def test_the_suggestion_is_told_as_a_command_to_paste(run_cli, shapes_file, monkeypatch):
+    test = made(np.geomspace(1, 0.01, STEPS))
+    monkeypatch.setattr("kerascnn.lr_find.find_learning_rate", lambda *_: test)
+    said = run_cli("lr-find", "shapes.toml", "--set", "seed=3").stdout
+    command = f"kerascnn run shapes.toml --set seed=3 --set {test.setting}"
+    assert said.rstrip().endswith(command)
+    assert run_cli("check", *shlex.split(command)[2:]).exit_code == 2  # it has but one stage
+    again = replace(test, index=0)
+    answer = run_cli("check", "shapes.toml", "--set", again.setting, "--json")
+    assert answer.exit_code == 0, answer.stderr
+
+
+def test_without_a_suggestion_no_command_is_told(run_cli, shapes_file, monkeypatch):
+    test = made(np.geomspace(1, 0.01, STEPS), passes=17.0)
+    monkeypatch.setattr("kerascnn.lr_find.find_learning_rate", lambda *_: test)
+    said = run_cli("lr-find", "shapes.toml").stdout
+    assert "none: there are too few images" in said
+    assert "--set" not in said
 
 
 def test_an_unknown_stage_is_named_with_those_that_there_are(two_stages, registry):

@@ -167,7 +167,7 @@ def test_an_experiment_that_needs_a_broken_plugin_gets_one_message(
     refused = run_cli(*command)
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert refused.stderr.count("\n") == 1
-    for part in ('stages.0.schedule = "wanted"', "its home: kerascnn-bad 1.0: ", reason):
+    for part in ('stages.scratch.schedule = "wanted"', "its home: kerascnn-bad 1.0: ", reason):
         assert part in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "Traceback" in run_cli(*command, "--debug").stderr
@@ -394,9 +394,9 @@ def test_parameters_are_not_guessed(install, shapes_experiment):
     with pytest.raises(InputError) as caught:
         parse_experiment(shapes_experiment, load_registry())
     assert str(caught.value).splitlines() == [
-        'stages.0.schedule.rate = "2": expected a number.',
-        "stages.0.schedule.steps.0 = true: expected a whole number.",
-        "stages.0.schedule.kind = 1.5: expected a whole number or text in quotes.",
+        'stages.scratch.schedule.rate = "2": expected a number.',
+        "stages.scratch.schedule.steps.0 = true: expected a whole number.",
+        "stages.scratch.schedule.kind = 1.5: expected a whole number or text in quotes.",
     ]
 
 
@@ -495,7 +495,7 @@ def test_an_experiment_that_needs_a_plugin_that_is_not_allowed(three, shapes_exp
     with pytest.raises(InputError) as caught:
         parse_experiment(shapes_experiment, registry)
     message = str(caught.value)
-    assert 'stages.0.schedule = "steep": there is no such schedule.' in message
+    assert 'stages.scratch.schedule = "steep": there is no such schedule.' in message
     assert "--allow-plugins or KERASCNN_ALLOW_PLUGINS does not name it" in message
     assert "kerascnn-steep 1.0" in message
 

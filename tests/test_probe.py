@@ -78,9 +78,23 @@ def test_the_best_are_run_in_full_under_the_probe(probed, experiment, registry):
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
 
 
+class Heard(Observer):
+    said = ()
+
+    def warned(self, message):
+        self.said += (message,)
+
+
 def test_only_architectures_at_hand_are_local(experiment, registry):
+    heard = Heard()
     with pytest.raises(InputError, match="no architectures to probe"):
-        probe_architectures(experiment, ["all-local"], registry=registry)
+        probe_architectures(experiment, ["all-local"], heard, registry)
+    said = heard.said[-1]
+    assert said.startswith(
+        "not probed, as their weights are not downloaded yet: mobilenet_v3_small ("
+    )
+    assert " MB), " in said
+    assert said.endswith(" downloads those that it names.")
 
 
 def test_a_network_that_is_not_to_be_had_costs_no_other(experiment, registry):
@@ -97,12 +111,6 @@ def test_features_that_cannot_be_kept_are_not_replaced_by_the_pictures(experimen
 
 
 def test_a_fault_of_the_pictures_is_told_once_and_not_of_each_network(experiment, registry):
-    class Heard(Observer):
-        said = ()
-
-        def warned(self, message):
-            self.said += (message,)
-
     data = experiment.model_dump(mode="json", exclude_none=True)
     lost = parse_experiment({**data, "dataset": {"name": "image_folder", "path": "no"}}, registry)
     heard = Heard()
@@ -112,7 +120,10 @@ def test_a_fault_of_the_pictures_is_told_once_and_not_of_each_network(experiment
 
 
 def test_nothing_is_downloaded_where_it_must_not_be(tmp_path):
-    with without_downloads(), pytest.raises(NotAtHandError, match="not at hand"):
+    with (
+        without_downloads(),
+        pytest.raises(NotAtHandError, match=r"\"weights.h5\" would be downloaded from https:"),
+    ):
         fetch("https://example.invalid/weights.h5", folder=tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -10,14 +10,16 @@ import threading
 import time
 import tomllib
 from contextlib import closing
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from filelock import FileLock
 
 from kerascnn import InputError, RunError, load_experiment, run_experiment
+from kerascnn.config import parse_experiment
 from kerascnn.observer import Observer
-from kerascnn.resume import check_same
+from kerascnn.resume import check_same, what_else_decides
 from kerascnn.runs import find_unfinished
 from kerascnn.training import checkpoints
 
@@ -242,6 +244,19 @@ def test_other_pictures_packages_and_plugins_are_named():
         "pictures to train; version of keras (was 3.15.1, is 3.16.0); code of the dataset."
         in str(error.value)
     )
+
+
+def test_a_refusal_names_causes_before_what_follows_from_them(shapes_experiment, registry):
+    """As after an upgrade that divides a folder differently: only a few names are shown."""
+    packed = SimpleNamespace(fingerprint="a", key="b")
+    prepared = SimpleNamespace(
+        experiment=parse_experiment(shapes_experiment, registry),
+        backend="tensorflow",
+        data=SimpleNamespace(splits=lambda: {"train": packed}),
+    )
+    names = list(what_else_decides(prepared, registry))
+    last_cause = max(i for i, name in enumerate(names) if name.startswith(("version", "code")))
+    assert all(name.endswith("to train") for name in names[last_cause + 1 :])
 
 
 def test_a_second_process_is_refused_and_told_of_the_first(frequent, monkeypatch):

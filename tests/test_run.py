@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,10 +23,15 @@ from kerascnn import (
     predict_images,
     run_experiment,
 )
+from kerascnn.builtin.image_folder import IMAGE_FOLDER
 from kerascnn.builtin.shapes import SHAPES
+from kerascnn.config import parse_experiment
+from kerascnn.image_files import OWN_OUTPUT
 from kerascnn.observer import Observer
+from kerascnn.run import _inside_dataset
 from kerascnn.runs import find_run
 from kerascnn.runtime import installed_backends
+from kerascnn.temperature import tempered
 from kerascnn.tracking.store import tracking_uri
 
 EXPERIMENT = """
@@ -127,6 +133,39 @@ def test_result_tells_what_happened(result):
     assert rest["trainable_parameters"] > head["trainable_parameters"]
 
 
+def test_the_temperature_is_kept_with_the_run_and_its_model(place, result, client):
+    assert result.temperature != 1  # four epochs on sixty shapes leave the network unsure
+    assert find_run(result.run_id).temperature == result.temperature
+    assert client.get_run(result.run_id).data.metrics["temperature"] == result.temperature
+    model = (result.folder / "model" / "MLmodel").read_text()
+    assert f"temperature: {result.temperature}" in model
+
+
+def test_predictions_and_losses_are_calibrated_and_the_accuracy_stays(place, result):
+    files = sorted(picture_folder(place).glob("*/*.png"))
+    calibrated, raw = (predict_images(run, files) for run in (result, result.uncalibrated))
+    assert [one.label for one in calibrated] == [one.label for one in raw]
+    for one, other in zip(calibrated, raw, strict=True):
+        as_trained = np.array([[guess["probability"] for guess in other.top]])
+        [expected] = tempered(as_trained, result.temperature)
+        assert [guess["probability"] for guess in one.top] == pytest.approx(expected, abs=1e-5)
+    here, there = (evaluate_run(run, place / "pictures") for run in (result, result.uncalibrated))
+    assert here.accuracy == there.accuracy
+    assert here.loss != there.loss
+    assert there.loss == pytest.approx(result.test["loss"], abs=1e-4)
+
+
+def test_the_commands_say_how_probabilities_are_calibrated(place, result, run_cli):
+    [file, *_] = sorted(picture_folder(place).glob("*/*.png"))
+    said = f"calibrated: temperature {result.temperature:.2f}, fitted on the validation images"
+    assert said in run_cli("predict", result.run_id, file).stderr
+    ended = run_cli("predict", result.run_id, file, "--uncalibrated", "--json")
+    assert said not in ended.stderr
+    [raw] = predict_images(result.uncalibrated, [file])
+    [prediction] = json.loads(ended.stdout)["predictions"]
+    assert prediction["probability"] == pytest.approx(raw.probability)
+
+
 @pytest.mark.backend
 def test_two_runs_of_one_experiment_end_with_the_same_weights(experiment, result):
     assert weights_sha256(run_experiment(experiment)) == weights_sha256(result)
@@ -138,7 +177,7 @@ def test_predictions_of_the_saved_model_are_those_of_the_run(place, result):
         table = {row["image"]: row for row in csv.DictReader(file)}
     folder = picture_folder(place)
     files = sorted(folder.rglob("*.png"), key=lambda file: int(file.stem))
-    for prediction in predict_images(result, files):
+    for prediction in predict_images(result.uncalibrated, files):
         row = table[prediction.image.rpartition("/")[2].removesuffix(".png")]
         assert prediction.label == row["predicted"]
         assert prediction.probability == pytest.approx(float(row["probability"]), abs=1e-4)
@@ -157,7 +196,8 @@ def test_the_saved_model_says_the_same_on_every_backend(place, result):
         done = subprocess.run(
             [*command, "--backend", backend, "--json"], capture_output=True, check=True
         )
-        there = [prediction["probability"] for prediction in json.loads(done.stdout)]
+        predictions = json.loads(done.stdout)["predictions"]
+        there = [prediction["probability"] for prediction in predictions]
         assert there == pytest.approx(here, abs=1e-4)
 
 
@@ -172,13 +212,118 @@ def test_a_folder_stands_for_all_pictures_in_it(place, result):
     files = [str(file) for file in sorted(mixed.rglob("[0-9]*.png"))]
     assert [prediction.image for prediction in predictions] == files
     assert predictions == predict_images(result, files)
-    (said,) = heard.said
+    said, others = heard.said
+    assert others == "left out, as they are not images: 1 hidden, 1 .txt"
     assert said.startswith(f"1 picture cannot be read:\n  {mixed / 'cut.png'}: ")
+
+
+def test_output_in_a_folder_is_not_predicted(tmp_path, result):
+    shutil.copytree(result.folder, tmp_path / "kerascnn-runs" / result.run_id)
+    shutil.copytree(result.folder, tmp_path / "renamed")
+    (tmp_path / "@eaDir").mkdir()
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    for name in ("image.png", "@eaDir/thumbnail.png"):
+        Image.fromarray(pixels).save(tmp_path / name)
+    found = [prediction.image for prediction in predict_images(result, [tmp_path])]
+    assert found == [str(tmp_path / "image.png")]
+
+
+def test_what_a_run_leaves_in_its_dataset_is_no_class(place, result, tmp_path):
+    """All that it writes to the working directory, which may be the folder of the dataset."""
+    assert result.folder.is_relative_to(place / "kerascnn-runs")
+    picture_folder(tmp_path)
+    before = IMAGE_FOLDER.build(IMAGE_FOLDER.params(path=tmp_path / "pictures"), seed=0)
+    for name in ("kerascnn-runs", "mlartifacts"):
+        shutil.copytree(place / name, tmp_path / "pictures" / name)
+    after = IMAGE_FOLDER.build(IMAGE_FOLDER.params(path=tmp_path / "pictures"), seed=0)
+    assert after.class_names == before.class_names == result.class_names
+    assert after.train.fingerprint == before.train.fingerprint
+    assert after.ignored == {OWN_OUTPUT: 2}
+
+
+@pytest.mark.parametrize(
+    ("where", "told"), [("photos", True), ("photos/roses", True), (".", False), ("photos2", False)]
+)
+def test_a_run_in_the_folder_of_its_own_dataset_is_told_where_its_output_goes(
+    tmp_path, monkeypatch, shapes_experiment, registry, where, told
+):
+    (tmp_path / where).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(tmp_path / where)
+    dataset = {"name": "image_folder", "path": str(tmp_path / "photos")}
+    experiment = parse_experiment({**shapes_experiment, "dataset": dataset}, registry)
+    said = _inside_dataset(experiment)
+    assert bool(said) == told
+    assert not told or f"written to {tmp_path / where / 'kerascnn-runs'}" in said
+
+
+@pytest.fixture
+def mixed(place, tmp_path):
+    """A folder with two images, an image that is cut off, a text and a hidden file."""
+    folder = tmp_path / "mixed images"
+    files = sorted(picture_folder(place).glob("*/*.png"))[:2]
+    for file in files:
+        (folder / file.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, folder / file.parent.name)
+    (folder / "cut.png").write_bytes(files[0].read_bytes()[:60])
+    (folder / "notes.txt").write_text("not an image")
+    (folder / ".hidden").write_text("neither")
+    return folder
+
+
+def test_what_a_folder_holds_besides_images_is_told(result, mixed, run_cli):
+    ended = run_cli("predict", result.run_id, mixed, "--json")
+    said = json.loads(ended.stdout)
+    assert len(said["predictions"]) == 2
+    assert [reason.partition(": ")[0] for reason in said["left_out"]] == [
+        str(mixed / name) for name in ("cut.png", ".hidden", "notes.txt")
+    ]
+    assert f"{mixed / 'notes.txt'}: not an image" in said["left_out"]
+    assert "1 picture cannot be read" in ended.stderr
+    assert "left out, as they are not images: 1 hidden, 1 .txt" in ended.stderr
+
+
+def test_predictions_as_a_table(place, result, mixed, run_cli):
+    ended = run_cli("predict", result.run_id, mixed, "--csv", "-", "--top", "1")
+    head, *rows = csv.reader(ended.stdout.splitlines())
+    assert head == ["image", "label", "probability", *result.class_names]
+    assert len(rows) == 2
+    for image, label, probability, *shares in rows:
+        assert image.startswith(str(mixed))
+        assert shares[result.class_names.index(label)] == probability
+        assert sum(map(float, shares)) == pytest.approx(1)
+    file = mixed.parent / "predictions.csv"
+    named = run_cli("predict", result.run_id, mixed, "--csv", file)
+    assert file.read_text() == ended.stdout
+    assert (named.stdout, f"wrote {file}: 2 images" in named.stderr) == ("", True)
+    refused = run_cli("predict", result.run_id, mixed, "--csv", "-", "--json")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+
+
+def test_an_evaluation_lists_its_mistakes_and_has_a_page(place, result, run_cli):
+    folder = picture_folder(place)
+    page = place / "evaluation.html"
+    ended = run_cli("evaluate", result.run_id, "--data", folder, "--html", page)
+    told = json.loads(run_cli("evaluate", result.run_id, "--data", folder, "--json").stdout)
+    confusion = np.array(told["confusion"])
+    wrong = confusion.sum() - confusion.trace()
+    assert len(told["mistakes"]) == wrong > 0
+    assert [one["probability"] for one in told["mistakes"]] == sorted(
+        (one["probability"] for one in told["mistakes"]), reverse=True
+    )
+    for one in told["mistakes"][:20]:
+        assert one["label"] == Path(one["image"]).parent.name != one["predicted"]
+        assert one["image"] in ended.stdout
+    assert "is, taken for" in ended.stdout
+    text = page.read_text()
+    assert f">{told['accuracy']:.3f}<" in text
+    assert f"{wrong} of {told['images']} images" in text
+    assert text.count("data:image/webp") >= min(wrong, 4)
+    assert 'aria-label="confusion' in text
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path, result):
     (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(InputError, match="no pictures in"):
+    with pytest.raises(InputError, match="no images in"):
         predict_images(result, [tmp_path])
     (tmp_path / "cut.png").write_bytes(b"\x89PNG")
     with pytest.raises(InputError, match=r"1 picture cannot be read:\n.*cut\.png"):
@@ -242,7 +387,7 @@ def test_evaluating_refuses_a_class_that_the_model_does_not_know(place, result):
 def test_mlflow_holds_settings_metrics_and_artifacts(client, result):
     run = client.get_run(result.run_id)
     assert run.info.status == "FINISHED"
-    assert run.data.params["stages.1.learning_rate"] == "0.003"
+    assert run.data.params["stages.rest.learning_rate"] == "0.003"
     assert run.data.params["architecture.depth"] == "2"
     steps = [m.step for m in client.get_metric_history(result.run_id, "val_accuracy")]
     assert steps == [1, 2, 3, 4]
@@ -250,7 +395,7 @@ def test_mlflow_holds_settings_metrics_and_artifacts(client, result):
     assert not any("/" in name for name in run.data.metrics)  # else the curves come last
     digests = {data.tags[0].value: data.dataset.digest for data in run.inputs.dataset_inputs}
     assert digests == {split: about["fingerprint"][:36] for split, about in result.data.items()}
-    assert run.data.tags["stage.1.name"] == "head"
+    assert run.data.tags["stage.head.unfreeze"] == "head"
     names = {artifact.path for artifact in client.list_artifacts(result.run_id)}
     assert {"experiment.toml", "predictions.csv", "confusion_matrix.png", "result.json"} <= names
 
@@ -305,7 +450,7 @@ def test_comparison_shows_only_what_differs(place, result):
     other = run_experiment(load_experiment("shapes.toml", {"seed": 1, "stages.0.epochs": 1}))
     comparison = compare_runs([result, other])
     compared = comparison.runs
-    assert all(set(run.settings) == {"seed", "stages.0.epochs"} for run in compared)
+    assert all(set(run.settings) == {"seed", "stages.head.epochs"} for run in compared)
     assert compared[0].test_accuracy >= compared[1].test_accuracy
     assert all(run.same_test_pictures for run in compared)
     assert comparison.pairs[0].difference == pytest.approx(

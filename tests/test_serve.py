@@ -1,5 +1,6 @@
 """The model of a run over HTTP, and MLflow's page: what they answer, and whom."""
 
+import asyncio
 import base64
 import http.client
 import json
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerascnn import load_experiment, predict_images, run_experiment
+from kerascnn import load_experiment, predict_images, run_experiment, serve
 
 COMMAND = "from kerascnn.cli import main; main()"
 
@@ -105,6 +106,45 @@ def test_a_picture_comes_back_as_labels_and_probabilities(service, place, expect
     headers = {"content_type": kind} if kind else {}
     body = (place / "picture.png").read_bytes()
     status, answer = service.ask("POST", "/invocations", body, **headers)
+    assert (status, json.loads(answer)) == (200, {"predictions": [expected]})
+
+
+def test_others_are_answered_while_an_image_is_decoded(monkeypatch):
+    """Asks the application itself, around a classifier that takes its time."""
+    order = []
+
+    def slow(images):
+        time.sleep(0.3)
+        return images and []
+
+    monkeypatch.setattr(serve, "Classifier", lambda *_: slow)
+    app = serve.make_app(None, 5, "auto")
+
+    async def ask(method, path):
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            if "status" in message:
+                order.append((path, message["status"]))
+
+        headers = [(b"host", b"localhost")]
+        request = {"method": method, "path": path, "headers": headers, "query_string": b""}
+        await app({"type": "http", **request}, receive, send)
+
+    async def both():
+        await asyncio.gather(ask("POST", "/invocations"), ask("GET", "/health"))
+
+    asyncio.run(both())
+    assert order == [("/health", 200), ("/invocations", 200)]
+
+
+@pytest.mark.parametrize("kind", ["Application/JSON", "application/json ; charset=utf-8"])
+def test_a_media_type_is_the_same_in_any_case(service, place, expected, kind):
+    text = base64.b64encode((place / "picture.png").read_bytes()).decode()
+    status, answer = service.ask(
+        "POST", "/invocations", json.dumps({"inputs": [text]}), content_type=kind
+    )
     assert (status, json.loads(answer)) == (200, {"predictions": [expected]})
 
 

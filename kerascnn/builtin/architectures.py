@@ -45,7 +45,30 @@ def _component(application: Application) -> Component:
         PretrainedParams,
         f"{application.constructor}: {int(application.parameters) / 1e6:.1f} M parameters, "
         f"arXiv {FAMILIES[application.family].paper}",
+        partial(check, application),
     )
+
+
+def check(application: Application, params: PretrainedParams, *, image_size: int) -> dict[str, str]:
+    """Whether the images are large enough, and a file of weights is there."""
+    faults, smallest = {}, FAMILIES[application.family].smallest
+    if image_size < smallest:
+        faults["name"] = (
+            f"image_size = {image_size} is too small; it takes images of {smallest} pixels or more"
+        )
+    if params.weights not in ("imagenet", "none") and (fault := _file_fault(params.weights)):
+        faults["weights"] = fault
+    return faults
+
+
+def _file_fault(weights: str) -> str:
+    path = Path(weights).expanduser()
+    if path.suffix not in (".h5", ".keras"):
+        return (
+            'expected "imagenet", "none", or a file of weights that ends in .h5, .weights.h5 or '
+            ".keras"
+        )
+    return "" if path.is_file() else f"there is no such file, seen from {Path.cwd()}"
 
 
 def build(
@@ -69,6 +92,9 @@ def build(
     """
     import keras
 
+    for key, fault in check(application, params, image_size=image_size).items():
+        named = f'weights = "{params.weights}"' if key == "weights" else application.name
+        raise InputError(f"{named}: {fault}.")
     path = _weights_file(application, params.weights, image_size)
     pictures = keras.Input((image_size, image_size, 3), name="pictures")
     backbone, probabilities = _backbone(application, pictures, image_size), None
@@ -112,11 +138,6 @@ def _backbone(
     import keras
 
     family = FAMILIES[application.family]
-    if image_size < family.smallest:
-        raise InputError(
-            f"{application.name}: image_size = {image_size} is too small; it takes pictures of "
-            f"{family.smallest} pixels or more."
-        )
     try:
         return getattr(keras.applications, application.constructor)(
             include_top=classes is not None,
@@ -140,16 +161,9 @@ def _weights_file(application: Application, weights: str, image_size: int) -> Pa
     if weights == "imagenet":
         size = image_size if image_size in FAMILIES[application.family].sizes else 224
         url = table.PUBLISHER + application.weights.format(size=size)
-        return fetch(url, md5=application.md5 or None, sha256=application.sha256 or None)
-    path = Path(weights).expanduser()
-    if path.suffix not in (".h5", ".keras"):
-        raise InputError(
-            f'weights = "{weights}": expected "imagenet", "none", or a file of weights that ends '
-            "in .h5, .weights.h5 or .keras."
-        )
-    if not path.is_file():
-        raise InputError(f'weights = "{weights}": there is no such file, seen from {Path.cwd()}.')
-    return path
+        hashes = {"md5": application.md5 or None, "sha256": application.sha256 or None}
+        return fetch(url, **hashes, about_bytes=4 * int(application.parameters))
+    return Path(weights).expanduser()
 
 
 def _load(backbone: Any, path: Path, name: str) -> None:

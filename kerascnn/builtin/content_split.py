@@ -1,8 +1,7 @@
-"""Splits that a picture's own content decides, and the source of pictures in files."""
+"""Splits decided by the content of the images, and the source of images in files."""
 
 import hashlib
 import os
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,36 +10,38 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from kerascnn import InputError, Params, Splits
+from kerascnn import InputError, Params, Splits, draw_splits
 
 _PIECE = 64  # files that a thread is handed at once: handing over costs as much as a small one
 
-FOLLOWED = "is followed only with `follow_links = true` (`kerascnn init --follow-links` writes it)"
+FOLLOWED = (
+    "is followed only with `follow_links = true` (--set dataset.follow_links=true; for init, "
+    "--follow-links)"
+)
 
 Labelled = tuple[Path, str]
 
 
 class SplitParams(Params):
-    """How pictures without a split of their own are split."""
+    """How images without a given split are divided."""
 
     validation_fraction: float = Field(
         0.1,
         gt=0,
         lt=1,
-        description="Share of the pictures drawn for validation where no split is given. A "
-        "picture is drawn by a hash of its own content: adding a picture moves no other, copies "
-        "stay together, and the share is met on average, not exactly. The one exception: a class "
-        "that would be missing in a split gets there the one picture of its own whose hash comes "
-        "nearest, until it has one that belongs there.",
+        description="Share of each class drawn for validation where no split is given, to within "
+        "one image. A hash of their content orders the images of a class: copies stay together, "
+        "and an added image moves at most two others of its class. Every split gets an image of "
+        "each class that has three different ones.",
     )
     test_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share drawn for the test, in the same way."
+        0.1, gt=0, lt=1, description="Share of each class drawn for testing, in the same way."
     )
     split_seed: int = Field(
         0,
         ge=0,
-        description="Another number draws another split. It is not the experiment's seed: a "
-        "picture's split does not change with that, so that runs are comparable.",
+        description="Another number draws another split. The experiment's `seed` does not, so "
+        "that runs with different seeds can be compared.",
     )
 
     @model_validator(mode="after")
@@ -88,7 +89,8 @@ def split_pictures(
     class_names = sorted({label for pictures in found.values() for _, label in pictures})
     indices = {name: index for index, name in enumerate(class_names)}
     files = hash_files((path for pictures in found.values() for path, _ in pictures), within)
-    hashes, same = {path: own for path, (own, _) in files.items()}, _same_pictures(files)
+    hashes = {path: own for path, (own, _) in files.items()}
+    same = {path: without_notes for path, (_, without_notes) in files.items()}
     wanted = {"test": params.test_fraction, "validation": params.validation_fraction}
     to_split = found.get("train", ())
     drawn = draw_splits(
@@ -110,62 +112,6 @@ def split_pictures(
         for split, pictures in splits.items()
     }
     return Splits(**sources, class_names=class_names, ignored=dict(ignored))
-
-
-def draw_splits(
-    pictures: Iterable[tuple[str, str]], shares: Mapping[str, float], split_seed: int
-) -> dict[str, str]:
-    """Gives every content a split: the interval of [0, 1) that its hash falls into.
-
-    Args:
-        pictures: Pairs of content hash and class name.
-        shares: The splits to draw, each with its share, 0 to 1; the rest is "train".
-        split_seed: Draws other splits.
-
-    Returns:
-        Content hash to split.
-    """
-    intervals, start = {}, 0.0
-    for split, share in shares.items():
-        intervals[split] = (start, start + share)
-        start += share
-    intervals["train"] = (start, 1.0)
-    classes: dict[str, set[str]] = defaultdict(set)
-    for content, label in pictures:
-        classes[label].add(content)
-    positions = {c: _position(c, split_seed) for contents in classes.values() for c in contents}
-    drawn = {
-        content: next(split for split, (_, end) in intervals.items() if position < end)
-        for content, position in positions.items()
-    }
-    _fill_gaps(drawn, classes, positions, intervals)
-    return drawn
-
-
-def _position(content: str, split_seed: int) -> float:
-    digest = hashlib.sha256(f"{split_seed} {content}".encode()).digest()
-    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53  # as exact as a float, below 1
-
-
-def _fill_gaps(
-    drawn: dict[str, str],
-    classes: Mapping[str, set[str]],
-    positions: Mapping[str, float],
-    intervals: dict[str, tuple[float, float]],
-) -> None:
-    """Gives each class a picture in each split: first to train on, and taking no split's last."""
-    owners = Counter(content for contents in classes.values() for content in contents)
-    for label in sorted(classes):
-        for split in reversed(intervals):  # "train" is the last
-            start, end = intervals[split]
-            left = Counter(drawn[content] for content in classes[label])
-            candidates = [
-                (max(start - positions[content], positions[content] - end), content)
-                for content in classes[label]
-                if owners[content] == 1 and (left[drawn[content]] > 1 or split == "train")
-            ]
-            if not left[split] and candidates:
-                drawn[min(candidates)[1]] = split
 
 
 def content_hashes(paths: Iterable[Path], within: Path) -> dict[Path, str]:
@@ -203,14 +149,6 @@ def _without_notes(content: bytes) -> bytes:
             return content[at:]
         at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
     return content
-
-
-def _same_pictures(files: Mapping[Path, tuple[str, str]]) -> dict[Path, str]:
-    """One content hash for all files of the same picture: the least."""
-    least: dict[str, str] = {}
-    for own, picture in files.values():
-        least[picture] = min(own, least.get(picture, own))
-    return {path: least[picture] for path, (_, picture) in files.items()}
 
 
 def leads_out(path: Path, folder: Path) -> bool:

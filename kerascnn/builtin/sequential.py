@@ -48,7 +48,8 @@ def build(params: SequentialParams, *, image_size: int, num_classes: int) -> Any
     import keras
     from keras import layers
 
-    _check_size(params, image_size)
+    for fault in check(params, image_size=image_size).values():
+        raise InputError(f"sequential_cnn: {fault}.")
     pictures = keras.Input((image_size, image_size, 3), name="pictures")
     x = layers.Rescaling(1 / 255, dtype="float32", name="block1_rescaling")(pictures)
     for number in range(1, params.depth + 1):
@@ -83,17 +84,19 @@ def _block(x: Any, params: SequentialParams, number: int) -> Any:
     return pool(2, name=f"block{number}_pool")(x)
 
 
-def _check_size(params: SequentialParams, image_size: int) -> None:
+def check(params: SequentialParams, *, image_size: int) -> dict[str, str]:
+    """Whether the images are large enough for so many blocks."""
     blocks = _blocks_that_fit(params, image_size)
-    if blocks < params.depth:
-        sizes = count(image_size + 1)
-        enough = next(size for size in sizes if _blocks_that_fit(params, size) == params.depth)
-        lower = f", or architecture.depth to {blocks}" if blocks else ""
-        raise InputError(
-            f"sequential_cnn: image_size = {image_size} is too small for depth = {params.depth}: "
-            f"after {blocks} blocks there is no pixel left to pool. Set image_size to {enough} or "
-            f"more{lower}."
-        )
+    if blocks == params.depth:
+        return {}
+    sizes = count(image_size + 1)
+    enough = next(size for size in sizes if _blocks_that_fit(params, size) == params.depth)
+    lower = f", or architecture.depth to {blocks}" if blocks else ""
+    return {
+        "depth": f"image_size = {image_size} is too small for depth = {params.depth}: after "
+        f"{blocks} blocks there is no pixel left to pool. Set training.image_size to {enough} or "
+        f"more{lower}"
+    }
 
 
 def _blocks_that_fit(params: SequentialParams, side: int) -> int:
@@ -112,4 +115,5 @@ SEQUENTIAL_CNN = Component(
     build,
     SequentialParams,
     "Blocks of convolutions and pooling, filters doubling, then dense: to train from scratch",
+    check,
 )

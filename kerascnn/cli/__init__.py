@@ -6,7 +6,8 @@ from typing import NoReturn
 
 import click
 
-from kerascnn.cli import experiments, plugins, runs, upkeep
+from kerascnn.cli import experiments, inference, plugins, runs, upkeep
+from kerascnn.cli.streams import printing, reader_has_gone
 from kerascnn.errors import KerascnnError
 from kerascnn.secrets import scrubbed
 
@@ -15,6 +16,11 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Runs the command line; every failure is one message and an exit code."""
+    with printing():
+        _run_command()
+
+
+def _run_command() -> NoReturn:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
@@ -25,6 +31,8 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort) as error:
         _fail(str(error.__cause__ or error) or "interrupted", INTERRUPTED)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and reader_has_gone():
+            raise
         if debug:
             traceback.print_exc()
         if isinstance(error, KerascnnError):
@@ -56,8 +64,8 @@ for command in (
     experiments.schema,
     plugins.plugins,
     plugins.describe,
-    runs.predict,
-    runs.evaluate,
+    inference.predict,
+    inference.evaluate,
     runs.visualize,
     runs.compare,
     runs.report,

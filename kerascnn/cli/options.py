@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -29,8 +30,20 @@ def document(value: Any) -> None:
 def console(stderr: bool = False) -> Any:
     from rich.console import Console
 
+    class QuietConsole(Console):
+        def on_broken_pipe(self) -> None:
+            """A command ends that nobody reads; a run whose progress nobody reads goes on."""
+            self.quiet = True
+            if not self.stderr:
+                raise BrokenPipeError
+
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else UNLIMITED)
+    return QuietConsole(
+        stderr=stderr,
+        highlight=False,
+        emoji=False,  # ":cat:" is a name
+        width=None if stream.isatty() else UNLIMITED,
+    )
 
 
 as_json = click.option(
@@ -90,7 +103,42 @@ def experiment_of(file: Path, overrides: tuple[str, ...], backend: str | None) -
     registry = load_registry()
     for slow in registry.slow:
         click.echo(f"note: {slow.origin} {slow}", err=True)
-    return load_experiment(file, values, registry)
+    return load_experiment(
+        file, values, registry, lambda said: click.echo(f"note: {said}", err=True)
+    )
+
+
+uncalibrated_option = click.option(
+    "--uncalibrated",
+    is_flag=True,
+    help="Give the probabilities as trained, without the temperature of RUN.",
+)
+
+
+def calibrated(result: Any, uncalibrated: bool) -> Any:
+    """The run as it is to be used, after saying how its probabilities are calibrated."""
+    from kerascnn.temperature import AS_TRAINED
+    from kerascnn.terminal import calibration
+
+    if uncalibrated:
+        return result.uncalibrated
+    if result.temperature != AS_TRAINED:
+        click.echo(f"calibrated: {calibration(result)}", err=True)
+    return result
+
+
+def require_run_and_images(command: str, run: str, images: tuple[str, ...]) -> None:
+    """Refuses images without a run before them, with what to type."""
+    from kerascnn.runs import RESULT
+
+    if not images or (Path(run).exists() and not Path(run, RESULT).is_file()):
+        given = shlex.join((run, *images)) if Path(run).exists() else "IMAGE"
+        name = "last" if Path(run).exists() else shlex.quote(run)
+        missing = "RUN" if Path(run).exists() else "IMAGES"
+        raise click.UsageError(
+            f"Missing {missing}: kerascnn {command} {name} {given}. RUN is a run's id, a unique "
+            "prefix of one, or last."
+        )
 
 
 def tell_last(name: str, run: Any) -> None:
@@ -108,7 +156,7 @@ def assignment(text: str) -> tuple[str, Any]:
 
     key, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--set {text}: expected KEY=VALUE, such as --set stages.0.epochs=1.")
+        raise InputError(f"--set {text}: expected KEY=VALUE, such as --set stages.head.epochs=1.")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

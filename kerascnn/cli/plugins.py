@@ -73,15 +73,14 @@ def show_plugin(name: str, kind: str | None, as_json: bool) -> None:
 @allow_option
 def new_plugin(name: str, kind: str, into: Path) -> None:
     """Write a package of plugins called NAME, which works as it is."""
-    import shlex
-
+    from kerascnn.commands import command, pip_install, python
     from kerascnn.scaffold_plugin import write_plugin
 
     folder = write_plugin(name, kind, into)
     click.echo(f"wrote {folder}: one {kind}, its tests and an experiment that uses it", err=True)
-    click.echo(f"pip install -e {shlex.quote(f'{folder}[test]')}")
-    click.echo(f"pytest {shlex.quote(str(folder))}")
-    click.echo(f"kerascnn run {shlex.quote(str(folder / 'example.toml'))}")
+    click.echo(pip_install("-e", f"{folder}[test]"))
+    click.echo(python("-m", "pytest", str(folder)))
+    click.echo(command("run", str(folder / "example.toml")))
 
 
 @plugins.command("check")
@@ -158,7 +157,7 @@ def describe(
         backend=backend or "auto",
     )
     if draw:
-        save_drawing(description, draw)
+        save_drawing(description, draw, lambda note: click.echo(f"note: {note}", err=True))
     if as_json:
         document(description.to_json())
     else:

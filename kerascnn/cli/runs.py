@@ -4,71 +4,28 @@ from pathlib import Path
 
 import click
 
-from kerascnn.cli.options import allow_option, as_json, backend_option, console, document, tell_last
+from kerascnn.cli.options import (
+    allow_option,
+    as_json,
+    backend_option,
+    calibrated,
+    console,
+    document,
+    require_run_and_images,
+    tell_last,
+    uncalibrated_option,
+)
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 
 
 @click.command()
-@click.argument("run")
-@click.argument("images", nargs=-1, required=True)
-@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True)
-@backend_option
-@allow_option
-@as_json
-def predict(
-    run: str, images: tuple[str, ...], top: int, backend: str | None, as_json: bool
-) -> None:
-    """Predict the classes of IMAGES, pictures or folders of them, with the model of RUN.
-
-    RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
-    """
-    from kerascnn.predict import predict_images
-    from kerascnn.runs import find_run
-    from kerascnn.terminal import Terminal
-
-    found, terminal = find_run(run), Terminal(console(stderr=True))
-    predictions = predict_images(
-        found, images, top=top, backend=backend or "auto", observer=terminal
-    )
-    tell_last(run, found)
-    if as_json:
-        document([prediction.to_json() for prediction in predictions])
-        return
-    width = max(len(prediction.image) for prediction in predictions)
-    for prediction in predictions:
-        best = "   ".join(
-            f"{guess['label']} {guess['probability']:.3f}" for guess in prediction.top
-        )
-        click.echo(f"{prediction.image:<{width}}   {best}")
-
-
-@click.command()
-@click.argument("run")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="A folder of classes.")
-@backend_option
-@allow_option
-@as_json
-def evaluate(run: str, data: Path, backend: str | None, as_json: bool) -> None:
-    """Evaluate the model of RUN on other pictures.
-
-    RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
-    """
-    from kerascnn.evaluate import evaluate_run
-    from kerascnn.runs import find_run
-    from kerascnn.tables.runs import show_metrics
-    from kerascnn.terminal import Terminal
-
-    found, terminal = find_run(run), Terminal(console(stderr=True))
-    metrics = evaluate_run(found, data, backend=backend or "auto", observer=terminal)
-    tell_last(run, found)
-    if as_json:
-        document(metrics.to_json())
-    else:
-        show_metrics(console(), metrics)
-
-
-@click.command()
 @click.argument("runs", nargs=-1)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Judge the runs on this folder of class folders.  [default: on their test images]",
+)
 @click.option("--seeds", is_flag=True, help="Compare groups of runs that differ by seed alone.")
 @click.option(
     "--html",
@@ -76,7 +33,9 @@ def evaluate(run: str, data: Path, backend: str | None, as_json: bool) -> None:
     help="Write a page to this file, and log it to MLflow with the runs under it.",
 )
 @as_json
-def compare(runs: tuple[str, ...], seeds: bool, html: Path | None, as_json: bool) -> None:
+def compare(
+    runs: tuple[str, ...], data: Path | None, seeds: bool, html: Path | None, as_json: bool
+) -> None:
     """Compare RUNS: what differs, which is better, and whether that is sure.
 
     RUNS are ids, unique prefixes of them, or `last`; without any, those that were judged on the
@@ -85,9 +44,11 @@ def compare(runs: tuple[str, ...], seeds: bool, html: Path | None, as_json: bool
     from kerascnn.compare import compare_runs
     from kerascnn.runs import all_runs
     from kerascnn.tables.comparison import show_comparison
+    from kerascnn.terminal import Terminal
 
     _send_pending()
-    comparison = compare_runs(runs, by_seed=seeds)
+    terminal = Terminal(console(stderr=True))
+    comparison = compare_runs(runs, by_seed=seeds, data=data, observer=terminal)
     if as_json:
         document(comparison.to_json())
     else:
@@ -104,8 +65,8 @@ def compare(runs: tuple[str, ...], seeds: bool, html: Path | None, as_json: bool
         raise InputError(comparison.refusal)
     if not runs and (others := len(all_runs()) - len(comparison.results)):
         click.echo(
-            f"{others} more here were judged on other pictures; `kerascnn compare RUN RUN` shows "
-            "those that are named.",
+            f"{others} more here were judged on other images; "
+            f"`{command('compare', 'RUN', 'RUN')}` shows those that are named.",
             err=True,
         )
 
@@ -155,16 +116,17 @@ def register(run: str, name: str | None, alias: str | None, as_json: bool) -> No
         document(asdict(registered))
         return
     click.echo(f"{registered.name} version {registered.version}: run {registered.run_id[:8]}")
-    click.echo(f"kerascnn predict {registered.uri} PICTURE", err=True)
+    click.echo(command("predict", registered.uri, "IMAGE"), err=True)
 
 
 @click.command()
 @click.argument("run")
 @click.option("--port", type=int, default=5001, show_default=True, help="0 is any that is free.")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True)
+@uncalibrated_option
 @backend_option
 @allow_option
-def serve(run: str, port: int, top: int, backend: str | None) -> None:
+def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None) -> None:
     """Answer over HTTP with the model of RUN, at 127.0.0.1 alone.
 
     A picture, or JSON with base64 of pictures, comes back as labels and probabilities.
@@ -172,9 +134,9 @@ def serve(run: str, port: int, top: int, backend: str | None) -> None:
     from kerascnn.runs import find_run
     from kerascnn.serve import listen, serve_run
 
-    result, listening = find_run(run), listen(port)
+    result, listening = calibrated(find_run(run), uncalibrated), listen(port)
     address = "http://{}:{}/invocations".format(*listening.getsockname())
-    click.echo(f"curl --data-binary @PICTURE {address}   (Ctrl-C ends it)", err=True)
+    click.echo(f"Ctrl-C ends it\ncurl --data-binary @IMAGE {address}", err=True)
     serve_run(listening, result, top=top, backend=backend or "auto")
 
 
@@ -224,17 +186,19 @@ def _send_pending() -> None:
     type=click.Choice(["keras", "saved_model", "onnx", "litert"]),
 )
 @click.option("--output", type=click.Path(path_type=Path), help="Default: NAME-RUN in this folder.")
+@uncalibrated_option
 @allow_option
 @as_json
-def export(run: str, format_: str, output: Path | None, as_json: bool) -> None:
+def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_json: bool) -> None:
     """Write the model of RUN for another runtime, and check there that it says the same.
 
     RUN is a run's id, a unique prefix of one, or `last`.
     """
     from kerascnn.export import export_run
+    from kerascnn.runs import find_run
     from kerascnn.tables.runs import show_export
 
-    exported = export_run(run, format_, output)
+    exported = export_run(calibrated(find_run(run), uncalibrated), format_, output)
     if as_json:
         document(exported.to_json())
     else:
@@ -243,7 +207,7 @@ def export(run: str, format_: str, output: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("run")
-@click.argument("images", nargs=-1, required=True)
+@click.argument("images", nargs=-1)
 @click.option(
     "--layer", "layers", metavar="NAME", multiple=True, help="Show its maps; may be repeated."
 )
@@ -268,11 +232,13 @@ def visualize(
     RUN is a run's id, a unique prefix of one, or `last`. `kerascnn describe RUN` names the layers.
     """
     from kerascnn.runs import find_run
+    from kerascnn.terminal import Terminal
     from kerascnn.visualize import explain_images, save_explained
 
+    require_run_and_images("visualize", run, images)
     found = find_run(run)
     explained = explain_images(found, images, layers, backend=backend or "auto")
-    files = save_explained(explained, output)
+    files = save_explained(explained, output, Terminal(console(stderr=True)))
     tell_last(run, found)
     if as_json:
         document(

@@ -1,23 +1,32 @@
 """Runs side by side: what they came to, which is better, and whether that is sure."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerascnn.arguments import as_list
+from kerascnn.compare.choice import advice
 from kerascnn.compare.pictures import Judged, difference, rows_as_in
 from kerascnn.compare.results import LEAST_SEEDS, Compared, Flip, Group, Pair, summary
 from kerascnn.compare.seeds import groups_by_seed
 from kerascnn.compare.settings import differing, settings_of
 from kerascnn.errors import InputError
 from kerascnn.metrics import calibration_interval, expected_calibration_error, macro_f1_interval
-from kerascnn.report.gather import Predictions, read_predictions
+from kerascnn.observer import Observer
+from kerascnn.predictions import Predictions
+from kerascnn.process import contained
+from kerascnn.report.gather import test_predictions
 from kerascnn.runs import PREDICTIONS, Result, all_runs, find_run
 from kerascnn.statistics import grouped_difference, holm, mcnemar, paired_interval
+
+if TYPE_CHECKING:
+    from kerascnn.compare.elsewhere import Elsewhere
 
 
 @dataclass(frozen=True)
@@ -28,11 +37,14 @@ class Comparison:
         results: The runs, the most accurate first.
         reference: The run on whose test pictures all have to have been judged.
         by_seed: Whether groups of runs that differ by seed alone are compared, not runs.
+        elsewhere: What the runs say of other images than their test images, where they are judged
+            on those.
     """
 
     results: tuple[Result, ...]
     reference: Result | None
     by_seed: bool = False
+    elsewhere: "Elsewhere | None" = None
 
     @cached_property
     def runs(self) -> tuple[Compared, ...]:
@@ -65,7 +77,9 @@ class Comparison:
 
     @cached_property
     def predictions(self) -> dict[str, Predictions]:
-        """What each run's network said of its test pictures."""
+        """What each run's network said of its test images, or of those it is judged on."""
+        if self.elsewhere:
+            return self.elsewhere.predictions
         return {result.run_id: _predictions(result) for result in self.results}
 
     @cached_property
@@ -113,6 +127,11 @@ class Comparison:
             return said
         names = ", ".join(group.name for group in self.untested)
         return f"{said}; not tested, with fewer than {LEAST_SEEDS} seeds: {names}"
+
+    @property
+    def advice(self) -> str:
+        """Which of those that are not told apart to take, and what the images can show at all."""
+        return advice(self.entrants, self.against_best, self.runs[0].test_images)
 
     def _pair_of_runs(self, first: Compared, second: Compared) -> Pair:
         one, other = self._right[first.run_id], self._right[second.run_id]
@@ -208,10 +227,12 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         tested = not self.refusal
         return {
+            "data": self.elsewhere.data if self.elsewhere else None,
             "runs": [asdict(run) for run in self.runs],
             "groups": [asdict(group) for group in self.groups] if self.by_seed else None,
             "refusal": self.refusal or None,
             "summary": self.summary if tested else None,
+            "advice": self.advice if tested and self.runs else None,
             "pairs": [pair.to_json() for pair in self.pairs] if tested else None,
             "flipped": [asdict(flip) for flip in self.flips] if tested else None,
         }
@@ -226,21 +247,35 @@ class Comparison:
 SHOWN = 10  # so many are listed in a message, the others counted
 
 
-def compare_runs(runs: Iterable[str | Result] = (), *, by_seed: bool = False) -> Comparison:
+@contained()
+def compare_runs(
+    runs: str | Result | Iterable[str | Result] = (),
+    *,
+    by_seed: bool = False,
+    data: str | Path | None = None,
+    observer: Observer | None = None,
+) -> Comparison:
     """Compares runs.
 
     Args:
         runs: Ids, unique prefixes, "last", or results; none of them: the runs of this folder that
             were judged on the same test pictures as the last one.
         by_seed: Compare groups of runs that differ by seed alone, not runs; default False.
+        data: A folder of class folders to judge the runs on; default each run's test images.
+        observer: Receives notes on the images of `data`; default none.
 
     Returns:
         The comparison: its `runs`, the most accurate first, its `pairs`, tested, its `flips`.
     """
-    found = [run if isinstance(run, Result) else find_run(run) for run in runs]
+    found = [find_run(run) for run in as_list(runs, (str, os.PathLike, Result), "runs")]
     results = list({result.run_id: result for result in found or _comparable()}.values())
+    elsewhere = None
+    if data is not None:
+        from kerascnn.compare.elsewhere import judge_elsewhere
+
+        results, elsewhere = judge_elsewhere(results, data, observer or Observer())
     ordered = sorted(results, key=lambda result: -result.test_accuracy)
-    return Comparison(tuple(ordered), results[0] if results else None, by_seed)
+    return Comparison(tuple(ordered), results[0] if results else None, by_seed, elsewhere)
 
 
 def _comparable() -> list[Result]:
@@ -255,7 +290,7 @@ def _predictions(result: Result) -> Predictions:
             f"{file} is gone: run {result.run_id[:8]} cannot be compared without its predictions. "
             "Name the runs to compare without it."
         )
-    return read_predictions(file, result.class_names)
+    return test_predictions(result)
 
 
 def _corrected(pairs: list[Pair]) -> tuple[Pair, ...]:

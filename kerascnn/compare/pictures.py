@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.report.gather import Predictions
+from kerascnn.predictions import Predictions
 from kerascnn.runs import Result
 
 Judged = tuple[Result, Predictions]
@@ -43,13 +43,18 @@ def rows_as_in(first: Judged, other: Judged) -> np.ndarray:
 def _as_packed(one: Judged, other: Judged) -> bool:
     """Whether it is one source, in one order; pictures left out for their faults change that."""
     fingerprints = {result.data["test"]["fingerprint"] for result, _ in (one, other)}
-    return len(fingerprints) == 1 and np.array_equal(one[1].labels, other[1].labels)
+    return len(fingerprints) == 1 and _labels(one) == _labels(other)
+
+
+def _labels(judged: Judged) -> list[str]:
+    result, predictions = judged
+    return [result.class_names[label] for label in predictions.labels]
 
 
 def _preparation(result: Result) -> tuple[Any, ...]:
     """What decides the hash of a picture, other than the picture."""
     training = result.training
-    return training.image_size, training.crop_margin, training.resize
+    return training.image_size, training.crop_margin, training.resize, training.value_range
 
 
 def _contents(judged: Judged) -> Counter[tuple[str, str]]:
@@ -58,6 +63,4 @@ def _contents(judged: Judged) -> Counter[tuple[str, str]]:
 
 def _keys(judged: Judged) -> list[tuple[str, str]]:
     """What makes a test picture the same as another: its content and its label."""
-    result, predictions = judged
-    labels = (result.class_names[label] for label in predictions.labels)
-    return list(zip(predictions.digests, labels, strict=True))
+    return list(zip(judged[1].digests, _labels(judged), strict=True))

@@ -136,6 +136,8 @@ class Pair:
         )
         if self.better:
             return f"{first} is better than {second}: {measured}"
+        if self.difference == 0:
+            return f"{first} and {second} are equally accurate: {measured}"
         return f"{first} and {second} cannot be told apart: {measured}"
 
     def to_json(self) -> dict[str, Any]:
@@ -186,4 +188,14 @@ def summary(against_best: Sequence[Pair]) -> str:
     ]
     tests = max(pair.pairs for pair in against_best)
     corrected = f" (p after Holm over {tests:,} pairs)" if tests > 1 else ""
-    return f"{against_best[0].first[:8]} has the greatest accuracy: {', '.join(said)}{corrected}"
+    return f"{_leaders(against_best)}: {', '.join(said)}{corrected}"
+
+
+def _leaders(against_best: Sequence[Pair]) -> str:
+    """Who has the greatest accuracy; runs or groups that are level are all named."""
+    level = [pair.second[:8] for pair in against_best if pair.difference == 0]
+    if not level:
+        return f"{against_best[0].first[:8]} has the greatest accuracy"
+    rest = ", ahead of the others" if len(level) < len(against_best) else ""
+    leaders = ", ".join([against_best[0].first[:8], *level[:-1]])
+    return f"{leaders} and {level[-1]} are equally accurate{rest}"

@@ -29,11 +29,11 @@ def differing(settings: list[Settings]) -> list[str]:
 
 
 def _is_stage(owner: str) -> bool:
-    return re.fullmatch(r"stages\.\d+\.name", owner) is not None
+    return re.fullmatch(r"stages\.[^.]+\.name", owner) is not None
 
 
 def _differs(key: str, settings: list[Settings]) -> bool:
-    stage = re.match(r"stages\.\d+\.", key)
+    stage = re.match(r"stages\.[^.]+\.", key)
     name = f"{stage[0]}name" if stage else key
     having = settings if name == key else [table for table in settings if name in table]
     return len({str(table.get(key)) for table in having}) > 1

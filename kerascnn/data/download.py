@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from kerascnn.cache import cache_folder
 from kerascnn.errors import InputError
+from kerascnn.files import gigabytes
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -44,7 +45,15 @@ def reporting(to: Progress) -> Iterator[None]:
 
 
 class NotAtHandError(InputError):
-    """A file would have to be downloaded, and is not to be."""
+    """A file would have to be downloaded, and is not to be.
+
+    Args:
+        about_bytes: Its size, roughly; None where it is not known.
+    """
+
+    def __init__(self, message: str, about_bytes: int | None = None) -> None:
+        super().__init__(message)
+        self.about_bytes = about_bytes
 
 
 _downloads: ContextVar[bool] = ContextVar("downloads", default=True)
@@ -81,6 +90,7 @@ def fetch(
     folder: str | os.PathLike[str] | None = None,
     name: str | None = None,
     unpack: bool = False,
+    about_bytes: int | None = None,
 ) -> Path:
     """Returns the path of a file of the network, which is downloaded if it is not there yet.
 
@@ -96,6 +106,7 @@ def fetch(
         name: The file's name; by default the last part of the URL's path.
         unpack: Unpack the tar archive into the folder `NAME.unpacked` beside it, and return that
             folder; once it is there, the archive is not needed.
+        about_bytes: Its size, roughly, for those who decide whether to download it.
 
     Returns:
         The path of the verified file, or of the unpacked folder.
@@ -109,7 +120,7 @@ def fetch(
         unpacked = target.with_name(f"{name}.unpacked")
         if unpack and unpacked.is_dir():
             return unpacked
-        archive = _fetch(url, target, _published(sha256, md5))
+        archive = _fetch(url, target, _published(sha256, md5), about_bytes)
     except OSError as error:
         raise InputError(
             f'cannot store "{name}" from {url}: {error}. Make room, allow writing there, or name '
@@ -189,11 +200,12 @@ def _published(sha256: str | None, md5: str | None) -> Pin | None:
     return Pin("md5", md5) if md5 else None
 
 
-def _fetch(url: str, target: Path, published: Pin | None) -> Path:
+def _fetch(url: str, target: Path, published: Pin | None, about_bytes: int | None) -> Path:
     if _is_there(target, published):  # needs no lock: a target is only ever renamed into place
         return target
     if not _downloads.get():
-        raise NotAtHandError(f'"{target.name}" is not at hand; {url} has it.')
+        size = f" (about {gigabytes(about_bytes)})" if about_bytes else ""
+        raise NotAtHandError(f'"{target.name}"{size} would be downloaded from {url}.', about_bytes)
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock"):
         if _is_there(target, published):  # another process was first

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from kerascnn.data.depth import told_of_range
+
 if TYPE_CHECKING:
     from kerascnn.data.store import Packed
 
@@ -28,6 +30,10 @@ NEAR_BITS = 25
 # And if that is so many deviations below the median pair: there photographs have 74 bits, drawn
 # shapes 67; handwritten digits, which are all much alike, fewer than none.
 NEAR_DEVIATIONS = 6
+# Of plain colours and nearly white screenshots no hash can tell one from another: images in which
+# fewer of the 256 neighbouring cells differ are compared for equality alone. 600 photographs have
+# 112 or more, white pages with a few words at most 48.
+LEAST_STRUCTURE = 64
 _SAMPLE = 10_000  # pairs that tell median and deviation
 
 _GLANCE_BITS = 12  # of the first 64, twice as many as on average
@@ -62,6 +68,7 @@ class Findings:
         skipped: By split, the pictures that are left out, each with the reason.
         ignored: What was found besides the pictures, and how often.
         counts: How many of each there are, for no more than 1,000 are listed.
+        depth: What there is to say of images that have more than 8 bits a value.
     """
 
     duplicates: list[list[Picture]] = field(default_factory=list)
@@ -70,13 +77,15 @@ class Findings:
     skipped: dict[str, list[str]] = field(default_factory=dict)
     ignored: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    depth: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         pairs = {
             name: [[picture._asdict() for picture in pair] for pair in getattr(self, name)]
             for name in KINDS
         }
-        return {"counts": self.counts, **pairs, "skipped": self.skipped, "ignored": self.ignored}
+        rest = {"skipped": self.skipped, "ignored": self.ignored, "depth": self.depth}
+        return {"counts": self.counts, **pairs, **rest}
 
     def note(self, name: str) -> str:
         """What there is to say of "duplicates", "near_duplicates" or "conflicting"."""
@@ -91,6 +100,7 @@ class Findings:
         if self.skipped:
             lines = [f"{split}: {one}" for split, some in self.skipped.items() for one in some]
             yield listed("{} left out", lines, self.counts["skipped"])
+        yield from self.depth
         yield from (self.note(name) for name in KINDS if getattr(self, name))
         if pairs := self.counts.get("not_compared"):
             yield f"not looked for pictures nearly in two splits: {pairs:,} pairs are too many"
@@ -149,6 +159,7 @@ def examine(
         },
         skipped={name: faults[:LISTED] for name, faults in skipped.items()},
         ignored=dict(ignored),
+        depth=list(told_of_range(splits)),
         counts={
             **{name: len(pairs) for name, pairs in found.items()},
             "skipped": sum(map(len, skipped.values())),
@@ -223,15 +234,25 @@ def near_pairs(splits: Mapping[str, "Packed"]) -> list[Rows]:
         a, b = splits[one], splits[other]
         if _too_many(a, b):
             continue
-        hashes = np.split(np.asarray(a.hashes), 2, axis=1)[0]
-        limit = min(NEAR_BITS, _unlikely(hashes, np.asarray(b.hashes)))
-        rows = {pair for variant in _variants(b.hashes) for pair in _close(hashes, variant, limit)}
+        rows, twins = _structured(a), _structured(b)
+        if not len(rows) or not len(twins):
+            continue
+        hashes, others = np.asarray(a.hashes)[rows], np.asarray(b.hashes)[twins]
+        plain = np.split(hashes, 2, axis=1)[0]
+        limit = min(NEAR_BITS, _unlikely(plain, others))
+        close = {pair for variant in _variants(others) for pair in _close(plain, variant, limit)}
         found += [
-            [(one, row), (other, twin)]
-            for row, twin in sorted(rows)
-            if a.digests[row].tobytes() != b.digests[twin].tobytes()
+            [(one, int(rows[row])), (other, int(twins[twin]))]
+            for row, twin in sorted(close)
+            if a.digests[rows[row]].tobytes() != b.digests[twins[twin]].tobytes()
         ]
     return found
+
+
+def _structured(packed: "Packed") -> np.ndarray:
+    """The rows whose images have enough structure for their hashes to be compared: int64 [M]."""
+    differing = np.bitwise_count(np.asarray(packed.hashes)).sum(axis=1, dtype=np.int64)
+    return np.flatnonzero(differing >= LEAST_STRUCTURE)
 
 
 def _too_many(a: "Packed", b: "Packed") -> bool:

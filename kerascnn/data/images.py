@@ -5,17 +5,26 @@ import os
 import stat
 import unicodedata
 import warnings
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
+from kerascnn.arguments import expect
+from kerascnn.data.depth import Range, Read, bits, to_8_bits
+from kerascnn.data.heic import AVIF, PACKAGE, brands, heic_version, is_heic, let_pillow_read_it
+from kerascnn.data.heic import FORMAT as HEIF
+from kerascnn.data.png import SIGNATURE, without_notes
 from kerascnn.errors import InputError
+from kerascnn.image_files import is_image, left_out
 
-ImageLike = str | os.PathLike[str] | bytes | NDArray[np.uint8]
+ImageLike = str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image
+IMAGE_TYPES = (str, os.PathLike, bytes, np.ndarray, Image.Image)
 Pixels = NDArray[np.uint8]
 Resizing = Literal["crop", "pad", "stretch"]
 
@@ -26,6 +35,8 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # it
 
 # Of Pillow's other formats EPS would run Ghostscript, whatever the suffix says.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
+
+_START = 512  # bytes that tell what a file is
 
 # What networks' own preprocessing uses (antialiased, as Pillow's resize always is).
 FILTER = Image.Resampling.BICUBIC
@@ -70,26 +81,38 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def pictures_below(path: Path) -> list[Path]:
-    """The path itself if it is no folder, else the visible pictures in it at any depth, by name."""
+    """The path itself if it is no folder, else the visible images in it at any depth, by name.
+
+    What systems leave in folders, and kerascnn's own output, is no part of it.
+    """
     if not path.is_dir():
         return [path]
-    known = Image.registered_extensions()
-    return sorted(
-        file
-        for file in path.rglob("*")
-        if known.get(file.suffix.lower()) in FORMATS
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    )
+    found = list[Path]()
+    for at, folders, files in os.walk(path):
+        folders[:] = filter(partial(_counts, at), folders)
+        found += [Path(at, name) for name in files if is_image(name) and _counts(at, name)]
+    return sorted(found)
 
 
-def read_image(image: ImageLike) -> Pixels:
+def _counts(at: str, name: str) -> bool:
+    return not name.startswith(".") and left_out(Path(at, name)) is None
+
+
+def decoders() -> str:
+    """The versions of what decodes images, which decide their pixels."""
+    return f"Pillow {PIL.__version__} {PACKAGE} {heic_version()}"
+
+
+def read_image(image: ImageLike, value_range: Range | None = None) -> Pixels:
     """Reads one picture, of any kind that Pillow decodes, as a person would see it.
 
     The EXIF orientation is applied, transparency is laid on white, 16-bit values are scaled to
     8 bits, and of an animation the first frame is taken.
 
     Args:
-        image: A path, encoded bytes, or uint8 [H, W, 3], [H, W, 1] or [H, W].
+        image: A path, encoded bytes, uint8 [H, W, 3], [H, W, 1] or [H, W], or an image of Pillow's.
+        value_range: The values of black and white in images of more than 8 bits a value; default
+            all that 16 bits hold. Floating-point values are read only with it.
 
     Returns:
         uint8 [H, W, 3].
@@ -97,16 +120,19 @@ def read_image(image: ImageLike) -> Pixels:
     Raises:
         InputError: It is no picture, is damaged, or has more than 89,478,485 pixels.
     """
-    return np.array(_decode(image))  # [H, W, 3]
+    return np.array(_decode(image, value_range).image)  # [H, W, 3]
 
 
-def prepare_image(image: ImageLike, size: int, how: Resizing = "crop") -> Pixels:
+def prepare_image(
+    image: ImageLike, size: int, how: Resizing = "crop", value_range: Range | None = None
+) -> Pixels:
     """Reads one picture straight to a square, decoding a large JPEG at a reduced size.
 
     Args:
         image: As `read_image` takes it.
         size: Side of the square, in pixels, at least 1.
         how: See `resize_image`.
+        value_range: As `read_image` takes it.
 
     Returns:
         uint8 [size, size, 3].
@@ -114,7 +140,15 @@ def prepare_image(image: ImageLike, size: int, how: Resizing = "crop") -> Pixels
     Raises:
         InputError: As `read_image` does.
     """
-    return resize_image(_decode(image, draft_side=DRAFT_MARGIN * size), size, how)
+    return prepared(image, size, how, value_range)[0]
+
+
+def prepared(
+    image: ImageLike, size: int, how: Resizing, value_range: Range | None
+) -> tuple[Pixels, float]:
+    """What `prepare_image` gives, and the greatest value that was found, or 0 if it has 8 bits."""
+    read = _decode(image, value_range, draft_side=DRAFT_MARGIN * size)
+    return resize_image(read.image, size, how), read.peak
 
 
 def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop") -> Pixels:
@@ -143,23 +177,53 @@ def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop")
     return np.array(picture)  # [size, size, 3]
 
 
-def _decode(image: ImageLike, draft_side: int | None = None) -> Image.Image:
+def _decode(
+    image: ImageLike, value_range: Range | None = None, draft_side: int | None = None
+) -> Read:
     if isinstance(image, np.ndarray):
-        return _from_array(image)
+        return Read(_from_array(image))
+    if isinstance(image, Image.Image):
+        return _from_pillow(image, value_range)
+    expect(image, IMAGE_TYPES, "image")
     name = f"picture of {len(image):,} bytes" if isinstance(image, bytes) else f'"{shown(image)}"'
     try:
-        with (
-            BytesIO(image) if isinstance(image, bytes) else open_file(image) as file,
-            Image.open(file, formats=FORMATS) as picture,
-        ):
-            _check_pixels(picture)
-            if draft_side:
-                picture.draft(None, (draft_side, draft_side))  # of JPEG alone
-            picture.load()  # verify() would not notice a cut-off JPEG
-            _turn_upright(picture)
-            return _to_rgb(picture)
+        with BytesIO(image) if isinstance(image, bytes) else open_file(image) as file:
+            try:
+                return _read(file, value_range, draft_side)
+            except Exception:
+                file.seek(0)
+                if file.read(len(SIGNATURE)) != SIGNATURE:
+                    raise
+                lean = BytesIO(without_notes(file.read()))
+                return _read(lean, value_range, draft_side)
     except Exception as error:  # the decoders raise anything, from struct.error to SyntaxError
         raise PictureError(name, _reason(image, error), _what_to_do(image)) from error
+
+
+def _read(file: BinaryIO, value_range: Range | None, draft_side: int | None) -> Read:
+    with Image.open(file, formats=_formats(file)) as picture:
+        _check_pixels(picture)
+        if draft_side:
+            picture.draft(None, (draft_side, draft_side))  # of JPEG alone
+        depth = bits(picture)  # which loading forgets
+        picture.load()  # verify() would not notice a cut-off JPEG
+        return _upright(picture, depth, value_range)
+
+
+def _formats(file: BinaryIO) -> tuple[str, ...]:
+    """The formats that a file may be in; HEIC is asked for only where it is met."""
+    start = file.read(_START)
+    file.seek(0)
+    if not is_heic(start):
+        return FORMATS
+    let_pillow_read_it()
+    return (HEIF,)
+
+
+def _upright(picture: Image.Image, depth: int, value_range: Range | None) -> Read:
+    _turn_upright(picture)
+    read = to_8_bits(picture, depth, value_range)
+    return read._replace(image=_to_rgb(read.image))
 
 
 def _turn_upright(picture: Image.Image) -> None:
@@ -188,7 +252,7 @@ def _what_to_do(image: str | os.PathLike[str] | bytes) -> str:
     if not isinstance(image, bytes) and not os.path.lexists(image):
         return "Look for a slip in its name, or in that of a folder on the way to it."
     return (
-        "Expected a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture of at most "
+        "Expected a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC image of at most "
         f"{MAX_PIXELS:,} pixels; repair, replace or remove it."
     )
 
@@ -196,12 +260,14 @@ def _what_to_do(image: str | os.PathLike[str] | bytes) -> str:
 def _what_it_is(image: str | os.PathLike[str] | bytes) -> str:
     """What a file is that is no picture."""
     if isinstance(image, bytes):
-        start = image[:512]
+        start = image[:_START]
     else:
         with open_file(image) as file:
-            start = file.read(512)
+            start = file.read(_START)
     if not start:
         return "it is empty"
+    if brands(start) & AVIF and not features.check("avif"):
+        return "it is AVIF, which Pillow was built without here; `pip install pillow` has it"
     page = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html"))
     return "it is a web page" if page else "it is in none of the formats that are read"
 
@@ -217,6 +283,16 @@ def _from_array(array: Pixels) -> Image.Image:
     return Image.fromarray(array.reshape(array.shape[:2]) if grey else array).convert("RGB")
 
 
+def _from_pillow(image: Image.Image, value_range: Range | None) -> Read:
+    """The caller's own image stays as it is, and open."""
+    try:
+        _check_pixels(image)
+        depth = bits(image)
+        return _upright(image.copy(), depth, value_range)
+    except Exception as error:  # it may be open on a damaged file
+        raise InputError(f"cannot read a Pillow image: {error or type(error).__name__}.") from error
+
+
 def _check_pixels(picture: Image.Image) -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
@@ -224,20 +300,7 @@ def _check_pixels(picture: Image.Image) -> None:
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode == "I" or picture.mode.startswith("I;16"):
-        return _from_16_bits(picture)
-    if picture.mode == "F":
-        raise ValueError("it holds floating-point values, whose range is not known")
     if not picture.has_transparency_data:
         return picture if picture.mode == "RGB" else picture.convert("RGB")
     picture = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-
-
-def _from_16_bits(picture: Image.Image) -> Image.Image:
-    """Pillow's own conversion clips at 255 on some of its versions."""
-    values = np.asarray(picture)  # [H, W]
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError(f"its values go from {values.min()} to {values.max()}, not 0 to 65535")
-    grey = (values.astype(np.uint32) + 128) // 257  # 257 = 65535 / 255, rounded to the nearest
-    return Image.fromarray(grey.astype(np.uint8)).convert("RGB")

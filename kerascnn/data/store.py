@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import PIL
 
 from kerascnn.cache import cached, limit_bytes
+from kerascnn.commands import command
+from kerascnn.data.depth import Range
 from kerascnn.data.hygiene import counted, listed
-from kerascnn.data.images import Resizing, open_file, shown
+from kerascnn.data.images import Resizing, decoders, open_file, shown
 from kerascnn.data.stream import (
     Fault,
     Images,
@@ -31,8 +32,8 @@ from kerascnn.data.stream import (
 from kerascnn.errors import InputError, RunError
 from kerascnn.hookspecs import Source
 
-PREPARATION = 4  # raise when `prepare` gives something else, or it is kept otherwise
-_COLUMNS = ("labels", "digests", "hashes", "files")
+PREPARATION = 5  # raise when `prepare` gives something else, or it is kept otherwise
+_COLUMNS = ("labels", "digests", "hashes", "files", "peaks")
 _FAULTS = "faults.json"  # of the pictures that cannot be read, where there are any
 _NAMED = 20  # so many unreadable pictures are named, the others counted
 
@@ -62,6 +63,8 @@ class Packed:
         key: The hash of all that decides images and labels.
         source: Where they come from.
         files: bool [N], whether a picture comes from a file.
+        peaks: float64 [N], the greatest value of each that has more than 8 bits a value, else 0.
+        value_range: What `pack` was told of these.
         skipped: The pictures of the source that are left out, each with the reason.
     """
 
@@ -73,6 +76,8 @@ class Packed:
     key: str
     source: Source = field(repr=False)
     files: np.ndarray = field(repr=False)
+    peaks: np.ndarray = field(repr=False)
+    value_range: Range | None = None
     skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -129,6 +134,7 @@ def pack(
     stream_above: float | None = None,
     what: str = "a dataset",
     skip_bad: bool = False,
+    value_range: Range | None = None,
 ) -> Packed:
     """Packs a source, or finds it packed.
 
@@ -141,16 +147,18 @@ def pack(
             the cache may hold.
         what: What it is, for people.
         skip_bad: Leave out what cannot be read.
+        value_range: The values of black and white in images of more than 8 bits a value.
 
     Raises:
         BadPicturesError: Pictures that cannot be read, each named with its fault.
     """
     workers = Workers(source)
     identity = _fingerprint(workers)
-    key = _sha256(f"{identity} {size} {how} {PREPARATION} Pillow {PIL.__version__}".encode())
+    decoded = f"{PREPARATION} {value_range} {decoders()}"
+    key = _sha256(f"{identity} {size} {how} {decoded}".encode())
     limit = limit_bytes() if stream_above is None else stream_above
     streamed = len(source) * size * size * 3 > limit
-    take = partial(prepare, size=size, how=how)
+    take = partial(prepare, size=size, how=how, value_range=value_range)
 
     def build(folder: Path) -> None:
         columns = _COLUMNS if streamed else (*_COLUMNS, "images")
@@ -167,7 +175,14 @@ def pack(
             if streamed
             else StoredImages(folder / "images.npy")
         )
-        packed = Packed(images, **columns, fingerprint=identity, key=key, source=source)
+        packed = Packed(
+            images,
+            **columns,
+            fingerprint=identity,
+            key=key,
+            source=source,
+            value_range=value_range,
+        )
         if not (folder / _FAULTS).exists():
             return packed
         faults = [Fault(*fault) for fault in json.loads((folder / _FAULTS).read_text("utf-8"))]
@@ -282,9 +297,8 @@ class StoredImages(Images):
         size, start = math.prod(self.shape[1:]), self._map.offset
         for image, row in zip(images, rows.tolist(), strict=True):
             if os.preadv(self._descriptor, [image.data], start + row * size) < size:
-                raise RunError(
-                    "the packed pictures are cut off; `kerascnn cache clear` removes them."
-                )
+                clear = command("cache", "clear")
+                raise RunError(f"the packed pictures are cut off; `{clear}` removes them.")
         return images
 
 

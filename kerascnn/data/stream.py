@@ -17,8 +17,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from kerascnn.cache import scratch
+from kerascnn.data.depth import Range
 from kerascnn.data.hygiene import HASH_WORDS, perceptual_hash
-from kerascnn.data.images import PictureError, Resizing, prepare_image, shown
+from kerascnn.data.images import PictureError, Resizing, prepared, shown
 from kerascnn.errors import InputError, RunError
 from kerascnn.hookspecs import Source
 from kerascnn.runtime import available_cores
@@ -77,6 +78,7 @@ class Pictures:
         digests: SHA-256 of each image, uint8 [B, 32].
         hashes: Perceptual hash of each image, uint64 [B, 4].
         files: bool [B], whether a picture comes from a file.
+        peaks: float64 [B], the greatest value of each that has more than 8 bits a value, else 0.
         faults: Those that cannot be read.
     """
 
@@ -85,10 +87,13 @@ class Pictures:
     digests: np.ndarray
     hashes: np.ndarray
     files: np.ndarray
+    peaks: np.ndarray
     faults: list[Fault]
 
 
-def prepare(source: Source, rows: Rows, size: int, how: Resizing) -> Pictures:
+def prepare(
+    source: Source, rows: Rows, size: int, how: Resizing, value_range: Range | None = None
+) -> Pictures:
     """Prepares some pictures of a source."""
     count = len(rows)
     made = Pictures(
@@ -97,13 +102,14 @@ def prepare(source: Source, rows: Rows, size: int, how: Resizing) -> Pictures:
         digests=np.zeros((count, 32), np.uint8),
         hashes=np.zeros((count, HASH_WORDS), np.uint64),
         files=np.zeros(count, np.bool_),
+        peaks=np.zeros(count, np.float64),
         faults=[],
     )
     for at, row in enumerate(rows):
         try:
             image, made.labels[at] = source[row]
             made.files[at] = isinstance(image, str | Path)
-            made.images[at] = prepare_image(image, size, how)
+            made.images[at], made.peaks[at] = prepared(image, size, how, value_range)
         except InputError as error:
             reason = error.reason if isinstance(error, PictureError) else str(error)
             made.faults.append(Fault(row, reason))
@@ -122,7 +128,7 @@ def name_of(source: Source, row: int) -> str:
 
 
 Take = Callable[[Source, Rows], Pictures]
-"""`prepare` for one size and way of resizing."""
+"""`prepare` for one size, way of resizing and range of values."""
 
 
 class Workers:

@@ -10,6 +10,8 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from kerascnn import runtime
+from kerascnn.arguments import expect
+from kerascnn.commands import command
 from kerascnn.config import bind
 from kerascnn.config_errors import explain
 from kerascnn.errors import InputError, did_you_mean
@@ -17,7 +19,8 @@ from kerascnn.experiment import Choice
 from kerascnn.network.boundary import in_order
 from kerascnn.network.build import HEAD, Built, build_network
 from kerascnn.plugins import Bound, Registry, load_registry
-from kerascnn.runs import find_run
+from kerascnn.process import contained
+from kerascnn.runs import Result, find_run
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,9 @@ class Description:
         return asdict(self)
 
 
+@contained()
 def describe(
-    what: str,
+    what: str | Result,
     *,
     params: Mapping[str, Any] | None = None,
     image_size: int | None = None,
@@ -117,7 +121,8 @@ def describe(
 
     Args:
         what: The name of an architecture, which is described with the classifier of its paper where
-            its parameter `top` offers that, or a run: its id, a unique prefix of it, or "last".
+            its parameter `top` offers that, or a run: its id, a unique prefix of it, "last", or a
+            result.
         params: The architecture's parameters, over its defaults or over those of the run.
         image_size: Pixels; default that of the run, else 224.
         classes: Number of classes; default that of the run, else the 1000 of ImageNet.
@@ -139,14 +144,16 @@ def describe(
     return replace(describe_network(network, choice.name), params=set_to)
 
 
-def _chosen(what: str, registry: Registry) -> tuple[Choice, int, int]:
+def _chosen(what: str | Result, registry: Registry) -> tuple[Choice, int, int]:
+    expect(what, (str, Result), "what", " An architecture or a run is described.")
     names = registry.names("architecture")
-    if what in names:
+    if isinstance(what, str) and what in names:
         return Choice(name=what, **_of_its_paper(what, registry)), 224, 1000
-    if not re.fullmatch(r"last|[0-9a-f]+|models:/.+", what):
+    if isinstance(what, str) and not re.fullmatch(r"last|[0-9a-f]+|models:/.+", what):
         raise InputError(
             f'there is neither an architecture nor a run "{what}".{did_you_mean(what, names)} '
-            "`kerascnn plugins list --kind architecture` and `kerascnn compare` list them."
+            f"`{command('plugins', 'list', '--kind', 'architecture')}` and `{command('compare')}` "
+            "list them."
         )
     run = find_run(what)
     size = run.training.image_size

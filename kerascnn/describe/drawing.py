@@ -1,7 +1,7 @@
 """A network drawn: its blocks as boxes that are as large as what goes through them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from kerascnn.tables.description import quantity, shape
 SLANT = 0.32  # of a side, how far its back edge is drawn to the right and up
 
 
-def save_drawing(description: Description, file: Path) -> None:
+def save_drawing(description: Description, file: Path, warned: Callable[[str], None]) -> None:
     """Draws a network into a .png, .svg or .pdf file; raises InputError for another ending."""
     if file.suffix not in (".png", ".svg", ".pdf"):
         raise InputError(f'--draw "{file}": expected a name that ends in .png, .svg or .pdf.')
-    network_figure(description).savefig(file, bbox_inches="tight", facecolor="white")
+    from kerascnn.canvas import save
+
+    save(network_figure(description), file, warned, bbox_inches="tight", facecolor="white")
 
 
 def network_figure(description: Description) -> Any:
@@ -29,7 +31,7 @@ def network_figure(description: Description) -> Any:
     Returns:
         A matplotlib Figure.
     """
-    from matplotlib.figure import Figure
+    from kerascnn.canvas import Figure
 
     boxes = list(_boxes(description))
     figure = Figure(figsize=(1.2 + 1.35 * len(boxes), 4.2), dpi=140)

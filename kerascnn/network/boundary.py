@@ -1,5 +1,6 @@
-"""The boundary: the last single tensor of a network before its first trainable weight."""
+"""The boundary: the last single tensor of a network before the first layer that training needs."""
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ class Cut:
     """A network in two halves that share its layers.
 
     Args:
-        boundary: Name of the layer whose output is the boundary; "input" when nothing is frozen
-            before the first trainable weight.
+        boundary: Name of the layer whose output is the boundary; "input" where nothing with
+            weights comes before the first layer that training needs.
         prefix: Pictures to activations at the boundary, or None at the input.
         suffix: From the boundary to probabilities.
     """
@@ -89,7 +90,7 @@ def in_order(model: Any) -> list[Any]:
 
 
 def _single_tensors(model: Any) -> Iterator[tuple[Any, str]]:
-    """The single tensors between the first weights and those that train, and what makes them.
+    """The single tensors between the first weights and what training needs, and what makes them.
 
     Whatever order the graph is walked in, everything that such a tensor depends on comes before
     it and everything else after it, so one walk finds every cut.
@@ -100,7 +101,7 @@ def _single_tensors(model: Any) -> Iterator[tuple[Any, str]]:
     needed: set[int] = set()
     weights = False  # before them there is nothing to save: what rescales pictures costs nothing
     for node in nodes:
-        if _must_stay(node.operation):
+        if _must_stay(node):
             return
         weights = weights or bool(getattr(node.operation, "weights", ()))
         for tensor in node.input_tensors:
@@ -111,11 +112,65 @@ def _single_tensors(model: Any) -> Iterator[tuple[Any, str]]:
             yield node.outputs[0], node.operation.name
 
 
-def _must_stay(operation: Any) -> bool:
-    """Whether the stage trains the layer, or needs its randomness: dropout that is not frozen."""
+def _must_stay(node: Any) -> bool:
+    """Whether the layer would act otherwise if it were frozen and in inference mode.
+
+    What the stage froze would not, whatever it is made of. Of what it trains, only a function of
+    its input would not: it has nothing to train, to update, to draw or to add to the loss.
+    """
     import keras
 
-    if not isinstance(operation, keras.Layer):
+    if not isinstance(node.operation, keras.Layer):
         return False
-    random = len(operation.variables) > len(operation.weights)  # the state of its generator
-    return bool(operation.trainable_variables) or (random and operation.trainable)
+    live = [layer for layer in node.operation._flatten_layers() if layer.trainable]
+    return any(map(_acts_in_training, live)) or _adds_loss(node, live)
+
+
+def _acts_in_training(layer: Any) -> bool:
+    return (
+        bool(layer.trainable_variables)
+        or len(layer.variables) > len(layer.weights)  # the state of its random generator
+        or layer.activity_regularizer is not None
+        or (not _is_chain(layer) and "training" in inspect.signature(layer.call).parameters)
+        or (not _is_of_keras(layer) and bool(_own_weights(layer)))
+    )
+
+
+def _is_chain(layer: Any) -> bool:
+    """Whether it is a nested model that only passes `training` on to its layers."""
+    import keras
+
+    return isinstance(layer, keras.Model) and type(layer).call.__module__.startswith("keras.")
+
+
+def _is_of_keras(layer: Any) -> bool:
+    """Keras's own layers update weights only where their call takes `training`."""
+    return type(layer).__module__.startswith("keras.")
+
+
+def _own_weights(layer: Any) -> set[int]:
+    nested = layer._flatten_layers(include_self=False)
+    return {*map(id, layer.weights)} - {id(weight) for part in nested for weight in part.weights}
+
+
+def _adds_loss(node: Any, live: list[Any]) -> bool:
+    """Whether a layer of a plugin calls `add_loss`: nothing but a call shows it."""
+    import keras
+    from keras import ops
+
+    layer = node.operation
+    if all(_is_chain(part) or _is_of_keras(part) for part in live):
+        return False
+
+    def zeros(value: Any) -> Any:
+        is_input = isinstance(value, keras.KerasTensor)
+        return ops.zeros((1, *value.shape[1:]), value.dtype) if is_input else value
+
+    arguments = keras.tree.map_structure(zeros, node.arguments.args)
+    named = keras.tree.map_structure(zeros, node.arguments.kwargs)
+    values = [variable.value for variable in layer.non_trainable_variables]
+    try:
+        *_, losses = layer.stateless_call([], values, *arguments, return_losses=True, **named)
+    except Exception:  # it cannot be called so; to leave it in the suffix is never wrong
+        return True
+    return bool(losses)

@@ -18,7 +18,8 @@ class Built:
 
     Args:
         model: The functional model, never compiled: stages compile models that share its layers.
-        block_of: Each layer's block; the classifier's layers are in "head".
+        block_of: Each layer's block; the classifier's layers are in "head". A layer that names no
+            block with weights belongs to the block before it.
         blocks: The names of the blocks from the input on, without the head.
         pretrained: Whether the backbone's weights come from elsewhere.
     """
@@ -52,6 +53,7 @@ def build_network(architecture: Bound, *, image_size: int, num_classes: int) -> 
         raise PluginError(f'architecture "{architecture.name}" of {_origin(architecture)}: {fault}')
     block_of = _sort_into_blocks(network, architecture)
     named = dict.fromkeys(block_of[layer.name] for layer in network.model.layers if layer.weights)
+    _join_the_block_before(network.model.layers, block_of, named)
     return Built(
         model=network.model,
         block_of=block_of,
@@ -100,6 +102,16 @@ def _sort_into_blocks(network: Network, architecture: Bound) -> dict[str, str]:
                 f'"{layer.name}" has weights and is in none of the blocks.'
             )
     return block_of
+
+
+def _join_the_block_before(layers: Any, block_of: dict[str, str], weighted: Any) -> None:
+    """Stages choose among blocks with weights; a layer in none of them must not stay behind."""
+    block = None
+    for layer in layers:
+        own = block_of.get(layer.name)
+        block = own if own in weighted else block
+        if block:
+            block_of[layer.name] = block
 
 
 def _matching(layer_name: str, blocks: Mapping[str, Any]) -> str | None:

@@ -104,8 +104,19 @@ def _converted(nodes: Nodes, precision: str) -> Iterator[tuple[str, Any]]:
         seen = seen or bool(getattr(layer, "weights", ()))
         if seen and isinstance(layer, keras.Layer) and not isinstance(layer, keras.Model):
             twin = _twin(layer, dtype=precision)
-            twin.set_weights(layer.get_weights())
+            _copy_state(layer, twin)
             yield layer.name, twin
+
+
+def _copy_state(layer: Any, twin: Any) -> None:
+    """Copies weights, and what a layer makes of them, as where a saved model is loaded.
+
+    An adapted Normalization computes with numbers that it makes when its weights are loaded.
+    """
+    for one, other in zip(layer._flatten_layers(), twin._flatten_layers(), strict=True):
+        store: dict[str, Any] = {}
+        one.save_own_variables(store)
+        other.load_own_variables(store)
 
 
 def _twin(layer: Any, **changes: Any) -> Any:

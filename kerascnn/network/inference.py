@@ -44,6 +44,17 @@ class Forward:
         return np.concatenate(parts)
 
 
+def run_once(model: Any, inputs: np.ndarray) -> np.ndarray:
+    """The model's outputs for one batch, float32, compiled only where that is the faster way."""
+    import keras
+    from keras import ops
+
+    if keras.config.backend() == "jax":  # which compiles each operation where it runs alone
+        return Forward(model)(inputs, len(inputs))
+    outputs = model(ops.convert_to_tensor(np.asarray(inputs, np.float32)), training=False)
+    return to_numpy(outputs).astype(np.float32)
+
+
 def to_numpy(tensor: Any) -> np.ndarray:
     """A copy on the host of a tensor of the backend."""
     from keras import ops

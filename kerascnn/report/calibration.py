@@ -1,16 +1,13 @@
-"""Whether probabilities can be believed, and the temperature that mends them."""
+"""Whether probabilities can be believed."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from kerascnn.metrics import calibration_bins, errors_by_chance, expected_calibration_error
-from kerascnn.report.gather import Predictions
+from kerascnn.predictions import Predictions
 from kerascnn.statistics import wilson_interval
-from kerascnn.training.standing import LEAST_PROBABILITY, judge
-
-TEMPERATURES = (0.05, 20.0)
-"""Where the temperature is looked for."""
+from kerascnn.training.standing import judge
 
 RESAMPLES = 200
 """Of a calibrated network, for its error on average."""
@@ -83,26 +80,3 @@ def _groups(bin_of: np.ndarray) -> list[np.ndarray]:
             groups.append(np.zeros(len(bin_of), bool))
         groups[-1] |= bin_of == number
     return groups
-
-
-def fit_temperature(predictions: Predictions) -> float:
-    """The temperature with the least cross-entropy (Guo et al. 2017, arXiv 1706.04599).
-
-    Args:
-        predictions: Of pictures that were neither trained on nor are to be judged by.
-    """
-    from scipy.optimize import minimize_scalar
-
-    def loss(logarithm: float) -> float:
-        scaled = tempered(predictions, float(np.exp(logarithm)))
-        return judge(scaled.probabilities, scaled.labels).score.loss
-
-    low, high = np.log(TEMPERATURES)
-    return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
-
-
-def tempered(predictions: Predictions, temperature: float) -> Predictions:
-    """The same with the scores before the softmax divided by a temperature."""
-    scores = np.log(np.clip(predictions.probabilities, LEAST_PROBABILITY, 1)) / temperature
-    raised = np.exp(scores - scores.max(1, keepdims=True))  # [N, K]
-    return replace(predictions, probabilities=raised / raised.sum(1, keepdims=True))

@@ -7,21 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tomli_w
 
-from kerascnn.data.hygiene import KINDS
+from kerascnn.data.hygiene import KINDS, counted
 from kerascnn.errors import InputError
 from kerascnn.report import explained, figures, mistakes
-from kerascnn.report.calibration import calibrate, fit_temperature, tempered
-from kerascnn.report.gather import Material
+from kerascnn.report.calibration import calibrate
+from kerascnn.report.gather import Judged, Material
 from kerascnn.report.page import Thumbnail, data_uri
 from kerascnn.report.samples import augmented
 from kerascnn.runs import Result
 from kerascnn.statistics import f1_interval, wilson_interval
+from kerascnn.temperature import AS_TRAINED
 
 PAIRS, PAIR_PICTURES = 6, 4
 PICTURES = 12
 CLASSES = 12  # so many have their heat maps shown
 SIDE = 128  # pixels of a thumbnail
+MACRO_DIFFERS = 0.02  # from the accuracy, which is then explained
 FOUND = 4  # pairs of equal pictures
 
 Interval = tuple[float, float]
@@ -74,10 +77,26 @@ def results(result: Result) -> dict[str, Any]:
         "curves": drawn,
         "confusion": figures.confusion(counts, result.class_names),
         "classes": class_rows(result),
+        "notes": [note.partition("\n")[0].rstrip(":") for note in result.notes],
+        "macro": macro_explained(result),
     }
 
 
-def errors(material: Material) -> dict[str, Any]:
+def macro_explained(result: Result) -> str:
+    """Why macro F1 differs from accuracy, in a sentence; "" where they differ by little."""
+    macro, accuracy = result.test["macro_f1"], result.test_accuracy
+    if abs(macro - accuracy) < MACRO_DIFFERS:
+        return ""
+    weakest = class_rows(result)[0]
+    way = "lower" if macro < accuracy else "higher"
+    return (
+        f"Macro F1 ({macro:.3f}) is {way} than accuracy because it counts every class the same, "
+        f"however few its test images. The lowest F1 is that of {weakest.name}: {weakest.f1:.3f} "
+        f"on {counted(weakest.images, 'test image')}."
+    )
+
+
+def errors(material: Judged) -> dict[str, Any]:
     """Which classes are confused, and which pictures."""
     test, names = material.test, material.result.class_names
     pairs = mistakes.confusions(test)
@@ -99,7 +118,7 @@ def errors(material: Material) -> dict[str, Any]:
     }
 
 
-def thumbnails(material: Material, rows: Iterable[int], brief: bool = False) -> list[Thumbnail]:
+def thumbnails(material: Judged, rows: Iterable[int], brief: bool = False) -> list[Thumbnail]:
     """Test pictures with what they were taken for and are; none where the pictures are gone."""
     pictures, test, names = material.pictures(), material.test, material.result.class_names
     if pictures is None:
@@ -117,24 +136,23 @@ def thumbnails(material: Material, rows: Iterable[int], brief: bool = False) -> 
     return shown
 
 
-def file_name(material: Material, row: int) -> str:
+def file_name(material: Judged, row: int) -> str:
     """A test picture's file without its folder, or its number."""
     name = material.test.names[row]
     return f"picture {name}" if name.isdecimal() else Path(name).name
 
 
 def calibration(material: Material) -> dict[str, Any]:
-    """Whether the probabilities can be believed, as they are and at the best temperature."""
-    shown = {"as trained": calibrate(material.test)}
-    temperature = None
-    if material.validation:
-        temperature = fit_temperature(material.validation)
-        scaled = calibrate(tempered(material.test, temperature))
-        shown[f"temperature {temperature:.2f}"] = scaled
+    """Whether the probabilities can be believed, as trained and as the run gives them."""
+    temperature = material.result.temperature
+    shown = {"as trained": calibrate(material.as_trained)}
+    if temperature != AS_TRAINED:
+        shown[f"temperature {temperature:.2f}"] = calibrate(material.test)
+    used = list(shown)[-1]
     return {
         "calibrations": shown,
-        "temperature": temperature,
-        "temperature_helps": min(shown.values(), key=lambda of: of.loss) is not shown["as trained"],
+        "used": used,
+        "used_is_best": shown[used].loss <= shown["as trained"].loss,
         "reliability": [figures.reliability(shown, wide) for wide in (True, False)],
     }
 
@@ -257,6 +275,6 @@ def origin(result: Result) -> dict[str, Any]:
     """How to run it again, and what it depends on."""
     ended = datetime.fromisoformat(result.ended) if result.ended else None
     return {
-        "toml": (result.folder / "experiment.toml").read_text(encoding="utf-8"),
+        "toml": tomli_w.dumps(result.experiment),
         "ended": f"{ended.day} {ended:%B %Y, %H:%M}" if ended else "",
     }

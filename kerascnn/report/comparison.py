@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerascnn.commands import command
 from kerascnn.compare import Comparison
 from kerascnn.compare.results import Flip
 from kerascnn.config_errors import as_toml
@@ -13,7 +14,7 @@ from kerascnn.plugins import load_registry
 from kerascnn.report import comparison_figures as figures
 from kerascnn.report.gather import gather
 from kerascnn.report.page import Thumbnail, data_uri, render
-from kerascnn.runs import Result, runs_folder
+from kerascnn.runs import runs_folder
 from kerascnn.tracker import Tracker
 
 PAGE, DOCUMENT = "comparison.html", "comparison.json"
@@ -43,7 +44,8 @@ class Flipped:
 def write_comparison(comparison: Comparison, file: Path) -> None:
     """Writes the comparison as one page that needs nothing else."""
     if not comparison.results:
-        raise InputError("there is no finished run to compare; `kerascnn run FILE` makes one.")
+        made = command("run", "FILE")
+        raise InputError(f"there is no finished run to compare; `{made}` makes one.")
     missing, flipped = _flipped(comparison)
     page = render(
         "comparison.html",
@@ -71,13 +73,16 @@ def log_comparison(comparison: Comparison) -> str | None:
     """
     best, ids = comparison.results[0], sorted(result.run_id for result in comparison.results)
     title = f"comparison of {len(ids)} runs{' by seed' if comparison.by_seed else ''}"
-    tracker = Tracker(best.name, title, runs_folder(), resume=_earlier(ids, comparison.by_seed))
+    if comparison.elsewhere:
+        title += f" on {Path(comparison.elsewhere.data).name}"
+    tracker = Tracker(best.name, title, runs_folder(), resume=_earlier(comparison, ids))
     _, folder = tracker.open()
     write_comparison(comparison, folder / PAGE)
     (folder / DOCUMENT).write_text(json.dumps(comparison.to_json(), indent=2))
     tracker.tags(
         {
-            "mlflow.note.content": f"{comparison.summary}\n\nThe page is {PAGE} under Artifacts.",
+            "mlflow.note.content": f"{comparison.summary}. {comparison.advice}\n\nThe page is "
+            f"{PAGE} under Artifacts.",
             "mlflow.source.name": "kerascnn compare",
             "mlflow.source.type": "LOCAL",
         }
@@ -89,12 +94,14 @@ def log_comparison(comparison: Comparison) -> str | None:
     return tracker.close()
 
 
-def _earlier(ids: list[str], by_seed: bool) -> Path | None:
-    """The folder of an earlier comparison of the same runs."""
+def _earlier(comparison: Comparison, ids: list[str]) -> Path | None:
+    """The folder of an earlier comparison of the same runs on the same images."""
+    data = comparison.elsewhere.data if comparison.elsewhere else None
     for file in runs_folder().glob(f"*/{DOCUMENT}"):
         document = json.loads(file.read_text())
         compared = sorted(run["run_id"] for run in document["runs"])
-        if compared == ids and bool(document["groups"]) == by_seed:
+        same = bool(document["groups"]) == comparison.by_seed and document.get("data") == data
+        if compared == ids and same:
             return file.parent
     return None
 
@@ -110,6 +117,7 @@ def _results(comparison: Comparison) -> dict[str, Any]:
         "entrants": entrants,
         "kind": "group" if comparison.by_seed else "run",
         "summary": comparison.summary if tested else "",
+        "advice": comparison.advice if tested and entrants else "",
         "against_best": comparison.against_best if tested else (),
         "pairs": comparison.pairs if tested else (),
         "settings": {
@@ -134,7 +142,7 @@ def _flipped(comparison: Comparison) -> tuple[str, list[Flipped]]:
     """
     if comparison.refusal or comparison.by_seed or len(comparison.results) < 2:
         return "", []
-    missing, pictures = _pictures(comparison.results[0])
+    missing, pictures = _pictures(comparison)
     ways = [
         way
         for pair in comparison.against_best[:OPENED]
@@ -143,8 +151,11 @@ def _flipped(comparison: Comparison) -> tuple[str, list[Flipped]]:
     return missing, [_way(comparison, pictures, *way) for way in ways]
 
 
-def _pictures(result: Result) -> tuple[str, Any]:
-    """Why the test pictures of a run are missing, "" where they are not; the pictures."""
+def _pictures(comparison: Comparison) -> tuple[str, Any]:
+    """Why the images of the best run are missing, "" where they are not; the images."""
+    result = comparison.results[0]
+    if comparison.elsewhere:
+        return "", comparison.elsewhere.images[result.run_id]
     try:
         material = gather(result, load_registry(), model=None)
     except InputError as error:  # such as a plugin that is no longer there

@@ -26,7 +26,7 @@ def colours(comparison: Comparison) -> dict[str, str]:
 
 def curves(comparison: Comparison, wide: bool) -> Markup | None:
     """Validation accuracy and loss of every epoch, each stage beginning at one place."""
-    from matplotlib.figure import Figure
+    from kerascnn.canvas import Figure
 
     results = [result for result in comparison.results if result.history]
     if not results:
@@ -82,7 +82,7 @@ def _name_stages(axes: Any, results: list[Result]) -> None:
 
 def accuracies(comparison: Comparison, wide: bool) -> Markup:
     """The accuracy of each run with its 95% interval, or those of each group's runs."""
-    from matplotlib.figure import Figure
+    from kerascnn.canvas import Figure
 
     entrants, coloured = comparison.entrants, colours(comparison)
     with style():

@@ -26,7 +26,7 @@ def curves(history: History, wide: bool) -> Markup:
         history: `Result.history`.
         wide: For a desktop, the two side by side; else for a telephone.
     """
-    from matplotlib.figure import Figure
+    from kerascnn.canvas import Figure
 
     with style():
         if wide:
@@ -59,6 +59,8 @@ def _lines(axes: Any, history: History, of: str) -> None:
 
 
 def _rate(axes: Any, history: History) -> None:
+    from kerascnn.canvas import log_scale
+
     axes.step(
         range(1, len(history) + 1),
         [epoch["learning_rate"] for epoch in history],
@@ -66,7 +68,7 @@ def _rate(axes: Any, history: History) -> None:
         color=ORANGE,
     )
     rates = [epoch["learning_rate"] for epoch in history]
-    axes.set_yscale("log")
+    log_scale(axes, "y")
     axes.set_ylim(max(min(rates), max(rates) / 1e4) / 2, max(rates) * 2)
     axes.set(ylabel="learning\nrate", xlabel="epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -96,7 +98,8 @@ def stages(history: History) -> Iterator[tuple[int, int, str]]:
 def confusion(counts: np.ndarray, class_names: Sequence[str]) -> Markup:
     """The confusion matrix: rows are true classes, columns predicted ones; mistakes are red."""
     from matplotlib.colors import to_rgb
-    from matplotlib.figure import Figure
+
+    from kerascnn.canvas import Figure
 
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)  # [K, K]
     right = np.eye(len(counts), dtype=bool)
@@ -130,7 +133,7 @@ def confusion(counts: np.ndarray, class_names: Sequence[str]) -> Markup:
 
 def reliability(calibrations: dict[str, Calibration], wide: bool) -> Markup:
     """Reliability diagrams: how often the network is right against how sure it is."""
-    from matplotlib.figure import Figure
+    from kerascnn.canvas import Figure
 
     with style():
         count = len(calibrations)
@@ -165,7 +168,7 @@ def _reliability(axes: Any, calibration: Calibration) -> None:
 
 def balance(counts: dict[str, list[int]], class_names: Sequence[str], wide: bool) -> Markup:
     """How many pictures of each class there are in each split."""
-    from matplotlib.figure import Figure
+    from kerascnn.canvas import Figure
 
     with style():
         height = 0.75 + 0.24 * len(class_names)

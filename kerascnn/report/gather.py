@@ -1,11 +1,7 @@
 """What a report tells of, brought together from a run's folder and its pictures."""
 
-import csv
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-import numpy as np
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from kerascnn.config import parse_experiment
 from kerascnn.data.store import Packed
@@ -14,42 +10,23 @@ from kerascnn.errors import KerascnnError
 from kerascnn.experiment import Experiment
 from kerascnn.observer import Observer
 from kerascnn.plugins import Registry
+from kerascnn.predictions import Predictions, read_predictions
 from kerascnn.prepare import Data, load_data
-from kerascnn.runs import PREDICTIONS, VALIDATION_PREDICTIONS, Result
+from kerascnn.runs import PREDICTIONS, Result
+from kerascnn.temperature import tempered
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """What the network said of a split.
-
-    Args:
-        names: Where each picture comes from.
-        labels: int [N].
-        probabilities: float [N, K].
-        digests: The SHA-256 of each prepared picture.
-    """
-
-    names: list[str]
-    labels: np.ndarray
-    probabilities: np.ndarray
-    digests: list[str] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.labels)
+class Judged(Protocol):
+    """Images on which a run's model was judged: its test images, or those of an evaluation."""
 
     @property
-    def classes(self) -> int:
-        return self.probabilities.shape[1]
+    def result(self) -> Result: ...
 
     @property
-    def predicted(self) -> np.ndarray:
-        """The most probable class of each picture, int [N]."""
-        return self.probabilities.argmax(1)
+    def test(self) -> Predictions: ...
 
-    @property
-    def wrong(self) -> np.ndarray:
-        """The rows that were taken for another class."""
-        return np.flatnonzero(self.predicted != self.labels)
+    def pictures(self) -> Centred | None:
+        """The images as the network takes them, uint8 [N, S, S, 3]; None where they are gone."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +34,8 @@ class Material:
     """All that a report tells of.
 
     Args:
-        test: What the network said of the test pictures.
-        validation: The same of the validation pictures; None where the run did not write it.
+        test: The run's predictions of the test images, calibrated by its temperature.
+        as_trained: The same without the temperature.
         data: The pictures; None where they are gone.
         missing: Why they are, in a sentence; "" where they are not.
         model: The trained network.
@@ -68,7 +45,7 @@ class Material:
     experiment: Experiment
     registry: Registry
     test: Predictions
-    validation: Predictions | None
+    as_trained: Predictions
     data: Data | None
     missing: str
     model: Any
@@ -95,8 +72,8 @@ def gather(result: Result, registry: Registry, model: Any, data: Data | None = N
         result,
         experiment,
         registry,
-        test=read_predictions(result.folder / PREDICTIONS, result.class_names),
-        validation=_if_there(result.folder / VALIDATION_PREDICTIONS, result.class_names),
+        test=test_predictions(result),
+        as_trained=test_predictions(result.uncalibrated),
         data=data,
         missing=missing,
         model=model,
@@ -121,19 +98,7 @@ def _differs(packed: Packed, result: Result, split: str) -> bool:
     return packed.fingerprint != result.data[split]["fingerprint"]
 
 
-def _if_there(file: Path, class_names: list[str]) -> Predictions | None:
-    return read_predictions(file, class_names) if file.is_file() else None
-
-
-def read_predictions(file: Path, class_names: list[str]) -> Predictions:
-    """Reads a table of predictions that a run has written."""
-    with file.open(newline="", encoding="utf-8") as opened:
-        _, *rows = csv.reader(opened)
-    first = len(rows[0]) - len(class_names)  # a class may have the name of another column
-    index = {name: number for number, name in enumerate(class_names)}
-    return Predictions(
-        names=[row[0] for row in rows],
-        labels=np.array([index[row[2]] for row in rows]),
-        probabilities=np.array([row[first:] for row in rows], np.float64),
-        digests=[row[1] for row in rows],
-    )
+def test_predictions(result: Result) -> Predictions:
+    """The predictions of the test images, with the probabilities that `predict` gives of them."""
+    read = read_predictions(result.folder / PREDICTIONS, result.class_names)
+    return replace(read, probabilities=tempered(read.probabilities, result.temperature))

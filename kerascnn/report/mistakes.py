@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerascnn.report.gather import Predictions
+from kerascnn.predictions import Predictions
 
 
 @dataclass(frozen=True)

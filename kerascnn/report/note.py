@@ -1,6 +1,7 @@
 """The note on a run that MLflow's page shows, in Markdown."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from kerascnn.report import explained, mistakes
 from kerascnn.report.gather import Material
 from kerascnn.report.page import seconds
 from kerascnn.runs import Result
+from kerascnn.text import markdown
 
 THUMBNAILS = "thumbnails.jpg"
 
@@ -45,8 +47,8 @@ def _stage(stage: dict[str, Any]) -> tuple[str, ...]:
         below, above = stage["gain_interval"]
         gain = f"{stage['gain']:+.3f} [{below:+.3f}, {above:+.3f}]"
     return (
-        stage["name"],
-        stage["unfreeze"],
+        markdown(stage["name"]),
+        markdown(stage["unfreeze"]),
         f"{stage['trainable_parameters']:,}",
         str(stage["epochs"]),
         f"{stage['val_accuracy']:.3f}",
@@ -55,13 +57,15 @@ def _stage(stage: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def write_thumbnails(material: Material) -> None:
-    """Writes the most wrong test pictures side by side; nothing where there are none."""
+def write_thumbnails(material: Material) -> Path | None:
+    """Writes the most wrong test images side by side; nothing where there are none."""
     pictures, rows = material.pictures(), mistakes.most_wrong(material.test, COUNT)
     if pictures is None or not len(rows):
-        return
+        return None
     tiles = np.stack([explained.resized(picture, SIDE) for picture in pictures[rows]])
     whole = Image.fromarray(explained.sheet(tiles, COUNT)).convert("RGBA")
     ground = Image.new("RGBA", whole.size, "white")
     ground.alpha_composite(whole)
-    ground.convert("RGB").save(material.result.folder / THUMBNAILS, quality=85)
+    file = material.result.folder / THUMBNAILS
+    ground.convert("RGB").save(file, quality=85)
+    return file

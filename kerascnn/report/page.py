@@ -27,7 +27,8 @@ def render(template: str, **values: Any) -> str:
         template: A file of `templates/`, such as "report.html".
         values: What it speaks of; text is escaped unless it is Markup.
     """
-    return _environment().get_template(template).render(**values)
+    page = _environment().get_template(template).render(**values)
+    return page.encode("utf-8", "backslashreplace").decode()  # a file's name need not be UTF-8
 
 
 @cache
@@ -105,13 +106,13 @@ def svg(figure: Any, label: str) -> Markup:
     """
     import matplotlib
 
-    written = StringIO()
+    written, figure.browser = StringIO(), True
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "kerascnn"}):
         figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
     text = written.getvalue()
     text = text[text.index(">", text.index("<svg")) + 1 :]
-    for pattern, by in _SVG_CHANGES.items():
-        text = re.sub(pattern, by, text, flags=re.DOTALL)
+    text = re.sub("<(metadata|style).*?</\\1>", "", text, flags=re.DOTALL)
+    text = re.sub("<[^>]*>", _changed, text)  # what stands between the tags is others' words
     width, height = (72 * inches for inches in figure.get_size_inches())
     head = Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
@@ -121,9 +122,14 @@ def svg(figure: Any, label: str) -> Markup:
     return head.format(label, width, height, width * 96 / 72) + Markup(text)
 
 
+def _changed(tag: re.Match[str]) -> str:
+    changed = tag[0]
+    for pattern, by in _SVG_CHANGES.items():
+        changed = re.sub(pattern, by, changed)
+    return changed
+
+
 _SVG_CHANGES = {
-    r"<metadata>.*?</metadata>": "",
-    r"<style.*?</style>": "",
     "#000000": "currentColor",
     r" font-family: [^;\"]*;?": "",  # the page's own font
     r' id="(?!C\d)[\w.]+_\d+"': "",  # two figures must not share one

@@ -1,13 +1,12 @@
 """Writes the report of a run: one page that needs nothing else."""
 
 from pathlib import Path
-from typing import Any
 
 from kerascnn import runtime
 from kerascnn.files import write_whole
-from kerascnn.observer import Observer
+from kerascnn.observer import Observer, optional
 from kerascnn.plugins import Registry, load_registry
-from kerascnn.prepare import Data
+from kerascnn.process import contained
 from kerascnn.report import chapters
 from kerascnn.report.gather import Material, gather
 from kerascnn.report.note import write_thumbnails
@@ -17,6 +16,7 @@ from kerascnn.runs import Result, find_run, load_model
 REPORT = "report.html"
 
 
+@contained()
 def report_run(
     run: str | Result, *, registry: Registry | None = None, observer: Observer | None = None
 ) -> Path:
@@ -33,28 +33,22 @@ def report_run(
     Raises:
         InputError: No such run, or its model cannot be loaded.
     """
-    result = run if isinstance(run, Result) else find_run(run)
+    result = find_run(run)
     there = result.backend in runtime.installed_backends()
     runtime.start(result.backend if there else "auto")
     material = gather(result, registry or load_registry(), load_model(result))
-    if observer and material.missing:
-        observer.warned(f"the page is written without pictures: {material.missing}")
-    return _write(result, material)
+    observer = observer or Observer()
+    if material.missing:
+        observer.warned(f"the page is written without images: {material.missing}")
+    page = write_page(material)
+    with optional("the thumbnails", observer):
+        write_thumbnails(material)
+    return page
 
 
-def write_report(result: Result, registry: Registry, model: Any, data: Data | None = None) -> Path:
-    """Writes report.html into the run's folder.
-
-    Args:
-        result: A run that has been saved.
-        registry: The components.
-        model: The run's network.
-        data: Its pictures, if they are at hand; else the experiment's dataset is asked for them.
-    """
-    return _write(result, gather(result, registry, model, data))
-
-
-def _write(result: Result, material: Material) -> Path:
+def write_page(material: Material) -> Path:
+    """Writes report.html into the run's folder."""
+    result = material.result
     page = render(
         "report.html",
         missing=material.missing,
@@ -67,5 +61,4 @@ def _write(result: Result, material: Material) -> Path:
     )
     file = result.folder / REPORT
     write_whole(file, page)
-    write_thumbnails(material)
     return file

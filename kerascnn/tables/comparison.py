@@ -1,40 +1,39 @@
 """What `compare` shows: the runs, their settings, and how sure their differences are."""
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Column
 from rich.table import Table as RichTable
+from rich.text import Text
 
+from kerascnn.commands import command
 from kerascnn.compare import Comparison
 from kerascnn.compare.results import LEAST_SEEDS, Pair, Spread, p_text
 from kerascnn.config_errors import as_toml
-from kerascnn.tables.layout import Table, interval, number, words
+from kerascnn.tables.layout import Table, fits, interval, number, plain, words
+from kerascnn.temperature import AS_TRAINED
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
     """Shows runs, the most accurate first, how they differ, and how sure the differences are."""
     if not comparison.results:
-        console.print("there is no finished run here yet; `kerascnn run FILE` makes one.")
+        made = command("run", "FILE")
+        console.print(f"there is no finished run here yet; `{made}` makes one.", soft_wrap=True)
         return
     results = _group_results if comparison.by_seed else _run_results
     settings = list(comparison.entrants[0].settings)
     wide = (results(comparison, settings, True), results(comparison, settings, False))
-    fitting = [table for table in wide if _fits(console, table)]
+    fitting = [table for table in wide if fits(console, table)]
     console.print(fitting[0] if fitting else results(comparison, [], False))
     if not fitting and settings:
         console.print()
-        console.print(_settings(comparison, settings))
+        console.print(_settings(console, comparison, settings))
+    if any(result.temperature != AS_TRAINED for result in comparison.results):
+        console.print("ECE: of the calibrated probabilities, those that `predict` gives")
     if not comparison.refusal:
         _show_tests(console, comparison)
-
-
-def _fits(console: Console, table: RichTable) -> bool:
-    unbound = console.options.update(max_width=sys.maxsize)
-    return console.measure(table, options=unbound).maximum <= console.width
 
 
 def _run_results(comparison: Comparison, settings: list[str], intervals: bool) -> RichTable:
@@ -84,22 +83,28 @@ def spread(of: Spread) -> str:
     return f"{of.mean:.3f}{deviation}"
 
 
-def _settings(comparison: Comparison, settings: list[str]) -> RichTable:
-    """A column for each of a few runs, a row for each of many."""
-    entrants, kind = comparison.entrants, "group" if comparison.by_seed else "run"
-    if len(entrants) > _BESIDE:
-        table = Table(kind, words("settings that differ"))
-        for one in entrants:
-            said = (f"{name} {_setting(one.settings[name])}" for name in settings)
-            table.add_row(one.short, " · ".join(said))
-        return table
-    table = Table(Column("setting", no_wrap=True), *(words(one.short) for one in entrants))
+def _settings(console: Console, comparison: Comparison, settings: list[str]) -> RichTable:
+    """The settings side by side where they fit, else those in which each differs from the best."""
+    best, *others = comparison.entrants
+    beside = Table("setting", *(Column(plain(one.short)) for one in comparison.entrants))
     for name in settings:
-        table.add_row(name, *(_setting(one.settings[name]) for one in entrants))
-    return table
+        value = _setting(best.settings[name])
+        cells = (_setting(one.settings[name]) for one in others)
+        beside.add_row(plain(name), value, *("=" if cell == value else cell for cell in cells))
+    if fits(console, beside):
+        return beside
+    kind = "group" if comparison.by_seed else "run"
+    listed = Table(Column(kind, no_wrap=True), words("setting"), words("is"), words(best.short))
+    for one in others:
+        shown = one.short
+        for name in settings:
+            value, cell = _setting(best.settings[name]), _setting(one.settings[name])
+            if cell != value:
+                listed.add_row(shown, plain(name), cell, value)
+                shown = ""
+    return listed
 
 
-_BESIDE = 5  # so many runs at most stand beside each other
 _PAIRS = 10  # so many pairs are shown, and
 _FLIPS = 8  # so many pictures
 
@@ -111,15 +116,21 @@ def _show_tests(console: Console, comparison: Comparison) -> None:
         return
     console.print()
     if len(pairs) > 1:
-        console.print(comparison.summary)
+        _say(console, comparison)
         console.print()
         console.print(_pairs(pairs[:_PAIRS], "group" if comparison.by_seed else "run"))
         if len(pairs) > _PAIRS:
             console.print(f"and {len(pairs) - _PAIRS} more: --json and --html FILE show all pairs.")
         return
-    console.print(escape(comparison.summary))
+    _say(console, comparison)
     if not comparison.by_seed:
         _show_flips(console, comparison, pairs[0])
+
+
+def _say(console: Console, comparison: Comparison) -> None:
+    console.print(plain(comparison.summary))
+    if comparison.advice:
+        console.print(plain(comparison.advice))
 
 
 def _pairs(pairs: Sequence[Pair], kind: str) -> RichTable:
@@ -157,10 +168,10 @@ def _show_flips(console: Console, comparison: Comparison, pair: Pair) -> None:
     table = Table(words("picture"), words("label"), words(first[:8]), words(second[:8]))
     for flip in comparison.flips[:_FLIPS]:
         table.add_row(
-            escape(flip.image),
-            escape(flip.label),
+            plain(flip.image),
+            plain(flip.label),
             *(
-                f"{escape(flip.predicted[run])} {flip.probability[run]:.2f}"
+                plain(f"{flip.predicted[run]} {flip.probability[run]:.2f}")
                 for run in (first, second)
             ),
         )
@@ -170,5 +181,7 @@ def _show_flips(console: Console, comparison: Comparison, pair: Pair) -> None:
         console.print(f"and {more:,} more: --html FILE shows them, --json lists them.")
 
 
-def _setting(value: Any) -> str:
-    return "" if value is None else escape(value if isinstance(value, str) else as_toml(value))
+def _setting(value: Any) -> Text:
+    if value is None:
+        return plain("–")
+    return plain(value if isinstance(value, str) else as_toml(value))

@@ -1,16 +1,14 @@
 """How `describe` shows a network: the arithmetic of its layers, its blocks, the sum."""
 
-import sys
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table as RichTable
 
 from kerascnn.describe import BlockRow, Description, LayerRow
 from kerascnn.files import gigabytes
 from kerascnn.parameters import toml
-from kerascnn.tables.layout import Table, number, rows, words
+from kerascnn.tables.layout import Table, fits, number, plain, rows, words
 
 _ARITHMETIC = ("layer", "side of the output", "parameters")
 _COSTS = ("sees", "multiply-adds", "memory")
@@ -24,15 +22,14 @@ def show_description(console: Console, description: Description, batch_size: int
     console.print(_blocks(description, batch_size))
     console.print()
     said = _summary(description, batch_size)
-    console.print(rows((f"[bold]{label}[/bold]", escape(text)) for label, text in said.items()))
+    console.print(rows((f"[bold]{label}[/bold]", plain(text)) for label, text in said.items()))
 
 
 def _layers(console: Console, description: Description, batch_size: int) -> list[RichTable]:
     """One table, or two where the terminal is narrower."""
     cells = [_cells(row, batch_size) for row in description.layers if _is_shown(row)]
     whole = _chosen(cells, tuple(cells[0]))
-    unbound = console.options.update(max_width=sys.maxsize)
-    if console.measure(whole, options=unbound).maximum <= console.width:
+    if fits(console, whole):
         return [whole]
     return [_chosen(cells, _ARITHMETIC), _chosen(cells, ("layer", "kind", "output", *_COSTS))]
 
@@ -48,7 +45,7 @@ def _table(
 ) -> RichTable:
     table = Table(*map(words, texts), *map(number, numbers))
     for cells in lines:
-        table.add_row(*cells)
+        table.add_row(*map(plain, cells))
     return table
 
 
@@ -59,7 +56,7 @@ def _is_shown(row: LayerRow) -> bool:
 def _cells(row: LayerRow, batch_size: int) -> dict[str, str]:
     kernel = f" {row.kernel[0]}×{row.kernel[1]}" if row.kernel else ""
     return {
-        "layer": escape(row.name),
+        "layer": row.name,
         "kind": f"{row.kind}{kernel}",
         "output": shape(row.output),
         "side of the output": row.side,
@@ -77,7 +74,7 @@ def _blocks(description: Description, batch_size: int) -> RichTable:
     lines = []
     for block in description.blocks:
         counts = (str(block.layers), shape(block.output), f"{block.parameters:,}")
-        lines.append((escape(block.name), *counts, *_costs(block, batch_size)))
+        lines.append((block.name, *counts, *_costs(block, batch_size)))
     return _table(lines, ("block",), ("layers", "output", "parameters", *_COSTS))
 
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from kerascnn.files import gigabytes
 from kerascnn.prepare import Prepared, StageCheck
-from kerascnn.tables.layout import Table, interval, line, number, rows, words
+from kerascnn.tables.layout import Table, interval, line, number, plain, rows, words
 from kerascnn.terminal import describe
 
 CLASSES_SHOWN = 30
-MANY_PASSES = 3
 WIDE = 100  # columns; in fewer, some figures of a network are left to --json
 
 if TYPE_CHECKING:  # other commands need nothing of theirs
@@ -34,7 +34,7 @@ def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -
     for stage in stages:
         table.add_row(
             stage.name,
-            escape(stage.unfreeze),
+            plain(stage.unfreeze),
             f"{stage.trainable_parameters:,}",
             f"{stage.epochs} × {stage.steps}",
             gigabytes(stage.memory_bytes),
@@ -51,37 +51,35 @@ def _classes(prepared: Prepared) -> RichTable:
     counts = prepared.data.class_counts()
     table = Table(words("class"), *map(number, counts))
     for name, *row in zip(prepared.data.class_names, *counts.values(), strict=True):
-        table.add_row(escape(name), *(f"{count:,}" for count in row))
+        table.add_row(plain(name), *(f"{count:,}" for count in row))
     return table
 
 
-def show_range_test(console: Console, test: "RangeTest", plot: Path) -> None:
-    """Shows at which learning rates a stage can train, and why one of them is suggested."""
-    suggestion = (
-        f"[bold]{test.suggestion:.1e}[/bold], a tenth of the rate where the loss is least, "
-        f"{test.lowest:.1e}"
-        if test.suggestion
-        else "none: the loss hardly falls at any rate, as where a stage begins with little to gain"
-    )
+def show_range_test(console: Console, test: "RangeTest", plot: Path, apply: str) -> None:
+    """Shows at which learning rates a stage can train, which is suggested, and how to apply it.
+
+    `apply` is the command that does.
+    """
     end = "the loss had grown to 4 times the least" if test.diverged else "the last rate"
-    lines = {
+    lines: dict[str, str | Text] = {
         "tested": f"stage {escape(test.stage)}: {len(test.rates)} steps, from {test.rates[0]:.1e} "
-        f"to {test.rates[-1]:.1e}: {end}{_passes(test)}",
-        "suggested": suggestion,
+        f"to {test.rates[-1]:.1e}: {end}",
         "now": f"{test.configured:.1e} in the experiment",
-        "plot": escape(str(plot)),
+        **_suggested(test),
+        "plot": plain(str(plot)),
+        **({"next": plain(apply)} if test.suggestion else {}),
     }
-    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines.items()))
+    pairs = ((f"[bold]{label}[/bold]", text) for label, text in lines.items())
+    console.print(rows(pairs), soft_wrap=True)
 
 
-def _passes(test: "RangeTest") -> str:
-    """Said where the pictures were seen so often that the loss falls for being learnt by heart."""
-    if test.passes < MANY_PASSES:
-        return ""
-    return (
-        f"; {test.passes:.0f} times over the pictures: a low loss at a high rate is partly memory, "
-        "and a smaller rate the safer one"
-    )
+def _suggested(test: "RangeTest") -> dict[str, str]:
+    if test.suggestion is None:
+        return {"suggested": f"none: {test.why_none}. Keep {test.configured:.1e}."}
+    return {
+        "suggested": f"[bold]{test.suggestion:.1e}[/bold], a tenth of the rate where the loss is "
+        f"least, {test.lowest:.1e}; `kerascnn compare` tells whether it is better"
+    }
 
 
 def show_probe(console: Console, probed: "Probe") -> None:
@@ -98,7 +96,7 @@ def show_probe(console: Console, probed: "Probe") -> None:
             gigabytes(network.model_bytes),
         )
         table.add_row(
-            escape(network.architecture),
+            plain(network.architecture),
             f"{network.accuracy:.3f}",
             interval(*network.interval),
             f"{network.single_ms:.1f}",
@@ -131,7 +129,7 @@ def show_promoted(console: Console, probed: "Probe", results: "list[Result]") ->
     for network, result in zip(probed.networks, results, strict=False):
         table.add_row(
             result.run_id[:8],
-            escape(network.architecture),
+            plain(network.architecture),
             f"{network.accuracy:.3f}",
             interval(*network.interval),
             f"{result.test_accuracy:.3f}",

@@ -1,11 +1,16 @@
 """How what is shown is laid out: a left margin of labels, tables without frames."""
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 from rich import box
+from rich.console import Console
 from rich.table import Column
 from rich.table import Table as RichTable
+from rich.text import Text
+
+from kerascnn.text import visible
 
 LABEL = 10  # columns of the left margin
 
@@ -26,15 +31,26 @@ def Table(*columns: Any) -> RichTable:  # noqa: N802
     )
 
 
+def fits(console: Console, table: RichTable) -> bool:
+    """Whether the table is shown without a column being cut or folded."""
+    unbound = console.options.update(max_width=sys.maxsize)
+    return console.measure(table, options=unbound).maximum <= console.width
+
+
+def plain(text: str) -> Text:
+    """Text that others wrote, such as the name of a class: shown as it is, without markup."""
+    return Text(visible(text))
+
+
 def number(title: str) -> Column:
-    return Column(title, justify="right", no_wrap=True)
+    return Column(plain(title), justify="right", no_wrap=True)
 
 
 def words(title: str) -> Column:
-    return Column(title, overflow="fold")
+    return Column(plain(title), overflow="fold")
 
 
-def rows(pairs: Iterable[tuple[str, str]], indent: int = 0) -> RichTable:
+def rows(pairs: Iterable[tuple[str, str | Text]], indent: int = 0) -> RichTable:
     """Names and what is said of each, in two columns without a head."""
     name = Column(no_wrap=True, min_width=LABEL - 3)
     table = RichTable.grid(name, words(""), padding=(0, 3, 0, 0))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
+from kerascnn.commands import command
 from kerascnn.hooks import KINDS
 from kerascnn.parameters import Parameter, parameters, snippet, toml
 from kerascnn.plugins import GROUP, Registered, Registry
@@ -149,7 +150,7 @@ def show_outcomes(
     counts = ", ".join(f"{count} {status}" for status, count in _counts(ended).items() if count)
     console.print(f"\n{counts} in {sum(outcome.seconds for outcome in ended):.1f} s")
     if not failed:
-        following = f"kerascnn plugins show {name} --kind {registered.kind}"
+        following = command("plugins", "show", name, "--kind", registered.kind)
         console.print(line("next", following), soft_wrap=True)
     return len(failed)
 

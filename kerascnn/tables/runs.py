@@ -4,30 +4,60 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table as RichTable
 
 from kerascnn.files import gigabytes
-from kerascnn.metrics import Metrics
-from kerascnn.tables.layout import Table, interval, line, number, rows, words
+from kerascnn.tables.layout import Table, fits, interval, line, number, plain, rows, words
+from kerascnn.text import visible
 
 if TYPE_CHECKING:  # other commands need nothing of theirs
+    from kerascnn.evaluate import Evaluation, Mistake
     from kerascnn.export import Exported
 
 
-def show_metrics(console: Console, metrics: Metrics) -> None:
-    """Shows the accuracy with its interval and each class's precision, recall and F1."""
-    console.print(
-        line(
-            "accuracy",
-            f"[bold]{metrics.accuracy:.3f}[/bold] {interval(*metrics.interval)} "
-            f"on {metrics.images:,} pictures",
-        )
-    )
-    table = Table(words("class"), *map(number, ("precision", "recall", "F1", "pictures")))
-    for name, of_class in metrics.per_class.items():
+MISTAKES_SHOWN = 20
+
+
+def show_evaluation(console: Console, evaluation: "Evaluation") -> None:
+    """Shows the accuracy, each class, the confusion matrix where it fits, and the mistakes."""
+    of = (f"[bold]{evaluation.accuracy:.3f}[/bold]", interval(*evaluation.interval))
+    console.print(line("accuracy", f"{' '.join(of)} on {evaluation.images:,} images"))
+    table = Table(words("class"), *map(number, ("precision", "recall", "F1", "images")))
+    for name, of_class in evaluation.per_class.items():
         shares = (of_class.precision, of_class.recall, of_class.f1) if of_class.images else ()
         said = [f"{share:.3f}" for share in shares] or ["–"] * 3
-        table.add_row(escape(name), *said, f"{of_class.images:,}")
+        table.add_row(plain(name), *said, f"{of_class.images:,}")
     console.print(table)
+    mistakes = evaluation.mistakes
+    if not mistakes:
+        return
+    matrix = _confusion(evaluation)
+    if fits(console, matrix):
+        console.print()
+        console.print(matrix)
+    console.print()
+    console.print(_mistakes(mistakes[:MISTAKES_SHOWN]))
+    if len(mistakes) > MISTAKES_SHOWN:
+        more = len(mistakes) - MISTAKES_SHOWN
+        console.print(f"and {more:,} more: --json lists all, --html FILE shows them by class")
+
+
+def _confusion(evaluation: "Evaluation") -> RichTable:
+    """True classes by predicted ones."""
+    names = evaluation.result.class_names
+    table = Table("is, taken for", *(number(escape(visible(name))) for name in names))
+    for name, counts in zip(names, evaluation.confusion, strict=True):
+        table.add_row(plain(name), *(f"{count:,}" if count else "·" for count in counts))
+    return table
+
+
+def _mistakes(mistakes: "list[Mistake]") -> RichTable:
+    table = Table(words("mistake"), words("taken for"), number("p"), words("is"), number("p"))
+    for one in mistakes:
+        shares = (f"{one.probability:.3f}", f"{one.of_label:.3f}")
+        taken, true = plain(one.predicted), plain(one.label)
+        table.add_row(plain(one.image), taken, shares[0], true, shares[1])
+    return table
 
 
 def show_export(console: Console, exported: "Exported") -> None:

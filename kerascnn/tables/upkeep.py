@@ -11,9 +11,10 @@ from rich.markup import escape
 from rich.table import Column
 
 from kerascnn.cache import MADE, Entry
+from kerascnn.commands import command
 from kerascnn.files import gigabytes
 from kerascnn.run_folders import RunFolder
-from kerascnn.tables.layout import Table, number, rows, words
+from kerascnn.tables.layout import Table, number, plain, rows, words
 
 
 def cache_document(folder: Path, limit: int, held: list[Entry]) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) ->
     for entry in held:
         used = datetime.fromtimestamp(entry.last_used).strftime("%Y-%m-%d %H:%M")
         about = entry.about if entry.kind in MADE else entry.key
-        table.add_row(entry.kind, gigabytes(entry.bytes), used, escape(about))
+        table.add_row(entry.kind, gigabytes(entry.bytes), used, plain(about))
     if held:
         console.print(table)
         console.print()
@@ -42,7 +43,8 @@ def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) ->
         "folder": f"{escape(str(folder))} holds {total}",
         "limit": f"{gigabytes(made)} of {gigabytes(limit)} for packed pictures and activations; "
         "KERASCNN_CACHE_LIMIT_GB sets another",
-        "next": "kerascnn cache clear --kind packed · kerascnn cache clear",
+        "next": command("cache", "clear", "--kind", "packed"),
+        "": command("cache", "clear"),
     }
     console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines.items()))
 

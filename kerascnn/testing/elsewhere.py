@@ -3,14 +3,14 @@
 import gc
 import os
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
 from typing import Any
 
 from kerascnn.errors import InputError, PluginError
+from kerascnn.process import another_process
 from kerascnn.runtime import installed_backends, start
 from kerascnn.testing.checks import CheckError, SkipError, explain
 
@@ -81,9 +81,9 @@ def _result(name: str, future: Future[Answer]) -> Answer:
 
 
 @cache
-def _pool(name: str) -> ProcessPoolExecutor:
+def _pool(name: str) -> Executor:
     """One process, which stays for what else is to be computed there."""
-    return ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=(name,))
+    return another_process(_begin, name)
 
 
 def _begin(name: str) -> None:

@@ -12,7 +12,9 @@ from kerascnn.tracking.store import quiet
 LOADER = "kerascnn_named_classes"  # the module's name in a model's folder
 
 
-def save_model(model: Any, folder: Path, image_size: int, class_names: Sequence[str]) -> None:
+def save_model(
+    model: Any, folder: Path, image_size: int, class_names: Sequence[str], temperature: float
+) -> None:
     """Writes a model as MLflow does, with its signature, so that MLflow can load and serve it.
 
     MLflow's predictions name the classes, and so do the model's metadata and its signature.
@@ -22,6 +24,8 @@ def save_model(model: Any, folder: Path, image_size: int, class_names: Sequence[
         folder: Is created.
         image_size: Pixels S.
         class_names: In the order of the probabilities.
+        temperature: Calibrates MLflow's predictions. The network itself stays as trained, so that
+            it can be trained further and taken apart.
     """
     import keras
     import mlflow.keras
@@ -41,7 +45,7 @@ def save_model(model: Any, folder: Path, image_size: int, class_names: Sequence[
         str(folder),
         signature=ModelSignature(Schema([images]), Schema(probabilities)),
         pip_requirements=packages,
-        metadata={"class_names": list(class_names)},
+        metadata={"class_names": list(class_names), "temperature": temperature},
     )
     _name_predictions(folder)
 

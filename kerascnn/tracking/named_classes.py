@@ -1,21 +1,28 @@
-"""What MLflow loads to predict with a logged model: its probabilities, under the class names.
+"""What MLflow loads to predict with a logged model: calibrated probabilities of named classes.
 
 A copy of this file is kept with each model and runs where kerascnn is not installed.
 """
 
 from typing import Any
 
+LEAST_PROBABILITY = 1e-7
+
 
 class NamedClasses:
     """A Keras model that predicts a table with a column for each class."""
 
-    def __init__(self, model: Any, names: list[str]) -> None:
-        self._model, self._names = model, names
+    def __init__(self, model: Any, names: list[str], temperature: float) -> None:
+        self._model, self._names, self._temperature = model, names, temperature
 
     def predict(self, images: Any, params: Any = None) -> Any:
+        import numpy as np
         import pandas as pd  # type: ignore[import-untyped]
 
-        return pd.DataFrame(self._model.predict(images, verbose=0), columns=self._names)
+        probabilities = np.asarray(self._model.predict(images, verbose=0), np.float64)
+        if self._temperature != 1:
+            raised = np.clip(probabilities, LEAST_PROBABILITY, 1) ** (1 / self._temperature)
+            probabilities = raised / raised.sum(1, keepdims=True)
+        return pd.DataFrame(probabilities.astype(np.float32), columns=self._names)
 
 
 def _load_pyfunc(path: str) -> NamedClasses:
@@ -23,4 +30,5 @@ def _load_pyfunc(path: str) -> NamedClasses:
     import mlflow.keras
     from mlflow.models import Model
 
-    return NamedClasses(mlflow.keras.load_model(path), Model.load(path).metadata["class_names"])
+    said = Model.load(path).metadata
+    return NamedClasses(mlflow.keras.load_model(path), said["class_names"], said["temperature"])

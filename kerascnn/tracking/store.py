@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from kerascnn.cache import cached
 from kerascnn.errors import KerascnnError
+from kerascnn.process import put_back, set_variable
 from kerascnn.secrets import scrubbed
 from kerascnn.tracking.address import (
     address_fault,
@@ -65,7 +66,7 @@ class RefusingStoreError(TrackingError):
 def quiet() -> None:
     """Before MLflow is imported: no telemetry, no long waits, unless the user says otherwise."""
     for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+        set_variable(name, value, unless_set=True)
 
 
 @contextmanager
@@ -76,8 +77,8 @@ def open_store(uri: str) -> Iterator[Any]:
     quiet()
     import mlflow
 
-    for logger in ("mlflow", "alembic"):  # what fails is told by the error
-        logging.getLogger(logger).setLevel(logging.CRITICAL)
+    for name in ("mlflow", "alembic"):  # what fails is told by the error
+        _silence(logging.getLogger(name))
     try:
         with _fresh_database(uri):
             client = mlflow.MlflowClient(uri)
@@ -88,6 +89,12 @@ def open_store(uri: str) -> Iterator[Any]:
         raise
     except Exception as error:
         raise TrackingError(f"{displayed(uri)}: {reason(error)}") from error
+
+
+def _silence(logger: logging.Logger) -> None:
+    if logger.level != logging.CRITICAL:
+        put_back(logger.setLevel, logger.level)
+        logger.setLevel(logging.CRITICAL)
 
 
 @contextmanager

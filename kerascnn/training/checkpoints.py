@@ -5,13 +5,14 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kerascnn.errors import InputError
 from kerascnn.files import sync
 
 State = dict[str, Any]
@@ -27,6 +28,10 @@ _UNFINISHED = "."
 
 class DamagedError(Exception):
     """A checkpoint is not what was written."""
+
+
+class UnreadableError(InputError):
+    """A checkpoint that may be good cannot be read now, or not by this version; it is kept."""
 
 
 class Checkpoints:
@@ -72,15 +77,19 @@ class Checkpoints:
 
         Returns:
             The state, None where there is none, and a sentence for each that is damaged.
+
+        Raises:
+            UnreadableError: One before it may be whole; nothing is removed.
         """
         damaged: dict[Path, str] = {}
         state = None
-        for folder in reversed(self._written()):
-            try:
-                state = _read(folder)
-                break
-            except (DamagedError, OSError) as fault:
-                damaged[folder] = f"checkpoint {folder.name} is damaged: {fault}"
+        with _kept(self._folder):
+            for folder in reversed(self._written()):
+                try:
+                    state = _read(folder)
+                    break
+                except (DamagedError, FileNotFoundError, NotADirectoryError) as fault:
+                    damaged[folder] = f"checkpoint {folder.name} is damaged: {fault}"
         with suppress(OSError):  # where nothing can be written, nothing can be removed
             self._remove(lambda path: path in damaged)
         return state, list(damaged.values())
@@ -90,7 +99,9 @@ class Checkpoints:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _written(self) -> list[Path]:
-        return sorted(self._folder.glob("[0-9]*"))
+        """From the oldest to the newest; their numbers may have any length."""
+        found = self._folder.iterdir() if self._folder.exists() else ()
+        return sorted((p for p in found if p.name.isdecimal()), key=lambda path: int(path.name))
 
     def _next(self) -> int:
         return 1 + max((int(path.name) for path in self._written()), default=0)
@@ -102,6 +113,19 @@ class Checkpoints:
                 shutil.rmtree(hidden, ignore_errors=True)
                 path = path.rename(hidden)
             shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _kept(folder: Path) -> Iterator[None]:
+    """What keeps a good checkpoint from being read may pass: too many open files, a share away."""
+    try:
+        yield
+    except OSError as fault:
+        raise UnreadableError(
+            f"cannot read the checkpoints in {folder}: {fault.strerror or fault}: "
+            f"{fault.filename}. They may be whole and are kept: resume once that is mended, or "
+            "remove the one that cannot be read to go on from the one before."
+        ) from fault
 
 
 def _write(folder: Path, state: State) -> None:
@@ -118,10 +142,24 @@ def _write(folder: Path, state: State) -> None:
 def _read(folder: Path) -> State:
     said = (folder / _MANIFEST).read_bytes()
     if said != _manifest(folder).encode():
+        _refuse_other_format(folder, said)
         raise DamagedError("its files are not those that its manifest names")
     with np.load(folder / _ARRAYS, allow_pickle=False) as file:
         arrays = dict(file)
     return _joined(json.loads((folder / _TABLE).read_text("utf-8")), arrays)
+
+
+def _refuse_other_format(folder: Path, manifest: bytes) -> None:
+    try:
+        number = json.loads(manifest)["format"]
+    except (ValueError, TypeError, KeyError):
+        return
+    if number != _FORMAT:
+        raise UnreadableError(
+            f"the checkpoint {folder} has format {number}, and this version of kerascnn reads "
+            f"format {_FORMAT}. It is kept: resume with the version that wrote it, or begin a new "
+            "run without --resume."
+        )
 
 
 def _manifest(folder: Path) -> str:

@@ -224,6 +224,7 @@ def _spans(
                 inputs,
                 progress,
                 f"{progress.logs['loss']} after step {span.broken or progress.step} of {steps}",
+                untrained=not progress.history and (span.broken or progress.step) == 1,
             )
         if listener.pause(False):
             progress.metrics = values(trainer.metrics_variables)
@@ -257,11 +258,19 @@ def _end_epoch(plan: Plan, inputs: Inputs, progress: Progress) -> tuple[Epoch, S
     return epoch, standing
 
 
-def _not_finite(plan: Plan, inputs: Inputs, progress: Progress, loss: str) -> RunError:
+def _not_finite(
+    plan: Plan, inputs: Inputs, progress: Progress, loss: str, *, untrained: bool = False
+) -> RunError:
+    """Says what to do; a loss before the first update says nothing of the learning rate."""
+    said = f'stage "{plan.stage.name}", epoch {len(progress.history) + 1}: the loss is {loss}'
+    if untrained:
+        return RunError(
+            f"{said}, before any weight has changed: the weights that the stage starts with give "
+            "outputs that are not finite, or training.precision is too narrow for them."
+        )
     return RunError(
-        f'stage "{plan.stage.name}", epoch {len(progress.history) + 1}: the loss is {loss}, at '
-        f"learning rate {_applied_rate(inputs.trainer.optimizer):.1e}; a smaller learning_rate, a "
-        "warm-up or clip_norm = 1.0 may help."
+        f"{said}, at learning rate {_applied_rate(inputs.trainer.optimizer):.1e}; a smaller "
+        "learning_rate, a warm-up or clip_norm = 1.0 may help."
     )
 
 

@@ -10,8 +10,8 @@ from kerascnn.data.windows import Centred
 from kerascnn.files import GB
 from kerascnn.network.activations import Prefix
 from kerascnn.network.boundary import INPUT, Cut
-from kerascnn.network.inference import Forward, Progress
-from kerascnn.training.plan import Plan
+from kerascnn.network.inference import Forward
+from kerascnn.training.plan import NOBODY, Listener, Plan
 from kerascnn.training.views import PrefixRuns
 
 FLOAT_BYTES = 4
@@ -61,7 +61,7 @@ class Inputs:
 
 
 def make_inputs(
-    parts: Cut, plan: Plan, train: Examples, validation: Examples, progress: Progress
+    parts: Cut, plan: Plan, train: Examples, validation: Examples, listener: Listener = NOBODY
 ) -> Inputs:
     """Runs the frozen prefix once over all images that are not augmented anew with every step.
 
@@ -70,7 +70,7 @@ def make_inputs(
         plan: The stage.
         train: Images uint8 [N, P, P, 3], of which augmentation takes random windows [S, S].
         validation: Images uint8 [N, S, S, 3].
-        progress: Is told of the images done and their number.
+        listener: Receives the number of images done, and warnings.
     """
     start = time.perf_counter()
     if not plan.augment:
@@ -81,8 +81,8 @@ def make_inputs(
         feed = _pictures(kept.suffix, plan, train)
         cached = Cached(INPUT, why)
         return Inputs(kept.suffix, feed, Forward(kept.suffix), validation, cached, 0.0)
-    prefix = Prefix(kept.prefix, plan.prefix_precision)
-    runs = PrefixRuns(prefix, plan, f"up to {kept.boundary}", total, progress)
+    prefix = Prefix(kept.prefix, plan.prefix_precision, plan.built_by, listener.warned)
+    runs = PrefixRuns(prefix, plan, f"up to {kept.boundary}", total, listener.prefix)
     judged = replace(validation, inputs=runs.pictures(validation))
     if plan.views:
         trainer, feed = kept.suffix, _activations(kept, plan, train, runs)

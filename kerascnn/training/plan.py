@@ -53,6 +53,7 @@ class Plan:
         class_weights: float32 [K], or None.
         seed: The experiment's.
         augmentation_key: Identifies what `augment` does; "" where equal draws cannot be had again.
+        built_by: The function of the plugin that built the network; default none.
         activation_bytes: What the activations of the stage may take together.
         prefix_precision: A dtype policy for the frozen prefix where it runs before the first step;
             default the network's own.
@@ -70,6 +71,7 @@ class Plan:
     class_weights: np.ndarray | None = None
     seed: int = 0
     augmentation_key: str = ""
+    built_by: Callable[..., Any] | None = None
     activation_bytes: int = 2 * 2**30
     prefix_precision: str | None = None
     keep: str = "best"

@@ -128,7 +128,7 @@ def fit_stage(
     parts = cut(model)
     if short := shortage(model, parts.suffix, min(plan.batch_size, len(train))):
         listener.warned(short)
-    inputs = make_inputs(parts, plan, train, validation, listener.prefix)
+    inputs = make_inputs(parts, plan, train, validation, listener)
     fit_start = time.perf_counter() - spent["fit_seconds"]
 
     def keep(state: State) -> None:

@@ -59,13 +59,18 @@ class PrefixRuns:
     def _run(
         self, key: str, count: int, what: str, batches: Callable[[], Iterator[Rows]]
     ) -> tuple[np.ndarray, Any]:
-        done = self.made + self.reused
+        done, made = self.made + self.reused, self.made
 
         def counted() -> Iterator[Rows]:
-            for batch in Ahead(batches()):
-                yield batch
-                self.made += len(batch[0])
-                self._progress(self.made + self.reused, self._total)
+            self.made = made  # again from the first one where the prefix has to run as it is
+            ahead = Ahead(batches())
+            try:
+                for batch in ahead:
+                    yield batch
+                    self.made += len(batch[0])
+                    self._progress(self.made + self.reused, self._total)
+            finally:
+                ahead.close()
 
         about = f"{self._about}: {count:,} {what}"
         activations, targets = self._prefix.activations(key, count, about, counted)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from kerascnn import Component, InputError, Params, Splits, did_you_mean, hookimpl
+from kerascnn import Component, InputError, Params, Splits, did_you_mean, draw_splits, hookimpl
 
 Datasets = Mapping[str, Any]  # of the library, by the name of the split
 
@@ -41,13 +41,16 @@ class HuggingFaceParams(Params):
         0.15,
         gt=0,
         lt=0.5,
-        description="Share of train drawn for validation where there is no such split. A picture "
-        "is drawn by a hash of its content, so that copies stay together.",
+        description="Share of each class of train drawn for validation where there is no such "
+        "split, in an order decided by a hash of the content: copies stay together.",
     )
     test_fraction: float = Field(
-        0.15, gt=0, lt=0.5, description="Share of train drawn for the test, in the same way."
+        0.15,
+        gt=0,
+        lt=0.5,
+        description="Share of each class of train drawn for testing, in the same way.",
     )
-    split_seed: int = Field(0, ge=0, description="Another number draws other pictures.")
+    split_seed: int = Field(0, ge=0, description="Another number draws other images.")
 
 
 @hookimpl
@@ -193,21 +196,18 @@ def _source(
 
 def _drawn(sources: dict[str, Pictures], params: HuggingFaceParams) -> dict[str, Pictures]:
     """Draws the splits that are missing from train."""
-    shares = {"validation": params.validation_fraction, "test": params.test_fraction}
+    shares = {"test": params.test_fraction, "validation": params.validation_fraction}
     missing = {split: share for split, share in shares.items() if split not in sources}
     if not missing:
         return sources
-    train, start = sources["train"], 0.0
-    places = np.array([_place(train[i][0], params.split_seed) for i in range(len(train))])
-    drawn = {}
-    for split, share in missing.items():
-        drawn[split] = train.taken((start <= places) & (places < start + share))
-        start += share
-    return {**sources, **drawn, "train": train.taken(places >= start)}
+    train = sources["train"]
+    contents = [_content_hash(train[i][0]) for i in range(len(train))]
+    labels = map(str, train.labels)
+    drawn = draw_splits(zip(contents, labels, strict=True), missing, params.split_seed)
+    split_of = np.array([drawn[content] for content in contents])
+    return sources | {split: train.taken(split_of == split) for split in (*missing, "train")}
 
 
-def _place(picture: bytes | Path, split_seed: int) -> float:
-    """A number in [0, 1) that follows from the picture's content."""
-    content = picture if isinstance(picture, bytes) else picture.read_bytes()
-    digest = hashlib.sha256(f"{split_seed} {hashlib.sha256(content).hexdigest()}".encode())
-    return int.from_bytes(digest.digest()[:4], "big") / 2**32
+def _content_hash(image: bytes | Path) -> str:
+    content = image if isinstance(image, bytes) else image.read_bytes()
+    return hashlib.sha256(content).hexdigest()

@@ -55,7 +55,7 @@ def test_every_parameter_reaches_the_network() -> None:
 def test_a_picture_too_small_is_one_message_and_the_size_it_names_works(
     params: SequentialParams,
 ) -> None:
-    with pytest.raises(InputError, match=r"Set image_size to \d+ or more") as caught:
+    with pytest.raises(InputError, match=r"Set training.image_size to \d+ or more") as caught:
         build(params, image_size=3, num_classes=2)
     enough = int(str(caught.value).split("image_size to ")[1].split()[0])
     assert build(params, image_size=enough, num_classes=2).output.shape == (None, 2)

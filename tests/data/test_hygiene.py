@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from kerascnn import InputError
 from kerascnn.config import parse_experiment
@@ -205,7 +205,7 @@ def test_what_was_skipped_is_known_the_second_time_and_refused_where_it_is_an_er
 ):
     planted(folder, {"empty.jpg": b"", "page.jpg": b"<html>"})
     first, _ = load(registry, folder, on_bad_image="skip")
-    monkeypatch.setattr(stream, "prepare_image", None)  # nothing is read again
+    monkeypatch.setattr(stream, "prepared", None)  # nothing is read again
     again, _ = load(registry, folder, on_bad_image="skip")
     assert again.findings == first.findings
     assert [p.key for p in again.splits().values()] == [p.key for p in first.splits().values()]
@@ -251,46 +251,46 @@ def test_a_picture_turned_by_its_exif_is_the_same_as_the_upright_one(tmp_path, o
 
 
 def test_a_picture_that_vanishes_while_they_are_read_is_named(folder, registry, monkeypatch):
-    real = stream.prepare_image
+    real = stream.prepared
     lock = threading.Lock()
 
-    def vanishing(image, size, how):
+    def vanishing(image, *how):
         with lock:
             if Path(image).name == "07.jpg":
                 Path(image).unlink(missing_ok=True)
-        return real(image, size, how)
+        return real(image, *how)
 
-    monkeypatch.setattr(stream, "prepare_image", vanishing)
+    monkeypatch.setattr(stream, "prepared", vanishing)
     with pytest.raises(InputError, match=r"07\.jpg: there is no such file"):
         load(registry, folder)
 
 
 def test_unsupported_files_are_counted(folder, registry):
-    planted(folder, {"a.heic": b"", "b.HEIC": b"", "notes": b"", "c.txt": b""})
+    planted(folder, {"a.mov": b"", "b.MOV": b"", "notes": b"", "c.txt": b""})
     data, notes = load(registry, folder)
-    assert data.findings.ignored == {".heic files": 2, "suffixless files": 1, ".txt files": 1}
+    assert data.findings.ignored == {".mov files": 2, "suffixless files": 1, ".txt files": 1}
     assert data.findings.counts["ignored"] == 4
-    assert "ignored: 2 .heic files" in str(notes)
+    assert "ignored: 2 .mov files" in str(notes)
 
 
 def test_what_is_fewer_than_a_batch_is_told(folder, registry):
     _, notes = load(registry, folder, batch_size=500)
-    assert "are fewer than a batch of 500" in str(notes)
+    assert "is smaller than one batch (500)" in str(notes)
 
 
 def test_a_class_that_lost_all_its_pictures_is_told(folder, registry):
     for path in (folder / "rose").iterdir():
         path.write_bytes(b"no picture of " + path.name.encode())
     _, notes = load(registry, folder, on_bad_image="skip")
-    assert "no picture to train on of rose" in notes.said
-    assert "no picture to test by of rose" in notes.said
+    assert "there are no training images of rose" in notes.said
+    assert "there are no test images of rose" in notes.said
 
 
 def test_classes_that_stand_back_are_told(folder, registry):
     for path in sorted((folder / "rose").iterdir())[3:]:
         path.unlink()
     _, notes = load(registry, folder)
-    assert "of rose: class_weights = " in str(notes)
+    assert "--set stages.all.class_weights=balanced" in str(notes)
 
 
 def test_a_split_that_lost_all_its_pictures_is_refused(folder, registry):
@@ -369,10 +369,30 @@ def test_pictures_that_are_all_alike_raise_no_alarm():
     assert not near_pairs(packed)
 
 
-def test_plain_pictures_are_no_trouble():
-    plain = [(np.full((32, 32, 3), value, np.uint8), 0) for value in range(40)]
-    packed = {"train": pack(plain[:20], 32, "crop"), "test": pack(plain[20:], 32, "crop")}
-    assert len(near_pairs(packed)) == 400  # of which no hash can tell more
+def screenshot(seed):
+    """A white page with a few lines of text."""
+    page, rng = Image.new("RGB", (160, 160), "white"), np.random.default_rng(seed)
+    for line in range(3):
+        place = (10, 10 + 50 * line + int(rng.integers(30)))
+        ImageDraw.Draw(page).text(place, f"a page {seed} of text", fill="black")
+    return np.array(page)
+
+
+def test_flat_images_are_not_nearly_equal_to_each_other():
+    plain = [np.full((160, 160, 3), value, np.uint8) for value in range(0, 250, 10)]
+    flat = [(pixels, 0) for pixels in (*plain, *map(screenshot, range(25)))]
+    packed = {"train": pack(flat[::2], 160, "crop"), "test": pack(flat[1::2], 160, "crop")}
+    assert not near_pairs(packed)
+
+
+def test_a_copy_is_found_among_flat_images():
+    copies = [(np.array(photo(1, 160)), 0), (np.array(photo(1, 160))[:, ::-1], 0)]
+    flat = [(screenshot(seed), 0) for seed in range(4)]
+    packed = {
+        "train": pack([*flat[:2], copies[0]], 160, "crop"),
+        "test": pack([flat[2], copies[1], flat[3]], 160, "crop"),
+    }
+    assert near_pairs(packed) == [[("train", 2), ("test", 1)]]
 
 
 def test_the_hash_of_a_mirror_image_is_known():
@@ -405,7 +425,7 @@ def test_an_equal_picture_in_two_splits_is_an_error_that_says_what_to_do(tmp_pat
     assert first == "1 pair of equal pictures in two splits, which flatter the accuracy:"
     assert pair.startswith("  train: ")
     assert "7.jpg = test: " in pair
-    assert "Remove one of each pair, or set training.on_duplicate" in last
+    assert "Remove one of each pair, or keep only the one that judges with training.on" in last
 
 
 def test_an_equal_picture_in_two_splits_may_be_allowed(tmp_path, registry):

@@ -46,12 +46,15 @@ STORED = {
 
 
 @pytest.mark.parametrize("orientation", STORED)
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_exif_orientation_is_applied(orientation, kind):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](corners())))
-    options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {"lossless": True}
+    options = {
+        "JPEG": {"quality": 95, "subsampling": 0},
+        "AVIF": {"quality": 95, "subsampling": "4:4:4"},
+    }.get(kind, {"lossless": True})
     pixels = read_image(encode(stored, kind, exif=exif, **options))
     assert pixels.shape == (32, 64, 3)
     np.testing.assert_allclose(at_corners(pixels), [RED, GREEN, BLUE, WHITE], atol=4)
@@ -259,8 +262,11 @@ def test_a_large_jpeg_is_decoded_smaller_and_looks_the_same():
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8))
     jpeg = encode(coarse.resize((1600, 1200), Image.Resampling.BICUBIC), "JPEG", quality=95)
-    assert images._decode(jpeg, draft_side=128).size == (200, 150)  # an eighth
-    assert images._decode(jpeg, draft_side=500).size == (800, 600)  # not less than was asked for
+    assert images._decode(jpeg, draft_side=128).image.size == (200, 150)  # an eighth
+    assert images._decode(jpeg, draft_side=500).image.size == (
+        800,
+        600,
+    )  # not less than was asked for
     fast, exact = prepare_image(jpeg, 64), resize_image(read_image(jpeg), 64)
     assert np.abs(fast.astype(int) - exact).mean() < 1.5
 

@@ -57,6 +57,95 @@ def nested_dropout(x):
     return conv("b")(inner(conv("a")(x)))
 
 
+class Jitter(layers.Layer):
+    """Acts in training alone, without a generator of its own."""
+
+    def call(self, inputs, training=False):
+        return inputs + 1 if training else inputs
+
+
+class Penalty(layers.Layer):
+    def call(self, inputs):
+        self.add_loss(ops.sum(inputs**2))
+        return inputs
+
+
+class Double(layers.Layer):
+    """A function of its input and nothing else."""
+
+    def call(self, inputs):
+        return 2 * inputs
+
+
+class Within(layers.Layer):
+    """Hides another layer, to which Keras hands `training` on."""
+
+    def __init__(self, layer, **options):
+        super().__init__(**options)
+        self.layer = layer
+
+    def call(self, inputs):
+        return self.layer(inputs)
+
+
+class Counter(layers.Layer):
+    """Changes a weight of its own whenever it runs."""
+
+    def build(self, shape):
+        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, inputs):
+        self.calls.assign(self.calls + 1)
+        return inputs
+
+
+def statistics():
+    return layers.BatchNormalization(center=False, scale=False)
+
+
+ACT = {  # what has nothing to train, and is not the same while it trains
+    "statistics": statistics,
+    "noise": lambda: layers.GaussianNoise(1.0),
+    "jitter": Jitter,
+    "activity": lambda: layers.ActivityRegularization(l2=1.0),
+    "penalty": Penalty,
+    "counter": Counter,
+    "hidden noise": lambda: Within(layers.GaussianNoise(1.0)),
+    "hidden activity": lambda: Within(layers.ActivityRegularization(l2=1.0)),
+    "nested statistics": lambda: keras.Sequential([layers.ReLU(), statistics()]),
+    "nested penalty": lambda: keras.Sequential([Penalty()]),
+}
+DO_NOT_ACT = {
+    "function": Double,
+    "hidden function": lambda: Within(Double()),
+    "nested function": lambda: keras.Sequential([layers.ReLU(), Double()]),
+}
+
+
+@pytest.mark.parametrize("name", [*ACT, *DO_NOT_ACT])
+def test_what_a_stage_froze_decides_and_not_whether_a_layer_has_weights_to_train(name):
+    def graph(x):
+        acts = (ACT | DO_NOT_ACT)[name]()
+        acts.name = "acts"
+        return conv("last")(acts(conv("first")(x)))
+
+    model = model_of(graph)
+    set_trainable(model, frozenset({"last"}), "train")
+    assert cut(model).boundary == "acts"
+    set_trainable(model, frozenset({"acts", "last"}), "train")
+    assert cut(model).boundary == ("first" if name in ACT else "acts")
+
+
+def test_statistics_that_stay_frozen_belong_to_the_prefix_in_a_nested_model_too():
+    def graph(x):
+        nested = keras.Sequential([layers.ReLU(), statistics()], name="nested")
+        return conv("last")(nested(conv("first")(x)))
+
+    model = model_of(graph)
+    set_trainable(model, frozenset({"nested", "last"}), "frozen")
+    assert cut(model).boundary == "nested"
+
+
 def model_of(graph):
     keras.utils.set_random_seed(0)
     pictures = keras.Input((6, 6, 3))

@@ -79,6 +79,21 @@ def test_blocks_stand_in_the_order_of_the_layers():
     assert build(with_blocks(late=["block1*"], early=["stem*"])).blocks == ("early", "late")
 
 
+def test_a_layer_of_no_block_with_weights_belongs_to_the_one_before():
+    """`unfreeze` names blocks with weights: noise between them would never be unfrozen."""
+
+    def between():
+        pictures = keras.Input((8, 8, 3))
+        x = layers.Rescaling(1 / 255, name="scale")(pictures)
+        x = layers.GaussianNoise(0.1, name="noise")(layers.Conv2D(4, 3, name="stem_conv")(x))
+        return keras.Model(pictures, classifier_head(layers.Conv2D(4, 3, name="top_conv")(x), 3))
+
+    network = build(between)
+    assert network.blocks == ("stem", "top")
+    assert network.block_of["noise"] == "stem"
+    assert network.block_of["scale"] == "scale"
+
+
 class Weights(Params):
     weights: str = "imagenet"
 

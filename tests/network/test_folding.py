@@ -107,3 +107,13 @@ def test_reduced_precision_begins_with_the_first_weights():
     assert batchnorms(reduced) == 0
     np.testing.assert_allclose(run(reduced), run(model), atol=0.05)
     assert (run(reduced) != run(model)).any()
+
+
+def test_reduced_precision_takes_over_what_a_layer_makes_of_its_weights():
+    """An adapted Normalization computes with numbers of its own, made of what it was adapted to."""
+    normalization = layers.Normalization()
+    normalization.adapt(PICTURES)
+    model = make(lambda x: layers.Conv2D(4, 3)(normalization(x * 255)))
+    expected = run(model)
+    np.testing.assert_allclose(run(fold(model, "mixed_bfloat16")), expected, atol=0.05)
+    assert abs(expected).max() > 0.5

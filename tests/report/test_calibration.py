@@ -1,11 +1,11 @@
-"""Calibration and the temperature that mends it."""
+"""How probabilities fit what came true."""
 
 import numpy as np
 import pytest
 
 from kerascnn.metrics import expected_calibration_error
-from kerascnn.report.calibration import LEAST_IMAGES, calibrate, fit_temperature, tempered
-from kerascnn.report.gather import Predictions
+from kerascnn.predictions import Predictions
+from kerascnn.report.calibration import LEAST_IMAGES, calibrate
 
 
 def predictions(count=4000, temperature=1.0, seed=0):
@@ -17,21 +17,6 @@ def predictions(count=4000, temperature=1.0, seed=0):
     raised = true ** (1 / temperature)
     shown = raised / raised.sum(1, keepdims=True)
     return Predictions([str(i) for i in range(count)], labels, shown)
-
-
-@pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
-def test_the_temperature_that_spoilt_the_probabilities_is_found(temperature):
-    spoilt = predictions(temperature=temperature)
-    assert fit_temperature(spoilt) == pytest.approx(1 / temperature, rel=0.08)
-    mended = calibrate(tempered(spoilt, fit_temperature(spoilt)))
-    assert mended.error < 0.03
-    assert mended.loss <= calibrate(spoilt).loss
-
-
-def test_a_temperature_of_one_changes_nothing_and_none_changes_the_prediction():
-    some = predictions(100)
-    np.testing.assert_allclose(tempered(some, 1).probabilities, some.probabilities, atol=1e-6)
-    assert (tempered(some, 3).predicted == some.predicted).all()
 
 
 def test_a_calibrated_network_shows_the_error_that_chance_explains():

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from kerascnn.predictions import Predictions, read_predictions
 from kerascnn.report import mistakes
-from kerascnn.report.gather import Predictions, read_predictions
 
 TEST = Predictions(
     names=[f"{i}.jpg" for i in range(6)],

@@ -8,20 +8,25 @@ import sys
 import time
 import tomllib
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pytest
+from markupsafe import escape
 from PIL import Image
 
 import kerascnn
 from kerascnn.config import parse_experiment
+from kerascnn.metrics import measure
 from kerascnn.observer import Observer
-from kerascnn.report.chapters import class_rows
+from kerascnn.report.chapters import class_rows, macro_explained
 from kerascnn.report.write import report_run
 from kerascnn.run import run_experiment
+from kerascnn.runs import find_run
 from kerascnn.tracking.page import runs_table
+from kerascnn.tracking.store import open_store, tracking_uri
 
 CHAPTERS = ("result", "training", "classes", "mistakes", "calibration", "looks", "data", "again")
 COLOURS = {"blue": (60, 90, 200), "green": (70, 170, 90), "rose": (200, 80, 90)}
@@ -43,11 +48,14 @@ class Heard(Observer):
 
 
 def paint(folder):
-    """Pictures whose class is a colour, but for every fourth, which has another class's."""
+    """Images whose class is a colour, except every fourth, which has another class's.
+
+    There are few of the class rose.
+    """
     rng = np.random.default_rng(0)
     for index, name in enumerate(COLOURS):
         (folder / name).mkdir(parents=True)
-        for number in range(24):
+        for number in range(9 if name == "rose" else 24):
             colour = list(COLOURS.values())[(index + (number % 4 == 0)) % 3]
             pixels = np.clip(rng.normal(colour, 40, (8, 8, 3)), 0, 255).astype(np.uint8)
             picture = Image.fromarray(pixels).resize((32, 32), Image.Resampling.BICUBIC)
@@ -105,18 +113,47 @@ def test_a_run_ends_with_a_page_that_needs_no_network(page):
 
 def test_the_page_tells_the_result_the_stages_and_every_class(page, result):
     low, high = result.test_accuracy_interval
-    assert f">{result.test_accuracy:.3f}<" in page
-    assert f"95% interval {low:.3f} to {high:.3f}" in page
+    figure = f'<div class="headline">{result.test_accuracy:.3f} '
+    assert f"{figure}<span>{low:.3f} to {high:.3f}</span></div>" in page
     for stage in result.stages:
         assert f"<b>{stage['name']}</b>" in page
     for name in COLOURS:
         assert f"<tr><td>{name} " in page
 
 
+def test_what_was_noted_about_the_data_stands_beside_the_figure(page, result, heard):
+    (note,) = result.notes
+    assert note in heard.warnings
+    assert "training images of blue, 5 of rose" in note
+    header = page[page.index('<header id="result">') : page.index("</header>")]
+    assert str(escape(note)) in header
+
+
+@pytest.mark.parametrize(
+    ("per_class", "said"),
+    [
+        ((20, 20), ""),
+        (
+            (38, 2),
+            r"Macro F1 \(0.487\) is lower than accuracy .* square: 0.000 on 2 test",
+        ),
+    ],
+)
+def test_a_macro_figure_that_differs_from_the_accuracy_is_explained(written_run, per_class, said):
+    """A network that takes every image for the class with most of them, or is always right."""
+    result = written_run("a" * 32, [True] * 40)
+    first, second = per_class
+    labels = np.repeat([0, 1], [first, second])
+    taken = labels if first == second else np.zeros(40, int)
+    test = measure(np.eye(2)[taken], labels, tuple(result.class_names))
+    judged = replace(result, test=test.to_json(), test_accuracy=test.accuracy)
+    assert re.search(said, macro_explained(judged)) if said else not macro_explained(judged)
+
+
 def test_every_mistake_that_is_shown_is_one(page, result):
     wrong = round((1 - result.test_accuracy) * result.test["images"])
     assert wrong > 0
-    assert f"{wrong} of {result.test['images']} test pictures" in page
+    assert f"{wrong} of {result.test['images']} images" in page
     counts = {
         (true, taken): result.test["confusion"][i][j]
         for i, true in enumerate(result.class_names)
@@ -188,7 +225,7 @@ def test_without_its_pictures_there_is_a_page_that_says_so(page, result, place):
     assert "This page is without pictures" in without
     assert "image/webp" in without  # the kernels
     assert without.count("image/webp") < page.count("image/webp") / 4
-    assert f">{result.test_accuracy:.3f}<" in without
+    assert f'class="headline">{result.test_accuracy:.3f} <' in without
 
 
 def test_pictures_that_have_changed_are_not_shown(page, result, place):
@@ -213,17 +250,23 @@ def test_a_report_that_fails_is_told_and_fails_no_run(workplace, registry, monke
     def fail(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("kerascnn.record.write_report", fail)
+    for drawing in ("write_page", "confusion_figure", "note", "write_thumbnails"):
+        monkeypatch.setattr(f"kerascnn.record.{drawing}", fail)
     done = run_experiment(parse_experiment(short, registry), heard, registry)
     assert (done.folder / "result.json").is_file()
     (warning,) = [warning for warning in heard.warnings if "report" in warning]
     assert "no space left on device" in warning
     assert f"kerascnn report {done.run_id[:8]}" in warning
+    assert any("confusion matrix" in said for said in heard.warnings)
+    assert find_run("last").run_id == done.run_id
+    assert done.model.count_params() == done.parameters
+    with open_store(tracking_uri()) as store:
+        assert store.get_run(done.run_id).info.status == "FINISHED"
 
 
 def test_a_result_shows_itself_in_a_notebook(result):
     shown = result._repr_html_()
-    assert f">{result.test_accuracy:.3f}<" in shown
+    assert f'class="headline">{result.test_accuracy:.3f} <' in shown
     assert shown.count("<svg") == 3
     assert "<html" not in shown
 
@@ -317,7 +360,7 @@ def test_mlflow_shows_the_table_of_runs_the_note_and_the_report(server, place, r
     of_run = chromium(f"{runs}/{result.run_id}", tmp_path, large, "--dump-dom")
     assert f"<strong>{result.test_accuracy:.3f}</strong>" in of_run
     assert f"run_uuid={result.run_id}" in of_run  # the thumbnails
-    assert "stages.0.learning_rate" in of_run
+    assert "stages.first.learning_rate" in of_run
     shot = tmp_path / "artifact.png"
     chromium(
         f"{runs}/{result.run_id}/artifacts/report.html", tmp_path, large, f"--screenshot={shot}"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kerascnn.training import checkpoints
-from kerascnn.training.checkpoints import Checkpoints
+from kerascnn.training.checkpoints import Checkpoints, UnreadableError
 
 # Forks processes that write the states 1, 2, …; each dies at another of the steps that this takes
 # on the disk, until one lives.
@@ -144,7 +144,7 @@ def test_truncation_and_flipped_bytes_are_noticed_anywhere(written):
 
     def noticed(file, content):
         file.write_bytes(content)
-        with pytest.raises((checkpoints.DamagedError, OSError)):
+        with pytest.raises((checkpoints.DamagedError, UnreadableError, OSError)):
             checkpoints._read(file.parent)
         file.write_bytes(contents[file])
 
@@ -155,6 +155,53 @@ def test_truncation_and_flipped_bytes_are_noticed_anywhere(written):
         content[at] ^= 1 << rng.integers(8)
         noticed(file, content)
     assert read(written) == (3, [])
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.EIO, errno.EACCES, errno.ESTALE])
+@pytest.mark.parametrize("name", ["state.json", "arrays.npz", "manifest.json", "checkpoints"])
+def test_a_passing_fault_of_reading_removes_nothing(written, monkeypatch, error, name):
+    def failing(function):
+        def call(path, *arguments, **named):
+            if path.name == name:
+                raise OSError(error, os.strerror(error), str(path))
+            return function(path, *arguments, **named)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for method in ("open", "iterdir"):
+            patch.setattr(checkpoints.Path, method, failing(getattr(checkpoints.Path, method)))
+        with pytest.raises(UnreadableError, match=f"{os.strerror(error)}.* kept"):
+            Checkpoints(written, 0).read()
+        if name == "checkpoints":
+            with pytest.raises(OSError, match=os.strerror(error)):  # with which training goes on
+                Checkpoints(written, 0).write(state(4))
+    assert len(list(written.iterdir())) == 2
+    assert read(written) == (3, [])
+
+
+def test_a_checkpoint_of_another_format_is_refused_by_its_number_and_kept(written):
+    for folder in written.iterdir():
+        manifest = folder / "manifest.json"
+        manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 31'))
+    with pytest.raises(UnreadableError, match=r"000003 has format 31, .* reads format 2"):
+        Checkpoints(written, 0).read()
+    assert len(list(written.iterdir())) == 2
+
+
+def test_checkpoints_are_counted_beyond_six_digits(written):
+    newest(written).rename(written / "999999")
+    Checkpoints(written, 0).write(state(4))
+    assert {path.name for path in written.iterdir()} == {"999999", "1000000"}
+    assert read(written) == (4, [])
+    Checkpoints(written, 0).write(state(5))
+    assert {path.name for path in written.iterdir()} == {"1000000", "1000001"}
+    assert read(written) == (5, [])
+
+
+def test_what_a_person_puts_beside_the_checkpoints_is_none(written):
+    newest(written).rename(written / "000003 copy")
+    assert read(written) == (2, [])
 
 
 def test_where_none_is_whole_all_are_named(written):

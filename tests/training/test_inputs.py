@@ -1,17 +1,21 @@
 """What a stage computes of its frozen part: once, again only where something has changed."""
 
+import importlib
+import sys
+import threading
+
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
-from kerascnn import classifier_head
+from kerascnn import RunError, classifier_head
 from kerascnn.cache import clear, entries
 from kerascnn.data.batches import Examples
 from kerascnn.experiment import Stage
 from kerascnn.network.boundary import cut
 from kerascnn.training.inputs import make_inputs
-from kerascnn.training.plan import Plan
+from kerascnn.training.plan import Listener, Plan
 
 pytestmark = pytest.mark.backend
 SIZE, CLASSES = 8, 3
@@ -49,12 +53,17 @@ def plus(shift):
     return augment
 
 
-def inputs_of(network=None, train=TRAIN, validation=VALIDATION, views=None, epochs=9, **options):
+def inputs_of(
+    network=None, train=TRAIN, validation=VALIDATION, views=None, epochs=9, warned=None, **options
+):
     stage = Stage(name="trial", epochs=epochs, learning_rate=0.1, views=views)
     plan = {"index": 0, "batchnorm": "frozen", "batch_size": 8, "schedule": None} | options
     plan = Plan(stage=stage, layers=frozenset(), **plan)
     parts = cut(network if network is not None else model())
-    return make_inputs(parts, plan, train, validation, lambda done, total: None)
+    said = [] if warned is None else warned
+    inputs = make_inputs(parts, plan, train, validation, Listener(warned=said.append))
+    assert warned is not None or not said
+    return inputs
 
 
 def counts(*arguments, **options):
@@ -181,3 +190,114 @@ def test_what_is_gone_from_the_cache_is_made_again():
     inputs_of()
     assert len(clear("activations")) == 2
     assert counts() == (40, 0)
+
+
+class Shift(layers.Layer):
+    """Adds a number that is neither a weight nor in its configuration."""
+
+    amount = 0.0
+
+    def call(self, inputs):
+        return inputs + ops.cast(self.amount, inputs.dtype)
+
+
+def after_narrow(layer):
+    network = model()
+    x = layer(network.get_layer("narrow").output)
+    network = keras.Model(network.input, classifier_head(x, CLASSES, dropout=0.0))
+    for one in network.layers:
+        one.trainable = one.name == "head_dense"
+    return network
+
+
+def as_it_is(network, images):
+    parts = cut(network)
+    return ops.convert_to_numpy(parts.prefix(images.astype("float32"), training=False))
+
+
+def test_a_prefix_that_does_not_agree_with_the_network_is_not_used():
+    shift = Shift(name="shift")
+    network, said = after_narrow(shift), []
+    shift.amount = 9.0
+    options = {"prefix_precision": "mixed_bfloat16", "warned": said}
+    first = inputs_of(network, **options)
+    np.testing.assert_allclose(first.feed.inputs[0], as_it_is(network, TRAIN.inputs), rtol=1e-5)
+    assert len(said) == 1
+    assert "runs as it is, and not in mixed_bfloat16" in said[0]
+    assert (first.cached.made, first.cached.reused) == (40, 0)
+    again = inputs_of(network, **options)
+    assert (again.cached.made, again.cached.reused) == (0, 40)
+    assert said[0] == said[1]
+    np.testing.assert_array_equal(again.feed.inputs[0], first.feed.inputs[0])
+
+
+def test_activations_that_overflow_are_kept_in_the_precision_of_the_network():
+    """Which shows in a single image, behind the batch that both ways are compared on."""
+    train = np.full((35, SIZE, SIZE, 3), 1, np.uint8)
+    train[:, 0, 0] = np.arange(35)[:, None]
+    train[34] = 255
+    network, said = after_narrow(layers.Rescaling(4e3, name="large")), []
+    network.get_layer("narrow").kernel.assign(np.ones((3, 3, 3, 2), "float32"))
+    examples = Examples(train, np.arange(35) % CLASSES, "one is bright")
+    dim = Examples(train[:10], np.arange(10) % CLASSES, "dim")
+    inputs = inputs_of(network, examples, dim, prefix_precision="mixed_float16", warned=said)
+    np.testing.assert_allclose(inputs.feed.inputs[0], as_it_is(network, train), rtol=1e-5)
+    assert len(said) == 1
+    assert "overflow, which float16 cannot hold" in said[0]
+    assert inputs.validation.inputs.dtype == np.float16  # for those were held
+    assert (inputs.cached.made, inputs.cached.reused) == (45, 0)
+    assert not [one for one in threading.enumerate() if one.name == "kerascnn-batches"]
+
+
+def test_activations_that_are_not_finite_are_no_fault_of_the_learning_rate():
+    with pytest.raises(RunError, match=r"frozen part .* not finite, first for image 1 of 10") as no:
+        inputs_of(model(bias=np.nan))
+    assert "rate" not in str(no.value)
+    assert entries(["activations"]) == []
+
+
+def test_a_helper_of_a_layer_that_has_changed_makes_another_prefix(tmp_path, monkeypatch):
+    package = tmp_path / "changing_layers"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "import keras\nfrom changing_layers.helpers import shifted\n"
+        "class Shift(keras.Layer):\n    def call(self, inputs):\n        return shifted(inputs)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    means = []
+    for amount in (1.0, 2.25):
+        (package / "helpers.py").write_text(f"def shifted(inputs): return inputs + {amount}\n")
+        layer = importlib.import_module("changing_layers").Shift(name="shift")
+        inputs = inputs_of(after_narrow(layer))
+        assert (inputs.cached.made, inputs.cached.reused) == (40, 0)
+        means.append(inputs.feed.inputs[0].mean())
+        for name in ("changing_layers", "changing_layers.helpers"):
+            del sys.modules[name]
+    assert means[1] - means[0] == pytest.approx(1.25, rel=1e-5)
+
+
+def test_of_a_layer_whose_code_is_in_no_file_nothing_is_kept():
+    """As of one that is typed into a notebook."""
+    typed = type("Typed", (Shift,), {"__module__": "typed_into_a_notebook"})
+    for _ in range(2):
+        said = []
+        inputs = inputs_of(after_narrow(typed(name="shift")), warned=said)
+        assert (inputs.cached.made, inputs.cached.reused) == (40, 0)
+        assert len(said) == 1
+        assert "not kept: the code of the module typed_into_a_notebook is in no file" in said[0]
+    assert entries(["activations"]) == []
+
+
+class Stubborn(Shift):
+    """Cannot be made anew."""
+
+    def get_config(self):
+        raise NotImplementedError("no settings")
+
+
+def test_a_prefix_that_cannot_be_made_anew_runs_as_it_is():
+    said = []
+    network = after_narrow(Stubborn(name="stubborn"))
+    inputs = inputs_of(network, prefix_precision="mixed_bfloat16", warned=said)
+    np.testing.assert_allclose(inputs.feed.inputs[0], as_it_is(network, TRAIN.inputs), rtol=1e-5)
+    assert any("no settings" in message for message in said)

@@ -85,7 +85,7 @@ def compiled(network, **options):
     """The model that a stage trains, as it is compiled for it."""
     set_trainable(network.model, LAYERS, "train")
     chosen = plan(**options)
-    inputs = make_inputs(cut(network.model), chosen, TRAIN, VALIDATION, lambda done, total: None)
+    inputs = make_inputs(cut(network.model), chosen, TRAIN, VALIDATION)
     compile_stage(network, chosen, inputs.trainer, inputs.feed.steps)
     return inputs.trainer
 

@@ -291,6 +291,15 @@ def test_the_first_step_whose_loss_is_not_finite_is_the_last(trained):
         fit(trained, schedule=lambda **_: Broken(), epochs=2)
 
 
+@pytest.mark.parametrize("trained", [HEAD, ALL])
+def test_a_loss_before_the_first_update_is_no_fault_of_the_learning_rate(trained):
+    network = make_network()
+    network.model.get_layer("head_dense").bias.assign(np.full(CLASSES, np.nan))
+    with pytest.raises(RunError, match=r"after step 1 of 4, before any weight") as fault:
+        fit(trained, network=network)
+    assert "rate" not in str(fault.value)
+
+
 @pytest.mark.parametrize("spoilt", ["moving_mean", "moving_variance"])
 def test_a_statistic_that_is_not_finite_ends_the_run_with_the_step(spoilt):
     """A training step does without: it uses the batch's own statistics."""
@@ -305,6 +314,18 @@ def test_a_statistic_that_is_not_finite_ends_the_run_with_the_step(spoilt):
     options = {"batchnorm": "train", "schedule": lambda **_: Spoiler(), "epochs": 2}
     with pytest.raises(RunError, match=r"epoch 2: the loss is nan after step 1 of 4"):
         fit(ALL, network=network, **options)
+
+
+def test_statistics_without_scale_and_shift_are_learnt_where_the_stage_trains_them():
+    keras.utils.set_random_seed(0)
+    images = keras.Input((SIZE, SIZE, 3))
+    x = layers.BatchNormalization(center=False, scale=False, name="stem_bn")(images)
+    x = layers.Conv2D(4, 3, name="block_conv")(x)
+    model = keras.Model(images, classifier_head(x, CLASSES))
+    block_of = {layer.name: layer.name.split("_")[0] for layer in model.layers[1:]}
+    network = Built(model, block_of, ("stem", "block"), pretrained=False)
+    fit(set(block_of), network=network, batchnorm="train", keep="last")
+    assert (ops.convert_to_numpy(model.get_layer("stem_bn").moving_mean) > 1).all()
 
 
 def test_layer_decay_slows_the_blocks_before_the_head():

@@ -3,6 +3,7 @@
 The Lite variant leaves out squeeze-and-excitation and puts ReLU6 in the place of swish.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -52,7 +53,14 @@ class EfficientNetLiteParams(Params):
 @hookimpl
 def kerascnn_architectures() -> list[Component]:
     summary = "EfficientNet-Lite0: 3.4 million parameters, fast on a CPU, ImageNet weights"
-    return [Component("efficientnet_lite0", build, EfficientNetLiteParams, summary)]
+    return [Component("efficientnet_lite0", build, EfficientNetLiteParams, summary, check)]
+
+
+def check(params: EfficientNetLiteParams, *, image_size: int) -> dict[str, str]:
+    """Whether a file of weights is there."""
+    if params.weights in ("imagenet", "none") or Path(params.weights).is_file():
+        return {}
+    return {"weights": f"there is no such file, seen from {Path.cwd()}"}
 
 
 def build(params: EfficientNetLiteParams, *, image_size: int, num_classes: int) -> "keras.Model":

@@ -1,0 +1,65 @@
+"""What a notebook or a script may give a public function, and one short message for the rest."""
+
+from collections.abc import Iterable, Mapping
+from io import IOBase
+from typing import Any
+
+from kerascnn.errors import InputError
+
+
+def as_list(given: Any, item: type | tuple[type, ...], what: str) -> list[Any]:
+    """The items of an iterable; an item by itself counts as a list of one.
+
+    Args:
+        given: What the caller gave.
+        item: The types that an item may have.
+        what: What the items are, in the plural, such as "architectures".
+
+    Raises:
+        InputError: It holds something else. Only types are named: the value may be a large array.
+    """
+    if isinstance(given, item) or not isinstance(given, Iterable):
+        items = [given]
+    elif isinstance(given, Mapping | IOBase):  # whose keys or lines nobody means
+        raise InputError(f"{what}: expected a list or a single one, not {_type(given)}.")
+    else:
+        items = list(given)
+    for number, one in enumerate(items, 1):
+        if not isinstance(one, item):
+            place = f"number {number} is" if len(items) > 1 else "got"
+            raise InputError(f"{what}: expected {_types(item)}; {place} {_type(one)}.")
+    return items
+
+
+def expect(given: Any, kinds: type | tuple[type, ...], what: str, hint: str = "") -> None:
+    """Raises InputError unless `given` is of these types; `hint` says how to get one."""
+    if not isinstance(given, kinds):
+        raise InputError(f"{what}: expected {_types(kinds)}, not {_type(given)}.{hint}")
+
+
+def expect_count(given: Any, what: str) -> None:
+    """Raises InputError unless `given` is a whole number of at least 1."""
+    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+        shown = given if isinstance(given, int) else _type(given)
+        raise InputError(f"{what}: expected a whole number of at least 1, not {shown}.")
+
+
+def _types(kinds: type | tuple[type, ...]) -> str:
+    names = [_NAMES.get(kind.__name__, kind.__name__) for kind in _as_tuple(kinds)]
+    return " or ".join(dict.fromkeys(names))
+
+
+def _as_tuple(kinds: type | tuple[type, ...]) -> tuple[type, ...]:
+    return kinds if isinstance(kinds, tuple) else (kinds,)
+
+
+def _type(value: Any) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"
+
+
+_NAMES = {"str": "a string", "PathLike": "a path", "bytes": "bytes", "ndarray": "a uint8 array"} | {
+    "Image": "a Pillow image",
+    "Experiment": "an Experiment",
+    "Result": "a Result",
+    "Mapping": "a table",
+}

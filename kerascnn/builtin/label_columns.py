@@ -1,0 +1,147 @@
+"""What the columns of a table of labels mean, and what separates them."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from kerascnn import InputError, Params, did_you_mean
+
+SEPARATORS = (",", ";", "\t", "|")
+
+# What columns are called, letters and digits alone: the names of the first set that has any count.
+PATHS = (
+    {"path"},
+    {"file", "files", "filename", "filenames", "filepath", "filepaths", "imagepath", "imagefile"}
+    | {"imagefilename", "imagename", "imgpath", "imgname"},
+    {"image", "images", "img", "imageid", "imgid", "imageindex", "picture", "photo"},
+    {"id"},
+)
+LABELS = ({"label"}, {"labels", "class", "classes", "classname", "labelname", "category", "target"})
+INDICES = {"", "index", "unnamed0", "rownames"}  # the row's number, as pandas and R write it
+
+
+class TableParams(Params):
+    """Labels in a table."""
+
+    labels: Path | None = Field(
+        None,
+        description="A CSV file of the images and their labels, relative to `path`, instead of "
+        "class folders. Its first line names the columns: the image (path, filename, image_id or "
+        "the like; relative to `path`), its label (label, class, category or the like) and, if "
+        "given, split (train, validation or test). Other columns are ignored.",
+        json_schema_extra={"relative_to": "path"},
+    )
+    path_column: str | None = Field(
+        None, description="The column that names the image, where that is not clear."
+    )
+    label_column: str | None = Field(
+        None, description="The column of the label, where that is not clear."
+    )
+    separator: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1,
+        description='What separates the columns, such as ";" or "\\t", where that is not clear.',
+    )
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table say what.
+
+    Args:
+        names: Of all columns, as the first line has them.
+        path: The column that names the image.
+        label: The column of its label.
+        split: The column of its split; None where there is none.
+    """
+
+    names: Sequence[str]
+    path: int
+    label: int
+    split: int | None
+
+
+def reader(text: str, separator: str, *, strict: bool = True) -> Any:
+    """Python's CSV reader of the lines of a text."""
+    lines = io.StringIO(text, newline="")
+    return csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=strict)
+
+
+def find_columns(table: Path, text: str, params: TableParams) -> tuple[str, Columns]:
+    """The separator of a table and what its columns mean.
+
+    Raises:
+        InputError: That is not clear; the message names the columns and the settings.
+    """
+    found = {
+        separator: _Header(next(reader(text, separator, strict=False), []), params)
+        for separator in ([params.separator] if params.separator else SEPARATORS)
+    }
+    separator, header = max(found.items(), key=lambda item: (item[1].clear, len(item[1].names)))
+    names = ", ".join(header.names) or "(none)"
+    for setting in ("path_column", "label_column"):
+        said = getattr(params, setting)
+        if said is not None and said not in header.names:
+            raise InputError(
+                f'{setting} = "{said}": "{table}" has no such column.'
+                f"{did_you_mean(said, header.names)} It has {names}, separated by {separator!r}."
+            )
+    if not header.clear:
+        raise InputError(
+            f'"{table}" has the columns {names}, separated by {separator!r}: it is not clear which '
+            f"one {header.unclear}. Set path_column and label_column to their names, or separator "
+            "where it is another."
+        )
+    return separator, Columns(header.names, header.path[0], header.label[0], header.split)
+
+
+class _Header:
+    """The names of a table's columns, and the numbers of those that may name image and label."""
+
+    def __init__(self, header: Sequence[str], params: TableParams) -> None:
+        self.names = names = [name.strip() for name in header]
+        self.path = self._columns(PATHS, params.path_column)
+        self.label = self._columns(LABELS, params.label_column)
+        if len(self.path) + len(self.label) == 1:  # of two columns the other is what is missing
+            telling = [at for at, name in enumerate(names) if _plain(name) not in INDICES]
+            others = [at for at in telling if at not in (*self.path, *self.label)]
+            self.path, self.label = self.path or others, self.label or others
+
+    def _columns(self, known: Iterable[set[str]], said: str | None) -> list[int]:
+        """The columns of the name that is said, else of known names."""
+        if said is not None:
+            return [at for at, name in enumerate(self.names) if name == said]
+        plain = list(map(_plain, self.names))
+        groups = ([at for at, name in enumerate(plain) if name in group] for group in known)
+        return next(filter(None, groups), [])
+
+    @property
+    def clear(self) -> bool:
+        return len(self.path) == len(self.label) == 1 and self.path != self.label
+
+    @property
+    def split(self) -> int | None:
+        return next((at for at, name in enumerate(self.names) if _plain(name) == "split"), None)
+
+    @property
+    def unclear(self) -> str:
+        """What is not known: which one "names the image", "is the label", or both."""
+        told = {"names the image": self.path, "is the label": self.label}
+        unclear = [
+            f"{what} ({' or '.join(self.names[at] for at in columns)})" if columns else what
+            for what, columns in told.items()
+            if len(columns) != 1
+        ]
+        return " and which one ".join(unclear or told)
+
+
+def _plain(name: str) -> str:
+    """A column's name without what people write it with: Image-ID, image_id and "image id"."""
+    return re.sub(r"[\W_]", "", name.lower())

@@ -1,0 +1,89 @@
+"""Which files in a folder are images, and what lies among them and is never part of a dataset."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+IMAGE_SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".webp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".avifs", ".heic", ".heif", ".hif"),
+}
+
+# What systems and programs leave in folders, in lower case. Sources: the documentation of macOS's
+# Archive Utility, Synology's and QNAP's indexing, Windows Explorer, fsck and Jupyter.
+SYSTEM = {
+    "__macosx",
+    ".ds_store",
+    ".appledouble",
+    ".spotlight-v100",
+    ".trashes",
+    ".fseventsd",
+    "@eadir",
+    "@recycle",
+    "@recently-snapshot",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "recycler",
+    "system volume information",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "lost+found",
+    ".ipynb_checkpoints",
+}
+OUTPUT = {"kerascnn-runs", "mlartifacts", "mlruns"}  # the last two are MLflow's own names
+JOURNAL = "tracking.jsonl"  # a file in every run's folder
+MARK = ".kerascnn-output"  # a file in other folders of output
+SIGNS = (JOURNAL, MARK, os.path.join("0", "meta.yaml"))  # the last in each of MLflow's file stores
+
+OWN_OUTPUT = "of kerascnn's or MLflow's own output"
+SOFTWARE = "kerascnn"  # in the metadata of each PNG that is drawn into a folder of the user's
+
+
+def is_image(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is an image, by the ending of its name."""
+    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
+
+
+def left_out(path: Path) -> str | None:
+    """What a file or folder is, if it can be no part of a dataset.
+
+    Args:
+        path: A file or folder that was found in a dataset's folder.
+
+    Returns:
+        The name of what a system has left there, or `OWN_OUTPUT` for what kerascnn or MLflow has
+        written; None for everything else.
+    """
+    name = path.name
+    if name.startswith("._"):  # the resource forks of macOS
+        return "._*"
+    if name.lower() in SYSTEM:
+        return name
+    return OWN_OUTPUT if _is_drawing(path) or _is_output(path) else None
+
+
+def mark(folder: Path) -> None:
+    """Marks a folder as one of output, wherever it lies and whatever its name is."""
+    with suppress(OSError):  # of a folder that cannot be written to
+        (folder / MARK).touch()
+
+
+def own_metadata(file: Path) -> dict[str, str] | None:
+    """What matplotlib is to write into a figure, so that a PNG is known for `OWN_OUTPUT`."""
+    return {"Software": SOFTWARE} if file.suffix == ".png" else None
+
+
+def _is_output(path: Path) -> bool:
+    return path.is_dir() and (
+        path.name in OUTPUT or any(os.path.lexists(path / sign) for sign in SIGNS)
+    )
+
+
+def _is_drawing(path: Path) -> bool:
+    if path.suffix != ".png" or path.is_symlink() or not path.is_file():
+        return False
+    with suppress(OSError), path.open("rb") as file:
+        return f"Software\0{SOFTWARE}".encode() in file.read(256)
+    return False

@@ -1,0 +1,117 @@
+"""What kerascnn changes about the process that it works in, and puts back when it has done.
+
+A notebook or a server goes on after a run: its environment, its generators of random numbers, the
+settings of Keras and of the backend, and its loggers are then what they were before.
+"""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from threading import RLock
+from typing import Any
+
+from kerascnn.tracking.autologging import without_autologging
+
+_one_at_a_time = RLock()
+_open: list[ExitStack] = []
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Undoes, at its end, what was done to the process meanwhile; decorates every public call.
+
+    Calls may be nested. Those of different threads wait for each other: they would otherwise share
+    one random seed, one dtype policy, and so give other results than alone.
+    """
+    with _one_at_a_time, ExitStack() as effects:
+        if not _open:
+            effects.enter_context(without_autologging())
+        _keep_generators(effects)
+        _open.append(effects)
+        try:
+            yield
+        finally:
+            _open.pop()
+
+
+def another_process(begin: Callable[..., None], *arguments: Any) -> Executor:
+    """One other process, for functions of modules; it begins with `begin(*arguments)`.
+
+    Unlike those of `multiprocessing` it does not run the user's script again, which may have no
+    `if __name__ == "__main__"`.
+    """
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    return ProcessPoolExecutor(1, initializer=begin, initargs=arguments)
+
+
+def put_back(undo: Callable[..., Any], *arguments: Any) -> None:
+    """Registers what undoes an effect; outside of `contained` the process is kerascnn's own."""
+    if _open:
+        _open[-1].callback(undo, *arguments)
+
+
+def set_variable(name: str, value: str, *, unless_set: bool = False) -> None:
+    """Sets a variable of the environment until the call that is under way ends."""
+    before = os.environ.get(name)
+    if before == value or (unless_set and before is not None):
+        return
+    put_back(_restore_variable, name, before)
+    os.environ[name] = value
+
+
+def _restore_variable(name: str, value: str | None) -> None:
+    os.environ.pop(name, None)
+    if value is not None:
+        os.environ[name] = value
+
+
+def _keep_generators(effects: ExitStack) -> None:
+    import numpy as np
+
+    effects.callback(random.setstate, random.getstate())
+    effects.callback(np.random.set_state, np.random.get_state())
+
+
+def keep_backend_settings() -> None:
+    """Registers how the settings of Keras and of its backend are put back; call it before a change.
+
+    Keras's own state (dtype policy, seed, device distribution, the numbers in names of layers) is
+    set aside as a whole: `clear_session` makes a new one.
+    """
+    import keras
+    from keras.src.backend.common import global_state
+
+    put_back(setattr, global_state, "GLOBAL_STATE_TRACKER", global_state.GLOBAL_STATE_TRACKER)
+    put_back(keras.config.set_floatx, keras.config.floatx())
+    put_back(keras.config.set_image_data_format, keras.config.image_data_format())
+    if find_spec("tensorflow"):  # which Keras seeds on every backend
+        _keep_tensorflow()
+    if keras.config.backend() == "torch":
+        _keep_torch()
+
+
+def _keep_tensorflow() -> None:
+    """TensorFlow can only be asked for its seed and its determinism in a private module."""
+    from tensorflow.python.eager import context
+    from tensorflow.python.framework import config
+
+    put_back(context.set_global_seed, context.global_seed())
+    if not config.is_op_determinism_enabled():
+        put_back(config.disable_op_determinism)
+
+
+def _keep_torch() -> None:
+    import torch
+
+    put_back(
+        lambda enabled, warn_only: torch.use_deterministic_algorithms(enabled, warn_only=warn_only),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    put_back(torch.set_rng_state, torch.get_rng_state())
+    if torch.cuda.is_available():
+        put_back(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())

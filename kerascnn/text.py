@@ -1,0 +1,24 @@
+"""Text that others wrote, such as names of classes and files, for places that read some of it."""
+
+import re
+import unicodedata
+
+
+def is_control(character: str) -> bool:
+    """Whether it is a control character or half of a surrogate pair: no terminal or page has it."""
+    return unicodedata.category(character) in ("Cc", "Cs")
+
+
+def code(character: str) -> str:
+    r"""A character in ASCII, such as `\u4e2d`."""
+    return character.encode("unicode_escape").decode()
+
+
+def visible(text: str) -> str:
+    r"""The text with control characters as their codes, such as `\x07`."""
+    return "".join(code(one) if is_control(one) else one for one in text)
+
+
+def markdown(text: str) -> str:
+    """The text as Markdown that shows it as it is."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible(text))
