@@ -77,7 +77,6 @@ def _environment() -> dict[str, str]:
     return {
         **os.environ,
         "MLFLOW_BACKEND_STORE_URI": tracking_uri(),
-        "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # of language models
     }
 

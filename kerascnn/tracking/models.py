@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerascnn.errors import InputError
+from kerascnn.tracking.store import quiet
 
 LOADER = "kerascnn_named_classes"  # the module's name in a model's folder
 
@@ -74,6 +75,7 @@ def scoring_app(answer: Callable[[list[bytes]], list[dict[str, Any]]]) -> Any:
 
     Its requests hold them as base64 in a column "image".
     """
+    quiet()
     from mlflow.exceptions import MlflowException
     from mlflow.models import Model, ModelSignature
     from mlflow.pyfunc import PyFuncModel

@@ -63,13 +63,18 @@ class RefusingStoreError(TrackingError):
     """The store takes nothing until somebody changes what the message says."""
 
 
+def quiet() -> None:
+    """Before MLflow is imported: no telemetry, no long waits, unless the user says otherwise."""
+    for name, value in _QUIET.items():
+        set_variable(name, value, unless_set=True)
+
+
 @contextmanager
 def open_store(uri: str) -> Iterator[Any]:
     """A client of the store; every failure comes out as a TrackingError."""
     if fault := address_fault(uri):
         raise RefusingStoreError(fault)
-    for name, value in _QUIET.items():
-        set_variable(name, value, unless_set=True)
+    quiet()
     import mlflow
 
     for name in ("mlflow", "alembic"):  # what fails is told by the error
