@@ -17,6 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from kerascnn.commands import command
 from kerascnn.image_files import JOURNAL
 from kerascnn.secrets import shown_uri
 from kerascnn.tracking.address import (
@@ -252,8 +253,8 @@ def _check_place(uri: str) -> None:
     database = sqlite_file(uri)
     if database and not database.parent.exists():
         raise RefusingStoreError(
-            f"{database}: there is no such folder any more; `kerascnn runs send --to ADDRESS` "
-            "sends to another store."
+            f"{database}: there is no such folder any more; "
+            f"`{command('runs', 'send', '--to', 'ADDRESS')}` sends to another store."
         )
 
 
@@ -261,7 +262,7 @@ def _told_kept(journals: list[Journal], fault: TrackingError, why: bool) -> str:
     runs = _count(len(journals), "run is", "runs are")
     if all(journal.told == str(fault) for journal in journals) and not why:
         store = displayed(journals[0].uri)
-        return f"{runs} still kept for {store}; `kerascnn runs send` says why."
+        return f"{runs} still kept for {store}; `{command('runs', 'send')}` says why."
     for journal in journals:
         journal.told = str(fault)
         journal.save_state()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from kerascnn.commands import command
 from kerascnn.errors import InputError
 from kerascnn.journal import JOURNAL, LOCK, Journal, send_pending
 from kerascnn.runs import RESULT, runs_folder
@@ -111,7 +112,7 @@ def _find(run: str) -> Path:
         return found[0]
     ids = ", ".join(folder.name[:12] for folder in found)
     which = f"matches {len(found)} runs: {ids}" if found else f"matches no run in {runs_folder()}"
-    raise InputError(f'"{run}" {which}; `kerascnn runs list` lists them.')
+    raise InputError(f'"{run}" {which}; `{command("runs", "list")}` lists them.')
 
 
 def remove_run(folder: Path) -> str | None:

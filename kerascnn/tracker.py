@@ -171,8 +171,8 @@ class Tracker:
             journal.save_state()
         if isinstance(self.fault, RefusingStoreError):
             return (
-                f"{told} They are kept in {journal.folder}; once that is mended, `kerascnn runs "
-                "send` sends them."
+                f"{told} They are kept in {journal.folder}; once that is mended, "
+                f"`{command('runs', 'send')}` sends them."
             )
         return (
             f"{told} They are kept in {journal.folder} and sent by the next run, or by "

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from kerascnn.commands import command
 from kerascnn.tracking.address import displayed, sqlite_file
 from kerascnn.tracking.artifacts import artifacts_of, link_into
 from kerascnn.tracking.store import (
@@ -93,7 +94,7 @@ def send(client: Any, run_id: str, entry: Entry, folder: Path) -> None:
         if _DELETED in str(error):
             raise RefusingStoreError(
                 f"the store has deleted run {run_id}; `mlflow runs restore --run-id {run_id}` "
-                "brings it back, `kerascnn runs remove` removes it here too."
+                f"brings it back, `{command('runs', 'remove', run_id)}` removes it here too."
             ) from error
         if getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":
             raise RefusedError(reason(error)) from error
