@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from kerascnn.commands import command
 from kerascnn.files import gigabytes
 from kerascnn.prepare import Prepared, StageCheck
 from kerascnn.tables.layout import Table, interval, line, number, plain, rows, words
@@ -78,7 +79,7 @@ def _suggested(test: "RangeTest") -> dict[str, str]:
         return {"suggested": f"none: {test.why_none}. Keep {test.configured:.1e}."}
     return {
         "suggested": f"[bold]{test.suggestion:.1e}[/bold], a tenth of the rate where the loss is "
-        f"least, {test.lowest:.1e}; `kerascnn compare` tells whether it is better"
+        f"least, {test.lowest:.1e}; `{escape(command('compare'))}` tells whether it is better"
     }
 
 
