@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
-from rich.text import Text
 
 from kerascnn.commands import command
 from kerascnn.files import gigabytes
 from kerascnn.prepare import Prepared, StageCheck
 from kerascnn.tables.layout import Table, interval, line, number, plain, rows, words
 from kerascnn.terminal import describe
+from kerascnn.text import visible
 
 CLASSES_SHOWN = 30
 WIDE = 100  # columns; in fewer, some figures of a network are left to --json
@@ -62,13 +62,13 @@ def show_range_test(console: Console, test: "RangeTest", plot: Path, apply: str)
     `apply` is the command that does.
     """
     end = "the loss had grown to 4 times the least" if test.diverged else "the last rate"
-    lines: dict[str, str | Text] = {
+    lines = {
         "tested": f"stage {escape(test.stage)}: {len(test.rates)} steps, from {test.rates[0]:.1e} "
         f"to {test.rates[-1]:.1e}: {end}",
         "now": f"{test.configured:.1e} in the experiment",
         **_suggested(test),
-        "plot": plain(str(plot)),
-        **({"next": plain(apply)} if test.suggestion else {}),
+        "plot": escape(visible(str(plot))),
+        **({"next": escape(visible(apply))} if test.suggestion else {}),
     }
     for label, text in lines.items():
         console.print(line(label, text), soft_wrap=True)  # a command is pasted whole
