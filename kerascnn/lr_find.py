@@ -46,7 +46,6 @@ class RangeTest:
 
     Args:
         stage: Its name.
-        index: Its place, from 0.
         configured: The learning rate that the stage says.
         rates: The learning rate of each step.
         losses: Of each step's batch.
@@ -56,7 +55,6 @@ class RangeTest:
     """
 
     stage: str
-    index: int
     configured: float
     rates: list[float]
     losses: list[float]
@@ -96,7 +94,7 @@ class RangeTest:
         """The suggestion as `--set` takes it."""
         if self.suggestion is None:
             return None
-        return f"stages.{self.index}.learning_rate={self.suggestion:.1e}"
+        return f"stages.{self.stage}.learning_rate={self.suggestion:.1e}"
 
     def to_json(self) -> dict[str, Any]:
         names = ("lowest", "suggestion", "why_none", "setting")
@@ -172,7 +170,6 @@ def _test(prepared: Prepared, observer: Observer) -> RangeTest:
         raise RunError(f'stage "{stage.name}": the loss of the first step is not finite.')
     return RangeTest(
         stage=stage.name,
-        index=plan.index,
         configured=stage.learning_rate,
         rates=rates,
         losses=losses,
