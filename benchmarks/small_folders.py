@@ -99,7 +99,7 @@ def suggestions(experiment: str, words: list[str]) -> list[str]:
 
     loaded = load_experiment(experiment, dict(map(assignment, words)))
     tests = [find_learning_rate(loaded, stage.name) for stage in loaded.stages]
-    return [f"stages.{test.index}.learning_rate={test.lowest / 10:.2g}" for test in tests]
+    return [f"stages.{test.stage}.learning_rate={test.lowest / 10:.2g}" for test in tests]
 
 
 def judge(experiment: str, words: list[str]) -> tuple[np.ndarray, np.ndarray]:

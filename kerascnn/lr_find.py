@@ -47,7 +47,6 @@ class RangeTest:
 
     Args:
         stage: Its name.
-        index: Its place, from 0.
         configured: The learning rate that the stage says.
         rates: The learning rate of each step.
         losses: Of each step's batch.
@@ -57,7 +56,6 @@ class RangeTest:
     """
 
     stage: str
-    index: int
     configured: float
     rates: list[float]
     losses: list[float]
@@ -97,7 +95,7 @@ class RangeTest:
         """The suggestion as `--set` takes it."""
         if self.suggestion is None:
             return None
-        return f"stages.{self.index}.learning_rate={self.suggestion:.1e}"
+        return f"stages.{self.stage}.learning_rate={self.suggestion:.1e}"
 
     def __repr__(self) -> str:
         rows = [
@@ -187,7 +185,6 @@ def _test(prepared: Prepared, observer: Observer) -> RangeTest:
         )
     return RangeTest(
         stage=stage.name,
-        index=plan.index,
         configured=stage.learning_rate,
         rates=rates,
         losses=losses,
