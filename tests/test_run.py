@@ -347,7 +347,8 @@ def test_evaluating_on_pictures_that_the_run_has_seen_is_told(place, result):
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(file)
     assert evaluate_run(result, seen, observer=heard).images == 4
-    assert heard.said == ("4 of these 4 pictures the run was trained or validated on",)
+    short = result.run_id[:8]
+    assert heard.said == (f"run {short} was trained or validated on 4 of these 4 images",)
     evaluate_run(result, picture_folder(place), observer=heard)
     assert len(heard.said) == 1
 
