@@ -15,7 +15,7 @@ LONGEST = 24  # characters of a value
 def run_name(experiment: Experiment, registry: Registry) -> str:
     """Differences first, for MLflow's page cuts names off: `seed=1, head.epochs=4 · resnet50`."""
     network = f"{experiment.architecture.name} on {experiment.dataset.name}"
-    differ = [_said(key, value, experiment) for key, value in _differences(experiment, registry)]
+    differ = [_said(key, value) for key, value in _differences(experiment, registry)]
     if not differ:
         return f"{network}, seed {experiment.seed}"
     more = f" and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
@@ -41,11 +41,9 @@ def _differences(experiment: Experiment, registry: Registry) -> list[tuple[str, 
     ]
 
 
-def _said(key: str, value: Any, experiment: Experiment) -> str:
+def _said(key: str, value: Any) -> str:
     """A setting as `stage.key=value`, without the table that only says where it is."""
-    table, *rest = key.split(".")
-    if table == "stages" and int(rest[0]) < len(experiment.stages):
-        rest[0] = experiment.stages[int(rest[0])].name
+    table, _, rest = key.partition(".")
     text = "none" if value is None else str(value)
     short = text if len(text) <= LONGEST else f"…{text[-LONGEST:]}"
-    return f"{'.'.join(rest) or table}={short}"
+    return f"{rest or table}={short}"
