@@ -33,6 +33,7 @@ _PUBLIC = {
     "probe_architectures": "probe",
     "find_learning_rate": "lr_find",
     "export_run": "export",
+    "Observer": "observer",
     # errors
     "did_you_mean": "errors",
     "KerascnnError": "errors",

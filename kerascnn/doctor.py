@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from kerascnn import runtime
@@ -11,14 +13,14 @@ from kerascnn.files import GB, gigabytes
 from kerascnn.plugins import load_registry
 from kerascnn.tracking.address import displayed, tracking_uri
 from kerascnn.tracking.artifacts import told_missing, told_moved
-from kerascnn.tracking.store import TrackingError, reach
+from kerascnn.tracking.store import RefusingStoreError, TrackingError, reach
 
 LEAST_FREE_BYTES = 2 * GB
 
 
 def examine() -> dict[str, Any]:
     """Examines this installation; `problems` lists a sentence for each thing to mend."""
-    problems: list[str] = []
+    problems = list(_locale())
     return {
         "versions": runtime.versions(),
         "backends": runtime.installed_backends(),
@@ -29,6 +31,15 @@ def examine() -> dict[str, Any]:
         "plugins": _plugins(problems),
         "problems": problems,
     }
+
+
+def _locale() -> Iterator[str]:
+    encoding = sys.getfilesystemencoding()
+    if encoding.lower() not in ("utf-8", "utf8"):
+        yield (
+            f"the locale reads file names as {encoding}, so that folders of other characters "
+            "cannot name classes. Set PYTHONUTF8=1, or a locale of UTF-8 such as LC_ALL=C.UTF-8."
+        )
 
 
 def _device(problems: list[str]) -> str:
@@ -62,7 +73,9 @@ def _tracking(problems: list[str]) -> str:
     try:
         reach(tracking_uri())
     except TrackingError as error:
-        problems.append(f"the tracking store cannot be used: {error}")
+        passes = not isinstance(error, RefusingStoreError)
+        later = " This may pass: runs go on meanwhile, and are sent later." if passes else ""
+        problems.append(f"the tracking store cannot be used: {error}{later}")
         return f"{uri} (cannot be used)"
     problems += told_missing(tracking_uri())
     return " ".join([uri, *moved])

@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from kerascnn.data.windows import Centred, packed_size
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.hookspecs import Splits
 from kerascnn.metrics import Metrics, measure
-from kerascnn.observer import Observer
+from kerascnn.observer import Observer, default_observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.predict import probabilities_of
 from kerascnn.predictions import Predictions, predictions_of
@@ -39,7 +39,7 @@ class Mistake:
     of_label: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation(Metrics):
     """How a run's model does on a folder of images.
 
@@ -50,10 +50,10 @@ class Evaluation(Metrics):
         windows: The images as the network takes them, uint8 [N, S, S, 3].
     """
 
-    result: Result = field(repr=False)
+    result: Result
     data: str
-    test: Predictions = field(repr=False)
-    windows: Centred = field(repr=False)
+    test: Predictions
+    windows: Centred
 
     def pictures(self) -> Centred:
         return self.windows
@@ -107,7 +107,8 @@ def evaluate_run(
             out of it are followed if the run's own dataset followed such links.
         backend: "tensorflow", "jax", "torch", or "auto": any.
         registry: The components; default all that are installed.
-        observer: Is told of pictures that the run has seen; default nobody.
+        observer: Receives notes on images that the run has seen; default they are shown,
+            `Observer()` shows nothing.
 
     Raises:
         InputError: No such run or folder, a class that the model does not know, bad pictures.
@@ -135,7 +136,7 @@ def predict_folder(
         The predictions, their labels by the run's own classes, and the images as the run sees
         them, uint8 [N, S, S, 3].
     """
-    observer = observer or Observer()
+    observer = observer or default_observer()
     follow_links = result.experiment["dataset"].get("follow_links", False)
     registered = (registry or load_registry()).get("dataset", "image_folder")
     folder = registered.bind({"path": str(data), "follow_links": follow_links, "only_test": True})

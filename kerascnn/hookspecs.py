@@ -106,10 +106,13 @@ class Network:
             layers of its classifier are named `head_...`.
         blocks: From the input on, each block's name and the glob patterns of its layers' names.
             A layer belongs to the first block that matches it.
+        weights: What the weights are, for people, such as "weights of resnet_50_imagenet"; default
+            what the parameter `weights` says.
     """
 
     model: "keras.Model"
     blocks: Mapping[str, Sequence[str]]
+    weights: str = ""
 
 
 @hookspec

@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 IMAGE_SUFFIXES = {
@@ -9,8 +10,7 @@ IMAGE_SUFFIXES = {
     *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".avifs", ".heic", ".heif", ".hif"),
 }
 
-# What systems and programs leave in folders, in lower case. Sources: the documentation of macOS's
-# Archive Utility, Synology's and QNAP's indexing, Windows Explorer, fsck and Jupyter.
+# What macOS, Synology, QNAP, Windows, Linux and Jupyter leave in folders, in lower case.
 SYSTEM = {
     "__macosx",
     ".ds_store",
@@ -37,7 +37,7 @@ JOURNAL = "tracking.jsonl"  # a file in every run's folder
 MARK = ".kerascnn-output"  # a file in other folders of output
 SIGNS = (JOURNAL, MARK, os.path.join("0", "meta.yaml"))  # the last in each of MLflow's file stores
 
-OWN_OUTPUT = "of kerascnn's or MLflow's own output"
+OWN_OUTPUT = "files or folders written by kerascnn or MLflow"
 SOFTWARE = "kerascnn"  # in the metadata of each PNG that is drawn into a folder of the user's
 
 
@@ -61,17 +61,17 @@ def left_out(path: Path) -> str | None:
         return "._*"
     if name.lower() in SYSTEM:
         return name
-    return OWN_OUTPUT if _is_drawing(path) or _is_output(path) else None
+    return OWN_OUTPUT if _is_drawing(path) or _is_output(path) or _is_store(path) else None
 
 
 def mark(folder: Path) -> None:
     """Marks a folder as one of output, wherever it lies and whatever its name is."""
-    with suppress(OSError):  # of a folder that cannot be written to
-        (folder / MARK).touch()
+    with suppress(OSError):  # it is there already, or cannot be written
+        (folder / MARK).touch(exist_ok=False)
 
 
 def own_metadata(file: Path) -> dict[str, str] | None:
-    """What matplotlib is to write into a figure, so that a PNG is known for `OWN_OUTPUT`."""
+    """What matplotlib writes into a figure, by which a PNG is recognised as `OWN_OUTPUT`."""
     return {"Software": SOFTWARE} if file.suffix == ".png" else None
 
 
@@ -79,6 +79,24 @@ def _is_output(path: Path) -> bool:
     return path.is_dir() and (
         path.name in OUTPUT or any(os.path.lexists(path / sign) for sign in SIGNS)
     )
+
+
+def _is_store(path: Path) -> bool:
+    """Whether it is the database that MLFLOW_TRACKING_URI names, or its lock or journal."""
+    asked = os.environ.get("MLFLOW_TRACKING_URI")
+    database = _database(asked) if asked else None
+    return (
+        database is not None
+        and path.name.startswith(database.name)
+        and os.path.realpath(path.parent) == os.path.realpath(database.parent)
+    )
+
+
+@cache
+def _database(uri: str) -> Path | None:
+    from kerascnn.tracking.address import sqlite_file
+
+    return sqlite_file(uri)
 
 
 def _is_drawing(path: Path) -> bool:

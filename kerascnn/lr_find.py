@@ -15,10 +15,11 @@ from kerascnn.errors import InputError, RunError, did_you_mean
 from kerascnn.experiment import Experiment
 from kerascnn.network.boundary import cut
 from kerascnn.network.freezing import set_trainable
-from kerascnn.observer import Observer
+from kerascnn.observer import Observer, default_observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, prepare
 from kerascnn.process import contained
+from kerascnn.screen import screen
 from kerascnn.training.epochs import compile_stage
 from kerascnn.training.inputs import make_inputs
 from kerascnn.training.plan import Listener
@@ -86,7 +87,8 @@ class RangeTest:
                 f"there are too few images: the test went over them {self.passes:.0f} times, and "
                 "a low loss then shows what was memorised"
             )
-        if min(self.smoothed) >= FALLS * np.mean(self.losses[:TENFOLD]):
+        falls = min(self.smoothed) < FALLS * np.mean(self.losses[:TENFOLD])
+        if not falls or np.argmin(self.smoothed) < TENFOLD:
             return "the loss hardly falls at any rate, as where a stage begins with little to gain"
         return ""
 
@@ -96,6 +98,15 @@ class RangeTest:
         if self.suggestion is None:
             return None
         return f"stages.{self.index}.learning_rate={self.suggestion:.1e}"
+
+    def __repr__(self) -> str:
+        rows = [
+            ("suggestion", self.setting or f"none: {self.why_none}"),
+            ("configured", f"{self.configured:.1e}"),
+            ("least loss", f"{min(self.smoothed):.3f} at {self.lowest:.1e}"),
+            ("steps", f"{len(self.rates):,}{', then the loss diverged' if self.diverged else ''}"),
+        ]
+        return screen(f'learning rates of stage "{self.stage}"', rows)
 
     def to_json(self) -> dict[str, Any]:
         names = ("lowest", "suggestion", "why_none", "setting")
@@ -118,7 +129,8 @@ def find_learning_rate(
     Args:
         experiment: From `load_experiment`.
         stage: The stage's name; default the first one.
-        observer: Is told of everything that happens; default nobody.
+        observer: Receives progress events; default what the terminal shows, on standard error;
+            `Observer()` shows nothing.
         registry: The components; default all that are installed.
 
     Raises:
@@ -126,7 +138,7 @@ def find_learning_rate(
         RunError: A stage before it failed, or its very first loss is not finite.
     """
     check_experiment(experiment)
-    observer = observer or Observer()
+    observer = observer or default_observer()
     index = _index(experiment, stage)
     shortened = experiment.model_copy(update={"stages": experiment.stages[: index + 1]})
     prepared = prepare(shortened, registry or load_registry(), observer)
@@ -165,10 +177,14 @@ def _test(prepared: Prepared, observer: Observer) -> RangeTest:
     set_trainable(network.model, plan.layers, plan.batchnorm)
     listener = Listener(warned=observer.warned)
     inputs = make_inputs(cut(network.model), plan, *prepared.examples(), listener)
-    compile_stage(network, plan, inputs.trainer, inputs.feed.steps)
+    compile_stage(network, plan, inputs.trainer, inputs.feed.steps, one_by_one=True)
     rates, losses = _steps(inputs.trainer, inputs.feed, observer)
     if not losses:
-        raise RunError(f'stage "{stage.name}": the loss of the first step is not finite.')
+        raise RunError(
+            f'stage "{stage.name}": the loss of the first step, at learning rate {LOWEST:g}, is '
+            "not finite: the weights that the stage starts with give outputs that are not, or "
+            "training.precision is too narrow for them."
+        )
     return RangeTest(
         stage=stage.name,
         index=plan.index,

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.screen import accuracy, first_rows, screen
 from kerascnn.statistics import resampled_means, wilson_interval
 from kerascnn.training.standing import judge
 
@@ -39,6 +40,17 @@ class Metrics:
     macro_f1: float
     per_class: dict[str, ClassMetrics]
     confusion: list[list[int]]
+
+    def __repr__(self) -> str:
+        recalls = [
+            (name, f"recall {of.recall:.3f} of {of.images:,} images")
+            for name, of in self.per_class.items()
+        ]
+        return screen(
+            f"accuracy {accuracy(self.accuracy, self.interval)} on {self.images:,} images · "
+            f"macro F1 {self.macro_f1:.3f} · loss {self.loss:.3f}",
+            first_rows(recalls),
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -13,8 +13,15 @@ if TYPE_CHECKING:
     from kerascnn.training.stage import StageResult
 
 
+def default_observer() -> "Observer":
+    """What a script or a notebook sees unless it gives an observer: what the terminal shows."""
+    from kerascnn.terminal import default_terminal  # above, and imports all that it shows
+
+    return default_terminal()
+
+
 class Observer:
-    """Hears how a run goes, in the order of these methods."""
+    """Hears how a run goes, in the order of these methods; by itself it shows nothing."""
 
     def started(self, name: str, backend: str, device: str) -> None:
         """The backend is loaded."""

@@ -28,9 +28,10 @@ from kerascnn.errors import InputError
 from kerascnn.image_files import left_out
 from kerascnn.metrics import ranked
 from kerascnn.network.inference import Forward
-from kerascnn.observer import Observer
+from kerascnn.observer import Observer, default_observer
 from kerascnn.process import contained
 from kerascnn.runs import Result, find_run, load_model
+from kerascnn.screen import listed as listed_first
 from kerascnn.temperature import tempered
 
 LONGEST_PATH = 32_767  # characters, on Windows; elsewhere 4,096
@@ -49,6 +50,10 @@ class Prediction:
     label: str
     probability: float
     top: list[dict[str, Any]]
+
+    def __repr__(self) -> str:
+        guesses = [f"{guess['label']} {guess['probability']:.3f}" for guess in self.top]
+        return f"{self.image}: {listed_first(guesses)}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -74,7 +79,8 @@ def predict_images(
             "image 2", … by its place.
         top: How many labels each prediction lists.
         backend: "tensorflow", "jax", "torch", or "auto": any; a model is not bound to one.
-        observer: Hears what is left out of folders; default none.
+        observer: Receives notes on images left out; default they are shown, `Observer()`
+            shows nothing.
 
     Raises:
         InputError: No such run, pictures that cannot be read, each named, or folders without any.
@@ -84,7 +90,7 @@ def predict_images(
     runtime.select_backend(backend)
     result = find_run(run)
     if any(isinstance(image, str | os.PathLike) and os.path.isdir(image) for image in given):
-        names, pictures = _found(given, result, observer or Observer())
+        names, pictures = _found(given, result, observer or default_observer())
     else:
         names, pictures = image_names(given), read_pictures(given, result)
     probabilities = probabilities_of(result, pictures, backend)

@@ -62,7 +62,7 @@ def write_predictions(file: Path, said: Predictions, class_names: Sequence[str])
     Nine digits tell every float32 from all others, so what is read is what was written.
     """
     rows = zip(said.names, said.digests, said.labels, said.predicted, strict=True)
-    with file.open("w", newline="", encoding="utf-8", errors="surrogateescape") as opened:
+    with file.open("w", newline="", encoding="utf-8", errors="surrogatepass") as opened:
         table = csv.writer(opened)
         table.writerow([*_HEAD, *class_names])
         for (name, digest, label, best), of_image in zip(rows, said.probabilities, strict=True):
@@ -73,7 +73,7 @@ def write_predictions(file: Path, said: Predictions, class_names: Sequence[str])
 
 def read_predictions(file: Path, class_names: Sequence[str]) -> Predictions:
     """Reads a table of `write_predictions`."""
-    with file.open(newline="", encoding="utf-8", errors="surrogateescape") as opened:
+    with file.open(newline="", encoding="utf-8", errors="surrogatepass") as opened:
         _, *rows = csv.reader(opened)
     index = {name: number for number, name in enumerate(class_names)}
     probabilities = np.array([row[len(_HEAD) :] for row in rows], np.float32)

@@ -26,13 +26,14 @@ from kerascnn.files import gigabytes
 from kerascnn.network.boundary import cut
 from kerascnn.network.freezing import set_trainable
 from kerascnn.network.inference import Forward
-from kerascnn.observer import Observer, optional
+from kerascnn.observer import Observer, default_observer, optional
 from kerascnn.plots import probe_figure
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, check_stages, load_data, prepare
 from kerascnn.process import contained
 from kerascnn.run import run_experiment
 from kerascnn.runs import Result, runs_folder
+from kerascnn.screen import accuracy, first_rows, screen
 from kerascnn.statistics import Z95, wilson_interval
 from kerascnn.tracker import Tracker
 from kerascnn.training.inputs import FLOAT_BYTES, make_inputs
@@ -43,6 +44,8 @@ FOLDS = 5
 """Parts of the pictures, each judged by a probe that was fitted on the others."""
 STRENGTH = 0.1
 """Of the probe's fit against its L2 penalty (scikit-learn's C), on features of unit variance."""
+FEWEST_RANKED = 4
+"""Networks that a rank correlation takes."""
 BATCH = 32
 NAMED = 8  # architectures that could be downloaded are named
 TIMED_SECONDS = 1.0
@@ -97,12 +100,23 @@ class Probe:
     networks: list[Probed]
     artifacts: str
 
+    def __repr__(self) -> str:
+        rows = [
+            (
+                network.architecture,
+                f"{accuracy(network.accuracy, network.interval)}, "
+                f"{network.parameters:,} parameters, {network.batched_ms:.1f} ms an image",
+            )
+            for network in self.networks
+        ]
+        return screen(f"probe {self.run_id[:8]} · {self.name} · {self.device}", first_rows(rows))
+
     def agreement(self, results: Sequence[Result]) -> tuple[float, float, float] | None:
         """The rank correlation with what the best networks came to in full, and its interval.
 
-        None for fewer than 4 of them.
+        None for fewer than 4 of them, or where all promised or came to the same.
         """
-        if len(results) < 4:
+        if len(results) < FEWEST_RANKED:
             return None
         promised = [network.accuracy for network in self.networks[: len(results)]]
         return rank_correlation(promised, [result.test_accuracy for result in results])
@@ -124,7 +138,8 @@ def probe_architectures(
         experiment: From `load_experiment`; its own architecture counts only if it is named.
         architectures: A name or several; `NAME:WEIGHTS` says which weights, such as
             "resnet50:none" for random ones; "all-local" stands for all whose weights are at hand.
-        observer: Is told of everything that happens; default nobody.
+        observer: Receives progress events; default what the terminal shows, on standard error;
+            `Observer()` shows nothing.
         registry: The components; default all that are installed.
 
     Raises:
@@ -134,7 +149,7 @@ def probe_architectures(
     architectures = as_list(architectures, str, "architectures")
     if not architectures:
         raise _none_to_probe()
-    once, registry = _Once(observer or Observer()), registry or load_registry()
+    once, registry = _Once(observer or default_observer()), registry or load_registry()
     runtime.select_backend(experiment.training.backend)
     named = dict.fromkeys(name for name in architectures if name != ALL_LOCAL)
     listed = registry.of_kind("architecture") if ALL_LOCAL in architectures else ()
@@ -346,7 +361,8 @@ def promote(
         experiment: The one that was probed for.
         probed: What `probe_architectures` returned.
         count: How many, at least 1.
-        observer: Is told of everything that happens; default nobody.
+        observer: Receives progress events; default what the terminal shows, on standard error;
+            `Observer()` shows nothing.
         registry: The components; default all that are installed.
 
     Returns:
@@ -368,7 +384,9 @@ def promote(
     return results[::-1]
 
 
-def rank_correlation(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float]:
+def rank_correlation(
+    first: Sequence[float], second: Sequence[float]
+) -> tuple[float, float, float] | None:
     """Spearman's rank correlation and its 95% interval (Bonett and Wright, doi 10.1007/BF02294183).
 
     Args:
@@ -376,10 +394,13 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> tuple[f
         second: Another number for each.
 
     Returns:
-        The correlation, and its lower and upper bound.
+        The correlation, and its lower and upper bound; None where all numbers of one kind are
+        equal, so that they have no ranks.
     """
     from scipy.stats import spearmanr
 
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
     rho = float(spearmanr(first, second).statistic)
     half = Z95 * np.sqrt((1 + rho**2 / 2) / (len(first) - 3))
     centre = np.arctanh(np.clip(rho, -0.999999, 0.999999))

@@ -18,7 +18,7 @@ from kerascnn.interruption import Interruption
 from kerascnn.metrics import Metrics, measure
 from kerascnn.naming import run_name
 from kerascnn.network.inference import Forward
-from kerascnn.observer import Observer
+from kerascnn.observer import Observer, default_observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, prepare
 from kerascnn.process import contained
@@ -53,7 +53,8 @@ def run_experiment(
 
     Args:
         experiment: From `load_experiment`.
-        observer: Is told of everything that happens; default nobody.
+        observer: Receives progress events; default what the terminal shows, on standard error;
+            `Observer()` shows nothing.
         registry: The components; default all that are installed.
         parent: The id of the run that MLflow's page shows this one under; default none.
         resume: The id of a run that goes on exactly as it would have, a prefix of one, or "last";
@@ -69,7 +70,7 @@ def run_experiment(
     """
     check_experiment(experiment)
     start = time.perf_counter()
-    observer, registry = observer or Observer(), registry or load_registry()
+    observer, registry = observer or default_observer(), registry or load_registry()
     going_on = find_unfinished(resume) if resume else None
     runtime.select_backend(_backend(experiment, going_on))
     name = run_name(experiment, registry)

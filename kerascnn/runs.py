@@ -17,6 +17,7 @@ from kerascnn.files import write_whole
 from kerascnn.journal import JOURNAL, RUNS, Journal
 from kerascnn.plugins import plugin_packages
 from kerascnn.registry import PREFIX, registered_run
+from kerascnn.screen import accuracy, listed, screen
 from kerascnn.temperature import AS_TRAINED
 from kerascnn.tracking.store import TrackingError, fetch_run
 
@@ -111,6 +112,19 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def __repr__(self) -> str:
+        architecture = self.experiment["architecture"]["name"]
+        tested = accuracy(self.test_accuracy, self.test_accuracy_interval)
+        stages = [f"{stage['name']} {stage['val_accuracy']:.3f}" for stage in self.stages]
+        rows = [
+            ("network", f"{architecture}, {self.parameters:,} parameters"),
+            ("test", f"accuracy {tested} on {self.test['images']:,} images"),
+            ("stages", f"validation accuracy: {listed(stages)}"),
+            ("classes", f"{len(self.class_names):,}: {listed(self.class_names)}"),
+            ("folder", self.artifacts),
+        ]
+        return screen(f"run {self.run_id[:8]} · {self.name} · {self.seconds:.0f} s", rows)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

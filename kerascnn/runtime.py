@@ -185,14 +185,18 @@ def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
     return slope
 
 
+@contextmanager
 def fit_source(
     batches: Callable[[], Iterator[Any]], shapes: Sequence[tuple[int | None, ...]]
-) -> Callable[[], Any]:
+) -> Iterator[Callable[[], Any]]:
     """Makes a function that gives what each `Model.fit` should be given.
 
     On TensorFlow that is one dataset, traced once, without autotuning: at the end of an epoch the
     autotuner of the dataset that Keras would make is waited for, and it sleeps twice as long each
     time, up to as long as the epoch took (TensorFlow 2.21). Elsewhere it is the batches.
+
+    TensorFlow keeps a dataset's generator for as long as the process lives: what it leads to is let
+    go at the end.
 
     Args:
         batches: Begins an epoch's batches of float32 arrays.
@@ -201,15 +205,20 @@ def fit_source(
     import keras
 
     if keras.config.backend() != "tensorflow":
-        return batches
+        yield batches
+        return
     import tensorflow
 
+    held = [batches]
     signature = tuple(tensorflow.TensorSpec(shape, tensorflow.float32) for shape in shapes)
     options = tensorflow.data.Options()
     options.autotune.enabled = False
-    dataset = tensorflow.data.Dataset.from_generator(batches, output_signature=signature)
+    dataset = tensorflow.data.Dataset.from_generator(lambda: held[0](), output_signature=signature)
     dataset = dataset.with_options(options)
-    return lambda: dataset
+    try:
+        yield lambda: dataset
+    finally:
+        held.clear()
 
 
 def assert_finite(numbers: Any, *message: Any) -> None:

@@ -1,8 +1,9 @@
 """What a person sees of a run: short, aligned, on standard error."""
 
+import builtins
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -35,6 +36,7 @@ from kerascnn.training.plan import Epoch, Plan
 from kerascnn.training.stage import StageResult
 from kerascnn.training.standing import Standing
 
+WIDE = 10_000  # columns, where lines are not to be broken
 Columns = Callable[[], Sequence[ProgressColumn]]
 NEXT = (("report", "last", "--open"), ("compare",), ("ui",))
 """The commands that are of use after a run."""
@@ -171,6 +173,14 @@ class Terminal(Observer):
             self._progress = None
 
 
+def default_terminal() -> Terminal:
+    """Shows on standard error; in a notebook, as plain lines among what its cell prints."""
+    if hasattr(builtins, "get_ipython") and not sys.stderr.isatty():
+        return Terminal(Console(file=sys.stdout, force_jupyter=False, highlight=False, width=WIDE))
+    width = None if sys.stderr.isatty() else WIDE
+    return Terminal(Console(stderr=True, force_jupyter=False, highlight=False, width=width))
+
+
 def told_before(state: str) -> bool:
     """Whether this was asked here before; where the cache cannot be written, it was not."""
     try:
@@ -211,8 +221,7 @@ def describe(prepared: Prepared) -> list[tuple[str, str]]:
     data, network = prepared.data, prepared.network
     sizes = {name: len(packed) for name, packed in data.splits().items()}
     parts = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
-    weights = getattr(prepared.experiment.architecture, "weights", None)
-    origin = f", {_weights(weights)}" if network.pretrained else ", from scratch"
+    origin = network.weights if network.pretrained else "from scratch"
     return [
         (
             "data",
@@ -221,14 +230,10 @@ def describe(prepared: Prepared) -> list[tuple[str, str]]:
         ),
         (
             "network",
-            f"{prepared.experiment.architecture.name}{origin}, {network.parameters():,} "
+            f"{prepared.experiment.architecture.name}, {origin}, {network.parameters():,} "
             f"parameters in {len(network.blocks)} blocks",
         ),
     ]
-
-
-def _weights(weights: Any) -> str:
-    return f"weights {weights}" if weights not in (None, "imagenet") else "ImageNet weights"
 
 
 def frozen_part(result: StageResult) -> str:

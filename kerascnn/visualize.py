@@ -24,10 +24,11 @@ from kerascnn.network.explain import (
     overlay,
 )
 from kerascnn.network.inference import Forward
-from kerascnn.observer import Observer
+from kerascnn.observer import Observer, default_observer
 from kerascnn.predict import image_names, listed_images, read_pictures
 from kerascnn.process import contained
 from kerascnn.runs import Result, find_run, load_model
+from kerascnn.screen import listed, screen
 
 SHOWN_LAYERS = 4
 SHOWN_MAPS, SHOWN_KERNELS, SHOWN_PARTS, SHOWN_CLASSES = 8, 32, 4, 6
@@ -61,6 +62,9 @@ class Explained:
     maps: dict[str, np.ndarray]
     filter: tuple[str, int]
     parts: Parts
+
+    def __repr__(self) -> str:
+        return screen(_headline(self), [("maps of", listed(list(self.maps)))])
 
 
 @contained()
@@ -310,7 +314,7 @@ def save_explained(
     Args:
         every: Of `explain_images`.
         output: A file for one image, else a folder; default NAME-explained.png here.
-        observer: Receives a note where no font has some of the characters; default none.
+        observer: Receives a note where no font has some of the characters; default it is shown.
 
     Returns:
         The files.
@@ -331,5 +335,5 @@ def save_explained(
         files = [(output or Path()) / name for name in names]
     for file, explained in zip(files, every, strict=True):
         file.parent.mkdir(parents=True, exist_ok=True)
-        save(explained_figure(explained), file, (observer or Observer()).warned)
+        save(explained_figure(explained), file, (observer or default_observer()).warned)
     return files

@@ -104,6 +104,22 @@ def test_the_side_is_told_as_keras_pads(layer, side, padding):
     assert row.output[0] == int(side.rpartition(" ")[2])
 
 
+def test_what_a_pixel_sees_is_counted_down_and_across():
+    """A kernel of 1×7 and one of 7×1 together see 7×7, and not 13×13."""
+    images = keras.Input((32, 32, 3))
+    x = layers.Conv2D(2, (1, 7), padding="same")(images)
+    x = layers.MaxPooling2D((2, 1))(layers.Conv2D(2, (7, 1), padding="same")(x))
+    x = layers.Conv2D(2, (3, 1), dilation_rate=(2, 1), padding="same")(x)
+    rows = of_model(keras.Model(images, ended(x))).layers
+    assert [row.field for row in rows][:4] == [7, 7, 8, 16]
+
+
+@pytest.mark.slow  # builds networks of hundreds of layers
+@pytest.mark.parametrize(("name", "field"), [("inception_v3", 1311), ("inception_resnet_v2", 3039)])
+def test_networks_of_1_by_7_kernels_see_as_far_down_as_across(name, field):
+    assert original(name).blocks[-2].field == field
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_parameters_are_keras_own_count(name):
     build = getattr(keras.applications, TABLE[name].constructor)

@@ -4,18 +4,21 @@ import hashlib
 import json
 import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tomli_w
+from rich.console import Console
 
-from kerascnn import InputError
+from kerascnn import InputError, RunError
 from kerascnn.config import parse_experiment
 from kerascnn.lr_find import STEPS, RangeTest, find_learning_rate, smooth
 from kerascnn.network.boundary import cut
 from kerascnn.network.freezing import set_trainable
 from kerascnn.observer import Observer
 from kerascnn.prepare import prepare
+from kerascnn.tables.experiments import show_range_test
 from kerascnn.training.epochs import compile_stage
 from kerascnn.training.inputs import make_inputs
 from kerascnn.training.stage import fit_stage
@@ -65,6 +68,27 @@ def test_a_later_stage_begins_where_those_before_end(workplace, two_stages, regi
     assert tested.losses[0] == pytest.approx(first["loss"], abs=1e-6)
 
 
+@pytest.mark.backend
+@pytest.mark.parametrize("spoilt", ["from the first step on", "later"])
+def test_a_loss_that_is_not_finite_ends_the_test_in_its_own_words(
+    workplace, two_stages, registry, monkeypatch, spoilt
+):
+    """The head's steps too, several of which TensorFlow would take in one call."""
+    head_alone = {**two_stages, "stages": two_stages["stages"][:1]}
+    prepared = prepare(parse_experiment(head_alone, registry), registry, Observer())
+    monkeypatch.setattr("kerascnn.lr_find.prepare", lambda *_: prepared)
+    if spoilt == "later":
+        monkeypatch.setattr("kerascnn.lr_find.HIGHEST", 1e38)
+        monkeypatch.setattr("kerascnn.lr_find._has_diverged", lambda losses: False)
+        test = find_learning_rate(prepared.experiment, registry=registry)
+        assert 0 < len(test.losses) < STEPS
+        return
+    bias = prepared.network.model.get_layer("head_dense").bias
+    bias.assign(np.full(bias.shape, np.nan))
+    with pytest.raises(RunError, match="first step, at learning rate 1e-07, is not finite"):
+        find_learning_rate(prepared.experiment, registry=registry)
+
+
 def test_the_rate_rises_until_the_loss_has_grown_too_far(workplace, two_stages, registry):
     test = find_learning_rate(parse_experiment(two_stages, registry), registry=registry)
     assert test.stage == "head"
@@ -96,6 +120,13 @@ def test_nothing_is_suggested_where_the_loss_only_rises():
     assert "hardly falls" in test.why_none
 
 
+def test_nothing_is_suggested_where_noise_alone_makes_the_first_loss_the_least():
+    """Small batches differ so much that one of the first, at a rate without effect, wins."""
+    losses = np.full(STEPS, 2.0)
+    losses[:4] = 1.0
+    assert made(losses).suggestion is None
+
+
 def test_nothing_is_suggested_where_few_images_were_seen_again_and_again():
     losses = np.geomspace(1, 0.01, STEPS)
     assert made(losses).suggestion
@@ -113,6 +144,13 @@ def test_the_suggestion_is_told_as_a_command_to_paste(run_cli, shapes_file, monk
     again = replace(test, index=0)
     answer = run_cli("check", "shapes.toml", "--set", again.setting, "--json")
     assert answer.exit_code == 0, answer.stderr
+
+
+def test_a_command_is_not_broken_on_a_narrow_terminal():
+    console, command = Console(width=80), " ".join(["kerascnn"] * 20)
+    with console.capture() as shown:
+        show_range_test(console, made(np.geomspace(1, 0.01, STEPS)), Path("a.png"), command)
+    assert shown.get().splitlines()[-1].endswith(command)
 
 
 def test_without_a_suggestion_no_command_is_told(run_cli, shapes_file, monkeypatch):

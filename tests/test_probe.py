@@ -144,6 +144,12 @@ def test_rank_correlation():
     assert rank_correlation(first, -(first**3))[0] == pytest.approx(-1)
 
 
+def test_equal_numbers_have_no_rank_correlation():
+    rising = [0.5, 0.6, 0.7, 0.8]
+    assert rank_correlation(rising, [0.9] * 4) is None
+    assert rank_correlation([0.9] * 4, rising) is None
+
+
 def test_the_interval_of_the_rank_correlation_holds_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(1)
     correlation = 0.8

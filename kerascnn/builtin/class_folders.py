@@ -190,7 +190,7 @@ def tables_in(folder: Path) -> str:
     if not tables:
         return ""
     command = shlex.join(["kerascnn", "init", str(folder), "--labels", tables[0]])
-    return f' If "{tables[0]}" has the labels, set labels = "{tables[0]}" (`{command}` writes it).'
+    return f' If "{tables[0]}" has the labels, set dataset.labels (`{command}` does).'
 
 
 def _check_forms(folder: Path, classes: Iterable[Path]) -> None:

@@ -90,14 +90,14 @@ def find_columns(table: Path, text: str, params: TableParams) -> tuple[str, Colu
         said = getattr(params, setting)
         if said is not None and said not in header.names:
             raise InputError(
-                f'{setting} = "{said}": "{table}" has no such column.'
+                f'dataset.{setting} = "{said}": "{table}" has no such column.'
                 f"{did_you_mean(said, header.names)} It has {names}, separated by {separator!r}."
             )
     if not header.clear:
         raise InputError(
             f'"{table}" has the columns {names}, separated by {separator!r}: it is not clear which '
-            f"one {header.unclear}. Set path_column and label_column to their names, or separator "
-            "where it is another."
+            f"one {header.unclear}. Set dataset.path_column and dataset.label_column to their "
+            "names, or dataset.separator if that is wrong."
         )
     return separator, Columns(header.names, header.path[0], header.label[0], header.split)
 

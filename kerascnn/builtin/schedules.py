@@ -114,7 +114,8 @@ def cosine_restarts(
 ) -> "LearningRateSchedule":
     """Joins whole cycles, so that the last one ends with the stage; Keras's own begins another."""
     weights = [params.length_factor**i for i in range(params.cycles)]
-    starts = [0, *(round(steps * weight / sum(weights)) for weight in accumulate(weights))]
+    shares = (steps * weight / sum(weights) for weight in accumulate(weights))
+    starts = [0, *map(_after_the_first, shares)]
     tops = [peak * params.peak_factor**i for i in range(params.cycles)]
     cycles = [
         _cosine(top, top * params.final_fraction, end - start)
@@ -135,7 +136,8 @@ def step(params: Step, peak: float, steps: int, epoch: int) -> "LearningRateSche
 
 
 def multistep(params: Multistep, peak: float, steps: int, epoch: int) -> "LearningRateSchedule":
-    return _stairs(peak, params.factor, [round(m * steps) for m in sorted(params.milestones)])
+    drops = [_after_the_first(m * steps) for m in sorted(params.milestones)]
+    return _stairs(peak, params.factor, drops)
 
 
 def exponential(params: Exponential, peak: float, steps: int, epoch: int) -> "LearningRateSchedule":
@@ -218,6 +220,11 @@ def _flat_until(
     length = round(params.decay_fraction * steps)
     tail = fall(peak, peak * params.final_fraction, length)
     return _joined([_line(peak, peak, 1), tail], [steps - length])
+
+
+def _after_the_first(place: float) -> int:
+    """The step that is nearest to a place; however short the stage, its first one has its own."""
+    return max(round(place), 1)
 
 
 def _part(fraction: float, steps: int) -> int:

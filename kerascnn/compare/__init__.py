@@ -18,11 +18,12 @@ from kerascnn.compare.seeds import groups_by_seed
 from kerascnn.compare.settings import differing, settings_of
 from kerascnn.errors import InputError
 from kerascnn.metrics import calibration_interval, expected_calibration_error, macro_f1_interval
-from kerascnn.observer import Observer
+from kerascnn.observer import Observer, default_observer
 from kerascnn.predictions import Predictions
 from kerascnn.process import contained
 from kerascnn.report.gather import test_predictions
 from kerascnn.runs import PREDICTIONS, Result, all_runs, find_run
+from kerascnn.screen import accuracy, first_rows, screen
 from kerascnn.statistics import grouped_difference, holm, mcnemar, paired_interval
 
 if TYPE_CHECKING:
@@ -237,6 +238,19 @@ class Comparison:
             "flipped": [asdict(flip) for flip in self.flips] if tested else None,
         }
 
+    def __repr__(self) -> str:
+        if not self.results:
+            return "no runs to compare"
+        rows = [
+            (result.run_id[:8], accuracy(result.test_accuracy, result.test_accuracy_interval))
+            for result in self.results
+        ]
+        try:
+            headline = self.refusal or self.summary
+        except InputError as error:  # the predictions of a run are gone
+            headline = str(error)
+        return screen(headline or "one run", first_rows(rows))
+
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         from kerascnn.report.comparison import comparison_html
@@ -262,7 +276,7 @@ def compare_runs(
             were judged on the same test pictures as the last one.
         by_seed: Compare groups of runs that differ by seed alone, not runs; default False.
         data: A folder of class folders to judge the runs on; default each run's test images.
-        observer: Receives notes on the images of `data`; default none.
+        observer: Receives notes on the images of `data`; default they are shown.
 
     Returns:
         The comparison: its `runs`, the most accurate first, its `pairs`, tested, its `flips`.
@@ -273,7 +287,7 @@ def compare_runs(
     if data is not None:
         from kerascnn.compare.elsewhere import judge_elsewhere
 
-        results, elsewhere = judge_elsewhere(results, data, observer or Observer())
+        results, elsewhere = judge_elsewhere(results, data, observer or default_observer())
     ordered = sorted(results, key=lambda result: -result.test_accuracy)
     return Comparison(tuple(ordered), results[0] if results else None, by_seed, elsewhere)
 

@@ -196,6 +196,6 @@ def _leaders(against_best: Sequence[Pair]) -> str:
     level = [pair.second[:8] for pair in against_best if pair.difference == 0]
     if not level:
         return f"{against_best[0].first[:8]} has the greatest accuracy"
-    rest = ", ahead of the others" if len(level) < len(against_best) else ""
+    are = "are equally accurate" if len(level) == len(against_best) else "share the best accuracy"
     leaders = ", ".join([against_best[0].first[:8], *level[:-1]])
-    return f"{leaders} and {level[-1]} are equally accurate{rest}"
+    return f"{leaders} and {level[-1]} {are}"

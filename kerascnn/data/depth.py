@@ -54,7 +54,7 @@ def to_8_bits(image: Image.Image, bits: int, value_range: Range | None) -> Read:
 def _grey(image: Image.Image, bits: int, value_range: Range | None) -> Read:
     values = np.asarray(image)  # [H, W]
     if not np.isfinite(values).all():
-        raise ValueError("it holds values that are no numbers")
+        raise ValueError("it holds values that are not numbers")
     low, high, greatest = float(values.min()), float(values.max()), 2**bits - 1
     if value_range is None and image.mode == "F":
         raise ValueError(f"it holds floating-point values, here {low:g} to {high:g}; {SAY}")
@@ -97,15 +97,16 @@ def told_of_range(splits: Mapping[str, "Packed"]) -> Iterator[str]:
     peak, name, value_range = max(found)
     of = f"{len(found):,} image{'s' if len(found) > 1 else ''} with more than 8 bits a value"
     if value_range:
-        yield f"{of} hold values above {value_range[1]:g}, which become white, such as {name}: " + (
-            f"{peak:g}. A greater training.value_range keeps them."
-        )
-    else:
-        high = 2 ** int(peak).bit_length() - 1
         yield (
-            f"{of} use at most {peak:,.0f} of 65,535 and are nearly black, such as {name}. If "
-            + (f"their white is {high}, set training.value_range = [0, {high}].")
+            f"{of}: values above {value_range[1]:g} become white, such as {peak:g} in {name}. A "
+            "greater training.value_range keeps them."
         )
+        return
+    high = 2 ** int(peak).bit_length() - 1
+    yield (
+        f"{of}: their values reach {peak:,.0f} of 65,535 at most, so that they are nearly black, "
+        f"such as {name}. If white is {high} in them, set training.value_range = [0, {high}]."
+    )
 
 
 def _is_off(peak: float, value_range: Range | None) -> bool:

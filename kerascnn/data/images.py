@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, features
 
 from kerascnn.arguments import expect
+from kerascnn.commands import pip_install
 from kerascnn.data.depth import Range, Read, bits, to_8_bits
 from kerascnn.data.heic import AVIF, PACKAGE, brands, heic_version, is_heic, let_pillow_read_it
 from kerascnn.data.heic import FORMAT as HEIF
@@ -267,7 +268,8 @@ def _what_it_is(image: str | os.PathLike[str] | bytes) -> str:
     if not start:
         return "it is empty"
     if brands(start) & AVIF and not features.check("avif"):
-        return "it is AVIF, which Pillow was built without here; `pip install pillow` has it"
+        install = pip_install("--upgrade", "pillow")
+        return f"it is AVIF, which Pillow was built without here; `{install}` has it"
     page = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html"))
     return "it is a web page" if page else "it is in none of the formats that are read"
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from typing import Any, get_args
@@ -21,6 +21,7 @@ from kerascnn.network.build import HEAD, Built, build_network
 from kerascnn.plugins import Bound, Registry, load_registry
 from kerascnn.process import contained
 from kerascnn.runs import Result, find_run
+from kerascnn.screen import first_rows, screen
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ class LayerRow:
         formula: How that number comes about.
         multiply_adds: For one picture; 0 for what papers leave out (normalization, activations,
             pooling), None for a layer of a kind that is not known.
-        field: Side of the square of the picture that one output pixel sees, in pixels; None for
-            all of it. Gates, such as those of squeeze-and-excitation, are left aside.
+        field: Side of the smallest square that holds what one output pixel sees of the image, in
+            pixels; None for all of it. Gates, such as those of squeeze-and-excitation, are left
+            aside.
         activation_bytes: Of the output, for one picture.
         weighted: Whether textbooks count it: a convolution or a dense layer.
     """
@@ -102,6 +104,17 @@ class Description:
     blocks: tuple[BlockRow, ...]
     layers: tuple[LayerRow, ...]
     params: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        rows = [
+            (block.name, f"{block.layers:,} layers, {block.parameters:,} parameters")
+            for block in self.blocks
+        ]
+        return screen(
+            f"{self.name} at {self.image_size} px · {self.depth} deep · {self.parameters:,} "
+            f"parameters · {self.multiply_adds / 1e6:,.0f} M multiply-adds",
+            first_rows(rows),
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -221,13 +234,13 @@ class _Behind:
     """What lies behind a pixel of a tensor.
 
     Args:
-        field: Side of the square of the picture that it sees; None for all of it.
-        jump: How far apart in the picture two neighbours look.
+        field: Height and width of what it sees of the image; None for all of it.
+        jump: How far apart in the image two neighbours look, down and across.
         depth: Layers with weights on the longest way to it.
     """
 
-    field: int | None = 1
-    jump: int = 1
+    field: tuple[int, int] | None = (1, 1)
+    jump: tuple[int, int] = (1, 1)
     depth: int = 0
 
 
@@ -267,7 +280,7 @@ class _Walk:
         behind = _after(self._merged(node), operation, row)
         for tensor in node.outputs:
             self._behind[id(tensor)] = behind
-        return replace(row, field=behind.field)
+        return replace(row, field=behind.field and max(behind.field))
 
     def _merged(self, node: Any) -> _Behind:
         every = [self.behind(tensor) for tensor in node.input_tensors]
@@ -279,8 +292,8 @@ class _Walk:
         ]
         fields = [behind.field for behind in mapped]
         return _Behind(
-            None if None in fields else max(field for field in fields if field),
-            max(behind.jump for behind in mapped),
+            None if None in fields else _widest(field for field in fields if field),
+            _widest(behind.jump for behind in mapped),
             max(behind.depth for behind in every),
         )
 
@@ -290,19 +303,29 @@ def _side(shape: Sequence[int]) -> int:
 
 
 def _after(before: _Behind, operation: Any, row: LayerRow) -> _Behind:
-    """A kernel widens the field by its side less one, counted in steps of what comes in."""
+    """A kernel widens the field by its sides less one, counted in steps of what comes in."""
     depth = before.depth + row.weighted
     if row.kernel is None:
         kept = _side(row.output) > 1 or _side(row.inputs) == 1
         return replace(before, depth=depth, field=before.field if kept else None)
-    reach = _extent(max(row.kernel), operation) - 1
-    field = before.field and before.field + reach * before.jump
-    return _Behind(field, before.jump * (row.stride or 1), depth)
+    extent, (down, across) = _extent(row.kernel, operation), before.jump
+    field = before.field and (
+        before.field[0] + (extent[0] - 1) * down,
+        before.field[1] + (extent[1] - 1) * across,
+    )
+    strides = operation.strides
+    return _Behind(field, (down * strides[0], across * strides[1]), depth)
 
 
-def _extent(kernel: int, operation: Any) -> int:
-    """The side of a kernel with the gaps that dilation puts into it."""
-    return (kernel - 1) * max(getattr(operation, "dilation_rate", (1,))) + 1
+def _widest(pairs: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    down, across = zip(*pairs, strict=True)
+    return max(down), max(across)
+
+
+def _extent(kernel: tuple[int, int], operation: Any) -> tuple[int, int]:
+    """Height and width of a kernel with the gaps that dilation puts into it."""
+    gaps = getattr(operation, "dilation_rate", (1, 1))
+    return (kernel[0] - 1) * gaps[0] + 1, (kernel[1] - 1) * gaps[1] + 1
 
 
 def _row(node: Any) -> LayerRow:
@@ -335,7 +358,9 @@ def _window(operation: Any, inputs: tuple[int, ...], output: tuple[int, ...]) ->
     kernel = getattr(operation, "kernel_size", None) or getattr(operation, "pool_size", None)
     if not kernel or len(inputs) != 3 or len(output) != 3:
         return {"kernel": None, "stride": None, "padding": None, "side": _padded(operation, inputs)}
-    size, extent, stride = inputs[0], _extent(max(kernel), operation), operation.strides[0]
+    extents = _extent(kernel, operation)
+    axis = extents.index(max(extents))  # of a 1×7 kernel the width
+    size, extent, stride = inputs[axis], extents[axis], operation.strides[axis]
     total = 0
     if operation.padding == "same":
         total = max((math.ceil(size / stride) - 1) * stride + extent - size, 0)

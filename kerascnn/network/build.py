@@ -22,12 +22,14 @@ class Built:
             block with weights belongs to the block before it.
         blocks: The names of the blocks from the input on, without the head.
         pretrained: Whether the backbone's weights come from elsewhere.
+        weights: What they are then, for people.
     """
 
     model: Any
     block_of: Mapping[str, str]
     blocks: tuple[str, ...]
     pretrained: bool
+    weights: str = ""
 
     def parameters(self) -> int:
         return self.model.count_params()
@@ -53,13 +55,19 @@ def build_network(architecture: Bound, *, image_size: int, num_classes: int) -> 
         raise PluginError(f'architecture "{architecture.name}" of {_origin(architecture)}: {fault}')
     block_of = _sort_into_blocks(network, architecture)
     named = dict.fromkeys(block_of[layer.name] for layer in network.model.layers if layer.weights)
+    weights = str(getattr(architecture.params, "weights", "none"))
     _join_the_block_before(network.model.layers, block_of, named)
     return Built(
         model=network.model,
         block_of=block_of,
         blocks=tuple(name for name in named if name != HEAD),
-        pretrained=getattr(architecture.params, "weights", "none") != "none",
+        pretrained=weights != "none",
+        weights=network.weights or _described(weights),
     )
+
+
+def _described(weights: str) -> str:
+    return "ImageNet weights" if weights == "imagenet" else f"weights {weights}"
 
 
 def _origin(architecture: Bound) -> str:

@@ -230,14 +230,16 @@ def pictures(material: Material) -> dict[str, Any]:
 
 
 def _sample_pairs(samples: Any, names: list[str]) -> list[Thumbnail]:
-    """Each picture as it is packed beside what the network saw of it."""
+    """Each image as it is packed beside what the network saw of it."""
     shown = []
-    for before, after, target in zip(samples.before, samples.after, samples.targets, strict=True):
-        both = np.stack([explained.resized(picture, SIDE) for picture in (before, after)])
-        order = np.argsort(-target, kind="stable")
-        mixed = " + ".join(f"{target[i]:.2f} {names[i]}" for i in order if target[i] > 0.005)
-        said = names[order[0]] if target[order[0]] > 0.995 else mixed
-        shown.append(Thumbnail(data_uri(explained.sheet(both, 2)), said, (said,)))
+    columns = (samples.before, samples.after, samples.labels, samples.shares, samples.partners)
+    for before, after, label, share, partner in zip(*columns, strict=True):
+        both = np.stack([explained.resized(image, SIDE) for image in (before, after)])
+        lines = [names[label]]
+        if share < 0.995:
+            lines.append(f"{share:.0%} of it, mixed with another image ({names[partner]})")
+        alt = f"{names[label]}, as packed and augmented"
+        shown.append(Thumbnail(data_uri(explained.sheet(both, 2)), alt, tuple(lines)))
     return shown
 
 

@@ -16,6 +16,7 @@ from kerascnn.text import markdown
 THUMBNAILS = "thumbnails.jpg"
 
 COUNT, SIDE = 10, 64  # thumbnails, and their pixels
+LINE = "#d0d0d0"  # around the thumbnails, of which some may be white
 GAP = "&emsp;"  # MLflow's page sets the columns of a table close
 
 
@@ -64,8 +65,8 @@ def write_thumbnails(material: Material) -> Path | None:
         return None
     tiles = np.stack([explained.resized(picture, SIDE) for picture in pictures[rows]])
     whole = Image.fromarray(explained.sheet(tiles, COUNT)).convert("RGBA")
-    ground = Image.new("RGBA", whole.size, "white")
-    ground.alpha_composite(whole)
+    ground = Image.new("RGBA", (whole.width + 2, whole.height + 2), LINE)
+    ground.alpha_composite(whole, (1, 1))
     file = material.result.folder / THUMBNAILS
     ground.convert("RGB").save(file, quality=85)
     return file

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from kerascnn import runtime
 from kerascnn.files import write_whole
-from kerascnn.observer import Observer, optional
+from kerascnn.observer import Observer, default_observer, optional
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.process import contained
 from kerascnn.report import chapters
 from kerascnn.report.gather import Material, gather
 from kerascnn.report.note import write_thumbnails
 from kerascnn.report.page import render
+from kerascnn.report.steps import next_steps
 from kerascnn.runs import Result, find_run, load_model
 
 REPORT = "report.html"
@@ -25,7 +26,8 @@ def report_run(
     Args:
         run: A run's id, a unique prefix of one, "last", or a result.
         registry: The components; default all that are installed.
-        observer: Is told what the page has to do without; default nobody.
+        observer: Receives a note on what the page lacks; default it is shown, `Observer()`
+            shows nothing.
 
     Returns:
         The page. Where the pictures are gone it does without them, and says so.
@@ -37,7 +39,7 @@ def report_run(
     there = result.backend in runtime.installed_backends()
     runtime.start(result.backend if there else "auto")
     material = gather(result, registry or load_registry(), load_model(result))
-    observer = observer or Observer()
+    observer = observer or default_observer()
     if material.missing:
         observer.warned(f"the page is written without images: {material.missing}")
     page = write_page(material)
@@ -58,6 +60,7 @@ def write_page(material: Material) -> Path:
         **chapters.explanations(material),
         **chapters.pictures(material),
         **chapters.origin(result),
+        steps=next_steps(material),
     )
     file = result.folder / REPORT
     write_whole(file, page)

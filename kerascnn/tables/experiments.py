@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
-from rich.text import Text
 
+from kerascnn.commands import command
 from kerascnn.files import gigabytes
 from kerascnn.prepare import Prepared, StageCheck
 from kerascnn.tables.layout import Table, interval, line, number, plain, rows, words
 from kerascnn.terminal import describe
+from kerascnn.text import visible
 
 CLASSES_SHOWN = 30
 WIDE = 100  # columns; in fewer, some figures of a network are left to --json
@@ -61,16 +62,16 @@ def show_range_test(console: Console, test: "RangeTest", plot: Path, apply: str)
     `apply` is the command that does.
     """
     end = "the loss had grown to 4 times the least" if test.diverged else "the last rate"
-    lines: dict[str, str | Text] = {
+    lines = {
         "tested": f"stage {escape(test.stage)}: {len(test.rates)} steps, from {test.rates[0]:.1e} "
         f"to {test.rates[-1]:.1e}: {end}",
         "now": f"{test.configured:.1e} in the experiment",
         **_suggested(test),
-        "plot": plain(str(plot)),
-        **({"next": plain(apply)} if test.suggestion else {}),
+        "plot": escape(visible(str(plot))),
+        **({"next": escape(visible(apply))} if test.suggestion else {}),
     }
-    pairs = ((f"[bold]{label}[/bold]", text) for label, text in lines.items())
-    console.print(rows(pairs), soft_wrap=True)
+    for label, text in lines.items():
+        console.print(line(label, text), soft_wrap=True)  # a command is pasted whole
 
 
 def _suggested(test: "RangeTest") -> dict[str, str]:
@@ -78,7 +79,7 @@ def _suggested(test: "RangeTest") -> dict[str, str]:
         return {"suggested": f"none: {test.why_none}. Keep {test.configured:.1e}."}
     return {
         "suggested": f"[bold]{test.suggestion:.1e}[/bold], a tenth of the rate where the loss is "
-        f"least, {test.lowest:.1e}; `kerascnn compare` tells whether it is better"
+        f"least, {test.lowest:.1e}; `{escape(command('compare'))}` tells whether it is better"
     }
 
 
@@ -125,6 +126,8 @@ def probe_document(probed: "Probe", results: "list[Result]") -> dict[str, Any]:
 
 def show_promoted(console: Console, probed: "Probe", results: "list[Result]") -> None:
     """Shows what the probe promised of networks beside what they came to in full."""
+    from kerascnn.probe import FEWEST_RANKED
+
     table = Table("run", "architecture", *map(number, ("probe", "95%", "test", "95%", "time")))
     for network, result in zip(probed.networks, results, strict=False):
         table.add_row(
@@ -144,3 +147,5 @@ def show_promoted(console: Console, probed: "Probe", results: "list[Result]") ->
             f"rank correlation of the probe and the runs (Spearman): {rho:+.2f} "
             rf"\[{low:+.2f}, {high:+.2f}], {len(results)} networks"
         )
+    elif len(results) >= FEWEST_RANKED:
+        console.print("no rank correlation: the networks' accuracies are all the same")

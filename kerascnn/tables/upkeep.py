@@ -61,19 +61,19 @@ def show_runs(console: Console, runs: list[RunFolder]) -> None:
         size = gigabytes(run.bytes)
         table.add_row(run.run_id[:8], started, run.status, accuracy, size, what)
     if not runs:
-        console.print("there are no runs in this folder; `kerascnn run FILE` makes one")
+        made = command("run", "FILE")
+        console.print(f"there are no runs in this folder; `{escape(made)}` makes one")
         return
     console.print(table)
     total = gigabytes(sum(run.bytes for run in runs))
     folder = escape(str(Path(runs[0].folder).parent))
-    lines = {
-        "folder": f"{folder} holds {total}",
-        "next": "kerascnn runs remove RUN · kerascnn compare",
-    }
-    if any(run.unsent and run.status != "running" for run in runs):
-        lines["next"] = "kerascnn runs send · " + lines["next"]
+    kept = any(run.unsent and run.status != "running" for run in runs)
+    following = [command("runs", "send")] if kept else []
+    following += [command("runs", "remove", "RUN"), command("compare")]
+    lines = [("folder", f"{folder} holds {total}")]
+    lines += zip(("next", "", ""), map(escape, following), strict=False)
     console.print()
-    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines.items()))
+    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines))
 
 
 def show_examination(console: Console, findings: dict[str, Any]) -> None:

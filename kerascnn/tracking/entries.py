@@ -94,7 +94,7 @@ def send(client: Any, run_id: str, entry: Entry, folder: Path) -> None:
         if _DELETED in str(error):
             raise RefusingStoreError(
                 f"the store has deleted run {run_id}; `mlflow runs restore --run-id {run_id}` "
-                f"brings it back, `{command('runs', 'remove', 'RUN')}` removes it here too."
+                f"brings it back, `{command('runs', 'remove', run_id)}` removes it here too."
             ) from error
         if getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":
             raise RefusedError(reason(error)) from error

@@ -4,6 +4,7 @@ import math
 import re
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 from kerascnn.data.batches import Ahead, Batch, Feed
@@ -29,8 +30,18 @@ NOT_FINITE = "a loss that is not finite"
 """What TensorFlow's fault says where that ends such a call; the steps before it follow."""
 
 
-def compile_stage(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
-    """Compiles for this stage with a new optimizer; returns its schedule as a callback."""
+def compile_stage(
+    network: Built, plan: Plan, trainer: Any, steps: int, *, one_by_one: bool = False
+) -> Any:
+    """Compiles for this stage with a new optimizer; returns its schedule as a callback.
+
+    Args:
+        network: The network.
+        plan: The stage.
+        trainer: The model that trains.
+        steps: Those of an epoch.
+        one_by_one: Each step is a call of its own, whose loss may be anything.
+    """
     import keras
 
     stage = plan.stage
@@ -40,7 +51,7 @@ def compile_stage(network: Built, plan: Plan, trainer: Any, steps: int) -> Any:
         steps_per_epoch=steps,
     )
     is_callback = isinstance(schedule, keras.callbacks.Callback)
-    at_once = 1 if is_callback else _steps_at_once(trainer, steps)
+    at_once = 1 if is_callback or one_by_one else _steps_at_once(trainer, steps)
     optimizer = make_optimizer(
         stage.optimizer,
         stage.learning_rate if is_callback else schedule,
@@ -123,8 +134,15 @@ class _Fit:
 
     def __init__(self, trainer: Any, feed: Feed) -> None:
         self._trainer, self._feed = trainer, feed
-        shapes = trainer.input_shape, trainer.output_shape, (None,)
-        self._source = fit_source(self._batches, shapes)
+        self._open = ExitStack()
+
+    def __enter__(self) -> "_Fit":
+        shapes = self._trainer.input_shape, self._trainer.output_shape, (None,)
+        self._source = self._open.enter_context(fit_source(self._batches, shapes))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
 
     def __call__(self, epoch: int, first: int, callback: Any) -> dict[str, float]:
         """Trains an epoch from a step on, or until told to stop; returns loss and accuracy."""
@@ -178,24 +196,25 @@ def train_epochs(
     Raises:
         RunError: A loss is not finite.
     """
-    fit, optimizer = _Fit(inputs.trainer, inputs.feed), inputs.trainer.optimizer
+    optimizer = inputs.trainer.optimizer
 
     def keep() -> None:
         listener.keep(stage_state(progress, plan.keep, inputs.trainer, schedule))
 
     try:
-        while len(progress.history) < plan.stage.epochs:
-            for _ in _spans(fit, plan, inputs, schedule, progress, listener):
-                keep()
-            epoch, standing = _end_epoch(plan, inputs, progress)
-            m = epoch.metrics
-            in_keras_words = {"loss": m["train_loss"], "accuracy": m["train_accuracy"]}
-            schedule.on_epoch_end(epoch.number - 1, m | in_keras_words)
-            listener.epoch(epoch)
-            with averaged(optimizer):
-                yield standing
-            if len(progress.history) < plan.stage.epochs and listener.pause(True):
-                keep()
+        with _Fit(inputs.trainer, inputs.feed) as fit:
+            while len(progress.history) < plan.stage.epochs:
+                for _ in _spans(fit, plan, inputs, schedule, progress, listener):
+                    keep()
+                epoch, standing = _end_epoch(plan, inputs, progress)
+                m = epoch.metrics
+                in_keras_words = {"loss": m["train_loss"], "accuracy": m["train_accuracy"]}
+                schedule.on_epoch_end(epoch.number - 1, m | in_keras_words)
+                listener.epoch(epoch)
+                with averaged(optimizer):
+                    yield standing
+                if len(progress.history) < plan.stage.epochs and listener.pause(True):
+                    keep()
     finally:
         schedule.on_train_end()
 

@@ -127,18 +127,26 @@ def _scaled(plain: Any) -> Any:
     class Scaled(plain):
         factors: dict[str, float]
 
+        def _known(self, variable: Any) -> Any:
+            """Keras's variable: TensorFlow hands over its own, which does not know the path."""
+            return self._trainable_variables[self._get_variable_index(variable)]
+
         def _factor(self, variable: Any) -> float:
-            # TensorFlow hands over its own variable, which does not know Keras's path
-            known = self._trainable_variables[self._get_variable_index(variable)]
-            return self.factors.get(known.path, 1.0)
+            return self.factors.get(self._known(variable).path, 1.0)
+
+        def _decay(self, variable: Any) -> float | None:
+            """Muon leaves most variables to Adam, whose decay is another."""
+            by_adam = getattr(self, "_should_use_adamw", lambda known: False)
+            return self.adam_weight_decay if by_adam(self._known(variable)) else self.weight_decay
 
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             super().update_step(gradient, variable, learning_rate * self._factor(variable))
 
         def _apply_weight_decay(self, variables: Any) -> None:
             for variable in variables:
-                if self.weight_decay and self._use_weight_decay(variable):
-                    share = self.weight_decay * self._factor(variable) * self.learning_rate
+                decay = self._decay(variable)
+                if decay and self._use_weight_decay(variable):
+                    share = decay * self._factor(variable) * self.learning_rate
                     variable.assign(variable - variable * share)
 
     Scaled.__name__ = plain.__name__

@@ -55,7 +55,8 @@ def build(params: PresetParams, *, image_size: int, num_classes: int) -> Network
     images = keras.Input((image_size, image_size, 3), name="pictures")
     features = _features(backbone, images, _rescaled(images, converter))
     outputs = classifier_head(features, num_classes, dropout=params.dropout)
-    return Network(keras.Model(images, outputs, name="kerashub"), _blocks(backbone))
+    model = keras.Model(images, outputs, name="kerashub")
+    return Network(model, _blocks(backbone), weights=f"weights of {params.preset}")
 
 
 def _load(params: PresetParams) -> tuple[Any, Any]:

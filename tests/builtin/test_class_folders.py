@@ -6,9 +6,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from kerascnn import InputError
+from kerascnn import InputError, canvas
 from kerascnn.builtin.image_folder import IMAGE_FOLDER
-from kerascnn.image_files import OWN_OUTPUT, mark, own_metadata
+from kerascnn.image_files import OWN_OUTPUT, mark
 
 SPLITS = ("train", "validation", "test")
 NFC, NFD = "Gänseblume", unicodedata.normalize("NFD", "Gänseblume")
@@ -30,7 +30,7 @@ def write_classes(root, classes=("roses", "daisy"), count=5):
 
 
 def draw(file):
-    Figure().savefig(file, metadata=own_metadata(file))
+    canvas.save(canvas.Figure(), file, print)
 
 
 def images(splits):
@@ -117,6 +117,20 @@ def test_output_is_never_read_as_images(tmp_path):
     assert splits.ignored == {OWN_OUTPUT: 8}
 
 
+@pytest.mark.parametrize("there", ["runs.db", "runs.db.lock"])
+def test_the_folder_of_a_store_is_no_class_before_it_has_artifacts(tmp_path, monkeypatch, there):
+    """Which a run makes while it reads its images."""
+    write_classes(tmp_path)
+    write(tmp_path, f"store/{there}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'store' / 'runs.db'}")
+    splits = build(tmp_path)
+    assert splits.class_names == ["daisy", "roses"]
+    assert splits.ignored == {OWN_OUTPUT: 1}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///store/runs.db")
+    assert build(".").class_names == ["daisy", "roses"]
+
+
 def test_a_figure_in_a_split_folder_does_not_make_a_class_of_it(tmp_path):
     write_classes(tmp_path / "train")
     draw(tmp_path / "train" / "lr-find-head.png")
@@ -168,9 +182,12 @@ def test_both_forms_of_a_name_in_one_folder_are_refused(tmp_path):
         ),
         (
             ["train/1.jpg", "test/2.jpg", "train.csv", "sample_submission.csv"],
-            r'train, test|test, train.* set labels = "train\.csv"',
+            r'"train\.csv" has the labels, set dataset\.labels.*--labels train\.csv`',
         ),
-        (["images/1.jpg", "images/2.jpg", "labels.csv"], r'set labels = "labels\.csv"'),
+        (
+            ["images/1.jpg", "images/2.jpg", "labels.csv"],
+            r'"labels\.csv" has the labels, set dataset\.labels',
+        ),
     ],
 )
 def test_a_folder_that_is_no_dataset(tmp_path, names, message):

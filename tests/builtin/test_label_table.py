@@ -136,8 +136,14 @@ def test_both_forms_of_a_label_are_one_class(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"columns \(none\).* which one names the image and which one is the label\. Set "),
-        ("a,b\nx,y\n", "columns a, b, separated by ','.* Set path_column and label_column"),
+        (
+            "",
+            r"columns \(none\).* names the image and which one is the label\. Set dataset\.",
+        ),
+        (
+            "a,b\nx,y\n",
+            "columns a, b, separated by ','.* Set dataset.path_column and dataset.label_column",
+        ),
         ("path\nx\n", "columns path.* which one is the label"),
         ("path,label,class,label\nx,y,z,w\n", r"is the label \(label or label\)"),
         ("file,filename,label\nx,y,z\n", r"names the image \(file or filename\)"),

@@ -86,6 +86,16 @@ def test_a_stage_of_one_step_has_a_rate(name, steps, rise):
     assert found.max() <= 1 + 1e-6
 
 
+@pytest.mark.parametrize("name", sorted({*SHAPES} - {"one_cycle", "warmup_stable_decay"}))
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_the_first_step_of_the_shortest_stage_is_at_the_peak(name, steps):
+    """Drops and cycles that the stage is too short for must not begin before it."""
+    milestones = {"multistep": {"milestones": [0.1, 0.2]}, "cosine_restarts": {"peak_factor": 0.5}}
+    for params in ({}, milestones.get(name, {})):
+        found = rates(build(name, steps=steps, steps_per_epoch=1, **params), steps)
+        assert found[0] == pytest.approx(1)
+
+
 @pytest.mark.parametrize("name", ["cosine", "polynomial", "flat_cosine", "warmup_stable_decay"])
 def test_a_stage_ends_at_the_final_fraction(name):
     assert rates(build(name, final_fraction=0.25))[-1] == pytest.approx(0.25, rel=1e-5)

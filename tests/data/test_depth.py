@@ -93,7 +93,7 @@ def test_what_has_no_range_is_refused_with_the_setting(values):
 
 
 def test_what_is_no_number_is_refused():
-    with pytest.raises(InputError, match="no numbers"):
+    with pytest.raises(InputError, match="not numbers"):
         read_image(encode(np.full((4, 4), np.nan, np.float32)), (0, 1))
 
 
@@ -128,14 +128,14 @@ def load(folder, registry, shapes_experiment, **training):
 
 def test_a_range_that_is_used_to_a_small_part_is_told(microscope, registry, shapes_experiment):
     data, (note,) = load(microscope, registry, shapes_experiment)
-    assert note.startswith("12 images with more than 8 bits a value use at most 3,99")
-    assert ".tif. If their white is 4095, set training.value_range = [0, 4095]." in note
+    assert note.startswith("12 images with more than 8 bits a value: their values reach 3,99")
+    assert ".tif. If white is 4095 in them, set training.value_range = [0, 4095]." in note
     assert data.findings.to_json()["depth"] == [note]
     data, notes = load(microscope, registry, shapes_experiment, value_range=[0, 4095])
     assert notes == []
     assert data.train.images[:].mean() > 100
     _, (note,) = load(microscope, registry, shapes_experiment, value_range=[0, 255])
-    assert note.startswith("12 images with more than 8 bits a value hold values above 255")
+    assert note.startswith("12 images with more than 8 bits a value: values above 255 become")
 
 
 def test_a_full_range_is_no_finding(microscope, registry, shapes_experiment):

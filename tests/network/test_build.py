@@ -109,6 +109,23 @@ def test_pretrained_is_what_names_its_weights(params, pretrained):
     assert build(functional, params).pretrained is pretrained
 
 
+class Preset(Params):
+    weights: str = "preset"
+
+
+@pytest.mark.parametrize(
+    ("params", "said", "weights"),
+    [
+        (Weights, "", "ImageNet weights"),
+        (Preset, "", "weights preset"),
+        (Preset, "weights of resnet_50_imagenet", "weights of resnet_50_imagenet"),
+    ],
+)
+def test_only_imagenets_weights_are_called_so(params, said, weights):
+    made = Network(functional(), {"all": ["*"]}, weights=said)
+    assert build(lambda: made, params).weights == weights
+
+
 def test_a_head_made_by_classifier_head_fits():
     pictures = keras.Input((8, 8, 3))
     features = layers.Conv2D(4, 3, name="stem_conv")(pictures)

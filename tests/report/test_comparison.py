@@ -49,7 +49,7 @@ def test_the_page_shows_verdict_curves_and_flipped_pictures(written_run, packed,
     assert page.count("data:image/webp") == 4
     assert "Only bbbbbbbb recognises, not aaaaaaaa" in page
     assert page.count('aria-label="validation accuracy and loss') == 2
-    assert "<td>seed<td>1<td>0" in page
+    assert re.search(r"<td[^>]*>seed<td[^>]*>1<td[^>]*>0", page)
     assert not re.search(r"(src|href)=.?https?://(?!doi|arxiv|www.jstor)", page)
 
 
@@ -95,7 +95,7 @@ def test_what_a_user_named_is_escaped(written_run, workplace):
         written_run("b" * 32, right()),
     ]
     comparison = compare_runs(runs)
-    assert "<td>&lt;script&gt;" in comparison._repr_html_()
+    assert ">&lt;script&gt;" in comparison._repr_html_()
     assert "<script>" not in page_of(comparison, workplace)
 
 
@@ -125,9 +125,7 @@ def test_the_page_is_logged_once_with_the_runs_under_it(written_run, workplace, 
         (parent,) = (run for run in runs if run.info.run_name == "comparison of 3 runs")
         logged = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert {"comparison.html", "comparison.json"} <= logged
-    assert "cannot be told apart" in parent.data.tags["mlflow.note.content"] or (
-        "has the greatest accuracy" in parent.data.tags["mlflow.note.content"]
-    )
+    assert "share the best accuracy" in parent.data.tags["mlflow.note.content"]
     nested = {
         run.info.run_id
         for run in runs

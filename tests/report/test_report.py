@@ -1,6 +1,8 @@
 """The report of a real run, as a file and in a browser."""
 
+import html
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -28,7 +30,17 @@ from kerascnn.runs import find_run
 from kerascnn.tracking.page import runs_table
 from kerascnn.tracking.store import open_store, tracking_uri
 
-CHAPTERS = ("result", "training", "classes", "mistakes", "calibration", "looks", "data", "again")
+CHAPTERS = (
+    "result",
+    "training",
+    "classes",
+    "mistakes",
+    "calibration",
+    "looks",
+    "data",
+    "next",
+    "again",
+)
 COLOURS = {"blue": (60, 90, 200), "green": (70, 170, 90), "rose": (200, 80, 90)}
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
@@ -166,11 +178,24 @@ def test_every_mistake_that_is_shown_is_one(page, result):
 
 
 def test_the_experiment_in_the_page_runs_again(page, result, registry):
-    import html
-
     toml = html.unescape(re.search(r'<pre id="toml">(.*?)</pre>', page, re.DOTALL)[1])
     again = parse_experiment(tomllib.loads(toml), registry)
     assert again == parse_experiment(result.experiment, registry)
+
+
+def test_the_experiment_is_folded(page):
+    assert page.index("<details><summary>the experiment") < page.index('<pre id="toml">')
+
+
+def test_what_to_do_next_runs_as_it_is_pasted(page, place, run_cli):
+    section = re.search(r'<section id="next">(.*?)</section>', page, re.DOTALL)[1]
+    commands = [html.unescape(said) for said in re.findall("<pre>(.*?)</pre>", section)]
+    assert commands[0] == f"cd {place}"
+    verbs = [command.split()[1] for command in commands[1:]]
+    assert verbs == ["predict", "visualize", "run", "compare", "register", "export", "ui"]
+    for command in (commands[1], commands[4]):  # the others take longer
+        ended = run_cli(*shlex.split(command)[1:])
+        assert ended.exit_code == 0, ended.stderr
 
 
 def test_history_and_counts_are_kept_with_the_result(result):

@@ -96,13 +96,14 @@ def no_grad():
     return torch.no_grad()
 
 
-def decayed(name, **options):
+def decayed(name, arguments=None, **options):
     """The share by which one step without gradients shortens each variable."""
     model = make_model()
     for variable in model.trainable_variables:
         variable.assign(ops.ones(variable.shape))
     adams = {"exclude_layers": ["last"]} if name == "muon" else {}  # it leaves some to Adam
-    optimizer = make_optimizer(Optimizer(name=name, **adams), 0.1, **options)
+    chosen = Optimizer(name=name, **adams, **(arguments or {}))
+    optimizer = make_optimizer(chosen, 0.1, **options)
     apply(optimizer, model, [ops.zeros(v.shape) for v in model.trainable_variables])
     return {path: float(1 - value.mean()) for path, value in values(model).items()}
 
@@ -122,6 +123,17 @@ def test_weight_decay_spares_biases_and_normalisation(name, factors):
         },
         abs=1e-6,
     )
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.2])
+def test_the_decay_of_what_muon_leaves_to_adam_is_its_own_and_is_scaled_too(weight_decay):
+    factors = {"bias_beta_gamma/kernel": 0.5, "last/kernel": 0.5}
+    options = {"arguments": {"adam_weight_decay": 0.5}, "weight_decay": weight_decay}
+    for scale, share in ((None, 1.0), (factors, 0.5)):
+        shares = decayed("muon", factors=scale, **options)
+        assert shares["last/kernel"] == pytest.approx(0.05 * share, abs=1e-6)  # by Adam
+        own = shares["bias_beta_gamma/kernel"]
+        assert own == pytest.approx(0.1 * weight_decay * share, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "muon"])

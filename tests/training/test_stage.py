@@ -1,5 +1,8 @@
 """One stage on a tiny network: what trains, what does not, what is handed on."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from kerascnn.experiment import EarlyStopping, Optimizer, Stage
 from kerascnn.network.build import Built
 from kerascnn.network.freezing import digest, frozen_variables
 from kerascnn.network.inference import Forward
-from kerascnn.training import epochs, memory
+from kerascnn.training import epochs, memory, stage
 from kerascnn.training.plan import Listener, Plan
 from kerascnn.training.stage import fit_stage
 from kerascnn.training.standing import Score, Standing, judge
@@ -172,6 +175,24 @@ def test_augmented_views_run_through_the_prefix_once_each():
     _, result = fit(epochs=3, views=2, augment=brighter)
     assert seen == [(view, step) for view in range(2) for step in range(4)]
     assert result.cached.views == 2
+
+
+@pytest.mark.parametrize("options", [{}, {"augment": identity}])
+def test_what_a_stage_trained_on_is_let_go_with_it(monkeypatch, options):
+    """TensorFlow keeps what generates a dataset for as long as the process lives."""
+    alive = []
+
+    def watched(*arguments):
+        inputs = make_inputs(*arguments)
+        alive.extend(map(weakref.ref, (inputs.feed, inputs.trainer)))
+        return inputs
+
+    make_inputs = stage.make_inputs
+    monkeypatch.setattr(stage, "make_inputs", watched)
+    fit(**options)
+    gc.collect()
+    assert len(alive) == 2
+    assert not [reference() for reference in alive if reference() is not None]
 
 
 def test_two_runs_with_one_seed_give_the_same_bits():

@@ -1,0 +1,33 @@
+"""How results print themselves in a notebook: one screen, whatever they hold."""
+
+from collections.abc import Iterable, Sequence
+
+LISTED = 10  # of many things; the others are counted
+LONGEST = 200  # characters of a line
+
+
+def screen(title: str, rows: Iterable[tuple[str, object]] = ()) -> str:
+    """A title, and under it names and values in two columns."""
+    pairs = [(name, str(value)) for name, value in rows]
+    width = max((len(name) for name, _ in pairs), default=0)
+    return "\n".join([title, *(_cut(f"  {name:<{width}}  {value}") for name, value in pairs)])
+
+
+def listed(things: Sequence[object]) -> str:
+    """The first of many things, and how many more there are."""
+    more = f" and {len(things) - LISTED:,} more" if len(things) > LISTED else ""
+    return ", ".join(map(str, things[:LISTED])) + more
+
+
+def first_rows(rows: Sequence[tuple[str, object]]) -> list[tuple[str, object]]:
+    """The first of many rows, and one that counts the others."""
+    more = [("…", f"{len(rows) - LISTED:,} more")] if len(rows) > LISTED else []
+    return [*rows[:LISTED], *more]
+
+
+def accuracy(value: float, interval: tuple[float, float]) -> str:
+    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
