@@ -152,23 +152,27 @@ class Prefix:
         shape = (count, *self._model.output_shape[1:])
         with _RowsFile(folder / _ACTIVATIONS, shape, self.dtype) as file:
             labels: dict[int, np.ndarray] = {}
-            for number, (rows, images, mixed, values) in enumerate(self._outputs(batches)):
-                self._check(values, images, rows, count, first=number == 0)
+            for rows, values, mixed in self._outputs(count, batches):
                 file.write(rows, values)
                 labels |= {} if mixed is None else dict(zip(rows, mixed, strict=True))
         if labels:
             np.save(folder / _LABELS, [labels[row] for row in range(count)])
 
-    def _outputs(self, batches: Iterable[Rows]) -> Iterator[tuple[Any, Any, Any, np.ndarray]]:
+    def _outputs(self, count: int, batches: Iterable[Rows]) -> Iterator[Rows]:
         forward, dtype = self._forward, self.dtype
 
-        def run(rows: np.ndarray, images: np.ndarray, mixed: np.ndarray | None) -> Any:
+        def run(
+            number: int, rows: np.ndarray, images: np.ndarray, mixed: np.ndarray | None
+        ) -> Rows:
             with np.errstate(over="ignore"):
-                return rows, images, mixed, forward(images, BATCH_SIZE).astype(dtype)
+                values = forward(images, BATCH_SIZE).astype(dtype)
+            # here, as on JAX no two threads may run models that share weights
+            self._check(values, images, rows, count, first=number == 0)
+            return rows, values, mixed
 
         calls = runtime.concurrent_calls()
         workers = Parallel(calls, prefer="threads", return_as="generator", pre_dispatch=calls)
-        yield from workers(delayed(run)(*batch) for batch in batches)
+        yield from workers(delayed(run)(number, *batch) for number, batch in enumerate(batches))
 
     def _check(
         self, values: np.ndarray, images: np.ndarray, rows: np.ndarray, count: int, first: bool

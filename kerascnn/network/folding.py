@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.network.boundary import in_order
+from kerascnn.network.inference import to_numpy
 
 Nodes = list[Any]
 
@@ -116,7 +117,8 @@ def _copy_state(layer: Any, twin: Any) -> None:
     for one, other in zip(layer._flatten_layers(), twin._flatten_layers(), strict=True):
         store: dict[str, Any] = {}
         one.save_own_variables(store)
-        other.load_own_variables(store)
+        # copies, as JAX deletes what two variables share
+        other.load_own_variables({key: to_numpy(value) for key, value in store.items()})
 
 
 def _twin(layer: Any, **changes: Any) -> Any:
