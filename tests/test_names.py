@@ -98,7 +98,7 @@ def page_of(result, names, registry):
     """The report of a run without a network to explain."""
     images = np.zeros((2 * len(names), 16, 16, 3), np.uint8)
     test = SimpleNamespace(images=images)
-    data = SimpleNamespace(splits=lambda: {"test": test}, class_names=names)
+    data = SimpleNamespace(splits=lambda: {"test": test}, train=images, class_names=names)
     experiment = parse_experiment({**result.experiment, "seed": 0}, registry)
     said = read_predictions(result.folder / "predictions.csv", names)
     network = SimpleNamespace(name="none", layers=[], operations=[])
