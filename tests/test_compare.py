@@ -262,7 +262,7 @@ def test_one_run_is_shown_alone_and_none_leads_to_the_first(three, tmp_path, mon
     assert len(lines) == 3
     monkeypatch.chdir(tmp_path)
     assert "there is no finished run here yet" in shown(compare_runs(), 80)[0]
-    assert "<table>" in compare_runs()._repr_html_()
+    assert "<table" in compare_runs()._repr_html_()
     assert run_cli("compare", "--html", "page.html").exit_code == 2
 
 
