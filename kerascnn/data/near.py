@@ -4,6 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -65,11 +66,15 @@ def _hashes(source: Source, rows: Mapping[str, int]) -> Hashes:
 
 
 def _made(workers: Workers, contents: Sequence[str], rows: Sequence[int]) -> Hashes:
-    prepared = list(workers.map(partial(prepare, size=_SIZE, how="crop"), rows))
-    hashes = np.concatenate([piece.hashes for piece in prepared])
-    bad = {fault.row for piece in prepared for fault in piece.faults}
-    found = zip(contents, rows, hashes, strict=True)
-    return {content: value for content, row, value in found if row not in bad}
+    pieces = workers.map(partial(prepare, size=_SIZE, how="crop"), rows)
+    found = [(piece.hashes, piece.faults) for piece in pieces]  # without the images
+    hashes = chain.from_iterable(values for values, _ in found)
+    bad = {fault.row for _, faults in found for fault in faults}
+    return {
+        content: value
+        for content, row, value in zip(contents, rows, hashes, strict=True)
+        if row not in bad
+    }
 
 
 def _stored(use: Callable[[Path], T]) -> T:
