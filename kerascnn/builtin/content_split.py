@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from kerascnn import InputError, Params, Splits, draw_splits, near_copies
+from kerascnn import InputError, Params, Splits, draw_splits
 
 _PIECE = 64  # files that a thread is handed at once: handing over costs as much as a small one
 
@@ -124,6 +124,8 @@ def _near(
 
     They are looked up by whole files: EXIF data may say that an image is to be turned.
     """
+    from kerascnn import near_copies  # here, as it imports NumPy
+
     source = PictureFiles([path for path, _ in pictures], [0] * len(pictures), "", within)
     same = dict(files.values())
     pairs = near_copies(source, [(files[path][0], label) for path, label in pictures])
