@@ -20,6 +20,7 @@ _PUBLIC = {
     "fetch": "data.download",
     "read_image": "data.images",
     "draw_splits": "splitting",
+    "near_copies": "data.near",
     "left_out": "image_files",
     "is_image": "image_files",
     "OWN_OUTPUT": "image_files",

@@ -28,7 +28,7 @@ from kerascnn.image_files import mark
 
 T = TypeVar("T")
 
-MADE = ("packed", "activations", "databases", "sources")  # can be made again from what is elsewhere
+MADE = ("packed", "activations", "hashes", "databases", "sources")  # can be made again
 KINDS = (*MADE, "downloads")
 
 _ABOUT = "about.txt"
@@ -41,8 +41,9 @@ class Entry:
     """What one key names.
 
     Args:
-        kind: "packed", "activations", "databases" (MLflow's, with empty tables), "sources" (on
-            their way to other processes) or "downloads".
+        kind: "packed", "activations", "hashes" (of images, to find near copies), "databases"
+            (MLflow's, with empty tables), "sources" (on their way to other processes) or
+            "downloads".
         key: The hash of all that decides the content; of a download, its file name.
         bytes: On the disk.
         last_used: Seconds since 1970; of a download, when it came.
@@ -93,7 +94,7 @@ def cached(
     keeps a removed file until it is closed, and on Windows an entry with open files stays.
 
     Args:
-        kind: "packed", "activations" or "databases".
+        kind: "packed", "activations", "hashes" or "databases".
         key: The hash of all that decides the content, hexadecimal.
         about: One line for people.
         build: Fills the empty folder that it is given.

@@ -1,13 +1,20 @@
 """Divides images into splits by their content, so that the same images are always divided alike."""
 
 import hashlib
-import math
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, chain
+
+Group = list[str]
+"""Contents that stay together."""
 
 
 def draw_splits(
-    images: Iterable[tuple[str, str]], shares: Mapping[str, float], split_seed: int
+    images: Iterable[tuple[str, str]],
+    shares: Mapping[str, float],
+    split_seed: int,
+    near: Iterable[tuple[str, str]] = (),
 ) -> dict[str, str]:
     """Assigns each content to a split so that every class is divided as evenly as it can be.
 
@@ -16,10 +23,15 @@ def draw_splits(
     splits, and every split gets one of a class that has as many contents as there are splits.
     Contents with several labels are divided like a class of their own.
 
+    Near copies with the same labels stay together as one group. Groups come after single contents,
+    the largest last, so "train" gets them where the rest is enough for the other splits. Only a
+    class with fewer groups than there are splits has contents taken out of its largest group.
+
     Args:
         images: Pairs of content hash and class name; a content that is repeated counts once.
         shares: The splits to draw, each with its share, 0 to 1; the rest is "train".
         split_seed: Another number orders the contents differently.
+        near: Pairs of contents that are nearly the same, as `near_copies` finds them.
 
     Returns:
         Content hash to split.
@@ -27,14 +39,15 @@ def draw_splits(
     labels: dict[str, set[str]] = defaultdict(set)
     for content, label in images:
         labels[content].add(label)
-    classes: dict[frozenset[str], list[str]] = defaultdict(list)
-    for content in sorted(labels, key=lambda content: _position(content, split_seed)):
-        classes[frozenset(labels[content])].append(content)
+    ordered = sorted(labels, key=lambda content: _position(content, split_seed))
+    classes: dict[frozenset[str], list[Group]] = defaultdict(list)
+    for group in _groups({content: labels[content] for content in ordered}, near):
+        classes[frozenset(labels[group[0]])].append(group)
     return {
         content: split
-        for contents in classes.values()
-        for split, (start, end) in _ranges(len(contents), shares).items()
-        for content in contents[start:end]
+        for groups in classes.values()
+        for split, contents in _divided(groups, shares, split_seed).items()
+        for content in contents
     }
 
 
@@ -42,15 +55,50 @@ def _position(content: str, split_seed: int) -> bytes:
     return hashlib.sha256(f"{split_seed} {content}".encode()).digest()
 
 
-def _ranges(count: int, shares: Mapping[str, float]) -> dict[str, tuple[int, int]]:
-    """Start and end of each split among a class's contents in order.
+def _groups(labels: Mapping[str, set[str]], near: Iterable[tuple[str, str]]) -> Iterable[Group]:
+    """The contents, those together that pairs with the same labels connect."""
+    above = {content: content for content in labels}
 
-    Each end is a function of the count that grows by 0 or 1 when the count grows by 1.
+    def root(content: str) -> str:
+        while above[content] != content:
+            above[content] = content = above[above[content]]
+        return content
+
+    for one, other in near:
+        if labels[one] == labels[other]:
+            above[root(one)] = root(other)
+    groups: dict[str, Group] = defaultdict(list)
+    for content in labels:
+        groups[root(content)].append(content)
+    return groups.values()
+
+
+def _divided(
+    groups: list[Group], shares: Mapping[str, float], split_seed: int
+) -> dict[str, list[str]]:
+    """The contents of a class that each split gets."""
+
+    def order(group: Group) -> tuple[int, bytes]:
+        return len(group), _position(min(group), split_seed)
+
+    groups = sorted(groups, key=order)
+    while len(groups) <= len(shares) and len(groups[-1]) > 1:
+        *others, (first, *rest) = groups
+        groups = sorted([*others, [first], rest], key=order)
+    ranges = _ranges(list(map(len, groups)), shares)
+    return {split: list(chain(*groups[start:end])) for split, (start, end) in ranges.items()}
+
+
+def _ranges(sizes: Sequence[int], shares: Mapping[str, float]) -> dict[str, tuple[int, int]]:
+    """Start and end of each split among a class's groups in order.
+
+    A group belongs where its middle lies. Each end grows by 0 or 1 when a group of one is added.
     """
+    middles = [end - size / 2 for end, size in zip(accumulate(sizes), sizes, strict=True)]
+    count, total = len(sizes), sum(sizes)
     ranges, end, share = {}, 0, 0.0
     for later, split in zip(range(len(shares), 0, -1), shares, strict=True):
         start, share = end, share + shares[split]
-        rounded = math.floor(share * count + 0.5)
-        end = max(0, min(max(rounded, start + 1), count - later))
+        end = max(0, min(max(bisect_right(middles, share * total), start + 1), count - later))
         ranges[split] = (start, end)
     return {**ranges, "train": (end, count)}

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tomli_w
+from PIL import Image
 
 from kerascnn import cli
 from kerascnn.cache import cache_folder
@@ -163,6 +164,21 @@ def run_cli(monkeypatch, capsys):
         return SimpleNamespace(exit_code=ended.value.code or 0, stdout=stdout, stderr=stderr)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def photo():
+    """Draws a number's own image, with coarse and fine structure as photographs have."""
+
+    def draw(number):
+        rng, grids = np.random.default_rng(number), ((6, 8, 3), (24, 32, 3), (96, 128, 3))
+        coarse, middle, fine = (
+            Image.fromarray(rng.integers(0, 256, grid, np.uint8)).resize((320, 240))
+            for grid in grids
+        )
+        return Image.blend(Image.blend(coarse, middle, 0.3), fine, 0.15)
+
+    return draw
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Images are divided evenly, the same way every time, and few move when one is added."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -58,3 +59,57 @@ def test_a_picture_under_two_labels_is_in_one_split(seed):
     drawn = draw_splits(contents, {"test": 0.15, "validation": 0.15}, seed)
     for name in "ab":
         assert "train" in {drawn[f"{name}1"], drawn[f"{name}2"], drawn["both"]}
+
+
+def near(sizes, label="a"):
+    """Contents of a class in groups of near copies, and the pairs that connect them."""
+    groups = [[f"{label}{i}.{j}" for j in range(size)] for i, size in enumerate(sizes)]
+    return groups, [pair for group in groups for pair in pairwise(group)]
+
+
+def draw_near(groups, pairs, shares, seed=0):
+    return draw_splits([(one, "a") for group in groups for one in group], shares, seed, pairs)
+
+
+SIZES = st.lists(st.sampled_from([1, 1, 1, 2, 3, 9]), min_size=1, max_size=40)
+
+
+@given(sizes=SIZES, shares=SHARES, seed=st.integers(0, 9))
+def test_near_copies_stay_together_and_no_split_is_empty(sizes, shares, seed):
+    groups, pairs = near(sizes)
+    drawn = draw_near(groups, pairs, shares, seed)
+    assert len(drawn) == sum(sizes)
+    if len(groups) >= 3:
+        assert all(len({drawn[content] for content in group}) == 1 for group in groups)
+    if sum(sizes) >= 3:
+        assert set(drawn.values()) == set(SPLITS)
+
+
+@given(sizes=SIZES, shares=SHARES, seed=st.integers(0, 9), new=st.integers(0, 99))
+def test_a_new_image_moves_at_most_two_groups(sizes, shares, seed, new):
+    groups, pairs = near(sizes)
+    before = draw_near(groups, pairs, shares, seed)
+    after = draw_near([*groups, [f"new{new}"]], pairs, shares, seed)
+    moved = [group for group in groups if any(after[one] != before[one] for one in group)]
+    assert len(moved) <= 2
+
+
+@given(
+    alone=st.integers(30, 60),
+    sizes=st.lists(st.integers(2, 60), max_size=4),
+    seed=st.integers(0, 9),
+)
+def test_a_class_is_even_as_long_as_it_has_images_without_near_copies(alone, sizes, seed):
+    groups, pairs = near([1] * alone + sizes)
+    shares = {"test": 0.1, "validation": 0.1}
+    counts = Counter(draw_near(groups, pairs, shares, seed).values())
+    if 0.2 * (total := alone + sum(sizes)) <= alone:
+        for split, share in shares.items():
+            assert abs(counts[split] - share * total) <= 1
+
+
+def test_near_copies_under_two_labels_are_divided_as_if_they_were_none():
+    images = [(f"{label}{i}", label) for label in "ab" for i in range(20)]
+    pairs = [(f"a{i}", f"b{i}") for i in range(20)]
+    shares = {"test": 0.2, "validation": 0.2}
+    assert draw_splits(images, shares, 0, pairs) == draw_splits(images, shares, 0)

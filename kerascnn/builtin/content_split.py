@@ -30,9 +30,10 @@ class SplitParams(Params):
         gt=0,
         lt=1,
         description="Share of each class drawn for validation where no split is given, to within "
-        "one image. A hash of their content orders the images of a class: copies stay together, "
-        "and an added image moves at most two others of its class. Every split gets an image of "
-        "each class that has three different ones.",
+        "one image. A hash of their content orders the images of a class. Copies stay together, "
+        "also mirrored, resized or re-saved ones, which are used for training if there are enough "
+        "other images. An added image moves at most two others of its class, with their copies. "
+        "Every split gets an image of each class that has three different ones.",
     )
     test_fraction: float = Field(
         0.1, gt=0, lt=1, description="Share of each class drawn for testing, in the same way."
@@ -93,10 +94,12 @@ def split_pictures(
     same = {path: without_notes for path, (_, without_notes) in files.items()}
     wanted = {"test": params.test_fraction, "validation": params.validation_fraction}
     to_split = found.get("train", ())
+    shares = {split: share for split, share in wanted.items() if split not in found}
     drawn = draw_splits(
         [(same[path], label) for path, label in to_split],
-        {split: share for split, share in wanted.items() if split not in found},
+        shares,
         params.split_seed,
+        _near(to_split, files, within) if to_split and shares else (),
     )
     splits: dict[str, list[Labelled]] = {"train": [], "validation": [], "test": []}
     for path, label in to_split:
@@ -112,6 +115,21 @@ def split_pictures(
         for split, pictures in splits.items()
     }
     return Splits(**sources, class_names=class_names, ignored=dict(ignored))
+
+
+def _near(
+    pictures: Sequence[Labelled], files: Mapping[Path, tuple[str, str]], within: Path
+) -> list[tuple[str, str]]:
+    """The near copies among images, as pairs of the hashes that ignore EXIF data and comments.
+
+    They are looked up by whole files: EXIF data may say that an image is to be turned.
+    """
+    from kerascnn import near_copies  # here, as it imports NumPy
+
+    source = PictureFiles([path for path, _ in pictures], [0] * len(pictures), "", within)
+    same = dict(files.values())
+    pairs = near_copies(source, [(files[path][0], label) for path, label in pictures])
+    return [(same[one], same[other]) for one, other in pairs]
 
 
 def content_hashes(paths: Iterable[Path], within: Path) -> dict[Path, str]:

@@ -35,7 +35,7 @@ def list_cache(as_json: bool) -> None:
 @cache.command()
 @click.option(
     "--kind",
-    type=click.Choice(["packed", "activations", "databases", "downloads"]),
+    type=click.Choice(["packed", "activations", "hashes", "databases", "downloads"]),
     help="Default: all.",
 )
 @yes_option

@@ -4,11 +4,13 @@ import os
 import shutil
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from pydantic import ValidationError
 
 from kerascnn import InputError
 from kerascnn.builtin.image_folder import IMAGE_FOLDER
+from kerascnn.data.hygiene import near_pairs
+from kerascnn.data.store import pack
 
 SPLITS = ("train", "validation", "test")
 
@@ -118,6 +120,36 @@ def test_copies_that_differ_in_their_notes_alone_stay_together(tmp_path):
     assert len(found) == 120
     assert all(found[path] == before[path.replace("_tagged", "")] for path in found)
     assert len({split for split, _ in before.values()}) == 3
+
+
+NEAR = {
+    "mirrored": lambda image: (ImageOps.mirror(image), 90),
+    "half": lambda image: (image.reduce(2), 75),
+    "saved": lambda image: (image, 50),
+}
+
+
+def write_photos(root, photo, count):
+    """For each class so many photographs, each with a near copy of one of the kinds."""
+    for number in range(2 * count):
+        path = root / ("roses", "daisy")[number % 2] / f"{number // 2}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        photo(number).save(path, quality=95)
+        how = list(NEAR)[number // 2 % 3]
+        copy, quality = NEAR[how](photo(number))
+        copy.save(path.with_stem(f"{how}_{path.stem}"), quality=quality)
+
+
+def test_near_copies_stay_together(tmp_path, photo):
+    write_photos(tmp_path, photo, 9)
+    splits = build(tmp_path, test_fraction=0.2, validation_fraction=0.2)
+    found = split_of(splits, tmp_path)
+    assert sizes(splits) == [20, 8, 8]
+    for path, (split, label) in found.items():
+        assert found[f"{label}/{path.rpartition('/')[2].rpartition('_')[2]}"] == (split, label)
+    for size in (96, 224):
+        packed = {split: pack(getattr(splits, split), size, "crop") for split in SPLITS}
+        assert not near_pairs(packed)
 
 
 def test_split_folders(tmp_path):
