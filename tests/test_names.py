@@ -14,6 +14,7 @@ from rich.console import Console
 
 from kerascnn.compare import Comparison
 from kerascnn.config import parse_experiment
+from kerascnn.evaluate import Evaluation
 from kerascnn.metrics import measure
 from kerascnn.network.explain import Parts
 from kerascnn.observer import Observer
@@ -25,7 +26,7 @@ from kerascnn.report.write import write_page
 from kerascnn.run import run_experiment
 from kerascnn.runs import find_run
 from kerascnn.tables.comparison import show_comparison
-from kerascnn.tables.runs import show_metrics
+from kerascnn.tables.runs import show_evaluation
 from kerascnn.text import code, is_control, visible
 from kerascnn.visualize import Explained, explained_figure
 
@@ -141,7 +142,7 @@ def check_pages_and_tables(names, written_run, registry):
     comparison.predictions["b" * 32].probabilities[:] = np.eye(len(names))[0]
     write_comparison(comparison, result.folder / "comparison.html")
     page = text_of(result.folder / "comparison.html")
-    table = shown(show_metrics, measure(*said(result), tuple(names)))
+    table = shown(show_evaluation, evaluation_of(result))
     flips = shown(show_comparison, comparison)
     for name in names:
         for text in (report, notebook):
@@ -152,9 +153,11 @@ def check_pages_and_tables(names, written_run, registry):
         assert visible(flip.label) in flips
 
 
-def said(result):
-    read = read_predictions(result.folder / "predictions.csv", result.class_names)
-    return read.probabilities, read.labels
+def evaluation_of(result):
+    """As if the run had been evaluated on its own test images."""
+    test = read_predictions(result.folder / "predictions.csv", result.class_names)
+    metrics = measure(test.probabilities, test.labels, tuple(result.class_names))
+    return Evaluation(**vars(metrics), result=result, data="", test=test, windows=None)
 
 
 def check_figures(names):
