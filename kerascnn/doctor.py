@@ -89,7 +89,7 @@ def _working_folder() -> Iterator[str]:
 def _nearly_full(folder: Path) -> Iterator[str]:
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
-        yield f"the disk of {folder} has {gigabytes(free)} free; free some space."
+        yield f"the disk of {folder} has {gigabytes(free)} free; make room on it."
 
 
 def _refused(runs: list[RunFolder]) -> Iterator[str]:

@@ -183,7 +183,8 @@ class Terminal(Observer):
 
 def default_terminal() -> Terminal:
     """Shows on standard error; in a notebook, among what its cell prints."""
-    if hasattr(builtins, "get_ipython") and not sys.stderr.isatty():
+    ipython = getattr(builtins, "get_ipython", lambda: None)()
+    if hasattr(ipython, "kernel"):  # not that of a terminal
         from kerascnn.notebook_terminal import NotebookTerminal
 
         return NotebookTerminal()

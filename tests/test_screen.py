@@ -118,8 +118,8 @@ class Cell:
 
 @pytest.fixture
 def cell(monkeypatch):
-    cell = Cell()
-    monkeypatch.setattr(builtins, "get_ipython", lambda: None, raising=False)
+    cell, kernel = Cell(), SimpleNamespace(kernel=None)
+    monkeypatch.setattr(builtins, "get_ipython", lambda: kernel, raising=False)
     monkeypatch.setitem(sys.modules, "IPython.display", cell)
     return cell
 
@@ -163,6 +163,12 @@ def test_a_notebook_is_not_flooded(cell):
         observer.progress("packing train", done, 1000)
     assert cell.changes < 100
     assert "1000/1000" in cell.outputs[0]
+
+
+def test_ipython_in_a_terminal_is_no_notebook(capsys, cell, monkeypatch):
+    monkeypatch.setattr(builtins, "get_ipython", SimpleNamespace)
+    default_observer().progress("packing train", 1, 2)
+    assert (cell.outputs, capsys.readouterr()) == ([], ("", ""))
 
 
 def test_an_observer_that_does_nothing_silences_them(capsys, written_run, tmp_path, monkeypatch):
