@@ -24,6 +24,7 @@ _PUBLIC = {
     "left_out": "image_files",
     "is_image": "image_files",
     "OWN_OUTPUT": "image_files",
+    "pip_install": "commands",
     # for notebooks and scripts
     "load_experiment": "config",
     "run_experiment": "run",

@@ -100,6 +100,11 @@ def _fonts(characters: frozenset[str]) -> tuple[list[str], frozenset[str]]:
     return families, lacking
 
 
+def lacking(text: str) -> str:
+    """The characters that no installed font has."""
+    return "".join(sorted(_fonts(frozenset(text))[1]))
+
+
 def _lacked_by(family: str, characters: frozenset[str]) -> frozenset[str]:
     font = get_font(fontManager.findfont(FontProperties(family=family)))
     return frozenset(one for one in characters if not font.get_char_index(ord(one)))

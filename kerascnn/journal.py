@@ -48,6 +48,7 @@ class Journal:
         sent: The number of entries that need not be sent any more.
         refused: For each entry that cannot be sent, why.
         told: The fault of the store that the user knows of already.
+        refusing: Whether that fault stays until somebody mends it.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class Journal:
     sent: int = 0
     refused: list[str] = field(default_factory=list)
     told: str | None = None
+    refusing: bool = False
     entries: list[Entry] = field(default_factory=list)
     _written: int = 0  # entries on disk,
     _bytes: int = 0  # and their length: what a kill or a full disk left beyond it is cut off
@@ -74,6 +76,7 @@ class Journal:
             mlflow_id=state.get("mlflow_id"),
             refused=state.get("refused", []),
             told=state.get("told"),
+            refusing=state.get("refusing", False),
         )
         journal._read_entries()
         journal.sent = min(state.get("sent", 0), len(journal.entries))
@@ -150,6 +153,7 @@ class Journal:
             "sent": self.sent,
             "refused": self.refused,
             "told": self.told,
+            "refusing": self.refusing,
             "complete": self.ended and not self.pending,
         }
         beside = self.folder / f"{STATE}.new"
@@ -176,11 +180,16 @@ class Journal:
                 self.sent += 1
                 self.save_state()
 
+    def tell(self, fault: TrackingError) -> None:
+        """Writes down what the user is told of the store."""
+        self.told, self.refusing = str(fault), isinstance(fault, RefusingStoreError)
+        self.save_state()
+
     def redirect(self, uri: str) -> None:
         """From now on the run is meant for another store, which gets all of it."""
         here = tracking_uri()
         self.uri = here if shown_uri(here) == uri else uri
-        self.login, self.mlflow_id, self.told = False, None, None
+        self.login, self.mlflow_id, self.told, self.refusing = False, None, None, False
         self.sent, self.refused = 0, []
         self.save_state()
 
@@ -264,8 +273,7 @@ def _told_kept(journals: list[Journal], fault: TrackingError, why: bool) -> str:
         store = displayed(journals[0].uri)
         return f"{runs} still kept for {store}; `{command('runs', 'send')}` says why."
     for journal in journals:
-        journal.told = str(fault)
-        journal.save_state()
+        journal.tell(fault)
     until = (
         "and cannot be sent" if isinstance(fault, RefusingStoreError) else "until they can be sent"
     )

@@ -211,6 +211,7 @@ def _steps(trainer: Any, feed: Feed, observer: Observer) -> tuple[list[float], l
         losses.append(loss)
         if _has_diverged(losses):
             break
+    observer.progress("testing rates", len(losses), len(losses))  # which may have ended early
     return rates[: len(losses)], losses
 
 

@@ -33,6 +33,8 @@ class RunFolder:
         bytes: On the disk.
         store: The tracking store that it is meant for.
         unsent: Entries of its journal that the store does not have yet.
+        fault: Why not, as far as that was told.
+        refusing: Whether that stays so until somebody mends it.
         folder: Its folder.
     """
 
@@ -45,6 +47,8 @@ class RunFolder:
     bytes: int
     store: str
     unsent: int
+    fault: str | None
+    refusing: bool
     folder: str
 
 
@@ -72,6 +76,8 @@ def _describe(folder: Path) -> RunFolder:
         bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         store=displayed(journal.uri),
         unsent=journal.pending,
+        fault=journal.told,
+        refusing=journal.refusing,
         folder=str(folder),
     )
 

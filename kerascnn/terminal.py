@@ -49,13 +49,17 @@ class Terminal(Observer):
         console: Writes to standard error.
         file: The experiment, where notes about its data are shown in full once and counted from
             then on; default in full each time.
+        bars: Draws bars; default the console where that is a terminal, else nothing does.
     """
 
-    def __init__(self, console: Console, file: Path | None = None) -> None:
+    def __init__(
+        self, console: Console, file: Path | None = None, bars: Console | None = None
+    ) -> None:
         self.console = console
         self._file = file
+        self._bars = bars or (console if console.is_terminal else None)
         self._progress: Progress | None = None
-        self._task: TaskID | None = None
+        self._task = TaskID(0)
         self._epochs_before = ""
 
     def started(self, name: str, backend: str, device: str) -> None:
@@ -156,16 +160,20 @@ class Terminal(Observer):
         self.console.print(text, soft_wrap=True)
 
     def _show(self, what: str, done: int, total: int | None, columns: Columns) -> None:
-        """Shows a bar until the work is done; nothing where there is no terminal."""
-        if self._progress is None and self.console.is_terminal:
+        """Shows a bar until the work is done; nothing where none can be drawn."""
+        if self._bars is None:
+            return
+        if self._progress is None:
             text = TextColumn("{task.description:<26}")
-            self._progress = Progress(text, *columns(), console=self.console, transient=True)
-            self._progress.start()
+            self._progress = Progress(text, *columns(), console=self._bars, transient=True)
             self._task = self._progress.add_task(what, total=total)
-        if self._progress and self._task is not None:
-            self._progress.update(self._task, description=what, completed=done, total=total)
+        self._progress.update(self._task, description=what, completed=done, total=total)
+        self._draw(self._progress)
         if total is not None and done >= total:
             self._clear()
+
+    def _draw(self, bar: Progress) -> None:
+        bar.start()  # which then draws itself
 
     def _clear(self) -> None:
         if self._progress:
@@ -174,9 +182,12 @@ class Terminal(Observer):
 
 
 def default_terminal() -> Terminal:
-    """Shows on standard error; in a notebook, as plain lines among what its cell prints."""
-    if hasattr(builtins, "get_ipython") and not sys.stderr.isatty():
-        return Terminal(Console(file=sys.stdout, force_jupyter=False, highlight=False, width=WIDE))
+    """Shows on standard error; in a notebook, among what its cell prints."""
+    ipython = getattr(builtins, "get_ipython", lambda: None)()
+    if hasattr(ipython, "kernel"):  # not that of a terminal
+        from kerascnn.notebook_terminal import NotebookTerminal
+
+        return NotebookTerminal()
     width = None if sys.stderr.isatty() else WIDE
     return Terminal(Console(stderr=True, force_jupyter=False, highlight=False, width=width))
 

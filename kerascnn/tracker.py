@@ -52,7 +52,7 @@ class Tracker:
         self._runs = runs
         self._resume = resume
         self._create = {"experiment": experiment, "name": name, "parent": parent}
-        _check_writable(runs)
+        check_writable(runs)
         uri = Journal.read(resume).uri if resume else _checked(tracking_uri())
         self._journal = Journal(runs, uri)
         self._logged: set[tuple[str, int]] = set()
@@ -167,8 +167,7 @@ class Tracker:
         if journal.unwritten:
             return f"{told} Nor could the last {journal.unwritten} be kept in {journal.folder}."
         if self.fault:
-            journal.told = str(self.fault)
-            journal.save_state()
+            journal.tell(self.fault)
         if isinstance(self.fault, RefusingStoreError):
             return (
                 f"{told} They are kept in {journal.folder}; once that is mended, "
@@ -214,7 +213,7 @@ def _checked(uri: str) -> str:
     return uri
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     """Raises InputError, before a run has cost anything, where its folder cannot be made."""
     there = next(place for place in (folder, *folder.parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):

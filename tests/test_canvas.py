@@ -8,7 +8,7 @@ import pytest
 
 import kerascnn
 from kerascnn import canvas
-from kerascnn.canvas import Figure, log_scale, save
+from kerascnn.canvas import Figure, lacking, log_scale, save
 
 PACKAGE = Path(kerascnn.__file__).parent
 
@@ -32,6 +32,10 @@ def test_dollar_signs_are_no_mathematics(tmp_path, name):
     axes_label = figure.axes[0].get_yticklabels()[0]
     assert not axes_label.get_parse_math()
     assert labels(figure) == [name]
+
+
+def test_characters_that_no_installed_font_has_are_known_without_a_figure():
+    assert lacking("ab\U0010fffdc") == "\U0010fffd"
 
 
 @pytest.mark.skipif(

@@ -169,7 +169,10 @@ FLOORS = {
 @pytest.mark.parametrize("floor", FLOORS)
 def test_imports_go_downwards(floor):
     files = [PACKAGE / floor] if floor.endswith(".py") else (PACKAGE / floor).glob("*.py")
-    above = {f"kerascnn.{name}" for name in FLOORS[floor] | UPPER | {"cli", "terminal", "builtin"}}
+    above = {
+        f"kerascnn.{name}"
+        for name in FLOORS[floor] | UPPER | {"cli", "terminal", "notebook_terminal", "builtin"}
+    }
     for file in files:
         used = {".".join(module.split(".")[:2]) for module in imported(file)}
         assert not used & above, name_of(file)

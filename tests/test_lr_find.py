@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from kerascnn import InputError, RunError, load_experiment
 from kerascnn.config import parse_experiment
-from kerascnn.lr_find import STEPS, RangeTest, find_learning_rate, smooth
+from kerascnn.lr_find import STEPS, RangeTest, _steps, find_learning_rate, smooth
 from kerascnn.network.boundary import cut
 from kerascnn.network.freezing import set_trainable
 from kerascnn.observer import Observer
@@ -51,6 +52,18 @@ def test_training_afterwards_is_the_same_to_the_bit(workplace, two_stages, regis
     tested = find_learning_rate(experiment, "rest", registry=registry)
     assert len(tested.losses) > 10
     assert fit(prepared) == undisturbed
+
+
+def test_a_test_that_ends_early_leaves_no_bar_behind():
+    class Heard(Observer):
+        def progress(self, what, done, total):
+            self.last = done, total
+
+    losses = iter([1.0, 2.0, float("nan")])
+    trainer = SimpleNamespace(train_on_batch=lambda *_, **__: {"loss": next(losses)})
+    heard = Heard()
+    _steps(trainer, SimpleNamespace(epoch=lambda number: [((), ())] * STEPS), heard)
+    assert heard.last == (2, 2)
 
 
 def test_a_later_stage_begins_where_those_before_end(workplace, two_stages, registry):

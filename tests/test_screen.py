@@ -1,7 +1,11 @@
 """What results print of themselves, and what a notebook sees while they come about."""
 
 import builtins
+import re
+import sys
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -54,7 +58,7 @@ def of_a_probe(_):
 
 def of_a_range_test(_):
     numbers = np.geomspace(1e-7, 10, 100).tolist()
-    return RangeTest("head", 0, 1e-3, numbers, numbers, numbers, True, 1.5)
+    return RangeTest("head", 1e-3, numbers, numbers, numbers, True, 1.5)
 
 
 def of_a_description(_):
@@ -94,13 +98,77 @@ def test_from_python_notes_are_shown_as_in_the_terminal(capsys):
     assert (shown.out, shown.err) == ("", "note      3 images cannot be read\n")
 
 
-def test_in_a_notebook_they_stand_among_the_output_of_the_cell(capsys, monkeypatch):
-    monkeypatch.setattr(builtins, "get_ipython", lambda: None, raising=False)
-    observer = default_observer()
-    observer.progress("packing train", 1, 2)  # a bar would be moved with codes of a terminal
-    observer.warned("3 images cannot be read")
+class Cell:
+    """IPython's display in a notebook: what each output shows now, and how often one changed."""
+
+    def __init__(self):
+        self.outputs, self.changes = [], 0
+
+    def display(self, line, raw, display_id):
+        self.outputs.append("")
+        handle = SimpleNamespace(update=partial(self.update, len(self.outputs) - 1))
+        handle.update(line, raw=raw)
+        return handle
+
+    def update(self, number, line, raw):
+        assert raw
+        self.outputs[number] = line["text/plain"]
+        self.changes += 1
+
+
+@pytest.fixture
+def cell(monkeypatch):
+    cell, kernel = Cell(), SimpleNamespace(kernel=None)
+    monkeypatch.setattr(builtins, "get_ipython", lambda: kernel, raising=False)
+    monkeypatch.setitem(sys.modules, "IPython.display", cell)
+    return cell
+
+
+def test_in_a_notebook_they_stand_among_the_output_of_the_cell(capsys, cell):
+    default_observer().warned("3 images cannot be read")
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("note      3 images cannot be read\n", "")
+    assert cell.outputs == []
+
+
+def test_in_a_notebook_one_line_shows_how_far_long_work_has_come(capsys, cell, monkeypatch):
+    monkeypatch.setattr("kerascnn.notebook_terminal.REFRESH_SECONDS", 0.0)
+    observer = default_observer()
+    for what in ("packing train", "packing test"):
+        for done in (1, 2):
+            observer.progress(what, done, 2)
+            assert len(cell.outputs) == 1
+            assert re.fullmatch(rf"{what} +[━╸╺ ]+ {done}/2 .*", cell.outputs[0])
+    observer.download("weights", 10**6, None)  # of unknown size
+    assert re.fullmatch(r"weights +[━╸╺ ]+ 1.0/\? MB .*", cell.outputs[0])
+    assert cell.changes == 5
+    shown = capsys.readouterr()  # and nothing among its plain lines
+    assert (shown.out, shown.err) == ("", "")
+
+
+def test_each_stage_has_a_line_of_its_own_in_a_notebook(cell):
+    observer, plan = default_observer(), SimpleNamespace(batch_size=8, choice="the head")
+    plan.stage = SimpleNamespace(name="head", epochs=2)
+    observer.progress("packing train", 2, 2)
+    observer.stage_started(1, 1, plan)
+    observer.step(4, 4)
+    packed, trained = cell.outputs
+    assert packed.startswith("packing train")
+    assert trained.startswith("  epoch 1/2")
+
+
+def test_a_notebook_is_not_flooded(cell):
+    observer = default_observer()
+    for done in range(1, 1001):
+        observer.progress("packing train", done, 1000)
+    assert cell.changes < 100
+    assert "1000/1000" in cell.outputs[0]
+
+
+def test_ipython_in_a_terminal_is_no_notebook(capsys, cell, monkeypatch):
+    monkeypatch.setattr(builtins, "get_ipython", SimpleNamespace)
+    default_observer().progress("packing train", 1, 2)
+    assert (cell.outputs, capsys.readouterr()) == ([], ("", ""))
 
 
 def test_an_observer_that_does_nothing_silences_them(capsys, written_run, tmp_path, monkeypatch):

@@ -3,9 +3,10 @@
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from kerascnn.commands import pip_install
+
 FORMAT = "HEIF"  # Pillow's name of it
 PACKAGE = "pi-heif"
-HOW_TO_READ = "`pip install 'kerascnn[heic]'` lets it be read"
 
 HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}  # ISO 23008-12
 AVIF = {b"avif", b"avis"}
@@ -26,6 +27,11 @@ def is_heic(start: bytes) -> bool:
     return bool(found & HEIC) and not found & AVIF
 
 
+def install_heic() -> str:
+    """The command that installs that package."""
+    return pip_install("kerascnn[heic]")
+
+
 def heic_version() -> str | None:
     """The version of the package that reads HEIC; None where there is none."""
     try:
@@ -40,5 +46,5 @@ def let_pillow_read_it() -> None:
     try:
         from pi_heif import register_heif_opener
     except ImportError as error:
-        raise ValueError(f"it is HEIC; {HOW_TO_READ}") from error
+        raise ValueError(f"it is HEIC; `{install_heic()}` lets it be read") from error
     register_heif_opener(thumbnails=False)

@@ -83,7 +83,7 @@ def show_examination(console: Console, findings: dict[str, Any]) -> None:
 
 def _findings(findings: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in findings.items():
-        if key == "problems":
+        if key in ("problems", "notes"):
             continue
         if isinstance(value, dict):
             value = [f"{name} {version}" for name, version in value.items()]
@@ -92,3 +92,5 @@ def _findings(findings: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "problem", f"[red]{escape(problem)}[/red]"
     if not findings["problems"]:
         yield "problems", "[green]none[/green]"
+    for note in findings["notes"]:
+        yield "note", escape(note)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from kerascnn.tracking.store import (
     RefusingStoreError,
     TrackingError,
     find_tagged,
+    open_store,
     plain,
     reason,
 )
@@ -54,11 +56,7 @@ def _experiment_id(client: Any, uri: str, name: str) -> str:
     """
     if found := client.get_experiment_by_name(name):
         if found.lifecycle_stage == "deleted":
-            raise RefusingStoreError(
-                f'{displayed(uri)}: its experiment "{name}" was deleted. `mlflow experiments '
-                f"restore --experiment-id {found.experiment_id}` brings it back; another `name` in "
-                "the TOML file begins a new one."
-            )
+            raise RefusingStoreError(_told_deleted(uri, found))
         return found.experiment_id
     database = sqlite_file(uri)
     place = artifacts_of(database).as_uri() if database else None  # a path may hold a "%"
@@ -69,6 +67,23 @@ def _experiment_id(client: Any, uri: str, name: str) -> str:
         if found := client.get_experiment_by_name(name):  # another process was quicker
             return found.experiment_id
         raise
+
+
+def _told_deleted(uri: str, experiment: Any) -> str:
+    return (
+        f'{displayed(uri)}: its experiment "{experiment.name}" was deleted. `mlflow experiments '
+        f"restore --experiment-id {experiment.experiment_id}` brings it back; another `name` in "
+        "the TOML file begins a new one."
+    )
+
+
+def told_deleted(uri: str, names: Container[str]) -> list[str]:
+    """A sentence for each experiment of these names that was deleted in the store."""
+    from mlflow.entities import ViewType
+
+    with open_store(uri) as client:
+        deleted = client.search_experiments(view_type=ViewType.DELETED_ONLY)
+    return [_told_deleted(uri, experiment) for experiment in deleted if experiment.name in names]
 
 
 def _mlflow_id(client: Any, run: str) -> str:

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from kerascnn import Component, InputError, Params, Splits, did_you_mean, draw_splits, hookimpl
+from kerascnn import (
+    Component,
+    InputError,
+    Params,
+    Splits,
+    did_you_mean,
+    draw_splits,
+    hookimpl,
+    pip_install,
+)
 
 Datasets = Mapping[str, Any]  # of the library, by the name of the split
 
@@ -109,7 +118,8 @@ def _load(params: HuggingFaceParams) -> Datasets:
         import datasets
     except ImportError as error:
         raise InputError(
-            f"the library datasets cannot be imported ({error}): pip install datasets."
+            f"the library datasets cannot be imported ({error}): "
+            f"`{pip_install('datasets')}` installs it."
         ) from error
     folder = Path(params.path).expanduser()
     path = str(folder) if folder.is_dir() else params.path

