@@ -19,6 +19,7 @@ from kerascnn.observer import Observer, default_observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, prepare
 from kerascnn.process import contained
+from kerascnn.runtime import graphs_freed
 from kerascnn.screen import screen
 from kerascnn.training.epochs import compile_stage
 from kerascnn.training.inputs import make_inputs
@@ -201,6 +202,7 @@ def _rising(*, peak_learning_rate: float, steps: int, steps_per_epoch: int) -> A
     return ExponentialDecay(LOWEST, STEPS - 1, HIGHEST / LOWEST)
 
 
+@graphs_freed()
 def _steps(trainer: Any, feed: Feed, observer: Observer) -> tuple[list[float], list[float]]:
     rates, losses = np.geomspace(LOWEST, HIGHEST, STEPS).tolist(), list[float]()
     for batch in islice(_batches(feed), STEPS):

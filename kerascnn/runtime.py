@@ -195,8 +195,8 @@ def fit_source(
     autotuner of the dataset that Keras would make is waited for, and it sleeps twice as long each
     time, up to as long as the epoch took (TensorFlow 2.21). Elsewhere it is the batches.
 
-    TensorFlow keeps a dataset's generator for as long as the process lives: what it leads to is let
-    go at the end.
+    TensorFlow keeps a dataset's generator for as long as the process lives: what it leads to is
+    freed at the end, and so are the graphs of the training steps.
 
     Args:
         batches: Begins an epoch's batches of float32 arrays.
@@ -216,9 +216,35 @@ def fit_source(
     dataset = tensorflow.data.Dataset.from_generator(lambda: held[0](), output_signature=signature)
     dataset = dataset.with_options(options)
     try:
-        yield lambda: dataset
+        with graphs_freed():
+            yield lambda: dataset
     finally:
         held.clear()
+
+
+@contextmanager
+def graphs_freed() -> Iterator[None]:
+    """Lets the graphs of training steps that TensorFlow traces meanwhile be freed afterwards.
+
+    Its registry of gradients keeps every `tf.custom_gradient` for as long as the process lives, and
+    with it the graph that it was traced in. Each training step of Keras has one, the sum of its
+    gradients over replicas. There is no public way to drop them; once traced, they are not used.
+    """
+    import keras
+
+    if keras.config.backend() != "tensorflow":
+        yield
+        return
+    from tensorflow.python.framework import ops
+
+    registered = ops.gradient_registry._registry
+    before = set(registered)
+    try:
+        yield
+    finally:
+        for name in set(registered) - before:
+            if name.startswith("CustomGradient-"):
+                del registered[name]
 
 
 def assert_finite(numbers: Any, *message: Any) -> None:

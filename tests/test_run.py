@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tomli_w
 from PIL import Image
 
 from kerascnn import (
@@ -67,6 +68,21 @@ unfreeze = "all"
 epochs = 2
 learning_rate = 3e-3
 schedule = "cosine"
+"""
+
+
+TEN_RUNS = """
+import gc
+import os
+from kerascnn import load_experiment, run_experiment
+from kerascnn.observer import Observer
+
+for run in range(10):
+    run_experiment(load_experiment("small.toml"), Observer())
+    gc.collect()  # of the last network, which is cycles; the next run would do it at its start
+    with open("/proc/self/status") as status:
+        [resident] = [int(line.split()[1]) for line in status if line.startswith("VmRSS")]
+    print(resident, len(os.listdir("/proc/self/fd")))
 """
 
 
@@ -471,3 +487,18 @@ def test_a_failing_run_is_marked_and_named(place, client):
 
 def test_json_of_a_result_is_json(result):
     assert json.loads(json.dumps(result.to_json()))["run_id"] == result.run_id
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ten_runs_in_one_process_take_the_memory_of_two(workplace, shapes_experiment):
+    head = {"name": "head", "epochs": 1, "learning_rate": 1e-2}
+    stages = [head, {**head, "name": "rest", "unfreeze": "all"}]
+    small = shapes_experiment | {"stages": stages}
+    (workplace / "small.toml").write_text(tomli_w.dumps(small))
+    shown = subprocess.run(
+        [sys.executable, "-c", TEN_RUNS], check=True, capture_output=True, text=True
+    ).stdout
+    _, second, *_, tenth = [[int(n) for n in line.split()] for line in shown.splitlines()]
+    assert tenth[0] <= 1.05 * second[0]
+    assert tenth[1] <= 1.05 * second[1]

@@ -142,8 +142,8 @@ def test_device_and_versions_are_told():
 @pytest.mark.backend
 def test_what_fit_is_given_holds_the_batches_and_waits_for_no_autotuner():
     batches = [(np.full((2, 3), i, "float32"), np.zeros((2,), "float32")) for i in range(3)]
-    source = runtime.fit_source(lambda: iter(batches), [(None, 3), (None,)])
-    if keras.config.backend() == "tensorflow":
-        assert source().options().autotune.enabled is False
-    for _ in range(2):
-        assert [float(np.asarray(inputs)[0, 0]) for inputs, _ in source()] == [0, 1, 2]
+    with runtime.fit_source(lambda: iter(batches), [(None, 3), (None,)]) as source:
+        if keras.config.backend() == "tensorflow":
+            assert source().options().autotune.enabled is False
+        for _ in range(2):
+            assert [float(np.asarray(inputs)[0, 0]) for inputs, _ in source()] == [0, 1, 2]

@@ -19,7 +19,7 @@ from kerascnn.network.freezing import (
     trainable_layers,
 )
 from kerascnn.network.inference import to_numpy
-from kerascnn.runtime import jit_compile
+from kerascnn.runtime import graphs_freed, jit_compile
 from kerascnn.testing.checks import Check, CheckError, SkipError, check
 from kerascnn.testing.elsewhere import on_other_backends
 from kerascnn.testing.networks import (
@@ -208,6 +208,7 @@ def overfits_one_batch(subject: ArchitectureSubject) -> str:
         gc.collect()  # what learnt is a cycle of objects, and may be gigabytes
 
 
+@graphs_freed()
 def _steps_to_learn(subject: ArchitectureSubject) -> str:
     import keras
 

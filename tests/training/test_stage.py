@@ -195,6 +195,20 @@ def test_what_a_stage_trained_on_is_let_go_with_it(monkeypatch, options):
     assert not [reference() for reference in alive if reference() is not None]
 
 
+def test_the_graphs_of_a_stage_are_freed_with_it():
+    """TensorFlow keeps every custom gradient, and a graph with it, for as long as it lives."""
+    tensorflow = pytest.importorskip("tensorflow")
+
+    def graphs():
+        gc.collect()
+        return sum(issubclass(type(kept), tensorflow.Graph) for kept in gc.get_objects())
+
+    fit()
+    before = graphs()
+    fit(ALL)
+    assert graphs() == before
+
+
 def test_two_runs_with_one_seed_give_the_same_bits():
     first, second = (weights(fit(ALL, batchnorm="train")[0]) for _ in range(2))
     assert changed(first, second) == set()
