@@ -51,6 +51,9 @@ class Problem:
     received: Any = _ABSENT
     hint: str = ""
 
+    def __str__(self) -> str:
+        return self.told(None)
+
     def told(self, data: Any) -> str:
         """The fault in a line, a stage by its name."""
         key = dotted(_with_names(self.location, data)) or "the experiment"

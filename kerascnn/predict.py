@@ -158,7 +158,9 @@ def _found(given: Sequence[ImageLike], result: Result, observer: Observer) -> tu
 
 def _tell_left_out(observer: Observer, unreadable: Sequence[str], others: Sequence[Path]) -> None:
     if others:
-        kinds = sorted(Counter(map(_kind, others)).items(), key=lambda kind: (-kind[1], kind[0]))
+        kinds = sorted(
+            Counter(map(_kind, others)).items(), key=lambda kind: (-kind[1], kind[0].strip("."))
+        )
         counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds)
         observer.warned(f"left out, as they are not images: {counts}")
     observer.left_out([*unreadable, *(f"{shown(file)}: not an image" for file in others)])

@@ -433,7 +433,7 @@ def test_mlflow_loads_the_model(client, result):
     np.testing.assert_allclose(np.asarray(model.predict(pictures, verbose=0)), expected, atol=1e-6)
 
 
-def test_mlflow_names_the_classes_that_it_predicts(client, result):
+def test_mlflow_predicts_calibrated_probabilities_of_named_classes(client, result):
     import mlflow
 
     mlflow.set_tracking_uri(tracking_uri())
@@ -442,7 +442,7 @@ def test_mlflow_names_the_classes_that_it_predicts(client, result):
     predicted = model.predict(images)
     assert list(predicted.columns) == model.metadata.metadata["class_names"] == result.class_names
     assert model.metadata.signature.outputs.input_names() == result.class_names
-    expected = np.asarray(result.model.predict(images, verbose=0))
+    expected = tempered(np.asarray(result.model.predict(images, verbose=0)), result.temperature)
     np.testing.assert_allclose(predicted.to_numpy(), expected, atol=1e-6)
 
 
