@@ -331,7 +331,8 @@ def test_an_evaluation_lists_its_mistakes_and_has_a_page(place, result, run_cli)
         assert one["image"] in ended.stdout
     assert "is, taken for" in ended.stdout
     text = page.read_text()
-    assert f">{told['accuracy']:.3f}<" in text
+    low, high = told["interval"]
+    assert f"{told['accuracy']:.3f} <span>{low:.3f} to {high:.3f}</span>" in text
     assert f"{wrong} of {told['images']} images" in text
     assert text.count("data:image/webp") >= min(wrong, 4)
     assert 'aria-label="confusion' in text
