@@ -1,5 +1,6 @@
 """A run: load, check, build; for each stage set trainable and fit; evaluate; save."""
 
+import gc
 import time
 from dataclasses import replace
 from datetime import datetime
@@ -21,7 +22,7 @@ from kerascnn.network.inference import Forward
 from kerascnn.observer import Observer, default_observer
 from kerascnn.plugins import Registry, load_registry
 from kerascnn.prepare import Prepared, prepare
-from kerascnn.process import contained
+from kerascnn.process import contained, put_back
 from kerascnn.record import (
     history_json,
     map_layers,
@@ -68,6 +69,7 @@ def run_experiment(
             run that is to go on.
         RunError: A check failed, or training went wrong.
     """
+    put_back(gc.collect)  # once all is let go: Keras's models are cycles, and large
     check_experiment(experiment)
     start = time.perf_counter()
     observer, registry = observer or default_observer(), registry or load_registry()

@@ -72,14 +72,12 @@ schedule = "cosine"
 
 
 TEN_RUNS = """
-import gc
 import os
 from kerascnn import load_experiment, run_experiment
 from kerascnn.observer import Observer
 
 for run in range(10):
     run_experiment(load_experiment("small.toml"), Observer())
-    gc.collect()  # of the last network, which is cycles; the next run would do it at its start
     with open("/proc/self/status") as status:
         [resident] = [int(line.split()[1]) for line in status if line.startswith("VmRSS")]
     print(resident, len(os.listdir("/proc/self/fd")))
