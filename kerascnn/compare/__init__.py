@@ -21,7 +21,7 @@ from kerascnn.metrics import calibration_interval, expected_calibration_error, m
 from kerascnn.observer import Observer, default_observer
 from kerascnn.predictions import Predictions
 from kerascnn.process import contained
-from kerascnn.report.gather import test_predictions
+from kerascnn.report.gather import calibrated_predictions
 from kerascnn.runs import PREDICTIONS, Result, all_runs, find_run
 from kerascnn.screen import accuracy, first_rows, screen
 from kerascnn.statistics import grouped_difference, holm, mcnemar, paired_interval
@@ -304,7 +304,7 @@ def _predictions(result: Result) -> Predictions:
             f"{file} is gone: run {result.run_id[:8]} cannot be compared without its predictions. "
             "Name the runs to compare without it."
         )
-    return test_predictions(result)
+    return calibrated_predictions(result)
 
 
 def _corrected(pairs: list[Pair]) -> tuple[Pair, ...]:

@@ -72,8 +72,8 @@ def gather(result: Result, registry: Registry, model: Any, data: Data | None = N
         result,
         experiment,
         registry,
-        test=test_predictions(result),
-        as_trained=test_predictions(result.uncalibrated),
+        test=calibrated_predictions(result),
+        as_trained=calibrated_predictions(result.uncalibrated),
         data=data,
         missing=missing,
         model=model,
@@ -98,7 +98,7 @@ def _differs(packed: Packed, result: Result, split: str) -> bool:
     return packed.fingerprint != result.data[split]["fingerprint"]
 
 
-def test_predictions(result: Result) -> Predictions:
+def calibrated_predictions(result: Result) -> Predictions:
     """The predictions of the test images, with the probabilities that `predict` gives of them."""
     read = read_predictions(result.folder / PREDICTIONS, result.class_names)
     return replace(read, probabilities=tempered(read.probabilities, result.temperature))
