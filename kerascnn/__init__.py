@@ -25,6 +25,7 @@ _PUBLIC = {
     "is_image": "image_files",
     "OWN_OUTPUT": "image_files",
     "pip_install": "commands",
+    "command": "commands",
     # for notebooks and scripts
     "load_experiment": "config",
     "run_experiment": "run",

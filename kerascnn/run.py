@@ -120,9 +120,8 @@ def run_experiment(
 
 
 def _mark_failed(error: BaseException, tracker: Tracker) -> None:
-    left = isinstance(
-        error, KeyboardInterrupt | ChangedError | UnreadableError
-    )  # as it was, to go on
+    # as it was, to go on
+    left = isinstance(error, KeyboardInterrupt | ChangedError | UnreadableError)
     if not left:
         tracker.tags({"failure": f"{type(error).__name__}: {error}"})
     tracker.close("KILLED" if left else "FAILED")

@@ -1,13 +1,12 @@
 """Images in class folders, in split folders or not, and what lies beside them."""
 
-import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kerascnn import OWN_OUTPUT, InputError, did_you_mean, is_image, left_out
+from kerascnn import OWN_OUTPUT, InputError, command, did_you_mean, is_image, left_out
 from kerascnn.builtin.content_split import FOLLOWED, Labelled
 
 SPLIT_NAMES = {
@@ -189,8 +188,8 @@ def tables_in(folder: Path) -> str:
     tables = [name for name in named if "submission" not in name.lower()]
     if not tables:
         return ""
-    command = shlex.join(["kerascnn", "init", str(folder), "--labels", tables[0]])
-    return f' If "{tables[0]}" has the labels, set dataset.labels (`{command}` does).'
+    init = command("init", str(folder), "--labels", tables[0])
+    return f' If "{tables[0]}" has the labels, set dataset.labels (`{init}` does).'
 
 
 def _check_forms(folder: Path, classes: Iterable[Path]) -> None:
