@@ -18,7 +18,7 @@ from unittest.mock import patch
 import click
 import tomli_w
 
-from kerascnn.statistics import wilson_interval
+from kerascnn.engine.metrics.significance import wilson_interval
 
 HERE = Path(__file__).parent
 KERASCNN = [sys.executable, "-m", "kerascnn"]
@@ -32,7 +32,7 @@ def report(benchmark: str, figures: dict[str, Any]) -> None:
 
 def machine() -> str:
     """The processor and the cores that this process may use."""
-    from kerascnn.runtime import available_cores
+    from kerascnn.runtime.backend import available_cores
 
     models = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     name = models[0].partition(": ")[2] if models else platform.processor() or platform.machine()
@@ -124,7 +124,7 @@ def beside(
         Seconds an epoch, the program's and the rival's, without the first epoch, which compiles.
     """
     from kerascnn import load_experiment, run_experiment
-    from kerascnn.observer import Observer
+    from kerascnn.run.observer import Observer
 
     ours: list[float] = []
     theirs: list[float] = []
@@ -146,7 +146,7 @@ def beside(
 def _bare(model: Any) -> Any:
     import keras
 
-    from kerascnn.runtime import jit_compile
+    from kerascnn.runtime.backend import jit_compile
 
     bare = keras.models.clone_model(model)
     bare.compile(

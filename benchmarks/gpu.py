@@ -17,7 +17,7 @@ import click
 import numpy as np
 from common import beside, from_scratch, report, script
 
-from kerascnn import runtime
+from kerascnn.runtime import backend as runtime
 
 
 @click.command()

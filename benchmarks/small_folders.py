@@ -16,7 +16,7 @@ import numpy as np
 from common import judged, report, shuffled_classes
 
 from kerascnn.cli.options import assignment
-from kerascnn.statistics import paired_interval, wilson_interval
+from kerascnn.engine.metrics.significance import paired_interval, wilson_interval
 
 RECIPE = "recipe"
 
@@ -95,7 +95,7 @@ def write_table(file: Path, data: Path, counts: str, fresh: int, seed: int) -> P
 def suggestions(experiment: str, words: list[str]) -> list[str]:
     """Each stage's rate by the range test as settings, also where `lr-find` suggests nothing."""
     from kerascnn import load_experiment
-    from kerascnn.lr_find import find_learning_rate
+    from kerascnn.studies.lr_find import find_learning_rate
 
     loaded = load_experiment(experiment, dict(map(assignment, words)))
     tests = [find_learning_rate(loaded, stage.name) for stage in loaded.stages]
@@ -105,12 +105,12 @@ def suggestions(experiment: str, words: list[str]) -> list[str]:
 def judge(experiment: str, words: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Whether each fresh image is recognised after all stages, bool [N], and its class [N]."""
     from kerascnn import load_experiment
-    from kerascnn.data.windows import Centred
-    from kerascnn.network.inference import Forward
-    from kerascnn.observer import Observer
-    from kerascnn.plugins import load_registry
-    from kerascnn.prepare import prepare
-    from kerascnn.training.stage import fit_stage
+    from kerascnn.components.registry import load_registry
+    from kerascnn.engine.data.windows import Centred
+    from kerascnn.engine.network.inference import Forward
+    from kerascnn.engine.training.stage import fit_stage
+    from kerascnn.run.observer import Observer
+    from kerascnn.run.prepare import prepare
 
     loaded = load_experiment(experiment, dict(map(assignment, words)))
     prepared = prepare(loaded, load_registry(), Observer())

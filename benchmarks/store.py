@@ -20,9 +20,9 @@ import click
 import numpy as np
 from common import HERE, KERASCNN, document, report
 
-from kerascnn import runtime
-from kerascnn.cache import cache_folder
-from kerascnn.data.store import Packed, pack
+from kerascnn.engine.data.store import Packed, pack
+from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.cache import cache_folder
 
 SIZE, BATCH_SIZE, CLASSES = 64, 64, 10
 FLAT = ("build_resident_bytes", "epoch_resident_bytes", "us_a_picture", "build_us_a_picture")

@@ -11,10 +11,10 @@ import tomli_w
 from PIL import Image
 
 from kerascnn import cli
-from kerascnn.cache import cache_folder
-from kerascnn.metrics import measure
-from kerascnn.plugins import load_registry
-from kerascnn.runs import Result
+from kerascnn.components.registry import load_registry
+from kerascnn.engine.metrics.score import measure
+from kerascnn.results.result import Result
+from kerascnn.runtime.cache import cache_folder
 from kerascnn.tracking.store import open_store
 
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from kerascnn import runtime
+from kerascnn.runtime import backend as runtime
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

@@ -16,11 +16,11 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from kerascnn import cli, load_experiment
-from kerascnn.cache import cache_folder, cached
-from kerascnn.config import parse_experiment
-from kerascnn.plugins import load_registry
-from kerascnn.scaffold import recipes
-from kerascnn.tables import plugins as plugin_tables
+from kerascnn.cli.tables import plugins as plugin_tables
+from kerascnn.components.registry import load_registry
+from kerascnn.experiment.load import parse_experiment
+from kerascnn.run.scaffold import recipes
+from kerascnn.runtime.cache import cache_folder, cached
 
 COMMAND = "import sys; sys.argv[0] = 'kerascnn'; from kerascnn.cli import main; main()"
 
@@ -108,7 +108,7 @@ def test_debug_adds_the_traceback_and_keeps_the_code(run_cli, workplace):
 
 
 def test_a_failure_of_our_own_is_code_1(run_cli, shapes_file, monkeypatch):
-    monkeypatch.setattr("kerascnn.config._read", lambda path: 1 / 0)
+    monkeypatch.setattr("kerascnn.experiment.load._read", lambda path: 1 / 0)
     answer = run_cli("check", "shapes.toml")
     assert answer.exit_code == 1
     assert answer.stderr == (
@@ -261,7 +261,7 @@ def test_check_tells_what_each_stage_would_do(run_cli, shapes_file):
 def test_check_warns_of_a_stage_that_needs_more_memory_than_there_is(
     run_cli, shapes_file, monkeypatch
 ):
-    monkeypatch.setattr("kerascnn.training.memory.device_bytes", lambda: 3000)
+    monkeypatch.setattr("kerascnn.engine.training.memory.device_bytes", lambda: 3000)
     told = run_cli("check", shapes_file).stderr
     assert "stage scratch: batch_size = " in told
 
@@ -272,7 +272,7 @@ def test_overrides_are_toml_or_else_text(run_cli, shapes_file, monkeypatch):
     def load(path, values, registry, warn):
         seen.update(values)
 
-    monkeypatch.setattr("kerascnn.config.load_experiment", load)
+    monkeypatch.setattr("kerascnn.experiment.load.load_experiment", load)
     values = ["seed=3", "a.b=[1, 2]", "c=torch", 'd="3"', "e = 1e-3", "f={ name = 'x' }", "g=a=b"]
     run_cli("check", "x.toml", "--backend", "jax", *(f"--set={value}" for value in values))
     assert seen == {

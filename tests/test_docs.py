@@ -18,11 +18,11 @@ import kerascnn
 from kerascnn import hookspecs
 from kerascnn.cli import experiments
 from kerascnn.cli.plugins import plugins
-from kerascnn.config import parse_experiment
-from kerascnn.experiment import EarlyStopping, Experiment, Stage, Training
-from kerascnn.hooks import KINDS
-from kerascnn.parameters import parameters_of, toml
-from kerascnn.plugins import load_registry
+from kerascnn.components.hooks import KINDS
+from kerascnn.components.parameters import parameters_of, toml
+from kerascnn.components.registry import load_registry
+from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.model import EarlyStopping, Experiment, Stage, Training
 from kerascnn.testing import checks, find_subject, run_checks
 
 ROOT = Path(__file__).parents[1]

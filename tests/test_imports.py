@@ -125,7 +125,7 @@ def test_one_place_alone_imports_it(module, home):
 def test_built_ins_import_only_public_names(file):
     own = {module for module in imported(file) if module.startswith("kerascnn.")}
     public = {f"kerascnn.{name}" for name in kerascnn.__all__}
-    assert not {m for m in own - public if not m.startswith("kerascnn.builtin")}
+    assert not {m for m in own - public if not m.startswith("kerascnn.components.builtin")}
 
 
 UPPER = {

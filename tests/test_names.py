@@ -12,23 +12,23 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
-from kerascnn.compare import Comparison
-from kerascnn.config import parse_experiment
-from kerascnn.evaluate import Evaluation
-from kerascnn.metrics import measure
-from kerascnn.network.explain import Parts
-from kerascnn.observer import Observer
-from kerascnn.plots import confusion_figure
-from kerascnn.predictions import Predictions, read_predictions, write_predictions
-from kerascnn.report.comparison import write_comparison
-from kerascnn.report.gather import Material
-from kerascnn.report.write import write_page
-from kerascnn.run import run_experiment
-from kerascnn.runs import find_run
-from kerascnn.tables.comparison import show_comparison
-from kerascnn.tables.runs import show_evaluation
-from kerascnn.text import code, is_control, visible
-from kerascnn.visualize import Explained, explained_figure
+from kerascnn.cli.tables.comparison import show_comparison
+from kerascnn.cli.tables.runs import show_evaluation
+from kerascnn.engine.metrics.score import measure
+from kerascnn.engine.network.explain import Parts
+from kerascnn.experiment.load import parse_experiment
+from kerascnn.results.compare import Comparison
+from kerascnn.results.compare.page import write_comparison
+from kerascnn.results.inference.evaluate import Evaluation
+from kerascnn.results.inference.visualize import Explained, explained_figure
+from kerascnn.results.plots import confusion_figure
+from kerascnn.results.predictions import Predictions, read_predictions, write_predictions
+from kerascnn.results.report.gather import Material
+from kerascnn.results.report.write import write_page
+from kerascnn.results.result import find_run
+from kerascnn.run.observer import Observer
+from kerascnn.run.runner import run_experiment
+from kerascnn.runtime.text import code, is_control, visible
 
 HOSTILE = (
     "$",

@@ -11,8 +11,8 @@ import pytest
 
 import kerascnn
 from kerascnn import InputError
-from kerascnn.cache import cache_folder
-from kerascnn.data.stream import Workers
+from kerascnn.engine.data.stream import Workers
+from kerascnn.runtime.cache import cache_folder
 
 ROOT = Path(kerascnn.__file__).parents[1]
 FILES = sorted((ROOT / "kerascnn").rglob("*.py"))
@@ -21,7 +21,7 @@ FILES += [file for file in sorted((ROOT / "plugins").rglob("*.py")) if "tests" n
 # Modules that run what is in the files that they read.
 RUNNING = {"pickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve", "jsonpickle", "yaml"}
 EXCEPT = {
-    "kerascnn/data/stream.py",  # from this process to its own workers
+    "kerascnn/engine/data/stream.py",  # from this process to its own workers
     "plugins/kerascnn-efficientnet-lite/kerascnn_efficientnet_lite/torch_archive.py",  # see there
 }
 
@@ -76,7 +76,7 @@ def test_a_cache_that_others_may_write_to_is_refused(tmp_path, monkeypatch):
 
 def test_what_is_sent_to_workers_is_the_user_s_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("kerascnn.data.stream._WORTH_PROCESSES_SECONDS", -1)
+    monkeypatch.setattr("kerascnn.engine.data.stream._WORTH_PROCESSES_SECONDS", -1)
     workers = Workers([(np.zeros((4, 4, 3), np.uint8), 0)])
     sent = Path(workers._sent)
     assert sent.is_relative_to(tmp_path / "cache")
@@ -141,7 +141,7 @@ def soft_link(file, path, folder):
 def test_weights_that_point_out_of_their_file_are_refused(weights, tmp_path, attack, name, kernel):
     import h5py
 
-    from kerascnn.builtin.architectures import _load
+    from kerascnn.components.builtin.architectures import _load
 
     hostile = Path(shutil.copy(weights / name, tmp_path))
     with h5py.File(hostile, "r+") as file:
@@ -160,7 +160,7 @@ def test_weights_that_point_out_of_their_file_are_refused(weights, tmp_path, att
 def test_a_model_with_code_in_it_is_not_loaded(tmp_path):
     import keras
 
-    from kerascnn.runs import load_model
+    from kerascnn.results.result import load_model
 
     marker = tmp_path / "ran"
     code = keras.layers.Lambda(lambda x, touch=os.mkdir, path=str(marker): (touch(path), x)[1])

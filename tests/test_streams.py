@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from kerascnn import InputError, cli
-from kerascnn.builtin import image_folder
+from kerascnn.components.builtin import image_folder
 
 COMMAND = "from kerascnn.cli import main; main()"
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from kerascnn import hookspecs
+from kerascnn.components.hooks import KINDS
 from kerascnn.errors import InputError
-from kerascnn.hooks import KINDS
-from kerascnn.runtime import installed_backends
+from kerascnn.runtime.backend import installed_backends
 from kerascnn.testing import architectures, checks, elsewhere, find_subject
 
 # Which check catches which fault of tests/suspects.py, and with what parameters beside it.
@@ -391,8 +391,8 @@ def test_in_pytest_a_refused_parameter_is_told_without_a_traceback(tmp_path, sus
 
 
 def test_the_pytest_plugin_imports_nothing_of_the_kit_until_it_is_used():
-    code = "import sys, kerascnn.pytest_plugin; print([m for m in sys.modules if 'kerascnn' in m])"
+    code = "import sys, kerascnn.testing.pytest_plugin; print([m for m in sys.modules if 'kerascnn' in m])"
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True
     )
-    assert ended.stdout == "['kerascnn', 'kerascnn.pytest_plugin']\n"
+    assert ended.stdout == "['kerascnn', 'kerascnn.testing.pytest_plugin']\n"

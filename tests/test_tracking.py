@@ -18,10 +18,10 @@ from statistics import quantiles
 import pytest
 
 from kerascnn import load_experiment, run_experiment
-from kerascnn.journal import RUNS, Journal, send_pending
-from kerascnn.observer import Observer
-from kerascnn.runs import runs_folder
-from kerascnn.secrets import scrubbed, shown_uri
+from kerascnn.results.result import runs_folder
+from kerascnn.run.observer import Observer
+from kerascnn.runtime.redact import scrubbed, shown_uri
+from kerascnn.tracking.journal import RUNS, Journal, send_pending
 
 EXPERIMENT = """
 name = "shapes"
@@ -274,7 +274,7 @@ def test_no_secret_is_written_down(place, untroubled, monkeypatch, fault, run_cl
 def test_a_secret_in_an_error_is_not_written_down(place, monkeypatch):
     monkeypatch.setenv("SOME_API_KEY", CANARY)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}/sound.db")
-    monkeypatch.setattr("kerascnn.run.record_start", fail_with_canary)
+    monkeypatch.setattr("kerascnn.run.runner.record_start", fail_with_canary)
     with pytest.raises(Exception, match="canary"):
         run()
     [folder] = runs_folder().iterdir()
@@ -321,7 +321,7 @@ def test_a_secret_is_hidden_inside_other_text_too(monkeypatch):
 def test_eight_processes_start_at_once_on_a_fresh_store(place):
     """Each does what a run does first, and logs a step."""
     code = (
-        "from pathlib import Path; from kerascnn.tracker import Tracker\n"
+        "from pathlib import Path; from kerascnn.tracking.tracker import Tracker\n"
         "tracker = Tracker('shapes', 'a run', Path('kerascnn-runs')); tracker.open()\n"
         "tracker.metrics({'val_accuracy': 0.5}, step=1)\n"
         "print(tracker.close() or 'sent')"

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError, Splits, evaluate_run
-from kerascnn.config import parse_experiment
-from kerascnn.observer import Observer
-from kerascnn.prepare import class_weights, load_data
+from kerascnn.experiment.load import parse_experiment
+from kerascnn.run.observer import Observer
+from kerascnn.run.prepare import class_weights, load_data
 
 NFC, NFD = "Gänseblume", unicodedata.normalize("NFD", "Gänseblume")
 
@@ -50,7 +50,7 @@ def test_a_run_is_evaluated_on_the_other_form(tmp_path, written_run, monkeypatch
     def all_tulips(result, images, backend):
         return np.tile(np.float32([0.2, 0.8]), (len(images), 1))
 
-    monkeypatch.setattr("kerascnn.evaluate.probabilities_of", all_tulips)
+    monkeypatch.setattr("kerascnn.results.inference.evaluate.probabilities_of", all_tulips)
     assert evaluate_run(result, folder).accuracy == 0.5
 
 
@@ -62,6 +62,6 @@ def test_a_dataset_that_has_a_class_in_both_forms_is_refused(registry, shapes_ex
 
     experiment = parse_experiment(shapes_experiment, registry)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kerascnn.prepare.bind", lambda *_: Both())
+        patch.setattr("kerascnn.run.prepare.bind", lambda *_: Both())
         with pytest.raises(InputError, match=f'the class "{NFC}" twice'):
             load_data(experiment, registry, Observer())

@@ -9,7 +9,7 @@ import click
 from kerascnn.cli import experiments, inference, plugins, runs, upkeep
 from kerascnn.cli.streams import printing, reader_has_gone
 from kerascnn.errors import KerascnnError
-from kerascnn.secrets import scrubbed
+from kerascnn.runtime.redact import scrubbed
 
 INTERRUPTED = 130
 
@@ -37,7 +37,7 @@ def _run_command() -> NoReturn:
             traceback.print_exc()
         if isinstance(error, KerascnnError):
             _fail(str(error), error.exit_code)
-        from kerascnn.plugins import plugin_at_fault
+        from kerascnn.components.registry import plugin_at_fault
 
         said = f"{type(error).__name__}: {error}{plugin_at_fault(error)}"
         _fail(f"{said}\nThe same with --debug shows where.", 1)

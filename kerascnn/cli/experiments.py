@@ -38,10 +38,10 @@ def run(
 
     With --resume, FILE may be left out.
     """
-    from kerascnn.journal import send_pending
-    from kerascnn.run import run_experiment
-    from kerascnn.runs import EXPERIMENT, find_unfinished, runs_folder
-    from kerascnn.terminal import Terminal
+    from kerascnn.cli.terminal import Terminal
+    from kerascnn.results.result import EXPERIMENT, find_unfinished, runs_folder
+    from kerascnn.run.runner import run_experiment
+    from kerascnn.tracking.journal import send_pending
 
     if resume:
         folder = find_unfinished(resume)
@@ -78,13 +78,13 @@ def check(
     from contextlib import nullcontext
     from dataclasses import asdict
 
-    from kerascnn.commands import command
-    from kerascnn.data.download import NotAtHandError, without_downloads
+    from kerascnn.cli.tables.experiments import show_check
+    from kerascnn.cli.terminal import Terminal
+    from kerascnn.components.registry import load_registry
+    from kerascnn.engine.data.download import NotAtHandError, without_downloads
     from kerascnn.errors import InputError
-    from kerascnn.plugins import load_registry
-    from kerascnn.prepare import check_stages, prepare
-    from kerascnn.tables.experiments import show_check
-    from kerascnn.terminal import Terminal
+    from kerascnn.run.prepare import check_stages, prepare
+    from kerascnn.runtime.commands import command
 
     experiment = experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True))
@@ -131,13 +131,13 @@ def lr_find(
     The stage takes a hundred steps on its own images, each at a greater rate than the one before;
     only the plot is kept. Too few images (about 1,000 at a batch size of 32) suggest nothing.
     """
-    from kerascnn.canvas import save
-    from kerascnn.commands import command
-    from kerascnn.lr_find import find_learning_rate
-    from kerascnn.observer import optional
-    from kerascnn.plots import rates_figure
-    from kerascnn.tables.experiments import show_range_test
-    from kerascnn.terminal import Terminal
+    from kerascnn.cli.tables.experiments import show_range_test
+    from kerascnn.cli.terminal import Terminal
+    from kerascnn.results.canvas import save
+    from kerascnn.results.plots import rates_figure
+    from kerascnn.run.observer import optional
+    from kerascnn.runtime.commands import command
+    from kerascnn.studies.lr_find import find_learning_rate
 
     experiment = experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True), file)
@@ -179,10 +179,10 @@ def probe(
     Each runs once over the pictures to train and to validate by; a linear classifier on what
     comes out is judged by cross-validation.
     """
-    from kerascnn.probe import probe_architectures
-    from kerascnn.probe import promote as promote_best
-    from kerascnn.tables.experiments import probe_document, show_probe, show_promoted
-    from kerascnn.terminal import Terminal
+    from kerascnn.cli.tables.experiments import probe_document, show_probe, show_promoted
+    from kerascnn.cli.terminal import Terminal
+    from kerascnn.studies.probe import probe_architectures
+    from kerascnn.studies.probe import promote as promote_best
 
     experiment = experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True), file)
@@ -215,9 +215,9 @@ def init(
     force: bool,
 ) -> None:
     """Look at a FOLDER of images, and write an experiment for them beside it."""
-    from kerascnn import scaffold
-    from kerascnn.commands import command
-    from kerascnn.terminal import Terminal
+    from kerascnn.cli.terminal import Terminal
+    from kerascnn.run import scaffold
+    from kerascnn.runtime.commands import command
 
     if recipe == "list":
         click.echo("\n".join(scaffold.recipes()))
@@ -242,7 +242,7 @@ def schema() -> None:
 
     It knows the installed components and their parameters.
     """
-    from kerascnn.plugins import load_registry
-    from kerascnn.schema import make_schema
+    from kerascnn.components.registry import load_registry
+    from kerascnn.experiment.schema import make_schema
 
     document(make_schema(load_registry()))

@@ -19,7 +19,7 @@ from kerascnn.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from kerascnn.predict import Prediction
+    from kerascnn.results.inference.predict import Prediction
 
 
 @click.command()
@@ -49,9 +49,9 @@ def predict(
 
     RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
     """
-    from kerascnn.predict import predict_images
-    from kerascnn.runs import find_run
-    from kerascnn.terminal import Terminal
+    from kerascnn.cli.terminal import Terminal
+    from kerascnn.results.inference.predict import predict_images
+    from kerascnn.results.result import find_run
 
     class Listening(Terminal):
         files: Sequence[str] = ()
@@ -136,10 +136,10 @@ def evaluate(
 
     RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
     """
-    from kerascnn.evaluate import evaluate_run
-    from kerascnn.runs import find_run
-    from kerascnn.tables.runs import show_evaluation
-    from kerascnn.terminal import Terminal
+    from kerascnn.cli.tables.runs import show_evaluation
+    from kerascnn.cli.terminal import Terminal
+    from kerascnn.results.inference.evaluate import evaluate_run
+    from kerascnn.results.result import find_run
 
     found, terminal = calibrated(find_run(run), uncalibrated), Terminal(console(stderr=True))
     evaluation = evaluate_run(found, data, backend=backend or "auto", observer=terminal)
@@ -149,7 +149,7 @@ def evaluate(
     else:
         show_evaluation(console(), evaluation)
     if html:
-        from kerascnn.report.evaluation import write_evaluation
+        from kerascnn.results.report.evaluation import write_evaluation
 
         write_evaluation(evaluation, html)
         click.echo(f"wrote {html}", err=True)

@@ -62,7 +62,7 @@ file_argument = click.argument("file", type=click.Path(path_type=Path))
 def _allow_plugins(context: click.Context, _: click.Parameter, names: str | None) -> None:
     """Sets it in the environment: it holds for whatever the command calls and starts."""
     if names is not None:
-        from kerascnn.plugins import ALLOW
+        from kerascnn.components.registry import ALLOW
 
         before = os.environ.get(ALLOW)
         context.call_on_close(lambda: _set_environment(ALLOW, before))
@@ -94,8 +94,8 @@ def confirmed(question: str, yes: bool) -> bool:
 
 
 def experiment_of(file: Path, overrides: tuple[str, ...], backend: str | None) -> Any:
-    from kerascnn.config import load_experiment
-    from kerascnn.plugins import load_registry
+    from kerascnn.components.registry import load_registry
+    from kerascnn.experiment.load import load_experiment
 
     values = dict(assignment(text) for text in overrides)
     if backend:
@@ -117,8 +117,8 @@ uncalibrated_option = click.option(
 
 def calibrated(result: Any, uncalibrated: bool) -> Any:
     """The run as it is to be used, after saying how its probabilities are calibrated."""
-    from kerascnn.temperature import AS_TRAINED
-    from kerascnn.terminal import calibration
+    from kerascnn.cli.terminal import calibration
+    from kerascnn.engine.metrics.temperature import AS_TRAINED
 
     if uncalibrated:
         return result.uncalibrated
@@ -129,7 +129,7 @@ def calibrated(result: Any, uncalibrated: bool) -> Any:
 
 def require_run_and_images(command: str, run: str, images: tuple[str, ...]) -> None:
     """Refuses images without a run before them, with what to type."""
-    from kerascnn.runs import RESULT
+    from kerascnn.results.result import RESULT
 
     if not images or (Path(run).exists() and not Path(run, RESULT).is_file()):
         given = shlex.join((run, *images)) if Path(run).exists() else "IMAGE"

@@ -34,8 +34,8 @@ def plugins(context: click.Context, kind: str | None, as_json: bool) -> None:
 @as_json
 def list_plugins(kind: str | None, as_json: bool) -> None:
     """List the installed components."""
-    from kerascnn.plugins import load_registry
-    from kerascnn.tables.plugins import plugins_document, show_plugins
+    from kerascnn.cli.tables.plugins import plugins_document, show_plugins
+    from kerascnn.components.registry import load_registry
 
     registry = load_registry()
     if as_json:
@@ -51,8 +51,8 @@ def list_plugins(kind: str | None, as_json: bool) -> None:
 @as_json
 def show_plugin(name: str, kind: str | None, as_json: bool) -> None:
     """Show the parameters of the component NAME, and the lines of TOML that choose it."""
-    from kerascnn.plugins import load_registry
-    from kerascnn.tables.plugins import component_document, show_component
+    from kerascnn.cli.tables.plugins import component_document, show_component
+    from kerascnn.components.registry import load_registry
 
     registered = load_registry().find(name, kind)
     if as_json:
@@ -73,8 +73,8 @@ def show_plugin(name: str, kind: str | None, as_json: bool) -> None:
 @allow_option
 def new_plugin(name: str, kind: str, into: Path) -> None:
     """Write a package of plugins called NAME, which works as it is."""
-    from kerascnn.commands import command, pip_install, python
-    from kerascnn.scaffold_plugin import write_plugin
+    from kerascnn.components.scaffold import write_plugin
+    from kerascnn.runtime.commands import command, pip_install, python
 
     folder = write_plugin(name, kind, into)
     click.echo(f"wrote {folder}: one {kind}, its tests and an experiment that uses it", err=True)
@@ -96,9 +96,9 @@ def check_plugin(
     name: str, kind: str | None, params: tuple[str, ...], backend: str | None, as_json: bool
 ) -> None:
     """Hold the component NAME to the contract of its kind, check by check."""
-    from kerascnn.plugins import load_registry
-    from kerascnn.runtime import select_backend, start
-    from kerascnn.tables.plugins import outcomes_document, show_outcomes
+    from kerascnn.cli.tables.plugins import outcomes_document, show_outcomes
+    from kerascnn.components.registry import load_registry
+    from kerascnn.runtime.backend import select_backend, start
     from kerascnn.testing import find_subject, run_checks
 
     registered = load_registry().find(name, kind)
@@ -145,9 +145,9 @@ def describe(
     Of an architecture no weights are fetched. One of Keras is shown with the classifier of its
     paper, with `--set top=pooled` as experiments have it by default.
     """
-    from kerascnn.describe import describe as describe_it
-    from kerascnn.describe.drawing import save_drawing
-    from kerascnn.tables.description import show_description
+    from kerascnn.cli.tables.description import show_description
+    from kerascnn.results.describe import describe as describe_it
+    from kerascnn.results.describe.drawing import save_drawing
 
     description = describe_it(
         what,

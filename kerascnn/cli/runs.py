@@ -15,8 +15,8 @@ from kerascnn.cli.options import (
     tell_last,
     uncalibrated_option,
 )
-from kerascnn.commands import command
 from kerascnn.errors import InputError
+from kerascnn.runtime.commands import command
 
 
 @click.command()
@@ -41,10 +41,10 @@ def compare(
     RUNS are ids, unique prefixes of them, or `last`; without any, those that were judged on the
     pictures of the last one.
     """
-    from kerascnn.compare import compare_runs
-    from kerascnn.runs import all_runs
-    from kerascnn.tables.comparison import show_comparison
-    from kerascnn.terminal import Terminal
+    from kerascnn.cli.tables.comparison import show_comparison
+    from kerascnn.cli.terminal import Terminal
+    from kerascnn.results.compare import compare_runs
+    from kerascnn.results.result import all_runs
 
     _send_pending()
     terminal = Terminal(console(stderr=True))
@@ -54,7 +54,7 @@ def compare(
     else:
         show_comparison(console(), comparison)
     if html:
-        from kerascnn.report.comparison import log_comparison, write_comparison
+        from kerascnn.results.compare.page import log_comparison, write_comparison
 
         write_comparison(comparison, html)
         click.echo(f"wrote {html}", err=True)
@@ -83,8 +83,8 @@ def report(run: str, show: bool, as_json: bool) -> None:
     """
     import webbrowser
 
-    from kerascnn.report.write import report_run
-    from kerascnn.terminal import Terminal
+    from kerascnn.cli.terminal import Terminal
+    from kerascnn.results.report.write import report_run
 
     page = report_run(run, observer=Terminal(console(stderr=True)))
     if as_json:
@@ -107,8 +107,8 @@ def register(run: str, name: str | None, alias: str | None, as_json: bool) -> No
     """
     from dataclasses import asdict
 
-    from kerascnn.registry import register_run
-    from kerascnn.runs import find_run
+    from kerascnn.results.result import find_run
+    from kerascnn.tracking.registry import register_run
 
     _send_pending()
     registered = register_run(find_run(run), name, alias)
@@ -131,8 +131,8 @@ def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None
 
     A picture, or JSON with base64 of pictures, comes back as labels and probabilities.
     """
-    from kerascnn.runs import find_run
-    from kerascnn.serve import listen, serve_run
+    from kerascnn.results.inference.serve import listen, serve_run
+    from kerascnn.results.result import find_run
 
     result, listening = calibrated(find_run(run), uncalibrated), listen(port)
     address = "http://{}:{}/invocations".format(*listening.getsockname())
@@ -151,9 +151,9 @@ def ui(port: int, show: bool) -> None:
     """
     import webbrowser
 
-    from kerascnn.serve import listen
+    from kerascnn.results.inference.serve import listen
+    from kerascnn.results.ui import page_of_server, show_page
     from kerascnn.tracking.address import is_server, tracking_uri
-    from kerascnn.ui import page_of_server, show_page
 
     def ready(address: str) -> None:
         click.echo(address)
@@ -170,8 +170,8 @@ def ui(port: int, show: bool) -> None:
 
 
 def _send_pending() -> None:
-    from kerascnn.journal import send_pending
-    from kerascnn.runs import runs_folder
+    from kerascnn.results.result import runs_folder
+    from kerascnn.tracking.journal import send_pending
 
     for said in send_pending(runs_folder()):
         click.echo(said, err=True)
@@ -194,9 +194,9 @@ def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_j
 
     RUN is a run's id, a unique prefix of one, or `last`.
     """
-    from kerascnn.export import export_run
-    from kerascnn.runs import find_run
-    from kerascnn.tables.runs import show_export
+    from kerascnn.cli.tables.runs import show_export
+    from kerascnn.results.inference.export import export_run
+    from kerascnn.results.result import find_run
 
     exported = export_run(calibrated(find_run(run), uncalibrated), format_, output)
     if as_json:
@@ -231,9 +231,9 @@ def visualize(
 
     RUN is a run's id, a unique prefix of one, or `last`. `kerascnn describe RUN` names the layers.
     """
-    from kerascnn.runs import find_run
-    from kerascnn.terminal import Terminal
-    from kerascnn.visualize import explain_images, save_explained
+    from kerascnn.cli.terminal import Terminal
+    from kerascnn.results.inference.visualize import explain_images, save_explained
+    from kerascnn.results.result import find_run
 
     require_run_and_images("visualize", run, images)
     found = find_run(run)

@@ -22,8 +22,8 @@ def cache() -> None:
 @as_json
 def list_cache(as_json: bool) -> None:
     """List what the cache holds, the last used first."""
-    from kerascnn.cache import cache_folder, entries, limit_bytes
-    from kerascnn.tables.upkeep import cache_document, show_cache
+    from kerascnn.cli.tables.upkeep import cache_document, show_cache
+    from kerascnn.runtime.cache import cache_folder, entries, limit_bytes
 
     folder, limit, held = cache_folder(), limit_bytes(), entries()
     if as_json:
@@ -48,9 +48,9 @@ def clear(kind: str | None, yes: bool, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from kerascnn.cache import KINDS, MADE
-    from kerascnn.cache import clear as clear_cache
-    from kerascnn.files import gigabytes
+    from kerascnn.runtime.cache import KINDS, MADE
+    from kerascnn.runtime.cache import clear as clear_cache
+    from kerascnn.runtime.files import gigabytes
 
     kinds = [kind] if kind else list(KINDS)
     if not _may_remove_downloads(kinds, yes):
@@ -66,8 +66,8 @@ def clear(kind: str | None, yes: bool, as_json: bool) -> None:
 
 def _may_remove_downloads(kinds: list[str], yes: bool) -> bool:
     """Asks where there are any; what is not to be removed is told."""
-    from kerascnn.cache import entries
-    from kerascnn.files import gigabytes
+    from kerascnn.runtime.cache import entries
+    from kerascnn.runtime.files import gigabytes
 
     downloads = entries(["downloads"]) if "downloads" in kinds else []
     if not downloads:
@@ -91,8 +91,8 @@ def list_runs(as_json: bool) -> None:
     """List the runs of this folder, the oldest first: how they ended, their size."""
     from dataclasses import asdict
 
-    from kerascnn.run_folders import list_runs as find_runs
-    from kerascnn.tables.upkeep import show_runs
+    from kerascnn.cli.tables.upkeep import show_runs
+    from kerascnn.results.folders import list_runs as find_runs
 
     found = find_runs()
     if as_json:
@@ -111,7 +111,7 @@ def remove(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     RUN is a run's id or a unique prefix of one. MLflow marks the run as deleted; `mlflow gc` frees
     what it keeps of it.
     """
-    from kerascnn.run_folders import find_folders, remove_run
+    from kerascnn.results.folders import find_folders, remove_run
 
     folders = find_folders(names)
     shown = ", ".join(folder.name[:8] for folder in folders)
@@ -138,7 +138,7 @@ def send(names: tuple[str, ...], to: str | None) -> None:
     those that their own store does not have in full. A password is taken from MLFLOW_TRACKING_URI
     if that is the same address.
     """
-    from kerascnn.run_folders import send_runs
+    from kerascnn.results.folders import send_runs
 
     if names and not to:
         raise click.UsageError("RUN needs --to ADDRESS; without it all runs are sent.")
@@ -151,8 +151,8 @@ def send(names: tuple[str, ...], to: str | None) -> None:
 @as_json
 def doctor(as_json: bool) -> None:
     """Tell what is installed, where things are, what is wrong."""
-    from kerascnn.doctor import examine
-    from kerascnn.tables.upkeep import show_examination
+    from kerascnn.cli.doctor import examine
+    from kerascnn.cli.tables.upkeep import show_examination
 
     findings = examine()
     if as_json:

@@ -1,13 +1,30 @@
-"""The conformance kit: one set of checks per kind of component, the built-ins' and a stranger's.
+"""The conformance kit: one set of checks per kind of component, for built-ins and plugins alike.
 
 On the command line it is `kerascnn plugins check NAME`; in tests, a marker and a fixture:
 
     @pytest.mark.kerascnn("schedule", "sawtooth")
     def test_contract(kerascnn_check):
         kerascnn_check(teeth=3)
+
+Every pytest run where kerascnn is installed imports this package, so the kit is loaded on first
+use.
 """
 
-from kerascnn.testing.checks import Check, Outcome, Subject
-from kerascnn.testing.kinds import checks, find_subject, run_checks
+from importlib import import_module
+from typing import Any
 
-__all__ = ["Check", "Outcome", "Subject", "checks", "find_subject", "run_checks"]
+_PUBLIC = {
+    "Check": "checks",
+    "Outcome": "checks",
+    "Subject": "checks",
+    "checks": "kinds",
+    "find_subject": "kinds",
+    "run_checks": "kinds",
+}
+__all__ = sorted(_PUBLIC)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'kerascnn.testing' has no attribute '{name}'")
+    return getattr(import_module(f"kerascnn.testing.{_PUBLIC[name]}"), name)

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.hookspecs import Network, kerascnn_architectures
-from kerascnn.network.boundary import cut, in_order
-from kerascnn.network.build import HEAD, build_network
-from kerascnn.network.freezing import (
+from kerascnn.engine.network.boundary import cut, in_order
+from kerascnn.engine.network.build import HEAD, build_network
+from kerascnn.engine.network.freezing import (
     all_layers,
     digest,
     frozen_variables,
     trainable_layers,
 )
-from kerascnn.network.inference import to_numpy
-from kerascnn.runtime import graphs_freed, jit_compile
+from kerascnn.engine.network.inference import to_numpy
+from kerascnn.hookspecs import Network, kerascnn_architectures
+from kerascnn.runtime.backend import graphs_freed, jit_compile
 from kerascnn.testing.checks import Check, CheckError, SkipError, check
 from kerascnn.testing.elsewhere import on_other_backends
 from kerascnn.testing.networks import (

@@ -11,8 +11,8 @@ from types import FrameType
 from typing import Any, ClassVar, Literal
 
 from kerascnn import hookspecs
+from kerascnn.components.registry import Bound
 from kerascnn.errors import InputError, KerascnnError, PluginError
-from kerascnn.plugins import Bound
 
 
 class CheckError(Exception):
@@ -165,7 +165,7 @@ def explain(error: Exception) -> str:
 def _is_the_authors(frame: FrameType) -> bool:
     module = frame.f_globals.get("__name__", "")
     root = module.partition(".")[0]
-    ours = root == "kerascnn" and not module.startswith("kerascnn.builtin.")
+    ours = root == "kerascnn" and not module.startswith("kerascnn.components.builtin.")
     return not ours and root not in {*sys.stdlib_module_names, *_LIBRARIES}
 
 

@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from kerascnn.data.images import read_image
+from kerascnn.engine.data.images import read_image
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source, Splits, kerascnn_datasets
 from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check

@@ -10,8 +10,8 @@ from functools import cache
 from typing import Any
 
 from kerascnn.errors import InputError, PluginError
-from kerascnn.process import another_process
-from kerascnn.runtime import installed_backends, start
+from kerascnn.runtime.backend import installed_backends, start
+from kerascnn.runtime.process import another_process
 from kerascnn.testing.checks import CheckError, SkipError, explain
 
 PLAIN = "another process"  # one without Keras

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kerascnn.config_errors import explain
+from kerascnn.components.registry import load_registry
 from kerascnn.errors import InputError
-from kerascnn.plugins import load_registry
+from kerascnn.experiment.problems import explain
 from kerascnn.testing.architectures import ARCHITECTURE_CHECKS
 from kerascnn.testing.augmentations import AUGMENTATION_CHECKS, AugmentationSubject
 from kerascnn.testing.checks import Check, Outcome, Subject

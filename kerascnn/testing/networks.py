@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.engine.network.build import HEAD, Built, build_network
+from kerascnn.engine.network.freezing import frozen_variables, set_trainable
+from kerascnn.engine.network.inference import Forward, to_numpy
+from kerascnn.engine.network.unfreeze import select
 from kerascnn.errors import InputError
-from kerascnn.network.build import HEAD, Built, build_network
-from kerascnn.network.freezing import frozen_variables, set_trainable
-from kerascnn.network.inference import Forward, to_numpy
-from kerascnn.network.unfreeze import select
 from kerascnn.testing.checks import Subject
 from kerascnn.testing.pictures import random_pictures
 

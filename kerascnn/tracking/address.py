@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kerascnn.errors import did_you_mean
-from kerascnn.secrets import shown_uri
+from kerascnn.runtime.redact import shown_uri
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 SCHEMES = (*DATABASES, "http", "https", "databricks", "databricks-uc", "uc")

@@ -33,7 +33,7 @@ def save_model(
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-    from kerascnn.runtime import versions
+    from kerascnn.runtime.backend import versions
 
     images = TensorSpec(np.dtype("float32"), (-1, image_size, image_size, 3))
     probabilities = [ColSpec(DataType.float, name) for name in class_names]

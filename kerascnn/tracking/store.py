@@ -14,10 +14,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kerascnn.cache import cached
 from kerascnn.errors import KerascnnError
-from kerascnn.process import put_back, set_variable
-from kerascnn.secrets import scrubbed
+from kerascnn.runtime.cache import cached
+from kerascnn.runtime.process import put_back, set_variable
+from kerascnn.runtime.redact import scrubbed
 from kerascnn.tracking.address import (
     address_fault,
     displayed,

@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 
 PHASES = {
-    "checkpoint": ("kerascnn.training.checkpoints", "_write"),
-    "stage": ("kerascnn.training.stage", "compile_stage"),
-    "validation": ("kerascnn.training.epochs", "_end_epoch"),
+    "checkpoint": ("kerascnn.engine.training.checkpoints", "_write"),
+    "stage": ("kerascnn.engine.training.stage", "compile_stage"),
+    "validation": ("kerascnn.engine.training.epochs", "_end_epoch"),
 }
 
 
@@ -51,9 +51,9 @@ def serve(backend):
     import keras  # noqa: F401
     import mlflow  # noqa: F401
 
-    import kerascnn.run
+    import kerascnn.run.runner
 
-    kerascnn.run.record_report = lambda *_: None  # decides nothing, and takes the most time
+    kerascnn.run.runner.record_report = lambda *_: None  # decides nothing, and takes the most time
     for line in sys.stdin:
         job = json.loads(line)
         child = os.fork()
@@ -106,7 +106,7 @@ def kill_at_disk(at):
     """Dies at the at-th write, fsync or rename of a checkpoint; where there are fewer, says so."""
     import numpy as np
 
-    from kerascnn.training import checkpoints
+    from kerascnn.engine.training import checkpoints
 
     left = at
 

@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
-from kerascnn.journal import send_pending
-from kerascnn.tracker import Tracker
 from kerascnn.tracking.address import tracking_uri
 from kerascnn.tracking.artifacts import artifacts_of, local_path
+from kerascnn.tracking.journal import send_pending
 from kerascnn.tracking.store import open_store
+from kerascnn.tracking.tracker import Tracker
 
 
 @pytest.fixture
@@ -79,7 +79,9 @@ def test_the_next_command_says_what_it_mended(project, monkeypatch):
 def test_doctor_mends_it_and_says_which_artifacts_are_missing(project, monkeypatch, run_cli):
     new = project.rename(project.parent / "new")
     monkeypatch.chdir(new)
-    monkeypatch.setattr("kerascnn.doctor._device", lambda problems: "none")  # which takes seconds
+    monkeypatch.setattr(
+        "kerascnn.cli.doctor._device", lambda problems: "none"
+    )  # which takes seconds
     answer = run_cli("doctor")
     assert "was moved: its artifacts" in " ".join(answer.stdout.split())
     assert "are missing" not in answer.stdout

@@ -1,0 +1,48 @@
+"""What a notebook shows of a run: plain lines, and one that is updated in place."""
+
+import io
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from kerascnn.cli.terminal import WIDE, Terminal
+from kerascnn.engine.training.plan import Plan
+
+REFRESH_SECONDS = 0.1  # as often as a terminal's bars
+
+
+class NotebookTerminal(Terminal):
+    """Shows a run among the output of a notebook's cell.
+
+    The line that says how far long work has come stays where it was first shown, and the next
+    piece of work takes it over; each stage has its own. It is left with what it said last.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            Console(file=sys.stdout, force_jupyter=False, highlight=False, width=WIDE),
+            bars=Console(file=io.StringIO(), force_jupyter=False, color_system=None, width=WIDE),
+        )
+        self._handle: Any = None  # IPython's, of the line
+        self._drawn = 0.0
+
+    def stage_started(self, number: int, total: int, plan: Plan) -> None:
+        self._handle = None
+        super().stage_started(number, total, plan)
+
+    def _draw(self, bar: Progress) -> None:
+        from IPython.display import display
+
+        if time.monotonic() - self._drawn < REFRESH_SECONDS and not bar.finished:
+            return
+        self._drawn = time.monotonic()
+        with bar.console.capture() as captured:
+            bar.console.print(bar.get_renderable())
+        line = {"text/plain": captured.get().rstrip()}
+        if self._handle:
+            self._handle.update(line, raw=True)
+        else:
+            self._handle = display(line, raw=True, display_id=True)

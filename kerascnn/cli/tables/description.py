@@ -1,0 +1,127 @@
+"""How `describe` shows a network: the arithmetic of its layers, its blocks, the sum."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from kerascnn.cli.tables.layout import Table, fits, number, plain, rows, words
+from kerascnn.components.parameters import toml
+from kerascnn.results.describe import BlockRow, Description, LayerRow
+from kerascnn.runtime.files import gigabytes
+
+_ARITHMETIC = ("layer", "side of the output", "parameters")
+_COSTS = ("sees", "multiply-adds", "memory")
+
+
+def show_description(console: Console, description: Description, batch_size: int) -> None:
+    """Shows the layers that compute or change a shape, then the blocks, then the whole."""
+    for table in _layers(console, description, batch_size):
+        console.print(table)
+        console.print()
+    console.print(_blocks(description, batch_size))
+    console.print()
+    said = _summary(description, batch_size)
+    console.print(rows((f"[bold]{label}[/bold]", plain(text)) for label, text in said.items()))
+
+
+def _layers(console: Console, description: Description, batch_size: int) -> list[RichTable]:
+    """One table, or two where the terminal is narrower."""
+    cells = [_cells(row, batch_size) for row in description.layers if _is_shown(row)]
+    whole = _chosen(cells, tuple(cells[0]))
+    if fits(console, whole):
+        return [whole]
+    return [_chosen(cells, _ARITHMETIC), _chosen(cells, ("layer", "kind", "output", *_COSTS))]
+
+
+def _chosen(cells: list[dict[str, str]], names: Sequence[str]) -> RichTable:
+    texts = [name for name in names if name not in _COSTS]
+    costs = [name for name in names if name in _COSTS]
+    return _table(([row[name] for name in names] for row in cells), texts, costs)
+
+
+def _table(
+    lines: Iterable[Sequence[str]], texts: Iterable[str], numbers: Iterable[str]
+) -> RichTable:
+    table = Table(*map(words, texts), *map(number, numbers))
+    for cells in lines:
+        table.add_row(*map(plain, cells))
+    return table
+
+
+def _is_shown(row: LayerRow) -> bool:
+    return bool(row.parameters or row.side or row.inputs != row.output)
+
+
+def _cells(row: LayerRow, batch_size: int) -> dict[str, str]:
+    kernel = f" {row.kernel[0]}×{row.kernel[1]}" if row.kernel else ""
+    return {
+        "layer": row.name,
+        "kind": f"{row.kind}{kernel}",
+        "output": shape(row.output),
+        "side of the output": row.side,
+        "parameters": row.formula,
+        **dict(zip(_COSTS, _costs(row, batch_size), strict=True)),
+    }
+
+
+def _costs(row: LayerRow | BlockRow, batch_size: int) -> tuple[str, str, str]:
+    adds = "unknown" if row.multiply_adds is None else quantity(row.multiply_adds)
+    return _field(row.field), adds, gigabytes(row.activation_bytes * batch_size)
+
+
+def _blocks(description: Description, batch_size: int) -> RichTable:
+    lines = []
+    for block in description.blocks:
+        counts = (str(block.layers), shape(block.output), f"{block.parameters:,}")
+        lines.append((block.name, *counts, *_costs(block, batch_size)))
+    return _table(lines, ("block",), ("layers", "output", "parameters", *_COSTS))
+
+
+def _summary(description: Description, batch_size: int) -> dict[str, str]:
+    head, side = description.blocks[-1], description.image_size
+    beside = description.weighted_layers - description.depth
+    in_all = (
+        f", {description.weighted_layers} with those on shortcuts and branches" if beside else ""
+    )
+    picture, batch = (gigabytes(n * description.activation_bytes) for n in (1, batch_size))
+    set_to = "".join(f", {key} = {toml(value)}" for key, value in description.params.items())
+    said = {
+        "network": f"{description.name}{set_to}, for pictures of {side}×{side} and "
+        f"{description.classes:,} classes",
+        "depth": f"{description.depth} layers with weights in a row{in_all}; activations, "
+        "poolings and normalization do not count",
+        "parameters": f"{description.parameters:,}, of them {head.parameters:,} in the head",
+        "cost": f"{quantity(description.multiply_adds)} multiply-adds for a picture",
+        "memory": f"{picture} of activations for a picture, {batch} for a batch of {batch_size}: "
+        "what training keeps",
+    }
+    if description.not_counted:
+        said["not known"] = f"the multiply-adds of {', '.join(description.not_counted[:5])}"
+    named = " · ".join(f'"{name}"' for name in ("head", *_last_blocks(description)))
+    return said | {"next": f"a stage's unfreeze may be {named} · --draw FILE.png draws the blocks"}
+
+
+def _last_blocks(description: Description) -> tuple[str, str]:
+    return "last:1", f"{description.blocks[-2].name}*"
+
+
+def _field(field: int | None) -> str:
+    return "all" if field is None else f"{field}×{field}"
+
+
+def shape(sizes: tuple[int, ...]) -> str:
+    """224×224×64."""
+    return "×".join(map(str, sizes))
+
+
+def quantity(count: int) -> str:
+    """Three digits and a unit: 86.7 M."""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if count >= size:
+            return (
+                f"{count / size:.3g} {unit}"
+                if count < 1000 * size
+                else f"{count / size:,.0f} {unit}"
+            )
+    return str(count)

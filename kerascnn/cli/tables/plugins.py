@@ -1,0 +1,169 @@
+"""What the commands on plugins show; they need nothing of what a run does, nor wait for it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from kerascnn.cli.tables.layout import line, rows
+from kerascnn.components.hooks import KINDS
+from kerascnn.components.parameters import Parameter, parameters, snippet, toml
+from kerascnn.components.registry import GROUP, Registered, Registry
+from kerascnn.runtime.commands import command
+
+if TYPE_CHECKING:
+    from kerascnn.testing import Outcome
+
+
+def plugins_document(registry: Registry, kind: str | None) -> dict[str, Any]:
+    """The components and the faults, for JSON."""
+    return {
+        "components": [
+            _component_json(registered)
+            for registered in registry.unique
+            if kind in (None, registered.kind)
+        ],
+        "faults": [{**asdict(fault.origin), "reason": fault.reason} for fault in registry.faults],
+        "slow": [{**asdict(slow.origin), "seconds": slow.seconds} for slow in registry.slow],
+        "not_allowed": [asdict(origin) for origin in registry.not_allowed],
+        "conflicts": registry.conflicts(),
+    }
+
+
+def _component_json(registered: Registered) -> dict[str, Any]:
+    return {
+        "kind": registered.kind,
+        "name": registered.component.name,
+        "summary": registered.component.summary,
+        "distribution": registered.origin.distribution,
+        "version": registered.origin.version,
+    }
+
+
+def show_plugins(console: Console, registry: Registry, kind: str | None) -> None:
+    """Shows the components by kind, then what could not be loaded."""
+    for shown in [kind] if kind else KINDS:
+        console.print(f"[bold]{shown}s[/bold]")
+        console.print(rows(map(_listed, registry.of_kind(shown)), indent=2))
+    if registry.faults:
+        console.print("[bold red]not loaded[/bold red]")
+        faults = ((str(fault.origin), escape(fault.reason)) for fault in registry.faults)
+        console.print(rows(faults, indent=2))
+    if registry.slow:
+        console.print("[bold yellow]slow to import[/bold yellow]")
+        console.print(rows(((str(slow.origin), str(slow)) for slow in registry.slow), indent=2))
+    if registry.not_allowed:
+        console.print("[bold]not allowed[/bold], and not loaded")
+        names = dict.fromkeys(escape(str(origin)) for origin in registry.not_allowed)
+        console.print(rows(((name, "") for name in names), indent=2))
+    for conflict in registry.conflicts():
+        console.print(f"[bold red]conflict[/bold red]: {escape(conflict)}")
+
+
+def component_document(registered: Registered) -> dict[str, Any]:
+    """A component with its parameters, for JSON."""
+    return {
+        **_component_json(registered),
+        "parameters": [asdict(parameter) for parameter in parameters(registered)],
+        "snippet": snippet(registered),
+    }
+
+
+def show_component(console: Console, registered: Registered) -> None:
+    """Shows where a component comes from, its parameters, and the TOML that chooses it."""
+    component = registered.component
+    console.print(f"[bold]{component.name}[/bold]   {registered.kind} of {registered.origin}")
+    if component.summary:
+        console.print(escape(component.summary))
+    console.print()
+    shown = [(parameter.name, _described(parameter)) for parameter in parameters(registered)]
+    console.print(rows(shown or [("no parameters", "")]))
+    console.print()
+    console.print(escape(snippet(registered)), soft_wrap=True)
+
+
+def _described(parameter: Parameter) -> str:
+    """Type, range and default in a line, and in the next what it is for."""
+    default = "not set" if parameter.default is None else toml(parameter.default)
+    said = "required" if parameter.required else f"default {default}"
+    line = escape(" · ".join(filter(None, (parameter.type, parameter.range, said))))
+    about = f"\n[dim]{escape(parameter.description)}[/dim]" if parameter.description else ""
+    return line + about
+
+
+def _listed(registered: Registered) -> tuple[str, str]:
+    """A component's row; where it comes from is said of what does not come with kerascnn."""
+    origin = registered.origin
+    foreign = f" [dim]({origin})[/dim]" if origin.distribution != GROUP else ""
+    return registered.component.name, (escape(registered.component.summary) + foreign).lstrip()
+
+
+_MARKS = {"passed": "[green]✓[/green]", "failed": "[red]✗[/red]", "skipped": "[dim]–[/dim]"}
+
+
+def outcomes_document(
+    registered: Registered, backend: str, outcomes: "Sequence[Outcome]"
+) -> dict[str, Any]:
+    """What the checks of a component came to, for JSON."""
+    return {
+        **_component_json(registered),
+        "backend": backend,
+        **_counts(outcomes),
+        "checks": [
+            {
+                "name": outcome.check.name,
+                "status": outcome.status,
+                "detail": outcome.detail,
+                "expected": outcome.check.rule,
+                "contract": outcome.check.contract,
+                "seconds": outcome.seconds,
+            }
+            for outcome in outcomes
+        ],
+    }
+
+
+def show_outcomes(
+    console: Console,
+    registered: Registered,
+    backend: str,
+    outcomes: "Iterable[Outcome]",
+) -> int:
+    """Shows each check as it ends, then the failures in full; returns their number."""
+    from kerascnn.testing import checks
+
+    name = registered.component.name
+    console.print(f"[bold]{name}[/bold]   {registered.kind} of {registered.origin} · {backend}")
+    width = max(len(check.name) for check in checks(registered.kind))
+    ended = []
+    for outcome in outcomes:
+        said = escape(outcome.detail) if outcome.status != "failed" else "see below"
+        dim = f"[dim]{said}[/dim]" if outcome.status == "skipped" else said
+        row = f"{_MARKS[outcome.status]} {outcome.check.name:<{width}}   {dim}"
+        console.print(row.rstrip(), soft_wrap=True)
+        ended.append(outcome)
+    failed = [outcome for outcome in ended if outcome.status == "failed"]
+    for outcome in _each_cause_once(failed):
+        console.print(f"\n[red]✗[/red] {escape(str(outcome))}", soft_wrap=True)
+    counts = ", ".join(f"{count} {status}" for status, count in _counts(ended).items() if count)
+    console.print(f"\n{counts} in {sum(outcome.seconds for outcome in ended):.1f} s")
+    if not failed:
+        following = command("plugins", "show", name, "--kind", registered.kind)
+        console.print(line("next", following), soft_wrap=True)
+    return len(failed)
+
+
+def _each_cause_once(failed: "Sequence[Outcome]") -> "Iterable[Outcome]":
+    """What came of several checks alike is told of the first."""
+    told: dict[str, str] = {}
+    for outcome in failed:
+        first = told.setdefault(outcome.detail, outcome.check.name)
+        again = first != outcome.check.name
+        yield replace(outcome, detail=f"the same as in {first}") if again else outcome
+
+
+def _counts(outcomes: "Iterable[Outcome]") -> dict[str, int]:
+    statuses: list[str] = [outcome.status for outcome in outcomes]
+    return {status: statuses.count(status) for status in _MARKS}

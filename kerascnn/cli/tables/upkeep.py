@@ -1,0 +1,96 @@
+"""What the cache and the doctor show."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column
+
+from kerascnn.cli.tables.layout import Table, number, plain, rows, words
+from kerascnn.results.folders import RunFolder
+from kerascnn.runtime.cache import MADE, Entry
+from kerascnn.runtime.commands import command
+from kerascnn.runtime.files import gigabytes
+
+
+def cache_document(folder: Path, limit: int, held: list[Entry]) -> dict[str, Any]:
+    """What the cache holds, for JSON."""
+    return {
+        "folder": str(folder),
+        "limit_bytes": limit,
+        "bytes": sum(entry.bytes for entry in held),
+        "entries": [asdict(entry) for entry in held],
+    }
+
+
+def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) -> None:
+    """Shows what the cache holds, where, and how much it may."""
+    table = Table("kind", number("size"), Column("last used", no_wrap=True), words("what"))
+    for entry in held:
+        used = datetime.fromtimestamp(entry.last_used).strftime("%Y-%m-%d %H:%M")
+        about = entry.about if entry.kind in MADE else entry.key
+        table.add_row(entry.kind, gigabytes(entry.bytes), used, plain(about))
+    if held:
+        console.print(table)
+        console.print()
+    total = gigabytes(sum(entry.bytes for entry in held)) if held else "nothing"
+    made = sum(entry.bytes for entry in held if entry.kind in MADE)
+    lines = {
+        "folder": f"{escape(str(folder))} holds {total}",
+        "limit": f"{gigabytes(made)} of {gigabytes(limit)} for packed pictures and activations; "
+        "KERASCNN_CACHE_LIMIT_GB sets another",
+        "next": command("cache", "clear", "--kind", "packed"),
+        "": command("cache", "clear"),
+    }
+    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines.items()))
+
+
+def show_runs(console: Console, runs: list[RunFolder]) -> None:
+    """Shows the runs of a folder, with what their stores do not have yet."""
+    columns = (Column(title, no_wrap=True) for title in ("run", "started", "status"))
+    table = Table(*columns, number("test"), number("size"), words("what"))
+    for run in runs:
+        accuracy = f"{run.test_accuracy:.3f}" if run.test_accuracy is not None else ""
+        unsent = f" · not sent to {run.store}" if run.unsent and run.status != "running" else ""
+        started = datetime.fromisoformat(run.started).strftime("%Y-%m-%d %H:%M")
+        what = escape(f"{run.experiment}: {run.name}{unsent}")
+        size = gigabytes(run.bytes)
+        table.add_row(run.run_id[:8], started, run.status, accuracy, size, what)
+    if not runs:
+        made = command("run", "FILE")
+        console.print(f"there are no runs in this folder; `{escape(made)}` makes one")
+        return
+    console.print(table)
+    total = gigabytes(sum(run.bytes for run in runs))
+    folder = escape(str(Path(runs[0].folder).parent))
+    kept = any(run.unsent and run.status != "running" for run in runs)
+    following = [command("runs", "send")] if kept else []
+    following += [command("runs", "remove", "RUN"), command("compare")]
+    lines = [("folder", f"{folder} holds {total}")]
+    lines += zip(("next", "", ""), map(escape, following), strict=False)
+    console.print()
+    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines))
+
+
+def show_examination(console: Console, findings: dict[str, Any]) -> None:
+    """Shows what `doctor` found."""
+    console.print(rows((f"[bold]{key}[/bold]", value) for key, value in _findings(findings)))
+
+
+def _findings(findings: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in findings.items():
+        if key in ("problems", "notes"):
+            continue
+        if isinstance(value, dict):
+            value = [f"{name} {version}" for name, version in value.items()]
+        yield key, escape(", ".join(value) if isinstance(value, list) else str(value))
+    for problem in findings["problems"]:
+        yield "problem", f"[red]{escape(problem)}[/red]"
+    if not findings["problems"]:
+        yield "problems", "[green]none[/green]"
+    for note in findings["notes"]:
+        yield "note", escape(note)

@@ -1,0 +1,272 @@
+"""What a person sees of a run: short, aligned, on standard error."""
+
+import builtins
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.text import Text
+
+from kerascnn.cli.tables.layout import LABEL, interval, line
+from kerascnn.engine.data.hygiene import counted
+from kerascnn.engine.metrics.significance import paired_interval
+from kerascnn.engine.metrics.standing import Standing
+from kerascnn.engine.metrics.temperature import AS_TRAINED
+from kerascnn.engine.training.plan import Epoch, Plan
+from kerascnn.engine.training.stage import StageResult
+from kerascnn.errors import InputError
+from kerascnn.results.result import Result
+from kerascnn.run.observer import Observer
+from kerascnn.run.prepare import Prepared
+from kerascnn.runtime.cache import cache_folder
+from kerascnn.runtime.commands import command
+from kerascnn.runtime.text import visible
+
+WIDE = 10_000  # columns, where lines are not to be broken
+Columns = Callable[[], Sequence[ProgressColumn]]
+NEXT = (("report", "last", "--open"), ("compare",), ("ui",))
+"""The commands that are of use after a run."""
+
+
+class Terminal(Observer):
+    """Shows a run; where there is no terminal, without bars and colours.
+
+    Args:
+        console: Writes to standard error.
+        file: The experiment, where notes about its data are shown in full once and counted from
+            then on; default in full each time.
+        bars: Draws bars; default the console where that is a terminal, else nothing does.
+    """
+
+    def __init__(
+        self, console: Console, file: Path | None = None, bars: Console | None = None
+    ) -> None:
+        self.console = console
+        self._file = file
+        self._bars = bars or (console if console.is_terminal else None)
+        self._progress: Progress | None = None
+        self._task = TaskID(0)
+        self._epochs_before = ""
+
+    def started(self, name: str, backend: str, device: str) -> None:
+        self._print(f"[bold]{name}[/bold] · {backend} on {device}")
+
+    def download(self, name: str, done: int, total: int | None) -> None:
+        self._show(name, done, total, _downloaded)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        self._show(what, done, total, _counted)
+
+    def data_noted(self, notes: Sequence[str], state: str) -> None:
+        if notes and told_before(state) and self._file:
+            count = f"{counted(len(notes), 'note')} about the data as before"
+            self.warned(f"{count}; `{command('check', str(self._file))}` shows them")
+        else:
+            super().data_noted(notes, state)
+
+    def prepared(self, prepared: Prepared) -> None:
+        for label, text in describe(prepared):
+            self._print(line(label, text))
+
+    def tracked(self, run_id: str, store: str) -> None:
+        self._print(line("run", f"{run_id[:8]} in {escape(_from_here(store))}"))
+
+    def resumed(self, plan: Plan | None, epochs: int, steps: int) -> None:
+        if plan is None:
+            self._print(line("resumed", "after the last stage"))
+            return
+        self._epochs_before = f"{epochs + 1}/{plan.stage.epochs}"
+        step = f", after step {steps:,}" if steps else ""
+        where = f"in stage {plan.index + 1}, {plan.stage.name}, epoch {self._epochs_before}{step}"
+        self._print(line("resumed", where))
+
+    def stage_started(self, number: int, total: int, plan: Plan) -> None:
+        self._plan = plan
+        self._print()
+        self._print(
+            f"[bold]{number}/{total} {plan.stage.name}[/bold]   trains {escape(plan.choice)}"
+        )
+
+    def step(self, done: int, total: int) -> None:
+        speed = ImagesPerSecond(self._plan.batch_size)
+        self._show(f"  epoch {self._next_epoch}", done, total, lambda: [*_counted(), speed])
+
+    @property
+    def _next_epoch(self) -> str:
+        return self._epochs_before or f"1/{self._plan.stage.epochs}"
+
+    def epoch(self, epoch: Epoch, total: int) -> None:
+        self._clear()
+        m = epoch.metrics
+        self._epochs_before = f"{epoch.number + 1}/{total}"
+        self._print(
+            f"  epoch {epoch.number:>{len(str(total))}}/{total}  loss {m['train_loss']:.3f}  "
+            f"val accuracy {m['val_accuracy']:.3f}  rate {m['learning_rate']:.1e}  "
+            f"{m['images_per_second']:,.0f} images/s  {m['seconds']:.1f} s"
+        )
+
+    def stage_ended(self, result: StageResult) -> None:
+        self._clear()
+        self._epochs_before = ""
+        self._print(
+            f"  trained {result.trainable_parameters:,} parameters after {result.boundary}"
+            f" in {result.seconds:.1f} s"
+        )
+        self._print(f"  {frozen_part(result)}")
+        self._print(
+            "  frozen weights and BatchNorm unchanged [green]✓[/green] · "
+            "optimizer holds what trains, no more [green]✓[/green]"
+        )
+        if result.before:
+            self._print(f"  {verdict(result, result.before)}")
+
+    def warned(self, message: str) -> None:
+        self._clear()
+        head = Text.from_markup(line("[yellow]note[/yellow]" + " " * (LABEL - 4), ""))
+        self._print(head + Text(("\n" + " " * LABEL).join(map(visible, message.split("\n")))))
+
+    def ended(self, result: Result) -> None:
+        images = result.test["images"]
+        self._print()
+        self._print(
+            line(
+                "test",
+                f"accuracy [bold]{result.test_accuracy:.3f}[/bold] "
+                f"{interval(*result.test_accuracy_interval)} on {images:,} pictures",
+            )
+        )
+        if result.temperature != AS_TRAINED:
+            self._print(line("calibrated", f" {calibration(result)}"))
+        self._print(line("time", f"{result.seconds:.0f} s"))
+        self._print(line("run", escape(_from_here(result.artifacts))))
+        for label, following in zip(("next", "", ""), NEXT, strict=True):
+            self._print(line(label, escape(command(*following))))
+
+    def _print(self, text: str | Text = "") -> None:
+        self.console.print(text, soft_wrap=True)
+
+    def _show(self, what: str, done: int, total: int | None, columns: Columns) -> None:
+        """Shows a bar until the work is done; nothing where none can be drawn."""
+        if self._bars is None:
+            return
+        if self._progress is None:
+            text = TextColumn("{task.description:<26}")
+            self._progress = Progress(text, *columns(), console=self._bars, transient=True)
+            self._task = self._progress.add_task(what, total=total)
+        self._progress.update(self._task, description=what, completed=done, total=total)
+        self._draw(self._progress)
+        if total is not None and done >= total:
+            self._clear()
+
+    def _draw(self, bar: Progress) -> None:
+        bar.start()  # which then draws itself
+
+    def _clear(self) -> None:
+        if self._progress:
+            self._progress.stop()
+            self._progress = None
+
+
+def default_terminal() -> Terminal:
+    """Shows on standard error; in a notebook, among what its cell prints."""
+    ipython = getattr(builtins, "get_ipython", lambda: None)()
+    if hasattr(ipython, "kernel"):  # not that of a terminal
+        from kerascnn.cli.notebook import NotebookTerminal
+
+        return NotebookTerminal()
+    width = None if sys.stderr.isatty() else WIDE
+    return Terminal(Console(stderr=True, force_jupyter=False, highlight=False, width=width))
+
+
+def told_before(state: str) -> bool:
+    """Whether this was asked here before; where the cache cannot be written, it was not."""
+    try:
+        cache_folder("told").joinpath(state).touch(exist_ok=False)
+    except FileExistsError:
+        return True
+    except (InputError, OSError):
+        return False
+    return False
+
+
+def _from_here(place: str) -> str:
+    """A path in the working directory without the part that leads there."""
+    return place.removeprefix(f"{Path.cwd()}/")
+
+
+class ImagesPerSecond(ProgressColumn):
+    """The speed of training, from that of the steps."""
+
+    def __init__(self, batch_size: int) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+
+    def render(self, task: Task) -> str:
+        return f"{task.speed * self.batch_size:,.0f} images/s" if task.speed else ""
+
+
+def _counted() -> Sequence[ProgressColumn]:
+    return BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+
+
+def _downloaded() -> Sequence[ProgressColumn]:
+    return BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+
+
+def describe(prepared: Prepared) -> list[tuple[str, str]]:
+    """The data and the network in a line each."""
+    data, network = prepared.data, prepared.network
+    sizes = {name: len(packed) for name, packed in data.splits().items()}
+    parts = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
+    origin = network.weights if network.pretrained else "from scratch"
+    return [
+        (
+            "data",
+            f"{sum(sizes.values()):,} pictures of {len(data.class_names)} classes: {parts}   "
+            f"{data.seconds:.1f} s",
+        ),
+        (
+            "network",
+            f"{prepared.experiment.architecture.name}, {origin}, {network.parameters():,} "
+            f"parameters in {len(network.blocks)} blocks",
+        ),
+    ]
+
+
+def frozen_part(result: StageResult) -> str:
+    """What was computed of the frozen part of the network before the first step."""
+    cached = result.cached
+    counts = [f"{cached.made:,} computed"] if cached.made else []
+    counts += [f"{cached.reused:,} from the cache"] if cached.reused else []
+    done = f" · {', '.join(counts)}, {result.prefix_seconds:.1f} s" if counts else ""
+    return f"frozen part {cached.frozen_part}{done}"
+
+
+def calibration(result: Result) -> str:
+    """How the probabilities of a run are calibrated."""
+    return f"temperature {result.temperature:.2f}, fitted on the validation images"
+
+
+def verdict(result: StageResult, before: Standing) -> str:
+    """What a stage gained over the weights that it started from, and what came of it."""
+    gain = result.own.score.accuracy - before.score.accuracy
+    low, high = paired_interval(before.correct, result.own.correct)
+    end = "[green]✓[/green]" if gain > 0 else "no difference:" if gain == 0 else "worse:"
+    kept = "kept" if result.kept else "the weights from before it are kept"
+    if gain < 0 and result.kept:
+        kept += ', for keep = "last"'
+    return f"{gain:+.3f} validation accuracy (paired 95%: {low:+.3f} to {high:+.3f}) {end} {kept}"

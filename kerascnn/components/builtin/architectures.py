@@ -1,0 +1,187 @@
+"""The built-in architectures: `sequential_cnn`, and every network of `keras.applications`."""
+
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+from zipfile import BadZipFile
+
+from pydantic import Field
+
+from kerascnn import Component, InputError, Network, Params, classifier_head, hookimpl
+from kerascnn.components.builtin import applications as table
+from kerascnn.components.builtin.applications import FAMILIES, RESCALING, Application
+from kerascnn.components.builtin.sequential import SEQUENTIAL_CNN
+
+
+class PretrainedParams(Params):
+    """A pretrained backbone under a new classifier."""
+
+    weights: str = Field(
+        "imagenet",
+        description='"imagenet", "none" for random ones, or the path of a file: the weights of the '
+        "backbone (.h5, .weights.h5, .keras) or of an earlier network of this name (the latter "
+        "two), whose classifier is left out",
+    )
+    dropout: float = Field(
+        0.2, ge=0, lt=1, description="Fraction of the features dropped before the classifier"
+    )
+    top: Literal["pooled", "original"] = Field(
+        "pooled",
+        description='The classifier: "pooled" averages each feature map and adds one dense layer; '
+        '"original" is the paper\'s, with random weights and its own dropout',
+    )
+
+
+@hookimpl
+def kerascnn_architectures() -> list[Component]:
+    return [SEQUENTIAL_CNN, *map(_component, table.applications())]
+
+
+def _component(application: Application) -> Component:
+    return Component(
+        application.name,
+        partial(build, application),
+        PretrainedParams,
+        f"{application.constructor}: {int(application.parameters) / 1e6:.1f} M parameters, "
+        f"arXiv {FAMILIES[application.family].paper}",
+        partial(check, application),
+    )
+
+
+def check(application: Application, params: PretrainedParams, *, image_size: int) -> dict[str, str]:
+    """Whether the images are large enough, and a file of weights is there."""
+    faults, smallest = {}, FAMILIES[application.family].smallest
+    if image_size < smallest:
+        faults["name"] = (
+            f"image_size = {image_size} is too small; it takes images of {smallest} pixels or more"
+        )
+    if params.weights not in ("imagenet", "none") and (fault := _file_fault(params.weights)):
+        faults["weights"] = fault
+    return faults
+
+
+def _file_fault(weights: str) -> str:
+    path = Path(weights).expanduser()
+    if path.suffix not in (".h5", ".keras"):
+        return (
+            'expected "imagenet", "none", or a file of weights that ends in .h5, .weights.h5 or '
+            ".keras"
+        )
+    return "" if path.is_file() else f"there is no such file, seen from {Path.cwd()}"
+
+
+def build(
+    application: Application, params: PretrainedParams, *, image_size: int, num_classes: int
+) -> Network:
+    """Builds a network of `keras.applications` with its preprocessing and a new classifier.
+
+    Args:
+        application: Which one.
+        params: See `PretrainedParams`.
+        image_size: Side of the pictures, in pixels.
+        num_classes: Number of classes K, at least 2.
+
+    Returns:
+        Network: float32 [B, S, S, 3] in 0-255 to probabilities float32 [B, K], one flat graph. Its
+        blocks are the paper's units, with the stem first; a last convolution is a block of its
+        own, a last normalization belongs to the last unit.
+
+    Raises:
+        InputError: The pictures are too small, or the weights are not to be had or do not fit.
+    """
+    import keras
+
+    for key, fault in check(application, params, image_size=image_size).items():
+        named = f'weights = "{params.weights}"' if key == "weights" else application.name
+        raise InputError(f"{named}: {fault}.")
+    path = _weights_file(application, params.weights, image_size)
+    pictures = keras.Input((image_size, image_size, 3), name="pictures")
+    backbone, probabilities = _backbone(application, pictures, image_size), None
+    if params.top == "original":
+        backbone, probabilities = _with_top(application, backbone, pictures, num_classes)
+    blocks = table.blocks(backbone, FAMILIES[application.family])
+    if path:
+        _load(backbone, path, application.name)
+    if probabilities is None:
+        probabilities = classifier_head(backbone.output, num_classes, dropout=params.dropout)
+    model = keras.Model(pictures, probabilities, name=application.name)
+    return Network(model, blocks)
+
+
+def preprocess(pictures: Any, rescaling: str) -> Any:
+    """Rescales pictures, float32 [B, H, W, 3] in 0-255, as the pretrained weights expect it."""
+    from keras import layers, ops
+
+    if rescaling == "caffe":
+        pictures = ops.flip(pictures, axis=-1)  # RGB to BGR
+    # float32 also under mixed precision, which would round the pixels before they are centred
+    return layers.Rescaling(*RESCALING[rescaling], dtype="float32", name="preprocess")(pictures)
+
+
+def _with_top(application: Application, backbone: Any, pictures: Any, classes: int) -> Any:
+    """The same network with the classifier that Keras gives it: its backbone, its probabilities."""
+    import keras
+
+    whole = _backbone(application, pictures, pictures.shape[1], classes)
+    end = len(backbone.operations)
+    for layer in whole.operations[end:]:
+        layer.name = f"head_{layer.name}"
+    backbone = keras.Model(whole.input, whole.operations[end - 1].output)
+    last = keras.layers.Activation("linear", dtype="float32", name="head_float32")
+    return backbone, whole.output if whole.output.dtype == "float32" else last(whole.output)
+
+
+def _backbone(
+    application: Application, pictures: Any, image_size: int, classes: int | None = None
+) -> Any:
+    import keras
+
+    family = FAMILIES[application.family]
+    try:
+        return getattr(keras.applications, application.constructor)(
+            include_top=classes is not None,
+            classes=classes or 1000,
+            weights=None,
+            input_tensor=preprocess(pictures, family.rescaling),
+            input_shape=(image_size, image_size, 3),
+            **dict(family.options),
+        )
+    except ValueError as error:
+        raise InputError(
+            f"{application.name}: Keras cannot build it on {keras.backend.backend()}: {error}"
+        ) from error
+
+
+def _weights_file(application: Application, weights: str, image_size: int) -> Path | None:
+    from kerascnn import fetch
+
+    if weights == "none":
+        return None
+    if weights == "imagenet":
+        size = image_size if image_size in FAMILIES[application.family].sizes else 224
+        url = table.PUBLISHER + application.weights.format(size=size)
+        hashes = {"md5": application.md5 or None, "sha256": application.sha256 or None}
+        return fetch(url, **hashes, about_bytes=4 * int(application.parameters))
+    return Path(weights).expanduser()
+
+
+def _load(backbone: Any, path: Path, name: str) -> None:
+    from keras import layers
+
+    # EfficientNet's own Normalization stays the identity: its published file holds the deviation
+    # where the layer wants the variance (tensorflow#49930), and `preprocess` has normalized.
+    own = [layer for layer in backbone.layers if isinstance(layer, layers.Normalization)]
+    identities = [layer.get_weights() for layer in own]
+    try:
+        with warnings.catch_warnings(action="ignore"):  # a hundred of them before each error
+            backbone.load_weights(path)
+    except (ValueError, KeyError, OSError, BadZipFile) as error:
+        reason = str(error).partition("\n\nList of objects")[0].replace("\n\n", " ")
+        raise InputError(
+            f'weights file "{path}" does not fit {name}: expected the weights of its '
+            f"layers in their order, without a classifier. Keras says: {reason}"
+        ) from error
+    for layer, identity in zip(own, identities, strict=True):
+        layer.set_weights(identity)
+        layer.finalize_state()

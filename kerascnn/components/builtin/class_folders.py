@@ -1,0 +1,209 @@
+"""Images in class folders, in split folders or not, and what lies beside them."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kerascnn import OWN_OUTPUT, InputError, command, did_you_mean, is_image, left_out
+from kerascnn.components.builtin.content_split import FOLLOWED, Labelled
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+    "testing": "test",
+}
+TABLE_SUFFIXES = {".csv", ".tsv"}
+LAYOUT = (
+    "Expected a folder for each class with its images in it, or the folders train, validation "
+    "and test with such folders in them, or a table of the images and their labels, named by "
+    "`labels`."
+)
+
+
+@dataclass
+class Folders:
+    """Reads a dataset's folders, each of them once.
+
+    Args:
+        follow: Whether links to folders are followed; else each is an error.
+        ignored: What was found besides the images, and how often.
+    """
+
+    follow: bool
+    ignored: Counter[str] = field(default_factory=Counter)
+    _entries: dict[Path, list[Path]] = field(default_factory=dict)
+    _outputs: set[Path] = field(default_factory=set)
+
+    def read(self, root: Path) -> dict[str, list[Labelled]]:
+        """The images of each split, or all under "train" where there are no split folders."""
+        folders = self.folders(root)
+        splits = {folder: self._split_of(folder) for folder in folders}
+        given = [split for split in splits.values() if split]
+        if not given:
+            self._check_layout(root)
+            return {"train": self._read_classes(root)}
+        if len(given) < len(splits) or len(set(given)) < len(given) or "train" not in given:
+            self._check_unlabelled(root)
+            names = ", ".join(folder.name for folder in folders)
+            raise InputError(f'cannot tell splits from classes in "{root}": {names}. {LAYOUT}')
+        return {split: self._read_classes(folder) for folder, split in splits.items() if split}
+
+    def entries(self, folder: Path) -> list[Path]:
+        """The visible files and folders by name, without those that can be no part of a dataset."""
+        if folder not in self._entries:
+            found = []
+            for path in listed(folder):
+                if what := left_out(path):
+                    self.ignored[what] += 1
+                    self._outputs |= {path} if what == OWN_OUTPUT else set()
+                elif not path.name.startswith("."):
+                    found.append(path)
+            self._entries[folder] = found
+        return self._entries[folder]
+
+    def folders(self, folder: Path) -> list[Path]:
+        return [
+            path
+            for path in self.entries(folder)
+            if self._is_folder(path) and not self._holds_only_output(path)
+        ]
+
+    def images(self, folder: Path) -> list[Path]:
+        """The images right in a folder."""
+        return [path for path in self.entries(folder) if is_image(path)]
+
+    def walk(self, folder: Path) -> Iterator[Path]:
+        """The images in a folder, at any depth."""
+        for path in self.entries(folder):
+            if is_image(path):
+                yield path  # or something else of such a name, which will be told with its fault
+            elif self._is_folder(path):
+                yield from self.walk(path)
+            else:
+                self.ignored[f"{path.suffix.lower() or 'suffixless'} files"] += 1
+
+    def _holds_only_output(self, folder: Path) -> bool:
+        """Such as a folder of MLflow's database and artifacts."""
+        self.entries(folder)
+        written = any(path.parent == folder for path in self._outputs)
+        return written and not any(Folders(self.follow).walk(folder))
+
+    def doubled(self, root: Path) -> str:
+        """What to do where a folder holds only one, in which the dataset is, as zips unpack to."""
+        inner = root
+        while len(folders := self.folders(inner)) == 1 and not self.images(inner):
+            inner = folders[0]
+        if inner == root or self.images(inner) or not folders:
+            return ""
+        names = ", ".join(folder.name for folder in folders[:5])
+        return f' If {names} are the classes or splits, use "{inner}" instead of "{root}".'
+
+    def _split_of(self, folder: Path) -> str | None:
+        """A folder with images right in it is a class: "train" may be one of vehicles."""
+        return None if self.images(folder) else SPLIT_NAMES.get(folder.name.lower())
+
+    def _read_classes(self, folder: Path) -> list[Labelled]:
+        loose, classes = len(self.images(folder)), self.folders(folder)
+        if not classes:
+            raise InputError(
+                f'"{folder}" has {loose} images and no class folders.'
+                f"{tables_in(folder) or f' {LAYOUT}'}"
+            )
+        _check_forms(folder, classes)
+        labelled = []
+        for class_folder in classes:
+            name = unicodedata.normalize("NFC", class_folder.name)
+            labelled += [(path, name) for path in self._read_class(class_folder)]
+        if loose:
+            self.ignored["images outside of the class folders"] += loose
+        return labelled
+
+    def _read_class(self, folder: Path) -> list[Path]:
+        before = Counter(self.ignored)
+        images = list(self.walk(folder))
+        others = self.ignored - before
+        if not images:
+            there = f" (there are {_count(others)})" if others else ""
+            raise InputError(
+                f'the class folder "{folder}" has no images{there}. Expected files such as '
+                "x.jpg, x.png, x.webp, x.tif or x.heic; convert what is there, or remove the "
+                "folder."
+            )
+        return images
+
+    def _check_layout(self, root: Path) -> None:
+        """Raises InputError for split folders of images that are in no class folders."""
+        names = [folder.name for folder in self.folders(root)]
+        if len(names) > 1 and all(name.lower() in SPLIT_NAMES for name in names):
+            raise InputError(
+                f'the folders {", ".join(names)} of "{root}" hold images and no class folders, so '
+                f"that the classes are not known.{tables_in(root) or f' {LAYOUT}'}"
+            )
+
+    def _check_unlabelled(self, root: Path) -> None:
+        """Raises InputError, with what would work, for images to predict beside labelled ones."""
+        flat = [folder for folder in self.folders(root) if self.images(folder)]
+        train = [folder for folder in self.folders(root) if self._split_of(folder) == "train"]
+        if len(train) == 1 and flat and all(f.name.lower() in SPLIT_NAMES for f in flat):
+            raise InputError(
+                f'the images in "{flat[0]}" are in no class folders: they can be predicted, but '
+                f'not tested by. Use "{train[0]}" instead of "{root}": validation and test images '
+                "are drawn from it."
+            )
+
+    def _is_folder(self, path: Path) -> bool:
+        if path.is_symlink() and path.is_dir():
+            if not self.follow:
+                raise InputError(f'"{path}" is a link to a folder, which {FOLLOWED}.')
+            if any(path.samefile(parent) for parent in path.parents):
+                raise InputError(
+                    f'"{path}" is a link to a folder that it lies in itself: remove it.'
+                )
+        return path.is_dir()
+
+
+def listed(folder: Path) -> list[Path]:
+    """All files and folders in a folder, by name; none where there is no such folder."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise InputError(f'cannot look into "{folder}": {error}.') from error
+
+
+def near(name: str, candidates: Iterable[str]) -> str:
+    return did_you_mean(name, set(candidates) - {name})
+
+
+def tables_in(folder: Path) -> str:
+    """What to do where tables lie in a folder that has no class folders."""
+    named = [path.name for path in listed(folder) if path.suffix.lower() in TABLE_SUFFIXES]
+    tables = [name for name in named if "submission" not in name.lower()]
+    if not tables:
+        return ""
+    init = command("init", str(folder), "--labels", tables[0])
+    return f' If "{tables[0]}" has the labels, set dataset.labels (`{init}` does).'
+
+
+def _check_forms(folder: Path, classes: Iterable[Path]) -> None:
+    """Raises InputError where one folder has a name in both of Unicode's forms."""
+    seen: dict[str, str] = {}
+    for path in classes:
+        other = seen.setdefault(unicodedata.normalize("NFC", path.name), path.name)
+        if other != path.name:
+            raise InputError(
+                f'"{folder}" has two class folders that look the same, {other!a} and '
+                f"{path.name!a}: one spells its letters in Unicode's form NFC, the other not. "
+                "Move the images of one into the other."
+            )
+
+
+def _count(counter: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {what}" for what, count in Counter(counter).most_common())

@@ -1,0 +1,112 @@
+"""What the built-in augmentations draw for a batch."""
+
+import numpy as np
+
+from kerascnn.components.builtin.augmentations import Strengths
+
+Array = np.ndarray
+
+# The television standard of 1953: luma, and the plane of colour; applied as pixel @ matrix.
+RGB_TO_YIQ = np.array(
+    [[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]]
+).T
+YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
+
+
+def draw_geometry(strengths: Strengths, rng: np.random.Generator, count: int, size: int) -> Array:
+    """Composes flip, crop, zoom, shear, rotation and shift into one affine map of each picture.
+
+    Returns:
+        float32 [B, 2, 2, S]: for x and y, what each output column and each output row add to
+        the place in the source, in pixels.
+    """
+    s = strengths
+    flip = 1 - 2 * (rng.random((count, 2)) < (s.horizontal_flip, s.vertical_flip))  # x, y
+    # random resized crop: Szegedy et al., arXiv 1409.4842, section 6
+    area = rng.uniform(1 - s.crop, 1, count)
+    aspect = (1 + s.stretch) ** rng.uniform(-1, 1, count)
+    crop = np.minimum(np.sqrt(np.stack([area * aspect, area / aspect], axis=1)), 1)
+    zoom = rng.uniform(1 - s.zoom, 1 + s.zoom, (count, 1))
+    angle = np.radians(s.rotation_degrees) * rng.uniform(-1, 1, count)
+    slant = np.radians(s.shear_degrees) * rng.uniform(-1, 1, count)
+    shift = ((1 - crop) / 2 + s.shift) * rng.uniform(-1, 1, (count, 2))
+
+    cosine, sine, one, zero = np.cos(angle), np.sin(angle), np.ones(count), np.zeros(count)
+    rotation = _matrices([[cosine, -sine], [sine, cosine]])
+    shear = _matrices([[one, np.tan(slant)], [zero, one]])
+    linear = rotation @ shear * (flip * crop / zoom)[:, None, :]  # [B, 2, 2]
+
+    grid = np.arange(size) + 0.5 - size / 2  # pixel centres, from the picture's own
+    columns = linear[:, :, 0, None] * grid
+    rows = linear[:, :, 1, None] * grid + size * (0.5 + shift[:, :, None])
+    return np.stack([columns, rows], axis=2)  # [B, 2, 2, S]
+
+
+def draw_colour(strengths: Strengths, rng: np.random.Generator, count: int, size: int) -> Array:
+    """Composes brightness, contrast, saturation and hue into one linear map of each picture.
+
+    Returns:
+        float32 [B, 2, 3, 3]: what the pixel, and what the picture's mean colour is multiplied by.
+    """
+    s = strengths
+    brightness = rng.uniform(1 - s.brightness, 1 + s.brightness, count)
+    contrast = rng.uniform(1 - s.contrast, 1 + s.contrast, count)
+    saturation = rng.uniform(1 - s.saturation, 1 + s.saturation, count)
+    hue = np.radians(s.hue_degrees) * rng.uniform(-1, 1, count)
+    # in YIQ, saturation scales the plane of I and Q and hue turns it; grey stays where it is
+    one, zero = np.ones(count), np.zeros(count)
+    cosine, sine = saturation * np.cos(hue), saturation * np.sin(hue)
+    chroma = _matrices([[one, zero, zero], [zero, cosine, sine], [zero, -sine, cosine]])
+    pixel = (contrast * brightness)[:, None, None] * (RGB_TO_YIQ @ chroma @ YIQ_TO_RGB)
+    mean = ((1 - contrast) * brightness)[:, None, None] * (RGB_TO_YIQ[:, :1] @ YIQ_TO_RGB[:1])
+    return np.stack([pixel, mean], axis=1)  # [B, 2, 3, 3]
+
+
+def draw_erasing(strengths: Strengths, rng: np.random.Generator, count: int, size: int) -> Array:
+    """Draws a box of each picture to erase, and a grey (Zhong et al., arXiv 1708.04896).
+
+    Returns:
+        float32 [B, 6]: top, left, bottom, right in pixels; opacity, 0 where nothing is erased;
+        grey, 0 to 255.
+    """
+    area = rng.uniform(0.02, strengths.erasing_area, count)
+    aspect = np.exp(rng.uniform(np.log(0.3), -np.log(0.3), count))
+    sides = np.minimum(np.sqrt(np.stack([area * aspect, area / aspect], axis=1)), 1)
+    centre = 0.5 + (1 - sides) * rng.uniform(-0.5, 0.5, (count, 2))
+    boxes = _boxes(centre, sides, rng.random(count) < strengths.erasing, size)
+    return np.hstack([boxes, rng.uniform(0, 255, (count, 1))])  # [B, 6]
+
+
+def draw_mixing(strengths: Strengths, rng: np.random.Generator, count: int, size: int) -> Array:
+    """Draws the box through which another picture shows: all of it faintly (MixUp, Zhang et al.,
+    arXiv 1710.09412) or a part of it fully (CutMix, Yun et al., arXiv 1905.04899).
+
+    Returns:
+        float32 [B, 5]: top, left, bottom, right in pixels; opacity.
+    """
+    mixup, cutmix = strengths.mixup, strengths.cutmix
+    cut = rng.random(count) < (cutmix > 0) / ((cutmix > 0) + (mixup > 0))
+    alpha = np.where(cut, cutmix, mixup)
+    other = rng.beta(alpha, alpha)  # the other picture's share
+    sides = np.where(cut, np.sqrt(other), 2)[:, None].repeat(2, axis=1)  # 2: from any centre, all
+    return _boxes(rng.random((count, 2)), sides, np.where(cut, 1, other), size)
+
+
+def _matrices(rows: list[list[Array]]) -> Array:
+    """Stacks matrices of [B] vectors into [B, rows, columns]."""
+    return np.stack([np.stack(row, axis=1) for row in rows], axis=1)
+
+
+def _boxes(centre: Array, sides: Array, opacity: Array, size: int) -> Array:
+    first, last = (
+        np.clip(np.round(size * (centre + half * sides)), 0, size) for half in (-0.5, 0.5)
+    )
+    return np.column_stack([first, last, opacity])  # [B, 5]
+
+
+DRAWS = {
+    "colour": draw_colour,
+    "geometry": draw_geometry,
+    "erasing": draw_erasing,
+    "mixing": draw_mixing,
+}

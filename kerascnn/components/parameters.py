@@ -1,0 +1,186 @@
+"""A component's parameters for people: their types, ranges and defaults, and a TOML to paste."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.json_schema import GenerateJsonSchema
+
+from kerascnn.components.registry import Registered
+
+Schema = dict[str, Any]
+
+_TYPES = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "array": "array",
+    "object": "table",
+}
+_RANGES = {  # JSON Schema's keywords
+    "minimum": "at least {}",
+    "exclusiveMinimum": "above {}",
+    "maximum": "at most {}",
+    "exclusiveMaximum": "below {}",
+    "multipleOf": "a multiple of {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "pattern": "matches {}",
+    "minItems": "at least {} entries",
+    "maxItems": "at most {} entries",
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A key of a component's table.
+
+    Args:
+        default: None where there is none.
+        example: What the snippet writes: the default, or a placeholder for what is required;
+            None where the default cannot be written, for TOML has no null.
+    """
+
+    name: str
+    type: str
+    range: str
+    default: Any
+    required: bool
+    description: str
+    example: Any
+
+
+def parameters(registered: Registered) -> list[Parameter]:
+    """The component's parameters in the order of its model."""
+    try:
+        return parameters_of(registered.component.params)
+    except PydanticInvalidForJsonSchema as error:
+        raise registered.fault("while its parameters were described", error) from error
+
+
+def parameters_of(model: type[BaseModel]) -> list[Parameter]:
+    """The fields of a model in its order."""
+    schema = model.model_json_schema(schema_generator=_Quiet)
+    definitions = schema.get("$defs", {})
+    required = schema.get("required", [])
+    return [
+        _parameter(name, _resolved(of_one, definitions), name in required)
+        for name, of_one in schema.get("properties", {}).items()
+    ]
+
+
+def snippet(registered: Registered) -> str:
+    """The lines of an experiment that choose the component, with every parameter written out."""
+    given = [one for one in parameters(registered) if one.example is not None]
+    pairs = [f"name = {toml(registered.component.name)}"]
+    pairs += [f"{one.name} = {toml(one.example)}" for one in given]
+    required = [one.name for one in given if one.required]
+    note = f"# fill in: {', '.join(required)}\n" if required else ""
+    if registered.kind == "schedule":  # stands among the other keys of a stage
+        return f"{note}[[stages]]\nschedule = {{ {', '.join(pairs)} }}"
+    return note + "\n".join([f"[{registered.kind}]", *pairs])
+
+
+class _Quiet(GenerateJsonSchema):
+    """Leaves out, without a warning, a default that JSON cannot write."""
+
+    ignored_warning_kinds = {"non-serializable-default", "skipped-choice"}  # noqa: RUF012
+
+
+def _resolved(schema: Schema, definitions: Schema) -> Schema:
+    """The schema with its references replaced by what they refer to."""
+    if "$ref" in schema:
+        target = definitions[schema["$ref"].removeprefix("#/$defs/")]
+        schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
+    schema = dict(schema)
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            schema[key] = _resolved(schema[key], definitions)
+    for key in ("anyOf", "prefixItems"):
+        if key in schema:
+            schema[key] = [_resolved(branch, definitions) for branch in schema[key]]
+    return schema
+
+
+def _parameter(name: str, schema: Schema, required: bool) -> Parameter:
+    default = schema.get("default")
+    return Parameter(
+        name,
+        type=_type(schema),
+        range=_range(schema),
+        default=default,
+        required=required,
+        description=schema.get("description", ""),
+        example=_placeholder(name, schema) if required else default,
+    )
+
+
+def _branches(schema: Schema) -> list[Schema]:
+    """The alternatives of a type, without null, which TOML has not."""
+    branches = schema.get("anyOf", [schema])
+    return [branch for branch in branches if branch.get("type") != "null"]
+
+
+def _type(schema: Schema) -> str:
+    return " or ".join(dict.fromkeys(map(_type_of_one, _branches(schema))))
+
+
+def _type_of_one(schema: Schema) -> str:
+    if "enum" in schema or "const" in schema:
+        return " or ".join(map(toml, schema.get("enum", [schema.get("const")])))
+    if schema.get("format") == "path":
+        return "path"
+    name = _TYPES.get(schema.get("type", ""), "any value")
+    of_items = _type(schema["items"]) if "items" in schema else ""
+    plural = "s" if of_items in (*_TYPES.values(), "path") else ""
+    return f"{name} of {of_items}{plural}" if of_items else name
+
+
+def _range(schema: Schema) -> str:
+    said = []
+    for branch in _branches(schema):
+        said += [text.format(branch[key]) for key, text in _RANGES.items() if key in branch]
+        if each := _range(branch["items"]) if "items" in branch else "":
+            said.append(f"each {each}")
+    return ", ".join(dict.fromkeys(said))
+
+
+def _placeholder(name: str, schema: Schema) -> Any:
+    """A value of the right type that nobody takes for a meant one, where the type allows it."""
+    if "examples" in schema:
+        return schema["examples"][0]
+    schema = _branches(schema)[0]
+    if "enum" in schema or "const" in schema:
+        return schema.get("enum", [schema.get("const")])[0]
+    if schema.get("type") in ("integer", "number"):
+        return _number(schema)
+    if schema.get("type") == "array":
+        return [_placeholder(name, schema.get("items", {}))] * schema.get("minItems", 1)
+    if schema.get("type") == "object":
+        required = schema.get("required", [])
+        return {key: _placeholder(key, schema["properties"][key]) for key in required}
+    return False if schema.get("type") == "boolean" else f"<{name}>"
+
+
+def _number(schema: Schema) -> float:
+    """The least number of the range, or the greatest, or one between two that are excluded."""
+    for bound in ("minimum", "maximum"):
+        if bound in schema:
+            return schema[bound]
+    low, high = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    if low is None or high is None:
+        return low + 1 if low is not None else high - 1 if high is not None else 0
+    return low + 1 if schema["type"] == "integer" else (low + high) / 2
+
+
+def toml(value: Any) -> str:
+    """A value in TOML's words, on one line."""
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(key)} = {toml(entry)}" for key, entry in value.items())
+        return f"{{ {', '.join(pairs)} }}" if value else "{}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)  # JSON's texts, numbers and truths are TOML's

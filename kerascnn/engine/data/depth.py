@@ -1,0 +1,113 @@
+"""Images with more than 8 bits a value, brought to the 8 bits that networks are trained on."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from kerascnn.engine.data.store import Packed
+
+Range = tuple[float, float]
+
+SMALL = 2**14  # 14 bits: values below it fill less than a quarter of the range
+WHITE_IS_ZERO, PHOTOMETRIC = 0, 262  # TIFF 6.0, section 8
+SAY = "say which are black and white, as in training.value_range = [0, 1]"
+
+
+class Read(NamedTuple):
+    """An image of 8 bits a value, and the greatest value of its file, or 0 if that has 8 bits."""
+
+    image: Image.Image
+    peak: float = 0.0
+
+
+def bits(image: Image.Image) -> int:
+    """8, 12 or, for all that is more, 16 bits a value, of an image that is not loaded yet."""
+    tile = getattr(image, "tile", None)
+    coding = tile[0].args if tile else ""
+    raw = str(coding if isinstance(coding, str) else coding and coding[0])
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return 12 if raw.startswith("I;12") else 16
+    return 16 if ";16" in raw and image.mode in ("LA", "RGB", "RGBA") else 8
+
+
+def to_8_bits(image: Image.Image, bits: int, value_range: Range | None) -> Read:
+    """Brings a loaded image to 8 bits.
+
+    Args:
+        image: Of any mode of Pillow's.
+        bits: What `bits` said of it before it was loaded.
+        value_range: The values of black and white; default what so many bits hold.
+
+    Raises:
+        ValueError: Its range is not known.
+    """
+    if bits == 8:
+        return Read(image)
+    if len(image.getbands()) > 1:
+        return _colours(image, value_range)
+    return _grey(image, bits, value_range)
+
+
+def _grey(image: Image.Image, bits: int, value_range: Range | None) -> Read:
+    values = np.asarray(image)  # [H, W]
+    if not np.isfinite(values).all():
+        raise ValueError("it holds values that are not numbers")
+    low, high, greatest = float(values.min()), float(values.max()), 2**bits - 1
+    if value_range is None and image.mode == "F":
+        raise ValueError(f"it holds floating-point values, here {low:g} to {high:g}; {SAY}")
+    if value_range is None and (low < 0 or high > greatest):
+        raise ValueError(f"its values go from {low:.0f} to {high:.0f}, not 0 to {greatest}; {SAY}")
+    black, white = value_range or (0, greatest)
+    if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO and image.mode != "F":
+        black, white = white, black  # which Pillow heeds up to 8 bits
+    scaled = Image.fromarray(_scaled(values, black, white)).convert("RGB")
+    return Read(scaled, high if value_range or bits == 16 else 0)
+
+
+def _colours(image: Image.Image, value_range: Range | None) -> Read:
+    """Of each value Pillow reads the upper 8 bits of 16."""
+    bands = len(image.getbands()) - ("A" in image.getbands())
+    upper = np.array(image)  # [H, W, bands and perhaps transparency]
+    peak = float(upper[..., :bands].max()) * 257
+    if value_range is None:
+        return Read(image, peak)
+    upper[..., :bands] = _scaled(upper[..., :bands] * 257.0, *value_range)
+    return Read(Image.fromarray(upper, image.mode), peak)
+
+
+def _scaled(values: np.ndarray, black: float, white: float) -> np.ndarray:
+    """uint8, rounded to the nearest; Pillow's own conversion clips at 255 on some versions."""
+    scaled = (values - float(black)) * 255 / (white - black)
+    return np.clip(scaled + 0.5, 0, 255).astype(np.uint8)
+
+
+def told_of_range(splits: Mapping[str, "Packed"]) -> Iterator[str]:
+    """Notes on images that use a small part of their range, or more than what the setting says."""
+    found = [
+        (peak, packed.name(row), packed.value_range)
+        for packed in splits.values()
+        for row in np.flatnonzero(packed.peaks).tolist()
+        if _is_off(peak := float(packed.peaks[row]), packed.value_range)
+    ]
+    if not found:
+        return
+    peak, name, value_range = max(found)
+    of = f"{len(found):,} image{'s' if len(found) > 1 else ''} with more than 8 bits a value"
+    if value_range:
+        yield (
+            f"{of}: values above {value_range[1]:g} become white, such as {peak:g} in {name}. A "
+            "greater training.value_range keeps them."
+        )
+        return
+    high = 2 ** int(peak).bit_length() - 1
+    yield (
+        f"{of}: their values reach {peak:,.0f} of 65,535 at most, so that they are nearly black, "
+        f"such as {name}. If white is {high} in them, set training.value_range = [0, {high}]."
+    )
+
+
+def _is_off(peak: float, value_range: Range | None) -> bool:
+    return peak > value_range[1] if value_range else peak < SMALL

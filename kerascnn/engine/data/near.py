@@ -1,0 +1,103 @@
+"""Near copies among images that have not been packed, by hashes that the cache keeps."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from kerascnn.engine.data.hygiene import HASH_WORDS, near_rows
+from kerascnn.engine.data.images import decoders
+from kerascnn.engine.data.stream import Workers, prepare
+from kerascnn.hookspecs import Source
+from kerascnn.runtime.cache import cached
+
+_VERSION = 1  # raise when `perceptual_hash` gives something else
+_SIZE = 160  # pixels: what hygiene's limits were measured at, and the default to train on
+_KEPT_AT_ONCE = 1000  # so that whoever interrupts the hashing of many images loses little
+_FILE = "hashes"
+_RECORD = np.dtype([("content", "V32"), ("hash", np.uint64, (HASH_WORDS,))])
+
+T = TypeVar("T")
+Hashes = dict[str, np.ndarray]
+"""By content, the perceptual hash of an image: uint64 [8]."""
+
+
+def near_copies(source: Source, images: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Finds the images of a class that are nearly the same: flipped, resized or saved again.
+
+    Each content is decoded once; the user's cache keeps its hash. Images that cannot be read, flat
+    ones, and those of a class with more than 22,000 are not compared.
+
+    Args:
+        source: Gives the images.
+        images: Content hash (SHA-256, hexadecimal) and class name of each, as for `draw_splits`.
+
+    Returns:
+        Pairs of content hashes, for `draw_splits`.
+    """
+    hashes = _hashes(source, {content: row for row, (content, _) in enumerate(images)})
+    contents = sorted(hashes)
+    rows = {content: row for row, content in enumerate(contents)}
+    classes: dict[str, set[int]] = defaultdict(set)
+    for content, label in images:
+        if content in rows:
+            classes[label].add(rows[content])
+    values = np.array([hashes[content] for content in contents], np.uint64).reshape(-1, HASH_WORDS)
+    pairs = near_rows(values, (np.array(sorted(found)) for found in classes.values()))
+    return sorted({(contents[one], contents[other]) for one, other in pairs})
+
+
+def _hashes(source: Source, rows: Mapping[str, int]) -> Hashes:
+    """The hash of each content that can be read; `rows` is where the source has it."""
+    known = _stored(partial(_load, contents=set(rows)))
+    missing = [content for content in rows if content not in known]
+    workers = Workers(source)
+    for first in range(0, len(missing), _KEPT_AT_ONCE):
+        piece = missing[first : first + _KEPT_AT_ONCE]
+        made = _made(workers, piece, [rows[content] for content in piece])
+        _stored(partial(_append, made=made))
+        known |= made
+    return known
+
+
+def _made(workers: Workers, contents: Sequence[str], rows: Sequence[int]) -> Hashes:
+    pieces = workers.map(partial(prepare, size=_SIZE, how="crop"), rows)
+    found = [(piece.hashes, piece.faults) for piece in pieces]  # without the images
+    hashes = chain.from_iterable(values for values, _ in found)
+    bad = {fault.row for _, faults in found for fault in faults}
+    return {
+        content: value
+        for content, row, value in zip(contents, rows, hashes, strict=True)
+        if row not in bad
+    }
+
+
+def _stored(use: Callable[[Path], T]) -> T:
+    """Uses the folder that holds the hashes, with no other process in it."""
+    key = hashlib.sha256(f"{_VERSION} {_SIZE} {decoders()}".encode()).hexdigest()
+    about = "hashes of images, by which near copies are found"
+    return cached("hashes", key, about, lambda folder: (folder / _FILE).touch(), use)
+
+
+def _load(folder: Path, contents: set[str]) -> Hashes:
+    content = (folder / _FILE).read_bytes()
+    records = np.frombuffer(content, _RECORD, count=len(content) // _RECORD.itemsize)
+    names = (name.hex() for name in records["content"].tolist())
+    rows = {name: row for row, name in enumerate(names) if name in contents}
+    return {name: records["hash"][row] for name, row in rows.items()}
+
+
+def _append(folder: Path, made: Hashes) -> None:
+    records = np.empty(len(made), _RECORD)
+    records["content"] = [bytes.fromhex(content) for content in made]
+    for row, value in enumerate(made.values()):
+        records["hash"][row] = value
+    with open(folder / _FILE, "r+b") as file:
+        end = file.seek(0, 2)
+        file.seek(end - end % _RECORD.itemsize)  # over what a killed process did not finish
+        file.write(records.tobytes())

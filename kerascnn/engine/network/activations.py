@@ -1,0 +1,250 @@
+"""Activations at the boundary: computed once, as fast as is honest, and kept in the cache."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from kerascnn.engine.network.agreement import DisagreementError, check_agreement
+from kerascnn.engine.network.folding import fold
+from kerascnn.engine.network.freezing import all_layers, digest
+from kerascnn.engine.network.inference import Forward, run_once
+from kerascnn.errors import RunError
+from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.cache import cached, scratch
+from kerascnn.runtime.source_code import UnknownCodeError, code_key, modules_key
+
+IN_MEMORY_BYTES = 2**30
+"""Activations up to this size are read into memory; larger ones are memory-mapped."""
+
+BATCH_SIZE = 32
+"""Pictures at once, whatever the experiment says, so that experiments share what they compute; on
+two cores 8 to 64 are equally fast (benchmarks/README.md)."""
+
+_ACTIVATIONS, _LABELS, _REASON = "activations.npy", "labels.npy", "reason.txt"
+
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+Activations = tuple[np.ndarray, np.ndarray | None]
+
+
+class Prefix:
+    """A frozen prefix; what it gives for a set of images is computed once and kept.
+
+    It runs folded, and in another precision if one is asked for. That is compared with the model
+    as it is; where the two disagree, or numbers overflow, the model runs as it is from then on.
+
+    Args:
+        model: From images to activations, run in inference mode.
+        precision: A dtype policy to compute in; default the layers' own.
+        built_by: The function whose package built the network; its code decides what is kept.
+        warned: Is told where the model runs as it is, and where nothing is kept.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        precision: str | None = None,
+        built_by: Callable | None = None,
+        warned: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        self._model, self._precision, self._warned = model, precision, warned
+        self._built_by = built_by
+        self._as_it_is = False
+
+    @property
+    def dtype(self) -> np.dtype:
+        """What the activations are kept in: what the boundary computes in, so nothing is lost."""
+        import keras
+        import ml_dtypes  # noqa: F401  makes NumPy know bfloat16
+
+        changed = self._precision and not self._as_it_is
+        policy = changed and keras.DTypePolicy(self._precision).compute_dtype
+        return np.dtype(policy or self._model.output.dtype)
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of all that decides the activations of an image, but for how the model runs.
+
+        "" where that cannot be told: then nothing is kept.
+        """
+        import keras
+
+        try:
+            structure = _structure(self._model, self._built_by)
+        except UnknownCodeError as unknown:
+            self._warned(f"activations are computed for each stage and not kept: {unknown}")
+            return ""
+        decides = (
+            digest(self._model.weights),
+            structure,
+            runtime.device_name(),
+            keras.config.backend(),
+            sorted(runtime.versions().items()),
+        )
+        return hashlib.sha256(repr(decides).encode()).hexdigest()
+
+    @cached_property
+    def _fast(self) -> Any:
+        try:
+            return fold(self._model, self._precision)
+        except Exception as error:  # whatever a layer of a plugin raises where it is made anew
+            raise DisagreementError(
+                f"it cannot be made anew: {type(error).__name__}: {error}"
+            ) from error
+
+    @cached_property
+    def _forward(self) -> Forward:
+        return Forward(self._model if self._as_it_is else self._fast)
+
+    def activations(
+        self, images: str, count: int, about: str, batches: Callable[[], Iterator[Rows]]
+    ) -> Activations:
+        """Runs the prefix over a set of images, or finds what it gave.
+
+        Args:
+            images: Identifies the images and labels; "" if nothing is to be kept of them.
+            count: Number of images N.
+            about: One line for people.
+            batches: Gives the images in any order: their rows int [B], themselves [B, S, S, 3]
+                and, where they are mixed, their labels [B, K], else None.
+
+        Returns:
+            The activations [N, ...] in the dtype of the boundary, and the labels float32 [N, K]
+            or None.
+
+        Raises:
+            RunError: The model as it is gives numbers that are not finite.
+        """
+
+        def build(folder: Path) -> None:
+            try:
+                self._compute(folder, count, batches())
+            except DisagreementError as reason:
+                for file in folder.iterdir():
+                    file.unlink()
+                (folder / _REASON).write_text(str(reason), "utf-8")
+
+        if not (images and self.key):
+            with scratch("activations") as folder:
+                build(folder)
+                found = self._read(folder)
+        else:
+            way = "as it is" if self._as_it_is else f"folded, {self._precision}"
+            key = hashlib.sha256(f"{self.key} {way} {images}".encode()).hexdigest()
+            found = cached("activations", key, about, build, self._read)
+        if isinstance(found, str):
+            self._run_as_it_is(found)
+            return self.activations(images, count, about, batches)
+        return found
+
+    def _run_as_it_is(self, reason: str) -> None:
+        self._as_it_is = True
+        self.__dict__.pop("_forward", None)
+        changed = f"in {self._precision}" if self._precision else "with its BatchNorm folded"
+        self._warned(f"the frozen part runs as it is, and not {changed}: {reason}")
+
+    def _compute(self, folder: Path, count: int, batches: Iterable[Rows]) -> None:
+        shape = (count, *self._model.output_shape[1:])
+        with _RowsFile(folder / _ACTIVATIONS, shape, self.dtype) as file:
+            labels: dict[int, np.ndarray] = {}
+            for rows, values, mixed in self._outputs(count, batches):
+                file.write(rows, values)
+                labels |= {} if mixed is None else dict(zip(rows, mixed, strict=True))
+        if labels:
+            np.save(folder / _LABELS, [labels[row] for row in range(count)])
+
+    def _outputs(self, count: int, batches: Iterable[Rows]) -> Iterator[Rows]:
+        forward, dtype = self._forward, self.dtype
+
+        def run(
+            number: int, rows: np.ndarray, images: np.ndarray, mixed: np.ndarray | None
+        ) -> Rows:
+            with np.errstate(over="ignore"):
+                values = forward(images, BATCH_SIZE).astype(dtype)
+            # here, as on JAX no two threads may run models that share weights
+            self._check(values, images, rows, count, first=number == 0)
+            return rows, values, mixed
+
+        calls = runtime.concurrent_calls()
+        workers = Parallel(calls, prefer="threads", return_as="generator", pre_dispatch=calls)
+        yield from workers(delayed(run)(number, *batch) for number, batch in enumerate(batches))
+
+    def _check(
+        self, values: np.ndarray, images: np.ndarray, rows: np.ndarray, count: int, first: bool
+    ) -> None:
+        """Holds a batch's activations against the model as it is, if they may be at fault."""
+        axes = tuple(range(1, values.ndim))
+        finite = np.isfinite(values).all(axes)
+        if not self._as_it_is and not finite.all():
+            values = run_once(self._model, images)
+            if np.isfinite(values).all():
+                raise DisagreementError(f"activations overflow, which {self.dtype} cannot hold")
+            finite = np.isfinite(values).all(axes)
+        if not finite.all():
+            raise RunError(
+                "the frozen part of the network gives activations that are not finite, first for "
+                f"image {rows[~finite][0] + 1} of {count:,}. Nothing has been trained on them: "
+                f"its weights are damaged, or {self._model.output.dtype} is too narrow for them."
+            )
+        if first and not self._as_it_is:
+            check_agreement(self._fast, self._model, images, values)
+
+    def _read(self, folder: Path) -> Activations | str:
+        """What is kept; where the folded model was refused, the reason."""
+        if (reason := folder / _REASON).exists():
+            return reason.read_text("utf-8")
+        file, labels = folder / _ACTIVATIONS, folder / _LABELS
+        mapped = file.stat().st_size > IN_MEMORY_BYTES
+        activations = np.load(file, mmap_mode="r" if mapped else None)
+        return activations.view(self.dtype), np.load(labels) if labels.exists() else None
+
+
+class _RowsFile:
+    """An .npy file whose rows are written in any order, without a page of it staying mapped."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+        self._offset, self._row_bytes = array.offset, array.strides[0]
+        self._file = path.open("r+b")
+
+    def __enter__(self) -> "_RowsFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, rows: np.ndarray, values: np.ndarray) -> None:
+        for row, value in zip(rows, values, strict=True):
+            self._file.seek(self._offset + int(row) * self._row_bytes)
+            self._file.write(value.tobytes())
+
+
+def _structure(model: Any, built_by: Callable | None) -> str:
+    """What the model computes beside its weights: its settings, and the code of those who made it.
+
+    Raises:
+        UnknownCodeError: One of its layers has no settings to be read, or its code is in no file.
+    """
+    try:
+        config = model.get_config() | {"name": ""}  # Keras numbers its models
+    except Exception as error:  # of a plugin's layer
+        raise UnknownCodeError(f"{type(error).__name__}: {error}") from error
+    made_of = {type(operation) for operation in [*model.operations, *all_layers(model)]}
+    code = code_key([*made_of, *([built_by] if built_by else [])])
+    named = modules_key(_modules_in(config))
+    return json.dumps(config, sort_keys=True, default=str) + code + named
+
+
+def _modules_in(config: Any) -> Iterator[str]:
+    """The modules of all that settings name: layers, activations, regularizers."""
+    parts = config.values() if isinstance(config, dict) else config
+    if isinstance(config, dict) and isinstance(config.get("module"), str):
+        yield config["module"]
+    for part in parts:
+        if isinstance(part, dict | list | tuple):
+            yield from _modules_in(part)

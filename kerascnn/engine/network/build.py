@@ -1,0 +1,129 @@
+"""Builds an architecture and holds it to its contract."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from kerascnn.components.registry import Bound
+from kerascnn.errors import PluginError
+from kerascnn.hookspecs import Network
+
+HEAD = "head"
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network whose layers are sorted into blocks.
+
+    Args:
+        model: The functional model, never compiled: stages compile models that share its layers.
+        block_of: Each layer's block; the classifier's layers are in "head". A layer that names no
+            block with weights belongs to the block before it.
+        blocks: The names of the blocks from the input on, without the head.
+        pretrained: Whether the backbone's weights come from elsewhere.
+        weights: What they are then, for people.
+    """
+
+    model: Any
+    block_of: Mapping[str, str]
+    blocks: tuple[str, ...]
+    pretrained: bool
+    weights: str = ""
+
+    def parameters(self) -> int:
+        return self.model.count_params()
+
+
+def build_network(architecture: Bound, *, image_size: int, num_classes: int) -> Built:
+    """Builds the architecture.
+
+    Args:
+        architecture: The component with its parameters; one named `weights` other than "none"
+            says that the backbone is pretrained.
+        image_size: Pixels S, height and width.
+        num_classes: Number of classes K.
+
+    Raises:
+        PluginError: What was built is not a functional model from [B, S, S, 3] to [B, K] with
+            layers named `head_...` and every other weighted layer in a block.
+    """
+    made = architecture.build(image_size=image_size, num_classes=num_classes)
+    network = made if isinstance(made, Network) else Network(made, {})
+    fault = _fault(network.model, image_size, num_classes)
+    if fault:
+        raise PluginError(f'architecture "{architecture.name}" of {_origin(architecture)}: {fault}')
+    block_of = _sort_into_blocks(network, architecture)
+    named = dict.fromkeys(block_of[layer.name] for layer in network.model.layers if layer.weights)
+    weights = str(getattr(architecture.params, "weights", "none"))
+    _join_the_block_before(network.model.layers, block_of, named)
+    return Built(
+        model=network.model,
+        block_of=block_of,
+        blocks=tuple(name for name in named if name != HEAD),
+        pretrained=weights != "none",
+        weights=network.weights or _described(weights),
+    )
+
+
+def _described(weights: str) -> str:
+    return "ImageNet weights" if weights == "imagenet" else f"weights {weights}"
+
+
+def _origin(architecture: Bound) -> str:
+    return str(architecture.registered.origin)
+
+
+def _fault(model: Any, image_size: int, num_classes: int) -> str | None:
+    import keras
+
+    if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
+        return f"build must return a functional keras.Model, not {type(model).__name__}."
+    expected_in, expected_out = (None, image_size, image_size, 3), (None, num_classes)
+    if model.input_shape != expected_in:
+        return f"its input must have shape {expected_in}, not {model.input_shape}."
+    if model.output_shape != expected_out:
+        return f"its output must have shape {expected_out}, not {model.output_shape}."
+    if model.output.dtype != "float32":
+        return f"its output must be float32, not {model.output.dtype}: give its last layer a dtype."
+    if not any(_is_head(layer.name) and layer.weights for layer in model.layers):
+        return "no layer with weights is named head_…; kerascnn.classifier_head makes them."
+    return None
+
+
+def _is_head(layer_name: str) -> bool:
+    return layer_name.startswith(f"{HEAD}_")
+
+
+def _sort_into_blocks(network: Network, architecture: Bound) -> dict[str, str]:
+    block_of = {}
+    for layer in network.model.layers:
+        if _is_head(layer.name):
+            block_of[layer.name] = HEAD
+        elif not network.blocks:
+            block_of[layer.name] = layer.name.split("_")[0]
+        elif block := _matching(layer.name, network.blocks):
+            block_of[layer.name] = block
+        elif layer.weights:
+            raise PluginError(
+                f'architecture "{architecture.name}" of {_origin(architecture)}: the layer '
+                f'"{layer.name}" has weights and is in none of the blocks.'
+            )
+    return block_of
+
+
+def _join_the_block_before(layers: Any, block_of: dict[str, str], weighted: Any) -> None:
+    """Stages choose among blocks with weights; a layer in none of them must not stay behind."""
+    block = None
+    for layer in layers:
+        own = block_of.get(layer.name)
+        block = own if own in weighted else block
+        if block:
+            block_of[layer.name] = block
+
+
+def _matching(layer_name: str, blocks: Mapping[str, Any]) -> str | None:
+    for block, patterns in blocks.items():
+        if any(fnmatchcase(layer_name, pattern) for pattern in patterns):
+            return block
+    return None

@@ -1,0 +1,250 @@
+"""What a network looks at: Grad-CAM, kernels, feature maps and the sums that they are."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import dropwhile
+from typing import Any
+
+import numpy as np
+
+from kerascnn.engine.network.inference import Forward, to_numpy
+from kerascnn.errors import InputError, did_you_mean
+from kerascnn.runtime.backend import gradient
+
+BATCH_SIZE = 32
+
+
+def grad_cam(model: Any, images: Any, classes: Any, layer: str | None = None) -> np.ndarray:
+    """Shows where a network sees a class (Grad-CAM, Selvaraju et al., arXiv 1610.02391).
+
+    Each channel of a layer counts by the mean gradient of the class's score, before the softmax,
+    with respect to it; what speaks for the class is kept.
+
+    Args:
+        model: A functional model; it runs in inference mode.
+        images: Pictures [N, S, S, 3] in 0-255, uint8 or float.
+        classes: The index of each picture's class, int [N].
+        layer: Name of the layer; default that of `last_spatial_layer`.
+
+    Returns:
+        float32 [N, h, w], the layer's height and width; each picture's highest value is 1, or all
+        are 0 where nothing speaks for the class.
+
+    Raises:
+        InputError: There is no such layer, or no single tensor of feature maps ends it.
+    """
+    import keras
+
+    layer = layer or last_spatial_layer(model)
+    maps = _feature_map(model, layer)
+    features = Forward(keras.Model(model.input, maps))(images, BATCH_SIZE)  # [N, h, w, C]
+    gradients = _gradients(_after(model, maps, layer), features, np.asarray(classes))
+    weights = gradients.mean((1, 2), keepdims=True)  # [N, 1, 1, C]
+    heat = np.maximum((weights * features).sum(-1), 0)  # [N, h, w]
+    return heat / np.maximum(heat.max((1, 2), keepdims=True), np.finfo(np.float32).tiny)
+
+
+def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Lays heat [h, w] in 0-1 in colour over a picture uint8 [S, S, 3] in grey: uint8 [S, S, 3]."""
+    from matplotlib import colormaps
+    from PIL import Image
+
+    size = picture.shape[1::-1]
+    spread = np.asarray(Image.fromarray(heat).resize(size, Image.Resampling.BICUBIC))
+    spread = np.clip(spread, 0, 1)[..., None]  # [S, S, 1]
+    colours = 255 * colormaps["turbo"](spread[..., 0])[..., :3]  # [S, S, 3]
+    grey = picture.mean(-1, keepdims=True)
+    opacity = 0.6 * np.minimum(1, 2 * spread)  # clear where nothing speaks for the class
+    return ((1 - opacity) * grey + opacity * colours).astype(np.uint8)
+
+
+def last_spatial_layer(model: Any) -> str:
+    """The name of the last layer that gives feature maps, what pools and pads aside.
+
+    Raises:
+        InputError: There is none.
+    """
+    weighted = dropwhile(lambda operation: not getattr(operation, "weights", ()), model.operations)
+    found = [operation for operation in weighted if _is_map(operation.output)]
+    for operation in reversed(found):
+        if not re.search("Pool|Pad", type(operation).__name__):
+            return operation.name
+    raise InputError(f'the network "{model.name}" has no layer that gives feature maps.')
+
+
+def _is_map(output: Any) -> bool:
+    shape: tuple[int, ...] = getattr(output, "shape", ())  # lists have none
+    return len(shape) == 4 and shape[1] * shape[2] > 1
+
+
+def _after(model: Any, maps: Any, layer: str) -> Any:
+    """The network from the feature maps to the scores before the softmax."""
+    import keras
+
+    try:
+        return keras.Model(maps, _scores(model))
+    except ValueError as error:
+        raise InputError(
+            f'Grad-CAM: "{layer}" is not the only way through the network; choose the end of a '
+            f"block, such as {last_spatial_layer(model)}."
+        ) from error
+
+
+def _scores(model: Any) -> Any:
+    """The tensor before the softmax; of a head that ends otherwise the logarithm of its output."""
+    import keras
+    from keras import layers, ops
+
+    last = model.output._keras_history.operation
+    activation = getattr(last, "activation", None)
+    if isinstance(last, layers.Dense) and activation is keras.activations.softmax:
+        return ops.matmul(last.input, last.kernel) + (last.bias if last.use_bias else 0.0)
+    if isinstance(last, layers.Softmax) or activation is keras.activations.softmax:
+        return last.input
+    return ops.log(ops.maximum(model.output, np.finfo(np.float32).tiny))
+
+
+def _gradients(scores: Any, features: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The gradient of each picture's score with respect to its feature maps, [N, h, w, C]."""
+    from keras import ops
+
+    def total(maps: Any, chosen: Any) -> Any:
+        return ops.sum(ops.cast(scores(maps, training=False), "float32") * chosen)
+
+    slope = gradient(total)
+    chosen = np.eye(scores.output_shape[-1], dtype=np.float32)[classes]  # [N, K]
+    parts = []
+    for start in range(0, len(features), BATCH_SIZE):
+        batch = slice(start, start + BATCH_SIZE)
+        of_batch = slope(
+            ops.convert_to_tensor(features[batch]), ops.convert_to_tensor(chosen[batch])
+        )
+        parts.append(to_numpy(of_batch).astype(np.float32))
+    return np.concatenate(parts)
+
+
+def feature_maps(model: Any, image: np.ndarray, layers: Sequence[str]) -> dict[str, np.ndarray]:
+    """Runs one picture [S, S, 3] in 0-255 and returns what each layer gives: float32 [h, w, C].
+
+    Raises:
+        InputError: There is no such layer, or it gives no feature maps.
+    """
+    maps = _run(model, image[None], {name: _feature_map(model, name) for name in layers})
+    return {name: of_image[0] for name, of_image in maps.items()}
+
+
+def _run(model: Any, images: np.ndarray, tensors: dict[str, Any]) -> dict[str, np.ndarray]:
+    """A few pictures through a part of the network, not worth compiling it."""
+    import keras
+
+    outputs = keras.Model(model.input, tensors)(images.astype(np.float32), training=False)
+    return {name: to_numpy(output).astype(np.float32) for name, output in outputs.items()}
+
+
+def _feature_map(model: Any, name: str) -> Any:
+    """The tensor [B, h, w, C] that a layer gives."""
+    outputs = {operation.name: operation.output for operation in model.operations}
+    if name not in outputs:
+        raise InputError(f'there is no layer "{name}".{did_you_mean(name, outputs)}')
+    if not len(getattr(outputs[name], "shape", ())) == 4:
+        raise InputError(f'the layer "{name}" gives no feature maps [h, w, C].')
+    return outputs[name]
+
+
+def first_kernels(model: Any) -> np.ndarray:
+    """The kernels of the first convolution, of its input's channels in the order of the pictures.
+
+    Returns:
+        float32 [kh, kw, C_in, C_out]; of a depthwise convolution, whose every kernel sees one
+        channel, C_in is 1.
+
+    Raises:
+        InputError: The network has no convolution.
+    """
+    from keras import layers
+
+    for operation in model.operations:
+        inside = getattr(operation, "_flatten_layers", lambda: ())()
+        for layer in inside:
+            if isinstance(layer, layers.DepthwiseConv2D | layers.SeparableConv2D):
+                kernel = to_numpy(getattr(layer, "depthwise_kernel", None) or layer.kernel)
+                return kernel.reshape(*kernel.shape[:2], 1, -1).astype(np.float32)
+            if isinstance(layer, layers.Conv2D):
+                return to_numpy(layer.kernel)[:, :, _channels(model, operation)].astype(np.float32)
+    raise InputError(f'the network "{model.name}" has no convolution.')
+
+
+def kernel_pictures(kernels: np.ndarray) -> np.ndarray:
+    """Shows kernels [kh, kw, C_in, N], each in its own range: uint8 [N, kh, kw, 3], 0 is grey.
+
+    Those of other than three channels are shown by the channels' mean.
+    """
+    shown = np.moveaxis(kernels, -1, 0)
+    if shown.shape[-1] != 3:
+        shown = np.repeat(shown.mean(-1, keepdims=True), 3, -1)
+    greatest = np.abs(shown).max((1, 2, 3), keepdims=True)
+    return (127.5 + 127.5 * shown / np.maximum(greatest, 1e-12)).astype(np.uint8)
+
+
+def _channels(model: Any, operation: Any) -> Any:
+    """Which input channel of the operation shows red, green and blue: some networks take BGR."""
+    if operation.input.shape[-1] != 3:
+        return slice(None)
+    size = model.input_shape[1]
+    colours = np.zeros((4, size, size, 3), np.float32)
+    colours[[1, 2, 3], :, :, [0, 1, 2]] = 255
+    black, *seen = _run(model, colours, {"seen": operation.input})["seen"]
+    order = [int(np.abs(colour - black).mean((0, 1)).argmax()) for colour in seen]
+    return order if sorted(order) == [0, 1, 2] else slice(None)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One filter of a convolution at work: its output is the sum of the parts, plus the bias.
+
+    Args:
+        inputs: The feature maps that come in, float32 [h, w, C_in].
+        kernel: The filter, float32 [kh, kw, C_in].
+        parts: Each input channel convolved with its slice of the filter, float32 [h', w', C_in].
+        bias: The filter's, 0 where it has none.
+        output: Their sum, before the activation, float32 [h', w'].
+    """
+
+    inputs: np.ndarray
+    kernel: np.ndarray
+    parts: np.ndarray
+    bias: float
+
+    @property
+    def output(self) -> np.ndarray:
+        return self.parts.sum(-1) + self.bias
+
+
+def convolution_parts(model: Any, image: np.ndarray, layer: str, filter: int) -> Parts:
+    """Takes one filter of a convolution apart for one picture [S, S, 3] in 0-255.
+
+    Raises:
+        InputError: The layer is no convolution over all input channels, or has no such filter.
+    """
+    from keras import layers, ops
+
+    _feature_map(model, layer)
+    convolution = next(operation for operation in model.operations if operation.name == layer)
+    if type(convolution) is not layers.Conv2D or convolution.groups != 1:
+        raise InputError(
+            f'the layer "{layer}" is not a convolution over all of its input channels.'
+        )
+    if not 0 <= filter < convolution.filters:
+        raise InputError(f'"{layer}" has the filters 0 to {convolution.filters - 1}, not {filter}.')
+    inputs = _run(model, image[None], {layer: convolution.input})[layer]  # [1, h, w, C_in]
+    kernel = to_numpy(convolution.kernel)[..., filter].astype(np.float32)  # [kh, kw, C_in]
+    parts = ops.depthwise_conv(
+        inputs,
+        kernel[..., None],
+        strides=convolution.strides,
+        padding=convolution.padding,
+        dilation_rate=convolution.dilation_rate,
+    )
+    bias = float(to_numpy(convolution.bias)[filter]) if convolution.use_bias else 0.0
+    return Parts(inputs[0], kernel, to_numpy(parts)[0], bias)

@@ -1,0 +1,62 @@
+"""Runs a model over many inputs, in batches of one shape."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kerascnn.runtime.backend import jit_compile
+
+Progress = Callable[[int, int], None]
+
+
+class Forward:
+    """A model in inference mode, traced once however often it is run.
+
+    Args:
+        model: A functional model with one input and one output; its weights are read at each
+            call, so it may be trained in between.
+    """
+
+    def __init__(self, model: Any) -> None:
+        import keras
+
+        self._model = keras.Model(model.input, model.output)
+        self._model.compile(jit_compile=jit_compile())
+        self._model.make_predict_function()  # now, for threads would each make one
+
+    def __call__(
+        self, inputs: Any, batch_size: int, progress: Progress = lambda done, total: None
+    ) -> np.ndarray:
+        """Returns the model's outputs for inputs [N, ...], uint8 or float: float32 [N, ...].
+
+        The inputs are an array, or are indexed like one by a slice.
+        """
+        from keras import ops
+
+        parts = []
+        for start in range(0, len(inputs), batch_size):
+            batch = np.asarray(inputs[start : start + batch_size], np.float32)
+            filled = np.resize(batch, (batch_size, *batch.shape[1:]))
+            outputs = ops.convert_to_numpy(self._model.predict_on_batch(filled))
+            parts.append(outputs[: len(batch)].astype(np.float32))
+            progress(start + len(batch), len(inputs))
+        return np.concatenate(parts)
+
+
+def run_once(model: Any, inputs: np.ndarray) -> np.ndarray:
+    """The model's outputs for one batch, float32, compiled only where that is the faster way."""
+    import keras
+    from keras import ops
+
+    if keras.config.backend() == "jax":  # which compiles each operation where it runs alone
+        return Forward(model)(inputs, len(inputs))
+    outputs = model(ops.convert_to_tensor(np.asarray(inputs, np.float32)), training=False)
+    return to_numpy(outputs).astype(np.float32)
+
+
+def to_numpy(tensor: Any) -> np.ndarray:
+    """A copy on the host of a tensor of the backend."""
+    from keras import ops
+
+    return np.array(ops.convert_to_numpy(tensor))

@@ -1,0 +1,145 @@
+"""What a stage trains on: pictures, or what the frozen prefix makes of them once."""
+
+import time
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+from kerascnn.engine.data.batches import Augment, Examples, Feed, OneHot
+from kerascnn.engine.data.windows import Centred
+from kerascnn.engine.network.activations import Prefix
+from kerascnn.engine.network.boundary import INPUT, Cut
+from kerascnn.engine.network.inference import Forward
+from kerascnn.engine.training.plan import NOBODY, Listener, Plan
+from kerascnn.engine.training.views import PrefixRuns
+from kerascnn.runtime.files import GB
+
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Cached:
+    """What a stage computed of the frozen part of the network, and what it found in the cache.
+
+    Args:
+        boundary: The layer after which activations are kept; "input" where none are.
+        frozen_part: How far it goes and when it runs, in words.
+        views: Times that the frozen prefix runs over each training picture before the first
+            step; 0 where it runs with every step.
+        made: Pictures and views that it was run over, those to validate by included.
+        reused: Pictures and views whose activations were there.
+        bytes: Of all activations.
+    """
+
+    boundary: str
+    frozen_part: str
+    views: int = 0
+    made: int = 0
+    reused: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a stage trains and is judged on.
+
+    Args:
+        trainer: The model to train: the suffix, or the whole network.
+        feed: Its training examples.
+        forward: The model to judge by, which shares the trainer's weights.
+        validation: Its examples.
+        cached: What came from the cache.
+        prefix_seconds: Running the frozen prefix before the first step, or finding what it gave.
+    """
+
+    trainer: Any
+    feed: Feed
+    forward: Forward
+    validation: Examples
+    cached: Cached
+    prefix_seconds: float
+
+
+def make_inputs(
+    parts: Cut, plan: Plan, train: Examples, validation: Examples, listener: Listener = NOBODY
+) -> Inputs:
+    """Runs the frozen prefix once over all images that are not augmented anew with every step.
+
+    Args:
+        parts: The network, cut at the boundary.
+        plan: The stage.
+        train: Images uint8 [N, P, P, 3], of which augmentation takes random windows [S, S].
+        validation: Images uint8 [N, S, S, 3].
+        listener: Receives the number of images done, and warnings.
+    """
+    start = time.perf_counter()
+    if not plan.augment:
+        train = replace(train, inputs=Centred(train.inputs, parts.image_size))
+    total = plan.views * len(train) + len(validation)
+    kept, why = choose(parts, plan, total)
+    if kept.prefix is None:
+        feed = _pictures(kept.suffix, plan, train)
+        cached = Cached(INPUT, why)
+        return Inputs(kept.suffix, feed, Forward(kept.suffix), validation, cached, 0.0)
+    prefix = Prefix(kept.prefix, plan.prefix_precision, plan.built_by, listener.warned)
+    runs = PrefixRuns(prefix, plan, f"up to {kept.boundary}", total, listener.prefix)
+    judged = replace(validation, inputs=runs.pictures(validation))
+    if plan.views:
+        trainer, feed = kept.suffix, _activations(kept, plan, train, runs)
+    else:
+        trainer = parts.whole()
+        feed = _pictures(trainer, plan, train)
+    cached = Cached(kept.boundary, why, plan.views, runs.made, runs.reused, runs.bytes)
+    seconds = time.perf_counter() - start
+    return Inputs(trainer, feed, Forward(kept.suffix), judged, cached, seconds)
+
+
+def choose(parts: Cut, plan: Plan, total: int) -> tuple[Cut, str]:
+    """Where the activations of so many pictures and views are kept, and when they are computed."""
+
+    def bytes_of(shape: tuple[int, ...]) -> int:
+        return prod(shape) * FLOAT_BYTES * total
+
+    kept = parts.moved(lambda shape: bytes_of(shape) <= plan.activation_bytes)
+    if parts.prefix is None:
+        return kept, "none: nothing comes before the first layer that trains"
+    if kept is parts:
+        return kept, f"up to {kept.boundary}, {_when(plan)}"
+    needed = bytes_of(parts.prefix.output_shape[1:])
+    why = (
+        f"activations of {parts.boundary} would take {needed / GB:.3g} GB of "
+        f"{plan.activation_bytes / GB:.3g} (training.activations_gb)"
+    )
+    if kept.prefix is None:
+        return kept, f"with every step: {why}"
+    return kept, f"up to {kept.boundary}, {_when(plan)}; after it with every step: {why}"
+
+
+def _when(plan: Plan) -> str:
+    if not plan.views:
+        return "with every step, for pictures are augmented anew (views = 4 would do with 4 times)"
+    return f"once for each of {plan.views} views" if plan.views > 1 else "once for each picture"
+
+
+def _pictures(trainer: Any, plan: Plan, train: Examples) -> Feed:
+    targets = OneHot(train.labels, trainer.output_shape[-1])
+    return _feed(plan, [train.inputs], [targets], augment=plan.augment)
+
+
+def _activations(kept: Cut, plan: Plan, train: Examples, runs: PrefixRuns) -> Feed:
+    targets = OneHot(train.labels, kept.suffix.output_shape[-1])
+    if not plan.augment:
+        return _feed(plan, [runs.pictures(train)], [targets])
+    views = [runs.view(train, number, targets) for number in range(plan.views)]
+    return _feed(plan, *zip(*views, strict=True))
+
+
+def _feed(plan: Plan, inputs: Any, targets: Any, *, augment: Augment | None = None) -> Feed:
+    return Feed(
+        inputs,
+        targets,
+        batch_size=plan.batch_size,
+        seed=(plan.seed, plan.index),
+        augment=augment,
+        class_weights=plan.class_weights,
+    )

@@ -1,0 +1,153 @@
+"""Keras optimizers by name, with a learning rate per variable."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from kerascnn.engine.network.inference import to_numpy
+from kerascnn.errors import InputError, did_you_mean
+from kerascnn.experiment.model import Optimizer
+
+_NO_DECAY = [r"(^|/)(bias|gamma|beta)(:0)?$"]  # TensorFlow's name is a path and ends in ":0"
+_EMA = ("use_ema", "ema_momentum", "ema_overwrite_frequency")
+_OURS = ("learning_rate", "weight_decay", "global_clipnorm")
+
+
+def make_optimizer(
+    choice: Optimizer,
+    learning_rate: Any,
+    *,
+    weight_decay: float | None = None,
+    clip_norm: float | None = None,
+    factors: Mapping[str, float] | None = None,
+    ema_decay: float | None = None,
+) -> Any:
+    """Makes a Keras optimizer.
+
+    Args:
+        choice: Its snake_case name and its own arguments.
+        learning_rate: Float or LearningRateSchedule.
+        weight_decay: Decoupled weight decay, not applied to biases and BatchNorm;
+            default the optimizer's own.
+        clip_norm: Greatest norm of all gradients together; default no bound.
+        factors: Factor of the learning rate by variable path, 1 where a path is missing.
+        ema_decay: Of a moving average of the weights, see `averaged`; default none is kept.
+
+    Raises:
+        InputError: The optimizer has no such argument, or refuses its value.
+    """
+    plain = optimizer_class(choice.name)
+    arguments = dict(choice.model_extra or {})
+    _refuse_unknown(choice.name, arguments, plain)
+    if weight_decay is not None:
+        arguments["weight_decay"] = weight_decay
+        if "adam_weight_decay" in inspect.signature(plain).parameters:  # Muon's, for other ranks
+            arguments.setdefault("adam_weight_decay", weight_decay)
+    if ema_decay is not None:
+        arguments |= {"use_ema": True, "ema_momentum": ema_decay}
+    cls = _scaled(plain) if factors else plain
+    cls = cls if ema_decay is None else _averaging(cls)
+    try:
+        optimizer = cls(
+            learning_rate=learning_rate,
+            global_clipnorm=clip_norm,
+            **arguments,
+        )
+    except (TypeError, ValueError) as error:
+        raise InputError(f'optimizer "{choice.name}": {error}') from error
+    if factors:
+        optimizer.factors = dict(factors)
+    optimizer.exclude_from_weight_decay(var_names=_NO_DECAY)
+    return optimizer
+
+
+def optimizer_class(name: str) -> type:
+    """The Keras class of a snake_case name: "adamw" is `keras.optimizers.AdamW`."""
+    import keras
+
+    wanted = name.replace("_", "")
+    return next(
+        value
+        for key, value in vars(keras.optimizers).items()
+        if key.lower() == wanted and isinstance(value, type)
+    )
+
+
+def _refuse_unknown(name: str, arguments: Mapping[str, Any], cls: type) -> None:
+    known = [key for key in inspect.signature(cls).parameters if key not in ("kwargs", "name")]
+    for key in arguments:
+        if key in _OURS:
+            raise InputError(
+                f'optimizer "{name}": {key} is a key of the stage, not of the optimizer.'
+            )
+        if key in _EMA:
+            raise InputError(
+                f'optimizer "{name}": {key} is not supported: Keras would put the averaged weights '
+                "in place of the trained ones after every epoch. The stage's ema_fraction is."
+            )
+        if key not in known:
+            raise InputError(
+                f'optimizer "{name}" has no argument {key}.{did_you_mean(key, known)} '
+                f"It has {', '.join(sorted(set(known) - {*_OURS, *_EMA}))}."
+            )
+
+
+@contextmanager
+def averaged(optimizer: Any) -> Iterator[None]:
+    """Puts the moving averages in place of the weights for a while, where there are any."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    averages = inner._model_variables_moving_average if inner.use_ema else []
+    weights = inner._trainable_variables[: len(averages)]
+    trained = [to_numpy(variable.value) for variable in weights]
+    for variable, average in zip(weights, averages, strict=True):
+        variable.assign(to_numpy(average.value))  # JAX deletes what two variables share
+    yield
+    for variable, value in zip(weights, trained, strict=True):
+        variable.assign(value)
+
+
+@cache
+def _averaging(plain: Any) -> Any:
+    """The optimizer, without Keras putting the averages for good at the end of each `fit`."""
+
+    class Averaging(plain):
+        def finalize_variable_values(self, var_list: Any) -> None:
+            pass
+
+    Averaging.__name__ = plain.__name__
+    return Averaging
+
+
+@cache
+def _scaled(plain: Any) -> Any:
+    """The optimizer with a factor of the learning rate, weight decay's too, for each variable."""
+
+    class Scaled(plain):
+        factors: dict[str, float]
+
+        def _known(self, variable: Any) -> Any:
+            """Keras's variable: TensorFlow hands over its own, which does not know the path."""
+            return self._trainable_variables[self._get_variable_index(variable)]
+
+        def _factor(self, variable: Any) -> float:
+            return self.factors.get(self._known(variable).path, 1.0)
+
+        def _decay(self, variable: Any) -> float | None:
+            """Muon leaves most variables to Adam, whose decay is another."""
+            by_adam = getattr(self, "_should_use_adamw", lambda known: False)
+            return self.adam_weight_decay if by_adam(self._known(variable)) else self.weight_decay
+
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            super().update_step(gradient, variable, learning_rate * self._factor(variable))
+
+        def _apply_weight_decay(self, variables: Any) -> None:
+            for variable in variables:
+                decay = self._decay(variable)
+                if decay and self._use_weight_decay(variable):
+                    share = decay * self._factor(variable) * self.learning_rate
+                    variable.assign(variable - variable * share)
+
+    Scaled.__name__ = plain.__name__
+    return Scaled

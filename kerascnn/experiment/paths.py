@@ -1,0 +1,99 @@
+"""Relative paths in an experiment: in a file they start from its folder, in a process from its own.
+
+A component's parameter is a path if its type is `Path`, unless its field says otherwise by
+`json_schema_extra={"relative_to": …}`. A text that may also be a name, such as `weights`, is one if
+it has a "/" or a "." and names something that exists.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic.fields import FieldInfo
+
+from kerascnn.components.registry import Registry
+
+Tables = Iterator[tuple[str, tuple[Any, ...], Any]]
+
+
+def component_tables(data: dict[str, Any]) -> Tables:
+    """Every table that names a component: its kind, its place, itself."""
+    for kind in ("dataset", "augmentation", "architecture"):
+        if kind in data:
+            yield kind, (kind,), data[kind]
+    stages = data.get("stages")
+    for index, stage in enumerate(stages if isinstance(stages, list) else []):
+        for kind in ("schedule", "augmentation"):
+            if isinstance(stage, dict) and not isinstance(stage.get(kind, False), bool):
+                yield kind, ("stages", index, kind), stage[kind]
+
+
+def read_from(
+    folder: Path, data: dict[str, Any], registry: Registry, warn: Callable[[str], None]
+) -> None:
+    """Makes the relative paths of a TOML file in that folder relative to the working directory.
+
+    Args:
+        data: The file's content, changed in place.
+        warn: Receives a sentence for each path that exists only as read from the working
+            directory, which is how paths were once read, and stays as it is.
+    """
+    for table, place, key, is_path in _paths(data, registry):
+        written = table[key]
+        beside = _relative(os.path.join(folder, written), Path.cwd())
+        if not os.path.exists(beside) and os.path.exists(written):
+            warn(
+                f'{place}.{key} = "{written}" is not in {os.path.abspath(folder)} but in the '
+                "working directory, where it was found; write it relative to the TOML file."
+            )
+        elif is_path or os.path.exists(beside):
+            table[key] = beside
+
+
+def written_to(folder: Path, data: dict[str, Any], registry: Registry) -> None:
+    """Makes paths that are relative to the working directory relative to that folder, in place."""
+    for table, _, key, is_path in _paths(data, registry):
+        if is_path or os.path.exists(table[key]):
+            table[key] = _relative(table[key], folder)
+
+
+def _paths(
+    data: dict[str, Any], registry: Registry
+) -> Iterator[tuple[dict[str, Any], str, str, bool]]:
+    """Each relative path: its table, the table's dotted place, its key, and whether it must be one.
+
+    Tables that name no component, which will be told, have none.
+    """
+    for kind, location, table in component_tables(data):
+        name = table.get("name") if isinstance(table, dict) else None
+        claims = registry.claims.get((kind, name), []) if isinstance(name, str) else []
+        place = ".".join(map(str, location))
+        for key, field in _fields(claims[0].component.params) if len(claims) == 1 else ():
+            value, is_path = table.get(key), _holds_path(field.annotation)
+            if _is_relative(value) and (is_path or re.search(r"[/\\.]", value)):
+                yield table, place, key, is_path
+
+
+def _fields(params: Any) -> Iterator[tuple[str, FieldInfo]]:
+    """The fields that may hold such a path, by the names that a TOML may use for them."""
+    for name, field in params.model_fields.items():
+        extra = field.json_schema_extra
+        if not (isinstance(extra, dict) and "relative_to" in extra):
+            yield from ((key, field) for key in {name, field.alias or name})
+
+
+def _holds_path(annotation: Any) -> bool:
+    return annotation is Path or any(map(_holds_path, get_args(annotation)))
+
+
+def _is_relative(value: Any) -> bool:
+    return isinstance(value, str) and not os.path.isabs(value) and not value.startswith("~")
+
+
+def _relative(path: str, folder: Path) -> str:
+    try:
+        return os.path.relpath(path, folder)
+    except ValueError:  # on another drive, or a path that cannot be one, which will be told
+        return path

@@ -1,0 +1,47 @@
+"""The JSON Schema of an experiment, by which an editor completes and checks the file."""
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from kerascnn.components.hooks import KINDS
+from kerascnn.components.registry import Registry
+from kerascnn.experiment.model import Architecture, Augmentation, Dataset, Experiment, Schedule
+from kerascnn.hookspecs import Component
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def make_schema(registry: Registry) -> dict[str, Any]:
+    """The JSON Schema of an experiment, with every installed component's own keys."""
+    choices = dict(zip(KINDS, (Dataset, Augmentation, Architecture, Schedule), strict=True))
+    params = (registered.component.params for registered in registry.unique)
+    models: set[type[BaseModel]] = {Experiment, *choices.values(), *params}
+    references, document = models_json_schema([(model, "validation") for model in models])
+    definitions = document["$defs"]
+
+    def key(model: type[BaseModel]) -> str:
+        return references[model, "validation"]["$ref"].removeprefix("#/$defs/")
+
+    for kind, choice in choices.items():
+        tables = [
+            _component_schema(registered.component, definitions[key(registered.component.params)])
+            for registered in registry.of_kind(kind)
+        ]
+        names = {"type": "string", "enum": [table["title"] for table in tables]}
+        definitions[key(choice)] = {"anyOf": [names, *tables]}
+    optimizer = definitions["Optimizer"]
+    definitions["Optimizer"] = {"anyOf": [optimizer["properties"]["name"], optimizer]}
+    return {"$schema": DRAFT, **definitions[key(Experiment)], "$defs": definitions}
+
+
+def _component_schema(component: Component, params: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "title": component.name,
+        "description": component.summary,
+        "properties": {"name": {"const": component.name}, **params.get("properties", {})},
+        "required": ["name", *params.get("required", [])],
+        "additionalProperties": False,
+    }

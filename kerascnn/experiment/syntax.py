@@ -1,0 +1,79 @@
+"""What is wrong with the text of a TOML file, with the remedy where it is known."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from kerascnn.experiment.problems import Location, Problem, dotted, line_of
+
+_HERE = "__here"
+_CONTROL = re.compile("[\b\t\n\f\r]")
+PATHS = (
+    "in double quotes a backslash begins an escape sequence. Write a Windows path in single "
+    r"quotes, '{}', or with forward slashes"
+)
+
+
+def explain_syntax(error: tomllib.TOMLDecodeError, text: str, origin: str) -> str:
+    """One message for a file that is not valid TOML."""
+    message, _, place = str(error).rstrip(")").partition(" (at ")
+    found = re.match(r"line (\d+)", place)
+    number = int(found[1]) if found else text.count("\n") + 1
+    lines = text.split("\n")
+    line = lines[number - 1]
+    if twice := _set_twice(lines, number):
+        return f"{origin}, line {number}: {twice}"
+    if quoted := re.search(r'"([^"]*\\[^"]*)"', line):
+        message += f"; {PATHS.format(quoted[1].replace(2 * chr(92), chr(92)))}"
+    return f"{origin}, {place}: not valid TOML: {message}."
+
+
+def _set_twice(lines: list[str], number: int) -> str:
+    """The key or table of a line that an earlier line has, and which line that is."""
+    before, line = "\n".join(lines[: number - 1]), lines[number - 1]
+    with suppress(tomllib.TOMLDecodeError):
+        table = _place(tomllib.loads(f"{before}\n{_HERE} = 0"))
+        header = re.fullmatch(r"\s*\[([^\[\]]+)\]\s*(#.*)?", line)
+        key, _, _ = (header[1] if header else line).partition("=")
+        own = _place(tomllib.loads(f"{key} = {{ {_HERE} = 0 }}"))
+        location = own if header else (*table, *own)
+        first = line_of(location, before)
+        if first < number and _has(tomllib.loads(before), location):
+            return (
+                f"{dotted(location)} is set twice, on line {first} and on line {number}; remove one"
+                " of them."
+            )
+    return ""
+
+
+def _place(data: Any, location: Location = ()) -> Location:
+    """Where the marker is in parsed data."""
+    if isinstance(data, list):
+        return _place(data[-1], (*location, len(data) - 1))
+    if _HERE in data:
+        return location
+    last = next(reversed(data))  # the table that was opened last
+    return _place(data[last], (*location, last))
+
+
+def _has(data: Any, location: Location) -> bool:
+    for part in location:
+        if isinstance(data, dict) and part not in data:
+            return False
+        data = data[part]
+    return True
+
+
+def escaped_paths(data: Any, text: str, location: Location = ()) -> Iterator[Problem]:
+    """Texts in which an escape such as the tab of "data\\train" was hardly meant."""
+    if isinstance(data, dict | list):
+        parts = data.items() if isinstance(data, dict) else enumerate(data)
+        for part, value in parts:
+            yield from escaped_paths(value, text, (*location, part))
+    elif isinstance(data, str) and len(data) > 1 and _CONTROL.search(data):
+        written = json.dumps(data, ensure_ascii=False)[1:-1]  # TOML's short escapes are JSON's
+        if written in text:
+            yield Problem(location, PATHS.format(written), data)

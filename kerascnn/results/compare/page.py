@@ -1,0 +1,183 @@
+"""The page of a comparison: written to a file, logged beside the runs, shown in a notebook."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerascnn.components.registry import load_registry
+from kerascnn.errors import InputError
+from kerascnn.experiment.problems import as_toml
+from kerascnn.results.compare import Comparison
+from kerascnn.results.compare.results import Flip
+from kerascnn.results.report import comparison_figures as figures
+from kerascnn.results.report.gather import gather
+from kerascnn.results.report.page import Thumbnail, data_uri, render
+from kerascnn.results.result import runs_folder
+from kerascnn.runtime.commands import command
+from kerascnn.tracking.tracker import Tracker
+
+PAGE, DOCUMENT = "comparison.html", "comparison.json"
+SIDE = 128  # pixels of a thumbnail
+PICTURES = 18  # of each way that a pair flips
+OPENED = 5  # so many of the runs next to the best have their flipped pictures shown
+
+
+@dataclass(frozen=True)
+class Flipped:
+    """The pictures that one of two runs alone recognises.
+
+    Args:
+        by: The run that does.
+        other: The run that does not.
+        pictures: Some, the surest mistakes first.
+        names: What is said of each, where the pictures themselves are gone.
+    """
+
+    by: str
+    other: str
+    count: int
+    pictures: list[Thumbnail]
+    names: list[tuple[str, ...]]
+
+
+def write_comparison(comparison: Comparison, file: Path) -> None:
+    """Writes the comparison as one page that needs nothing else."""
+    if not comparison.results:
+        made = command("run", "FILE")
+        raise InputError(f"there is no finished run to compare; `{made}` makes one.")
+    missing, flipped = _flipped(comparison)
+    page = render(
+        "comparison.html",
+        **_results(comparison),
+        intervals=[figures.accuracies(comparison, wide) for wide in (True, False)],
+        curves=[figures.curves(comparison, wide) for wide in (True, False)],
+        flipped=flipped,
+        missing=missing,
+    )
+    file.write_text(page, encoding="utf-8")
+
+
+def comparison_html(comparison: Comparison) -> str:
+    """What a notebook shows: all but curves and pictures, with its own looks."""
+    return render("comparison_notebook.html", **_results(comparison))
+
+
+def log_comparison(comparison: Comparison) -> str | None:
+    """Logs page and document as a run of their own, with the runs nested under it.
+
+    The same runs compared again are logged to the same run.
+
+    Returns:
+        What could not be sent to the store and why, in one sentence, or None.
+    """
+    best, ids = comparison.results[0], sorted(result.run_id for result in comparison.results)
+    title = f"comparison of {len(ids)} runs{' by seed' if comparison.by_seed else ''}"
+    if comparison.elsewhere:
+        title += f" on {Path(comparison.elsewhere.data).name}"
+    tracker = Tracker(best.name, title, runs_folder(), resume=_earlier(comparison, ids))
+    _, folder = tracker.open()
+    write_comparison(comparison, folder / PAGE)
+    (folder / DOCUMENT).write_text(json.dumps(comparison.to_json(), indent=2))
+    tracker.tags(
+        {
+            "mlflow.note.content": f"{comparison.summary}. {comparison.advice}\n\nThe page is "
+            f"{PAGE} under Artifacts.",
+            "mlflow.source.name": "kerascnn compare",
+            "mlflow.source.type": "LOCAL",
+        }
+    )
+    tracker.artifact(folder / PAGE)
+    tracker.artifact(folder / DOCUMENT)
+    for run_id in ids:
+        tracker.nest([run_id])
+    return tracker.close()
+
+
+def _earlier(comparison: Comparison, ids: list[str]) -> Path | None:
+    """The folder of an earlier comparison of the same runs on the same images."""
+    data = comparison.elsewhere.data if comparison.elsewhere else None
+    for file in runs_folder().glob(f"*/{DOCUMENT}"):
+        document = json.loads(file.read_text())
+        compared = sorted(run["run_id"] for run in document["runs"])
+        same = bool(document["groups"]) == comparison.by_seed and document.get("data") == data
+        if compared == ids and same:
+            return file.parent
+    return None
+
+
+def _results(comparison: Comparison) -> dict[str, Any]:
+    """What there is to say without pictures and curves."""
+    entrants = comparison.entrants
+    tested = not comparison.refusal
+    return {
+        "comparison": comparison,
+        "runs": comparison.runs,
+        "groups": comparison.groups if comparison.by_seed else (),
+        "entrants": entrants,
+        "kind": "group" if comparison.by_seed else "run",
+        "summary": comparison.summary if tested else "",
+        "advice": comparison.advice if tested and entrants else "",
+        "against_best": comparison.against_best if tested else (),
+        "pairs": comparison.pairs if tested else (),
+        "settings": {
+            name: [_setting(one.settings[name]) for one in entrants]
+            for name in (entrants[0].settings if entrants else ())
+        },
+        "colours": figures.colours(comparison),
+    }
+
+
+def _setting(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else as_toml(value)
+
+
+def _flipped(comparison: Comparison) -> tuple[str, list[Flipped]]:
+    """The pictures that the best run and the next ones do not both recognise.
+
+    Returns:
+        Why the pictures themselves are missing, "" where they are not; the pictures by pair.
+    """
+    if comparison.refusal or comparison.by_seed or len(comparison.results) < 2:
+        return "", []
+    missing, pictures = _pictures(comparison)
+    ways = [
+        way
+        for pair in comparison.against_best[:OPENED]
+        for way in ((pair.first, pair.second), (pair.second, pair.first))
+    ]
+    return missing, [_way(comparison, pictures, *way) for way in ways]
+
+
+def _pictures(comparison: Comparison) -> tuple[str, Any]:
+    """Why the images of the best run are missing, "" where they are not; the images."""
+    result = comparison.results[0]
+    if comparison.elsewhere:
+        return "", comparison.elsewhere.images[result.run_id]
+    try:
+        material = gather(result, load_registry(), model=None)
+    except InputError as error:  # such as a plugin that is no longer there
+        return str(error), None
+    return material.missing, material.pictures()
+
+
+def _way(comparison: Comparison, pictures: Any, by: str, other: str) -> Flipped:
+    flips = sorted(comparison.flipped(by, other), key=lambda flip: -flip.probability[other])
+    shown = [(flip, _said(flip, by, other)) for flip in flips[:PICTURES]]
+    thumbnails = [
+        Thumbnail(data_uri(pictures[flip.row], SIDE), f"{flip.label}, {lines[0]}", lines)
+        for flip, lines in shown
+        if pictures is not None
+    ]
+    return Flipped(by[:8], other[:8], len(flips), thumbnails, [lines for _, lines in shown])
+
+
+def _said(flip: Flip, by: str, other: str) -> tuple[str, ...]:
+    name = f"picture {flip.image}" if flip.image.isdecimal() else Path(flip.image).name
+    return (
+        f"{flip.label} {flip.probability[by]:.2f}",
+        f"taken for {flip.predicted[other]} {flip.probability[other]:.2f}",
+        name,
+    )

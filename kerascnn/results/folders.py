@@ -1,0 +1,183 @@
+"""The folders of runs: what lies here, sending what was kept to another store, removing a run."""
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from kerascnn.errors import InputError
+from kerascnn.results.result import RESULT, runs_folder
+from kerascnn.runtime.commands import command
+from kerascnn.tracking.address import address_fault, displayed
+from kerascnn.tracking.entries import delete_run
+from kerascnn.tracking.journal import JOURNAL, LOCK, Journal, send_pending
+from kerascnn.tracking.store import TrackingError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run in this folder.
+
+    Args:
+        run_id: The name of its folder.
+        experiment: The experiment's name.
+        name: What tells it from other runs of the experiment.
+        status: "running", "finished", "failed", "interrupted", or "unknown" without a journal.
+        started: When it began, in ISO 8601.
+        test_accuracy: None unless it has finished.
+        bytes: On the disk.
+        store: The tracking store that it is meant for.
+        unsent: Entries of its journal that the store does not have yet.
+        fault: Why not, as far as that was told.
+        refusing: Whether that stays so until somebody mends it.
+        folder: Its folder.
+    """
+
+    run_id: str
+    experiment: str
+    name: str
+    status: str
+    started: str
+    test_accuracy: float | None
+    bytes: int
+    store: str
+    unsent: int
+    fault: str | None
+    refusing: bool
+    folder: str
+
+
+def list_runs() -> list[RunFolder]:
+    """All runs in this folder, whether they have ended or not, the oldest first."""
+    return sorted(map(_describe, _folders()), key=lambda run: datetime.fromisoformat(run.started))
+
+
+def _folders() -> list[Path]:
+    files = [file for name in (JOURNAL, RESULT) for file in runs_folder().glob(f"*/{name}")]
+    return sorted({file.parent for file in files})
+
+
+def _describe(folder: Path) -> RunFolder:
+    journal = Journal.read(folder)
+    created = journal.created
+    begun = created.get("time", folder.stat().st_mtime * 1000) / 1000
+    return RunFolder(
+        run_id=folder.name,
+        experiment=created.get("experiment", ""),
+        name=created.get("name", ""),
+        status=_status(journal),
+        started=datetime.fromtimestamp(begun).astimezone().isoformat(timespec="milliseconds"),
+        test_accuracy=_test_accuracy(folder / RESULT),
+        bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        store=displayed(journal.uri),
+        unsent=journal.pending,
+        fault=journal.told,
+        refusing=journal.refusing,
+        folder=str(folder),
+    )
+
+
+def _status(journal: Journal) -> str:
+    try:
+        with FileLock(journal.folder / LOCK, timeout=0):
+            pass
+    except Timeout:
+        return "running"
+    except OSError:  # a folder that may only be read
+        pass
+    if not journal.entries:
+        return "unknown"
+    ended = {"FINISHED": "finished", "FAILED": "failed"}
+    return ended.get(journal.entries[-1].get("status", ""), "interrupted")
+
+
+def _test_accuracy(file: Path) -> float | None:
+    try:
+        return float(json.loads(file.read_text("utf-8"))["test_accuracy"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def find_folders(runs: Iterable[str]) -> list[Path]:
+    """The folders of runs, given by their ids or unique prefixes of these.
+
+    Raises:
+        InputError: There is none such, or more than one.
+    """
+    return list(dict.fromkeys(_find(run) for run in runs))
+
+
+def _find(run: str) -> Path:
+    found = [folder for folder in _folders() if folder.name.startswith(run)]
+    if len(found) == 1:
+        return found[0]
+    ids = ", ".join(folder.name[:12] for folder in found)
+    which = f"matches {len(found)} runs: {ids}" if found else f"matches no run in {runs_folder()}"
+    raise InputError(f'"{run}" {which}; `{command("runs", "list")}` lists them.')
+
+
+def remove_run(folder: Path) -> str | None:
+    """Removes a run here and marks it deleted in its store; says why where that failed.
+
+    Raises:
+        InputError: It is running, or its folder cannot be removed.
+    """
+    with _held(folder):
+        fault = _delete_from_store(Journal.read(folder))
+    try:
+        # out of sight first: what is half removed must not be taken for a run
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".removed-") as scratch:
+            folder.rename(Path(scratch, folder.name))
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be removed: {error.strerror}.") from error
+    return fault
+
+
+def _delete_from_store(journal: Journal) -> str | None:
+    if not journal.mlflow_id:
+        return None
+    try:
+        with journal.open() as client:
+            delete_run(client, journal.mlflow_id)
+    except TrackingError as error:
+        return f"run {journal.folder.name[:8]} stays in MLflow: {error}"
+    return None
+
+
+def send_runs(runs: Iterable[str] = (), to: str | None = None) -> list[str]:
+    """Sends what was kept, to the store that each run is meant for, or to another one.
+
+    Args:
+        runs: Ids of the runs to send to another store, or unique prefixes of these; default all
+            that their own store does not have in full.
+        to: The address of another store; it gets all of these runs.
+
+    Returns:
+        A sentence for each run that was sent, and for each store that does not answer.
+
+    Raises:
+        InputError: There is no such run, it is running, or there can be no such store.
+    """
+    if to and (fault := address_fault(to)):
+        raise InputError(f"--to {fault}")
+    folders = find_folders(runs)
+    if to:
+        for folder in folders or [Path(run.folder) for run in list_runs() if run.unsent]:
+            with _held(folder):
+                Journal.read(folder).redirect(to)
+    return send_pending(runs_folder(), why=True)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keeps other commands off a run; a run at work keeps this one off."""
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            yield
+    except Timeout:
+        raise InputError(f"run {folder.name[:8]} is running; wait for it to finish.") from None

@@ -1,0 +1,195 @@
+"""How a run's model does on other pictures."""
+
+import os
+import unicodedata
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerascnn.components.registry import Registry, load_registry
+from kerascnn.engine.data.store import Packed, pack
+from kerascnn.engine.data.windows import Centred, packed_size
+from kerascnn.engine.metrics.score import Metrics, measure
+from kerascnn.errors import InputError, did_you_mean
+from kerascnn.hookspecs import Splits
+from kerascnn.results.inference.predict import probabilities_of
+from kerascnn.results.predictions import Predictions, predictions_of
+from kerascnn.results.result import SEEN, Result, find_run
+from kerascnn.run.observer import Observer, default_observer
+from kerascnn.runtime.arguments import expect
+from kerascnn.runtime.process import contained
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """An image that was taken for another class.
+
+    Args:
+        probability: Of the predicted class, 0 to 1.
+        of_label: Of the true class.
+    """
+
+    image: str
+    label: str
+    predicted: str
+    probability: float
+    of_label: float
+
+
+@dataclass(frozen=True, repr=False)
+class Evaluation(Metrics):
+    """How a run's model does on a folder of images.
+
+    Args:
+        result: The run.
+        data: The folder.
+        test: What the model said of each image.
+        windows: The images as the network takes them, uint8 [N, S, S, 3].
+    """
+
+    result: Result
+    data: str
+    test: Predictions
+    windows: Centred
+
+    def pictures(self) -> Centred:
+        return self.windows
+
+    @property
+    def mistakes(self) -> list[Mistake]:
+        """The images that were taken for another class, the surest mistakes first."""
+        names, test = self.result.class_names, self.test
+        mistakes = [
+            Mistake(
+                image=test.names[row],
+                label=names[test.labels[row]],
+                predicted=names[test.predicted[row]],
+                probability=float(test.probabilities[row].max()),
+                of_label=float(test.probabilities[row, test.labels[row]]),
+            )
+            for row in test.wrong
+        ]
+        return sorted(mistakes, key=lambda mistake: -mistake.probability)
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The metrics alone, for JSON."""
+        return asdict(Metrics(**{of.name: getattr(self, of.name) for of in fields(Metrics)}))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "run": self.result.run_id,
+            "data": self.data,
+            "temperature": self.result.temperature,
+            **self.metrics,
+            "class_names": self.result.class_names,
+            "mistakes": [asdict(mistake) for mistake in self.mistakes],
+        }
+
+
+@contained()
+def evaluate_run(
+    run: str | Result,
+    data: str | Path,
+    *,
+    backend: str = "auto",
+    registry: Registry | None = None,
+    observer: Observer | None = None,
+) -> Evaluation:
+    """Evaluates a run's model on a folder of class folders.
+
+    Args:
+        run: A run's id, a unique prefix of one, "last", or a result.
+        data: The folder, laid out as for the dataset `image_folder`; all its pictures count. Links
+            out of it are followed if the run's own dataset followed such links.
+        backend: "tensorflow", "jax", "torch", or "auto": any.
+        registry: The components; default all that are installed.
+        observer: Receives notes on images that the run has seen; default they are shown,
+            `Observer()` shows nothing.
+
+    Raises:
+        InputError: No such run or folder, a class that the model does not know, bad pictures.
+    """
+    expect(data, (str, os.PathLike), "data", " A folder of class folders is asked for.")
+    result = find_run(run)
+    said, windows = predict_folder(
+        result, data, backend=backend, registry=registry, observer=observer
+    )
+    measured = measure(said.probabilities, said.labels, tuple(result.class_names))
+    return Evaluation(**vars(measured), result=result, data=str(data), test=said, windows=windows)
+
+
+def predict_folder(
+    result: Result,
+    data: str | Path,
+    *,
+    backend: str = "auto",
+    registry: Registry | None = None,
+    observer: Observer | None = None,
+) -> tuple[Predictions, Centred]:
+    """What a run's model says of a folder of class folders; for the arguments see `evaluate_run`.
+
+    Returns:
+        The predictions, their labels by the run's own classes, and the images as the run sees
+        them, uint8 [N, S, S, 3].
+    """
+    observer = observer or default_observer()
+    follow_links = result.experiment["dataset"].get("follow_links", False)
+    registered = (registry or load_registry()).get("dataset", "image_folder")
+    folder = registered.bind({"path": str(data), "follow_links": follow_links, "only_test": True})
+    splits: Splits = folder.build(seed=0)
+    index_of, training = _indices(splits, result, data), result.training
+    size = packed_size(training.image_size, training.crop_margin)
+    progress = partial(observer.progress, "packing")
+    packed = pack(
+        splits.test,
+        size,
+        training.resize,
+        progress,
+        what=str(data),
+        value_range=training.value_range,
+    )
+    probabilities = probabilities_of(result, packed.images, backend)
+    said = replace(predictions_of(packed, probabilities), labels=index_of[packed.labels])
+    _tell_seen(result, packed, said, observer)
+    return said, Centred(packed.images, training.image_size)
+
+
+def _tell_seen(result: Result, packed: Packed, said: Predictions, observer: Observer) -> None:
+    """Warns of images that the run was trained or validated on."""
+    seen = _seen(result, packed)
+    if not seen.any():
+        return
+    told = (
+        f"run {result.run_id[:8]} was trained or validated on {seen.sum():,} of these "
+        f"{len(seen):,} images"
+    )
+    if not seen.all():
+        new, names = ~seen, tuple(result.class_names)
+        others = measure(said.probabilities[new], said.labels[new], names)
+        low, high = others.interval
+        told += f"; on the others its accuracy is {others.accuracy:.3f} [{low:.3f}, {high:.3f}]"
+    observer.warned(told)
+
+
+def _seen(result: Result, packed: Packed) -> np.ndarray:
+    """Which of the pictures, prepared as for the run, it was trained or validated on: bool [N]."""
+    file = result.folder / SEEN
+    seen = {digest.tobytes() for digest in np.load(file)} if file.is_file() else set()
+    return np.array([digest.tobytes() in seen for digest in packed.digests])
+
+
+def _indices(splits: Splits, result: Result, data: str | Path) -> np.ndarray:
+    """The model's index of each of the folder's classes: int64 [classes of the folder]."""
+    known = [unicodedata.normalize("NFC", name) for name in result.class_names]
+    names = [unicodedata.normalize("NFC", name) for name in splits.class_names]
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f'{data}: the model of run {result.run_id[:8]} knows no class "{name}".'
+                f"{did_you_mean(name, known)} It knows {', '.join(known[:20])}."
+            )
+    return np.array([known.index(name) for name in names])

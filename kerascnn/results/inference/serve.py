@@ -1,0 +1,112 @@
+"""Over HTTP: the model of a run, by MLflow's scoring server.
+
+It listens at 127.0.0.1 alone and refuses what asks for another host, so that a web page in the
+browser cannot reach it under a name of its own.
+"""
+
+import asyncio
+import os
+import socket
+from threading import BoundedSemaphore, Lock
+from typing import TYPE_CHECKING, Any
+
+from kerascnn.engine.data.windows import Centred
+from kerascnn.engine.metrics.temperature import tempered
+from kerascnn.engine.network.inference import Forward
+from kerascnn.errors import InputError
+from kerascnn.results.inference.predict import best_guesses, read_pictures
+from kerascnn.results.result import Result, load_model
+from kerascnn.runtime import backend as runtime
+from kerascnn.tracking.models import scoring_app
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+HOST = "127.0.0.1"
+HOSTS = [HOST, "localhost"]
+TABLES = ("application/json", "text/csv")  # what MLflow's server reads itself
+DECODED_AT_ONCE = 2  # requests; an image of the most pixels that are read takes 2 GB meanwhile
+FORM = "multipart/form-data"
+NO_FORM = "expected the bytes of a picture, no form: `curl --data-binary @PICTURE` sends them so."
+
+
+def listen(port: int) -> socket.socket:
+    """Takes a port at 127.0.0.1; 0 is any that is free.
+
+    Raises:
+        InputError: It is in use.
+    """
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise InputError(f"port {port} of {HOST}: {reason}; --port takes another.") from error
+
+
+def serve_run(
+    listening: socket.socket, result: Result, *, top: int = 5, backend: str = "auto"
+) -> None:
+    """Answers until it is interrupted.
+
+    Args:
+        listening: From `listen`.
+        top: How many labels each prediction lists.
+        backend: "tensorflow", "jax", "torch", or "auto": any.
+    """
+    import uvicorn
+
+    from kerascnn.results.inference.http_limits import PromptHeaders
+
+    app = make_app(result, top, backend)
+    config = uvicorn.Config(app, log_level="warning", http=PromptHeaders, ws="none")
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def make_app(result: Result, top: int, backend: str) -> Any:
+    """MLflow's scoring server, to which a body that is no table is a picture."""
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.responses import JSONResponse
+
+    from kerascnn.results.inference.http_limits import LimitedBodies
+
+    answer = Classifier(result, top, backend)
+    app = scoring_app(answer)
+
+    @app.middleware("http")
+    async def take_picture(request: "Request", call_next: Any) -> "Response":
+        kind = request.headers.get("content-type", "").partition(";")[0]
+        if (request.method, request.url.path) != ("POST", "/invocations") or kind in TABLES:
+            return await call_next(request)
+        if kind == FORM:
+            return JSONResponse({"error": NO_FORM}, status_code=415)
+        try:
+            images = [await request.body()]
+            return JSONResponse({"predictions": await asyncio.to_thread(answer, images)})
+        except InputError as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+
+    app.add_middleware(LimitedBodies)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)  # the last one is the outermost
+    return app
+
+
+class Classifier:
+    """A run's model, which tells what pictures show, as `kerascnn predict` does."""
+
+    def __init__(self, result: Result, top: int, backend: str) -> None:
+        runtime.start(backend)
+        self._result, self._top = result, top
+        self._forward = Forward(load_model(result))
+        self._decoding, self._predicting = BoundedSemaphore(DECODED_AT_ONCE), Lock()
+
+    def __call__(self, pictures: list[bytes]) -> list[dict[str, Any]]:
+        """Predicts encoded pictures: for each its label, probability and `top`; in any thread."""
+        with self._decoding:
+            pixels = read_pictures(pictures, self._result)
+        windows = Centred(pixels, self._result.training.image_size)
+        with self._predicting:
+            probabilities = self._forward(windows, batch_size=1)  # one shape, however many come
+        probabilities = tempered(probabilities, self._result.temperature)
+        guesses = [best_guesses(row, self._result.class_names, self._top) for row in probabilities]
+        return [{**guess[0], "top": guess} for guess in guesses]

@@ -1,0 +1,339 @@
+"""What a run's network does with a picture, as one figure: kernels, sums, maps, heat, softmax."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerascnn.engine.data.images import ImageLike
+from kerascnn.engine.data.windows import Centred
+from kerascnn.engine.metrics.score import ranked
+from kerascnn.engine.network.explain import (
+    Parts,
+    convolution_parts,
+    feature_maps,
+    first_kernels,
+    grad_cam,
+    kernel_pictures,
+    last_spatial_layer,
+    overlay,
+)
+from kerascnn.engine.network.inference import Forward
+from kerascnn.errors import InputError
+from kerascnn.results.inference.predict import image_names, listed_images, read_pictures
+from kerascnn.results.result import Result, find_run, load_model
+from kerascnn.run.observer import Observer, default_observer
+from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.arguments import as_list
+from kerascnn.runtime.process import contained
+from kerascnn.runtime.screen import listed, screen
+
+SHOWN_LAYERS = 4
+SHOWN_MAPS, SHOWN_KERNELS, SHOWN_PARTS, SHOWN_CLASSES = 8, 32, 4, 6
+INK, GREY, BLUE = "#1b2a41", "#5a6778", "#2b6cb0"
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A picture on its way through a network.
+
+    Args:
+        name: Of the picture.
+        picture: As the network sees it, uint8 [S, S, 3].
+        probabilities: float32 [K].
+        class_names: K names.
+        heat: Grad-CAM for the most probable class, 0 to 1, float32 [h, w].
+        heat_layer: Where it was taken.
+        kernels: Of the first convolution, float32 [kh, kw, C_in, C_out].
+        maps: Feature maps of each chosen layer, float32 [h, w, C].
+        filter: Layer and number of the filter that is taken apart.
+        parts: Its sum.
+    """
+
+    name: str
+    picture: np.ndarray
+    probabilities: np.ndarray
+    class_names: Sequence[str]
+    heat: np.ndarray
+    heat_layer: str
+    kernels: np.ndarray
+    maps: dict[str, np.ndarray]
+    filter: tuple[str, int]
+    parts: Parts
+
+    def __repr__(self) -> str:
+        return screen(_headline(self), [("maps of", listed(list(self.maps)))])
+
+
+@contained()
+def explain_images(
+    run: str | Result,
+    images: ImageLike | Iterable[ImageLike],
+    layers: str | Iterable[str] = (),
+    *,
+    backend: str = "auto",
+) -> list[Explained]:
+    """Follows pictures through the network of a run.
+
+    Args:
+        run: A run's id, a unique prefix of one, "last", or a result.
+        images: One image or several, as `predict_images` takes them, but no folders.
+        layers: Names of layers whose feature maps are wanted; a filter of the first that is a
+            convolution is taken apart. Default some from the first convolution to the last maps.
+        backend: "tensorflow", "jax", "torch", or "auto": any.
+
+    Raises:
+        InputError: No such run or layer, a network without convolutions, unreadable pictures.
+    """
+    given, layers = listed_images(images), as_list(layers, str, "layers")
+    runtime.select_backend(backend)
+    result = find_run(run)
+    pictures = Centred(read_pictures(given, result), result.training.image_size)[:]
+    runtime.start(backend)
+    model = load_model(result)
+    probabilities = Forward(model)(pictures, min(len(pictures), result.training.batch_size))
+    heats = grad_cam(model, pictures, probabilities.argmax(1))
+    shared: dict[str, Any] = {
+        "class_names": result.class_names,
+        "heat_layer": last_spatial_layer(model),
+        "kernels": first_kernels(model),
+    }
+    return [
+        Explained(
+            name=Path(name).name,
+            picture=picture,
+            probabilities=row,
+            heat=heat,
+            maps=feature_maps(model, picture, layers or _some_layers(model)),
+            **_taken_apart(model, picture, layers),
+            **shared,
+        )
+        for name, picture, row, heat in zip(
+            image_names(given), pictures, probabilities, heats, strict=True
+        )
+    ]
+
+
+def _some_layers(model: Any) -> list[str]:
+    """The last layer of each size of maps that has weights or follows such a one, thinned out."""
+    by_side: dict[int, str] = {}
+    weighted = False
+    for operation in model.operations:
+        weighted = weighted or bool(getattr(operation, "weights", ()))
+        shape: tuple[int, ...] = getattr(operation.output, "shape", ())
+        if weighted and len(shape) == 4 and shape[1] > 1 and not _pools(operation):
+            by_side[shape[1]] = operation.name
+    names = list(by_side.values())
+    places = np.linspace(0, len(names) - 1, min(SHOWN_LAYERS, len(names))).round().astype(int)
+    return [names[place] for place in places]
+
+
+def _pools(operation: Any) -> bool:
+    return any(word in type(operation).__name__ for word in ("Pool", "Padding"))
+
+
+def _taken_apart(model: Any, picture: np.ndarray, layers: Sequence[str]) -> dict[str, Any]:
+    """The filter that answers most to the picture, of the first of the layers that has filters."""
+    from keras.layers import Conv2D
+
+    every = [o.name for o in model.operations if type(o) is Conv2D and o.groups == 1]
+    if not every:
+        raise InputError(f'the network "{model.name}" has no convolution to take apart.')
+    layer = next((name for name in layers if name in every), every[0])
+    answers = feature_maps(model, picture, [layer])[layer].std((0, 1))
+    strongest = int(answers.argmax())
+    return {
+        "filter": (layer, strongest),
+        "parts": convolution_parts(model, picture, layer, strongest),
+    }
+
+
+def explained_figure(explained: Explained) -> Any:
+    """Draws all of it on one page, a matplotlib Figure."""
+    from kerascnn.results.canvas import Figure
+
+    heights = [0.4, 2.4, 3.0, 0.4 + 1.05 * len(explained.maps), 2.6]
+    figure = Figure(figsize=(10, sum(heights)), dpi=140, facecolor="white")
+    sections: Any = figure.subfigures(5, 1, height_ratios=heights)
+    head, top, middle, maps, end = sections
+    head.text(0.02, 0.5, _headline(explained), va="center", fontsize=13, color=INK, weight="bold")
+    kernels_figure(explained.kernels, top.subfigures(1, 2, width_ratios=(1, 3.2))[1])
+    _image(top.subfigs[0].add_axes((0.08, 0.04, 0.84, 0.82)), explained.picture)
+    _heading(top.subfigs[0], "what the network sees", 0.08)
+    parts_figure(explained.parts, explained.filter, middle)
+    maps_figure(explained.maps, maps)
+    left, right = end.subfigures(1, 2, width_ratios=(1, 1.5))
+    heat_figure(explained.picture, explained.heat, explained.heat_layer, left)
+    probabilities_figure(explained.probabilities, explained.class_names, right)
+    return figure
+
+
+def _headline(explained: Explained) -> str:
+    best = int(explained.probabilities.argmax())
+    name, sure = explained.class_names[best], explained.probabilities[best]
+    return f"{explained.name}: {name}, {sure:.1%}"
+
+
+def _blank(width: float, height: float, figure: Any) -> Any:
+    """The figure given to draw in, else one of this size in inches."""
+    from kerascnn.results.canvas import Figure
+
+    return figure or Figure(figsize=(width, height), dpi=140, facecolor="white")
+
+
+def _heading(figure: Any, text: str, x: float = 0.02) -> None:
+    figure.text(x, 0.98, text, va="top", fontsize=9, color=INK)
+
+
+def _image(axes: Any, image: np.ndarray, title: str = "", **how: Any) -> None:
+    axes.imshow(image, interpolation="nearest", **how)
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=7, color=GREY, pad=3)
+
+
+def kernels_figure(kernels: np.ndarray, figure: Any = None) -> Any:
+    """Draws kernels [kh, kw, C_in, C_out] of a first convolution, in colour where C_in is 3."""
+    figure = _blank(7.5, 2.5, figure)
+    total = kernels.shape[-1]
+    height, width, _ = kernels.shape[:3]
+    shown_of = f"{SHOWN_KERNELS} of " if total > SHOWN_KERNELS else ""
+    _heading(
+        figure,
+        f"{shown_of}{total} kernels of the first convolution, {height}×{width} pixels; grey is 0",
+    )
+    rows = 2 if total <= SHOWN_KERNELS // 2 else 3
+    shown = kernel_pictures(kernels[..., :SHOWN_KERNELS])
+    columns = -(-len(shown) // rows)
+    grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw=_grid(0.80))
+    for axes, index in zip(grid.flat, range(rows * columns), strict=True):
+        axes.set_axis_off()
+        if index < len(shown):
+            _image(axes, shown[index])
+    return figure
+
+
+def _grid(top: float) -> dict[str, float]:
+    return {"left": 0.02, "right": 0.98, "top": top, "bottom": 0.02, "wspace": 0.12, "hspace": 0.12}
+
+
+def parts_figure(parts: Parts, filter: tuple[str, int], figure: Any = None) -> Any:
+    """Draws one filter at work: each input channel under its slice of the kernel gives a part, and
+    the parts and the bias add up to the output; red is above 0, blue below."""
+    figure = _blank(10, 3.0, figure)
+    chosen, rest = _largest(parts)
+    sums = [(parts.parts[..., channel], f"+ part {channel}") for channel in chosen]
+    if rest:
+        left = np.delete(parts.parts, chosen, axis=-1).sum(-1)
+        sums.append((left, f"+ the other {rest} parts"))
+    sums.append((parts.output, f"+ bias {parts.bias:.2f} = output"))
+    _heading(
+        figure,
+        f"filter {filter[1]} of {filter[0]}: each input channel, under its slice of the kernel, "
+        "gives a part;\ntheir sum and the bias are the output (red above 0, blue below)",
+    )
+    grid = figure.subplots(2, len(sums), gridspec_kw=_grid(0.80) | {"hspace": 0.2})
+    for axes, channel in zip(grid[0], chosen, strict=False):
+        _image(axes, parts.inputs[..., channel], f"input {channel} and its kernel", cmap="gray")
+        _signed(axes.inset_axes((0, 0, 0.3, 0.3)), parts.kernel[..., channel], parts.kernel)
+    for axes in grid[0, len(chosen) :]:
+        axes.set_axis_off()
+    every = np.stack([image for image, _ in sums])
+    for axes, (image, title) in zip(grid[1], sums, strict=True):
+        _signed(axes, image, every, title.removeprefix("+ ") if image is sums[0][0] else title)
+    return figure
+
+
+def _signed(axes: Any, image: np.ndarray, among: np.ndarray, title: str = "") -> None:
+    """Draws positive values red and negative ones blue, on the scale of those among which it is."""
+    limit = float(abs(among).max()) or 1.0
+    _image(axes, image, title, cmap="RdBu_r", vmin=-limit, vmax=limit)
+
+
+def _largest(parts: Parts) -> tuple[list[int], int]:
+    """The channels whose parts are largest, in their order, and how many are left over."""
+    channels = parts.parts.shape[-1]
+    order = abs(parts.parts).sum((0, 1)).argsort()[::-1][:SHOWN_PARTS]
+    return sorted(int(channel) for channel in order), max(channels - SHOWN_PARTS, 0)
+
+
+def maps_figure(maps: dict[str, np.ndarray], figure: Any = None) -> Any:
+    """Draws the liveliest feature maps [h, w, C] of each layer, a row a layer, on one scale."""
+    inches = 0.4 + 1.05 * len(maps)
+    figure = _blank(10, inches, figure)
+    _heading(figure, "feature maps: the channels of each layer that differ most over the picture")
+    grid = figure.subplots(
+        len(maps), SHOWN_MAPS, squeeze=False, gridspec_kw=_grid(1 - 0.3 / inches) | {"left": 0.15}
+    )
+    for row, (name, of_layer) in zip(grid, maps.items(), strict=True):
+        channels = of_layer.std((0, 1)).argsort()[::-1][:SHOWN_MAPS]
+        low, high = (float(f(of_layer[..., channels])) for f in (np.min, np.max))
+        for axes in row:
+            axes.set_axis_off()
+        for axes, channel in zip(row, channels, strict=False):
+            _image(axes, of_layer[..., channel], cmap="viridis", vmin=low, vmax=high)
+        said = f"{name}\n{'×'.join(map(str, of_layer.shape))}"
+        box = row[0].get_position()
+        figure.text(0.02, (box.y0 + box.y1) / 2, said, va="center", fontsize=7, color=GREY)
+    return figure
+
+
+def heat_figure(picture: np.ndarray, heat: np.ndarray, layer: str, figure: Any = None) -> Any:
+    """Draws Grad-CAM heat [h, w] over a picture uint8 [S, S, 3]."""
+    figure = _blank(4, 2.4, figure)
+    _heading(figure, f"Grad-CAM at {layer}: what speaks for the answer", 0.05)
+    _image(figure.add_axes((0.05, 0.04, 0.9, 0.82)), overlay(picture, heat))
+    return figure
+
+
+def probabilities_figure(
+    probabilities: np.ndarray, class_names: Sequence[str], figure: Any = None
+) -> Any:
+    """Draws the largest of the softmax's probabilities [K] as bars."""
+    figure = _blank(6, 2.4, figure)
+    _heading(figure, f"softmax: {len(class_names)} probabilities that sum to 1")
+    order = ranked(probabilities)[:SHOWN_CLASSES]
+    axes = figure.add_axes((0.24, 0.05, 0.62, 0.78))
+    colours = [BLUE, *["#a9c4e0"] * (len(order) - 1)]
+    bars = axes.barh(range(len(order)), probabilities[order], color=colours)
+    axes.bar_label(bars, [f"{probabilities[index]:.3f}" for index in order], padding=4, fontsize=8)
+    axes.set_yticks(range(len(order)), [class_names[index] for index in order], fontsize=8)
+    axes.set(xlim=(0, 1), xticks=[])
+    axes.invert_yaxis()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def save_explained(
+    every: Sequence[Explained], output: Path | None = None, observer: Observer | None = None
+) -> list[Path]:
+    """Writes a figure for each picture.
+
+    Args:
+        every: Of `explain_images`.
+        output: A file for one image, else a folder; default NAME-explained.png here.
+        observer: Receives a note where no font has some of the characters; default it is shown.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: One file for more than one picture, or an ending that is no picture's.
+    """
+    from kerascnn.results.canvas import save
+
+    names = [f"{Path(explained.name).stem}-explained.png" for explained in every]
+    if output and output.suffix:
+        if len(every) > 1:
+            raise InputError(f'--output "{output}": {len(every)} pictures need a folder.')
+        if output.suffix not in (".png", ".svg", ".pdf"):
+            raise InputError(f'--output "{output}": expected .png, .svg, .pdf or a folder.')
+        files = [output]
+    else:
+        files = [(output or Path()) / name for name in names]
+    for file, explained in zip(files, every, strict=True):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save(explained_figure(explained), file, (observer or default_observer()).warned)
+    return files

@@ -1,0 +1,113 @@
+"""Figures, drawn by matplotlib without a screen."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerascnn.engine.metrics.score import Metrics
+
+if TYPE_CHECKING:
+    from kerascnn.studies.lr_find import RangeTest
+    from kerascnn.studies.probe import Probed
+
+CONFUSION_MATRIX = "confusion_matrix.png"
+
+_NUMBERED = 20  # beyond so many classes the cells hold no numbers
+
+
+def confusion_figure(metrics: Metrics, class_names: Sequence[str]) -> Any:
+    """The confusion matrix: rows are true classes, columns predicted ones, shades the row's share.
+
+    Returns:
+        A matplotlib Figure.
+    """
+    from kerascnn.results.canvas import Figure
+
+    counts = np.asarray(metrics.confusion)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    side = min(3.2 + 0.55 * len(class_names), 16)
+    figure = Figure(figsize=(side + 0.8, side), dpi=140, layout="constrained")
+    axes = figure.subplots()
+    shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    ticks = range(len(class_names))
+    axes.set_xticks(ticks, class_names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(ticks, class_names)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set(xlabel="predicted", ylabel="true")
+    low, high = metrics.interval
+    title = f"accuracy {metrics.accuracy:.3f} [{low:.3f}, {high:.3f}], {metrics.images} pictures"
+    axes.set_title(title, fontsize=10, pad=12)
+    figure.colorbar(shown, label="share of the true class", shrink=0.8).outline.set_visible(False)
+    if len(class_names) <= _NUMBERED:
+        _write_counts(axes, counts, shares)
+    return figure
+
+
+def _write_counts(axes: Any, counts: np.ndarray, shares: np.ndarray) -> None:
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            colour = "white" if shares[row, column] > 0.55 else "#1b2a41"
+            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=9)
+
+
+def probe_figure(networks: "Sequence[Probed]") -> Any:
+    """Accuracy of the linear probe against milliseconds a picture, numbered in the order given.
+
+    A line joins those that no other network beats in both.
+
+    Returns:
+        A matplotlib Figure.
+    """
+    from kerascnn.results.canvas import Figure, log_scale
+
+    figure = Figure(figsize=(9, 5), dpi=140, layout="constrained")
+    axes = figure.subplots()
+    points = [(network.batched_ms, network.accuracy) for network in networks]
+    best = sorted(point for point in points if not _beaten(*point, networks))
+    axes.plot(*zip(*best, strict=True), color="#2b6cb0", lw=1, alpha=0.6)
+    for rank, (network, point) in enumerate(zip(networks, points, strict=True), start=1):
+        axes.vlines(point[0], *network.interval, color="#a9c4e0", lw=2)
+        axes.plot(*point, "o", color="#2b6cb0", ms=11)
+        axes.annotate(str(rank), point, ha="center", va="center", color="white", fontsize=7)
+        axes.plot([], [], " ", label=f"{rank}  {network.architecture}")
+    log_scale(axes, "x")
+    axes.set(xlabel="milliseconds a picture, 32 at once", ylabel="accuracy of the linear probe")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, handlelength=0)
+    return figure
+
+
+def _beaten(cost: float, accuracy: float, networks: "Sequence[Probed]") -> bool:
+    return any(
+        other.batched_ms <= cost
+        and other.accuracy >= accuracy
+        and (other.batched_ms, other.accuracy) != (cost, accuracy)
+        for other in networks
+    )
+
+
+def rates_figure(test: "RangeTest") -> Any:
+    """The loss against the learning rate, with the rates that were found and the one configured.
+
+    Returns:
+        A matplotlib Figure.
+    """
+    from kerascnn.results.canvas import Figure, log_scale
+
+    figure = Figure(figsize=(8, 4.5), dpi=140, layout="constrained")
+    axes = figure.subplots()
+    axes.plot(test.rates, test.losses, "o", color="#a9c4e0", ms=3, label="of a step's batch")
+    axes.plot(test.rates, test.smoothed, color="#2b6cb0", lw=2, label="smoothed")
+    if test.suggestion:
+        label = f"suggestion {test.suggestion:.1e}"
+        axes.axvline(test.suggestion, color="#2f855a", lw=1.5, label=label)
+    label = f"in the experiment {test.configured:.1e}"
+    axes.axvline(test.configured, color="#c05621", lw=1, ls="--", label=label)
+    log_scale(axes, "x")
+    axes.set_ylim(0, 1.25 * max(test.smoothed))  # single batches may be far beyond
+    axes.set(xlabel="learning rate", ylabel="training loss", title=f"stage {test.stage}")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    return figure

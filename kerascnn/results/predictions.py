@@ -1,0 +1,93 @@
+"""What a network says of images: kept by every run, exactly, and read by all that judges it."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from kerascnn.engine.data.store import Packed
+
+_HEAD = ("image", "sha256", "label", "predicted", "probability")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a network says of some labelled images.
+
+    Args:
+        names: Where each image comes from.
+        labels: int [N].
+        probabilities: float [N, K].
+        digests: The SHA-256 of each prepared image.
+    """
+
+    names: list[str]
+    labels: np.ndarray
+    probabilities: np.ndarray
+    digests: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def classes(self) -> int:
+        return self.probabilities.shape[1]
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The most probable class of each image, the first of several: int [N]."""
+        return self.probabilities.argmax(1)
+
+    @property
+    def wrong(self) -> np.ndarray:
+        """The rows that were taken for another class."""
+        return np.flatnonzero(self.predicted != self.labels)
+
+
+def predictions_of(split: Packed, probabilities: np.ndarray) -> Predictions:
+    """A network's probabilities [N, K] for the images of a split."""
+    return Predictions(
+        names=[split.name(row) for row in range(len(split))],
+        labels=split.labels,
+        probabilities=probabilities,
+        digests=[digest.tobytes().hex() for digest in split.digests],
+    )
+
+
+def write_predictions(file: Path, said: Predictions, class_names: Sequence[str]) -> None:
+    """Writes a table: image, true and predicted label, the probability of each class.
+
+    Nine digits tell every float32 from all others, so what is read is what was written.
+    """
+    rows = zip(said.names, said.digests, said.labels, said.predicted, strict=True)
+    with file.open("w", newline="", encoding="utf-8", errors="surrogatepass") as opened:
+        table = csv.writer(opened)
+        table.writerow([*_HEAD, *class_names])
+        for (name, digest, label, best), of_image in zip(rows, said.probabilities, strict=True):
+            digits = [f"{value:.9g}" for value in of_image.astype(np.float32)]
+            labels = (class_names[label], class_names[best])
+            table.writerow([name, digest, *labels, digits[best], *digits])
+
+
+def read_predictions(file: Path, class_names: Sequence[str]) -> Predictions:
+    """Reads a table of `write_predictions`."""
+    with file.open(newline="", encoding="utf-8", errors="surrogatepass") as opened:
+        _, *rows = csv.reader(opened)
+    index = {name: number for number, name in enumerate(class_names)}
+    probabilities = np.array([row[len(_HEAD) :] for row in rows], np.float32)
+    _settle_ties(probabilities, np.array([index[row[3]] for row in rows]))
+    return Predictions(
+        names=[row[0] for row in rows],
+        labels=np.array([index[row[2]] for row in rows]),
+        probabilities=probabilities,
+        digests=[row[1] for row in rows],
+    )
+
+
+def _settle_ties(probabilities: np.ndarray, predicted: np.ndarray) -> None:
+    """Makes what was predicted the greatest again, where an older version rounded it to a tie."""
+    (rows,) = np.nonzero(probabilities.argmax(1) != predicted)
+    greatest = probabilities[rows].max(1)
+    probabilities[rows, predicted[rows]] = np.nextafter(greatest, np.float32(2))

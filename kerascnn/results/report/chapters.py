@@ -1,0 +1,282 @@
+"""What the chapters of a report say, ready for the templates."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+
+from kerascnn.engine.data.hygiene import KINDS, counted
+from kerascnn.engine.metrics.significance import f1_interval, wilson_interval
+from kerascnn.engine.metrics.temperature import AS_TRAINED
+from kerascnn.errors import InputError
+from kerascnn.results.report import explained, figures, mistakes
+from kerascnn.results.report.calibration import calibrate
+from kerascnn.results.report.gather import Judged, Material
+from kerascnn.results.report.page import Thumbnail, data_uri
+from kerascnn.results.report.samples import augmented
+from kerascnn.results.result import Result
+
+PAIRS, PAIR_PICTURES = 6, 4
+PICTURES = 12
+CLASSES = 12  # so many have their heat maps shown
+SIDE = 128  # pixels of a thumbnail
+MACRO_DIFFERS = 0.02  # from the accuracy, which is then explained
+FOUND = 4  # pairs of equal pictures
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """How one class fares; each interval is 95%, None where there is nothing to count."""
+
+    name: str
+    images: int
+    precision: float
+    precision_interval: Interval | None
+    recall: float
+    recall_interval: Interval | None
+    f1: float
+    f1_interval: Interval | None
+
+
+def class_rows(result: Result) -> list[ClassRow]:
+    """Every class, the one with the least F1 first."""
+    counts = np.array(result.test["confusion"])
+    rows = []
+    for index, (name, of_class) in enumerate(result.test["per_class"].items()):
+        hits, images = int(counts[index, index]), int(counts[index].sum())
+        predicted = int(counts[:, index].sum())
+        misses = images + predicted - 2 * hits
+        rows.append(
+            ClassRow(
+                name,
+                images,
+                of_class["precision"],
+                wilson_interval(hits, predicted) if predicted else None,
+                of_class["recall"],
+                wilson_interval(hits, images) if images else None,
+                of_class["f1"],
+                f1_interval(hits, misses) if hits + misses else None,
+            )
+        )
+    return sorted(rows, key=lambda row: row.f1)
+
+
+def results(result: Result) -> dict[str, Any]:
+    """What there is to say without pictures and network."""
+    counts = np.array(result.test["confusion"])
+    drawn = [figures.curves(result.history, wide) for wide in (True, False) if result.history]
+    return {
+        "result": result,
+        "right": int(counts.trace()),
+        "curves": drawn,
+        "confusion": figures.confusion(counts, result.class_names),
+        "classes": class_rows(result),
+        "notes": [note.partition("\n")[0].rstrip(":") for note in result.notes],
+        "macro": macro_explained(result),
+    }
+
+
+def macro_explained(result: Result) -> str:
+    """Why macro F1 differs from accuracy, in a sentence; "" where they differ by little."""
+    macro, accuracy = result.test["macro_f1"], result.test_accuracy
+    if abs(macro - accuracy) < MACRO_DIFFERS:
+        return ""
+    weakest = class_rows(result)[0]
+    way = "lower" if macro < accuracy else "higher"
+    return (
+        f"Macro F1 ({macro:.3f}) is {way} than accuracy because it counts every class the same, "
+        f"however few its test images. The lowest F1 is that of {weakest.name}: {weakest.f1:.3f} "
+        f"on {counted(weakest.images, 'test image')}."
+    )
+
+
+def errors(material: Judged) -> dict[str, Any]:
+    """Which classes are confused, and which pictures."""
+    test, names = material.test, material.result.class_names
+    pairs = mistakes.confusions(test)
+    return {
+        "wrong": len(test.wrong),
+        "pairs": [
+            {
+                "true": names[pair.true],
+                "predicted": names[pair.predicted],
+                "count": len(pair.rows),
+                "of": pair.of,
+                "pictures": thumbnails(material, pair.rows[:PAIR_PICTURES], brief=True),
+            }
+            for pair in pairs[:PAIRS]
+        ],
+        "more_pairs": max(0, len(pairs) - PAIRS),
+        "most_wrong": thumbnails(material, mistakes.most_wrong(test, PICTURES)),
+        "least_sure": thumbnails(material, mistakes.least_sure(test, PICTURES)),
+    }
+
+
+def thumbnails(material: Judged, rows: Iterable[int], brief: bool = False) -> list[Thumbnail]:
+    """Test pictures with what they were taken for and are; none where the pictures are gone."""
+    pictures, test, names = material.pictures(), material.test, material.result.class_names
+    if pictures is None:
+        return []
+    shown = []
+    for row in rows:
+        true, taken = test.labels[row], test.predicted[row]
+        sure = f"{test.probabilities[row, taken]:.3f}"
+        label = (
+            "right" if true == taken else f"is {names[true]} {test.probabilities[row, true]:.3f}"
+        )
+        lines = (sure,) if brief else (f"{names[taken]} {sure}", label, file_name(material, row))
+        alt = f"{names[true]}, taken for {names[taken]}"
+        shown.append(Thumbnail(data_uri(pictures[row], SIDE), alt, lines))
+    return shown
+
+
+def file_name(material: Judged, row: int) -> str:
+    """A test picture's file without its folder, or its number."""
+    name = material.test.names[row]
+    return f"picture {name}" if name.isdecimal() else Path(name).name
+
+
+def calibration(material: Material) -> dict[str, Any]:
+    """Whether the probabilities can be believed, as trained and as the run gives them."""
+    temperature = material.result.temperature
+    shown = {"as trained": calibrate(material.as_trained)}
+    if temperature != AS_TRAINED:
+        shown[f"temperature {temperature:.2f}"] = calibrate(material.test)
+    used = list(shown)[-1]
+    return {
+        "calibrations": shown,
+        "used": used,
+        "used_is_best": shown[used].loss <= shown["as trained"].loss,
+        "reliability": [figures.reliability(shown, wide) for wide in (True, False)],
+    }
+
+
+def explanations(material: Material) -> dict[str, Any]:
+    """What the network looks at; a network without convolutions says nothing of it."""
+    made: dict[str, Any] = {"heat_maps": [], "kernels": None, "maps": None, "unexplained": ""}
+    pictures = material.pictures()
+    try:
+        made["kernels"] = explained.kernel_sheet(material.model)
+        if pictures is not None:
+            made["heat_maps"] = _heat_maps(material, pictures)
+            row = mistakes.surest(material.test)
+            made["maps"] = {
+                "picture": thumbnails(material, [row])[0],
+                "sheets": explained.map_sheets(
+                    material.model, pictures[row], material.result.blocks
+                ),
+            }
+    except InputError as error:
+        made["unexplained"] = str(error)
+    return made
+
+
+def _heat_maps(material: Material, pictures: Any) -> list[dict[str, Any]]:
+    """For each class a right and a wrong picture, and what speaks for which class in it."""
+    test, names = material.test, material.result.class_names
+    chosen, asked = _exemplars(material), list[tuple[int, int]]()
+    for _, right, wrong in chosen:
+        asked += [(right, test.labels[right])] if right is not None else []
+        if wrong is not None:
+            asked += [(wrong, test.predicted[wrong]), (wrong, test.labels[wrong])]
+    rows, classes = (np.array(column) for column in zip(*asked, strict=True))
+    heats = iter(explained.heat_maps(material.model, pictures[rows], classes))
+
+    def shown(row: int, label: int, source: str) -> Thumbnail:
+        said = f"for {names[label]} {test.probabilities[row, label]:.3f}"
+        return Thumbnail(source, f"what speaks for {names[label]}", (said,))
+
+    of_class: dict[int, dict[str, Any]] = {}
+    for (row, label), source in zip(asked, heats, strict=True):
+        true = int(test.labels[row])
+        entry = of_class.setdefault(true, {"name": names[true], "right": [], "wrong": []})
+        side = entry["right" if test.predicted[row] == true else "wrong"]
+        if not side:
+            side.append(Thumbnail(data_uri(pictures[row], SIDE), names[true]))
+        side.append(shown(row, label, source))
+    return list(of_class.values())
+
+
+def _exemplars(material: Material) -> list[tuple[int, int | None, int | None]]:
+    """For each class, those with the most mistakes first, a right row and a wrong one."""
+    test = material.test
+    order = np.argsort(-np.bincount(test.labels[test.wrong], minlength=test.classes), kind="stable")
+    rows = [
+        (label, mistakes.surest_right(test, label), mistakes.surest_wrong(test, label))
+        for label in order[:CLASSES].tolist()
+    ]
+    return sorted(row for row in rows if row[1:] != (None, None))
+
+
+def pictures(material: Material) -> dict[str, Any]:
+    """The data: its balance, what was found wrong with it, what augmentation makes of it."""
+    result = material.result
+    counts = result.class_counts
+    samples = augmented(material, PICTURES)
+    return {
+        "balance": [
+            figures.balance(counts, result.class_names, wide) for wide in (True, False) if counts
+        ],
+        "findings": _findings(material),
+        "samples": samples,
+        "sample_pairs": _sample_pairs(samples, result.class_names) if samples else [],
+    }
+
+
+def _sample_pairs(samples: Any, names: list[str]) -> list[Thumbnail]:
+    """Each image as it is packed beside what the network saw of it."""
+    shown = []
+    columns = (samples.before, samples.after, samples.labels, samples.shares, samples.partners)
+    for before, after, label, share, partner in zip(*columns, strict=True):
+        both = np.stack([explained.resized(image, SIDE) for image in (before, after)])
+        lines = [names[label]]
+        if share < 0.995:
+            lines.append(f"{share:.0%} of it, mixed with another image ({names[partner]})")
+        alt = f"{names[label]}, as packed and augmented"
+        shown.append(Thumbnail(data_uri(explained.sheet(both, 2)), alt, tuple(lines)))
+    return shown
+
+
+def _findings(material: Material) -> dict[str, Any]:
+    """What is wrong with the pictures, each kind with some of them; {} if nobody looked."""
+    found = material.result.findings
+    if not found:
+        return {}
+    return {
+        "kinds": [
+            {
+                "said": said,
+                "count": found["counts"][kind],
+                "pairs": [_found(material, pair) for pair in found[kind][:FOUND]],
+            }
+            for kind, said in KINDS.items()
+            if found["counts"].get(kind)
+        ],
+        "skipped": [f"{split}: {one}" for split, some in found["skipped"].items() for one in some],
+        "ignored": found["ignored"],
+    }
+
+
+def _found(material: Material, pair: list[dict[str, Any]]) -> Thumbnail | None:
+    """A pair of pictures side by side."""
+    if material.data is None:
+        return None
+    splits = material.data.splits()
+    both = [explained.resized(splits[of["split"]].images[of["row"]], SIDE) for of in pair]
+    lines = [f"{of['split']}: {Path(of['name']).name} ({of['label']})" for of in pair]
+    return Thumbnail(data_uri(explained.sheet(np.stack(both), 2)), " = ".join(lines), tuple(lines))
+
+
+def origin(result: Result) -> dict[str, Any]:
+    """How to run it again, and what it depends on."""
+    ended = datetime.fromisoformat(result.ended) if result.ended else None
+    return {
+        "toml": tomli_w.dumps(result.experiment),
+        "ended": f"{ended.day} {ended:%B %Y, %H:%M}" if ended else "",
+    }

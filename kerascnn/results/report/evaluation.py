@@ -1,0 +1,21 @@
+"""The page of an evaluation: one file that needs nothing else."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from kerascnn.results.inference.evaluate import Evaluation
+from kerascnn.results.report import chapters
+from kerascnn.results.report.page import render
+from kerascnn.runtime.files import write_whole
+
+
+def write_evaluation(evaluation: Evaluation, file: Path) -> None:
+    """Writes classes, confusion matrix and mistakes, as the report of a run has them."""
+    judged = replace(evaluation.result, test=evaluation.metrics, history=[])
+    page = render(
+        "evaluation.html",
+        evaluation=evaluation,
+        **chapters.results(judged),
+        **chapters.errors(evaluation),
+    )
+    write_whole(file, page)

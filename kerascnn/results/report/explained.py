@@ -1,0 +1,84 @@
+"""What a network looks at, as pictures for a page: heat maps, kernels, feature maps."""
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from kerascnn.engine.network.explain import (
+    feature_maps,
+    first_kernels,
+    grad_cam,
+    kernel_pictures,
+    overlay,
+)
+from kerascnn.results.report.page import data_uri
+
+SIDE = 128  # pixels of a thumbnail
+COLUMNS, ROWS, MAP_SIDE = 8, 2, 56  # of a sheet of feature maps
+BLOCKS = 6  # so many show their feature maps
+KERNELS, KERNEL_SIDE = 64, 36
+
+
+def heat_maps(model: Any, pictures: np.ndarray, classes: np.ndarray) -> list[str]:
+    """The pictures [N, S, S, 3] with what speaks for their classes [N] on them, as addresses."""
+    heats = grad_cam(model, pictures, classes)
+    return [data_uri(overlay(*pair), SIDE) for pair in zip(pictures, heats, strict=True)]
+
+
+def kernel_sheet(model: Any) -> tuple[str, tuple[int, ...]]:
+    """The kernels of the first convolution, each in its own range, and their shape."""
+    kernels = first_kernels(model)  # [kh, kw, C_in, C_out]
+    tiles = kernel_pictures(kernels[..., :KERNELS])
+    pixel = max(1, KERNEL_SIDE // len(kernels))
+    tiles = tiles.repeat(pixel, 1).repeat(pixel, 2)
+    return data_uri(sheet(tiles, 16)), kernels.shape
+
+
+def map_sheets(model: Any, picture: np.ndarray, blocks: dict[str, str]) -> list[tuple[str, ...]]:
+    """Feature maps of one picture [S, S, 3] from some blocks: name, shape in words, address.
+
+    Of each block those maps are shown that vary most over the picture.
+    """
+    from matplotlib import colormaps
+
+    chosen = np.unique(np.linspace(0, len(blocks) - 1, BLOCKS).round().astype(int))
+    layers = {name: layer for i, (name, layer) in enumerate(blocks.items()) if i in chosen}
+    maps = feature_maps(model, picture, list(layers.values()))
+    found: list[tuple[str, ...]] = []
+    for name, layer in layers.items():
+        height, width, channels = maps[layer].shape
+        order = np.argsort(-maps[layer].std((0, 1)))[: COLUMNS * ROWS]
+        tiles = np.stack([_map_tile(maps[layer][..., channel]) for channel in order])
+        coloured = (255 * colormaps["viridis"](tiles)[..., :3]).astype(np.uint8)
+        shape = f"{len(order)} of {channels:,} maps, {height} × {width}"
+        found.append((name, shape, data_uri(sheet(coloured, COLUMNS))))
+    return found
+
+
+def _map_tile(values: np.ndarray) -> np.ndarray:
+    """A feature map [h, w] brought to 0 to 1 and to the size of a tile."""
+    scaled = (values - values.min()) / max(np.ptp(values), 1e-12)
+    grows = values.shape[0] < MAP_SIDE
+    how = Image.Resampling.NEAREST if grows else Image.Resampling.BOX
+    picture = Image.fromarray(scaled.astype(np.float32))
+    return np.asarray(picture.resize((MAP_SIDE, MAP_SIDE), how))
+
+
+def resized(picture: np.ndarray, side: int) -> np.ndarray:
+    """A square picture uint8 [S, S, 3] at another size, uint8 [side, side, 3]."""
+    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def sheet(tiles: np.ndarray, columns: int, gap: int = 3) -> np.ndarray:
+    """Tiles uint8 [N, h, w, 3] side by side, on a ground that is clear: uint8 [H, W, 4]."""
+    count, height, width, _ = tiles.shape
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    whole = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
+    for index, tile in enumerate(tiles):
+        top, left = index // columns * (height + gap), index % columns * (width + gap)
+        whole[top : top + height, left : left + width] = np.dstack(
+            [tile, np.full((height, width), 255, np.uint8)]
+        )
+    return whole

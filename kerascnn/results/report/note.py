@@ -1,0 +1,72 @@
+"""The note on a run that MLflow's page shows, in Markdown."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from kerascnn.results.report import explained, mistakes
+from kerascnn.results.report.gather import Material
+from kerascnn.results.report.page import seconds
+from kerascnn.results.result import Result
+from kerascnn.runtime.text import markdown
+
+THUMBNAILS = "thumbnails.jpg"
+
+COUNT, SIDE = 10, 64  # thumbnails, and their pixels
+LINE = "#d0d0d0"  # around the thumbnails, of which some may be white
+GAP = "&emsp;"  # MLflow's page sets the columns of a table close
+
+
+def note(result: Result) -> str:
+    """The headline, the most wrong pictures, and what each stage gained."""
+    low, high = result.test_accuracy_interval
+    lines = [
+        f"**{result.test_accuracy:.3f}** test accuracy, 95% interval {low:.3f} to {high:.3f}, "
+        f"on {result.test['images']:,} pictures of {len(result.class_names)} classes; "
+        "all of it in the artifact report.html",
+        "",
+    ]
+    if (result.folder / THUMBNAILS).is_file():
+        # relative to MLflow's page, which shows no other pictures of its store
+        place = f"get-artifact?path={THUMBNAILS}&run_uuid={result.run_id}"
+        lines += [f"![the most wrong pictures]({place})", ""]
+    heads = ("stage", "trains", "parameters", "epochs", "validation", "gain, paired 95%", "time")
+    rows = [heads, ["---"] * len(heads), *map(_stage, result.stages)]
+    return "\n".join([*lines, *(f"| {' | '.join(_spaced(row))} |" for row in rows)])
+
+
+def _spaced(cells: Iterable[str]) -> list[str]:
+    return [cell if cell == "---" else cell + GAP for cell in cells]
+
+
+def _stage(stage: dict[str, Any]) -> tuple[str, ...]:
+    gain = ""
+    if "gain" in stage:
+        below, above = stage["gain_interval"]
+        gain = f"{stage['gain']:+.3f} [{below:+.3f}, {above:+.3f}]"
+    return (
+        markdown(stage["name"]),
+        markdown(stage["unfreeze"]),
+        f"{stage['trainable_parameters']:,}",
+        str(stage["epochs"]),
+        f"{stage['val_accuracy']:.3f}",
+        gain,
+        seconds(stage["seconds"]),
+    )
+
+
+def write_thumbnails(material: Material) -> Path | None:
+    """Writes the most wrong test images side by side; nothing where there are none."""
+    pictures, rows = material.pictures(), mistakes.most_wrong(material.test, COUNT)
+    if pictures is None or not len(rows):
+        return None
+    tiles = np.stack([explained.resized(picture, SIDE) for picture in pictures[rows]])
+    whole = Image.fromarray(explained.sheet(tiles, COUNT)).convert("RGBA")
+    ground = Image.new("RGBA", (whole.width + 2, whole.height + 2), LINE)
+    ground.alpha_composite(whole, (1, 1))
+    file = material.result.folder / THUMBNAILS
+    ground.convert("RGB").save(file, quality=85)
+    return file

@@ -1,0 +1,71 @@
+"""Augmented pictures as a stage saw them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kerascnn.engine.data.batches import shuffled
+from kerascnn.engine.network.inference import to_numpy
+from kerascnn.results.report.gather import Material
+from kerascnn.run.prepare import augmentation
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images of a stage's first step in which the original can be recognised.
+
+    Args:
+        stage: The stage's name.
+        augmentation: The component's.
+        before: Images as they are packed, uint8 [N, P, P, 3].
+        after: As the network took them, uint8 [N, S, S, 3].
+        labels: int [N].
+        shares: float [N], the share of the original in what the network took.
+        partners: int [N], the label of the image that was mixed in most.
+        exact: Whether the stage saw just these; else others that are drawn alike.
+    """
+
+    stage: str
+    augmentation: str
+    before: np.ndarray
+    after: np.ndarray
+    labels: np.ndarray
+    shares: np.ndarray
+    partners: np.ndarray
+    exact: bool
+
+
+def augmented(material: Material, count: int) -> Samples | None:
+    """Some augmented images of the last stage that augments; None where none does."""
+    experiment, data = material.experiment, material.data
+    if data is None:
+        return None
+    for index, stage in reversed(list(enumerate(experiment.stages))):
+        first = 0 if stage.views else 1  # the views are counted from 0, the epochs from 1
+        order = shuffled(len(data.train), (experiment.seed, index), first)
+        rows = order[: experiment.batch_size_of(stage)]
+        # each image is a class of its own, so that the mixed labels are the shares of the images
+        drawn = augmentation(experiment, stage, index, material.registry, len(rows))
+        if not drawn:
+            continue
+        before, itself = data.train.images[rows], np.eye(len(rows), dtype=np.float32)
+        after, mixed = (to_numpy(one) for one in drawn["augment"](before, itself, first, 0))
+        shares, others = mixed.diagonal(), mixed * (1 - itself)
+        shown = _recognisable(shares)[:count]
+        return Samples(
+            stage.name,
+            experiment.augmentation_of(stage).name,
+            before[shown],
+            np.clip(after[shown], 0, 255).astype(np.uint8),
+            data.train.labels[rows][shown],
+            shares[shown],
+            data.train.labels[rows][others.argmax(1)][shown],
+            exact=bool(drawn["augmentation_key"]),
+        )
+    return None
+
+
+def _recognisable(shares: np.ndarray) -> np.ndarray:
+    """The rows in which the original has the greater share, or else those where it has most."""
+    most = np.flatnonzero(shares > 0.5)
+    return most if len(most) else np.argsort(-shares, kind="stable")

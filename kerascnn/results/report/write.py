@@ -1,0 +1,67 @@
+"""Writes the report of a run: one page that needs nothing else."""
+
+from pathlib import Path
+
+from kerascnn.components.registry import Registry, load_registry
+from kerascnn.results.report import chapters
+from kerascnn.results.report.gather import Material, gather
+from kerascnn.results.report.note import write_thumbnails
+from kerascnn.results.report.page import render
+from kerascnn.results.report.steps import next_steps
+from kerascnn.results.result import Result, find_run, load_model
+from kerascnn.run.observer import Observer, default_observer, optional
+from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.files import write_whole
+from kerascnn.runtime.process import contained
+
+REPORT = "report.html"
+
+
+@contained()
+def report_run(
+    run: str | Result, *, registry: Registry | None = None, observer: Observer | None = None
+) -> Path:
+    """Writes the report of a run anew, from its folder and its pictures.
+
+    Args:
+        run: A run's id, a unique prefix of one, "last", or a result.
+        registry: The components; default all that are installed.
+        observer: Receives a note on what the page lacks; default it is shown, `Observer()`
+            shows nothing.
+
+    Returns:
+        The page. Where the pictures are gone it does without them, and says so.
+
+    Raises:
+        InputError: No such run, or its model cannot be loaded.
+    """
+    result = find_run(run)
+    there = result.backend in runtime.installed_backends()
+    runtime.start(result.backend if there else "auto")
+    material = gather(result, registry or load_registry(), load_model(result))
+    observer = observer or default_observer()
+    if material.missing:
+        observer.warned(f"the page is written without images: {material.missing}")
+    page = write_page(material)
+    with optional("the thumbnails", observer):
+        write_thumbnails(material)
+    return page
+
+
+def write_page(material: Material) -> Path:
+    """Writes report.html into the run's folder."""
+    result = material.result
+    page = render(
+        "report.html",
+        missing=material.missing,
+        **chapters.results(result),
+        **chapters.errors(material),
+        **chapters.calibration(material),
+        **chapters.explanations(material),
+        **chapters.pictures(material),
+        **chapters.origin(result),
+        steps=next_steps(material),
+    )
+    file = result.folder / REPORT
+    write_whole(file, page)
+    return file

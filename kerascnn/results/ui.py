@@ -1,0 +1,99 @@
+"""MLflow's page on the store of this folder, at 127.0.0.1 alone."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from socket import socket
+from typing import IO
+
+from kerascnn.errors import KerascnnError
+from kerascnn.results.inference.serve import HOST, HOSTS
+from kerascnn.results.result import last_experiment
+from kerascnn.runtime.interruption import Interruption
+from kerascnn.runtime.redact import scrubbed, shown_uri
+from kerascnn.tracking.address import tracking_uri
+from kerascnn.tracking.page import runs_table
+from kerascnn.tracking.store import open_store
+
+WAIT_SECONDS = 180.0
+SHOWN = 500  # characters of what MLflow said
+
+
+class PageError(KerascnnError):
+    """MLflow's page does not start, or ended."""
+
+
+def show_page(listening: socket, ready: Callable[[str], None]) -> None:
+    """Serves MLflow's page until it is interrupted.
+
+    Args:
+        listening: From `kerascnn.results.inference.serve.listen`: holds the port until MLflow takes it.
+        ready: Receives the address of the table of runs, once it answers.
+
+    Raises:
+        TrackingError: The store cannot be used.
+        PageError: MLflow fails.
+    """
+    with listening:
+        port, table = listening.getsockname()[1], _table()
+    with (
+        tempfile.TemporaryFile() as said,
+        Interruption(),
+        subprocess.Popen(_command(port), env=_environment(), stdout=said, stderr=said) as server,
+    ):
+        try:
+            _wait_until_it_answers(server, port, said)
+            ready(f"http://{HOST}:{port}/{table}")
+            if server.wait():
+                raise _failed(said)
+        except BaseException:
+            server.terminate()  # which ends its workers
+            raise
+
+
+def page_of_server() -> str:
+    """The address of the table of runs on the page of the tracking server that is in use."""
+    return f"{shown_uri(tracking_uri()).rstrip('/')}/{_table()}"
+
+
+def _table() -> str:
+    with open_store(tracking_uri()) as client:  # one sentence of ours, no traceback of MLflow's
+        return runs_table(client, last_experiment())
+
+
+def _command(port: int) -> list[str]:
+    hosts = ",".join(f"{host}:{port}" for host in HOSTS)
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port)]
+    command += ["--allowed-hosts", hosts, "--workers", "1"]
+    return [*command, "--uvicorn-opts", "--no-access-log --log-level warning"]
+
+
+def _environment() -> dict[str, str]:
+    """An argument would show the store's password to whoever lists processes."""
+    return {
+        **os.environ,
+        "MLFLOW_BACKEND_STORE_URI": tracking_uri(),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # of language models
+    }
+
+
+def _wait_until_it_answers(server: subprocess.Popen[bytes], port: int, said: IO[bytes]) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + WAIT_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            with opener.open(f"http://{HOST}:{port}/health", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise _failed(said)
+
+
+def _failed(said: IO[bytes]) -> PageError:
+    said.seek(0)
+    text = scrubbed(said.read().decode(errors="replace")).strip()
+    return PageError(f"MLflow's page does not run. MLflow said: …{text[-SHOWN:]}")

@@ -1,0 +1,49 @@
+"""The name of a run: its network, and what differs from the first run of the experiment."""
+
+import tomllib
+from typing import Any
+
+from kerascnn.components.registry import Registry
+from kerascnn.experiment.load import flatten, resolve
+from kerascnn.experiment.model import UNDECISIVE, Experiment
+from kerascnn.results.result import EXPERIMENT, first_run_of
+
+NAMED = 3  # differences
+LONGEST = 24  # characters of a value
+
+
+def run_name(experiment: Experiment, registry: Registry) -> str:
+    """Differences first, for MLflow's page cuts names off: `seed=1, head.epochs=4 · resnet50`."""
+    network = f"{experiment.architecture.name} on {experiment.dataset.name}"
+    differ = [_said(key, value) for key, value in _differences(experiment, registry)]
+    if not differ:
+        return f"{network}, seed {experiment.seed}"
+    more = f" and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
+    return f"{', '.join(differ[:NAMED])}{more} · {network}"
+
+
+def _differences(experiment: Experiment, registry: Registry) -> list[tuple[str, Any]]:
+    """The settings that are not those of the first run here, or that only one of both has."""
+    first = first_run_of(experiment.name)
+    try:
+        then = flatten(tomllib.loads((first / EXPERIMENT).read_text("utf-8"))) if first else None
+    except (OSError, ValueError):  # of a run that did not come so far
+        then = None
+    if then is None:
+        return []
+    now = flatten(resolve(experiment, registry))
+    differ = [key for key in {**now, **then} if now.get(key) != then.get(key)]
+    others = tuple(key.removesuffix("name") for key in differ if key.endswith(".name"))
+    return [
+        (key.removesuffix(".name"), now.get(key))
+        for key in differ
+        if key not in UNDECISIVE and (key.endswith(".name") or not key.startswith(others))
+    ]
+
+
+def _said(key: str, value: Any) -> str:
+    """A setting as `stage.key=value`, without the table that only says where it is."""
+    table, _, rest = key.partition(".")
+    text = "none" if value is None else str(value)
+    short = text if len(text) <= LONGEST else f"…{text[-LONGEST:]}"
+    return f"{rest or table}={short}"

@@ -1,0 +1,224 @@
+"""Writes experiments: for a folder of pictures, or a recipe of the package's own."""
+
+import os
+import re
+import tomllib
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from kerascnn.components.registry import Registry, load_registry
+from kerascnn.engine.data.balance import share_to_test, uneven
+from kerascnn.errors import InputError, did_you_mean
+from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.model import Experiment
+from kerascnn.experiment.paths import read_from
+from kerascnn.run.observer import Observer
+from kerascnn.run.prepare import Data, load_data
+
+FOLDER_RECIPE, SCRATCH_RECIPE = "folder", "folder_scratch"
+
+
+def recipes() -> dict[str, Path]:
+    """The recipes that come with the package, by name."""
+    installed = Path(__file__).parent / "recipes"
+    source = Path(__file__).parents[1] / "experiments"
+    folder = installed if installed.is_dir() else source
+    return {file.stem: file for file in sorted(folder.glob("*.toml"))}
+
+
+def write_experiment(
+    folder: Path | None,
+    recipe: str | None,
+    architecture: str | None = None,
+    *,
+    force: bool = False,
+    follow_links: bool = False,
+    labels: Path | None = None,
+    observer: Observer | None = None,
+) -> tuple[Path, str]:
+    """Writes an experiment.
+
+    Args:
+        folder: Images; the experiment is written beside it.
+        recipe: A recipe's name, written to the working directory, or, with a folder, its model;
+            default the recipe for the architecture's kind.
+        architecture: Replaces the recipe's architecture, with its default parameters.
+        force: Overwrite what is there.
+        follow_links: Read what links in the folder lead to elsewhere.
+        labels: A table of the folder's images and their labels.
+        observer: Receives what was found in the folder, and why the experiment differs from the
+            recipe; default none.
+
+    Returns:
+        The file, and what it is for in a line.
+
+    Raises:
+        InputError: Neither folder nor recipe, no such recipe, no images, the file exists.
+    """
+    if folder is None and recipe is None:
+        raise InputError("name a folder of pictures, or --recipe NAME (--recipe list names them).")
+    target = _beside(folder) if folder else Path(f"{recipe}.toml")
+    if target.exists() and not force:
+        raise InputError(f"{target} exists; --force overwrites it.")
+    registry = load_registry()
+    text = _recipe(recipe or _recipe_for(architecture, registry))
+    summary = f"recipe {recipe}"
+    if architecture:
+        text = _with_architecture(text, architecture)
+    if folder is not None:
+        dataset = _dataset(folder, follow_links, labels, registry)
+        text = _for_folder(text, folder, target.stem, dataset)
+        text, summary = _adapted(text, target, registry, observer or Observer())
+    _parsed(text, target, registry)
+    try:
+        target.write_text(text, "utf-8")
+    except OSError as error:
+        raise InputError(
+            f"cannot write {target}: {error.strerror}. Change its folder's permissions, or write "
+            "an experiment elsewhere with --recipe and set dataset.path in it."
+        ) from error
+    return target, summary
+
+
+def _adapted(text: str, target: Path, registry: Registry, observer: Observer) -> tuple[str, str]:
+    """The experiment as the images in its folder want it, and a line about these."""
+    data = _look_at(_parsed(text, target, registry), registry, observer)
+    text = _weighted(text, data)
+    for key, why in dict.fromkeys(re.findall(r"(?m)^(\w+ = \S+) +# (because .*)$", text)):
+        observer.warned(f"{key}, {why}")
+    return text, _summary(data)
+
+
+def _parsed(text: str, target: Path, registry: Registry) -> Experiment:
+    table = tomllib.loads(text)
+    read_from(target.parent, table, registry, lambda said: None)
+    return parse_experiment(table, registry, text, f"the new {target}")
+
+
+def _recipe_for(architecture: str | None, registry: Registry) -> str:
+    """The recipe that was measured for networks of this kind: pretrained, or from scratch."""
+    if architecture is None or ("architecture", architecture) not in registry.claims:
+        return FOLDER_RECIPE  # an unknown name will be told
+    fields = registry.get("architecture", architecture).component.params.model_fields
+    pretrained = "weights" in fields and fields["weights"].default != "none"
+    return FOLDER_RECIPE if pretrained else SCRATCH_RECIPE
+
+
+def _beside(folder: Path) -> Path:
+    """FOLDER.toml, also where the folder is "." or ".."."""
+    file = f"{os.path.abspath(folder)}.toml"
+    return Path(file if folder.is_absolute() else os.path.relpath(file))
+
+
+def _recipe(name: str) -> str:
+    known = recipes()
+    if name not in known:
+        raise InputError(
+            f'there is no recipe "{name}".{did_you_mean(name, known)} There are {", ".join(known)}.'
+        )
+    text = known[name].read_text("utf-8")
+    return re.sub(r"(?m)^#:schema .*\n", "", text)  # the schema does not lie beside the new file
+
+
+def _dataset(
+    folder: Path, follow_links: bool, labels: Path | None, registry: Registry
+) -> dict[str, Any]:
+    """The dataset's table, its path relative to the working directory."""
+    table: dict[str, Any] = {"path": str(folder)}
+    if labels:
+        inside = (folder / labels).exists() or not labels.exists()
+        table["labels"] = (labels if inside else Path(os.path.relpath(labels, folder))).as_posix()
+    if follow_links:
+        table["follow_links"] = True
+    component = registry.get("dataset", "image_folder")
+
+    def sizes(table: dict[str, Any]) -> list[int]:
+        splits = component.bind(table).build(seed=0)
+        return [len(splits.train), len(splits.validation), len(splits.test)]
+
+    usual = sizes(table)
+    larger = {"test_fraction": share_to_test(sum(usual))}
+    drawn = sizes(table | larger) != usual  # unless that is the default, or a test split is given
+    return {"name": "image_folder"} | table | (larger if drawn else {})
+
+
+def _look_at(experiment: Experiment, registry: Registry, observer: Observer) -> Data:
+    """Prepares the images as the run will, which then finds them prepared, and says what is odd."""
+    changes = {"on_bad_image": "skip", "on_duplicate": "allow"}
+    lenient = experiment.training.model_copy(update=changes)
+    data = load_data(
+        experiment.model_copy(update={"training": lenient}), registry, _Progress(observer)
+    )
+    for note in data.findings.notes():
+        observer.warned(note)
+    if data.findings.skipped:
+        observer.warned(
+            "the run will stop at images that cannot be read: repair or remove them, or run with "
+            "--set training.on_bad_image=skip"
+        )
+    return data
+
+
+class _Progress(Observer):
+    """Passes progress on to another observer, and nothing else."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        self._observer.progress(what, done, total)
+
+
+def _summary(data: Data) -> str:
+    names = data.class_names
+    shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
+    sizes = {split: len(packed) for split, packed in data.splits().items()}
+    parts = ", ".join(f"{size:,} {split}" for split, size in sizes.items())
+    return f"{sum(sizes.values()):,} images of {len(names)} classes ({shown}): {parts}"
+
+
+def _for_folder(text: str, folder: Path, name: str, dataset: dict[str, Any]) -> str:
+    """The recipe for another dataset, its other comments kept."""
+    header = f"# Written by `kerascnn init` for the images in {folder.resolve().name}.\n"
+    text = re.sub(r"\A(?:#.*\n)*", lambda _: header, text)
+    text = re.sub(r'(?m)^name = ".*"$', f'name = "{_allowed(name)}"', text, count=1)
+    beside = os.path.basename(os.path.abspath(folder))
+    text = _replaced(text, "dataset", dataset | {"path": beside})
+    return _explained(text, "test_fraction", "a tenth of so few images is too little to judge by")
+
+
+def _weighted(text: str, data: Data) -> str:
+    """The experiment with weights in each stage if the classes are uneven."""
+    counts, names = data.class_counts()["train"], data.class_names
+    if not uneven(counts):
+        return text
+    most, least = int(counts.argmax()), int(counts.argmin())
+    text = re.sub(r"(?m)^(learning_rate = .*)$", r'\1\nclass_weights = "balanced"', text)
+    why = f"{names[most]} has {counts[most]:,} training images, {names[least]} {counts[least]:,}"
+    return _explained(text, "class_weights", why)
+
+
+def _explained(text: str, key: str, why: str) -> str:
+    """The text with a comment behind that key."""
+    return re.sub(rf"(?m)^({key} = .*)$", lambda line: f"{line[1]:<33} # because {why}", text)
+
+
+def _allowed(name: str) -> str:
+    """The name of an experiment, accents left out."""
+    plain = unicodedata.normalize("NFKD", name)
+    plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
+    return re.sub(r"[^A-Za-z0-9_. -]", "-", plain)
+
+
+def _with_architecture(text: str, name: str) -> str:
+    """The recipe for another network, whose blocks are not those that the recipe counted."""
+    text = re.sub(r'(?m)^unfreeze = "last:.*$', 'unfreeze = "auto"', text)
+    return _replaced(text, "architecture", {"name": name})
+
+
+def _replaced(text: str, table: str, content: dict[str, Any]) -> str:
+    new = tomli_w.dumps({table: content})
+    return re.sub(rf"(?ms)^\[{table}\]\n.*?(?=^\[|\Z)", lambda _: f"{new}\n", text)

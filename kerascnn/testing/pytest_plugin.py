@@ -1,0 +1,100 @@
+"""The conformance kit in pytest: the marker `kerascnn` and the fixture `kerascnn_check`.
+
+Every pytest run of an environment with kerascnn in it loads this file: it imports nothing of the
+kit before a test asks for it.
+"""
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+FIXTURE = "kerascnn_check"
+KERAS_OWN_WARNING = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "kerascnn(kind, *names, only=None, image_size=None, imagenet_classifier=None): hold each "
+        "of these installed components to its contract, or to the checks that `only` names, by "
+        "the fixture kerascnn_check",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Makes of a test that uses the fixture one for each component and check."""
+    if FIXTURE not in metafunc.fixturenames:
+        return
+    from kerascnn.components.hooks import KINDS
+    from kerascnn.testing import checks
+
+    marker = metafunc.definition.get_closest_marker("kerascnn")
+    if marker is None or len(marker.args) < 2 or marker.args[0] not in KINDS:
+        kinds = ", ".join(KINDS)
+        pytest.fail(
+            f"{metafunc.definition.name}: {FIXTURE} needs @pytest.mark.kerascnn(KIND, NAME): "
+            f"KIND is one of {kinds}",
+            False,
+        )
+    kind, *names = marker.args
+    options = dict(marker.kwargs)
+    known = {check.name: check for check in checks(kind)}
+    only = options.pop("only", None) or known
+    if wrong := [check for check in only if check not in known]:
+        pytest.fail(
+            f"{metafunc.definition.name}: only={wrong}: there are {', '.join(known)}", False
+        )
+    chosen = [known[check] for check in only]
+    cases = [
+        pytest.param(
+            (kind, name, check, options),
+            id=check.name if len(names) == 1 else f"{name}-{check.name}",
+            marks=KERAS_OWN_WARNING,
+        )
+        for name in names
+        for check in chosen
+    ]
+    metafunc.parametrize(FIXTURE, cases, indirect=True)
+
+
+@pytest.fixture
+def kerascnn_check(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Runs the check that the test is named after; takes the component's parameters."""
+    kind, name, check, options = request.param
+
+    def run(**params: Any) -> None:
+        from kerascnn.errors import InputError
+
+        try:
+            outcome = check.run(_subject(request.config, kind, name, params, options))
+        except InputError as error:
+            pytest.fail(str(error), pytrace=False)
+        if outcome.status == "skipped":
+            pytest.skip(outcome.detail)
+        if outcome.status == "failed":
+            pytest.fail(str(outcome), pytrace=False)
+
+    return run
+
+
+_LAST = pytest.StashKey[tuple[Any, Any]]()
+
+
+def _subject(config: pytest.Config, kind: str, name: str, params: Any, options: Any) -> Any:
+    """The subject of the check before, if it is the same: a network is not built for each."""
+    from kerascnn.runtime.backend import start
+    from kerascnn.testing import find_subject
+
+    asked = kind, name, params, options
+    if _LAST not in config.stash or config.stash[_LAST][0] != asked:
+        config.stash[_LAST] = None, None
+        gc.collect()  # Keras's models are cycles, and large
+        subject = find_subject(kind, name, params, **options)  # before Keras, as a run does
+        if kind != "dataset":
+            start()
+        config.stash[_LAST] = asked, subject
+    return config.stash[_LAST][1]

@@ -1,0 +1,110 @@
+"""MLflow's registry of models: `models:/NAME@ALIAS` names the model of a run."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kerascnn.errors import InputError
+from kerascnn.runtime.commands import command
+from kerascnn.tracking.address import tracking_uri
+from kerascnn.tracking.store import TAG, find_tagged, open_store
+
+if TYPE_CHECKING:
+    from kerascnn.results.result import Result
+
+PREFIX = "models:/"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model in the registry.
+
+    Args:
+        version: From 1, for each name.
+        alias: None where none was given.
+        uri: What `predict`, `evaluate` and MLflow take.
+    """
+
+    name: str
+    version: int
+    alias: str | None
+    run_id: str
+    uri: str
+
+
+def register_run(result: "Result", name: str | None = None, alias: str | None = None) -> Registered:
+    """Registers the model of a run; again under the same name, it stays the same version.
+
+    Args:
+        result: Of a run that the store has.
+        name: Default the experiment's.
+        alias: Moves to this version from the one that had it, such as "champion".
+
+    Raises:
+        InputError: The store has no model of this run, or takes no such name.
+    """
+    name = name or result.name
+    with open_store(tracking_uri()) as client:
+        run = find_tagged(client, result.run_id)
+        if run is None or not run.outputs.model_outputs:
+            raise InputError(
+                f"the store has no model of run {result.run_id[:8]}; `{command('compare')}` sends "
+                "what could not be sent when the run ended."
+            )
+        try:
+            version = _version(client, name, run)
+            if alias:
+                client.set_registered_model_alias(name, alias, version)
+        except Exception as error:
+            raise _refused(error) from error
+    uri = f"{PREFIX}{name}@{alias}" if alias else f"{PREFIX}{name}/{version}"
+    return Registered(name, int(version), alias, result.run_id, uri)
+
+
+def _version(client: Any, name: str, run: Any) -> str:
+    from_run = f"name = '{name}' and run_id = '{run.info.run_id}'"
+    if "'" not in name and (found := client.search_model_versions(from_run)):
+        return found[0].version
+    try:
+        client.create_registered_model(name)
+    except Exception as error:
+        if getattr(error, "error_code", None) != "RESOURCE_ALREADY_EXISTS":
+            raise
+    model_id = run.outputs.model_outputs[0].model_id
+    # not models:/ID, which a database would look up in the store of the environment
+    source = client.get_logged_model(model_id).artifact_location
+    made = client.create_model_version(name, source, run_id=run.info.run_id, model_id=model_id)
+    return made.version
+
+
+def registered_run(reference: str) -> str:
+    """The id of the run that `models:/NAME@ALIAS` or `models:/NAME/VERSION` comes from.
+
+    Raises:
+        InputError: It is neither, or there is none such in the registry.
+    """
+    parts = re.fullmatch(rf"{PREFIX}([^/@]+)(?:@([^/@]+)|/(\d+))", reference)
+    if parts is None:
+        raise InputError(f'"{reference}": expected models:/NAME@ALIAS or models:/NAME/VERSION.')
+    name, alias, version = parts.groups()
+    with open_store(tracking_uri()) as client:
+        try:
+            if alias:
+                found = client.get_model_version_by_alias(name, alias)
+            else:
+                found = client.get_model_version(name, version)
+        except Exception as error:
+            raise _refused(error) from error
+        if not found.run_id:
+            raise InputError(f"{reference} was not registered by `{command('register', 'RUN')}`.")
+        return client.get_run(found.run_id).data.tags.get(TAG, found.run_id)
+
+
+def _refused(error: Exception) -> Exception:
+    """The registry's answer to a wrong name is the user's to read; any other is the store's."""
+    codes = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
+    if getattr(error, "error_code", None) not in codes:
+        return error
+    text = " ".join(str(error).removeprefix(f"{error.error_code}: ").split())  # type: ignore[attr-defined]
+    names = command("register", "RUN", "--alias", "NAME")
+    return InputError(f"MLflow's registry: {text} `{names}` names one.")

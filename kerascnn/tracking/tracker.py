@@ -1,0 +1,244 @@
+"""Tracks a run: what it logs goes into its journal, and a thread sends that to the store."""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from kerascnn.errors import InputError
+from kerascnn.runtime.commands import command
+from kerascnn.runtime.redact import scrubbed
+from kerascnn.tracking.address import address_fault, displayed, tracking_uri
+from kerascnn.tracking.journal import LOCK, Journal, told_refused, unsent
+from kerascnn.tracking.store import TAG, RefusingStoreError, TrackingError, open_store
+
+HOLDER = "process.txt"  # who has the lock
+START_SECONDS = 30.0  # a fresh SQLite store takes some; a server that answers takes less
+END_SECONDS = 60.0  # for the model's upload; a server that is gone or hangs fails sooner
+LEAST_START_SECONDS = 5.0  # where preparing has taken longer than that
+RETRY_SECONDS = 30.0
+LOCK_SECONDS = 5.0  # in which another command has looked whether the run is at work
+
+
+class Tracker:
+    """Tracks one run; nothing that the store does stops or slows who logs.
+
+    The store is made ready at once, in the background; the run exists from `open` on.
+
+    Args:
+        experiment: The name of the MLflow experiment.
+        name: The name of the run.
+        runs: The folder that holds the runs' folders.
+        parent: The id of the run that this one is shown under; default none.
+        resume: The folder of a run that goes on; default a new run.
+    """
+
+    def __init__(
+        self,
+        experiment: str,
+        name: str,
+        runs: Path,
+        *,
+        parent: str | None = None,
+        resume: Path | None = None,
+    ) -> None:
+        self._runs = runs
+        self._resume = resume
+        self._create = {"experiment": experiment, "name": name, "parent": parent}
+        check_writable(runs)
+        uri = Journal.read(resume).uri if resume else _checked(tracking_uri())
+        self._journal = Journal(runs, uri)
+        self._logged: set[tuple[str, int]] = set()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._lock: FileLock | None = None
+        self.fault: TrackingError | None = None
+        self._started = time.monotonic()
+        self._thread = threading.Thread(target=self._work, daemon=True, name="kerascnn-tracking")
+        self._thread.start()
+
+    def open(self) -> tuple[str, Path]:
+        """Makes the run's folder, or takes that of a run that goes on, and locks it.
+
+        Waits for the run's id in the store, a while.
+
+        Returns:
+            The id, MLflow's own where the store has answered, and the folder.
+
+        Raises:
+            InputError: The folder cannot be written to, or another process is at this run.
+        """
+        folder = self._resume or self._runs / uuid.uuid4().hex
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(folder)
+        with self._changed:
+            new = Journal(folder, self._journal.uri)
+            self._journal = Journal.read(folder) if self._resume else new
+            self._logged = self._journal.logged()
+        if self._resume:
+            self._add("resume")
+            self._journal.save_state()
+        else:
+            store = self._journal.written_address()
+            self._add("create", run=folder.name, store=store, **self._create)
+            self._name_folder()
+        return self._journal.folder.name, self._journal.folder
+
+    @property
+    def store(self) -> str:
+        """The store that the run is meant for, as people read it."""
+        return displayed(self._journal.uri)
+
+    def untracked(self) -> str | None:
+        """That the store does not take the run, and why; None where it does."""
+        if isinstance(self.fault, RefusingStoreError):
+            return f"the run goes on and is kept here, but cannot be tracked: {self.fault}"
+        return f"the run goes on untracked, and is sent later: {self.fault}" if self.fault else None
+
+    def _name_folder(self) -> None:
+        """Gives the folder the id that the run has in the store, if that answers in time."""
+        wait = max(START_SECONDS - (time.monotonic() - self._started), LEAST_START_SECONDS)
+        with self._changed:
+            self._changed.wait_for(lambda: self._journal.sent or self.fault, wait)
+            if run_id := self._journal.mlflow_id:
+                self._journal.folder = self._journal.folder.rename(self._runs / run_id)
+                self._add("tags", values={TAG: run_id})
+
+    def params(self, values: dict[str, Any]) -> None:
+        self._add("params", values=_clean(values))
+
+    def tags(self, values: dict[str, Any]) -> None:
+        self._add("tags", values=_clean(values))
+
+    def metrics(self, values: dict[str, float], step: int) -> None:
+        """Logs metrics, but for those that are there of this step: a run that goes on repeats."""
+        new = {name: value for name, value in values.items() if (name, step) not in self._logged}
+        self._logged |= {(name, step) for name in new}
+        if new:
+            self._add("metrics", values=new, step=step)
+
+    def datasets(self, splits: list[dict[str, Any]]) -> None:
+        """Logs what the run learns from and is judged on: name, context, digest, images."""
+        self._add("datasets", splits=splits)
+
+    def artifact(self, path: Path) -> None:
+        """Logs a file or folder of the run's folder."""
+        self._add("artifact", path=path.name)
+
+    def model(self, path: Path) -> None:
+        """Logs a folder that `save_model` has written."""
+        self._add("model", path=path.name)
+
+    def nest(self, runs: Iterable[str]) -> None:
+        """Shows other runs, given by their ids, under this one."""
+        self._add("nest", runs=list(runs))
+
+    def close(self, status: str = "FINISHED") -> str | None:
+        """Ends the run; returns what could not be sent and why, in one sentence, or None."""
+        self._add("end", status=status)
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        with contextlib.suppress(KeyboardInterrupt):  # who does not want to wait need not
+            self._thread.join(END_SECONDS)
+        return self._told_unsent() or told_refused(self._journal)
+
+    def abandon(self) -> None:
+        """Leaves a run that could not begin: one that was to go on is as it was before."""
+        if self._lock:
+            self.close("KILLED")
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+
+    def _told_unsent(self) -> str | None:
+        journal = self._journal
+        if not journal.pending:
+            return None
+        fault = self.fault or f"{self.store}: it is slow."
+        told = f"{unsent([journal])} could not be sent to {fault}"
+        if journal.unwritten:
+            return f"{told} Nor could the last {journal.unwritten} be kept in {journal.folder}."
+        if self.fault:
+            journal.tell(self.fault)
+        if isinstance(self.fault, RefusingStoreError):
+            return (
+                f"{told} They are kept in {journal.folder}; once that is mended, "
+                f"`{command('runs', 'send')}` sends them."
+            )
+        return (
+            f"{told} They are kept in {journal.folder} and sent by the next run, or by "
+            f"`{command('compare')}` or `{command('ui')}` that reaches the store."
+        )
+
+    def _add(self, kind: str, **content: Any) -> None:
+        with self._changed:
+            self._journal.add(kind, **content)
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        ready = False
+        while True:
+            try:
+                if not ready:
+                    with open_store(self._journal.uri) as client:
+                        client.search_experiments(max_results=1)
+                    ready = True
+                self._journal.send()
+                self.fault = None
+            except TrackingError as error:
+                self.fault = error
+            with self._changed:
+                self._changed.notify_all()
+                if self._closing and (self.fault or not self._journal.pending):
+                    break
+                if self.fault:
+                    self._changed.wait_for(lambda: self._closing, RETRY_SECONDS)
+                else:
+                    self._changed.wait_for(lambda: self._closing or self._journal.pending)
+        if self._lock:
+            self._lock.release()
+
+
+def _checked(uri: str) -> str:
+    if fault := address_fault(uri):
+        raise InputError(f"MLFLOW_TRACKING_URI: {fault}")
+    return uri
+
+
+def check_writable(folder: Path) -> None:
+    """Raises InputError, before a run has cost anything, where its folder cannot be made."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputError(
+            f"a run cannot be written to {folder}: {there} is no folder that you may write to. "
+            "Change to another folder, or change its permissions."
+        )
+
+
+def _locked(folder: Path) -> FileLock:
+    lock = FileLock(folder / LOCK, timeout=LOCK_SECONDS, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        holder = ""
+        with contextlib.suppress(OSError):
+            holder = (folder / HOLDER).read_text()
+        raise InputError(
+            f"run {folder.name[:8]} is in the hands of {holder or 'another process'}; wait until "
+            "that has ended."
+        ) from None
+    with contextlib.suppress(OSError):  # of a full disk, which what needs it will tell
+        (folder / HOLDER).write_text(f"process {os.getpid()} on {socket.gethostname()}")
+    return lock
+
+
+def _clean(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: scrubbed(v) if isinstance(v, str) else v for name, v in values.items()}

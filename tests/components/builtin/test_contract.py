@@ -1,0 +1,82 @@
+"""The built-in components under the checks that a stranger's are under."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerascnn.components.builtin.applications import applications
+from kerascnn.components.builtin.schedules import kerascnn_schedules
+from kerascnn.testing import checks
+
+SCHEDULES = [component.name for component in kerascnn_schedules()]
+NETWORKS = {application.name for application in applications()}
+BACKEND = keras.config.backend()
+REFUSED = {"nasnet_mobile"} if BACKEND == "torch" else set()  # by Keras
+TWICE = {"backends_agree"} if BACKEND == "torch" else set()  # JAX asks PyTorch, and so does CI
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """A folder of two classes of noise, in the place of an unpacked download."""
+    folder, rng = tmp_path_factory.mktemp("downloads"), np.random.default_rng(0)
+    for number in range(40):
+        name = ("daisies", "roses")[number % 2]
+        file = folder / "flower_photos.tgz.unpacked/flower_photos" / name / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(file)
+    return folder
+
+
+@pytest.mark.kerascnn("dataset", "shapes")
+def test_shapes(kerascnn_check):
+    kerascnn_check()
+
+
+@pytest.mark.kerascnn("dataset", "flowers")
+def test_flowers(kerascnn_check):
+    kerascnn_check(train=12, validation=6, test=6, size=64)
+
+
+@pytest.mark.kerascnn("dataset", "image_folder")
+def test_image_folder(kerascnn_check, photographs):
+    kerascnn_check(path=str(photographs / "flower_photos.tgz.unpacked/flower_photos"))
+
+
+@pytest.mark.kerascnn("dataset", "tf_flowers")
+def test_tf_flowers(kerascnn_check, photographs):
+    kerascnn_check(folder=str(photographs))
+
+
+@pytest.mark.backend
+@pytest.mark.kerascnn("augmentation", "none", "light", "standard", "strong")
+def test_augmentations(kerascnn_check):
+    kerascnn_check()
+
+
+@pytest.mark.backend
+@pytest.mark.kerascnn("augmentation", "strong")
+def test_every_operation_of_an_augmentation(kerascnn_check):
+    kerascnn_check(vertical_flip=0.5, mixup=0.4, cutmix=1.0)
+
+
+@pytest.mark.backend
+@pytest.mark.kerascnn("schedule", *SCHEDULES)
+def test_schedules(kerascnn_check):
+    kerascnn_check()
+
+
+@pytest.mark.backend
+@pytest.mark.kerascnn("architecture", "sequential_cnn", image_size=16)
+def test_sequential_cnn(kerascnn_check):
+    kerascnn_check(depth=2, filters=8)
+
+
+@pytest.mark.backend
+@pytest.mark.kerascnn(
+    "architecture",
+    *sorted(NETWORKS - REFUSED),
+    only=[check.name for check in checks("architecture") if check.name not in TWICE],
+)
+def test_networks(kerascnn_check):
+    kerascnn_check(weights="none")

@@ -1,0 +1,293 @@
+"""`pack`: once, whole or not at all, found again by content, in little memory."""
+
+import io
+import signal
+import subprocess
+import sys
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerascnn import InputError
+from kerascnn.engine.data import store
+from kerascnn.engine.data.hygiene import copies, equal_groups
+from kerascnn.engine.data.images import prepare_image
+from kerascnn.engine.data.store import pack
+from kerascnn.runtime.cache import entries
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "packed"
+
+
+def pictures(count=6):
+    rng = np.random.default_rng(0)
+    return [(rng.integers(0, 256, (9, 12, 3), np.uint8), index % 2) for index in range(count)]
+
+
+class Counting:
+    """A source with a fingerprint, which notes in a file each picture that it gives."""
+
+    fingerprint = "counting"
+
+    def __init__(self, log, at=None, do=None):
+        self.log, self.at, self.do = log, at, do
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        if index == self.at:
+            self.do()
+        with Path(self.log).open("a") as log:
+            log.write(f"{index}\n")
+        return pictures()[index]
+
+    @property
+    def given(self):
+        return len(Path(self.log).read_text().split()) if Path(self.log).exists() else 0
+
+
+def test_what_is_packed_is_the_prepared_pictures_in_order():
+    packed = pack(pictures(), 8, "crop")
+    assert packed.images.shape == (6, 8, 8, 3)
+    assert packed.images.dtype == np.uint8
+    for index, (image, _) in enumerate(pictures()):
+        np.testing.assert_array_equal(packed.images[index], prepare_image(image, 8))
+    assert (packed.labels.dtype, packed.labels.tolist()) == (np.int64, [0, 1, 0, 1, 0, 1])
+    assert [packed.name(index) for index in range(6)] == ["0", "1", "2", "3", "4", "5"]
+    assert packed.digests.shape == (6, 32)
+    assert len(np.unique(packed.digests, axis=0)) == len(packed) == 6
+    assert not packed.streamed
+
+
+def test_files_are_named_by_their_path(tmp_path):
+    Image.fromarray(pictures()[0][0]).save(tmp_path / "a.png")
+    packed = pack([(tmp_path / "a.png", 0), (str(tmp_path / "a.png"), 1)], 8, "pad")
+    assert packed.name(0) == packed.name(1) == str(tmp_path / "a.png")
+
+
+def test_the_second_time_it_is_found(tmp_path):
+    source, steps = Counting(tmp_path / "log"), []
+    first = pack(source, 8, "crop", lambda done, total: steps.append((done, total)))
+    assert steps[-1] == (6, 6)
+    given = source.given
+    again = pack(source, 8, "crop", lambda done, total: pytest.fail("packed again"), what="other")
+    assert source.given == given
+    np.testing.assert_array_equal(first.images[:], again.images[:])
+    np.testing.assert_array_equal(first.digests, again.digests)
+    assert (first.fingerprint, first.key) == (again.fingerprint, again.key)
+
+
+def one_pixel(source):
+    image = source[3][0].copy()
+    image[4, 4, 1] ^= 1
+    return [*source[:3], (image, source[3][1]), *source[4:]]
+
+
+def one_label(source):
+    return [*source[:3], (source[3][0], 0), *source[4:]]
+
+
+def test_all_that_decides_the_content_decides_the_key(monkeypatch):
+    source = pictures()
+    variants = [
+        (source, 8, "crop"),
+        (one_pixel(source), 8, "crop"),
+        (one_label(source), 8, "crop"),
+        (source[::-1], 8, "crop"),
+        (source[:5], 8, "crop"),
+        (source, 9, "crop"),
+        (source, 8, "pad"),
+        (source, 8, "stretch"),
+    ]
+    keys = [pack(*variant).key for variant in variants]
+    assert len(set(keys)) == len(variants) == len(entries())
+    assert pack(pictures(), 8, "crop").key == keys[0]
+    monkeypatch.setattr(store, "PREPARATION", store.PREPARATION + 1)
+    assert pack(source, 8, "crop").key not in keys
+    assert len(entries()) == len(variants) + 1
+
+
+def test_the_fingerprint_is_that_of_the_pictures_at_any_size():
+    source = pictures()
+    assert pack(source, 8, "crop").fingerprint == pack(source, 9, "pad").fingerprint
+    assert pack(source, 8, "crop").fingerprint != pack(one_pixel(source), 8, "crop").fingerprint
+
+
+def test_files_that_moved_are_named_by_where_they_are(tmp_path):
+    class Folder(list):
+        fingerprint = "the same files"
+
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pictures()[0][0]).save(tmp_path / name / "a.png")
+        packed = pack(Folder([(tmp_path / name / "a.png", 0)]), 8, "crop")
+        assert packed.name(0) == str(tmp_path / name / "a.png")
+
+
+def test_an_array_and_its_png_prepare_to_the_same_picture():
+    image, label = pictures()[0]
+    encoded = io.BytesIO()
+    Image.fromarray(image).save(encoded, "png")
+    packed = pack([(image, label), (encoded.getvalue(), label)], 8, "crop")
+    np.testing.assert_array_equal(packed.images[0], packed.images[1])
+    np.testing.assert_array_equal(packed.digests[0], packed.digests[1])
+
+
+def test_all_bad_pictures_are_named_at_once(tmp_path, cache):
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    good = pictures()[0]
+    source = [good, (tmp_path / "broken.jpg", 0), (tmp_path / "gone.jpg", 1), (b"no", 0), good]
+    with pytest.raises(InputError, match="3 pictures cannot be read") as raised:
+        pack(source, 8, "crop")
+    for words in ("broken.jpg", "gone.jpg", "no such file", "picture 3"):
+        assert words in str(raised.value)
+    assert not whole(cache)
+
+
+def test_very_many_bad_pictures_are_counted():
+    with pytest.raises(InputError, match="30 pictures cannot be read") as raised:
+        pack([(b"bad", 0)] * 30, 8, "crop")
+    assert str(raised.value).splitlines()[-2:] == [
+        "  and 10 more",
+        "Repair, replace or remove them.",
+    ]
+
+
+def whole(cache):
+    return [path for path in cache.iterdir() if path.is_dir()]
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_of_an_interrupted_build_nothing_is_left(tmp_path, cache):
+    with pytest.raises(KeyboardInterrupt):
+        pack(Counting(tmp_path / "log", at=4, do=interrupt), 8, "crop")
+    assert not whole(cache)
+
+
+KILLED = """
+import numpy as np
+import os, signal
+from kerascnn.engine.data.store import pack
+
+class Killing(list):
+    fingerprint = "counting"
+
+    def __getitem__(self, index):
+        if index == 4000:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return np.ones((64, 64, 3), np.uint8), 0
+
+pack(Killing(range(6000)), 8, "crop")
+"""
+
+
+def test_of_a_killed_build_nothing_is_believed(tmp_path, cache):
+    ended = subprocess.run([sys.executable, "-c", KILLED], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert next(cache.rglob("images.npy")).stat().st_size > 100_000  # it was on its way
+    packed = pack(Counting(tmp_path / "log"), 8, "crop")
+    np.testing.assert_array_equal(packed.images[:], pack(pictures(), 8, "crop").images[:])
+    assert len(list(cache.rglob("images.npy"))) == 2
+
+
+MEMORY = """
+import sys
+import numpy as np
+from kerascnn.engine.data.hygiene import equal_groups
+from kerascnn.engine.data.store import pack
+
+class Noise:
+    fingerprint = "noise"
+
+    def __len__(self):
+        return 2500
+
+    def __getitem__(self, index):
+        return np.random.default_rng(index).integers(0, 256, (96, 96, 3), np.uint8), index % 2
+
+def peak():
+    for line in open("/proc/self/status"):
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 1024
+
+pack([Noise()[0]] * 50, 96, "crop")
+before = peak()
+packed = pack(Noise(), 96, "crop")
+for chosen in np.random.default_rng(0).permutation(2500).reshape(-1, 50):
+    packed.images[chosen]
+assert not list(equal_groups({"train": packed}))
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from there")
+def test_neither_packing_nor_reading_holds_the_pictures_in_memory():
+    ended = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True)
+    assert float(ended.stdout) < 8, ended.stderr  # MiB, of 66 that are on the disk
+
+
+def pack_in_a_process(log, ready, results):
+    ready.wait()
+    results.put(pack(Counting(log), 8, "crop").digests.tobytes())
+
+
+def test_two_processes_build_once(tmp_path):
+    context = get_context("spawn")
+    ready, results = context.Barrier(2), context.Queue()
+    arguments = (str(tmp_path / "log"), ready, results)
+    processes = [context.Process(target=pack_in_a_process, args=arguments) for _ in range(2)]
+    for process in processes:
+        process.start()
+    assert results.get(timeout=60) == results.get(timeout=60)
+    for process in processes:
+        process.join()
+    assert Counting(tmp_path / "log").given == 7  # one more, to see how long it takes
+
+
+def test_a_source_of_nothing_is_packed_as_nothing():
+    assert len(pack([], 8, "crop")) == 0
+
+
+def test_pictures_that_stand_in_two_splits_are_told():
+    a, b, c, *_ = pictures()
+    splits = {
+        "train": pack([a, b, a], 8, "crop"),
+        "validation": pack([c], 8, "crop"),
+        "test": pack([c, b], 8, "crop"),
+    }
+    assert list(equal_groups(splits)) == [
+        [("train", 0), ("train", 2)],
+        [("train", 1), ("test", 1)],
+        [("validation", 0), ("test", 0)],
+    ]
+    assert copies(splits) == {"train": {1: "test"}, "validation": {0: "test"}}
+
+
+def test_what_is_left_out_is_as_if_it_had_never_been_there(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(pictures()[4][0]).save(path)
+    source = [*pictures()[:4], (path, 1)]
+    whole = pack(source, 8, "crop")
+    part = whole.without([2, 0], ["0: a reason", "2: another"])
+    np.testing.assert_array_equal(part.images[:], whole.images[[1, 3, 4]])
+    np.testing.assert_array_equal(part.images[-1], whole.images[4])
+    np.testing.assert_array_equal(part.digests, whole.digests[[1, 3, 4]])
+    assert part.labels.tolist() == [1, 1, 1]
+    assert part.name(2) == str(path)
+    assert part.source[2] == (path, 1)
+    assert part.skipped == ("0: a reason", "2: another")
+    assert len({packed.key for packed in (whole, part, whole.without([1], []))}) == 3
+    assert part.fingerprint not in (whole.fingerprint, whole.without([1], []).fingerprint)
+    again = part.without([0], ["1: a third"])
+    np.testing.assert_array_equal(again.images[:], whole.images[[3, 4]])
+    assert len(again.skipped) == 3

@@ -1,0 +1,119 @@
+"""`fold`: fewer layers, the same numbers."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from kerascnn.engine.network.folding import fold
+
+pytestmark = pytest.mark.backend
+PICTURES = np.random.default_rng(0).uniform(0, 255, (2, 12, 12, 3)).astype("float32")
+
+
+def make(graph):
+    """A model whose BatchNorms have statistics, scales and shifts of their own."""
+    keras.utils.set_random_seed(0)
+    pictures = keras.Input((12, 12, 3))
+    model = keras.Model(pictures, graph(layers.Rescaling(1 / 255, name="rescale")(pictures)))
+    rng = np.random.default_rng(1)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    return model
+
+
+def norm(x, **options):
+    return layers.BatchNormalization(**options)(x)
+
+
+def run(model, training=False):
+    return ops.convert_to_numpy(ops.cast(model(PICTURES, training=training), "float32"))
+
+
+def batchnorms(model):
+    return sum(isinstance(layer, layers.BatchNormalization) for layer in model.layers)
+
+
+def residual(x):
+    x = norm(layers.Conv2D(4, 3, padding="same", use_bias=False)(x))
+    return layers.Add()([x, norm(layers.Conv2D(4, 1)(layers.ReLU()(x)), center=False)])
+
+
+FOLDABLE = {
+    "convolution without bias": lambda x: norm(layers.Conv2D(4, 3, strides=2, use_bias=False)(x)),
+    "convolution with bias": lambda x: norm(layers.Conv2D(4, 3)(x), scale=False),
+    "depthwise": lambda x: norm(layers.DepthwiseConv2D(3, depth_multiplier=2)(x)),
+    "dense": lambda x: norm(layers.Dense(5)(layers.Flatten()(x)), epsilon=0.1),
+    "residual": residual,
+}
+
+
+@pytest.mark.parametrize("name", FOLDABLE)
+def test_batchnorm_goes_into_the_layer_before_it(name):
+    model = make(FOLDABLE[name])
+    folded = fold(model)
+    assert batchnorms(folded) == 0
+    np.testing.assert_allclose(run(folded), run(model), atol=1e-5)
+
+
+def twice(x):
+    conv = layers.Conv2D(3, 3, padding="same")
+    return norm(conv(norm(conv(x))))
+
+
+def forked(x):
+    x = layers.Conv2D(3, 1)(x)
+    return layers.Add()([x, norm(x)])
+
+
+KEPT = {
+    "after an activation": lambda x: norm(layers.Conv2D(4, 3, activation="relu")(x)),
+    "first": norm,
+    "layer used twice": twice,
+    "layer with another user": forked,
+    "other axis": lambda x: norm(layers.Conv2D(4, 3)(x), axis=1),
+    "own kind": lambda x: Own()(layers.Conv2D(4, 3)(x)),
+}
+
+
+class Own(layers.BatchNormalization):
+    def call(self, inputs, **options):
+        return 2 * super().call(inputs, **options)
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_where_it_cannot_go_it_stays(name):
+    model = make(KEPT[name])
+    folded = fold(model)
+    assert batchnorms(folded) == batchnorms(model) > 0
+    np.testing.assert_allclose(run(folded), run(model), atol=1e-5)
+
+
+def test_the_model_stays_as_it_is_and_shares_what_did_not_change():
+    model = make(residual)
+    before = run(model)
+    folded = fold(model)
+    np.testing.assert_array_equal(run(model), before)
+    assert model.get_layer("rescale") is folded.get_layer("rescale")
+
+
+def test_reduced_precision_begins_with_the_first_weights():
+    """Bytes above 128 are not exact in bfloat16: they are rescaled before."""
+    model = make(residual)
+    reduced = fold(model, "mixed_bfloat16")
+    assert reduced.output.dtype == "bfloat16"
+    assert reduced.get_layer("rescale").compute_dtype == "float32"
+    assert batchnorms(reduced) == 0
+    np.testing.assert_allclose(run(reduced), run(model), atol=0.05)
+    assert (run(reduced) != run(model)).any()
+
+
+def test_reduced_precision_takes_over_what_a_layer_makes_of_its_weights():
+    """An adapted Normalization computes with numbers of its own, made of what it was adapted to."""
+    normalization = layers.Normalization()
+    normalization.adapt(PICTURES)
+    model = make(lambda x: layers.Conv2D(4, 3)(normalization(x * 255)))
+    expected = run(model)
+    np.testing.assert_allclose(run(fold(model, "mixed_bfloat16")), expected, atol=0.05)
+    assert abs(expected).max() > 0.5

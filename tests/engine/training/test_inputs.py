@@ -1,0 +1,303 @@
+"""What a stage computes of its frozen part: once, again only where something has changed."""
+
+import importlib
+import sys
+import threading
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from kerascnn import RunError, classifier_head
+from kerascnn.engine.data.batches import Examples
+from kerascnn.engine.network.boundary import cut
+from kerascnn.engine.training.inputs import make_inputs
+from kerascnn.engine.training.plan import Listener, Plan
+from kerascnn.experiment.model import Stage
+from kerascnn.runtime.cache import clear, entries
+
+pytestmark = pytest.mark.backend
+SIZE, CLASSES = 8, 3
+IMAGES = np.random.default_rng(0).integers(0, 256, (40, SIZE, SIZE, 3), np.uint8)
+LABELS = np.arange(40) % CLASSES
+TRAIN = Examples(IMAGES[:30], LABELS[:30], "train")
+VALIDATION = Examples(IMAGES[30:], LABELS[30:], "validation")
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
+
+
+def model(size=SIZE, bias=0.0):
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    pictures = keras.Input((size, size, 3))
+    x = layers.Rescaling(1 / 255, name="rescale")(pictures)
+    x = layers.Conv2D(2, 3, name="narrow")(x)
+    x = layers.Conv2D(16, 3, name="wide")(layers.Dropout(0.5, name="drop")(x))
+    network = keras.Model(pictures, classifier_head(x, CLASSES, dropout=0.0))
+    for layer in network.layers:
+        layer.trainable = layer.name.startswith("head")
+    network.get_layer("narrow").bias.assign(np.full(2, bias))
+    return network
+
+
+def plus(shift):
+    def augment(images, targets, epoch, step):
+        images, targets = np.array(images, "float32"), np.array(targets, "float32")
+        mixed = 0.5 * (targets + targets[::-1])
+        return ops.convert_to_tensor(images + shift + epoch), ops.convert_to_tensor(mixed)
+
+    return augment
+
+
+def inputs_of(
+    network=None, train=TRAIN, validation=VALIDATION, views=None, epochs=9, warned=None, **options
+):
+    stage = Stage(name="trial", epochs=epochs, learning_rate=0.1, views=views)
+    plan = {"index": 0, "batchnorm": "frozen", "batch_size": 8, "schedule": None} | options
+    plan = Plan(stage=stage, layers=frozenset(), **plan)
+    parts = cut(network if network is not None else model())
+    said = [] if warned is None else warned
+    inputs = make_inputs(parts, plan, train, validation, Listener(warned=said.append))
+    assert warned is not None or not said
+    return inputs
+
+
+def counts(*arguments, **options):
+    cached = inputs_of(*arguments, **options).cached
+    return cached.made, cached.reused
+
+
+def one_changed(examples, where, key):
+    images = examples.inputs.copy()
+    images[where] += 1
+    return Examples(images, examples.labels, key)
+
+
+def test_a_second_run_computes_nothing_and_gets_the_same_bits():
+    first, second = inputs_of(), inputs_of()
+    assert (first.cached.made, first.cached.reused) == (40, 0)
+    assert (second.cached.made, second.cached.reused) == (0, 40)
+    np.testing.assert_array_equal(first.feed.inputs[0], second.feed.inputs[0])
+    np.testing.assert_array_equal(first.validation.inputs, second.validation.inputs)
+    assert second.cached.bytes == 40 * 16 * 4  # the boundary is the pooled head
+
+
+def test_what_has_changed_is_computed_again_and_nothing_else():
+    inputs_of()
+    assert counts(train=one_changed(TRAIN, (0, 0, 0, 0), "one pixel")) == (30, 10)
+    assert counts(validation=one_changed(VALIDATION, (0, 0, 0, 0), "another")) == (10, 30)
+    assert counts(model(bias=1e-3)) == (40, 0)
+    assert counts(prefix_precision="mixed_bfloat16") == (40, 0)
+    assert counts(batch_size=4, seed=3, index=1) == (0, 40)  # decide nothing here
+
+
+def test_another_layer_with_the_same_weights_is_another_prefix():
+    def scaled(scale):
+        network = model()
+        x = layers.Rescaling(scale, name="scale")(network.get_layer("wide").output)
+        return keras.Model(network.input, layers.Dense(CLASSES, name="head_dense")(x))
+
+    assert counts(scaled(1.0)) == (40, 0)
+    assert counts(scaled(1.0)) == (0, 40)
+    assert counts(scaled(2.0)) == (40, 0)
+
+
+def test_no_more_views_are_computed_than_epochs_use():
+    options = {"augment": plus(1), "augmentation_key": "plus 1"}
+    assert counts(views=5, epochs=2, **options) == (70, 0)
+
+
+def test_views_are_kept_each_with_its_mixed_labels():
+    options = {"augment": plus(1), "augmentation_key": "plus 1"}
+    first = inputs_of(views=2, **options)
+    assert (first.cached.made, first.cached.reused) == (70, 0)
+    second = inputs_of(views=3, **options)
+    assert (second.cached.made, second.cached.reused) == (30, 70)
+    for view in range(2):
+        np.testing.assert_array_equal(first.feed.inputs[view], second.feed.inputs[view])
+        np.testing.assert_array_equal(first.feed.targets[view], second.feed.targets[view])
+    assert 0 < first.feed.targets[0].max(1).min() <= 0.5
+    np.testing.assert_allclose(first.feed.targets[0].sum(1), 1)
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"index": 1}, {"batch_size": 4}, {"augmentation_key": "plus 2"}]
+)
+def test_views_that_would_be_drawn_otherwise_are_made_again(change):
+    options = {"augment": plus(1), "augmentation_key": "plus 1", "views": 1}
+    inputs_of(**options)
+    assert counts(**options | change) == (30, 10)
+
+
+def test_draws_that_cannot_be_had_again_are_not_kept():
+    for _ in range(2):
+        assert counts(augment=plus(1), views=1) in [(40, 0), (30, 10)]
+    assert len(entries(["activations"])) == 1  # of the pictures to validate by
+
+
+def test_without_views_the_training_pictures_go_through_the_whole_network():
+    inputs = inputs_of(augment=plus(1))
+    assert inputs.trainer.input_shape == (None, SIZE, SIZE, 3)
+    assert (inputs.cached.views, inputs.cached.made) == (0, 10)
+    assert "with every step" in inputs.cached.frozen_part
+
+
+def test_activations_beyond_the_budget_leave_the_whole_network():
+    pooled = 40 * 16 * 4
+    assert inputs_of(activation_bytes=pooled).cached.views == 1
+    whole = inputs_of(activation_bytes=pooled - 1)
+    assert (whole.cached.boundary, whole.cached.made) == ("input", 0)
+    assert whole.trainer.input_shape == (None, SIZE, SIZE, 3)
+    assert "activations_gb" in whole.cached.frozen_part
+
+
+def test_the_boundary_moves_back_to_where_activations_are_small():
+    pictures = keras.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(1, 3, strides=2, name="small")(pictures)
+    x = layers.Dropout(0.9, name="drop")(layers.Conv2D(32, 1, name="large")(x))
+    network = keras.Model(
+        pictures, classifier_head(x, CLASSES, dropout=0.0, zero_initialized=False)
+    )
+    for layer in network.layers:
+        layer.trainable = layer.name == "head_dense"
+    large = inputs_of(network, activation_bytes=10**9)
+    small = inputs_of(network, activation_bytes=40 * 9 * 4)
+    assert large.cached.bytes == 40 * 32 * 4
+    assert small.cached.boundary == "small"
+    assert small.cached.bytes == 40 * 9 * 4
+    # the rest of the frozen part stays in inference mode: the dropout would show
+    x, y = (
+        ops.convert_to_numpy(i.trainer(i.feed.inputs[0][:4], training=True)) for i in (large, small)
+    )
+    np.testing.assert_allclose(x, y, atol=1e-6)
+
+
+def test_half_the_bytes_in_half_the_precision():
+    full, half = inputs_of(), inputs_of(prefix_precision="mixed_bfloat16")
+    assert half.cached.bytes * 2 == full.cached.bytes
+    assert str(half.feed.inputs[0].dtype) == "bfloat16"
+    again = inputs_of(prefix_precision="mixed_bfloat16")
+    assert again.cached.reused == 40
+    for ours, theirs in zip(half.feed.epoch(1), again.feed.epoch(1), strict=True):
+        np.testing.assert_array_equal(*(ops.convert_to_numpy(batch[0]) for batch in (ours, theirs)))
+
+
+def test_what_is_gone_from_the_cache_is_made_again():
+    inputs_of()
+    assert len(clear("activations")) == 2
+    assert counts() == (40, 0)
+
+
+class Shift(layers.Layer):
+    """Adds a number that is neither a weight nor in its configuration."""
+
+    amount = 0.0
+
+    def call(self, inputs):
+        return inputs + ops.cast(self.amount, inputs.dtype)
+
+
+def after_narrow(layer):
+    network = model()
+    x = layer(network.get_layer("narrow").output)
+    network = keras.Model(network.input, classifier_head(x, CLASSES, dropout=0.0))
+    for one in network.layers:
+        one.trainable = one.name == "head_dense"
+    return network
+
+
+def as_it_is(network, images):
+    parts = cut(network)
+    return ops.convert_to_numpy(parts.prefix(images.astype("float32"), training=False))
+
+
+def test_a_prefix_that_does_not_agree_with_the_network_is_not_used():
+    shift = Shift(name="shift")
+    network, said = after_narrow(shift), []
+    shift.amount = 9.0
+    options = {"prefix_precision": "mixed_bfloat16", "warned": said}
+    first = inputs_of(network, **options)
+    np.testing.assert_allclose(first.feed.inputs[0], as_it_is(network, TRAIN.inputs), rtol=1e-5)
+    assert len(said) == 1
+    assert "runs as it is, and not in mixed_bfloat16" in said[0]
+    assert (first.cached.made, first.cached.reused) == (40, 0)
+    again = inputs_of(network, **options)
+    assert (again.cached.made, again.cached.reused) == (0, 40)
+    assert said[0] == said[1]
+    np.testing.assert_array_equal(again.feed.inputs[0], first.feed.inputs[0])
+
+
+def test_activations_that_overflow_are_kept_in_the_precision_of_the_network():
+    """Which shows in a single image, behind the batch that both ways are compared on."""
+    train = np.full((35, SIZE, SIZE, 3), 1, np.uint8)
+    train[:, 0, 0] = np.arange(35)[:, None]
+    train[34] = 255
+    network, said = after_narrow(layers.Rescaling(4e3, name="large")), []
+    network.get_layer("narrow").kernel.assign(np.ones((3, 3, 3, 2), "float32"))
+    examples = Examples(train, np.arange(35) % CLASSES, "one is bright")
+    dim = Examples(train[:10], np.arange(10) % CLASSES, "dim")
+    inputs = inputs_of(network, examples, dim, prefix_precision="mixed_float16", warned=said)
+    np.testing.assert_allclose(inputs.feed.inputs[0], as_it_is(network, train), rtol=1e-5)
+    assert len(said) == 1
+    assert "overflow, which float16 cannot hold" in said[0]
+    assert inputs.validation.inputs.dtype == np.float16  # for those were held
+    assert (inputs.cached.made, inputs.cached.reused) == (45, 0)
+    assert not [one for one in threading.enumerate() if one.name == "kerascnn-batches"]
+
+
+def test_activations_that_are_not_finite_are_no_fault_of_the_learning_rate():
+    with pytest.raises(RunError, match=r"frozen part .* not finite, first for image 1 of 10") as no:
+        inputs_of(model(bias=np.nan))
+    assert "rate" not in str(no.value)
+    assert entries(["activations"]) == []
+
+
+def test_a_helper_of_a_layer_that_has_changed_makes_another_prefix(tmp_path, monkeypatch):
+    package = tmp_path / "changing_layers"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "import keras\nfrom changing_layers.helpers import shifted\n"
+        "class Shift(keras.Layer):\n    def call(self, inputs):\n        return shifted(inputs)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    means = []
+    for amount in (1.0, 2.25):
+        (package / "helpers.py").write_text(f"def shifted(inputs): return inputs + {amount}\n")
+        layer = importlib.import_module("changing_layers").Shift(name="shift")
+        inputs = inputs_of(after_narrow(layer))
+        assert (inputs.cached.made, inputs.cached.reused) == (40, 0)
+        means.append(inputs.feed.inputs[0].mean())
+        for name in ("changing_layers", "changing_layers.helpers"):
+            del sys.modules[name]
+    assert means[1] - means[0] == pytest.approx(1.25, rel=1e-5)
+
+
+def test_of_a_layer_whose_code_is_in_no_file_nothing_is_kept():
+    """As of one that is typed into a notebook."""
+    typed = type("Typed", (Shift,), {"__module__": "typed_into_a_notebook"})
+    for _ in range(2):
+        said = []
+        inputs = inputs_of(after_narrow(typed(name="shift")), warned=said)
+        assert (inputs.cached.made, inputs.cached.reused) == (40, 0)
+        assert len(said) == 1
+        assert "not kept: the code of the module typed_into_a_notebook is in no file" in said[0]
+    assert entries(["activations"]) == []
+
+
+class Stubborn(Shift):
+    """Cannot be made anew."""
+
+    def get_config(self):
+        raise NotImplementedError("no settings")
+
+
+def test_a_prefix_that_cannot_be_made_anew_runs_as_it_is():
+    said = []
+    network = after_narrow(Stubborn(name="stubborn"))
+    inputs = inputs_of(network, prefix_precision="mixed_bfloat16", warned=said)
+    np.testing.assert_allclose(inputs.feed.inputs[0], as_it_is(network, TRAIN.inputs), rtol=1e-5)
+    assert any("no settings" in message for message in said)

@@ -1,0 +1,136 @@
+"""A stage that is set down at some step and goes on in another network ends as it would have."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerascnn import RunError, classifier_head
+from kerascnn.engine.data.augment import augmenter
+from kerascnn.engine.data.batches import Examples
+from kerascnn.engine.network.build import Built
+from kerascnn.engine.training.checkpoints import Checkpoints
+from kerascnn.engine.training.plan import Listener, Plan
+from kerascnn.engine.training.progress import assign, network_variables, values
+from kerascnn.engine.training.stage import fit_stage
+from kerascnn.experiment.model import OPTIMIZERS, Optimizer, Stage
+
+pytestmark = pytest.mark.backend
+CLASSES, SIZE, BATCH = 3, 8, 8
+CLOCK = ("seconds", "images_per_second")
+RNG = np.random.default_rng(0)
+TRAIN, VALIDATION = (
+    Examples(RNG.integers(0, 256, (n, SIZE, SIZE, 3), np.uint8), np.arange(n) % CLASSES)
+    for n in (30, 12)
+)
+
+
+def make_network():
+    keras.utils.set_random_seed(0)
+    pictures = keras.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(4, 3, name="block_conv")(
+        layers.Rescaling(1 / 255, name="stem_scale")(pictures)
+    )
+    x = layers.BatchNormalization(name="block_bn")(x)
+    x = layers.Dropout(0.5, name="block_drop")(x)
+    model = keras.Model(pictures, classifier_head(x, CLASSES))
+    block_of = {layer.name: layer.name.split("_")[0] for layer in model.layers[1:]}
+    return Built(model, block_of, ("stem", "block"), pretrained=False)
+
+
+def constant(peak_learning_rate, steps, steps_per_epoch):
+    return keras.optimizers.schedules.PiecewiseConstantDecay([steps], [peak_learning_rate] * 2)
+
+
+def plateau(**_):
+    return keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1, min_delta=9)
+
+
+class SetDownError(Exception):
+    """The stage is left here."""
+
+
+def fit(folder=None, at=None, network=None, state=None, **options):
+    """Fits a stage of two epochs; leaves it after so many steps, with a checkpoint there."""
+    network = network or make_network()
+    of_plan = {name: options.pop(name) for name in [*options] if name in Plan.__annotations__}
+    stage = Stage(name="trial", epochs=2, learning_rate=0.01, unfreeze="all", **options)
+    names = frozenset(layer.name for layer in network.model.layers)
+    plan = {"index": 0, "batchnorm": "train", "batch_size": BATCH, "schedule": constant} | of_plan
+    asked = 0
+
+    def pause(epoch_ended):
+        nonlocal asked
+        asked += not epoch_ended
+        return at is not None and asked >= at
+
+    def keep(state):
+        network_values = values(network_variables(network.model, names))
+        Checkpoints(folder, 0).write({"stage": state, "network": network_values})
+        raise SetDownError
+
+    plan = Plan(stage=stage, layers=names, **plan)
+    listener = Listener(pause=pause, keep=keep)
+    return fit_stage(network, plan, TRAIN, VALIDATION, None, listener, state)
+
+
+def gone_on(folder, at, **options):
+    with pytest.raises(SetDownError):
+        fit(folder, at, **options)
+    keras.utils.set_random_seed(99)
+    kept, _ = Checkpoints(folder, 0).read()
+    network = make_network()
+    assign(
+        network_variables(network.model, [n.name for n in network.model.layers]), kept["network"]
+    )
+    np.random.default_rng().random()
+    return fit(network=network, state=kept["stage"], **options)
+
+
+def outcome(result):
+    history = [{k: v for k, v in e.metrics.items() if k not in CLOCK} for e in result.history]
+    return result.ended_sha256, history
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_goes_on(tmp_path, name):
+    options = {"optimizer": Optimizer(name=name)}
+    assert outcome(gone_on(tmp_path / "kept", 6, **options)) == outcome(fit(**options))
+
+
+@pytest.mark.parametrize("at", [1, 3, 4, 5])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"schedule": plateau},
+        {"ema_fraction": 0.5, "layer_decay": 0.5, "clip_norm": 1.0},
+        {"keep": "last", "optimizer": Optimizer(name="sgd", momentum=0.9)},
+    ],
+    ids=["plateau", "average", "last"],
+)
+def test_at_every_step_and_with_every_kind_of_state(tmp_path, at, options):
+    assert outcome(gone_on(tmp_path / "kept", at, **options)) == outcome(fit(**options))
+
+
+def test_a_keras_layer_draws_what_it_would_have_drawn(tmp_path):
+    def options():
+        policy = layers.Pipeline([layers.RandomFlip(), layers.RandomRotation(0.2)])
+        return {"augment": augmenter(policy, (0, 0), SIZE)}
+
+    undisturbed = outcome(fit(**options()))
+    assert outcome(gone_on(tmp_path / "kept", 3, **options())) == undisturbed
+
+
+def test_the_loss_scale_goes_on(tmp_path):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        assert outcome(gone_on(tmp_path / "kept", 3)) == outcome(fit())
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_a_state_of_another_network_is_refused():
+    model = make_network().model
+    variables = network_variables(model, [layer.name for layer in model.layers])
+    with pytest.raises(RunError, match="checkpoint holds"):
+        assign(variables, values(variables)[1:])

@@ -1,0 +1,32 @@
+"""Which augmented images a report shows."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from kerascnn.experiment.load import parse_experiment
+from kerascnn.results.report.samples import augmented
+
+
+@pytest.fixture
+def material(shapes_experiment, registry):
+    """A run that mixes images; each is of one colour, its class its number."""
+    shapes_experiment["augmentation"] = {"name": "none", "mixup": 1.0}
+    shapes_experiment["training"] = {"image_size": 16, "batch_size": 16}
+    images = np.repeat(np.arange(0, 240, 15, dtype=np.uint8), 16 * 16 * 3).reshape(16, 16, 16, 3)
+    train = SimpleNamespace(images=images, labels=np.arange(16))
+    data = SimpleNamespace(train=train, class_names=[str(i) for i in range(16)])
+    data.train = type("Split", (SimpleNamespace,), {"__len__": lambda self: 16})(**vars(train))
+    experiment = parse_experiment(shapes_experiment, registry)
+    return SimpleNamespace(experiment=experiment, data=data, registry=registry)
+
+
+def test_the_original_is_the_greater_part_of_what_is_shown_beside_it(material):
+    samples = augmented(material, 12)
+    assert 0 < len(samples.shares) <= 12
+    assert (samples.shares > 0.5).all()
+    assert (samples.shares < 0.999).any()
+    own, other = 15.0 * samples.labels, 15.0 * samples.partners
+    mixed = samples.shares * own + (1 - samples.shares) * other
+    assert samples.after.mean((1, 2, 3)) == pytest.approx(mixed, abs=1.5)

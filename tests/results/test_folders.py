@@ -1,0 +1,112 @@
+"""The runs of a folder: listed however they ended, removed here and in MLflow."""
+
+import json
+import os
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from kerascnn import InputError
+from kerascnn.results.folders import find_folders, list_runs, remove_run
+from kerascnn.results.result import all_runs, find_run, find_unfinished, runs_folder
+from kerascnn.tracking.address import tracking_uri
+from kerascnn.tracking.store import open_store
+from kerascnn.tracking.tracker import Tracker
+
+
+@pytest.fixture
+def place(workplace, fresh_database):
+    """A working directory with a local store."""
+    shutil.copy(fresh_database, "mlflow.db")
+    return workplace
+
+
+def track(status, written_run=None):
+    """A small run that ended so; returns its id."""
+    tracker = Tracker("photos", f"a {status} run", runs_folder())
+    run_id, folder = tracker.open()
+    (folder / "model").mkdir()
+    (folder / "model" / "MLmodel").write_text("flavors: {}")
+    tracker.model(folder / "model")
+    if written_run:
+        written_run(run_id, [True, True, True, False], folder=folder)
+    assert tracker.close(status) is None
+    return run_id
+
+
+def test_runs_are_listed_however_they_ended(place, written_run, run_cli):
+    ids = [track("FINISHED", written_run), track("FAILED"), track("KILLED")]
+    at_work = Tracker("photos", "a run at work", runs_folder())
+    ids.append(at_work.open()[0])
+    runs = json.loads(run_cli("runs", "list", "--json").stdout)
+    shown = run_cli("runs", "list").stdout
+    at_work.close()
+    assert [run["run_id"] for run in runs] == ids
+    statuses = ["finished", "failed", "interrupted", "running"]
+    assert [run["status"] for run in runs] == statuses
+    assert [run["test_accuracy"] for run in runs] == [0.75, None, None, None]
+    assert all(run["bytes"] > 0 for run in runs)
+    assert all(word in shown for word in [*statuses, "0.750", ids[0][:8], "photos: a FAILED run"])
+
+
+def test_a_run_is_removed_here_and_in_mlflow(place, run_cli):
+    run_id, other = track("FINISHED"), track("FINISHED")
+    refused = run_cli("runs", "remove", run_id[:8])
+    assert (refused.exit_code, len(list_runs())) == (2, 2)
+    assert "--yes removes without asking" in refused.stderr
+    answer = run_cli("runs", "remove", run_id[:8], "--yes")
+    assert (answer.exit_code, answer.stdout) == (0, f"removed {run_id[:8]}\n")
+    assert [run.run_id for run in list_runs()] == [other]
+    assert [folder.name for folder in runs_folder().iterdir()] == [other]
+    with open_store(tracking_uri()) as client:
+        assert client.get_run(run_id).info.lifecycle_stage == "deleted"
+        assert client.get_run(other).info.lifecycle_stage == "active"
+        assert len(client.search_logged_models(["1"])) == 1
+
+
+def test_a_run_that_mlflow_cannot_remove_is_removed_here_and_that_is_said(place, run_cli):
+    run_id = track("FINISHED")
+    (place / "mlflow.db").write_text("no database")
+    answer = run_cli("runs", "remove", run_id, "--yes")
+    assert answer.exit_code == 0
+    assert f"run {run_id[:8]} stays in MLflow: " in answer.stderr
+    assert list_runs() == []
+
+
+def test_a_run_at_work_is_not_removed(place):
+    tracker = Tracker("photos", "a run", runs_folder())
+    _, folder = tracker.open()
+    with pytest.raises(InputError, match="is running; wait for it to finish"):
+        remove_run(folder)
+    tracker.close()
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize("name", ["zz", ""])
+def test_a_name_of_none_or_of_many_is_refused(place, name):
+    track("FINISHED")
+    track("FAILED")
+    with pytest.raises(InputError, match="`kerascnn runs list` lists them"):
+        find_folders([name])
+
+
+def test_the_last_run_is_the_one_that_began_last_whatever_was_sent_since(place):
+    first, second = track("KILLED"), track("KILLED")
+    os.utime(runs_folder() / second / "tracking.jsonl", (1, 1))
+    assert find_unfinished("last").name == second
+    resumed = Tracker("photos", "", runs_folder(), resume=runs_folder() / first)
+    resumed.open()
+    resumed.close("KILLED")
+    assert find_unfinished("last").name == first
+
+
+def test_so_it_is_of_finished_runs(written_run):
+    for run_id, ended in [
+        ("b" * 32, "2026-01-02T10:00:00+02:00"),
+        ("a" * 32, "2026-01-02T09:00:00+00:00"),
+    ]:
+        replace(written_run(run_id, [True]), ended=ended).write()
+    os.utime(runs_folder() / ("a" * 32) / "result.json", (1, 1))
+    assert find_run("last").run_id == "a" * 32
+    assert [run.run_id[0] for run in all_runs()] == ["b", "a"]

@@ -1,0 +1,193 @@
+"""The probe of many networks: what it looks at, what it writes down, and whom it promotes."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from kerascnn import InputError, fetch
+from kerascnn.engine.data.download import NotAtHandError, without_downloads
+from kerascnn.experiment.load import parse_experiment
+from kerascnn.results.plots import probe_figure
+from kerascnn.run.observer import Observer
+from kerascnn.studies.probe import (
+    Probed,
+    probe_architectures,
+    promote,
+    rank_correlation,
+    with_architecture,
+)
+from kerascnn.tracking.store import find_tagged, open_store, tracking_uri
+
+
+@pytest.fixture(scope="module")
+def experiment(shared_workplace, registry):
+    data = {
+        "name": "shapes",
+        "dataset": {"name": "shapes", "classes": 2, "train": 24, "validation": 16, "test": 8},
+        "architecture": {"name": "sequential_cnn", "depth": 2, "filters": 8, "dense_units": []},
+        "training": {"image_size": 32, "batch_size": 8},
+        "stages": [{"name": "head", "epochs": 1, "learning_rate": 1e-2}],
+    }
+    return parse_experiment(data, registry)
+
+
+@pytest.fixture(scope="module")
+def probed(experiment, registry):
+    names = ["sequential_cnn", "mobilenet:none", "sequential_cnn"]
+    return probe_architectures(experiment, names, registry=registry)
+
+
+@pytest.mark.backend
+def test_each_network_is_probed_once_on_the_pictures_that_are_not_for_the_test(probed):
+    assert {network.architecture for network in probed.networks} == {
+        "sequential_cnn",
+        "mobilenet:none",
+    }
+    for network in probed.networks:
+        low, high = network.interval
+        assert 0 <= low <= network.accuracy <= high <= 1
+        assert network.images == 24 + 16
+        assert network.single_ms > 0
+        assert network.training_bytes > network.model_bytes == 4 * network.parameters
+    accuracies = [network.accuracy for network in probed.networks]
+    assert accuracies == sorted(accuracies, reverse=True)
+
+
+def test_the_experiments_own_parameters_hold_for_its_own_architecture(probed, experiment, registry):
+    own = next(n for n in probed.networks if n.architecture == "sequential_cnn")
+    chosen = with_architecture(experiment, "sequential_cnn", registry).architecture
+    assert chosen == experiment.architecture
+    assert own.features == 16  # filters double with depth
+    other = with_architecture(experiment, "mobilenet:none", registry).architecture
+    assert other.params == {"weights": "none"}
+
+
+def test_what_a_probe_writes(probed):
+    folder = probed.artifacts
+    with open(f"{folder}/probe.json") as file:
+        written = json.load(file)
+    assert written == json.loads(json.dumps(probed.to_json()))
+    with open(f"{folder}/probe.png", "rb") as file:
+        assert file.read(4) == b"\x89PNG"
+
+
+def test_the_best_are_run_in_full_under_the_probe(probed, experiment, registry):
+    (result,) = promote(experiment, probed, 1, registry=registry)
+    assert (
+        result.experiment["architecture"]["name"]
+        == (probed.networks[0].architecture.partition(":")[0])
+    )
+    with open_store(tracking_uri()) as client:
+        child, parent = (find_tagged(client, run) for run in (result.run_id, probed.run_id))
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+
+
+class Heard(Observer):
+    said = ()
+
+    def warned(self, message):
+        self.said += (message,)
+
+
+def test_only_architectures_at_hand_are_local(experiment, registry):
+    heard = Heard()
+    with pytest.raises(InputError, match="no architectures to probe"):
+        probe_architectures(experiment, ["all-local"], heard, registry)
+    said = heard.said[-1]
+    assert said.startswith(
+        "not probed, as their weights are not downloaded yet: mobilenet_v3_small ("
+    )
+    assert " MB), " in said
+    assert said.endswith(" downloads those that it names.")
+
+
+def test_a_network_that_is_not_to_be_had_costs_no_other(experiment, registry):
+    with without_downloads():
+        probed = probe_architectures(experiment, ["resnet50", "sequential_cnn"], registry=registry)
+    assert [network.architecture for network in probed.networks] == ["sequential_cnn"]
+
+
+def test_features_that_cannot_be_kept_are_not_replaced_by_the_pictures(experiment, registry):
+    training = experiment.training.model_copy(update={"activations_gb": 0.0})
+    cramped = experiment.model_copy(update={"training": training})
+    with pytest.raises(InputError, match=r"features of sequential_cnn.*training\.activations_gb"):
+        probe_architectures(cramped, ["sequential_cnn"], registry=registry)
+
+
+def test_a_fault_of_the_pictures_is_told_once_and_not_of_each_network(experiment, registry):
+    data = experiment.model_dump(mode="json", exclude_none=True)
+    lost = parse_experiment({**data, "dataset": {"name": "image_folder", "path": "no"}}, registry)
+    heard = Heard()
+    with pytest.raises(InputError, match='there is no folder "no"'):
+        probe_architectures(lost, ["all-local"], heard, registry)
+    assert not heard.said
+
+
+def test_nothing_is_downloaded_where_it_must_not_be(tmp_path):
+    with (
+        without_downloads(),
+        pytest.raises(NotAtHandError, match=r"\"weights.h5\" would be downloaded from https:"),
+    ):
+        fetch("https://example.invalid/weights.h5", folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["mobilnet", "sequential_cnn:none"])
+def test_an_architecture_that_is_not_to_be_had_is_refused_at_once(name, experiment, registry):
+    with pytest.raises(InputError, match=f"{name}: architecture"):
+        probe_architectures(experiment, [name], registry=registry)
+
+
+def test_rank_correlation():
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=12)
+    second = first + rng.normal(size=12)
+    rho, low, high = rank_correlation(first, second)
+    assert rho == pytest.approx(spearmanr(first, second).statistic)
+    assert -1 < low < rho < high < 1
+    assert rank_correlation(first, -(first**3))[0] == pytest.approx(-1)
+
+
+def test_equal_numbers_have_no_rank_correlation():
+    rising = [0.5, 0.6, 0.7, 0.8]
+    assert rank_correlation(rising, [0.9] * 4) is None
+    assert rank_correlation([0.9] * 4, rising) is None
+
+
+def test_the_interval_of_the_rank_correlation_holds_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    correlation = 0.8
+    truth = 6 / np.pi * np.arcsin(correlation / 2)  # Spearman's of a normal distribution
+    held = 0
+    for _ in range(400):
+        first = rng.normal(size=14)
+        second = correlation * first + np.sqrt(1 - correlation**2) * rng.normal(size=14)
+        _, low, high = rank_correlation(first, second)
+        held += low <= truth <= high
+    assert 0.9 < held / 400 <= 1
+
+
+def network(name, accuracy, milliseconds):
+    return Probed(
+        architecture=name,
+        accuracy=accuracy,
+        interval=(accuracy - 0.1, accuracy + 0.1),
+        images=40,
+        features=16,
+        parameters=1000,
+        model_bytes=4000,
+        training_bytes=10_000,
+        single_ms=milliseconds,
+        batched_ms=milliseconds,
+        seconds=1.0,
+    )
+
+
+def test_the_line_of_the_plot_joins_what_no_other_network_beats():
+    networks = [network("slow", 0.9, 9), network("quick", 0.7, 1), network("beaten", 0.6, 2)]
+    axes = probe_figure(networks).axes[0]
+    assert list(axes.lines[0].get_xdata()) == [1, 9]
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["1  slow", "2  quick", "3  beaten"]
