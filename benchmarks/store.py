@@ -20,7 +20,8 @@ import click
 import numpy as np
 from common import HERE, KERASCNN, document, report
 
-from kerascnn.engine.data.store import Packed, pack
+from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.data.store import pack
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.cache import cache_folder
 

@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """A bad experiment is one short message and exit code 2, at once, before Keras, and leaves no run."""
 
 import json

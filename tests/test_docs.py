@@ -23,7 +23,7 @@ from kerascnn.components.parameters import parameters_of, toml
 from kerascnn.components.registry import load_registry
 from kerascnn.experiment.load import parse_experiment
 from kerascnn.experiment.model import EarlyStopping, Experiment, Stage, Training
-from kerascnn.testing import checks, find_subject, run_checks
+from kerascnn.testing import checks_of, find_subject, run_checks
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "plugins.md").read_text("utf-8")
@@ -137,7 +137,7 @@ ELSEWHERE = {"same_on_all_backends", "backends_agree", "same_in_another_process"
 def test_every_example_keeps_the_contract(installed, text):
     [component] = installed(text)
     subject = find_subject(component.kind, component.component.name, {})
-    for check in checks(component.kind):
+    for check in checks_of(component.kind):
         if check.name not in ELSEWHERE:
             outcome = check.run(subject)
             assert outcome.status != "failed", str(outcome)

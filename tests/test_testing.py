@@ -14,7 +14,7 @@ from kerascnn import hookspecs
 from kerascnn.components.hooks import KINDS
 from kerascnn.errors import InputError
 from kerascnn.runtime.backend import installed_backends
-from kerascnn.testing import architectures, checks, elsewhere, find_subject
+from kerascnn.testing import architectures, checks_of, elsewhere, find_subject
 
 # Which check catches which fault of tests/suspects.py, and with what parameters beside it.
 FAULTS = {
@@ -131,11 +131,11 @@ def suspect(kind, params, pictures, **options):
 
 
 def outcomes(subject):
-    return {check.name: check.run(subject) for check in checks(subject.kind)}
+    return {check.name: check.run(subject) for check in checks_of(subject.kind)}
 
 
 def check_named(kind, name):
-    return next(check for check in checks(kind) if check.name == name)
+    return next(check for check in checks_of(kind) if check.name == name)
 
 
 def random_classifier():
@@ -172,8 +172,8 @@ def test_a_fault_is_caught(kind, check, fault, params, pictures, monkeypatch):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_check_has_a_fault_that_it_catches_and_says_where_the_contract_is(kind):
-    assert {name for name, *_ in FAULTS[kind]} == {check.name for check in checks(kind)}
-    for check in checks(kind):
+    assert {name for name, *_ in FAULTS[kind]} == {check.name for check in checks_of(kind)}
+    for check in checks_of(kind):
         assert check.rule.endswith(".")
         heading, name = re.fullmatch(r'docs/plugins.md, "(\w+)"; (.+)', check.contract).groups()
         assert getattr(hookspecs, name.removeprefix("kerascnn.hookspecs.")).__doc__
@@ -363,7 +363,7 @@ def test_in_pytest_each_check_is_a_test_of_its_own(tmp_path, suspects):
         [sys.executable, "-m", "pytest", "-q", "-rfs", "-p", "no:cacheprovider", str(tmp_path)],
         capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
-    count = len(checks("dataset"))
+    count = len(checks_of("dataset"))
     assert "1 failed" in ended.stdout.splitlines()[-1], ended.stdout + ended.stderr
     assert f"{3 * count - ended.stdout.count('SKIPPED')} passed" in ended.stdout
     assert "test_two[suspect-class_names]" in ended.stdout

@@ -22,7 +22,6 @@ from rich.progress import (
 from rich.text import Text
 
 from kerascnn.cli.tables.layout import LABEL, interval, line
-from kerascnn.engine.data.hygiene import counted
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.metrics.standing import Standing
 from kerascnn.engine.metrics.temperature import AS_TRAINED
@@ -34,7 +33,7 @@ from kerascnn.run.observer import Observer
 from kerascnn.run.prepare import Prepared
 from kerascnn.runtime.cache import cache_folder
 from kerascnn.runtime.commands import command
-from kerascnn.runtime.text import visible
+from kerascnn.runtime.text import counted, visible
 
 WIDE = 10_000  # columns, where lines are not to be broken
 Columns = Callable[[], Sequence[ProgressColumn]]

@@ -14,9 +14,10 @@ from kerascnn.components.registry import Bound, Registry, load_registry, validat
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.model import OF_ALL_OPTIMIZERS, OPTIMIZERS, SHARES, Choice, Experiment
 from kerascnn.experiment.paths import component_tables, read_from
-from kerascnn.experiment.problems import Problem, as_toml, entry_names, explain, report
+from kerascnn.experiment.problems import Problem, entry_names, explain, report
 from kerascnn.experiment.syntax import escaped_paths, explain_syntax
 from kerascnn.runtime.arguments import expect
+from kerascnn.runtime.toml import as_toml
 
 
 def bind(choice: Choice, kind: str, registry: Registry) -> Bound:

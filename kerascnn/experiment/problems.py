@@ -1,6 +1,5 @@
 """What is wrong with an experiment, said so that it can be mended: where, expected, received."""
 
-import json
 import re
 import tomllib
 from bisect import bisect_left
@@ -13,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from kerascnn.errors import did_you_mean
+from kerascnn.runtime.toml import as_key, as_toml
 
 Location = tuple[Any, ...]
 _ABSENT = object()
@@ -129,27 +129,9 @@ def line_of(location: Location, text: str) -> int:
     return 1 + bisect_left(numbers, True, key=lambda number: _appeared(location, lines, number))
 
 
-def as_toml(value: Any) -> str:
-    """A value as the TOML would write it, cut where it is long."""
-    if isinstance(value, dict):
-        text = ", ".join(f"{_as_key(key)} = {as_toml(entry)}" for key, entry in value.items())
-        text = "{" + text + "}"
-    elif isinstance(value, list | tuple):
-        text = "[" + ", ".join(as_toml(entry) for entry in value) + "]"
-    elif isinstance(value, str):
-        text = json.dumps(value, ensure_ascii=not value.isprintable())
-    else:
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
-
-
 def dotted(location: Location) -> str:
     """A place as TOML writes it."""
-    return ".".join(_as_key(str(part)) for part in location)
-
-
-def _as_key(key: str) -> str:
-    return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else as_toml(key)
+    return ".".join(as_key(str(part)) for part in location)
 
 
 def _overridden(problem: Problem, text: str, overrides: Mapping[str, Any]) -> bool:

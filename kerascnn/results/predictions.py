@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.engine.data.store import Packed
+from kerascnn.engine.data.packed import Packed
 
 _HEAD = ("image", "sha256", "label", "predicted", "probability")
 

@@ -16,7 +16,8 @@ from kerascnn.engine.data.balance import shortages
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.data.download import reporting
 from kerascnn.engine.data.hygiene import Findings, copies, examine
-from kerascnn.engine.data.store import BadPicturesError, Packed, pack
+from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.data.store import BadPicturesError, pack
 from kerascnn.engine.data.windows import Centred, packed_size
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import Built, build_network

@@ -33,7 +33,7 @@ def pip_install(*arguments: str) -> str:
 
 def setting(key: str, value: Any) -> str:
     """A remedy by key: as the TOML writes it, and as an option that can be pasted."""
-    from kerascnn.experiment.problems import as_toml
+    from kerascnn.runtime.toml import as_toml
 
     text = value if isinstance(value, str) else as_toml(value)
     return f"{key} = {as_toml(value)} ({overrides({key: text})})"

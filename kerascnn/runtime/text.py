@@ -2,6 +2,10 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from itertools import islice
+
+SHOWN = 5  # of many things in a note
 
 
 def is_control(character: str) -> bool:
@@ -22,3 +26,16 @@ def visible(text: str) -> str:
 def markdown(text: str) -> str:
     """The text as Markdown that shows it as it is."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible(text))
+
+
+def counted(count: int, noun: str = "picture") -> str:
+    """So many of them, in words."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def listed(
+    headline: str, lines: Iterable[str], count: int, limit: int = SHOWN, *, noun: str = "picture"
+) -> str:
+    """A headline with the number of things, the first lines, and how many more there are."""
+    more = [f"and {count - limit:,} more"] if count > limit else []
+    return "\n  ".join([f"{headline.format(counted(count, noun))}:", *islice(lines, limit), *more])

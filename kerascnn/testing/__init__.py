@@ -17,7 +17,7 @@ _PUBLIC = {
     "Check": "checks",
     "Outcome": "checks",
     "Subject": "checks",
-    "checks": "kinds",
+    "checks_of": "kinds",
     "find_subject": "kinds",
     "run_checks": "kinds",
 }

@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import FrameType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import ValidationError
 
 from kerascnn import hookspecs
-from kerascnn.components.registry import Bound
+from kerascnn.components.registry import Bound, load_registry
 from kerascnn.errors import InputError, KerascnnError, PluginError
+from kerascnn.experiment.problems import explain as invalid
 
 
 class CheckError(Exception):
@@ -48,9 +51,32 @@ class Subject(ABC):
 
     def __reduce__(self) -> Any:
         """Another process finds the component by its name; builders may not be picklable."""
-        from kerascnn.testing.kinds import find_subject
+        return type(self).find, (self.bound.name, self.given, self.image_size)
 
-        return find_subject, (self.kind, self.bound.name, self.given, self.image_size)
+    @classmethod
+    def find(
+        cls,
+        name: str,
+        params: Mapping[str, Any],
+        image_size: int | None = None,
+        imagenet_classifier: Callable[[], tuple[Any, Any]] | None = None,
+    ) -> Self:
+        """Finds the installed component of this kind and validates its parameters.
+
+        Raises:
+            InputError: There is no such component, or the parameters do not fit.
+        """
+        registered = load_registry().get(cls.kind, name)
+        try:
+            bound = registered.bind(dict(params))
+        except ValidationError as error:
+            problems = invalid(error, registered.component.params, dict(params), (cls.kind,))
+            raise InputError("\n".join(map(str, problems))) from error
+        return cls(bound, params, image_size, imagenet_classifier)
+
+    def with_params(self, **params: Any) -> Self:
+        """The same component with other parameters."""
+        return self.find(self.bound.name, self.given | params, self.image_size)
 
     @cached_property
     def made(self) -> Any:

@@ -38,14 +38,6 @@ class DatasetSubject(Subject):
     def build(self, seed: int = 0) -> Splits:
         return self.bound.build(seed=seed)
 
-    def variant(self, **params: Any) -> "DatasetSubject":
-        """The same dataset with other parameters."""
-        from kerascnn.testing.kinds import find_subject
-
-        subject = find_subject(self.kind, self.bound.name, self.given | params)
-        assert isinstance(subject, DatasetSubject)
-        return subject
-
     @cached_property
     def samples(self) -> dict[str, list[tuple[int, Any, Any]]]:
         """Of each split, spread over it: index, image and label."""
@@ -265,7 +257,7 @@ def _variants(subject: DatasetSubject) -> Iterator[tuple[str, Splits]]:
     for name, field in type(subject.bound.params).model_fields.items():
         for value in _others(getattr(subject.bound.params, name), field.annotation):
             try:
-                splits = subject.variant(**{name: value}).made
+                splits = subject.with_params(**{name: value}).made
             except InputError:  # it is out of bounds
                 continue
             yield f"{name} = {value}", splits
@@ -293,9 +285,9 @@ def _of_a_changed_copy(subject: DatasetSubject, place: Path) -> Iterator[dict[st
         file = next((f for f in _picture_files(subject) if f.is_relative_to(folder)), None)
         if file and _size(folder) <= LARGEST_COPY:
             copy = shutil.copytree(folder, place / "copy")
-            yield _fingerprints(subject.variant(**{name: str(copy)}).made)
+            yield _fingerprints(subject.with_params(**{name: str(copy)}).made)
             _invert(copy / file.relative_to(folder))
-            yield _fingerprints(subject.variant(**{name: str(copy)}).made)
+            yield _fingerprints(subject.with_params(**{name: str(copy)}).made)
             return
 
 

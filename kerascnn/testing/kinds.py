@@ -3,11 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
-from kerascnn.components.registry import load_registry
-from kerascnn.errors import InputError
-from kerascnn.experiment.problems import explain
 from kerascnn.testing.architectures import ARCHITECTURE_CHECKS
 from kerascnn.testing.augmentations import AUGMENTATION_CHECKS, AugmentationSubject
 from kerascnn.testing.checks import Check, Outcome, Subject
@@ -23,7 +18,7 @@ _KINDS: dict[str, tuple[type[Subject], tuple[Check, ...]]] = {
 }
 
 
-def checks(kind: str) -> tuple[Check, ...]:
+def checks_of(kind: str) -> tuple[Check, ...]:
     """The checks of a kind, in the order in which they are run."""
     return _KINDS[kind][1]
 
@@ -47,16 +42,10 @@ def find_subject(
     Raises:
         InputError: There is no such component, or the parameters do not fit.
     """
-    registered = load_registry().get(kind, name)
-    try:
-        bound = registered.bind(dict(params))
-    except ValidationError as error:
-        problems = explain(error, registered.component.params, dict(params), (kind,))
-        raise InputError("\n".join(map(str, problems))) from error
-    return _KINDS[kind][0](bound, params, image_size, imagenet_classifier)
+    return _KINDS[kind][0].find(name, params, image_size, imagenet_classifier)
 
 
 def run_checks(subject: Subject) -> Iterator[Outcome]:
     """Runs all checks of the subject's kind, one after the other."""
-    for check in checks(subject.kind):
+    for check in checks_of(subject.kind):
         yield check.run(subject)

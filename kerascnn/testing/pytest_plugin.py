@@ -30,7 +30,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if FIXTURE not in metafunc.fixturenames:
         return
     from kerascnn.components.hooks import KINDS
-    from kerascnn.testing import checks
+    from kerascnn.testing import checks_of
 
     marker = metafunc.definition.get_closest_marker("kerascnn")
     if marker is None or len(marker.args) < 2 or marker.args[0] not in KINDS:
@@ -42,7 +42,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
     kind, *names = marker.args
     options = dict(marker.kwargs)
-    known = {check.name: check for check in checks(kind)}
+    known = {check.name: check for check in checks_of(kind)}
     only = options.pop("only", None) or known
     if wrong := [check for check in only if check not in known]:
         pytest.fail(

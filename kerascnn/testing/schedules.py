@@ -33,13 +33,9 @@ class ScheduleSubject(Subject):
 
     def with_parameter(self, name: str, value: float) -> "ScheduleSubject":
         """The same with another parameter; raises SkipError if there is none."""
-        from kerascnn.testing.kinds import find_subject
-
         if name not in type(self.bound.params).model_fields:
             raise SkipError(f"it has no parameter {name}")
-        subject = find_subject(self.kind, self.bound.name, self.given | {name: value})
-        assert isinstance(subject, ScheduleSubject)
-        return subject
+        return self.with_params(**{name: value})
 
     @cached_property
     def is_callback(self) -> bool:

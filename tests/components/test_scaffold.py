@@ -17,7 +17,7 @@ from kerascnn import InputError, load_experiment
 from kerascnn.components.hooks import KINDS
 from kerascnn.components.registry import load_registry
 from kerascnn.components.scaffold import write_plugin
-from kerascnn.testing import checks, find_subject
+from kerascnn.testing import checks_of, find_subject
 
 # in other processes, which do not know of what is installed for one test: of the slow tests
 ELSEWHERE = {"same_on_all_backends", "backends_agree", "same_in_another_process"}
@@ -80,7 +80,7 @@ def test_what_is_written_keeps_the_contract(tmp_path, install, kind):
     install(write_plugin("kerascnn-fresh", kind, tmp_path))
     for registered in components_of("kerascnn-fresh"):
         subject = find_subject(kind, registered.component.name, {})
-        for check in checks(kind):
+        for check in checks_of(kind):
             if check.name not in ELSEWHERE:
                 outcome = check.run(subject)
                 assert outcome.status != "failed", str(outcome)

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from kerascnn.cli.tables.layout import Table, fits, interval, number, plain, words
 from kerascnn.engine.metrics.temperature import AS_TRAINED
-from kerascnn.experiment.problems import as_toml
 from kerascnn.results.compare import Comparison
 from kerascnn.results.compare.results import LEAST_SEEDS, Pair, Spread, p_text
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.toml import as_toml
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:

@@ -132,11 +132,11 @@ def show_outcomes(
     outcomes: "Iterable[Outcome]",
 ) -> int:
     """Shows each check as it ends, then the failures in full; returns their number."""
-    from kerascnn.testing import checks
+    from kerascnn.testing import checks_of
 
     name = registered.component.name
     console.print(f"[bold]{name}[/bold]   {registered.kind} of {registered.origin} · {backend}")
-    width = max(len(check.name) for check in checks(registered.kind))
+    width = max(len(check.name) for check in checks_of(registered.kind))
     ended = []
     for outcome in outcomes:
         said = escape(outcome.detail) if outcome.status != "failed" else "see below"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerascnn.components.builtin.augmentations import Strengths
+from kerascnn.components.builtin.strengths import Strengths
 
 Array = np.ndarray
 

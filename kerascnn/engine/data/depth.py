@@ -1,13 +1,12 @@
 """Images with more than 8 bits a value, brought to the 8 bits that networks are trained on."""
 
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from kerascnn.engine.data.store import Packed
+    pass
 
 Range = tuple[float, float]
 
@@ -82,32 +81,3 @@ def _scaled(values: np.ndarray, black: float, white: float) -> np.ndarray:
     """uint8, rounded to the nearest; Pillow's own conversion clips at 255 on some versions."""
     scaled = (values - float(black)) * 255 / (white - black)
     return np.clip(scaled + 0.5, 0, 255).astype(np.uint8)
-
-
-def told_of_range(splits: Mapping[str, "Packed"]) -> Iterator[str]:
-    """Notes on images that use a small part of their range, or more than what the setting says."""
-    found = [
-        (peak, packed.name(row), packed.value_range)
-        for packed in splits.values()
-        for row in np.flatnonzero(packed.peaks).tolist()
-        if _is_off(peak := float(packed.peaks[row]), packed.value_range)
-    ]
-    if not found:
-        return
-    peak, name, value_range = max(found)
-    of = f"{len(found):,} image{'s' if len(found) > 1 else ''} with more than 8 bits a value"
-    if value_range:
-        yield (
-            f"{of}: values above {value_range[1]:g} become white, such as {peak:g} in {name}. A "
-            "greater training.value_range keeps them."
-        )
-        return
-    high = 2 ** int(peak).bit_length() - 1
-    yield (
-        f"{of}: their values reach {peak:,.0f} of 65,535 at most, so that they are nearly black, "
-        f"such as {name}. If white is {high} in them, set training.value_range = [0, {high}]."
-    )
-
-
-def _is_off(peak: float, value_range: Range | None) -> bool:
-    return peak > value_range[1] if value_range else peak < SMALL

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from kerascnn.engine.data.hygiene import HASH_WORDS, near_rows
+from kerascnn.engine.data.hashes import HASH_WORDS, near_rows
 from kerascnn.engine.data.images import decoders
 from kerascnn.engine.data.stream import Workers, prepare
 from kerascnn.hookspecs import Source

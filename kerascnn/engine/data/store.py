@@ -7,16 +7,15 @@ import os
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
 from kerascnn.engine.data.depth import Range
-from kerascnn.engine.data.hygiene import counted, listed
-from kerascnn.engine.data.images import Resizing, decoders, open_file, shown
+from kerascnn.engine.data.images import Resizing, decoders, open_file
+from kerascnn.engine.data.packed import COLUMNS, Packed, sha256
 from kerascnn.engine.data.stream import (
     Fault,
     Images,
@@ -31,9 +30,9 @@ from kerascnn.errors import InputError, RunError
 from kerascnn.hookspecs import Source
 from kerascnn.runtime.cache import cached, limit_bytes
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.text import counted, listed
 
 PREPARATION = 5  # raise when `prepare` gives something else, or it is kept otherwise
-_COLUMNS = ("labels", "digests", "hashes", "files", "peaks")
 _FAULTS = "faults.json"  # of the pictures that cannot be read, where there are any
 _NAMED = 20  # so many unreadable pictures are named, the others counted
 
@@ -47,82 +46,6 @@ class BadPicturesError(InputError):
         self.faults = faults
         bad = listed("{} cannot be read", faults, len(faults), _NAMED)
         super().__init__(f"{bad}\n{what_to_do}")
-
-
-@dataclass(frozen=True)
-class Packed:
-    """One split, ready to train on.
-
-    Args:
-        images: uint8 [N, S, S, 3], read from the store or, where that would be too large, from
-            the source whenever they are asked for.
-        labels: int64 [N].
-        digests: SHA-256 of each prepared picture, uint8 [N, 32].
-        hashes: Perceptual hash of each, uint64 [N, 8].
-        fingerprint: Of the source: the same whatever size its pictures are packed at.
-        key: The hash of all that decides images and labels.
-        source: Where they come from.
-        files: bool [N], whether a picture comes from a file.
-        peaks: float64 [N], the greatest value of each that has more than 8 bits a value, else 0.
-        value_range: What `pack` was told of these.
-        skipped: The pictures of the source that are left out, each with the reason.
-    """
-
-    images: Images
-    labels: np.ndarray
-    digests: np.ndarray
-    hashes: np.ndarray = field(repr=False)
-    fingerprint: str
-    key: str
-    source: Source = field(repr=False)
-    files: np.ndarray = field(repr=False)
-    peaks: np.ndarray = field(repr=False)
-    value_range: Range | None = None
-    skipped: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def streamed(self) -> bool:
-        """Whether the images are decoded anew whenever they are asked for."""
-        images = self.images
-        while isinstance(images, ChosenImages):
-            images = images.images
-        return isinstance(images, StreamedImages)
-
-    def name(self, index: int) -> str:
-        """Where a picture comes from: its path, or its index in the source."""
-        return shown(self.source[int(index)][0] if self.files[index] else str(index))
-
-    def without(self, rows: Iterable[int], reasons: Iterable[str]) -> "Packed":
-        """All of it but those rows, as if the source had never held them."""
-        rows = sorted(map(int, rows))
-        kept = np.delete(np.arange(len(self)), rows)
-        columns = {name: getattr(self, name)[kept] for name in _COLUMNS}
-        return replace(
-            self,
-            images=ChosenImages(self.images, kept),
-            **columns,
-            source=Chosen(self.source, kept),
-            fingerprint=_sha256(f"{self.fingerprint} without {rows}".encode()),
-            key=_sha256(f"{self.key} without {rows}".encode()),
-            skipped=(*self.skipped, *reasons),
-        )
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Some rows of a source."""
-
-    source: Source
-    rows: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int, /) -> tuple[Any, int]:
-        return self.source[int(self.rows[index])]
 
 
 def pack(
@@ -155,13 +78,13 @@ def pack(
     workers = Workers(source)
     identity = _fingerprint(workers)
     decoded = f"{PREPARATION} {value_range} {decoders()}"
-    key = _sha256(f"{identity} {size} {how} {decoded}".encode())
+    key = sha256(f"{identity} {size} {how} {decoded}".encode())
     limit = limit_bytes() if stream_above is None else stream_above
     streamed = len(source) * size * size * 3 > limit
     take = partial(prepare, size=size, how=how, value_range=value_range)
 
     def build(folder: Path) -> None:
-        columns = _COLUMNS if streamed else (*_COLUMNS, "images")
+        columns = COLUMNS if streamed else (*COLUMNS, "images")
         faults = _build(folder, workers, take, columns, progress)
         if faults and not skip_bad:  # nothing is kept: most often they are mended
             raise BadPicturesError(_named(source, faults))
@@ -169,7 +92,7 @@ def pack(
             (folder / _FAULTS).write_text(json.dumps(faults), "utf-8")
 
     def read(folder: Path) -> Packed:
-        columns = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _COLUMNS}
+        columns = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in COLUMNS}
         images = (
             StreamedImages(workers, take, size, columns["digests"])
             if streamed
@@ -193,7 +116,7 @@ def pack(
 
     return cached(
         "packed",
-        _sha256(f"{key} streamed".encode()) if streamed else key,
+        sha256(f"{key} streamed".encode()) if streamed else key,
         f"{counted(len(source))} at {size} px of {what}{', streamed' if streamed else ''}",
         build,
         read,
@@ -224,7 +147,7 @@ def _content(source: Source, row: int) -> str:
         data = str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
     else:
         data = image if isinstance(image, bytes) else _bytes(Path(image))
-    return f"{_sha256(data)} {label}\n"
+    return f"{sha256(data)} {label}\n"
 
 
 def _bytes(path: Path) -> bytes:
@@ -234,10 +157,6 @@ def _bytes(path: Path) -> bytes:
             return file.read()
     except (OSError, ValueError):
         return b""
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _build(
@@ -300,14 +219,3 @@ class StoredImages(Images):
                 clear = command("cache", "clear")
                 raise RunError(f"the packed pictures are cut off; `{clear}` removes them.")
         return images
-
-
-class ChosenImages(Images):
-    """Some of other images."""
-
-    def __init__(self, images: Images, rows: np.ndarray) -> None:
-        super().__init__((len(rows), *images.shape[1:]))
-        self.images, self._rows = images, rows
-
-    def _read(self, rows: np.ndarray) -> np.ndarray:
-        return self.images[self._rows[rows]]

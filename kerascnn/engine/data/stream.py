@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from kerascnn.engine.data.depth import Range
-from kerascnn.engine.data.hygiene import HASH_WORDS, perceptual_hash
+from kerascnn.engine.data.hashes import HASH_WORDS, perceptual_hash
 from kerascnn.engine.data.images import PictureError, Resizing, prepared, shown
 from kerascnn.errors import InputError, RunError
 from kerascnn.hookspecs import Source

@@ -7,7 +7,6 @@ from typing import Any
 
 from kerascnn.components.registry import load_registry
 from kerascnn.errors import InputError
-from kerascnn.experiment.problems import as_toml
 from kerascnn.results.compare import Comparison
 from kerascnn.results.compare.results import Flip
 from kerascnn.results.report import comparison_figures as figures
@@ -15,6 +14,7 @@ from kerascnn.results.report.gather import gather
 from kerascnn.results.report.page import Thumbnail, data_uri, render
 from kerascnn.results.result import runs_folder
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.toml import as_toml
 from kerascnn.tracking.tracker import Tracker
 
 PAGE, DOCUMENT = "comparison.html", "comparison.json"

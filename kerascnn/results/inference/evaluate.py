@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from kerascnn.components.registry import Registry, load_registry
-from kerascnn.engine.data.store import Packed, pack
+from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.data.store import pack
 from kerascnn.engine.data.windows import Centred, packed_size
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.errors import InputError, did_you_mean

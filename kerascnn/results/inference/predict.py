@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kerascnn.engine.data.hygiene import listed
 from kerascnn.engine.data.images import (
     IMAGE_TYPES,
     ImageLike,
@@ -33,6 +32,7 @@ from kerascnn.runtime.arguments import as_list, expect_count
 from kerascnn.runtime.image_files import left_out
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.screen import listed as listed_first
+from kerascnn.runtime.text import listed
 
 LONGEST_PATH = 32_767  # characters, on Windows; elsewhere 4,096
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from kerascnn.engine.data.hygiene import KINDS, counted
+from kerascnn.engine.data.hygiene import KINDS
 from kerascnn.engine.metrics.significance import f1_interval, wilson_interval
 from kerascnn.engine.metrics.temperature import AS_TRAINED
 from kerascnn.errors import InputError
@@ -19,6 +19,7 @@ from kerascnn.results.report.gather import Judged, Material
 from kerascnn.results.report.page import Thumbnail, data_uri
 from kerascnn.results.report.samples import augmented
 from kerascnn.results.result import Result
+from kerascnn.runtime.text import counted
 
 PAIRS, PAIR_PICTURES = 6, 4
 PICTURES = 12

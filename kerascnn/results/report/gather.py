@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from kerascnn.components.registry import Registry
-from kerascnn.engine.data.store import Packed
+from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.windows import Centred
 from kerascnn.engine.metrics.temperature import tempered
 from kerascnn.errors import KerascnnError

@@ -7,7 +7,7 @@ from PIL import Image
 
 from kerascnn.components.builtin.applications import applications
 from kerascnn.components.builtin.schedules import kerascnn_schedules
-from kerascnn.testing import checks
+from kerascnn.testing import checks_of
 
 SCHEDULES = [component.name for component in kerascnn_schedules()]
 NETWORKS = {application.name for application in applications()}
@@ -76,7 +76,7 @@ def test_sequential_cnn(kerascnn_check):
 @pytest.mark.kerascnn(
     "architecture",
     *sorted(NETWORKS - REFUSED),
-    only=[check.name for check in checks("architecture") if check.name not in TWICE],
+    only=[check.name for check in checks_of("architecture") if check.name not in TWICE],
 )
 def test_networks(kerascnn_check):
     kerascnn_check(weights="none")

@@ -15,7 +15,8 @@ from PIL import Image, ImageDraw, ImageOps
 
 from kerascnn import InputError
 from kerascnn.engine.data import hygiene, stream
-from kerascnn.engine.data.hygiene import equal_groups, examine, near_pairs, perceptual_hash
+from kerascnn.engine.data.hashes import perceptual_hash
+from kerascnn.engine.data.hygiene import equal_groups, examine, near_pairs
 from kerascnn.engine.data.images import prepare_image
 from kerascnn.engine.data.store import pack
 from kerascnn.experiment.load import parse_experiment

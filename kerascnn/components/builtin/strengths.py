@@ -1,0 +1,41 @@
+"""How strongly each operation of the built-in augmentations acts."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from kerascnn import Params
+
+
+def _up_to(largest: float, description: str) -> Any:
+    return Field(ge=0, le=largest, description=description)
+
+
+class Strengths(Params):
+    """How strongly each operation acts; 0 turns it off."""
+
+    horizontal_flip: Annotated[float, _up_to(1, "Probability of a flip left to right.")] = 0.0
+    vertical_flip: Annotated[float, _up_to(1, "Probability of a flip upside down.")] = 0.0
+    rotation_degrees: Annotated[float, _up_to(180, "Largest turn to either side.")] = 0.0
+    shear_degrees: Annotated[float, _up_to(45, "Largest slant to either side.")] = 0.0
+    zoom: Annotated[float, _up_to(0.5, "Scale from 1 - zoom to 1 + zoom.")] = 0.0
+    shift: Annotated[float, _up_to(0.5, "Largest shift along each axis, in picture sides.")] = 0.0
+    crop: Annotated[float, _up_to(0.95, "Largest part of the area to cut away.")] = 0.0
+    stretch: Annotated[
+        float, _up_to(1, "Aspect ratio of the crop from 1 / (1 + stretch) to 1 + stretch.")
+    ] = 0.0
+    brightness: Annotated[float, _up_to(1, "Factor from 1 - brightness to 1 + brightness.")] = 0.0
+    contrast: Annotated[
+        float, _up_to(1, "Factor from 1 - contrast to 1 + contrast, about the mean grey.")
+    ] = 0.0
+    saturation: Annotated[float, _up_to(1, "Factor from 1 - saturation to 1 + saturation.")] = 0.0
+    hue_degrees: Annotated[float, _up_to(180, "Largest turn of the hue to either side.")] = 0.0
+    erasing: Annotated[float, _up_to(1, "Probability that a box takes a random grey.")] = 0.0
+    erasing_area: Annotated[
+        float,
+        Field(ge=0.02, le=1, description="Largest part of the area to erase; the least is 0.02."),
+    ] = 1 / 3
+    mixup: Annotated[float, _up_to(10, "MixUp's alpha: 0.2 is usual.")] = 0.0
+    cutmix: Annotated[
+        float, _up_to(10, "CutMix's alpha: 1 is usual; beside MixUp each gets half the pictures.")
+    ] = 0.0

@@ -1,0 +1,109 @@
+"""A split that is ready to train on: its images, labels, hashes and where they come from."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from kerascnn.engine.data.depth import Range
+from kerascnn.engine.data.images import shown
+from kerascnn.engine.data.stream import (
+    Images,
+    StreamedImages,
+)
+from kerascnn.hookspecs import Source
+
+COLUMNS = ("labels", "digests", "hashes", "files", "peaks")
+
+
+@dataclass(frozen=True)
+class Packed:
+    """One split, ready to train on.
+
+    Args:
+        images: uint8 [N, S, S, 3], read from the store or, where that would be too large, from
+            the source whenever they are asked for.
+        labels: int64 [N].
+        digests: SHA-256 of each prepared picture, uint8 [N, 32].
+        hashes: Perceptual hash of each, uint64 [N, 8].
+        fingerprint: Of the source: the same whatever size its pictures are packed at.
+        key: The hash of all that decides images and labels.
+        source: Where they come from.
+        files: bool [N], whether a picture comes from a file.
+        peaks: float64 [N], the greatest value of each that has more than 8 bits a value, else 0.
+        value_range: What `pack` was told of these.
+        skipped: The pictures of the source that are left out, each with the reason.
+    """
+
+    images: Images
+    labels: np.ndarray
+    digests: np.ndarray
+    hashes: np.ndarray = field(repr=False)
+    fingerprint: str
+    key: str
+    source: Source = field(repr=False)
+    files: np.ndarray = field(repr=False)
+    peaks: np.ndarray = field(repr=False)
+    value_range: Range | None = None
+    skipped: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the images are decoded anew whenever they are asked for."""
+        images = self.images
+        while isinstance(images, ChosenImages):
+            images = images.images
+        return isinstance(images, StreamedImages)
+
+    def name(self, index: int) -> str:
+        """Where a picture comes from: its path, or its index in the source."""
+        return shown(self.source[int(index)][0] if self.files[index] else str(index))
+
+    def without(self, rows: Iterable[int], reasons: Iterable[str]) -> "Packed":
+        """All of it but those rows, as if the source had never held them."""
+        rows = sorted(map(int, rows))
+        kept = np.delete(np.arange(len(self)), rows)
+        columns = {name: getattr(self, name)[kept] for name in COLUMNS}
+        return replace(
+            self,
+            images=ChosenImages(self.images, kept),
+            **columns,
+            source=Chosen(self.source, kept),
+            fingerprint=sha256(f"{self.fingerprint} without {rows}".encode()),
+            key=sha256(f"{self.key} without {rows}".encode()),
+            skipped=(*self.skipped, *reasons),
+        )
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Some rows of a source."""
+
+    source: Source
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int, /) -> tuple[Any, int]:
+        return self.source[int(self.rows[index])]
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class ChosenImages(Images):
+    """Some of other images."""
+
+    def __init__(self, images: Images, rows: np.ndarray) -> None:
+        super().__init__((len(rows), *images.shape[1:]))
+        self.images, self._rows = images, rows
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        return self.images[self._rows[rows]]
