@@ -124,7 +124,7 @@ def beside(
         Seconds an epoch, the program's and the rival's, without the first epoch, which compiles.
     """
     from kerascnn import load_experiment, run_experiment
-    from kerascnn.run.observer import Observer
+    from kerascnn.engine.observer import Observer
 
     ours: list[float] = []
     theirs: list[float] = []

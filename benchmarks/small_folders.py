@@ -108,9 +108,9 @@ def judge(experiment: str, words: list[str]) -> tuple[np.ndarray, np.ndarray]:
     from kerascnn.components.registry import load_registry
     from kerascnn.engine.data.windows import Centred
     from kerascnn.engine.network.inference import Forward
+    from kerascnn.engine.observer import Observer
+    from kerascnn.engine.prepare import prepare
     from kerascnn.engine.training.stage import fit_stage
-    from kerascnn.run.observer import Observer
-    from kerascnn.run.prepare import prepare
 
     loaded = load_experiment(experiment, dict(map(assignment, words)))
     prepared = prepare(loaded, load_registry(), Observer())

@@ -13,7 +13,7 @@ from PIL import Image
 from kerascnn import cli
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.metrics.score import measure
-from kerascnn.results.result import Result
+from kerascnn.engine.result import Result
 from kerascnn.runtime.cache import cache_folder
 from kerascnn.tracking.store import open_store
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """A bad experiment is one short message and exit code 2, at once, before Keras, and leaves no run."""
 
 import json
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-GOOD = (Path(__file__).parent / "good.toml").read_text()
+GOOD = (Path(__file__).parent / "experiment/good.toml").read_text()
 
 DATASET = '[dataset]\nname = "shapes"\nclasses = 2\n'
 TRAINING = "[training]\nimage_size = 32\nbatch_size = 8\n"

@@ -16,17 +16,17 @@ from kerascnn.cli.tables.comparison import show_comparison
 from kerascnn.cli.tables.runs import show_evaluation
 from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.network.explain import Parts
+from kerascnn.engine.observer import Observer
 from kerascnn.experiment.load import parse_experiment
-from kerascnn.results.compare import Comparison
+from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.page import write_comparison
+from kerascnn.results.confusion import confusion_figure
+from kerascnn.results.find import find_run
 from kerascnn.results.inference.evaluate import Evaluation
 from kerascnn.results.inference.visualize import Explained, explained_figure
-from kerascnn.results.plots import confusion_figure
 from kerascnn.results.predictions import Predictions, read_predictions, write_predictions
 from kerascnn.results.report.gather import Material
 from kerascnn.results.report.write import write_page
-from kerascnn.results.result import find_run
-from kerascnn.run.observer import Observer
 from kerascnn.run.runner import run_experiment
 from kerascnn.runtime.text import code, is_control, visible
 

@@ -160,7 +160,7 @@ def test_weights_that_point_out_of_their_file_are_refused(weights, tmp_path, att
 def test_a_model_with_code_in_it_is_not_loaded(tmp_path):
     import keras
 
-    from kerascnn.results.result import load_model
+    from kerascnn.engine.network.saved import load_model
 
     marker = tmp_path / "ran"
     code = keras.layers.Lambda(lambda x, touch=os.mkdir, path=str(marker): (touch(path), x)[1])

@@ -391,8 +391,11 @@ def test_in_pytest_a_refused_parameter_is_told_without_a_traceback(tmp_path, sus
 
 
 def test_the_pytest_plugin_imports_nothing_of_the_kit_until_it_is_used():
-    code = "import sys, kerascnn.testing.pytest_plugin; print([m for m in sys.modules if 'kerascnn' in m])"
+    code = (
+        "import sys, kerascnn.testing.pytest_plugin; "
+        "print([m for m in sys.modules if 'kerascnn' in m])"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True
     )
-    assert ended.stdout == "['kerascnn', 'kerascnn.testing.pytest_plugin']\n"
+    assert ended.stdout == "['kerascnn', 'kerascnn.testing', 'kerascnn.testing.pytest_plugin']\n"

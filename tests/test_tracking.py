@@ -18,8 +18,8 @@ from statistics import quantiles
 import pytest
 
 from kerascnn import load_experiment, run_experiment
-from kerascnn.results.result import runs_folder
-from kerascnn.run.observer import Observer
+from kerascnn.engine.observer import Observer
+from kerascnn.results.find import runs_folder
 from kerascnn.runtime.redact import scrubbed, shown_uri
 from kerascnn.tracking.journal import RUNS, Journal, send_pending
 

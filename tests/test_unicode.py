@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError, Splits, evaluate_run
+from kerascnn.engine.load import load_data
+from kerascnn.engine.observer import Observer
+from kerascnn.engine.prepare import class_weights
 from kerascnn.experiment.load import parse_experiment
-from kerascnn.run.observer import Observer
-from kerascnn.run.prepare import class_weights, load_data
 
 NFC, NFD = "Gänseblume", unicodedata.normalize("NFD", "Gänseblume")
 
@@ -62,6 +63,6 @@ def test_a_dataset_that_has_a_class_in_both_forms_is_refused(registry, shapes_ex
 
     experiment = parse_experiment(shapes_experiment, registry)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kerascnn.run.prepare.bind", lambda *_: Both())
+        patch.setattr("kerascnn.engine.prepare.bind", lambda *_: Both())
         with pytest.raises(InputError, match=f'the class "{NFC}" twice'):
             load_data(experiment, registry, Observer())

@@ -13,16 +13,16 @@ from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.heic import heic_version, install_heic
 from kerascnn.errors import InputError
 from kerascnn.results.canvas import lacking
+from kerascnn.results.find import runs_folder
 from kerascnn.results.folders import RunFolder, list_runs
-from kerascnn.results.result import runs_folder
 from kerascnn.run.resume import CHECKPOINTS
 from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.address import displayed, sqlite_file, tracking_uri
 from kerascnn.runtime.cache import cache_folder, limit_bytes
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import GB, gigabytes
 from kerascnn.runtime.image_files import is_image, left_out
 from kerascnn.runtime.text import code
-from kerascnn.tracking.address import displayed, sqlite_file, tracking_uri
 from kerascnn.tracking.artifacts import told_missing, told_moved
 from kerascnn.tracking.entries import told_deleted
 from kerascnn.tracking.store import RefusingStoreError, TrackingError, reach

@@ -39,7 +39,8 @@ def run(
     With --resume, FILE may be left out.
     """
     from kerascnn.cli.terminal import Terminal
-    from kerascnn.results.result import EXPERIMENT, find_unfinished, runs_folder
+    from kerascnn.engine.result import EXPERIMENT
+    from kerascnn.results.find import find_unfinished, runs_folder
     from kerascnn.run.runner import run_experiment
     from kerascnn.tracking.journal import send_pending
 
@@ -82,8 +83,8 @@ def check(
     from kerascnn.cli.terminal import Terminal
     from kerascnn.components.registry import load_registry
     from kerascnn.engine.data.download import NotAtHandError, without_downloads
+    from kerascnn.engine.prepare import check_stages, prepare
     from kerascnn.errors import InputError
-    from kerascnn.run.prepare import check_stages, prepare
     from kerascnn.runtime.commands import command
 
     experiment = experiment_of(file, overrides, backend)
@@ -133,10 +134,10 @@ def lr_find(
     """
     from kerascnn.cli.tables.experiments import show_range_test
     from kerascnn.cli.terminal import Terminal
+    from kerascnn.engine.observer import optional
     from kerascnn.results.canvas import save
-    from kerascnn.results.plots import rates_figure
-    from kerascnn.run.observer import optional
     from kerascnn.runtime.commands import command
+    from kerascnn.studies.figures import rates_figure
     from kerascnn.studies.lr_find import find_learning_rate
 
     experiment = experiment_of(file, overrides, backend)

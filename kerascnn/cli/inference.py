@@ -50,8 +50,8 @@ def predict(
     RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
     """
     from kerascnn.cli.terminal import Terminal
+    from kerascnn.results.find import find_run
     from kerascnn.results.inference.predict import predict_images
-    from kerascnn.results.result import find_run
 
     class Listening(Terminal):
         files: Sequence[str] = ()
@@ -138,8 +138,8 @@ def evaluate(
     """
     from kerascnn.cli.tables.runs import show_evaluation
     from kerascnn.cli.terminal import Terminal
+    from kerascnn.results.find import find_run
     from kerascnn.results.inference.evaluate import evaluate_run
-    from kerascnn.results.result import find_run
 
     found, terminal = calibrated(find_run(run), uncalibrated), Terminal(console(stderr=True))
     evaluation = evaluate_run(found, data, backend=backend or "auto", observer=terminal)

@@ -117,7 +117,7 @@ uncalibrated_option = click.option(
 
 def calibrated(result: Any, uncalibrated: bool) -> Any:
     """The run as it is to be used, after saying how its probabilities are calibrated."""
-    from kerascnn.cli.terminal import calibration
+    from kerascnn.cli.tables.lines import calibration
     from kerascnn.engine.metrics.temperature import AS_TRAINED
 
     if uncalibrated:
@@ -129,7 +129,7 @@ def calibrated(result: Any, uncalibrated: bool) -> Any:
 
 def require_run_and_images(command: str, run: str, images: tuple[str, ...]) -> None:
     """Refuses images without a run before them, with what to type."""
-    from kerascnn.results.result import RESULT
+    from kerascnn.engine.result import RESULT
 
     if not images or (Path(run).exists() and not Path(run, RESULT).is_file()):
         given = shlex.join((run, *images)) if Path(run).exists() else "IMAGE"

@@ -43,8 +43,8 @@ def compare(
     """
     from kerascnn.cli.tables.comparison import show_comparison
     from kerascnn.cli.terminal import Terminal
-    from kerascnn.results.compare import compare_runs
-    from kerascnn.results.result import all_runs
+    from kerascnn.results.compare.comparison import compare_runs
+    from kerascnn.results.find import all_runs
 
     _send_pending()
     terminal = Terminal(console(stderr=True))
@@ -107,11 +107,12 @@ def register(run: str, name: str | None, alias: str | None, as_json: bool) -> No
     """
     from dataclasses import asdict
 
-    from kerascnn.results.result import find_run
-    from kerascnn.tracking.registry import register_run
+    from kerascnn.results.find import find_run
+    from kerascnn.tracking.model_registry import register_run
 
     _send_pending()
-    registered = register_run(find_run(run), name, alias)
+    result = find_run(run)
+    registered = register_run(result.run_id, name or result.name, alias)
     if as_json:
         document(asdict(registered))
         return
@@ -131,8 +132,8 @@ def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None
 
     A picture, or JSON with base64 of pictures, comes back as labels and probabilities.
     """
+    from kerascnn.results.find import find_run
     from kerascnn.results.inference.serve import listen, serve_run
-    from kerascnn.results.result import find_run
 
     result, listening = calibrated(find_run(run), uncalibrated), listen(port)
     address = "http://{}:{}/invocations".format(*listening.getsockname())
@@ -153,7 +154,7 @@ def ui(port: int, show: bool) -> None:
 
     from kerascnn.results.inference.serve import listen
     from kerascnn.results.ui import page_of_server, show_page
-    from kerascnn.tracking.address import is_server, tracking_uri
+    from kerascnn.runtime.address import is_server, tracking_uri
 
     def ready(address: str) -> None:
         click.echo(address)
@@ -170,7 +171,7 @@ def ui(port: int, show: bool) -> None:
 
 
 def _send_pending() -> None:
-    from kerascnn.results.result import runs_folder
+    from kerascnn.results.find import runs_folder
     from kerascnn.tracking.journal import send_pending
 
     for said in send_pending(runs_folder()):
@@ -195,8 +196,8 @@ def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_j
     RUN is a run's id, a unique prefix of one, or `last`.
     """
     from kerascnn.cli.tables.runs import show_export
+    from kerascnn.results.find import find_run
     from kerascnn.results.inference.export import export_run
-    from kerascnn.results.result import find_run
 
     exported = export_run(calibrated(find_run(run), uncalibrated), format_, output)
     if as_json:
@@ -232,8 +233,8 @@ def visualize(
     RUN is a run's id, a unique prefix of one, or `last`. `kerascnn describe RUN` names the layers.
     """
     from kerascnn.cli.terminal import Terminal
+    from kerascnn.results.find import find_run
     from kerascnn.results.inference.visualize import explain_images, save_explained
-    from kerascnn.results.result import find_run
 
     require_run_and_images("visualize", run, images)
     found = find_run(run)

@@ -1,7 +1,5 @@
 """What a person sees of a run: short, aligned, on standard error."""
 
-import builtins
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,23 +20,23 @@ from rich.progress import (
 from rich.text import Text
 
 from kerascnn.cli.tables.layout import LABEL, interval, line
-from kerascnn.engine.metrics.significance import paired_interval
-from kerascnn.engine.metrics.standing import Standing
+from kerascnn.cli.tables.lines import calibration, frozen_part, prepared_rows, verdict
 from kerascnn.engine.metrics.temperature import AS_TRAINED
+from kerascnn.engine.observer import Observer
+from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.result import Result
 from kerascnn.engine.training.plan import Epoch, Plan
 from kerascnn.engine.training.stage import StageResult
 from kerascnn.errors import InputError
-from kerascnn.results.result import Result
-from kerascnn.run.observer import Observer
-from kerascnn.run.prepare import Prepared
 from kerascnn.runtime.cache import cache_folder
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.text import counted, visible
 
-WIDE = 10_000  # columns, where lines are not to be broken
 Columns = Callable[[], Sequence[ProgressColumn]]
 NEXT = (("report", "last", "--open"), ("compare",), ("ui",))
 """The commands that are of use after a run."""
+
+WIDE = 10_000  # columns, where lines are not to be broken
 
 
 class Terminal(Observer):
@@ -78,7 +76,7 @@ class Terminal(Observer):
             super().data_noted(notes, state)
 
     def prepared(self, prepared: Prepared) -> None:
-        for label, text in describe(prepared):
+        for label, text in prepared_rows(prepared):
             self._print(line(label, text))
 
     def tracked(self, run_id: str, store: str) -> None:
@@ -180,17 +178,6 @@ class Terminal(Observer):
             self._progress = None
 
 
-def default_terminal() -> Terminal:
-    """Shows on standard error; in a notebook, among what its cell prints."""
-    ipython = getattr(builtins, "get_ipython", lambda: None)()
-    if hasattr(ipython, "kernel"):  # not that of a terminal
-        from kerascnn.cli.notebook import NotebookTerminal
-
-        return NotebookTerminal()
-    width = None if sys.stderr.isatty() else WIDE
-    return Terminal(Console(stderr=True, force_jupyter=False, highlight=False, width=width))
-
-
 def told_before(state: str) -> bool:
     """Whether this was asked here before; where the cache cannot be written, it was not."""
     try:
@@ -224,48 +211,3 @@ def _counted() -> Sequence[ProgressColumn]:
 
 def _downloaded() -> Sequence[ProgressColumn]:
     return BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
-
-
-def describe(prepared: Prepared) -> list[tuple[str, str]]:
-    """The data and the network in a line each."""
-    data, network = prepared.data, prepared.network
-    sizes = {name: len(packed) for name, packed in data.splits().items()}
-    parts = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
-    origin = network.weights if network.pretrained else "from scratch"
-    return [
-        (
-            "data",
-            f"{sum(sizes.values()):,} pictures of {len(data.class_names)} classes: {parts}   "
-            f"{data.seconds:.1f} s",
-        ),
-        (
-            "network",
-            f"{prepared.experiment.architecture.name}, {origin}, {network.parameters():,} "
-            f"parameters in {len(network.blocks)} blocks",
-        ),
-    ]
-
-
-def frozen_part(result: StageResult) -> str:
-    """What was computed of the frozen part of the network before the first step."""
-    cached = result.cached
-    counts = [f"{cached.made:,} computed"] if cached.made else []
-    counts += [f"{cached.reused:,} from the cache"] if cached.reused else []
-    done = f" · {', '.join(counts)}, {result.prefix_seconds:.1f} s" if counts else ""
-    return f"frozen part {cached.frozen_part}{done}"
-
-
-def calibration(result: Result) -> str:
-    """How the probabilities of a run are calibrated."""
-    return f"temperature {result.temperature:.2f}, fitted on the validation images"
-
-
-def verdict(result: StageResult, before: Standing) -> str:
-    """What a stage gained over the weights that it started from, and what came of it."""
-    gain = result.own.score.accuracy - before.score.accuracy
-    low, high = paired_interval(before.correct, result.own.correct)
-    end = "[green]✓[/green]" if gain > 0 else "no difference:" if gain == 0 else "worse:"
-    kept = "kept" if result.kept else "the weights from before it are kept"
-    if gain < 0 and result.kept:
-        kept += ', for keep = "last"'
-    return f"{gain:+.3f} validation accuracy (paired 95%: {low:+.3f} to {high:+.3f}) {end} {kept}"

@@ -50,7 +50,7 @@ def write_plugin(name: str, kind: str, into: Path, registry: Registry | None = N
         "my_component": names.component,
         "my_kind": kind,
     }
-    templates = files(GROUP) / "templates"
+    templates = files("kerascnn.components") / "templates"
     for template in (templates / "common", templates / kind):
         _write(template, folder, replaced)
     return folder

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from kerascnn.engine.result import RESULT
 from kerascnn.errors import InputError
-from kerascnn.results.result import RESULT, runs_folder
+from kerascnn.results.find import runs_folder
+from kerascnn.runtime.address import address_fault, displayed
 from kerascnn.runtime.commands import command
-from kerascnn.tracking.address import address_fault, displayed
 from kerascnn.tracking.entries import delete_run
 from kerascnn.tracking.journal import JOURNAL, LOCK, Journal, send_pending
 from kerascnn.tracking.store import TrackingError

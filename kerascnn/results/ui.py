@@ -11,11 +11,11 @@ from socket import socket
 from typing import IO
 
 from kerascnn.errors import KerascnnError
+from kerascnn.results.find import last_experiment
 from kerascnn.results.inference.serve import HOST, HOSTS
-from kerascnn.results.result import last_experiment
+from kerascnn.runtime.address import tracking_uri
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.redact import scrubbed, shown_uri
-from kerascnn.tracking.address import tracking_uri
 from kerascnn.tracking.page import runs_table
 from kerascnn.tracking.store import open_store
 
@@ -31,7 +31,7 @@ def show_page(listening: socket, ready: Callable[[str], None]) -> None:
     """Serves MLflow's page until it is interrupted.
 
     Args:
-        listening: From `kerascnn.results.inference.serve.listen`: holds the port until MLflow takes it.
+        listening: From `serve.listen`: holds the port until MLflow takes it.
         ready: Receives the address of the table of runs, once it answers.
 
     Raises:

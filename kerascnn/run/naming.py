@@ -4,9 +4,10 @@ import tomllib
 from typing import Any
 
 from kerascnn.components.registry import Registry
+from kerascnn.engine.result import EXPERIMENT
 from kerascnn.experiment.load import flatten, resolve
 from kerascnn.experiment.model import UNDECISIVE, Experiment
-from kerascnn.results.result import EXPERIMENT, first_run_of
+from kerascnn.results.find import first_run_of
 
 NAMED = 3  # differences
 LONGEST = 24  # characters of a value

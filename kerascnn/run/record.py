@@ -17,15 +17,9 @@ from kerascnn.components.registry import Registry
 from kerascnn.engine.metrics.score import Metrics
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.network.build import Built
-from kerascnn.engine.training.stage import StageResult
-from kerascnn.experiment.load import flatten, resolve
-from kerascnn.experiment.paths import written_to
-from kerascnn.results.plots import CONFUSION_MATRIX, confusion_figure
-from kerascnn.results.predictions import predictions_of, write_predictions
-from kerascnn.results.report.gather import gather
-from kerascnn.results.report.note import note, write_thumbnails
-from kerascnn.results.report.write import write_page
-from kerascnn.results.result import (
+from kerascnn.engine.observer import Observer, optional
+from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.result import (
     EXPERIMENT,
     MODEL,
     PREDICTIONS,
@@ -34,8 +28,14 @@ from kerascnn.results.result import (
     VALIDATION_PREDICTIONS,
     Result,
 )
-from kerascnn.run.observer import Observer, optional
-from kerascnn.run.prepare import Prepared
+from kerascnn.engine.training.stage import StageResult
+from kerascnn.experiment.load import flatten, resolve
+from kerascnn.experiment.paths import written_to
+from kerascnn.results.confusion import CONFUSION_MATRIX, confusion_figure
+from kerascnn.results.predictions import predictions_of, write_predictions
+from kerascnn.results.report.gather import gather
+from kerascnn.results.report.note import note, write_thumbnails
+from kerascnn.results.report.write import write_page
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import write_whole

@@ -8,6 +8,9 @@ from typing import Any
 
 from kerascnn.components.registry import Registry
 from kerascnn.engine.network.freezing import digest, frozen_variables, set_trainable
+from kerascnn.engine.observer import Observer
+from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.result import EXPERIMENT
 from kerascnn.engine.training.checkpoints import Checkpoints, State
 from kerascnn.engine.training.progress import (
     assign,
@@ -22,9 +25,6 @@ from kerascnn.errors import InputError
 from kerascnn.experiment.load import bind, flatten, resolve
 from kerascnn.experiment.model import UNDECISIVE, Experiment
 from kerascnn.experiment.paths import read_from
-from kerascnn.results.result import EXPERIMENT
-from kerascnn.run.observer import Observer
-from kerascnn.run.prepare import Prepared
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.interruption import Interruption
 

@@ -14,16 +14,18 @@ from kerascnn.engine.data.windows import Centred
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.temperature import fit_temperature
 from kerascnn.engine.network.inference import Forward
+from kerascnn.engine.observer import Observer, default_observer
+from kerascnn.engine.prepare import prepare
+from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.result import Result
 from kerascnn.engine.training.checkpoints import UnreadableError
 from kerascnn.engine.training.plan import Epoch, Listener, Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment.load import check_experiment, resolve
 from kerascnn.experiment.model import Experiment
-from kerascnn.results.result import Result, backend_of, find_unfinished, runs_folder
+from kerascnn.results.find import backend_of, find_unfinished, runs_folder
 from kerascnn.run.naming import run_name
-from kerascnn.run.observer import Observer, default_observer
-from kerascnn.run.prepare import Prepared, prepare
 from kerascnn.run.record import (
     history_json,
     map_layers,

@@ -11,12 +11,13 @@ import tomli_w
 
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.balance import share_to_test, uneven
+from kerascnn.engine.data.splits import Data
+from kerascnn.engine.load import load_data
+from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.load import parse_experiment
 from kerascnn.experiment.model import Experiment
 from kerascnn.experiment.paths import read_from
-from kerascnn.run.observer import Observer
-from kerascnn.run.prepare import Data, load_data
 
 FOLDER_RECIPE, SCRATCH_RECIPE = "folder", "folder_scratch"
 
@@ -24,7 +25,7 @@ FOLDER_RECIPE, SCRATCH_RECIPE = "folder", "folder_scratch"
 def recipes() -> dict[str, Path]:
     """The recipes that come with the package, by name."""
     installed = Path(__file__).parent / "recipes"
-    source = Path(__file__).parents[1] / "experiments"
+    source = Path(__file__).parents[2] / "experiments"
     folder = installed if installed.is_dir() else source
     return {file.stem: file for file in sorted(folder.glob("*.toml"))}
 

@@ -94,7 +94,7 @@ def _is_store(path: Path) -> bool:
 
 @cache
 def _database(uri: str) -> Path | None:
-    from kerascnn.tracking.address import sqlite_file
+    from kerascnn.runtime.address import sqlite_file
 
     return sqlite_file(uri)
 

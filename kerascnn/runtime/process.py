@@ -6,14 +6,13 @@ settings of Keras and of the backend, and its loggers are then what they were be
 
 import os
 import random
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from threading import RLock
 from typing import Any
-
-from kerascnn.tracking.autologging import without_autologging
 
 _one_at_a_time = RLock()
 _open: list[ExitStack] = []
@@ -28,7 +27,7 @@ def contained() -> Iterator[None]:
     """
     with _one_at_a_time, ExitStack() as effects:
         if not _open:
-            effects.enter_context(without_autologging())
+            _disable_autologging(effects)
         _keep_generators(effects)
         _open.append(effects)
         try:
@@ -67,6 +66,12 @@ def _restore_variable(name: str, value: str | None) -> None:
     os.environ.pop(name, None)
     if value is not None:
         os.environ[name] = value
+
+
+def _disable_autologging(effects: ExitStack) -> None:
+    """MLflow's, which would log a run a second time, by wrapping `Model.fit`, if it is loaded."""
+    if autologging := sys.modules.get("mlflow.utils.autologging_utils"):
+        effects.enter_context(autologging.disable_autologging())
 
 
 def _keep_generators(effects: ExitStack) -> None:

@@ -39,3 +39,20 @@ def listed(
     """A headline with the number of things, the first lines, and how many more there are."""
     more = [f"and {count - limit:,} more"] if count > limit else []
     return "\n  ".join([f"{headline.format(counted(count, noun))}:", *islice(lines, limit), *more])
+
+
+def shape(sizes: tuple[int, ...]) -> str:
+    """224×224×64."""
+    return "×".join(map(str, sizes))
+
+
+def quantity(count: int) -> str:
+    """Three digits and a unit: 86.7 M."""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if count >= size:
+            return (
+                f"{count / size:.3g} {unit}"
+                if count < 1000 * size
+                else f"{count / size:,.0f} {unit}"
+            )
+    return str(count)

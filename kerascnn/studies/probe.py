@@ -10,33 +10,35 @@ import sys
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.download import NotAtHandError, reporting, without_downloads
-from kerascnn.engine.metrics.significance import Z95, wilson_interval
+from kerascnn.engine.load import load_data
+from kerascnn.engine.metrics.significance import wilson_interval
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.network.inference import Forward
+from kerascnn.engine.observer import Observer, default_observer, optional
+from kerascnn.engine.prepare import check_stages, prepare
+from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.result import Result
 from kerascnn.engine.training.inputs import FLOAT_BYTES, make_inputs
 from kerascnn.engine.training.plan import Listener
 from kerascnn.errors import InputError
 from kerascnn.experiment.load import check_experiment, parse_experiment
 from kerascnn.experiment.model import Experiment
-from kerascnn.results.plots import probe_figure
-from kerascnn.results.result import Result, runs_folder
-from kerascnn.run.observer import Observer, default_observer, optional
-from kerascnn.run.prepare import Prepared, check_stages, load_data, prepare
+from kerascnn.results.find import runs_folder
 from kerascnn.run.runner import run_experiment
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import as_list, expect_count
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.process import contained
-from kerascnn.runtime.screen import accuracy, first_rows, screen
+from kerascnn.studies.figures import probe_figure
+from kerascnn.studies.probed import Probe, Probed
 from kerascnn.tracking.tracker import Tracker
 
 ALL_LOCAL = "all-local"
@@ -44,85 +46,10 @@ FOLDS = 5
 """Parts of the pictures, each judged by a probe that was fitted on the others."""
 STRENGTH = 0.1
 """Of the probe's fit against its L2 penalty (scikit-learn's C), on features of unit variance."""
-FEWEST_RANKED = 4
-"""Networks that a rank correlation takes."""
 BATCH = 32
 NAMED = 8  # architectures that could be downloaded are named
 TIMED_SECONDS = 1.0
 """A network's calls are timed for so long, and at least three of them."""
-
-
-@dataclass(frozen=True)
-class Probed:
-    """What a network promises, and what it costs.
-
-    Args:
-        architecture: As it was asked for: a name, or NAME:WEIGHTS.
-        accuracy: Of the linear probe, over the pictures to train and to validate by, each judged
-            by a probe that has not seen it.
-        interval: 95%, of the accuracy (Wilson).
-        images: The number of these pictures.
-        features: Numbers that the probe sees of a picture.
-        parameters: Number of weights.
-        model_bytes: What they take.
-        training_bytes: An estimate of what training all of the network takes, at the experiment's
-            batch size.
-        single_ms: Milliseconds to predict one picture.
-        batched_ms: Milliseconds a picture, of 32 predicted at once.
-        seconds: What all of this took.
-    """
-
-    architecture: str
-    accuracy: float
-    interval: tuple[float, float]
-    images: int
-    features: int
-    parameters: int
-    model_bytes: int
-    training_bytes: int
-    single_ms: float
-    batched_ms: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Probe:
-    """The networks, the most promising first, and the run under which they stand in MLflow.
-
-    Args:
-        device: What was computed on.
-        artifacts: The run's folder, with `probe.json` and `probe.png`.
-    """
-
-    run_id: str
-    name: str
-    device: str
-    networks: list[Probed]
-    artifacts: str
-
-    def __repr__(self) -> str:
-        rows = [
-            (
-                network.architecture,
-                f"{accuracy(network.accuracy, network.interval)}, "
-                f"{network.parameters:,} parameters, {network.batched_ms:.1f} ms an image",
-            )
-            for network in self.networks
-        ]
-        return screen(f"probe {self.run_id[:8]} · {self.name} · {self.device}", first_rows(rows))
-
-    def agreement(self, results: Sequence[Result]) -> tuple[float, float, float] | None:
-        """The rank correlation with what the best networks came to in full, and its interval.
-
-        None for fewer than 4 of them, or where all promised or came to the same.
-        """
-        if len(results) < FEWEST_RANKED:
-            return None
-        promised = [network.accuracy for network in self.networks[: len(results)]]
-        return rank_correlation(promised, [result.test_accuracy for result in results])
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @contained()
@@ -382,29 +309,6 @@ def promote(
         for chosen in reversed(experiments)  # so that "last" is the most promising
     ]
     return results[::-1]
-
-
-def rank_correlation(
-    first: Sequence[float], second: Sequence[float]
-) -> tuple[float, float, float] | None:
-    """Spearman's rank correlation and its 95% interval (Bonett and Wright, doi 10.1007/BF02294183).
-
-    Args:
-        first: A number for each of at least 4 things.
-        second: Another number for each.
-
-    Returns:
-        The correlation, and its lower and upper bound; None where all numbers of one kind are
-        equal, so that they have no ranks.
-    """
-    from scipy.stats import spearmanr
-
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return None
-    rho = float(spearmanr(first, second).statistic)
-    half = Z95 * np.sqrt((1 + rho**2 / 2) / (len(first) - 3))
-    centre = np.arctanh(np.clip(rho, -0.999999, 0.999999))
-    return rho, float(np.tanh(centre - half)), float(np.tanh(centre + half))
 
 
 class _Once(Observer):

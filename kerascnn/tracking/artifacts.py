@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from kerascnn.tracking.address import sqlite_file
+from kerascnn.runtime.address import sqlite_file
 
 FOLDER = "mlartifacts"
 LOCK_SECONDS = 5.0

@@ -7,8 +7,8 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+from kerascnn.runtime.address import displayed, sqlite_file
 from kerascnn.runtime.commands import command
-from kerascnn.tracking.address import displayed, sqlite_file
 from kerascnn.tracking.artifacts import artifacts_of, link_into
 from kerascnn.tracking.store import (
     TAG,

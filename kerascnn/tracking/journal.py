@@ -17,16 +17,16 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kerascnn.runtime.commands import command
-from kerascnn.runtime.image_files import JOURNAL
-from kerascnn.runtime.redact import shown_uri
-from kerascnn.tracking.address import (
+from kerascnn.runtime.address import (
     displayed,
     found_again,
     relative,
     sqlite_file,
     tracking_uri,
 )
+from kerascnn.runtime.commands import command
+from kerascnn.runtime.image_files import JOURNAL
+from kerascnn.runtime.redact import shown_uri
 from kerascnn.tracking.artifacts import told_moved
 from kerascnn.tracking.entries import Entry, RefusedError, create_run, send
 from kerascnn.tracking.store import RefusingStoreError, TrackingError, open_store

@@ -15,16 +15,16 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from kerascnn.errors import KerascnnError
-from kerascnn.runtime.cache import cached
-from kerascnn.runtime.process import put_back, set_variable
-from kerascnn.runtime.redact import scrubbed
-from kerascnn.tracking.address import (
+from kerascnn.runtime.address import (
     address_fault,
     displayed,
     sqlite_file,
     sqlite_uri,
     tracking_uri,
 )
+from kerascnn.runtime.cache import cached
+from kerascnn.runtime.process import put_back, set_variable
+from kerascnn.runtime.redact import scrubbed
 from kerascnn.tracking.artifacts import follow
 
 TAG = "kerascnn.run"

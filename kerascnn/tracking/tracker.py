@@ -13,9 +13,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from kerascnn.errors import InputError
+from kerascnn.runtime.address import address_fault, displayed, tracking_uri
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.redact import scrubbed
-from kerascnn.tracking.address import address_fault, displayed, tracking_uri
 from kerascnn.tracking.journal import LOCK, Journal, told_refused, unsent
 from kerascnn.tracking.store import TAG, RefusingStoreError, TrackingError, open_store
 

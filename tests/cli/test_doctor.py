@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from kerascnn.cli import doctor
-from kerascnn.results.result import runs_folder
+from kerascnn.results.find import runs_folder
 from kerascnn.run.resume import CHECKPOINTS
-from kerascnn.tracking.address import tracking_uri
+from kerascnn.runtime.address import tracking_uri
 from kerascnn.tracking.store import RefusingStoreError, TrackingError, open_store
 from kerascnn.tracking.tracker import Tracker
 

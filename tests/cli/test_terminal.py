@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from kerascnn.cli.terminal import Terminal, verdict
+from kerascnn.cli.tables.lines import verdict
+from kerascnn.cli.terminal import Terminal
 from kerascnn.engine.metrics.standing import Score, Standing
 
 

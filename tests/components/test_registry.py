@@ -191,7 +191,7 @@ def test_a_slow_import_is_told(install, run_cli, shapes_file, monkeypatch):
 LIST = """
 import atexit, sys
 from kerascnn.cli import main
-unneeded = {"keras", "mlflow", "joblib", "numpy", "kerascnn.run.runner", "kerascnn.run.prepare"}
+unneeded = {"keras", "mlflow", "joblib", "numpy", "kerascnn.run.runner", "kerascnn.engine.prepare"}
 atexit.register(lambda: print(unneeded & set(sys.modules)))
 main()
 """

@@ -11,7 +11,7 @@ from kerascnn import InputError, compare_runs
 from kerascnn.cli.tables.comparison import show_comparison
 from kerascnn.engine.metrics.significance import mcnemar
 from kerascnn.results.compare.settings import differing
-from kerascnn.results.result import all_runs
+from kerascnn.results.find import all_runs
 
 HEAD = {"stages.0.name": "head", "stages.0.epochs": 5}
 LIGHT = {"augmentation.name": "light", "augmentation.zoom": 0.1}

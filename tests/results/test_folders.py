@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from kerascnn import InputError
+from kerascnn.results.find import all_runs, find_run, find_unfinished, runs_folder
 from kerascnn.results.folders import find_folders, list_runs, remove_run
-from kerascnn.results.result import all_runs, find_run, find_unfinished, runs_folder
-from kerascnn.tracking.address import tracking_uri
+from kerascnn.runtime.address import tracking_uri
 from kerascnn.tracking.store import open_store
 from kerascnn.tracking.tracker import Tracker
 

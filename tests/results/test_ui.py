@@ -11,8 +11,8 @@ import urllib.request
 
 import pytest
 
-from kerascnn.results.result import runs_folder
-from kerascnn.tracking.address import tracking_uri
+from kerascnn.results.find import runs_folder
+from kerascnn.runtime.address import tracking_uri
 from kerascnn.tracking.page import runs_table
 from kerascnn.tracking.store import open_store
 from kerascnn.tracking.tracker import Tracker

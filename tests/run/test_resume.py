@@ -17,10 +17,10 @@ import pytest
 from filelock import FileLock
 
 from kerascnn import InputError, RunError, load_experiment, run_experiment
+from kerascnn.engine.observer import Observer
 from kerascnn.engine.training import checkpoints
 from kerascnn.experiment.load import parse_experiment
-from kerascnn.results.result import find_unfinished
-from kerascnn.run.observer import Observer
+from kerascnn.results.find import find_unfinished
 from kerascnn.run.resume import check_same, what_else_decides
 
 EXPERIMENT = """

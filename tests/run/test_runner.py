@@ -27,9 +27,9 @@ from kerascnn import (
 from kerascnn.components.builtin.image_folder import IMAGE_FOLDER
 from kerascnn.components.builtin.shapes import SHAPES
 from kerascnn.engine.metrics.temperature import tempered
+from kerascnn.engine.observer import Observer
 from kerascnn.experiment.load import parse_experiment
-from kerascnn.results.result import find_run
-from kerascnn.run.observer import Observer
+from kerascnn.results.find import find_run
 from kerascnn.run.runner import _inside_dataset
 from kerascnn.runtime.backend import installed_backends
 from kerascnn.runtime.image_files import OWN_OUTPUT
@@ -74,7 +74,7 @@ schedule = "cosine"
 TEN_RUNS = """
 import os
 from kerascnn import load_experiment, run_experiment
-from kerascnn.run.observer import Observer
+from kerascnn.engine.observer import Observer
 
 for run in range(10):
     run_experiment(load_experiment("small.toml"), Observer())

@@ -66,7 +66,8 @@ def in_a_new_process(code, **variables):
 @pytest.mark.backend
 def test_auto_takes_what_the_environment_says_else_the_first_and_imports_nothing():
     code = (
-        "import sys; from kerascnn.runtime.backend import installed_backends, select_backend as select\n"
+        "import sys; from kerascnn.runtime.backend import installed_backends, "
+        "select_backend as select\n"
         "print(select(), *installed_backends(), 'keras' in sys.modules)"
     )
     chosen, *installed, imported = in_a_new_process(code).split()

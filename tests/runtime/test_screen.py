@@ -13,12 +13,12 @@ import pytest
 import kerascnn
 from kerascnn import Observer, compare_runs
 from kerascnn.engine.metrics.score import measure
+from kerascnn.engine.observer import default_observer
 from kerascnn.results.describe import BlockRow, Description
 from kerascnn.results.inference.evaluate import Evaluation
 from kerascnn.results.inference.predict import Prediction
-from kerascnn.run.observer import default_observer
-from kerascnn.studies.lr_find import RangeTest
-from kerascnn.studies.probe import Probe, Probed
+from kerascnn.studies.probed import Probe, Probed
+from kerascnn.studies.range_test import RangeTest
 
 MANY = 1000
 NAMES = tuple(f"class number {number}" for number in range(MANY))

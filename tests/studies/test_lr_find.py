@@ -15,13 +15,14 @@ from kerascnn import InputError, RunError, load_experiment
 from kerascnn.cli.tables.experiments import show_range_test
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
+from kerascnn.engine.observer import Observer
+from kerascnn.engine.prepare import prepare
 from kerascnn.engine.training.epochs import compile_stage
 from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.experiment.load import parse_experiment
-from kerascnn.run.observer import Observer
-from kerascnn.run.prepare import prepare
-from kerascnn.studies.lr_find import STEPS, RangeTest, _steps, find_learning_rate, smooth
+from kerascnn.studies.lr_find import STEPS, _steps, find_learning_rate
+from kerascnn.studies.range_test import RangeTest, smooth
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_a_loss_that_is_not_finite_ends_the_test_in_its_own_words(
     monkeypatch.setattr("kerascnn.studies.lr_find.prepare", lambda *_: prepared)
     if spoilt == "later":
         monkeypatch.setattr("kerascnn.studies.lr_find.HIGHEST", 1e38)
-        monkeypatch.setattr("kerascnn.studies.lr_find._has_diverged", lambda losses: False)
+        monkeypatch.setattr("kerascnn.studies.range_test._has_diverged", lambda losses: False)
         test = find_learning_rate(prepared.experiment, registry=registry)
         assert 0 < len(test.losses) < STEPS
         return

@@ -8,16 +8,11 @@ from scipy.stats import spearmanr
 
 from kerascnn import InputError, fetch
 from kerascnn.engine.data.download import NotAtHandError, without_downloads
+from kerascnn.engine.observer import Observer
 from kerascnn.experiment.load import parse_experiment
-from kerascnn.results.plots import probe_figure
-from kerascnn.run.observer import Observer
-from kerascnn.studies.probe import (
-    Probed,
-    probe_architectures,
-    promote,
-    rank_correlation,
-    with_architecture,
-)
+from kerascnn.studies.figures import probe_figure
+from kerascnn.studies.probe import probe_architectures, promote, with_architecture
+from kerascnn.studies.probed import Probed, rank_correlation
 from kerascnn.tracking.store import find_tagged, open_store, tracking_uri
 
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from kerascnn.tracking.address import tracking_uri
+from kerascnn.runtime.address import tracking_uri
 from kerascnn.tracking.artifacts import artifacts_of, local_path
 from kerascnn.tracking.journal import send_pending
 from kerascnn.tracking.store import open_store

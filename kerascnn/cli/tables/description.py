@@ -9,6 +9,7 @@ from kerascnn.cli.tables.layout import Table, fits, number, plain, rows, words
 from kerascnn.components.parameters import toml
 from kerascnn.results.describe import BlockRow, Description, LayerRow
 from kerascnn.runtime.files import gigabytes
+from kerascnn.runtime.text import quantity, shape
 
 _ARITHMETIC = ("layer", "side of the output", "parameters")
 _COSTS = ("sees", "multiply-adds", "memory")
@@ -108,20 +109,3 @@ def _last_blocks(description: Description) -> tuple[str, str]:
 
 def _field(field: int | None) -> str:
     return "all" if field is None else f"{field}×{field}"
-
-
-def shape(sizes: tuple[int, ...]) -> str:
-    """224×224×64."""
-    return "×".join(map(str, sizes))
-
-
-def quantity(count: int) -> str:
-    """Three digits and a unit: 86.7 M."""
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if count >= size:
-            return (
-                f"{count / size:.3g} {unit}"
-                if count < 1000 * size
-                else f"{count / size:,.0f} {unit}"
-            )
-    return str(count)

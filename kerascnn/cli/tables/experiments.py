@@ -8,8 +8,9 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from kerascnn.cli.tables.layout import Table, interval, line, number, plain, rows, words
-from kerascnn.cli.terminal import describe
-from kerascnn.run.prepare import Prepared, StageCheck
+from kerascnn.cli.tables.lines import prepared_rows
+from kerascnn.engine.prepare import StageCheck
+from kerascnn.engine.prepared import Prepared
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.text import visible
@@ -18,14 +19,14 @@ CLASSES_SHOWN = 30
 WIDE = 100  # columns; in fewer, some figures of a network are left to --json
 
 if TYPE_CHECKING:  # other commands need nothing of theirs
-    from kerascnn.results.result import Result
-    from kerascnn.studies.lr_find import RangeTest
-    from kerascnn.studies.probe import Probe
+    from kerascnn.engine.result import Result
+    from kerascnn.studies.probed import Probe
+    from kerascnn.studies.range_test import RangeTest
 
 
 def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -> None:
     """Shows what each stage would do."""
-    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in describe(prepared)))
+    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in prepared_rows(prepared)))
     console.print()
     if len(prepared.data.class_names) <= CLASSES_SHOWN:
         console.print(_classes(prepared))
@@ -126,7 +127,7 @@ def probe_document(probed: "Probe", results: "list[Result]") -> dict[str, Any]:
 
 def show_promoted(console: Console, probed: "Probe", results: "list[Result]") -> None:
     """Shows what the probe promised of networks beside what they came to in full."""
-    from kerascnn.studies.probe import FEWEST_RANKED
+    from kerascnn.studies.probed import FEWEST_RANKED
 
     table = Table("run", "architecture", *map(number, ("probe", "95%", "test", "95%", "time")))
     for network, result in zip(probed.networks, results, strict=False):

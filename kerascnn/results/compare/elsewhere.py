@@ -7,10 +7,10 @@ from typing import Any
 
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.metrics.score import measure
+from kerascnn.engine.observer import Observer
+from kerascnn.engine.result import Result
 from kerascnn.results.inference.evaluate import predict_folder
 from kerascnn.results.predictions import Predictions
-from kerascnn.results.result import Result
-from kerascnn.run.observer import Observer
 
 
 @dataclass(frozen=True)

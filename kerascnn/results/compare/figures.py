@@ -5,11 +5,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from kerascnn.results.compare import Comparison
+from kerascnn.engine.result import Result
+from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import Group
 from kerascnn.results.report.figures import NARROW, WIDE, stages
 from kerascnn.results.report.page import BLUE, GREEN, ORANGE, RED, style, svg
-from kerascnn.results.result import Result
 
 COLOURS = (BLUE, ORANGE, GREEN, RED)
 """Of the most accurate runs or groups; the others are grey."""

@@ -7,12 +7,12 @@ from typing import Any
 
 from kerascnn.components.registry import load_registry
 from kerascnn.errors import InputError
-from kerascnn.results.compare import Comparison
+from kerascnn.results.compare import figures
+from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import Flip
-from kerascnn.results.report import comparison_figures as figures
+from kerascnn.results.find import runs_folder
 from kerascnn.results.report.gather import gather
 from kerascnn.results.report.page import Thumbnail, data_uri, render
-from kerascnn.results.result import runs_folder
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.toml import as_toml
 from kerascnn.tracking.tracker import Tracker

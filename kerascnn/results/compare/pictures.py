@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.engine.result import Result
 from kerascnn.results.predictions import Predictions
-from kerascnn.results.result import Result
 
 Judged = tuple[Result, Predictions]
 """A run, and what its network said of its test pictures."""

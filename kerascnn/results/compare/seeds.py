@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from statistics import fmean
 
+from kerascnn.engine.result import PREDICTIONS, Result
 from kerascnn.experiment.model import UNDECISIVE
 from kerascnn.results.compare.results import Compared, Group, Spread
 from kerascnn.results.compare.settings import Settings, differing, settings_of
-from kerascnn.results.result import PREDICTIONS, Result
 
 NO_SETTINGS = {"seed", "name", *UNDECISIVE}  # a name decides nothing either
 

@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
+from kerascnn.engine.result import Result
 from kerascnn.experiment.load import flatten
-from kerascnn.results.result import Result
 
 Settings = dict[str, Any]
 

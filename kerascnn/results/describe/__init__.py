@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from kerascnn.components.registry import Bound, Registry, load_registry
 from kerascnn.engine.network.boundary import in_order
 from kerascnn.engine.network.build import HEAD, Built, build_network
+from kerascnn.engine.result import Result
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.load import bind
 from kerascnn.experiment.model import Choice
 from kerascnn.experiment.problems import explain
-from kerascnn.results.result import Result, find_run
+from kerascnn.results.find import find_run
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.commands import command

@@ -14,12 +14,13 @@ from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.store import pack
 from kerascnn.engine.data.windows import Centred, packed_size
 from kerascnn.engine.metrics.score import Metrics, measure
+from kerascnn.engine.observer import Observer, default_observer
+from kerascnn.engine.result import SEEN, Result
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.hookspecs import Splits
+from kerascnn.results.find import find_run
 from kerascnn.results.inference.predict import probabilities_of
 from kerascnn.results.predictions import Predictions, predictions_of
-from kerascnn.results.result import SEEN, Result, find_run
-from kerascnn.run.observer import Observer, default_observer
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.process import contained
 

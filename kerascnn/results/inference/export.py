@@ -18,15 +18,16 @@ import numpy as np
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.images import PADDING
 from kerascnn.engine.data.windows import Centred, packed_size
+from kerascnn.engine.load import load_data
 from kerascnn.engine.metrics.standing import LEAST_PROBABILITY
 from kerascnn.engine.metrics.temperature import AS_TRAINED, tempered
 from kerascnn.engine.network.inference import to_numpy
+from kerascnn.engine.observer import Observer
+from kerascnn.engine.result import Result
 from kerascnn.errors import InputError, KerascnnError, RunError
 from kerascnn.experiment.load import parse_experiment
 from kerascnn.experiment.model import Training
-from kerascnn.results.result import Result, find_run, load_model
-from kerascnn.run.observer import Observer
-from kerascnn.run.prepare import load_data
+from kerascnn.results.find import find_run
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.commands import pip_install
@@ -240,7 +241,7 @@ def _begin(backend: str) -> None:
 
 def _convert(result: Result, format: str, path: str, pictures: np.ndarray) -> float:
     """Writes the model; returns the greatest difference of what it and `predict` say of images."""
-    model, how = load_model(result), FORMATS[format]
+    model, how = result.model, FORMATS[format]
     if how.keras_name:
         _compute_in_float32(model)
     expected = tempered(to_numpy(model(pictures)), result.temperature)
@@ -255,7 +256,7 @@ def _convert(result: Result, format: str, path: str, pictures: np.ndarray) -> fl
 
 
 def _calibrated(model: Any, temperature: float) -> Any:
-    """The model with the temperature in it, as `kerascnn.engine.metrics.temperature.tempered` applies it."""
+    """The model with the temperature in it, as `tempered` applies it."""
     import keras
 
     probabilities = keras.ops.maximum(model.output, LEAST_PROBABILITY)

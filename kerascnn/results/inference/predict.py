@@ -24,9 +24,10 @@ from kerascnn.engine.data.windows import Centred, packed_size
 from kerascnn.engine.metrics.score import ranked
 from kerascnn.engine.metrics.temperature import tempered
 from kerascnn.engine.network.inference import Forward
+from kerascnn.engine.observer import Observer, default_observer
+from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
-from kerascnn.results.result import Result, find_run, load_model
-from kerascnn.run.observer import Observer, default_observer
+from kerascnn.results.find import find_run
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import as_list, expect_count
 from kerascnn.runtime.image_files import left_out
@@ -187,7 +188,7 @@ def probabilities_of(result: Result, pictures: Any, backend: str = "auto") -> np
     training = result.training
     runtime.start(backend)
     windows = Centred(pictures, training.image_size)
-    forward = Forward(load_model(result))
+    forward = Forward(result.model)
     return tempered(forward(windows, min(training.batch_size, len(pictures))), result.temperature)
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from kerascnn.engine.data.windows import Centred
 from kerascnn.engine.metrics.temperature import tempered
 from kerascnn.engine.network.inference import Forward
+from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.results.inference.predict import best_guesses, read_pictures
-from kerascnn.results.result import Result, load_model
 from kerascnn.runtime import backend as runtime
 from kerascnn.tracking.models import scoring_app
 
@@ -97,7 +97,7 @@ class Classifier:
     def __init__(self, result: Result, top: int, backend: str) -> None:
         runtime.start(backend)
         self._result, self._top = result, top
-        self._forward = Forward(load_model(result))
+        self._forward = Forward(result.model)
         self._decoding, self._predicting = BoundedSemaphore(DECODED_AT_ONCE), Lock()
 
     def __call__(self, pictures: list[bytes]) -> list[dict[str, Any]]:

@@ -21,10 +21,11 @@ from kerascnn.engine.network.explain import (
     overlay,
 )
 from kerascnn.engine.network.inference import Forward
+from kerascnn.engine.observer import Observer, default_observer
+from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
+from kerascnn.results.find import find_run
 from kerascnn.results.inference.predict import image_names, listed_images, read_pictures
-from kerascnn.results.result import Result, find_run, load_model
-from kerascnn.run.observer import Observer, default_observer
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import as_list
 from kerascnn.runtime.process import contained
@@ -92,7 +93,7 @@ def explain_images(
     result = find_run(run)
     pictures = Centred(read_pictures(given, result), result.training.image_size)[:]
     runtime.start(backend)
-    model = load_model(result)
+    model = result.model
     probabilities = Forward(model)(pictures, min(len(pictures), result.training.batch_size))
     heats = grad_cam(model, pictures, probabilities.argmax(1))
     shared: dict[str, Any] = {

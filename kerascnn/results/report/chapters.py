@@ -12,13 +12,13 @@ import tomli_w
 from kerascnn.engine.data.hygiene import KINDS
 from kerascnn.engine.metrics.significance import f1_interval, wilson_interval
 from kerascnn.engine.metrics.temperature import AS_TRAINED
+from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.results.report import explained, figures, mistakes
 from kerascnn.results.report.calibration import calibrate
 from kerascnn.results.report.gather import Judged, Material
 from kerascnn.results.report.page import Thumbnail, data_uri
 from kerascnn.results.report.samples import augmented
-from kerascnn.results.result import Result
 from kerascnn.runtime.text import counted
 
 PAIRS, PAIR_PICTURES = 6, 4

@@ -5,15 +5,16 @@ from typing import Any, Protocol
 
 from kerascnn.components.registry import Registry
 from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.data.splits import Data
 from kerascnn.engine.data.windows import Centred
+from kerascnn.engine.load import load_data
 from kerascnn.engine.metrics.temperature import tempered
+from kerascnn.engine.observer import Observer
+from kerascnn.engine.result import PREDICTIONS, Result
 from kerascnn.errors import KerascnnError
 from kerascnn.experiment.load import parse_experiment
 from kerascnn.experiment.model import Experiment
 from kerascnn.results.predictions import Predictions, read_predictions
-from kerascnn.results.result import PREDICTIONS, Result
-from kerascnn.run.observer import Observer
-from kerascnn.run.prepare import Data, load_data
 
 
 class Judged(Protocol):

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from kerascnn.engine.result import Result
 from kerascnn.results.report import explained, mistakes
 from kerascnn.results.report.gather import Material
 from kerascnn.results.report.page import seconds
-from kerascnn.results.result import Result
 from kerascnn.runtime.text import markdown
 
 THUMBNAILS = "thumbnails.jpg"

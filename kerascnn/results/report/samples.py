@@ -6,8 +6,8 @@ import numpy as np
 
 from kerascnn.engine.data.batches import shuffled
 from kerascnn.engine.network.inference import to_numpy
+from kerascnn.engine.prepare import augmentation
 from kerascnn.results.report.gather import Material
-from kerascnn.run.prepare import augmentation
 
 
 @dataclass(frozen=True)

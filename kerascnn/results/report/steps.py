@@ -4,8 +4,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerascnn.engine.result import EXPERIMENT
 from kerascnn.results.report.gather import Material
-from kerascnn.results.result import EXPERIMENT
 from kerascnn.runtime.commands import command
 
 

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from kerascnn.components.registry import Registry, load_registry
+from kerascnn.engine.observer import Observer, default_observer, optional
+from kerascnn.engine.result import Result
+from kerascnn.results.find import find_run
 from kerascnn.results.report import chapters
 from kerascnn.results.report.gather import Material, gather
 from kerascnn.results.report.note import write_thumbnails
 from kerascnn.results.report.page import render
 from kerascnn.results.report.steps import next_steps
-from kerascnn.results.result import Result, find_run, load_model
-from kerascnn.run.observer import Observer, default_observer, optional
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.process import contained
@@ -38,7 +39,7 @@ def report_run(
     result = find_run(run)
     there = result.backend in runtime.installed_backends()
     runtime.start(result.backend if there else "auto")
-    material = gather(result, registry or load_registry(), load_model(result))
+    material = gather(result, registry or load_registry(), result.model)
     observer = observer or default_observer()
     if material.missing:
         observer.warned(f"the page is written without images: {material.missing}")

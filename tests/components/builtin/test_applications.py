@@ -91,7 +91,8 @@ def test_every_constructor_of_keras_has_its_snake_case_name() -> None:
 
 def test_the_list_of_components_needs_no_keras() -> None:
     code = (
-        "import sys; from kerascnn.components.builtin.architectures import kerascnn_architectures as hook; "
+        "import sys; from kerascnn.components.builtin.architectures "
+        "import kerascnn_architectures as hook; "
         "print(len(hook()), {'keras', 'mlflow', 'urllib.request'} & set(sys.modules))"
     )
     listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError, evaluate_run, read_image
+from kerascnn.engine.load import load_data
+from kerascnn.engine.observer import Observer
 from kerascnn.experiment.load import parse_experiment
 from kerascnn.results.inference.predict import read_pictures
-from kerascnn.run.observer import Observer
-from kerascnn.run.prepare import load_data
 
 TWELVE = (np.arange(64, dtype=np.uint16) * 65).reshape(8, 8)  # 0 to 4,095
 GREY = (np.arange(64) * 255 / 63).reshape(8, 8)  # what they stand for

@@ -19,9 +19,9 @@ from kerascnn.engine.data.hashes import perceptual_hash
 from kerascnn.engine.data.hygiene import equal_groups, examine, near_pairs
 from kerascnn.engine.data.images import prepare_image
 from kerascnn.engine.data.store import pack
+from kerascnn.engine.load import load_data
+from kerascnn.engine.observer import Observer
 from kerascnn.experiment.load import parse_experiment
-from kerascnn.run.observer import Observer
-from kerascnn.run.prepare import load_data
 
 SIZE = 32
 CLASSES = ("daisy", "rose")

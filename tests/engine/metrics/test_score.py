@@ -13,7 +13,7 @@ from kerascnn.engine.metrics.score import (
     macro_f1_interval,
     measure,
 )
-from kerascnn.results.plots import confusion_figure
+from kerascnn.results.confusion import confusion_figure
 
 NAMES = ("daisy", "rose", "tulip")
 PROBABILITIES = np.array(

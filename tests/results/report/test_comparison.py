@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from kerascnn import compare_runs
+from kerascnn.engine.load import load_data
+from kerascnn.engine.observer import Observer
 from kerascnn.experiment.load import parse_experiment
 from kerascnn.results.compare.page import log_comparison, write_comparison
-from kerascnn.results.result import runs_folder
-from kerascnn.run.observer import Observer
-from kerascnn.run.prepare import load_data
+from kerascnn.results.find import runs_folder
 from kerascnn.tracking.journal import send_pending
 from kerascnn.tracking.store import open_store, tracking_uri
 from kerascnn.tracking.tracker import Tracker

@@ -21,11 +21,11 @@ from PIL import Image
 
 import kerascnn
 from kerascnn.engine.metrics.score import measure
+from kerascnn.engine.observer import Observer
 from kerascnn.experiment.load import parse_experiment
+from kerascnn.results.find import find_run
 from kerascnn.results.report.chapters import class_rows, macro_explained
 from kerascnn.results.report.write import report_run
-from kerascnn.results.result import find_run
-from kerascnn.run.observer import Observer
 from kerascnn.run.runner import run_experiment
 from kerascnn.tracking.page import runs_table
 from kerascnn.tracking.store import open_store, tracking_uri
@@ -398,5 +398,5 @@ def test_the_public_name_is_there():
 
 
 def test_templates_travel_with_the_package():
-    folder = Path(kerascnn.__file__).parent / "report" / "templates"
+    folder = Path(kerascnn.__file__).parent / "results/report/templates"
     assert {"base.html", "report.html", "style.css"} <= {file.name for file in folder.iterdir()}

@@ -2,15 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kerascnn.errors import InputError
+from kerascnn.runtime.address import tracking_uri
 from kerascnn.runtime.commands import command
-from kerascnn.tracking.address import tracking_uri
 from kerascnn.tracking.store import TAG, find_tagged, open_store
-
-if TYPE_CHECKING:
-    from kerascnn.results.result import Result
 
 PREFIX = "models:/"
 
@@ -32,23 +29,22 @@ class Registered:
     uri: str
 
 
-def register_run(result: "Result", name: str | None = None, alias: str | None = None) -> Registered:
+def register_run(run_id: str, name: str, alias: str | None = None) -> Registered:
     """Registers the model of a run; again under the same name, it stays the same version.
 
     Args:
-        result: Of a run that the store has.
-        name: Default the experiment's.
+        run_id: Of a run that the store has.
+        name: The model's.
         alias: Moves to this version from the one that had it, such as "champion".
 
     Raises:
         InputError: The store has no model of this run, or takes no such name.
     """
-    name = name or result.name
     with open_store(tracking_uri()) as client:
-        run = find_tagged(client, result.run_id)
+        run = find_tagged(client, run_id)
         if run is None or not run.outputs.model_outputs:
             raise InputError(
-                f"the store has no model of run {result.run_id[:8]}; `{command('compare')}` sends "
+                f"the store has no model of run {run_id[:8]}; `{command('compare')}` sends "
                 "what could not be sent when the run ended."
             )
         try:
@@ -58,7 +54,7 @@ def register_run(result: "Result", name: str | None = None, alias: str | None = 
         except Exception as error:
             raise _refused(error) from error
     uri = f"{PREFIX}{name}@{alias}" if alias else f"{PREFIX}{name}/{version}"
-    return Registered(name, int(version), alias, result.run_id, uri)
+    return Registered(name, int(version), alias, run_id, uri)
 
 
 def _version(client: Any, name: str, run: Any) -> str:

@@ -4,20 +4,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import kerascnn
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kerascnn.engine.prepared import Prepared
+    from kerascnn.engine.result import Result
     from kerascnn.engine.training.plan import Epoch, Plan
     from kerascnn.engine.training.stage import StageResult
-    from kerascnn.results.result import Result
-    from kerascnn.run.prepare import Prepared
 
 
 def default_observer() -> "Observer":
     """What a script or a notebook sees unless it gives an observer: what the terminal shows."""
-    from kerascnn.cli.terminal import default_terminal  # above, and imports all that it shows
-
-    return default_terminal()
+    return kerascnn.default_observer()
 
 
 class Observer:

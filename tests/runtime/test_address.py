@@ -8,7 +8,7 @@ import sqlalchemy
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kerascnn.tracking.address import displayed, sqlite_file, sqlite_uri, tracking_uri
+from kerascnn.runtime.address import displayed, sqlite_file, sqlite_uri, tracking_uri
 from kerascnn.tracking.artifacts import artifacts_of
 from kerascnn.tracking.entries import create_run, send
 from kerascnn.tracking.store import open_store

@@ -9,9 +9,13 @@ from mlflow import MlflowClient
 from kerascnn import load_experiment, run_experiment
 from kerascnn.components.builtin.shapes import SHAPES
 from kerascnn.errors import InputError
-from kerascnn.results.result import find_run, runs_folder
-from kerascnn.tracking.registry import register_run, registered_run
+from kerascnn.results.find import find_run, runs_folder
+from kerascnn.tracking.model_registry import register_run, registered_run
 from kerascnn.tracking.store import tracking_uri
+
+
+def register(result, name=None, alias=None):
+    return register_run(result.run_id, name or result.name, alias)
 
 
 @pytest.fixture(scope="module")
@@ -48,24 +52,24 @@ def pictures(place):
 
 def test_the_alias_names_the_run_and_moves(runs):
     first, second = runs
-    registered = register_run(first, alias="champion")
+    registered = register(first, alias="champion")
     assert (registered.name, registered.version) == ("shapes", 1)
     assert registered.uri == "models:/shapes@champion"
     assert find_run("models:/shapes@champion").run_id == first.run_id
-    assert register_run(second, alias="champion").version == 2
+    assert register(second, alias="champion").version == 2
     assert find_run("models:/shapes@champion").run_id == second.run_id
     assert find_run("models:/shapes/1").run_id == first.run_id
 
 
 def test_registering_again_makes_no_other_version(runs):
-    registered = [register_run(runs[0], name="twice") for _ in range(2)]
+    registered = [register(runs[0], name="twice") for _ in range(2)]
     assert [(model.version, model.uri) for model in registered] == [(1, "models:/twice/1")] * 2
 
 
 def test_mlflow_loads_what_is_registered(runs):
     import mlflow
 
-    register_run(runs[0], name="for_mlflow", alias="champion")
+    register(runs[0], name="for_mlflow", alias="champion")
     mlflow.set_registry_uri(tracking_uri())
     mlflow.set_tracking_uri(tracking_uri())
     loaded = mlflow.keras.load_model("models:/for_mlflow@champion")
@@ -88,7 +92,7 @@ def test_commands_take_it(runs, pictures, run_cli):
 
 def test_another_folder_fetches_it(runs, tmp_path, monkeypatch):
     uri = f"sqlite:///{runs_folder().parent / 'mlflow.db'}"
-    register_run(runs[0], name="elsewhere", alias="champion")
+    register(runs[0], name="elsewhere", alias="champion")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.chdir(tmp_path)
     fetched = find_run("models:/elsewhere@champion")
@@ -116,7 +120,7 @@ def test_a_run_is_found_among_more_than_the_store_gives_at_once(runs, tmp_path, 
     ],
 )
 def test_what_is_not_there_is_an_error_of_the_input(runs, reference, message):
-    register_run(runs[0])
+    register(runs[0])
     with pytest.raises(InputError, match=message):
         registered_run(reference)
 
@@ -124,4 +128,4 @@ def test_what_is_not_there_is_an_error_of_the_input(runs, reference, message):
 @pytest.mark.parametrize("name", ["a/b", "a:b", "it's"])
 def test_so_is_a_name_that_cannot_be(runs, name):
     with pytest.raises(InputError, match="registry"):
-        register_run(runs[0], name=name, alias="v1")
+        register(runs[0], name=name, alias="v1")

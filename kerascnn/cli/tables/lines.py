@@ -1,0 +1,52 @@
+"""What is said of a run in a few words: its data and network, a stage, the calibration."""
+
+from kerascnn.engine.metrics.significance import paired_interval
+from kerascnn.engine.metrics.standing import Standing
+from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.result import Result
+from kerascnn.engine.training.stage import StageResult
+
+
+def prepared_rows(prepared: Prepared) -> list[tuple[str, str]]:
+    """The data and the network in a line each."""
+    data, network = prepared.data, prepared.network
+    sizes = {name: len(packed) for name, packed in data.splits().items()}
+    parts = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
+    origin = network.weights if network.pretrained else "from scratch"
+    return [
+        (
+            "data",
+            f"{sum(sizes.values()):,} pictures of {len(data.class_names)} classes: {parts}   "
+            f"{data.seconds:.1f} s",
+        ),
+        (
+            "network",
+            f"{prepared.experiment.architecture.name}, {origin}, {network.parameters():,} "
+            f"parameters in {len(network.blocks)} blocks",
+        ),
+    ]
+
+
+def frozen_part(result: StageResult) -> str:
+    """What was computed of the frozen part of the network before the first step."""
+    cached = result.cached
+    counts = [f"{cached.made:,} computed"] if cached.made else []
+    counts += [f"{cached.reused:,} from the cache"] if cached.reused else []
+    done = f" · {', '.join(counts)}, {result.prefix_seconds:.1f} s" if counts else ""
+    return f"frozen part {cached.frozen_part}{done}"
+
+
+def calibration(result: Result) -> str:
+    """How the probabilities of a run are calibrated."""
+    return f"temperature {result.temperature:.2f}, fitted on the validation images"
+
+
+def verdict(result: StageResult, before: Standing) -> str:
+    """What a stage gained over the weights that it started from, and what came of it."""
+    gain = result.own.score.accuracy - before.score.accuracy
+    low, high = paired_interval(before.correct, result.own.correct)
+    end = "[green]✓[/green]" if gain > 0 else "no difference:" if gain == 0 else "worse:"
+    kept = "kept" if result.kept else "the weights from before it are kept"
+    if gain < 0 and result.kept:
+        kept += ', for keep = "last"'
+    return f"{gain:+.3f} validation accuracy (paired 95%: {low:+.3f} to {high:+.3f}) {end} {kept}"

@@ -1,0 +1,327 @@
+"""Runs side by side: what they came to, which is better, and whether that is sure."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import kerascnn
+from kerascnn.engine.metrics.score import (
+    calibration_interval,
+    expected_calibration_error,
+    macro_f1_interval,
+)
+from kerascnn.engine.metrics.significance import grouped_difference, holm, mcnemar, paired_interval
+from kerascnn.engine.observer import Observer, default_observer
+from kerascnn.engine.result import PREDICTIONS, Result
+from kerascnn.errors import InputError
+from kerascnn.results.compare.choice import advice
+from kerascnn.results.compare.pictures import Judged, difference, rows_as_in
+from kerascnn.results.compare.results import LEAST_SEEDS, Compared, Flip, Group, Pair, summary
+from kerascnn.results.compare.seeds import groups_by_seed
+from kerascnn.results.compare.settings import differing, settings_of
+from kerascnn.results.find import all_runs, find_run
+from kerascnn.results.predictions import Predictions
+from kerascnn.results.report.gather import calibrated_predictions
+from kerascnn.runtime.arguments import as_list
+from kerascnn.runtime.process import contained
+from kerascnn.runtime.screen import accuracy, first_rows, screen
+
+if TYPE_CHECKING:
+    from kerascnn.results.compare.elsewhere import Elsewhere
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side; what it has to compute is computed when it is asked for.
+
+    Args:
+        results: The runs, the most accurate first.
+        reference: The run on whose test pictures all have to have been judged.
+        by_seed: Whether groups of runs that differ by seed alone are compared, not runs.
+        elsewhere: What the runs say of other images than their test images, where they are judged
+            on those.
+    """
+
+    results: tuple[Result, ...]
+    reference: Result | None
+    by_seed: bool = False
+    elsewhere: "Elsewhere | None" = None
+
+    @cached_property
+    def runs(self) -> tuple[Compared, ...]:
+        """What each run came to, the most accurate first."""
+        settings = [settings_of(result) for result in self.results]
+        names = differing(settings)
+        return tuple(
+            self._compared(result, {name: table.get(name) for name in names})
+            for result, table in zip(self.results, settings, strict=True)
+        )
+
+    def _compared(self, result: Result, settings: dict[str, Any]) -> Compared:
+        said = self.predictions[result.run_id]
+        return Compared(
+            run_id=result.run_id,
+            name=result.name,
+            settings=settings,
+            test_accuracy=result.test_accuracy,
+            interval=result.test_accuracy_interval,
+            macro_f1=result.test["macro_f1"],
+            macro_f1_interval=macro_f1_interval(said.probabilities, said.labels),
+            calibration_error=expected_calibration_error(said.probabilities, said.labels),
+            calibration_interval=calibration_interval(said.probabilities, said.labels),
+            parameters=result.parameters,
+            seconds=result.seconds,
+            size_bytes=_size(result.folder / "model"),
+            test_images=result.test["images"],
+            same_test_pictures=result.run_id not in self._strangers,
+        )
+
+    @cached_property
+    def predictions(self) -> dict[str, Predictions]:
+        """What each run's network said of its test images, or of those it is judged on."""
+        if self.elsewhere:
+            return self.elsewhere.predictions
+        return {result.run_id: _predictions(result) for result in self.results}
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The runs by their settings without the seed, the most accurate on average first."""
+        return groups_by_seed(self.results, self.runs)
+
+    @property
+    def entrants(self) -> Sequence[Compared | Group]:
+        """What is compared: runs, or groups of them."""
+        return self.groups if self.by_seed else self.runs
+
+    @cached_property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Every two runs, or groups: those with the most accurate one first.
+
+        Raises:
+            InputError: Not all were judged on the same test pictures.
+        """
+        if self.refusal:
+            raise InputError(self.refusal)
+        if self.by_seed:
+            return _corrected([self._pair_of_groups(*two) for two in combinations(self.groups, 2)])
+        return _corrected([self._pair_of_runs(*two) for two in combinations(self.runs, 2)])
+
+    @property
+    def against_best(self) -> tuple[Pair, ...]:
+        """The pairs that the most accurate run is in, or the most accurate group that is tested."""
+        if tested := [pair for pair in self.pairs if pair.p_value is not None]:
+            return tuple(pair for pair in tested if pair.first == tested[0].first)
+        return self.pairs[: max(0, len(self.entrants) - 1)]
+
+    @property
+    def untested(self) -> tuple[Group, ...]:
+        """The groups with too few seeds, beside others that are tested."""
+        if not self.by_seed or all(pair.p_value is None for pair in self.pairs):
+            return ()
+        return tuple(group for group in self.groups if len(group.seeds) < LEAST_SEEDS)
+
+    @property
+    def summary(self) -> str:
+        """Which run or group is the best, and how surely, in a sentence; "" where there is one."""
+        said = summary(self.against_best)
+        if not self.untested:
+            return said
+        names = ", ".join(group.name for group in self.untested)
+        return f"{said}; not tested, with fewer than {LEAST_SEEDS} seeds: {names}"
+
+    @property
+    def advice(self) -> str:
+        """Which of those that are not told apart to take, and what the images can show at all."""
+        return advice(self.entrants, self.against_best, self.runs[0].test_images)
+
+    def _pair_of_runs(self, first: Compared, second: Compared) -> Pair:
+        one, other = self._right[first.run_id], self._right[second.run_id]
+        alone = int((one & ~other).sum()), int((other & ~one).sum())
+        return Pair(
+            first.run_id,
+            second.run_id,
+            difference=(alone[0] - alone[1]) / len(one),
+            interval=paired_interval(other, one),
+            p_value=mcnemar(*alone),
+            first_alone=alone[0],
+            second_alone=alone[1],
+        )
+
+    def _pair_of_groups(self, first: Group, second: Group) -> Pair:
+        one, other = (
+            np.stack([self._right[run_id] for run_id in group.run_ids]) for group in (first, second)
+        )
+        if min(len(one), len(other)) < LEAST_SEEDS:
+            difference = first.test_accuracy.mean - second.test_accuracy.mean
+            return Pair(first.name, second.name, difference, None, None)
+        return Pair(first.name, second.name, *grouped_difference(one, other))
+
+    @cached_property
+    def _right(self) -> dict[str, np.ndarray]:
+        """For each run whether it is right on each test picture, in one order: bool [N]."""
+        return {
+            run_id: (said.predicted == said.labels)[self._order[run_id]]
+            for run_id, said in self.predictions.items()
+        }
+
+    @cached_property
+    def _order(self) -> dict[str, np.ndarray]:
+        """For each run its rows in the order of the most accurate one's, int64 [N]."""
+        first = self._judged(self.results[0])
+        return {run.run_id: rows_as_in(first, self._judged(run)) for run in self.results}
+
+    @cached_property
+    def _strangers(self) -> dict[str, str]:
+        """The runs that were judged on other test pictures, and how these differ."""
+        if self.reference is None:
+            return {}
+        reference = self._judged(self.reference)
+        texts = {run.run_id: difference(self._judged(run), reference) for run in self.results}
+        return {run_id: text for run_id, text in texts.items() if text}
+
+    def _judged(self, result: Result) -> Judged:
+        return result, self.predictions[result.run_id]
+
+    @property
+    def refusal(self) -> str:
+        """Why these runs cannot be tested against each other; "" where they can."""
+        if not self._strangers or self.reference is None:
+            return ""
+        lines = [f"  {run_id[:8]}: {text}" for run_id, text in self._strangers.items()]
+        return "\n".join(
+            [
+                f"no test: not all runs were judged on the test pictures of "
+                f"{self.reference.run_id[:8]}.",
+                *lines[:SHOWN],
+                *([f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []),
+                "Name runs with the same test pictures, or run these again on one dataset.",
+            ]
+        )
+
+    @cached_property
+    def flips(self) -> tuple[Flip, ...]:
+        """The test pictures that some runs recognise and others do not."""
+        if self.refusal:
+            raise InputError(self.refusal)
+        if not self.results:
+            return ()
+        rights = np.stack(list(self._right.values()))  # [runs, N]
+        rows = np.flatnonzero(rights.any(0) & ~rights.all(0)).tolist()
+        return tuple(self._flip(row) for row in rows)
+
+    def _flip(self, row: int) -> Flip:
+        best = self.results[0]
+        said = self.predictions[best.run_id]
+        predicted, probability = {}, {}
+        for result in self.results:
+            probabilities = self.predictions[result.run_id].probabilities
+            of_picture = probabilities[self._order[result.run_id][row]]
+            predicted[result.run_id] = result.class_names[of_picture.argmax()]
+            probability[result.run_id] = float(of_picture.max())
+        label = best.class_names[said.labels[row]]
+        return Flip(row, said.names[row], label, predicted, probability)
+
+    def flipped(self, first: str, second: str) -> Iterator[Flip]:
+        """The pictures on which the first run alone is right."""
+        return (flip for flip in self.flips if flip.right(first) and not flip.right(second))
+
+    def to_json(self) -> dict[str, Any]:
+        tested = not self.refusal
+        return {
+            "data": self.elsewhere.data if self.elsewhere else None,
+            "runs": [asdict(run) for run in self.runs],
+            "groups": [asdict(group) for group in self.groups] if self.by_seed else None,
+            "refusal": self.refusal or None,
+            "summary": self.summary if tested else None,
+            "advice": self.advice if tested and self.runs else None,
+            "pairs": [pair.to_json() for pair in self.pairs] if tested else None,
+            "flipped": [asdict(flip) for flip in self.flips] if tested else None,
+        }
+
+    def __repr__(self) -> str:
+        if not self.results:
+            return "no runs to compare"
+        rows = [
+            (result.run_id[:8], accuracy(result.test_accuracy, result.test_accuracy_interval))
+            for result in self.results
+        ]
+        try:
+            headline = self.refusal or self.summary
+        except InputError as error:  # the predictions of a run are gone
+            headline = str(error)
+        return screen(headline or "one run", first_rows(rows))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return kerascnn.as_html(self)
+
+
+SHOWN = 10  # so many are listed in a message, the others counted
+
+
+@contained()
+def compare_runs(
+    runs: str | Result | Iterable[str | Result] = (),
+    *,
+    by_seed: bool = False,
+    data: str | Path | None = None,
+    observer: Observer | None = None,
+) -> Comparison:
+    """Compares runs.
+
+    Args:
+        runs: Ids, unique prefixes, "last", or results; none of them: the runs of this folder that
+            were judged on the same test pictures as the last one.
+        by_seed: Compare groups of runs that differ by seed alone, not runs; default False.
+        data: A folder of class folders to judge the runs on; default each run's test images.
+        observer: Receives notes on the images of `data`; default they are shown.
+
+    Returns:
+        The comparison: its `runs`, the most accurate first, its `pairs`, tested, its `flips`.
+    """
+    found = [find_run(run) for run in as_list(runs, (str, os.PathLike, Result), "runs")]
+    results = list({result.run_id: result for result in found or _comparable()}.values())
+    elsewhere = None
+    if data is not None:
+        from kerascnn.results.compare.elsewhere import judge_elsewhere
+
+        results, elsewhere = judge_elsewhere(results, data, observer or default_observer())
+    ordered = sorted(results, key=lambda result: -result.test_accuracy)
+    return Comparison(tuple(ordered), results[0] if results else None, by_seed, elsewhere)
+
+
+def _comparable() -> list[Result]:
+    runs = all_runs()
+    return [run for run in runs if run.data["test"] == runs[-1].data["test"]]
+
+
+def _predictions(result: Result) -> Predictions:
+    file = result.folder / PREDICTIONS
+    if not file.is_file():
+        raise InputError(
+            f"{file} is gone: run {result.run_id[:8]} cannot be compared without its predictions. "
+            "Name the runs to compare without it."
+        )
+    return calibrated_predictions(result)
+
+
+def _corrected(pairs: list[Pair]) -> tuple[Pair, ...]:
+    """The pairs with their p-values corrected for the number of tests."""
+    p_values = [pair.p_value for pair in pairs if pair.p_value is not None]
+    corrected = iter(holm(p_values))
+    return tuple(
+        pair
+        if pair.p_value is None
+        else replace(pair, p_value_holm=next(corrected), pairs=len(p_values))
+        for pair in pairs
+    )
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
