@@ -88,9 +88,9 @@ def steps_on_device(images: int, batch_size: int) -> Callable[[Any], Callable[[]
 
         rng = np.random.default_rng(0)
         shape = (batch_size, *model.input_shape[1:])
-        pictures = ops.convert_to_tensor(rng.uniform(0, 255, shape), "float32")
+        pixels = ops.convert_to_tensor(rng.uniform(0, 255, shape), "float32")
         targets = np.eye(model.output_shape[-1])[rng.integers(0, 2, batch_size)]
-        batch = (pictures, ops.convert_to_tensor(targets, "float32"))
+        batch = (pixels, ops.convert_to_tensor(targets, "float32"))
         step = train_step(model, batch)
 
         def epoch() -> float:

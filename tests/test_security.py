@@ -4,7 +4,6 @@ import ast
 import os
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -171,5 +170,5 @@ def test_a_model_with_code_in_it_is_not_loaded(tmp_path):
     marker.rmdir()  # building it ran it
     model.save(folder / "model.keras")
     with pytest.raises(ValueError, match=r"unsafe|Lambda"):
-        load_model(SimpleNamespace(folder=tmp_path, run_id="0" * 32, plugins={}))
+        load_model(folder / "model.keras", ())
     assert not marker.exists()

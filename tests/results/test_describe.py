@@ -172,8 +172,8 @@ def test_multiply_adds_are_those_that_pytorch_counts(name):
 
 @pytest.mark.backend
 def test_the_field_is_what_an_output_pixel_depends_on():
-    pictures = keras.Input((64, 64, 3))
-    x = layers.Conv2D(2, 5, strides=2, kernel_initializer="ones", padding="same")(pictures)
+    batch = keras.Input((64, 64, 3))
+    x = layers.Conv2D(2, 5, strides=2, kernel_initializer="ones", padding="same")(batch)
     x = layers.AveragePooling2D(3, 2)(x)
     y = layers.DepthwiseConv2D(3, depthwise_initializer="ones", padding="same")(x)
     gate = layers.GlobalAveragePooling2D(keepdims=True)(y)
@@ -181,10 +181,10 @@ def test_the_field_is_what_an_output_pixel_depends_on():
     y = layers.Conv2D(2, 3, dilation_rate=2, kernel_initializer="ones", name="last")(
         layers.Add()([x, y])
     )
-    described = of_model(keras.Model(pictures, ended(y)))
+    described = of_model(keras.Model(batch, ended(y)))
     field = next(row.field for row in described.layers if row.name == "last")
 
-    ungated = keras.Model(pictures, y)
+    ungated = keras.Model(batch, y)
 
     def middle(images):
         return keras.ops.sum(ungated(images, training=False)[:, 5, 5])

@@ -160,10 +160,10 @@ def prepared(
 
 
 def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop") -> Pixels:
-    """Resizes a picture to a square, antialiased.
+    """Resizes an image to a square, antialiased.
 
     Args:
-        image: uint8 [H, W, 3], or an RGB picture of Pillow's.
+        image: uint8 [H, W, 3], or an RGB image of Pillow's.
         size: Side of the square, in pixels, at least 1.
         how: "crop" brings the shorter side to `size` and cuts the middle out, "pad" brings the
             longer side to `size` and fills up with ImageNet's mean colour, "stretch" changes the
@@ -172,17 +172,17 @@ def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop")
     Returns:
         uint8 [size, size, 3].
     """
-    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    drawn = image if isinstance(image, Image.Image) else Image.fromarray(image)
     square = (size, size)
     if how == "crop":
-        picture = ImageOps.fit(picture, square, FILTER)
+        drawn = ImageOps.fit(drawn, square, FILTER)
     elif how == "pad":
-        picture = ImageOps.pad(picture, square, FILTER, color=PADDING)
+        drawn = ImageOps.pad(drawn, square, FILTER, color=PADDING)
     elif how == "stretch":
-        picture = picture.resize(square, FILTER)
+        drawn = drawn.resize(square, FILTER)
     else:
         raise InputError(f'resize = "{how}": expected "crop", "pad" or "stretch".')
-    return np.array(picture)  # [size, size, 3]
+    return np.array(drawn)  # [size, size, 3]
 
 
 def _decode(

@@ -69,7 +69,7 @@ class Fault(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Pictures:
+class PreparedImages:
     """Prepared pictures.
 
     Args:
@@ -93,10 +93,10 @@ class Pictures:
 
 def prepare(
     source: Source, rows: Rows, size: int, how: Resizing, value_range: Range | None = None
-) -> Pictures:
+) -> PreparedImages:
     """Prepares some pictures of a source."""
     count = len(rows)
-    made = Pictures(
+    made = PreparedImages(
         images=np.zeros((count, size, size, 3), np.uint8),
         labels=np.zeros(count, np.int64),
         digests=np.zeros((count, 32), np.uint8),
@@ -127,7 +127,7 @@ def name_of(source: Source, row: int) -> str:
     return f"picture {row}"
 
 
-Take = Callable[[Source, Rows], Pictures]
+Take = Callable[[Source, Rows], PreparedImages]
 """`prepare` for one size, way of resizing and range of values."""
 
 

@@ -69,7 +69,7 @@ def predict_images(
     backend: str = "auto",
     observer: Observer | None = None,
 ) -> list[Prediction]:
-    """Predicts the classes of pictures.
+    """Predicts the classes of images.
 
     Args:
         run: A run's id, a unique prefix of one, "last", or a result; of `result.uncalibrated` the
@@ -84,17 +84,17 @@ def predict_images(
             shows nothing.
 
     Raises:
-        InputError: No such run, pictures that cannot be read, each named, or folders without any.
+        InputError: No such run, images that cannot be read, each named, or folders without any.
     """
     expect_count(top, "top")
     given = listed_images(images)
     runtime.select_backend(backend)
     result = find_run(run)
     if any(isinstance(image, str | os.PathLike) and os.path.isdir(image) for image in given):
-        names, pictures = _found(given, result, observer or default_observer())
+        names, prepared = _found(given, result, observer or default_observer())
     else:
-        names, pictures = image_names(given), read_pictures(given, result)
-    probabilities = probabilities_of(result, pictures, backend)
+        names, prepared = image_names(given), read_pictures(given, result)
+    probabilities = probabilities_of(result, prepared, backend)
     guesses = [best_guesses(row, result.class_names, top) for row in probabilities]
     return [
         Prediction(name, **best[0], top=best) for name, best in zip(names, guesses, strict=True)
@@ -193,23 +193,23 @@ def probabilities_of(result: Result, pictures: Any, backend: str = "auto") -> np
 
 
 def read_pictures(images: Sequence[ImageLike], result: Result) -> np.ndarray:
-    """Prepares pictures as those that the run was trained on: uint8 [N, P, P, 3].
+    """Prepares images as those that the run was trained on: uint8 [N, P, P, 3].
 
     Raises:
         InputError: Some cannot be read, each named.
     """
     training = result.training
     size = packed_size(training.image_size, training.crop_margin)
-    pictures, faults = [], []
+    made, faults = [], []
     for name, image in zip(image_names(images), images, strict=True):
         try:
-            pictures.append(prepare_image(image, size, training.resize, training.value_range))
+            made.append(prepare_image(image, size, training.resize, training.value_range))
         except InputError as error:
             has_path = isinstance(image, str | os.PathLike)
             faults.append(str(error) if has_path or len(images) == 1 else f"{name}: {error}")
     if faults:
         raise InputError("\n".join(faults))
-    return np.stack(pictures)
+    return np.stack(made)
 
 
 def best_guesses(row: np.ndarray, names: Sequence[str], top: int) -> list[dict[str, Any]]:

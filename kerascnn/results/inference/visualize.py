@@ -76,7 +76,7 @@ def explain_images(
     *,
     backend: str = "auto",
 ) -> list[Explained]:
-    """Follows pictures through the network of a run.
+    """Follows images through the network of a run.
 
     Args:
         run: A run's id, a unique prefix of one, "last", or a result.
@@ -86,16 +86,16 @@ def explain_images(
         backend: "tensorflow", "jax", "torch", or "auto": any.
 
     Raises:
-        InputError: No such run or layer, a network without convolutions, unreadable pictures.
+        InputError: No such run or layer, a network without convolutions, unreadable images.
     """
     given, layers = listed_images(images), as_list(layers, str, "layers")
     runtime.select_backend(backend)
     result = find_run(run)
-    pictures = Centred(read_pictures(given, result), result.training.image_size)[:]
+    pixels = Centred(read_pictures(given, result), result.training.image_size)[:]
     runtime.start(backend)
     model = result.model
-    probabilities = Forward(model)(pictures, min(len(pictures), result.training.batch_size))
-    heats = grad_cam(model, pictures, probabilities.argmax(1))
+    probabilities = Forward(model)(pixels, min(len(pixels), result.training.batch_size))
+    heats = grad_cam(model, pixels, probabilities.argmax(1))
     shared: dict[str, Any] = {
         "class_names": result.class_names,
         "heat_layer": last_spatial_layer(model),
@@ -112,7 +112,7 @@ def explain_images(
             **shared,
         )
         for name, picture, row, heat in zip(
-            image_names(given), pictures, probabilities, heats, strict=True
+            image_names(given), pixels, probabilities, heats, strict=True
         )
     ]
 

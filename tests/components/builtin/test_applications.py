@@ -122,7 +122,7 @@ def test_preprocessing_is_the_familys_own(name: str) -> None:
 def test_preprocessing_survives_saving_and_mixed_precision(rescaling: str, tmp_path: Path) -> None:
     import keras
 
-    images = pictures(4)
+    images = batch(4)
     exact = keras.ops.convert_to_numpy(preprocess(images, rescaling))
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -255,7 +255,7 @@ def test_weights_are_downloaded_verified_and_loaded(
     path = published_like(SMALL, tmp_path / "small.h5")
     digest = hashlib.md5(path.read_bytes()).hexdigest()
     served = replace(TABLE[SMALL], weights="small.h5", md5=digest)
-    images = pictures(32)
+    images = batch(32)
     expected = features(network(SMALL, path).model, images)
     path_of_download = partial(architectures._weights_file, served, "imagenet", 32)
     built = build(served, PretrainedParams(), image_size=32, num_classes=3)
@@ -285,7 +285,7 @@ def test_probabilities_sum_to_one_and_a_saved_network_is_the_same_and_gives_its_
 ) -> None:
     import keras
 
-    model, images = network(SMALL).model, pictures(32)
+    model, images = network(SMALL).model, batch(32)
     head = model.get_layer("head_dense")
     kernel, bias = head.get_weights()
     np.testing.assert_array_equal(kernel, 0)
