@@ -2,7 +2,7 @@
 
 The same stage twice: with activations stored at the boundary, and with
 `training.activations_gb = 0`, which leaves no room for them. Each starts with an empty cache but
-for the packed pictures.
+for the packed images.
 """
 
 import tempfile
@@ -27,7 +27,7 @@ def main(data: Path | None, **options: Any) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder, cache = Path(place), Path(place, "cache")
         file = write_experiment(folder, one_stage(dataset, options))
-        document([*KERASCNN, "check", file, "--json"], folder, cache)  # packs the pictures
+        document([*KERASCNN, "check", file, "--json"], folder, cache)  # packs the images
         whole = run(folder, cache, file, "--set", "training.activations_gb=0")
         cached = run(folder, cache, file)
     figures = {"cached": stage_of(cached), "whole": stage_of(whole)}

@@ -116,7 +116,7 @@ def beside(
 
     Args:
         experiment: What the TOML would say; everything unfrozen, from scratch.
-        folder: Where the run is written and the pictures are packed.
+        folder: Where the run is written and the images are packed.
         rival: Gets a copy of the network, compiled as the stage compiles its own; gives a
             function that trains an epoch and returns its seconds.
 
@@ -166,7 +166,7 @@ def architecture(name: str, weights: str) -> dict[str, str]:
 def from_scratch(
     network: str, *, images: int, size: int, batch_size: int, epochs: int, **training: Any
 ) -> dict[str, Any]:
-    """An experiment that trains the whole network on rendered pictures."""
+    """An experiment that trains the whole network on rendered images."""
     dataset = {"name": "shapes", "size": size, "train": images, "validation": 4, "test": 4}
     stage = {"name": "whole", "unfreeze": "all", "epochs": epochs + 1, "learning_rate": 1e-3}
     return {

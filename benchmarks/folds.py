@@ -1,6 +1,6 @@
-"""Accuracy of a recipe over folds: every picture is judged once, by a network that never saw it.
+"""Accuracy of a recipe over folds: every image is judged once, by a network that never saw it.
 
-The pictures of each class are dealt into folds; for each fold the program runs the recipe on the
+The images of each class are dealt into folds; for each fold the program runs the recipe on the
 others, of which a few validate. All runs share one cache.
 """
 
@@ -21,7 +21,7 @@ from common import judged, report, run, shuffled_classes
 @click.option("--first", type=click.IntRange(min=1), help="Only so many of them.")
 @click.option("--validation", default=0.02, show_default=True, help="Share of the other folds.")
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Of the experiment.")
-@click.option("--seed", default=0, show_default=True, help="That deals the pictures.")
+@click.option("--seed", default=0, show_default=True, help="That deals the images.")
 def main(
     data: Path,
     experiment: str,
@@ -58,10 +58,10 @@ def write_table(
     with file.open("w", newline="") as table:
         writer = csv.writer(table)
         writer.writerow(("path", "label", "split"))
-        for name, pictures in shuffled_classes(data, seed):
-            others = [path for row, path in enumerate(pictures) if row % folds != fold]
+        for name, images in shuffled_classes(data, seed):
+            others = [path for row, path in enumerate(images) if row % folds != fold]
             validating = set(others[: max(1, round(validation * len(others)))])
-            for row, path in enumerate(pictures):
+            for row, path in enumerate(images):
                 split = "validation" if path in validating else "train"
                 split = "test" if row % folds == fold else split
                 writer.writerow((path.relative_to(data), name, split))

@@ -1,7 +1,7 @@
 """On a GPU: training out of the packed store, against the same train step on data that is there.
 
 Each network on each backend in a process of its own: the program's epochs, and in turn with them
-the same network's compiled train step, again and again on one batch of synthetic pictures that
+the same network's compiled train step, again and again on one batch of synthetic images that
 lies on the device.
 """
 
@@ -27,7 +27,7 @@ from kerascnn.runtime import backend as runtime
 @click.option("--image-size", default=224, show_default=True, help="Pixels.")
 @click.option("--batch-size", default=128, show_default=True)
 @click.option("--epochs", default=4, show_default=True, help="Each; one more of each compiles.")
-@click.option("--small", is_flag=True, help="To try it on a CPU: 32 small pictures.")
+@click.option("--small", is_flag=True, help="To try it on a CPU: 32 small images.")
 @click.option("--one", is_flag=True, hidden=True, help="This process's own: one network.")
 def main(networks: tuple[str, ...], backends: tuple[str, ...], one: bool, **options: Any) -> None:
     """Measure images a second; the goal is 0.9 of what the device does on its own data."""

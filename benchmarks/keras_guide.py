@@ -35,7 +35,7 @@ def main(
     weights: str,
     seed: int,
 ) -> None:
-    """Train the two stages and count the right answers on the test pictures."""
+    """Train the two stages and count the right answers on the test images."""
     keras.utils.set_random_seed(seed)
     splits = {name: read(data / name, image_size, batch_size) for name in ("train", "validation")}
     test = read(data / "test", image_size, batch_size, shuffle=False)

@@ -1,6 +1,6 @@
 """What training a whole network takes of memory, beside the estimate that `kerascnn check` tells.
 
-The peak of a process that checks the experiment, pictures packed and network built, is taken from
+The peak of a process that checks the experiment, images packed and network built, is taken from
 that of one that runs it.
 """
 

@@ -1,12 +1,12 @@
 """The head stage, or both stages, against the Keras guide written by hand and fastai.
 
-All see the same pictures: a folder of class folders, split once and copied. In turn: the program
+All see the same images: a folder of class folders, split once and copied. In turn: the program
 with an empty cache, the guide (unfreezing the layers that the program names), the program again
 on the cache it has made, and fastai where `--fastai-python` says where it is installed.
 `--head-epochs 20 --finetune-epochs 0` is the head alone.
 
 Counted are, of the program, the seconds of packing, of the frozen prefix and of fitting; of the
-others, those of `fit`, in which they read the pictures. `process_seconds` are of all.
+others, those of `fit`, in which they read the images. `process_seconds` are of all.
 """
 
 import tempfile
@@ -22,7 +22,7 @@ from common import judged, report, run, script, split_folder, write_experiment
 @click.option(
     "--test",
     type=click.Path(exists=True, path_type=Path),
-    help="Other pictures of the same classes to judge by; default a fifth of --data.",
+    help="Other images of the same classes to judge by; default a fifth of --data.",
 )
 @click.option("--image-size", default=160, show_default=True, help="Pixels.")
 @click.option("--batch-size", default=32, show_default=True)
@@ -43,7 +43,7 @@ def main(data: Path, test: Path | None, fastai_python: str | None, **options: An
     """Time them in turn; a ratio is their seconds by the program's."""
     with tempfile.TemporaryDirectory() as place:
         folder, splits = Path(place), Path(place, "splits")
-        pictures = make_splits(data, test, splits, options["seed"])
+        images = make_splits(data, test, splits, options["seed"])
         settings = {"--data": splits, **common_settings(options)}
         cold = program(folder, splits, options)
         layers = "" if options["guide_unfreezes_all"] else ",".join(unfrozen(cold))
@@ -53,7 +53,7 @@ def main(data: Path, test: Path | None, fastai_python: str | None, **options: An
             script("fastai_baseline.py", *flat(settings), python=fastai_python)
         )
     figures = {"cold": figures_of(cold), "warm": figures_of(warm), "guide": guide, "fastai": fastai}
-    about = {"pictures": pictures, "settings": options, "ratios": compare(figures)}
+    about = {"images": images, "settings": options, "ratios": compare(figures)}
     report("stages", {**about, **figures})
 
 

@@ -1,8 +1,8 @@
 """The packed store: building it and reading an epoch out of it, for many sizes of dataset.
 
-Pictures of noise are rendered at 64 px. Each size has a process of its own, with the backend
+Images of noise are rendered at 64 px. Each size has a process of its own, with the backend
 loaded as in a run, and a cache in the folder that KERASCNN_CACHE names, removed afterwards: a
-million pictures take 12.4 GB. A line is printed for each size, and one that compares the greatest
+million images take 12.4 GB. A line is printed for each size, and one that compares the greatest
 with 10,000.
 """
 
@@ -26,11 +26,11 @@ from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.cache import cache_folder
 
 SIZE, BATCH_SIZE, CLASSES = 64, 64, 10
-FLAT = ("build_resident_bytes", "epoch_resident_bytes", "us_a_picture", "build_us_a_picture")
+FLAT = ("build_resident_bytes", "epoch_resident_bytes", "us_a_image", "build_us_a_image")
 
 
 class Rendered:
-    """So many pictures of noise, each keyed by its index."""
+    """So many images of noise, each keyed by its index."""
 
     def __init__(self, count: int) -> None:
         self.count, self.fingerprint = count, f"rendered {count}"
@@ -50,7 +50,7 @@ class Rendered:
 
 @click.command()
 @click.option("--size", "sizes", multiple=True, type=int, default=[1000, 10_000, 100_000, 10**6])
-@click.option("--streamed", is_flag=True, help="Store no pictures; render each batch anew.")
+@click.option("--streamed", is_flag=True, help="Store no images; render each batch anew.")
 @click.option("--here", is_flag=True, hidden=True)
 def main(sizes: tuple[int, ...], streamed: bool, here: bool) -> None:
     """Measure each size in a process of its own."""
@@ -65,11 +65,11 @@ def main(sizes: tuple[int, ...], streamed: bool, here: bool) -> None:
         report("store", {"streamed": streamed, **figures[size]})
     most, least = max(sizes), 10_000 if 10_000 in sizes else min(sizes)
     ratios = {name: figures[most][name] / figures[least][name] for name in FLAT}
-    report("store", {"streamed": streamed, "pictures": most, "against": least, "ratios": ratios})
+    report("store", {"streamed": streamed, "images": most, "against": least, "ratios": ratios})
 
 
 def measure(count: int, streamed: bool) -> dict[str, Any]:
-    """Packs and reads so many pictures in this process."""
+    """Packs and reads so many images in this process."""
     runtime.start()
     above, source, packed = 1 if streamed else math.inf, Rendered(count), list[Packed]()
     read(pack(Rendered(200), SIZE, "crop", stream_above=above))  # what is loaded only once
@@ -79,24 +79,24 @@ def measure(count: int, streamed: bool) -> dict[str, Any]:
     epoch = spent(lambda: read(packed[0]))
     stored = sum(path.stat().st_size for path in cache_folder("packed").rglob("*.npy"))
     return {
-        "pictures": count,
-        "us_a_picture": 1e6 * (built["processor_seconds"] + epoch["processor_seconds"]) / count,
+        "images": count,
+        "us_a_image": 1e6 * (built["processor_seconds"] + epoch["processor_seconds"]) / count,
         "build_images_per_second": count / built["seconds"],
-        "build_us_a_picture": 1e6 * built["processor_seconds"] / count,
+        "build_us_a_image": 1e6 * built["processor_seconds"] / count,
         "rendering_share": rendering,
         "build_resident_bytes": built["resident_bytes"],
         "build_bytes_above_before": built["resident_bytes"] - before,
-        "disk_bytes_a_picture": stored / (count + 200),
+        "disk_bytes_a_image": stored / (count + 200),
         "epoch_seconds": epoch["seconds"],
         "epoch_ms_a_batch": 1e3 * epoch["seconds"] / math.ceil(count / BATCH_SIZE),
-        "epoch_us_a_picture": 1e6 * epoch["processor_seconds"] / count,
+        "epoch_us_a_image": 1e6 * epoch["processor_seconds"] / count,
         "epoch_resident_bytes": epoch["resident_bytes"],
         "epoch_bytes_above_before": epoch["resident_bytes"] - before,
     }
 
 
 def read(packed: Packed) -> None:
-    """An epoch: all pictures and labels in random batches."""
+    """An epoch: all images and labels in random batches."""
     order = np.random.default_rng(0).permutation(len(packed))
     for first in range(0, len(order), BATCH_SIZE):
         chosen = order[first : first + BATCH_SIZE]

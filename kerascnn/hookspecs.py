@@ -54,12 +54,12 @@ class Component:
 
 
 class Source(Protocol):
-    """A random-access source of labelled pictures: the map-style protocol of torch and grain.
+    """A random-access source of labelled images: the map-style protocol of torch and grain.
 
     `source[i]` is `(image, label)`: the image a path, encoded bytes, or uint8 [H, W, 3] (or
     [H, W] or [H, W, 1], grey); the label an int, the index of its class name. A source may have
-    a `fingerprint` (str), which changes whenever any picture or label does; where it has none,
-    kerascnn hashes the pictures.
+    a `fingerprint` (str), which changes whenever any image or label does; where it has none,
+    kerascnn hashes the images.
     """
 
     def __len__(self) -> int: ...
@@ -69,9 +69,9 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Splits:
-    """A dataset: three sources that share no picture, and the names of the classes.
+    """A dataset: three sources that share no image, and the names of the classes.
 
-    `ignored` tells what was found besides the pictures and how often, such as {"HEIC files": 2}.
+    `ignored` tells what was found besides the images and how often, such as {"HEIC files": 2}.
     """
 
     train: Source

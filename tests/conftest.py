@@ -98,8 +98,8 @@ def shapes_file(workplace, shapes_experiment):
 def written_run(workplace, shapes_experiment):
     """Writes the folder of a run that was never trained, and gives its result."""
 
-    def write(run_id, right, *, fingerprint="pictures", folder=None, parameters=1234, **changes):
-        """`right`: whether its network recognises each test picture; `changes`: of settings."""
+    def write(run_id, right, *, fingerprint="images", folder=None, parameters=1234, **changes):
+        """`right`: whether its network recognises each test image; `changes`: of settings."""
         folder = folder or workplace / "kerascnn-runs" / run_id
         folder.mkdir(parents=True, exist_ok=True)
         names, right = ["circle", "square"], np.asarray(right, bool)

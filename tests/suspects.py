@@ -36,20 +36,20 @@ class Suspect(Params):
 
 class DatasetParams(Suspect):
     path: Path | None = Field(None, description="A folder of PNG files; default noise.")
-    pictures: int = Field(12, ge=1, description="Pictures a split.")
+    images: int = Field(12, ge=1, description="Images a split.")
     shade: int = Field(0, ge=0, le=9, description="Added to every pixel.")
 
 
 @dataclass
 class Noise:
-    """Pictures that are drawn when they are asked for."""
+    """Images that are drawn when they are asked for."""
 
     params: DatasetParams
     split: int
     reads: list[int] = field(default_factory=list)
 
     def __len__(self):
-        return 0 if self.params.fault == "empty_split" and self.split == 2 else self.params.pictures
+        return 0 if self.params.fault == "empty_split" and self.split == 2 else self.params.images
 
     def __getitem__(self, index):
         fault, label = self.params.fault, index % 2
@@ -73,7 +73,7 @@ class Noise:
         image = rng.integers(0, 240, (48, 48, 3), np.uint8) + np.uint8(self.params.shade)
         if fault == "floats":
             return image / 255
-        return b"no picture" if fault == "undecodable" else image
+        return b"no image" if fault == "undecodable" else image
 
     @property
     def fingerprint(self):
@@ -83,12 +83,12 @@ class Noise:
             "fingerprint_anew": uuid.uuid4(),
             "fingerprint_of_reads": len(self.reads),
         }
-        return f"{self.params.pictures} {self.split} {shade} {told.get(self.params.fault)}"
+        return f"{self.params.images} {self.split} {shade} {told.get(self.params.fault)}"
 
 
 @dataclass
 class Files:
-    """Paths of pictures."""
+    """Paths of images."""
 
     paths: list[Path]
     fault: str
@@ -198,9 +198,9 @@ def build_architecture(params, *, image_size, num_classes):
     from keras import layers
 
     fault, parts = params.fault, keras_parts()
-    pictures = keras.Input((image_size, image_size, 3))
+    images = keras.Input((image_size, image_size, 3))
     scale = {"rescales_twice": 1 / 255**2, "rescales_never": 1}.get(fault, 1 / 255)
-    x = layers.Rescaling(scale, name="stem_rescaling")(pictures)
+    x = layers.Rescaling(scale, name="stem_rescaling")(images)
     x = layers.Conv2D(8, 3, 2, activation="relu", name="stem_conv")(x)
     if fault == "noise":
         x = parts.Noise(name="stem_noise")(x)
@@ -223,7 +223,7 @@ def build_architecture(params, *, image_size, num_classes):
         x = layers.Dense(num_classes, "sigmoid", name="head_dense")(x)
     else:
         x = classifier_head(x, num_classes, dropout=0.98 if fault == "drops_most" else 0)
-    model = keras.Model(pictures, x)
+    model = keras.Model(images, x)
     if fault == "listed_backwards":
         return Network(model, {"body": ["body_*"], "stem": ["stem_*"]})
     if fault == "one_block_for_all":

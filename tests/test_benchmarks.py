@@ -40,7 +40,7 @@ def benchmark(script, workplace):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Two class folders of ten pictures."""
+    """Two class folders of ten images."""
     rng = np.random.default_rng(0)
     for label in ("left", "right"):
         (tmp_path / "photos" / label).mkdir(parents=True)
@@ -83,9 +83,9 @@ def test_what_the_scripts_read_of_a_run_is_there(script, beside):
 def test_the_synthetic_rival_takes_train_steps(script):
     import keras
 
-    pictures = keras.Input((4, 4, 3))
-    x = keras.layers.Flatten()(pictures)
-    model = keras.Model(pictures, keras.layers.Dense(2, activation="softmax")(x))
+    images = keras.Input((4, 4, 3))
+    x = keras.layers.Flatten()(images)
+    model = keras.Model(images, keras.layers.Dense(2, activation="softmax")(x))
     model.compile("adam", "categorical_crossentropy", jit_compile=runtime.jit_compile())
     epoch = script("gpu").steps_on_device(images=8, batch_size=4)(model)
     assert epoch() > 0
@@ -106,7 +106,7 @@ def test_startup_beside_an_import(benchmark):
     assert figures["ratios"]["--help by import click"] > 0
 
 
-def test_a_split_folder_has_each_picture_once(script, photos, tmp_path):
+def test_a_split_folder_has_each_image_once(script, photos, tmp_path):
     script("common").split_folder(photos, tmp_path / "splits", {"test": 0.2, "validation": 0.3})
     files = list(tmp_path.glob("splits/*/*/*.png"))
     assert len({file.read_bytes() for file in files}) == len(files) == 20
@@ -117,7 +117,7 @@ def test_a_split_folder_has_each_picture_once(script, photos, tmp_path):
     assert counts == {"train": 5, "validation": 3, "test": 2}
 
 
-def test_each_picture_is_judged_in_one_fold(script, photos, tmp_path):
+def test_each_image_is_judged_in_one_fold(script, photos, tmp_path):
     judged = []
     for fold in range(5):
         table = script("folds").write_table(tmp_path / "table.csv", photos, fold, 5, 0.1, 0)
@@ -193,7 +193,7 @@ def test_both_stages_beside_the_guide(benchmark, photos):
     pytest.importorskip("kerascnn_efficientnet_lite")
     epochs = ("--head-epochs", 1, "--finetune-epochs", 1)
     figures = benchmark("stages", "--data", photos, "--image-size", 32, *epochs)
-    assert figures["pictures"] == {"train": 12, "validation": 4, "test": 4}
+    assert figures["images"] == {"train": 12, "validation": 4, "test": 4}
     assert figures["ratios"]["guide_by_cold"] > 0
 
 

@@ -38,7 +38,7 @@ def kerascnn(*arguments, **environment):
 
 @pytest.fixture
 def photos(workplace):
-    """A folder of 12 noise pictures in each of two classes."""
+    """A folder of 12 noise images in each of two classes."""
     random = np.random.default_rng(0)
     for name in ("daisy", "rose"):
         (workplace / "my photos.v2" / name).mkdir(parents=True)
@@ -86,7 +86,7 @@ WRONG = {
     ),
     "no run to evaluate": (["evaluate", "last", "--data", "x"], "there is no finished run here"),
     "no run to compare": (["compare", "last"], "there is no finished run here yet"),
-    "nothing to write": (["init"], "name a folder of pictures, or --recipe NAME"),
+    "nothing to write": (["init"], "name a folder of images, or --recipe NAME"),
     "no folder": (["init", "nowhere"], 'there is no folder "nowhere"'),
     "no recipe": (["init", "--recipe", "flower"], 'no recipe "flower". Did you mean "flowers"?'),
 }
@@ -179,11 +179,11 @@ print(json.dumps(answers))
 def test_without_a_backend_one_message_says_what_to_install(shapes_file, photos):
     (photos.parent / "kerascnn-runs" / "abc").mkdir(parents=True)
     (photos.parent / "kerascnn-runs" / "abc" / "result.json").write_text(json.dumps(RESULT))
-    picture = str(photos / "rose" / "0.png")
+    image = str(photos / "rose" / "0.png")
     commands = [
         ["run", "shapes.toml"],
         ["check", "shapes.toml"],
-        ["predict", "last", picture],
+        ["predict", "last", image],
         ["evaluate", "last", "--data", str(photos)],
         ["run", "shapes.toml", "--backend", "torch"],
     ]

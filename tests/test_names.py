@@ -176,7 +176,7 @@ def explain(names):
     maps = rng.random((4, 4, 3), np.float32)
     return Explained(
         name=f"{names[0]}.jpg",
-        picture=np.zeros((16, 16, 3), np.uint8),
+        image=np.zeros((16, 16, 3), np.uint8),
         probabilities=np.linspace(1, 0, len(names), dtype=np.float32),
         class_names=names,
         heat=rng.random((4, 4), np.float32),

@@ -23,8 +23,8 @@ FAULTS = {
         ("lengths", "empty_split", {}),
         ("lengths", "no_label", {}),
         ("class_names", "one_name_twice", {}),
-        ("pictures", "floats", {}),
-        ("pictures", "undecodable", {}),
+        ("images", "floats", {}),
+        ("images", "undecodable", {}),
         ("labels_within_classes", "label_too_large", {}),
         ("labels_within_classes", "label_is_text", {}),
         ("same_for_a_seed", "unseeded", {}),
@@ -32,15 +32,15 @@ FAULTS = {
         ("same_in_another_process", "fingerprint_of_this_process", {}),
         ("splits_are_disjoint", "splits_overlap", {}),
         ("builds_lazily", "in_memory", {}),
-        ("builds_lazily", "decodes_all", {"path": "pictures"}),
+        ("builds_lazily", "decodes_all", {"path": "images"}),
         ("fingerprint_is_stable", "fingerprint_anew", {}),
         ("fingerprint_is_stable", "fingerprint_of_reads", {}),
         ("fingerprint_is_sensitive", "fingerprint_without_shade", {}),
-        ("fingerprint_is_sensitive", "fingerprint_of_names", {"path": "pictures"}),
+        ("fingerprint_is_sensitive", "fingerprint_of_names", {"path": "images"}),
     ],
     "augmentation": [
         ("builds", "function", {}),
-        ("draws_for_each_picture", "draws_once", {}),
+        ("draws_for_each_image", "draws_once", {}),
         ("keeps_shape_and_dtype", "crops", {}),
         ("keeps_shape_and_dtype", "half_precision", {}),
         ("keeps_shape_and_dtype", "forgets_labels", {}),
@@ -58,7 +58,7 @@ FAULTS = {
         ("builds", "headless", {}),
         ("rescales_inside", "rescales_twice", {}),
         ("rescales_inside", "rescales_never", {}),
-        ("golden_picture", "", {"weights": "imagenet"}),
+        ("golden_image", "", {"weights": "imagenet"}),
         ("probabilities", "sigmoid", {}),
         ("blocks_in_order", "listed_backwards", {}),
         ("blocks_in_order", "interleaved", {}),
@@ -84,7 +84,7 @@ FAULTS = {
     ],
 }
 RIGHT = {
-    "dataset": [{}, {"path": "pictures"}],
+    "dataset": [{}, {"path": "images"}],
     "augmentation": [{}, {"layer": True}],
     "schedule": [{"final_fraction": 0.1}, {"component": "suspect_callback"}],
 }
@@ -110,22 +110,22 @@ def suspects(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     """A folder of 12 small PNG files."""
     from PIL import Image
 
-    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     for number in range(12):
         noise = rng.integers(0, 256, (16, 16, 3), np.uint8)
         Image.fromarray(noise).save(folder / f"{number:02}.png")
     return folder
 
 
-def suspect(kind, params, pictures, **options):
+def suspect(kind, params, images, **options):
     if kind == "architecture":
         options = {"image_size": 16, **options}
     if "path" in params:
-        params = params | {"path": str(pictures)}
+        params = params | {"path": str(images)}
     params = dict(params)
     return find_subject(kind, params.pop("component", "suspect"), params, **options)
 
@@ -148,7 +148,7 @@ def random_classifier():
     [(kind, *case) for kind, cases in FAULTS.items() for case in cases],
     ids=lambda value: "" if isinstance(value, dict) else str(value),
 )
-def test_a_fault_is_caught(kind, check, fault, params, pictures, monkeypatch):
+def test_a_fault_is_caught(kind, check, fault, params, images, monkeypatch):
     import keras
 
     monkeypatch.setattr(architectures, "STEPS", 3)
@@ -157,10 +157,10 @@ def test_a_fault_is_caught(kind, check, fault, params, pictures, monkeypatch):
     if check in ("same_on_all_backends", "backends_agree") and len(installed_backends()) < 2:
         pytest.skip("there is no other backend")
     options = {}
-    if check == "golden_picture":
+    if check == "golden_image":
         pytest.importorskip("sklearn")
         options = {"imagenet_classifier": random_classifier}
-    subject = suspect(kind, params | {"fault": fault}, pictures, **options)
+    subject = suspect(kind, params | {"fault": fault}, images, **options)
     outcome = check_named(kind, check).run(subject)
     assert outcome.status == "failed", outcome.detail
     rule, contract = outcome.check.rule, outcome.check.contract
@@ -184,49 +184,49 @@ def test_every_check_has_a_fault_that_it_catches_and_says_where_the_contract_is(
 @pytest.mark.parametrize(
     ("kind", "params"), [(kind, params) for kind, every in RIGHT.items() for params in every]
 )
-def test_a_right_component_passes(kind, params, pictures):
+def test_a_right_component_passes(kind, params, images):
     failed = [
         str(outcome)
-        for outcome in outcomes(suspect(kind, params, pictures)).values()
+        for outcome in outcomes(suspect(kind, params, images)).values()
         if outcome.status == "failed"
     ]
     assert not failed, "\n".join(failed)
 
 
-def test_what_was_not_built_is_said_once(pictures):
-    ended = outcomes(suspect("dataset", {"fault": "dictionary"}, pictures))
+def test_what_was_not_built_is_said_once(images):
+    ended = outcomes(suspect("dataset", {"fault": "dictionary"}, images))
     said = 'dataset "suspect" of suspects 1.0: build must return kerascnn.Splits, not dict.'
     assert ended.pop("builds").detail == said
     assert {outcome.detail for outcome in ended.values()} == {"nothing was built: see builds"}
 
 
-def test_what_the_component_raises_is_told_with_its_place(pictures):
-    subject = suspect("dataset", {"fault": "raises"}, pictures)
-    detail = check_named("dataset", "pictures").run(subject).detail
+def test_what_the_component_raises_is_told_with_its_place(images):
+    subject = suspect("dataset", {"fault": "raises"}, images)
+    detail = check_named("dataset", "images").run(subject).detail
     assert re.fullmatch(r"ZeroDivisionError: .* \(.*suspects\.py, line \d+\)", detail)
 
 
-def test_without_its_classifier_a_pretrained_network_has_no_golden_picture(pictures):
-    subject = suspect("architecture", {"weights": "imagenet"}, pictures)
-    outcome = check_named("architecture", "golden_picture").run(subject)
+def test_without_its_classifier_a_pretrained_network_has_no_golden_image(images):
+    subject = suspect("architecture", {"weights": "imagenet"}, images)
+    outcome = check_named("architecture", "golden_image").run(subject)
     assert (outcome.status, outcome.detail) == ("skipped", "no imagenet_classifier is given")
 
 
-def test_a_golden_picture_that_keeps_its_class_passes(pictures):
+def test_a_golden_image_that_keeps_its_class_passes(images):
     pytest.importorskip("sklearn")
 
     def knows_daisies():
         return np.zeros((16, 1000)), np.eye(1000)[985] * 9
 
     subject = suspect(
-        "architecture", {"weights": "imagenet"}, pictures, imagenet_classifier=knows_daisies
+        "architecture", {"weights": "imagenet"}, images, imagenet_classifier=knows_daisies
     )
-    assert check_named("architecture", "golden_picture").run(subject).detail == "daisy 0.890"
+    assert check_named("architecture", "golden_image").run(subject).detail == "daisy 0.890"
 
 
 @pytest.mark.backend
-def test_a_right_network_passes_and_keeps_its_weights(pictures):
-    subject = suspect("architecture", {}, pictures)
+def test_a_right_network_passes_and_keeps_its_weights(images):
+    subject = suspect("architecture", {}, images)
     before = [weight.copy() for weight in subject.made.model.get_weights()]
     failed = [str(o) for o in outcomes(subject).values() if o.status == "failed"]
     assert not failed, "\n".join(failed)
@@ -235,29 +235,29 @@ def test_a_right_network_passes_and_keeps_its_weights(pictures):
 
 
 @pytest.mark.backend
-def test_dropout_keeps_no_network_from_learning_a_batch(pictures):
-    subject = suspect("architecture", {"fault": "drops_most"}, pictures)
+def test_dropout_keeps_no_network_from_learning_a_batch(images):
+    subject = suspect("architecture", {"fault": "drops_most"}, images)
     outcome = check_named("architecture", "overfits_one_batch").run(subject)
     assert outcome.status == "passed", outcome.detail
 
 
 @pytest.mark.backend
-def test_a_layer_that_no_gradient_reaches_is_named(pictures):
-    subject = suspect("architecture", {"fault": "detached"}, pictures)
+def test_a_layer_that_no_gradient_reaches_is_named(images):
+    subject = suspect("architecture", {"fault": "detached"}, images)
     outcome = check_named("architecture", "overfits_one_batch").run(subject)
     assert (outcome.status, outcome.detail) == ("failed", "training changed nothing in stem_conv")
 
 
 @pytest.mark.backend
-def test_frozen_weights_that_training_changes_are_told(pictures, monkeypatch):
+def test_frozen_weights_that_training_changes_are_told(images, monkeypatch):
     monkeypatch.setattr(architectures, "LEARNING_BLOCKS", 1)
-    subject = suspect("architecture", {"fault": "counts_frozen"}, pictures)
+    subject = suspect("architecture", {"fault": "counts_frozen"}, images)
     outcome = check_named("architecture", "overfits_one_batch").run(subject)
     assert (outcome.status, outcome.detail) == ("failed", "training changed frozen weights")
 
 
 @pytest.mark.parametrize(("nudge", "status"), [(1e-6, "failed"), (0.5, "skipped")])
-def test_backends_need_not_agree_on_what_rounding_decides(pictures, monkeypatch, nudge, status):
+def test_backends_need_not_agree_on_what_rounding_decides(images, monkeypatch, nudge, status):
     """The network is one, and what another backend gives wrong; how far a nudge goes is varied."""
 
     def others(function, subject, weights):
@@ -265,13 +265,11 @@ def test_backends_need_not_agree_on_what_rounding_decides(pictures, monkeypatch,
 
     monkeypatch.setattr(architectures, "on_other_backends", others)
     monkeypatch.setattr(architectures, "NUDGE", nudge)
-    outcome = check_named("architecture", "backends_agree").run(
-        suspect("architecture", {}, pictures)
-    )
+    outcome = check_named("architecture", "backends_agree").run(suspect("architecture", {}, images))
     assert outcome.status == status, outcome
 
 
-def test_a_missing_folder_is_the_users_fault(pictures, tmp_path):
+def test_a_missing_folder_is_the_users_fault(images, tmp_path):
     subject = find_subject("dataset", "suspect", {"path": str(tmp_path / "nowhere")})
     with pytest.raises(InputError, match="there is no folder"):
         check_named("dataset", "builds").run(subject)
@@ -343,7 +341,7 @@ import pytest
 
 @pytest.mark.kerascnn("dataset", "suspect")
 def test_fine(kerascnn_check):
-    kerascnn_check(pictures=6)
+    kerascnn_check(images=6)
 
 
 @pytest.mark.kerascnn("dataset", "suspect", "shapes")
@@ -381,12 +379,12 @@ def test_in_pytest_a_check_that_there_is_not_is_an_error(tmp_path):
 
 
 def test_in_pytest_a_refused_parameter_is_told_without_a_traceback(tmp_path, suspects):
-    (tmp_path / "test_contract.py").write_text(TESTS.replace("pictures=6", "picture=6"))
+    (tmp_path / "test_contract.py").write_text(TESTS.replace("images=6", "image=6"))
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "fine"],
         capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
-    assert 'dataset.picture = 6: there is no such key. Did you mean "pictures"?' in ended.stdout
+    assert 'dataset.image = 6: there is no such key. Did you mean "images"?' in ended.stdout
     assert "kerascnn/testing" not in ended.stdout
 
 

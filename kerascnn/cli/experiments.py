@@ -175,9 +175,9 @@ def probe(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Tell soon which architectures suit the pictures of FILE, and what they cost.
+    """Tell soon which architectures suit the images of FILE, and what they cost.
 
-    Each runs once over the pictures to train and to validate by; a linear classifier on what
+    Each runs once over the images to train and to validate by; a linear classifier on what
     comes out is judged by cross-validation.
     """
     from kerascnn.cli.tables.experiments import probe_document, show_probe, show_promoted

@@ -39,7 +39,7 @@ def compare(
     """Compare RUNS: what differs, which is better, and whether that is sure.
 
     RUNS are ids, unique prefixes of them, or `last`; without any, those that were judged on the
-    pictures of the last one.
+    images of the last one.
     """
     from kerascnn.cli.tables.comparison import show_comparison
     from kerascnn.cli.terminal import Terminal
@@ -130,7 +130,7 @@ def register(run: str, name: str | None, alias: str | None, as_json: bool) -> No
 def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None) -> None:
     """Answer over HTTP with the model of RUN, at 127.0.0.1 alone.
 
-    A picture, or JSON with base64 of pictures, comes back as labels and probabilities.
+    An image, or JSON with base64 of images, comes back as labels and probabilities.
     """
     from kerascnn.results.find import find_run
     from kerascnn.results.inference.serve import listen, serve_run

@@ -143,7 +143,7 @@ class Terminal(Observer):
             line(
                 "test",
                 f"accuracy [bold]{result.test_accuracy:.3f}[/bold] "
-                f"{interval(*result.test_accuracy_interval)} on {images:,} pictures",
+                f"{interval(*result.test_accuracy_interval)} on {images:,} images",
             )
         )
         if result.temperature != AS_TRAINED:

@@ -15,7 +15,7 @@ from kerascnn.errors import InputError
 
 @click.group()
 def cache() -> None:
-    """See or empty the folder of packed pictures, activations and downloads."""
+    """See or empty the folder of packed images, activations and downloads."""
 
 
 @cache.command("list")

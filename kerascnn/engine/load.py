@@ -11,7 +11,7 @@ from kerascnn.engine.data.balance import shortages
 from kerascnn.engine.data.hygiene import Findings, copies, examine
 from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.splits import Data, count_classes
-from kerascnn.engine.data.store import BadPicturesError, pack
+from kerascnn.engine.data.store import BadImagesError, pack
 from kerascnn.engine.data.windows import packed_size
 from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError, PluginError
@@ -64,7 +64,7 @@ def _state(packed: Mapping[str, Packed], notes: tuple[str, ...]) -> str:
 
 
 def _pack(splits: Splits, experiment: Experiment, observer: Observer) -> dict[str, Packed]:
-    """Packs the splits; all pictures that cannot be read are told at once."""
+    """Packs the splits; all images that cannot be read are told at once."""
     training = experiment.training
     size = packed_size(training.image_size, training.crop_margin)
     gigabytes = training.stream_above_gb
@@ -86,10 +86,10 @@ def _pack(splits: Splits, experiment: Experiment, observer: Observer) -> dict[st
                 skip_bad=training.on_bad_image == "skip",
                 value_range=training.value_range,
             )
-        except BadPicturesError as bad:
+        except BadImagesError as bad:
             faults += bad.faults
     if faults:
-        raise BadPicturesError(
+        raise BadImagesError(
             faults,
             "Repair, replace or remove them, or leave them out with "
             f"{setting('training.on_bad_image', 'skip')}.",
@@ -103,7 +103,7 @@ def _examine(
     ignored: Mapping[str, int],
     training: Training,
 ) -> tuple[dict[str, Packed], Findings]:
-    """Looks for pictures that stand twice, and does with them as the experiment says."""
+    """Looks for images that stand twice, and does with them as the experiment says."""
     findings = examine(packed, class_names, ignored)
     if not findings.duplicates or training.on_duplicate == "allow":
         return packed, findings
@@ -128,7 +128,7 @@ def _check_labels(packed: Mapping[str, Packed], class_names: tuple[str, ...]) ->
     for name, split in packed.items():
         left = " left" if split.skipped else ""
         if not len(split):
-            raise InputError(f"the {name} split holds no pictures{left}.")
+            raise InputError(f"the {name} split holds no images{left}.")
         if split.labels.min() < 0 or split.labels.max() >= classes:
             raise PluginError(
                 f"the {name} split has labels {split.labels.min()} to {split.labels.max()}; "

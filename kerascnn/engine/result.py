@@ -17,7 +17,7 @@ RESULT = "result.json"
 MODEL = "model"
 PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"
-SEEN = "seen.npy"  # SHA-256 of the pictures that it was trained or validated on: uint8 [N, 32]
+SEEN = "seen.npy"  # SHA-256 of the images that it was trained or validated on: uint8 [N, 32]
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,20 @@ class Result:
         run_id: MLflow's id of the run.
         name: The experiment's name.
         backend: The backend that it was trained on.
-        test_accuracy: On the test pictures, 0 to 1.
+        test_accuracy: On the test images, 0 to 1.
         test_accuracy_interval: 95% (Wilson).
-        test: All metrics of the test pictures.
+        test: All metrics of the test images.
         stages: One table a stage.
         class_names: In the order of the probabilities.
         parameters: Number of weights.
         seconds: From the start to the saved result.
-        data_seconds: Finding, decoding and packing the pictures, or finding them packed.
-        data: Number of pictures and fingerprint of each split.
+        data_seconds: Finding, decoding and packing the images, or finding them packed.
+        data: Number of images and fingerprint of each split.
         experiment: The resolved experiment.
         plugins: Where each component comes from.
         artifacts: The run's folder.
         history: One table an epoch: stage, epoch from 1 within it, metrics.
-        class_counts: Pictures of each class in each split.
+        class_counts: Images of each class in each split.
         blocks: Each block of the network and its last layer that gives feature maps.
         device: What it was trained on.
         versions: Of Python and the packages that the result depends on.
@@ -83,7 +83,7 @@ class Result:
 
     @property
     def training(self) -> Training:
-        """What the stages shared: among it how pictures are to be prepared."""
+        """What the stages shared: among it how images are to be prepared."""
         return Training(**self.experiment["training"])
 
     @property

@@ -156,7 +156,7 @@ class Training(Strict):
 
     image_size: int = Field(default=160, ge=8, le=2048, description="pixels, height and width")
     resize: Literal["crop", "pad", "stretch"] = Field(
-        default="crop", description="how a picture becomes square"
+        default="crop", description="how an image becomes square"
     )
     value_range: Annotated[tuple[float, float] | None, AfterValidator(_range)] = Field(
         default=None,
@@ -168,11 +168,11 @@ class Training(Strict):
         default=0.0,
         ge=0,
         le=1,
-        description="share of image_size by which pictures are packed larger; augmented training "
+        description="share of image_size by which images are packed larger; augmented training "
         "takes a random window of image_size, everything else the middle one",
     )
     batch_size: int = Field(
-        default=32, ge=1, description="pictures a step, where a stage says nothing"
+        default=32, ge=1, description="images a step, where a stage says nothing"
     )
     backend: Literal["auto", "tensorflow", "jax", "torch"] = Field(
         default="auto",
@@ -202,11 +202,11 @@ class Training(Strict):
         "there is one earlier, but none that costs over 2% of the time since; 0: after every step",
     )
     on_bad_image: Literal["error", "skip"] = Field(
-        default="error", description="what becomes of pictures that cannot be read; all are named"
+        default="error", description="what becomes of images that cannot be read; all are named"
     )
     on_duplicate: Literal["error", "skip", "allow"] = Field(
         default="error",
-        description="what becomes of a picture that stands in two splits, and so flatters the "
+        description="what becomes of an image that stands in two splits, and so flatters the "
         'accuracy: "skip" keeps only the one that judges',
     )
     stream_above_gb: float | None = Field(
@@ -233,7 +233,7 @@ class Stage(Strict):
             }
         ),
     ] = Field("head", description="the trainable layers; the head always is")
-    epochs: int = Field(ge=1, description="passes over the training pictures, at most")
+    epochs: int = Field(ge=1, description="passes over the training images, at most")
     learning_rate: float = Field(gt=0, description="peak learning rate of the head")
     schedule: Schedule = Field(
         Schedule(name="constant"), description="how the rate goes on from its peak"
@@ -243,7 +243,7 @@ class Stage(Strict):
         description="of Keras, by its snake_case name; other keys are its own arguments",
     )
     batch_size: int | None = Field(
-        None, ge=1, description="pictures a step; default that of `training`"
+        None, ge=1, description="images a step; default that of `training`"
     )
     augmentation: Annotated[
         Augmentation | None,
@@ -252,7 +252,7 @@ class Stage(Strict):
     views: int | None = Field(
         None,
         ge=1,
-        description="augmented copies of each picture, drawn once and used in turn, so that what "
+        description="augmented copies of each image, drawn once and used in turn, so that what "
         "is frozen is computed once for each; default: augmented anew with every step",
     )
     layer_decay: float = Field(
@@ -285,7 +285,7 @@ class Stage(Strict):
     )
     early_stopping: EarlyStopping | None = Field(
         None,
-        description="ends the stage when the validation pictures have not improved for a while",
+        description="ends the stage when the validation images have not improved for a while",
     )
 
 
@@ -296,9 +296,9 @@ class Experiment(Strict):
     seed: int = Field(
         0, ge=0, lt=2**32, description="of first weights, order, augmentation and dropout"
     )
-    dataset: Dataset = Field(description="where the pictures come from")
+    dataset: Dataset = Field(description="where the images come from")
     augmentation: Augmentation = Field(
-        Augmentation(name="none"), description="what changes the pictures that are trained on"
+        Augmentation(name="none"), description="what changes the images that are trained on"
     )
     architecture: Architecture = Field(description="the network")
     training: Training = Field(Training(), description="what all stages share")

@@ -36,7 +36,7 @@ def confusion_figure(metrics: Metrics, class_names: Sequence[str]) -> Any:
     axes.spines[:].set_visible(False)
     axes.set(xlabel="predicted", ylabel="true")
     low, high = metrics.interval
-    title = f"accuracy {metrics.accuracy:.3f} [{low:.3f}, {high:.3f}], {metrics.images} pictures"
+    title = f"accuracy {metrics.accuracy:.3f} [{low:.3f}, {high:.3f}], {metrics.images} images"
     axes.set_title(title, fontsize=10, pad=12)
     figure.colorbar(shown, label="share of the true class", shrink=0.8).outline.set_visible(False)
     if len(class_names) <= _NUMBERED:

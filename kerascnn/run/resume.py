@@ -190,8 +190,8 @@ def what_else_decides(prepared: Prepared, registry: Registry) -> dict[str, str]:
         "backend": prepared.backend,
         "device": runtime.device_name(),
         **dict(_code(prepared.experiment, registry)),
-        **{f"pictures to {name}": p.fingerprint for name, p in prepared.data.splits().items()},
-        **{f"prepared pictures to {name}": p.key for name, p in prepared.data.splits().items()},
+        **{f"images to {name}": p.fingerprint for name, p in prepared.data.splits().items()},
+        **{f"prepared images to {name}": p.key for name, p in prepared.data.splits().items()},
     }
 
 
@@ -213,7 +213,7 @@ def check_same(then: dict[str, str], now: dict[str, str]) -> None:
 
 
 def _difference(name: str, then: str | None, now: str | None) -> str:
-    secret = name.startswith(("code", "pictures", "prepared"))  # hashes say nothing
+    secret = name.startswith(("code", "images", "prepared"))  # hashes say nothing
     return name if secret else f"{name} (was {then or 'not there'}, is {now or 'not there'})"
 
 

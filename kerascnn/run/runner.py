@@ -52,7 +52,7 @@ def run_experiment(
     parent: str | None = None,
     resume: str | None = None,
 ) -> Result:
-    """Runs an experiment from its pictures to a tracked, evaluated and saved model.
+    """Runs an experiment from its images to a tracked, evaluated and saved model.
 
     Args:
         experiment: From `load_experiment`.

@@ -1,4 +1,4 @@
-"""Writes experiments: for a folder of pictures, or a recipe of the package's own."""
+"""Writes experiments: for a folder of images, or a recipe of the package's own."""
 
 import os
 import re
@@ -60,7 +60,7 @@ def write_experiment(
         InputError: Neither folder nor recipe, no such recipe, no images, the file exists.
     """
     if folder is None and recipe is None:
-        raise InputError("name a folder of pictures, or --recipe NAME (--recipe list names them).")
+        raise InputError("name a folder of images, or --recipe NAME (--recipe list names them).")
     target = _beside(folder) if folder else Path(f"{recipe}.toml")
     if target.exists() and not force:
         raise InputError(f"{target} exists; --force overwrites it.")

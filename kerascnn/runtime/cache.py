@@ -130,7 +130,7 @@ def scratch(kind: str) -> Iterator[Path]:
 
 
 def limit_bytes() -> int:
-    """Bytes that packed pictures and activations may take together."""
+    """Bytes that packed images and activations may take together."""
     asked = os.environ.get("KERASCNN_CACHE_LIMIT_GB")
     if not asked:
         return (shutil.disk_usage(cache_folder()).free + sum(e.bytes for e in entries(MADE))) // 2

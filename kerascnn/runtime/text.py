@@ -28,13 +28,13 @@ def markdown(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible(text))
 
 
-def counted(count: int, noun: str = "picture") -> str:
+def counted(count: int, noun: str = "image") -> str:
     """So many of them, in words."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def listed(
-    headline: str, lines: Iterable[str], count: int, limit: int = SHOWN, *, noun: str = "picture"
+    headline: str, lines: Iterable[str], count: int, limit: int = SHOWN, *, noun: str = "image"
 ) -> str:
     """A headline with the number of things, the first lines, and how many more there are."""
     more = [f"and {count - limit:,} more"] if count > limit else []

@@ -8,7 +8,7 @@ from kerascnn.studies.range_test import RangeTest
 
 
 def probe_figure(networks: "Sequence[Probed]") -> Any:
-    """Accuracy of the linear probe against milliseconds a picture, numbered in the order given.
+    """Accuracy of the linear probe against milliseconds an image, numbered in the order given.
 
     A line joins those that no other network beats in both.
 
@@ -28,7 +28,7 @@ def probe_figure(networks: "Sequence[Probed]") -> Any:
         axes.annotate(str(rank), point, ha="center", va="center", color="white", fontsize=7)
         axes.plot([], [], " ", label=f"{rank}  {network.architecture}")
     log_scale(axes, "x")
-    axes.set(xlabel="milliseconds a picture, 32 at once", ylabel="accuracy of the linear probe")
+    axes.set(xlabel="milliseconds an image, 32 at once", ylabel="accuracy of the linear probe")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, handlelength=0)
     return figure

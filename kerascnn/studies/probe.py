@@ -1,6 +1,6 @@
-"""A quick look at many networks: a linear probe on what each makes of the pictures, and its cost.
+"""A quick look at many networks: a linear probe on what each makes of the images, and its cost.
 
-How well a network did on ImageNet does not tell how well it suits other pictures; how well a
+How well a network did on ImageNet does not tell how well it suits other images; how well a
 linear classifier does on its features tells more (Kornblith et al., Do Better ImageNet Models
 Transfer Better?, arXiv 1805.08974, use both).
 """
@@ -43,7 +43,7 @@ from kerascnn.tracking.tracker import Tracker
 
 ALL_LOCAL = "all-local"
 FOLDS = 5
-"""Parts of the pictures, each judged by a probe that was fitted on the others."""
+"""Parts of the images, each judged by a probe that was fitted on the others."""
 STRENGTH = 0.1
 """Of the probe's fit against its L2 penalty (scikit-learn's C), on features of unit variance."""
 BATCH = 32
@@ -59,7 +59,7 @@ def probe_architectures(
     observer: Observer | None = None,
     registry: Registry | None = None,
 ) -> Probe:
-    """Probes architectures on an experiment's pictures; those to test by are not touched.
+    """Probes architectures on an experiment's images; those to test by are not touched.
 
     Args:
         experiment: From `load_experiment`; its own architecture counts only if it is named.
@@ -170,7 +170,7 @@ def _probe(name: str, experiment: Experiment, observer: Observer, registry: Regi
     *_, whole = check_stages(prepared)
     features, labels = _features(prepared, name, observer)
     right = _right(features, labels, experiment.seed)
-    pictures = prepared.examples()[1].inputs
+    images = prepared.examples()[1].inputs
     forward = Forward(model)
     return Probed(
         architecture=name,
@@ -181,8 +181,8 @@ def _probe(name: str, experiment: Experiment, observer: Observer, registry: Regi
         parameters=model.count_params(),
         model_bytes=FLOAT_BYTES * model.count_params(),
         training_bytes=whole.memory_bytes,
-        single_ms=_milliseconds(forward, pictures, 1),
-        batched_ms=_milliseconds(forward, pictures, BATCH),
+        single_ms=_milliseconds(forward, images, 1),
+        batched_ms=_milliseconds(forward, images, BATCH),
         seconds=time.perf_counter() - start,
     )
 
@@ -196,10 +196,10 @@ def _probing(experiment: Experiment, registry: Registry) -> Experiment:
 
 
 def _features(prepared: Prepared, name: str, observer: Observer) -> tuple[np.ndarray, np.ndarray]:
-    """What comes before the head, once for each picture, as the run's own first stage has it.
+    """What comes before the head, once for each image, as the run's own first stage has it.
 
     Returns:
-        float [N, D] and labels int64 [N], of the pictures to train and to validate by.
+        float [N, D] and labels int64 [N], of the images to train and to validate by.
     """
     plan, model = prepared.plans[0], prepared.network.model
     set_trainable(model, plan.layers, plan.batchnorm)
@@ -221,7 +221,7 @@ def _features(prepared: Prepared, name: str, observer: Observer) -> tuple[np.nda
 
 
 def _right(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
-    """Which pictures a linear classifier gets right that has been fitted on the other folds."""
+    """Which images a linear classifier gets right that has been fitted on the other folds."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
@@ -230,7 +230,7 @@ def _right(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
     least = int(np.bincount(labels)[np.unique(labels)].min())
     if least < FOLDS:
         raise InputError(
-            f"one of the classes has {least} pictures to train and validate by; to probe takes "
+            f"one of the classes has {least} images to train and validate by; to probe takes "
             f"{FOLDS} of each."
         )
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=500))
@@ -239,9 +239,9 @@ def _right(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
         return cross_val_predict(classifier, features, labels, cv=folds) == labels
 
 
-def _milliseconds(forward: Forward, pictures: Any, batch_size: int) -> float:
-    """Milliseconds a picture, the median of some calls after one that compiles."""
-    batch = np.resize(pictures[:batch_size], (batch_size, *pictures.shape[1:]))
+def _milliseconds(forward: Forward, images: Any, batch_size: int) -> float:
+    """Milliseconds an image, the median of some calls after one that compiles."""
+    batch = np.resize(images[:batch_size], (batch_size, *images.shape[1:]))
     forward(batch, batch_size)
     seconds: list[float] = []
     while len(seconds) < 3 or sum(seconds) < TIMED_SECONDS:

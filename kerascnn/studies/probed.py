@@ -20,17 +20,17 @@ class Probed:
 
     Args:
         architecture: As it was asked for: a name, or NAME:WEIGHTS.
-        accuracy: Of the linear probe, over the pictures to train and to validate by, each judged
+        accuracy: Of the linear probe, over the images to train and to validate by, each judged
             by a probe that has not seen it.
         interval: 95%, of the accuracy (Wilson).
-        images: The number of these pictures.
-        features: Numbers that the probe sees of a picture.
+        images: The number of these images.
+        features: Numbers that the probe sees of an image.
         parameters: Number of weights.
         model_bytes: What they take.
         training_bytes: An estimate of what training all of the network takes, at the experiment's
             batch size.
-        single_ms: Milliseconds to predict one picture.
-        batched_ms: Milliseconds a picture, of 32 predicted at once.
+        single_ms: Milliseconds to predict one image.
+        batched_ms: Milliseconds an image, of 32 predicted at once.
         seconds: What all of this took.
     """
 

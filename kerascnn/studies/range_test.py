@@ -33,7 +33,7 @@ class RangeTest:
         losses: Of each step's batch.
         smoothed: The losses, smoothed.
         diverged: Whether the test ended because the loss had grown too far.
-        passes: How often the steps went over the pictures.
+        passes: How often the steps went over the images.
     """
 
     stage: str

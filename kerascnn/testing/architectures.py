@@ -42,7 +42,7 @@ LEAST_SPREAD = 0.05  # of what the first kernel sees; pixels in 0-1 have 0.2 or 
 CUTS = 3  # between no block and all but one
 CLOSE = 1e-4  # of probabilities, on one backend
 CLOSE_ELSEWHERE = 5e-3  # the same on two: a GPU may convolve in TF32
-NUDGE = 1e-6  # of the pictures, as rounding does; untrained, hundreds of layers can make much of it
+NUDGE = 1e-6  # of the images, as rounding does; untrained, hundreds of layers can make much of it
 GOLDEN_SIZE, DAISY = 224, 985
 
 
@@ -57,9 +57,9 @@ def builds(subject: ArchitectureSubject) -> str:
 
 @check(Network)
 def rescales_inside(subject: ArchitectureSubject) -> str:
-    """The network takes pictures in 0-255 and rescales them itself, once: what its first kernel
+    """The network takes images in 0-255 and rescales them itself, once: what its first kernel
     sees lies within 160 of zero (ImageNet's mean subtracted) and spreads by 0.05 or more."""
-    seen = _at_first_kernel(subject.made.model, subject.pictures)
+    seen = _at_first_kernel(subject.made.model, subject.images)
     if abs(seen).max() > LARGEST_INPUT or seen.std() < LEAST_SPREAD:
         raise CheckError(f"values {seen.min():.3g} to {seen.max():.3g}, deviation {seen.std():.2g}")
     return f"{seen.min():.3g} to {seen.max():.3g}"
@@ -82,8 +82,8 @@ def _at_first_kernel(model: Any, inputs: Any) -> np.ndarray:
 
 
 @check(kerascnn_architectures)
-def golden_picture(subject: ArchitectureSubject) -> str:
-    """With ImageNet weights and the ImageNet classifier, the picture of a daisy is of class 985,
+def golden_image(subject: ArchitectureSubject) -> str:
+    """With ImageNet weights and the ImageNet classifier, the image of a daisy is of class 985,
     daisy."""
     if not subject.made.pretrained:
         raise SkipError("it is built without pretrained weights")
@@ -101,23 +101,23 @@ def golden_picture(subject: ArchitectureSubject) -> str:
 
 
 def _daisy() -> np.ndarray:
-    """scikit-learn's sample picture, float32 [224, 224, 3]."""
+    """scikit-learn's sample image, float32 [224, 224, 3]."""
     from PIL import Image
 
     try:
         from sklearn.datasets import load_sample_image
     except ImportError as error:
-        raise SkipError("scikit-learn, whose picture it is, is not installed") from error
-    picture = Image.fromarray(load_sample_image("flower.jpg"))
-    return np.asarray(picture.resize((GOLDEN_SIZE, GOLDEN_SIZE)), np.float32)
+        raise SkipError("scikit-learn, whose image it is, is not installed") from error
+    image = Image.fromarray(load_sample_image("flower.jpg"))
+    return np.asarray(image.resize((GOLDEN_SIZE, GOLDEN_SIZE)), np.float32)
 
 
 @check(Network)
 def probabilities(subject: ArchitectureSubject) -> None:
-    """For every picture in 0-255 the probabilities are finite, not negative and one in sum."""
-    extremes = np.zeros((2, *subject.pictures.shape[1:]), np.float32)
+    """For every image in 0-255 the probabilities are finite, not negative and one in sum."""
+    extremes = np.zeros((2, *subject.images.shape[1:]), np.float32)
     extremes[1] = 255
-    given = subject.predict(np.concatenate([subject.pictures, extremes]))
+    given = subject.predict(np.concatenate([subject.images, extremes]))
     sums = given.sum(axis=1)
     for row in np.flatnonzero(~((abs(sums - 1) < CLOSE) & (given.min(axis=1) >= 0)))[:1]:
         raise CheckError(
@@ -175,7 +175,7 @@ def _check_a_step(subject: ArchitectureSubject) -> None:
     trainer = _trainer(model, keras.optimizers.SGD(1e-2))
     frozen = frozen_variables(model)
     before = digest(frozen)
-    trainer.train_on_batch(subject.pictures, subject.labels)
+    trainer.train_on_batch(subject.images, subject.labels)
     if digest(frozen) != before:
         raise CheckError("a training step of the head changed frozen weights")
 
@@ -200,7 +200,7 @@ def _trace(trainer: Any) -> None:
 @check(kerascnn_architectures)
 def overfits_one_batch(subject: ArchitectureSubject) -> str:
     """With its last 8 blocks training (all, if it has no more) and Dropout off, it learns a batch
-    of 8 pictures: in 300 steps of Adam at one of three rates their loss is half of that of
+    of 8 images: in 300 steps of Adam at one of three rates their loss is half of that of
     guessing. Each layer that trains changes, and nothing that is frozen does."""
     try:
         return _steps_to_learn(subject)
@@ -258,7 +258,7 @@ def _check_what_changed(before: dict[str, str], after: dict[str, str]) -> None:
 
 
 def _step(trainer: Any, subject: ArchitectureSubject) -> float:
-    loss = trainer.train_on_batch(subject.pictures, subject.labels)
+    loss = trainer.train_on_batch(subject.images, subject.labels)
     trainer.reset_metrics()
     return float(loss)
 
@@ -273,7 +273,7 @@ def saves_and_loads(subject: ArchitectureSubject) -> str:
         subject.made.model.save(file)
         loaded = keras.models.load_model(file, compile=False)
         megabytes = file.stat().st_size / 1e6
-    _same(predictor(loaded)(subject.pictures), subject.predictions, "loaded", CLOSE)
+    _same(predictor(loaded)(subject.images), subject.predictions, "loaded", CLOSE)
     return f"{megabytes:.1f} MB"
 
 
@@ -285,7 +285,7 @@ def prefix_then_suffix(subject: ArchitectureSubject) -> str:
     depths = np.linspace(0, max(0, len(subject.made.blocks) - 1), CUTS).round().astype(int)
     for count in np.unique(depths).tolist():
         parts = cut(freeze(subject.made, count))
-        activations = subject.pictures
+        activations = subject.images
         if parts.prefix is not None:
             activations = predictor(parts.prefix)(activations)
         _same(predictor(parts.suffix)(activations), expected, f"after {parts.boundary}", CLOSE)
@@ -308,10 +308,10 @@ def backends_agree(subject: ArchitectureSubject) -> str:
 
 
 def _skip_if_rounding_decides(subject: ArchitectureSubject) -> None:
-    nudged = subject.predict(subject.pictures * np.float32(1 + NUDGE))
+    nudged = subject.predict(subject.images * np.float32(1 + NUDGE))
     if (distance := abs(nudged - subject.predictions).max()) > CLOSE_ELSEWHERE:
         raise SkipError(
-            f"a millionth more in its pictures changes its probabilities by {distance:.2g}, and so "
+            f"a millionth more in its images changes its probabilities by {distance:.2g}, and so "
             "does rounding"
         )
 
@@ -322,7 +322,7 @@ def _predictions_with(subject: ArchitectureSubject, weights: list[np.ndarray]) -
     if shapes != [weight.shape for weight in weights]:
         raise CheckError("its weights are others, or in another order")
     model.set_weights(weights)
-    return predictor(model)(subject.pictures)
+    return predictor(model)(subject.images)
 
 
 def _same(found: np.ndarray, expected: np.ndarray, where: str, close: float) -> None:
@@ -339,7 +339,7 @@ def _shortened(names: list[str]) -> str:
 ARCHITECTURE_CHECKS: tuple[Check, ...] = (
     builds,
     rescales_inside,
-    golden_picture,
+    golden_image,
     probabilities,
     blocks_in_order,
     last_n_freezes,

@@ -1,4 +1,4 @@
-"""The checks of an augmentation: what it does to pictures and labels, the way a stage runs it."""
+"""The checks of an augmentation: what it does to images and labels, the way a stage runs it."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from kerascnn.hookspecs import Arrays, Augmentation, kerascnn_augmentations
 from kerascnn.runtime.backend import jit_compile
 from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
 from kerascnn.testing.elsewhere import on_other_backends
-from kerascnn.testing.pictures import random_pictures
+from kerascnn.testing.images import random_images
 
 IMAGE_SIZE = 32
 TIMED_SIZE, TIMED_BATCH = 160, 32
@@ -27,7 +27,7 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 
 class AugmentationSubject(Subject):
-    """An augmentation that is built for small pictures of four classes."""
+    """An augmentation that is built for small images of four classes."""
 
     kind = "augmentation"
 
@@ -52,18 +52,18 @@ class AugmentationSubject(Subject):
 
 
 def sample_batch(size: int, count: int = COUNT) -> Batch:
-    """Pictures uint8 [B, S, S, 3] from black to white, and their labels, float32 [B, K]."""
-    pictures = random_pictures(count, size)
-    pictures[0, : size // 2], pictures[0, size // 2 :] = 0, 255
-    return pictures, np.eye(CLASSES, dtype=np.float32)[np.arange(count) % CLASSES]
+    """Images uint8 [B, S, S, 3] from black to white, and their labels, float32 [B, K]."""
+    images = random_images(count, size)
+    images[0, : size // 2], images[0, size // 2 :] = 0, 255
+    return images, np.eye(CLASSES, dtype=np.float32)[np.arange(count) % CLASSES]
 
 
 def augmented(policy: Any, size: int, count: int = COUNT, seed: int = 0) -> Iterator[Batch]:
     """Runs the first steps of a stage on the same batch, as NumPy arrays."""
-    pictures, labels = sample_batch(size, count)
+    images, labels = sample_batch(size, count)
     augment = augmenter(policy, (seed,), size)
     for step in range(STEPS):
-        changed = augment(pictures, labels, 1, step)
+        changed = augment(images, labels, 1, step)
         yield to_numpy(changed[0]), to_numpy(changed[1])
 
 
@@ -74,7 +74,7 @@ def builds(subject: AugmentationSubject) -> str:
 
 
 @check(Augmentation)
-def draws_for_each_picture(subject: AugmentationSubject) -> str:
+def draws_for_each_image(subject: AugmentationSubject) -> str:
     """draw(rng, batch_size) gives a dict of NumPy arrays of numbers, each with batch_size as its
     first axis."""
     policy = _pair(subject)
@@ -116,16 +116,16 @@ def keeps_the_range(subject: AugmentationSubject) -> str:
 
 @check(Augmentation)
 def labels_sum_to_one(subject: AugmentationSubject) -> None:
-    """The labels of each picture stay shares: not negative, and one in sum."""
+    """The labels of each image stay shares: not negative, and one in sum."""
     for _, labels in subject.batches:
         sums = labels.sum(axis=1)
-        for picture in np.flatnonzero(~((abs(sums - 1) < 1e-5) & (labels.min(axis=1) >= 0)))[:1]:
-            raise CheckError(f"labels {labels[picture].tolist()}, whose sum is {sums[picture]:.6g}")
+        for image in np.flatnonzero(~((abs(sums - 1) < 1e-5) & (labels.min(axis=1) >= 0)))[:1]:
+            raise CheckError(f"labels {labels[image].tolist()}, whose sum is {sums[image]:.6g}")
 
 
 @check(Augmentation)
 def same_for_a_seed(subject: AugmentationSubject) -> None:
-    """From one seed come the same pictures and labels: draw uses its generator alone, and a layer
+    """From one seed come the same images and labels: draw uses its generator alone, and a layer
     Keras's seeds."""
     import keras
 
@@ -139,22 +139,22 @@ def same_for_a_seed(subject: AugmentationSubject) -> None:
 @check(kerascnn_augmentations)
 def differs_between_calls(subject: AugmentationSubject) -> None:
     """Each step of a stage draws anew."""
-    pictures, labels = sample_batch(subject.size)
-    if all(_equal(batch, (pictures, labels)) for batch in subject.batches):
-        raise SkipError("it leaves every picture as it is")
+    images, labels = sample_batch(subject.size)
+    if all(_equal(batch, (images, labels)) for batch in subject.batches):
+        raise SkipError("it leaves every image as it is")
     if all(_equal(batch, subject.batches[0]) for batch in subject.batches[1:]):
-        raise CheckError(f"the same pictures and labels in {STEPS} steps")
+        raise CheckError(f"the same images and labels in {STEPS} steps")
 
 
 @check(kerascnn_augmentations)
 def identity_off_training(subject: AugmentationSubject) -> None:
-    """A layer that is called with training=False gives its pictures back."""
+    """A layer that is called with training=False gives its images back."""
     if subject.is_pair:
         raise SkipError("a pair is applied in training alone")
-    pictures, _ = sample_batch(subject.size)
-    calm = to_numpy(subject.made(to_device(pictures), training=False))
-    if calm.shape != pictures.shape or abs(calm - pictures).max() > CLOSE:
-        raise CheckError(f"pictures that differ by up to {_distance(calm, pictures)}")
+    images, _ = sample_batch(subject.size)
+    calm = to_numpy(subject.made(to_device(images), training=False))
+    if calm.shape != images.shape or abs(calm - images).max() > CLOSE:
+        raise CheckError(f"images that differ by up to {_distance(calm, images)}")
 
 
 @check(Augmentation)
@@ -171,7 +171,7 @@ def leaves_its_arguments(subject: AugmentationSubject) -> None:
             raise CheckError(f'"{name}" was overwritten')
     again = to_numpy(_applied(policy, dict(batch), dict(arrays))["images"])
     if _distance(kept, again) > CLOSE:
-        raise CheckError(f"applied again, pictures that differ by up to {_distance(kept, again)}")
+        raise CheckError(f"applied again, images that differ by up to {_distance(kept, again)}")
 
 
 @check(Augmentation)
@@ -189,8 +189,8 @@ def train_step_stays_jitted(subject: AugmentationSubject) -> str:
          keras.layers.Dense(CLASSES, activation="softmax")]
     )  # fmt: skip
     model.compile("sgd", "categorical_crossentropy", jit_compile=jit_compile())
-    pictures, labels = sample_batch(subject.size)
-    model.train_on_batch(*augmenter(subject.made, (0,), subject.size)(pictures, labels, 1, 0))
+    images, labels = sample_batch(subject.size)
+    model.train_on_batch(*augmenter(subject.made, (0,), subject.size)(images, labels, 1, 0))
     if model.jit_compile != jit_compile():
         raise CheckError("jit_compile was turned off")
     return "traced once" if subject.is_pair else "a layer runs between the steps"
@@ -206,15 +206,15 @@ def _check_compiles_once(subject: AugmentationSubject) -> None:
     fast = list(augmented(Augmentation(policy.draw, apply), subject.size))
     if len(traced) > 1:
         raise CheckError(f"it was traced {len(traced)} times in {STEPS} steps")
-    pictures, labels = sample_batch(subject.size)
+    images, labels = sample_batch(subject.size)
     arrays = policy.draw(np.random.default_rng([0, 1, 1]), COUNT)  # as augmenter does at step 0
-    plain = _applied(policy, *_as_tensors({"images": pictures, "labels": labels}, arrays))
+    plain = _applied(policy, *_as_tensors({"images": images, "labels": labels}, arrays))
     _same(fast[:1], [(to_numpy(plain["images"]), to_numpy(plain["labels"]))], "compiled")
 
 
 @check(Augmentation)
 def same_on_all_backends(subject: AugmentationSubject) -> str:
-    """On every backend it runs and keeps shapes and range; what was drawn gives the same pictures
+    """On every backend it runs and keeps shapes and range; what was drawn gives the same images
     and labels."""
     elsewhere = on_other_backends(_batches, subject)
     for backend, batches in elsewhere.items():
@@ -235,11 +235,11 @@ def images_a_second(subject: AugmentationSubject) -> str:
     """How fast it is, compiled as in a stage; whatever comes, passes."""
     size = subject.image_size or TIMED_SIZE
     augment = augmenter(subject.build(size), (0,), size)
-    pictures, labels = sample_batch(size, TIMED_BATCH)
+    images, labels = sample_batch(size, TIMED_BATCH)
     seconds = []
     for step in range(STEPS):
         start = time.perf_counter()
-        to_numpy(augment(pictures, labels, 1, step)[0])
+        to_numpy(augment(images, labels, 1, step)[0])
         seconds.append(time.perf_counter() - start)
     return f"{TIMED_BATCH / min(seconds):,.0f} at {size} px"
 
@@ -252,9 +252,9 @@ def _pair(subject: AugmentationSubject) -> Augmentation:
 
 def _tensors(subject: AugmentationSubject) -> tuple[Arrays, Arrays]:
     """A batch and what is drawn for it, as `apply` gets them."""
-    pictures, labels = sample_batch(subject.size)
+    images, labels = sample_batch(subject.size)
     arrays = subject.made.draw(np.random.default_rng(0), COUNT)
-    return _as_tensors({"images": pictures, "labels": labels}, arrays)
+    return _as_tensors({"images": images, "labels": labels}, arrays)
 
 
 def _as_tensors(batch: Arrays, arrays: Arrays) -> tuple[Arrays, Arrays]:
@@ -295,7 +295,7 @@ def _kind_of(array: Any) -> str:
 
 AUGMENTATION_CHECKS: tuple[Check, ...] = (
     builds,
-    draws_for_each_picture,
+    draws_for_each_image,
     keeps_shape_and_dtype,
     keeps_the_range,
     labels_sum_to_one,

@@ -1,4 +1,4 @@
-"""The checks of a dataset: its splits, pictures, labels and fingerprints."""
+"""The checks of a dataset: its splits, images, labels and fingerprints."""
 
 import gc
 import hashlib
@@ -20,10 +20,10 @@ from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
 from kerascnn.testing.elsewhere import in_another_process
 
 SPLITS = ("train", "validation", "test")
-SAMPLED = 64  # pictures that are looked at in each split
+SAMPLED = 64  # images that are looked at in each split
 GLANCED = 8  # the same for each of many builds
-COMPARED = 5000  # pictures of all splits that are held against each other
-BYTES_A_PICTURE = 1024  # for its path, label and hash; what a source may well keep in memory
+COMPARED = 5000  # images of all splits that are held against each other
+BYTES_A_IMAGE = 1024  # for its path, label and hash; what a source may well keep in memory
 LARGEST_COPY = 200_000_000  # bytes
 
 
@@ -66,7 +66,7 @@ def builds(subject: DatasetSubject) -> str:
 
 @check(Source)
 def lengths(subject: DatasetSubject) -> str:
-    """Each split holds at least one picture, and source[i] gives (image, label) for every i from
+    """Each split holds at least one image, and source[i] gives (image, label) for every i from
     0 to len(source) - 1."""
     for name, source in _sources(subject.made):
         if not len(source):
@@ -89,8 +89,8 @@ def class_names(subject: DatasetSubject) -> str:
 
 
 @check(Source)
-def pictures(subject: DatasetSubject) -> str:
-    """Each image is a path or bytes of a picture that can be decoded, or uint8 [H, W, 3],
+def images(subject: DatasetSubject) -> str:
+    """Each image is a path or bytes of an image that can be decoded, or uint8 [H, W, 3],
     [H, W, 1] or [H, W]."""
     sides = set()
     for place, image, _ in subject.sampled:
@@ -118,7 +118,7 @@ def labels_within_classes(subject: DatasetSubject) -> str:
 @check(kerascnn_datasets)
 def same_for_a_seed(subject: DatasetSubject) -> None:
     """Built again with the same seed, and read in another order, each split holds the same
-    pictures and labels."""
+    images and labels."""
     again = subject.build()
     for name, source in reversed(_sources(again)):
         if len(source) != len(getattr(subject.made, name)):
@@ -127,18 +127,16 @@ def same_for_a_seed(subject: DatasetSubject) -> None:
             )
         for index, image, label in reversed(subject.samples[name]):
             if _digest(*source[index]) != _digest(image, label):
-                raise CheckError(f"another picture or label at {name}[{index}]")
+                raise CheckError(f"another image or label at {name}[{index}]")
 
 
 @check(kerascnn_datasets)
 def same_in_another_process(subject: DatasetSubject) -> None:
-    """Another process sees the same pictures, labels and fingerprints: nothing depends on the
+    """Another process sees the same images, labels and fingerprints: nothing depends on the
     order of a set, on hash() or on the clock."""
     here, there = _seen(subject), in_another_process(_seen, subject)
     for name in SPLITS:
-        for what, one, other in zip(
-            ("pictures or labels", "fingerprint"), here, there, strict=True
-        ):
+        for what, one, other in zip(("images or labels", "fingerprint"), here, there, strict=True):
             if one[name] != other[name]:
                 raise CheckError(f"another {what} of {name}")
 
@@ -149,7 +147,7 @@ def _seen(subject: DatasetSubject) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @check(Splits)
 def splits_are_disjoint(subject: DatasetSubject) -> str:
-    """No picture stands in two splits."""
+    """No image stands in two splits."""
     total = sum(len(source) for _, source in _sources(subject.made))
     seen: dict[str, tuple[str, int]] = {}
     for name, source in _sources(subject.made):
@@ -157,27 +155,27 @@ def splits_are_disjoint(subject: DatasetSubject) -> str:
             first = seen.setdefault(_digest(source[index][0]), (name, index))
             if first[0] != name:
                 raise CheckError(f"{name}[{index}] is the same as {first[0]}[{first[1]}]")
-    return f"{len(seen):,} different pictures" + (f" of {total:,}" if total > COMPARED else "")
+    return f"{len(seen):,} different images" + (f" of {total:,}" if total > COMPARED else "")
 
 
 @check(kerascnn_datasets)
 def builds_lazily(subject: DatasetSubject) -> str:
-    """The build decodes no pictures and holds none in memory: source[i] reads when it is
+    """The build decodes no images and holds none in memory: source[i] reads when it is
     asked."""
     total = sum(len(source) for _, source in _sources(subject.made))
     decoded, kept = _cost_of_building(subject)
     if decoded > total / 2:
-        raise CheckError(f"{decoded:,} of {total:,} pictures were decoded")
+        raise CheckError(f"{decoded:,} of {total:,} images were decoded")
     held = total * np.mean([_bytes(image) for _, image, _ in subject.sampled])
-    if held < 2 * total * BYTES_A_PICTURE:
-        raise SkipError(f"pictures of {held / total:,.0f} bytes are too small to tell")
+    if held < 2 * total * BYTES_A_IMAGE:
+        raise SkipError(f"images of {held / total:,.0f} bytes are too small to tell")
     if kept > held / 2:
-        raise CheckError(f"{kept / 1e6:.1f} MB stay in memory of pictures of {held / 1e6:.1f} MB")
-    return f"{kept / 1e6:.1f} MB for pictures of {held / 1e6:.1f} MB"
+        raise CheckError(f"{kept / 1e6:.1f} MB stay in memory of images of {held / 1e6:.1f} MB")
+    return f"{kept / 1e6:.1f} MB for images of {held / 1e6:.1f} MB"
 
 
 def _cost_of_building(subject: DatasetSubject) -> tuple[int, int]:
-    """Pictures that Pillow decodes, and the bytes that stay in memory."""
+    """Images that Pillow decodes, and the bytes that stay in memory."""
     gc.collect()
     tracemalloc.start()
     try:
@@ -211,7 +209,7 @@ def _counting_decodes() -> Iterator[list[bool]]:
 
 @check(Source)
 def fingerprint_is_stable(subject: DatasetSubject) -> str:
-    """The fingerprint is a text, the same whenever the pictures and labels are."""
+    """The fingerprint is a text, the same whenever the images and labels are."""
     before = _own_fingerprints(subject.made)
     for name, value in before.items():
         if not isinstance(value, str) or not value:
@@ -221,33 +219,33 @@ def fingerprint_is_stable(subject: DatasetSubject) -> str:
         raise CheckError("another fingerprint after another build")
     _glance(again)
     if _fingerprints(again) != before:
-        raise CheckError("another fingerprint after pictures were read")
+        raise CheckError("another fingerprint after images were read")
     fingerprint = before["train"]
     return fingerprint if len(fingerprint) <= 12 else f"{fingerprint[:12]}…"
 
 
 @check(Source)
 def fingerprint_is_sensitive(subject: DatasetSubject) -> str:
-    """The fingerprint changes whenever any picture or label does."""
-    pictures, prints = _glance(subject.made), _own_fingerprints(subject.made)
+    """The fingerprint changes whenever any image or label does."""
+    images, prints = _glance(subject.made), _own_fingerprints(subject.made)
     if len(set(prints.values())) < len(SPLITS):
-        raise CheckError("splits of different pictures have the same fingerprint")
+        raise CheckError("splits of different images have the same fingerprint")
     seen = []
     for change, splits in _variants(subject):
         others, others_prints = _glance(splits), _fingerprints(splits)
-        changed = [name for name in SPLITS if others[name] != pictures[name]]
+        changed = [name for name in SPLITS if others[name] != images[name]]
         for name in changed:
             if others_prints[name] == prints[name]:
-                raise CheckError(f"{name} has the same with {change}, and other pictures")
+                raise CheckError(f"{name} has the same with {change}, and other images")
         seen += [change] if changed else []
     with tempfile.TemporaryDirectory() as folder:
         prints_of_both = list(_of_a_changed_copy(subject, Path(folder)))
     if prints_of_both:
         if prints_of_both[0] == prints_of_both[1]:
-            raise CheckError("it stays the same when a picture's file is changed")
+            raise CheckError("it stays the same when an image's file is changed")
         seen.append("a changed file")
     if not seen:
-        raise SkipError("the kit found nothing that changes a picture")
+        raise SkipError("the kit found nothing that changes an image")
     return ", ".join(seen)
 
 
@@ -275,14 +273,14 @@ def _others(value: Any, annotation: Any) -> list[Any]:
 
 
 def _of_a_changed_copy(subject: DatasetSubject, place: Path) -> Iterator[dict[str, Any]]:
-    """The fingerprints of a copy of the folder that a parameter names, before and after a picture
+    """The fingerprints of a copy of the folder that a parameter names, before and after an image
     of it is changed; nothing where there is no such folder."""
     for name in type(subject.bound.params).model_fields:
         folder = getattr(subject.bound.params, name)
         if not isinstance(folder, Path) or not folder.expanduser().is_dir():
             continue
         folder = folder.expanduser().resolve()
-        file = next((f for f in _picture_files(subject) if f.is_relative_to(folder)), None)
+        file = next((f for f in _image_files(subject) if f.is_relative_to(folder)), None)
         if file and _size(folder) <= LARGEST_COPY:
             copy = shutil.copytree(folder, place / "copy")
             yield _fingerprints(subject.with_params(**{name: str(copy)}).made)
@@ -291,7 +289,7 @@ def _of_a_changed_copy(subject: DatasetSubject, place: Path) -> Iterator[dict[st
             return
 
 
-def _picture_files(subject: DatasetSubject) -> Iterator[Path]:
+def _image_files(subject: DatasetSubject) -> Iterator[Path]:
     for _, image, _ in subject.samples["train"]:
         if isinstance(image, str | Path):
             yield Path(image).resolve()
@@ -310,7 +308,7 @@ def _invert(file: Path) -> None:
 
 
 def _glance(splits: Splits) -> dict[str, list[Any]]:
-    """Of each split its length and the digests of a few pictures and labels."""
+    """Of each split its length and the digests of a few images and labels."""
     return {
         name: [
             len(source),
@@ -327,7 +325,7 @@ def _fingerprints(splits: Splits) -> dict[str, Any]:
 def _own_fingerprints(splits: Splits) -> dict[str, Any]:
     prints = _fingerprints(splits)
     if set(prints.values()) == {None}:
-        raise SkipError("it has none of its own: kerascnn hashes the pictures")
+        raise SkipError("it has none of its own: kerascnn hashes the images")
     return prints
 
 
@@ -341,7 +339,7 @@ def _spread(length: int, count: int) -> list[int]:
 
 
 def _digest(image: Any, label: Any = "") -> str:
-    """SHA-256 of what a picture and its label are."""
+    """SHA-256 of what an image and its label are."""
     if isinstance(image, np.ndarray):
         data = str((image.shape, image.dtype)).encode() + np.ascontiguousarray(image).tobytes()
     else:
@@ -350,7 +348,7 @@ def _digest(image: Any, label: Any = "") -> str:
 
 
 def _bytes(image: Any) -> int:
-    """What a picture would take in memory."""
+    """What an image would take in memory."""
     return len(image) if isinstance(image, bytes) else read_image(image).nbytes
 
 
@@ -373,7 +371,7 @@ DATASET_CHECKS: tuple[Check, ...] = (
     builds,
     lengths,
     class_names,
-    pictures,
+    images,
     labels_within_classes,
     same_for_a_seed,
     same_in_another_process,

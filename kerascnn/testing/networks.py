@@ -1,4 +1,4 @@
-"""An architecture as it is under the checks: built small, and made to tell pictures apart."""
+"""An architecture as it is under the checks: built small, and made to tell images apart."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from kerascnn.engine.network.inference import Forward, to_numpy
 from kerascnn.engine.network.unfreeze import select
 from kerascnn.errors import InputError
 from kerascnn.testing.checks import Subject
-from kerascnn.testing.pictures import random_pictures
+from kerascnn.testing.images import random_images
 
 IMAGE_SIZES = (48, 96, 224)  # the first that the network takes is used
 CLASSES = 5
@@ -24,7 +24,7 @@ Predictor = Callable[[np.ndarray], np.ndarray]
 
 
 class ArchitectureSubject(Subject):
-    """An architecture that is built for small pictures of five classes.
+    """An architecture that is built for small images of five classes.
 
     Attributes:
         predict: Gives the probabilities [B, K] of the network that was made.
@@ -39,7 +39,7 @@ class ArchitectureSubject(Subject):
         keras.utils.set_random_seed(0)
         built = self.build()
         self.predict = predictor(built.model)
-        _tell_apart(built.model, self.predict, self.pictures)
+        _tell_apart(built.model, self.predict, self.images)
         return built
 
     def build(self) -> Built:
@@ -57,10 +57,10 @@ class ArchitectureSubject(Subject):
         raise AssertionError
 
     @property
-    def pictures(self) -> np.ndarray:
+    def images(self) -> np.ndarray:
         """float32 [B, S, S, 3] in 0-255, of which each label has some."""
         assert self.image_size
-        return random_pictures(COUNT, self.image_size, self.labels).astype(np.float32)
+        return random_images(COUNT, self.image_size, self.labels).astype(np.float32)
 
     @property
     def labels(self) -> np.ndarray:
@@ -69,8 +69,8 @@ class ArchitectureSubject(Subject):
 
     @cached_property
     def predictions(self) -> np.ndarray:
-        """What the network gives for the pictures: probabilities [B, K]."""
-        return self.predict(self.pictures)
+        """What the network gives for the images: probabilities [B, K]."""
+        return self.predict(self.images)
 
     @cached_property
     def weighted(self) -> list[str]:
@@ -94,11 +94,11 @@ def predictor(model: Any) -> Predictor:
 
     if keras.config.backend() == "jax":
         forward = Forward(model)
-        return lambda pictures: forward(pictures, min(len(pictures), COUNT))
-    return lambda pictures: to_numpy(model(ops.convert_to_tensor(pictures), training=False))
+        return lambda images: forward(images, min(len(images), COUNT))
+    return lambda images: to_numpy(model(ops.convert_to_tensor(images), training=False))
 
 
-def _tell_apart(model: Any, predict: Predictor, pictures: np.ndarray) -> None:
+def _tell_apart(model: Any, predict: Predictor, images: np.ndarray) -> None:
     """Draws the classifier's kernel where it starts at zero, so large that predictions differ: all
     checks that compare predictions would pass on a network that gives 1/K for everything."""
     head = [layer for layer in model.layers if layer.name.startswith(f"{HEAD}_")]
@@ -108,7 +108,7 @@ def _tell_apart(model: Any, predict: Predictor, pictures: np.ndarray) -> None:
         if not to_numpy(kernel.value).any():
             kernel.assign(rng.normal(0, kernel.shape[0] ** -0.5, kernel.shape))
     for _ in range(2):
-        logs = np.log(np.maximum(predict(pictures), 1e-30))
+        logs = np.log(np.maximum(predict(images), 1e-30))
         spread = (logs - logs.mean(axis=1, keepdims=True)).std(axis=0).mean()
         if kernels and np.isfinite(spread) and spread > 0:
             kernels[-1].assign(kernels[-1] * float(np.clip(1 / spread, 1e-3, 1e3)))

@@ -71,7 +71,7 @@ def _name_predictions(folder: Path) -> None:
 
 
 def scoring_app(answer: Callable[[list[bytes]], list[dict[str, Any]]]) -> Any:
-    """MLflow's own scoring server, an ASGI application, around what tells of encoded pictures.
+    """MLflow's own scoring server, an ASGI application, around what tells of encoded images.
 
     Its requests hold them as base64 in a column "image".
     """
@@ -82,7 +82,7 @@ def scoring_app(answer: Callable[[list[bytes]], list[dict[str, Any]]]) -> Any:
     from mlflow.pyfunc.scoring_server import init
     from mlflow.types import ColSpec, DataType, Schema
 
-    class Pictures:
+    class Images:
         def predict(self, table: Any, params: Any = None) -> list[dict[str, Any]]:
             try:
                 return answer([b64decode(text, validate=True) for text in table["image"]])
@@ -92,4 +92,4 @@ def scoring_app(answer: Callable[[list[bytes]], list[dict[str, Any]]]) -> Any:
     # a binary column would be decoded by MLflow itself, but not in "inputs"
     signature = ModelSignature(Schema([ColSpec(DataType.string, "image")]))
     flavors = {"python_function": {"loader_module": __name__}}
-    return init(PyFuncModel(Model(signature=signature, flavors=flavors), Pictures()))
+    return init(PyFuncModel(Model(signature=signature, flavors=flavors), Images()))

@@ -24,7 +24,7 @@ Datasets = Mapping[str, Any]  # of the library, by the name of the split
 
 
 class HuggingFaceParams(Params):
-    """A dataset of labelled pictures; splits that are not named are drawn from train."""
+    """A dataset of labelled images; splits that are not named are drawn from train."""
 
     path: str = Field(
         description="A name on the Hub such as uoft-cs/cifar10, or a folder: one that "
@@ -39,7 +39,7 @@ class HuggingFaceParams(Params):
     cache_folder: Path | None = Field(
         None, description="Where the library keeps what it downloads and converts; default its own."
     )
-    image: str | None = Field(None, description="The column of pictures; default the only one.")
+    image: str | None = Field(None, description="The column of images; default the only one.")
     label: str | None = Field(None, description="The column of classes; default the only one.")
     train: str = Field("train", description="The split to train on.")
     validation: str | None = Field(
@@ -64,24 +64,24 @@ class HuggingFaceParams(Params):
 
 @hookimpl
 def kerascnn_datasets() -> list[Component]:
-    summary = "labelled pictures of the Hugging Face Hub, or local ones in its formats"
+    summary = "labelled images of the Hugging Face Hub, or local ones in its formats"
     return [Component("huggingface", build, HuggingFaceParams, summary)]
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """A source: `source[i]` is the picture's encoded bytes, or its path, and its label.
+class Images:
+    """A source: `source[i]` is the image's encoded bytes, or its path, and its label.
 
     It has no fingerprint, for the library's own follows the names and times of files, not what
-    is in them: kerascnn hashes the pictures.
+    is in them: kerascnn hashes the images.
 
     Args:
-        pictures: A column of the library's, not decoded.
+        images: A column of the library's, not decoded.
         rows: int64 [N], those that belong to the source.
         labels: int64 [N], their labels.
     """
 
-    pictures: Any
+    images: Any
     rows: np.ndarray
     labels: np.ndarray
 
@@ -89,12 +89,12 @@ class Pictures:
         return len(self.rows)
 
     def __getitem__(self, index: int, /) -> tuple[bytes | Path, int]:
-        picture = self.pictures[int(self.rows[index])]
-        return picture["bytes"] or Path(picture["path"]), int(self.labels[index])
+        image = self.images[int(self.rows[index])]
+        return image["bytes"] or Path(image["path"]), int(self.labels[index])
 
-    def taken(self, chosen: np.ndarray) -> "Pictures":
+    def taken(self, chosen: np.ndarray) -> "Images":
         """A source of some of them: bool [N]."""
-        return Pictures(self.pictures, self.rows[chosen], self.labels[chosen])
+        return Images(self.images, self.rows[chosen], self.labels[chosen])
 
 
 def build(params: HuggingFaceParams, *, seed: int) -> Splits:
@@ -160,7 +160,7 @@ def _chosen(found: Datasets, params: HuggingFaceParams) -> Datasets:
 
 
 def _columns(features: Mapping[str, Any], params: HuggingFaceParams) -> tuple[str, str]:
-    """The columns of pictures and of classes: those named, or the only ones of their type."""
+    """The columns of images and of classes: those named, or the only ones of their type."""
     import datasets
 
     def column(option: str, named: str | None, kind: type) -> str:
@@ -185,9 +185,7 @@ def _class_names(train: Any, label: str) -> list[str]:
     return names or [str(value) for value in sorted(train.unique(label))]
 
 
-def _source(
-    dataset: Any, split: str, image: str, label: str, class_names: Sequence[str]
-) -> Pictures:
+def _source(dataset: Any, split: str, image: str, label: str, class_names: Sequence[str]) -> Images:
     import datasets
 
     feature = dataset.features[label]
@@ -197,14 +195,14 @@ def _source(
     labels = np.array([v if named else index.get(str(v), -1) for v in values], np.int64)
     if (named and feature.names != class_names) or (labels < 0).any():
         raise InputError(
-            f'the split "{split}" has pictures of unknown class in "{label}", as the Hub\'s test '
+            f'the split "{split}" has images of unknown class in "{label}", as the Hub\'s test '
             "splits often do; name another split, or a name for this one that holds classes."
         )
-    pictures = dataset.cast_column(image, datasets.Image(decode=False))[image]
-    return Pictures(pictures, np.arange(len(labels)), labels)
+    images = dataset.cast_column(image, datasets.Image(decode=False))[image]
+    return Images(images, np.arange(len(labels)), labels)
 
 
-def _drawn(sources: dict[str, Pictures], params: HuggingFaceParams) -> dict[str, Pictures]:
+def _drawn(sources: dict[str, Images], params: HuggingFaceParams) -> dict[str, Images]:
     """Draws the splits that are missing from train."""
     shares = {"test": params.test_fraction, "validation": params.validation_fraction}
     missing = {split: share for split, share in shares.items() if split not in sources}

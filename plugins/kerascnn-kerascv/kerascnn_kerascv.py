@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from kerascnn import Augmentation, Component, InputError, Params, hookimpl, pip_install
 
 Batch = dict[str, Any]
-Operation = Callable[[Batch, Any], Batch]  # of a batch and a seed for each picture, int32 [B]
+Operation = Callable[[Batch, Any], Batch]  # of a batch and a seed for each image, int32 [B]
 
 SEEDS = 2**31 - 1
 
@@ -33,14 +33,14 @@ class Rated(Params):
     """What every operation takes."""
 
     rate: float = Field(
-        1.0, gt=0, le=1, description="Share of the pictures that it is applied to, at random."
+        1.0, gt=0, le=1, description="Share of the images that it is applied to, at random."
     )
 
 
 class HorizontalFlip(Rated):
     """RandomFlip of KerasCV: left becomes right."""
 
-    rate: float = Field(0.5, gt=0, le=1, description="Share of the pictures that are flipped.")
+    rate: float = Field(0.5, gt=0, le=1, description="Share of the images that are flipped.")
 
 
 class JitteredResize(Rated):
@@ -88,10 +88,10 @@ class GridMask(Rated):
 
 
 class FourierMix(Rated):
-    """FourierMix of KerasCV: two pictures through a cloudy mask (FMix, arXiv 2002.12047)."""
+    """FourierMix of KerasCV: two images through a cloudy mask (FMix, arXiv 2002.12047)."""
 
     alpha: float = Field(
-        0.5, ge=0.1, le=10, description="Of the beta distribution of the pictures' shares."
+        0.5, ge=0.1, le=10, description="Of the beta distribution of the images' shares."
     )
     decay_power: float = Field(
         3.0, ge=0.5, le=10, description="How smooth the mask is; larger is smoother."
@@ -99,7 +99,7 @@ class FourierMix(Rated):
 
 
 class Mosaic(Rated):
-    """Mosaic of KerasCV: four pictures of the batch meet at a point (arXiv 2004.10934)."""
+    """Mosaic of KerasCV: four images of the batch meet at a point (arXiv 2004.10934)."""
 
     centre: Shares = Field(
         (0.25, 0.75), description="Between which shares of width and height the point is drawn."
@@ -159,7 +159,7 @@ class Draws:
 
 
 def whole_batch(layer: Any, draws: Draws) -> Operation:
-    """Applies a layer that draws for all pictures at once."""
+    """Applies a layer that draws for all images at once."""
 
     def apply(batch: Batch, seeds: Any) -> Batch:
         draws.start(seeds[0])
@@ -168,13 +168,13 @@ def whole_batch(layer: Any, draws: Draws) -> Operation:
     return apply
 
 
-def each_picture(change: Callable[[Any], Any], draws: Draws) -> Operation:
-    """Applies a function of one picture, float32 [S, S, 3], to each with its own seed."""
+def each_image(change: Callable[[Any], Any], draws: Draws) -> Operation:
+    """Applies a function of one image, float32 [S, S, 3], to each with its own seed."""
     import tensorflow as tf
 
-    def one(picture: tuple[Any, Any]) -> Any:
-        draws.start(picture[1])
-        return change(picture[0])
+    def one(image: tuple[Any, Any]) -> Any:
+        draws.start(image[1])
+        return change(image[0])
 
     def apply(batch: Batch, seeds: Any) -> Batch:
         images = tf.map_fn(one, (batch["images"], seeds), fn_output_signature="float32")
@@ -195,7 +195,7 @@ def jittered_resize(params: JitteredResize, draws: Draws, size: int) -> Operatio
 def aspect_ratio(params: RandomAspectRatio, draws: Draws, size: int) -> Operation:
     stretch = draws.layer("RandomAspectRatio", draws.between(*params.factor))
     square = draws.layer("Resizing", size, size, crop_to_aspect_ratio=True)
-    return each_picture(lambda image: square(stretch(image).to_tensor()), draws)
+    return each_image(lambda image: square(stretch(image).to_tensor()), draws)
 
 
 def channel_shuffle(params: ChannelShuffle, draws: Draws, size: int) -> Operation:
@@ -204,21 +204,21 @@ def channel_shuffle(params: ChannelShuffle, draws: Draws, size: int) -> Operatio
 
 def channel_shift(params: RandomChannelShift, draws: Draws, size: int) -> Operation:
     factor = draws.between(0, 2 * params.shift)  # of which KerasCV takes the half
-    return each_picture(draws.layer("RandomChannelShift", (0, 255), factor), draws)
+    return each_image(draws.layer("RandomChannelShift", (0, 255), factor), draws)
 
 
 def jpeg_quality(params: RandomJpegQuality, draws: Draws, size: int) -> Operation:
     low, high = params.quality
     layer = draws.layer("RandomJpegQuality", draws.between(low, high + 1))
     # it clips floats to 0-1, contrary to the example in its documentation
-    return each_picture(lambda image: layer(image / 255) * 255, draws)
+    return each_image(lambda image: layer(image / 255) * 255, draws)
 
 
 def grid_mask(params: GridMask, draws: Draws, size: int) -> Operation:
     turn = params.rotation_degrees / 360
     ratio = draws.between(*params.ratio)
     layer = draws.layer("GridMask", ratio, rotation_factor=turn, fill_value=params.fill)
-    return each_picture(layer, draws)
+    return each_image(layer, draws)
 
 
 def fourier_mix(params: FourierMix, draws: Draws, size: int) -> Operation:
@@ -227,8 +227,8 @@ def fourier_mix(params: FourierMix, draws: Draws, size: int) -> Operation:
 
     layer, shape = draws.layer("FourierMix"), tf.constant([size, size])
 
-    def mask(picture: tuple[Any, Any]) -> Any:
-        share, seed = picture
+    def mask(image: tuple[Any, Any]) -> Any:
+        share, seed = image
         draws.start(seed)
         clouds = layer._sample_mask_from_transform(params.decay_power, shape)
         return layer._binarise_mask(clouds, share, shape)  # [S, S]
@@ -262,8 +262,8 @@ OPERATIONS: dict[str, tuple[Callable[..., Operation], type[Rated], str]] = {
     "channel_shift": (channel_shift, RandomChannelShift, "each colour channel shifted"),
     "jpeg_quality": (jpeg_quality, RandomJpegQuality, "the marks of JPEG compression"),
     "grid_mask": (grid_mask, GridMask, "a grid of hidden squares"),
-    "fourier_mix": (fourier_mix, FourierMix, "two pictures mixed through clouds"),
-    "mosaic": (mosaic, Mosaic, "four pictures in one, with their labels"),
+    "fourier_mix": (fourier_mix, FourierMix, "two images mixed through clouds"),
+    "mosaic": (mosaic, Mosaic, "four images in one, with their labels"),
 }
 
 
@@ -298,7 +298,7 @@ def build_one(name: str, params: Rated, *, image_size: int, num_classes: int) ->
 
 
 def build(params: Pipeline, *, image_size: int, num_classes: int) -> Augmentation:
-    """Makes an augmentation out of KerasCV's layers, drawn from a seed for each picture.
+    """Makes an augmentation out of KerasCV's layers, drawn from a seed for each image.
 
     Args:
         params: The operations.
@@ -333,7 +333,7 @@ def build(params: Pipeline, *, image_size: int, num_classes: int) -> Augmentatio
 
 
 def _where(chosen: Any, changed: Batch, batch: Batch) -> Batch:
-    """Takes the chosen pictures, bool [B], from the changed batch."""
+    """Takes the chosen images, bool [B], from the changed batch."""
     import tensorflow as tf
 
     def choose(name: str) -> Any:

@@ -38,7 +38,7 @@ def build(params: PresetParams, *, image_size: int, num_classes: int) -> Network
 
     Args:
         params: The preset, its weights and the head's dropout.
-        image_size: Height and width S of the pictures, pixels.
+        image_size: Height and width S of the images, pixels.
         num_classes: Number of classes K, at least 2.
 
     Returns:
@@ -47,12 +47,12 @@ def build(params: PresetParams, *, image_size: int, num_classes: int) -> Network
 
     Raises:
         InputError: KerasHub or the preset is missing, the network cannot be saved, or it takes no
-            pictures of this size.
+            images of this size.
     """
     import keras
 
     backbone, converter = _load(params)
-    images = keras.Input((image_size, image_size, 3), name="pictures")
+    images = keras.Input((image_size, image_size, 3), name="images")
     features = _features(backbone, images, _rescaled(images, converter))
     outputs = classifier_head(features, num_classes, dropout=params.dropout)
     model = keras.Model(images, outputs, name="kerashub")
@@ -94,7 +94,7 @@ def _rescaled(images: Any, converter: Any) -> Any:
 
 
 def _features(backbone: Any, images: Any, rescaled: Any) -> Any:
-    """Puts a copy of the backbone on the rescaled pictures, layer by layer: [B, H, W, C].
+    """Puts a copy of the backbone on the rescaled images, layer by layer: [B, H, W, C].
 
     A copy, because a layer that is called in two graphs has no input of its own any more.
     """
@@ -107,7 +107,7 @@ def _features(backbone: Any, images: Any, rescaled: Any) -> Any:
         copy = keras.models.clone_model(backbone, images, clone_function=_copy, call_function=call)
     except ValueError as error:
         raise InputError(
-            f"kerashub: {type(backbone).__name__} takes no pictures of image_size = "
+            f"kerashub: {type(backbone).__name__} takes no images of image_size = "
             f"{images.shape[1]}; take larger ones. Keras says: {error}"
         ) from error
     for layer in backbone.layers:

@@ -38,7 +38,7 @@ def test_notes_about_the_data_are_shown_in_full_once_and_then_counted(shown):
 
 
 def standing(right):
-    """So many of ten pictures are right."""
+    """So many of ten images are right."""
     return Standing(Score(right / 10, 1.0), np.arange(10) < right)
 
 

@@ -436,7 +436,7 @@ class Source:
         return 8
 
     def __getitem__(self, index):
-        raise KeyError("no such picture")
+        raise KeyError("no such image")
 
 @hookimpl
 def kerascnn_datasets():
@@ -448,11 +448,11 @@ def kerascnn_datasets():
 
 def test_what_fails_later_in_a_plugin_s_code_is_told_with_its_place(install, shapes_file, run_cli):
     install("kerascnn-raises", RAISES)
-    line = RAISES.splitlines().index('        raise KeyError("no such picture")') + 1
+    line = RAISES.splitlines().index('        raise KeyError("no such image")') + 1
     ended = run_cli("run", shapes_file, "--set", "dataset=raises")
     assert ended.exit_code == 1
     assert ended.stderr.splitlines()[-2] == (
-        f"KeyError: 'no such picture', in kerascnn-raises 1.0 (kerascnn_raises.py, line {line})"
+        f"KeyError: 'no such image', in kerascnn-raises 1.0 (kerascnn_raises.py, line {line})"
     )
 
 

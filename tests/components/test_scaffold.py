@@ -104,9 +104,9 @@ def test_a_run_records_the_package_and_is_used_again(workplace, install, monkeyp
     data = tracked(result["run_id"])
     assert data.tags["plugin.architecture fresh"] == "kerascnn-fresh 0.1.0"
     assert data.params["architecture.filters"] == "16"
-    picture = workplace / "red.png"
-    Image.new("RGB", (32, 32), "red").save(picture)
-    predict = [sys.executable, "-m", "kerascnn", "predict", "last", str(picture), "--json"]
+    image = workplace / "red.png"
+    Image.new("RGB", (32, 32), "red").save(image)
+    predict = [sys.executable, "-m", "kerascnn", "predict", "last", str(image), "--json"]
     path = os.pathsep.join([str(folder), str(Path(kerascnn.__file__).parents[1])])
     done = subprocess.run(  # a process that has not seen the package's layer
         predict, env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=False

@@ -1,4 +1,4 @@
-"""Runs compared: settings, tests of pairs, pictures that flip, groups of seeds, the terminal."""
+"""Runs compared: settings, tests of pairs, images that flip, groups of seeds, the terminal."""
 
 import io
 import json
@@ -48,13 +48,13 @@ def test_a_stage_of_another_name_is_shown_with_its_settings():
 
 
 def right(*wrong, count=40):
-    """All pictures are recognised but these."""
+    """All images are recognised but these."""
     return ~np.isin(np.arange(count), wrong)
 
 
 @pytest.fixture
 def three(written_run):
-    """The best of three runs is right on pictures that the worst is not; two differ by one."""
+    """The best of three runs is right on images that the worst is not; two differ by one."""
     return [
         written_run("a" * 32, right(*range(20)), seed=3),
         written_run("b" * 32, right(39)),
@@ -90,7 +90,7 @@ def test_all_pairs_are_corrected_together_and_the_best_comes_first(three):
     assert "after Holm" in comparison.pairs[0].verdict
 
 
-def test_the_pictures_that_flip_are_named_with_what_each_run_takes_them_for(three):
+def test_the_images_that_flip_are_named_with_what_each_run_takes_them_for(three):
     worst, best, _ = three
     comparison = compare_runs([worst, best])
     assert [flip.row for flip in comparison.flips] == [*range(20), 39]
@@ -101,18 +101,18 @@ def test_the_pictures_that_flip_are_named_with_what_each_run_takes_them_for(thre
     assert [flip.row for flip in comparison.flipped(worst.run_id, best.run_id)] == [39]
 
 
-def test_runs_without_names_are_those_on_the_pictures_of_the_last_one(three, written_run):
+def test_runs_without_names_are_those_on_the_images_of_the_last_one(three, written_run):
     written_run("d" * 32, right(count=30), fingerprint="others")
     assert [run.run_id[0] for run in compare_runs().runs] == ["d"]
     assert len(all_runs()) == 4
 
 
-def test_no_test_on_other_pictures_but_a_table(three, written_run):
+def test_no_test_on_other_images_but_a_table(three, written_run):
     other = written_run("d" * 32, right(count=45), fingerprint="others")
     comparison = compare_runs([three[0], three[1], other])
-    assert [run.same_test_pictures for run in comparison.runs] == [False, True, True]
+    assert [run.same_test_images for run in comparison.runs] == [False, True, True]
     for ask in ("pairs", "against_best", "flips"):
-        with pytest.raises(InputError, match="dddddddd: 5 of its 45 pictures are not among the 40"):
+        with pytest.raises(InputError, match="dddddddd: 5 of its 45 images are not among the 40"):
             getattr(comparison, ask)
     document = comparison.to_json()
     assert len(document["runs"]) == 3
@@ -120,7 +120,7 @@ def test_no_test_on_other_pictures_but_a_table(three, written_run):
     assert "dddddddd" in document["refusal"]
 
 
-def test_pictures_prepared_otherwise_are_matched_by_their_source_alone(three, written_run):
+def test_images_prepared_otherwise_are_matched_by_their_source_alone(three, written_run):
     larger = {"image_size": 32}
     same = written_run("d" * 32, right(), training=larger)
     assert compare_runs([three[0], same]).pairs[0].better == same.run_id
@@ -128,7 +128,7 @@ def test_pictures_prepared_otherwise_are_matched_by_their_source_alone(three, wr
     assert "prepared in another way" in compare_runs([three[0], other]).refusal
 
 
-def test_the_same_pictures_in_another_order_are_matched_by_content(three, written_run):
+def test_the_same_images_in_another_order_are_matched_by_content(three, written_run):
     best = three[1]
     shuffled = written_run("d" * 32, right(39), fingerprint="renamed")
     file = shuffled.folder / "predictions.csv"
@@ -251,9 +251,9 @@ def test_a_comparison_of_many_settings_loses_nothing(three):
     assert ["architecture.filters", "4", "8", "="] in [line.split() for line in lines]
 
 
-def test_two_runs_show_the_pictures_that_flip(three):
+def test_two_runs_show_the_images_that_flip(three):
     text = "\n".join(shown(compare_runs(three[:2]), 80))
-    assert "20 pictures only bbbbbbbb recognises, 1 only aaaaaaaa" in text
+    assert "20 images only bbbbbbbb recognises, 1 only aaaaaaaa" in text
     assert "and 13 more" in text
 
 
@@ -278,6 +278,6 @@ def test_the_command_shows_the_table_and_refuses_the_test(run_cli, three, writte
     answer = run_cli("compare", "a", "d")
     assert answer.exit_code == 2
     assert "dddddddd *" in answer.stdout
-    assert "5 of its 45 pictures" in answer.stderr
+    assert "5 of its 45 images" in answer.stderr
     assert run_cli("compare", "a", "b", "--json").exit_code == 0
     assert json.loads(run_cli("compare", "a", "d", "--json").stdout)["refusal"]

@@ -78,8 +78,8 @@ def test_vgg16_is_that_of_the_textbooks():
 
 
 def test_ten_kernels_have_760_parameters():
-    pictures = keras.Input((32, 32, 3))
-    row, *_ = of_model(keras.Model(pictures, ended(layers.Conv2D(10, 5)(pictures)))).layers
+    images = keras.Input((32, 32, 3))
+    row, *_ = of_model(keras.Model(images, ended(layers.Conv2D(10, 5)(images)))).layers
     assert row.formula == "10·(5·5·3) + 10 = 760"
     assert row.side == "(32 - 5 + 2·0)/1 + 1 = 28"
     assert row.multiply_adds == 28 * 28 * 10 * 75
@@ -98,8 +98,8 @@ def test_ten_kernels_have_760_parameters():
     ],
 )
 def test_the_side_is_told_as_keras_pads(layer, side, padding):
-    pictures = keras.Input((32, 32, 3))
-    row, *_ = of_model(keras.Model(pictures, ended(layer(pictures)))).layers
+    images = keras.Input((32, 32, 3))
+    row, *_ = of_model(keras.Model(images, ended(layer(images)))).layers
     assert (row.side, row.padding) == (side, padding)
     assert row.output[0] == int(side.rpartition(" ")[2])
 
@@ -197,12 +197,12 @@ def test_the_field_is_what_an_output_pixel_depends_on():
 
 
 def test_nested_layers_are_described_and_shared_ones_counted_once():
-    pictures = keras.Input((16, 16, 3))
+    images = keras.Input((16, 16, 3))
     shared = layers.Conv2D(3, 3, padding="same", name="shared")
     stem = keras.Sequential(
         [layers.Conv2D(3, 3, name="inner"), layers.ReLU(name="relu")], name="stem"
     )
-    model = keras.Model(pictures, ended(shared(shared(stem(pictures)))))
+    model = keras.Model(images, ended(shared(shared(stem(images)))))
     described = of_model(model)
     assert [row.name for row in described.layers[:4]] == ["inner", "relu", "shared", "shared"]
     assert described.layers[3].field == 7
@@ -217,8 +217,8 @@ def test_a_layer_of_an_unknown_kind_is_named():
         def call(self, inputs):
             return inputs @ self.mix
 
-    pictures = keras.Input((16, 16, 3))
-    described = of_model(keras.Model(pictures, ended(Odd(name="odd")(pictures))))
+    images = keras.Input((16, 16, 3))
+    described = of_model(keras.Model(images, ended(Odd(name="odd")(images))))
     assert described.not_counted == ("odd",)
     assert described.layers[0].multiply_adds is None
 
@@ -231,7 +231,7 @@ def test_the_command_shows_the_sum_and_draws(workplace, run_cli):
     assert shown.exit_code == 0
     assert "32·(3·3·3) = 864" in shown.stdout
     assert "6 layers with weights in a row" in shown.stdout
-    assert "pictures of 32×32 and 3 classes" in shown.stdout
+    assert "images of 32×32 and 3 classes" in shown.stdout
     assert (workplace / "network.png").stat().st_size > 10_000
 
 

@@ -236,15 +236,14 @@ def test_what_changed_is_named_and_the_run_stays_as_it_was(frequent, client):
         run_experiment(other, resume=run.name)
 
 
-def test_other_pictures_packages_and_plugins_are_named():
-    then = {"pictures to train": "a", "version of keras": "3.15.1", "code of the dataset": "c"}
+def test_other_images_packages_and_plugins_are_named():
+    then = {"images to train": "a", "version of keras": "3.15.1", "code of the dataset": "c"}
     check_same(then, then)
-    now = {"pictures to train": "b", "version of keras": "3.16.0"}
+    now = {"images to train": "b", "version of keras": "3.16.0"}
     with pytest.raises(InputError) as error:
         check_same(then, now)
-    assert (
-        "pictures to train; version of keras (was 3.15.1, is 3.16.0); code of the dataset."
-        in str(error.value)
+    assert "images to train; version of keras (was 3.15.1, is 3.16.0); code of the dataset." in str(
+        error.value
     )
 
 
@@ -277,7 +276,7 @@ def test_what_could_not_go_on_can_be_tried_again(frequent, undisturbed, client, 
     before = threading.active_count()
 
     def away(*_):
-        raise InputError("the pictures are away")
+        raise InputError("the images are away")
 
     with monkeypatch.context() as patch:
         patch.setattr("kerascnn.run.runner.prepare", away)

@@ -112,9 +112,9 @@ def weights_sha256(result):
     return hashlib.sha256(b"".join(w.tobytes() for w in result.model.get_weights())).hexdigest()
 
 
-def picture_folder(place):
+def image_folder(place):
     """The test shapes as PNG files in class folders."""
-    folder = place / "pictures"
+    folder = place / "images"
     splits = SHAPES.build(SHAPES.params(), seed=0)
     for index in range(len(splits.test)):
         pixels, label = splits.test[index]
@@ -156,21 +156,21 @@ def test_the_temperature_is_kept_with_the_run_and_its_model(place, result, clien
 
 
 def test_predictions_and_losses_are_calibrated_and_the_accuracy_stays(place, result):
-    files = sorted(picture_folder(place).glob("*/*.png"))
+    files = sorted(image_folder(place).glob("*/*.png"))
     calibrated, raw = (predict_images(run, files) for run in (result, result.uncalibrated))
     assert [one.label for one in calibrated] == [one.label for one in raw]
     for one, other in zip(calibrated, raw, strict=True):
         as_trained = np.array([[guess["probability"] for guess in other.top]])
         [expected] = tempered(as_trained, result.temperature)
         assert [guess["probability"] for guess in one.top] == pytest.approx(expected, abs=1e-5)
-    here, there = (evaluate_run(run, place / "pictures") for run in (result, result.uncalibrated))
+    here, there = (evaluate_run(run, place / "images") for run in (result, result.uncalibrated))
     assert here.accuracy == there.accuracy
     assert here.loss != there.loss
     assert there.loss == pytest.approx(result.test["loss"], abs=1e-4)
 
 
 def test_the_commands_say_how_probabilities_are_calibrated(place, result, run_cli):
-    [file, *_] = sorted(picture_folder(place).glob("*/*.png"))
+    [file, *_] = sorted(image_folder(place).glob("*/*.png"))
     said = f"calibrated: temperature {result.temperature:.2f}, fitted on the validation images"
     assert said in run_cli("predict", result.run_id, file).stderr
     ended = run_cli("predict", result.run_id, file, "--uncalibrated", "--json")
@@ -189,7 +189,7 @@ def test_two_runs_of_one_experiment_end_with_the_same_weights(experiment, result
 def test_predictions_of_the_saved_model_are_those_of_the_run(place, result):
     with (result.folder / "predictions.csv").open() as file:
         table = {row["image"]: row for row in csv.DictReader(file)}
-    folder = picture_folder(place)
+    folder = image_folder(place)
     files = sorted(folder.rglob("*.png"), key=lambda file: int(file.stem))
     for prediction in predict_images(result.uncalibrated, files):
         row = table[prediction.image.rpartition("/")[2].removesuffix(".png")]
@@ -200,7 +200,7 @@ def test_predictions_of_the_saved_model_are_those_of_the_run(place, result):
 
 @pytest.mark.backend
 def test_the_saved_model_says_the_same_on_every_backend(place, result):
-    files = sorted(picture_folder(place).rglob("*.png"))[:8]
+    files = sorted(image_folder(place).rglob("*.png"))[:8]
     here = [prediction.probability for prediction in predict_images(result, files)]
     others = set(installed_backends()) - {result.backend}
     if not others:
@@ -215,11 +215,11 @@ def test_the_saved_model_says_the_same_on_every_backend(place, result):
         assert there == pytest.approx(here, abs=1e-4)
 
 
-def test_a_folder_stands_for_all_pictures_in_it(place, result):
+def test_a_folder_stands_for_all_images_in_it(place, result):
     mixed = place / "mixed"
-    shutil.copytree(picture_folder(place), mixed / "deeper")
+    shutil.copytree(image_folder(place), mixed / "deeper")
     (mixed / "cut.png").write_bytes(next(mixed.rglob("*.png")).read_bytes()[:60])
-    (mixed / "notes.txt").write_text("no picture")
+    (mixed / "notes.txt").write_text("no image")
     (mixed / "deeper" / ".thumbnail.png").write_bytes(b"")
     heard = Heard()
     predictions = predict_images(result, [mixed], observer=heard)
@@ -228,7 +228,7 @@ def test_a_folder_stands_for_all_pictures_in_it(place, result):
     assert predictions == predict_images(result, files)
     said, others = heard.said
     assert others == "left out, as they are not images: 1 hidden, 1 .txt"
-    assert said.startswith(f"1 picture cannot be read:\n  {mixed / 'cut.png'}: ")
+    assert said.startswith(f"1 image cannot be read:\n  {mixed / 'cut.png'}: ")
 
 
 def test_output_in_a_folder_is_not_predicted(tmp_path, result):
@@ -245,11 +245,11 @@ def test_output_in_a_folder_is_not_predicted(tmp_path, result):
 def test_what_a_run_leaves_in_its_dataset_is_no_class(place, result, tmp_path):
     """All that it writes to the working directory, which may be the folder of the dataset."""
     assert result.folder.is_relative_to(place / "kerascnn-runs")
-    picture_folder(tmp_path)
-    before = IMAGE_FOLDER.build(IMAGE_FOLDER.params(path=tmp_path / "pictures"), seed=0)
+    image_folder(tmp_path)
+    before = IMAGE_FOLDER.build(IMAGE_FOLDER.params(path=tmp_path / "images"), seed=0)
     for name in ("kerascnn-runs", "mlartifacts"):
-        shutil.copytree(place / name, tmp_path / "pictures" / name)
-    after = IMAGE_FOLDER.build(IMAGE_FOLDER.params(path=tmp_path / "pictures"), seed=0)
+        shutil.copytree(place / name, tmp_path / "images" / name)
+    after = IMAGE_FOLDER.build(IMAGE_FOLDER.params(path=tmp_path / "images"), seed=0)
     assert after.class_names == before.class_names == result.class_names
     assert after.train.fingerprint == before.train.fingerprint
     assert after.ignored == {OWN_OUTPUT: 2}
@@ -274,7 +274,7 @@ def test_a_run_in_the_folder_of_its_own_dataset_is_told_where_its_output_goes(
 def mixed(place, tmp_path):
     """A folder with two images, an image that is cut off, a text and a hidden file."""
     folder = tmp_path / "mixed images"
-    files = sorted(picture_folder(place).glob("*/*.png"))[:2]
+    files = sorted(image_folder(place).glob("*/*.png"))[:2]
     for file in files:
         (folder / file.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(file, folder / file.parent.name)
@@ -292,7 +292,7 @@ def test_what_a_folder_holds_besides_images_is_told(result, mixed, run_cli):
         str(mixed / name) for name in ("cut.png", ".hidden", "notes.txt")
     ]
     assert f"{mixed / 'notes.txt'}: not an image" in said["left_out"]
-    assert "1 picture cannot be read" in ended.stderr
+    assert "1 image cannot be read" in ended.stderr
     assert "left out, as they are not images: 1 hidden, 1 .txt" in ended.stderr
 
 
@@ -314,7 +314,7 @@ def test_predictions_as_a_table(place, result, mixed, run_cli):
 
 
 def test_an_evaluation_lists_its_mistakes_and_has_a_page(place, result, run_cli):
-    folder = picture_folder(place)
+    folder = image_folder(place)
     page = place / "evaluation.html"
     ended = run_cli("evaluate", result.run_id, "--data", folder, "--html", page)
     told = json.loads(run_cli("evaluate", result.run_id, "--data", folder, "--json").stdout)
@@ -336,35 +336,35 @@ def test_an_evaluation_lists_its_mistakes_and_has_a_page(place, result, run_cli)
     assert 'aria-label="confusion' in text
 
 
-def test_a_folder_without_pictures_is_refused(tmp_path, result):
-    (tmp_path / "notes.txt").write_text("no picture")
+def test_a_folder_without_images_is_refused(tmp_path, result):
+    (tmp_path / "notes.txt").write_text("no image")
     with pytest.raises(InputError, match="no images in"):
         predict_images(result, [tmp_path])
     (tmp_path / "cut.png").write_bytes(b"\x89PNG")
-    with pytest.raises(InputError, match=r"1 picture cannot be read:\n.*cut\.png"):
+    with pytest.raises(InputError, match=r"1 image cannot be read:\n.*cut\.png"):
         predict_images(result, [tmp_path])
 
 
-def test_evaluating_on_the_test_pictures_gives_the_test_accuracy(place, result):
-    metrics = evaluate_run("last", picture_folder(place))
+def test_evaluating_on_the_test_images_gives_the_test_accuracy(place, result):
+    metrics = evaluate_run("last", image_folder(place))
     assert metrics.images == 24
     assert metrics.accuracy == pytest.approx(find_run("last").test_accuracy)
     assert list(metrics.per_class) == result.class_names
 
 
-def test_evaluating_on_pictures_that_the_run_has_seen_is_told(place, result):
+def test_evaluating_on_images_that_the_run_has_seen_is_told(place, result):
     params = {k: v for k, v in result.experiment["dataset"].items() if k != "name"}
     dataset = SHAPES.build(SHAPES.params(**params), seed=0)
     heard, seen = Heard(), place / "seen"
     for index in range(4):
-        picture, label = dataset.train[index]
+        image, label = dataset.train[index]
         file = seen / result.class_names[label] / f"{index}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(file)
+        Image.fromarray(image).save(file)
     assert evaluate_run(result, seen, observer=heard).images == 4
     short = result.run_id[:8]
     assert heard.said == (f"run {short} was trained or validated on 4 of these 4 images",)
-    evaluate_run(result, picture_folder(place), observer=heard)
+    evaluate_run(result, image_folder(place), observer=heard)
     assert len(heard.said) == 1
 
 
@@ -374,9 +374,9 @@ def test_a_run_is_found_by_its_folder_too(result):
 
 def test_evaluating_follows_links_if_the_run_did(place, result):
     linked = place / "linked"
-    for picture in sorted(picture_folder(place).glob("*/*.png")):
-        (linked / picture.parent.name).mkdir(parents=True, exist_ok=True)
-        (linked / picture.parent.name / picture.name).symlink_to(picture)
+    for image in sorted(image_folder(place).glob("*/*.png")):
+        (linked / image.parent.name).mkdir(parents=True, exist_ok=True)
+        (linked / image.parent.name / image.name).symlink_to(image)
     with pytest.raises(InputError, match="only with `follow_links = true`"):
         evaluate_run(result, linked)
     dataset = result.experiment["dataset"] | {"follow_links": True}
@@ -384,15 +384,15 @@ def test_evaluating_follows_links_if_the_run_did(place, result):
     assert evaluate_run(followed, linked).images == 24
 
 
-def test_all_pictures_are_evaluated_on_however_few(place, result):
+def test_all_images_are_evaluated_on_however_few(place, result):
     few = place / "few"
     (few / "circle").mkdir(parents=True)
-    shutil.copy(next((picture_folder(place) / "circle").iterdir()), few / "circle")
+    shutil.copy(next((image_folder(place) / "circle").iterdir()), few / "circle")
     assert evaluate_run(result, few).images == 1
 
 
 def test_evaluating_refuses_a_class_that_the_model_does_not_know(place, result):
-    folder = picture_folder(place)
+    folder = image_folder(place)
     strange = place / "strange"
     shutil.copytree(folder, strange, dirs_exist_ok=True)
     (strange / "circle").rename(strange / "cirkle")
@@ -427,9 +427,9 @@ def test_mlflow_loads_the_model(client, result):
 
     mlflow.set_tracking_uri(tracking_uri())  # MLflow knows a relative one by its text alone
     model = mlflow.keras.load_model(f"runs:/{result.run_id}/model")
-    pictures = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
-    expected = np.asarray(result.model.predict(pictures, verbose=0))
-    np.testing.assert_allclose(np.asarray(model.predict(pictures, verbose=0)), expected, atol=1e-6)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    expected = np.asarray(result.model.predict(images, verbose=0))
+    np.testing.assert_allclose(np.asarray(model.predict(images, verbose=0)), expected, atol=1e-6)
 
 
 def test_mlflow_predicts_calibrated_probabilities_of_named_classes(client, result):
@@ -468,7 +468,7 @@ def test_comparison_shows_only_what_differs(place, result):
     compared = comparison.runs
     assert all(set(run.settings) == {"seed", "stages.head.epochs"} for run in compared)
     assert compared[0].test_accuracy >= compared[1].test_accuracy
-    assert all(run.same_test_pictures for run in compared)
+    assert all(run.same_test_images for run in compared)
     assert comparison.pairs[0].difference == pytest.approx(
         compared[0].test_accuracy - compared[1].test_accuracy
     )

@@ -101,8 +101,8 @@ runtime.start()
 import keras, numpy as np
 
 for size in range(1, 12):
-    pictures = keras.Input((size,))
-    keras.Model(pictures, keras.ops.square(pictures)).predict_on_batch(np.zeros((1, size)))
+    images = keras.Input((size,))
+    keras.Model(images, keras.ops.square(images)).predict_on_batch(np.zeros((1, size)))
 """
 
 

@@ -35,7 +35,7 @@ def probed(experiment, registry):
 
 
 @pytest.mark.backend
-def test_each_network_is_probed_once_on_the_pictures_that_are_not_for_the_test(probed):
+def test_each_network_is_probed_once_on_the_images_that_are_not_for_the_test(probed):
     assert {network.architecture for network in probed.networks} == {
         "sequential_cnn",
         "mobilenet:none",
@@ -104,14 +104,14 @@ def test_a_network_that_is_not_to_be_had_costs_no_other(experiment, registry):
     assert [network.architecture for network in probed.networks] == ["sequential_cnn"]
 
 
-def test_features_that_cannot_be_kept_are_not_replaced_by_the_pictures(experiment, registry):
+def test_features_that_cannot_be_kept_are_not_replaced_by_the_images(experiment, registry):
     training = experiment.training.model_copy(update={"activations_gb": 0.0})
     cramped = experiment.model_copy(update={"training": training})
     with pytest.raises(InputError, match=r"features of sequential_cnn.*training\.activations_gb"):
         probe_architectures(cramped, ["sequential_cnn"], registry=registry)
 
 
-def test_a_fault_of_the_pictures_is_told_once_and_not_of_each_network(experiment, registry):
+def test_a_fault_of_the_images_is_told_once_and_not_of_each_network(experiment, registry):
     data = experiment.model_dump(mode="json", exclude_none=True)
     lost = parse_experiment({**data, "dataset": {"name": "image_folder", "path": "no"}}, registry)
     heard = Heard()

@@ -38,16 +38,16 @@ def runs(place):
 
 
 @pytest.fixture(scope="module")
-def pictures(place):
+def images(place):
     from PIL import Image
 
     test = SHAPES.build(SHAPES.params(classes=2, test=20), seed=0).test
     for index in range(len(test)):
         pixels, label = test[index]
-        file = place / "pictures" / ["circle", "square"][label] / f"{index}.png"
+        file = place / "images" / ["circle", "square"][label] / f"{index}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(file)
-    return place / "pictures"
+    return place / "images"
 
 
 def test_the_alias_names_the_run_and_moves(runs):
@@ -76,17 +76,17 @@ def test_mlflow_loads_what_is_registered(runs):
     assert loaded.count_params() == runs[0].parameters
 
 
-def test_commands_take_it(runs, pictures, run_cli):
+def test_commands_take_it(runs, images, run_cli):
     registered = run_cli("register", runs[0].run_id, "--name", "cli", "--alias", "best", "--json")
     document = json.loads(registered.stdout)
     assert document["uri"] == "models:/cli@best"
     assert document["run_id"] == runs[0].run_id
-    [picture, *_] = pictures.rglob("*.png")
-    by_alias = run_cli("predict", "models:/cli@best", picture, "--json")
-    by_id = run_cli("predict", runs[0].run_id, picture, "--json")
+    [image, *_] = images.rglob("*.png")
+    by_alias = run_cli("predict", "models:/cli@best", image, "--json")
+    by_id = run_cli("predict", runs[0].run_id, image, "--json")
     assert by_alias.exit_code == 0
     assert json.loads(by_alias.stdout) == json.loads(by_id.stdout)
-    evaluated = run_cli("evaluate", "models:/cli/1", "--data", pictures, "--json")
+    evaluated = run_cli("evaluate", "models:/cli/1", "--data", images, "--json")
     assert json.loads(evaluated.stdout)["images"] == 20
 
 

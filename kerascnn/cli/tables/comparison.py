@@ -44,7 +44,7 @@ def _run_results(comparison: Comparison, settings: list[str], intervals: bool) -
     for run in comparison.runs:
         f1, error = f"{run.macro_f1:.3f}", f"{run.calibration_error:.3f}"
         table.add_row(
-            run.short if run.same_test_pictures else f"{run.short} *",
+            run.short if run.same_test_images else f"{run.short} *",
             f"{run.test_accuracy:.3f}",
             interval(*run.interval),
             *((f1, interval(*run.macro_f1_interval)) if intervals else (f1,)),
@@ -106,11 +106,11 @@ def _settings(console: Console, comparison: Comparison, settings: list[str]) -> 
 
 
 _PAIRS = 10  # so many pairs are shown, and
-_FLIPS = 8  # so many pictures
+_FLIPS = 8  # so many images
 
 
 def _show_tests(console: Console, comparison: Comparison) -> None:
-    """Shows each difference to the most accurate one, and of two runs the pictures that flipped."""
+    """Shows each difference to the most accurate one, and of two runs the images that flipped."""
     pairs = comparison.against_best
     if not pairs:
         return
@@ -157,15 +157,15 @@ def _verdict(pair: Pair) -> str:
 
 def _show_flips(console: Console, comparison: Comparison, pair: Pair) -> None:
     if not comparison.flips:
-        console.print("Both are right and wrong on the same pictures.")
+        console.print("Both are right and wrong on the same images.")
         return
     first, second = pair.first, pair.second
     console.print(
-        f"{pair.first_alone:,} pictures only {first[:8]} recognises, "
+        f"{pair.first_alone:,} images only {first[:8]} recognises, "
         f"{pair.second_alone:,} only {second[:8]}:"
     )
     console.print()
-    table = Table(words("picture"), words("label"), words(first[:8]), words(second[:8]))
+    table = Table(words("image"), words("label"), words(first[:8]), words(second[:8]))
     for flip in comparison.flips[:_FLIPS]:
         table.add_row(
             plain(flip.image),

@@ -85,16 +85,16 @@ def _summary(description: Description, batch_size: int) -> dict[str, str]:
     in_all = (
         f", {description.weighted_layers} with those on shortcuts and branches" if beside else ""
     )
-    picture, batch = (gigabytes(n * description.activation_bytes) for n in (1, batch_size))
+    image, batch = (gigabytes(n * description.activation_bytes) for n in (1, batch_size))
     set_to = "".join(f", {key} = {toml(value)}" for key, value in description.params.items())
     said = {
-        "network": f"{description.name}{set_to}, for pictures of {side}×{side} and "
+        "network": f"{description.name}{set_to}, for images of {side}×{side} and "
         f"{description.classes:,} classes",
         "depth": f"{description.depth} layers with weights in a row{in_all}; activations, "
         "poolings and normalization do not count",
         "parameters": f"{description.parameters:,}, of them {head.parameters:,} in the head",
-        "cost": f"{quantity(description.multiply_adds)} multiply-adds for a picture",
-        "memory": f"{picture} of activations for a picture, {batch} for a batch of {batch_size}: "
+        "cost": f"{quantity(description.multiply_adds)} multiply-adds for an image",
+        "memory": f"{image} of activations for an image, {batch} for a batch of {batch_size}: "
         "what training keeps",
     }
     if description.not_counted:

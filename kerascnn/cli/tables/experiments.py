@@ -49,7 +49,7 @@ def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -
 
 
 def _classes(prepared: Prepared) -> RichTable:
-    """How many pictures of each class there are in each split."""
+    """How many images of each class there are in each split."""
     counts = prepared.data.class_counts()
     table = Table(words("class"), *map(number, counts))
     for name, *row in zip(prepared.data.class_names, *counts.values(), strict=True):
@@ -108,8 +108,8 @@ def show_probe(console: Console, probed: "Probe") -> None:
     console.print(table)
     console.print()
     console.print(
-        f"accuracy: of a linear probe on {probed.networks[0].images:,} pictures, in 5 folds · ms: "
-        f"a picture, alone and of 32 at once, on {probed.device} · train: memory that training "
+        f"accuracy: of a linear probe on {probed.networks[0].images:,} images, in 5 folds · ms: "
+        f"an image, alone and of 32 at once, on {probed.device} · train: memory that training "
         "all of it takes at most",
         soft_wrap=True,
     )

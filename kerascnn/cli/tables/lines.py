@@ -16,7 +16,7 @@ def prepared_rows(prepared: Prepared) -> list[tuple[str, str]]:
     return [
         (
             "data",
-            f"{sum(sizes.values()):,} pictures of {len(data.class_names)} classes: {parts}   "
+            f"{sum(sizes.values()):,} images of {len(data.class_names)} classes: {parts}   "
             f"{data.seconds:.1f} s",
         ),
         (

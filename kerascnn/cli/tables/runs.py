@@ -61,11 +61,11 @@ def _mistakes(mistakes: "list[Mistake]") -> RichTable:
 
 
 def show_export(console: Console, exported: "Exported") -> None:
-    """Shows what was written, and what its runtime and Keras both said of pictures."""
+    """Shows what was written, and what its runtime and Keras both said of images."""
     lines = {
         "wrote": f"{escape(exported.path)}, {gigabytes(exported.bytes)}, and "
         f"{escape(exported.description)}",
-        "checked": f"{exported.runtime} on {exported.pictures} {exported.asked_about}: within "
+        "checked": f"{exported.runtime} on {exported.images} {exported.asked_about}: within "
         f"{exported.difference:.0e} of Keras [green]✓[/green]",
     }
     console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines.items()))

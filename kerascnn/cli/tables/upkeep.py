@@ -41,7 +41,7 @@ def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) ->
     made = sum(entry.bytes for entry in held if entry.kind in MADE)
     lines = {
         "folder": f"{escape(str(folder))} holds {total}",
-        "limit": f"{gigabytes(made)} of {gigabytes(limit)} for packed pictures and activations; "
+        "limit": f"{gigabytes(made)} of {gigabytes(limit)} for packed images and activations; "
         "KERASCNN_CACHE_LIMIT_GB sets another",
         "next": command("cache", "clear", "--kind", "packed"),
         "": command("cache", "clear"),

@@ -3,7 +3,7 @@
 A network's name is the snake_case name of its constructor, in which each family's name is one
 word: `ResNet50V2` is `resnet50_v2`, `EfficientNetV2B0` is `efficientnet_v2_b0`. `weights` is the
 file of its ImageNet weights without the classifier, as Keras publishes it, below `PUBLISHER`;
-Keras gives MobileNet and MobileNetV2 no hash, and one file for each of several picture sizes.
+Keras gives MobileNet and MobileNetV2 no hash, and one file for each of several image sizes.
 """
 
 import csv
@@ -40,8 +40,8 @@ class Family:
         rescaling: Key of `RESCALING`: the preprocessing that the weights were trained with.
         unit: Regular expression that finds the block in a layer's name.
         block: The block's name, a template of the match.
-        smallest: The smallest picture that Keras allows, in pixels.
-        sizes: The picture sizes that have a weights file of their own, in pixels; another takes
+        smallest: The smallest image that Keras allows, in pixels.
+        sizes: The image sizes that have a weights file of their own, in pixels; another takes
             the file of 224.
         options: Further arguments of the constructors.
         stem_end: Where Keras names only the layer that ends a module: index of the layer that

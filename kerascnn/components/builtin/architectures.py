@@ -79,7 +79,7 @@ def build(
     Args:
         application: Which one.
         params: See `PretrainedParams`.
-        image_size: Side of the pictures, in pixels.
+        image_size: Side of the images, in pixels.
         num_classes: Number of classes K, at least 2.
 
     Returns:
@@ -88,7 +88,7 @@ def build(
         own, a last normalization belongs to the last unit.
 
     Raises:
-        InputError: The pictures are too small, or the weights are not to be had or do not fit.
+        InputError: The images are too small, or the weights are not to be had or do not fit.
     """
     import keras
 
@@ -96,34 +96,34 @@ def build(
         named = f'weights = "{params.weights}"' if key == "weights" else application.name
         raise InputError(f"{named}: {fault}.")
     path = _weights_file(application, params.weights, image_size)
-    pictures = keras.Input((image_size, image_size, 3), name="pictures")
-    backbone, probabilities = _backbone(application, pictures, image_size), None
+    images = keras.Input((image_size, image_size, 3), name="images")
+    backbone, probabilities = _backbone(application, images, image_size), None
     if params.top == "original":
-        backbone, probabilities = _with_top(application, backbone, pictures, num_classes)
+        backbone, probabilities = _with_top(application, backbone, images, num_classes)
     blocks = table.blocks(backbone, FAMILIES[application.family])
     if path:
         _load(backbone, path, application.name)
     if probabilities is None:
         probabilities = classifier_head(backbone.output, num_classes, dropout=params.dropout)
-    model = keras.Model(pictures, probabilities, name=application.name)
+    model = keras.Model(images, probabilities, name=application.name)
     return Network(model, blocks)
 
 
-def preprocess(pictures: Any, rescaling: str) -> Any:
-    """Rescales pictures, float32 [B, H, W, 3] in 0-255, as the pretrained weights expect it."""
+def preprocess(images: Any, rescaling: str) -> Any:
+    """Rescales images, float32 [B, H, W, 3] in 0-255, as the pretrained weights expect it."""
     from keras import layers, ops
 
     if rescaling == "caffe":
-        pictures = ops.flip(pictures, axis=-1)  # RGB to BGR
+        images = ops.flip(images, axis=-1)  # RGB to BGR
     # float32 also under mixed precision, which would round the pixels before they are centred
-    return layers.Rescaling(*RESCALING[rescaling], dtype="float32", name="preprocess")(pictures)
+    return layers.Rescaling(*RESCALING[rescaling], dtype="float32", name="preprocess")(images)
 
 
-def _with_top(application: Application, backbone: Any, pictures: Any, classes: int) -> Any:
+def _with_top(application: Application, backbone: Any, images: Any, classes: int) -> Any:
     """The same network with the classifier that Keras gives it: its backbone, its probabilities."""
     import keras
 
-    whole = _backbone(application, pictures, pictures.shape[1], classes)
+    whole = _backbone(application, images, images.shape[1], classes)
     end = len(backbone.operations)
     for layer in whole.operations[end:]:
         layer.name = f"head_{layer.name}"
@@ -133,7 +133,7 @@ def _with_top(application: Application, backbone: Any, pictures: Any, classes: i
 
 
 def _backbone(
-    application: Application, pictures: Any, image_size: int, classes: int | None = None
+    application: Application, images: Any, image_size: int, classes: int | None = None
 ) -> Any:
     import keras
 
@@ -143,7 +143,7 @@ def _backbone(
             include_top=classes is not None,
             classes=classes or 1000,
             weights=None,
-            input_tensor=preprocess(pictures, family.rescaling),
+            input_tensor=preprocess(images, family.rescaling),
             input_shape=(image_size, image_size, 3),
             **dict(family.options),
         )

@@ -67,7 +67,7 @@ STRONG = STANDARD | {
     "erasing": 0.25,
 }
 POLICIES = {
-    "none": ("the pictures as they are", {}),
+    "none": ("the images as they are", {}),
     "light": ("flips, small shifts and zooms, slight brightness", LIGHT),
     "standard": ("flips, rotation, zoom, crop, brightness, contrast", STANDARD),
     "strong": ("standard with wider ranges, shear, stretch, colour and erasing", STRONG),

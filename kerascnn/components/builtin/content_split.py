@@ -46,17 +46,17 @@ class SplitParams(Params):
     )
 
     @model_validator(mode="after")
-    def _leaves_pictures_to_train_on(self) -> "SplitParams":
+    def _leaves_images_to_train_on(self) -> "SplitParams":
         if self.validation_fraction + self.test_fraction >= 1:
             raise ValueError("validation_fraction + test_fraction must stay below 1")
         return self
 
 
 @dataclass(frozen=True)
-class PictureFiles:
+class ImageFiles:
     """A source of paths, none of which may lead out of the folder `within`.
 
-    The pictures are read by whom it gives them to.
+    The images are read by whom it gives them to.
     """
 
     paths: Sequence[Path]
@@ -76,7 +76,7 @@ class PictureFiles:
         return path, self.labels[index]
 
 
-def split_pictures(
+def split_images(
     root: Path,
     within: Path,
     found: Mapping[str, Sequence[Labelled]],
@@ -87,9 +87,9 @@ def split_pictures(
 
     Files below `root` may be links to what lies within `within`.
     """
-    class_names = sorted({label for pictures in found.values() for _, label in pictures})
+    class_names = sorted({label for images in found.values() for _, label in images})
     indices = {name: index for index, name in enumerate(class_names)}
-    files = hash_files((path for pictures in found.values() for path, _ in pictures), within)
+    files = hash_files((path for images in found.values() for path, _ in images), within)
     hashes = {path: own for path, (own, _) in files.items()}
     same = {path: without_notes for path, (_, without_notes) in files.items()}
     wanted = {"test": params.test_fraction, "validation": params.validation_fraction}
@@ -109,16 +109,14 @@ def split_pictures(
     if "train" in found:
         _check_splits(root, splits)
     sources = {
-        split: picture_files(
-            root, within, [(path, indices[name]) for path, name in pictures], hashes
-        )
-        for split, pictures in splits.items()
+        split: image_files(root, within, [(path, indices[name]) for path, name in images], hashes)
+        for split, images in splits.items()
     }
     return Splits(**sources, class_names=class_names, ignored=dict(ignored))
 
 
 def _near(
-    pictures: Sequence[Labelled], files: Mapping[Path, tuple[str, str]], within: Path
+    images: Sequence[Labelled], files: Mapping[Path, tuple[str, str]], within: Path
 ) -> list[tuple[str, str]]:
     """The near copies among images, as pairs of the hashes that ignore EXIF data and comments.
 
@@ -126,9 +124,9 @@ def _near(
     """
     from kerascnn import near_copies  # here, as it imports NumPy
 
-    source = PictureFiles([path for path, _ in pictures], [0] * len(pictures), "", within)
+    source = ImageFiles([path for path, _ in images], [0] * len(images), "", within)
     same = dict(files.values())
-    pairs = near_copies(source, [(files[path][0], label) for path, label in pictures])
+    pairs = near_copies(source, [(files[path][0], label) for path, label in images])
     return [(same[one], same[other]) for one, other in pairs]
 
 
@@ -138,7 +136,7 @@ def content_hashes(paths: Iterable[Path], within: Path) -> dict[Path, str]:
 
 
 def hash_files(paths: Iterable[Path], within: Path) -> dict[Path, tuple[str, str]]:
-    """The SHA-256 of each file, and of the picture in it without what is said about it."""
+    """The SHA-256 of each file, and of the image in it without what is said about it."""
     from concurrent.futures import ThreadPoolExecutor
 
     paths = list(paths)
@@ -154,8 +152,8 @@ def _file_hashes(path: Path, within: Path) -> tuple[str, str]:
     if path.is_file() and not outside:  # to open a pipe would wait for its writer
         with suppress(OSError):
             content = path.read_bytes()
-    own, picture = hashlib.sha256(content).hexdigest(), _without_notes(content)
-    return own, own if picture is content else hashlib.sha256(picture).hexdigest()
+    own, image = hashlib.sha256(content).hexdigest(), _without_notes(content)
+    return own, own if image is content else hashlib.sha256(image).hexdigest()
 
 
 def _without_notes(content: bytes) -> bytes:
@@ -174,23 +172,23 @@ def leads_out(path: Path, folder: Path) -> bool:
     return not Path(os.path.realpath(path)).is_relative_to(folder)
 
 
-def picture_files(
-    root: Path, within: Path, pictures: Sequence[tuple[Path, int]], hashes: Mapping[Path, str]
-) -> PictureFiles:
+def image_files(
+    root: Path, within: Path, images: Sequence[tuple[Path, int]], hashes: Mapping[Path, str]
+) -> ImageFiles:
     """A source, whose fingerprint covers the names, the contents and the labels, in order."""
     digest = hashlib.sha256()
-    for path, label in pictures:
+    for path, label in images:
         name = os.fsencode(path.relative_to(root).as_posix())  # which may be no UTF-8
         digest.update(name + f"\0{hashes[path]}\0{label}\n".encode())
-    paths, labels = [path for path, _ in pictures], [label for _, label in pictures]
-    return PictureFiles(paths, labels, digest.hexdigest(), within)
+    paths, labels = [path for path, _ in images], [label for _, label in images]
+    return ImageFiles(paths, labels, digest.hexdigest(), within)
 
 
 def _check_splits(root: Path, splits: Mapping[str, Sequence[Labelled]]) -> None:
-    for split, pictures in splits.items():
-        if not pictures:
+    for split, images in splits.items():
+        if not images:
             count = sum(map(len, splits.values()))
             raise InputError(
-                f'"{root}" has too few pictures: of {count}, none came into the {split} split. '
-                "Add pictures: each class wants at least three different ones."
+                f'"{root}" has too few images: of {count}, none came into the {split} split. '
+                "Add images: each class wants at least three different ones."
             )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kerascnn import Component, InputError, Params, Splits
-from kerascnn.components.builtin.content_split import SplitParams, content_hashes, picture_files
+from kerascnn.components.builtin.content_split import SplitParams, content_hashes, image_files
 from kerascnn.components.builtin.image_folder import ImageFolderParams, build_image_folder
 
 TF_FLOWERS_URL = "https://download.tensorflow.org/example_images/flower_photos.tgz"
@@ -130,13 +130,13 @@ class KerasDatasetParams(Params):
         "or datasets under KERAS_HOME."
     )
     validation_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the training pictures kept for validation."
+        0.1, gt=0, lt=1, description="Share of the training images kept for validation."
     )
     split_seed: int = Field(
-        0, ge=0, description="Draws the validation pictures; it is not the experiment's seed."
+        0, ge=0, description="Draws the validation images; it is not the experiment's seed."
     )
     limit: int | None = Field(
-        None, ge=1, description="At most so many pictures a split, at random, for quick trials."
+        None, ge=1, description="At most so many images a split, at random, for quick trials."
     )
 
 
@@ -157,7 +157,7 @@ def build_oxford_flowers102(params: OxfordFlowersParams, *, seed: int) -> Splits
         sha256, url = OXFORD_SHA256[name], f"{OXFORD_URL}/{name}"
         return fetch(url, sha256=sha256, folder=params.folder, unpack=unpack)
 
-    labels = loadmat(get("imagelabels.mat"))["labels"].ravel()  # 1 to 102, of pictures 1 to 8,189
+    labels = loadmat(get("imagelabels.mat"))["labels"].ravel()  # 1 to 102, of images 1 to 8,189
     numbers = loadmat(get("setid.mat"))
     root = get("102flowers.tgz", unpack=True).resolve()
     paths = [root / "jpg" / f"image_{number:05d}.jpg" for number in range(1, len(labels) + 1)]
@@ -165,14 +165,14 @@ def build_oxford_flowers102(params: OxfordFlowersParams, *, seed: int) -> Splits
 
     def source(key: str) -> Any:
         chosen = (numbers[key].ravel() - 1).tolist()
-        return picture_files(root, root, [(paths[i], int(labels[i]) - 1) for i in chosen], hashes)
+        return image_files(root, root, [(paths[i], int(labels[i]) - 1) for i in chosen], hashes)
 
     class_names = [name.strip() for name in OXFORD_NAMES.split(",")]
     return Splits(source("trnid"), source("valid"), source("tstid"), class_names)
 
 
-class PictureArrays:
-    """A source of pictures in memory."""
+class ImageArrays:
+    """A source of images in memory."""
 
     def __init__(self, images: Any, labels: Any) -> None:
         self.images = images  # uint8 [N, H, W] or [N, H, W, 3]
@@ -204,10 +204,10 @@ def build_keras_dataset(params: KerasDatasetParams, *, seed: int) -> Splits:
     )
 
 
-def _some(images: Any, labels: Any, chosen: Any) -> PictureArrays:
+def _some(images: Any, labels: Any, chosen: Any) -> ImageArrays:
     from numpy import ascontiguousarray
 
-    return PictureArrays(ascontiguousarray(images[chosen]), labels.ravel()[chosen])
+    return ImageArrays(ascontiguousarray(images[chosen]), labels.ravel()[chosen])
 
 
 def _load_with_keras(dataset: str) -> Any:

@@ -1,7 +1,7 @@
 """Draws the plants of `flowers`: blades as lit surfaces in space.
 
 Every part of a plant is a blade: a strip, bent along its midrib and cupped across it, drawn as
-quadrilaterals from back to front. Coordinates: x right, y up, z towards the viewer, in picture
+quadrilaterals from back to front. Coordinates: x right, y up, z towards the viewer, in image
 widths.
 """
 
@@ -178,7 +178,7 @@ def _paint(painter: Painter, parts: list[Faces]) -> None:
 
 
 def _frame(tilt: float, direction: float, spin: float) -> np.ndarray:
-    """Rotation that tilts the z axis by `tilt` towards `direction` in the picture, [3, 3]."""
+    """Rotation that tilts the z axis by `tilt` towards `direction` in the image, [3, 3]."""
 
     def about_z(angle: float) -> np.ndarray:
         c, s = np.cos(angle), np.sin(angle)
@@ -246,7 +246,7 @@ def draw_plant(painter: Painter, species: Species, at: np.ndarray, radius: float
 
 
 def draw_distractor(painter: Painter, species: Species) -> None:
-    """Draws a small flower without a stem anywhere in the picture."""
+    """Draws a small flower without a stem anywhere in the image."""
     rng = painter.rng
     frame = _frame(rng.uniform(0, 1), np.pi / 2, rng.uniform(0, 6))
     at, radius = rng.uniform(0, 1, 2), rng.uniform(0.02, 0.06)
@@ -254,7 +254,7 @@ def draw_distractor(painter: Painter, species: Species) -> None:
 
 
 def _stem(at: np.ndarray, axis: np.ndarray, rng: Generator) -> np.ndarray:
-    """A quadratic Bezier curve from the flower to the ground below the picture, [13, 2]."""
+    """A quadratic Bezier curve from the flower to the ground below the image, [13, 2]."""
     ground = np.array([at[0] + rng.normal(0, 0.15), -0.05])
     bend = at - axis * rng.uniform(1.0, 2.0) + [0, -0.1]
     t = np.linspace(0, 1, 13)[:, None]

@@ -1,4 +1,4 @@
-"""Composes the pictures of `flowers`: a backdrop, plants before it, and a camera."""
+"""Composes the images of `flowers`: a backdrop, plants before it, and a camera."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -31,12 +31,12 @@ from kerascnn.components.builtin.flower_species import (
     Species,
 )
 
-Places = list[tuple[float, float, float]]  # x, y and radius of each flower, in picture widths
+Places = list[tuple[float, float, float]]  # x, y and radius of each flower, in image widths
 
 
 @dataclass(frozen=True)
 class Backdrop:
-    """What may be behind the flowers; lengths in picture widths."""
+    """What may be behind the flowers; lengths in image widths."""
 
     tops: tuple[Colour, ...]
     bottoms: tuple[Colour, ...]
@@ -63,7 +63,7 @@ BACKDROPS = (MEADOW, HEDGE, BOKEH, OPEN_SKY, GROUND, WALL, STUDIO)
 
 
 def render(species: Species, size: int, rng: Generator) -> np.ndarray:
-    """Renders one picture of a species.
+    """Renders one image of a species.
 
     Args:
         species: What to draw.
@@ -85,10 +85,10 @@ def render(species: Species, size: int, rng: Generator) -> np.ndarray:
     if rng.random() < 0.5:
         draw_grass(painter, int(rng.integers(2, 10)), rng.uniform(0.2, 0.7))
     focus = ImageFilter.GaussianBlur(size * rng.uniform(0, 0.004))
-    picture = canvas.reduce(SUPERSAMPLING).filter(focus)
+    image = canvas.reduce(SUPERSAMPLING).filter(focus)
     if rng.random() < 0.35:
-        picture = _near_the_lens(picture, rng)
-    return _photograph(picture, light, rng)
+        image = _near_the_lens(image, rng)
+    return _photograph(image, light, rng)
 
 
 def _draw_light(rng: Generator) -> Light:

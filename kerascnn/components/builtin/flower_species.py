@@ -55,7 +55,7 @@ class Species:
     tilt: Pair  # degrees between the flower's axis and the line of sight
     leaves: Whorl
     leaf_span: Pair  # where on the stem leaves stand, 0 at the flower, 1 at the ground
-    radius: Pair = (0.14, 0.38)  # of the flower, in picture widths
+    radius: Pair = (0.14, 0.38)  # of the flower, in image widths
     flowers: tuple[int, int] = (1, 4)
     bases: tuple[Colour, ...] = ()  # what the petals' colour starts from at the base, where it may
     stem: float = 0.05  # half-width, in flower radii

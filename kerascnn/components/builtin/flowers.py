@@ -1,4 +1,4 @@
-"""`flowers`: rendered flower pictures, for experiments that need no download."""
+"""`flowers`: rendered flower images, for experiments that need no download."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from kerascnn.components.builtin.flower_species import SPECIES
 if TYPE_CHECKING:
     import numpy as np
 
-RENDERER_VERSION = 1  # raise it whenever any picture changes: caches are keyed by it
+RENDERER_VERSION = 1  # raise it whenever any image changes: caches are keyed by it
 
 
 class FlowersParams(Params):
@@ -24,21 +24,21 @@ class FlowersParams(Params):
         le=len(SPECIES),
         description="Number of classes: " + ", ".join(s.name for s in SPECIES),
     )
-    train: int = Field(700, ge=1, description="Number of training pictures.")
-    validation: int = Field(150, ge=1, description="Number of validation pictures.")
-    test: int = Field(150, ge=1, description="Number of test pictures.")
-    size: int = Field(192, ge=32, le=1024, description="Height and width of a picture in pixels.")
-    picture_seed: int = Field(
+    train: int = Field(700, ge=1, description="Number of training images.")
+    validation: int = Field(150, ge=1, description="Number of validation images.")
+    test: int = Field(150, ge=1, description="Number of test images.")
+    size: int = Field(192, ge=32, le=1024, description="Height and width of an image in pixels.")
+    image_seed: int = Field(
         0,
         ge=0,
-        description="Seed of the pictures. They do not change with the experiment's seed, so that "
+        description="Seed of the images. They do not change with the experiment's seed, so that "
         "runs with other seeds are comparable.",
     )
 
 
 @dataclass(frozen=True)
 class FlowerSource:
-    """One split: `source[i]` renders picture i, the same on every call and in every process."""
+    """One split: `source[i]` renders image i, the same on every call and in every process."""
 
     split: str
     params: FlowersParams
@@ -54,19 +54,19 @@ class FlowerSource:
         if not 0 <= index < len(self):
             raise IndexError(index)
         label = index % self.params.species
-        rng = default_rng([self.params.picture_seed, *self.split.encode(), index])
+        rng = default_rng([self.params.image_seed, *self.split.encode(), index])
         return render(SPECIES[label], self.params.size, rng), label  # [S, S, 3]
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all that decides the split's pictures and labels."""
+        """SHA-256 of all that decides the split's images and labels."""
         params = self.params
-        decides = (params.species, params.size, params.picture_seed, self.split, len(self))
+        decides = (params.species, params.size, params.image_seed, self.split, len(self))
         return hashlib.sha256(repr(("flowers", RENDERER_VERSION, *decides)).encode()).hexdigest()
 
 
 def build(params: FlowersParams, *, seed: int) -> Splits:
-    """Makes the three splits; nothing is rendered yet, and the seed changes no picture."""
+    """Makes the three splits; nothing is rendered yet, and the seed changes no image."""
     splits = {name: FlowerSource(name, params) for name in ("train", "validation", "test")}
     return Splits(**splits, class_names=[species.name for species in SPECIES[: params.species]])
 

@@ -12,13 +12,13 @@ from pydantic import Field
 
 from kerascnn import Component, InputError, Splits
 from kerascnn.components.builtin.class_folders import LAYOUT, Folders, listed, near, tables_in
-from kerascnn.components.builtin.content_split import Labelled, SplitParams, split_pictures
+from kerascnn.components.builtin.content_split import Labelled, SplitParams, split_images
 from kerascnn.components.builtin.label_columns import TableParams
 from kerascnn.components.builtin.label_table import read_table
 
 
 class ImageFolderParams(SplitParams, TableParams):
-    """A folder of pictures."""
+    """A folder of images."""
 
     path: Path = Field(
         description="The folder, relative to the TOML file; ~ is the home folder. In it, "
@@ -27,12 +27,12 @@ class ImageFolderParams(SplitParams, TableParams):
     )
     follow_links: bool = Field(
         False,
-        description="Whether links in the folder to pictures and folders elsewhere are read; else "
+        description="Whether links in the folder to images and folders elsewhere are read; else "
         "each is an error.",
     )
     only_test: bool = Field(
         False,
-        description="Whether all pictures are to test by, as `kerascnn evaluate` takes a folder; "
+        description="Whether all images are to test by, as `kerascnn evaluate` takes a folder; "
         "nothing can be trained on them.",
     )
 
@@ -47,11 +47,11 @@ def build_image_folder(params: ImageFolderParams, *, seed: int) -> Splits:
         found = folders.read(root)
     if params.only_test:
         found = {"test": list(chain.from_iterable(found.values()))}
-    _check_names(root, {label for pictures in found.values() for _, label in pictures})
+    _check_names(root, {label for images in found.values() for _, label in images})
     if not params.only_test:
         hint = "" if params.labels else f"{folders.doubled(root)}{tables_in(root)}"
         _check_classes(root, found, hint)
-    return split_pictures(root, within, found, params, folders.ignored)
+    return split_images(root, within, found, params, folders.ignored)
 
 
 def check(params: ImageFolderParams, *, image_size: int) -> dict[str, str]:
@@ -86,10 +86,10 @@ def _check_classes(root: Path, found: Mapping[str, Sequence[Labelled]], hint: st
             f'"{root}" has images of one class alone, "{", ".join(names)}"; expected two or more.'
             f"{hint or f' {LAYOUT}'}"
         )
-    for split, pictures in found.items():
-        for name in sorted({label for _, label in pictures} - names):
+    for split, images in found.items():
+        for name in sorted({label for _, label in images} - names):
             raise InputError(
-                f'the class "{name}" of the {split} split of "{root}" has no picture in the train '
+                f'the class "{name}" of the {split} split of "{root}" has no image in the train '
                 f"split.{near(name, names)} The classes there: {', '.join(sorted(names))}."
             )
 

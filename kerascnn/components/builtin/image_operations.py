@@ -36,7 +36,7 @@ def _fused(operation: Operation) -> Operation:
 
 @_fused
 def recolour(batch: Batch, maps: Any) -> Batch:
-    """Maps each pixel by its picture's first matrix, and adds its mean colour by the second."""
+    """Maps each pixel by its image's first matrix, and adds its mean colour by the second."""
     images = batch["images"]
     mean = ops.mean(images, axis=(1, 2), keepdims=True)  # [B, 1, 1, 3]
     images = _times(images, maps[:, 0]) + _times(mean, maps[:, 1])
@@ -44,7 +44,7 @@ def recolour(batch: Batch, maps: Any) -> Batch:
 
 
 def _times(images: Any, matrices: Any) -> Any:
-    """Multiplies each pixel by its picture's matrix; a GPU may round `einsum` to TF32."""
+    """Multiplies each pixel by its image's matrix; a GPU may round `einsum` to TF32."""
     rows = matrices[:, :, None, None, :]  # [B, 3, 1, 1, 3]
     return sum(images[..., i, None] * rows[:, i] for i in range(3))
 
@@ -56,7 +56,7 @@ def resample(batch: Batch, lines: Any) -> Batch:
     Pixel (x, y) reads the source at `lines[:, :, 0, x] + lines[:, :, 1, y]`: an affine map, split
     on the host so that every backend rounds it alike. These four gathers take a third (XLA on
     TensorFlow) to an eighth (JAX) of the time of `keras.ops.image.affine_transform`, which on
-    PyTorch loops over the pictures and overwrites its argument.
+    PyTorch loops over the images and overwrites its argument.
     """
     images = batch["images"]
     count, height, width, channels = ops.shape(images)
@@ -80,7 +80,7 @@ def resample(batch: Batch, lines: Any) -> Batch:
 def _neighbours(place: Any, size: int) -> tuple[Any, Any]:
     """Returns the pixel before each place and the weight of the pixel after it.
 
-    The picture spans 0 to `size`, pixel i's centre is at i + 0.5; beyond lies its mirror image.
+    The image spans 0 to `size`, pixel i's centre is at i + 0.5; beyond lies its mirror image.
     """
     inside = size - ops.abs(size - ops.abs(place))
     centre = ops.clip(inside - 0.5, 0, size - 1)
@@ -90,14 +90,14 @@ def _neighbours(place: Any, size: int) -> tuple[Any, Any]:
 
 @_fused
 def erase(batch: Batch, boxes: Any) -> Batch:
-    """Fills a box of each picture with the grey that is drawn beside it."""
+    """Fills a box of each image with the grey that is drawn beside it."""
     greys = boxes[:, 5, None, None, None]  # [B, 1, 1, 1]
     return {**batch, "images": _lay_over(batch["images"], greys, boxes[:, :5])}
 
 
 @_fused
 def mix(batch: Batch, boxes: Any) -> Batch:
-    """Shows the batch's previous picture through a box of each, and mixes the labels by area."""
+    """Shows the batch's previous image through a box of each, and mixes the labels by area."""
     images, labels = batch["images"], batch["labels"]
     _, height, width, _ = ops.shape(images)
     top, left, bottom, right, opacity = ops.unstack(boxes, axis=1)

@@ -14,7 +14,7 @@ YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
 
 
 def draw_geometry(strengths: Strengths, rng: np.random.Generator, count: int, size: int) -> Array:
-    """Composes flip, crop, zoom, shear, rotation and shift into one affine map of each picture.
+    """Composes flip, crop, zoom, shear, rotation and shift into one affine map of each image.
 
     Returns:
         float32 [B, 2, 2, S]: for x and y, what each output column and each output row add to
@@ -36,17 +36,17 @@ def draw_geometry(strengths: Strengths, rng: np.random.Generator, count: int, si
     shear = _matrices([[one, np.tan(slant)], [zero, one]])
     linear = rotation @ shear * (flip * crop / zoom)[:, None, :]  # [B, 2, 2]
 
-    grid = np.arange(size) + 0.5 - size / 2  # pixel centres, from the picture's own
+    grid = np.arange(size) + 0.5 - size / 2  # pixel centres, from the image's own
     columns = linear[:, :, 0, None] * grid
     rows = linear[:, :, 1, None] * grid + size * (0.5 + shift[:, :, None])
     return np.stack([columns, rows], axis=2)  # [B, 2, 2, S]
 
 
 def draw_colour(strengths: Strengths, rng: np.random.Generator, count: int, size: int) -> Array:
-    """Composes brightness, contrast, saturation and hue into one linear map of each picture.
+    """Composes brightness, contrast, saturation and hue into one linear map of each image.
 
     Returns:
-        float32 [B, 2, 3, 3]: what the pixel, and what the picture's mean colour is multiplied by.
+        float32 [B, 2, 3, 3]: what the pixel, and what the image's mean colour is multiplied by.
     """
     s = strengths
     brightness = rng.uniform(1 - s.brightness, 1 + s.brightness, count)
@@ -63,7 +63,7 @@ def draw_colour(strengths: Strengths, rng: np.random.Generator, count: int, size
 
 
 def draw_erasing(strengths: Strengths, rng: np.random.Generator, count: int, size: int) -> Array:
-    """Draws a box of each picture to erase, and a grey (Zhong et al., arXiv 1708.04896).
+    """Draws a box of each image to erase, and a grey (Zhong et al., arXiv 1708.04896).
 
     Returns:
         float32 [B, 6]: top, left, bottom, right in pixels; opacity, 0 where nothing is erased;
@@ -78,7 +78,7 @@ def draw_erasing(strengths: Strengths, rng: np.random.Generator, count: int, siz
 
 
 def draw_mixing(strengths: Strengths, rng: np.random.Generator, count: int, size: int) -> Array:
-    """Draws the box through which another picture shows: all of it faintly (MixUp, Zhang et al.,
+    """Draws the box through which another image shows: all of it faintly (MixUp, Zhang et al.,
     arXiv 1710.09412) or a part of it fully (CutMix, Yun et al., arXiv 1905.04899).
 
     Returns:
@@ -87,7 +87,7 @@ def draw_mixing(strengths: Strengths, rng: np.random.Generator, count: int, size
     mixup, cutmix = strengths.mixup, strengths.cutmix
     cut = rng.random(count) < (cutmix > 0) / ((cutmix > 0) + (mixup > 0))
     alpha = np.where(cut, cutmix, mixup)
-    other = rng.beta(alpha, alpha)  # the other picture's share
+    other = rng.beta(alpha, alpha)  # the other image's share
     sides = np.where(cut, np.sqrt(other), 2)[:, None].repeat(2, axis=1)  # 2: from any centre, all
     return _boxes(rng.random((count, 2)), sides, np.where(cut, 1, other), size)
 

@@ -36,22 +36,22 @@ def build(params: SequentialParams, *, image_size: int, num_classes: int) -> Any
 
     Args:
         params: See `SequentialParams`.
-        image_size: Side of the pictures, in pixels.
+        image_size: Side of the images, in pixels.
         num_classes: Number of classes K, at least 2.
 
     Returns:
         keras.Model: float32 [B, S, S, 3] in 0-255 to probabilities float32 [B, K].
 
     Raises:
-        InputError: The pictures are too small for so many blocks.
+        InputError: The images are too small for so many blocks.
     """
     import keras
     from keras import layers
 
     for fault in check(params, image_size=image_size).values():
         raise InputError(f"sequential_cnn: {fault}.")
-    pictures = keras.Input((image_size, image_size, 3), name="pictures")
-    x = layers.Rescaling(1 / 255, dtype="float32", name="block1_rescaling")(pictures)
+    images = keras.Input((image_size, image_size, 3), name="images")
+    x = layers.Rescaling(1 / 255, dtype="float32", name="block1_rescaling")(images)
     for number in range(1, params.depth + 1):
         x = _block(x, params, number)  # [B, side, side, filters * 2 ** (number - 1)]
     x = layers.GlobalAveragePooling2D(name="head_pool")(x)  # [B, C]
@@ -61,7 +61,7 @@ def build(params: SequentialParams, *, image_size: int, num_classes: int) -> Any
             units, activation="relu", kernel_initializer="he_normal", name=f"head_dense{number}"
         )(x)
     x = classifier_head(x, num_classes, dropout=params.dropout, zero_initialized=False)
-    return keras.Model(pictures, x, name="sequential_cnn")
+    return keras.Model(images, x, name="sequential_cnn")
 
 
 def _block(x: Any, params: SequentialParams, number: int) -> Any:

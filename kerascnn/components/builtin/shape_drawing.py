@@ -1,4 +1,4 @@
-"""Draws one picture of `shapes`."""
+"""Draws one image of `shapes`."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ OUTSIDE: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 def draw(shape: str, size: int, rng: np.random.Generator) -> np.ndarray:
     """Draws the shape in colours, at a place and an angle of its own; uint8 [S, S, 3]."""
-    radius, turn = rng.uniform(0.22, 0.34), rng.uniform(-0.2, 0.2)  # picture widths, radians
+    radius, turn = rng.uniform(0.22, 0.34), rng.uniform(-0.2, 0.2)  # image widths, radians
     centre = rng.uniform(0.4, 0.6, 2)
     x, y = ((np.arange(size) + 0.5) / size - centre[:, None]) / radius
     x, y = x[None, :], y[:, None]

@@ -11,7 +11,7 @@ from kerascnn import Component, Params, Splits
 if TYPE_CHECKING:
     import numpy as np
 
-VERSION = 1  # raise it whenever any picture changes: caches are keyed by it
+VERSION = 1  # raise it whenever any image changes: caches are keyed by it
 SHAPE_NAMES = ("circle", "square", "triangle", "cross")
 
 
@@ -24,18 +24,18 @@ class ShapesParams(Params):
         le=len(SHAPE_NAMES),
         description="How many of: " + ", ".join(SHAPE_NAMES),
     )
-    train: int = Field(48, ge=1, description="Number of training pictures.")
-    validation: int = Field(24, ge=1, description="Number of validation pictures.")
-    test: int = Field(24, ge=1, description="Number of test pictures.")
-    size: int = Field(32, ge=8, le=512, description="Height and width of a picture in pixels.")
-    picture_seed: int = Field(
-        0, ge=0, description="Seed of the pictures, which do not change with the experiment's seed."
+    train: int = Field(48, ge=1, description="Number of training images.")
+    validation: int = Field(24, ge=1, description="Number of validation images.")
+    test: int = Field(24, ge=1, description="Number of test images.")
+    size: int = Field(32, ge=8, le=512, description="Height and width of an image in pixels.")
+    image_seed: int = Field(
+        0, ge=0, description="Seed of the images, which do not change with the experiment's seed."
     )
 
 
 @dataclass(frozen=True)
 class ShapeSource:
-    """One split: `source[i]` draws picture i, the same on every call and in every process."""
+    """One split: `source[i]` draws image i, the same on every call and in every process."""
 
     split: str
     params: ShapesParams
@@ -50,20 +50,20 @@ class ShapeSource:
 
         if not 0 <= index < len(self):
             raise IndexError(index)
-        rng = default_rng([self.params.picture_seed, *self.split.encode(), index])
+        rng = default_rng([self.params.image_seed, *self.split.encode(), index])
         label = index % self.params.classes
         return draw(SHAPE_NAMES[label], self.params.size, rng), label  # [S, S, 3]
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all that decides the split's pictures and labels."""
+        """SHA-256 of all that decides the split's images and labels."""
         params = self.params
-        decides = (params.classes, params.size, params.picture_seed, self.split, len(self))
+        decides = (params.classes, params.size, params.image_seed, self.split, len(self))
         return hashlib.sha256(repr(("shapes", VERSION, *decides)).encode()).hexdigest()
 
 
 def build(params: ShapesParams, *, seed: int) -> Splits:
-    """Makes the three splits; the experiment's seed changes no picture."""
+    """Makes the three splits; the experiment's seed changes no image."""
     splits = {name: ShapeSource(name, params) for name in ("train", "validation", "test")}
     return Splits(**splits, class_names=list(SHAPE_NAMES[: params.classes]))
 

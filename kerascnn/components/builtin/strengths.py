@@ -19,7 +19,7 @@ class Strengths(Params):
     rotation_degrees: Annotated[float, _up_to(180, "Largest turn to either side.")] = 0.0
     shear_degrees: Annotated[float, _up_to(45, "Largest slant to either side.")] = 0.0
     zoom: Annotated[float, _up_to(0.5, "Scale from 1 - zoom to 1 + zoom.")] = 0.0
-    shift: Annotated[float, _up_to(0.5, "Largest shift along each axis, in picture sides.")] = 0.0
+    shift: Annotated[float, _up_to(0.5, "Largest shift along each axis, in image sides.")] = 0.0
     crop: Annotated[float, _up_to(0.95, "Largest part of the area to cut away.")] = 0.0
     stretch: Annotated[
         float, _up_to(1, "Aspect ratio of the crop from 1 / (1 + stretch) to 1 + stretch.")
@@ -37,5 +37,5 @@ class Strengths(Params):
     ] = 1 / 3
     mixup: Annotated[float, _up_to(10, "MixUp's alpha: 0.2 is usual.")] = 0.0
     cutmix: Annotated[
-        float, _up_to(10, "CutMix's alpha: 1 is usual; beside MixUp each gets half the pictures.")
+        float, _up_to(10, "CutMix's alpha: 1 is usual; beside MixUp each gets half the images.")
     ] = 0.0

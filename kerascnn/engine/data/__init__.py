@@ -1,1 +1,1 @@
-"""Pictures and files: reading, downloading, packing, batching."""
+"""Images and files: reading, downloading, packing, batching."""

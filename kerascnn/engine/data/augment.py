@@ -19,7 +19,7 @@ def augmenter(policy: Any, seed: tuple[int, ...], image_size: int) -> Augment:
     Args:
         policy: An `Augmentation`, or a Keras preprocessing layer, whose generators are seeded.
         seed: What the draw is keyed by, before epoch and step.
-        image_size: Pixels S; of larger pictures a random window of this size is taken first.
+        image_size: Pixels S; of larger images a random window of this size is taken first.
     """
     draw, run = _halves(policy)
 

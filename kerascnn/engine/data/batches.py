@@ -15,7 +15,7 @@ Augment = Callable[[Any, Any, int, int], tuple[Any, Any]]
 
 @dataclass(frozen=True)
 class Examples:
-    """Pictures to train on or to judge by.
+    """Images to train on or to judge by.
 
     Args:
         inputs: uint8 [N, P, P, 3], or activations float [N, ...]: an array, or indexed like one.
@@ -47,7 +47,7 @@ class Feed:
     """What a stage trains on.
 
     Args:
-        inputs: For each view, which the epochs use in turn, pictures uint8 or activations
+        inputs: For each view, which the epochs use in turn, images uint8 or activations
             float [N, ...]: an array, or what is indexed like one.
         targets: For each view its targets float32 [N, K], likewise.
         batch_size: Examples a step; an epoch's last batch is filled up with its first examples.
@@ -91,14 +91,14 @@ class Feed:
         order = shuffled(self.examples, self.seed, epoch)
         order = np.resize(order, (self.steps, self._width))
         for step in range(first, self.steps):
-            chosen = order[step]  # unsorted: a batch's pictures may be mixed in turn
+            chosen = order[step]  # unsorted: a batch's images may be mixed in turn
             inputs, targets = self.inputs[view][chosen], self.targets[view][chosen]
             if self.augment:
                 inputs, targets = self.augment(inputs, targets, epoch, step)
             yield to_device(inputs), to_device(targets), self._weights(targets)
 
     def _weights(self, targets: Any) -> np.ndarray:
-        """A mixed picture weighs what its classes do, each by its share."""
+        """A mixed image weighs what its classes do, each by its share."""
         if self.class_weights is None:
             return np.ones(len(targets), np.float32)
         from keras import ops

@@ -6,12 +6,12 @@ import numpy as np
 from PIL import Image
 
 # The difference hash of Neal Krawetz ("Kind of Like That", hackerfactor.com, 2013): whether a
-# picture grows brighter from each cell to the next, here over 16 rows of 17 cells; and the same of
+# image grows brighter from each cell to the next, here over 16 rows of 17 cells; and the same of
 # its mirror image.
 HASH_SIDE = 16
 HASH_WORDS = 2 * HASH_SIDE**2 // 64
 
-# Two pictures are nearly the same if at most so many of 256 bits differ. Measured at 160 px on
+# Two images are nearly the same if at most so many of 256 bits differ. Measured at 160 px on
 # 1,500 photographs of flowers and the 1,000 rendered ones: of copies saved as JPEG of quality 50,
 # of half the size, mirrored or upside down 98% to 100% are found, of quality 20, a quarter of the
 # size or 15% brighter 94% to 98%, with 2% cut off 86% to 98%. The only other pair, of 380,000, is
@@ -42,13 +42,13 @@ _BLOCK = 2**21  # pairs that are compared at once
 
 
 def perceptual_hash(pixels: np.ndarray) -> np.ndarray:
-    """The difference hash of a picture uint8 [S, S, 3] and that of its mirror image: uint64 [8]."""
+    """The difference hash of an image uint8 [S, S, 3] and that of its mirror image: uint64 [8]."""
     size = (HASH_SIDE + 1, HASH_SIDE)
     grey = Image.fromarray(pixels).convert("L").resize(size, Image.Resampling.BOX)
     cells = np.asarray(grey)  # [16, 17]
     both = np.stack([cells, cells[:, ::-1]])
     bits = both[:, :, 1:] > both[:, :, :-1]  # [2, 16, 16]
-    # every fourth row stands together, so that the first 64 bits see all of the picture
+    # every fourth row stands together, so that the first 64 bits see all of the image
     rows = bits.reshape(2, 4, 4, HASH_SIDE).swapaxes(1, 2)
     return np.packbits(rows).view(np.uint64)
 
@@ -92,7 +92,7 @@ def _shifted(hashes: np.ndarray) -> np.ndarray:
 
 
 def unlikely(differ: np.ndarray) -> float:
-    """So few bits differ in no pair of pictures that have nothing to do with each other."""
+    """So few bits differ in no pair of images that have nothing to do with each other."""
     median = np.median(differ)
     deviation = 1.4826 * np.median(abs(differ - median))  # robust: Rousseeuw & Croux, JASA 1993
     return median - NEAR_DEVIATIONS * deviation
@@ -104,7 +104,7 @@ def _differ(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def variants(hashes: np.ndarray) -> Iterator[np.ndarray]:
-    """The hashes uint64 [N, 4] of pictures as they are, mirrored, upside down, and both."""
+    """The hashes uint64 [N, 4] of images as they are, mirrored, upside down, and both."""
     for variant in np.split(np.asarray(hashes), 2, axis=1):
         yield variant
         rows = np.ascontiguousarray(variant).view(np.uint16)  # [N, 16]

@@ -1,4 +1,4 @@
-"""Pictures that a dataset holds twice: the same ones, and those that are nearly the same."""
+"""Images that a dataset holds twice: the same ones, and those that are nearly the same."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,8 +28,8 @@ Place = tuple[str, int]  # split and row
 Rows = list[Place]
 
 
-class Picture(NamedTuple):
-    """One of the pictures that a finding is about."""
+class Image(NamedTuple):
+    """One of the images that a finding is about."""
 
     split: str
     row: int
@@ -39,21 +39,21 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found wrong with the pictures of a dataset and does not stop a run.
+    """What was found wrong with the images of a dataset and does not stop a run.
 
     Args:
-        duplicates: Pairs of equal pictures in different splits.
-        near_duplicates: Pairs of nearly equal pictures in different splits.
-        conflicting: Pairs of equal pictures with different labels.
-        skipped: By split, the pictures that are left out, each with the reason.
-        ignored: What was found besides the pictures, and how often.
+        duplicates: Pairs of equal images in different splits.
+        near_duplicates: Pairs of nearly equal images in different splits.
+        conflicting: Pairs of equal images with different labels.
+        skipped: By split, the images that are left out, each with the reason.
+        ignored: What was found besides the images, and how often.
         counts: How many of each there are, for no more than 1,000 are listed.
         depth: What there is to say of images that have more than 8 bits a value.
     """
 
-    duplicates: list[list[Picture]] = field(default_factory=list)
-    near_duplicates: list[list[Picture]] = field(default_factory=list)
-    conflicting: list[list[Picture]] = field(default_factory=list)
+    duplicates: list[list[Image]] = field(default_factory=list)
+    near_duplicates: list[list[Image]] = field(default_factory=list)
+    conflicting: list[list[Image]] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
     ignored: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Findings:
 
     def to_json(self) -> dict[str, Any]:
         pairs = {
-            name: [[picture._asdict() for picture in pair] for pair in getattr(self, name)]
+            name: [[image._asdict() for image in pair] for pair in getattr(self, name)]
             for name in KINDS
         }
         rest = {"skipped": self.skipped, "ignored": self.ignored, "depth": self.depth}
@@ -83,19 +83,19 @@ class Findings:
         yield from self.depth
         yield from (self.note(name) for name in KINDS if getattr(self, name))
         if pairs := self.counts.get("not_compared"):
-            yield f"not looked for pictures nearly in two splits: {pairs:,} pairs are too many"
+            yield f"not looked for images nearly in two splits: {pairs:,} pairs are too many"
 
 
 KINDS = {
-    "duplicates": "of equal pictures in two splits, which flatter the accuracy",
-    "near_duplicates": "of nearly equal pictures in two splits, as if cropped, flipped or saved "
+    "duplicates": "of equal images in two splits, which flatter the accuracy",
+    "near_duplicates": "of nearly equal images in two splits, as if cropped, flipped or saved "
     "again",
-    "conflicting": "of equal pictures under two labels",
+    "conflicting": "of equal images under two labels",
 }
 """What is said of the pairs that are found of each kind."""
 
 
-def told(pair: Iterable[Picture]) -> str:
+def told(pair: Iterable[Image]) -> str:
     """A pair in a line, with the labels where they differ."""
     first, second = pair
     labels = ("", "")
@@ -107,7 +107,7 @@ def told(pair: Iterable[Picture]) -> str:
 def examine(
     splits: Mapping[str, Packed], class_names: tuple[str, ...], ignored: Mapping[str, int]
 ) -> Findings:
-    """Looks at the pictures of all splits, which are named in the order of the pairs."""
+    """Looks at the images of all splits, which are named in the order of the pairs."""
     groups = list(equal_groups(splits))
     found: dict[str, list[Rows]] = {
         "duplicates": [pair for group in groups for pair in _neighbours(group, splits_of(group))],
@@ -121,7 +121,7 @@ def examine(
     skipped = {name: list(packed.skipped) for name, packed in splits.items() if packed.skipped}
     return Findings(
         **{
-            name: [[_picture(splits, class_names, place) for place in pair] for pair in pairs]
+            name: [[_image(splits, class_names, place) for place in pair] for pair in pairs]
             for name, pairs in ((name, pairs[:LISTED]) for name, pairs in found.items())
         },
         skipped={name: faults[:LISTED] for name, faults in skipped.items()},
@@ -138,10 +138,10 @@ def examine(
     )
 
 
-def _picture(splits: Mapping[str, Packed], class_names: tuple[str, ...], place: Place) -> Picture:
+def _image(splits: Mapping[str, Packed], class_names: tuple[str, ...], place: Place) -> Image:
     split, row = place
     packed = splits[split]
-    return Picture(split, row, packed.name(row), class_names[packed.labels[row]])
+    return Image(split, row, packed.name(row), class_names[packed.labels[row]])
 
 
 def splits_of(group: Rows) -> list[str]:
@@ -157,7 +157,7 @@ def _neighbours(group: Rows, keys: Iterable[Any]) -> Iterator[Rows]:
 
 
 def equal_groups(splits: Mapping[str, Packed]) -> Iterator[Rows]:
-    """The pictures that are equal after preparation, in groups of two and more."""
+    """The images that are equal after preparation, in groups of two and more."""
     heads = {
         split: packed.digests[:, :8].copy().view(np.uint64)[:, 0]
         for split, packed in splits.items()
@@ -172,7 +172,7 @@ def equal_groups(splits: Mapping[str, Packed]) -> Iterator[Rows]:
 
 
 def copies(splits: Mapping[str, Packed]) -> dict[str, dict[int, str]]:
-    """By split, the rows of pictures that stand in a later split too, and in which."""
+    """By split, the rows of images that stand in a later split too, and in which."""
     order, found = list(splits), defaultdict[str, dict[int, str]](dict)
     for group in equal_groups(splits):
         last = max(splits_of(group), key=order.index)
@@ -183,7 +183,7 @@ def copies(splits: Mapping[str, Packed]) -> dict[str, dict[int, str]]:
 
 
 def near_pairs(splits: Mapping[str, Packed]) -> list[Rows]:
-    """Pictures in different splits that are nearly but not quite the same, also if flipped."""
+    """Images in different splits that are nearly but not quite the same, also if flipped."""
     found = []
     for one, other in combinations(splits, 2):
         a, b = splits[one], splits[other]

@@ -1,4 +1,4 @@
-"""Pictures: whatever Pillow can decode becomes uint8 [H, W, 3], upright, in red, green, blue."""
+"""Images: whatever Pillow can decode becomes uint8 [H, W, 3], upright, in red, green, blue."""
 
 import errno
 import os
@@ -57,8 +57,8 @@ PADDING = (124, 116, 104)
 DRAFT_MARGIN = 2
 
 
-class PictureError(InputError):
-    """A picture that cannot be read; `reason` says why, without its name."""
+class ImageError(InputError):
+    """An image that cannot be read; `reason` says why, without its name."""
 
     def __init__(self, name: str, reason: str, what_to_do: str) -> None:
         self.reason = reason
@@ -88,7 +88,7 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
     return open(descriptor, "rb")
 
 
-def pictures_below(path: Path) -> list[Path]:
+def images_below(path: Path) -> list[Path]:
     """The path itself if it is no folder, else the visible images in it at any depth, by name.
 
     What systems leave in folders, and kerascnn's own output, is no part of it.
@@ -112,7 +112,7 @@ def decoders() -> str:
 
 
 def read_image(image: ImageLike, value_range: Range | None = None) -> Pixels:
-    """Reads one picture, of any kind that Pillow decodes, as a person would see it.
+    """Reads one image, of any kind that Pillow decodes, as a person would see it.
 
     The EXIF orientation is applied, transparency is laid on white, 16-bit values are scaled to
     8 bits, and of an animation the first frame is taken.
@@ -126,7 +126,7 @@ def read_image(image: ImageLike, value_range: Range | None = None) -> Pixels:
         uint8 [H, W, 3].
 
     Raises:
-        InputError: It is no picture, is damaged, or has more than 89,478,485 pixels.
+        InputError: It is no image, is damaged, or has more than 89,478,485 pixels.
     """
     return np.array(_decode(image, value_range).image)  # [H, W, 3]
 
@@ -134,7 +134,7 @@ def read_image(image: ImageLike, value_range: Range | None = None) -> Pixels:
 def prepare_image(
     image: ImageLike, size: int, how: Resizing = "crop", value_range: Range | None = None
 ) -> Pixels:
-    """Reads one picture straight to a square, decoding a large JPEG at a reduced size.
+    """Reads one image straight to a square, decoding a large JPEG at a reduced size.
 
     Args:
         image: As `read_image` takes it.
@@ -193,7 +193,7 @@ def _decode(
     if isinstance(image, Image.Image):
         return _from_pillow(image, value_range)
     expect(image, IMAGE_TYPES, "image")
-    name = f"picture of {len(image):,} bytes" if isinstance(image, bytes) else f'"{shown(image)}"'
+    name = f"image of {len(image):,} bytes" if isinstance(image, bytes) else f'"{shown(image)}"'
     try:
         with BytesIO(image) if isinstance(image, bytes) else open_file(image) as file:
             try:
@@ -205,17 +205,17 @@ def _decode(
                 lean = BytesIO(without_notes(file.read()))
                 return _read(lean, value_range, draft_side)
     except Exception as error:  # the decoders raise anything, from struct.error to SyntaxError
-        raise PictureError(name, _reason(image, error), _what_to_do(image)) from error
+        raise ImageError(name, _reason(image, error), _what_to_do(image)) from error
 
 
 def _read(file: BinaryIO, value_range: Range | None, draft_side: int | None) -> Read:
-    with Image.open(file, formats=_formats(file)) as picture:
-        _check_pixels(picture)
+    with Image.open(file, formats=_formats(file)) as image:
+        _check_pixels(image)
         if draft_side:
-            picture.draft(None, (draft_side, draft_side))  # of JPEG alone
-        depth = bits(picture)  # which loading forgets
-        picture.load()  # verify() would not notice a cut-off JPEG
-        return _upright(picture, depth, value_range)
+            image.draft(None, (draft_side, draft_side))  # of JPEG alone
+        depth = bits(image)  # which loading forgets
+        image.load()  # verify() would not notice a cut-off JPEG
+        return _upright(image, depth, value_range)
 
 
 def _formats(file: BinaryIO) -> tuple[str, ...]:
@@ -228,18 +228,18 @@ def _formats(file: BinaryIO) -> tuple[str, ...]:
     return (HEIF,)
 
 
-def _upright(picture: Image.Image, depth: int, value_range: Range | None) -> Read:
-    _turn_upright(picture)
-    read = to_8_bits(picture, depth, value_range)
+def _upright(image: Image.Image, depth: int, value_range: Range | None) -> Read:
+    _turn_upright(image)
+    read = to_8_bits(image, depth, value_range)
     return read._replace(image=_to_rgb(read.image))
 
 
-def _turn_upright(picture: Image.Image) -> None:
+def _turn_upright(image: Image.Image) -> None:
     """As the EXIF orientation says, which is read; the rest of it may be what nobody can write."""
-    picture.getexif()
+    image.getexif()
     for notes in ("exif", "Raw profile type exif"):
-        picture.info.pop(notes, None)  # else they are written anew
-    ImageOps.exif_transpose(picture, in_place=True)
+        image.info.pop(notes, None)  # else they are written anew
+    ImageOps.exif_transpose(image, in_place=True)
 
 
 def _reason(image: str | os.PathLike[str] | bytes, error: Exception) -> str:
@@ -256,7 +256,7 @@ def _reason(image: str | os.PathLike[str] | bytes, error: Exception) -> str:
 
 def _what_to_do(image: str | os.PathLike[str] | bytes) -> str:
     if not isinstance(image, bytes) and os.path.isdir(image):
-        return f'Name the pictures in it, such as "{shown(image)}"/*.'
+        return f'Name the images in it, such as "{shown(image)}"/*.'
     if not isinstance(image, bytes) and not os.path.lexists(image):
         return "Look for a slip in its name, or in that of a folder on the way to it."
     return (
@@ -266,7 +266,7 @@ def _what_to_do(image: str | os.PathLike[str] | bytes) -> str:
 
 
 def _what_it_is(image: str | os.PathLike[str] | bytes) -> str:
-    """What a file is that is no picture."""
+    """What a file is that is no image."""
     if isinstance(image, bytes):
         start = image[:_START]
     else:
@@ -286,7 +286,7 @@ def _from_array(array: Pixels) -> Image.Image:
     color = array.ndim == 3 and array.shape[2] == 3
     if array.dtype != np.uint8 or not (grey or color) or array.size == 0:
         raise InputError(
-            "cannot use an array as a picture: expected uint8 of shape [H, W, 3], [H, W, 1] or "
+            "cannot use an array as an image: expected uint8 of shape [H, W, 3], [H, W, 1] or "
             f"[H, W], none of them 0; got {array.dtype} of shape {list(array.shape)}."
         )
     return Image.fromarray(array.reshape(array.shape[:2]) if grey else array).convert("RGB")
@@ -302,14 +302,14 @@ def _from_pillow(image: Image.Image, value_range: Range | None) -> Read:
         raise InputError(f"cannot read a Pillow image: {error or type(error).__name__}.") from error
 
 
-def _check_pixels(picture: Image.Image) -> None:
-    width, height = picture.size
+def _check_pixels(image: Image.Image) -> None:
+    width, height = image.size
     if width * height > MAX_PIXELS:
         raise ValueError(f"it claims {width:,} x {height:,} pixels")
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    if not picture.has_transparency_data:
-        return picture if picture.mode == "RGB" else picture.convert("RGB")
-    picture = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image if image.mode == "RGB" else image.convert("RGB")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")

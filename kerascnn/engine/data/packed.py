@@ -26,15 +26,15 @@ class Packed:
         images: uint8 [N, S, S, 3], read from the store or, where that would be too large, from
             the source whenever they are asked for.
         labels: int64 [N].
-        digests: SHA-256 of each prepared picture, uint8 [N, 32].
+        digests: SHA-256 of each prepared image, uint8 [N, 32].
         hashes: Perceptual hash of each, uint64 [N, 8].
-        fingerprint: Of the source: the same whatever size its pictures are packed at.
+        fingerprint: Of the source: the same whatever size its images are packed at.
         key: The hash of all that decides images and labels.
         source: Where they come from.
-        files: bool [N], whether a picture comes from a file.
+        files: bool [N], whether an image comes from a file.
         peaks: float64 [N], the greatest value of each that has more than 8 bits a value, else 0.
         value_range: What `pack` was told of these.
-        skipped: The pictures of the source that are left out, each with the reason.
+        skipped: The images of the source that are left out, each with the reason.
     """
 
     images: Images
@@ -61,7 +61,7 @@ class Packed:
         return isinstance(images, StreamedImages)
 
     def name(self, index: int) -> str:
-        """Where a picture comes from: its path, or its index in the source."""
+        """Where an image comes from: its path, or its index in the source."""
         return shown(self.source[int(index)][0] if self.files[index] else str(index))
 
     def without(self, rows: Iterable[int], reasons: Iterable[str]) -> "Packed":

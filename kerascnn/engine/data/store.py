@@ -1,4 +1,4 @@
-"""The packed store: every picture decoded and resized once, and found again by its content."""
+"""The packed store: every image decoded and resized once, and found again by its content."""
 
 import hashlib
 import json
@@ -33,14 +33,14 @@ from kerascnn.runtime.commands import command
 from kerascnn.runtime.text import counted, listed
 
 PREPARATION = 5  # raise when `prepare` gives something else, or it is kept otherwise
-_FAULTS = "faults.json"  # of the pictures that cannot be read, where there are any
-_NAMED = 20  # so many unreadable pictures are named, the others counted
+_FAULTS = "faults.json"  # of the images that cannot be read, where there are any
+_NAMED = 20  # so many unreadable images are named, the others counted
 
 Progress = Callable[[int, int], None]
 
 
-class BadPicturesError(InputError):
-    """Pictures that cannot be read; `faults` names each with what is wrong with it."""
+class BadImagesError(InputError):
+    """Images that cannot be read; `faults` names each with what is wrong with it."""
 
     def __init__(self, faults: Sequence[str], what_to_do: str = "Repair, replace or remove them."):
         self.faults = faults
@@ -62,18 +62,18 @@ def pack(
     """Packs a source, or finds it packed.
 
     Args:
-        source: The pictures and labels.
-        size: Pixels, height and width of the packed pictures.
-        how: "crop", "pad" or "stretch": how a picture becomes square.
-        progress: Called with the pictures done and their number.
-        stream_above: Bytes of packed pictures from which they are not stored; default as many as
+        source: The images and labels.
+        size: Pixels, height and width of the packed images.
+        how: "crop", "pad" or "stretch": how an image becomes square.
+        progress: Called with the images done and their number.
+        stream_above: Bytes of packed images from which they are not stored; default as many as
             the cache may hold.
         what: What it is, for people.
         skip_bad: Leave out what cannot be read.
         value_range: The values of black and white in images of more than 8 bits a value.
 
     Raises:
-        BadPicturesError: Pictures that cannot be read, each named with its fault.
+        BadImagesError: Images that cannot be read, each named with its fault.
     """
     workers = Workers(source)
     identity = _fingerprint(workers)
@@ -87,7 +87,7 @@ def pack(
         columns = COLUMNS if streamed else (*COLUMNS, "images")
         faults = _build(folder, workers, take, columns, progress)
         if faults and not skip_bad:  # nothing is kept: most often they are mended
-            raise BadPicturesError(_named(source, faults))
+            raise BadImagesError(_named(source, faults))
         if faults:
             (folder / _FAULTS).write_text(json.dumps(faults), "utf-8")
 
@@ -111,7 +111,7 @@ def pack(
         faults = [Fault(*fault) for fault in json.loads((folder / _FAULTS).read_text("utf-8"))]
         named = _named(source, faults)
         if not skip_bad:
-            raise BadPicturesError(named)
+            raise BadImagesError(named)
         return packed.without([fault.row for fault in faults], named)
 
     return cached(
@@ -124,7 +124,7 @@ def pack(
 
 
 def _fingerprint(workers: Workers) -> str:
-    """The source's own fingerprint, or the SHA-256 of its pictures and labels."""
+    """The source's own fingerprint, or the SHA-256 of its images and labels."""
     own = getattr(workers.source, "fingerprint", None)
     if own is not None:
         return str(own)
@@ -162,7 +162,7 @@ def _bytes(path: Path) -> bytes:
 def _build(
     folder: Path, workers: Workers, take: Take, columns: Sequence[str], progress: Progress
 ) -> list[Fault]:
-    """Writes the columns of the pictures, each into a file of its own, from first to last.
+    """Writes the columns of the images, each into a file of its own, from first to last.
 
     Not through a memory map, whose pages would stay in memory until they are on the disk.
     """
@@ -183,7 +183,7 @@ def _build(
 
 
 def _named(source: Source, faults: Iterable[Fault]) -> list[str]:
-    """The faults, each with the path of its picture, or with its row where it has none."""
+    """The faults, each with the path of its image, or with its row where it has none."""
     return [f"{name_of(source, row)}: {reason}" for row, reason in faults]
 
 
@@ -197,7 +197,7 @@ def _array_file(folder: Path, name: str, like: np.ndarray, count: int) -> IO[byt
 
 
 class StoredImages(Images):
-    """Pictures in an .npy file, uint8 [N, S, S, 3].
+    """Images in an .npy file, uint8 [N, S, S, 3].
 
     They are read, not mapped: the pages of a map that were once touched count as memory in use,
     up to the whole file. A batch of 64 takes 0.3 ms at 64 px and 0.7 at 160, out of a map the half.
@@ -217,5 +217,5 @@ class StoredImages(Images):
         for image, row in zip(images, rows.tolist(), strict=True):
             if os.preadv(self._descriptor, [image.data], start + row * size) < size:
                 clear = command("cache", "clear")
-                raise RunError(f"the packed pictures are cut off; `{clear}` removes them.")
+                raise RunError(f"the packed images are cut off; `{clear}` removes them.")
         return images

@@ -1,4 +1,4 @@
-"""Pictures of a source, prepared in parallel and in bounded memory: all once, or batch by batch."""
+"""Images of a source, prepared in parallel and in bounded memory: all once, or batch by batch."""
 
 import hashlib
 import pickle
@@ -18,7 +18,7 @@ import numpy as np
 
 from kerascnn.engine.data.depth import Range
 from kerascnn.engine.data.hashes import HASH_WORDS, perceptual_hash
-from kerascnn.engine.data.images import PictureError, Resizing, prepared, shown
+from kerascnn.engine.data.images import ImageError, Resizing, prepared, shown
 from kerascnn.errors import InputError, RunError
 from kerascnn.hookspecs import Source
 from kerascnn.runtime.backend import available_cores
@@ -28,12 +28,12 @@ T = TypeVar("T")
 Rows = Sequence[int]
 
 _WORTH_PROCESSES_SECONDS = 3.0  # starting them takes one or two
-_PIECE = 16  # pictures that a worker is handed at once,
+_PIECE = 16  # images that a worker is handed at once,
 _PIECE_BYTES = 2**22  # or as many as take this much, at least one
 
 
 class Images(ABC):
-    """Square pictures, uint8 [N, S, S, 3], of which only those asked for are in memory."""
+    """Square images, uint8 [N, S, S, 3], of which only those asked for are in memory."""
 
     dtype = np.dtype(np.uint8)
 
@@ -44,25 +44,25 @@ class Images(ABC):
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> np.ndarray:
-        """The picture [S, S, 3] of an int; those [B, S, S, 3] of a slice or an array of ints."""
+        """The image [S, S, 3] of an int; those [B, S, S, 3] of a slice or an array of ints."""
         if isinstance(rows, int | np.integer | slice):
             rows = range(len(self))[rows]
         chosen = np.asarray(rows)
         if chosen.size and (chosen.dtype.kind not in "iu" or not self._holds(chosen)):
             raise IndexError(f"expected integers from 0 to {len(self) - 1}, not {rows!r}")
-        pictures = self._read(chosen.reshape(-1).astype(np.int64))
-        return pictures.reshape(*chosen.shape, *self.shape[1:])
+        images = self._read(chosen.reshape(-1).astype(np.int64))
+        return images.reshape(*chosen.shape, *self.shape[1:])
 
     def _holds(self, rows: np.ndarray) -> bool:
         return bool(rows.min() >= 0 and rows.max() < len(self))
 
     @abstractmethod
     def _read(self, rows: np.ndarray) -> np.ndarray:
-        """The pictures of int64 [B] rows: uint8 [B, S, S, 3]."""
+        """The images of int64 [B] rows: uint8 [B, S, S, 3]."""
 
 
 class Fault(NamedTuple):
-    """What is wrong with the picture of a row."""
+    """What is wrong with the image of a row."""
 
     row: int
     reason: str
@@ -70,14 +70,14 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class PreparedImages:
-    """Prepared pictures.
+    """Prepared images.
 
     Args:
         images: uint8 [B, S, S, 3]; zeros where one cannot be read.
         labels: int64 [B].
         digests: SHA-256 of each image, uint8 [B, 32].
         hashes: Perceptual hash of each image, uint64 [B, 4].
-        files: bool [B], whether a picture comes from a file.
+        files: bool [B], whether an image comes from a file.
         peaks: float64 [B], the greatest value of each that has more than 8 bits a value, else 0.
         faults: Those that cannot be read.
     """
@@ -94,7 +94,7 @@ class PreparedImages:
 def prepare(
     source: Source, rows: Rows, size: int, how: Resizing, value_range: Range | None = None
 ) -> PreparedImages:
-    """Prepares some pictures of a source."""
+    """Prepares some images of a source."""
     count = len(rows)
     made = PreparedImages(
         images=np.zeros((count, size, size, 3), np.uint8),
@@ -111,7 +111,7 @@ def prepare(
             made.files[at] = isinstance(image, str | Path)
             made.images[at], made.peaks[at] = prepared(image, size, how, value_range)
         except InputError as error:
-            reason = error.reason if isinstance(error, PictureError) else str(error)
+            reason = error.reason if isinstance(error, ImageError) else str(error)
             made.faults.append(Fault(row, reason))
         made.digests[at] = np.frombuffer(hashlib.sha256(made.images[at]).digest(), np.uint8)
         made.hashes[at] = perceptual_hash(made.images[at])
@@ -119,12 +119,12 @@ def prepare(
 
 
 def name_of(source: Source, row: int) -> str:
-    """Where a picture comes from, for people."""
+    """Where an image comes from, for people."""
     with suppress(InputError):
         image = source[row][0]
         if isinstance(image, str | Path):
             return shown(image)
-    return f"picture {row}"
+    return f"image {row}"
 
 
 Take = Callable[[Source, Rows], PreparedImages]
@@ -132,10 +132,10 @@ Take = Callable[[Source, Rows], PreparedImages]
 
 
 class Workers:
-    """Ask a source for its pictures in parallel.
+    """Ask a source for its images in parallel.
 
     Decoding leaves Python's lock to other threads, drawing holds it: a source that takes long to
-    give a picture is asked in processes, to each of which it is sent once.
+    give an image is asked in processes, to each of which it is sent once.
     """
 
     def __init__(self, source: Source) -> None:
@@ -172,7 +172,7 @@ class Workers:
 
     @cached_property
     def _threads(self) -> Executor:
-        return ThreadPoolExecutor(available_cores(), thread_name_prefix="kerascnn-pictures")
+        return ThreadPoolExecutor(available_cores(), thread_name_prefix="kerascnn-images")
 
     @cached_property
     def _sent(self) -> str | None:
@@ -212,7 +212,7 @@ def _received(file: str) -> Source:
 
 
 class StreamedImages(Images):
-    """Pictures that are prepared anew each time that they are asked for.
+    """Images that are prepared anew each time that they are asked for.
 
     Args:
         workers: Ask the source.
@@ -232,12 +232,12 @@ class StreamedImages(Images):
             here = slice(done, done + len(made.images))
             if made.faults:
                 row, reason = made.faults[0]
-                raise RunError(f"while pictures were streamed: {self._name(row)}: {reason}")
+                raise RunError(f"while images were streamed: {self._name(row)}: {reason}")
             changed = (made.digests != self._digests[rows[here]]).any(axis=1)
             if changed.any():
                 raise RunError(
                     f"{self._name(rows[here][changed][0])} is no longer what it was when this run "
-                    "began; leave the pictures as they are while it runs, and start it again."
+                    "began; leave the images as they are while it runs, and start it again."
                 )
             images[here], done = made.images, here.stop
         return images

@@ -1,4 +1,4 @@
-"""Square windows of pictures that are packed larger than the network takes them."""
+"""Square windows of images that are packed larger than the network takes them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,42 +7,42 @@ import numpy as np
 
 
 def packed_size(image_size: int, crop_margin: float) -> int:
-    """The side to pack pictures at, in pixels, so that windows of `image_size` fit with room."""
+    """The side to pack images at, in pixels, so that windows of `image_size` fit with room."""
     return round(image_size * (1 + crop_margin))
 
 
 @dataclass(frozen=True)
 class Centred:
-    """The middle windows of pictures, indexed as they are.
+    """The middle windows of images, indexed as they are.
 
     Args:
-        pictures: uint8 [N, P, P, 3], an array or what is indexed like one.
+        images: uint8 [N, P, P, 3], an array or what is indexed like one.
         size: Pixels S, at most P.
     """
 
-    pictures: Any
+    images: Any
     size: int
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     @property
     def shape(self) -> tuple[int, ...]:
         return (len(self), self.size, self.size, 3)
 
     def __getitem__(self, chosen: Any) -> np.ndarray:
-        pictures = self.pictures[chosen]
-        first = (pictures.shape[-2] - self.size) // 2
+        images = self.images[chosen]
+        first = (images.shape[-2] - self.size) // 2
         middle = slice(first, first + self.size)
-        return pictures[..., middle, middle, :]
+        return images[..., middle, middle, :]
 
 
-def random_windows(pictures: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Takes a window [S, S] at a random place of each picture [B, P, P, 3]."""
-    room = pictures.shape[1] - size
+def random_windows(images: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Takes a window [S, S] at a random place of each image [B, P, P, 3]."""
+    room = images.shape[1] - size
     if not room:
-        return pictures
-    tops, lefts = rng.integers(0, room + 1, (2, len(pictures)))
-    windows = np.lib.stride_tricks.sliding_window_view(pictures, (size, size), axis=(1, 2))
-    chosen = windows[np.arange(len(pictures)), tops, lefts]  # [B, 3, S, S]
+        return images
+    tops, lefts = rng.integers(0, room + 1, (2, len(images)))
+    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
+    chosen = windows[np.arange(len(images)), tops, lefts]  # [B, 3, S, S]
     return np.moveaxis(chosen, 1, -1)  # [B, S, S, 3]

@@ -25,11 +25,11 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Metrics:
-    """How a model does on a set of pictures.
+    """How a model does on a set of images.
 
     Args:
         interval: 95%, of the accuracy (Wilson).
-        macro_f1: The mean over classes, but for those without a picture that none is taken for.
+        macro_f1: The mean over classes, but for those without an image that none is taken for.
         confusion: [K][K] counts, true class by predicted class.
     """
 
@@ -94,7 +94,7 @@ def _of_class(confusion: np.ndarray, index: int) -> ClassMetrics:
 
 
 def calibration_bins(probabilities: np.ndarray, bins: int = CALIBRATION_BINS) -> np.ndarray:
-    """The bin of each picture by its greatest probability: int [N], 0 to bins - 1.
+    """The bin of each image by its greatest probability: int [N], 0 to bins - 1.
 
     The bins are equally wide; one from a to b holds what is greater than a and at most b.
     """
@@ -112,7 +112,7 @@ def expected_calibration_error(
         bins: By the greatest probability, equally wide.
 
     Returns:
-        The mean over pictures of the gap between mean probability and accuracy in their bin, 0
+        The mean over images of the gap between mean probability and accuracy in their bin, 0
         to 1.
     """
     gaps = calibration_gaps(probabilities, labels, bins)
@@ -122,12 +122,12 @@ def expected_calibration_error(
 def calibration_gaps(
     probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS
 ) -> np.ndarray:
-    """Each picture's greatest probability less 1 where it is right, in its bin: float [N, bins]."""
+    """Each image's greatest probability less 1 where it is right, in its bin: float [N, bins]."""
     gaps = np.zeros((len(labels), bins))
     right = probabilities.argmax(1) == labels
     rows = np.arange(len(labels))
     gaps[rows, calibration_bins(probabilities, bins)] = probabilities.max(1) - right
-    return gaps  # the mean over pictures is, bin by bin, share × (confidence - accuracy)
+    return gaps  # the mean over images is, bin by bin, share × (confidence - accuracy)
 
 
 def calibration_interval(
@@ -135,11 +135,11 @@ def calibration_interval(
 ) -> tuple[float, float]:
     """The 95% interval of the expected calibration error.
 
-    Few pictures make the error too great, and bootstrap samples make it greater still: the interval
+    Few images make the error too great, and bootstrap samples make it greater still: the interval
     is the reversed one (Davison and Hinkley 1997, ISBN 0-521-57471-4, section 5.2), up to what was
     measured at least. It begins at 0 where of calibrated networks one in forty or more would show
     as great an error (Bröcker and Smith 2007, doi 10.1175/WAF993.1). In simulations with 60 to 600
-    pictures it held the true error in 88% to 98% of cases, percentiles of the bootstrap in 0% to
+    images it held the true error in 88% to 98% of cases, percentiles of the bootstrap in 0% to
     95%.
     """
     error = expected_calibration_error(probabilities, labels)
@@ -176,8 +176,8 @@ def _macro_f1(hits: np.ndarray, either: np.ndarray) -> Any:
     """The mean F1 of the classes of which there is anything, as scikit-learn has it.
 
     Args:
-        hits: [..., K] pictures of a class that are taken for it.
-        either: [..., K] pictures of it, and those taken for it.
+        hits: [..., K] images of a class that are taken for it.
+        either: [..., K] images of it, and those taken for it.
     """
     there = either > 0
     return (2 * hits / np.where(there, either, 1)).sum(-1) / there.sum(-1)

@@ -30,8 +30,8 @@ def paired_interval(
     """The 95% bootstrap interval of the mean difference of pairs (Efron 1979).
 
     Args:
-        before: [N], such as whether each picture was right before; bool or float.
-        after: [N], the same pictures.
+        before: [N], such as whether each image was right before; bool or float.
+        after: [N], the same images.
         resamples: Bootstrap samples.
         seed: Of the resampling.
 
@@ -53,7 +53,7 @@ def f1_interval(hits: int, misses: int) -> tuple[float, float]:
     The "Wilson indirect" method of Lam et al. 2023 (arXiv 2309.14621).
 
     Args:
-        hits: Pictures of the class that were recognised.
+        hits: Images of the class that were recognised.
         misses: Its others, and those of other classes that were taken for it; with the hits at
             least 1.
     """
@@ -65,9 +65,9 @@ def resampled_means(rows: np.ndarray, resamples: int = 1000, seed: int = 0) -> n
     """The means of bootstrap samples of rows (Efron 1979): float [resamples, M].
 
     Args:
-        rows: [N, M], a row a picture.
+        rows: [N, M], a row an image.
         resamples: Bootstrap samples.
-        seed: Of the resampling; rows of other runs on the same pictures are resampled alike.
+        seed: Of the resampling; rows of other runs on the same images are resampled alike.
     """
     count, rng = len(rows), np.random.default_rng(seed)
     at_once = max(1, _AT_ONCE // count)
@@ -88,8 +88,8 @@ def mcnemar(first_alone: int, second_alone: int) -> float:
     doi 10.1007/BF02295996).
 
     Args:
-        first_alone: Pictures on which the first alone is right.
-        second_alone: Pictures on which the second alone is right.
+        first_alone: Images on which the first alone is right.
+        second_alone: Images on which the second alone is right.
     """
     from scipy.stats import binomtest
 
@@ -140,25 +140,25 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def grouped_difference(
     first: np.ndarray, second: np.ndarray
 ) -> tuple[float, tuple[float, float], float]:
-    """Compares two groups of networks on the same pictures: both are samples of more.
+    """Compares two groups of networks on the same images: both are samples of more.
 
-    The variance among pictures and those among networks are added, as in Clark's min F' (1973, doi
+    The variance among images and those among networks are added, as in Clark's min F' (1973, doi
     10.1016/S0022-5371(73)80014-3), which errs on the careful side; the degrees of freedom are
     Satterthwaite's (1946, doi 10.2307/3002019). In simulations with groups alike but for the seed,
     0.6% to 4.2% had a p-value below 0.05 with 3 or 5 seeds each, up to 6.3% with 2.
 
     Args:
-        first: [S, N], whether each of S networks is right on each picture; S at least 2.
-        second: [T, N], the same pictures; T at least 2.
+        first: [S, N], whether each of S networks is right on each image; S at least 2.
+        second: [T, N], the same images; T at least 2.
 
     Returns:
         mean(first) - mean(second), its 95% interval, and the two-sided p-value of no difference.
     """
     from scipy.stats import t
 
-    by_picture = first.mean(0) - second.mean(0)  # [N]
-    difference = float(by_picture.mean())
-    samples = (by_picture, first.mean(1), second.mean(1))
+    by_image = first.mean(0) - second.mean(0)  # [N]
+    difference = float(by_image.mean())
+    samples = (by_image, first.mean(1), second.mean(1))
     variances = np.array([sample.var(ddof=1) / len(sample) for sample in samples])
     if not variances.any():
         return difference, (difference, difference), float(difference == 0)

@@ -23,7 +23,7 @@ IN_MEMORY_BYTES = 2**30
 """Activations up to this size are read into memory; larger ones are memory-mapped."""
 
 BATCH_SIZE = 32
-"""Pictures at once, whatever the experiment says, so that experiments share what they compute; on
+"""Images at once, whatever the experiment says, so that experiments share what they compute; on
 two cores 8 to 64 are equally fast (benchmarks/README.md)."""
 
 _ACTIVATIONS, _LABELS, _REASON = "activations.npy", "labels.npy", "reason.txt"

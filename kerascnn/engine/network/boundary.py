@@ -16,7 +16,7 @@ class Cut:
     Args:
         boundary: Name of the layer whose output is the boundary; "input" where nothing with
             weights comes before the first layer that training needs.
-        prefix: Pictures to activations at the boundary, or None at the input.
+        prefix: Images to activations at the boundary, or None at the input.
         suffix: From the boundary to probabilities.
     """
 
@@ -99,7 +99,7 @@ def _single_tensors(model: Any) -> Iterator[tuple[Any, str]]:
     waiting = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
     waiting.update(id(tensor) for tensor in model.outputs)
     needed: set[int] = set()
-    weights = False  # before them there is nothing to save: what rescales pictures costs nothing
+    weights = False  # before them there is nothing to save: what rescales images costs nothing
     for node in nodes:
         if _must_stay(node):
             return

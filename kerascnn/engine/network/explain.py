@@ -23,12 +23,12 @@ def grad_cam(model: Any, images: Any, classes: Any, layer: str | None = None) ->
 
     Args:
         model: A functional model; it runs in inference mode.
-        images: Pictures [N, S, S, 3] in 0-255, uint8 or float.
-        classes: The index of each picture's class, int [N].
+        images: Images [N, S, S, 3] in 0-255, uint8 or float.
+        classes: The index of each image's class, int [N].
         layer: Name of the layer; default that of `last_spatial_layer`.
 
     Returns:
-        float32 [N, h, w], the layer's height and width; each picture's highest value is 1, or all
+        float32 [N, h, w], the layer's height and width; each image's highest value is 1, or all
         are 0 where nothing speaks for the class.
 
     Raises:
@@ -45,16 +45,16 @@ def grad_cam(model: Any, images: Any, classes: Any, layer: str | None = None) ->
     return heat / np.maximum(heat.max((1, 2), keepdims=True), np.finfo(np.float32).tiny)
 
 
-def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Lays heat [h, w] in 0-1 in colour over a picture uint8 [S, S, 3] in grey: uint8 [S, S, 3]."""
+def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Lays heat [h, w] in 0-1 in colour over an image uint8 [S, S, 3] in grey: uint8 [S, S, 3]."""
     from matplotlib import colormaps
     from PIL import Image
 
-    size = picture.shape[1::-1]
+    size = image.shape[1::-1]
     spread = np.asarray(Image.fromarray(heat).resize(size, Image.Resampling.BICUBIC))
     spread = np.clip(spread, 0, 1)[..., None]  # [S, S, 1]
     colours = 255 * colormaps["turbo"](spread[..., 0])[..., :3]  # [S, S, 3]
-    grey = picture.mean(-1, keepdims=True)
+    grey = image.mean(-1, keepdims=True)
     opacity = 0.6 * np.minimum(1, 2 * spread)  # clear where nothing speaks for the class
     return ((1 - opacity) * grey + opacity * colours).astype(np.uint8)
 
@@ -106,7 +106,7 @@ def _scores(model: Any) -> Any:
 
 
 def _gradients(scores: Any, features: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """The gradient of each picture's score with respect to its feature maps, [N, h, w, C]."""
+    """The gradient of each image's score with respect to its feature maps, [N, h, w, C]."""
     from keras import ops
 
     def total(maps: Any, chosen: Any) -> Any:
@@ -125,7 +125,7 @@ def _gradients(scores: Any, features: np.ndarray, classes: np.ndarray) -> np.nda
 
 
 def feature_maps(model: Any, image: np.ndarray, layers: Sequence[str]) -> dict[str, np.ndarray]:
-    """Runs one picture [S, S, 3] in 0-255 and returns what each layer gives: float32 [h, w, C].
+    """Runs one image [S, S, 3] in 0-255 and returns what each layer gives: float32 [h, w, C].
 
     Raises:
         InputError: There is no such layer, or it gives no feature maps.
@@ -135,7 +135,7 @@ def feature_maps(model: Any, image: np.ndarray, layers: Sequence[str]) -> dict[s
 
 
 def _run(model: Any, images: np.ndarray, tensors: dict[str, Any]) -> dict[str, np.ndarray]:
-    """A few pictures through a part of the network, not worth compiling it."""
+    """A few images through a part of the network, not worth compiling it."""
     import keras
 
     outputs = keras.Model(model.input, tensors)(images.astype(np.float32), training=False)
@@ -153,7 +153,7 @@ def _feature_map(model: Any, name: str) -> Any:
 
 
 def first_kernels(model: Any) -> np.ndarray:
-    """The kernels of the first convolution, of its input's channels in the order of the pictures.
+    """The kernels of the first convolution, of its input's channels in the order of the images.
 
     Returns:
         float32 [kh, kw, C_in, C_out]; of a depthwise convolution, whose every kernel sees one
@@ -175,7 +175,7 @@ def first_kernels(model: Any) -> np.ndarray:
     raise InputError(f'the network "{model.name}" has no convolution.')
 
 
-def kernel_pictures(kernels: np.ndarray) -> np.ndarray:
+def kernel_images(kernels: np.ndarray) -> np.ndarray:
     """Shows kernels [kh, kw, C_in, N], each in its own range: uint8 [N, kh, kw, 3], 0 is grey.
 
     Those of other than three channels are shown by the channels' mean.
@@ -222,7 +222,7 @@ class Parts:
 
 
 def convolution_parts(model: Any, image: np.ndarray, layer: str, filter: int) -> Parts:
-    """Takes one filter of a convolution apart for one picture [S, S, 3] in 0-255.
+    """Takes one filter of a convolution apart for one image [S, S, 3] in 0-255.
 
     Raises:
         InputError: The layer is no convolution over all input channels, or has no such filter.

@@ -21,7 +21,7 @@ def fold(model: Any, precision: str | None = None) -> Any:
     Args:
         model: A functional model; it stays as it is, and layers that need no change are shared.
         precision: A dtype policy such as "mixed_bfloat16" for the layers from the first one with
-            weights on: pictures in 0–255 would be rounded before they are rescaled. Default the
+            weights on: images in 0–255 would be rounded before they are rescaled. Default the
             layers' own.
 
     Returns:

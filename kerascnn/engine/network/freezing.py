@@ -16,7 +16,7 @@ def set_trainable(model: Any, layers: frozenset[str], batchnorm: str) -> None:
         model: A functional model.
         layers: Names of layers.
         batchnorm: "train", or "frozen": BatchNorm keeps its statistics and scales everywhere,
-            for batch statistics of few pictures undo what was pretrained.
+            for batch statistics of few images undo what was pretrained.
     """
     from keras.layers import BatchNormalization
 

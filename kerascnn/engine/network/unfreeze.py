@@ -29,7 +29,7 @@ def select(network: Built, unfreeze: str | tuple[str, ...], images_a_class: floa
     Args:
         network: The network.
         unfreeze: "head", "last:N" blocks, "all", "auto", or glob patterns of block or layer names.
-        images_a_class: Mean number of training pictures a class, for "auto".
+        images_a_class: Mean number of training images a class, for "auto".
 
     Raises:
         InputError: A pattern that matches nothing, or more blocks than there are.

@@ -1,4 +1,4 @@
-"""What a stage trains on: pictures, or what the frozen prefix makes of them once."""
+"""What a stage trains on: images, or what the frozen prefix makes of them once."""
 
 import time
 from dataclasses import dataclass, replace
@@ -24,10 +24,10 @@ class Cached:
     Args:
         boundary: The layer after which activations are kept; "input" where none are.
         frozen_part: How far it goes and when it runs, in words.
-        views: Times that the frozen prefix runs over each training picture before the first
+        views: Times that the frozen prefix runs over each training image before the first
             step; 0 where it runs with every step.
-        made: Pictures and views that it was run over, those to validate by included.
-        reused: Pictures and views whose activations were there.
+        made: Images and views that it was run over, those to validate by included.
+        reused: Images and views whose activations were there.
         bytes: Of all activations.
     """
 
@@ -78,24 +78,24 @@ def make_inputs(
     total = plan.views * len(train) + len(validation)
     kept, why = choose(parts, plan, total)
     if kept.prefix is None:
-        feed = _pictures(kept.suffix, plan, train)
+        feed = _images(kept.suffix, plan, train)
         cached = Cached(INPUT, why)
         return Inputs(kept.suffix, feed, Forward(kept.suffix), validation, cached, 0.0)
     prefix = Prefix(kept.prefix, plan.prefix_precision, plan.built_by, listener.warned)
     runs = PrefixRuns(prefix, plan, f"up to {kept.boundary}", total, listener.prefix)
-    judged = replace(validation, inputs=runs.pictures(validation))
+    judged = replace(validation, inputs=runs.images(validation))
     if plan.views:
         trainer, feed = kept.suffix, _activations(kept, plan, train, runs)
     else:
         trainer = parts.whole()
-        feed = _pictures(trainer, plan, train)
+        feed = _images(trainer, plan, train)
     cached = Cached(kept.boundary, why, plan.views, runs.made, runs.reused, runs.bytes)
     seconds = time.perf_counter() - start
     return Inputs(trainer, feed, Forward(kept.suffix), judged, cached, seconds)
 
 
 def choose(parts: Cut, plan: Plan, total: int) -> tuple[Cut, str]:
-    """Where the activations of so many pictures and views are kept, and when they are computed."""
+    """Where the activations of so many images and views are kept, and when they are computed."""
 
     def bytes_of(shape: tuple[int, ...]) -> int:
         return prod(shape) * FLOAT_BYTES * total
@@ -117,11 +117,11 @@ def choose(parts: Cut, plan: Plan, total: int) -> tuple[Cut, str]:
 
 def _when(plan: Plan) -> str:
     if not plan.views:
-        return "with every step, for pictures are augmented anew (views = 4 would do with 4 times)"
-    return f"once for each of {plan.views} views" if plan.views > 1 else "once for each picture"
+        return "with every step, for images are augmented anew (views = 4 would do with 4 times)"
+    return f"once for each of {plan.views} views" if plan.views > 1 else "once for each image"
 
 
-def _pictures(trainer: Any, plan: Plan, train: Examples) -> Feed:
+def _images(trainer: Any, plan: Plan, train: Examples) -> Feed:
     targets = OneHot(train.labels, trainer.output_shape[-1])
     return _feed(plan, [train.inputs], [targets], augment=plan.augment)
 
@@ -129,7 +129,7 @@ def _pictures(trainer: Any, plan: Plan, train: Examples) -> Feed:
 def _activations(kept: Cut, plan: Plan, train: Examples, runs: PrefixRuns) -> Feed:
     targets = OneHot(train.labels, kept.suffix.output_shape[-1])
     if not plan.augment:
-        return _feed(plan, [runs.pictures(train)], [targets])
+        return _feed(plan, [runs.images(train)], [targets])
     views = [runs.view(train, number, targets) for number in range(plan.views)]
     return _feed(plan, *zip(*views, strict=True))
 

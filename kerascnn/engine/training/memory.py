@@ -29,7 +29,7 @@ def memory_bytes(model: Any, suffix: Any, batch_size: int) -> int:
     Args:
         model: The whole network, with what trains set.
         suffix: The part of it that trains.
-        batch_size: Pictures a step.
+        batch_size: Images a step.
     """
     activations = sum(
         int(np.prod(tensor.shape[1:])) for node in in_order(suffix) for tensor in node.outputs
@@ -73,7 +73,7 @@ def _what_fits(model: Any, suffix: Any, failed: int, available: float) -> str:
 
 
 def fitting_batch_size(model: Any, suffix: Any, failed: int, available: float) -> int:
-    """The pictures a step that fit into so many bytes, at most half of those that did not."""
+    """The images a step that fit into so many bytes, at most half of those that did not."""
     fixed = memory_bytes(model, suffix, 0)
     each = memory_bytes(model, suffix, 1) - fixed
     return max(0, int(min(failed // 2, (available * USABLE - fixed) / each)))

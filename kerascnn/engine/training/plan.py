@@ -79,7 +79,7 @@ class Plan:
 
     @property
     def views(self) -> int:
-        """How many copies of each picture the frozen prefix sees; 0: others with every step.
+        """How many copies of each image the frozen prefix sees; 0: others with every step.
 
         No more than there are epochs to use them.
         """

@@ -1,4 +1,4 @@
-"""The frozen prefix over whole sets of pictures: as they are, or as augmented views of them."""
+"""The frozen prefix over whole sets of images: as they are, or as augmented views of them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,7 +18,7 @@ class PrefixRuns:
         prefix: The frozen prefix.
         plan: The stage.
         about: The prefix, for people.
-        total: Pictures and views that will be asked for.
+        total: Images and views that will be asked for.
         progress: Is told of those done and of their number.
     """
 
@@ -29,32 +29,32 @@ class PrefixRuns:
         self._total, self._progress = total, progress
         self.made = self.reused = self.bytes = 0
 
-    def pictures(self, examples: Examples) -> np.ndarray:
-        """The activations [N, ...] of pictures as they are."""
+    def images(self, examples: Examples) -> np.ndarray:
+        """The activations [N, ...] of images as they are."""
 
         def batches() -> Iterator[Rows]:
             for first in range(0, len(examples), BATCH_SIZE):
                 rows = np.arange(first, min(first + BATCH_SIZE, len(examples)))
                 yield rows, examples.inputs[rows[0] : rows[-1] + 1], None
 
-        return self._run(examples.key, len(examples), "pictures", batches)[0]
+        return self._run(examples.key, len(examples), "images", batches)[0]
 
     def view(self, examples: Examples, number: int, targets: OneHot) -> tuple[np.ndarray, Any]:
-        """The activations [N, ...] of one augmented copy of each picture, and its targets."""
+        """The activations [N, ...] of one augmented copy of each image, and its targets."""
         plan, augment = self._plan, self._plan.augment
         assert augment
 
         def batches() -> Iterator[Rows]:
-            # shuffled, for a batch's pictures may be mixed with each other
+            # shuffled, for a batch's images may be mixed with each other
             order = shuffled(len(examples), (plan.seed, plan.index), number)
             for step, first in enumerate(range(0, len(examples), plan.batch_size)):
                 rows = order[first : first + plan.batch_size]
-                pictures, mixed = augment(examples.inputs[rows], targets[rows], number, step)
-                yield rows, to_numpy(pictures), to_numpy(mixed)
+                images, mixed = augment(examples.inputs[rows], targets[rows], number, step)
+                yield rows, to_numpy(images), to_numpy(mixed)
 
         drawn = (plan.augmentation_key, plan.seed, plan.index, plan.batch_size, number)
         key = f"{examples.key} {drawn}" if examples.key and plan.augmentation_key else ""
-        return self._run(key, len(examples), f"augmented pictures, view {number + 1}", batches)
+        return self._run(key, len(examples), f"augmented images, view {number + 1}", batches)
 
     def _run(
         self, key: str, count: int, what: str, batches: Callable[[], Iterator[Rows]]

@@ -21,7 +21,7 @@ from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import PREDICTIONS, Result
 from kerascnn.errors import InputError
 from kerascnn.results.compare.choice import advice
-from kerascnn.results.compare.pictures import Judged, difference, rows_as_in
+from kerascnn.results.compare.images import Judged, difference, rows_as_in
 from kerascnn.results.compare.results import LEAST_SEEDS, Compared, Flip, Group, Pair, summary
 from kerascnn.results.compare.seeds import groups_by_seed
 from kerascnn.results.compare.settings import differing, settings_of
@@ -42,7 +42,7 @@ class Comparison:
 
     Args:
         results: The runs, the most accurate first.
-        reference: The run on whose test pictures all have to have been judged.
+        reference: The run on whose test images all have to have been judged.
         by_seed: Whether groups of runs that differ by seed alone are compared, not runs.
         elsewhere: What the runs say of other images than their test images, where they are judged
             on those.
@@ -79,7 +79,7 @@ class Comparison:
             seconds=result.seconds,
             size_bytes=_size(result.folder / "model"),
             test_images=result.test["images"],
-            same_test_pictures=result.run_id not in self._strangers,
+            same_test_images=result.run_id not in self._strangers,
         )
 
     @cached_property
@@ -104,7 +104,7 @@ class Comparison:
         """Every two runs, or groups: those with the most accurate one first.
 
         Raises:
-            InputError: Not all were judged on the same test pictures.
+            InputError: Not all were judged on the same test images.
         """
         if self.refusal:
             raise InputError(self.refusal)
@@ -164,7 +164,7 @@ class Comparison:
 
     @cached_property
     def _right(self) -> dict[str, np.ndarray]:
-        """For each run whether it is right on each test picture, in one order: bool [N]."""
+        """For each run whether it is right on each test image, in one order: bool [N]."""
         return {
             run_id: (said.predicted == said.labels)[self._order[run_id]]
             for run_id, said in self.predictions.items()
@@ -178,7 +178,7 @@ class Comparison:
 
     @cached_property
     def _strangers(self) -> dict[str, str]:
-        """The runs that were judged on other test pictures, and how these differ."""
+        """The runs that were judged on other test images, and how these differ."""
         if self.reference is None:
             return {}
         reference = self._judged(self.reference)
@@ -196,17 +196,17 @@ class Comparison:
         lines = [f"  {run_id[:8]}: {text}" for run_id, text in self._strangers.items()]
         return "\n".join(
             [
-                f"no test: not all runs were judged on the test pictures of "
+                f"no test: not all runs were judged on the test images of "
                 f"{self.reference.run_id[:8]}.",
                 *lines[:SHOWN],
                 *([f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []),
-                "Name runs with the same test pictures, or run these again on one dataset.",
+                "Name runs with the same test images, or run these again on one dataset.",
             ]
         )
 
     @cached_property
     def flips(self) -> tuple[Flip, ...]:
-        """The test pictures that some runs recognise and others do not."""
+        """The test images that some runs recognise and others do not."""
         if self.refusal:
             raise InputError(self.refusal)
         if not self.results:
@@ -221,14 +221,14 @@ class Comparison:
         predicted, probability = {}, {}
         for result in self.results:
             probabilities = self.predictions[result.run_id].probabilities
-            of_picture = probabilities[self._order[result.run_id][row]]
-            predicted[result.run_id] = result.class_names[of_picture.argmax()]
-            probability[result.run_id] = float(of_picture.max())
+            of_image = probabilities[self._order[result.run_id][row]]
+            predicted[result.run_id] = result.class_names[of_image.argmax()]
+            probability[result.run_id] = float(of_image.max())
         label = best.class_names[said.labels[row]]
         return Flip(row, said.names[row], label, predicted, probability)
 
     def flipped(self, first: str, second: str) -> Iterator[Flip]:
-        """The pictures on which the first run alone is right."""
+        """The images on which the first run alone is right."""
         return (flip for flip in self.flips if flip.right(first) and not flip.right(second))
 
     def to_json(self) -> dict[str, Any]:
@@ -277,7 +277,7 @@ def compare_runs(
 
     Args:
         runs: Ids, unique prefixes, "last", or results; none of them: the runs of this folder that
-            were judged on the same test pictures as the last one.
+            were judged on the same test images as the last one.
         by_seed: Compare groups of runs that differ by seed alone, not runs; default False.
         data: A folder of class folders to judge the runs on; default each run's test images.
         observer: Receives notes on the images of `data`; default they are shown.

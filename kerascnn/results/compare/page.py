@@ -19,25 +19,25 @@ from kerascnn.tracking.tracker import Tracker
 
 PAGE, DOCUMENT = "comparison.html", "comparison.json"
 SIDE = 128  # pixels of a thumbnail
-PICTURES = 18  # of each way that a pair flips
-OPENED = 5  # so many of the runs next to the best have their flipped pictures shown
+IMAGES = 18  # of each way that a pair flips
+OPENED = 5  # so many of the runs next to the best have their flipped images shown
 
 
 @dataclass(frozen=True)
 class Flipped:
-    """The pictures that one of two runs alone recognises.
+    """The images that one of two runs alone recognises.
 
     Args:
         by: The run that does.
         other: The run that does not.
-        pictures: Some, the surest mistakes first.
-        names: What is said of each, where the pictures themselves are gone.
+        images: Some, the surest mistakes first.
+        names: What is said of each, where the images themselves are gone.
     """
 
     by: str
     other: str
     count: int
-    pictures: list[Thumbnail]
+    images: list[Thumbnail]
     names: list[tuple[str, ...]]
 
 
@@ -59,7 +59,7 @@ def write_comparison(comparison: Comparison, file: Path) -> None:
 
 
 def comparison_html(comparison: Comparison) -> str:
-    """What a notebook shows: all but curves and pictures, with its own looks."""
+    """What a notebook shows: all but curves and images, with its own looks."""
     return render("comparison_notebook.html", **_results(comparison))
 
 
@@ -107,7 +107,7 @@ def _earlier(comparison: Comparison, ids: list[str]) -> Path | None:
 
 
 def _results(comparison: Comparison) -> dict[str, Any]:
-    """What there is to say without pictures and curves."""
+    """What there is to say without images and curves."""
     entrants = comparison.entrants
     tested = not comparison.refusal
     return {
@@ -135,23 +135,23 @@ def _setting(value: Any) -> str:
 
 
 def _flipped(comparison: Comparison) -> tuple[str, list[Flipped]]:
-    """The pictures that the best run and the next ones do not both recognise.
+    """The images that the best run and the next ones do not both recognise.
 
     Returns:
-        Why the pictures themselves are missing, "" where they are not; the pictures by pair.
+        Why the images themselves are missing, "" where they are not; the images by pair.
     """
     if comparison.refusal or comparison.by_seed or len(comparison.results) < 2:
         return "", []
-    missing, pictures = _pictures(comparison)
+    missing, images = _images(comparison)
     ways = [
         way
         for pair in comparison.against_best[:OPENED]
         for way in ((pair.first, pair.second), (pair.second, pair.first))
     ]
-    return missing, [_way(comparison, pictures, *way) for way in ways]
+    return missing, [_way(comparison, images, *way) for way in ways]
 
 
-def _pictures(comparison: Comparison) -> tuple[str, Any]:
+def _images(comparison: Comparison) -> tuple[str, Any]:
     """Why the images of the best run are missing, "" where they are not; the images."""
     result = comparison.results[0]
     if comparison.elsewhere:
@@ -160,22 +160,22 @@ def _pictures(comparison: Comparison) -> tuple[str, Any]:
         material = gather(result, load_registry(), model=None)
     except InputError as error:  # such as a plugin that is no longer there
         return str(error), None
-    return material.missing, material.pictures()
+    return material.missing, material.pixels()
 
 
-def _way(comparison: Comparison, pictures: Any, by: str, other: str) -> Flipped:
+def _way(comparison: Comparison, images: Any, by: str, other: str) -> Flipped:
     flips = sorted(comparison.flipped(by, other), key=lambda flip: -flip.probability[other])
-    shown = [(flip, _said(flip, by, other)) for flip in flips[:PICTURES]]
+    shown = [(flip, _said(flip, by, other)) for flip in flips[:IMAGES]]
     thumbnails = [
-        Thumbnail(data_uri(pictures[flip.row], SIDE), f"{flip.label}, {lines[0]}", lines)
+        Thumbnail(data_uri(images[flip.row], SIDE), f"{flip.label}, {lines[0]}", lines)
         for flip, lines in shown
-        if pictures is not None
+        if images is not None
     ]
     return Flipped(by[:8], other[:8], len(flips), thumbnails, [lines for _, lines in shown])
 
 
 def _said(flip: Flip, by: str, other: str) -> tuple[str, ...]:
-    name = f"picture {flip.image}" if flip.image.isdecimal() else Path(flip.image).name
+    name = f"image {flip.image}" if flip.image.isdecimal() else Path(flip.image).name
     return (
         f"{flip.label} {flip.probability[by]:.2f}",
         f"taken for {flip.predicted[other]} {flip.probability[other]:.2f}",

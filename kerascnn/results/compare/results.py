@@ -1,4 +1,4 @@
-"""What a comparison tells: of each run, of each group of runs, of each pair, of pictures."""
+"""What a comparison tells: of each run, of each group of runs, of each pair, of images."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -23,7 +23,7 @@ class Compared:
         settings: Only those that differ between the runs compared; None where a run lacks one.
         calibration_error: Expected calibration error, 0 to 1.
         size_bytes: Of the saved model.
-        same_test_pictures: As the first run that was asked for.
+        same_test_images: As the first run that was asked for.
     """
 
     run_id: str
@@ -39,7 +39,7 @@ class Compared:
     seconds: float
     size_bytes: int
     test_images: int
-    same_test_pictures: bool
+    same_test_images: bool
 
     @property
     def short(self) -> str:
@@ -91,7 +91,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two runs, or two groups of runs, on the same test pictures.
+    """Two runs, or two groups of runs, on the same test images.
 
     Args:
         first: Id of the more accurate run, or name of the group.
@@ -100,7 +100,7 @@ class Pair:
         interval: 95%, of this pair alone: bootstrap for runs, see `grouped_difference` for groups.
         p_value: Exact McNemar for runs; None where a group has too few seeds.
         p_value_holm: Corrected for the number of pairs.
-        first_alone: Test pictures on which the first alone is right; None for groups.
+        first_alone: Test images on which the first alone is right; None for groups.
         second_alone: The same of the second.
         pairs: How many were corrected for.
     """
@@ -151,12 +151,12 @@ def p_text(p_value: float) -> str:
 
 @dataclass(frozen=True)
 class Flip:
-    """A test picture that some of the runs recognise and others do not.
+    """A test image that some of the runs recognise and others do not.
 
     Args:
-        row: Its place among the test pictures of the most accurate run.
+        row: Its place among the test images of the most accurate run.
         image: Where it comes from.
-        predicted: For each run what it takes the picture for.
+        predicted: For each run what it takes the image for.
         probability: For each run that of its prediction.
     """
 

@@ -41,12 +41,12 @@ class LayerRow:
         side: The side of the output from that of the input, (W - F + 2P)/S + 1; "" without kernel.
         parameters: Number of weights, 0 where an earlier row has counted them.
         formula: How that number comes about.
-        multiply_adds: For one picture; 0 for what papers leave out (normalization, activations,
+        multiply_adds: For one image; 0 for what papers leave out (normalization, activations,
             pooling), None for a layer of a kind that is not known.
         field: Side of the smallest square that holds what one output pixel sees of the image, in
             pixels; None for all of it. Gates, such as those of squeeze-and-excitation, are left
             aside.
-        activation_bytes: Of the output, for one picture.
+        activation_bytes: Of the output, for one image.
         weighted: Whether textbooks count it: a convolution or a dense layer.
     """
 
@@ -85,10 +85,10 @@ class Description:
     """A network in numbers.
 
     Args:
-        depth: The most layers with weights between a picture and its class: the number that
+        depth: The most layers with weights between an image and its class: the number that
             networks are named after (ResNet50), in which shortcuts do not count.
         weighted_layers: All layers with weights, those beside the longest way too.
-        activation_bytes: Of the outputs of all layers, for one picture.
+        activation_bytes: Of the outputs of all layers, for one image.
         not_counted: Names of layers of kinds whose multiply-adds are not known.
         params: The architecture's parameters that are not its defaults.
     """

@@ -50,7 +50,7 @@ def _title(description: Description) -> str:
     return (
         f"{description.name} · {description.depth} layers with weights in a row · "
         f"{description.parameters:,} parameters · {quantity(description.multiply_adds)} "
-        "multiply-adds a picture"
+        "multiply-adds an image"
     )
 
 

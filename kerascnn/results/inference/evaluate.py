@@ -1,4 +1,4 @@
-"""How a run's model does on other pictures."""
+"""How a run's model does on other images."""
 
 import os
 import unicodedata
@@ -57,7 +57,7 @@ class Evaluation(Metrics):
     test: Predictions
     windows: Centred
 
-    def pictures(self) -> Centred:
+    def pixels(self) -> Centred:
         return self.windows
 
     @property
@@ -105,7 +105,7 @@ def evaluate_run(
 
     Args:
         run: A run's id, a unique prefix of one, "last", or a result.
-        data: The folder, laid out as for the dataset `image_folder`; all its pictures count. Links
+        data: The folder, laid out as for the dataset `image_folder`; all its images count. Links
             out of it are followed if the run's own dataset followed such links.
         backend: "tensorflow", "jax", "torch", or "auto": any.
         registry: The components; default all that are installed.
@@ -113,7 +113,7 @@ def evaluate_run(
             `Observer()` shows nothing.
 
     Raises:
-        InputError: No such run or folder, a class that the model does not know, bad pictures.
+        InputError: No such run or folder, a class that the model does not know, bad images.
     """
     expect(data, (str, os.PathLike), "data", " A folder of class folders is asked for.")
     result = find_run(run)
@@ -178,7 +178,7 @@ def _tell_seen(result: Result, packed: Packed, said: Predictions, observer: Obse
 
 
 def _seen(result: Result, packed: Packed) -> np.ndarray:
-    """Which of the pictures, prepared as for the run, it was trained or validated on: bool [N]."""
+    """Which of the images, prepared as for the run, it was trained or validated on: bool [N]."""
     file = result.folder / SEEN
     seen = {digest.tobytes() for digest in np.load(file)} if file.is_file() else set()
     return np.array([digest.tobytes() in seen for digest in packed.digests])

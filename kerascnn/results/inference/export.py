@@ -36,8 +36,8 @@ from kerascnn.runtime.process import another_process, contained
 TOLERANCE = 1e-4
 """By how much a probability may differ from the one that Keras gives."""
 TENSORFLOW = "tensorflow"
-PICTURES = 64
-"""How many pictures both are asked about."""
+IMAGES = 64
+"""How many images both are asked about."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class Exported:
 
     Args:
         path: The file, or the folder of a SavedModel.
-        description: The JSON file beside it: classes, and how pictures are to be prepared.
+        description: The JSON file beside it: classes, and how images are to be prepared.
         bytes: Of the file or folder.
-        pictures: How many pictures Keras and the runtime were both asked about.
-        asked_about: "test pictures", or "random pictures" where the run's are gone.
+        images: How many images Keras and the runtime were both asked about.
+        asked_about: "test images", or "random images" where the run's are gone.
         runtime: What ran it, with its version.
         difference: The greatest between two probabilities.
     """
@@ -59,7 +59,7 @@ class Exported:
     path: str
     description: str
     bytes: int
-    pictures: int
+    images: int
     asked_about: str
     runtime: str
     difference: float
@@ -69,34 +69,34 @@ class Exported:
         return asdict(self)
 
 
-def _run_keras(path: str, pictures: np.ndarray) -> np.ndarray:
+def _run_keras(path: str, images: np.ndarray) -> np.ndarray:
     import keras
 
-    return to_numpy(keras.saving.load_model(path, compile=False)(pictures))
+    return to_numpy(keras.saving.load_model(path, compile=False)(images))
 
 
-def _run_saved_model(path: str, pictures: np.ndarray) -> np.ndarray:
+def _run_saved_model(path: str, images: np.ndarray) -> np.ndarray:
     import tensorflow
 
     loaded = tensorflow.saved_model.load(path)  # owns the variables that `serve` reads
-    return loaded.serve(pictures).numpy()
+    return loaded.serve(images).numpy()
 
 
-def _run_onnx(path: str, pictures: np.ndarray) -> np.ndarray:
+def _run_onnx(path: str, images: np.ndarray) -> np.ndarray:
     from onnxruntime import InferenceSession
 
     session = InferenceSession(path, providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: pictures})[0]
+    return session.run(None, {session.get_inputs()[0].name: images})[0]
 
 
-def _run_litert(path: str, pictures: np.ndarray) -> np.ndarray:
+def _run_litert(path: str, images: np.ndarray) -> np.ndarray:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(path)
     given, wanted = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    interpreter.resize_tensor_input(given["index"], pictures.shape)
+    interpreter.resize_tensor_input(given["index"], images.shape)
     interpreter.allocate_tensors()
-    interpreter.set_tensor(given["index"], pictures)
+    interpreter.set_tensor(given["index"], images)
     interpreter.invoke()
     return interpreter.get_tensor(wanted["index"])
 
@@ -110,7 +110,7 @@ class Format:
         keras_name: What Keras calls the format in `Model.export`; "" for its own.
         needs: The packages that it takes beside Keras.
         runtime: The package that runs the file.
-        run: `run(path, pictures) -> probabilities`.
+        run: `run(path, images) -> probabilities`.
     """
 
     suffix: str
@@ -164,11 +164,11 @@ def export_run(
     path = Path(output or f"{result.name}-{result.run_id[:8]}{FORMATS[format].suffix}")
     if path.exists():
         raise InputError(f"{path} exists; remove it, or name another place with --output.")
-    pictures, asked_about = _pictures(result, registry or load_registry())
+    images, asked_about = _images(result, registry or load_registry())
     with tempfile.TemporaryDirectory(dir=_folder(path), prefix=".export-") as scratch:
         written = Path(scratch) / f"model{FORMATS[format].suffix}"
-        difference = _elsewhere(backend, _convert, result, format, str(written), pictures)
-        _check(difference, format, len(pictures), asked_about)
+        difference = _elsewhere(backend, _convert, result, format, str(written), images)
+        _check(difference, format, len(images), asked_about)
         shutil.move(written, path)
     exported = Exported(
         run_id=result.run_id,
@@ -176,7 +176,7 @@ def export_run(
         path=str(path),
         description=f"{path}.json",
         bytes=_bytes(path),
-        pictures=len(pictures),
+        images=len(images),
         asked_about=asked_about,
         runtime=f"{FORMATS[format].runtime} {version(FORMATS[format].runtime)}",
         difference=difference,
@@ -206,18 +206,18 @@ def _folder(path: Path) -> Path:
     return path.parent
 
 
-def _pictures(result: Result, registry: Registry) -> tuple[np.ndarray, str]:
-    """Some of the run's test pictures, or noise where these are gone: float32 [N, S, S, 3]."""
+def _images(result: Result, registry: Registry) -> tuple[np.ndarray, str]:
+    """Some of the run's test images, or noise where these are gone: float32 [N, S, S, 3]."""
     size = result.training.image_size
     try:
         test = load_data(parse_experiment(result.experiment, registry), registry, Observer()).test
         if test.fingerprint == result.data["test"]["fingerprint"]:
-            some = np.linspace(0, len(test) - 1, min(PICTURES, len(test)), dtype=int)
-            return Centred(test.images, size)[some].astype(np.float32), "test pictures"
+            some = np.linspace(0, len(test) - 1, min(IMAGES, len(test)), dtype=int)
+            return Centred(test.images, size)[some].astype(np.float32), "test images"
     except KerascnnError:
         pass
-    noise = np.random.default_rng(0).uniform(0, 255, (PICTURES, size, size, 3))
-    return noise.astype(np.float32), "random pictures"
+    noise = np.random.default_rng(0).uniform(0, 255, (IMAGES, size, size, 3))
+    return noise.astype(np.float32), "random images"
 
 
 def _elsewhere(backend: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -239,20 +239,20 @@ def _begin(backend: str) -> None:
     runtime.start(backend)
 
 
-def _convert(result: Result, format: str, path: str, pictures: np.ndarray) -> float:
+def _convert(result: Result, format: str, path: str, images: np.ndarray) -> float:
     """Writes the model; returns the greatest difference of what it and `predict` say of images."""
     model, how = result.model, FORMATS[format]
     if how.keras_name:
         _compute_in_float32(model)
-    expected = tempered(to_numpy(model(pictures)), result.temperature)
+    expected = tempered(to_numpy(model(images)), result.temperature)
     if result.temperature != AS_TRAINED:
         model = _calibrated(model, result.temperature)
-        model(pictures)  # Keras exports only what has been called
+        model(images)  # Keras exports only what has been called
     if how.keras_name:
         model.export(path, format=how.keras_name, verbose=False)
     else:
         model.save(path)
-    return float(np.abs(how.run(path, pictures) - expected).max())
+    return float(np.abs(how.run(path, images) - expected).max())
 
 
 def _calibrated(model: Any, temperature: float) -> Any:
@@ -269,11 +269,11 @@ def _compute_in_float32(model: Any) -> None:
         layer.dtype_policy = "float32"
 
 
-def _check(difference: float, format: str, pictures: int, asked_about: str) -> None:
+def _check(difference: float, format: str, images: int, asked_about: str) -> None:
     if not difference <= TOLERANCE:
         raise RunError(
             f"the {format} file gives probabilities that differ by {difference:.1e} from those of "
-            f"Keras on {pictures} {asked_about}; at most {TOLERANCE:.0e} was expected. It was not "
+            f"Keras on {images} {asked_about}; at most {TOLERANCE:.0e} was expected. It was not "
             "kept."
         )
 
@@ -283,7 +283,7 @@ def _bytes(path: Path) -> int:
 
 
 def _description(result: Result, exported: Exported) -> dict[str, Any]:
-    """What the file's user must know: its classes, and how a picture is to be prepared."""
+    """What the file's user must know: its classes, and how an image is to be prepared."""
     training = result.training
     size = training.image_size
     packed = packed_size(size, training.crop_margin)
@@ -294,7 +294,7 @@ def _description(result: Result, exported: Exported) -> dict[str, Any]:
         "temperature": result.temperature,  # is in the file
         "preparation": [
             *_depth(training),
-            "turn the picture upright by its EXIF orientation; RGB",
+            "turn the image upright by its EXIF orientation; RGB",
             _RESIZING[training.resize].format(packed),
             f"take the middle {size} × {size} pixels",
             "rescale nothing: the model does",
@@ -302,7 +302,7 @@ def _description(result: Result, exported: Exported) -> dict[str, Any]:
         "run": result.run_id,
         "checked": {
             "by": exported.runtime,
-            "pictures": f"{exported.pictures} {exported.asked_about}",
+            "images": f"{exported.images} {exported.asked_about}",
             "greatest_difference": exported.difference,
         },
     }

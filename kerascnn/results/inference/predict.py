@@ -1,4 +1,4 @@
-"""What a run's model says of pictures."""
+"""What a run's model says of images."""
 
 import os
 from collections import Counter
@@ -14,12 +14,12 @@ from PIL import Image
 from kerascnn.engine.data.images import (
     IMAGE_TYPES,
     ImageLike,
-    pictures_below,
+    images_below,
     prepare_image,
     read_image,
     shown,
 )
-from kerascnn.engine.data.store import BadPicturesError, pack
+from kerascnn.engine.data.store import BadImagesError, pack
 from kerascnn.engine.data.windows import Centred, packed_size
 from kerascnn.engine.metrics.score import ranked
 from kerascnn.engine.metrics.temperature import tempered
@@ -40,7 +40,7 @@ LONGEST_PATH = 32_767  # characters, on Windows; elsewhere 4,096
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model takes a picture for.
+    """What the model takes an image for.
 
     Args:
         probability: Of the label, 0 to 1.
@@ -93,7 +93,7 @@ def predict_images(
     if any(isinstance(image, str | os.PathLike) and os.path.isdir(image) for image in given):
         names, prepared = _found(given, result, observer or default_observer())
     else:
-        names, prepared = image_names(given), read_pictures(given, result)
+        names, prepared = image_names(given), read_images(given, result)
     probabilities = probabilities_of(result, prepared, backend)
     guesses = [best_guesses(row, result.class_names, top) for row in probabilities]
     return [
@@ -131,7 +131,7 @@ def _found(given: Sequence[ImageLike], result: Result, observer: Observer) -> tu
     names, images = list[str](), list[ImageLike]()
     for name, image in zip(image_names(given), given, strict=True):
         is_path = isinstance(image, str | os.PathLike)
-        here = pictures_below(Path(name)) if is_path else [_kept(image)]
+        here = images_below(Path(name)) if is_path else [_kept(image)]
         names += map(str, here) if is_path else [name]
         images += here
     what = ", ".join(map(shown, image_names(given)))
@@ -148,7 +148,7 @@ def _found(given: Sequence[ImageLike], result: Result, observer: Observer) -> tu
         value_range=training.value_range,
     )
     if not len(packed):
-        raise BadPicturesError(packed.skipped)
+        raise BadImagesError(packed.skipped)
     if packed.skipped:
         count = len(packed.skipped)
         observer.warned(listed("{} cannot be read", packed.skipped, count))
@@ -183,16 +183,16 @@ def _others_below(folders: Iterable[Path], images: set[str]) -> Iterator[Path]:
         yield from (Path(at, name) for name in sorted(files) if str(Path(at, name)) not in images)
 
 
-def probabilities_of(result: Result, pictures: Any, backend: str = "auto") -> np.ndarray:
+def probabilities_of(result: Result, images: Any, backend: str = "auto") -> np.ndarray:
     """Runs the model of a run over packed images uint8 [N, P, P, 3]: float [N, K], calibrated."""
     training = result.training
     runtime.start(backend)
-    windows = Centred(pictures, training.image_size)
+    windows = Centred(images, training.image_size)
     forward = Forward(result.model)
-    return tempered(forward(windows, min(training.batch_size, len(pictures))), result.temperature)
+    return tempered(forward(windows, min(training.batch_size, len(images))), result.temperature)
 
 
-def read_pictures(images: Sequence[ImageLike], result: Result) -> np.ndarray:
+def read_images(images: Sequence[ImageLike], result: Result) -> np.ndarray:
     """Prepares images as those that the run was trained on: uint8 [N, P, P, 3].
 
     Raises:

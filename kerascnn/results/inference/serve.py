@@ -15,7 +15,7 @@ from kerascnn.engine.metrics.temperature import tempered
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
-from kerascnn.results.inference.predict import best_guesses, read_pictures
+from kerascnn.results.inference.predict import best_guesses, read_images
 from kerascnn.runtime import backend as runtime
 from kerascnn.tracking.models import scoring_app
 
@@ -28,7 +28,7 @@ HOSTS = [HOST, "localhost"]
 TABLES = ("application/json", "text/csv")  # what MLflow's server reads itself
 DECODED_AT_ONCE = 2  # requests; an image of the most pixels that are read takes 2 GB meanwhile
 FORM = "multipart/form-data"
-NO_FORM = "expected the bytes of a picture, no form: `curl --data-binary @PICTURE` sends them so."
+NO_FORM = "expected the bytes of an image, no form: `curl --data-binary @IMAGE` sends them so."
 
 
 def listen(port: int) -> socket.socket:
@@ -64,7 +64,7 @@ def serve_run(
 
 
 def make_app(result: Result, top: int, backend: str) -> Any:
-    """MLflow's scoring server, to which a body that is no table is a picture."""
+    """MLflow's scoring server, to which a body that is no table is an image."""
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.responses import JSONResponse
 
@@ -74,7 +74,7 @@ def make_app(result: Result, top: int, backend: str) -> Any:
     app = scoring_app(answer)
 
     @app.middleware("http")
-    async def take_picture(request: "Request", call_next: Any) -> "Response":
+    async def take_image(request: "Request", call_next: Any) -> "Response":
         kind = request.headers.get("content-type", "").partition(";")[0]
         if (request.method, request.url.path) != ("POST", "/invocations") or kind in TABLES:
             return await call_next(request)
@@ -92,7 +92,7 @@ def make_app(result: Result, top: int, backend: str) -> Any:
 
 
 class Classifier:
-    """A run's model, which tells what pictures show, as `kerascnn predict` does."""
+    """A run's model, which tells what images show, as `kerascnn predict` does."""
 
     def __init__(self, result: Result, top: int, backend: str) -> None:
         runtime.start(backend)
@@ -100,10 +100,10 @@ class Classifier:
         self._forward = Forward(result.model)
         self._decoding, self._predicting = BoundedSemaphore(DECODED_AT_ONCE), Lock()
 
-    def __call__(self, pictures: list[bytes]) -> list[dict[str, Any]]:
-        """Predicts encoded pictures: for each its label, probability and `top`; in any thread."""
+    def __call__(self, images: list[bytes]) -> list[dict[str, Any]]:
+        """Predicts encoded images: for each its label, probability and `top`; in any thread."""
         with self._decoding:
-            pixels = read_pictures(pictures, self._result)
+            pixels = read_images(images, self._result)
         windows = Centred(pixels, self._result.training.image_size)
         with self._predicting:
             probabilities = self._forward(windows, batch_size=1)  # one shape, however many come

@@ -1,4 +1,4 @@
-"""What a run's network does with a picture, as one figure: kernels, sums, maps, heat, softmax."""
+"""What a run's network does with an image, as one figure: kernels, sums, maps, heat, softmax."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from kerascnn.engine.network.explain import (
     feature_maps,
     first_kernels,
     grad_cam,
-    kernel_pictures,
+    kernel_images,
     last_spatial_layer,
     overlay,
 )
@@ -25,7 +25,7 @@ from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.results.find import find_run
-from kerascnn.results.inference.predict import image_names, listed_images, read_pictures
+from kerascnn.results.inference.predict import image_names, listed_images, read_images
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import as_list
 from kerascnn.runtime.process import contained
@@ -38,11 +38,11 @@ INK, GREY, BLUE = "#1b2a41", "#5a6778", "#2b6cb0"
 
 @dataclass(frozen=True)
 class Explained:
-    """A picture on its way through a network.
+    """An image on its way through a network.
 
     Args:
-        name: Of the picture.
-        picture: As the network sees it, uint8 [S, S, 3].
+        name: Of the image.
+        image: As the network sees it, uint8 [S, S, 3].
         probabilities: float32 [K].
         class_names: K names.
         heat: Grad-CAM for the most probable class, 0 to 1, float32 [h, w].
@@ -54,7 +54,7 @@ class Explained:
     """
 
     name: str
-    picture: np.ndarray
+    image: np.ndarray
     probabilities: np.ndarray
     class_names: Sequence[str]
     heat: np.ndarray
@@ -91,7 +91,7 @@ def explain_images(
     given, layers = listed_images(images), as_list(layers, str, "layers")
     runtime.select_backend(backend)
     result = find_run(run)
-    pixels = Centred(read_pictures(given, result), result.training.image_size)[:]
+    pixels = Centred(read_images(given, result), result.training.image_size)[:]
     runtime.start(backend)
     model = result.model
     probabilities = Forward(model)(pixels, min(len(pixels), result.training.batch_size))
@@ -104,14 +104,14 @@ def explain_images(
     return [
         Explained(
             name=Path(name).name,
-            picture=picture,
+            image=image,
             probabilities=row,
             heat=heat,
-            maps=feature_maps(model, picture, layers or _some_layers(model)),
-            **_taken_apart(model, picture, layers),
+            maps=feature_maps(model, image, layers or _some_layers(model)),
+            **_taken_apart(model, image, layers),
             **shared,
         )
-        for name, picture, row, heat in zip(
+        for name, image, row, heat in zip(
             image_names(given), pixels, probabilities, heats, strict=True
         )
     ]
@@ -135,19 +135,19 @@ def _pools(operation: Any) -> bool:
     return any(word in type(operation).__name__ for word in ("Pool", "Padding"))
 
 
-def _taken_apart(model: Any, picture: np.ndarray, layers: Sequence[str]) -> dict[str, Any]:
-    """The filter that answers most to the picture, of the first of the layers that has filters."""
+def _taken_apart(model: Any, image: np.ndarray, layers: Sequence[str]) -> dict[str, Any]:
+    """The filter that answers most to the image, of the first of the layers that has filters."""
     from keras.layers import Conv2D
 
     every = [o.name for o in model.operations if type(o) is Conv2D and o.groups == 1]
     if not every:
         raise InputError(f'the network "{model.name}" has no convolution to take apart.')
     layer = next((name for name in layers if name in every), every[0])
-    answers = feature_maps(model, picture, [layer])[layer].std((0, 1))
+    answers = feature_maps(model, image, [layer])[layer].std((0, 1))
     strongest = int(answers.argmax())
     return {
         "filter": (layer, strongest),
-        "parts": convolution_parts(model, picture, layer, strongest),
+        "parts": convolution_parts(model, image, layer, strongest),
     }
 
 
@@ -161,12 +161,12 @@ def explained_figure(explained: Explained) -> Any:
     head, top, middle, maps, end = sections
     head.text(0.02, 0.5, _headline(explained), va="center", fontsize=13, color=INK, weight="bold")
     kernels_figure(explained.kernels, top.subfigures(1, 2, width_ratios=(1, 3.2))[1])
-    _image(top.subfigs[0].add_axes((0.08, 0.04, 0.84, 0.82)), explained.picture)
+    _image(top.subfigs[0].add_axes((0.08, 0.04, 0.84, 0.82)), explained.image)
     _heading(top.subfigs[0], "what the network sees", 0.08)
     parts_figure(explained.parts, explained.filter, middle)
     maps_figure(explained.maps, maps)
     left, right = end.subfigures(1, 2, width_ratios=(1, 1.5))
-    heat_figure(explained.picture, explained.heat, explained.heat_layer, left)
+    heat_figure(explained.image, explained.heat, explained.heat_layer, left)
     probabilities_figure(explained.probabilities, explained.class_names, right)
     return figure
 
@@ -205,7 +205,7 @@ def kernels_figure(kernels: np.ndarray, figure: Any = None) -> Any:
         f"{shown_of}{total} kernels of the first convolution, {height}×{width} pixels; grey is 0",
     )
     rows = 2 if total <= SHOWN_KERNELS // 2 else 3
-    shown = kernel_pictures(kernels[..., :SHOWN_KERNELS])
+    shown = kernel_images(kernels[..., :SHOWN_KERNELS])
     columns = -(-len(shown) // rows)
     grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw=_grid(0.80))
     for axes, index in zip(grid.flat, range(rows * columns), strict=True):
@@ -263,7 +263,7 @@ def maps_figure(maps: dict[str, np.ndarray], figure: Any = None) -> Any:
     """Draws the liveliest feature maps [h, w, C] of each layer, a row a layer, on one scale."""
     inches = 0.4 + 1.05 * len(maps)
     figure = _blank(10, inches, figure)
-    _heading(figure, "feature maps: the channels of each layer that differ most over the picture")
+    _heading(figure, "feature maps: the channels of each layer that differ most over the image")
     grid = figure.subplots(
         len(maps), SHOWN_MAPS, squeeze=False, gridspec_kw=_grid(1 - 0.3 / inches) | {"left": 0.15}
     )
@@ -280,11 +280,11 @@ def maps_figure(maps: dict[str, np.ndarray], figure: Any = None) -> Any:
     return figure
 
 
-def heat_figure(picture: np.ndarray, heat: np.ndarray, layer: str, figure: Any = None) -> Any:
-    """Draws Grad-CAM heat [h, w] over a picture uint8 [S, S, 3]."""
+def heat_figure(image: np.ndarray, heat: np.ndarray, layer: str, figure: Any = None) -> Any:
+    """Draws Grad-CAM heat [h, w] over an image uint8 [S, S, 3]."""
     figure = _blank(4, 2.4, figure)
     _heading(figure, f"Grad-CAM at {layer}: what speaks for the answer", 0.05)
-    _image(figure.add_axes((0.05, 0.04, 0.9, 0.82)), overlay(picture, heat))
+    _image(figure.add_axes((0.05, 0.04, 0.9, 0.82)), overlay(image, heat))
     return figure
 
 
@@ -310,7 +310,7 @@ def probabilities_figure(
 def save_explained(
     every: Sequence[Explained], output: Path | None = None, observer: Observer | None = None
 ) -> list[Path]:
-    """Writes a figure for each picture.
+    """Writes a figure for each image.
 
     Args:
         every: Of `explain_images`.
@@ -321,14 +321,14 @@ def save_explained(
         The files.
 
     Raises:
-        InputError: One file for more than one picture, or an ending that is no picture's.
+        InputError: One file for more than one image, or an ending that is no image's.
     """
     from kerascnn.results.canvas import save
 
     names = [f"{Path(explained.name).stem}-explained.png" for explained in every]
     if output and output.suffix:
         if len(every) > 1:
-            raise InputError(f'--output "{output}": {len(every)} pictures need a folder.')
+            raise InputError(f'--output "{output}": {len(every)} images need a folder.')
         if output.suffix not in (".png", ".svg", ".pdf"):
             raise InputError(f'--output "{output}": expected .png, .svg, .pdf or a folder.')
         files = [output]

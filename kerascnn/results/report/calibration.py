@@ -17,12 +17,12 @@ RESAMPLES = 200
 """Of a calibrated network, for its error on average."""
 
 LEAST_IMAGES = 10
-"""Bins with fewer pictures are drawn as one with their neighbour."""
+"""Bins with fewer images are drawn as one with their neighbour."""
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The pictures whose greatest probability lies in one bin, or in some that lie side by side.
+    """The images whose greatest probability lies in one bin, or in some that lie side by side.
 
     Args:
         confidence: Its mean, 0 to 1.
@@ -42,10 +42,10 @@ class Calibration:
     """How a network's probabilities fit what came true.
 
     Args:
-        bins: Those that hold pictures.
+        bins: Those that hold images.
         error: The expected calibration error, 0 to 1.
         by_chance: What a perfectly calibrated network with these probabilities would show on so
-            many pictures, on average.
+            many images, on average.
         loss: The mean cross-entropy.
     """
 

@@ -21,12 +21,12 @@ from kerascnn.results.report.page import Thumbnail, data_uri
 from kerascnn.results.report.samples import augmented
 from kerascnn.runtime.text import counted
 
-PAIRS, PAIR_PICTURES = 6, 4
-PICTURES = 12
+PAIRS, PAIR_IMAGES = 6, 4
+IMAGES = 12
 CLASSES = 12  # so many have their heat maps shown
 SIDE = 128  # pixels of a thumbnail
 MACRO_DIFFERS = 0.02  # from the accuracy, which is then explained
-FOUND = 4  # pairs of equal pictures
+FOUND = 4  # pairs of equal images
 
 Interval = tuple[float, float]
 
@@ -69,7 +69,7 @@ def class_rows(result: Result) -> list[ClassRow]:
 
 
 def results(result: Result) -> dict[str, Any]:
-    """What there is to say without pictures and network."""
+    """What there is to say without images and network."""
     counts = np.array(result.test["confusion"])
     drawn = [figures.curves(result.history, wide) for wide in (True, False) if result.history]
     return {
@@ -98,7 +98,7 @@ def macro_explained(result: Result) -> str:
 
 
 def errors(material: Judged) -> dict[str, Any]:
-    """Which classes are confused, and which pictures."""
+    """Which classes are confused, and which images."""
     test, names = material.test, material.result.class_names
     pairs = mistakes.confusions(test)
     return {
@@ -109,20 +109,20 @@ def errors(material: Judged) -> dict[str, Any]:
                 "predicted": names[pair.predicted],
                 "count": len(pair.rows),
                 "of": pair.of,
-                "pictures": thumbnails(material, pair.rows[:PAIR_PICTURES], brief=True),
+                "images": thumbnails(material, pair.rows[:PAIR_IMAGES], brief=True),
             }
             for pair in pairs[:PAIRS]
         ],
         "more_pairs": max(0, len(pairs) - PAIRS),
-        "most_wrong": thumbnails(material, mistakes.most_wrong(test, PICTURES)),
-        "least_sure": thumbnails(material, mistakes.least_sure(test, PICTURES)),
+        "most_wrong": thumbnails(material, mistakes.most_wrong(test, IMAGES)),
+        "least_sure": thumbnails(material, mistakes.least_sure(test, IMAGES)),
     }
 
 
 def thumbnails(material: Judged, rows: Iterable[int], brief: bool = False) -> list[Thumbnail]:
-    """Test pictures with what they were taken for and are; none where the pictures are gone."""
-    pictures, test, names = material.pictures(), material.test, material.result.class_names
-    if pictures is None:
+    """Test images with what they were taken for and are; none where the images are gone."""
+    images, test, names = material.pixels(), material.test, material.result.class_names
+    if images is None:
         return []
     shown = []
     for row in rows:
@@ -133,14 +133,14 @@ def thumbnails(material: Judged, rows: Iterable[int], brief: bool = False) -> li
         )
         lines = (sure,) if brief else (f"{names[taken]} {sure}", label, file_name(material, row))
         alt = f"{names[true]}, taken for {names[taken]}"
-        shown.append(Thumbnail(data_uri(pictures[row], SIDE), alt, lines))
+        shown.append(Thumbnail(data_uri(images[row], SIDE), alt, lines))
     return shown
 
 
 def file_name(material: Judged, row: int) -> str:
-    """A test picture's file without its folder, or its number."""
+    """A test image's file without its folder, or its number."""
     name = material.test.names[row]
-    return f"picture {name}" if name.isdecimal() else Path(name).name
+    return f"image {name}" if name.isdecimal() else Path(name).name
 
 
 def calibration(material: Material) -> dict[str, Any]:
@@ -161,25 +161,23 @@ def calibration(material: Material) -> dict[str, Any]:
 def explanations(material: Material) -> dict[str, Any]:
     """What the network looks at; a network without convolutions says nothing of it."""
     made: dict[str, Any] = {"heat_maps": [], "kernels": None, "maps": None, "unexplained": ""}
-    pictures = material.pictures()
+    images = material.pixels()
     try:
         made["kernels"] = explained.kernel_sheet(material.model)
-        if pictures is not None:
-            made["heat_maps"] = _heat_maps(material, pictures)
+        if images is not None:
+            made["heat_maps"] = _heat_maps(material, images)
             row = mistakes.surest(material.test)
             made["maps"] = {
-                "picture": thumbnails(material, [row])[0],
-                "sheets": explained.map_sheets(
-                    material.model, pictures[row], material.result.blocks
-                ),
+                "image": thumbnails(material, [row])[0],
+                "sheets": explained.map_sheets(material.model, images[row], material.result.blocks),
             }
     except InputError as error:
         made["unexplained"] = str(error)
     return made
 
 
-def _heat_maps(material: Material, pictures: Any) -> list[dict[str, Any]]:
-    """For each class a right and a wrong picture, and what speaks for which class in it."""
+def _heat_maps(material: Material, images: Any) -> list[dict[str, Any]]:
+    """For each class a right and a wrong image, and what speaks for which class in it."""
     test, names = material.test, material.result.class_names
     chosen, asked = _exemplars(material), list[tuple[int, int]]()
     for _, right, wrong in chosen:
@@ -187,7 +185,7 @@ def _heat_maps(material: Material, pictures: Any) -> list[dict[str, Any]]:
         if wrong is not None:
             asked += [(wrong, test.predicted[wrong]), (wrong, test.labels[wrong])]
     rows, classes = (np.array(column) for column in zip(*asked, strict=True))
-    heats = iter(explained.heat_maps(material.model, pictures[rows], classes))
+    heats = iter(explained.heat_maps(material.model, images[rows], classes))
 
     def shown(row: int, label: int, source: str) -> Thumbnail:
         said = f"for {names[label]} {test.probabilities[row, label]:.3f}"
@@ -199,7 +197,7 @@ def _heat_maps(material: Material, pictures: Any) -> list[dict[str, Any]]:
         entry = of_class.setdefault(true, {"name": names[true], "right": [], "wrong": []})
         side = entry["right" if test.predicted[row] == true else "wrong"]
         if not side:
-            side.append(Thumbnail(data_uri(pictures[row], SIDE), names[true]))
+            side.append(Thumbnail(data_uri(images[row], SIDE), names[true]))
         side.append(shown(row, label, source))
     return list(of_class.values())
 
@@ -215,11 +213,11 @@ def _exemplars(material: Material) -> list[tuple[int, int | None, int | None]]:
     return sorted(row for row in rows if row[1:] != (None, None))
 
 
-def pictures(material: Material) -> dict[str, Any]:
+def images(material: Material) -> dict[str, Any]:
     """The data: its balance, what was found wrong with it, what augmentation makes of it."""
     result = material.result
     counts = result.class_counts
-    samples = augmented(material, PICTURES)
+    samples = augmented(material, IMAGES)
     return {
         "balance": [
             figures.balance(counts, result.class_names, wide) for wide in (True, False) if counts
@@ -245,7 +243,7 @@ def _sample_pairs(samples: Any, names: list[str]) -> list[Thumbnail]:
 
 
 def _findings(material: Material) -> dict[str, Any]:
-    """What is wrong with the pictures, each kind with some of them; {} if nobody looked."""
+    """What is wrong with the images, each kind with some of them; {} if nobody looked."""
     found = material.result.findings
     if not found:
         return {}
@@ -265,7 +263,7 @@ def _findings(material: Material) -> dict[str, Any]:
 
 
 def _found(material: Material, pair: list[dict[str, Any]]) -> Thumbnail | None:
-    """A pair of pictures side by side."""
+    """A pair of images side by side."""
     if material.data is None:
         return None
     splits = material.data.splits()

@@ -1,4 +1,4 @@
-"""What a network looks at, as pictures for a page: heat maps, kernels, feature maps."""
+"""What a network looks at, as images for a page: heat maps, kernels, feature maps."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from kerascnn.engine.network.explain import (
     feature_maps,
     first_kernels,
     grad_cam,
-    kernel_pictures,
+    kernel_images,
     overlay,
 )
 from kerascnn.results.report.page import data_uri
@@ -20,31 +20,31 @@ BLOCKS = 6  # so many show their feature maps
 KERNELS, KERNEL_SIDE = 64, 36
 
 
-def heat_maps(model: Any, pictures: np.ndarray, classes: np.ndarray) -> list[str]:
-    """The pictures [N, S, S, 3] with what speaks for their classes [N] on them, as addresses."""
-    heats = grad_cam(model, pictures, classes)
-    return [data_uri(overlay(*pair), SIDE) for pair in zip(pictures, heats, strict=True)]
+def heat_maps(model: Any, images: np.ndarray, classes: np.ndarray) -> list[str]:
+    """The images [N, S, S, 3] with what speaks for their classes [N] on them, as addresses."""
+    heats = grad_cam(model, images, classes)
+    return [data_uri(overlay(*pair), SIDE) for pair in zip(images, heats, strict=True)]
 
 
 def kernel_sheet(model: Any) -> tuple[str, tuple[int, ...]]:
     """The kernels of the first convolution, each in its own range, and their shape."""
     kernels = first_kernels(model)  # [kh, kw, C_in, C_out]
-    tiles = kernel_pictures(kernels[..., :KERNELS])
+    tiles = kernel_images(kernels[..., :KERNELS])
     pixel = max(1, KERNEL_SIDE // len(kernels))
     tiles = tiles.repeat(pixel, 1).repeat(pixel, 2)
     return data_uri(sheet(tiles, 16)), kernels.shape
 
 
-def map_sheets(model: Any, picture: np.ndarray, blocks: dict[str, str]) -> list[tuple[str, ...]]:
-    """Feature maps of one picture [S, S, 3] from some blocks: name, shape in words, address.
+def map_sheets(model: Any, image: np.ndarray, blocks: dict[str, str]) -> list[tuple[str, ...]]:
+    """Feature maps of one image [S, S, 3] from some blocks: name, shape in words, address.
 
-    Of each block those maps are shown that vary most over the picture.
+    Of each block those maps are shown that vary most over the image.
     """
     from matplotlib import colormaps
 
     chosen = np.unique(np.linspace(0, len(blocks) - 1, BLOCKS).round().astype(int))
     layers = {name: layer for i, (name, layer) in enumerate(blocks.items()) if i in chosen}
-    maps = feature_maps(model, picture, list(layers.values()))
+    maps = feature_maps(model, image, list(layers.values()))
     found: list[tuple[str, ...]] = []
     for name, layer in layers.items():
         height, width, channels = maps[layer].shape
@@ -61,13 +61,13 @@ def _map_tile(values: np.ndarray) -> np.ndarray:
     scaled = (values - values.min()) / max(np.ptp(values), 1e-12)
     grows = values.shape[0] < MAP_SIDE
     how = Image.Resampling.NEAREST if grows else Image.Resampling.BOX
-    picture = Image.fromarray(scaled.astype(np.float32))
-    return np.asarray(picture.resize((MAP_SIDE, MAP_SIDE), how))
+    image = Image.fromarray(scaled.astype(np.float32))
+    return np.asarray(image.resize((MAP_SIDE, MAP_SIDE), how))
 
 
-def resized(picture: np.ndarray, side: int) -> np.ndarray:
-    """A square picture uint8 [S, S, 3] at another size, uint8 [side, side, 3]."""
-    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
+def resized(image: np.ndarray, side: int) -> np.ndarray:
+    """A square image uint8 [S, S, 3] at another size, uint8 [side, side, 3]."""
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def sheet(tiles: np.ndarray, columns: int, gap: int = 3) -> np.ndarray:

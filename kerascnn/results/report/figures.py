@@ -167,7 +167,7 @@ def _reliability(axes: Any, calibration: Calibration) -> None:
 
 
 def balance(counts: dict[str, list[int]], class_names: Sequence[str], wide: bool) -> Markup:
-    """How many pictures of each class there are in each split."""
+    """How many images of each class there are in each split."""
     from kerascnn.results.canvas import Figure
 
     with style():
@@ -185,4 +185,4 @@ def balance(counts: dict[str, list[int]], class_names: Sequence[str], wide: bool
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
         figure.legend(loc="outside upper left", ncols=3, handlelength=0.8, handleheight=0.8)
-        return svg(figure, "pictures of each class in each split")
+        return svg(figure, "images of each class in each split")

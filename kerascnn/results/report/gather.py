@@ -1,4 +1,4 @@
-"""What a report tells of, brought together from a run's folder and its pictures."""
+"""What a report tells of, brought together from a run's folder and its images."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -26,7 +26,7 @@ class Judged(Protocol):
     @property
     def test(self) -> Predictions: ...
 
-    def pictures(self) -> Centred | None:
+    def pixels(self) -> Centred | None:
         """The images as the network takes them, uint8 [N, S, S, 3]; None where they are gone."""
 
 
@@ -37,7 +37,7 @@ class Material:
     Args:
         test: The run's predictions of the test images, calibrated by its temperature.
         as_trained: The same without the temperature.
-        data: The pictures; None where they are gone.
+        data: The images; None where they are gone.
         missing: Why they are, in a sentence; "" where they are not.
         model: The trained network.
     """
@@ -51,19 +51,19 @@ class Material:
     missing: str
     model: Any
 
-    def pictures(self, split: str = "test") -> Centred | None:
-        """The pictures of a split as the network takes them, uint8 [N, S, S, 3]."""
+    def pixels(self, split: str = "test") -> Centred | None:
+        """The images of a split as the network takes them, uint8 [N, S, S, 3]."""
         if self.data is None:
             return None
         return Centred(self.data.splits()[split].images, self.experiment.training.image_size)
 
 
 def gather(result: Result, registry: Registry, model: Any, data: Data | None = None) -> Material:
-    """Brings together what a run has written and its pictures.
+    """Brings together what a run has written and its images.
 
     Args:
         model: The trained network.
-        data: The pictures, if they are at hand; else the experiment's dataset is asked for them.
+        data: The images, if they are at hand; else the experiment's dataset is asked for them.
     """
     experiment = parse_experiment(result.experiment, registry)
     missing = ""
@@ -84,14 +84,14 @@ def gather(result: Result, registry: Registry, model: Any, data: Data | None = N
 def _find_data(
     result: Result, experiment: Experiment, registry: Registry
 ) -> tuple[Data | None, str]:
-    """The pictures of a run, or why there are none."""
+    """The images of a run, or why there are none."""
     try:
         data = load_data(experiment, registry, Observer())
     except (KerascnnError, OSError) as error:
         return None, str(error)
     changed = [name for name, packed in data.splits().items() if _differs(packed, result, name)]
     if changed:
-        return None, f"the pictures to {' and '.join(changed)} are others than those of the run."
+        return None, f"the images to {' and '.join(changed)} are others than those of the run."
     return data, ""
 
 

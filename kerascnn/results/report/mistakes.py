@@ -9,12 +9,12 @@ from kerascnn.results.predictions import Predictions
 
 @dataclass(frozen=True)
 class Confusion:
-    """Pictures of one class that were taken for another.
+    """Images of one class that were taken for another.
 
     Args:
         true: The class's index.
         predicted: The index of what they were taken for.
-        of: Pictures of the class.
+        of: Images of the class.
         rows: Those that were confused, the surest mistakes first.
     """
 
@@ -25,7 +25,7 @@ class Confusion:
 
 
 def confusions(predictions: Predictions) -> list[Confusion]:
-    """The pairs of classes that were confused, those with the most pictures first."""
+    """The pairs of classes that were confused, those with the most images first."""
     labels, predicted = predictions.labels, predictions.predicted
     sureness = predictions.probabilities.max(1)
     rows = predictions.wrong[np.argsort(-sureness[predictions.wrong], kind="stable")]

@@ -21,18 +21,18 @@ GAP = "&emsp;"  # MLflow's page sets the columns of a table close
 
 
 def note(result: Result) -> str:
-    """The headline, the most wrong pictures, and what each stage gained."""
+    """The headline, the most wrong images, and what each stage gained."""
     low, high = result.test_accuracy_interval
     lines = [
         f"**{result.test_accuracy:.3f}** test accuracy, 95% interval {low:.3f} to {high:.3f}, "
-        f"on {result.test['images']:,} pictures of {len(result.class_names)} classes; "
+        f"on {result.test['images']:,} images of {len(result.class_names)} classes; "
         "all of it in the artifact report.html",
         "",
     ]
     if (result.folder / THUMBNAILS).is_file():
-        # relative to MLflow's page, which shows no other pictures of its store
+        # relative to MLflow's page, which shows no other images of its store
         place = f"get-artifact?path={THUMBNAILS}&run_uuid={result.run_id}"
-        lines += [f"![the most wrong pictures]({place})", ""]
+        lines += [f"![the most wrong images]({place})", ""]
     heads = ("stage", "trains", "parameters", "epochs", "validation", "gain, paired 95%", "time")
     rows = [heads, ["---"] * len(heads), *map(_stage, result.stages)]
     return "\n".join([*lines, *(f"| {' | '.join(_spaced(row))} |" for row in rows)])
@@ -60,10 +60,10 @@ def _stage(stage: dict[str, Any]) -> tuple[str, ...]:
 
 def write_thumbnails(material: Material) -> Path | None:
     """Writes the most wrong test images side by side; nothing where there are none."""
-    pictures, rows = material.pictures(), mistakes.most_wrong(material.test, COUNT)
-    if pictures is None or not len(rows):
+    images, rows = material.pixels(), mistakes.most_wrong(material.test, COUNT)
+    if images is None or not len(rows):
         return None
-    tiles = np.stack([explained.resized(picture, SIDE) for picture in pictures[rows]])
+    tiles = np.stack([explained.resized(image, SIDE) for image in images[rows]])
     whole = Image.fromarray(explained.sheet(tiles, COUNT)).convert("RGBA")
     ground = Image.new("RGBA", (whole.width + 2, whole.height + 2), LINE)
     ground.alpha_composite(whole, (1, 1))

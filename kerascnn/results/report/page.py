@@ -1,4 +1,4 @@
-"""Pages: templates, figures and pictures become one file that needs no network."""
+"""Pages: templates, figures and images become one file that needs no network."""
 
 import base64
 import re
@@ -139,7 +139,7 @@ _SVG_CHANGES = {
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A picture with what is said beneath it, line by line.
+    """An image with what is said beneath it, line by line.
 
     Args:
         source: Its address, see `data_uri`.
@@ -152,14 +152,14 @@ class Thumbnail:
 
 
 def data_uri(pixels: np.ndarray, side: int | None = None) -> Markup:
-    """A picture as WebP in a data: address.
+    """An image as WebP in a data: address.
 
     Args:
         pixels: uint8 [H, W, 3], [H, W, 4] or [H, W].
         side: The longer side is brought to so many pixels if it is longer; default as it is.
     """
-    picture, written = Image.fromarray(pixels), BytesIO()
+    image, written = Image.fromarray(pixels), BytesIO()
     if side:
-        picture.thumbnail((side, side))
-    picture.save(written, "WEBP", quality=QUALITY, method=4)
+        image.thumbnail((side, side))
+    image.save(written, "WEBP", quality=QUALITY, method=4)
     return Markup("data:image/webp;base64," + base64.b64encode(written.getvalue()).decode())

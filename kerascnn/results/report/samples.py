@@ -1,4 +1,4 @@
-"""Augmented pictures as a stage saw them."""
+"""Augmented images as a stage saw them."""
 
 from dataclasses import dataclass
 

@@ -22,7 +22,7 @@ REPORT = "report.html"
 def report_run(
     run: str | Result, *, registry: Registry | None = None, observer: Observer | None = None
 ) -> Path:
-    """Writes the report of a run anew, from its folder and its pictures.
+    """Writes the report of a run anew, from its folder and its images.
 
     Args:
         run: A run's id, a unique prefix of one, "last", or a result.
@@ -31,7 +31,7 @@ def report_run(
             shows nothing.
 
     Returns:
-        The page. Where the pictures are gone it does without them, and says so.
+        The page. Where the images are gone it does without them, and says so.
 
     Raises:
         InputError: No such run, or its model cannot be loaded.
@@ -59,7 +59,7 @@ def write_page(material: Material) -> Path:
         **chapters.errors(material),
         **chapters.calibration(material),
         **chapters.explanations(material),
-        **chapters.pictures(material),
+        **chapters.images(material),
         **chapters.origin(result),
         steps=next_steps(material),
     )

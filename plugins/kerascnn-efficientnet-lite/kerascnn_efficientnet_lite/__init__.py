@@ -68,7 +68,7 @@ def build(params: EfficientNetLiteParams, *, image_size: int, num_classes: int) 
 
     Args:
         params: The weights to start from and the head's dropout.
-        image_size: Height and width S of the pictures, pixels.
+        image_size: Height and width S of the images, pixels.
         num_classes: Number of classes K, at least 2.
 
     Returns:

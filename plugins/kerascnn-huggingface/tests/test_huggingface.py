@@ -14,7 +14,7 @@ COUNT = 40
 
 
 def image_folder(folder: Path, count: int = COUNT, seed: int = 0) -> Path:
-    """Pictures of noise in two folders, as PNG files."""
+    """Images of noise in two folders, as PNG files."""
     from PIL import Image
 
     rng = np.random.default_rng(seed)
@@ -26,7 +26,7 @@ def image_folder(folder: Path, count: int = COUNT, seed: int = 0) -> Path:
 
 
 def table(folder: Path, **options: Any) -> Any:
-    """The same as a dataset of the library, whose pictures are bytes."""
+    """The same as a dataset of the library, whose images are bytes."""
     datasets = pytest.importorskip("datasets")
     files = sorted(image_folder(folder, **options).glob("*/*.png"))
     features = datasets.Features(
@@ -40,14 +40,14 @@ def table(folder: Path, **options: Any) -> Any:
 
 
 def saved_to_disk(folder: Path) -> Path:
-    table(folder / "pictures").save_to_disk(folder / "saved")
+    table(folder / "images").save_to_disk(folder / "saved")
     return folder / "saved"
 
 
 def parquet(folder: Path) -> Path:
-    pictures = table(folder / "pictures")
+    images = table(folder / "images")
     (folder / "parquet").mkdir()
-    pictures.to_parquet(folder / "parquet" / "train.parquet")
+    images.to_parquet(folder / "parquet" / "train.parquet")
     return folder / "parquet"
 
 
@@ -68,14 +68,14 @@ def build(tmp_path: Path) -> Callable[..., Splits]:
 
 
 def contents(splits: Splits, *names: str) -> list[tuple[bytes, str]]:
-    """The pixels and the class of every picture, in an order of their own."""
+    """The pixels and the class of every image, in an order of their own."""
     sources = [getattr(splits, name) for name in names or ("train", "validation", "test")]
     pairs = [source[i] for source in sources for i in range(len(source))]
     return sorted((read_image(p).tobytes(), splits.class_names[label]) for p, label in pairs)
 
 
 @pytest.mark.parametrize("layout", [saved_to_disk, parquet, folders])
-def test_every_picture_comes_out_once_with_its_class(
+def test_every_image_comes_out_once_with_its_class(
     build: Callable[..., Splits], tmp_path: Path, layout: Callable[[Path], Path]
 ) -> None:
     expected = [
@@ -87,7 +87,7 @@ def test_every_picture_comes_out_once_with_its_class(
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return saved_to_disk(tmp_path_factory.mktemp("pictures"))
+    return saved_to_disk(tmp_path_factory.mktemp("images"))
 
 
 @pytest.mark.kerascnn("dataset", "huggingface")
@@ -121,7 +121,7 @@ def test_another_split_seed_draws_others_and_copies_stay_together(
     build: Callable[..., Splits], tmp_path: Path
 ) -> None:
     datasets = pytest.importorskip("datasets")
-    once = table(tmp_path / "pictures")
+    once = table(tmp_path / "images")
     datasets.concatenate_datasets([once, once]).save_to_disk(tmp_path / "twice")
     first, second = (build(tmp_path / "twice", split_seed=seed) for seed in (0, 1))
     assert contents(first, "validation") != contents(second, "validation")
@@ -131,9 +131,9 @@ def test_another_split_seed_draws_others_and_copies_stay_together(
 
 
 def test_classes_may_be_texts(build: Callable[..., Splits], tmp_path: Path) -> None:
-    pictures = table(tmp_path / "pictures").rename_column("image", "photo")
-    texts = pictures.remove_columns("label").add_column(
-        "kind", ["rose" if label else "daisy" for label in pictures["label"]]
+    images = table(tmp_path / "images").rename_column("image", "photo")
+    texts = images.remove_columns("label").add_column(
+        "kind", ["rose" if label else "daisy" for label in images["label"]]
     )
     texts.save_to_disk(tmp_path / "texts")
     splits = build(tmp_path / "texts", label="kind")
@@ -144,7 +144,7 @@ def test_classes_may_be_texts(build: Callable[..., Splits], tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"image": "picture"}, 'image: expected the name of .* image, label; got "picture"'),
+        ({"image": "image"}, 'image: expected the name of .* image, label; got "image"'),
         ({"label": "labels"}, 'Did you mean "label"'),
         ({"validation": "tst"}, 'no such split. Did you mean "test".* It has train, test'),
         ({"validation": "test", "test": "test"}, "a split of its own for each"),
@@ -160,7 +160,7 @@ def test_a_wrong_name_is_an_input_error(
 def test_labels_that_are_held_back_are_an_input_error(
     build: Callable[..., Splits], tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match='"test" has pictures of unknown class in "label"'):
+    with pytest.raises(InputError, match='"test" has images of unknown class in "label"'):
         build(two_splits(tmp_path, held_back=True))
 
 

@@ -27,7 +27,7 @@ def tensorflow_alone() -> None:
 
 @pytest.fixture
 def augmented(tensorflow_alone: None) -> Apply:
-    """Applies a component to pictures that are black or white, as their class is 0 or 1."""
+    """Applies a component to images that are black or white, as their class is 0 or 1."""
     pytest.importorskip("keras_cv")
     import keras
 
@@ -55,7 +55,7 @@ def noise(low: int = 0, high: int = 256) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["fourier_mix", "mosaic"])
-def test_labels_are_the_shares_that_the_pictures_have(augmented: Apply, name: str) -> None:
+def test_labels_are_the_shares_that_the_images_have(augmented: Apply, name: str) -> None:
     images, labels = augmented(name)
     white = images.mean(axis=(1, 2, 3)) / 255
     # interpolation at the seams of the mosaic, one pixel of the mask
@@ -64,7 +64,7 @@ def test_labels_are_the_shares_that_the_pictures_have(augmented: Apply, name: st
     assert len(np.unique(labels[:, 1].round(3))) > 2
 
 
-def test_the_rate_is_the_share_of_pictures_that_change(augmented: Apply) -> None:
+def test_the_rate_is_the_share_of_images_that_change(augmented: Apply) -> None:
     runs = [
         augmented("grid_mask", noise(1), seed, rate=0.25, ratio=(0.5, 0.5)) for seed in range(8)
     ]
@@ -79,7 +79,7 @@ def test_grid_mask_hides_and_leaves_the_rest(augmented: Apply) -> None:
     assert 0.05 < hidden.mean() < 0.6
 
 
-def test_channel_shuffle_keeps_each_picture_s_channels(augmented: Apply) -> None:
+def test_channel_shuffle_keeps_each_image_s_channels(augmented: Apply) -> None:
     images, _ = augmented("channel_shuffle", noise())
     np.testing.assert_array_equal(np.sort(images, axis=3), np.sort(noise(), axis=3))
     assert not np.array_equal(images, noise())
@@ -93,7 +93,7 @@ def test_channel_shift_is_bounded_and_one_number_a_channel(augmented: Apply) -> 
     assert len(np.unique(shifts[:, 0, 0].round(2))) == 3 * COUNT
 
 
-def test_jpeg_of_the_best_quality_is_nearly_the_picture(augmented: Apply) -> None:
+def test_jpeg_of_the_best_quality_is_nearly_the_image(augmented: Apply) -> None:
     smooth = np.broadcast_to(np.linspace(0, 255, SIZE)[:, None], (COUNT, SIZE, SIZE, 3))
     fine, _ = augmented("jpeg_quality", smooth, quality=(100, 100))
     coarse, _ = augmented("jpeg_quality", smooth, quality=(1, 1))
@@ -106,7 +106,7 @@ def test_a_scale_of_one_and_a_factor_of_one_change_nothing(augmented: Apply) -> 
         np.testing.assert_allclose(images, noise(), atol=1e-2)
 
 
-def test_what_is_drawn_for_a_picture_does_not_depend_on_the_others(augmented: Apply) -> None:
+def test_what_is_drawn_for_a_image_does_not_depend_on_the_others(augmented: Apply) -> None:
     other = noise()
     other[1:] = 0
     for name in ("grid_mask", "channel_shift", "jpeg_quality", "aspect_ratio"):

@@ -70,7 +70,7 @@ def images() -> np.ndarray:
 
 
 @pytest.mark.backend
-def test_the_features_are_the_backbone_s_of_rescaled_pictures(resnet: Any) -> None:
+def test_the_features_are_the_backbone_s_of_rescaled_images(resnet: Any) -> None:
     import keras
 
     backbone, folder = resnet

@@ -53,7 +53,7 @@ def network(name: str, weights: Any = "none", num_classes: int = 5) -> Network:
     return build(TABLE[name], params, image_size=size, num_classes=num_classes)
 
 
-def pictures(size: int) -> np.ndarray:
+def images(size: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(0, 255, (2, size, size, 3)).astype("float32")
 
 
@@ -109,9 +109,9 @@ def test_preprocessing_is_the_familys_own(name: str) -> None:
 
     family = FAMILIES[TABLE[name].family]
     home = inspect.getmodule(getattr(keras.applications, TABLE[name].constructor))
-    expected = home.preprocess_input(pictures(8))  # type: ignore[union-attr]
-    received = keras.ops.convert_to_numpy(preprocess(pictures(8), family.rescaling))
-    if (expected == pictures(8)).all():  # it is inside: see the test of the whole networks
+    expected = home.preprocess_input(images(8))  # type: ignore[union-attr]
+    received = keras.ops.convert_to_numpy(preprocess(images(8), family.rescaling))
+    if (expected == images(8)).all():  # it is inside: see the test of the whole networks
         assert dict(family.options) or family.rescaling == "torch255"
     else:
         np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-4)
@@ -122,8 +122,8 @@ def test_preprocessing_is_the_familys_own(name: str) -> None:
 def test_preprocessing_survives_saving_and_mixed_precision(rescaling: str, tmp_path: Path) -> None:
     import keras
 
-    images = batch(4)
-    exact = keras.ops.convert_to_numpy(preprocess(images, rescaling))
+    batch = images(4)
+    exact = keras.ops.convert_to_numpy(preprocess(batch, rescaling))
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -132,7 +132,7 @@ def test_preprocessing_survives_saving_and_mixed_precision(rescaling: str, tmp_p
         loaded = keras.models.load_model(tmp_path / "model.keras")
     finally:
         keras.config.set_dtype_policy(before)
-    received = keras.ops.convert_to_numpy(loaded(images))
+    received = keras.ops.convert_to_numpy(loaded(batch))
     assert received.dtype == np.float32
     np.testing.assert_allclose(received, exact, rtol=1e-6, atol=1e-6)
 
@@ -215,9 +215,9 @@ def test_features_are_those_of_keras_with_its_own_preprocessing_and_loading(
     keras_file(name, path)
     reference = constructor(name, weights="imagenet", input_shape=(size, size, 3), pooling=None)
     home = inspect.getmodule(getattr(keras.applications, TABLE[name].constructor))
-    maps = reference(home.preprocess_input(pictures(size)))  # type: ignore[union-attr]
+    maps = reference(home.preprocess_input(images(size)))  # type: ignore[union-attr]
     expected = keras.ops.convert_to_numpy(keras.ops.mean(maps, axis=(1, 2)))
-    received = features(network(name, path).model, pictures(size))
+    received = features(network(name, path).model, images(size))
     np.testing.assert_allclose(received, expected, rtol=1e-3, atol=1e-4 * abs(expected).max())
 
 
@@ -255,11 +255,11 @@ def test_weights_are_downloaded_verified_and_loaded(
     path = published_like(SMALL, tmp_path / "small.h5")
     digest = hashlib.md5(path.read_bytes()).hexdigest()
     served = replace(TABLE[SMALL], weights="small.h5", md5=digest)
-    images = batch(32)
-    expected = features(network(SMALL, path).model, images)
+    batch = images(32)
+    expected = features(network(SMALL, path).model, batch)
     path_of_download = partial(architectures._weights_file, served, "imagenet", 32)
     built = build(served, PretrainedParams(), image_size=32, num_classes=3)
-    np.testing.assert_array_equal(features(built.model, images), expected)
+    np.testing.assert_array_equal(features(built.model, batch), expected)
     path.unlink()
     download = path_of_download()  # from the cache
     download.write_bytes(b"tampered with")
@@ -268,7 +268,7 @@ def test_weights_are_downloaded_verified_and_loaded(
 
 
 @pytest.mark.parametrize(("image_size", "published"), [(160, 160), (100, 224)])
-def test_mobilenet_takes_the_weights_of_its_picture_size(
+def test_mobilenet_takes_the_weights_of_its_image_size(
     image_size: int, published: int, server: ThreadingHTTPServer
 ) -> None:
     with pytest.raises(InputError, match=f"mobilenet_1_0_{published}_tf_no_top.h5"):
@@ -285,19 +285,19 @@ def test_probabilities_sum_to_one_and_a_saved_network_is_the_same_and_gives_its_
 ) -> None:
     import keras
 
-    model, images = network(SMALL).model, batch(32)
+    model, batch = network(SMALL).model, images(32)
     head = model.get_layer("head_dense")
     kernel, bias = head.get_weights()
     np.testing.assert_array_equal(kernel, 0)
     head.set_weights([np.random.default_rng(1).normal(size=kernel.shape), bias])
-    probabilities = keras.ops.convert_to_numpy(model(images))
+    probabilities = keras.ops.convert_to_numpy(model(batch))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     model.save(tmp_path / "model.keras")
-    again = keras.ops.convert_to_numpy(keras.models.load_model(tmp_path / "model.keras")(images))
+    again = keras.ops.convert_to_numpy(keras.models.load_model(tmp_path / "model.keras")(batch))
     np.testing.assert_allclose(again, probabilities, atol=1e-6)
     heir = network(SMALL, tmp_path / "model.keras", num_classes=9)
     np.testing.assert_allclose(
-        features(heir.model, images), features(model, images), rtol=1e-5, atol=1e-5
+        features(heir.model, batch), features(model, batch), rtol=1e-5, atol=1e-5
     )
 
 
@@ -331,7 +331,7 @@ def test_weights_that_do_not_fit_are_one_clear_message(
     assert len(str(caught.value)) < 700
 
 
-def test_a_picture_too_small_is_one_message() -> None:
+def test_a_image_too_small_is_one_message() -> None:
     params = PretrainedParams(weights="none")
     with pytest.raises(InputError, match=r"xception: image_size = 64 .* 71 pixels or more"):
         build(TABLE["xception"], params, image_size=64, num_classes=2)

@@ -53,7 +53,7 @@ def resample_slowly(image, lines):
 
 
 @pytest.mark.backend
-def test_none_gives_the_pictures_back():
+def test_none_gives_the_images_back():
     batch = make_batch()
     result = augmented(batch)
     np.testing.assert_array_equal(result["images"], batch["images"])
@@ -138,7 +138,7 @@ def test_saturation_and_hue_leave_grey_and_luma_as_they_are():
 @pytest.mark.backend
 @pytest.mark.parametrize("strengths", [{"mixup": 0.5}, {"cutmix": 1.0}, EVERYTHING])
 def test_a_mixed_label_is_the_share_of_the_pixels(strengths):
-    """Pictures of one brightness each: what a picture's mean is made of is what its label says."""
+    """Images of one brightness each: what an image's mean is made of is what its label says."""
     batch = make_batch(CLASSES)
     greys = np.array([0, 60, 120, 250], "float32")
     batch["images"][:] = greys[:, None, None, None]

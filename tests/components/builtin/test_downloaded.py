@@ -74,12 +74,12 @@ def list_of(source):
 @pytest.fixture
 def tf_flowers(site, monkeypatch):
     folder, url = site
-    pictures = {
+    images = {
         f"flower_photos/{name}/{i}.jpg": jpeg(number * 40 + i)
         for number, name in enumerate(("daisy", "roses"))
         for i in range(40)
     }
-    write_archive(folder / "flower_photos.tgz", {"flower_photos/LICENSE.txt": b"CC", **pictures})
+    write_archive(folder / "flower_photos.tgz", {"flower_photos/LICENSE.txt": b"CC", **images})
     monkeypatch.setattr(downloaded, "TF_FLOWERS_URL", f"{url}/flower_photos.tgz")
     monkeypatch.setattr(downloaded, "TF_FLOWERS_SHA256", sha256(folder / "flower_photos.tgz"))
     return folder
@@ -116,8 +116,8 @@ def oxford(site, monkeypatch):
     from scipy.io import savemat
 
     folder, url = site
-    pictures = {f"jpg/image_{i:05d}.jpg": jpeg(i) for i in range(1, 7)}
-    write_archive(folder / "102flowers.tgz", pictures)
+    images = {f"jpg/image_{i:05d}.jpg": jpeg(i) for i in range(1, 7)}
+    write_archive(folder / "102flowers.tgz", images)
     savemat(folder / "imagelabels.mat", {"labels": np.array([[77, 77, 1, 1, 102, 102]], np.uint8)})
     numbers = {"trnid": [[3, 1]], "valid": [[2, 4]], "tstid": [[6, 5]]}
     savemat(folder / "setid.mat", {name: np.array(ids, np.uint16) for name, ids in numbers.items()})
@@ -161,7 +161,7 @@ def keras_home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def fashion_mnist(keras_home, monkeypatch):
-    """200 and 50 pictures in the publisher's format, whose pixels all are their number."""
+    """200 and 50 images in the publisher's format, whose pixels all are their number."""
     folder = keras_home / "datasets" / "fashion-mnist"
     folder.mkdir(parents=True)
     for prefix, count in (("train", 200), ("t10k", 50)):
@@ -280,7 +280,7 @@ def test_every_class_has_a_name(dataset):
     assert len(set(names)) == len(names) == (100 if dataset == "cifar100" else 10)
 
 
-def test_colour_pictures_in_any_memory_order():
+def test_colour_images_in_any_memory_order():
     images = np.random.default_rng(0).integers(0, 256, (6, 3, 8, 8), np.uint8)
     labels = np.arange(6).reshape(6, 1)
     source = downloaded._some(images.transpose(0, 2, 3, 1), labels, np.array([4, 1]))

@@ -1,4 +1,4 @@
-"""`flowers`: the same pictures everywhere, balanced, lazy, and not solved by their colours."""
+"""`flowers`: the same images everywhere, balanced, lazy, and not solved by their colours."""
 
 import pickle
 import subprocess
@@ -25,7 +25,7 @@ def shrunk(image, side):
     return image.reshape(side, size // side, side, size // side, 3).mean((1, 3))
 
 
-def test_pictures_are_uint8_in_the_asked_size_and_not_flat():
+def test_images_are_uint8_in_the_asked_size_and_not_flat():
     for i in range(len(SPECIES)):
         image, label = make(species=len(SPECIES), size=64).train[i]
         assert image.shape == (64, 64, 3)
@@ -47,7 +47,7 @@ def test_classes_are_balanced_and_named():
         splits.train[7]
 
 
-def test_another_process_renders_the_same_pictures():
+def test_another_process_renders_the_same_images():
     source = make(size=48).train
     with get_context("spawn").Pool(1) as pool:
         theirs = pool.starmap(read, [(source, i) for i in range(6)])
@@ -55,33 +55,33 @@ def test_another_process_renders_the_same_pictures():
     assert pickle.loads(pickle.dumps(source)) == source
 
 
-def test_no_split_shares_a_picture_with_another():
+def test_no_split_shares_a_image_with_another():
     splits = make(train=12, validation=12, test=12, size=32)
-    pictures = [im.tobytes() for s in (splits.train, splits.validation, splits.test) for im, _ in s]
-    assert len(set(pictures)) == len(pictures) == 36
+    images = [im.tobytes() for s in (splits.train, splits.validation, splits.test) for im, _ in s]
+    assert len(set(images)) == len(images) == 36
 
 
-def test_pictures_depend_on_picture_seed_and_not_on_the_seed():
+def test_images_depend_on_image_seed_and_not_on_the_seed():
     first, other = (FLOWERS.build(FLOWERS.params(size=32), seed=seed).train for seed in (0, 1))
     np.testing.assert_array_equal(first[3][0], other[3][0])
     assert first.fingerprint == other.fingerprint
-    assert (make(size=32, picture_seed=1).train[3][0] != first[3][0]).any()
+    assert (make(size=32, image_seed=1).train[3][0] != first[3][0]).any()
 
 
-def test_more_pictures_change_none_of_the_others():
+def test_more_images_change_none_of_the_others():
     few, many = make(train=6, size=32).train, make(train=12, test=9, size=32).train
     np.testing.assert_array_equal(few[5][0], many[5][0])
 
 
-def test_fingerprint_is_the_same_only_for_the_same_pictures():
-    variants = ({}, {"species": 5}, {"size": 160}, {"picture_seed": 1}, {"train": 701})
+def test_fingerprint_is_the_same_only_for_the_same_images():
+    variants = ({}, {"species": 5}, {"size": 160}, {"image_seed": 1}, {"train": 701})
     prints = [make(**variant).train.fingerprint for variant in variants]
     assert len({*prints, make().test.fingerprint}) == len(prints) + 1
     assert make(test=9).train.fingerprint == prints[0] == make().train.fingerprint
 
 
-def test_a_change_of_the_pictures_asks_for_a_new_renderer_version():
-    """Raise RENDERER_VERSION, so that no cache serves the old pictures, and then these figures."""
+def test_a_change_of_the_images_asks_for_a_new_renderer_version():
+    """Raise RENDERER_VERSION, so that no cache serves the old images, and then these figures."""
     source = make(species=len(SPECIES), size=64).train
     means = [source[i][0].mean() for i in range(len(SPECIES))]
     expected = [192.7, 118.8, 173.1, 136.3, 205.2, 166.5, 103.8, 68.7]

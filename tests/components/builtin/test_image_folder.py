@@ -1,4 +1,4 @@
-"""A person's own pictures: found, labelled, split by their content."""
+"""A person's own images: found, labelled, split by their content."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ def write(root, *names, start=0):
     for number, name in enumerate(names, start):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(f"picture {number}".encode())
+        path.write_bytes(f"image {number}".encode())
 
 
 def write_classes(root, count=100, classes=("roses", "daisy"), start=0):
@@ -73,7 +73,7 @@ def test_a_new_class_moves_no_image_and_new_images_move_few(tmp_path):
     assert all(path.startswith("roses/") for path in moved)
 
 
-def test_neither_the_name_nor_the_seed_of_the_experiment_moves_a_picture(tmp_path):
+def test_neither_the_name_nor_the_seed_of_the_experiment_moves_a_image(tmp_path):
     write_classes(tmp_path)
     before = split_of(build(tmp_path), tmp_path)
     for path in tmp_path.glob("*/*.jpg"):
@@ -197,14 +197,14 @@ def test_a_class_that_is_not_trained_on_is_refused(tmp_path):
         build(tmp_path)
 
 
-def test_pictures_below_a_class_folder_and_capital_suffixes_count(tmp_path):
+def test_images_below_a_class_folder_and_capital_suffixes_count(tmp_path):
     write_classes(tmp_path, 10)
     write(tmp_path, "roses/summer/a.JPG", "roses/summer/b.WebP", start=500)
     assert sum(sizes(build(tmp_path))) == 22
 
 
 def given(splits):
-    """Every picture, or what is said instead of it."""
+    """Every image, or what is said instead of it."""
     for source in (splits.train, splits.validation, splits.test):
         for index in range(len(source)):
             try:
@@ -233,14 +233,14 @@ def test_links_lead_nowhere(tmp_path):
 
 
 def test_links_are_followed_where_the_experiment_says_so(tmp_path):
-    """To pictures, class folders and split folders that lie elsewhere, as tools arrange them."""
+    """To images, class folders and split folders that lie elsewhere, as tools arrange them."""
     elsewhere, root = tmp_path / "elsewhere", tmp_path / "photos"
     write_classes(elsewhere, 20)
     (root / "train").mkdir(parents=True)
     (root / "train" / "roses").symlink_to(elsewhere / "roses")
     (root / "train" / "lilies").mkdir()
-    for picture in sorted(p for p in elsewhere.glob("*/*") if p.parent.name != "roses"):
-        (root / "train" / "lilies" / picture.name).symlink_to(picture)
+    for image in sorted(p for p in elsewhere.glob("*/*") if p.parent.name != "roses"):
+        (root / "train" / "lilies" / image.name).symlink_to(image)
     with pytest.raises(
         InputError, match=r"roses\" is a link to a folder, .* `follow_links = true`"
     ):
@@ -268,7 +268,7 @@ def test_what_a_link_leads_to_outside_is_not_even_read(tmp_path):
     ]
 
 
-def test_what_only_looks_like_a_picture_is_left_to_whom_reads_it(tmp_path):
+def test_what_only_looks_like_a_image_is_left_to_whom_reads_it(tmp_path):
     write_classes(tmp_path, 10)
     (tmp_path / "roses" / "loop.jpg").symlink_to(tmp_path / "roses" / "loop.jpg")
     (tmp_path / "roses" / "gone.jpg").symlink_to(tmp_path / "roses" / "nothing")
@@ -291,7 +291,7 @@ def test_a_class_whose_name_is_no_line_of_text_is_refused(tmp_path, name):
     assert str(caught.value).isprintable()
 
 
-def test_names_that_are_no_utf_8_and_differ_only_in_case_are_pictures(tmp_path):
+def test_names_that_are_no_utf_8_and_differ_only_in_case_are_images(tmp_path):
     write_classes(tmp_path, 10)
     write(tmp_path, os.fsdecode(b"roses/a\xff.jpg"), "roses/b.jpg", "roses/B.JPG", start=900)
     before = build(tmp_path)

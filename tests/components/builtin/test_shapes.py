@@ -1,4 +1,4 @@
-"""`shapes`: the same pictures everywhere, balanced, learnable."""
+"""`shapes`: the same images everywhere, balanced, learnable."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ def make(**params):
     return SHAPES.build(SHAPES.params(**params), seed=0)
 
 
-def test_pictures_are_uint8_in_the_asked_size():
+def test_images_are_uint8_in_the_asked_size():
     image, label = make(size=40).train[1]
     assert image.shape == (40, 40, 3)
     assert image.dtype == np.uint8
@@ -25,14 +25,14 @@ def test_counts_and_classes_follow_the_parameters():
     assert [label for _, label in splits.train] == [0, 1, 2, 3, 0, 1, 2, 3, 0]
 
 
-def test_pictures_depend_on_picture_seed_and_not_on_the_seed():
+def test_images_depend_on_image_seed_and_not_on_the_seed():
     first, other_seed = (SHAPES.build(SHAPES.params(), seed=seed).train[5][0] for seed in (0, 1))
     np.testing.assert_array_equal(first, other_seed)
-    assert (make(picture_seed=1).train[5][0] != first).any()
+    assert (make(image_seed=1).train[5][0] != first).any()
 
 
-def test_fingerprint_is_the_same_only_for_the_same_pictures():
-    variants = ({}, {"classes": 2}, {"size": 48}, {"picture_seed": 1}, {"train": 49})
+def test_fingerprint_is_the_same_only_for_the_same_images():
+    variants = ({}, {"classes": 2}, {"size": 48}, {"image_seed": 1}, {"train": 49})
     prints = [make(**variant).train.fingerprint for variant in variants]
     assert len({*prints, make().test.fingerprint}) == len(prints) + 1
     assert make(test=30).train.fingerprint == prints[0] == make().train.fingerprint

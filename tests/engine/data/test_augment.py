@@ -59,7 +59,7 @@ def test_the_draw_is_the_same_on_every_backend():
 EXPECTED = 2 * np.random.default_rng([7, 0, 3, 6]).random(4) - 1
 
 
-def test_the_draw_shares_no_numbers_with_the_order_of_the_pictures():
+def test_the_draw_shares_no_numbers_with_the_order_of_the_images():
     """NumPy takes the seeds [0, 0, 1] and [0, 0, 1, 0] for the same."""
     of_the_order = 2 * np.random.default_rng([0, 0, 1]).random(4) - 1
     assert (abs(shifts((0, 0), 1, 0) - of_the_order) > 1e-3).all()
@@ -91,7 +91,7 @@ def test_keras_layers_are_policies(name):
 
 
 @pytest.mark.parametrize("make", [layers.MixUp, layers.CutMix])
-def test_keras_layers_that_mix_pictures_mix_labels_too(make):
+def test_keras_layers_that_mix_images_mix_labels_too(make):
     policy = layers.Pipeline([layers.RandomFlip(), make(seed=3)])
     _, labels = run(augmenter(policy, (0, 0), 8))
     assert (labels != LABELS).any()

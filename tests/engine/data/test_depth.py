@@ -11,7 +11,7 @@ from kerascnn import InputError, evaluate_run, read_image
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.load import parse_experiment
-from kerascnn.results.inference.predict import read_pictures
+from kerascnn.results.inference.predict import read_images
 
 TWELVE = (np.arange(64, dtype=np.uint16) * 65).reshape(8, 8)  # 0 to 4,095
 GREY = (np.arange(64) * 255 / 63).reshape(8, 8)  # what they stand for
@@ -152,7 +152,7 @@ def test_a_run_reads_others_as_its_own(
     result = written_run("a", [1, 1], training=training)
     result.class_names[:] = data.class_names
     files = [data.train.source[row][0] for row in range(len(data.train))]
-    np.testing.assert_array_equal(read_pictures(files, result), data.train.images[:])
+    np.testing.assert_array_equal(read_images(files, result), data.train.images[:])
 
     def looked_at(result, images, backend):
         assert {image.tobytes() for image in data.train.images[:]} <= {

@@ -1,4 +1,4 @@
-"""Bad pictures and copies: every kind of them, planted among good ones, is found and named."""
+"""Bad images and copies: every kind of them, planted among good ones, is found and named."""
 
 import io
 import json
@@ -28,15 +28,15 @@ CLASSES = ("daisy", "rose")
 
 
 def photo(number, side=64):
-    """A picture unlike any other, smooth as photographs are."""
+    """An image unlike any other, smooth as photographs are."""
     rng = np.random.default_rng(number)
     coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8))
     return coarse.resize((side * 4 // 3, side), Image.Resampling.BICUBIC)
 
 
-def encoded(picture, kind="JPEG", **options):
+def encoded(image, kind="JPEG", **options):
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -74,7 +74,7 @@ BAD = {
     "cut50.jpg": (cut(0.5), "truncated"),
     "cut99.jpg": (cut(0.99), "truncated"),
     "page.jpg": (b"\xef\xbb\xbf\n<!DOCTYPE html><html>404</html>", "it is a web page"),
-    "text.png": (b"no picture at all", "it is in none of the formats"),
+    "text.png": (b"no image at all", "it is in none of the formats"),
     "program.jpg": (
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n",
         "it is in none",
@@ -112,7 +112,7 @@ ODD = {
     "animated.webp": encoded(photo(505), "WEBP", save_all=True, append_images=[photo(506)]),
     "same.jpg": encoded(photo(507)),
     "SAME.JPG": encoded(photo(508)),
-    "longer.jpg": encoded(photo(511)) + b"what follows the end of the picture",
+    "longer.jpg": encoded(photo(511)) + b"what follows the end of the image",
     "a name\nof lines.jpg": encoded(photo(509)),
     os.fsdecode(b"name\xff.jpg"): encoded(photo(510)),
 }
@@ -125,7 +125,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Thirty good pictures of each of two classes."""
+    """Thirty good images of each of two classes."""
     for label, name in enumerate(CLASSES):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for number in range(30):
@@ -163,34 +163,34 @@ def planted(folder, files):
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_picture_is_named_with_what_is_wrong(folder, registry, name):
+def test_a_bad_image_is_named_with_what_is_wrong(folder, registry, name):
     content, said = BAD[name]
     planted(folder, {name: content})
     with pytest.raises(InputError, match=said) as caught:
         load(registry, folder)
     first, line, last = str(caught.value).splitlines()
-    assert first == "1 picture cannot be read:"
+    assert first == "1 image cannot be read:"
     assert line.isprintable()
     assert name.encode("unicode_escape").decode() in line.replace("\\\\", "\\")
     assert 'training.on_bad_image = "skip"' in last
 
 
-def test_all_bad_pictures_of_all_splits_are_named_in_one_message(folder, registry):
+def test_all_bad_images_of_all_splits_are_named_in_one_message(folder, registry):
     planted(folder, {name: content for name, (content, _) in BAD.items()})
     with pytest.raises(InputError) as caught:
         load(registry, folder)
     message = str(caught.value)
-    assert message.startswith(f"{len(BAD)} pictures cannot be read:")
+    assert message.startswith(f"{len(BAD)} images cannot be read:")
     for name in BAD:
         assert name.encode("unicode_escape").decode() in message, name
 
 
-def test_bad_pictures_are_left_out_if_the_experiment_says_so(folder, registry):
+def test_bad_images_are_left_out_if_the_experiment_says_so(folder, registry):
     clean, _ = load(registry, folder)
     planted(folder, {name: content for name, (content, _) in BAD.items()})
     data, notes = load(registry, folder, on_bad_image="skip")
     assert data.findings.counts["skipped"] == len(BAD)
-    assert f"{len(BAD)} pictures left out" in str(notes)
+    assert f"{len(BAD)} images left out" in str(notes)
     assert sum(map(len, data.splits().values())) == 60
     for name, packed in data.splits().items():
         paths = [Path(packed.name(row)) for row in range(len(packed))]
@@ -216,7 +216,7 @@ def test_what_was_skipped_is_known_the_second_time_and_refused_where_it_is_an_er
     again, _ = load(registry, folder, on_bad_image="skip")
     assert again.findings == first.findings
     assert [p.key for p in again.splits().values()] == [p.key for p in first.splits().values()]
-    with pytest.raises(InputError, match="2 pictures cannot be read"):
+    with pytest.raises(InputError, match="2 images cannot be read"):
         load(registry, folder)
 
 
@@ -229,7 +229,7 @@ def test_a_streamed_split_leaves_them_out_too(folder, registry):
         np.testing.assert_array_equal(packed.images[:], stored.splits()[name].images[:])
 
 
-def test_odd_pictures_are_no_fault(folder, registry):
+def test_odd_images_are_no_fault(folder, registry):
     planted(folder, ODD)
     data, notes = load(registry, folder)
     assert sum(map(len, data.splits().values())) == 60 + len(ODD)
@@ -239,7 +239,7 @@ def test_odd_pictures_are_no_fault(folder, registry):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_turned_by_its_exif_is_the_same_as_the_upright_one(tmp_path, orientation):
+def test_a_image_turned_by_its_exif_is_the_same_as_the_upright_one(tmp_path, orientation):
     turn = {2: "mirror", 4: "flip"}.get(orientation)
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -257,7 +257,7 @@ def test_a_picture_turned_by_its_exif_is_the_same_as_the_upright_one(tmp_path, o
         )
 
 
-def test_a_picture_that_vanishes_while_they_are_read_is_named(folder, registry, monkeypatch):
+def test_a_image_that_vanishes_while_they_are_read_is_named(folder, registry, monkeypatch):
     real = stream.prepared
     lock = threading.Lock()
 
@@ -285,9 +285,9 @@ def test_what_is_fewer_than_a_batch_is_told(folder, registry):
     assert "is smaller than one batch (500)" in str(notes)
 
 
-def test_a_class_that_lost_all_its_pictures_is_told(folder, registry):
+def test_a_class_that_lost_all_its_images_is_told(folder, registry):
     for path in (folder / "rose").iterdir():
-        path.write_bytes(b"no picture of " + path.name.encode())
+        path.write_bytes(b"no image of " + path.name.encode())
     _, notes = load(registry, folder, on_bad_image="skip")
     assert "there are no training images of rose" in notes.said
     assert "there are no test images of rose" in notes.said
@@ -300,25 +300,25 @@ def test_classes_that_stand_back_are_told(folder, registry):
     assert "--set stages.all.class_weights=balanced" in str(notes)
 
 
-def test_a_split_that_lost_all_its_pictures_is_refused(folder, registry):
+def test_a_split_that_lost_all_its_images_is_refused(folder, registry):
     for path in folder.glob("*/*"):
-        path.write_bytes(b"no picture of " + str(path).encode())
-    with pytest.raises(InputError, match="the train split holds no pictures left"):
+        path.write_bytes(b"no image of " + str(path).encode())
+    with pytest.raises(InputError, match="the train split holds no images left"):
         load(registry, folder, on_bad_image="skip")
 
 
-def copy(picture, how):
-    """A picture as people copy it."""
-    half = picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.LANCZOS)
+def copy(image, how):
+    """An image as people copy it."""
+    half = image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
     return {
-        "saved again": lambda: encoded(picture, quality=50),
-        "another format": lambda: encoded(picture, "WEBP", quality=70),
+        "saved again": lambda: encoded(image, quality=50),
+        "another format": lambda: encoded(image, "WEBP", quality=70),
         "half the size": lambda: encoded(half),
-        "mirrored": lambda: encoded(ImageOps.mirror(picture)),
-        "upside down": lambda: encoded(ImageOps.flip(picture)),
-        "turned": lambda: encoded(picture.rotate(180)),
-        "brighter": lambda: encoded(picture.point(lambda value: min(255, value * 1.1 + 5))),
-        "grey": lambda: encoded(picture.convert("L")),
+        "mirrored": lambda: encoded(ImageOps.mirror(image)),
+        "upside down": lambda: encoded(ImageOps.flip(image)),
+        "turned": lambda: encoded(image.rotate(180)),
+        "brighter": lambda: encoded(image.point(lambda value: min(255, value * 1.1 + 5))),
+        "grey": lambda: encoded(image.convert("L")),
         "mirrored and small": lambda: encoded(ImageOps.mirror(half), quality=60),
     }[how]()
 
@@ -330,7 +330,7 @@ COPIES = (
 
 
 def in_splits(folder, test, *, train=range(20), label="rose"):
-    """Given splits: photographs to train on and to validate by, and that test picture."""
+    """Given splits: photographs to train on and to validate by, and that test image."""
     for split, numbers in (("train", train), ("val", range(100, 110)), ("test", range(200, 210))):
         for number in numbers:
             path = folder / split / CLASSES[number % 2] / f"{number}.jpg"
@@ -347,12 +347,12 @@ def test_a_copy_in_another_split_is_found(tmp_path, registry, how):
     assert (one.split, Path(one.name).name, one.label) == ("train", "7.jpg", "rose")
     assert (other.split, Path(other.name).name) == ("test", "copy.jpg")
     assert not data.findings.duplicates
-    assert "1 pair of nearly equal pictures in two splits" in str(notes)
+    assert "1 pair of nearly equal images in two splits" in str(notes)
     assert "7.jpg = test: " in str(notes)
 
 
 @pytest.mark.parametrize("dataset", ["shapes", "flowers"])
-def test_rendered_pictures_are_no_copies_of_each_other(registry, dataset):
+def test_rendered_images_are_no_copies_of_each_other(registry, dataset):
     params = {"train": 40, "validation": 6, "test": 20, "size": 48}
     splits = registry.get("dataset", dataset).bind(params).build(seed=0)
     packed = {name: pack(getattr(splits, name), SIZE, "crop") for name in ("train", "test")}
@@ -360,10 +360,10 @@ def test_rendered_pictures_are_no_copies_of_each_other(registry, dataset):
     assert not list(equal_groups(packed))
 
 
-def test_pictures_that_are_all_alike_raise_no_alarm():
+def test_images_that_are_all_alike_raise_no_alarm():
     rng = np.random.default_rng(0)
     ring = np.hypot(*np.indices((32, 32)) - 15.5)
-    pictures = [
+    images = [
         (
             np.where(abs(ring - rng.uniform(8, 10)) < 3, rng.integers(150, 255), 0).astype(
                 np.uint8
@@ -372,7 +372,7 @@ def test_pictures_that_are_all_alike_raise_no_alarm():
         )
         for _ in range(60)
     ]
-    packed = {"train": pack(pictures[:40], 32, "crop"), "test": pack(pictures[40:], 32, "crop")}
+    packed = {"train": pack(images[:40], 32, "crop"), "test": pack(images[40:], 32, "crop")}
     assert not near_pairs(packed)
 
 
@@ -409,11 +409,11 @@ def test_the_hash_of_a_mirror_image_is_known():
     np.testing.assert_array_equal(plain[4:], mirrored[:4])
 
 
-def test_many_pictures_are_compared_in_blocks(monkeypatch):
-    pictures = [(np.array(photo(number, 48)), 0) for number in range(30)]
+def test_many_images_are_compared_in_blocks(monkeypatch):
+    images = [(np.array(photo(number, 48)), 0) for number in range(30)]
     packed = {
-        "train": pack(pictures, 32, "crop"),
-        "test": pack([(picture[:, ::-1].copy(), 0) for picture, _ in pictures], 32, "crop"),
+        "train": pack(images, 32, "crop"),
+        "test": pack([(image[:, ::-1].copy(), 0) for image, _ in images], 32, "crop"),
     }
     expected = [[("train", row), ("test", row)] for row in range(30)]
     assert near_pairs(packed) == expected
@@ -424,26 +424,26 @@ def test_many_pictures_are_compared_in_blocks(monkeypatch):
     assert "900 pairs are too many" in next(examine(packed, ("a",), {}).notes())
 
 
-def test_an_equal_picture_in_two_splits_is_an_error_that_says_what_to_do(tmp_path, registry):
+def test_an_equal_image_in_two_splits_is_an_error_that_says_what_to_do(tmp_path, registry):
     in_splits(tmp_path / "photos", encoded(photo(7, 160), quality=95))
     with pytest.raises(InputError) as caught:
         load(registry, tmp_path / "photos")
     first, pair, last = str(caught.value).splitlines()
-    assert first == "1 pair of equal pictures in two splits, which flatter the accuracy:"
+    assert first == "1 pair of equal images in two splits, which flatter the accuracy:"
     assert pair.startswith("  train: ")
     assert "7.jpg = test: " in pair
     assert "Remove one of each pair, or keep only the one that judges with training.on" in last
 
 
-def test_an_equal_picture_in_two_splits_may_be_allowed(tmp_path, registry):
+def test_an_equal_image_in_two_splits_may_be_allowed(tmp_path, registry):
     in_splits(tmp_path / "photos", encoded(photo(7, 160), quality=95))
     data, notes = load(registry, tmp_path / "photos", on_duplicate="allow")
     assert [len(packed) for packed in data.splits().values()] == [20, 10, 11]
     assert data.findings.counts["duplicates"] == 1
-    assert "1 pair of equal pictures in two splits" in str(notes)
+    assert "1 pair of equal images in two splits" in str(notes)
 
 
-def test_an_equal_picture_may_be_left_out_of_training(tmp_path, registry):
+def test_an_equal_image_may_be_left_out_of_training(tmp_path, registry):
     in_splits(tmp_path / "photos", encoded(photo(7, 160), quality=95))
     data, notes = load(registry, tmp_path / "photos", on_duplicate="skip")
     assert [len(packed) for packed in data.splits().values()] == [19, 10, 11]
@@ -452,12 +452,12 @@ def test_an_equal_picture_may_be_left_out_of_training(tmp_path, registry):
     assert not any(data.train.name(row).endswith("/7.jpg") for row in range(19))
 
 
-def test_an_equal_picture_with_two_labels_is_named(folder, registry):
+def test_an_equal_image_with_two_labels_is_named(folder, registry):
     (folder / "rose" / "wrong.jpg").write_bytes((folder / "daisy" / "03.jpg").read_bytes())
     data, notes = load(registry, folder)
     [pair] = data.findings.conflicting
-    assert {picture.label for picture in pair} == set(CLASSES)
-    assert "1 pair of equal pictures under two labels" in str(notes)
+    assert {image.label for image in pair} == set(CLASSES)
+    assert "1 pair of equal images under two labels" in str(notes)
     assert "(daisy) = " in str(notes)
 
 

@@ -1,4 +1,4 @@
-"""Every kind of picture comes out as a person would see it."""
+"""Every kind of image comes out as a person would see it."""
 
 import io
 import struct
@@ -22,9 +22,9 @@ def corners():
     return pixels
 
 
-def encode(picture, kind, **options):
+def encode(image, kind, **options):
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -60,7 +60,7 @@ def test_exif_orientation_is_applied(orientation, kind):
     np.testing.assert_allclose(at_corners(pixels), [RED, GREEN, BLUE, WHITE], atol=4)
 
 
-def test_a_note_that_cannot_be_written_does_not_keep_a_picture_from_being_turned():
+def test_a_note_that_cannot_be_written_does_not_keep_a_image_from_being_turned():
     def entry(tag, kind, value):
         return struct.pack("<HHII", tag, kind, 1, value)
 
@@ -108,40 +108,40 @@ def test_16_bits_are_rounded():
 
 
 def test_floating_point_is_refused():
-    picture = Image.fromarray(np.zeros((4, 4), np.float32))
+    image = Image.fromarray(np.zeros((4, 4), np.float32))
     with pytest.raises(InputError, match="floating-point"):
-        read_image(encode(picture, "TIFF"))
+        read_image(encode(image, "TIFF"))
 
 
 def test_values_beyond_16_bits_are_refused():
-    picture = Image.fromarray(np.full((4, 4), 70_000, np.int32))
+    image = Image.fromarray(np.full((4, 4), 70_000, np.int32))
     with pytest.raises(InputError, match="70000"):
-        read_image(encode(picture, "TIFF"))
+        read_image(encode(image, "TIFF"))
 
 
 def test_palette():
-    picture = Image.fromarray(corners()).quantize(4)
-    np.testing.assert_array_equal(read_image(encode(picture, "PNG")), corners())
+    image = Image.fromarray(corners()).quantize(4)
+    np.testing.assert_array_equal(read_image(encode(image, "PNG")), corners())
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
 def test_palette_with_transparency_lies_on_white(kind):
-    picture = Image.fromarray(corners()).quantize(4)
-    transparent = picture.getpixel((0, 0))
-    pixels = read_image(encode(picture, kind, transparency=transparent))
+    image = Image.fromarray(corners()).quantize(4)
+    transparent = image.getpixel((0, 0))
+    pixels = read_image(encode(image, kind, transparency=transparent))
     assert at_corners(pixels) == [WHITE, GREEN, BLUE, WHITE]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
 def test_half_transparent_red_is_pink(kind):
-    picture = Image.new("RGBA", (8, 8), (255, 0, 0, 128))
+    image = Image.new("RGBA", (8, 8), (255, 0, 0, 128))
     options = {"lossless": True} if kind == "WEBP" else {}
-    np.testing.assert_allclose(read_image(encode(picture, kind, **options))[0, 0], (255, 127, 127))
+    np.testing.assert_allclose(read_image(encode(image, kind, **options))[0, 0], (255, 127, 127))
 
 
 def test_transparent_grey_is_light():
-    picture = Image.new("LA", (8, 8), (0, 51))
-    assert read_image(encode(picture, "PNG"))[0, 0].tolist() == [204, 204, 204]
+    image = Image.new("LA", (8, 8), (0, 51))
+    assert read_image(encode(image, "PNG"))[0, 0].tolist() == [204, 204, 204]
 
 
 def test_transparent_colour_key():
@@ -191,7 +191,7 @@ def test_a_truncated_jpeg_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\x89PNG\r\n\x1a\n\0\0"])
-def test_what_is_no_picture_is_named(tmp_path, content):
+def test_what_is_no_image_is_named(tmp_path, content):
     path = tmp_path / "odd.png"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"cannot read .*odd\.png"):

@@ -47,14 +47,14 @@ def test_a_class_of_fifteen_is_judged_by_as_many_as_its_share():
         assert counts == {"train": 10, "validation": 2, "test": 3}
 
 
-def test_a_class_of_one_picture_is_trained_on():
+def test_a_class_of_one_image_is_trained_on():
     contents = [("x", "one")] + [(f"{i}", "other") for i in range(50)]
     for seed in range(20):
         assert draw_splits(contents, {"test": 0.4, "validation": 0.4}, seed)["x"] == "train"
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_picture_under_two_labels_is_in_one_split(seed):
+def test_a_image_under_two_labels_is_in_one_split(seed):
     contents = [("both", "a"), ("a1", "a"), ("a2", "a"), ("both", "b"), ("b1", "b"), ("b2", "b")]
     drawn = draw_splits(contents, {"test": 0.15, "validation": 0.15}, seed)
     for name in "ab":

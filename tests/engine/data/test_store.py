@@ -25,13 +25,13 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache" / "packed"
 
 
-def pictures(count=6):
+def images(count=6):
     rng = np.random.default_rng(0)
     return [(rng.integers(0, 256, (9, 12, 3), np.uint8), index % 2) for index in range(count)]
 
 
 class Counting:
-    """A source with a fingerprint, which notes in a file each picture that it gives."""
+    """A source with a fingerprint, which notes in a file each image that it gives."""
 
     fingerprint = "counting"
 
@@ -46,18 +46,18 @@ class Counting:
             self.do()
         with Path(self.log).open("a") as log:
             log.write(f"{index}\n")
-        return pictures()[index]
+        return images()[index]
 
     @property
     def given(self):
         return len(Path(self.log).read_text().split()) if Path(self.log).exists() else 0
 
 
-def test_what_is_packed_is_the_prepared_pictures_in_order():
-    packed = pack(pictures(), 8, "crop")
+def test_what_is_packed_is_the_prepared_images_in_order():
+    packed = pack(images(), 8, "crop")
     assert packed.images.shape == (6, 8, 8, 3)
     assert packed.images.dtype == np.uint8
-    for index, (image, _) in enumerate(pictures()):
+    for index, (image, _) in enumerate(images()):
         np.testing.assert_array_equal(packed.images[index], prepare_image(image, 8))
     assert (packed.labels.dtype, packed.labels.tolist()) == (np.int64, [0, 1, 0, 1, 0, 1])
     assert [packed.name(index) for index in range(6)] == ["0", "1", "2", "3", "4", "5"]
@@ -67,7 +67,7 @@ def test_what_is_packed_is_the_prepared_pictures_in_order():
 
 
 def test_files_are_named_by_their_path(tmp_path):
-    Image.fromarray(pictures()[0][0]).save(tmp_path / "a.png")
+    Image.fromarray(images()[0][0]).save(tmp_path / "a.png")
     packed = pack([(tmp_path / "a.png", 0), (str(tmp_path / "a.png"), 1)], 8, "pad")
     assert packed.name(0) == packed.name(1) == str(tmp_path / "a.png")
 
@@ -95,7 +95,7 @@ def one_label(source):
 
 
 def test_all_that_decides_the_content_decides_the_key(monkeypatch):
-    source = pictures()
+    source = images()
     variants = [
         (source, 8, "crop"),
         (one_pixel(source), 8, "crop"),
@@ -108,14 +108,14 @@ def test_all_that_decides_the_content_decides_the_key(monkeypatch):
     ]
     keys = [pack(*variant).key for variant in variants]
     assert len(set(keys)) == len(variants) == len(entries())
-    assert pack(pictures(), 8, "crop").key == keys[0]
+    assert pack(images(), 8, "crop").key == keys[0]
     monkeypatch.setattr(store, "PREPARATION", store.PREPARATION + 1)
     assert pack(source, 8, "crop").key not in keys
     assert len(entries()) == len(variants) + 1
 
 
-def test_the_fingerprint_is_that_of_the_pictures_at_any_size():
-    source = pictures()
+def test_the_fingerprint_is_that_of_the_images_at_any_size():
+    source = images()
     assert pack(source, 8, "crop").fingerprint == pack(source, 9, "pad").fingerprint
     assert pack(source, 8, "crop").fingerprint != pack(one_pixel(source), 8, "crop").fingerprint
 
@@ -126,13 +126,13 @@ def test_files_that_moved_are_named_by_where_they_are(tmp_path):
 
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
-        Image.fromarray(pictures()[0][0]).save(tmp_path / name / "a.png")
+        Image.fromarray(images()[0][0]).save(tmp_path / name / "a.png")
         packed = pack(Folder([(tmp_path / name / "a.png", 0)]), 8, "crop")
         assert packed.name(0) == str(tmp_path / name / "a.png")
 
 
-def test_an_array_and_its_png_prepare_to_the_same_picture():
-    image, label = pictures()[0]
+def test_an_array_and_its_png_prepare_to_the_same_image():
+    image, label = images()[0]
     encoded = io.BytesIO()
     Image.fromarray(image).save(encoded, "png")
     packed = pack([(image, label), (encoded.getvalue(), label)], 8, "crop")
@@ -140,19 +140,19 @@ def test_an_array_and_its_png_prepare_to_the_same_picture():
     np.testing.assert_array_equal(packed.digests[0], packed.digests[1])
 
 
-def test_all_bad_pictures_are_named_at_once(tmp_path, cache):
-    (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    good = pictures()[0]
+def test_all_bad_images_are_named_at_once(tmp_path, cache):
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    good = images()[0]
     source = [good, (tmp_path / "broken.jpg", 0), (tmp_path / "gone.jpg", 1), (b"no", 0), good]
-    with pytest.raises(InputError, match="3 pictures cannot be read") as raised:
+    with pytest.raises(InputError, match="3 images cannot be read") as raised:
         pack(source, 8, "crop")
-    for words in ("broken.jpg", "gone.jpg", "no such file", "picture 3"):
+    for words in ("broken.jpg", "gone.jpg", "no such file", "image 3"):
         assert words in str(raised.value)
     assert not whole(cache)
 
 
-def test_very_many_bad_pictures_are_counted():
-    with pytest.raises(InputError, match="30 pictures cannot be read") as raised:
+def test_very_many_bad_images_are_counted():
+    with pytest.raises(InputError, match="30 images cannot be read") as raised:
         pack([(b"bad", 0)] * 30, 8, "crop")
     assert str(raised.value).splitlines()[-2:] == [
         "  and 10 more",
@@ -196,7 +196,7 @@ def test_of_a_killed_build_nothing_is_believed(tmp_path, cache):
     assert ended.returncode == -signal.SIGKILL
     assert next(cache.rglob("images.npy")).stat().st_size > 100_000  # it was on its way
     packed = pack(Counting(tmp_path / "log"), 8, "crop")
-    np.testing.assert_array_equal(packed.images[:], pack(pictures(), 8, "crop").images[:])
+    np.testing.assert_array_equal(packed.images[:], pack(images(), 8, "crop").images[:])
     assert len(list(cache.rglob("images.npy"))) == 2
 
 
@@ -231,7 +231,7 @@ print(peak() - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from there")
-def test_neither_packing_nor_reading_holds_the_pictures_in_memory():
+def test_neither_packing_nor_reading_holds_the_images_in_memory():
     ended = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True)
     assert float(ended.stdout) < 8, ended.stderr  # MiB, of 66 that are on the disk
 
@@ -258,8 +258,8 @@ def test_a_source_of_nothing_is_packed_as_nothing():
     assert len(pack([], 8, "crop")) == 0
 
 
-def test_pictures_that_stand_in_two_splits_are_told():
-    a, b, c, *_ = pictures()
+def test_images_that_stand_in_two_splits_are_told():
+    a, b, c, *_ = images()
     splits = {
         "train": pack([a, b, a], 8, "crop"),
         "validation": pack([c], 8, "crop"),
@@ -275,8 +275,8 @@ def test_pictures_that_stand_in_two_splits_are_told():
 
 def test_what_is_left_out_is_as_if_it_had_never_been_there(tmp_path):
     path = tmp_path / "a.png"
-    Image.fromarray(pictures()[4][0]).save(path)
-    source = [*pictures()[:4], (path, 1)]
+    Image.fromarray(images()[4][0]).save(path)
+    source = [*images()[:4], (path, 1)]
     whole = pack(source, 8, "crop")
     part = whole.without([2, 0], ["0: a reason", "2: another"])
     np.testing.assert_array_equal(part.images[:], whole.images[[1, 3, 4]])

@@ -22,18 +22,18 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache" / "packed"
 
 
-def picture(index):
+def image(index):
     return np.random.default_rng(index).integers(0, 256, (14, 20, 3), np.uint8)
 
 
 @pytest.fixture
 def source(tmp_path):
-    """40 pictures: arrays, encoded bytes, paths."""
+    """40 images: arrays, encoded bytes, paths."""
     made = []
     for index in range(40):
         file = tmp_path / f"{index}.png"
-        Image.fromarray(picture(index)).save(file)
-        made.append(([picture(index), file.read_bytes(), file, str(file)][index % 4], index % 3))
+        Image.fromarray(image(index)).save(file)
+        made.append(([image(index), file.read_bytes(), file, str(file)][index % 4], index % 3))
     return made
 
 
@@ -83,7 +83,7 @@ def test_what_is_not_there_is_an_error(source, make, rows):
 
 
 class Asked:
-    """A source that notes in a file which process asked for which picture."""
+    """A source that notes in a file which process asked for which image."""
 
     fingerprint = "asked"
 
@@ -96,10 +96,10 @@ class Asked:
     def __getitem__(self, index):
         with Path(self.log).open("a") as log:
             log.write(f"{os.getpid()} {index}\n")
-        return picture(index), index % 3
+        return image(index), index % 3
 
     def given(self):
-        """The processes and the pictures since the last time."""
+        """The processes and the images since the last time."""
         lines = [line.split() for line in Path(self.log).read_text().splitlines()]
         Path(self.log).write_text("")
         return {int(process) for process, _ in lines}, sorted(int(index) for _, index in lines)
@@ -144,14 +144,14 @@ def test_few_pieces_are_made_ahead():
     pieces.close()
 
 
-def test_bad_pictures_are_named_before_the_first_batch(tmp_path, source):
-    with pytest.raises(InputError, match=r"1 picture cannot be read(?s:.*)picture 40"):
-        streamed([*source, (b"no picture", 0)])
+def test_bad_images_are_named_before_the_first_batch(tmp_path, source):
+    with pytest.raises(InputError, match=r"1 image cannot be read(?s:.*)image 40"):
+        streamed([*source, (b"no image", 0)])
 
 
-def test_a_picture_that_changes_meanwhile_stops_the_run(source):
+def test_a_image_that_changes_meanwhile_stops_the_run(source):
     images = streamed(source).images
-    Image.fromarray(picture(99)).save(source[2][0])
+    Image.fromarray(image(99)).save(source[2][0])
     assert images[[0, 1, 3]].shape == (3, 8, 8, 3)
     with pytest.raises(RunError, match=r"2\.png is no longer what it was"):
         images[[1, 2]]

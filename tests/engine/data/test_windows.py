@@ -1,11 +1,11 @@
-"""Windows of pictures that are packed with room for crops."""
+"""Windows of images that are packed with room for crops."""
 
 import numpy as np
 import pytest
 
 from kerascnn.engine.data.windows import Centred, packed_size, random_windows
 
-PICTURES = np.random.default_rng(0).integers(0, 256, (5, 9, 9, 3), np.uint8)
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 9, 9, 3), np.uint8)
 
 
 def test_the_margin_is_a_share_of_the_side():
@@ -15,8 +15,8 @@ def test_the_margin_is_a_share_of_the_side():
 
 @pytest.mark.parametrize(("size", "first"), [(9, 0), (7, 1), (6, 1), (1, 4)])
 def test_the_middle_window(size, first):
-    centred = Centred(PICTURES, size)
-    expected = PICTURES[:, first : first + size, first : first + size]
+    centred = Centred(IMAGES, size)
+    expected = IMAGES[:, first : first + size, first : first + size]
     assert centred.shape == (5, size, size, 3) == expected.shape
     assert len(centred) == 5
     np.testing.assert_array_equal(centred[np.array([3, 1])], expected[[3, 1]])
@@ -24,10 +24,10 @@ def test_the_middle_window(size, first):
     np.testing.assert_array_equal(centred[2], expected[2])
 
 
-def test_random_windows_lie_anywhere_in_the_picture():
+def test_random_windows_lie_anywhere_in_the_image():
     places = np.stack(np.meshgrid(np.arange(9), np.arange(9), indexing="ij"), -1)
-    pictures = np.repeat(np.dstack([places, places[..., :1]])[None], 400, axis=0)
-    windows = random_windows(pictures, 6, np.random.default_rng(0))
+    images = np.repeat(np.dstack([places, places[..., :1]])[None], 400, axis=0)
+    windows = random_windows(images, 6, np.random.default_rng(0))
     assert windows.shape == (400, 6, 6, 3)
     tops, lefts = windows[:, 0, 0, 0], windows[:, 0, 0, 1]
     assert {*zip(tops, lefts, strict=True)} == {(a, b) for a in range(4) for b in range(4)}
@@ -35,7 +35,7 @@ def test_random_windows_lie_anywhere_in_the_picture():
     np.testing.assert_array_equal(windows[:, 0, :, 1], lefts[:, None] + np.arange(6))
 
 
-def test_without_room_the_pictures_come_as_they_are():
+def test_without_room_the_images_come_as_they_are():
     rng = np.random.default_rng(0)
-    assert random_windows(PICTURES, 9, rng) is PICTURES
+    assert random_windows(IMAGES, 9, rng) is IMAGES
     assert rng.random() == np.random.default_rng(0).random()  # nothing was drawn

@@ -76,7 +76,7 @@ def test_the_figure_shows_names_counts_and_the_interval(metrics, tmp_path):
     assert [label.get_text() for label in axes.get_xticklabels()] == list(NAMES)
     cells = {text.get_position(): text.get_text() for text in axes.texts}
     assert cells == {(0, 0): "1", (1, 0): "1", (1, 1): "2"}  # (predicted, true)
-    assert axes.get_title() == "accuracy 0.750 [0.301, 0.954], 4 pictures"
+    assert axes.get_title() == "accuracy 0.750 [0.301, 0.954], 4 images"
     figure.savefig(tmp_path / "confusion.png")
     assert (tmp_path / "confusion.png").stat().st_size > 1000
 
@@ -106,7 +106,7 @@ def calibrated(count, seed, temperature=1.0):
     return raised / raised.sum(1, keepdims=True), labels
 
 
-def test_of_many_pictures_a_calibrated_network_has_no_error():
+def test_of_many_images_a_calibrated_network_has_no_error():
     assert expected_calibration_error(*calibrated(50_000, 0)) < 0.01
     assert expected_calibration_error(*calibrated(50_000, 0, temperature=3)) > 0.1
 
@@ -117,13 +117,13 @@ def test_the_interval_of_a_calibrated_network_begins_at_0():
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.5])
-def test_the_interval_holds_the_error_of_many_pictures(temperature):
+def test_the_interval_holds_the_error_of_many_images(temperature):
     true = expected_calibration_error(*calibrated(100_000, 99, temperature))
     bounds = [calibration_interval(*calibrated(150, seed, temperature)) for seed in range(60)]
     assert np.mean([low <= true <= high for low, high in bounds]) >= 0.8
 
 
-def test_the_interval_of_the_macro_f1_holds_that_of_many_pictures():
+def test_the_interval_of_the_macro_f1_holds_that_of_many_images():
     def macro_f1(probabilities, labels):
         return measure(probabilities, labels, ("a", "b", "c", "d")).macro_f1
 

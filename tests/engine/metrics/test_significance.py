@@ -93,10 +93,10 @@ def test_holm_keeps_the_order_and_lies_between_none_and_bonferroni():
     assert (corrected <= np.minimum(50 * p_values, 1) + 1e-15).all()
 
 
-def equal_networks(rng, networks, pictures):
+def equal_networks(rng, networks, images):
     """Whether each of some equally good networks is right: they agree on what is easy."""
-    easiness = rng.beta(1.5, 0.5, pictures)
-    return rng.random((networks, pictures)) < easiness
+    easiness = rng.beta(1.5, 0.5, images)
+    return rng.random((networks, images)) < easiness
 
 
 def test_equal_networks_are_told_apart_no_more_often_than_said():
@@ -122,11 +122,11 @@ def test_two_seeds_of_the_bootstrap_give_nearly_one_interval():
     assert first == pytest.approx(second, abs=0.004)
 
 
-def groups(rng, networks, pictures, ahead=0.0):
-    """Two groups of networks, which differ in pictures, in seeds and, by `ahead`, in themselves."""
-    easiness = rng.normal(1, 1, pictures)
+def groups(rng, networks, images, ahead=0.0):
+    """Two groups of networks, which differ in images, in seeds and, by `ahead`, in themselves."""
+    easiness = rng.normal(1, 1, images)
     of_seed = rng.normal(0, 0.3, (2, networks, 1))
-    scores = easiness + of_seed + rng.normal(0, 0.7, (2, networks, pictures))
+    scores = easiness + of_seed + rng.normal(0, 0.7, (2, networks, images))
     scores[0] += ahead
     return scores > 0
 
@@ -144,7 +144,7 @@ def test_more_seeds_tell_groups_apart():
     assert p_value < 0.01
 
 
-def test_groups_without_noise_among_pictures_are_compared_as_welch_does():
+def test_groups_without_noise_among_images_are_compared_as_welch_does():
     first, second = np.array([0.80, 0.84, 0.79]), np.array([0.70, 0.77, 0.73, 0.69])
     constant = [np.repeat(accuracies[:, None], 50, axis=1) for accuracies in (first, second)]
     welch = stats.ttest_ind(first, second, equal_var=False)

@@ -148,9 +148,9 @@ def test_statistics_that_stay_frozen_belong_to_the_prefix_in_a_nested_model_too(
 
 def model_of(graph):
     keras.utils.set_random_seed(0)
-    pictures = keras.Input((6, 6, 3))
-    x = layers.GlobalAveragePooling2D(name="head_pool")(graph(pictures))
-    return keras.Model(pictures, layers.Dense(2, activation="softmax", name="head_dense")(x))
+    images = keras.Input((6, 6, 3))
+    x = layers.GlobalAveragePooling2D(name="head_pool")(graph(images))
+    return keras.Model(images, layers.Dense(2, activation="softmax", name="head_dense")(x))
 
 
 CASES = [
@@ -185,20 +185,20 @@ def test_the_boundary_and_the_halves(graph, trainable, boundary):
     assert not (parts.prefix and parts.prefix.trainable_variables)
     assert ids(parts.suffix) == ids(parts.whole()) == ids(model)
 
-    pictures = np.random.default_rng(0).normal(size=(2, 6, 6, 3)).astype("float32")
-    expected = run(model, pictures)
-    halfway = run(parts.prefix, pictures) if parts.prefix else pictures
+    images = np.random.default_rng(0).normal(size=(2, 6, 6, 3)).astype("float32")
+    expected = run(model, images)
+    halfway = run(parts.prefix, images) if parts.prefix else images
     np.testing.assert_allclose(run(parts.suffix, halfway), expected, atol=1e-5)
-    np.testing.assert_allclose(run(parts.whole(), pictures), expected, atol=1e-5)
+    np.testing.assert_allclose(run(parts.whole(), images), expected, atol=1e-5)
 
 
 def test_the_prefix_is_in_inference_mode_while_the_whole_trains():
     model = model_of(dropout)
     set_trainable(model, frozenset({"b"}), "frozen")
-    pictures = np.ones((2, 6, 6, 3), "float32")
-    trained = cut(model).whole()(pictures, training=True)
+    images = np.ones((2, 6, 6, 3), "float32")
+    trained = cut(model).whole()(images, training=True)
     np.testing.assert_allclose(
-        ops.convert_to_numpy(trained), run(model, pictures), rtol=1e-5, atol=1e-6
+        ops.convert_to_numpy(trained), run(model, images), rtol=1e-5, atol=1e-6
     )
 
 

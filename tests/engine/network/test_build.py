@@ -18,13 +18,13 @@ def build(make, params=Params):
 
 
 def functional(size=8, classes=3, output_dtype="float32", head="head_dense"):
-    pictures = keras.Input((size, size, 3))
-    x = layers.Conv2D(4, 3, name="stem_conv")(pictures)
+    images = keras.Input((size, size, 3))
+    x = layers.Conv2D(4, 3, name="stem_conv")(images)
     x = layers.BatchNormalization(name="block1_bn")(x)
     x = layers.Conv2D(4, 3, name="block1_conv")(x)
     x = layers.GlobalAveragePooling2D(name="head_pool")(x)
     x = layers.Dense(classes, activation="softmax", dtype=output_dtype, name=head)(x)
-    return keras.Model(pictures, x)
+    return keras.Model(images, x)
 
 
 class Subclassed(keras.Model):
@@ -83,10 +83,10 @@ def test_a_layer_of_no_block_with_weights_belongs_to_the_one_before():
     """`unfreeze` names blocks with weights: noise between them would never be unfrozen."""
 
     def between():
-        pictures = keras.Input((8, 8, 3))
-        x = layers.Rescaling(1 / 255, name="scale")(pictures)
+        images = keras.Input((8, 8, 3))
+        x = layers.Rescaling(1 / 255, name="scale")(images)
         x = layers.GaussianNoise(0.1, name="noise")(layers.Conv2D(4, 3, name="stem_conv")(x))
-        return keras.Model(pictures, classifier_head(layers.Conv2D(4, 3, name="top_conv")(x), 3))
+        return keras.Model(images, classifier_head(layers.Conv2D(4, 3, name="top_conv")(x), 3))
 
     network = build(between)
     assert network.blocks == ("stem", "top")
@@ -127,6 +127,6 @@ def test_only_imagenets_weights_are_called_so(params, said, weights):
 
 
 def test_a_head_made_by_classifier_head_fits():
-    pictures = keras.Input((8, 8, 3))
-    features = layers.Conv2D(4, 3, name="stem_conv")(pictures)
-    assert build(lambda: keras.Model(pictures, classifier_head(features, 3))).blocks == ("stem",)
+    images = keras.Input((8, 8, 3))
+    features = layers.Conv2D(4, 3, name="stem_conv")(images)
+    assert build(lambda: keras.Model(images, classifier_head(features, 3))).blocks == ("stem",)

@@ -21,7 +21,7 @@ from kerascnn.engine.network.unfreeze import select
 pytestmark = pytest.mark.backend
 SIZE, CLASSES = 32, 5
 COLOURS = np.array([[200, 40, 60], [20, 90, 160]])[:, None, None]
-PICTURES = np.float32(COLOURS + np.random.default_rng(1).uniform(-20, 50, (2, SIZE, SIZE, 3)))
+IMAGES = np.float32(COLOURS + np.random.default_rng(1).uniform(-20, 50, (2, SIZE, SIZE, 3)))
 BLOCKS = {
     **{"vgg16": 5, "resnet50": 17, "efficientnet_lite0": 18, "densenet121": 62},
     **{"mobilenet_v2": 19, "sequential_cnn": 4},
@@ -58,7 +58,7 @@ def make_network(name):
     rng = np.random.default_rng(0)
     for variable in network.model.weights:
         variable.assign(drawn(variable, VARIANCE.get(name, 2), rng))
-    return network, run(network.model, PICTURES)
+    return network, run(network.model, IMAGES)
 
 
 def drawn(variable, variance, rng):
@@ -77,10 +77,10 @@ CUTS = [case(name, span, quick=span in FEW) for name in BLOCKS for span in spans
 @pytest.mark.parametrize(("name", "span"), CUTS)
 def test_the_halves_are_the_whole(networks, name, span):
     network, probabilities = networks(name)
-    assert probabilities.std(0).mean() > 0.01  # they tell the pictures apart
+    assert probabilities.std(0).mean() > 0.01  # they tell the images apart
     parts = split(network, span)
     prefixes = [parts.prefix, fold(parts.prefix)] if parts.prefix else []
-    for halfway in [run(prefix, PICTURES) for prefix in prefixes] or [PICTURES]:
+    for halfway in [run(prefix, IMAGES) for prefix in prefixes] or [IMAGES]:
         np.testing.assert_allclose(run(parts.suffix, halfway), probabilities, atol=1e-5)
 
 
@@ -103,7 +103,7 @@ def test_the_boundary_is_the_last_single_tensor(networks, name, batchnorm):
 
 
 class Graph:
-    """The definition taken at its word: nothing gets from the pictures past a single tensor.
+    """The definition taken at its word: nothing gets from the images past a single tensor.
 
     One that no weights come before is none: there is nothing to save.
     """

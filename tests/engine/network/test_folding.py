@@ -8,14 +8,14 @@ from keras import layers, ops
 from kerascnn.engine.network.folding import fold
 
 pytestmark = pytest.mark.backend
-PICTURES = np.random.default_rng(0).uniform(0, 255, (2, 12, 12, 3)).astype("float32")
+IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 12, 12, 3)).astype("float32")
 
 
 def make(graph):
     """A model whose BatchNorms have statistics, scales and shifts of their own."""
     keras.utils.set_random_seed(0)
-    pictures = keras.Input((12, 12, 3))
-    model = keras.Model(pictures, graph(layers.Rescaling(1 / 255, name="rescale")(pictures)))
+    images = keras.Input((12, 12, 3))
+    model = keras.Model(images, graph(layers.Rescaling(1 / 255, name="rescale")(images)))
     rng = np.random.default_rng(1)
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
@@ -28,7 +28,7 @@ def norm(x, **options):
 
 
 def run(model, training=False):
-    return ops.convert_to_numpy(ops.cast(model(PICTURES, training=training), "float32"))
+    return ops.convert_to_numpy(ops.cast(model(IMAGES, training=training), "float32"))
 
 
 def batchnorms(model):
@@ -112,7 +112,7 @@ def test_reduced_precision_begins_with_the_first_weights():
 def test_reduced_precision_takes_over_what_a_layer_makes_of_its_weights():
     """An adapted Normalization computes with numbers of its own, made of what it was adapted to."""
     normalization = layers.Normalization()
-    normalization.adapt(PICTURES)
+    normalization.adapt(IMAGES)
     model = make(lambda x: layers.Conv2D(4, 3)(normalization(x * 255)))
     expected = run(model)
     np.testing.assert_allclose(run(fold(model, "mixed_bfloat16")), expected, atol=0.05)

@@ -16,7 +16,7 @@ from kerascnn.engine.network.freezing import (
 )
 
 pytestmark = pytest.mark.backend
-PICTURES = np.random.default_rng(0).normal(size=(4, 6, 6, 3)).astype("float32")
+IMAGES = np.random.default_rng(0).normal(size=(4, 6, 6, 3)).astype("float32")
 
 
 @pytest.fixture
@@ -24,10 +24,10 @@ def model():
     inner = keras.Sequential(
         [layers.Conv2D(2, 3, name="conv"), layers.BatchNormalization(name="bn")], name="inner"
     )
-    pictures = keras.Input((6, 6, 3))
-    x = layers.BatchNormalization(name="stem_bn")(layers.Conv2D(2, 3, name="stem_conv")(pictures))
+    images = keras.Input((6, 6, 3))
+    x = layers.BatchNormalization(name="stem_bn")(layers.Conv2D(2, 3, name="stem_conv")(images))
     x = layers.GlobalAveragePooling2D(name="head_pool")(inner(x))
-    return keras.Model(pictures, layers.Dense(2, activation="softmax", name="head_dense")(x))
+    return keras.Model(images, layers.Dense(2, activation="softmax", name="head_dense")(x))
 
 
 def statistics(model):
@@ -40,7 +40,7 @@ def statistics(model):
 def moved(model):
     """The BatchNorm layers whose statistics a step of training changes."""
     before = statistics(model)
-    model(PICTURES, training=True)
+    model(IMAGES, training=True)
     return {name for name, mean in statistics(model).items() if (mean != before[name]).any()}
 
 

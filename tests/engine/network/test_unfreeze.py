@@ -15,11 +15,11 @@ BLOCKS = ("stem", "block1", "block2", "block3")
 
 
 def make(pretrained=True):
-    x = pictures = keras.Input((8, 8, 3))
+    x = images = keras.Input((8, 8, 3))
     for block in BLOCKS:
         x = layers.Conv2D(4, 3, padding="same", name=f"{block}_conv")(x)
         x = layers.BatchNormalization(name=f"{block}_bn")(x)
-    model = keras.Model(pictures, classifier_head(x, 2))
+    model = keras.Model(images, classifier_head(x, 2))
     names = [layer.name for layer in model.layers[1:]]
     block_of = {name: name.split("_")[0] for name in names}
     return Built(model, block_of, BLOCKS, pretrained)

@@ -31,8 +31,8 @@ VARIANCE = {"vgg16": 1, "resnet50": 0.3}  # else 2 (He): with it random features
 
 def examples(count, name):
     rng = np.random.default_rng(count)
-    pictures = rng.uniform(0, 200, (count, 1, 1, 3)) + rng.uniform(0, 55, (count, SIZE, SIZE, 3))
-    return Examples(pictures.astype(np.uint8), np.arange(count) % CLASSES, f"equivalence {name}")
+    images = rng.uniform(0, 200, (count, 1, 1, 3)) + rng.uniform(0, 55, (count, SIZE, SIZE, 3))
+    return Examples(images.astype(np.uint8), np.arange(count) % CLASSES, f"equivalence {name}")
 
 
 TRAIN, VALIDATION = examples(12, "train"), examples(4, "validation")

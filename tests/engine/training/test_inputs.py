@@ -33,11 +33,11 @@ def empty_cache(tmp_path, monkeypatch):
 def model(size=SIZE, bias=0.0):
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
-    pictures = keras.Input((size, size, 3))
-    x = layers.Rescaling(1 / 255, name="rescale")(pictures)
+    images = keras.Input((size, size, 3))
+    x = layers.Rescaling(1 / 255, name="rescale")(images)
     x = layers.Conv2D(2, 3, name="narrow")(x)
     x = layers.Conv2D(16, 3, name="wide")(layers.Dropout(0.5, name="drop")(x))
-    network = keras.Model(pictures, classifier_head(x, CLASSES, dropout=0.0))
+    network = keras.Model(images, classifier_head(x, CLASSES, dropout=0.0))
     for layer in network.layers:
         layer.trainable = layer.name.startswith("head")
     network.get_layer("narrow").bias.assign(np.full(2, bias))
@@ -136,10 +136,10 @@ def test_views_that_would_be_drawn_otherwise_are_made_again(change):
 def test_draws_that_cannot_be_had_again_are_not_kept():
     for _ in range(2):
         assert counts(augment=plus(1), views=1) in [(40, 0), (30, 10)]
-    assert len(entries(["activations"])) == 1  # of the pictures to validate by
+    assert len(entries(["activations"])) == 1  # of the images to validate by
 
 
-def test_without_views_the_training_pictures_go_through_the_whole_network():
+def test_without_views_the_training_images_go_through_the_whole_network():
     inputs = inputs_of(augment=plus(1))
     assert inputs.trainer.input_shape == (None, SIZE, SIZE, 3)
     assert (inputs.cached.views, inputs.cached.made) == (0, 10)
@@ -156,12 +156,10 @@ def test_activations_beyond_the_budget_leave_the_whole_network():
 
 
 def test_the_boundary_moves_back_to_where_activations_are_small():
-    pictures = keras.Input((SIZE, SIZE, 3))
-    x = layers.Conv2D(1, 3, strides=2, name="small")(pictures)
+    images = keras.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(1, 3, strides=2, name="small")(images)
     x = layers.Dropout(0.9, name="drop")(layers.Conv2D(32, 1, name="large")(x))
-    network = keras.Model(
-        pictures, classifier_head(x, CLASSES, dropout=0.0, zero_initialized=False)
-    )
+    network = keras.Model(images, classifier_head(x, CLASSES, dropout=0.0, zero_initialized=False))
     for layer in network.layers:
         layer.trainable = layer.name == "head_dense"
     large = inputs_of(network, activation_bytes=10**9)

@@ -25,7 +25,7 @@ LAYERS = frozenset({"block_conv", "block_bn", "head_pool", "head_dropout", "head
 
 
 def examples(count):
-    """Noise, each picture brighter in the channel of its class."""
+    """Noise, each image brighter in the channel of its class."""
     rng, labels = np.random.default_rng(count), np.arange(count) % CLASSES
     images = rng.integers(0, 56, (count, SIZE, SIZE, 3))
     images[np.arange(count), :, :, labels] += 200
@@ -58,13 +58,13 @@ def undetermined():
 
 
 def make_network():
-    pictures = keras.Input((SIZE, SIZE, 3))
-    x = layers.Rescaling(1 / 255, dtype="float32", name="stem_rescale")(pictures)
+    images = keras.Input((SIZE, SIZE, 3))
+    x = layers.Rescaling(1 / 255, dtype="float32", name="stem_rescale")(images)
     x = layers.Conv2D(8, 3, activation="relu", name="stem_conv")(x)
     x = layers.BatchNormalization(name="stem_bn")(x)
     x = layers.Conv2D(8, 3, activation="relu", name="block_conv")(x)
     x = layers.BatchNormalization(momentum=0.5, name="block_bn")(x)
-    model = keras.Model(pictures, classifier_head(x, CLASSES, dropout=0.0))
+    model = keras.Model(images, classifier_head(x, CLASSES, dropout=0.0))
     block_of = {layer.name: layer.name.split("_")[0] for layer in model.layers[1:]}
     return Built(model, block_of, ("stem", "block"), pretrained=False)
 

@@ -27,13 +27,11 @@ TRAIN, VALIDATION = (
 
 def make_network():
     keras.utils.set_random_seed(0)
-    pictures = keras.Input((SIZE, SIZE, 3))
-    x = layers.Conv2D(4, 3, name="block_conv")(
-        layers.Rescaling(1 / 255, name="stem_scale")(pictures)
-    )
+    images = keras.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(4, 3, name="block_conv")(layers.Rescaling(1 / 255, name="stem_scale")(images))
     x = layers.BatchNormalization(name="block_bn")(x)
     x = layers.Dropout(0.5, name="block_drop")(x)
-    model = keras.Model(pictures, classifier_head(x, CLASSES))
+    model = keras.Model(images, classifier_head(x, CLASSES))
     block_of = {layer.name: layer.name.split("_")[0] for layer in model.layers[1:]}
     return Built(model, block_of, ("stem", "block"), pretrained=False)
 

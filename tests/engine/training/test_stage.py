@@ -30,7 +30,7 @@ QUIET = Listener()
 
 
 def coloured(count, seed):
-    """Noise, each picture brighter in the channel of its class."""
+    """Noise, each image brighter in the channel of its class."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % CLASSES
     images = rng.integers(0, 128, (count, SIZE, SIZE, 3))
@@ -43,14 +43,14 @@ TRAIN, VALIDATION = coloured(30, 0), coloured(12, 1)
 
 def make_network():
     keras.utils.set_random_seed(0)
-    pictures = keras.Input((SIZE, SIZE, 3))
-    x = layers.Rescaling(1 / 255, name="stem_rescale")(pictures)
+    images = keras.Input((SIZE, SIZE, 3))
+    x = layers.Rescaling(1 / 255, name="stem_rescale")(images)
     x = layers.Conv2D(4, 3, strides=2, name="stem_conv")(x)
     x = layers.Dropout(0.5, name="stem_drop")(layers.BatchNormalization(name="stem_bn")(x))
     x = layers.Conv2D(4, 3, name="block_conv")(x)
     x = layers.BatchNormalization(name="block_bn")(x)
     x = layers.Dropout(0.5, name="block_drop")(x)
-    model = keras.Model(pictures, classifier_head(x, CLASSES))
+    model = keras.Model(images, classifier_head(x, CLASSES))
     block_of = {layer.name: layer.name.split("_")[0] for layer in model.layers[1:]}
     return Built(model, block_of, ("stem", "block"), pretrained=True)
 
@@ -307,7 +307,7 @@ def test_the_loss_has_label_smoothing_and_class_weights():
 
 @pytest.mark.parametrize("batch_size", [BATCH, len(TRAIN)])
 def test_a_loss_that_is_not_finite_ends_the_run(batch_size):
-    """In one single step only the validation pictures show what it did."""
+    """In one single step only the validation images show what it did."""
     steep = np.full(CLASSES, 1e6, np.float32)
     explosive = {"optimizer": Optimizer(name="sgd"), "learning_rate": 1e38, "class_weights": steep}
     with pytest.raises(RunError, match=r'stage "trial", epoch 1: .*nan.* learning rate 1\.0e\+38'):

@@ -21,7 +21,7 @@ def needing(name):
 
 @pytest.fixture(scope="module")
 def result(shared_workplace, registry):
-    """A run of mixed precision on pictures packed larger than the network takes them."""
+    """A run of mixed precision on images packed larger than the network takes them."""
     data = {
         "name": "shapes",
         "dataset": {"name": "shapes", "classes": 2, "train": 16, "validation": 8, "test": 12},
@@ -38,16 +38,16 @@ def test_a_format_gives_what_keras_gives(name, result, registry, tmp_path):
     path = tmp_path / f"new/model{FORMATS[name].suffix}"
     exported = export_run(result, name, path, registry)
     assert exported.difference <= TOLERANCE
-    assert (exported.pictures, exported.asked_about) == (12, "test pictures")
+    assert (exported.images, exported.asked_about) == (12, "test images")
     assert path.exists()
     description = json.loads((path.parent / f"{path.name}.json").read_text())
     assert description["classes"] == result.class_names
     assert description["input"]["shape"] == [None, 16, 16, 3]
     assert "20 pixels" in " ".join(description["preparation"])
-    for pictures in (1, 5):
-        noise = np.random.default_rng(0).uniform(0, 255, (pictures, 16, 16, 3))
+    for images in (1, 5):
+        noise = np.random.default_rng(0).uniform(0, 255, (images, 16, 16, 3))
         probabilities = FORMATS[name].run(str(path), noise.astype(np.float32))
-        assert probabilities.shape == (pictures, 2)
+        assert probabilities.shape == (images, 2)
         assert probabilities.sum(1) == pytest.approx(1, abs=1e-3)
     assert description["temperature"] == 2.5
     assert sorted(file.name for file in path.parent.iterdir()) == [path.name, f"{path.name}.json"]
@@ -65,13 +65,13 @@ def test_an_export_gives_the_probabilities_of_predict(result, registry, tmp_path
         assert probabilities.max() == pytest.approx(expected.probability, abs=5e-3)  # of bfloat16
 
 
-def test_where_the_pictures_are_gone_random_ones_are_asked_about(result, registry):
-    gone = {**result.data, "test": {"images": 12, "fingerprint": "of other pictures"}}
-    pictures, asked_about = export._pictures(replace(result, data=gone), registry)
-    assert asked_about == "random pictures"
-    assert pictures.shape == (64, 16, 16, 3)
-    assert 0 <= pictures.min() < 5
-    assert 250 < pictures.max() <= 255
+def test_where_the_images_are_gone_random_ones_are_asked_about(result, registry):
+    gone = {**result.data, "test": {"images": 12, "fingerprint": "of other images"}}
+    images, asked_about = export._images(replace(result, data=gone), registry)
+    assert asked_about == "random images"
+    assert images.shape == (64, 16, 16, 3)
+    assert 0 <= images.min() < 5
+    assert 250 < images.max() <= 255
 
 
 def test_what_differs_from_keras_is_not_kept(result, registry, tmp_path, monkeypatch):
@@ -109,4 +109,4 @@ def test_an_unknown_format_is_named_with_those_that_there_are(result, registry):
 def test_command(result, run_cli, tmp_path):
     ended = run_cli("export", "last", "--format", "keras", "--output", tmp_path / "m.keras")
     assert ended.exit_code == 0, ended.stderr
-    assert "12 test pictures" in ended.stdout
+    assert "12 test images" in ended.stdout

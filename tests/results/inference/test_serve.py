@@ -24,9 +24,9 @@ COMMAND = "from kerascnn.cli import main; main()"
 
 @pytest.fixture(scope="module")
 def place(shared_workplace):
-    """A working directory with the experiment and a picture."""
+    """A working directory with the experiment and an image."""
     pixels = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(shared_workplace / "picture.png")
+    Image.fromarray(pixels).save(shared_workplace / "image.png")
     (shared_workplace / "shapes.toml").write_text(
         'name = "shapes"\n'
         'dataset = { name = "shapes", classes = 3, train = 16, validation = 8, test = 8 }\n'
@@ -95,17 +95,17 @@ def service(result):
 
 @pytest.fixture(scope="module")
 def expected(place, result):
-    """What `predict` says of the picture."""
-    [prediction] = predict_images(result, [place / "picture.png"])
+    """What `predict` says of the image."""
+    [prediction] = predict_images(result, [place / "image.png"])
     said = prediction.to_json()
     del said["image"]
     return said
 
 
 @pytest.mark.parametrize("kind", ["image/png", "application/x-www-form-urlencoded", None])
-def test_a_picture_comes_back_as_labels_and_probabilities(service, place, expected, kind):
+def test_a_image_comes_back_as_labels_and_probabilities(service, place, expected, kind):
     headers = {"content_type": kind} if kind else {}
-    body = (place / "picture.png").read_bytes()
+    body = (place / "image.png").read_bytes()
     status, answer = service.ask("POST", "/invocations", body, **headers)
     assert (status, json.loads(answer)) == (200, {"predictions": [expected]})
 
@@ -142,7 +142,7 @@ def test_others_are_answered_while_an_image_is_decoded(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["Application/JSON", "application/json ; charset=utf-8"])
 def test_a_media_type_is_the_same_in_any_case(service, place, expected, kind):
-    text = base64.b64encode((place / "picture.png").read_bytes()).decode()
+    text = base64.b64encode((place / "image.png").read_bytes()).decode()
     status, answer = service.ask(
         "POST", "/invocations", json.dumps({"inputs": [text]}), content_type=kind
     )
@@ -159,7 +159,7 @@ def test_a_media_type_is_the_same_in_any_case(service, place, expected, kind):
     ],
 )
 def test_so_does_base64_in_mlflows_own_forms(service, place, expected, form):
-    text = base64.b64encode((place / "picture.png").read_bytes()).decode()
+    text = base64.b64encode((place / "image.png").read_bytes()).decode()
     body = json.dumps(form(text))
     status, answer = service.ask("POST", "/invocations", body, content_type="application/json")
     assert (status, json.loads(answer)) == (200, {"predictions": [expected] * 2})
@@ -170,23 +170,23 @@ def test_a_form_is_refused_with_what_to_send(service):
     kind = "multipart/form-data; boundary=x"
     status, answer = service.ask("POST", "/invocations", body, content_type=kind)
     assert status == 415
-    assert "curl --data-binary @PICTURE" in json.loads(answer)["error"]
+    assert "curl --data-binary @IMAGE" in json.loads(answer)["error"]
 
 
-def test_what_is_no_picture_is_refused_in_a_sentence(service):
+def test_what_is_no_image_is_refused_in_a_sentence(service):
     status, answer = service.ask("POST", "/invocations", b"<html>")
     assert status == 400
-    assert "cannot read picture of 6 bytes" in json.loads(answer)["error"]
+    assert "cannot read image of 6 bytes" in json.loads(answer)["error"]
     body = json.dumps({"inputs": {"image": [base64.b64encode(b"<html>").decode()]}})
     status, answer = service.ask("POST", "/invocations", body, content_type="application/json")
     assert status == 400
-    assert "cannot read picture of 6 bytes" in answer
+    assert "cannot read image of 6 bytes" in answer
     assert "Traceback" not in answer
 
 
 @pytest.mark.parametrize("path", ["/invocations", "/health"])
 def test_under_another_name_it_does_not_answer(service, place, path):
-    body = (place / "picture.png").read_bytes()
+    body = (place / "image.png").read_bytes()
     for host in ("evil.example", f"evil.example:{service.port}", "127.0.0.1.evil.example"):
         assert service.ask("POST", path, body, host=host)[0] == 400
 

@@ -1,4 +1,4 @@
-"""What a network does with a picture, drawn; and what `describe` says of a run."""
+"""What a network does with an image, drawn; and what `describe` says of a run."""
 
 import json
 
@@ -31,7 +31,7 @@ EXPERIMENT = {
 
 @pytest.fixture(scope="module")
 def place(shared_workplace):
-    """A folder with a finished run and two pictures."""
+    """A folder with a finished run and two images."""
     run_experiment(parse_experiment(EXPERIMENT, load_registry()))
     rng = np.random.default_rng(0)
     for name in ("one.png", "two.png"):
@@ -44,10 +44,10 @@ def explained(place):
     return explain_images("last", ["one.png", "two.png"])
 
 
-def test_everything_is_there_for_each_picture(explained):
+def test_everything_is_there_for_each_image(explained):
     one, two = explained
     assert (one.name, two.name) == ("one.png", "two.png")
-    assert one.picture.shape == (24, 24, 3)
+    assert one.image.shape == (24, 24, 3)
     assert one.probabilities.sum() == pytest.approx(1, abs=1e-5)
     assert {name: of.shape for name, of in one.maps.items()} == {
         "block1_relu2": (24, 24, 6),
@@ -109,20 +109,20 @@ def test_kernels_keep_their_colours():
 
 
 def test_heat_lies_where_it_is():
-    picture = np.full((32, 32, 3), 100, np.uint8)
+    image = np.full((32, 32, 3), 100, np.uint8)
     heat = np.zeros((4, 4), np.float32)
     heat[0, 3] = 1
-    laid = overlay(picture, heat).astype(int)
-    assert laid.shape == picture.shape
+    laid = overlay(image, heat).astype(int)
+    assert laid.shape == image.shape
     assert abs(laid[2, 29] - 100).max() > 40
     np.testing.assert_array_equal(laid[24:, :8], 100)
 
 
-def test_files_are_named_after_the_pictures(place, explained, tmp_path):
+def test_files_are_named_after_the_images(place, explained, tmp_path):
     files = save_explained(explained, tmp_path / "drawn")
     assert [file.name for file in files] == ["one-explained.png", "two-explained.png"]
     assert all(Image.open(file).size[0] == 1400 for file in files)
-    with pytest.raises(InputError, match="2 pictures need a folder"):
+    with pytest.raises(InputError, match="2 images need a folder"):
         save_explained(explained, tmp_path / "one.png")
     with pytest.raises(InputError, match=r"expected \.png"):
         save_explained(explained[:1], tmp_path / "one.doc")

@@ -26,7 +26,7 @@ def test_a_calibrated_network_shows_the_error_that_chance_explains():
     assert calibrate(predictions(300, temperature=0.3)).error > 1.5 * np.mean(chances)
 
 
-def test_bins_are_drawn_with_enough_pictures_and_lose_none():
+def test_bins_are_drawn_with_enough_images_and_lose_none():
     some = predictions(90)
     bins = calibrate(some).bins
     assert sum(of.images for of in bins) == 90

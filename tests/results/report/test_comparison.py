@@ -16,7 +16,7 @@ from kerascnn.tracking.journal import send_pending
 from kerascnn.tracking.store import open_store, tracking_uri
 from kerascnn.tracking.tracker import Tracker
 
-COUNT = 8  # test pictures of `shapes_experiment`
+COUNT = 8  # test images of `shapes_experiment`
 
 
 def right(*wrong):
@@ -30,7 +30,7 @@ def page_of(comparison, folder):
 
 @pytest.fixture
 def packed(shapes_experiment, registry, workplace):
-    """The fingerprints of the pictures that the runs were judged on."""
+    """The fingerprints of the images that the runs were judged on."""
     experiment = parse_experiment(shapes_experiment, registry)
     splits = load_data(experiment, registry, Observer()).splits()
     return {
@@ -39,7 +39,7 @@ def packed(shapes_experiment, registry, workplace):
     }
 
 
-def test_the_page_shows_verdict_curves_and_flipped_pictures(written_run, packed, workplace):
+def test_the_page_shows_verdict_curves_and_flipped_images(written_run, packed, workplace):
     runs = [written_run("a" * 32, right(0, 1, 2)), written_run("b" * 32, right(3), seed=1)]
     for run in runs:
         run.data.update(packed)
@@ -53,12 +53,12 @@ def test_the_page_shows_verdict_curves_and_flipped_pictures(written_run, packed,
     assert not re.search(r"(src|href)=.?https?://(?!doi|arxiv|www.jstor)", page)
 
 
-def test_without_pictures_the_page_has_their_names(written_run, workplace):
+def test_without_images_the_page_has_their_names(written_run, workplace):
     runs = [written_run("a" * 32, right(0, 1, 2)), written_run("b" * 32, right(3))]
     page = page_of(compare_runs(runs), workplace)
     assert "<img " not in page
-    assert "The pictures themselves are missing" in page
-    assert "taken for circle 0.80 · picture 1" in page
+    assert "The images themselves are missing" in page
+    assert "taken for circle 0.80 · image 1" in page
 
 
 def test_the_page_of_many_runs_names_them_all_and_folds_the_pairs(written_run, workplace):
@@ -80,7 +80,7 @@ def test_the_page_of_groups_shows_their_seeds(written_run, workplace):
     assert "<summary>6 runs</summary>" in page
 
 
-def test_the_page_of_runs_on_other_pictures_says_why_there_is_no_test(written_run, workplace):
+def test_the_page_of_runs_on_other_images_says_why_there_is_no_test(written_run, workplace):
     written_run("a" * 32, right(0))
     written_run("b" * 32, right(), fingerprint="other", training={"image_size": 32})
     page = page_of(compare_runs(["a", "b"]), workplace)

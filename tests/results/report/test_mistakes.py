@@ -1,4 +1,4 @@
-"""Which pictures a report shows."""
+"""Which images a report shows."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ TEST = Predictions(
 )
 
 
-def test_the_most_frequent_confusion_comes_first_with_its_surest_picture():
+def test_the_most_frequent_confusion_comes_first_with_its_surest_image():
     first, second = mistakes.confusions(TEST)
     assert (first.true, first.predicted, first.of, first.rows.tolist()) == (0, 1, 3, [2, 1])
     assert (second.true, second.predicted, second.of, second.rows.tolist()) == (1, 0, 2, [3])

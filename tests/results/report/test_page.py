@@ -1,4 +1,4 @@
-"""Figures and pictures in a page."""
+"""Figures and images in a page."""
 
 import base64
 import io
@@ -79,13 +79,13 @@ def test_a_confusion_matrix_is_numbered_while_the_numbers_can_be_read(classes, n
     assert len(drawn) < 200_000
 
 
-def test_a_picture_becomes_a_small_webp():
+def test_a_image_becomes_a_small_webp():
     address = data_uri(np.full((300, 200, 3), 90, np.uint8), 128)
     kind, _, data = address.partition(",")
     assert kind == "data:image/webp;base64"
-    picture = Image.open(io.BytesIO(base64.b64decode(data)))
-    assert picture.size == (85, 128)
-    assert np.asarray(picture)[0, 0].tolist() == pytest.approx([90, 90, 90], abs=3)
+    image = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert image.size == (85, 128)
+    assert np.asarray(image)[0, 0].tolist() == pytest.approx([90, 90, 90], abs=3)
 
 
 def test_a_template_that_is_told_too_little_is_an_error():

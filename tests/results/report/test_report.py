@@ -70,8 +70,8 @@ def paint(folder):
         for number in range(9 if name == "rose" else 24):
             colour = list(COLOURS.values())[(index + (number % 4 == 0)) % 3]
             pixels = np.clip(rng.normal(colour, 40, (8, 8, 3)), 0, 255).astype(np.uint8)
-            picture = Image.fromarray(pixels).resize((32, 32), Image.Resampling.BICUBIC)
-            picture.save(folder / name / f"{name}-{number}.png")
+            image = Image.fromarray(pixels).resize((32, 32), Image.Resampling.BICUBIC)
+            image.save(folder / name / f"{name}-{number}.png")
 
 
 def experiment(folder):
@@ -220,7 +220,7 @@ def test_every_interval_holds_its_value(result):
             assert bounds is None or bounds[0] <= getattr(row, name) <= bounds[1]
 
 
-def test_mlflow_has_the_page_and_a_note_with_pictures(place, result):
+def test_mlflow_has_the_page_and_a_note_with_images(place, result):
     client = mlflow.MlflowClient(f"sqlite:///{place / 'mlflow.db'}")
     note = client.get_run(result.run_id).data.tags["mlflow.note.content"]
     assert f"**{result.test_accuracy:.3f}**" in note
@@ -238,7 +238,7 @@ def test_the_command_writes_the_same_page_again(page, result, place, run_cli):
     assert (result.folder / "report.html").read_text() == page
 
 
-def test_without_its_pictures_there_is_a_page_that_says_so(page, result, place):
+def test_without_its_images_there_is_a_page_that_says_so(page, result, place):
     photos = place / "photos"
     photos.rename(place / "elsewhere")
     try:
@@ -247,13 +247,13 @@ def test_without_its_pictures_there_is_a_page_that_says_so(page, result, place):
     finally:
         (place / "elsewhere").rename(photos)
         (result.folder / "report.html").write_text(page)
-    assert "This page is without pictures" in without
+    assert "This page is without images" in without
     assert "image/webp" in without  # the kernels
     assert without.count("image/webp") < page.count("image/webp") / 4
     assert f'class="headline">{result.test_accuracy:.3f} <' in without
 
 
-def test_pictures_that_have_changed_are_not_shown(page, result, place):
+def test_images_that_have_changed_are_not_shown(page, result, place):
     changed = next((place / "photos" / "rose").glob("*.png"))
     kept = changed.read_bytes()
     Image.new("RGB", (32, 32)).save(changed)
@@ -326,9 +326,7 @@ def is_painted(file):
 @browser
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "scheme"), [(1280, 1), (500, 0)])
-def test_a_browser_shows_curves_confusion_matrix_and_pictures(
-    page, result, tmp_path, width, scheme
-):
+def test_a_browser_shows_curves_confusion_matrix_and_images(page, result, tmp_path, width, scheme):
     address = (result.folder / "report.html").as_uri()
     looks = (f"--blink-settings=preferredColorScheme={scheme}", f"--window-size={width},1200")
     shot = tmp_path / "page.png"

@@ -22,7 +22,7 @@ class ResidualParams(Params):
 
 
 def build(params, *, image_size, num_classes):
-    """Builds the network, from pictures in 0-255 to probabilities.
+    """Builds the network, from images in 0-255 to probabilities.
 
     What stands before the first underscore of a layer's name is its block: `unfreeze = "last:2"`
     speaks of those. `classifier_head` names its layers `head_…`.
@@ -30,13 +30,13 @@ def build(params, *, image_size, num_classes):
     import keras
     from keras import layers
 
-    pictures = keras.Input((image_size, image_size, 3), name="pictures")
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="stem_rescaling")(pictures)
+    images = keras.Input((image_size, image_size, 3), name="images")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="stem_rescaling")(images)
     x = layers.Conv2D(params.filters, 3, padding="same", name="stem_conv")(x)
     for number in range(1, params.depth + 1):
         x = block(x, params.filters * 2 ** (number - 1), f"block{number}")
     probabilities = classifier_head(x, num_classes, dropout=params.dropout)
-    return keras.Model(pictures, probabilities, name="my_component")
+    return keras.Model(images, probabilities, name="my_component")
 
 
 def block(x, filters, name):

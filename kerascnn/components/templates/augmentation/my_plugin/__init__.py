@@ -4,7 +4,7 @@
 run draws what the uninterrupted one drew. `my_component_layer` is a Keras layer, which may hold
 weights and state, and whose randomness is Keras's own.
 
-Both shift a picture's colours along the principal components of the colours of ImageNet
+Both shift an image's colours along the principal components of the colours of ImageNet
 (Krizhevsky et al., ImageNet Classification with Deep Convolutional Neural Networks, 2012, 4.1).
 """
 

@@ -5,11 +5,11 @@ from keras import ops
 
 
 class ColourShift(keras.layers.Layer):
-    """Shifts the colours of each picture along learned components.
+    """Shifts the colours of each image along learned components.
 
     Args:
         strength: Standard deviation of each component's random factor.
-        components: What was learned from other pictures, [3, 3], a component a column.
+        components: What was learned from other images, [3, 3], a component a column.
     """
 
     def __init__(self, strength, components, **kwargs):

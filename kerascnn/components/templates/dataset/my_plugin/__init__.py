@@ -13,16 +13,16 @@ CLASS_NAMES = ("upright", "level")
 class StripesParams(Params):
     """What the TOML may say beside the name; descriptions and bounds show in `plugins show`."""
 
-    train: int = Field(64, ge=2, description="Number of training pictures.")
-    held_out: int = Field(32, ge=2, description="Number of pictures for validation, and for test.")
-    size: int = Field(32, ge=8, le=512, description="Height and width of a picture in pixels.")
+    train: int = Field(64, ge=2, description="Number of training images.")
+    held_out: int = Field(32, ge=2, description="Number of images for validation, and for test.")
+    size: int = Field(32, ge=8, le=512, description="Height and width of an image in pixels.")
 
 
 @dataclass(frozen=True)
 class Stripes:
-    """A split: `len(split)`, and `split[i]` is a picture and the index of its class.
+    """A split: `len(split)`, and `split[i]` is an image and the index of its class.
 
-    The picture may be a path, the bytes of a file or, as here, an array.
+    The image may be a path, the bytes of a file or, as here, an array.
     """
 
     split: str
@@ -40,20 +40,20 @@ class Stripes:
         wave = np.sin(np.arange(self.size) * rng.uniform(0.5, 1.5) + rng.uniform(0, 6))
         stripes = 128 + 90 * np.broadcast_to(wave, (self.size, self.size))
         noisy = (stripes.T if label else stripes) + rng.normal(0, 12, stripes.shape)
-        picture = np.clip(noisy, 0, 255).astype("uint8")
-        return picture[..., None].repeat(3, axis=2), label  # [S, S, 3]
+        image = np.clip(noisy, 0, 255).astype("uint8")
+        return image[..., None].repeat(3, axis=2), label  # [S, S, 3]
 
     @property
     def fingerprint(self):
-        """Changes whenever a picture or a label does: the cache is keyed by it.
+        """Changes whenever an image or a label does: the cache is keyed by it.
 
-        Leave it out where that is hard to tell: then kerascnn hashes the pictures.
+        Leave it out where that is hard to tell: then kerascnn hashes the images.
         """
         return f"my_component 1 {self.split} {self.length} {self.size}"
 
 
 def build(params, *, seed):
-    """Makes the splits; a dataset that divides its pictures at random does so by `seed`."""
+    """Makes the splits; a dataset that divides its images at random does so by `seed`."""
     return Splits(
         train=Stripes("train", params.train, params.size),
         validation=Stripes("validation", params.held_out, params.size),

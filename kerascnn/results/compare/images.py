@@ -1,4 +1,4 @@
-"""Whether two runs were judged on the same test pictures, and in which order."""
+"""Whether two runs were judged on the same test images, and in which order."""
 
 from collections import Counter
 from typing import Any
@@ -9,26 +9,26 @@ from kerascnn.engine.result import Result
 from kerascnn.results.predictions import Predictions
 
 Judged = tuple[Result, Predictions]
-"""A run, and what its network said of its test pictures."""
+"""A run, and what its network said of its test images."""
 
 
 def difference(run: Judged, reference: Judged) -> str:
-    """How the test pictures of a run differ from those of another; "" where they do not."""
+    """How the test images of a run differ from those of another; "" where they do not."""
     if _as_packed(run, reference):
         return ""
     if _preparation(run[0]) != _preparation(reference[0]):
-        return "its pictures are others, and prepared in another way, so that none can be matched"
+        return "its images are others, and prepared in another way, so that none can be matched"
     here, there = _contents(run), _contents(reference)
     if here == there:
         return ""
     missing, count = (here - there).total(), here.total()
     if not missing:
-        return f"{(there - here).total():,} of the {there.total():,} pictures are missing"
-    return f"{missing:,} of its {count:,} pictures are not among the {there.total():,}"
+        return f"{(there - here).total():,} of the {there.total():,} images are missing"
+    return f"{missing:,} of its {count:,} images are not among the {there.total():,}"
 
 
 def rows_as_in(first: Judged, other: Judged) -> np.ndarray:
-    """The rows of a run in the order of another on the same pictures: int64 [N]."""
+    """The rows of a run in the order of another on the same images: int64 [N]."""
     if _as_packed(first, other):
         return np.arange(len(first[1]))
     ranks, rows = (
@@ -41,7 +41,7 @@ def rows_as_in(first: Judged, other: Judged) -> np.ndarray:
 
 
 def _as_packed(one: Judged, other: Judged) -> bool:
-    """Whether it is one source, in one order; pictures left out for their faults change that."""
+    """Whether it is one source, in one order; images left out for their faults change that."""
     fingerprints = {result.data["test"]["fingerprint"] for result, _ in (one, other)}
     return len(fingerprints) == 1 and _labels(one) == _labels(other)
 
@@ -52,7 +52,7 @@ def _labels(judged: Judged) -> list[str]:
 
 
 def _preparation(result: Result) -> tuple[Any, ...]:
-    """What decides the hash of a picture, other than the picture."""
+    """What decides the hash of an image, other than the image."""
     training = result.training
     return training.image_size, training.crop_margin, training.resize, training.value_range
 
@@ -62,5 +62,5 @@ def _contents(judged: Judged) -> Counter[tuple[str, str]]:
 
 
 def _keys(judged: Judged) -> list[tuple[str, str]]:
-    """What makes a test picture the same as another: its content and its label."""
+    """What makes a test image the same as another: its content and its label."""
     return list(zip(judged[1].digests, _labels(judged), strict=True))
