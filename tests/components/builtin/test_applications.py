@@ -137,11 +137,7 @@ def test_preprocessing_survives_saving_and_mixed_precision(rescaling: str, tmp_p
     np.testing.assert_allclose(received, exact, rtol=1e-6, atol=1e-6)
 
 
-@each(
-    TABLE,
-    *("vgg16", "resnet50_v2", "mobilenet", "mobilenet_v3_small"),
-    *("efficientnet_b0", "inception_v3", "xception"),
-)
+@pytest.mark.parametrize("name", TABLE)  # a minute for all: what is tried of each by default
 def test_blocks_hold_every_layer_with_weights_once_and_in_order(name: str) -> None:
     import keras
 
@@ -331,7 +327,7 @@ def test_weights_that_do_not_fit_are_one_clear_message(
     assert len(str(caught.value)) < 700
 
 
-def test_a_image_too_small_is_one_message() -> None:
+def test_an_image_too_small_is_one_message() -> None:
     params = PretrainedParams(weights="none")
     with pytest.raises(InputError, match=r"xception: image_size = 64 .* 71 pixels or more"):
         build(TABLE["xception"], params, image_size=64, num_classes=2)

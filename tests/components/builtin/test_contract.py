@@ -10,10 +10,14 @@ from kerascnn.components.builtin.schedules import kerascnn_schedules
 from kerascnn.testing import checks_of
 
 SCHEDULES = [component.name for component in kerascnn_schedules()]
-NETWORKS = {application.name for application in applications()}
+LARGEST_FIRST = sorted(applications(), key=lambda network: -int(network.parameters))
+NETWORKS = {network.name for network in LARGEST_FIRST}
+LEAST = set({network.family: network.name for network in LARGEST_FIRST}.values())  # of each family
+QUICK = {"mobilenet_v2", "resnet50"}
 BACKEND = keras.config.backend()
 REFUSED = {"nasnet_mobile"} if BACKEND == "torch" else set()  # by Keras
 TWICE = {"backends_agree"} if BACKEND == "torch" else set()  # JAX asks PyTorch, and so does CI
+CHECKS = [check.name for check in checks_of("architecture") if check.name not in TWICE]
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +77,20 @@ def test_sequential_cnn(kerascnn_check):
 
 
 @pytest.mark.backend
-@pytest.mark.kerascnn(
-    "architecture",
-    *sorted(NETWORKS - REFUSED),
-    only=[check.name for check in checks_of("architecture") if check.name not in TWICE],
-)
-def test_networks(kerascnn_check):
+@pytest.mark.kerascnn("architecture", *sorted(QUICK), only=CHECKS)
+def test_quick_networks(kerascnn_check):
+    kerascnn_check(weights="none")
+
+
+@pytest.mark.backend
+@pytest.mark.networks
+@pytest.mark.kerascnn("architecture", *sorted(LEAST - QUICK - REFUSED), only=CHECKS)
+def test_a_network_of_each_family(kerascnn_check):
+    kerascnn_check(weights="none")
+
+
+@pytest.mark.backend
+@pytest.mark.slow
+@pytest.mark.kerascnn("architecture", *sorted(NETWORKS - LEAST - QUICK - REFUSED), only=CHECKS)
+def test_all_other_networks(kerascnn_check):
     kerascnn_check(weights="none")

@@ -52,7 +52,7 @@ def test_every_parameter_reaches_the_network() -> None:
         SequentialParams(depth=3, filters=2, stride=3),
     ],
 )
-def test_a_image_too_small_is_one_message_and_the_size_it_names_works(
+def test_an_image_too_small_is_one_message_and_the_size_it_names_works(
     params: SequentialParams,
 ) -> None:
     with pytest.raises(InputError, match=r"Set training.image_size to \d+ or more") as caught:

@@ -239,7 +239,7 @@ def test_odd_images_are_no_fault(folder, registry):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_image_turned_by_its_exif_is_the_same_as_the_upright_one(tmp_path, orientation):
+def test_an_image_turned_by_its_exif_is_the_same_as_the_upright_one(tmp_path, orientation):
     turn = {2: "mirror", 4: "flip"}.get(orientation)
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -257,7 +257,7 @@ def test_a_image_turned_by_its_exif_is_the_same_as_the_upright_one(tmp_path, ori
         )
 
 
-def test_a_image_that_vanishes_while_they_are_read_is_named(folder, registry, monkeypatch):
+def test_an_image_that_vanishes_while_they_are_read_is_named(folder, registry, monkeypatch):
     real = stream.prepared
     lock = threading.Lock()
 

@@ -54,7 +54,7 @@ def test_a_class_of_one_image_is_trained_on():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_image_under_two_labels_is_in_one_split(seed):
+def test_an_image_under_two_labels_is_in_one_split(seed):
     contents = [("both", "a"), ("a1", "a"), ("a2", "a"), ("both", "b"), ("b1", "b"), ("b2", "b")]
     drawn = draw_splits(contents, {"test": 0.15, "validation": 0.15}, seed)
     for name in "ab":

@@ -149,7 +149,7 @@ def test_bad_images_are_named_before_the_first_batch(tmp_path, source):
         streamed([*source, (b"no image", 0)])
 
 
-def test_a_image_that_changes_meanwhile_stops_the_run(source):
+def test_an_image_that_changes_meanwhile_stops_the_run(source):
     images = streamed(source).images
     Image.fromarray(image(99)).save(source[2][0])
     assert images[[0, 1, 3]].shape == (3, 8, 8, 3)

@@ -103,7 +103,7 @@ def expected(place, result):
 
 
 @pytest.mark.parametrize("kind", ["image/png", "application/x-www-form-urlencoded", None])
-def test_a_image_comes_back_as_labels_and_probabilities(service, place, expected, kind):
+def test_an_image_comes_back_as_labels_and_probabilities(service, place, expected, kind):
     headers = {"content_type": kind} if kind else {}
     body = (place / "image.png").read_bytes()
     status, answer = service.ask("POST", "/invocations", body, **headers)

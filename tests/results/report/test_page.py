@@ -79,7 +79,7 @@ def test_a_confusion_matrix_is_numbered_while_the_numbers_can_be_read(classes, n
     assert len(drawn) < 200_000
 
 
-def test_a_image_becomes_a_small_webp():
+def test_an_image_becomes_a_small_webp():
     address = data_uri(np.full((300, 200, 3), 90, np.uint8), 128)
     kind, _, data = address.partition(",")
     assert kind == "data:image/webp;base64"
