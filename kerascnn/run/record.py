@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from kerascnn.components.registry import Registry
 from kerascnn.engine.metrics.score import Metrics
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.network.build import Built
@@ -29,8 +28,8 @@ from kerascnn.engine.result import (
     Result,
 )
 from kerascnn.engine.training.stage import StageResult
-from kerascnn.experiment.load import flatten, resolve
 from kerascnn.experiment.paths import written_to
+from kerascnn.experiment.tables import flatten
 from kerascnn.results.confusion import CONFUSION_MATRIX, confusion_figure
 from kerascnn.results.predictions import predictions_of, write_predictions
 from kerascnn.results.report.gather import gather
@@ -56,14 +55,13 @@ _TAGS = {
 }
 
 
-def record_start(tracker: Tracker, prepared: Prepared, registry: Registry, folder: Path) -> None:
+def record_start(tracker: Tracker, prepared: Prepared, folder: Path) -> None:
     """Writes the resolved experiment, and all else that decides the result or its origin."""
-    resolved = resolve(prepared.experiment, registry)
-    written = resolve(prepared.experiment, registry)
-    written_to(folder, written, registry)
+    written = prepared.experiment.resolved
+    written_to(folder, written, prepared.experiment.registry)
     write_whole(folder / EXPERIMENT, tomli_w.dumps(written))
     tracker.artifact(folder / EXPERIMENT)
-    tracker.params(flatten(resolved))
+    tracker.params(flatten(prepared.experiment.resolved))
     tracker.datasets(_splits(prepared))
     tracker.tags(
         {
@@ -211,7 +209,6 @@ def record_report(
     prepared: Prepared,
     result: Result,
     test: Metrics,
-    registry: Registry,
     tracker: Tracker,
     observer: Observer,
 ) -> None:
@@ -228,7 +225,7 @@ def record_report(
         save(figure, folder / CONFUSION_MATRIX, observer.warned)
         tracker.artifact(folder / CONFUSION_MATRIX)
     with optional("the report", observer, again):
-        material = gather(result, registry, prepared.network.model, prepared.data)
+        material = gather(result, prepared.experiment, prepared.network.model, prepared.data)
         tracker.artifact(write_page(material))
         with optional("the thumbnails", observer, again):
             if file := write_thumbnails(material):

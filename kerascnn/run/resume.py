@@ -2,11 +2,9 @@
 
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kerascnn.components.registry import Registry
 from kerascnn.engine.network.freezing import digest, frozen_variables, set_trainable
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
@@ -22,9 +20,9 @@ from kerascnn.engine.training.progress import (
 )
 from kerascnn.engine.training.stage import StageResult
 from kerascnn.errors import InputError
-from kerascnn.experiment.load import bind, flatten, resolve
-from kerascnn.experiment.model import UNDECISIVE, Experiment
+from kerascnn.experiment.model import INCIDENTAL
 from kerascnn.experiment.paths import read_from
+from kerascnn.experiment.tables import flatten
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.interruption import Interruption
 
@@ -43,7 +41,6 @@ class Keeper:
 
     Args:
         prepared: The run, ready to train.
-        registry: Where its components come from.
         folder: The run's folder.
         observer: Is told of damage, and where the run goes on.
         interruption: Is asked whether the run should be set down.
@@ -53,7 +50,6 @@ class Keeper:
     def __init__(
         self,
         prepared: Prepared,
-        registry: Registry,
         folder: Path,
         observer: Observer,
         interruption: Interruption,
@@ -61,9 +57,8 @@ class Keeper:
     ) -> None:
         self._prepared, self._observer = prepared, observer
         self._interruption = interruption
-        self._registry = registry
-        self._settings = _settings(resolve(prepared.experiment, registry))
-        self._decides = {**self._settings, **what_else_decides(prepared, registry)}
+        self._settings = _settings(prepared.experiment.resolved)
+        self._decides = {**self._settings, **what_else_decides(prepared)}
         self._begun = folder / EXPERIMENT
         self._checkpoints = Checkpoints(
             folder / CHECKPOINTS, prepared.experiment.training.checkpoint_seconds
@@ -92,7 +87,8 @@ class Keeper:
             self._go_back(state)
         elif self._begun.is_file():
             begun = tomllib.loads(self._begun.read_text("utf-8"))
-            read_from(self._begun.parent, begun, self._registry, self._observer.warned)
+            registry = self._prepared.experiment.registry
+            read_from(self._begun.parent, begun, registry, self._observer.warned)
             check_same(_settings(begun), self._settings)
             self._observer.warned("there is no whole checkpoint of this run: it starts over.")
         return state is not None
@@ -179,30 +175,20 @@ class Keeper:
 
 
 def _settings(resolved: dict[str, Any]) -> dict[str, str]:
-    return {key: repr(value) for key, value in flatten(resolved).items() if key not in UNDECISIVE}
+    return {key: repr(value) for key, value in flatten(resolved).items() if key not in INCIDENTAL}
 
 
-def what_else_decides(prepared: Prepared, registry: Registry) -> dict[str, str]:
+def what_else_decides(prepared: Prepared) -> dict[str, str]:
     """All that decides the result beside the settings, by names that a person understands."""
     versions = runtime.versions()
     return {  # causes first: a refusal names only a few
         **{f"version of {name}": versions.get(name, "") for name in (*_DECIDING, prepared.backend)},
         "backend": prepared.backend,
         "device": runtime.device_name(),
-        **dict(_code(prepared.experiment, registry)),
+        **prepared.experiment.code_keys,
         **{f"images to {name}": p.fingerprint for name, p in prepared.data.splits().items()},
         **{f"prepared images to {name}": p.key for name, p in prepared.data.splits().items()},
     }
-
-
-def _code(experiment: Experiment, registry: Registry) -> Iterator[tuple[str, str]]:
-    yield "code of the dataset", bind(experiment.dataset, "dataset", registry).key
-    yield "code of the architecture", bind(experiment.architecture, "architecture", registry).key
-    for stage in experiment.stages:
-        augmentation = bind(experiment.augmentation_of(stage), "augmentation", registry)
-        yield f"code of the augmentation {augmentation.name}", augmentation.key
-        schedule = bind(stage.schedule, "schedule", registry)
-        yield f"code of the schedule {schedule.name}", schedule.key
 
 
 def check_same(then: dict[str, str], now: dict[str, str]) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.windows import Centred
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.temperature import fit_temperature
@@ -22,8 +21,7 @@ from kerascnn.engine.training.checkpoints import UnreadableError
 from kerascnn.engine.training.plan import Epoch, Listener, Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.errors import KerascnnError, RunError
-from kerascnn.experiment.load import check_experiment, resolve
-from kerascnn.experiment.model import Experiment
+from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.find import backend_of, find_unfinished, runs_folder
 from kerascnn.run.naming import run_name
 from kerascnn.run.record import (
@@ -45,9 +43,8 @@ from kerascnn.tracking.tracker import Tracker
 
 @contained()
 def run_experiment(
-    experiment: Experiment,
+    experiment: BoundExperiment,
     observer: Observer | None = None,
-    registry: Registry | None = None,
     *,
     parent: str | None = None,
     resume: str | None = None,
@@ -58,7 +55,6 @@ def run_experiment(
         experiment: From `load_experiment`.
         observer: Receives progress events; default what the terminal shows, on standard error;
             `Observer()` shows nothing.
-        registry: The components; default all that are installed.
         parent: The id of the run that MLflow's page shows this one under; default none.
         resume: The id of a run that goes on exactly as it would have, a prefix of one, or "last";
             default a new run.
@@ -74,14 +70,14 @@ def run_experiment(
     put_back(gc.collect)  # once all is let go: Keras's models are cycles, and large
     check_experiment(experiment)
     start = time.perf_counter()
-    observer, registry = observer or default_observer(), registry or load_registry()
+    observer = observer or default_observer()
     going_on = find_unfinished(resume) if resume else None
     runtime.select_backend(_backend(experiment, going_on))
-    name = run_name(experiment, registry)
+    name = run_name(experiment)
     tracker = Tracker(experiment.name, name, runs_folder(), parent=parent, resume=going_on)
     try:
         opened = tracker.open() if going_on else None  # unless another process is at it
-        prepared = prepare(experiment, registry, observer)
+        prepared = prepare(experiment, observer)
         observer.prepared(prepared)
         if inside := _inside_dataset(experiment):
             observer.warned(inside)
@@ -94,18 +90,18 @@ def run_experiment(
         observer.warned(untracked)
     try:
         with Interruption() as interruption:
-            keeper = Keeper(prepared, registry, folder, observer, interruption, start)
+            keeper = Keeper(prepared, folder, observer, interruption, start)
             if not keeper.goes_back():
-                record_start(tracker, prepared, registry, folder)
+                record_start(tracker, prepared, folder)
                 keeper.begin()
             _fit_stages(prepared, tracker, observer, keeper)
             test, probabilities = _evaluate(prepared)
             temperature = fit_temperature(
                 probabilities["validation"], prepared.data.validation.labels
             )
-            result = _result(prepared, registry, run_id, folder, keeper, test, temperature)
+            result = _result(prepared, run_id, folder, keeper, test, temperature)
             record_result(prepared, result, test, probabilities, tracker)
-            record_report(prepared, result, test, registry, tracker, observer)
+            record_report(prepared, result, test, tracker, observer)
     except BaseException as error:
         _mark_failed(error, tracker)
         if isinstance(error, KeyboardInterrupt):
@@ -129,15 +125,15 @@ def _mark_failed(error: BaseException, tracker: Tracker) -> None:
     tracker.close("KILLED" if left else "FAILED")
 
 
-def _backend(experiment: Experiment, going_on: Path | None) -> str:
+def _backend(experiment: BoundExperiment, going_on: Path | None) -> str:
     """The experiment's own; where that is "auto", a run goes on on the one that it began on."""
     asked, began = experiment.training.backend, going_on and backend_of(going_on)
     return began if began and asked == "auto" else asked
 
 
-def _inside_dataset(experiment: Experiment) -> str | None:
+def _inside_dataset(experiment: BoundExperiment) -> str | None:
     """Where output goes, if that is among the images of the dataset."""
-    path, runs = experiment.dataset.params.get("path"), runs_folder()
+    path, runs = experiment.settings.dataset.params.get("path"), runs_folder()
     if path is None or not runs.resolve().is_relative_to(Path(path).expanduser().resolve()):
         return None
     return (
@@ -189,7 +185,6 @@ def _evaluate(prepared: Prepared) -> tuple[Metrics, dict[str, np.ndarray]]:
 
 def _result(
     prepared: Prepared,
-    registry: Registry,
     run_id: str,
     folder: Path,
     keeper: Keeper,
@@ -213,7 +208,7 @@ def _result(
             name: {"images": len(packed), "fingerprint": packed.fingerprint}
             for name, packed in splits
         },
-        experiment=resolve(prepared.experiment, registry),
+        experiment=prepared.experiment.resolved,
         plugins=prepared.plugins,
         artifacts=str(folder),
         history=history_json(stages),

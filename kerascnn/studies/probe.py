@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.download import NotAtHandError, reporting, without_downloads
 from kerascnn.engine.load import load_data
 from kerascnn.engine.metrics.significance import wilson_interval
@@ -28,8 +27,7 @@ from kerascnn.engine.result import Result
 from kerascnn.engine.training.inputs import FLOAT_BYTES, make_inputs
 from kerascnn.engine.training.plan import Listener
 from kerascnn.errors import InputError
-from kerascnn.experiment.load import check_experiment, parse_experiment
-from kerascnn.experiment.model import Experiment
+from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.find import runs_folder
 from kerascnn.run.runner import run_experiment
 from kerascnn.runtime import backend as runtime
@@ -54,10 +52,9 @@ TIMED_SECONDS = 1.0
 
 @contained()
 def probe_architectures(
-    experiment: Experiment,
+    experiment: BoundExperiment,
     architectures: str | Iterable[str],
     observer: Observer | None = None,
-    registry: Registry | None = None,
 ) -> Probe:
     """Probes architectures on an experiment's images; those to test by are not touched.
 
@@ -67,7 +64,6 @@ def probe_architectures(
             "resnet50:none" for random ones; "all-local" stands for all whose weights are at hand.
         observer: Receives progress events; default what the terminal shows, on standard error;
             `Observer()` shows nothing.
-        registry: The components; default all that are installed.
 
     Raises:
         InputError: None of the architectures is to be had, or the experiment is at fault.
@@ -76,25 +72,25 @@ def probe_architectures(
     architectures = as_list(architectures, str, "architectures")
     if not architectures:
         raise _none_to_probe()
-    once, registry = _Once(observer or default_observer()), registry or load_registry()
+    once = _Once(observer or default_observer())
     runtime.select_backend(experiment.training.backend)
     named = dict.fromkeys(name for name in architectures if name != ALL_LOCAL)
-    listed = registry.of_kind("architecture") if ALL_LOCAL in architectures else ()
+    listed = experiment.registry.of_kind("architecture") if ALL_LOCAL in architectures else ()
     others = [known.component.name for known in listed if known.component.name not in named]
-    experiments = {name: with_architecture(experiment, name, registry) for name in named}
+    experiments = {name: with_architecture(experiment, name) for name in named}
     once.started(experiment.name, runtime.start(experiment.training.backend), runtime.device_name())
     with reporting(once.download):
-        load_data(experiment, registry, once)  # whose faults are no network's
+        load_data(experiment, once)  # whose faults are no network's
     networks, refusals = list[Probed](), list[InputError]()
     for name, chosen in experiments.items():
         try:
-            networks.append(_probe(name, chosen, once, registry))
+            networks.append(_probe(name, chosen, once))
         except InputError as error:
             refusals.append(error)
             once.warned(f"{name} is left out: {error}")
     absent: dict[str, NotAtHandError] = {}
     for name in others:
-        networks += _probe_if_at_hand(name, experiment, once, registry, absent)
+        networks += _probe_if_at_hand(name, experiment, once, absent)
     if absent:
         once.warned(_downloadable(absent))
     if not networks:
@@ -107,7 +103,7 @@ def _none_to_probe() -> InputError:
     return InputError(f"there are no architectures to probe; `{listing}` lists them.")
 
 
-def with_architecture(experiment: Experiment, architecture: str, registry: Registry) -> Experiment:
+def with_architecture(experiment: BoundExperiment, architecture: str) -> BoundExperiment:
     """The experiment with another architecture.
 
     Args:
@@ -118,11 +114,11 @@ def with_architecture(experiment: Experiment, architecture: str, registry: Regis
         InputError: There is none such, or it takes no such weights.
     """
     name, colon, weights = architecture.partition(":")
-    data = experiment.model_dump(mode="json", exclude_none=True)
-    table = data["architecture"] if data["architecture"]["name"] == name else {"name": name}
-    data["architecture"] = table | ({"weights": weights} if colon else {})
+    changes = {} if experiment.architecture.name == name else {"architecture": {"name": name}}
     try:
-        return parse_experiment(data, registry)
+        return experiment.with_overrides(
+            changes | ({"architecture.weights": weights} if colon else {})
+        )
     except InputError as error:
         raise InputError(f"{architecture}: {error}") from error
 
@@ -144,28 +140,27 @@ def _with_size(name: str, about_bytes: int | None) -> str:
 
 def _probe_if_at_hand(
     name: str,
-    experiment: Experiment,
+    experiment: BoundExperiment,
     observer: Observer,
-    registry: Registry,
     absent: dict[str, NotAtHandError],
 ) -> Iterator[Probed]:
     """Probes an architecture with its default weights, or notes in `absent` that it has none."""
-    params = registry.get("architecture", name).component.params
+    params = experiment.registry.get("architecture", name).component.params
     fields = params.model_fields
     if "weights" not in fields or any(field.is_required() for field in fields.values()):
         return
     try:
         with without_downloads():
-            yield _probe(name, with_architecture(experiment, name, registry), observer, registry)
+            yield _probe(name, with_architecture(experiment, name), observer)
     except NotAtHandError as error:
         absent[name] = error
     except InputError as error:
         observer.warned(f"{name} is left out: {error}")
 
 
-def _probe(name: str, experiment: Experiment, observer: Observer, registry: Registry) -> Probed:
+def _probe(name: str, experiment: BoundExperiment, observer: Observer) -> Probed:
     start = time.perf_counter()
-    prepared = prepare(_probing(experiment, registry), registry, observer)
+    prepared = prepare(_probing(experiment), observer)
     model = prepared.network.model
     *_, whole = check_stages(prepared)
     features, labels = _features(prepared, name, observer)
@@ -187,12 +182,11 @@ def _probe(name: str, experiment: Experiment, observer: Observer, registry: Regi
     )
 
 
-def _probing(experiment: Experiment, registry: Registry) -> Experiment:
+def _probing(experiment: BoundExperiment) -> BoundExperiment:
     """The experiment with a stage for the head, not augmented, and one for all of the network."""
-    data = experiment.model_dump(mode="json", exclude_none=True)
     stage = {"epochs": 1, "learning_rate": 1e-3, "augmentation": False}
     stages = [{"name": name, "unfreeze": name, **stage} for name in ("head", "all")]
-    return parse_experiment({**data, "stages": stages}, registry)
+    return experiment.with_overrides({"stages": stages})
 
 
 def _features(prepared: Prepared, name: str, observer: Observer) -> tuple[np.ndarray, np.ndarray]:
@@ -251,7 +245,7 @@ def _milliseconds(forward: Forward, images: Any, batch_size: int) -> float:
     return 1000 * float(np.median(seconds)) / batch_size
 
 
-def _record(experiment: Experiment, networks: list[Probed], observer: Observer) -> Probe:
+def _record(experiment: BoundExperiment, networks: list[Probed], observer: Observer) -> Probe:
     """Writes the probe into a run of its own, under which others can stand."""
     tracker = Tracker(experiment.name, f"probe of {len(networks)} networks", runs_folder())
     run_id, folder = tracker.open()
@@ -276,11 +270,10 @@ def _record(experiment: Experiment, networks: list[Probed], observer: Observer) 
 
 @contained()
 def promote(
-    experiment: Experiment,
+    experiment: BoundExperiment,
     probed: Probe,
     count: int,
     observer: Observer | None = None,
-    registry: Registry | None = None,
 ) -> list[Result]:
     """Runs the most promising networks in full, under the run of the probe, the best one last.
 
@@ -290,7 +283,6 @@ def promote(
         count: How many, at least 1.
         observer: Receives progress events; default what the terminal shows, on standard error;
             `Observer()` shows nothing.
-        registry: The components; default all that are installed.
 
     Returns:
         The results, in the order of the probe.
@@ -301,11 +293,10 @@ def promote(
     """
     check_experiment(experiment)
     expect_count(count, "count")
-    registry = registry or load_registry()
     chosen = [network.architecture for network in probed.networks[:count]]
-    experiments = [with_architecture(experiment, name, registry) for name in chosen]
+    experiments = [with_architecture(experiment, name) for name in chosen]
     results = [
-        run_experiment(chosen, observer, registry, parent=probed.run_id)
+        run_experiment(chosen, observer, parent=probed.run_id)
         for chosen in reversed(experiments)  # so that "last" is the most promising
     ]
     return results[::-1]
