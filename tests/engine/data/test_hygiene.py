@@ -417,7 +417,7 @@ def test_many_images_are_compared_in_blocks(monkeypatch):
     }
     expected = [[("train", row), ("test", row)] for row in range(30)]
     assert near_pairs(packed) == expected
-    monkeypatch.setattr(hygiene, "_BLOCK", 100)
+    monkeypatch.setattr("kerascnn.engine.data.hashes._BLOCK", 100)
     assert near_pairs(packed) == expected
     monkeypatch.setattr(hygiene, "MAX_PAIRS", 899)
     assert near_pairs(packed) == []
