@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
     from kerascnn.engine.prepared import Prepared
     from kerascnn.engine.result import Result
-    from kerascnn.engine.training.plan import Epoch, Plan
-    from kerascnn.engine.training.stage import StageResult
+    from kerascnn.engine.training.listener import Epoch
+    from kerascnn.engine.training.plan import Plan
+    from kerascnn.engine.training.stage_result import StageResult
 
 
 def default_observer() -> "Observer":

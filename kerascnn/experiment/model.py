@@ -57,7 +57,7 @@ OF_ALL_OPTIMIZERS = ("clipnorm", "clipvalue", "loss_scale_factor", "gradient_acc
 SHARES = ("momentum", "rho", "beta_1", "beta_2", "adam_beta_1", "adam_beta_2")  # from 0 to 1
 
 
-UNDECISIVE = ("training.backend", "training.checkpoint_seconds")  # where a run ends all the same
+NOT_COMPARED = ("training.backend", "training.checkpoint_seconds")  # settings without effect
 
 
 class Strict(BaseModel):

@@ -6,7 +6,7 @@ from typing import Any
 from kerascnn.components.registry import Registry
 from kerascnn.engine.result import EXPERIMENT
 from kerascnn.experiment.load import flatten, resolve
-from kerascnn.experiment.model import UNDECISIVE, Experiment
+from kerascnn.experiment.model import NOT_COMPARED, Experiment
 from kerascnn.results.find import first_run_of
 
 NAMED = 3  # differences
@@ -38,7 +38,7 @@ def _differences(experiment: Experiment, registry: Registry) -> list[tuple[str, 
     return [
         (key.removesuffix(".name"), now.get(key))
         for key in differ
-        if key not in UNDECISIVE and (key.endswith(".name") or not key.startswith(others))
+        if key not in NOT_COMPARED and (key.endswith(".name") or not key.startswith(others))
     ]
 
 

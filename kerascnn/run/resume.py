@@ -1,4 +1,4 @@
-"""What lets a run go on: its checkpoints, and what must be then as it was."""
+"""Checkpoints of a run, and the checks that let it resume exactly."""
 
 import time
 import tomllib
@@ -12,18 +12,13 @@ from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import EXPERIMENT
 from kerascnn.engine.training.checkpoints import Checkpoints, State
-from kerascnn.engine.training.progress import (
-    assign,
-    check_finite,
-    network_variables,
-    random_state,
-    set_random_state,
-    values,
-)
-from kerascnn.engine.training.stage import StageResult
+from kerascnn.engine.training.control import Control
+from kerascnn.engine.training.random_state import random_state, set_random_state
+from kerascnn.engine.training.stage_result import StageResult
+from kerascnn.engine.training.variables import assign, check_finite, network_variables, values
 from kerascnn.errors import InputError
 from kerascnn.experiment.load import bind, flatten, resolve
-from kerascnn.experiment.model import UNDECISIVE, Experiment
+from kerascnn.experiment.model import NOT_COMPARED, Experiment
 from kerascnn.experiment.paths import read_from
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.interruption import Interruption
@@ -35,19 +30,19 @@ _NAMED = 5
 
 
 class ChangedError(InputError):
-    """A run cannot go on, for something that decides its result has changed."""
+    """A run cannot resume: something that determines its result has changed."""
 
 
-class Keeper:
-    """Keeps the state of a run, and puts a run that goes on back into it.
+class Checkpointer(Control):
+    """Writes the state of a run, and restores it when the run resumes.
 
     Args:
         prepared: The run, ready to train.
-        registry: Where its components come from.
+        registry: The source of its components.
         folder: The run's folder.
-        observer: Is told of damage, and where the run goes on.
-        interruption: Is asked whether the run should be set down.
-        start: When this process began with the run, by `time.perf_counter`.
+        observer: Receives warnings about checkpoints, and where the run resumes.
+        interruption: Tells whether the run should stop.
+        start: When this process started the run, by `time.perf_counter`.
     """
 
     def __init__(
@@ -75,53 +70,53 @@ class Keeper:
 
     @property
     def seconds(self) -> float:
-        """That the run has taken, those of earlier processes included."""
+        """Duration of the run, including earlier processes."""
         return time.perf_counter() - self._start
 
-    def goes_back(self) -> bool:
-        """Whether there is a whole checkpoint; the network is then as it was.
+    def restore(self) -> bool:
+        """Restores the last intact checkpoint; False if there is none.
 
         Raises:
-            ChangedError: What decides the result is not what it was.
+            ChangedError: Something that determines the result has changed.
         """
         state, damaged = self._checkpoints.read()
         for sentence in damaged:
             self._observer.warned(sentence)
         if state:
             check_same(state["decides"], self._decides)
-            self._go_back(state)
+            self._restore(state)
         elif self._begun.is_file():
             begun = tomllib.loads(self._begun.read_text("utf-8"))
             read_from(self._begun.parent, begun, self._registry, self._observer.warned)
             check_same(_settings(begun), self._settings)
-            self._observer.warned("there is no whole checkpoint of this run: it starts over.")
+            self._observer.warned("this run has no intact checkpoint: it starts over.")
         return state is not None
 
     def begin(self) -> None:
         """Writes the first checkpoint."""
         self._write(None)
 
-    def pause(self, epoch_ended: bool) -> bool:
-        """Whether the stage that trains is to be set down now."""
+    def due(self, epoch_ended: bool) -> bool:
         self._interruption.patient = True
         return self._interruption.asked or self._checkpoints.due(epoch_ended)
 
-    def keep(self, stage: State) -> None:
-        """Writes a checkpoint in the midst of a stage; leaves then if that was asked for."""
-        self._write(stage)
+    def checkpoint(self, state: State) -> None:
+        """Writes a checkpoint within a stage, and stops there if the run was interrupted."""
+        self._write(state)
         if self._interruption.asked:
             raise KeyboardInterrupt
 
     def stage_ended(self, result: StageResult) -> None:
         self.results.append(result)
         self.stage = None
-        if self.pause(True):
+        if self.due(True):
             self._write(None)
         self._interruption.patient = False
         if self._interruption.asked:
             raise KeyboardInterrupt
 
-    def run_ended(self) -> None:
+    def remove(self) -> None:
+        """Removes the checkpoints of a finished run."""
         self._checkpoints.remove()
 
     def _write(self, stage: State | None) -> None:
@@ -141,27 +136,27 @@ class Keeper:
         except OSError as error:
             if not self._failed:
                 self._observer.warned(
-                    f"no checkpoint could be written: {error.strerror}: {error.filename}; the "
-                    "last one stays, and training goes on."
+                    f"cannot write a checkpoint to {error.filename}: {error.strerror}; training "
+                    "continues, and the previous checkpoint is kept."
                 )
             self._failed = True
 
     def _variables(self, stages: int) -> list[Any]:
-        """What the first stages may have changed; all else is as it was built."""
+        """The variables that the first stages may have changed."""
         layers = [layer for plan in self._prepared.plans[:stages] for layer in plan.layers]
         return network_variables(self._prepared.network.model, layers)
 
-    def _go_back(self, state: State) -> None:
+    def _restore(self, state: State) -> None:
         self.results = [StageResult.from_state(result) for result in state["results"]]
         self.stage = state["stage"]
         assign(self._variables(len(self.results) + (self.stage is not None)), state["network"])
         self._check_frozen()
         set_random_state(state["random"])
         self._start -= state["seconds"]
-        self._tell()
+        self._report()
 
     def _check_frozen(self) -> None:
-        """What no checkpoint holds, for no stage has changed it, must have been built the same."""
+        """Weights that no stage has changed are in no checkpoint: they must be built equal."""
         done = self.results[-1] if self.results else None
         plan = self._prepared.plans[len(self.results) - (self.stage is None)]
         frozen = self.stage["frozen_sha256"] if self.stage else done and done.frozen_sha256
@@ -169,9 +164,9 @@ class Keeper:
         if frozen:
             set_trainable(model, plan.layers, plan.batchnorm)
             if digest(frozen_variables(model)) != frozen:
-                raise _refused(["the weights that the network begins with"])
+                raise _refused(["the initial weights of the network"])
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         plans = self._prepared.plans
         plan = plans[len(self.results)] if len(self.results) < len(plans) else None
         epochs = len(self.stage["history"]) if self.stage else 0
@@ -179,13 +174,13 @@ class Keeper:
 
 
 def _settings(resolved: dict[str, Any]) -> dict[str, str]:
-    return {key: repr(value) for key, value in flatten(resolved).items() if key not in UNDECISIVE}
+    return {key: repr(value) for key, value in flatten(resolved).items() if key not in NOT_COMPARED}
 
 
 def what_else_decides(prepared: Prepared, registry: Registry) -> dict[str, str]:
-    """All that decides the result beside the settings, by names that a person understands."""
+    """Everything besides the settings that determines the result, by readable names."""
     versions = runtime.versions()
-    return {  # causes first: a refusal names only a few
+    return {  # causes first: a message names only a few
         **{f"version of {name}": versions.get(name, "") for name in (*_DECIDING, prepared.backend)},
         "backend": prepared.backend,
         "device": runtime.device_name(),
@@ -206,20 +201,20 @@ def _code(experiment: Experiment, registry: Registry) -> Iterator[tuple[str, str
 
 
 def check_same(then: dict[str, str], now: dict[str, str]) -> None:
-    """Raises ChangedError, which names the difference, unless all that decides is as it was."""
+    """Raises ChangedError with the differences unless both are equal."""
     differ = [name for name in {**then, **now} if then.get(name) != now.get(name)]
     if differ:
         raise _refused([_difference(name, then.get(name), now.get(name)) for name in differ])
 
 
 def _difference(name: str, then: str | None, now: str | None) -> str:
-    secret = name.startswith(("code", "images", "prepared"))  # hashes say nothing
-    return name if secret else f"{name} (was {then or 'not there'}, is {now or 'not there'})"
+    hashed = name.startswith(("code", "images", "prepared"))
+    return name if hashed else f"{name} (was {then or 'not set'}, is {now or 'not set'})"
 
 
 def _refused(differ: list[str]) -> ChangedError:
     more = f" and {len(differ) - _NAMED} more" if len(differ) > _NAMED else ""
     return ChangedError(
-        f"the run cannot go on exactly as it would have, for this has changed since: "
-        f"{'; '.join(differ[:_NAMED])}{more}. Change it back, or begin a new run without --resume."
+        f"cannot resume exactly: this has changed since the run started: "
+        f"{'; '.join(differ[:_NAMED])}{more}. Change it back, or start a new run without --resume."
     )

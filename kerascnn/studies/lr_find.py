@@ -16,9 +16,9 @@ from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.prepare import prepare
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.training.epochs import compile_stage
+from kerascnn.engine.training.compile import compile_stage
 from kerascnn.engine.training.inputs import make_inputs
-from kerascnn.engine.training.plan import Listener
+from kerascnn.engine.training.listener import Listener
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.errors import InputError, RunError, did_you_mean
 from kerascnn.experiment.load import check_experiment

@@ -26,7 +26,7 @@ from kerascnn.engine.prepare import check_stages, prepare
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
 from kerascnn.engine.training.inputs import FLOAT_BYTES, make_inputs
-from kerascnn.engine.training.plan import Listener
+from kerascnn.engine.training.listener import Listener
 from kerascnn.errors import InputError
 from kerascnn.experiment.load import check_experiment, parse_experiment
 from kerascnn.experiment.model import Experiment

@@ -87,7 +87,7 @@ def interrupt(number=signal.SIGINT):
 def place(shared_workplace):
     (shared_workplace / "resume.toml").write_text(EXPERIMENT)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kerascnn.run.runner.record_report", lambda *_: None)  # takes the most time
+        patch.setattr("kerascnn.run.runner.draw_report", lambda *_: None)  # takes the most time
         yield shared_workplace
 
 

@@ -17,7 +17,7 @@ from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepare import prepare
-from kerascnn.engine.training.epochs import compile_stage
+from kerascnn.engine.training.compile import compile_stage
 from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.experiment.load import parse_experiment

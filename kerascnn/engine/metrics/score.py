@@ -1,7 +1,7 @@
 """What probabilities are worth: accuracy with its interval, and each class for itself."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import numpy as np
 
@@ -54,6 +54,31 @@ class Metrics:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def table(self) -> "MetricsTable":
+        """For `Result.test`."""
+        return cast("MetricsTable", asdict(self))
+
+
+class ClassTable(TypedDict):
+    """`ClassMetrics` in JSON."""
+
+    precision: float
+    recall: float
+    f1: float
+    images: int
+
+
+class MetricsTable(TypedDict):
+    """`Metrics` in JSON."""
+
+    images: int
+    accuracy: float
+    interval: tuple[float, float]
+    loss: float
+    macro_f1: float
+    per_class: dict[str, ClassTable]
+    confusion: list[list[int]]
 
 
 def measure(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> Metrics:

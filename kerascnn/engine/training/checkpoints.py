@@ -22,7 +22,7 @@ KEPT = 2
 SHARE = 0.02  # of the time, at most, goes into checkpoints
 
 _TABLE, _ARRAYS, _MANIFEST = "state.json", "arrays.npz", "manifest.json"
-_FORMAT = 2
+_FORMAT = 3
 _UNFINISHED = "."
 
 

@@ -10,7 +10,8 @@ from kerascnn.engine.data.windows import Centred
 from kerascnn.engine.network.activations import Prefix
 from kerascnn.engine.network.boundary import INPUT, Cut
 from kerascnn.engine.network.inference import Forward
-from kerascnn.engine.training.plan import NOBODY, Listener, Plan
+from kerascnn.engine.training.listener import SILENT, Listener
+from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.views import PrefixRuns
 from kerascnn.runtime.files import GB
 
@@ -61,7 +62,7 @@ class Inputs:
 
 
 def make_inputs(
-    parts: Cut, plan: Plan, train: Examples, validation: Examples, listener: Listener = NOBODY
+    parts: Cut, plan: Plan, train: Examples, validation: Examples, listener: Listener = SILENT
 ) -> Inputs:
     """Runs the frozen prefix once over all images that are not augmented anew with every step.
 

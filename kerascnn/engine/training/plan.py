@@ -1,4 +1,4 @@
-"""A stage with all its settings resolved, and who listens to it."""
+"""A stage with all its settings resolved."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,35 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.batches import Augment
-from kerascnn.engine.training.checkpoints import State
 from kerascnn.experiment.model import Stage
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch's number, from 1 within its stage, and its metrics."""
-
-    number: int
-    metrics: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Listener:
-    """Who wants to hear how a stage goes: the prefix's images, the steps, the epochs, warnings.
-
-    `pause` is asked before each step, and with True after each epoch, whether the stage should
-    be set down there; `keep` is then given the state from which it can go on.
-    """
-
-    prefix: Callable[[int, int], None] = lambda done, total: None
-    step: Callable[[int, int], None] = lambda done, total: None
-    epoch: Callable[[Epoch], None] = lambda epoch: None
-    warned: Callable[[str], None] = lambda message: None
-    pause: Callable[[bool], bool] = lambda epoch_ended: False
-    keep: Callable[[State], None] = lambda state: None
-
-
-NOBODY = Listener()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from kerascnn import RunError, classifier_head
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.training.inputs import make_inputs
-from kerascnn.engine.training.plan import Listener, Plan
+from kerascnn.engine.training.listener import Listener
+from kerascnn.engine.training.plan import Plan
 from kerascnn.experiment.model import Stage
 from kerascnn.runtime.cache import clear, entries
 
