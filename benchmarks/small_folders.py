@@ -95,7 +95,7 @@ def write_table(file: Path, data: Path, counts: str, fresh: int, seed: int) -> P
 def suggestions(experiment: str, words: list[str]) -> list[str]:
     """Each stage's rate by the range test as settings, also where `lr-find` suggests nothing."""
     from kerascnn import load_experiment
-    from kerascnn.studies.lr_find import find_learning_rate
+    from kerascnn.studies.lr_find.find import find_learning_rate
 
     loaded = load_experiment(experiment, dict(map(assignment, words)))
     tests = [find_learning_rate(loaded, stage.name) for stage in loaded.stages]

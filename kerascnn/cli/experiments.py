@@ -137,8 +137,8 @@ def lr_find(
     from kerascnn.engine.observer import optional
     from kerascnn.results.canvas import save
     from kerascnn.runtime.commands import command
-    from kerascnn.studies.figures import rates_figure
-    from kerascnn.studies.lr_find import find_learning_rate
+    from kerascnn.studies.lr_find.figure import rates_figure
+    from kerascnn.studies.lr_find.find import find_learning_rate
 
     experiment = experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True), file)
@@ -182,8 +182,8 @@ def probe(
     """
     from kerascnn.cli.tables.experiments import probe_document, show_probe, show_promoted
     from kerascnn.cli.terminal import Terminal
-    from kerascnn.studies.probe import probe_architectures
-    from kerascnn.studies.probe import promote as promote_best
+    from kerascnn.studies.probe.probe import probe_architectures
+    from kerascnn.studies.probe.promote import promote as promote_best
 
     experiment = experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True), file)

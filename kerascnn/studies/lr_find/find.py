@@ -25,7 +25,7 @@ from kerascnn.experiment.load import check_experiment
 from kerascnn.experiment.model import Experiment
 from kerascnn.runtime.backend import graphs_freed
 from kerascnn.runtime.process import contained
-from kerascnn.studies.range_test import RangeTest, _has_diverged, smooth
+from kerascnn.studies.lr_find.range_test import RangeTest, has_diverged, smooth
 
 LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 100
 
@@ -129,7 +129,7 @@ def _steps(trainer: Any, feed: Feed, observer: Observer) -> tuple[list[float], l
         if not math.isfinite(loss):
             break
         losses.append(loss)
-        if _has_diverged(losses):
+        if has_diverged(losses):
             break
     observer.progress("testing rates", len(losses), len(losses))  # which may have ended early
     return rates[: len(losses)], losses

@@ -1,13 +1,12 @@
-"""The figures of studies."""
+"""The figure of a probe."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from kerascnn.studies.probed import Probed
-from kerascnn.studies.range_test import RangeTest
+from kerascnn.studies.probe.result import ProbedNetwork
 
 
-def probe_figure(networks: "Sequence[Probed]") -> Any:
+def probe_figure(networks: "Sequence[ProbedNetwork]") -> Any:
     """Accuracy of the linear probe against milliseconds an image, numbered in the order given.
 
     A line joins those that no other network beats in both.
@@ -34,35 +33,10 @@ def probe_figure(networks: "Sequence[Probed]") -> Any:
     return figure
 
 
-def _beaten(cost: float, accuracy: float, networks: "Sequence[Probed]") -> bool:
+def _beaten(cost: float, accuracy: float, networks: "Sequence[ProbedNetwork]") -> bool:
     return any(
         other.batched_ms <= cost
         and other.accuracy >= accuracy
         and (other.batched_ms, other.accuracy) != (cost, accuracy)
         for other in networks
     )
-
-
-def rates_figure(test: "RangeTest") -> Any:
-    """The loss against the learning rate, with the rates that were found and the one configured.
-
-    Returns:
-        A matplotlib Figure.
-    """
-    from kerascnn.results.canvas import Figure, log_scale
-
-    figure = Figure(figsize=(8, 4.5), dpi=140, layout="constrained")
-    axes = figure.subplots()
-    axes.plot(test.rates, test.losses, "o", color="#a9c4e0", ms=3, label="of a step's batch")
-    axes.plot(test.rates, test.smoothed, color="#2b6cb0", lw=2, label="smoothed")
-    if test.suggestion:
-        label = f"suggestion {test.suggestion:.1e}"
-        axes.axvline(test.suggestion, color="#2f855a", lw=1.5, label=label)
-    label = f"in the experiment {test.configured:.1e}"
-    axes.axvline(test.configured, color="#c05621", lw=1, ls="--", label=label)
-    log_scale(axes, "x")
-    axes.set_ylim(0, 1.25 * max(test.smoothed))  # single batches may be far beyond
-    axes.set(xlabel="learning rate", ylabel="training loss", title=f"stage {test.stage}")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
-    return figure

@@ -92,7 +92,7 @@ class RangeTest:
         return asdict(self) | {name: getattr(self, name) for name in names}
 
 
-def _has_diverged(losses: list[float]) -> bool:
+def has_diverged(losses: list[float]) -> bool:
     """Judged some steps back, where a single batch no longer decides."""
     smoothed = smooth(losses)
     return len(losses) > SIGMA and smoothed[-1 - SIGMA] > DIVERGED * smoothed.min()

@@ -15,7 +15,7 @@ FEWEST_RANKED = 4
 
 
 @dataclass(frozen=True)
-class Probed:
+class ProbedNetwork:
     """What a network promises, and what it costs.
 
     Args:
@@ -48,7 +48,7 @@ class Probed:
 
 
 @dataclass(frozen=True)
-class Probe:
+class ProbeResult:
     """The networks, the most promising first, and the run under which they stand in MLflow.
 
     Args:
@@ -59,7 +59,7 @@ class Probe:
     run_id: str
     name: str
     device: str
-    networks: list[Probed]
+    networks: list[ProbedNetwork]
     artifacts: str
 
     def __repr__(self) -> str:

@@ -10,9 +10,11 @@ from kerascnn import InputError, fetch
 from kerascnn.engine.data.download import NotAtHandError, without_downloads
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.load import parse_experiment
-from kerascnn.studies.figures import probe_figure
-from kerascnn.studies.probe import probe_architectures, promote, with_architecture
-from kerascnn.studies.probed import Probed, rank_correlation
+from kerascnn.studies.probe.figure import probe_figure
+from kerascnn.studies.probe.network import with_architecture
+from kerascnn.studies.probe.probe import probe_architectures
+from kerascnn.studies.probe.promote import promote
+from kerascnn.studies.probe.result import ProbedNetwork, rank_correlation
 from kerascnn.tracking.store import find_tagged, open_store, tracking_uri
 
 
@@ -165,7 +167,7 @@ def test_the_interval_of_the_rank_correlation_holds_the_truth_as_often_as_it_say
 
 
 def network(name, accuracy, milliseconds):
-    return Probed(
+    return ProbedNetwork(
         architecture=name,
         accuracy=accuracy,
         interval=(accuracy - 0.1, accuracy + 0.1),

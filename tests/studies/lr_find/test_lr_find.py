@@ -21,8 +21,8 @@ from kerascnn.engine.training.compile import compile_stage
 from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.experiment.load import parse_experiment
-from kerascnn.studies.lr_find import STEPS, _steps, find_learning_rate
-from kerascnn.studies.range_test import RangeTest, smooth
+from kerascnn.studies.lr_find.find import STEPS, _steps, find_learning_rate
+from kerascnn.studies.lr_find.range_test import RangeTest, smooth
 
 
 @pytest.fixture
@@ -89,10 +89,10 @@ def test_a_loss_that_is_not_finite_ends_the_test_in_its_own_words(
     """The head's steps too, several of which TensorFlow would take in one call."""
     head_alone = {**two_stages, "stages": two_stages["stages"][:1]}
     prepared = prepare(parse_experiment(head_alone, registry), registry, Observer())
-    monkeypatch.setattr("kerascnn.studies.lr_find.prepare", lambda *_: prepared)
+    monkeypatch.setattr("kerascnn.studies.lr_find.find.prepare", lambda *_: prepared)
     if spoilt == "later":
-        monkeypatch.setattr("kerascnn.studies.lr_find.HIGHEST", 1e38)
-        monkeypatch.setattr("kerascnn.studies.range_test._has_diverged", lambda losses: False)
+        monkeypatch.setattr("kerascnn.studies.lr_find.find.HIGHEST", 1e38)
+        monkeypatch.setattr("kerascnn.studies.lr_find.find.has_diverged", lambda losses: False)
         test = find_learning_rate(prepared.experiment, registry=registry)
         assert 0 < len(test.losses) < STEPS
         return
@@ -149,7 +149,7 @@ def test_nothing_is_suggested_where_few_images_were_seen_again_and_again():
 
 def test_the_suggestion_is_told_as_a_command_to_paste(run_cli, shapes_file, monkeypatch):
     test = made(np.geomspace(1, 0.01, STEPS))
-    monkeypatch.setattr("kerascnn.studies.lr_find.find_learning_rate", lambda *_: test)
+    monkeypatch.setattr("kerascnn.studies.lr_find.find.find_learning_rate", lambda *_: test)
     said = run_cli("lr-find", "shapes.toml", "--set", "seed=3").stdout
     command = f"kerascnn run shapes.toml --set seed=3 --set {test.setting}"
     assert said.rstrip().endswith(command)
@@ -168,7 +168,7 @@ def test_a_command_is_not_broken_on_a_narrow_terminal():
 
 def test_without_a_suggestion_no_command_is_told(run_cli, shapes_file, monkeypatch):
     test = made(np.geomspace(1, 0.01, STEPS), passes=17.0)
-    monkeypatch.setattr("kerascnn.studies.lr_find.find_learning_rate", lambda *_: test)
+    monkeypatch.setattr("kerascnn.studies.lr_find.find.find_learning_rate", lambda *_: test)
     said = run_cli("lr-find", "shapes.toml").stdout
     assert "none: there are too few images" in said
     assert "--set" not in said

@@ -1,0 +1,140 @@
+"""Probes one network: a linear probe on its features, and its cost."""
+
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+
+from kerascnn.components.registry import Registry
+from kerascnn.engine.metrics.significance import wilson_interval
+from kerascnn.engine.network.boundary import cut
+from kerascnn.engine.network.freezing import set_trainable
+from kerascnn.engine.network.inference import Forward
+from kerascnn.engine.observer import Observer
+from kerascnn.engine.prepare import check_stages, prepare
+from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.training.inputs import FLOAT_BYTES, make_inputs
+from kerascnn.engine.training.listener import Listener
+from kerascnn.errors import InputError
+from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.model import Experiment
+from kerascnn.studies.probe.result import ProbedNetwork
+
+FOLDS = 5
+"""Parts of the images, each judged by a probe that was fitted on the others."""
+STRENGTH = 0.1
+"""Of the probe's fit against its L2 penalty (scikit-learn's C), on features of unit variance."""
+BATCH = 32
+TIMED_SECONDS = 1.0
+"""A network's calls are timed for so long, and at least three of them."""
+
+
+def with_architecture(experiment: Experiment, architecture: str, registry: Registry) -> Experiment:
+    """The experiment with another architecture.
+
+    Args:
+        architecture: A name, or NAME:WEIGHTS; one of the experiment's own name keeps what the
+            experiment says of it.
+
+    Raises:
+        InputError: There is none such, or it takes no such weights.
+    """
+    name, colon, weights = architecture.partition(":")
+    data = experiment.model_dump(mode="json", exclude_none=True)
+    table = data["architecture"] if data["architecture"]["name"] == name else {"name": name}
+    data["architecture"] = table | ({"weights": weights} if colon else {})
+    try:
+        return parse_experiment(data, registry)
+    except InputError as error:
+        raise InputError(f"{architecture}: {error}") from error
+
+
+def probe_network(
+    name: str, experiment: Experiment, observer: Observer, registry: Registry
+) -> ProbedNetwork:
+    start = time.perf_counter()
+    prepared = prepare(_probing(experiment, registry), registry, observer)
+    model = prepared.network.model
+    *_, whole = check_stages(prepared)
+    features, labels = _features(prepared, name, observer)
+    right = _right(features, labels, experiment.seed)
+    images = prepared.examples()[1].inputs
+    forward = Forward(model)
+    return ProbedNetwork(
+        architecture=name,
+        accuracy=float(right.mean()),
+        interval=wilson_interval(int(right.sum()), len(right)),
+        images=len(right),
+        features=features.shape[1],
+        parameters=model.count_params(),
+        model_bytes=FLOAT_BYTES * model.count_params(),
+        training_bytes=whole.memory_bytes,
+        single_ms=_milliseconds(forward, images, 1),
+        batched_ms=_milliseconds(forward, images, BATCH),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _probing(experiment: Experiment, registry: Registry) -> Experiment:
+    """The experiment with a stage for the head, not augmented, and one for all of the network."""
+    data = experiment.model_dump(mode="json", exclude_none=True)
+    stage = {"epochs": 1, "learning_rate": 1e-3, "augmentation": False}
+    stages = [{"name": name, "unfreeze": name, **stage} for name in ("head", "all")]
+    return parse_experiment({**data, "stages": stages}, registry)
+
+
+def _features(prepared: Prepared, name: str, observer: Observer) -> tuple[np.ndarray, np.ndarray]:
+    """What comes before the head, once for each image, as the run's own first stage has it.
+
+    Returns:
+        float [N, D] and labels int64 [N], of the images to train and to validate by.
+    """
+    plan, model = prepared.plans[0], prepared.network.model
+    set_trainable(model, plan.layers, plan.batchnorm)
+    train, validation = prepared.examples()
+
+    def progress(done: int, total: int) -> None:
+        observer.progress(f"probing {name}", done, total)
+
+    parts = cut(model)
+    listener = Listener(prefix=progress, warned=observer.warned)
+    inputs = make_inputs(parts, plan, train, validation, listener)
+    if inputs.cached.boundary != parts.boundary:
+        raise InputError(
+            f"the features of {name} are more than may be kept: {inputs.cached.frozen_part}."
+        )
+    features = np.concatenate([inputs.feed.inputs[0][:], inputs.validation.inputs[:]])
+    labels = np.concatenate([train.labels, validation.labels])
+    return features.reshape(len(features), -1).astype(np.float32), labels
+
+
+def _right(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
+    """Which images a linear classifier gets right that has been fitted on the other folds."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    least = int(np.bincount(labels)[np.unique(labels)].min())
+    if least < FOLDS:
+        raise InputError(
+            f"one of the classes has {least} images to train and validate by; to probe takes "
+            f"{FOLDS} of each."
+        )
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=500))
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    with warnings.catch_warnings(action="ignore"):  # after 500 iterations it is good enough
+        return cross_val_predict(classifier, features, labels, cv=folds) == labels
+
+
+def _milliseconds(forward: Forward, images: Any, batch_size: int) -> float:
+    """Milliseconds an image, the median of some calls after one that compiles."""
+    batch = np.resize(images[:batch_size], (batch_size, *images.shape[1:]))
+    forward(batch, batch_size)
+    seconds: list[float] = []
+    while len(seconds) < 3 or sum(seconds) < TIMED_SECONDS:
+        start = time.perf_counter()
+        forward(batch, batch_size)
+        seconds.append(time.perf_counter() - start)
+    return 1000 * float(np.median(seconds)) / batch_size

@@ -1,0 +1,150 @@
+"""A quick look at many networks: a linear probe on what each makes of the images, and its cost.
+
+How well a network did on ImageNet does not tell how well it suits other images; how well a
+linear classifier does on its features tells more (Kornblith et al., Do Better ImageNet Models
+Transfer Better?, arXiv 1805.08974, use both).
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+
+from kerascnn.components.registry import Registry, load_registry
+from kerascnn.engine.data.download import NotAtHandError, reporting, without_downloads
+from kerascnn.engine.load import load_data
+from kerascnn.engine.observer import Observer, default_observer, optional
+from kerascnn.errors import InputError
+from kerascnn.experiment.load import check_experiment
+from kerascnn.experiment.model import Experiment
+from kerascnn.results.find import runs_folder
+from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.arguments import as_list
+from kerascnn.runtime.commands import command
+from kerascnn.runtime.files import gigabytes
+from kerascnn.runtime.process import contained
+from kerascnn.studies.probe.figure import probe_figure
+from kerascnn.studies.probe.network import probe_network, with_architecture
+from kerascnn.studies.probe.once import Once
+from kerascnn.studies.probe.result import ProbedNetwork, ProbeResult
+from kerascnn.tracking.tracker import Tracker
+
+ALL_LOCAL = "all-local"
+NAMED = 8  # architectures that could be downloaded are named
+
+
+@contained()
+def probe_architectures(
+    experiment: Experiment,
+    architectures: str | Iterable[str],
+    observer: Observer | None = None,
+    registry: Registry | None = None,
+) -> ProbeResult:
+    """Probes architectures on an experiment's images; those to test by are not touched.
+
+    Args:
+        experiment: From `load_experiment`; its own architecture counts only if it is named.
+        architectures: A name or several; `NAME:WEIGHTS` says which weights, such as
+            "resnet50:none" for random ones; "all-local" stands for all whose weights are at hand.
+        observer: Receives progress events; default what the terminal shows, on standard error;
+            `Observer()` shows nothing.
+        registry: The components; default all that are installed.
+
+    Raises:
+        InputError: None of the architectures is to be had, or the experiment is at fault.
+    """
+    check_experiment(experiment)
+    architectures = as_list(architectures, str, "architectures")
+    if not architectures:
+        raise _none_to_probe()
+    once, registry = Once(observer or default_observer()), registry or load_registry()
+    runtime.select_backend(experiment.training.backend)
+    named = dict.fromkeys(name for name in architectures if name != ALL_LOCAL)
+    listed = registry.of_kind("architecture") if ALL_LOCAL in architectures else ()
+    others = [known.component.name for known in listed if known.component.name not in named]
+    experiments = {name: with_architecture(experiment, name, registry) for name in named}
+    once.started(experiment.name, runtime.start(experiment.training.backend), runtime.device_name())
+    with reporting(once.download):
+        load_data(experiment, registry, once)  # whose faults are no network's
+    networks, refusals = list[ProbedNetwork](), list[InputError]()
+    for name, chosen in experiments.items():
+        try:
+            networks.append(probe_network(name, chosen, once, registry))
+        except InputError as error:
+            refusals.append(error)
+            once.warned(f"{name} is left out: {error}")
+    absent: dict[str, NotAtHandError] = {}
+    for name in others:
+        networks += _probe_if_at_hand(name, experiment, once, registry, absent)
+    if absent:
+        once.warned(_downloadable(absent))
+    if not networks:
+        raise refusals[0] if refusals else _none_to_probe()
+    return _record(experiment, networks, once)
+
+
+def _none_to_probe() -> InputError:
+    listing = command("plugins", "list", "--kind", "architecture")
+    return InputError(f"there are no architectures to probe; `{listing}` lists them.")
+
+
+def _downloadable(absent: Mapping[str, NotAtHandError]) -> str:
+    """The architectures whose weights would have to be downloaded, the smallest first."""
+    ordered = sorted(absent, key=lambda name: absent[name].about_bytes or sys.maxsize)
+    named = [_with_size(name, absent[name].about_bytes) for name in ordered[:NAMED]]
+    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
+    return (
+        f"not probed, as their weights are not downloaded yet: {', '.join(named)}{more}. "
+        f"--architectures {','.join(ordered[:2])} downloads those that it names."
+    )
+
+
+def _with_size(name: str, about_bytes: int | None) -> str:
+    return f"{name} ({gigabytes(about_bytes)})" if about_bytes else name
+
+
+def _probe_if_at_hand(
+    name: str,
+    experiment: Experiment,
+    observer: Observer,
+    registry: Registry,
+    absent: dict[str, NotAtHandError],
+) -> Iterator[ProbedNetwork]:
+    """Probes an architecture with its default weights, or notes in `absent` that it has none."""
+    params = registry.get("architecture", name).component.params
+    fields = params.model_fields
+    if "weights" not in fields or any(field.is_required() for field in fields.values()):
+        return
+    try:
+        with without_downloads():
+            yield probe_network(
+                name, with_architecture(experiment, name, registry), observer, registry
+            )
+    except NotAtHandError as error:
+        absent[name] = error
+    except InputError as error:
+        observer.warned(f"{name} is left out: {error}")
+
+
+def _record(
+    experiment: Experiment, networks: list[ProbedNetwork], observer: Observer
+) -> ProbeResult:
+    """Writes the probe into a run of its own, under which others can stand."""
+    tracker = Tracker(experiment.name, f"probe of {len(networks)} networks", runs_folder())
+    run_id, folder = tracker.open()
+    done = ProbeResult(
+        run_id=run_id,
+        name=experiment.name,
+        device=runtime.device_name(),
+        networks=sorted(networks, key=lambda network: -network.accuracy),
+        artifacts=str(folder),
+    )
+    (folder / "probe.json").write_text(json.dumps(done.to_json(), indent=2))
+    tracker.artifact(folder / "probe.json")
+    with optional("the plot of the probe", observer):
+        from kerascnn.results.canvas import save
+
+        save(probe_figure(done.networks), folder / "probe.png", observer.warned)
+        tracker.artifact(folder / "probe.png")
+    tracker.metrics({"probed_networks": len(networks)}, step=0)
+    tracker.close()
+    return done
