@@ -162,7 +162,7 @@ def test_a_layer_inside_a_residual_block_is_refused():
 def test_a_layer_that_is_not_there_is_named_with_the_nearest(model):
     with pytest.raises(InputError, match=r'no layer "conv_2"\. Did you mean "conv2"'):
         feature_maps(model, IMAGES[0], ["conv_2"])
-    with pytest.raises(InputError, match='"head_dense" gives no feature maps'):
+    with pytest.raises(InputError, match='"head_dense" is not feature maps'):
         grad_cam(model, IMAGES, CLASSES, "head_dense")
 
 
