@@ -7,9 +7,9 @@ from kerascnn.studies.probe.result import ProbedNetwork
 
 
 def probe_figure(networks: "Sequence[ProbedNetwork]") -> Any:
-    """Accuracy of the linear probe against milliseconds an image, numbered in the order given.
+    """Accuracy of the linear probe against milliseconds per image, numbered in the given order.
 
-    A line joins those that no other network beats in both.
+    A line joins the networks that no other beats in both.
 
     Returns:
         A matplotlib Figure.
@@ -27,7 +27,7 @@ def probe_figure(networks: "Sequence[ProbedNetwork]") -> Any:
         axes.annotate(str(rank), point, ha="center", va="center", color="white", fontsize=7)
         axes.plot([], [], " ", label=f"{rank}  {network.architecture}")
     log_scale(axes, "x")
-    axes.set(xlabel="milliseconds an image, 32 at once", ylabel="accuracy of the linear probe")
+    axes.set(xlabel="milliseconds per image, in batches of 32", ylabel="accuracy of linear probe")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, handlelength=0)
     return figure

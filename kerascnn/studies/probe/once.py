@@ -1,4 +1,4 @@
-"""Passes on each event of several networks once."""
+"""Reports each event once, although several networks cause it."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from kerascnn.engine.observer import Observer
 
 
 class Once(Observer):
-    """Hears the same of each network, and passes it on once."""
+    """Passes events to another observer, without repeating the start, notes or warnings."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer

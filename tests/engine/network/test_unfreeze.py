@@ -67,7 +67,7 @@ def test_the_choice_is_told_in_words(network):
 
 
 def test_more_blocks_than_there_are(network):
-    with pytest.raises(InputError, match=r"last:5.* the 4 of this network: stem, block1"):
+    with pytest.raises(InputError, match=r"last:5.* only 4 blocks: stem, block1"):
         select(network, "last:5", 50)
 
 

@@ -144,7 +144,7 @@ def test_nothing_is_suggested_where_few_images_were_seen_again_and_again():
     losses = np.geomspace(1, 0.01, STEPS)
     assert made(losses).suggestion
     assert made(losses, passes=17.0).suggestion is None
-    assert "went over them 17 times" in made(losses, passes=17.0).why_none
+    assert "made 17 passes over them" in made(losses, passes=17.0).why_none
 
 
 def test_the_suggestion_is_told_as_a_command_to_paste(run_cli, shapes_file, monkeypatch):
