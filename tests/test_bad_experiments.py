@@ -22,7 +22,7 @@ BAD = {
     # keys
     "key at the top": ("seed = 3", "sed = 3 #<", 'sed = 3: there is no such key. Did you mean "seed"? Known'),
     "key without a near one": ("seed = 3", "xyz = 3 #<", "xyz = 3: there is no such key. Known keys: name, seed,"),
-    "table at the top": ("[training]", "[traning] #<", 'traning = {image_size = 32, batch_size = 8}: there is no such key. Did you mean "training"?'),
+    "table at the top": ("[training]", "[traning] #<", 'traning = { image_size = 32, batch_size = 8 }: there is no such key. Did you mean "training"?'),
     "key of training": ("batch_size = 8", "batchsize = 8 #<", 'training.batchsize = 8: there is no such key. Did you mean "batch_size"?'),
     "key of a stage": ("epochs = 2", "epochs = 2\nlearningrate = 1 #<", 'stages.all.learningrate = 1: there is no such key. Did you mean "learning_rate"?'),
     "key of early stopping": ("{ patience = 2 }", "{ patiense = 2 } #<", 'stages.all.early_stopping.patiense = 2: there is no such key. Did you mean "patience"? Known keys: monitor, patience.'),
@@ -30,7 +30,7 @@ BAD = {
     "key of an augmentation": ("zoom = 0.2", "zom = 0.2 #<", 'augmentation.zom = 0.2: there is no such key. Did you mean "zoom"? Known keys: horizontal_flip,'),
     "key of an architecture": ("dense_units", '"dense units" = [2] #<\ndense_units', 'architecture."dense units" = [2]: there is no such key. Did you mean "dense_units"?'),
     "key of a schedule": ("warmup_fraction = 0.1 }", "warmup = 0.1 } #<", "stages.all.schedule.warmup = 0.1: there is no such key."),
-    "table of a stage": ("[[stages]]\nname = \"all\"", "[stages.schedul] #<\nname = 1\n[[stages]]\nname = \"all\"", 'stages.head.schedul = {name = 1}: there is no such key. Did you mean "schedule"?'),
+    "table of a stage": ("[[stages]]\nname = \"all\"", "[stages.schedul] #<\nname = 1\n[[stages]]\nname = \"all\"", 'stages.head.schedul = { name = 1 }: there is no such key. Did you mean "schedule"?'),
     # what is missing
     "name": ('name = "shapes"\nseed', "#<\nseed", "name: is required, and is missing."),
     "name of the dataset": ('[dataset]\nname = "shapes"', "[dataset] #<", "dataset.name: is required, and is missing."),
@@ -93,9 +93,9 @@ BAD = {
     "unfreeze a number": ('["block*"]', "3 #<", "stages.all.unfreeze = 3: expected"),
     "unfreeze nothing": ('["block*"]', "[] #<", "stages.all.unfreeze = []: expected"),
     "unfreeze numbers": ('["block*"]', "[1, 2] #<", "stages.all.unfreeze = [1, 2]: expected"),
-    "unfreeze a table": ('["block*"]', "{ last = 2 } #<", "stages.all.unfreeze = {last = 2}: expected"),
+    "unfreeze a table": ('["block*"]', "{ last = 2 } #<", "stages.all.unfreeze = { last = 2 }: expected"),
     "class weights' word": ("{ circle = 2, square = 1.5 }", '"balance" #<', 'stages.all.class_weights = "balance": expected "balanced" or a table'),
-    "class weights below zero": ("square = 1.5 }", '"a b" = -1 } #<', 'stages.all.class_weights = {circle = 2, "a b" = -1}: expected "balanced" or'),
+    "class weights below zero": ("square = 1.5 }", '"a b" = -1 } #<', 'stages.all.class_weights = { circle = 2, "a b" = -1 }: expected "balanced" or'),
     "class weights infinite": ("square = 1.5 }", "square = inf } #<", "stages.all.class_weights.square = inf: expected a finite number."),
     "optimizer's name": ('name = "sgd", momentum = 0.9 }', 'name = "adm" } #<', 'stages.all.optimizer.name = "adm": expected "adadelta", '),
     "optimizer in short": ('{ name = "sgd", momentum = 0.9 }', '"AdamW" #<', 'stages.all.optimizer = "AdamW": expected "adadelta", '),
@@ -124,7 +124,7 @@ BAD = {
     "batch size below zero": ("batch_size = 8", "batch_size = -8 #<", "training.batch_size = -8: expected a number of at least 1."),
     "key of training in capitals": ("batch_size = 8", "Batch_Size = 8 #<", 'training.Batch_Size = 8: there is no such key. Did you mean "batch_size"?'),
     "key of Keras": ("batch_size = 8", "validation_split = 0.2 #<", "training.validation_split = 0.2: there is no such key."),
-    "table within training": ("batch_size = 8", "batch_size = { train = 8 } #<", "training.batch_size = {train = 8}: expected a whole number."),
+    "table within training": ("batch_size = 8", "batch_size = { train = 8 } #<", "training.batch_size = { train = 8 }: expected a whole number."),
     "empty name": ('name = "shapes"\nseed', 'name = "" #<\nseed', 'name = "": expected text that matches '),
     "name of two lines": ('name = "shapes"\nseed', 'name = "a\\nb" #<\nseed', 'name = "a\\nb": expected text that matches '),
     "name that climbs": ('name = "shapes"\nseed', 'name = "../up" #<\nseed', 'name = "../up": expected text that matches '),
@@ -139,7 +139,7 @@ BAD = {
     "lr for learning_rate": ('[[stages]]\nname = "all"\nunfreeze = ["block*"]\nepochs = 2\nlearning_rate = 0.01', '[[stages]] #<\nname = "all"\nunfreeze = ["block*"]\nepochs = 2\nlr = 0.01', "stages.all.learning_rate: is required, and is missing.", "stages.all.lr = 0.01: there is no such key."),
     "rate below zero": ("learning_rate = 0.01", "learning_rate = -0.01 #<", "stages.all.learning_rate = -0.01: expected a number greater than 0"),
     "rate as an array": ("learning_rate = 0.01", "learning_rate = [0.01] #<", "stages.all.learning_rate = [0.01]: expected a number."),
-    "rate with its schedule": ("learning_rate = 0.01", 'learning_rate = { name = "cosine" } #<', 'stages.all.learning_rate = {name = "cosine"}: expected a number.'),
+    "rate with its schedule": ("learning_rate = 0.01", 'learning_rate = { name = "cosine" } #<', 'stages.all.learning_rate = { name = "cosine" }: expected a number.'),
     "stage's batch size": ("epochs = 2", "epochs = 2\nbatch_size = 0 #<", "stages.all.batch_size = 0: expected a number of at least 1."),
     "views": ("epochs = 2", "epochs = 2\nviews = 0 #<", "stages.all.views = 0: expected a number of at least 1."),
     "views as truth": ("epochs = 2", "epochs = 2\nviews = true #<", "stages.all.views = true: expected a whole number."),
@@ -214,7 +214,7 @@ BAD = {
     "step's factor": ('{ name = "cosine", warmup_fraction = 0.1 }', '{ name = "step", factor = 1 } #<', "stages.all.schedule.factor = 1: expected a number less than 1"),
     "schedule as an array": ('{ name = "cosine", warmup_fraction = 0.1 }', '["cosine"] #<', 'stages.all.schedule = ["cosine"]: expected a name in quotes, or a table with a "name".'),
     "stages twice over": ('[[stages]]\nname = "all"', '[[stages]] #<\n[[stages]]\nname = "all"', "stages.1.name: is required", "stages.1.epochs: is required", "stages.1.learning_rate: is required"),
-    "everything in a table": ('name = "shapes"\nseed = 3', '# my experiment #<\n[experiment]\nname = "shapes"', "name: is required, and is missing.", 'experiment = {name = "shapes"}: there is no such key.'),
+    "everything in a table": ('name = "shapes"\nseed = 3', '# my experiment #<\n[experiment]\nname = "shapes"', "name: is required, and is missing.", 'experiment = { name = "shapes" }: there is no such key.'),
 }
 # fmt: on
 JARGON = "Input should|type=|literal|function-|tuple|dict|Choice|pydantic|None|union|Traceback"

@@ -18,7 +18,7 @@ from rich.console import Console
 from kerascnn import cli, load_experiment
 from kerascnn.cli.tables import plugins as plugin_tables
 from kerascnn.components.registry import load_registry
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.run.scaffold import recipes
 from kerascnn.runtime.cache import cache_folder, cached
 
@@ -372,9 +372,9 @@ def test_init_writes_an_experiment_beside_the_folder(run_cli, photos):
     assert "24 images of 2 classes (daisy, rose)" in answer.stderr
     experiment = load_experiment(file)
     assert experiment.name == "my photos.v2"
-    assert experiment.dataset.params == {"path": "my photos.v2", "test_fraction": 0.2}
-    assert experiment.architecture.params == {}
-    assert not any(str(stage.unfreeze).startswith("last:") for stage in experiment.stages)
+    assert experiment.settings.dataset.params == {"path": "my photos.v2", "test_fraction": 0.2}
+    assert experiment.settings.architecture.params == {}
+    assert not any(str(stage.unfreeze).startswith("last:") for stage in experiment.settings.stages)
     assert run_cli("check", file).exit_code == 0
 
 
@@ -402,7 +402,7 @@ def test_init_weights_uneven_classes_in_every_stage_and_says_why(run_cli, photos
         (photos / "rose" / f"{number}.png").unlink()
     answer = run_cli("init", photos, "--architecture", "resnet50")
     file = photos.parent / "my photos.v2.toml"
-    stages = load_experiment(file).stages
+    stages = load_experiment(file).settings.stages
     assert [stage.class_weights for stage in stages] == ["balanced", "balanced"]
     why = "because daisy has 8 training images, rose 2"
     assert f'class_weights = "balanced", {why}' in answer.stderr
@@ -503,7 +503,7 @@ def test_init_writes_each_recipe(run_cli, workplace, name):
     answer = run_cli("init", "--recipe", name, "--architecture", "resnet50")
     assert answer.exit_code == 0, answer.stderr
     written = tomllib.loads((workplace / f"{name}.toml").read_text())
-    assert parse_experiment(written, load_registry()).architecture.name == "resnet50"
+    assert bind_experiment(written, load_registry()).architecture.name == "resnet50"
 
 
 def test_check_downloads_nothing_and_says_what_run_would(run_cli, shapes_file):

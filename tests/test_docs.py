@@ -18,11 +18,12 @@ import kerascnn
 from kerascnn import hookspecs
 from kerascnn.cli import experiments
 from kerascnn.cli.plugins import plugins
-from kerascnn.components.hooks import KINDS
-from kerascnn.components.parameters import parameters_of, toml
+from kerascnn.components.kinds import HOOKS, KINDS
+from kerascnn.components.parameters import parameters_of
 from kerascnn.components.registry import load_registry
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.experiment.model import EarlyStopping, Experiment, Stage, Training
+from kerascnn.runtime.toml import as_toml
 from kerascnn.testing import checks_of, find_subject, run_checks
 
 ROOT = Path(__file__).parents[1]
@@ -56,15 +57,13 @@ def documented(text):
     return re.findall(r"(?m)^\| `(\w+)` \|", text)
 
 
-@pytest.mark.parametrize("hook", KINDS.values())
-def test_every_hook_is_documented_with_its_arguments(hook):
-    call = re.search(r"`?(build\(params.*?\))", inspect.getdoc(getattr(hookspecs, hook)))[1]
-    assert hook in documented(section("Hooks"))
-    assert f"| `{hook}` | `{call}`" in PAGE
-    kind = next(kind for kind, its_hook in KINDS.items() if its_hook == hook)
-    arguments = re.findall(r"\w+", call.removeprefix("build"))
-    [table] = re.findall(rf"(?ms)^## {kind.title()}\n.*?(^\| argument .*?)\n(?!\|)", PAGE)
-    assert documented(table) == arguments
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_every_hook_is_documented_with_its_arguments(kind):
+    assert kind.call in inspect.getdoc(getattr(hookspecs, kind.hook))
+    assert kind.hook in documented(section("Hooks"))
+    assert f"| `{kind.hook}` | `{kind.call}`" in PAGE
+    [table] = re.findall(rf"(?ms)^## {kind.name.title()}\n.*?(^\| argument .*?)\n(?!\|)", PAGE)
+    assert documented(table) == ["params", *kind.arguments]
 
 
 @pytest.mark.parametrize("name", ["Component", "Splits", "Augmentation", "Network"])
@@ -152,7 +151,7 @@ def test_every_example_keeps_the_whole_contract(installed, text):
 
 
 def test_every_kind_has_an_example():
-    for hook in KINDS.values():
+    for hook in HOOKS:
         assert any(f"def {hook}()" in text for text in MODULES), hook
 
 
@@ -185,7 +184,7 @@ def row(key):
     """A key as a row of the page: its name, what it takes, its default, what it is for."""
     takes = [key.type.replace(" or ", " · "), *([key.range] if "matches" not in key.range else [])]
     default = key.default.get("name") if isinstance(key.default, dict) else key.default
-    said = "required" if key.required else f"`{toml(default)}`" if default is not None else ""
+    said = "required" if key.required else f"`{as_toml(default)}`" if default is not None else ""
     return f"| `{key.name}` | {', '.join(filter(None, takes))} | {said} | {key.description} |"
 
 
@@ -197,7 +196,7 @@ def test_every_key_of_an_experiment_is_documented(title, model):
 
 def test_the_page_s_experiment_is_one():
     text = re.search(r"(?ms)^```toml\n(.*?)^```$", KEYS)[1]
-    assert len(parse_experiment(tomllib.loads(text), load_registry(), text).stages) == 2
+    assert len(bind_experiment(tomllib.loads(text), load_registry(), text).stages) == 2
 
 
 FENCED = r"(?ms)^```.*?^```$"

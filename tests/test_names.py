@@ -17,7 +17,7 @@ from kerascnn.cli.tables.runs import show_evaluation
 from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.network.explain import Parts
 from kerascnn.engine.observer import Observer
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.page import write_comparison
 from kerascnn.results.confusion import confusion_figure
@@ -100,10 +100,10 @@ def page_of(result, names, registry):
     images = np.zeros((2 * len(names), 16, 16, 3), np.uint8)
     test = SimpleNamespace(images=images)
     data = SimpleNamespace(splits=lambda: {"test": test}, train=images, class_names=names)
-    experiment = parse_experiment({**result.experiment, "seed": 0}, registry)
+    experiment = bind_experiment({**result.experiment, "seed": 0}, registry)
     said = read_predictions(result.folder / "predictions.csv", names)
     network = SimpleNamespace(name="none", layers=[], operations=[])
-    material = Material(result, experiment, registry, said, said, data, "", network)
+    material = Material(result, experiment, said, said, data, "", network)
     return text_of(write_page(material))
 
 
@@ -247,7 +247,7 @@ def test_a_run_on_classes_of_hostile_names_ends_well(workplace, registry):
         "stages": [{"name": "all", "unfreeze": "all", "epochs": 1, "learning_rate": 1e-3}],
     }
     experiment["stages"][0]["class_weights"] = dict.fromkeys(names, 1.5)
-    run_experiment(parse_experiment(experiment, registry), heard, registry)
+    run_experiment(bind_experiment(experiment, registry), heard)
     assert not [said for said in heard.warnings if "could not" in said or "sent later" in said]
     result = find_run("last")
     assert {"confusion_matrix.png", "report.html"} <= {f.name for f in result.folder.iterdir()}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kerascnn import hookspecs
-from kerascnn.components.hooks import KINDS
+from kerascnn.components.kinds import KINDS
 from kerascnn.errors import InputError
 from kerascnn.runtime.backend import installed_backends
 from kerascnn.testing import architectures, checks_of, elsewhere, find_subject

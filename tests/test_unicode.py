@@ -1,6 +1,7 @@
 """Class names are the same in both of Unicode's forms: macOS writes NFD, most else NFC."""
 
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from kerascnn import InputError, Splits, evaluate_run
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepare import class_weights
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 
 NFC, NFD = "Gänseblume", unicodedata.normalize("NFD", "Gänseblume")
 
@@ -29,16 +30,16 @@ def parse(shapes_experiment, registry, folder, **stage):
     """An experiment on a folder; `stage`: changes of its only stage."""
     dataset = {"name": "image_folder", "path": str(folder)}
     stages = [{**shapes_experiment["stages"][0], **stage}]
-    return parse_experiment({**shapes_experiment, "dataset": dataset, "stages": stages}, registry)
+    return bind_experiment({**shapes_experiment, "dataset": dataset, "stages": stages}, registry)
 
 
 @pytest.mark.parametrize("written", [NFC, NFD])
 def test_class_weights_in_both_forms(tmp_path, registry, shapes_experiment, written):
     weights = {written: 3.0}
     experiment = parse(shapes_experiment, registry, photos(tmp_path), class_weights=weights)
-    data = load_data(experiment, registry, Observer())
+    data = load_data(experiment, Observer())
     assert data.class_names == (NFC, "tulip")
-    assert class_weights(experiment.stages[0], data).tolist() == [3, 1]
+    assert class_weights(experiment.settings.stages[0], data).tolist() == [3, 1]
 
 
 @pytest.mark.parametrize(("trained", "judged"), [(NFC, NFD), (NFD, NFC)])
@@ -61,8 +62,7 @@ def test_a_dataset_that_has_a_class_in_both_forms_is_refused(registry, shapes_ex
             source = [(np.zeros((8, 8, 3), np.uint8), 0)]
             return Splits(source, source, source, [NFC, NFD])
 
-    experiment = parse_experiment(shapes_experiment, registry)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kerascnn.engine.prepare.bind", lambda *_: Both())
-        with pytest.raises(InputError, match=f'the class "{NFC}" twice'):
-            load_data(experiment, registry, Observer())
+    experiment = bind_experiment(shapes_experiment, registry)
+    experiment = replace(experiment, at={**experiment.at, ("dataset",): Both()})
+    with pytest.raises(InputError, match=f'the class "{NFC}" twice'):
+        load_data(experiment, Observer())

@@ -37,7 +37,7 @@ def _run_command() -> NoReturn:
             traceback.print_exc()
         if isinstance(error, KerascnnError):
             _fail(str(error), error.exit_code)
-        from kerascnn.components.registry import plugin_at_fault
+        from kerascnn.components.entry_points import plugin_at_fault
 
         said = f"{type(error).__name__}: {error}{plugin_at_fault(error)}"
         _fail(f"{said}\nThe same with --debug shows where.", 1)

@@ -81,7 +81,6 @@ def check(
 
     from kerascnn.cli.tables.experiments import show_check
     from kerascnn.cli.terminal import Terminal
-    from kerascnn.components.registry import load_registry
     from kerascnn.engine.data.download import NotAtHandError, without_downloads
     from kerascnn.engine.prepare import check_stages, prepare
     from kerascnn.errors import InputError
@@ -91,7 +90,7 @@ def check(
     terminal = Terminal(console(stderr=True))
     try:
         with nullcontext() if download else without_downloads():
-            prepared = prepare(experiment, load_registry(), terminal)
+            prepared = prepare(experiment, terminal)
     except NotAtHandError as error:
         again = command("check", str(file), "--download")
         raise InputError(f"{error} `{again}` does so now, and `run` when it runs.") from error

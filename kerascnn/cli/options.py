@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from kerascnn.components.kinds import KINDS
 from kerascnn.errors import InputError
 
 UNLIMITED = 10_000  # columns, where a program reads the output and not a person
@@ -51,7 +52,7 @@ as_json = click.option(
 )
 BACKEND = click.Choice(["tensorflow", "jax", "torch"])
 backend_option = click.option("--backend", type=BACKEND, help="Default: as the experiment says.")
-KIND = click.Choice(["dataset", "augmentation", "architecture", "schedule"])
+KIND = click.Choice(list(KINDS))
 kind_option = click.option("--kind", type=KIND, help="Only components of this kind.")
 set_option = click.option(
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the TOML."
@@ -62,7 +63,7 @@ file_argument = click.argument("file", type=click.Path(path_type=Path))
 def _allow_plugins(context: click.Context, _: click.Parameter, names: str | None) -> None:
     """Sets it in the environment: it holds for whatever the command calls and starts."""
     if names is not None:
-        from kerascnn.components.registry import ALLOW
+        from kerascnn.components.entry_points import ALLOW
 
         before = os.environ.get(ALLOW)
         context.call_on_close(lambda: _set_environment(ALLOW, before))

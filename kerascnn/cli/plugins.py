@@ -97,13 +97,14 @@ def check_plugin(
 ) -> None:
     """Hold the component NAME to the contract of its kind, check by check."""
     from kerascnn.cli.tables.plugins import outcomes_document, show_outcomes
+    from kerascnn.components.kinds import KINDS
     from kerascnn.components.registry import load_registry
     from kerascnn.runtime.backend import select_backend, start
     from kerascnn.testing import find_subject, run_checks
 
     registered = load_registry().find(name, kind)
     subject = find_subject(registered.kind, name, dict(map(assignment, params)))
-    begin = select_backend if registered.kind == "dataset" else start  # which needs no Keras
+    begin = start if KINDS[registered.kind].needs_keras else select_backend
     backend = begin(backend or "auto")
     outcomes = run_checks(subject)
     if as_json:

@@ -8,28 +8,9 @@ from typing import Any
 import pluggy
 
 from kerascnn import hookspecs
+from kerascnn.components.kinds import HOOKS, KINDS
 from kerascnn.errors import PluginError, did_you_mean
-from kerascnn.hookspecs import Augmentation, Component, Network, Params, Splits
-
-KINDS = {
-    "dataset": "kerascnn_datasets",
-    "augmentation": "kerascnn_augmentations",
-    "architecture": "kerascnn_architectures",
-    "schedule": "kerascnn_schedules",
-}
-
-
-def built_types(kind: str) -> tuple[type, ...]:
-    """What the build of a component of the kind may return; Keras is imported for three of them."""
-    if kind == "dataset":
-        return (Splits,)
-    import keras
-
-    return {
-        "augmentation": (Augmentation, keras.layers.Layer),
-        "architecture": (Network, keras.Model),
-        "schedule": (keras.optimizers.schedules.LearningRateSchedule, keras.callbacks.Callback),
-    }[kind]
+from kerascnn.hookspecs import Component, Params
 
 
 def components_of(plugin: object, name: str) -> list[tuple[str, Component]]:
@@ -56,9 +37,9 @@ def components_of(plugin: object, name: str) -> list[tuple[str, Component]]:
     if not manager.get_hookcallers(plugin):
         raise PluginError(f"{name} has no hook. {_hooks()}")
     found = []
-    for kind, hook in KINDS.items():
-        for implementation in getattr(manager.hook, hook).get_hookimpls():
-            found += [(kind, _checked(one, hook)) for one in _listed(implementation)]
+    for kind in KINDS.values():
+        for implementation in getattr(manager.hook, kind.hook).get_hookimpls():
+            found += [(kind.name, _checked(one, kind.hook)) for one in _listed(implementation)]
     return _without_twins(found)
 
 
@@ -66,16 +47,16 @@ def _refuse_unmarked(plugin: object) -> None:
     """A function that lacks `@hookimpl` would be ignored without a word."""
     for name, function in inspect.getmembers(plugin, inspect.isroutine):
         if name.startswith("kerascnn_") and not hasattr(function, "kerascnn_impl"):
-            known = name in KINDS.values()
+            known = name in HOOKS
             raise PluginError(f"{name} lacks @kerascnn.hookimpl" if known else _no_hook(name))
 
 
 def _no_hook(name: str) -> str:
-    return f"there is no hook {name}.{did_you_mean(name, KINDS.values())} {_hooks()}"
+    return f"there is no hook {name}.{did_you_mean(name, HOOKS)} {_hooks()}"
 
 
 def _hooks() -> str:
-    return f"The hooks are {', '.join(KINDS.values())}."
+    return f"The hooks are {', '.join(HOOKS)}."
 
 
 def _validation_message(error: pluggy.PluginValidationError) -> str:

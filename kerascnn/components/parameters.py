@@ -1,6 +1,5 @@
 """A component's parameters for people: their types, ranges and defaults, and a TOML to paste."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +7,9 @@ from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema
 
-from kerascnn.components.registry import Registered
+from kerascnn.components.component import RegisteredComponent
+from kerascnn.components.kinds import KINDS
+from kerascnn.runtime.toml import as_toml
 
 Schema = dict[str, Any]
 
@@ -53,7 +54,7 @@ class Parameter:
     example: Any
 
 
-def parameters(registered: Registered) -> list[Parameter]:
+def parameters(registered: RegisteredComponent) -> list[Parameter]:
     """The component's parameters in the order of its model."""
     try:
         return parameters_of(registered.component.params)
@@ -72,14 +73,14 @@ def parameters_of(model: type[BaseModel]) -> list[Parameter]:
     ]
 
 
-def snippet(registered: Registered) -> str:
+def snippet(registered: RegisteredComponent) -> str:
     """The lines of an experiment that choose the component, with every parameter written out."""
     given = [one for one in parameters(registered) if one.example is not None]
-    pairs = [f"name = {toml(registered.component.name)}"]
-    pairs += [f"{one.name} = {toml(one.example)}" for one in given]
+    pairs = [f"name = {as_toml(registered.component.name)}"]
+    pairs += [f"{one.name} = {as_toml(one.example)}" for one in given]
     required = [one.name for one in given if one.required]
     note = f"# fill in: {', '.join(required)}\n" if required else ""
-    if registered.kind == "schedule":  # stands among the other keys of a stage
+    if not KINDS[registered.kind].of_experiment:
         return f"{note}[[stages]]\nschedule = {{ {', '.join(pairs)} }}"
     return note + "\n".join([f"[{registered.kind}]", *pairs])
 
@@ -130,7 +131,7 @@ def _type(schema: Schema) -> str:
 
 def _type_of_one(schema: Schema) -> str:
     if "enum" in schema or "const" in schema:
-        return " or ".join(map(toml, schema.get("enum", [schema.get("const")])))
+        return " or ".join(map(as_toml, schema.get("enum", [schema.get("const")])))
     if schema.get("format") == "path":
         return "path"
     name = _TYPES.get(schema.get("type", ""), "any value")
@@ -174,13 +175,3 @@ def _number(schema: Schema) -> float:
     if low is None or high is None:
         return low + 1 if low is not None else high - 1 if high is not None else 0
     return low + 1 if schema["type"] == "integer" else (low + high) / 2
-
-
-def toml(value: Any) -> str:
-    """A value in TOML's words, on one line."""
-    if isinstance(value, dict):
-        pairs = (f"{json.dumps(key)} = {toml(entry)}" for key, entry in value.items())
-        return f"{{ {', '.join(pairs)} }}" if value else "{}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(toml, value))}]"
-    return json.dumps(value, ensure_ascii=False)  # JSON's texts, numbers and truths are TOML's

@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from keyword import iskeyword
 from pathlib import Path
 
-from kerascnn.components.registry import GROUP, Registry, load_registry
+from kerascnn.components.entry_points import GROUP
+from kerascnn.components.registry import Registry, load_registry
 from kerascnn.errors import InputError
 from kerascnn.runtime.commands import command
 

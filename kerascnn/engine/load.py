@@ -6,7 +6,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from kerascnn.components.registry import Registry
 from kerascnn.engine.data.balance import shortages
 from kerascnn.engine.data.hygiene import Findings, copies, examine
 from kerascnn.engine.data.packed import Packed
@@ -15,18 +14,17 @@ from kerascnn.engine.data.store import BadImagesError, pack
 from kerascnn.engine.data.windows import packed_size
 from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError, PluginError
-from kerascnn.experiment.load import bind
-from kerascnn.experiment.model import Experiment, Training
+from kerascnn.experiment.bound import BoundExperiment
+from kerascnn.experiment.model import Training
 from kerascnn.hookspecs import Splits
 from kerascnn.runtime.commands import setting
 from kerascnn.runtime.files import GB
 
 
-def load_data(experiment: Experiment, registry: Registry, observer: Observer) -> Data:
+def load_data(experiment: BoundExperiment, observer: Observer) -> Data:
     """Packs the three splits of the experiment's dataset and checks them."""
     start = time.perf_counter()
-    dataset = bind(experiment.dataset, "dataset", registry)
-    splits = dataset.build(seed=experiment.seed)
+    splits = experiment.dataset.build(seed=experiment.seed)
     packed = _pack(splits, experiment, observer)
     class_names = _class_names(splits)
     _check_labels(packed, class_names)
@@ -38,14 +36,14 @@ def load_data(experiment: Experiment, registry: Registry, observer: Observer) ->
 
 
 def _shortages(
-    packed: Mapping[str, Packed], class_names: tuple[str, ...], experiment: Experiment
+    packed: Mapping[str, Packed], class_names: tuple[str, ...], experiment: BoundExperiment
 ) -> Iterator[str]:
     return shortages(
         count_classes(packed, class_names),
         class_names,
         [stage.name for stage in experiment.stages],
-        weighted=any(stage.class_weights is not None for stage in experiment.stages),
-        batch_size=max(map(experiment.batch_size_of, experiment.stages)),
+        weighted=any(stage.class_weights is not None for stage in experiment.settings.stages),
+        batch_size=max(stage.batch_size for stage in experiment.stages),
     )
 
 
@@ -63,7 +61,7 @@ def _state(packed: Mapping[str, Packed], notes: tuple[str, ...]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _pack(splits: Splits, experiment: Experiment, observer: Observer) -> dict[str, Packed]:
+def _pack(splits: Splits, experiment: BoundExperiment, observer: Observer) -> dict[str, Packed]:
     """Packs the splits; all images that cannot be read are told at once."""
     training = experiment.training
     size = packed_size(training.image_size, training.crop_margin)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.components.registry import Registry
 from kerascnn.engine.data.augment import augmenter
 from kerascnn.engine.data.download import reporting
 from kerascnn.engine.data.splits import Data
@@ -22,8 +21,8 @@ from kerascnn.engine.training.memory import memory_bytes, shortage
 from kerascnn.engine.training.optimizers import make_optimizer
 from kerascnn.engine.training.plan import Plan
 from kerascnn.errors import InputError, did_you_mean
-from kerascnn.experiment.load import bind
-from kerascnn.experiment.model import Experiment, Stage, Training
+from kerascnn.experiment.bound import BoundExperiment
+from kerascnn.experiment.model import Stage, Training
 from kerascnn.hookspecs import Augmentation
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.cache import limit_bytes
@@ -33,26 +32,25 @@ from kerascnn.runtime.files import GB
 NO_AUGMENTATION = "none"
 
 
-def prepare(experiment: Experiment, registry: Registry, observer: Observer) -> Prepared:
+def prepare(experiment: BoundExperiment, observer: Observer) -> Prepared:
     """Loads, checks and builds; leaves the process seeded and on the experiment's backend."""
     with reporting(observer.download):
-        return _prepare(experiment, registry, observer)
+        return _prepare(experiment, observer)
 
 
-def _prepare(experiment: Experiment, registry: Registry, observer: Observer) -> Prepared:
+def _prepare(experiment: BoundExperiment, observer: Observer) -> Prepared:
     training = experiment.training
     backend = runtime.start(training.backend)
     runtime.prepare(experiment.seed, training.precision)
     observer.started(experiment.name, backend, runtime.device_name())
-    data = load_data(experiment, registry, observer)
+    data = load_data(experiment, observer)
     network = build_network(
-        bind(experiment.architecture, "architecture", registry),
+        experiment.architecture,
         image_size=training.image_size,
         num_classes=len(data.class_names),
     )
     plans = tuple(
-        plan_stage(experiment, stage, index, registry, network, data)
-        for index, stage in enumerate(experiment.stages)
+        plan_stage(experiment, index, network, data) for index in range(len(experiment.stages))
     )
     for note in _never_trained(network, plans):
         observer.warned(note)
@@ -62,7 +60,7 @@ def _prepare(experiment: Experiment, registry: Registry, observer: Observer) -> 
         data,
         network,
         plans=plans,
-        plugins=_origins(experiment, registry),
+        plugins=experiment.origins,
     )
 
 
@@ -75,16 +73,10 @@ def _never_trained(network: Built, plans: tuple[Plan, ...]) -> Iterator[str]:
         yield f"no stage trains {named}, which are randomly initialised; {remedy} does."
 
 
-def plan_stage(
-    experiment: Experiment,
-    stage: Stage,
-    index: int,
-    registry: Registry,
-    network: Built,
-    data: Data,
-) -> Plan:
+def plan_stage(experiment: BoundExperiment, index: int, network: Built, data: Data) -> Plan:
     """Resolves what a stage's settings name: layers, schedule, augmentation, class weights."""
-    images_a_class, training = len(data.train) / len(data.class_names), experiment.training
+    bound, training = experiment.stages[index], experiment.training
+    stage, images_a_class = bound.settings, len(data.train) / len(data.class_names)
     try:
         trainable = select(network, stage.unfreeze, images_a_class)
         make_optimizer(  # its faults belong to the input
@@ -95,32 +87,28 @@ def plan_stage(
         )
     except InputError as error:
         raise InputError(f'stage "{stage.name}": {error}') from error
-    schedule = bind(stage.schedule, "schedule", registry)
     return Plan(
         stage=stage,
         index=index,
         layers=trainable.layers,
         batchnorm=stage.batchnorm or ("frozen" if network.pretrained else "train"),
-        batch_size=experiment.batch_size_of(stage),
-        schedule=schedule.build,
-        **augmentation(experiment, stage, index, registry, len(data.class_names)),
+        batch_size=bound.batch_size,
+        schedule=bound.schedule.build,
+        **augmentation(experiment, index, len(data.class_names)),
         class_weights=class_weights(stage, data),
         seed=experiment.seed,
         keep=training.keep,
-        built_by=registry.get("architecture", experiment.architecture.name).component.build,
+        built_by=experiment.architecture.registered.component.build,
         activation_bytes=_activation_bytes(training),
         prefix_precision=training.prefix_precision,
         choice=trainable.choice,
     )
 
 
-def augmentation(
-    experiment: Experiment, stage: Stage, index: int, registry: Registry, classes: int
-) -> dict[str, Any]:
+def augmentation(experiment: BoundExperiment, index: int, classes: int) -> dict[str, Any]:
     """What a plan says of augmentation."""
-    choice, size = experiment.augmentation_of(stage), experiment.training.image_size
-    bound = bind(choice, "augmentation", registry)
-    if choice.name == NO_AUGMENTATION and bound.params == type(bound.params)():
+    bound, size = experiment.stages[index].augmentation, experiment.training.image_size
+    if bound.name == NO_AUGMENTATION and bound.params == type(bound.params)():
         return {}
     policy = bound.build(image_size=size, num_classes=classes)
     return {
@@ -151,16 +139,6 @@ def class_weights(stage: Stage, data: Data) -> np.ndarray | None:
                 f"{did_you_mean(name, names)} The classes are {', '.join(names[:20])}."
             )
     return np.array([stage.class_weights.get(name, 1.0) for name in names], np.float32)
-
-
-def _origins(experiment: Experiment, registry: Registry) -> dict[str, str]:
-    chosen = [
-        ("dataset", experiment.dataset.name),
-        ("architecture", experiment.architecture.name),
-        *(("augmentation", experiment.augmentation_of(s).name) for s in experiment.stages),
-        *(("schedule", stage.schedule.name) for stage in experiment.stages),
-    ]
-    return {f"{kind} {name}": str(registry.get(kind, name).origin) for kind, name in chosen}
 
 
 @dataclass(frozen=True)

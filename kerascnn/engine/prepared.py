@@ -7,14 +7,14 @@ from kerascnn.engine.data.splits import Data
 from kerascnn.engine.data.windows import Centred
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training.plan import Plan
-from kerascnn.experiment.model import Experiment
+from kerascnn.experiment.bound import BoundExperiment
 
 
 @dataclass(frozen=True)
 class Prepared:
     """An experiment that is ready to train, and the packages that its components come from."""
 
-    experiment: Experiment
+    experiment: BoundExperiment
     backend: str
     data: Data
     network: Built

@@ -14,50 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-_ADAM = ("beta_1", "beta_2", "epsilon")
-OPTIMIZERS: dict[str, tuple[str, ...]] = {  # of Keras, with their own arguments
-    "adadelta": ("rho", "epsilon"),
-    "adafactor": ("beta_2_decay", "epsilon_1", "epsilon_2", "clip_threshold", "relative_step"),
-    "adagrad": ("initial_accumulator_value", "epsilon"),
-    "adam": (*_ADAM, "amsgrad"),
-    "adamax": _ADAM,
-    "adamw": (*_ADAM, "amsgrad"),
-    "ftrl": (
-        "learning_rate_power",
-        "initial_accumulator_value",
-        "l1_regularization_strength",
-        "l2_regularization_strength",
-        "l2_shrinkage_regularization_strength",
-        "beta",
-    ),
-    "lamb": _ADAM,
-    "lion": ("beta_1", "beta_2"),
-    "muon": (
-        "adam_beta_1",
-        "adam_beta_2",
-        "adam_weight_decay",
-        "epsilon",
-        "exclude_layers",
-        "exclude_embeddings",
-        "muon_a",
-        "muon_b",
-        "muon_c",
-        "adam_lr_ratio",
-        "momentum",
-        "ns_steps",
-        "nesterov",
-        "rms_rate",
-    ),
-    "nadam": _ADAM,
-    "rmsprop": ("rho", "momentum", "epsilon", "centered"),
-    "schedule_free_adamw": (*_ADAM, "warmup_steps"),
-    "sgd": ("momentum", "nesterov"),
-}
-OF_ALL_OPTIMIZERS = ("clipnorm", "clipvalue", "loss_scale_factor", "gradient_accumulation_steps")
-SHARES = ("momentum", "rho", "beta_1", "beta_2", "adam_beta_1", "adam_beta_2")  # from 0 to 1
-
-
-NOT_COMPARED = ("training.backend", "training.checkpoint_seconds")  # settings without effect
+from kerascnn.experiment.optimizers import OPTIMIZERS
 
 
 class Strict(BaseModel):
@@ -96,6 +53,14 @@ class Architecture(Choice):
 
 class Schedule(Choice):
     """A schedule of the learning rate."""
+
+
+CHOICES: dict[str, type[Choice]] = {
+    "dataset": Dataset,
+    "augmentation": Augmentation,
+    "architecture": Architecture,
+    "schedule": Schedule,
+}
 
 
 class Optimizer(Choice):
@@ -306,9 +271,6 @@ class Experiment(Strict):
         min_length=1, description="spans of training, one after the other"
     )
 
-    def augmentation_of(self, stage: Stage) -> Augmentation:
-        """The augmentation that the stage trains with: its own, or the experiment's."""
-        return stage.augmentation or self.augmentation
 
-    def batch_size_of(self, stage: Stage) -> int:
-        return stage.batch_size or self.training.batch_size
+INCIDENTAL = ("training.backend", "training.checkpoint_seconds")
+"""Settings that do not decide what a run comes to; it may resume with others."""

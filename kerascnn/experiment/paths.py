@@ -14,20 +14,7 @@ from typing import Any, get_args
 from pydantic.fields import FieldInfo
 
 from kerascnn.components.registry import Registry
-
-Tables = Iterator[tuple[str, tuple[Any, ...], Any]]
-
-
-def component_tables(data: dict[str, Any]) -> Tables:
-    """Every table that names a component: its kind, its place, itself."""
-    for kind in ("dataset", "augmentation", "architecture"):
-        if kind in data:
-            yield kind, (kind,), data[kind]
-    stages = data.get("stages")
-    for index, stage in enumerate(stages if isinstance(stages, list) else []):
-        for kind in ("schedule", "augmentation"):
-            if isinstance(stage, dict) and not isinstance(stage.get(kind, False), bool):
-                yield kind, ("stages", index, kind), stage[kind]
+from kerascnn.experiment.tables import component_tables
 
 
 def read_from(

@@ -5,9 +5,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from kerascnn.components.hooks import KINDS
 from kerascnn.components.registry import Registry
-from kerascnn.experiment.model import Architecture, Augmentation, Dataset, Experiment, Schedule
+from kerascnn.experiment.model import CHOICES, Experiment
 from kerascnn.hookspecs import Component
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -15,16 +14,15 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 def make_schema(registry: Registry) -> dict[str, Any]:
     """The JSON Schema of an experiment, with every installed component's own keys."""
-    choices = dict(zip(KINDS, (Dataset, Augmentation, Architecture, Schedule), strict=True))
     params = (registered.component.params for registered in registry.unique)
-    models: set[type[BaseModel]] = {Experiment, *choices.values(), *params}
+    models: set[type[BaseModel]] = {Experiment, *CHOICES.values(), *params}
     references, document = models_json_schema([(model, "validation") for model in models])
     definitions = document["$defs"]
 
     def key(model: type[BaseModel]) -> str:
         return references[model, "validation"]["$ref"].removeprefix("#/$defs/")
 
-    for kind, choice in choices.items():
+    for kind, choice in CHOICES.items():
         tables = [
             _component_schema(registered.component, definitions[key(registered.component.params)])
             for registered in registry.of_kind(kind)

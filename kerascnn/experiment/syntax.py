@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from kerascnn.experiment.problems import Location, Problem, dotted, line_of
+from kerascnn.experiment.problems import Problem, dotted, line_of
+from kerascnn.experiment.tables import Location
 
 _HERE = "__here"
 _CONTROL = re.compile("[\b\t\n\f\r]")

@@ -3,27 +3,27 @@
 import tomllib
 from typing import Any
 
-from kerascnn.components.registry import Registry
 from kerascnn.engine.result import EXPERIMENT
-from kerascnn.experiment.load import flatten, resolve
-from kerascnn.experiment.model import NOT_COMPARED, Experiment
+from kerascnn.experiment.bound import BoundExperiment
+from kerascnn.experiment.model import INCIDENTAL
+from kerascnn.experiment.tables import flatten
 from kerascnn.results.find import first_run_of
 
 NAMED = 3  # differences
 LONGEST = 24  # characters of a value
 
 
-def run_name(experiment: Experiment, registry: Registry) -> str:
+def run_name(experiment: BoundExperiment) -> str:
     """Differences first, for MLflow's page cuts names off: `seed=1, head.epochs=4 · resnet50`."""
     network = f"{experiment.architecture.name} on {experiment.dataset.name}"
-    differ = [_said(key, value) for key, value in _differences(experiment, registry)]
+    differ = [_said(key, value) for key, value in _differences(experiment)]
     if not differ:
         return f"{network}, seed {experiment.seed}"
     more = f" and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
     return f"{', '.join(differ[:NAMED])}{more} · {network}"
 
 
-def _differences(experiment: Experiment, registry: Registry) -> list[tuple[str, Any]]:
+def _differences(experiment: BoundExperiment) -> list[tuple[str, Any]]:
     """The settings that are not those of the first run here, or that only one of both has."""
     first = first_run_of(experiment.name)
     try:
@@ -32,13 +32,13 @@ def _differences(experiment: Experiment, registry: Registry) -> list[tuple[str, 
         then = None
     if then is None:
         return []
-    now = flatten(resolve(experiment, registry))
+    now = flatten(experiment.resolved)
     differ = [key for key in {**now, **then} if now.get(key) != then.get(key)]
     others = tuple(key.removesuffix("name") for key in differ if key.endswith(".name"))
     return [
         (key.removesuffix(".name"), now.get(key))
         for key in differ
-        if key not in NOT_COMPARED and (key.endswith(".name") or not key.startswith(others))
+        if key not in INCIDENTAL and (key.endswith(".name") or not key.startswith(others))
     ]
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from kerascnn.components.registry import Registry
 from kerascnn.engine.metrics.score import Metrics
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import (
@@ -23,8 +22,8 @@ from kerascnn.engine.result import (
     Result,
 )
 from kerascnn.engine.training.stage_result import StageResult
-from kerascnn.experiment.load import flatten, resolve
 from kerascnn.experiment.paths import written_to
+from kerascnn.experiment.tables import flatten
 from kerascnn.results.predictions import predictions_of, write_predictions
 from kerascnn.run.result import Outcome, stage_table
 from kerascnn.runtime.backend import device_name, versions
@@ -46,14 +45,13 @@ _TAGS = {
 }
 
 
-def record_start(tracker: Tracker, prepared: Prepared, registry: Registry, folder: Path) -> None:
+def record_start(tracker: Tracker, prepared: Prepared, folder: Path) -> None:
     """Records the resolved experiment, the data, versions and origins."""
-    resolved = resolve(prepared.experiment, registry)
-    written = resolve(prepared.experiment, registry)
-    written_to(folder, written, registry)
+    written = prepared.experiment.resolved
+    written_to(folder, written, prepared.experiment.registry)
     write_whole(folder / EXPERIMENT, tomli_w.dumps(written))
     tracker.artifact(folder / EXPERIMENT)
-    tracker.params(flatten(resolved))
+    tracker.params(flatten(prepared.experiment.resolved))
     tracker.datasets(_splits(prepared))
     tracker.tags(
         {

@@ -2,7 +2,6 @@
 
 import time
 
-from kerascnn.components.registry import Registry
 from kerascnn.engine.metrics.score import Metrics
 from kerascnn.engine.observer import Observer, optional
 from kerascnn.engine.prepared import Prepared
@@ -19,7 +18,6 @@ def draw_report(
     prepared: Prepared,
     result: Result,
     test: Metrics,
-    registry: Registry,
     tracker: Tracker,
     observer: Observer,
 ) -> None:
@@ -36,7 +34,7 @@ def draw_report(
         save(figure, folder / CONFUSION_MATRIX, observer.warned)
         tracker.artifact(folder / CONFUSION_MATRIX)
     with optional("the report", observer, again):
-        material = gather(result, registry, prepared.network.model, prepared.data)
+        material = gather(result, prepared.experiment, prepared.network.model, prepared.data)
         tracker.artifact(write_page(material))
         with optional("the thumbnails", observer, again):
             if file := write_thumbnails(material):

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.components.registry import Registry
 from kerascnn.engine.data.windows import Centred
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import paired_interval
@@ -18,7 +17,6 @@ from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result, StageTable
 from kerascnn.engine.training.stage_result import StageResult
-from kerascnn.experiment.load import resolve
 from kerascnn.runtime.backend import device_name, versions
 
 
@@ -56,10 +54,9 @@ def evaluate(prepared: Prepared) -> Outcome:
 
 def make_result(
     prepared: Prepared,
-    registry: Registry,
     folder: Path,
-    stages: list[StageResult],
     outcome: Outcome,
+    stages: list[StageResult],
     seconds: float,
 ) -> Result:
     """Makes the result; `folder` is named by the run's id, `seconds` is the run's duration."""
@@ -80,7 +77,7 @@ def make_result(
             name: {"images": len(packed), "fingerprint": packed.fingerprint}
             for name, packed in data.splits().items()
         },
-        experiment=resolve(prepared.experiment, registry),
+        experiment=prepared.experiment.resolved,
         plugins=prepared.plugins,
         artifacts=str(folder),
         history=_history(stages),

@@ -2,11 +2,9 @@
 
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kerascnn.components.registry import Registry
 from kerascnn.engine.network.freezing import digest, frozen_variables, set_trainable
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
@@ -17,9 +15,9 @@ from kerascnn.engine.training.random_state import random_state, set_random_state
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.engine.training.variables import assign, check_finite, network_variables, values
 from kerascnn.errors import InputError
-from kerascnn.experiment.load import bind, flatten, resolve
-from kerascnn.experiment.model import NOT_COMPARED, Experiment
+from kerascnn.experiment.model import INCIDENTAL
 from kerascnn.experiment.paths import read_from
+from kerascnn.experiment.tables import flatten
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.interruption import Interruption
 
@@ -38,7 +36,6 @@ class Checkpointer(Control):
 
     Args:
         prepared: The run, ready to train.
-        registry: The source of its components.
         folder: The run's folder.
         observer: Receives warnings about checkpoints, and where the run resumes.
         interruption: Tells whether the run should stop.
@@ -48,7 +45,6 @@ class Checkpointer(Control):
     def __init__(
         self,
         prepared: Prepared,
-        registry: Registry,
         folder: Path,
         observer: Observer,
         interruption: Interruption,
@@ -56,9 +52,8 @@ class Checkpointer(Control):
     ) -> None:
         self._prepared, self._observer = prepared, observer
         self._interruption = interruption
-        self._registry = registry
-        self._settings = _settings(resolve(prepared.experiment, registry))
-        self._decides = {**self._settings, **what_else_decides(prepared, registry)}
+        self._settings = _settings(prepared.experiment.resolved)
+        self._decides = {**self._settings, **what_else_decides(prepared)}
         self._begun = folder / EXPERIMENT
         self._checkpoints = Checkpoints(
             folder / CHECKPOINTS, prepared.experiment.training.checkpoint_seconds
@@ -87,7 +82,8 @@ class Checkpointer(Control):
             self._restore(state)
         elif self._begun.is_file():
             begun = tomllib.loads(self._begun.read_text("utf-8"))
-            read_from(self._begun.parent, begun, self._registry, self._observer.warned)
+            registry = self._prepared.experiment.registry
+            read_from(self._begun.parent, begun, registry, self._observer.warned)
             check_same(_settings(begun), self._settings)
             self._observer.warned("this run has no intact checkpoint: it starts over.")
         return state is not None
@@ -174,30 +170,20 @@ class Checkpointer(Control):
 
 
 def _settings(resolved: dict[str, Any]) -> dict[str, str]:
-    return {key: repr(value) for key, value in flatten(resolved).items() if key not in NOT_COMPARED}
+    return {key: repr(value) for key, value in flatten(resolved).items() if key not in INCIDENTAL}
 
 
-def what_else_decides(prepared: Prepared, registry: Registry) -> dict[str, str]:
+def what_else_decides(prepared: Prepared) -> dict[str, str]:
     """Everything besides the settings that determines the result, by readable names."""
     versions = runtime.versions()
     return {  # causes first: a message names only a few
         **{f"version of {name}": versions.get(name, "") for name in (*_DECIDING, prepared.backend)},
         "backend": prepared.backend,
         "device": runtime.device_name(),
-        **dict(_code(prepared.experiment, registry)),
+        **prepared.experiment.code_keys,
         **{f"images to {name}": p.fingerprint for name, p in prepared.data.splits().items()},
         **{f"prepared images to {name}": p.key for name, p in prepared.data.splits().items()},
     }
-
-
-def _code(experiment: Experiment, registry: Registry) -> Iterator[tuple[str, str]]:
-    yield "code of the dataset", bind(experiment.dataset, "dataset", registry).key
-    yield "code of the architecture", bind(experiment.architecture, "architecture", registry).key
-    for stage in experiment.stages:
-        augmentation = bind(experiment.augmentation_of(stage), "augmentation", registry)
-        yield f"code of the augmentation {augmentation.name}", augmentation.key
-        schedule = bind(stage.schedule, "schedule", registry)
-        yield f"code of the schedule {schedule.name}", schedule.key
 
 
 def check_same(then: dict[str, str], now: dict[str, str]) -> None:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.prepare import prepare
 from kerascnn.engine.prepared import Prepared
@@ -17,8 +16,7 @@ from kerascnn.engine.training.listener import Epoch, Listener
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.errors import KerascnnError, RunError
-from kerascnn.experiment.load import check_experiment
-from kerascnn.experiment.model import Experiment
+from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.find import backend_of, find_unfinished, runs_folder
 from kerascnn.run.naming import run_name
 from kerascnn.run.record import record_result, record_stage, record_start
@@ -34,9 +32,8 @@ from kerascnn.tracking.tracker import Tracker
 
 @contained()
 def run_experiment(
-    experiment: Experiment,
+    experiment: BoundExperiment,
     observer: Observer | None = None,
-    registry: Registry | None = None,
     *,
     parent: str | None = None,
     resume: str | None = None,
@@ -47,7 +44,6 @@ def run_experiment(
         experiment: From `load_experiment`.
         observer: Receives progress events; default prints them on standard error; `Observer()`
             shows nothing.
-        registry: The components; default all that are installed.
         parent: The id of the run to show this one under on MLflow's page; default none.
         resume: The id of an unfinished run to resume exactly, a prefix of it, or "last"; default a
             new run.
@@ -63,24 +59,22 @@ def run_experiment(
     put_back(gc.collect)  # when all is released: Keras models are large, and reference cycles
     check_experiment(experiment)
     start = time.perf_counter()
-    observer, registry = observer or default_observer(), registry or load_registry()
+    observer = observer or default_observer()
     resumed = find_unfinished(resume) if resume else None
     select_backend(_backend(experiment, resumed))
-    name = run_name(experiment, registry)
+    name = run_name(experiment)
     tracker = Tracker(experiment.name, name, runs_folder(), parent=parent, resume=resumed)
-    prepared, folder = _begin(experiment, registry, observer, tracker, resumed)
+    prepared, folder = _begin(experiment, observer, tracker, resumed)
     with _failing(tracker, folder.name), Interruption() as interruption:
-        checkpointer = Checkpointer(prepared, registry, folder, observer, interruption, start)
+        checkpointer = Checkpointer(prepared, folder, observer, interruption, start)
         if not checkpointer.restore():
-            record_start(tracker, prepared, registry, folder)
+            record_start(tracker, prepared, folder)
             checkpointer.begin()
         _fit_stages(prepared, tracker, observer, checkpointer)
         outcome = evaluate(prepared)
-        result = make_result(
-            prepared, registry, folder, checkpointer.results, outcome, checkpointer.seconds
-        )
+        result = make_result(prepared, folder, outcome, checkpointer.results, checkpointer.seconds)
         record_result(prepared, result, outcome, tracker)
-        draw_report(prepared, result, outcome.test, registry, tracker, observer)
+        draw_report(prepared, result, outcome.test, tracker, observer)
     if unsent := tracker.close():
         observer.warned(unsent)
     checkpointer.remove()
@@ -89,8 +83,7 @@ def run_experiment(
 
 
 def _begin(
-    experiment: Experiment,
-    registry: Registry,
+    experiment: BoundExperiment,
     observer: Observer,
     tracker: Tracker,
     resumed: Path | None,
@@ -98,7 +91,7 @@ def _begin(
     """Prepares a run and opens its folder; that of a resumed run first, to lock it."""
     try:
         opened = tracker.open() if resumed else None
-        prepared = prepare(experiment, registry, observer)
+        prepared = prepare(experiment, observer)
         observer.prepared(prepared)
         if inside := _inside_dataset(experiment):
             observer.warned(inside)
@@ -130,15 +123,15 @@ def _failing(tracker: Tracker, run_id: str) -> Iterator[None]:
         raise RunError(f"run {run_id[:8]} failed: {type(error).__name__}: {error}") from error
 
 
-def _backend(experiment: Experiment, resumed: Path | None) -> str:
+def _backend(experiment: BoundExperiment, resumed: Path | None) -> str:
     """The experiment's; for "auto", a resumed run keeps the backend that it started on."""
     asked, started = experiment.training.backend, resumed and backend_of(resumed)
     return started if started and asked == "auto" else asked
 
 
-def _inside_dataset(experiment: Experiment) -> str | None:
+def _inside_dataset(experiment: BoundExperiment) -> str | None:
     """A warning if the runs are written inside the folder of the dataset."""
-    path, runs = experiment.dataset.params.get("path"), runs_folder()
+    path, runs = experiment.settings.dataset.params.get("path"), runs_folder()
     if path is None or not runs.resolve().is_relative_to(Path(path).expanduser().resolve()):
         return None
     return (

@@ -15,8 +15,7 @@ from kerascnn.engine.data.splits import Data
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError, did_you_mean
-from kerascnn.experiment.load import parse_experiment
-from kerascnn.experiment.model import Experiment
+from kerascnn.experiment.bound import BoundExperiment, bind_experiment
 from kerascnn.experiment.paths import read_from
 
 FOLDER_RECIPE, SCRATCH_RECIPE = "folder", "folder_scratch"
@@ -86,17 +85,17 @@ def write_experiment(
 
 def _adapted(text: str, target: Path, registry: Registry, observer: Observer) -> tuple[str, str]:
     """The experiment as the images in its folder want it, and a line about these."""
-    data = _look_at(_parsed(text, target, registry), registry, observer)
+    data = _look_at(_parsed(text, target, registry), observer)
     text = _weighted(text, data)
     for key, why in dict.fromkeys(re.findall(r"(?m)^(\w+ = \S+) +# (because .*)$", text)):
         observer.warned(f"{key}, {why}")
     return text, _summary(data)
 
 
-def _parsed(text: str, target: Path, registry: Registry) -> Experiment:
+def _parsed(text: str, target: Path, registry: Registry) -> BoundExperiment:
     table = tomllib.loads(text)
     read_from(target.parent, table, registry, lambda said: None)
-    return parse_experiment(table, registry, text, f"the new {target}")
+    return bind_experiment(table, registry, text, f"the new {target}")
 
 
 def _recipe_for(architecture: str | None, registry: Registry) -> str:
@@ -146,13 +145,10 @@ def _dataset(
     return {"name": "image_folder"} | table | (larger if drawn else {})
 
 
-def _look_at(experiment: Experiment, registry: Registry, observer: Observer) -> Data:
+def _look_at(experiment: BoundExperiment, observer: Observer) -> Data:
     """Prepares the images as the run will, which then finds them prepared, and says what is odd."""
-    changes = {"on_bad_image": "skip", "on_duplicate": "allow"}
-    lenient = experiment.training.model_copy(update=changes)
-    data = load_data(
-        experiment.model_copy(update={"training": lenient}), registry, _Progress(observer)
-    )
+    lenient = {"training.on_bad_image": "skip", "training.on_duplicate": "allow"}
+    data = load_data(experiment.with_overrides(lenient), _Progress(observer))
     for note in data.findings.notes():
         observer.warned(note)
     if data.findings.skipped:

@@ -59,7 +59,7 @@ def _type(value: Any) -> str:
 
 _NAMES = {"str": "a string", "PathLike": "a path", "bytes": "bytes", "ndarray": "a uint8 array"} | {
     "Image": "a Pillow image",
-    "Experiment": "an Experiment",
+    "BoundExperiment": "an experiment",
     "Result": "a Result",
     "Mapping": "a table",
 }

@@ -1,23 +1,30 @@
-"""Values and keys as TOML writes them."""
+"""Values, keys and documents as TOML."""
 
 import json
 import re
 from typing import Any
 
+EXCERPT = 60  # characters
+
 
 def as_toml(value: Any) -> str:
-    """A value as the TOML would write it, cut where it is long."""
+    """A value on one line, as a TOML file would have it."""
     if isinstance(value, dict):
-        text = ", ".join(f"{as_key(key)} = {as_toml(entry)}" for key, entry in value.items())
-        text = "{" + text + "}"
-    elif isinstance(value, list | tuple):
-        text = "[" + ", ".join(as_toml(entry) for entry in value) + "]"
-    elif isinstance(value, str):
-        text = json.dumps(value, ensure_ascii=not value.isprintable())
-    else:
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+        pairs = [f"{as_key(key)} = {as_toml(entry)}" for key, entry in value.items()]
+        return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(as_toml, value))}]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=not value.isprintable())
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def excerpt(value: Any) -> str:
+    """A value as TOML, cut to one short line: for messages."""
+    text = as_toml(value)
+    return text if len(text) <= EXCERPT else f"{text[: EXCERPT - 3]}…"
 
 
 def as_key(key: str) -> str:
+    """A key, in quotes where TOML demands them."""
     return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else as_toml(key)

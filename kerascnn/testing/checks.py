@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import ValidationError
 
 from kerascnn import hookspecs
-from kerascnn.components.registry import Bound, load_registry
+from kerascnn.components.component import BoundComponent
+from kerascnn.components.registry import load_registry
 from kerascnn.errors import InputError, KerascnnError, PluginError
-from kerascnn.experiment.problems import explain as invalid
+from kerascnn.experiment.explain import explain as invalid
 
 
 class CheckError(Exception):
@@ -41,7 +42,7 @@ class Subject(ABC):
 
     def __init__(
         self,
-        bound: Bound,
+        bound: BoundComponent,
         given: Mapping[str, Any],
         image_size: int | None = None,
         imagenet_classifier: Callable[[], tuple[Any, Any]] | None = None,

@@ -29,7 +29,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Makes of a test that uses the fixture one for each component and check."""
     if FIXTURE not in metafunc.fixturenames:
         return
-    from kerascnn.components.hooks import KINDS
+    from kerascnn.components.kinds import KINDS
     from kerascnn.testing import checks_of
 
     marker = metafunc.definition.get_closest_marker("kerascnn")
@@ -86,6 +86,7 @@ _LAST = pytest.StashKey[tuple[Any, Any]]()
 
 def _subject(config: pytest.Config, kind: str, name: str, params: Any, options: Any) -> Any:
     """The subject of the check before, if it is the same: a network is not built for each."""
+    from kerascnn.components.kinds import KINDS
     from kerascnn.runtime.backend import start
     from kerascnn.testing import find_subject
 
@@ -94,7 +95,7 @@ def _subject(config: pytest.Config, kind: str, name: str, params: Any, options: 
         config.stash[_LAST] = None, None
         gc.collect()  # Keras's models are cycles, and large
         subject = find_subject(kind, name, params, **options)  # before Keras, as a run does
-        if kind != "dataset":
+        if KINDS[kind].needs_keras:
             start()
         config.stash[_LAST] = asked, subject
     return config.stash[_LAST][1]

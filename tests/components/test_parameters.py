@@ -13,10 +13,12 @@ from pydantic import Field
 
 import kerascnn
 from kerascnn import Component, Params
-from kerascnn.components.hooks import KINDS
+from kerascnn.components.component import RegisteredComponent
+from kerascnn.components.entry_points import Origin
+from kerascnn.components.kinds import KINDS
 from kerascnn.components.parameters import parameters, snippet
-from kerascnn.components.registry import Origin, Registered, Registry, load_registry
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.components.registry import Registry, load_registry
+from kerascnn.experiment.bound import bind_experiment
 
 
 class Inner(Params):
@@ -41,7 +43,9 @@ class Everything(Params):
 
 
 def registered(kind, params):
-    return Registered(Component("thing", print, params, "a [thing]"), kind, Origin("x", "x", "1"))
+    return RegisteredComponent(
+        Component("thing", print, params, "a [thing]"), kind, Origin("x", "x", "1")
+    )
 
 
 def chosen(experiment, one):
@@ -57,7 +61,7 @@ def chosen(experiment, one):
 def test_every_built_in_snippet_is_accepted(registry, shapes_experiment, workplace, kind):
     (workplace / "<path>").mkdir()  # what a person fills in
     for one in registry.of_kind(kind):
-        experiment = parse_experiment(chosen(dict(shapes_experiment), one), registry)
+        experiment = bind_experiment(chosen(dict(shapes_experiment), one), registry)
         assert experiment
 
 
@@ -65,7 +69,7 @@ def test_every_built_in_snippet_is_accepted(registry, shapes_experiment, workpla
 def test_required_parameters_get_placeholders_that_are_accepted(shapes_experiment, kind):
     one, registry = registered(kind, Everything), load_registry()
     registry.claims[kind, "thing"].append(one)
-    assert parse_experiment(chosen(shapes_experiment, one), registry)
+    assert bind_experiment(chosen(shapes_experiment, one), registry)
     text = snippet(one)
     assert text.startswith("# fill in: path, count, share, some, way, names, either, inner, loud, ")
     assert 'path = "<path>"' in text

@@ -15,9 +15,9 @@ import pytest
 import kerascnn
 from kerascnn import InputError, PluginError
 from kerascnn.components import registry as plugins
-from kerascnn.components.hooks import KINDS
+from kerascnn.components.kinds import HOOKS, KINDS
 from kerascnn.components.registry import load_registry
-from kerascnn.experiment.load import parse_experiment, resolve
+from kerascnn.experiment.bound import bind_experiment
 
 IMPORTS = "from kerascnn import Component, NoParams, Params, hookimpl\n"
 HOOK = f"""{IMPORTS}
@@ -156,7 +156,7 @@ def test_a_broken_plugin_is_noted_and_stops_nothing(
     assert str(fault.origin) == "kerascnn-bad 1.0"
     assert "keras" not in sys.modules
     shapes_experiment["stages"][0]["schedule"] = "gentle"
-    assert parse_experiment(shapes_experiment, registry)
+    assert bind_experiment(shapes_experiment, registry)
 
 
 @pytest.mark.parametrize(("text", "reason"), FAULTS.values(), ids=FAULTS)
@@ -269,7 +269,7 @@ def test_an_unknown_component_points_at_the_broken_plugin(install, shapes_experi
     install("kerascnn-bad", "import nowhere_to_be_found")
     shapes_experiment["architecture"] = "sequentialcnn"
     with pytest.raises(InputError) as caught:
-        parse_experiment(shapes_experiment, load_registry())
+        bind_experiment(shapes_experiment, load_registry())
     message = str(caught.value)
     assert 'Did you mean "sequential_cnn"?' in message
     assert "Not loaded, and perhaps its home: kerascnn-bad 1.0: importing kerascnn_bad" in message
@@ -280,10 +280,10 @@ def test_a_name_claimed_twice_is_an_error_where_it_is_used(install, shapes_exper
     install("kerascnn-first", GOOD)
     install("kerascnn-second", GOOD)
     registry = load_registry()
-    assert parse_experiment(shapes_experiment, registry)
+    assert bind_experiment(shapes_experiment, registry)
     shapes_experiment["stages"][0]["schedule"] = "gentle"
     with pytest.raises(InputError, match="claimed by") as caught:
-        parse_experiment(shapes_experiment, registry)
+        bind_experiment(shapes_experiment, registry)
     for part in ('the schedule "gentle"', "kerascnn-first 1.0", "kerascnn-second 1.0", "uninstall"):
         assert part in str(caught.value)
     assert len(registry.conflicts()) == 1
@@ -393,7 +393,7 @@ def test_parameters_are_not_guessed(install, shapes_experiment):
     wrong = {"name": "picky", "rate": "2", "steps": [True], "kind": 1.5}
     shapes_experiment["stages"][0]["schedule"] = wrong
     with pytest.raises(InputError) as caught:
-        parse_experiment(shapes_experiment, load_registry())
+        bind_experiment(shapes_experiment, load_registry())
     assert str(caught.value).splitlines() == [
         'stages.scratch.schedule.rate = "2": expected a number.',
         "stages.scratch.schedule.steps.0 = true: expected a whole number.",
@@ -403,13 +403,13 @@ def test_parameters_are_not_guessed(install, shapes_experiment):
 
 WRONG = IMPORTS + "\n".join(
     f"@hookimpl\ndef {hook}():\n    return [Component('wrong', lambda params, **context: 3)]"
-    for hook in KINDS.values()
+    for hook in HOOKS
 )
 RIGHT = {
     "dataset": "kerascnn.Splits",
-    "augmentation": "kerascnn.Augmentation or keras.Layer",
+    "augmentation": "kerascnn.Augmentation or keras.layers.Layer",
     "architecture": "kerascnn.Network or keras.Model",
-    "schedule": "keras.LearningRateSchedule or keras.Callback",
+    "schedule": "keras.optimizers.schedules.LearningRateSchedule or keras.callbacks.Callback",
 }
 
 
@@ -491,10 +491,10 @@ def test_the_environment_allows_and_an_argument_goes_before_it(three, monkeypatc
 
 def test_an_experiment_that_needs_a_plugin_that_is_not_allowed(three, shapes_experiment):
     registry = load_registry(allow=["kerascnn-gentle"])
-    assert parse_experiment(shapes_experiment, registry)
+    assert bind_experiment(shapes_experiment, registry)
     shapes_experiment["stages"][0]["schedule"] = "steep"
     with pytest.raises(InputError) as caught:
-        parse_experiment(shapes_experiment, registry)
+        bind_experiment(shapes_experiment, registry)
     message = str(caught.value)
     assert 'stages.scratch.schedule = "steep": there is no such schedule.' in message
     assert "--allow-plugins or KERASCNN_ALLOW_PLUGINS does not name it" in message
@@ -569,6 +569,6 @@ def test_what_is_recorded_of_a_component_is_an_experiment_again(install, shapes_
     install("kerascnn-aliased", ALIASED)
     registry = load_registry()
     shapes_experiment["stages"][0]["schedule"] = {"name": "aliased", "lambda": 0.25}
-    resolved = resolve(parse_experiment(shapes_experiment, registry), registry)
+    resolved = bind_experiment(shapes_experiment, registry).resolved
     assert resolved["stages"][0]["schedule"] == {"name": "aliased", "lambda": 0.25}
-    assert resolve(parse_experiment(resolved, registry), registry) == resolved
+    assert bind_experiment(resolved, registry).resolved == resolved

@@ -14,7 +14,7 @@ from PIL import Image
 
 import kerascnn
 from kerascnn import InputError, load_experiment
-from kerascnn.components.hooks import KINDS
+from kerascnn.components.kinds import KINDS
 from kerascnn.components.registry import load_registry
 from kerascnn.components.scaffold import write_plugin
 from kerascnn.testing import checks_of, find_subject
@@ -121,7 +121,7 @@ def test_a_run_records_the_package_and_is_used_again(workplace, install, monkeyp
         check=False,
     )
     assert done.returncode == 2
-    assert "has layers of kerascnn_fresh, not among the plugins" in done.stderr
+    assert "has layers of kerascnn_fresh, which is not among the plugins" in done.stderr
     assert "kerascnn-fresh 0.1.0" in done.stderr
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from kerascnn import InputError, load_experiment
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.training.optimizers import _EMA, optimizer_class
-from kerascnn.experiment.load import flatten, parse_experiment, resolve
-from kerascnn.experiment.model import OF_ALL_OPTIMIZERS, OPTIMIZERS, Experiment
+from kerascnn.experiment.bound import BoundExperiment, bind_experiment
+from kerascnn.experiment.optimizers import OF_ALL_OPTIMIZERS, OPTIMIZERS
 from kerascnn.experiment.problems import line_of
+from kerascnn.experiment.tables import flatten
 from kerascnn.run.scaffold import recipes
 
 GOOD = (Path(__file__).parent / "good.toml").read_text()
@@ -123,11 +124,11 @@ def test_the_short_forms(file, registry):
         """
     )
     experiment = load_experiment(file, registry=registry)
-    augmentations = [experiment.augmentation_of(stage).name for stage in experiment.stages]
+    augmentations = [stage.augmentation.name for stage in experiment.stages]
     assert augmentations == ["none", "light", "strong", "none"]
     assert experiment.dataset.name == "shapes"
-    assert experiment.architecture.params == {"depth": 2}
-    assert experiment.stages[1].optimizer.name == "sgd"
+    assert experiment.settings.architecture.params == {"depth": 2}
+    assert experiment.settings.stages[1].optimizer.name == "sgd"
     assert experiment.stages[3].schedule.name == "step"
 
 
@@ -144,13 +145,13 @@ def test_overrides(file, registry):
         "dataset.train": 20,
     }
     experiment = load_experiment(file, overrides, registry)
-    head, last = experiment.stages
+    head, last = experiment.settings.stages
     assert (experiment.seed, head.epochs, head.unfreeze) == (7, 5, ("block1", "block2"))
     assert last.schedule.params == {"warmup_fraction": 0.3}
     assert head.early_stopping.patience == 9
     assert experiment.training.backend == "jax"
-    assert experiment.augmentation.name == "none"
-    assert experiment.dataset.params == {"classes": 2, "train": 20}
+    assert experiment.settings.augmentation.name == "none"
+    assert experiment.settings.dataset.params == {"classes": 2, "train": 20}
 
 
 BAD_OVERRIDES = {
@@ -167,7 +168,10 @@ BAD_OVERRIDES = {
         1,
         '--set stages.head.epoch = 1: there is no such key. Did you mean "epochs"?',
     ),
-    "trainig.backend": ("jax", '--set trainig = {backend = "jax"}: there is no such key. Did you'),
+    "trainig.backend": (
+        "jax",
+        '--set trainig = { backend = "jax" }: there is no such key. Did you',
+    ),
     "architecture": ("vgg", '--set architecture = "vgg": there is no such architecture.'),
     "dataset": ({"classes": 3}, "--set dataset.name: is required, and is missing."),
     "stages": ([], "--set stages = []: expected at least 1 entries."),
@@ -185,13 +189,13 @@ def test_a_bad_override_is_said_to_be_one(file, registry, key, value, said):
 
 def test_a_resolved_experiment_says_everything_and_is_itself(file, registry):
     file.write_text(GOOD)
-    resolved = resolve(load_experiment(file, registry=registry), registry)
+    resolved = load_experiment(file, registry=registry).resolved
     assert resolved["training"]["precision"] == "float32"
     assert resolved["architecture"]["kernel_size"] == 3
     assert resolved["augmentation"]["zoom"] == 0.2
     assert resolved["augmentation"]["horizontal_flip"] == 0.5
-    again = parse_experiment(tomllib.loads(tomli_w.dumps(resolved)), registry)
-    assert resolve(again, registry) == resolved
+    again = bind_experiment(tomllib.loads(tomli_w.dumps(resolved)), registry)
+    assert again.resolved == resolved
     assert flatten(resolved)["stages.all.schedule.warmup_fraction"] == 0.1
 
 
@@ -199,7 +203,7 @@ def test_a_resolved_experiment_says_everything_and_is_itself(file, registry):
 def test_the_recipes_are_accepted(name):
     pytest.importorskip("kerascnn_efficientnet_lite")
     text = recipes()[name].read_text()
-    assert parse_experiment(tomllib.loads(text), load_registry(), text).stages
+    assert bind_experiment(tomllib.loads(text), load_registry(), text).stages
 
 
 def test_the_optimizers_are_those_of_keras():
@@ -263,13 +267,13 @@ def mutated(draw):
 def nothing_but_an_input_error(registry, data):
     text = tomli_w.dumps(data)
     try:
-        experiment = parse_experiment(tomllib.loads(text), registry, text, "x.toml")
+        experiment = bind_experiment(tomllib.loads(text), registry, text, "x.toml")
     except InputError as error:
         lines = str(error).splitlines()
         assert all(re.match(r"x\.toml, line [1-9]", line) for line in lines)
     else:
-        assert isinstance(experiment, Experiment)
-        assert resolve(experiment, registry)
+        assert isinstance(experiment, BoundExperiment)
+        assert experiment.resolved
 
 
 quickly = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])

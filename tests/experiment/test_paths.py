@@ -53,7 +53,7 @@ def unheard(said):
 
 
 def load(file, *arguments):
-    return load_experiment(file, *arguments, warn=unheard).dataset.params
+    return load_experiment(file, *arguments, warn=unheard).settings.dataset.params
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_path_that_exists_in_the_working_directory_alone_still_works_and_is_to
     monkeypatch.chdir(tmp_path)
     with pytest.warns(UserWarning, match=r'dataset.path = "photos" is not in .*project but in the'):
         experiment = load_experiment(file)
-    assert experiment.dataset.params == {"path": "photos"}
+    assert experiment.settings.dataset.params == {"path": "photos"}
 
 
 def read(**dataset):

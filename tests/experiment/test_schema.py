@@ -8,10 +8,13 @@ import pytest
 from pydantic import create_model
 
 from kerascnn import Component, Params
-from kerascnn.components.registry import Origin, Registered, Registry, load_registry
-from kerascnn.experiment.load import _override, parse_experiment, resolve
+from kerascnn.components.component import RegisteredComponent
+from kerascnn.components.entry_points import Origin
+from kerascnn.components.registry import Registry, load_registry
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.experiment.model import OPTIMIZERS
 from kerascnn.experiment.schema import make_schema
+from kerascnn.experiment.tables import override
 from kerascnn.run.scaffold import recipes
 
 GOOD = (Path(__file__).parent / "good.toml").read_text()
@@ -28,7 +31,7 @@ def test_the_schema_accepts_what_is_accepted(validator, registry, shapes_experim
     pytest.importorskip("kerascnn_efficientnet_lite")
     good = tomllib.loads(GOOD)
     assert validator.is_valid(good)
-    assert validator.is_valid(resolve(parse_experiment(good, registry), registry))
+    assert validator.is_valid(bind_experiment(good, registry).resolved)
     assert validator.is_valid(shapes_experiment)
     for recipe in recipes().values():
         assert not list(validator.iter_errors(tomllib.loads(recipe.read_text()))), recipe
@@ -45,7 +48,7 @@ def test_the_schema_accepts_what_is_accepted(validator, registry, shapes_experim
 )  # fmt: skip
 def test_the_schema_refuses_what_is_refused(validator, key, value):
     data = tomllib.loads(GOOD)
-    _override(data, key, value)
+    override(data, key, value)
     assert not validator.is_valid(data)
 
 
@@ -67,7 +70,9 @@ def test_parameters_of_one_name_in_two_plugins_keep_apart(registry):
         inner = create_model("Inner", __base__=Params, __module__=name, value=(kind, ...))
         params = create_model("Outer", __base__=Params, __module__=name, inner=(inner, ...))
         component = Component(name, print, params)
-        both.claims["dataset", name].append(Registered(component, "dataset", Origin("a", "a", "1")))
+        both.claims["dataset", name].append(
+            RegisteredComponent(component, "dataset", Origin("a", "a", "1"))
+        )
     definitions = make_schema(both)["$defs"]
     inner = [
         definitions[table["properties"]["inner"]["$ref"].removeprefix("#/$defs/")]

@@ -3,7 +3,7 @@
 import pytest
 import tomli_w
 
-from kerascnn.experiment.load import parse_experiment, resolve
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import runs_folder
 from kerascnn.run.naming import run_name
 from kerascnn.tracking.tracker import Tracker
@@ -13,21 +13,21 @@ from kerascnn.tracking.tracker import Tracker
 def name(workplace, shapes_experiment, registry, monkeypatch):
     """Names a run with some settings changed, after a first one without."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    experiment = parse_experiment(shapes_experiment, registry)
+    experiment = bind_experiment(shapes_experiment, registry)
     tracker = Tracker("shapes", "the first", runs_folder())
     _, folder = tracker.open()
-    (folder / "experiment.toml").write_text(tomli_w.dumps(resolve(experiment, registry)))
+    (folder / "experiment.toml").write_text(tomli_w.dumps(experiment.resolved))
     tracker.close()
 
     def give(**changes):
-        return run_name(parse_experiment({**shapes_experiment, **changes}, registry), registry)
+        return run_name(bind_experiment({**shapes_experiment, **changes}, registry))
 
     return give
 
 
 def test_the_first_run_is_named_by_its_network_and_seed(shapes_experiment, registry, workplace):
-    experiment = parse_experiment(shapes_experiment, registry)
-    assert run_name(experiment, registry) == "sequential_cnn on shapes, seed 0"
+    experiment = bind_experiment(shapes_experiment, registry)
+    assert run_name(experiment) == "sequential_cnn on shapes, seed 0"
 
 
 def test_a_run_that_repeats_it_has_the_same_name(name):

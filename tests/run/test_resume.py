@@ -19,7 +19,7 @@ from filelock import FileLock
 from kerascnn import InputError, RunError, load_experiment, run_experiment
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.training import checkpoints
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_unfinished
 from kerascnn.run.resume import check_same, what_else_decides
 
@@ -251,11 +251,11 @@ def test_a_refusal_names_causes_before_what_follows_from_them(shapes_experiment,
     """As after an upgrade that divides a folder differently: only a few names are shown."""
     packed = SimpleNamespace(fingerprint="a", key="b")
     prepared = SimpleNamespace(
-        experiment=parse_experiment(shapes_experiment, registry),
+        experiment=bind_experiment(shapes_experiment, registry),
         backend="tensorflow",
         data=SimpleNamespace(splits=lambda: {"train": packed}),
     )
-    names = list(what_else_decides(prepared, registry))
+    names = list(what_else_decides(prepared))
     last_cause = max(i for i, name in enumerate(names) if name.startswith(("version", "code")))
     assert all(name.endswith("to train") for name in names[last_cause + 1 :])
 

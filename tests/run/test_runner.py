@@ -28,7 +28,7 @@ from kerascnn.components.builtin.image_folder import IMAGE_FOLDER
 from kerascnn.components.builtin.shapes import SHAPES
 from kerascnn.engine.metrics.temperature import tempered
 from kerascnn.engine.observer import Observer
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_run
 from kerascnn.run.runner import _inside_dataset
 from kerascnn.runtime.backend import installed_backends
@@ -264,7 +264,7 @@ def test_a_run_in_the_folder_of_its_own_dataset_is_told_where_its_output_goes(
     (tmp_path / where).mkdir(parents=True, exist_ok=True)
     monkeypatch.chdir(tmp_path / where)
     dataset = {"name": "image_folder", "path": str(tmp_path / "photos")}
-    experiment = parse_experiment({**shapes_experiment, "dataset": dataset}, registry)
+    experiment = bind_experiment({**shapes_experiment, "dataset": dataset}, registry)
     said = _inside_dataset(experiment)
     assert bool(said) == told
     assert not told or f"written to {tmp_path / where / 'kerascnn-runs'}" in said

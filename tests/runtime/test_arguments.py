@@ -60,7 +60,7 @@ EXPERIMENT_TAKERS = {
 @pytest.mark.parametrize("call", EXPERIMENT_TAKERS.values(), ids=EXPERIMENT_TAKERS)
 @pytest.mark.parametrize("given", ["photos.toml", Path("photos.toml"), {"name": "x"}, None])
 def test_what_is_no_experiment_says_how_to_get_one(call, given):
-    with pytest.raises(InputError, match=r'an Experiment.*`load_experiment\("FILE\.toml"\)`'):
+    with pytest.raises(InputError, match=r'an experiment.*`load_experiment\("FILE\.toml"\)`'):
         call(given)
 
 
@@ -83,10 +83,10 @@ def test_other_arguments_too(call, said, workplace):
 
 
 def test_architectures_are_one_or_several_but_not_none(shapes_experiment, registry):
-    from kerascnn.experiment.load import parse_experiment
+    from kerascnn.experiment.bound import bind_experiment
 
-    experiment = parse_experiment(shapes_experiment, registry)
+    experiment = bind_experiment(shapes_experiment, registry)
     with pytest.raises(InputError, match="there are no architectures to probe"):
-        kerascnn.probe_architectures(experiment, [], registry=registry)
+        kerascnn.probe_architectures(experiment, [])
     with pytest.raises(InputError, match="no_such_network"):
-        kerascnn.probe_architectures(experiment, "no_such_network", registry=registry)
+        kerascnn.probe_architectures(experiment, "no_such_network")

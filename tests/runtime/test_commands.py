@@ -132,7 +132,7 @@ def test_the_commands_in_help_texts_and_pages_are_some(parse):
     templates = "\n".join(file.read_text() for file in PACKAGE.rglob("*.html"))
     found = re.findall(r"<code>(kerascnn [^<]*)</code>", templates)
     found += [one for text in texts for one in documented(text)]
-    readmes = [file.read_text() for file in (PACKAGE / "templates").rglob("*.md")]
+    readmes = [file.read_text() for file in (PACKAGE / "components" / "templates").rglob("*.md")]
     found += [
         line.strip() for text in readmes for line in text.splitlines() if "    kerascnn" in line
     ]
@@ -202,4 +202,4 @@ def test_a_remedy_can_be_pasted(shapes_experiment, registry, shapes_file):
     [option] = re.findall(r"\((--set .*)\)", weights)
     key, value = cli.options.assignment(shlex.split(option)[1])
     loaded = kerascnn.load_experiment(shapes_file, {key: value}, registry)
-    assert loaded.stages[0].class_weights == {"circle": 2}
+    assert loaded.settings.stages[0].class_weights == {"circle": 2}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from kerascnn import run_experiment
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.runtime.process import contained, put_back, set_variable
 from kerascnn.tracking.store import open_store, tracking_uri
 
@@ -77,7 +77,7 @@ def test_a_run_leaves_the_process_as_it_was_and_is_logged_once(
     layer_before = keras.layers.Dense(1).name
     before = state_of_the_process()
     try:
-        result = run_experiment(parse_experiment(shapes_experiment, registry))
+        result = run_experiment(bind_experiment(shapes_experiment, registry))
         after = state_of_the_process()
         with open_store(tracking_uri()) as client:
             found = client.search_experiments()

@@ -13,7 +13,7 @@ from kerascnn.engine.metrics.temperature import AS_TRAINED
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import LEAST_SEEDS, Pair, Spread, p_text
 from kerascnn.runtime.commands import command
-from kerascnn.runtime.toml import as_toml
+from kerascnn.runtime.toml import excerpt
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
@@ -184,4 +184,4 @@ def _show_flips(console: Console, comparison: Comparison, pair: Pair) -> None:
 def _setting(value: Any) -> Text:
     if value is None:
         return plain("–")
-    return plain(value if isinstance(value, str) else as_toml(value))
+    return plain(value if isinstance(value, str) else excerpt(value))

@@ -6,10 +6,10 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from kerascnn.cli.tables.layout import Table, fits, number, plain, rows, words
-from kerascnn.components.parameters import toml
 from kerascnn.results.describe import BlockRow, Description, LayerRow
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.text import quantity, shape
+from kerascnn.runtime.toml import as_toml
 
 _ARITHMETIC = ("layer", "side of the output", "parameters")
 _COSTS = ("sees", "multiply-adds", "memory")
@@ -86,7 +86,7 @@ def _summary(description: Description, batch_size: int) -> dict[str, str]:
         f", {description.weighted_layers} with those on shortcuts and branches" if beside else ""
     )
     image, batch = (gigabytes(n * description.activation_bytes) for n in (1, batch_size))
-    set_to = "".join(f", {key} = {toml(value)}" for key, value in description.params.items())
+    set_to = "".join(f", {key} = {as_toml(value)}" for key, value in description.params.items())
     said = {
         "network": f"{description.name}{set_to}, for images of {side}×{side} and "
         f"{description.classes:,} classes",

@@ -8,10 +8,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from kerascnn.cli.tables.layout import line, rows
-from kerascnn.components.hooks import KINDS
-from kerascnn.components.parameters import Parameter, parameters, snippet, toml
-from kerascnn.components.registry import GROUP, Registered, Registry
+from kerascnn.components.component import RegisteredComponent
+from kerascnn.components.entry_points import GROUP
+from kerascnn.components.kinds import KINDS
+from kerascnn.components.parameters import Parameter, parameters, snippet
+from kerascnn.components.registry import Registry
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.toml import as_toml
 
 if TYPE_CHECKING:
     from kerascnn.testing import Outcome
@@ -32,7 +35,7 @@ def plugins_document(registry: Registry, kind: str | None) -> dict[str, Any]:
     }
 
 
-def _component_json(registered: Registered) -> dict[str, Any]:
+def _component_json(registered: RegisteredComponent) -> dict[str, Any]:
     return {
         "kind": registered.kind,
         "name": registered.component.name,
@@ -62,7 +65,7 @@ def show_plugins(console: Console, registry: Registry, kind: str | None) -> None
         console.print(f"[bold red]conflict[/bold red]: {escape(conflict)}")
 
 
-def component_document(registered: Registered) -> dict[str, Any]:
+def component_document(registered: RegisteredComponent) -> dict[str, Any]:
     """A component with its parameters, for JSON."""
     return {
         **_component_json(registered),
@@ -71,7 +74,7 @@ def component_document(registered: Registered) -> dict[str, Any]:
     }
 
 
-def show_component(console: Console, registered: Registered) -> None:
+def show_component(console: Console, registered: RegisteredComponent) -> None:
     """Shows where a component comes from, its parameters, and the TOML that chooses it."""
     component = registered.component
     console.print(f"[bold]{component.name}[/bold]   {registered.kind} of {registered.origin}")
@@ -86,14 +89,14 @@ def show_component(console: Console, registered: Registered) -> None:
 
 def _described(parameter: Parameter) -> str:
     """Type, range and default in a line, and in the next what it is for."""
-    default = "not set" if parameter.default is None else toml(parameter.default)
+    default = "not set" if parameter.default is None else as_toml(parameter.default)
     said = "required" if parameter.required else f"default {default}"
     line = escape(" · ".join(filter(None, (parameter.type, parameter.range, said))))
     about = f"\n[dim]{escape(parameter.description)}[/dim]" if parameter.description else ""
     return line + about
 
 
-def _listed(registered: Registered) -> tuple[str, str]:
+def _listed(registered: RegisteredComponent) -> tuple[str, str]:
     """A component's row; where it comes from is said of what does not come with kerascnn."""
     origin = registered.origin
     foreign = f" [dim]({origin})[/dim]" if origin.distribution != GROUP else ""
@@ -104,7 +107,7 @@ _MARKS = {"passed": "[green]✓[/green]", "failed": "[red]✗[/red]", "skipped":
 
 
 def outcomes_document(
-    registered: Registered, backend: str, outcomes: "Sequence[Outcome]"
+    registered: RegisteredComponent, backend: str, outcomes: "Sequence[Outcome]"
 ) -> dict[str, Any]:
     """What the checks of a component came to, for JSON."""
     return {
@@ -127,7 +130,7 @@ def outcomes_document(
 
 def show_outcomes(
     console: Console,
-    registered: Registered,
+    registered: RegisteredComponent,
     backend: str,
     outcomes: "Iterable[Outcome]",
 ) -> int:

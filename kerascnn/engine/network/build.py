@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from kerascnn.components.registry import Bound
+from kerascnn.components.component import BoundComponent
 from kerascnn.errors import PluginError
 from kerascnn.hookspecs import Network
 
@@ -35,7 +35,7 @@ class Built:
         return self.model.count_params()
 
 
-def build_network(architecture: Bound, *, image_size: int, num_classes: int) -> Built:
+def build_network(architecture: BoundComponent, *, image_size: int, num_classes: int) -> Built:
     """Builds the architecture.
 
     Args:
@@ -70,7 +70,7 @@ def _described(weights: str) -> str:
     return "ImageNet weights" if weights == "imagenet" else f"weights {weights}"
 
 
-def _origin(architecture: Bound) -> str:
+def _origin(architecture: BoundComponent) -> str:
     return str(architecture.registered.origin)
 
 
@@ -95,7 +95,7 @@ def _is_head(layer_name: str) -> bool:
     return layer_name.startswith(f"{HEAD}_")
 
 
-def _sort_into_blocks(network: Network, architecture: Bound) -> dict[str, str]:
+def _sort_into_blocks(network: Network, architecture: BoundComponent) -> dict[str, str]:
     block_of = {}
     for layer in network.model.layers:
         if _is_head(layer.name):

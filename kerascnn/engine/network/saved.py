@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-from kerascnn.components.registry import plugin_packages
+from kerascnn.components.entry_points import plugin_packages
 from kerascnn.errors import InputError
 
 

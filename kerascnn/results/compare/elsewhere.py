@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kerascnn.components.registry import load_registry
 from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.result import Result, SplitTable
@@ -36,9 +35,9 @@ def judge_elsewhere(
     Returns:
         The results as if these had been their test images, and what was said of each image.
     """
-    registry, elsewhere, judged = load_registry(), Elsewhere(str(data), {}, {}), []
+    elsewhere, judged = Elsewhere(str(data), {}, {}), []
     for result in results:
-        said, images = predict_folder(result, data, registry=registry, observer=observer)
+        said, images = predict_folder(result, data, observer=observer)
         elsewhere.predictions[result.run_id] = said
         elsewhere.images[result.run_id] = images
         test = measure(said.probabilities, said.labels, tuple(result.class_names))

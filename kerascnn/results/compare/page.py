@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kerascnn.components.registry import load_registry
 from kerascnn.errors import InputError
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.compare import figures
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import Flip
@@ -14,7 +14,7 @@ from kerascnn.results.find import runs_folder
 from kerascnn.results.report.gather import gather
 from kerascnn.results.report.page import Thumbnail, data_uri, render
 from kerascnn.runtime.commands import command
-from kerascnn.runtime.toml import as_toml
+from kerascnn.runtime.toml import excerpt
 from kerascnn.tracking.tracker import Tracker
 
 PAGE, DOCUMENT = "comparison.html", "comparison.json"
@@ -131,7 +131,7 @@ def _results(comparison: Comparison) -> dict[str, Any]:
 def _setting(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else as_toml(value)
+    return value if isinstance(value, str) else excerpt(value)
 
 
 def _flipped(comparison: Comparison) -> tuple[str, list[Flipped]]:
@@ -157,7 +157,7 @@ def _images(comparison: Comparison) -> tuple[str, Any]:
     if comparison.elsewhere:
         return "", comparison.elsewhere.images[result.run_id]
     try:
-        material = gather(result, load_registry(), model=None)
+        material = gather(result, bind_experiment(result.experiment), model=None)
     except InputError as error:  # such as a plugin that is no longer there
         return str(error), None
     return material.missing, material.pixels()

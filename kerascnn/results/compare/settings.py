@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from kerascnn.engine.result import Result
-from kerascnn.experiment.load import flatten
+from kerascnn.experiment.tables import flatten
 
 Settings = dict[str, Any]
 

@@ -9,14 +9,14 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from kerascnn.components.registry import Bound, Registry, load_registry
+from kerascnn.components.component import BoundComponent
+from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.network.boundary import in_order
 from kerascnn.engine.network.build import HEAD, Built, build_network
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError, did_you_mean
-from kerascnn.experiment.load import bind
+from kerascnn.experiment.explain import explain
 from kerascnn.experiment.model import Choice
-from kerascnn.experiment.problems import explain
 from kerascnn.results.find import find_run
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import expect
@@ -129,7 +129,6 @@ def describe(
     image_size: int | None = None,
     classes: int | None = None,
     backend: str = "auto",
-    registry: Registry | None = None,
 ) -> Description:
     """Describes a network; no weights are fetched for it.
 
@@ -141,12 +140,11 @@ def describe(
         image_size: Pixels; default that of the run, else 224.
         classes: Number of classes; default that of the run, else the 1000 of ImageNet.
         backend: "tensorflow", "jax", "torch", or "auto": any.
-        registry: The components; default all that are installed.
 
     Raises:
         InputError: There is no such architecture or run, or it cannot be built so.
     """
-    registry = registry or load_registry()
+    registry = load_registry()
     choice, run_size, run_classes = _chosen(what, registry)
     choice = Choice(**{**choice.params, **(params or {}), "name": choice.name})
     runtime.start(backend)
@@ -179,14 +177,15 @@ def _of_its_paper(name: str, registry: Registry) -> dict[str, str]:
     return {"top": "original"} if top and "original" in get_args(top.annotation) else {}
 
 
-def _bound(choice: Choice, registry: Registry) -> Bound:
-    component = registry.get("architecture", choice.name).component
-    if "weights" in component.params.model_fields:  # nothing here depends on their values
+def _bound(choice: Choice, registry: Registry) -> BoundComponent:
+    registered = registry.get("architecture", choice.name)
+    params = registered.component.params
+    if "weights" in params.model_fields:  # nothing here depends on their values
         choice = Choice(**{**choice.params, "name": choice.name, "weights": "none"})
     try:
-        return bind(choice, "architecture", registry)
+        return registered.bind(choice.params)
     except ValidationError as error:
-        problems = explain(error, component.params, choice.params)
+        problems = explain(error, params, choice.params)
         raise InputError("\n".join(f"--set {problem}" for problem in problems)) from error
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.components.registry import Registry, load_registry
+from kerascnn.components.registry import load_registry
 from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.store import pack
 from kerascnn.engine.data.windows import Centred, packed_size
@@ -98,7 +98,6 @@ def evaluate_run(
     data: str | Path,
     *,
     backend: str = "auto",
-    registry: Registry | None = None,
     observer: Observer | None = None,
 ) -> Evaluation:
     """Evaluates a run's model on a folder of class folders.
@@ -108,7 +107,6 @@ def evaluate_run(
         data: The folder, laid out as for the dataset `image_folder`; all its images count. Links
             out of it are followed if the run's own dataset followed such links.
         backend: "tensorflow", "jax", "torch", or "auto": any.
-        registry: The components; default all that are installed.
         observer: Receives notes on images that the run has seen; default they are shown,
             `Observer()` shows nothing.
 
@@ -117,9 +115,7 @@ def evaluate_run(
     """
     expect(data, (str, os.PathLike), "data", " A folder of class folders is asked for.")
     result = find_run(run)
-    said, windows = predict_folder(
-        result, data, backend=backend, registry=registry, observer=observer
-    )
+    said, windows = predict_folder(result, data, backend=backend, observer=observer)
     measured = measure(said.probabilities, said.labels, tuple(result.class_names))
     return Evaluation(**vars(measured), result=result, data=str(data), test=said, windows=windows)
 
@@ -129,7 +125,6 @@ def predict_folder(
     data: str | Path,
     *,
     backend: str = "auto",
-    registry: Registry | None = None,
     observer: Observer | None = None,
 ) -> tuple[Predictions, Centred]:
     """What a run's model says of a folder of class folders; for the arguments see `evaluate_run`.
@@ -140,7 +135,7 @@ def predict_folder(
     """
     observer = observer or default_observer()
     follow_links = result.experiment["dataset"].get("follow_links", False)
-    registered = (registry or load_registry()).get("dataset", "image_folder")
+    registered = load_registry().get("dataset", "image_folder")
     folder = registered.bind({"path": str(data), "follow_links": follow_links, "only_test": True})
     splits: Splits = folder.build(seed=0)
     index_of, training = _indices(splits, result, data), result.training

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.images import PADDING
 from kerascnn.engine.data.windows import Centred, packed_size
 from kerascnn.engine.load import load_data
@@ -25,7 +24,7 @@ from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError, KerascnnError, RunError
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.experiment.model import Training
 from kerascnn.results.find import find_run
 from kerascnn.runtime import backend as runtime
@@ -137,7 +136,6 @@ def export_run(
     run: str | Result,
     format: str,
     output: str | Path | None = None,
-    registry: Registry | None = None,
 ) -> Exported:
     """Writes a run's model in another format and proves that it gives the same probabilities.
 
@@ -150,7 +148,6 @@ def export_run(
             the temperature out.
         format: "keras", "saved_model", "onnx" or "litert".
         output: Where to; default the run's name and id, in the working directory.
-        registry: The components; default all that are installed.
 
     Raises:
         InputError: No such run; the path exists; a converter or a runtime is not installed.
@@ -164,7 +161,7 @@ def export_run(
     path = Path(output or f"{result.name}-{result.run_id[:8]}{FORMATS[format].suffix}")
     if path.exists():
         raise InputError(f"{path} exists; remove it, or name another place with --output.")
-    images, asked_about = _images(result, registry or load_registry())
+    images, asked_about = _images(result)
     with tempfile.TemporaryDirectory(dir=_folder(path), prefix=".export-") as scratch:
         written = Path(scratch) / f"model{FORMATS[format].suffix}"
         difference = _elsewhere(backend, _convert, result, format, str(written), images)
@@ -206,11 +203,11 @@ def _folder(path: Path) -> Path:
     return path.parent
 
 
-def _images(result: Result, registry: Registry) -> tuple[np.ndarray, str]:
+def _images(result: Result) -> tuple[np.ndarray, str]:
     """Some of the run's test images, or noise where these are gone: float32 [N, S, S, 3]."""
     size = result.training.image_size
     try:
-        test = load_data(parse_experiment(result.experiment, registry), registry, Observer()).test
+        test = load_data(bind_experiment(result.experiment), Observer()).test
         if test.fingerprint == result.data["test"]["fingerprint"]:
             some = np.linspace(0, len(test) - 1, min(IMAGES, len(test)), dtype=int)
             return Centred(test.images, size)[some].astype(np.float32), "test images"

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from kerascnn.components.registry import Registry
 from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.splits import Data
 from kerascnn.engine.data.windows import Centred
@@ -12,8 +11,7 @@ from kerascnn.engine.metrics.temperature import tempered
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.result import PREDICTIONS, Result
 from kerascnn.errors import KerascnnError
-from kerascnn.experiment.load import parse_experiment
-from kerascnn.experiment.model import Experiment
+from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.results.predictions import Predictions, read_predictions
 
 
@@ -43,8 +41,7 @@ class Material:
     """
 
     result: Result
-    experiment: Experiment
-    registry: Registry
+    experiment: BoundExperiment
     test: Predictions
     as_trained: Predictions
     data: Data | None
@@ -58,21 +55,22 @@ class Material:
         return Centred(self.data.splits()[split].images, self.experiment.training.image_size)
 
 
-def gather(result: Result, registry: Registry, model: Any, data: Data | None = None) -> Material:
+def gather(
+    result: Result, experiment: BoundExperiment, model: Any, data: Data | None = None
+) -> Material:
     """Brings together what a run has written and its images.
 
     Args:
+        experiment: The run's, bound.
         model: The trained network.
         data: The images, if they are at hand; else the experiment's dataset is asked for them.
     """
-    experiment = parse_experiment(result.experiment, registry)
     missing = ""
     if data is None:
-        data, missing = _find_data(result, experiment, registry)
+        data, missing = _find_data(result, experiment)
     return Material(
         result,
         experiment,
-        registry,
         test=calibrated_predictions(result),
         as_trained=calibrated_predictions(result.uncalibrated),
         data=data,
@@ -81,12 +79,10 @@ def gather(result: Result, registry: Registry, model: Any, data: Data | None = N
     )
 
 
-def _find_data(
-    result: Result, experiment: Experiment, registry: Registry
-) -> tuple[Data | None, str]:
+def _find_data(result: Result, experiment: BoundExperiment) -> tuple[Data | None, str]:
     """The images of a run, or why there are none."""
     try:
-        data = load_data(experiment, registry, Observer())
+        data = load_data(experiment, Observer())
     except (KerascnnError, OSError) as error:
         return None, str(error)
     changed = [name for name, packed in data.splits().items() if _differs(packed, result, name)]

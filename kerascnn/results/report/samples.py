@@ -41,11 +41,11 @@ def augmented(material: Material, count: int) -> Samples | None:
     if data is None:
         return None
     for index, stage in reversed(list(enumerate(experiment.stages))):
-        first = 0 if stage.views else 1  # the views are counted from 0, the epochs from 1
+        first = 0 if stage.settings.views else 1  # the views are counted from 0, the epochs from 1
         order = shuffled(len(data.train), (experiment.seed, index), first)
-        rows = order[: experiment.batch_size_of(stage)]
+        rows = order[: stage.batch_size]
         # each image is a class of its own, so that the mixed labels are the shares of the images
-        drawn = augmentation(experiment, stage, index, material.registry, len(rows))
+        drawn = augmentation(experiment, index, len(rows))
         if not drawn:
             continue
         before, itself = data.train.images[rows], np.eye(len(rows), dtype=np.float32)
@@ -54,7 +54,7 @@ def augmented(material: Material, count: int) -> Samples | None:
         shown = _recognisable(shares)[:count]
         return Samples(
             stage.name,
-            experiment.augmentation_of(stage).name,
+            stage.augmentation.name,
             before[shown],
             np.clip(after[shown], 0, 255).astype(np.uint8),
             data.train.labels[rows][shown],

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.observer import Observer, default_observer, optional
 from kerascnn.engine.result import Result
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_run
 from kerascnn.results.report import chapters
 from kerascnn.results.report.gather import Material, gather
@@ -19,14 +19,11 @@ REPORT = "report.html"
 
 
 @contained()
-def report_run(
-    run: str | Result, *, registry: Registry | None = None, observer: Observer | None = None
-) -> Path:
+def report_run(run: str | Result, *, observer: Observer | None = None) -> Path:
     """Writes the report of a run anew, from its folder and its images.
 
     Args:
         run: A run's id, a unique prefix of one, "last", or a result.
-        registry: The components; default all that are installed.
         observer: Receives a note on what the page lacks; default it is shown, `Observer()`
             shows nothing.
 
@@ -39,7 +36,7 @@ def report_run(
     result = find_run(run)
     there = result.backend in runtime.installed_backends()
     runtime.start(result.backend if there else "auto")
-    material = gather(result, registry or load_registry(), result.model)
+    material = gather(result, bind_experiment(result.experiment), result.model)
     observer = observer or default_observer()
     if material.missing:
         observer.warned(f"the page is written without images: {material.missing}")

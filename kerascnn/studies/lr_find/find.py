@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.batches import Batch, Feed
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
@@ -21,8 +20,7 @@ from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.listener import Listener
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.errors import InputError, RunError, did_you_mean
-from kerascnn.experiment.load import check_experiment
-from kerascnn.experiment.model import Experiment
+from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.runtime.backend import graphs_freed
 from kerascnn.runtime.process import contained
 from kerascnn.studies.lr_find.range_test import RangeTest, has_diverged, smooth
@@ -32,10 +30,9 @@ LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 100
 
 @contained()
 def find_learning_rate(
-    experiment: Experiment,
+    experiment: BoundExperiment,
     stage: str | None = None,
     observer: Observer | None = None,
-    registry: Registry | None = None,
 ) -> RangeTest:
     """Tests at which learning rates a stage can train.
 
@@ -48,7 +45,6 @@ def find_learning_rate(
         stage: The stage's name; default the first one.
         observer: Receives progress events; default what the terminal shows, on standard error;
             `Observer()` shows nothing.
-        registry: The components; default all that are installed.
 
     Raises:
         InputError: The experiment is at fault, or has no such stage.
@@ -57,14 +53,14 @@ def find_learning_rate(
     check_experiment(experiment)
     observer = observer or default_observer()
     index = _index(experiment, stage)
-    shortened = experiment.model_copy(update={"stages": experiment.stages[: index + 1]})
-    prepared = prepare(shortened, registry or load_registry(), observer)
+    shortened = experiment.with_overrides({"stages": experiment.resolved["stages"][: index + 1]})
+    prepared = prepare(shortened, observer)
     observer.prepared(prepared)
     _train_before(prepared, observer)
     return _test(prepared, observer)
 
 
-def _index(experiment: Experiment, stage: str | None) -> int:
+def _index(experiment: BoundExperiment, stage: str | None) -> int:
     names = [known.name for known in experiment.stages]
     if stage is None:
         return 0

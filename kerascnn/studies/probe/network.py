@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.components.registry import Registry
 from kerascnn.engine.metrics.significance import wilson_interval
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
@@ -17,8 +16,7 @@ from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.inputs import FLOAT_BYTES, make_inputs
 from kerascnn.engine.training.listener import Listener
 from kerascnn.errors import InputError
-from kerascnn.experiment.load import parse_experiment
-from kerascnn.experiment.model import Experiment
+from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.studies.probe.result import ProbedNetwork
 
 FOLDS = 5
@@ -30,7 +28,7 @@ TIMED_SECONDS = 1.0
 """A network's calls are timed for so long, and at least three of them."""
 
 
-def with_architecture(experiment: Experiment, architecture: str, registry: Registry) -> Experiment:
+def with_architecture(experiment: BoundExperiment, architecture: str) -> BoundExperiment:
     """The experiment with another architecture.
 
     Args:
@@ -41,20 +39,18 @@ def with_architecture(experiment: Experiment, architecture: str, registry: Regis
         InputError: There is none such, or it takes no such weights.
     """
     name, colon, weights = architecture.partition(":")
-    data = experiment.model_dump(mode="json", exclude_none=True)
-    table = data["architecture"] if data["architecture"]["name"] == name else {"name": name}
-    data["architecture"] = table | ({"weights": weights} if colon else {})
+    changes = {} if experiment.architecture.name == name else {"architecture": {"name": name}}
     try:
-        return parse_experiment(data, registry)
+        return experiment.with_overrides(
+            changes | ({"architecture.weights": weights} if colon else {})
+        )
     except InputError as error:
         raise InputError(f"{architecture}: {error}") from error
 
 
-def probe_network(
-    name: str, experiment: Experiment, observer: Observer, registry: Registry
-) -> ProbedNetwork:
+def probe_network(name: str, experiment: BoundExperiment, observer: Observer) -> ProbedNetwork:
     start = time.perf_counter()
-    prepared = prepare(_probing(experiment, registry), registry, observer)
+    prepared = prepare(_probing(experiment), observer)
     model = prepared.network.model
     *_, whole = check_stages(prepared)
     features, labels = _features(prepared, name, observer)
@@ -76,12 +72,11 @@ def probe_network(
     )
 
 
-def _probing(experiment: Experiment, registry: Registry) -> Experiment:
+def _probing(experiment: BoundExperiment) -> BoundExperiment:
     """The experiment with a stage for the head, not augmented, and one for all of the network."""
-    data = experiment.model_dump(mode="json", exclude_none=True)
     stage = {"epochs": 1, "learning_rate": 1e-3, "augmentation": False}
     stages = [{"name": name, "unfreeze": name, **stage} for name in ("head", "all")]
-    return parse_experiment({**data, "stages": stages}, registry)
+    return experiment.with_overrides({"stages": stages})
 
 
 def _features(prepared: Prepared, name: str, observer: Observer) -> tuple[np.ndarray, np.ndarray]:

@@ -9,13 +9,11 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 
-from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.download import NotAtHandError, reporting, without_downloads
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer, default_observer, optional
 from kerascnn.errors import InputError
-from kerascnn.experiment.load import check_experiment
-from kerascnn.experiment.model import Experiment
+from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.find import runs_folder
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import as_list
@@ -34,10 +32,9 @@ NAMED = 8  # architectures that could be downloaded are named
 
 @contained()
 def probe_architectures(
-    experiment: Experiment,
+    experiment: BoundExperiment,
     architectures: str | Iterable[str],
     observer: Observer | None = None,
-    registry: Registry | None = None,
 ) -> ProbeResult:
     """Probes architectures on an experiment's images; those to test by are not touched.
 
@@ -47,7 +44,6 @@ def probe_architectures(
             "resnet50:none" for random ones; "all-local" stands for all whose weights are at hand.
         observer: Receives progress events; default what the terminal shows, on standard error;
             `Observer()` shows nothing.
-        registry: The components; default all that are installed.
 
     Raises:
         InputError: None of the architectures is to be had, or the experiment is at fault.
@@ -56,25 +52,25 @@ def probe_architectures(
     architectures = as_list(architectures, str, "architectures")
     if not architectures:
         raise _none_to_probe()
-    once, registry = Once(observer or default_observer()), registry or load_registry()
+    once = Once(observer or default_observer())
     runtime.select_backend(experiment.training.backend)
     named = dict.fromkeys(name for name in architectures if name != ALL_LOCAL)
-    listed = registry.of_kind("architecture") if ALL_LOCAL in architectures else ()
+    listed = experiment.registry.of_kind("architecture") if ALL_LOCAL in architectures else ()
     others = [known.component.name for known in listed if known.component.name not in named]
-    experiments = {name: with_architecture(experiment, name, registry) for name in named}
+    experiments = {name: with_architecture(experiment, name) for name in named}
     once.started(experiment.name, runtime.start(experiment.training.backend), runtime.device_name())
     with reporting(once.download):
-        load_data(experiment, registry, once)  # whose faults are no network's
+        load_data(experiment, once)  # whose faults are no network's
     networks, refusals = list[ProbedNetwork](), list[InputError]()
     for name, chosen in experiments.items():
         try:
-            networks.append(probe_network(name, chosen, once, registry))
+            networks.append(probe_network(name, chosen, once))
         except InputError as error:
             refusals.append(error)
             once.warned(f"{name} is left out: {error}")
     absent: dict[str, NotAtHandError] = {}
     for name in others:
-        networks += _probe_if_at_hand(name, experiment, once, registry, absent)
+        networks += _probe_if_at_hand(name, experiment, once, absent)
     if absent:
         once.warned(_downloadable(absent))
     if not networks:
@@ -104,21 +100,18 @@ def _with_size(name: str, about_bytes: int | None) -> str:
 
 def _probe_if_at_hand(
     name: str,
-    experiment: Experiment,
+    experiment: BoundExperiment,
     observer: Observer,
-    registry: Registry,
     absent: dict[str, NotAtHandError],
 ) -> Iterator[ProbedNetwork]:
     """Probes an architecture with its default weights, or notes in `absent` that it has none."""
-    params = registry.get("architecture", name).component.params
+    params = experiment.registry.get("architecture", name).component.params
     fields = params.model_fields
     if "weights" not in fields or any(field.is_required() for field in fields.values()):
         return
     try:
         with without_downloads():
-            yield probe_network(
-                name, with_architecture(experiment, name, registry), observer, registry
-            )
+            yield probe_network(name, with_architecture(experiment, name), observer)
     except NotAtHandError as error:
         absent[name] = error
     except InputError as error:
@@ -126,7 +119,7 @@ def _probe_if_at_hand(
 
 
 def _record(
-    experiment: Experiment, networks: list[ProbedNetwork], observer: Observer
+    experiment: BoundExperiment, networks: list[ProbedNetwork], observer: Observer
 ) -> ProbeResult:
     """Writes the probe into a run of its own, under which others can stand."""
     tracker = Tracker(experiment.name, f"probe of {len(networks)} networks", runs_folder())

@@ -1,10 +1,8 @@
 """Runs the best networks of a probe in full."""
 
-from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.result import Result
-from kerascnn.experiment.load import check_experiment
-from kerascnn.experiment.model import Experiment
+from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.run.runner import run_experiment
 from kerascnn.runtime.arguments import expect_count
 from kerascnn.runtime.process import contained
@@ -14,11 +12,10 @@ from kerascnn.studies.probe.result import ProbeResult
 
 @contained()
 def promote(
-    experiment: Experiment,
+    experiment: BoundExperiment,
     probed: ProbeResult,
     count: int,
     observer: Observer | None = None,
-    registry: Registry | None = None,
 ) -> list[Result]:
     """Runs the most promising networks in full, under the run of the probe, the best one last.
 
@@ -28,7 +25,6 @@ def promote(
         count: How many, at least 1.
         observer: Receives progress events; default what the terminal shows, on standard error;
             `Observer()` shows nothing.
-        registry: The components; default all that are installed.
 
     Returns:
         The results, in the order of the probe.
@@ -39,11 +35,10 @@ def promote(
     """
     check_experiment(experiment)
     expect_count(count, "count")
-    registry = registry or load_registry()
     chosen = [network.architecture for network in probed.networks[:count]]
-    experiments = [with_architecture(experiment, name, registry) for name in chosen]
+    experiments = [with_architecture(experiment, name) for name in chosen]
     results = [
-        run_experiment(chosen, observer, registry, parent=probed.run_id)
+        run_experiment(chosen, observer, parent=probed.run_id)
         for chosen in reversed(experiments)  # so that "last" is the most promising
     ]
     return results[::-1]

@@ -10,7 +10,7 @@ from PIL import Image
 from kerascnn import InputError, evaluate_run, read_image
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.inference.predict import read_images
 
 TWELVE = (np.arange(64, dtype=np.uint16) * 65).reshape(8, 8)  # 0 to 4,095
@@ -122,7 +122,7 @@ def load(folder, registry, shapes_experiment, **training):
         "dataset": {"name": "image_folder", "path": str(folder)},
         "training": {**shapes_experiment["training"], **training},
     }
-    data = load_data(parse_experiment(experiment, registry), registry, Heard())
+    data = load_data(bind_experiment(experiment, registry), Heard())
     return data, [note for note in said if "8 bits" in note]
 
 

@@ -21,7 +21,7 @@ from kerascnn.engine.data.images import prepare_image
 from kerascnn.engine.data.store import pack
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 
 SIZE = 32
 CLASSES = ("daisy", "rose")
@@ -154,7 +154,7 @@ def load(registry, folder, **training):
         "stages": [{"name": "all", "epochs": 1, "learning_rate": 1e-3}],
     }
     notes = Notes()
-    return load_data(parse_experiment(experiment, registry), registry, notes), notes
+    return load_data(bind_experiment(experiment, registry), notes), notes
 
 
 def planted(folder, files):

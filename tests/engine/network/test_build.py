@@ -5,7 +5,8 @@ import pytest
 from keras import layers
 
 from kerascnn import Component, Network, Params, PluginError, classifier_head
-from kerascnn.components.registry import Origin, Registered
+from kerascnn.components.component import RegisteredComponent
+from kerascnn.components.entry_points import Origin
 from kerascnn.engine.network.build import build_network
 
 ORIGIN = Origin("tiny", "kerascnn-tiny", "1.2")
@@ -13,7 +14,7 @@ ORIGIN = Origin("tiny", "kerascnn-tiny", "1.2")
 
 def build(make, params=Params):
     component = Component("tiny", lambda params, *, image_size, num_classes: make(), params)
-    bound = Registered(component, "architecture", ORIGIN).bind({})
+    bound = RegisteredComponent(component, "architecture", ORIGIN).bind({})
     return build_network(bound, image_size=8, num_classes=3)
 
 

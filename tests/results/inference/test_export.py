@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError, RunError, predict_images, run_experiment
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.inference import export
 from kerascnn.results.inference.export import FORMATS, TOLERANCE, export_run
 
@@ -29,14 +29,14 @@ def result(shared_workplace, registry):
         "training": {"image_size": 16, "crop_margin": 0.25, "precision": "mixed_bfloat16"},
         "stages": [{"name": "all", "unfreeze": "all", "epochs": 1, "learning_rate": 1e-2}],
     }
-    return replace(run_experiment(parse_experiment(data, registry)), temperature=2.5)
+    return replace(run_experiment(bind_experiment(data, registry)), temperature=2.5)
 
 
 @pytest.mark.backend
 @pytest.mark.parametrize("name", map(needing, FORMATS))
 def test_a_format_gives_what_keras_gives(name, result, registry, tmp_path):
     path = tmp_path / f"new/model{FORMATS[name].suffix}"
-    exported = export_run(result, name, path, registry)
+    exported = export_run(result, name, path)
     assert exported.difference <= TOLERANCE
     assert (exported.images, exported.asked_about) == (12, "test images")
     assert path.exists()
@@ -60,14 +60,14 @@ def test_an_export_gives_the_probabilities_of_predict(result, registry, tmp_path
     for run in (result, result.uncalibrated):
         [expected] = predict_images(run, [tmp_path / "image.png"])
         path = tmp_path / f"{run.temperature}.keras"
-        export_run(run, "keras", path, registry)
+        export_run(run, "keras", path)
         [probabilities] = FORMATS["keras"].run(str(path), inputs)
         assert probabilities.max() == pytest.approx(expected.probability, abs=5e-3)  # of bfloat16
 
 
 def test_where_the_images_are_gone_random_ones_are_asked_about(result, registry):
     gone = {**result.data, "test": {"images": 12, "fingerprint": "of other images"}}
-    images, asked_about = export._images(replace(result, data=gone), registry)
+    images, asked_about = export._images(replace(result, data=gone))
     assert asked_about == "random images"
     assert images.shape == (64, 16, 16, 3)
     assert 0 <= images.min() < 5
@@ -77,14 +77,14 @@ def test_where_the_images_are_gone_random_ones_are_asked_about(result, registry)
 def test_what_differs_from_keras_is_not_kept(result, registry, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "TOLERANCE", -1.0)
     with pytest.raises(RunError, match=r"differ by .* It was not kept"):
-        export_run(result, "keras", tmp_path / "model.keras", registry)
+        export_run(result, "keras", tmp_path / "model.keras")
     assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_overwritten(result, registry, tmp_path):
     (tmp_path / "model.keras").write_text("precious")
     with pytest.raises(InputError, match=r"model\.keras exists"):
-        export_run(result, "keras", tmp_path / "model.keras", registry)
+        export_run(result, "keras", tmp_path / "model.keras")
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,12 @@ def test_nothing_is_overwritten(result, registry, tmp_path):
 def test_what_is_not_installed_is_one_message(name, there, packages, result, registry, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda module: module in there)
     with pytest.raises(InputError, match=rf"pip install {packages}`\."):
-        export_run(result, name, registry=registry)
+        export_run(result, name)
 
 
 def test_an_unknown_format_is_named_with_those_that_there_are(result, registry):
     with pytest.raises(InputError, match=r'no format "tflite".*litert'):
-        export_run(result, "tflite", registry=registry)
+        export_run(result, "tflite")
 
 
 def test_command(result, run_cli, tmp_path):

@@ -10,7 +10,7 @@ from PIL import Image
 from kerascnn import InputError, run_experiment
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.network.explain import overlay
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.describe import describe
 from kerascnn.results.inference.visualize import (
     explain_images,
@@ -32,7 +32,7 @@ EXPERIMENT = {
 @pytest.fixture(scope="module")
 def place(shared_workplace):
     """A folder with a finished run and two images."""
-    run_experiment(parse_experiment(EXPERIMENT, load_registry()))
+    run_experiment(bind_experiment(EXPERIMENT, load_registry()))
     rng = np.random.default_rng(0)
     for name in ("one.png", "two.png"):
         Image.fromarray(rng.integers(0, 256, (40, 30, 3), np.uint8)).save(name)

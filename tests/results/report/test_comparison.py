@@ -9,7 +9,7 @@ import pytest
 from kerascnn import compare_runs
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.compare.page import log_comparison, write_comparison
 from kerascnn.results.find import runs_folder
 from kerascnn.tracking.journal import send_pending
@@ -31,8 +31,8 @@ def page_of(comparison, folder):
 @pytest.fixture
 def packed(shapes_experiment, registry, workplace):
     """The fingerprints of the images that the runs were judged on."""
-    experiment = parse_experiment(shapes_experiment, registry)
-    splits = load_data(experiment, registry, Observer()).splits()
+    experiment = bind_experiment(shapes_experiment, registry)
+    splits = load_data(experiment, Observer()).splits()
     return {
         name: {"images": len(split), "fingerprint": split.fingerprint}
         for name, split in splits.items()

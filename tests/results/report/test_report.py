@@ -22,7 +22,7 @@ from PIL import Image
 import kerascnn
 from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.observer import Observer
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_run
 from kerascnn.results.report.chapters import class_rows, macro_explained
 from kerascnn.results.report.write import report_run
@@ -100,7 +100,7 @@ def heard():
 
 @pytest.fixture(scope="module")
 def result(place, registry, heard):
-    return run_experiment(parse_experiment(experiment(place / "photos"), registry), heard, registry)
+    return run_experiment(bind_experiment(experiment(place / "photos"), registry), heard)
 
 
 @pytest.fixture(scope="module")
@@ -179,8 +179,8 @@ def test_every_mistake_that_is_shown_is_one(page, result):
 
 def test_the_experiment_in_the_page_runs_again(page, result, registry):
     toml = html.unescape(re.search(r'<pre id="toml">(.*?)</pre>', page, re.DOTALL)[1])
-    again = parse_experiment(tomllib.loads(toml), registry)
-    assert again == parse_experiment(result.experiment, registry)
+    again = bind_experiment(tomllib.loads(toml), registry)
+    assert again == bind_experiment(result.experiment, registry)
 
 
 def test_the_experiment_is_folded(page):
@@ -277,7 +277,7 @@ def test_a_report_that_fails_is_told_and_fails_no_run(workplace, registry, monke
 
     for drawing in ("write_page", "confusion_figure", "note", "write_thumbnails"):
         monkeypatch.setattr(f"kerascnn.run.record.{drawing}", fail)
-    done = run_experiment(parse_experiment(short, registry), heard, registry)
+    done = run_experiment(bind_experiment(short, registry), heard)
     assert (done.folder / "result.json").is_file()
     (warning,) = [warning for warning in heard.warnings if "report" in warning]
     assert "no space left on device" in warning

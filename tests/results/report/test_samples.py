@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.report.samples import augmented
 
 
@@ -18,8 +18,8 @@ def material(shapes_experiment, registry):
     train = SimpleNamespace(images=images, labels=np.arange(16))
     data = SimpleNamespace(train=train, class_names=[str(i) for i in range(16)])
     data.train = type("Split", (SimpleNamespace,), {"__len__": lambda self: 16})(**vars(train))
-    experiment = parse_experiment(shapes_experiment, registry)
-    return SimpleNamespace(experiment=experiment, data=data, registry=registry)
+    experiment = bind_experiment(shapes_experiment, registry)
+    return SimpleNamespace(experiment=experiment, data=data)
 
 
 def test_the_original_is_the_greater_part_of_what_is_shown_beside_it(material):

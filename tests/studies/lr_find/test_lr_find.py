@@ -20,7 +20,7 @@ from kerascnn.engine.prepare import prepare
 from kerascnn.engine.training.compile import compile_stage
 from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.stage import fit_stage
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.studies.lr_find.find import STEPS, _steps, find_learning_rate
 from kerascnn.studies.lr_find.range_test import RangeTest, smooth
 
@@ -47,10 +47,10 @@ def fit(prepared):
 
 @pytest.mark.backend
 def test_training_afterwards_is_the_same_to_the_bit(workplace, two_stages, registry):
-    experiment = parse_experiment(two_stages, registry)
-    undisturbed = fit(prepare(experiment, registry, Observer()))
-    prepared = prepare(experiment, registry, Observer())
-    tested = find_learning_rate(experiment, "rest", registry=registry)
+    experiment = bind_experiment(two_stages, registry)
+    undisturbed = fit(prepare(experiment, Observer()))
+    prepared = prepare(experiment, Observer())
+    tested = find_learning_rate(experiment, "rest")
     assert len(tested.losses) > 10
     assert fit(prepared) == undisturbed
 
@@ -68,8 +68,8 @@ def test_a_test_that_ends_early_leaves_no_bar_behind():
 
 
 def test_a_later_stage_begins_where_those_before_end(workplace, two_stages, registry):
-    experiment = parse_experiment(two_stages, registry)
-    prepared = prepare(experiment, registry, Observer())
+    experiment = bind_experiment(two_stages, registry)
+    prepared = prepare(experiment, Observer())
     before, plan = prepared.plans
     network, examples = prepared.network, prepared.examples()
     fit_stage(network, before, *examples)
@@ -77,7 +77,7 @@ def test_a_later_stage_begins_where_those_before_end(workplace, two_stages, regi
     inputs = make_inputs(cut(network.model), plan, *examples)
     compile_stage(network, plan, inputs.trainer, inputs.feed.steps)
     first = inputs.trainer.train_on_batch(*next(inputs.feed.epoch(1)), return_dict=True)
-    tested = find_learning_rate(experiment, "rest", registry=registry)
+    tested = find_learning_rate(experiment, "rest")
     assert tested.losses[0] == pytest.approx(first["loss"], abs=1e-6)
 
 
@@ -88,22 +88,22 @@ def test_a_loss_that_is_not_finite_ends_the_test_in_its_own_words(
 ):
     """The head's steps too, several of which TensorFlow would take in one call."""
     head_alone = {**two_stages, "stages": two_stages["stages"][:1]}
-    prepared = prepare(parse_experiment(head_alone, registry), registry, Observer())
+    prepared = prepare(bind_experiment(head_alone, registry), Observer())
     monkeypatch.setattr("kerascnn.studies.lr_find.find.prepare", lambda *_: prepared)
     if spoilt == "later":
         monkeypatch.setattr("kerascnn.studies.lr_find.find.HIGHEST", 1e38)
         monkeypatch.setattr("kerascnn.studies.lr_find.find.has_diverged", lambda losses: False)
-        test = find_learning_rate(prepared.experiment, registry=registry)
+        test = find_learning_rate(prepared.experiment)
         assert 0 < len(test.losses) < STEPS
         return
     bias = prepared.network.model.get_layer("head_dense").bias
     bias.assign(np.full(bias.shape, np.nan))
     with pytest.raises(RunError, match="first step, at learning rate 1e-07, is not finite"):
-        find_learning_rate(prepared.experiment, registry=registry)
+        find_learning_rate(prepared.experiment)
 
 
 def test_the_rate_rises_until_the_loss_has_grown_too_far(workplace, two_stages, registry):
-    test = find_learning_rate(parse_experiment(two_stages, registry), registry=registry)
+    test = find_learning_rate(bind_experiment(two_stages, registry))
     assert test.stage == "head"
     assert test.configured == 0.01
     steps = np.diff(np.log(test.rates))
@@ -176,7 +176,7 @@ def test_without_a_suggestion_no_command_is_told(run_cli, shapes_file, monkeypat
 
 def test_an_unknown_stage_is_named_with_those_that_there_are(two_stages, registry):
     with pytest.raises(InputError, match=r'mean "rest".*head, rest'):
-        find_learning_rate(parse_experiment(two_stages, registry), "rst")
+        find_learning_rate(bind_experiment(two_stages, registry), "rst")
 
 
 def test_command_writes_the_plot_and_one_document(workplace, two_stages, run_cli):

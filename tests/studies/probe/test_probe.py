@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from kerascnn import InputError, fetch
 from kerascnn.engine.data.download import NotAtHandError, without_downloads
 from kerascnn.engine.observer import Observer
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.studies.probe.figure import probe_figure
 from kerascnn.studies.probe.network import with_architecture
 from kerascnn.studies.probe.probe import probe_architectures
@@ -27,13 +27,13 @@ def experiment(shared_workplace, registry):
         "training": {"image_size": 32, "batch_size": 8},
         "stages": [{"name": "head", "epochs": 1, "learning_rate": 1e-2}],
     }
-    return parse_experiment(data, registry)
+    return bind_experiment(data, registry)
 
 
 @pytest.fixture(scope="module")
 def probed(experiment, registry):
     names = ["sequential_cnn", "mobilenet:none", "sequential_cnn"]
-    return probe_architectures(experiment, names, registry=registry)
+    return probe_architectures(experiment, names)
 
 
 @pytest.mark.backend
@@ -54,11 +54,11 @@ def test_each_network_is_probed_once_on_the_images_that_are_not_for_the_test(pro
 
 def test_the_experiments_own_parameters_hold_for_its_own_architecture(probed, experiment, registry):
     own = next(n for n in probed.networks if n.architecture == "sequential_cnn")
-    chosen = with_architecture(experiment, "sequential_cnn", registry).architecture
+    chosen = with_architecture(experiment, "sequential_cnn").architecture
     assert chosen == experiment.architecture
     assert own.features == 16  # filters double with depth
-    other = with_architecture(experiment, "mobilenet:none", registry).architecture
-    assert other.params == {"weights": "none"}
+    other = with_architecture(experiment, "mobilenet:none").architecture
+    assert other.params.weights == "none"
 
 
 def test_what_a_probe_writes(probed):
@@ -71,7 +71,7 @@ def test_what_a_probe_writes(probed):
 
 
 def test_the_best_are_run_in_full_under_the_probe(probed, experiment, registry):
-    (result,) = promote(experiment, probed, 1, registry=registry)
+    (result,) = promote(experiment, probed, 1)
     assert (
         result.experiment["architecture"]["name"]
         == (probed.networks[0].architecture.partition(":")[0])
@@ -91,7 +91,7 @@ class Heard(Observer):
 def test_only_architectures_at_hand_are_local(experiment, registry):
     heard = Heard()
     with pytest.raises(InputError, match="no architectures to probe"):
-        probe_architectures(experiment, ["all-local"], heard, registry)
+        probe_architectures(experiment, ["all-local"], heard)
     said = heard.said[-1]
     assert said.startswith(
         "not probed, as their weights are not downloaded yet: mobilenet_v3_small ("
@@ -102,23 +102,21 @@ def test_only_architectures_at_hand_are_local(experiment, registry):
 
 def test_a_network_that_is_not_to_be_had_costs_no_other(experiment, registry):
     with without_downloads():
-        probed = probe_architectures(experiment, ["resnet50", "sequential_cnn"], registry=registry)
+        probed = probe_architectures(experiment, ["resnet50", "sequential_cnn"])
     assert [network.architecture for network in probed.networks] == ["sequential_cnn"]
 
 
 def test_features_that_cannot_be_kept_are_not_replaced_by_the_images(experiment, registry):
-    training = experiment.training.model_copy(update={"activations_gb": 0.0})
-    cramped = experiment.model_copy(update={"training": training})
+    cramped = experiment.with_overrides({"training.activations_gb": 0.0})
     with pytest.raises(InputError, match=r"features of sequential_cnn.*training\.activations_gb"):
-        probe_architectures(cramped, ["sequential_cnn"], registry=registry)
+        probe_architectures(cramped, ["sequential_cnn"])
 
 
 def test_a_fault_of_the_images_is_told_once_and_not_of_each_network(experiment, registry):
-    data = experiment.model_dump(mode="json", exclude_none=True)
-    lost = parse_experiment({**data, "dataset": {"name": "image_folder", "path": "no"}}, registry)
+    lost = experiment.with_overrides({"dataset": {"name": "image_folder", "path": "no"}})
     heard = Heard()
     with pytest.raises(InputError, match='there is no folder "no"'):
-        probe_architectures(lost, ["all-local"], heard, registry)
+        probe_architectures(lost, ["all-local"], heard)
     assert not heard.said
 
 
@@ -134,7 +132,7 @@ def test_nothing_is_downloaded_where_it_must_not_be(tmp_path):
 @pytest.mark.parametrize("name", ["mobilnet", "sequential_cnn:none"])
 def test_an_architecture_that_is_not_to_be_had_is_refused_at_once(name, experiment, registry):
     with pytest.raises(InputError, match=f"{name}: architecture"):
-        probe_architectures(experiment, [name], registry=registry)
+        probe_architectures(experiment, [name])
 
 
 def test_rank_correlation():

@@ -1,0 +1,105 @@
+"""A component as a plugin registers it, and bound to parameters, ready to build."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from kerascnn.components.entry_points import Origin
+from kerascnn.components.kinds import KINDS
+from kerascnn.errors import InputError, PluginError
+from kerascnn.hookspecs import Component
+from kerascnn.runtime.source_code import UnknownCodeError, code_key
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(model: type[Model], table: dict[str, Any]) -> Model:
+    """Validates a TOML table without guessing: "5" is no number, true is no 1.
+
+    By way of JSON, because there pydantic's strictness still lets an array be a tuple, and a
+    string a path.
+    """
+    return model.model_validate_json(json.dumps(table, default=str), strict=True)
+
+
+@dataclass(frozen=True)
+class RegisteredComponent:
+    """A component, its kind and where it comes from."""
+
+    component: Component
+    kind: str
+    origin: Origin
+
+    def bind(self, params: dict[str, Any]) -> "BoundComponent":
+        """Validates the component's parameters; raises pydantic's ValidationError."""
+        try:
+            return BoundComponent(self, validated(self.component.params, params))
+        except (ValidationError, InputError):
+            raise
+        except Exception as error:
+            raise self.fault("while its parameters were checked", error) from error
+
+    def fault(self, when: str, error: Exception) -> PluginError:
+        """The error that names the package whose code failed."""
+        return PluginError(
+            f'{self.kind} "{self.component.name}" of {self.origin} failed {when}: '
+            f"{type(error).__name__}: {error}"
+        )
+
+
+@dataclass(frozen=True)
+class BoundComponent:
+    """A component with its validated parameters, ready to build."""
+
+    registered: RegisteredComponent
+    params: BaseModel
+
+    @property
+    def name(self) -> str:
+        return self.registered.component.name
+
+    @property
+    def kind(self) -> str:
+        return self.registered.kind
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of all that decides what is built: package, parameters, and the code itself.
+
+        "" where the code cannot be read.
+        """
+        registered = self.registered
+        try:
+            code = code_key([registered.component.build])
+        except UnknownCodeError:
+            return ""
+        decides = f"{registered.kind} {self.name} {registered.origin} {self.params!r} {code}"
+        return hashlib.sha256(decides.encode()).hexdigest()
+
+    def faults(self, **context: Any) -> dict[str, str]:
+        """Calls the component's own check, if it has one: faults by key."""
+        component = self.registered.component
+        try:
+            return dict(component.check(self.params, **context)) if component.check else {}
+        except Exception as error:
+            raise self.registered.fault("in its check", error) from error
+
+    def build(self, **context: Any) -> Any:
+        """Calls the component's builder; a fault of the plugin's own is named as such."""
+        try:
+            made = self.registered.component.build(self.params, **context)
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:
+            arguments = ", ".join(f"{name}={value!r}" for name, value in context.items())
+            raise self.registered.fault(f"in build(params, {arguments})", error) from error
+        kind = KINDS[self.registered.kind]
+        if not isinstance(made, kind.types()):
+            raise PluginError(
+                f'{kind.name} "{self.name}" of {self.registered.origin}: build must return '
+                f"{' or '.join(kind.returns)}, not {type(made).__name__}."
+            )
+        return made

@@ -1,0 +1,117 @@
+"""The entry points of installed plugins: which there are, and which may be imported."""
+
+import os
+import re
+import sys
+import threading
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from kerascnn.errors import InputError, did_you_mean
+from kerascnn.runtime.backend import BACKENDS
+
+GROUP = "kerascnn"
+ALLOW = "KERASCNN_ALLOW_PLUGINS"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The installed package that an entry point comes from."""
+
+    entry_point: str
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
+Found = tuple[EntryPoint, Origin]
+
+
+def plugin_packages() -> set[str]:
+    """The top-level names of the modules that installed and allowed plugins are in."""
+    found, _ = by_permission(None, None)
+    return {point.module.partition(".")[0] for point, _ in found}
+
+
+def plugin_at_fault(error: BaseException) -> str:
+    """In which plugin's code it was raised, and where; empty where in none's."""
+    found, _ = by_permission(None, None)
+    homes = {point.module.partition(".")[0]: origin for point, origin in found}
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        origin = homes.get(frame.f_globals.get("__name__", "").partition(".")[0])
+        if origin and origin.distribution != GROUP:
+            return f", in {origin} ({Path(frame.f_code.co_filename).name}, line {line})"
+    return ""
+
+
+def by_permission(
+    points: Iterable[EntryPoint] | None, allow: Iterable[str] | None
+) -> tuple[list[Found], list[Found]]:
+    """The entry points that may be loaded, and the others."""
+    if points is None:
+        points = entry_points(group=GROUP)
+    installed = [(point, _origin(point)) for point in points]
+    allowed = _allowed(allow, {_normalized(origin.distribution) for _, origin in installed})
+    found = [one for one in installed if _normalized(one[1].distribution) in allowed]
+    return found, [one for one in installed if one not in found]
+
+
+def _allowed(allow: Iterable[str] | None, installed: set[str]) -> set[str]:
+    """The distributions whose plugins may be loaded."""
+    installed = installed | {GROUP}
+    if allow is None:
+        listed = os.environ.get(ALLOW)
+        if listed is None:
+            return installed
+        allow = filter(None, map(str.strip, listed.split(",")))
+    allowed = {_normalized(name): name for name in allow}
+    for normalized, name in allowed.items():
+        if normalized not in installed:
+            raise InputError(
+                f'--allow-plugins (or {ALLOW}) names "{name}": no such package with plugins is '
+                f"installed.{did_you_mean(normalized, installed)} "
+                f"There are {', '.join(sorted(installed))}."
+            )
+    return {*allowed, GROUP}
+
+
+def _normalized(distribution: str) -> str:
+    """As package indexes compare names (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _origin(point: EntryPoint) -> Origin:
+    try:
+        metadata = point.dist.metadata  # type: ignore[union-attr]  # is parsed at each access
+        name, version = metadata["Name"], metadata["Version"]
+    except Exception:  # no distribution, or a damaged one: importlib and its backport differ
+        name = version = None
+    return Origin(point.name, name or point.name, version or "of unknown version")
+
+
+@contextmanager
+def no_backend_imported() -> Iterator[None]:
+    """Refuses to import them: it takes seconds, and a run has yet to choose its backend."""
+    finder = _Refuse(threading.get_ident())
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+@dataclass(frozen=True)
+class _Refuse(MetaPathFinder):
+    thread: int
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name in ("keras", *BACKENDS) and threading.get_ident() == self.thread:
+            raise ImportError(f"a plugin imports {name} in build, not at the top of its module")

@@ -1,0 +1,69 @@
+"""The kinds of component: one table that hooks, schema, commands, templates and tests read."""
+
+from dataclasses import dataclass
+from pkgutil import resolve_name
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of component.
+
+    Args:
+        name: What messages and the command line call it; its key in the TOML.
+        hook: The function by which a plugin offers its components.
+        arguments: What `build` receives by keyword, after the parameters.
+        returns: The types of which `build` returns one; imported only when they are needed.
+        of_experiment: The experiment has a table of this kind.
+        of_stage: A stage has one; where the experiment has one too, the stage's replaces it.
+    """
+
+    name: str
+    hook: str
+    arguments: tuple[str, ...]
+    returns: tuple[str, ...]
+    of_experiment: bool = True
+    of_stage: bool = False
+
+    @property
+    def call(self) -> str:
+        """How `build` is called, such as `build(params, *, seed)`."""
+        return f"build(params, *, {', '.join(self.arguments)})"
+
+    @property
+    def needs_keras(self) -> bool:
+        """Whether its components are built with Keras."""
+        return any(name.startswith("keras.") for name in self.returns)
+
+    def types(self) -> tuple[type, ...]:
+        """The types that `returns` names; imports Keras for those that are Keras's."""
+        return tuple(map(resolve_name, self.returns))
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("dataset", "kerascnn_datasets", ("seed",), ("kerascnn.Splits",)),
+        Kind(
+            "augmentation",
+            "kerascnn_augmentations",
+            ("image_size", "num_classes"),
+            ("kerascnn.Augmentation", "keras.layers.Layer"),
+            of_stage=True,
+        ),
+        Kind(
+            "architecture",
+            "kerascnn_architectures",
+            ("image_size", "num_classes"),
+            ("kerascnn.Network", "keras.Model"),
+        ),
+        Kind(
+            "schedule",
+            "kerascnn_schedules",
+            ("peak_learning_rate", "steps", "steps_per_epoch"),
+            ("keras.optimizers.schedules.LearningRateSchedule", "keras.callbacks.Callback"),
+            of_experiment=False,
+            of_stage=True,
+        ),
+    )
+}
+HOOKS = tuple(kind.hook for kind in KINDS.values())

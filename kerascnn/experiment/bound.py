@@ -1,0 +1,224 @@
+"""An experiment with its components found and their parameters validated, once."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from kerascnn.components.component import BoundComponent, validated
+from kerascnn.components.kinds import KINDS
+from kerascnn.components.registry import Registry, load_registry
+from kerascnn.errors import InputError
+from kerascnn.experiment.explain import explain
+from kerascnn.experiment.model import Choice, Experiment, Stage, Training
+from kerascnn.experiment.optimizers import optimizer_problems
+from kerascnn.experiment.problems import Problem, report
+from kerascnn.experiment.syntax import escaped_paths
+from kerascnn.experiment.tables import Location, at, component_tables, override
+from kerascnn.runtime.arguments import expect
+
+
+@dataclass(frozen=True)
+class BoundStage:
+    """A stage with its components.
+
+    Args:
+        settings: Its table of the TOML.
+        schedule: Its learning-rate schedule.
+        augmentation: Its own, or the experiment's.
+        batch_size: Its own, or that of `training`.
+    """
+
+    settings: Stage
+    schedule: BoundComponent
+    augmentation: BoundComponent
+    batch_size: int
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+
+@dataclass(frozen=True)
+class BoundExperiment:
+    """An experiment with its components, ready to prepare and run.
+
+    Args:
+        settings: What the TOML says.
+        registry: Where the components come from.
+        at: The component that each table names, by the table's location.
+    """
+
+    settings: Experiment
+    registry: Registry = field(repr=False, compare=False)
+    at: Mapping[Location, BoundComponent] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def seed(self) -> int:
+        return self.settings.seed
+
+    @property
+    def training(self) -> Training:
+        return self.settings.training
+
+    @property
+    def dataset(self) -> BoundComponent:
+        return self.at["dataset",]
+
+    @property
+    def architecture(self) -> BoundComponent:
+        return self.at["architecture",]
+
+    @property
+    def stages(self) -> tuple[BoundStage, ...]:
+        shared = self.at["augmentation",]
+        return tuple(
+            BoundStage(
+                stage,
+                schedule=self.at["stages", index, "schedule"],
+                augmentation=self.at.get(("stages", index, "augmentation"), shared),
+                batch_size=stage.batch_size or self.training.batch_size,
+            )
+            for index, stage in enumerate(self.settings.stages)
+        )
+
+    def components(self) -> list[BoundComponent]:
+        """Every component that the run builds, stage by stage after dataset and architecture."""
+        of_stages = [(stage.augmentation, stage.schedule) for stage in self.stages]
+        return [self.dataset, self.architecture, *(one for pair in of_stages for one in pair)]
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The experiment with every default written out, components' own included; no None."""
+        data = _plain(self.settings)
+        for location, bound in self.at.items():
+            params = bound.params.model_dump(mode="json", by_alias=True, exclude_none=True)
+            at(data, location).update(params)
+        return data
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """The package and version that each component comes from, by its kind and name."""
+        return {f"{one.kind} {one.name}": str(one.registered.origin) for one in self.components()}
+
+    @property
+    def code_keys(self) -> dict[str, str]:
+        """The key of each component's code and parameters, by what it is."""
+        return {
+            f"code of the {one.kind}{f' {one.name}' if KINDS[one.kind].of_stage else ''}": one.key
+            for one in self.components()
+        }
+
+    def faults(self) -> Iterator[Problem]:
+        """What components find wrong without heavy imports: a missing file, a size too small."""
+        data = _plain(self.settings)
+        for location, bound in self.at.items():
+            for key, fault in bound.faults(image_size=self.training.image_size).items():
+                default = getattr(bound.params, key, None)
+                yield Problem((*location, key), fault, at(data, location).get(key, default))
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> "BoundExperiment":
+        """The experiment with other values.
+
+        Args:
+            overrides: Dotted keys and their values, as for `load_experiment`.
+
+        Raises:
+            InputError: A value is at fault.
+        """
+        data = _plain(self.settings)
+        for key, value in overrides.items():
+            override(data, key, value)
+        return bind_experiment(data, self.registry)
+
+
+def check_experiment(given: Any) -> None:
+    """Raises InputError where a public function receives something else than an experiment."""
+    expect(given, BoundExperiment, "experiment", ' `load_experiment("FILE.toml")` reads one.')
+
+
+def bind_experiment(
+    data: dict[str, Any],
+    registry: Registry | None = None,
+    text: str | None = None,
+    origin: str = "",
+    overrides: Mapping[str, Any] | None = None,
+) -> BoundExperiment:
+    """Checks the contents of an experiment and finds its components.
+
+    Args:
+        data: What the TOML holds, its paths relative to the working directory.
+        registry: The components; default all that are installed.
+        text: The file's text, in which messages give lines; default they give none.
+        origin: The file's name, for messages.
+        overrides: The keys of `data` that do not come from the file.
+
+    Raises:
+        InputError: One message with every fault.
+    """
+    registry = registry or load_registry()
+    data = json.loads(json.dumps(data, default=str))  # a date is as good as its text
+    problems: list[Problem] = []
+    try:
+        settings = validated(Experiment, data)
+    except ValidationError as error:
+        if error.errors()[0]["type"] == "json_invalid":  # beyond 200 levels
+            raise RecursionError from error
+        problems += explain(error, Experiment, data)
+    for kind, location, table in component_tables(data):
+        problems += _component_problems(kind, location, table, registry)
+        problems += escaped_paths(table, text or "", location)
+    problems += [*_stage_name_problems(data), *optimizer_problems(data)]
+    if problems:
+        raise InputError(report(problems, data, text, origin, overrides or {}))
+    bound = {
+        location: registry.get(kind, table["name"]).bind(Choice(**table).params)
+        for kind, location, table in component_tables(_plain(settings))
+    }
+    return BoundExperiment(settings, registry, bound)
+
+
+def _plain(settings: Experiment) -> dict[str, Any]:
+    return settings.model_dump(mode="json", exclude_none=True)
+
+
+def _component_problems(
+    kind: str, location: tuple[Any, ...], table: Any, registry: Registry
+) -> list[Problem]:
+    if isinstance(table, str):
+        table, named_at = {"name": table}, location
+    else:
+        named_at = (*location, "name")
+    if not isinstance(table, dict) or not isinstance(table.get("name"), str):
+        return []  # the model has said so
+    params = {key: value for key, value in table.items() if key != "name"}
+    try:
+        registered = registry.get(kind, table["name"])
+    except InputError as error:
+        return [Problem(named_at, str(error).rstrip("."), table["name"])]
+    try:
+        registered.bind(params)
+    except ValidationError as error:
+        return explain(error, registered.component.params, params, location)
+    except InputError as error:
+        return [Problem(location, str(error).rstrip("."))]
+    return []
+
+
+def _stage_name_problems(data: dict[str, Any]) -> list[Problem]:
+    stages = data.get("stages")
+    names = [
+        stage.get("name") if isinstance(stage, dict) else None
+        for stage in (stages if isinstance(stages, list) else [])
+    ]
+    return [
+        Problem(("stages", index, "name"), "another stage has this name already", name)
+        for index, name in enumerate(names)
+        if name is not None and name in names[:index]
+    ]

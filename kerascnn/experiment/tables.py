@@ -1,0 +1,86 @@
+"""The tables of an experiment as plain data: those that name a component, and dotted keys."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from kerascnn.components.kinds import KINDS
+from kerascnn.errors import InputError, did_you_mean
+from kerascnn.runtime.toml import excerpt
+
+Location = tuple[Any, ...]
+
+
+def component_tables(data: dict[str, Any]) -> Iterator[tuple[str, Location, Any]]:
+    """Every table that names a component: its kind, its location, itself."""
+    for kind in KINDS.values():
+        if kind.of_experiment and kind.name in data:
+            yield kind.name, (kind.name,), data[kind.name]
+    stages = data.get("stages")
+    for index, stage in enumerate(stages if isinstance(stages, list) else []):
+        for kind in KINDS.values():
+            given = stage.get(kind.name, False) if isinstance(stage, dict) else False
+            if kind.of_stage and not isinstance(given, bool):
+                yield kind.name, ("stages", index, kind.name), given
+
+
+def at(data: Any, location: Location) -> Any:
+    """What is at a location."""
+    for part in location:
+        data = data[part]
+    return data
+
+
+def entry_names(entries: Sequence[Any]) -> list[str]:
+    """What `--set` calls the entries of an array of tables: their names, or numbers from 0."""
+    names = [entry.get("name") if isinstance(entry, dict) else None for entry in entries]
+    return [
+        name
+        if isinstance(name, str) and re.fullmatch(r"[\w-]+", name) and name not in names[:index]
+        else str(index)
+        for index, name in enumerate(names)
+    ]
+
+
+def flatten(data: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested tables and arrays of tables as dotted keys, which `load_experiment` accepts."""
+    if isinstance(data, list | tuple) and any(isinstance(entry, dict) for entry in data):
+        data = dict(zip(entry_names(data), data, strict=True))
+    if not isinstance(data, dict):
+        return {prefix: data}
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else key)
+    return flat
+
+
+def override(data: dict[str, Any], dotted: str, value: Any) -> str:
+    """Sets a key; returns it with the index of a stage in place of its name."""
+    here: Any = data
+    parts, keys = dotted.split("."), list[Any]()
+    for depth, part in enumerate(parts[:-1]):
+        if isinstance(here, dict):
+            here.setdefault(part, {})
+        keys.append(_key(here, dotted, depth))
+        here = here[keys[-1]]
+    last = _key(here, dotted, len(keys))
+    here[last] = value
+    return ".".join(map(str, [*keys, last]))
+
+
+def _key(here: Any, dotted: str, depth: int) -> str | int:
+    """The part of the dotted key at that depth, as the key or the index that fits the place."""
+    parts = dotted.split(".")
+    part, place = parts[depth], ".".join(parts[:depth])
+    if isinstance(here, dict):
+        return part
+    if not isinstance(here, list):
+        raise InputError(f"--set {dotted}: {place} = {excerpt(here)} is not a table.")
+    if part.isdecimal() and int(part) < len(here):  # from 0, as TOML libraries count
+        return int(part)
+    names = entry_names(here)
+    if part not in names:
+        near = did_you_mean(part, names)
+        listed = ", ".join(names) or "no entries"
+        raise InputError(f'--set {dotted}: {place} has no "{part}".{near} It has {listed}.')
+    return names.index(part)
