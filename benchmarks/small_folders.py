@@ -105,15 +105,14 @@ def suggestions(experiment: str, words: list[str]) -> list[str]:
 def judge(experiment: str, words: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Whether each fresh image is recognised after all stages, bool [N], and its class [N]."""
     from kerascnn import load_experiment
-    from kerascnn.components.registry import load_registry
     from kerascnn.engine.data.windows import Centred
     from kerascnn.engine.network.inference import Forward
     from kerascnn.engine.observer import Observer
-    from kerascnn.engine.prepare import prepare
+    from kerascnn.engine.prepare import prepare_experiment
     from kerascnn.engine.training.stage import fit_stage
 
     loaded = load_experiment(experiment, dict(map(assignment, words)))
-    prepared = prepare(loaded, load_registry(), Observer())
+    prepared = prepare_experiment(loaded, Observer())
     standing = None
     for plan in prepared.plans:
         standing = fit_stage(prepared.network, plan, *prepared.examples(), standing).standing

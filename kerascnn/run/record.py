@@ -61,7 +61,7 @@ def record_start(tracker: Tracker, prepared: Prepared, folder: Path) -> None:
             "device": device_name(),
             **{f"version.{name}": value for name, value in versions().items()},
             **{f"data.{name}": count for name, count in prepared.data.findings.counts.items()},
-            **{f"plugin.{name}": origin for name, origin in prepared.plugins.items()},
+            **{f"plugin.{name}": origin for name, origin in prepared.experiment.origins.items()},
             "mlflow.source.name": "kerascnn run",
             "mlflow.source.type": "LOCAL",
             **_user(),

@@ -78,7 +78,7 @@ def make_result(
             for name, packed in data.splits().items()
         },
         experiment=prepared.experiment.resolved,
-        plugins=prepared.plugins,
+        plugins=prepared.experiment.origins,
         artifacts=str(folder),
         history=_history(stages),
         class_counts={name: counts.tolist() for name, counts in data.class_counts().items()},

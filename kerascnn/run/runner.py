@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from kerascnn.engine.observer import Observer, default_observer
-from kerascnn.engine.prepare import prepare
+from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
 from kerascnn.engine.training.checkpoints import UnreadableError
@@ -91,7 +91,7 @@ def _begin(
     """Prepares a run and opens its folder; that of a resumed run first, to lock it."""
     try:
         opened = tracker.open() if resumed else None
-        prepared = prepare(experiment, observer)
+        prepared = prepare_experiment(experiment, observer)
         observer.prepared(prepared)
         if inside := _inside_dataset(experiment):
             observer.warned(inside)

@@ -279,7 +279,7 @@ def test_what_could_not_go_on_can_be_tried_again(frequent, undisturbed, client, 
         raise InputError("the images are away")
 
     with monkeypatch.context() as patch:
-        patch.setattr("kerascnn.run.runner.prepare", away)
+        patch.setattr("kerascnn.run.runner.prepare_experiment", away)
         for resume in (run.name, None):
             with pytest.raises(InputError, match="away"):
                 run_experiment(experiment, resume=resume)

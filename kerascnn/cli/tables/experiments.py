@@ -9,7 +9,7 @@ from rich.table import Table as RichTable
 
 from kerascnn.cli.tables.layout import Table, interval, line, number, plain, rows, words
 from kerascnn.cli.tables.lines import prepared_rows
-from kerascnn.engine.prepare import StageCheck
+from kerascnn.engine.check import StageCheck
 from kerascnn.engine.prepared import Prepared
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import gigabytes

@@ -13,7 +13,7 @@ from kerascnn.engine.data.batches import Batch, Feed
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.observer import Observer, default_observer
-from kerascnn.engine.prepare import prepare
+from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.compile import compile_stage
 from kerascnn.engine.training.inputs import make_inputs
@@ -54,7 +54,7 @@ def find_learning_rate(
     observer = observer or default_observer()
     index = _index(experiment, stage)
     shortened = experiment.with_overrides({"stages": experiment.resolved["stages"][: index + 1]})
-    prepared = prepare(shortened, observer)
+    prepared = prepare_experiment(shortened, observer)
     observer.prepared(prepared)
     _train_before(prepared, observer)
     return _test(prepared, observer)

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.engine.check import check_stages
 from kerascnn.engine.metrics.significance import wilson_interval
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.prepare import check_stages, prepare
+from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.inputs import FLOAT_BYTES, make_inputs
 from kerascnn.engine.training.listener import Listener
@@ -50,7 +51,7 @@ def with_architecture(experiment: BoundExperiment, architecture: str) -> BoundEx
 
 def probe_network(name: str, experiment: BoundExperiment, observer: Observer) -> ProbedNetwork:
     start = time.perf_counter()
-    prepared = prepare(_probing(experiment), observer)
+    prepared = prepare_experiment(_probing(experiment), observer)
     model = prepared.network.model
     *_, whole = check_stages(prepared)
     features, labels = _features(prepared, name, observer)

@@ -16,7 +16,7 @@ from kerascnn.cli.tables.experiments import show_range_test
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.prepare import prepare
+from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.engine.training.compile import compile_stage
 from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.stage import fit_stage
@@ -48,8 +48,8 @@ def fit(prepared):
 @pytest.mark.backend
 def test_training_afterwards_is_the_same_to_the_bit(workplace, two_stages, registry):
     experiment = bind_experiment(two_stages, registry)
-    undisturbed = fit(prepare(experiment, Observer()))
-    prepared = prepare(experiment, Observer())
+    undisturbed = fit(prepare_experiment(experiment, Observer()))
+    prepared = prepare_experiment(experiment, Observer())
     tested = find_learning_rate(experiment, "rest")
     assert len(tested.losses) > 10
     assert fit(prepared) == undisturbed
@@ -69,7 +69,7 @@ def test_a_test_that_ends_early_leaves_no_bar_behind():
 
 def test_a_later_stage_begins_where_those_before_end(workplace, two_stages, registry):
     experiment = bind_experiment(two_stages, registry)
-    prepared = prepare(experiment, Observer())
+    prepared = prepare_experiment(experiment, Observer())
     before, plan = prepared.plans
     network, examples = prepared.network, prepared.examples()
     fit_stage(network, before, *examples)
@@ -88,8 +88,8 @@ def test_a_loss_that_is_not_finite_ends_the_test_in_its_own_words(
 ):
     """The head's steps too, several of which TensorFlow would take in one call."""
     head_alone = {**two_stages, "stages": two_stages["stages"][:1]}
-    prepared = prepare(bind_experiment(head_alone, registry), Observer())
-    monkeypatch.setattr("kerascnn.studies.lr_find.find.prepare", lambda *_: prepared)
+    prepared = prepare_experiment(bind_experiment(head_alone, registry), Observer())
+    monkeypatch.setattr("kerascnn.studies.lr_find.find.prepare_experiment", lambda *_: prepared)
     if spoilt == "later":
         monkeypatch.setattr("kerascnn.studies.lr_find.find.HIGHEST", 1e38)
         monkeypatch.setattr("kerascnn.studies.lr_find.find.has_diverged", lambda losses: False)
