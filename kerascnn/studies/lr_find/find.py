@@ -1,4 +1,4 @@
-"""The learning-rate range test: the rates that a stage can train at (Smith, arXiv 1506.01186)."""
+"""The learning-rate range test: at which rates a stage can train (Smith, arXiv 1506.01186)."""
 
 import math
 from collections.abc import Iterator
@@ -36,19 +36,18 @@ def find_learning_rate(
 ) -> RangeTest:
     """Tests at which learning rates a stage can train.
 
-    The network is one of its own, made and seeded as a run makes it; the stages before the tested
-    one are trained on it first, and its frozen part, its batches and their order are those of the
-    run. What else there is in the process stays as it was.
+    It builds and seeds a network as a run does, trains the stages before the tested one, and uses
+    the run's frozen prefix, batches and order. It leaves the process unchanged.
 
     Args:
         experiment: From `load_experiment`.
         stage: The stage's name; default the first one.
-        observer: Receives progress events; default what the terminal shows, on standard error;
-            `Observer()` shows nothing.
+        observer: Receives progress events; default prints them on standard error; `Observer()`
+            shows nothing.
 
     Raises:
         InputError: The experiment is at fault, or has no such stage.
-        RunError: A stage before it failed, or its very first loss is not finite.
+        RunError: A stage before it failed, or its first loss is not finite.
     """
     check_experiment(experiment)
     observer = observer or default_observer()
@@ -95,7 +94,7 @@ def _test(prepared: Prepared, observer: Observer) -> RangeTest:
     if not losses:
         raise RunError(
             f'stage "{stage.name}": the loss of the first step, at learning rate {LOWEST:g}, is '
-            "not finite: the weights that the stage starts with give outputs that are not, or "
+            "not finite: the initial weights of the stage give outputs that are not finite, or "
             "training.precision is too narrow for them."
         )
     return RangeTest(
@@ -110,7 +109,7 @@ def _test(prepared: Prepared, observer: Observer) -> RangeTest:
 
 
 def _rising(*, peak_learning_rate: float, steps: int, steps_per_epoch: int) -> Any:
-    """From the lowest to the highest rate, by the same factor with each step."""
+    """From the lowest to the highest rate, by the same factor in each step."""
     from keras.optimizers.schedules import ExponentialDecay
 
     return ExponentialDecay(LOWEST, STEPS - 1, HIGHEST / LOWEST)
@@ -127,7 +126,7 @@ def _steps(trainer: Any, feed: Feed, observer: Observer) -> tuple[list[float], l
         losses.append(loss)
         if has_diverged(losses):
             break
-    observer.progress("testing rates", len(losses), len(losses))  # which may have ended early
+    observer.progress("testing rates", len(losses), len(losses))  # it may have ended early
     return rates[: len(losses)], losses
 
 

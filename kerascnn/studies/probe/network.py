@@ -18,26 +18,26 @@ from kerascnn.engine.training.inputs import FLOAT_BYTES, make_inputs
 from kerascnn.engine.training.listener import Listener
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
+from kerascnn.runtime.text import counted
 from kerascnn.studies.probe.result import ProbedNetwork
 
 FOLDS = 5
-"""Parts of the images, each judged by a probe that was fitted on the others."""
+"""Of the cross-validation."""
 STRENGTH = 0.1
-"""Of the probe's fit against its L2 penalty (scikit-learn's C), on features of unit variance."""
+"""Inverse of the L2 penalty (scikit-learn's C), for features of unit variance."""
 BATCH = 32
 TIMED_SECONDS = 1.0
-"""A network's calls are timed for so long, and at least three of them."""
+"""Minimum time to measure a network's calls, of which there are at least three."""
 
 
 def with_architecture(experiment: BoundExperiment, architecture: str) -> BoundExperiment:
     """The experiment with another architecture.
 
     Args:
-        architecture: A name, or NAME:WEIGHTS; one of the experiment's own name keeps what the
-            experiment says of it.
+        architecture: A name, or NAME:WEIGHTS; the experiment's own keeps its parameters.
 
     Raises:
-        InputError: There is none such, or it takes no such weights.
+        InputError: There is no such architecture, or it does not accept these weights.
     """
     name, colon, weights = architecture.partition(":")
     changes = {} if experiment.architecture.name == name else {"architecture": {"name": name}}
@@ -74,17 +74,17 @@ def probe_network(name: str, experiment: BoundExperiment, observer: Observer) ->
 
 
 def _probing(experiment: BoundExperiment) -> BoundExperiment:
-    """The experiment with a stage for the head, not augmented, and one for all of the network."""
+    """The experiment with a head stage without augmentation, and one for the whole network."""
     stage = {"epochs": 1, "learning_rate": 1e-3, "augmentation": False}
     stages = [{"name": name, "unfreeze": name, **stage} for name in ("head", "all")]
     return experiment.with_overrides({"stages": stages})
 
 
 def _features(prepared: Prepared, name: str, observer: Observer) -> tuple[np.ndarray, np.ndarray]:
-    """What comes before the head, once for each image, as the run's own first stage has it.
+    """The input of the head for each training and validation image, cached as in a run.
 
     Returns:
-        float [N, D] and labels int64 [N], of the images to train and to validate by.
+        float32 [N, D], and labels int64 [N].
     """
     plan, model = prepared.plans[0], prepared.network.model
     set_trainable(model, plan.layers, plan.batchnorm)
@@ -98,7 +98,7 @@ def _features(prepared: Prepared, name: str, observer: Observer) -> tuple[np.nda
     inputs = make_inputs(parts, plan, train, validation, listener)
     if inputs.cached.boundary != parts.boundary:
         raise InputError(
-            f"the features of {name} are more than may be kept: {inputs.cached.frozen_part}."
+            f"the features of {name} do not fit the cache: {inputs.cached.frozen_part}."
         )
     features = np.concatenate([inputs.feed.inputs[0][:], inputs.validation.inputs[:]])
     labels = np.concatenate([train.labels, validation.labels])
@@ -106,7 +106,7 @@ def _features(prepared: Prepared, name: str, observer: Observer) -> tuple[np.nda
 
 
 def _right(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
-    """Which images a linear classifier gets right that has been fitted on the other folds."""
+    """Whether a linear classifier, fitted on the other folds, is correct on each image."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
@@ -115,17 +115,17 @@ def _right(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
     least = int(np.bincount(labels)[np.unique(labels)].min())
     if least < FOLDS:
         raise InputError(
-            f"one of the classes has {least} images to train and validate by; to probe takes "
-            f"{FOLDS} of each."
+            f"the smallest class has {counted(least, 'training or validation image')}; a probe "
+            f"needs {FOLDS} per class."
         )
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=500))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    with warnings.catch_warnings(action="ignore"):  # after 500 iterations it is good enough
+    with warnings.catch_warnings(action="ignore"):  # 500 iterations are good enough
         return cross_val_predict(classifier, features, labels, cv=folds) == labels
 
 
 def _milliseconds(forward: Forward, images: Any, batch_size: int) -> float:
-    """Milliseconds an image, the median of some calls after one that compiles."""
+    """Milliseconds per image, the median of several calls after one that compiles."""
     batch = np.resize(images[:batch_size], (batch_size, *images.shape[1:]))
     forward(batch, batch_size)
     seconds: list[float] = []

@@ -1,8 +1,8 @@
-"""A quick look at many networks: a linear probe on what each makes of the images, and its cost.
+"""Ranks architectures quickly: a linear probe on each network's features, and its cost.
 
-How well a network did on ImageNet does not tell how well it suits other images; how well a
-linear classifier does on its features tells more (Kornblith et al., Do Better ImageNet Models
-Transfer Better?, arXiv 1805.08974, use both).
+Accuracy on ImageNet does not tell how well a network suits other images; the accuracy of a linear
+classifier on its features tells more (Kornblith et al., Do Better ImageNet Models Transfer
+Better?, arXiv 1805.08974, compare both).
 """
 
 import json
@@ -27,7 +27,7 @@ from kerascnn.studies.probe.result import ProbedNetwork, ProbeResult
 from kerascnn.tracking.tracker import Tracker
 
 ALL_LOCAL = "all-local"
-NAMED = 8  # architectures that could be downloaded are named
+NAMED = 8  # architectures to download
 
 
 @contained()
@@ -36,17 +36,17 @@ def probe_architectures(
     architectures: str | Iterable[str],
     observer: Observer | None = None,
 ) -> ProbeResult:
-    """Probes architectures on an experiment's images; those to test by are not touched.
+    """Ranks architectures on the training and validation images of an experiment.
 
     Args:
-        experiment: From `load_experiment`; its own architecture counts only if it is named.
-        architectures: A name or several; `NAME:WEIGHTS` says which weights, such as
-            "resnet50:none" for random ones; "all-local" stands for all whose weights are at hand.
-        observer: Receives progress events; default what the terminal shows, on standard error;
-            `Observer()` shows nothing.
+        experiment: From `load_experiment`; its own architecture is probed only if named.
+        architectures: One or more names; `NAME:WEIGHTS` selects the weights, such as
+            "resnet50:none" for random ones; "all-local" selects all whose weights are local.
+        observer: Receives progress events; default prints them on standard error; `Observer()`
+            shows nothing.
 
     Raises:
-        InputError: None of the architectures is to be had, or the experiment is at fault.
+        InputError: No architecture can be probed, or the experiment is at fault.
     """
     check_experiment(experiment)
     architectures = as_list(architectures, str, "architectures")
@@ -60,17 +60,17 @@ def probe_architectures(
     experiments = {name: with_architecture(experiment, name) for name in named}
     once.started(experiment.name, runtime.start(experiment.training.backend), runtime.device_name())
     with reporting(once.download):
-        load_data(experiment, once)  # whose faults are no network's
+        load_data(experiment, once)  # reports faults of the data once, not for each network
     networks, refusals = list[ProbedNetwork](), list[InputError]()
     for name, chosen in experiments.items():
         try:
             networks.append(probe_network(name, chosen, once))
         except InputError as error:
             refusals.append(error)
-            once.warned(f"{name} is left out: {error}")
+            once.warned(f"{name} is skipped: {error}")
     absent: dict[str, NotAtHandError] = {}
     for name in others:
-        networks += _probe_if_at_hand(name, experiment, once, absent)
+        networks += _probe_if_local(name, experiment, once, absent)
     if absent:
         once.warned(_downloadable(absent))
     if not networks:
@@ -80,17 +80,17 @@ def probe_architectures(
 
 def _none_to_probe() -> InputError:
     listing = command("plugins", "list", "--kind", "architecture")
-    return InputError(f"there are no architectures to probe; `{listing}` lists them.")
+    return InputError(f"no architectures to probe; `{listing}` lists them.")
 
 
 def _downloadable(absent: Mapping[str, NotAtHandError]) -> str:
-    """The architectures whose weights would have to be downloaded, the smallest first."""
+    """Names the architectures whose weights are not local, the smallest first."""
     ordered = sorted(absent, key=lambda name: absent[name].about_bytes or sys.maxsize)
     named = [_with_size(name, absent[name].about_bytes) for name in ordered[:NAMED]]
     more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
     return (
-        f"not probed, as their weights are not downloaded yet: {', '.join(named)}{more}. "
-        f"--architectures {','.join(ordered[:2])} downloads those that it names."
+        f"not probed, because their weights are not downloaded: {', '.join(named)}{more}. "
+        f"Name them to download them: --architectures {','.join(ordered[:2])}."
     )
 
 
@@ -98,13 +98,13 @@ def _with_size(name: str, about_bytes: int | None) -> str:
     return f"{name} ({gigabytes(about_bytes)})" if about_bytes else name
 
 
-def _probe_if_at_hand(
+def _probe_if_local(
     name: str,
     experiment: BoundExperiment,
     observer: Observer,
     absent: dict[str, NotAtHandError],
 ) -> Iterator[ProbedNetwork]:
-    """Probes an architecture with its default weights, or notes in `absent` that it has none."""
+    """Probes an architecture with its default weights; or adds it to `absent`."""
     params = experiment.registry.get("architecture", name).component.params
     fields = params.model_fields
     if "weights" not in fields or any(field.is_required() for field in fields.values()):
@@ -115,13 +115,13 @@ def _probe_if_at_hand(
     except NotAtHandError as error:
         absent[name] = error
     except InputError as error:
-        observer.warned(f"{name} is left out: {error}")
+        observer.warned(f"{name} is skipped: {error}")
 
 
 def _record(
     experiment: BoundExperiment, networks: list[ProbedNetwork], observer: Observer
 ) -> ProbeResult:
-    """Writes the probe into a run of its own, under which others can stand."""
+    """Records the probe as a run, the parent of promoted runs."""
     tracker = Tracker(experiment.name, f"probe of {len(networks)} networks", runs_folder())
     run_id, folder = tracker.open()
     done = ProbeResult(

@@ -17,20 +17,20 @@ def promote(
     count: int,
     observer: Observer | None = None,
 ) -> list[Result]:
-    """Runs the most promising networks in full, under the run of the probe, the best one last.
+    """Runs the best networks in full, as child runs of the probe, the best one last.
 
     Args:
-        experiment: The one that was probed for.
-        probed: What `probe_architectures` returned.
-        count: How many, at least 1.
-        observer: Receives progress events; default what the terminal shows, on standard error;
-            `Observer()` shows nothing.
+        experiment: The probed experiment.
+        probed: The result of `probe_architectures`.
+        count: Number of networks, at least 1.
+        observer: Receives progress events; default prints them on standard error; `Observer()`
+            shows nothing.
 
     Returns:
         The results, in the order of the probe.
 
     Raises:
-        InputError: The stages name layers that a network has not.
+        InputError: The stages name layers that a network does not have.
         RunError: A run failed.
     """
     check_experiment(experiment)
@@ -39,6 +39,6 @@ def promote(
     experiments = [with_architecture(experiment, name) for name in chosen]
     results = [
         run_experiment(chosen, observer, parent=probed.run_id)
-        for chosen in reversed(experiments)  # so that "last" is the most promising
+        for chosen in reversed(experiments)  # so that "last" is the best
     ]
     return results[::-1]

@@ -94,10 +94,10 @@ def test_only_architectures_at_hand_are_local(experiment, registry):
         probe_architectures(experiment, ["all-local"], heard)
     said = heard.said[-1]
     assert said.startswith(
-        "not probed, as their weights are not downloaded yet: mobilenet_v3_small ("
+        "not probed, because their weights are not downloaded: mobilenet_v3_small ("
     )
     assert " MB), " in said
-    assert said.endswith(" downloads those that it names.")
+    assert "Name them to download them: --architectures mobilenet_v3_small," in said
 
 
 def test_a_network_that_is_not_to_be_had_costs_no_other(experiment, registry):
