@@ -30,8 +30,8 @@ def load_model(file: Path, made_with: Iterable[str]) -> Any:
         if not foreign:
             raise
         raise InputError(
-            f"{file}: the model has layers of {', '.join(sorted(foreign))}, which is not installed "
-            f"or not an allowed plugin. It was made with {', '.join(dict.fromkeys(made_with))}."
+            f"{file}: the model has layers of packages that are not installed or not allowed: "
+            f"{', '.join(sorted(foreign))}. It was made with {', '.join(dict.fromkeys(made_with))}."
         ) from error
 
 

@@ -43,22 +43,25 @@ class Checkpoints:
     Args:
         folder: Used for nothing else; created with the first checkpoint.
         seconds: Minimum time between checkpoints; 0: write at every opportunity.
+        clock: Returns the time in seconds.
     """
 
-    def __init__(self, folder: Path, seconds: float) -> None:
-        self._folder, self._seconds = folder, seconds
-        self._last, self._cost = time.monotonic(), 0.0
+    def __init__(
+        self, folder: Path, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._folder, self._seconds, self._clock = folder, seconds, clock
+        self._last, self._cost = clock(), 0.0
 
     def due(self, epoch_ended: bool = False) -> bool:
         """Whether to write one now: at the end of an epoch before `seconds` are over, if cheap."""
-        passed = time.monotonic() - self._last
+        passed = self._clock() - self._last
         if passed * SHARE < self._cost and self._seconds:
             return False
         return epoch_ended or passed >= self._seconds
 
     def write(self, state: State) -> None:
         """Writes a state and removes all but the last two; raises OSError if the disk fails."""
-        start = self._last = time.monotonic()
+        start = self._last = self._clock()
         self._folder.mkdir(exist_ok=True)
         self._remove(lambda path: path.name.startswith(_UNFINISHED))
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=_UNFINISHED) as scratch:
@@ -69,7 +72,7 @@ class Checkpoints:
         sync(self._folder)
         kept = self._written()[-KEPT:]
         self._remove(lambda path: path not in kept)
-        self._last = time.monotonic()
+        self._last = self._clock()
         self._cost = self._last - start
 
     def read(self) -> tuple[State | None, list[str]]:
