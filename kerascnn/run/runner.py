@@ -18,11 +18,12 @@ from kerascnn.engine.training.stage import fit_stage
 from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.find import backend_of, find_unfinished, runs_folder
+from kerascnn.run.checkpointer import Checkpointer
+from kerascnn.run.determinants import ChangedError
 from kerascnn.run.naming import run_name
 from kerascnn.run.record import record_result, record_stage, record_start
 from kerascnn.run.report import draw_report
 from kerascnn.run.result import evaluate, make_result
-from kerascnn.run.resume import ChangedError, Checkpointer
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.interruption import Interruption

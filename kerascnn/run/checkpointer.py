@@ -1,4 +1,4 @@
-"""Checkpoints of a run, and the checks that let it resume exactly."""
+"""Writes the checkpoints of a run, and resumes it exactly from the last one."""
 
 import time
 import tomllib
@@ -14,21 +14,11 @@ from kerascnn.engine.training.control import Control
 from kerascnn.engine.training.random_state import random_state, set_random_state
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.engine.training.variables import assign, check_finite, network_variables, values
-from kerascnn.errors import InputError
-from kerascnn.experiment.model import INCIDENTAL
 from kerascnn.experiment.paths import read_from
-from kerascnn.experiment.tables import flatten
-from kerascnn.runtime import backend as runtime
+from kerascnn.run.determinants import changed, check_same, determinants, settings_of
 from kerascnn.runtime.interruption import Interruption
 
 CHECKPOINTS = "checkpoints"
-
-_DECIDING = ("kerascnn", "keras", "numpy", "pillow")  # and the backend
-_NAMED = 5
-
-
-class ChangedError(InputError):
-    """A run cannot resume: something that determines its result has changed."""
 
 
 class Checkpointer(Control):
@@ -52,8 +42,8 @@ class Checkpointer(Control):
     ) -> None:
         self._prepared, self._observer = prepared, observer
         self._interruption = interruption
-        self._settings = _settings(prepared.experiment.resolved)
-        self._decides = {**self._settings, **what_else_decides(prepared)}
+        self._settings = settings_of(prepared.experiment.resolved)
+        self._determinants = {**self._settings, **determinants(prepared)}
         self._begun = folder / EXPERIMENT
         self._checkpoints = Checkpoints(
             folder / CHECKPOINTS, prepared.experiment.training.checkpoint_seconds
@@ -78,13 +68,13 @@ class Checkpointer(Control):
         for sentence in damaged:
             self._observer.warned(sentence)
         if state:
-            check_same(state["decides"], self._decides)
+            check_same(state["determinants"], self._determinants)
             self._restore(state)
         elif self._begun.is_file():
             begun = tomllib.loads(self._begun.read_text("utf-8"))
             registry = self._prepared.experiment.registry
             read_from(self._begun.parent, begun, registry, self._observer.warned)
-            check_same(_settings(begun), self._settings)
+            check_same(settings_of(begun), self._settings)
             self._observer.warned("this run has no intact checkpoint: it starts over.")
         return state is not None
 
@@ -119,7 +109,7 @@ class Checkpointer(Control):
         network = values(self._variables(len(self.results) + (stage is not None)))
         check_finite(network, "the network")
         state = {
-            "decides": self._decides,
+            "determinants": self._determinants,
             "seconds": self.seconds,
             "results": [result.to_state() for result in self.results],
             "stage": stage,
@@ -160,47 +150,10 @@ class Checkpointer(Control):
         if frozen:
             set_trainable(model, plan.layers, plan.batchnorm)
             if digest(frozen_variables(model)) != frozen:
-                raise _refused(["the initial weights of the network"])
+                raise changed(["the initial weights of the network"])
 
     def _report(self) -> None:
         plans = self._prepared.plans
         plan = plans[len(self.results)] if len(self.results) < len(plans) else None
         epochs = len(self.stage["history"]) if self.stage else 0
         self._observer.resumed(plan, epochs, self.stage["step"] if self.stage else 0)
-
-
-def _settings(resolved: dict[str, Any]) -> dict[str, str]:
-    return {key: repr(value) for key, value in flatten(resolved).items() if key not in INCIDENTAL}
-
-
-def what_else_decides(prepared: Prepared) -> dict[str, str]:
-    """Everything besides the settings that determines the result, by readable names."""
-    versions = runtime.versions()
-    return {  # causes first: a message names only a few
-        **{f"version of {name}": versions.get(name, "") for name in (*_DECIDING, prepared.backend)},
-        "backend": prepared.backend,
-        "device": runtime.device_name(),
-        **prepared.experiment.code_keys,
-        **{f"images to {name}": p.fingerprint for name, p in prepared.data.splits().items()},
-        **{f"prepared images to {name}": p.key for name, p in prepared.data.splits().items()},
-    }
-
-
-def check_same(then: dict[str, str], now: dict[str, str]) -> None:
-    """Raises ChangedError with the differences unless both are equal."""
-    differ = [name for name in {**then, **now} if then.get(name) != now.get(name)]
-    if differ:
-        raise _refused([_difference(name, then.get(name), now.get(name)) for name in differ])
-
-
-def _difference(name: str, then: str | None, now: str | None) -> str:
-    hashed = name.startswith(("code", "images", "prepared"))
-    return name if hashed else f"{name} (was {then or 'not set'}, is {now or 'not set'})"
-
-
-def _refused(differ: list[str]) -> ChangedError:
-    more = f" and {len(differ) - _NAMED} more" if len(differ) > _NAMED else ""
-    return ChangedError(
-        f"cannot resume exactly: this has changed since the run started: "
-        f"{'; '.join(differ[:_NAMED])}{more}. Change it back, or start a new run without --resume."
-    )
