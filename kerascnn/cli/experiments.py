@@ -183,7 +183,7 @@ def probe(
     from kerascnn.cli.tables.experiments import probe_document, show_probe, show_promoted
     from kerascnn.cli.terminal import Terminal
     from kerascnn.studies.probe.probe import probe_architectures
-    from kerascnn.studies.probe.promote import promote as promote_best
+    from kerascnn.studies.probe.probe import promote as promote_best
 
     experiment = experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True), file)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import kerascnn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kerascnn.engine.prepared import Prepared
     from kerascnn.engine.result import Result
@@ -70,6 +70,16 @@ class Observer:
 
     def ended(self, result: "Result") -> None:
         """The run is evaluated and saved."""
+
+
+class Only(Observer):
+    """Handles only the given events: `Only(progress=observer.progress)`."""
+
+    def __init__(self, **events: "Callable[..., None]") -> None:
+        vars(self).update(events)
+
+    def data_noted(self, notes: "Sequence[str]", state: str) -> None:
+        """Not even as warnings."""
 
 
 @contextmanager

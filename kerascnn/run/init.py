@@ -13,7 +13,7 @@ from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.balance import share_to_test, uneven
 from kerascnn.engine.data.splits import Data
 from kerascnn.engine.load import load_data
-from kerascnn.engine.observer import Observer
+from kerascnn.engine.observer import Observer, Only
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
 from kerascnn.experiment.paths import read_from
@@ -148,7 +148,7 @@ def _dataset(
 def _look_at(experiment: BoundExperiment, observer: Observer) -> Data:
     """Prepares the images as the run will, which reuses them, and reports problems."""
     lenient = {"training.on_bad_image": "skip", "training.on_duplicate": "allow"}
-    data = load_data(experiment.with_overrides(lenient), _ProgressOnly(observer))
+    data = load_data(experiment.with_overrides(lenient), Only(progress=observer.progress))
     for note in data.findings.notes():
         observer.warned(note)
     if data.findings.skipped:
@@ -157,16 +157,6 @@ def _look_at(experiment: BoundExperiment, observer: Observer) -> Data:
             "--set training.on_bad_image=skip"
         )
     return data
-
-
-class _ProgressOnly(Observer):
-    """Passes only progress to another observer."""
-
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        self._observer.progress(what, done, total)
 
 
 def _summary(data: Data) -> str:

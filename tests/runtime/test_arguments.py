@@ -9,7 +9,7 @@ import kerascnn
 from kerascnn import InputError
 from kerascnn.results.describe import describe
 from kerascnn.results.inference.visualize import explain_images
-from kerascnn.studies.probe.promote import promote
+from kerascnn.studies.probe.probe import promote
 
 ARRAY = np.arange(1000)
 

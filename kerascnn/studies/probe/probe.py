@@ -8,21 +8,23 @@ Better?, arXiv 1805.08974, compare both).
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 
 from kerascnn.engine.data.download import NotAtHandError, reporting, without_downloads
 from kerascnn.engine.load import load_data
-from kerascnn.engine.observer import Observer, default_observer, optional
+from kerascnn.engine.observer import Observer, Only, default_observer, optional
+from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.find import runs_folder
+from kerascnn.run.runner import run_experiment
 from kerascnn.runtime import backend as runtime
-from kerascnn.runtime.arguments import as_list
+from kerascnn.runtime.arguments import as_list, expect_count
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.process import contained
 from kerascnn.studies.probe.figure import probe_figure
 from kerascnn.studies.probe.network import probe_network, with_architecture
-from kerascnn.studies.probe.once import Once
 from kerascnn.studies.probe.result import ProbedNetwork, ProbeResult
 from kerascnn.tracking.tracker import Tracker
 
@@ -52,30 +54,33 @@ def probe_architectures(
     architectures = as_list(architectures, str, "architectures")
     if not architectures:
         raise _none_to_probe()
-    once = Once(observer or default_observer())
+    observer = observer or default_observer()
     runtime.select_backend(experiment.training.backend)
     named = dict.fromkeys(name for name in architectures if name != ALL_LOCAL)
     listed = experiment.registry.of_kind("architecture") if ALL_LOCAL in architectures else ()
     others = [known.component.name for known in listed if known.component.name not in named]
     experiments = {name: with_architecture(experiment, name) for name in named}
-    once.started(experiment.name, runtime.start(experiment.training.backend), runtime.device_name())
-    with reporting(once.download):
-        load_data(experiment, once)  # reports faults of the data once, not for each network
+    backend = runtime.start(experiment.training.backend)
+    observer.started(experiment.name, backend, runtime.device_name())
+    with reporting(observer.download):
+        load_data(experiment, observer)  # reports problems of the data once for all networks
+    warned = cache(observer.warned)
+    heard = Only(download=observer.download, progress=observer.progress, warned=warned)
     networks, refusals = list[ProbedNetwork](), list[InputError]()
     for name, chosen in experiments.items():
         try:
-            networks.append(probe_network(name, chosen, once))
+            networks.append(probe_network(name, chosen, heard))
         except InputError as error:
             refusals.append(error)
-            once.warned(f"{name} is skipped: {error}")
+            warned(f"{name} is skipped: {error}")
     absent: dict[str, NotAtHandError] = {}
     for name in others:
-        networks += _probe_if_local(name, experiment, once, absent)
+        networks += _probe_if_local(name, experiment, heard, absent)
     if absent:
-        once.warned(_downloadable(absent))
+        warned(_downloadable(absent))
     if not networks:
         raise refusals[0] if refusals else _none_to_probe()
-    return _record(experiment, networks, once)
+    return _record(experiment, networks, observer)
 
 
 def _none_to_probe() -> InputError:
@@ -141,3 +146,37 @@ def _record(
     tracker.metrics({"probed_networks": len(networks)}, step=0)
     tracker.close()
     return done
+
+
+@contained()
+def promote(
+    experiment: BoundExperiment,
+    probed: ProbeResult,
+    count: int,
+    observer: Observer | None = None,
+) -> list[Result]:
+    """Runs the best networks in full, as child runs of the probe, the best one last.
+
+    Args:
+        experiment: The probed experiment.
+        probed: The result of `probe_architectures`.
+        count: Number of networks, at least 1.
+        observer: Receives progress events; default prints them on standard error; `Observer()`
+            shows nothing.
+
+    Returns:
+        The results, in the order of the probe.
+
+    Raises:
+        InputError: The stages name layers that a network does not have.
+        RunError: A run failed.
+    """
+    check_experiment(experiment)
+    expect_count(count, "count")
+    chosen = [network.architecture for network in probed.networks[:count]]
+    experiments = [with_architecture(experiment, name) for name in chosen]
+    results = [
+        run_experiment(chosen, observer, parent=probed.run_id)
+        for chosen in reversed(experiments)  # so that "last" is the best
+    ]
+    return results[::-1]

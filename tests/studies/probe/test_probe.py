@@ -12,8 +12,7 @@ from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.studies.probe.figure import probe_figure
 from kerascnn.studies.probe.network import with_architecture
-from kerascnn.studies.probe.probe import probe_architectures
-from kerascnn.studies.probe.promote import promote
+from kerascnn.studies.probe.probe import probe_architectures, promote
 from kerascnn.studies.probe.result import ProbedNetwork, rank_correlation
 from kerascnn.tracking.store import find_tagged, open_store, tracking_uri
 
