@@ -74,7 +74,7 @@ MADE = [
     (of_an_evaluation, ["on 1,000 images", "990 more"]),
     (of_a_prediction, ["a.png: class number 0 0.100", "and 990 more"]),
     (of_a_probe, ["probe aaaaaaaa", "class number 0", "990 more"]),
-    (of_a_range_test, ['stage "head"', "suggestion  none: the loss hardly falls"]),
+    (of_a_range_test, ['stage "head"', "suggestion   none: the loss hardly falls"]),
     (of_a_description, ["net at 224 px", "3 layers, 10 parameters", "990 more"]),
 ]
 
