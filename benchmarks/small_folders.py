@@ -95,7 +95,7 @@ def write_table(file: Path, data: Path, counts: str, fresh: int, seed: int) -> P
 def suggestions(experiment: str, words: list[str]) -> list[str]:
     """Each stage's rate by the range test as settings, also where `lr-find` suggests nothing."""
     from kerascnn import load_experiment
-    from kerascnn.studies.lr_find import find_learning_rate
+    from kerascnn.studies.lr_find.find import find_learning_rate
 
     loaded = load_experiment(experiment, dict(map(assignment, words)))
     tests = [find_learning_rate(loaded, stage.name) for stage in loaded.stages]
@@ -105,15 +105,14 @@ def suggestions(experiment: str, words: list[str]) -> list[str]:
 def judge(experiment: str, words: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Whether each fresh image is recognised after all stages, bool [N], and its class [N]."""
     from kerascnn import load_experiment
-    from kerascnn.components.registry import load_registry
     from kerascnn.engine.data.windows import Centred
     from kerascnn.engine.network.inference import Forward
     from kerascnn.engine.observer import Observer
-    from kerascnn.engine.prepare import prepare
+    from kerascnn.engine.prepare import prepare_experiment
     from kerascnn.engine.training.stage import fit_stage
 
     loaded = load_experiment(experiment, dict(map(assignment, words)))
-    prepared = prepare(loaded, load_registry(), Observer())
+    prepared = prepare_experiment(loaded, Observer())
     standing = None
     for plan in prepared.plans:
         standing = fit_stage(prepared.network, plan, *prepared.examples(), standing).standing

@@ -19,7 +19,7 @@ from kerascnn import cli, load_experiment
 from kerascnn.cli.tables import plugins as plugin_tables
 from kerascnn.components.registry import load_registry
 from kerascnn.experiment.bound import bind_experiment
-from kerascnn.run.scaffold import recipes
+from kerascnn.run.init import recipes
 from kerascnn.runtime.cache import cache_folder, cached
 
 COMMAND = "import sys; sys.argv[0] = 'kerascnn'; from kerascnn.cli import main; main()"
@@ -86,7 +86,7 @@ WRONG = {
     ),
     "no run to evaluate": (["evaluate", "last", "--data", "x"], "there is no finished run here"),
     "no run to compare": (["compare", "last"], "there is no finished run here yet"),
-    "nothing to write": (["init"], "name a folder of images, or --recipe NAME"),
+    "nothing to write": (["init"], "give a folder of images, or --recipe NAME"),
     "no folder": (["init", "nowhere"], 'there is no folder "nowhere"'),
     "no recipe": (["init", "--recipe", "flower"], 'no recipe "flower". Did you mean "flowers"?'),
 }
@@ -437,7 +437,10 @@ def test_init_overwrites_nothing_unless_forced(run_cli, photos):
     file.write_text("mine")
     arguments = ("init", photos, "--architecture", "sequential_cnn")
     answer = run_cli(*arguments)
-    assert (answer.exit_code, answer.stderr) == (2, f"{file} exists; --force overwrites it.\n")
+    assert (answer.exit_code, answer.stderr) == (
+        2,
+        f"{file} already exists; --force overwrites it.\n",
+    )
     assert file.read_text() == "mine"
     assert run_cli(*arguments, "--force").exit_code == 0
     assert tomllib.loads(file.read_text())["architecture"] == {"name": "sequential_cnn"}

@@ -81,8 +81,9 @@ def check(
 
     from kerascnn.cli.tables.experiments import show_check
     from kerascnn.cli.terminal import Terminal
+    from kerascnn.engine.check import check_stages
     from kerascnn.engine.data.download import NotAtHandError, without_downloads
-    from kerascnn.engine.prepare import check_stages, prepare
+    from kerascnn.engine.prepare import prepare_experiment
     from kerascnn.errors import InputError
     from kerascnn.runtime.commands import command
 
@@ -90,7 +91,7 @@ def check(
     terminal = Terminal(console(stderr=True))
     try:
         with nullcontext() if download else without_downloads():
-            prepared = prepare(experiment, terminal)
+            prepared = prepare_experiment(experiment, terminal)
     except NotAtHandError as error:
         again = command("check", str(file), "--download")
         raise InputError(f"{error} `{again}` does so now, and `run` when it runs.") from error
@@ -136,8 +137,8 @@ def lr_find(
     from kerascnn.engine.observer import optional
     from kerascnn.results.canvas import save
     from kerascnn.runtime.commands import command
-    from kerascnn.studies.figures import rates_figure
-    from kerascnn.studies.lr_find import find_learning_rate
+    from kerascnn.studies.lr_find.figure import rates_figure
+    from kerascnn.studies.lr_find.find import find_learning_rate
 
     experiment = experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True), file)
@@ -181,8 +182,8 @@ def probe(
     """
     from kerascnn.cli.tables.experiments import probe_document, show_probe, show_promoted
     from kerascnn.cli.terminal import Terminal
-    from kerascnn.studies.probe import probe_architectures
-    from kerascnn.studies.probe import promote as promote_best
+    from kerascnn.studies.probe.probe import probe_architectures
+    from kerascnn.studies.probe.probe import promote as promote_best
 
     experiment = experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True), file)
@@ -216,13 +217,13 @@ def init(
 ) -> None:
     """Look at a FOLDER of images, and write an experiment for them beside it."""
     from kerascnn.cli.terminal import Terminal
-    from kerascnn.run import scaffold
+    from kerascnn.run.init import recipes, write_experiment
     from kerascnn.runtime.commands import command
 
     if recipe == "list":
-        click.echo("\n".join(scaffold.recipes()))
+        click.echo("\n".join(recipes()))
         return
-    written, summary = scaffold.write_experiment(
+    written, summary = write_experiment(
         folder,
         recipe,
         architecture,

@@ -25,8 +25,9 @@ from kerascnn.engine.metrics.temperature import AS_TRAINED
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
-from kerascnn.engine.training.plan import Epoch, Plan
-from kerascnn.engine.training.stage import StageResult
+from kerascnn.engine.training.listener import Epoch
+from kerascnn.engine.training.plan import Plan
+from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.errors import InputError
 from kerascnn.runtime.cache import cache_folder
 from kerascnn.runtime.commands import command

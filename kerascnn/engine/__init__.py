@@ -1,1 +1,1 @@
-"""engine."""
+"""The engine: data, network, metrics and training."""

@@ -7,76 +7,87 @@ from typing import TYPE_CHECKING
 import kerascnn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kerascnn.engine.prepared import Prepared
     from kerascnn.engine.result import Result
-    from kerascnn.engine.training.plan import Epoch, Plan
-    from kerascnn.engine.training.stage import StageResult
+    from kerascnn.engine.training.listener import Epoch
+    from kerascnn.engine.training.plan import Plan
+    from kerascnn.engine.training.stage_result import StageResult
 
 
 def default_observer() -> "Observer":
-    """What a script or a notebook sees unless it gives an observer: what the terminal shows."""
+    """The default for scripts and notebooks: shows the same as the terminal."""
     return kerascnn.default_observer()
 
 
 class Observer:
-    """Hears how a run goes, in the order of these methods; by itself it shows nothing."""
+    """Receives the events of a run, in the order of these methods; this one shows nothing."""
 
     def started(self, name: str, backend: str, device: str) -> None:
         """The backend is loaded."""
 
     def download(self, name: str, done: int, total: int | None) -> None:
-        """So many bytes of a file have come."""
+        """`done` of `total` bytes of a file are downloaded."""
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """A long piece of work that is not training: packing, running the frozen prefix."""
+        """Progress of long work other than training: packing, running the frozen prefix."""
 
     def data_noted(self, notes: "Sequence[str]", state: str) -> None:
-        """What is wrong with the data, or scarce; `state` changes with the data and the notes."""
+        """Problems of the data; `state` changes with the data and the notes."""
         for note in notes:
             self.warned(note)
 
     def prepared(self, prepared: "Prepared") -> None:
-        """Data and network are there, and checked."""
+        """Data and network are loaded and checked."""
 
     def tracked(self, run_id: str, store: str) -> None:
         """The run has its id."""
 
     def resumed(self, plan: "Plan | None", epochs: int, steps: int) -> None:
-        """A run goes on in this stage, of which so many epochs and steps of the next are done.
+        """A run resumes in this stage after so many epochs, and steps of the next epoch.
 
-        Without a stage, all of them are done.
+        `plan` is None if all stages are done.
         """
 
     def stage_started(self, number: int, total: int, plan: "Plan") -> None:
         """A stage begins."""
 
     def step(self, done: int, total: int) -> None:
-        """A training step has been handed to the device."""
+        """A training step has been sent to the device."""
 
     def epoch(self, epoch: "Epoch", total: int) -> None:
         """An epoch and its validation are done."""
 
     def stage_ended(self, result: "StageResult") -> None:
-        """A stage is done and its freeze is proven."""
+        """A stage is done, and its frozen weights are proven unchanged."""
 
     def warned(self, message: str) -> None:
-        """Something that the user should know and that does not stop the run."""
+        """A warning; the run continues."""
 
     def left_out(self, files: "Sequence[str]") -> None:
-        """Files that are not predicted, each with the reason."""
+        """Files that are skipped in a prediction, each with the reason."""
 
     def ended(self, result: "Result") -> None:
         """The run is evaluated and saved."""
 
 
+class Only(Observer):
+    """Handles only the given events: `Only(progress=observer.progress)`."""
+
+    def __init__(self, **events: "Callable[..., None]") -> None:
+        vars(self).update(events)
+
+    def data_noted(self, notes: "Sequence[str]", state: str) -> None:
+        """Not even as warnings."""
+
+
 @contextmanager
 def optional(what: str, observer: Observer, remedy: str = "") -> Iterator[None]:
-    """Turns any failure to make a figure, a page or a note into a warning: no work depends on it.
+    """Turns any failure to write an optional figure, page or note into a warning.
 
     Args:
-        what: What is made, for the warning.
+        what: What is written, for the warning.
         observer: Receives the warning.
         remedy: What to do about it.
     """

@@ -1,39 +1,21 @@
-"""Everything before the first step: data loaded and checked, network built, stages planned."""
+"""Prepares an experiment for training: loads and checks data, builds the network, plans stages."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from kerascnn.engine.data.augment import augmenter
 from kerascnn.engine.data.download import reporting
-from kerascnn.engine.data.splits import Data
 from kerascnn.engine.load import load_data
-from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import Built, build_network
-from kerascnn.engine.network.freezing import count_trainable, set_trainable, trainable_layers
-from kerascnn.engine.network.unfreeze import select
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.training.inputs import choose
-from kerascnn.engine.training.memory import memory_bytes, shortage
-from kerascnn.engine.training.optimizers import make_optimizer
 from kerascnn.engine.training.plan import Plan
-from kerascnn.errors import InputError, did_you_mean
+from kerascnn.engine.training.planning import plan_stage
 from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.experiment.model import Stage, Training
-from kerascnn.hookspecs import Augmentation
 from kerascnn.runtime import backend as runtime
-from kerascnn.runtime.cache import limit_bytes
 from kerascnn.runtime.commands import setting
-from kerascnn.runtime.files import GB
-
-NO_AUGMENTATION = "none"
 
 
-def prepare(experiment: BoundExperiment, observer: Observer) -> Prepared:
-    """Loads, checks and builds; leaves the process seeded and on the experiment's backend."""
+def prepare_experiment(experiment: BoundExperiment, observer: Observer) -> Prepared:
+    """Loads, checks and builds; seeds the process and starts the experiment's backend."""
     with reporting(observer.download):
         return _prepare(experiment, observer)
 
@@ -54,14 +36,7 @@ def _prepare(experiment: BoundExperiment, observer: Observer) -> Prepared:
     )
     for note in _never_trained(network, plans):
         observer.warned(note)
-    return Prepared(
-        experiment,
-        backend,
-        data,
-        network,
-        plans=plans,
-        plugins=experiment.origins,
-    )
+    return Prepared(experiment, backend, data, network, plans)
 
 
 def _never_trained(network: Built, plans: tuple[Plan, ...]) -> Iterator[str]:
@@ -69,111 +44,6 @@ def _never_trained(network: Built, plans: tuple[Plan, ...]) -> Iterator[str]:
     random = [block for block in network.blocks if block not in trained]
     if random and not network.pretrained:
         named = ", ".join(random[:5]) + (", …" if len(random) > 5 else "")
+        verb = "is" if len(random) == 1 else "are"
         remedy = setting(f"stages.{plans[-1].stage.name}.unfreeze", "all")
-        yield f"no stage trains {named}, which are randomly initialised; {remedy} does."
-
-
-def plan_stage(experiment: BoundExperiment, index: int, network: Built, data: Data) -> Plan:
-    """Resolves what a stage's settings name: layers, schedule, augmentation, class weights."""
-    bound, training = experiment.stages[index], experiment.training
-    stage, images_a_class = bound.settings, len(data.train) / len(data.class_names)
-    try:
-        trainable = select(network, stage.unfreeze, images_a_class)
-        make_optimizer(  # its faults belong to the input
-            stage.optimizer,
-            stage.learning_rate,
-            weight_decay=stage.weight_decay,
-            clip_norm=stage.clip_norm,
-        )
-    except InputError as error:
-        raise InputError(f'stage "{stage.name}": {error}') from error
-    return Plan(
-        stage=stage,
-        index=index,
-        layers=trainable.layers,
-        batchnorm=stage.batchnorm or ("frozen" if network.pretrained else "train"),
-        batch_size=bound.batch_size,
-        schedule=bound.schedule.build,
-        **augmentation(experiment, index, len(data.class_names)),
-        class_weights=class_weights(stage, data),
-        seed=experiment.seed,
-        keep=training.keep,
-        built_by=experiment.architecture.registered.component.build,
-        activation_bytes=_activation_bytes(training),
-        prefix_precision=training.prefix_precision,
-        choice=trainable.choice,
-    )
-
-
-def augmentation(experiment: BoundExperiment, index: int, classes: int) -> dict[str, Any]:
-    """What a plan says of augmentation."""
-    bound, size = experiment.stages[index].augmentation, experiment.training.image_size
-    if bound.name == NO_AUGMENTATION and bound.params == type(bound.params)():
-        return {}
-    policy = bound.build(image_size=size, num_classes=classes)
-    return {
-        "augment": augmenter(policy, (experiment.seed, index), size),
-        # a Keras layer draws by itself: what it drew cannot be had again
-        "augmentation_key": bound.key if isinstance(policy, Augmentation) else "",
-    }
-
-
-def _activation_bytes(training: Training) -> int:
-    if training.activations_gb is None:
-        return limit_bytes() // 4
-    return int(training.activations_gb * GB)
-
-
-def class_weights(stage: Stage, data: Data) -> np.ndarray | None:
-    """The weight of each class in the loss, float32 [K]; "balanced" gives all the same sum."""
-    if stage.class_weights is None:
-        return None
-    names = data.class_names
-    counts = np.bincount(data.train.labels, minlength=len(names))
-    if stage.class_weights == "balanced":
-        return (len(data.train) / (len(names) * np.maximum(counts, 1))).astype(np.float32)
-    for name in stage.class_weights:
-        if name not in names:
-            raise InputError(
-                f'stage "{stage.name}": class_weights: there is no class "{name}".'
-                f"{did_you_mean(name, names)} The classes are {', '.join(names[:20])}."
-            )
-    return np.array([stage.class_weights.get(name, 1.0) for name in names], np.float32)
-
-
-@dataclass(frozen=True)
-class StageCheck:
-    """What a stage would do: for `kerascnn check`."""
-
-    name: str
-    unfreeze: str
-    epochs: int
-    steps: int
-    trainable_parameters: int
-    trainable_layers: list[str]
-    boundary: str
-    frozen_part: str
-    memory_bytes: int
-    shortage: str | None
-
-
-def check_stages(prepared: Prepared) -> Iterator[StageCheck]:
-    """Sets each stage's trainable layers in turn and tells what follows from them."""
-    model = prepared.network.model
-    for plan in prepared.plans:
-        set_trainable(model, plan.layers, plan.batchnorm)
-        parts = cut(model)
-        total = plan.views * len(prepared.data.train) + len(prepared.data.validation)
-        batch = min(plan.batch_size, len(prepared.data.train))
-        yield StageCheck(
-            name=plan.stage.name,
-            unfreeze=plan.choice,
-            epochs=plan.stage.epochs,
-            steps=-(-len(prepared.data.train) // plan.batch_size),
-            trainable_parameters=count_trainable(model),
-            trainable_layers=trainable_layers(model),
-            boundary=parts.boundary,
-            frozen_part=choose(parts, plan, total)[1],
-            memory_bytes=memory_bytes(model, parts.suffix, batch),
-            shortage=shortage(model, parts.suffix, batch),
-        )
+        yield f"{named} {verb} randomly initialised and never trained; {remedy} trains all blocks."

@@ -1,4 +1,4 @@
-"""An experiment that is ready to train."""
+"""An experiment prepared for training."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,16 @@ from kerascnn.experiment.bound import BoundExperiment
 
 @dataclass(frozen=True)
 class Prepared:
-    """An experiment that is ready to train, and the packages that its components come from."""
+    """An experiment with its data, network and planned stages."""
 
     experiment: BoundExperiment
     backend: str
     data: Data
     network: Built
     plans: tuple[Plan, ...]
-    plugins: dict[str, str]
 
     def examples(self) -> tuple[Examples, Examples]:
-        """What a stage trains on, and what it is judged by."""
+        """The training and the validation examples."""
         train, validation = self.data.train, self.data.validation
         centred = Centred(validation.images, self.experiment.training.image_size)
         return (

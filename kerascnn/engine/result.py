@@ -1,69 +1,107 @@
-"""What a run came to."""
+"""The result of a run: typed, versioned, and readable from any version of `result.json`."""
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+import warnings
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import kerascnn
+from kerascnn.engine.metrics.score import MetricsTable
 from kerascnn.engine.metrics.temperature import AS_TRAINED
 from kerascnn.engine.network.saved import load_model
+from kerascnn.errors import InputError
 from kerascnn.experiment.model import Training
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.screen import accuracy, listed, screen
+
+VERSION = 1
+"""Of `result.json`; files without a `version` are from before there were versions: 0."""
 
 EXPERIMENT = "experiment.toml"
 RESULT = "result.json"
 MODEL = "model"
 PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"
-SEEN = "seen.npy"  # SHA-256 of the images that it was trained or validated on: uint8 [N, 32]
+SEEN = "seen.npy"  # SHA-256 of the training and validation images: uint8 [N, 32]
 
 
-@dataclass(frozen=True)
+class SplitTable(TypedDict):
+    """A split of the dataset."""
+
+    images: int
+    fingerprint: str
+
+
+class StageTable(TypedDict):
+    """A stage; see `training.stage_result.StageResult`."""
+
+    name: str
+    unfreeze: str
+    epochs: int
+    seconds: float
+    prefix_seconds: float
+    fit_seconds: float
+    cache: dict[str, Any]
+    images_per_second: float
+    trainable_parameters: int
+    trainable_layers: list[str]
+    boundary: str
+    val_accuracy: float
+    val_loss: float
+    gain: NotRequired[float]
+    gain_interval: NotRequired[tuple[float, float]]
+    kept: bool
+    frozen_sha256: str
+    ended_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a run came to.
+    """The result of a run.
 
     Args:
+        version: Of the file that it was read from, else `VERSION`.
         run_id: MLflow's id of the run.
         name: The experiment's name.
         backend: The backend that it was trained on.
         test_accuracy: On the test images, 0 to 1.
         test_accuracy_interval: 95% (Wilson).
         test: All metrics of the test images.
-        stages: One table a stage.
+        stages: One table per stage.
         class_names: In the order of the probabilities.
         parameters: Number of weights.
         seconds: From the start to the saved result.
         data_seconds: Finding, decoding and packing the images, or finding them packed.
         data: Number of images and fingerprint of each split.
         experiment: The resolved experiment.
-        plugins: Where each component comes from.
+        plugins: The package of each component.
         artifacts: The run's folder.
-        history: One table an epoch: stage, epoch from 1 within it, metrics.
-        class_counts: Images of each class in each split.
+        history: One table per epoch: stage, epoch from 1 within it, metrics.
+        class_counts: Images per class in each split.
         blocks: Each block of the network and its last layer that gives feature maps.
-        device: What it was trained on.
-        versions: Of Python and the packages that the result depends on.
-        ended: When, in ISO 8601.
-        findings: What was found wrong with the images: see `engine.data.hygiene.Findings`.
-        notes: What the run said about its data.
+        device: The device that it was trained on.
+        versions: Of Python and the packages that affect the result.
+        ended: Time of the end, in ISO 8601.
+        findings: Problems found in the images: see `engine.data.hygiene.Findings`.
+        notes: Remarks on the data.
         temperature: Calibrates the probabilities, see `engine.metrics.temperature`; 1 leaves them
-            as trained. `predictions.csv` and `test` hold those as trained.
+            as trained. `predictions.csv` and `test` are not calibrated.
     """
 
+    version: int = VERSION
     run_id: str
     name: str
     backend: str
     test_accuracy: float
     test_accuracy_interval: tuple[float, float]
-    test: dict[str, Any]
-    stages: list[dict[str, Any]]
+    test: MetricsTable
+    stages: list[StageTable]
     class_names: list[str]
     parameters: int
     seconds: float
-    data_seconds: float
-    data: dict[str, Any]
+    data_seconds: float = 0.0
+    data: dict[str, SplitTable]
     experiment: dict[str, Any]
     plugins: dict[str, str]
     artifacts: str
@@ -77,18 +115,45 @@ class Result:
     notes: list[str] = field(default_factory=list)
     temperature: float = AS_TRAINED
 
+    @classmethod
+    def read(cls, file: Path) -> "Result":
+        """Reads `result.json` of any version, ignoring unknown keys with a warning.
+
+        Raises:
+            InputError: It is not a JSON object, or lacks a key that every version has.
+        """
+        try:
+            found = {"version": 0, **json.loads(file.read_text("utf-8"))}
+        except (ValueError, TypeError) as error:
+            raise InputError(f"cannot read {file}: it is not a JSON object ({error}).") from error
+        found["artifacts"] = str(file.parent)
+        known = {key.name: key for key in fields(cls)}
+        needed = [name for name, key in known.items() if not _has_default(key)]
+        if missing := [name for name in needed if name not in found]:
+            raise InputError(f"cannot read {file}: it has no {', '.join(missing)}.")
+        if found["version"] > VERSION or found.keys() - known.keys():
+            warnings.warn(_not_known(found, known), stacklevel=2)
+        found["test_accuracy_interval"] = tuple(found["test_accuracy_interval"])
+        return cls(**{name: value for name, value in found.items() if name in known})
+
     @property
     def folder(self) -> Path:
         return Path(self.artifacts)
 
     @property
+    def epochs(self) -> int:
+        """Of all stages together."""
+        return sum(stage["epochs"] for stage in self.stages)
+
+    @property
     def training(self) -> Training:
-        """What the stages shared: among it how images are to be prepared."""
-        return Training(**self.experiment["training"])
+        """Settings shared by the stages, such as how to prepare images."""
+        given = self.experiment["training"]
+        return Training(**{key: given[key] for key in Training.model_fields if key in given})
 
     @property
     def uncalibrated(self) -> "Result":
-        """The same run with the probabilities as trained."""
+        """The same result without calibration."""
         return replace(self, temperature=AS_TRAINED)
 
     @property
@@ -113,8 +178,22 @@ class Result:
         return screen(f"run {self.run_id[:8]} · {self.name} · {self.seconds:.0f} s", rows)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """The display in a notebook."""
         return kerascnn.as_html(self)
 
     def write(self) -> None:
         write_whole(self.folder / RESULT, json.dumps(self.to_json(), indent=2))
+
+
+def _has_default(key: Field[Any]) -> bool:
+    return key.default is not MISSING or key.default_factory is not MISSING
+
+
+def _not_known(found: dict[str, Any], known: dict[str, Any]) -> str:
+    """Without the run's name, so that Python shows it once for many runs of one version."""
+    writer = found.get("versions", {}).get("kerascnn", "another version")
+    unknown = ", ".join(sorted(found.keys() - known.keys())) or "none"
+    return (
+        f"{RESULT} was written by kerascnn {writer} in format {found['version']}; this version "
+        f"reads format {VERSION} and ignores other keys: {unknown}."
+    )

@@ -1,7 +1,7 @@
 """Runs on disk: each has a folder with its experiment, result, predictions and model."""
 
-import json
 import os
+import warnings
 from datetime import datetime
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def find_run(run: str | os.PathLike[str] | Result) -> Result:
     if not run:
         raise InputError('run: expected a run\'s id, a prefix of one, or "last", not "".')
     if Path(run, RESULT).is_file():
-        return _read(Path(run, RESULT).resolve())
+        return Result.read(Path(run, RESULT).resolve())
     if run.startswith(PREFIX):
         run = registered_run(run)
     if run == "last":
@@ -51,7 +51,7 @@ def find_run(run: str | os.PathLike[str] | Result) -> Result:
         ids = ", ".join(file.parent.name[:12] for file in found)
         raise InputError(f'"{run}" is the beginning of {len(found)} runs: {ids}.')
     if found:
-        return _read(found[0])
+        return Result.read(found[0])
     try:
         fetched = fetch_run(run, runs_folder())
     except TrackingError as error:
@@ -61,7 +61,7 @@ def find_run(run: str | os.PathLike[str] | Result) -> Result:
             f'there is no run "{run}" in {runs_folder()} or in MLflow; their ids are the names of '
             "the folders there."
         )
-    return _read(fetched / RESULT)
+    return Result.read(fetched / RESULT)
 
 
 def find_unfinished(run: str) -> Path:
@@ -121,8 +121,14 @@ def backend_of(folder: Path) -> str | None:
 
 
 def all_runs() -> list[Result]:
-    """The finished runs of this folder, the oldest first."""
-    return sorted(map(_read, _finished()), key=_ended)
+    """The finished runs of this folder, the oldest first; warns of those that cannot be read."""
+    results = []
+    for file in _finished():
+        try:
+            results.append(Result.read(file))
+        except InputError as fault:
+            warnings.warn(str(fault), stacklevel=2)
+    return sorted(results, key=_ended)
 
 
 def _ended(result: Result) -> tuple[float, float]:
@@ -134,9 +140,3 @@ def _ended(result: Result) -> tuple[float, float]:
 
 def _finished() -> list[Path]:
     return sorted(runs_folder().glob(f"*/{RESULT}"))
-
-
-def _read(file: Path) -> Result:
-    data = json.loads(file.read_text())
-    data["test_accuracy_interval"] = tuple(data["test_accuracy_interval"])
-    return Result(**{**data, "artifacts": str(file.parent)})

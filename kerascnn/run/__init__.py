@@ -1,1 +1,1 @@
-"""run."""
+"""Runs: from an experiment to a recorded result."""

@@ -1,4 +1,4 @@
-"""The name of a run: its network, and what differs from the first run of the experiment."""
+"""The name of a run: its network, and its differences from the experiment's first run."""
 
 import tomllib
 from typing import Any
@@ -14,7 +14,7 @@ LONGEST = 24  # characters of a value
 
 
 def run_name(experiment: BoundExperiment) -> str:
-    """Differences first, for MLflow's page cuts names off: `seed=1, head.epochs=4 · resnet50`."""
+    """Differences first, because MLflow truncates names: `seed=1, head.epochs=4 · resnet50`."""
     network = f"{experiment.architecture.name} on {experiment.dataset.name}"
     differ = [_said(key, value) for key, value in _differences(experiment)]
     if not differ:
@@ -24,11 +24,11 @@ def run_name(experiment: BoundExperiment) -> str:
 
 
 def _differences(experiment: BoundExperiment) -> list[tuple[str, Any]]:
-    """The settings that are not those of the first run here, or that only one of both has."""
+    """The settings that differ from the first run's, or that only one of them has."""
     first = first_run_of(experiment.name)
     try:
         then = flatten(tomllib.loads((first / EXPERIMENT).read_text("utf-8"))) if first else None
-    except (OSError, ValueError):  # of a run that did not come so far
+    except (OSError, ValueError):  # it failed before it wrote its experiment
         then = None
     if then is None:
         return []
@@ -43,7 +43,7 @@ def _differences(experiment: BoundExperiment) -> list[tuple[str, Any]]:
 
 
 def _said(key: str, value: Any) -> str:
-    """A setting as `stage.key=value`, without the table that only says where it is."""
+    """A setting as `stage.key=value`, without the name of its table."""
     table, _, rest = key.partition(".")
     text = "none" if value is None else str(value)
     short = text if len(text) <= LONGEST else f"…{text[-LONGEST:]}"

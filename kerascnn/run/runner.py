@@ -2,39 +2,29 @@
 
 import gc
 import time
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
-from kerascnn.engine.data.windows import Centred
-from kerascnn.engine.metrics.score import Metrics, measure
-from kerascnn.engine.metrics.temperature import fit_temperature
-from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.observer import Observer, default_observer
-from kerascnn.engine.prepare import prepare
+from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
 from kerascnn.engine.training.checkpoints import UnreadableError
-from kerascnn.engine.training.plan import Epoch, Listener, Plan
+from kerascnn.engine.training.listener import Epoch, Listener
+from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.find import backend_of, find_unfinished, runs_folder
+from kerascnn.run.checkpointer import Checkpointer
+from kerascnn.run.determinants import ChangedError
 from kerascnn.run.naming import run_name
-from kerascnn.run.record import (
-    history_json,
-    map_layers,
-    record_report,
-    record_result,
-    record_stage,
-    record_start,
-    stage_json,
-)
-from kerascnn.run.resume import ChangedError, Keeper
-from kerascnn.runtime import backend as runtime
+from kerascnn.run.record import record_result, record_stage, record_start
+from kerascnn.run.report import draw_report
+from kerascnn.run.result import evaluate, make_result
+from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.process import contained, put_back
@@ -53,31 +43,56 @@ def run_experiment(
 
     Args:
         experiment: From `load_experiment`.
-        observer: Receives progress events; default what the terminal shows, on standard error;
-            `Observer()` shows nothing.
-        parent: The id of the run that MLflow's page shows this one under; default none.
-        resume: The id of a run that goes on exactly as it would have, a prefix of one, or "last";
-            default a new run.
+        observer: Receives progress events; default prints them on standard error; `Observer()`
+            shows nothing.
+        parent: The id of the run to show this one under on MLflow's page; default none.
+        resume: The id of an unfinished run to resume exactly, a prefix of it, or "last"; default a
+            new run.
 
     Returns:
         The result; its `model` loads the trained network.
 
     Raises:
-        InputError: The experiment, its data or its packages are at fault, or are not those of the
-            run that is to go on.
-        RunError: A check failed, or training went wrong.
+        InputError: The experiment, its data or its packages are at fault, or differ from those of
+            the run to resume.
+        RunError: A check failed, or training failed.
     """
-    put_back(gc.collect)  # once all is let go: Keras's models are cycles, and large
+    put_back(gc.collect)  # when all is released: Keras models are large, and reference cycles
     check_experiment(experiment)
     start = time.perf_counter()
     observer = observer or default_observer()
-    going_on = find_unfinished(resume) if resume else None
-    runtime.select_backend(_backend(experiment, going_on))
+    resumed = find_unfinished(resume) if resume else None
+    select_backend(_backend(experiment, resumed))
     name = run_name(experiment)
-    tracker = Tracker(experiment.name, name, runs_folder(), parent=parent, resume=going_on)
+    tracker = Tracker(experiment.name, name, runs_folder(), parent=parent, resume=resumed)
+    prepared, folder = _begin(experiment, observer, tracker, resumed)
+    with _failing(tracker, folder.name), Interruption() as interruption:
+        checkpointer = Checkpointer(prepared, folder, observer, interruption, start)
+        if not checkpointer.restore():
+            record_start(tracker, prepared, folder)
+            checkpointer.begin()
+        _fit_stages(prepared, tracker, observer, checkpointer)
+        outcome = evaluate(prepared)
+        result = make_result(prepared, folder, outcome, checkpointer.results, checkpointer.seconds)
+        record_result(prepared, result, outcome, tracker)
+        draw_report(prepared, result, outcome.test, tracker, observer)
+    if unsent := tracker.close():
+        observer.warned(unsent)
+    checkpointer.remove()
+    observer.ended(result)
+    return result
+
+
+def _begin(
+    experiment: BoundExperiment,
+    observer: Observer,
+    tracker: Tracker,
+    resumed: Path | None,
+) -> tuple[Prepared, Path]:
+    """Prepares a run and opens its folder; that of a resumed run first, to lock it."""
     try:
-        opened = tracker.open() if going_on else None  # unless another process is at it
-        prepared = prepare(experiment, observer)
+        opened = tracker.open() if resumed else None
+        prepared = prepare_experiment(experiment, observer)
         observer.prepared(prepared)
         if inside := _inside_dataset(experiment):
             observer.warned(inside)
@@ -88,138 +103,84 @@ def run_experiment(
     observer.tracked(run_id, tracker.store)
     if untracked := tracker.untracked():
         observer.warned(untracked)
+    return prepared, folder
+
+
+@contextmanager
+def _failing(tracker: Tracker, run_id: str) -> Iterator[None]:
+    """Closes the tracker if the run fails or is interrupted, and says how to resume."""
     try:
-        with Interruption() as interruption:
-            keeper = Keeper(prepared, folder, observer, interruption, start)
-            if not keeper.goes_back():
-                record_start(tracker, prepared, folder)
-                keeper.begin()
-            _fit_stages(prepared, tracker, observer, keeper)
-            test, probabilities = _evaluate(prepared)
-            temperature = fit_temperature(
-                probabilities["validation"], prepared.data.validation.labels
-            )
-            result = _result(prepared, run_id, folder, keeper, test, temperature)
-            record_result(prepared, result, test, probabilities, tracker)
-            record_report(prepared, result, test, tracker, observer)
+        yield
     except BaseException as error:
-        _mark_failed(error, tracker)
+        resumable = isinstance(error, KeyboardInterrupt | ChangedError | UnreadableError)
+        if not resumable:
+            tracker.tags({"failure": f"{type(error).__name__}: {error}"})
+        tracker.close("KILLED" if resumable else "FAILED")
         if isinstance(error, KeyboardInterrupt):
             again = command("run", "--resume", run_id[:8])
-            raise KeyboardInterrupt(f"interrupted; `{again}` goes on from there.") from None
+            raise KeyboardInterrupt(f"interrupted; `{again}` resumes the run.") from None
         if isinstance(error, KerascnnError):
             raise
         raise RunError(f"run {run_id[:8]} failed: {type(error).__name__}: {error}") from error
-    if unsent := tracker.close():
-        observer.warned(unsent)
-    keeper.run_ended()
-    observer.ended(result)
-    return result
 
 
-def _mark_failed(error: BaseException, tracker: Tracker) -> None:
-    # as it was, to go on
-    left = isinstance(error, KeyboardInterrupt | ChangedError | UnreadableError)
-    if not left:
-        tracker.tags({"failure": f"{type(error).__name__}: {error}"})
-    tracker.close("KILLED" if left else "FAILED")
-
-
-def _backend(experiment: BoundExperiment, going_on: Path | None) -> str:
-    """The experiment's own; where that is "auto", a run goes on on the one that it began on."""
-    asked, began = experiment.training.backend, going_on and backend_of(going_on)
-    return began if began and asked == "auto" else asked
+def _backend(experiment: BoundExperiment, resumed: Path | None) -> str:
+    """The experiment's; for "auto", a resumed run keeps the backend that it started on."""
+    asked, started = experiment.training.backend, resumed and backend_of(resumed)
+    return started if started and asked == "auto" else asked
 
 
 def _inside_dataset(experiment: BoundExperiment) -> str | None:
-    """Where output goes, if that is among the images of the dataset."""
+    """A warning if the runs are written inside the folder of the dataset."""
     path, runs = experiment.settings.dataset.params.get("path"), runs_folder()
     if path is None or not runs.resolve().is_relative_to(Path(path).expanduser().resolve()):
         return None
     return (
-        f"this run is written to {runs}, which lies in the folder of the dataset. It is never read "
+        f"this run is written to {runs}, inside the folder of the dataset. Its files are not read "
         "as images; to keep the two apart, start runs from another folder."
     )
 
 
-def _fit_stages(prepared: Prepared, tracker: Tracker, observer: Observer, keeper: Keeper) -> None:
+def _fit_stages(
+    prepared: Prepared, tracker: Tracker, observer: Observer, checkpointer: Checkpointer
+) -> None:
     train, validation = prepared.examples()
-    warned = cache(observer.warned)  # stages may say the same
-    for plan in prepared.plans[len(keeper.results) :]:
+    warned = cache(observer.warned)  # stages may repeat a warning
+    done = checkpointer.results
+    for plan in prepared.plans[len(done) :]:
         observer.stage_started(plan.index + 1, len(prepared.plans), plan)
-        before = keeper.results[-1].standing if keeper.results else None
-        listener = replace(_listener(plan, tracker, observer, keeper), warned=warned)
+        epochs = sum(stage.epochs for stage in done)
+        listener = _listener(plan, tracker, observer, epochs, warned)
+        before = done[-1].standing if done else None
         result = fit_stage(
-            prepared.network, plan, train, validation, before, listener, keeper.stage
+            prepared.network,
+            plan,
+            train,
+            validation,
+            before,
+            listener,
+            checkpointer,
+            checkpointer.stage,
         )
         record_stage(tracker, result)
         observer.stage_ended(result)
-        keeper.stage_ended(result)
+        checkpointer.stage_ended(result)
 
 
-def _listener(plan: Plan, tracker: Tracker, observer: Observer, keeper: Keeper) -> Listener:
-    epochs = sum(stage.epochs for stage in keeper.results)
+def _listener(
+    plan: Plan,
+    tracker: Tracker,
+    observer: Observer,
+    epochs: int,
+    warned: Callable[[str], None],
+) -> Listener:
+    """Passes a stage's events to the observer and the tracker; `epochs` came before the stage."""
 
     def epoch(done: Epoch) -> None:
-        metrics = {**done.metrics, "stage": plan.index + 1}
-        tracker.metrics(metrics, step=epochs + done.number)
+        tracker.metrics({**done.metrics, "stage": plan.index + 1}, step=epochs + done.number)
         observer.epoch(done, plan.stage.epochs)
 
     def prefix(done: int, total: int) -> None:
         observer.progress("running the frozen prefix", done, total)
 
-    return Listener(prefix, observer.step, epoch, pause=keeper.pause, keep=keeper.keep)
-
-
-def _evaluate(prepared: Prepared) -> tuple[Metrics, dict[str, np.ndarray]]:
-    data, training = prepared.data, prepared.experiment.training
-    forward = Forward(prepared.network.model)
-    probabilities = {
-        split: forward(
-            Centred(data.splits()[split].images, training.image_size), training.batch_size
-        )
-        for split in ("validation", "test")
-    }
-    return measure(probabilities["test"], data.test.labels, data.class_names), probabilities
-
-
-def _result(
-    prepared: Prepared,
-    run_id: str,
-    folder: Path,
-    keeper: Keeper,
-    test: Metrics,
-    temperature: float,
-) -> Result:
-    splits, stages = prepared.data.splits().items(), keeper.results
-    return Result(
-        run_id=run_id,
-        name=prepared.experiment.name,
-        backend=prepared.backend,
-        test_accuracy=test.accuracy,
-        test_accuracy_interval=test.interval,
-        test=test.to_json(),
-        stages=[stage_json(stage) for stage in stages],
-        class_names=list(prepared.data.class_names),
-        parameters=prepared.network.parameters(),
-        seconds=keeper.seconds,
-        data_seconds=prepared.data.seconds,
-        data={
-            name: {"images": len(packed), "fingerprint": packed.fingerprint}
-            for name, packed in splits
-        },
-        experiment=prepared.experiment.resolved,
-        plugins=prepared.plugins,
-        artifacts=str(folder),
-        history=history_json(stages),
-        class_counts={
-            name: counts.tolist() for name, counts in prepared.data.class_counts().items()
-        },
-        blocks=map_layers(prepared.network),
-        device=runtime.device_name(),
-        versions=runtime.versions(),
-        ended=datetime.now().astimezone().isoformat(timespec="seconds"),
-        findings=prepared.data.findings.to_json(),
-        notes=list(prepared.data.notes),
-        temperature=temperature,
-    )
+    return Listener(prefix, observer.step, epoch, warned)

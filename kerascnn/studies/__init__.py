@@ -1,1 +1,1 @@
-"""studies."""
+"""Studies: many runs or networks that answer one question."""

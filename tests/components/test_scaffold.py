@@ -121,7 +121,7 @@ def test_a_run_records_the_package_and_is_used_again(workplace, install, monkeyp
         check=False,
     )
     assert done.returncode == 2
-    assert "has layers of kerascnn_fresh, which is not among the plugins" in done.stderr
+    assert "not installed or not allowed: kerascnn_fresh" in done.stderr
     assert "kerascnn-fresh 0.1.0" in done.stderr
 
 

@@ -17,7 +17,7 @@ from kerascnn.experiment.bound import BoundExperiment, bind_experiment
 from kerascnn.experiment.optimizers import OF_ALL_OPTIMIZERS, OPTIMIZERS
 from kerascnn.experiment.problems import line_of
 from kerascnn.experiment.tables import flatten
-from kerascnn.run.scaffold import recipes
+from kerascnn.run.init import recipes
 
 GOOD = (Path(__file__).parent / "good.toml").read_text()
 

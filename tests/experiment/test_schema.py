@@ -15,7 +15,7 @@ from kerascnn.experiment.bound import bind_experiment
 from kerascnn.experiment.model import OPTIMIZERS
 from kerascnn.experiment.schema import make_schema
 from kerascnn.experiment.tables import override
-from kerascnn.run.scaffold import recipes
+from kerascnn.run.init import recipes
 
 GOOD = (Path(__file__).parent / "good.toml").read_text()
 

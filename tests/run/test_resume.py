@@ -21,7 +21,7 @@ from kerascnn.engine.observer import Observer
 from kerascnn.engine.training import checkpoints
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_unfinished
-from kerascnn.run.resume import check_same, what_else_decides
+from kerascnn.run.determinants import check_same, determinants
 
 EXPERIMENT = """
 name = "resume"
@@ -87,7 +87,7 @@ def interrupt(number=signal.SIGINT):
 def place(shared_workplace):
     (shared_workplace / "resume.toml").write_text(EXPERIMENT)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kerascnn.run.runner.record_report", lambda *_: None)  # takes the most time
+        patch.setattr("kerascnn.run.runner.draw_report", lambda *_: None)  # takes the most time
         yield shared_workplace
 
 
@@ -237,12 +237,12 @@ def test_what_changed_is_named_and_the_run_stays_as_it_was(frequent, client):
 
 
 def test_other_images_packages_and_plugins_are_named():
-    then = {"images to train": "a", "version of keras": "3.15.1", "code of the dataset": "c"}
+    then = {"train images": "a", "version of keras": "3.15.1", "code of the dataset": "c"}
     check_same(then, then)
-    now = {"images to train": "b", "version of keras": "3.16.0"}
+    now = {"train images": "b", "version of keras": "3.16.0"}
     with pytest.raises(InputError) as error:
         check_same(then, now)
-    assert "images to train; version of keras (was 3.15.1, is 3.16.0); code of the dataset." in str(
+    assert "train images; version of keras (was 3.15.1, is 3.16.0); code of the dataset." in str(
         error.value
     )
 
@@ -255,9 +255,9 @@ def test_a_refusal_names_causes_before_what_follows_from_them(shapes_experiment,
         backend="tensorflow",
         data=SimpleNamespace(splits=lambda: {"train": packed}),
     )
-    names = list(what_else_decides(prepared))
+    names = list(determinants(prepared))
     last_cause = max(i for i, name in enumerate(names) if name.startswith(("version", "code")))
-    assert all(name.endswith("to train") for name in names[last_cause + 1 :])
+    assert all(name.endswith("train images") for name in names[last_cause + 1 :])
 
 
 def test_a_second_process_is_refused_and_told_of_the_first(frequent, monkeypatch):
@@ -279,7 +279,7 @@ def test_what_could_not_go_on_can_be_tried_again(frequent, undisturbed, client, 
         raise InputError("the images are away")
 
     with monkeypatch.context() as patch:
-        patch.setattr("kerascnn.run.runner.prepare", away)
+        patch.setattr("kerascnn.run.runner.prepare_experiment", away)
         for resume in (run.name, None):
             with pytest.raises(InputError, match="away"):
                 run_experiment(experiment, resume=resume)

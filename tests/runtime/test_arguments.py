@@ -9,7 +9,7 @@ import kerascnn
 from kerascnn import InputError
 from kerascnn.results.describe import describe
 from kerascnn.results.inference.visualize import explain_images
-from kerascnn.studies.probe import promote
+from kerascnn.studies.probe.probe import promote
 
 ARRAY = np.arange(1000)
 
@@ -86,7 +86,7 @@ def test_architectures_are_one_or_several_but_not_none(shapes_experiment, regist
     from kerascnn.experiment.bound import bind_experiment
 
     experiment = bind_experiment(shapes_experiment, registry)
-    with pytest.raises(InputError, match="there are no architectures to probe"):
+    with pytest.raises(InputError, match="no architectures to probe"):
         kerascnn.probe_architectures(experiment, [])
     with pytest.raises(InputError, match="no_such_network"):
         kerascnn.probe_architectures(experiment, "no_such_network")

@@ -17,8 +17,8 @@ from kerascnn.engine.observer import default_observer
 from kerascnn.results.describe import BlockRow, Description
 from kerascnn.results.inference.evaluate import Evaluation
 from kerascnn.results.inference.predict import Prediction
-from kerascnn.studies.probed import Probe, Probed
-from kerascnn.studies.range_test import RangeTest
+from kerascnn.studies.lr_find.range_test import RangeTest
+from kerascnn.studies.probe.result import ProbedNetwork, ProbeResult
 
 MANY = 1000
 NAMES = tuple(f"class number {number}" for number in range(MANY))
@@ -51,9 +51,10 @@ def of_a_prediction(_):
 
 def of_a_probe(_):
     networks = [
-        Probed(name, 0.5, (0.4, 0.6), 100, 10, 1000, 4000, 9000, 1.0, 0.5, 2.0) for name in NAMES
+        ProbedNetwork(name, 0.5, (0.4, 0.6), 100, 10, 1000, 4000, 9000, 1.0, 0.5, 2.0)
+        for name in NAMES
     ]
-    return Probe("a" * 32, "photos", "CPU", networks, "folder")
+    return ProbeResult("a" * 32, "photos", "CPU", networks, "folder")
 
 
 def of_a_range_test(_):
@@ -73,7 +74,7 @@ MADE = [
     (of_an_evaluation, ["on 1,000 images", "990 more"]),
     (of_a_prediction, ["a.png: class number 0 0.100", "and 990 more"]),
     (of_a_probe, ["probe aaaaaaaa", "class number 0", "990 more"]),
-    (of_a_range_test, ['stage "head"', "suggestion  none: the loss hardly falls"]),
+    (of_a_range_test, ['stage "head"', "suggestion   none: the loss hardly falls"]),
     (of_a_description, ["net at 224 px", "3 layers, 10 parameters", "990 more"]),
 ]
 

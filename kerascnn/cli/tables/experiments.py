@@ -9,7 +9,7 @@ from rich.table import Table as RichTable
 
 from kerascnn.cli.tables.layout import Table, interval, line, number, plain, rows, words
 from kerascnn.cli.tables.lines import prepared_rows
-from kerascnn.engine.prepare import StageCheck
+from kerascnn.engine.check import StageCheck
 from kerascnn.engine.prepared import Prepared
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import gigabytes
@@ -20,8 +20,8 @@ WIDE = 100  # columns; in fewer, some figures of a network are left to --json
 
 if TYPE_CHECKING:  # other commands need nothing of theirs
     from kerascnn.engine.result import Result
-    from kerascnn.studies.probed import Probe
-    from kerascnn.studies.range_test import RangeTest
+    from kerascnn.studies.lr_find.range_test import RangeTest
+    from kerascnn.studies.probe.result import ProbeResult
 
 
 def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -> None:
@@ -84,7 +84,7 @@ def _suggested(test: "RangeTest") -> dict[str, str]:
     }
 
 
-def show_probe(console: Console, probed: "Probe") -> None:
+def show_probe(console: Console, probed: "ProbeResult") -> None:
     """Shows networks, the most promising first, with what they cost."""
     wide = console.width >= WIDE
     more = ("ms of 32", "parameters", "size") if wide else ()
@@ -116,7 +116,7 @@ def show_probe(console: Console, probed: "Probe") -> None:
     console.print(line("plot", escape(f"{probed.artifacts}/probe.png")), soft_wrap=True)
 
 
-def probe_document(probed: "Probe", results: "list[Result]") -> dict[str, Any]:
+def probe_document(probed: "ProbeResult", results: "list[Result]") -> dict[str, Any]:
     """A probe, and the runs of its best networks, for JSON."""
     return {
         **probed.to_json(),
@@ -125,9 +125,9 @@ def probe_document(probed: "Probe", results: "list[Result]") -> dict[str, Any]:
     }
 
 
-def show_promoted(console: Console, probed: "Probe", results: "list[Result]") -> None:
+def show_promoted(console: Console, probed: "ProbeResult", results: "list[Result]") -> None:
     """Shows what the probe promised of networks beside what they came to in full."""
-    from kerascnn.studies.probed import FEWEST_RANKED
+    from kerascnn.studies.probe.result import FEWEST_RANKED
 
     table = Table("run", "architecture", *map(number, ("probe", "95%", "test", "95%", "time")))
     for network, result in zip(probed.networks, results, strict=False):

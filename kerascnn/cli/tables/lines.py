@@ -4,7 +4,7 @@ from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.metrics.standing import Standing
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
-from kerascnn.engine.training.stage import StageResult
+from kerascnn.engine.training.stage_result import StageResult
 
 
 def prepared_rows(prepared: Prepared) -> list[tuple[str, str]]:

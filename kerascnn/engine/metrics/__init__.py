@@ -1,1 +1,1 @@
-"""engine/metrics."""
+"""Metrics: scores, calibration, significance."""

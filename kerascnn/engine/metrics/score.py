@@ -1,7 +1,7 @@
-"""What probabilities are worth: accuracy with its interval, and each class for itself."""
+"""Classification metrics: accuracy with its interval, loss, macro F1, and each class."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import numpy as np
 
@@ -9,13 +9,10 @@ from kerascnn.engine.metrics.significance import resampled_means, wilson_interva
 from kerascnn.engine.metrics.standing import judge
 from kerascnn.runtime.screen import accuracy, first_rows, screen
 
-CALIBRATION_BINS = 15
-"""As many as Guo et al. 2017 (arXiv 1706.04599) use."""
-
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """How one class fares; a share of nothing counts as 0."""
+    """Metrics of one class; 0 / 0 counts as 0."""
 
     precision: float
     recall: float
@@ -25,11 +22,11 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Metrics:
-    """How a model does on a set of images.
+    """Metrics of a model on a set of images.
 
     Args:
-        interval: 95%, of the accuracy (Wilson).
-        macro_f1: The mean over classes, but for those without an image that none is taken for.
+        interval: 95% interval of the accuracy (Wilson).
+        macro_f1: Mean F1 of the classes with an image or a prediction.
         confusion: [K][K] counts, true class by predicted class.
     """
 
@@ -55,6 +52,31 @@ class Metrics:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def table(self) -> "MetricsTable":
+        """For `Result.test`."""
+        return cast("MetricsTable", asdict(self))
+
+
+class ClassTable(TypedDict):
+    """`ClassMetrics` in JSON."""
+
+    precision: float
+    recall: float
+    f1: float
+    images: int
+
+
+class MetricsTable(TypedDict):
+    """`Metrics` in JSON."""
+
+    images: int
+    accuracy: float
+    interval: tuple[float, float]
+    loss: float
+    macro_f1: float
+    per_class: dict[str, ClassTable]
+    confusion: list[list[int]]
+
 
 def measure(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> Metrics:
     """Measures probabilities [N, K] against labels [N]; N at least 1."""
@@ -75,9 +97,9 @@ def measure(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[st
 
 
 def ranked(probabilities: np.ndarray) -> np.ndarray:
-    """The classes of probabilities [..., K], the most probable first; of equals the first first.
+    """The classes of probabilities [..., K], the most probable first.
 
-    So the first of them is that of `argmax`, everywhere.
+    Ties keep the order of the classes, so that the first one is that of `argmax`.
     """
     return np.argsort(-probabilities, axis=-1, kind="stable")
 
@@ -93,74 +115,6 @@ def _of_class(confusion: np.ndarray, index: int) -> ClassMetrics:
     )
 
 
-def calibration_bins(probabilities: np.ndarray, bins: int = CALIBRATION_BINS) -> np.ndarray:
-    """The bin of each image by its greatest probability: int [N], 0 to bins - 1.
-
-    The bins are equally wide; one from a to b holds what is greater than a and at most b.
-    """
-    return np.clip(np.ceil(probabilities.max(1) * bins).astype(int) - 1, 0, bins - 1)
-
-
-def expected_calibration_error(
-    probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS
-) -> float:
-    """How far the greatest probability is from the share of right predictions (arXiv 1706.04599).
-
-    Args:
-        probabilities: float [N, K].
-        labels: int [N].
-        bins: By the greatest probability, equally wide.
-
-    Returns:
-        The mean over images of the gap between mean probability and accuracy in their bin, 0
-        to 1.
-    """
-    gaps = calibration_gaps(probabilities, labels, bins)
-    return float(np.abs(gaps.mean(0)).sum())
-
-
-def calibration_gaps(
-    probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS
-) -> np.ndarray:
-    """Each image's greatest probability less 1 where it is right, in its bin: float [N, bins]."""
-    gaps = np.zeros((len(labels), bins))
-    right = probabilities.argmax(1) == labels
-    rows = np.arange(len(labels))
-    gaps[rows, calibration_bins(probabilities, bins)] = probabilities.max(1) - right
-    return gaps  # the mean over images is, bin by bin, share × (confidence - accuracy)
-
-
-def calibration_interval(
-    probabilities: np.ndarray, labels: np.ndarray, seed: int = 0
-) -> tuple[float, float]:
-    """The 95% interval of the expected calibration error.
-
-    Few images make the error too great, and bootstrap samples make it greater still: the interval
-    is the reversed one (Davison and Hinkley 1997, ISBN 0-521-57471-4, section 5.2), up to what was
-    measured at least. It begins at 0 where of calibrated networks one in forty or more would show
-    as great an error (Bröcker and Smith 2007, doi 10.1175/WAF993.1). In simulations with 60 to 600
-    images it held the true error in 88% to 98% of cases, percentiles of the bootstrap in 0% to
-    95%.
-    """
-    error = expected_calibration_error(probabilities, labels)
-    drawn = np.abs(resampled_means(calibration_gaps(probabilities, labels), seed=seed)).sum(1)
-    low, high = (max(0.0, 2 * error - float(q)) for q in np.quantile(drawn, [0.975, 0.025]))
-    by_chance = np.quantile(errors_by_chance(probabilities, 1000, seed), 0.975)
-    return (0.0 if error <= by_chance else low), max(high, error)
-
-
-def errors_by_chance(probabilities: np.ndarray, resamples: int, seed: int = 0) -> np.ndarray:
-    """Calibration errors where each prediction is right just as often as it says: [resamples]."""
-    confidence, rng = probabilities.max(1), np.random.default_rng(seed)
-    bins = np.eye(CALIBRATION_BINS)[calibration_bins(probabilities)]  # [N, bins]
-    at_once = max(1, 2**20 // len(bins))
-    errors = []
-    for done in range(0, resamples, at_once):
-        drawn = rng.random((min(at_once, resamples - done), len(bins)))
-        errors.append(np.abs((confidence - (drawn < confidence)) @ bins).sum(1) / len(bins))
-    return np.concatenate(errors)
-
-
 def macro_f1_interval(
     probabilities: np.ndarray, labels: np.ndarray, seed: int = 0
 ) -> tuple[float, float]:
@@ -173,11 +127,11 @@ def macro_f1_interval(
 
 
 def _macro_f1(hits: np.ndarray, either: np.ndarray) -> Any:
-    """The mean F1 of the classes of which there is anything, as scikit-learn has it.
+    """The mean F1 of the classes with an image or a prediction, as in scikit-learn.
 
     Args:
-        hits: [..., K] images of a class that are taken for it.
-        either: [..., K] images of it, and those taken for it.
+        hits: [..., K] correct predictions per class.
+        either: [..., K] images plus predictions per class.
     """
     there = either > 0
     return (2 * hits / np.where(there, either, 1)).sum(-1) / there.sum(-1)

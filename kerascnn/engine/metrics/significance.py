@@ -1,4 +1,4 @@
-"""How sure a measured share or difference is: intervals, and tests of pairs."""
+"""Uncertainty of measured shares and differences: intervals and paired tests."""
 
 from collections.abc import Sequence
 
@@ -30,10 +30,10 @@ def paired_interval(
     """The 95% bootstrap interval of the mean difference of pairs (Efron 1979).
 
     Args:
-        before: [N], such as whether each image was right before; bool or float.
+        before: [N], for example whether each image was correct before; bool or float.
         after: [N], the same images.
-        resamples: Bootstrap samples.
-        seed: Of the resampling.
+        resamples: Number of bootstrap samples.
+        seed: Seed of the resampling.
 
     Returns:
         Lower and upper bound of mean(after) - mean(before).
@@ -42,20 +42,19 @@ def paired_interval(
     values, counts = np.unique(differences, return_counts=True)
     drawn = np.random.default_rng(seed).multinomial(
         len(differences), counts / len(differences), resamples
-    )  # [resamples, distinct values]: resampling pairs is drawing how often each value comes
+    )  # [resamples, distinct values]: resampling pairs draws the count of each value
     low, high = np.quantile(drawn @ values / len(differences), [0.025, 0.975])
     return float(low), float(high)
 
 
 def f1_interval(hits: int, misses: int) -> tuple[float, float]:
-    """The 95% interval of an F1 score: Wilson's of hits / (hits + misses), which grows with F1.
+    """The 95% interval of an F1 score: that of hits / (hits + misses), which rises with F1.
 
     The "Wilson indirect" method of Lam et al. 2023 (arXiv 2309.14621).
 
     Args:
-        hits: Images of the class that were recognised.
-        misses: Its others, and those of other classes that were taken for it; with the hits at
-            least 1.
+        hits: True positives.
+        misses: False negatives plus false positives; hits + misses is at least 1.
     """
     low, high = wilson_interval(hits, hits + misses)
     return 2 * low / (1 + low), 2 * high / (1 + high)
@@ -65,9 +64,9 @@ def resampled_means(rows: np.ndarray, resamples: int = 1000, seed: int = 0) -> n
     """The means of bootstrap samples of rows (Efron 1979): float [resamples, M].
 
     Args:
-        rows: [N, M], a row an image.
-        resamples: Bootstrap samples.
-        seed: Of the resampling; rows of other runs on the same images are resampled alike.
+        rows: [N, M], one row per image.
+        resamples: Number of bootstrap samples.
+        seed: Seed of the resampling, the same for all runs on the same images.
     """
     count, rng = len(rows), np.random.default_rng(seed)
     at_once = max(1, _AT_ONCE // count)
@@ -80,16 +79,16 @@ def resampled_means(rows: np.ndarray, resamples: int = 1000, seed: int = 0) -> n
     return np.concatenate(means)
 
 
-_AT_ONCE = 2**20  # so many rows are drawn at once, of 8 bytes each
+_AT_ONCE = 2**20  # rows drawn at a time, 8 bytes each
 
 
 def mcnemar(first_alone: int, second_alone: int) -> float:
-    """The p-value, exact and two-sided, of two networks being right equally often (McNemar 1947,
+    """The exact two-sided p-value that two networks are equally accurate (McNemar 1947,
     doi 10.1007/BF02295996).
 
     Args:
-        first_alone: Images on which the first alone is right.
-        second_alone: Images on which the second alone is right.
+        first_alone: Images on which only the first is correct.
+        second_alone: Images on which only the second is correct.
     """
     from scipy.stats import binomtest
 
@@ -98,27 +97,27 @@ def mcnemar(first_alone: int, second_alone: int) -> float:
 
 
 def images_needed(difference: float, apart: float, alpha: float, power: float = 0.8) -> int:
-    """How many images `mcnemar` needs to show a difference (Connor 1987, doi 10.2307/2531961).
+    """The number of images `mcnemar` needs to show a difference (Connor 1987, doi 10.2307/2531961).
 
     Args:
         difference: In accuracy, greater than 0.
-        apart: The share of images that one of the two networks alone recognises.
-        alpha: p-values below it are believed.
-        power: How often the difference is to be shown.
+        apart: The share of images on which only one of the two networks is correct.
+        alpha: Significance level.
+        power: Probability of showing the difference.
     """
     from scipy.stats import norm
 
     apart = max(apart, difference)
     spread = norm.isf(alpha / 2) * np.sqrt(apart) + norm.ppf(power) * np.sqrt(apart - difference**2)
-    all_one_way = np.log2(2 / alpha) / difference  # fewer images apart than that show nothing
+    all_one_way = np.log2(2 / alpha) / difference  # fewer discordant images cannot be significant
     return int(np.ceil(max((spread / difference) ** 2, all_one_way)))
 
 
 def detectable_difference(images: int, apart: float, alpha: float) -> float | None:
-    """The least difference in accuracy that so many images can show with a power of 80%.
+    """The smallest difference in accuracy that the images can show with a power of 80%.
 
     Returns:
-        None where they show none, however great; for the arguments see `images_needed`.
+        None if they cannot show any difference; for the arguments see `images_needed`.
     """
     counts = range(1, images + 1)
     shown = (n / images for n in counts if images_needed(n / images, apart, alpha) <= images)
@@ -128,7 +127,7 @@ def detectable_difference(images: int, apart: float, alpha: float) -> float | No
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values corrected for their number, in their order (Holm 1979, jstor.org/stable/4615733).
 
-    Where those below 0.05 are believed, one or more of them is wrong in at most 5% of all cases.
+    At a level of 0.05, the probability of one or more false positives is at most 5%.
     """
     count, order = len(p_values), np.argsort(p_values, kind="stable")
     scaled = np.asarray(p_values, float)[order] * np.arange(count, 0, -1)
@@ -140,15 +139,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def grouped_difference(
     first: np.ndarray, second: np.ndarray
 ) -> tuple[float, tuple[float, float], float]:
-    """Compares two groups of networks on the same images: both are samples of more.
+    """Compares two groups of networks on the same images; networks and images are random samples.
 
-    The variance among images and those among networks are added, as in Clark's min F' (1973, doi
-    10.1016/S0022-5371(73)80014-3), which errs on the careful side; the degrees of freedom are
-    Satterthwaite's (1946, doi 10.2307/3002019). In simulations with groups alike but for the seed,
-    0.6% to 4.2% had a p-value below 0.05 with 3 or 5 seeds each, up to 6.3% with 2.
+    The variances among images and among networks are added, as in Clark's min F' (1973, doi
+    10.1016/S0022-5371(73)80014-3), which is conservative; the degrees of freedom are
+    Satterthwaite's (1946, doi 10.2307/3002019). In simulations of groups that differ in the seed
+    only, 0.6% to 4.2% had a p-value below 0.05 with 3 or 5 seeds each, up to 6.3% with 2.
 
     Args:
-        first: [S, N], whether each of S networks is right on each image; S at least 2.
+        first: [S, N], whether each of S networks is correct on each image; S at least 2.
         second: [T, N], the same images; T at least 2.
 
     Returns:

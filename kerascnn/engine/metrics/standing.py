@@ -1,4 +1,4 @@
-"""How weights do on the validation images, and which do better."""
+"""The score of weights on the validation images, to choose the best."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +10,7 @@ LEAST_PROBABILITY = 1e-7
 
 @dataclass(frozen=True)
 class Score:
-    """How the weights do on the validation images; greater is better."""
+    """Accuracy and loss on the validation images; accuracy decides, then the loss."""
 
     accuracy: float
     loss: float
@@ -21,7 +21,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Standing:
-    """A score and, for each validation image, whether it was right: bool [N]."""
+    """A score and, for each validation image, whether its prediction is correct: bool [N]."""
 
     score: Score
     correct: np.ndarray

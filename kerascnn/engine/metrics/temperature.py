@@ -1,28 +1,28 @@
-"""The temperature of a run: one number that makes its probabilities fit how often it is right."""
+"""Temperature scaling: one number per run that calibrates its probabilities."""
 
 import numpy as np
 
 from kerascnn.engine.metrics.standing import LEAST_PROBABILITY, judge
 
 TEMPERATURES = (0.05, 20.0)
-"""The range that is searched."""
+"""The search range."""
 
 AS_TRAINED = 1.0
-"""The temperature that changes nothing."""
+"""The temperature without effect."""
 
 
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Fits the temperature with the least cross-entropy (Guo et al. 2017, arXiv 1706.04599).
+    """Fits the temperature with the lowest cross-entropy (Guo et al. 2017, arXiv 1706.04599).
 
-    The labels are smoothed by 1 / (N + 2), as Platt (1999) does: a few images that are all
-    recognised would otherwise make the network as good as certain.
+    The labels are smoothed by 1 / (N + 2), as in Platt (1999): otherwise a few images, all
+    correct, would make the network almost certain of everything.
 
     Args:
-        probabilities: float [N, K], of images that were neither trained on nor are tested on.
+        probabilities: float [N, K], of validation images.
         labels: int [N].
 
     Returns:
-        The temperature, or 1 where it would not lower the cross-entropy on these images.
+        The temperature, or 1 if it would not lower the cross-entropy on these images.
     """
     from scipy.optimize import minimize_scalar
 
@@ -40,13 +40,13 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Divides the scores before the softmax by a temperature; the order of the classes stays.
+    """Divides the scores before the softmax by a temperature; keeps the order of the classes.
 
     Args:
         probabilities: float [N, K].
 
     Returns:
-        float64 [N, K]; at a temperature of 1 the probabilities as they came.
+        float64 [N, K]; at a temperature of 1, the probabilities unchanged.
     """
     if temperature == AS_TRAINED:
         return probabilities

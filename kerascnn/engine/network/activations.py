@@ -1,4 +1,4 @@
-"""Activations at the boundary: computed once, as fast as is honest, and kept in the cache."""
+"""Activations at the boundary: computed once, by a faster equivalent network, and cached."""
 
 import hashlib
 import json
@@ -23,8 +23,8 @@ IN_MEMORY_BYTES = 2**30
 """Activations up to this size are read into memory; larger ones are memory-mapped."""
 
 BATCH_SIZE = 32
-"""Images at once, whatever the experiment says, so that experiments share what they compute; on
-two cores 8 to 64 are equally fast (benchmarks/README.md)."""
+"""Images per call, the same for all experiments, so that they share activations. On two cores, 8 to
+64 are equally fast (benchmarks/README.md)."""
 
 _ACTIVATIONS, _LABELS, _REASON = "activations.npy", "labels.npy", "reason.txt"
 
@@ -33,16 +33,16 @@ Activations = tuple[np.ndarray, np.ndarray | None]
 
 
 class Prefix:
-    """A frozen prefix; what it gives for a set of images is computed once and kept.
+    """A frozen prefix; its activations for a set of images are computed once and cached.
 
-    It runs folded, and in another precision if one is asked for. That is compared with the model
-    as it is; where the two disagree, or numbers overflow, the model runs as it is from then on.
+    It runs folded, and in another precision if requested. The result is compared with the original
+    model; if they disagree, or numbers overflow, the original runs from then on.
 
     Args:
         model: From images to activations, run in inference mode.
         precision: A dtype policy to compute in; default the layers' own.
-        built_by: The function whose package built the network; its code decides what is kept.
-        warned: Is told where the model runs as it is, and where nothing is kept.
+        built_by: The function that built the network; its package's code is part of the cache key.
+        warned: Receives a warning if the original model runs, or nothing can be cached.
     """
 
     def __init__(
@@ -54,30 +54,30 @@ class Prefix:
     ) -> None:
         self._model, self._precision, self._warned = model, precision, warned
         self._built_by = built_by
-        self._as_it_is = False
+        self._original = False
 
     @property
     def dtype(self) -> np.dtype:
-        """What the activations are kept in: what the boundary computes in, so nothing is lost."""
+        """The dtype of the cached activations: the boundary's compute dtype, so nothing is lost."""
         import keras
         import ml_dtypes  # noqa: F401  makes NumPy know bfloat16
 
-        changed = self._precision and not self._as_it_is
+        changed = self._precision and not self._original
         policy = changed and keras.DTypePolicy(self._precision).compute_dtype
         return np.dtype(policy or self._model.output.dtype)
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 of all that decides the activations of an image, but for how the model runs.
+        """SHA-256 of everything that determines an image's activations, except how the model runs.
 
-        "" where that cannot be told: then nothing is kept.
+        "" if that is unknown: then nothing is cached.
         """
         import keras
 
         try:
             structure = _structure(self._model, self._built_by)
         except UnknownCodeError as unknown:
-            self._warned(f"activations are computed for each stage and not kept: {unknown}")
+            self._warned(f"activations are computed in each stage and not cached: {unknown}")
             return ""
         decides = (
             digest(self._model.weights),
@@ -92,33 +92,33 @@ class Prefix:
     def _fast(self) -> Any:
         try:
             return fold(self._model, self._precision)
-        except Exception as error:  # whatever a layer of a plugin raises where it is made anew
+        except Exception as error:  # anything that copying a plugin's layer raises
             raise DisagreementError(
-                f"it cannot be made anew: {type(error).__name__}: {error}"
+                f"it cannot be copied: {type(error).__name__}: {error}"
             ) from error
 
     @cached_property
     def _forward(self) -> Forward:
-        return Forward(self._model if self._as_it_is else self._fast)
+        return Forward(self._model if self._original else self._fast)
 
     def activations(
         self, images: str, count: int, about: str, batches: Callable[[], Iterator[Rows]]
     ) -> Activations:
-        """Runs the prefix over a set of images, or finds what it gave.
+        """Runs the prefix over a set of images, or reads the cache.
 
         Args:
-            images: Identifies the images and labels; "" if nothing is to be kept of them.
+            images: Identifies the images and labels; "" to cache nothing.
             count: Number of images N.
-            about: One line for people.
-            batches: Gives the images in any order: their rows int [B], themselves [B, S, S, 3]
-                and, where they are mixed, their labels [B, K], else None.
+            about: A readable line for the cache's index.
+            batches: Yields the images in any order: rows int [B], images [B, S, S, 3] and, if
+                they are mixed, labels [B, K], else None.
 
         Returns:
             The activations [N, ...] in the dtype of the boundary, and the labels float32 [N, K]
             or None.
 
         Raises:
-            RunError: The model as it is gives numbers that are not finite.
+            RunError: The original model gives numbers that are not finite.
         """
 
         def build(folder: Path) -> None:
@@ -134,19 +134,19 @@ class Prefix:
                 build(folder)
                 found = self._read(folder)
         else:
-            way = "as it is" if self._as_it_is else f"folded, {self._precision}"
+            way = "as it is" if self._original else f"folded, {self._precision}"
             key = hashlib.sha256(f"{self.key} {way} {images}".encode()).hexdigest()
             found = cached("activations", key, about, build, self._read)
         if isinstance(found, str):
-            self._run_as_it_is(found)
+            self._run_original(found)
             return self.activations(images, count, about, batches)
         return found
 
-    def _run_as_it_is(self, reason: str) -> None:
-        self._as_it_is = True
+    def _run_original(self, reason: str) -> None:
+        self._original = True
         self.__dict__.pop("_forward", None)
-        changed = f"in {self._precision}" if self._precision else "with its BatchNorm folded"
-        self._warned(f"the frozen part runs as it is, and not {changed}: {reason}")
+        changed = f"in {self._precision}" if self._precision else "with BatchNorm folded"
+        self._warned(f"the frozen part runs unchanged instead of {changed}: {reason}")
 
     def _compute(self, folder: Path, count: int, batches: Iterable[Rows]) -> None:
         shape = (count, *self._model.output_shape[1:])
@@ -166,7 +166,7 @@ class Prefix:
         ) -> Rows:
             with np.errstate(over="ignore"):
                 values = forward(images, BATCH_SIZE).astype(dtype)
-            # here, as on JAX no two threads may run models that share weights
+            # in this thread: on JAX no two threads may run models that share weights
             self._check(values, images, rows, count, first=number == 0)
             return rows, values, mixed
 
@@ -177,25 +177,25 @@ class Prefix:
     def _check(
         self, values: np.ndarray, images: np.ndarray, rows: np.ndarray, count: int, first: bool
     ) -> None:
-        """Holds a batch's activations against the model as it is, if they may be at fault."""
+        """Compares a batch's activations with the original model, if they are suspect."""
         axes = tuple(range(1, values.ndim))
         finite = np.isfinite(values).all(axes)
-        if not self._as_it_is and not finite.all():
+        if not self._original and not finite.all():
             values = run_once(self._model, images)
             if np.isfinite(values).all():
-                raise DisagreementError(f"activations overflow, which {self.dtype} cannot hold")
+                raise DisagreementError(f"activations overflow {self.dtype}")
             finite = np.isfinite(values).all(axes)
         if not finite.all():
             raise RunError(
                 "the frozen part of the network gives activations that are not finite, first for "
-                f"image {rows[~finite][0] + 1} of {count:,}. Nothing has been trained on them: "
-                f"its weights are damaged, or {self._model.output.dtype} is too narrow for them."
+                f"image {rows[~finite][0] + 1:,} of {count:,}. Its weights are damaged, or "
+                f"{self._model.output.dtype} is too narrow for them."
             )
-        if first and not self._as_it_is:
+        if first and not self._original:
             check_agreement(self._fast, self._model, images, values)
 
     def _read(self, folder: Path) -> Activations | str:
-        """What is kept; where the folded model was refused, the reason."""
+        """The cached activations, or the reason why the folded model was rejected."""
         if (reason := folder / _REASON).exists():
             return reason.read_text("utf-8")
         file, labels = folder / _ACTIVATIONS, folder / _LABELS
@@ -205,7 +205,7 @@ class Prefix:
 
 
 class _RowsFile:
-    """An .npy file whose rows are written in any order, without a page of it staying mapped."""
+    """An .npy file whose rows are written in any order, without keeping pages mapped."""
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
         array = np.lib.format.open_memmap(path, "w+", dtype, shape)
@@ -225,10 +225,10 @@ class _RowsFile:
 
 
 def _structure(model: Any, built_by: Callable | None) -> str:
-    """What the model computes beside its weights: its settings, and the code of those who made it.
+    """What determines the model's function besides its weights: settings and code.
 
     Raises:
-        UnknownCodeError: One of its layers has no settings to be read, or its code is in no file.
+        UnknownCodeError: A layer has no readable settings, or its code is not in a file.
     """
     try:
         config = model.get_config() | {"name": ""}  # Keras numbers its models
@@ -241,7 +241,7 @@ def _structure(model: Any, built_by: Callable | None) -> str:
 
 
 def _modules_in(config: Any) -> Iterator[str]:
-    """The modules of all that settings name: layers, activations, regularizers."""
+    """The modules that the settings name: of layers, activations, regularizers."""
     parts = config.values() if isinstance(config, dict) else config
     if isinstance(config, dict) and isinstance(config.get("module"), str):
         yield config["module"]

@@ -1,4 +1,4 @@
-"""Whether a network made fast still computes what the network that it stands for does."""
+"""Checks that a folded or cast network still agrees with the original."""
 
 from typing import Any
 
@@ -8,23 +8,23 @@ from kerascnn.engine.network.freezing import all_layers
 from kerascnn.engine.network.inference import run_once
 
 IMAGES = 8
-"""Real images that both are run over."""
+"""Real images on which both are compared."""
 TOLERANCE = {"float32": 1e-3, "16 bits": 0.1}
-"""Greatest difference, as a share of the spread among images. On photographs at 160 pixels, of
-EfficientNet-Lite0 with ImageNet weights and of ResNet50, MobileNetV2 and VGG16 with random ones,
-folding makes up to 4e-6 and bfloat16 up to 0.047; float16 up to 0.007, or 4 where it underflows."""
+"""Maximum difference, as a share of the spread among images. Measured on photographs at 160 pixels,
+with EfficientNet-Lite0 (ImageNet weights) and ResNet50, MobileNetV2 and VGG16 (random weights):
+folding up to 4e-6, bfloat16 up to 0.047, float16 up to 0.007, or 4 when it underflows."""
 
 
 class DisagreementError(Exception):
-    """The fast network gives other activations; the text says how."""
+    """The fast network gives different activations; the message says how different."""
 
 
 def check_agreement(fast: Any, plain: Any, images: np.ndarray, activations: np.ndarray) -> None:
-    """Raises DisagreementError unless both give the same for real images, within rounding.
+    """Raises DisagreementError unless both give the same activations, within rounding.
 
     Args:
-        fast: The model that made the activations.
-        plain: The model that it stands for.
+        fast: The model that computed the activations.
+        plain: The original model.
         images: [B, S, S, 3].
         activations: [B, ...], of these images.
     """
@@ -33,15 +33,15 @@ def check_agreement(fast: Any, plain: Any, images: np.ndarray, activations: np.n
     apart = difference(activations[:IMAGES], expected)
     if not apart <= tolerance:
         raise DisagreementError(
-            f"its activations differ by {apart:.2g} of their spread over {len(expected)} images, "
-            f"where {tolerance:g} is allowed"
+            f"its activations differ by {apart:.2g} of their spread over {len(expected)} images; "
+            f"{tolerance:g} is allowed"
         )
 
 
 def difference(given: np.ndarray, expected: np.ndarray) -> float:
-    """The root mean square of what [B, ...] differ by, as a share of the spread among the rows.
+    """The root mean square difference of arrays [B, ...], as a share of the spread among rows.
 
-    Where the rows are equal there is no spread, and their own size takes its place.
+    If the rows are equal, their root mean square replaces the spread.
     """
     given, expected = given.astype(np.float64), expected.astype(np.float64)
     size, spread = _rms(expected), _rms(expected - expected.mean(0))

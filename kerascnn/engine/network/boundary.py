@@ -1,4 +1,4 @@
-"""The boundary: the last single tensor of a network before the first layer that training needs."""
+"""The boundary: the last single tensor of a network before its first trainable layer."""
 
 import inspect
 from collections import Counter
@@ -14,10 +14,10 @@ class Cut:
     """A network in two halves that share its layers.
 
     Args:
-        boundary: Name of the layer whose output is the boundary; "input" where nothing with
-            weights comes before the first layer that training needs.
-        prefix: Images to activations at the boundary, or None at the input.
-        suffix: From the boundary to probabilities.
+        boundary: Name of the layer whose output is the boundary; "input" if no layer with weights
+            comes before it.
+        prefix: Images to activations at the boundary; None if the boundary is the input.
+        suffix: Activations to probabilities.
     """
 
     boundary: str
@@ -30,18 +30,18 @@ class Cut:
         return (self.suffix if self.prefix is None else self.prefix).input_shape[1]
 
     def whole(self) -> Any:
-        """Both halves in one model, the prefix in inference mode as when it runs apart."""
+        """Both halves in one model, with the prefix in inference mode."""
         return self.moved(lambda shape: False).suffix
 
     def moved(self, fits: Callable[[tuple[int, ...]], bool]) -> "Cut":
         """Moves the cut towards the input, to the last single tensor whose shape fits.
 
         Args:
-            fits: Is asked with the shape of an activation, without the batch's.
+            fits: Receives the shape of one activation, without the batch axis.
 
         Returns:
-            This cut if it fits; one whose suffix begins with the rest of the prefix, in inference
-            mode as before; where no tensor fits, one at the input.
+            This cut if it fits; else one whose suffix begins with the rest of the prefix, in
+            inference mode; if no tensor fits, one at the input.
         """
         import keras
 
@@ -56,10 +56,10 @@ class Cut:
 
 
 def cut(model: Any) -> Cut:
-    """Cuts a functional model at the boundary of what is trainable now.
+    """Cuts a functional model at its current boundary.
 
-    Inside a residual block no single tensor separates what comes before from what comes after;
-    the boundary then lies before the block.
+    Inside a residual block no single tensor separates the layers before from those after; the
+    boundary is then before the block.
     """
     import keras
 
@@ -73,7 +73,7 @@ def _join(frozen: Any, suffix: Any) -> Any:
     import keras
 
     class Frozen(keras.Layer):
-        """Keras hands `training` on to a nested model, whatever it was called with before."""
+        """Runs in inference mode: Keras passes `training` to nested models by itself."""
 
         def call(self, inputs: Any) -> Any:
             return frozen(inputs, training=False)
@@ -83,23 +83,23 @@ def _join(frozen: Any, suffix: Any) -> Any:
 
 
 def in_order(model: Any) -> list[Any]:
-    """The nodes of a functional model's graph, each after those that it depends on."""
+    """The nodes of a functional model's graph in topological order."""
     return [
         node for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True) for node in nodes
     ]
 
 
 def _single_tensors(model: Any) -> Iterator[tuple[Any, str]]:
-    """The single tensors between the first weights and what training needs, and what makes them.
+    """The single tensors from the first weights to the first trainable layer, with their layers.
 
-    Whatever order the graph is walked in, everything that such a tensor depends on comes before
-    it and everything else after it, so one walk finds every cut.
+    In any topological order, everything that such a tensor depends on comes before it and
+    everything else after it, so one pass finds every cut.
     """
     nodes = in_order(model)
     waiting = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
     waiting.update(id(tensor) for tensor in model.outputs)
     needed: set[int] = set()
-    weights = False  # before them there is nothing to save: what rescales images costs nothing
+    weights = False  # layers before the first weights only rescale images: not worth a cut
     for node in nodes:
         if _must_stay(node):
             return
@@ -113,10 +113,10 @@ def _single_tensors(model: Any) -> Iterator[tuple[Any, str]]:
 
 
 def _must_stay(node: Any) -> bool:
-    """Whether the layer would act otherwise if it were frozen and in inference mode.
+    """Whether the layer would compute something else if frozen and in inference mode.
 
-    What the stage froze would not, whatever it is made of. Of what it trains, only a function of
-    its input would not: it has nothing to train, to update, to draw or to add to the loss.
+    A frozen layer would not. A trainable one would, unless it is a pure function of its input:
+    nothing to train, update, draw or add to the loss.
     """
     import keras
 
@@ -137,14 +137,14 @@ def _acts_in_training(layer: Any) -> bool:
 
 
 def _is_chain(layer: Any) -> bool:
-    """Whether it is a nested model that only passes `training` on to its layers."""
+    """Whether the layer is a nested model that only passes `training` to its layers."""
     import keras
 
     return isinstance(layer, keras.Model) and type(layer).call.__module__.startswith("keras.")
 
 
 def _is_of_keras(layer: Any) -> bool:
-    """Keras's own layers update weights only where their call takes `training`."""
+    """Whether Keras defines the layer: these update weights only if `call` takes `training`."""
     return type(layer).__module__.startswith("keras.")
 
 
@@ -154,7 +154,7 @@ def _own_weights(layer: Any) -> set[int]:
 
 
 def _adds_loss(node: Any, live: list[Any]) -> bool:
-    """Whether a layer of a plugin calls `add_loss`: nothing but a call shows it."""
+    """Whether a plugin's layer calls `add_loss`; only a call shows it."""
     import keras
     from keras import ops
 
@@ -171,6 +171,6 @@ def _adds_loss(node: Any, live: list[Any]) -> bool:
     values = [variable.value for variable in layer.non_trainable_variables]
     try:
         *_, losses = layer.stateless_call([], values, *arguments, return_losses=True, **named)
-    except Exception:  # it cannot be called so; to leave it in the suffix is never wrong
+    except Exception:  # not callable like this: leaving it in the suffix is always correct
         return True
     return bool(losses)

@@ -1,4 +1,4 @@
-"""Builds an architecture and holds it to its contract."""
+"""Builds an architecture and checks its contract."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ HEAD = "head"
 
 @dataclass(frozen=True)
 class Built:
-    """A network whose layers are sorted into blocks.
+    """A network with its layers grouped into blocks.
 
     Args:
         model: The functional model, never compiled: stages compile models that share its layers.
-        block_of: Each layer's block; the classifier's layers are in "head". A layer that names no
-            block with weights belongs to the block before it.
+        block_of: The block of each layer; the classifier's layers are in "head". A layer outside
+            all blocks with weights belongs to the block before it.
         blocks: The names of the blocks from the input on, without the head.
-        pretrained: Whether the backbone's weights come from elsewhere.
-        weights: What they are then, for people.
+        pretrained: Whether the backbone has pretrained weights.
+        weights: Their description.
     """
 
     model: Any
@@ -39,14 +39,14 @@ def build_network(architecture: BoundComponent, *, image_size: int, num_classes:
     """Builds the architecture.
 
     Args:
-        architecture: The component with its parameters; one named `weights` other than "none"
-            says that the backbone is pretrained.
+        architecture: The component with its parameters; the backbone is pretrained if it has a
+            parameter `weights` other than "none".
         image_size: Pixels S, height and width.
         num_classes: Number of classes K.
 
     Raises:
-        PluginError: What was built is not a functional model from [B, S, S, 3] to [B, K] with
-            layers named `head_...` and every other weighted layer in a block.
+        PluginError: The model is not a functional model from [B, S, S, 3] to [B, K] with layers
+            named `head_...` and all other layers with weights in a block.
     """
     made = architecture.build(image_size=image_size, num_classes=num_classes)
     network = made if isinstance(made, Network) else Network(made, {})
@@ -85,9 +85,9 @@ def _fault(model: Any, image_size: int, num_classes: int) -> str | None:
     if model.output_shape != expected_out:
         return f"its output must have shape {expected_out}, not {model.output_shape}."
     if model.output.dtype != "float32":
-        return f"its output must be float32, not {model.output.dtype}: give its last layer a dtype."
+        return f"its output must be float32, not {model.output.dtype}: set its last layer's dtype."
     if not any(_is_head(layer.name) and layer.weights for layer in model.layers):
-        return "no layer with weights is named head_…; kerascnn.classifier_head makes them."
+        return "no layer with weights is named head_…; kerascnn.classifier_head adds such layers."
     return None
 
 
@@ -107,13 +107,13 @@ def _sort_into_blocks(network: Network, architecture: BoundComponent) -> dict[st
         elif layer.weights:
             raise PluginError(
                 f'architecture "{architecture.name}" of {_origin(architecture)}: the layer '
-                f'"{layer.name}" has weights and is in none of the blocks.'
+                f'"{layer.name}" has weights but is in no block.'
             )
     return block_of
 
 
 def _join_the_block_before(layers: Any, block_of: dict[str, str], weighted: Any) -> None:
-    """Stages choose among blocks with weights; a layer in none of them must not stay behind."""
+    """Adds layers outside all blocks with weights to the block before: stages choose blocks."""
     block = None
     for layer in layers:
         own = block_of.get(layer.name)

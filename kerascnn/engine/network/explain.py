@@ -1,4 +1,4 @@
-"""What a network looks at: Grad-CAM, kernels, feature maps and the sums that they are."""
+"""Explains a network: Grad-CAM, kernels, feature maps, and how a filter computes one."""
 
 import re
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ BATCH_SIZE = 32
 def grad_cam(model: Any, images: Any, classes: Any, layer: str | None = None) -> np.ndarray:
     """Shows where a network sees a class (Grad-CAM, Selvaraju et al., arXiv 1610.02391).
 
-    Each channel of a layer counts by the mean gradient of the class's score, before the softmax,
-    with respect to it; what speaks for the class is kept.
+    The channels of a layer are weighted by the mean gradient of the class score (before the
+    softmax) with respect to each; negative sums become 0.
 
     Args:
         model: A functional model; it runs in inference mode.
         images: Images [N, S, S, 3] in 0-255, uint8 or float.
         classes: The index of each image's class, int [N].
-        layer: Name of the layer; default that of `last_spatial_layer`.
+        layer: Name of the layer; default `last_spatial_layer`.
 
     Returns:
-        float32 [N, h, w], the layer's height and width; each image's highest value is 1, or all
-        are 0 where nothing speaks for the class.
+        float32 [N, h, w], the layer's height and width; each image's maximum is 1, or 0 if no
+        position supports the class.
 
     Raises:
-        InputError: There is no such layer, or no single tensor of feature maps ends it.
+        InputError: There is no such layer, or its output is not a single tensor of feature maps.
     """
     import keras
 
@@ -46,7 +46,7 @@ def grad_cam(model: Any, images: Any, classes: Any, layer: str | None = None) ->
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Lays heat [h, w] in 0-1 in colour over an image uint8 [S, S, 3] in grey: uint8 [S, S, 3]."""
+    """Overlays heat [h, w] in 0-1 in colour on a grey image: both uint8 [S, S, 3]."""
     from matplotlib import colormaps
     from PIL import Image
 
@@ -55,12 +55,12 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     spread = np.clip(spread, 0, 1)[..., None]  # [S, S, 1]
     colours = 255 * colormaps["turbo"](spread[..., 0])[..., :3]  # [S, S, 3]
     grey = image.mean(-1, keepdims=True)
-    opacity = 0.6 * np.minimum(1, 2 * spread)  # clear where nothing speaks for the class
+    opacity = 0.6 * np.minimum(1, 2 * spread)  # clear where nothing supports the class
     return ((1 - opacity) * grey + opacity * colours).astype(np.uint8)
 
 
 def last_spatial_layer(model: Any) -> str:
-    """The name of the last layer that gives feature maps, what pools and pads aside.
+    """The name of the last layer with feature maps as output, except pooling and padding.
 
     Raises:
         InputError: There is none.
@@ -70,7 +70,7 @@ def last_spatial_layer(model: Any) -> str:
     for operation in reversed(found):
         if not re.search("Pool|Pad", type(operation).__name__):
             return operation.name
-    raise InputError(f'the network "{model.name}" has no layer that gives feature maps.')
+    raise InputError(f'the network "{model.name}" has no layer with feature maps.')
 
 
 def _is_map(output: Any) -> bool:
@@ -86,13 +86,13 @@ def _after(model: Any, maps: Any, layer: str) -> Any:
         return keras.Model(maps, _scores(model))
     except ValueError as error:
         raise InputError(
-            f'Grad-CAM: "{layer}" is not the only way through the network; choose the end of a '
-            f"block, such as {last_spatial_layer(model)}."
+            f'Grad-CAM: other layers bypass "{layer}"; choose the last layer of a block, such as '
+            f"{last_spatial_layer(model)}."
         ) from error
 
 
 def _scores(model: Any) -> Any:
-    """The tensor before the softmax; of a head that ends otherwise the logarithm of its output."""
+    """The tensor before the softmax; without a softmax, the logarithm of the output."""
     import keras
     from keras import layers, ops
 
@@ -125,17 +125,17 @@ def _gradients(scores: Any, features: np.ndarray, classes: np.ndarray) -> np.nda
 
 
 def feature_maps(model: Any, image: np.ndarray, layers: Sequence[str]) -> dict[str, np.ndarray]:
-    """Runs one image [S, S, 3] in 0-255 and returns what each layer gives: float32 [h, w, C].
+    """The feature maps, float32 [h, w, C], of each layer for one image [S, S, 3] in 0-255.
 
     Raises:
-        InputError: There is no such layer, or it gives no feature maps.
+        InputError: There is no such layer, or its output is not feature maps.
     """
     maps = _run(model, image[None], {name: _feature_map(model, name) for name in layers})
     return {name: of_image[0] for name, of_image in maps.items()}
 
 
 def _run(model: Any, images: np.ndarray, tensors: dict[str, Any]) -> dict[str, np.ndarray]:
-    """A few images through a part of the network, not worth compiling it."""
+    """Runs a few images through a part of the network, without compiling it."""
     import keras
 
     outputs = keras.Model(model.input, tensors)(images.astype(np.float32), training=False)
@@ -143,21 +143,20 @@ def _run(model: Any, images: np.ndarray, tensors: dict[str, Any]) -> dict[str, n
 
 
 def _feature_map(model: Any, name: str) -> Any:
-    """The tensor [B, h, w, C] that a layer gives."""
+    """The output tensor [B, h, w, C] of a layer."""
     outputs = {operation.name: operation.output for operation in model.operations}
     if name not in outputs:
         raise InputError(f'there is no layer "{name}".{did_you_mean(name, outputs)}')
     if not len(getattr(outputs[name], "shape", ())) == 4:
-        raise InputError(f'the layer "{name}" gives no feature maps [h, w, C].')
+        raise InputError(f'the output of layer "{name}" is not feature maps [h, w, C].')
     return outputs[name]
 
 
 def first_kernels(model: Any) -> np.ndarray:
-    """The kernels of the first convolution, of its input's channels in the order of the images.
+    """The kernels of the first convolution, with its input channels in RGB order.
 
     Returns:
-        float32 [kh, kw, C_in, C_out]; of a depthwise convolution, whose every kernel sees one
-        channel, C_in is 1.
+        float32 [kh, kw, C_in, C_out]; C_in is 1 for a depthwise convolution.
 
     Raises:
         InputError: The network has no convolution.
@@ -176,9 +175,9 @@ def first_kernels(model: Any) -> np.ndarray:
 
 
 def kernel_images(kernels: np.ndarray) -> np.ndarray:
-    """Shows kernels [kh, kw, C_in, N], each in its own range: uint8 [N, kh, kw, 3], 0 is grey.
+    """Kernels [kh, kw, C_in, N] as images uint8 [N, kh, kw, 3], each scaled by itself; 0 is grey.
 
-    Those of other than three channels are shown by the channels' mean.
+    If C_in is not 3, the mean of the channels is shown.
     """
     shown = np.moveaxis(kernels, -1, 0)
     if shown.shape[-1] != 3:
@@ -188,7 +187,7 @@ def kernel_images(kernels: np.ndarray) -> np.ndarray:
 
 
 def _channels(model: Any, operation: Any) -> Any:
-    """Which input channel of the operation shows red, green and blue: some networks take BGR."""
+    """The input channels of the operation for red, green and blue: some networks use BGR."""
     if operation.input.shape[-1] != 3:
         return slice(None)
     size = model.input_shape[1]
@@ -201,14 +200,13 @@ def _channels(model: Any, operation: Any) -> Any:
 
 @dataclass(frozen=True)
 class Parts:
-    """One filter of a convolution at work: its output is the sum of the parts, plus the bias.
+    """How one filter of a convolution computes its output: the sum of the parts, plus the bias.
 
     Args:
-        inputs: The feature maps that come in, float32 [h, w, C_in].
+        inputs: The input feature maps, float32 [h, w, C_in].
         kernel: The filter, float32 [kh, kw, C_in].
         parts: Each input channel convolved with its slice of the filter, float32 [h', w', C_in].
-        bias: The filter's, 0 where it has none.
-        output: Their sum, before the activation, float32 [h', w'].
+        bias: The filter's; 0 without one.
     """
 
     inputs: np.ndarray
@@ -218,14 +216,15 @@ class Parts:
 
     @property
     def output(self) -> np.ndarray:
+        """The sum, before the activation, float32 [h', w']."""
         return self.parts.sum(-1) + self.bias
 
 
 def convolution_parts(model: Any, image: np.ndarray, layer: str, filter: int) -> Parts:
-    """Takes one filter of a convolution apart for one image [S, S, 3] in 0-255.
+    """Splits the output of one filter into its parts, for one image [S, S, 3] in 0-255.
 
     Raises:
-        InputError: The layer is no convolution over all input channels, or has no such filter.
+        InputError: The layer is not a convolution over all input channels, or has no such filter.
     """
     from keras import layers, ops
 

@@ -1,4 +1,4 @@
-"""Makes a frozen network fast: BatchNorm folded into the layer before it, reduced precision."""
+"""Speeds up a frozen network: folds BatchNorm into the layer before it, reduces precision."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ Nodes = list[Any]
 
 
 def fold(model: Any, precision: str | None = None) -> Any:
-    """Makes a model that computes the same in inference mode, in fewer steps.
+    """Makes a model with the same output in inference mode and fewer operations.
 
-    A BatchNorm in inference mode scales and shifts what the convolution before it gives, which
-    the convolution's own kernel and bias can do (Jacob et al., arXiv 1712.05877, section 3.2).
+    In inference mode, a BatchNorm scales and shifts the output of the convolution before it; the
+    convolution's own kernel and bias can do so (Jacob et al., arXiv 1712.05877, section 3.2).
 
     Args:
-        model: A functional model; it stays as it is, and layers that need no change are shared.
+        model: A functional model; it is not changed, and unchanged layers are shared.
         precision: A dtype policy such as "mixed_bfloat16" for the layers from the first one with
-            weights on: images in 0–255 would be rounded before they are rescaled. Default the
+            weights on: it would round images in 0–255 before they are rescaled. Default the
             layers' own.
 
     Returns:
@@ -41,7 +41,7 @@ def fold(model: Any, precision: str | None = None) -> Any:
 
 
 def _foldable(nodes: Nodes, outputs: list[Any]) -> Iterator[tuple[Any, Any]]:
-    """The layers whose output goes into a BatchNorm and nowhere else, each with it."""
+    """Pairs of a layer and the BatchNorm that alone uses its output."""
     import keras
     from keras import layers
 
@@ -64,7 +64,7 @@ def _foldable(nodes: Nodes, outputs: list[Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _folded(layer: Any, batchnorm: Any, dtype: dict[str, str]) -> Any:
-    """The layer with a kernel and a bias that do what the BatchNorm does."""
+    """The layer with the BatchNorm in its kernel and bias."""
     kernel, *bias = layer.get_weights()
     scale, shift = _affine(batchnorm)
     axes = kernel.shape[2:] if type(layer).__name__ == "DepthwiseConv2D" else (-1,)
@@ -74,7 +74,7 @@ def _folded(layer: Any, batchnorm: Any, dtype: dict[str, str]) -> Any:
 
 
 def _affine(batchnorm: Any) -> tuple[np.ndarray, np.ndarray]:
-    """A BatchNorm in inference mode is x · scale + shift: both float64 [C]."""
+    """Scale and shift, float64 [C], of a BatchNorm in inference mode: x · scale + shift."""
     mean = np.array(batchnorm.moving_mean, np.float64)
     scale = 1 / np.sqrt(np.array(batchnorm.moving_variance, np.float64) + batchnorm.epsilon)
     if batchnorm.scale:
@@ -87,7 +87,7 @@ def _passing(name: str, dtype: dict[str, str]) -> Any:
     import keras
 
     class Passing(keras.Layer):
-        """Hands its input on; takes the mask that Keras recorded for the BatchNorm."""
+        """Returns its input; accepts the mask that Keras recorded for the BatchNorm."""
 
         def call(self, inputs: Any, mask: Any = None) -> Any:
             return inputs
@@ -96,7 +96,7 @@ def _passing(name: str, dtype: dict[str, str]) -> Any:
 
 
 def _converted(nodes: Nodes, precision: str) -> Iterator[tuple[str, Any]]:
-    """The layers from the first one with weights on, computing in another precision."""
+    """The layers from the first one with weights on, in another precision."""
     import keras
 
     seen = False
@@ -110,19 +110,19 @@ def _converted(nodes: Nodes, precision: str) -> Iterator[tuple[str, Any]]:
 
 
 def _copy_state(layer: Any, twin: Any) -> None:
-    """Copies weights, and what a layer makes of them, as where a saved model is loaded.
+    """Copies weights and derived values, like loading a saved model.
 
-    An adapted Normalization computes with numbers that it makes when its weights are loaded.
+    For example, an adapted Normalization derives its constants when its weights are loaded.
     """
     for one, other in zip(layer._flatten_layers(), twin._flatten_layers(), strict=True):
         store: dict[str, Any] = {}
         one.save_own_variables(store)
-        # copies, as JAX deletes what two variables share
+        # copies, because JAX deletes buffers that variables share
         other.load_own_variables({key: to_numpy(value) for key, value in store.items()})
 
 
 def _twin(layer: Any, **changes: Any) -> Any:
-    """Another layer of the same kind and settings, whose weights nobody drew."""
+    """A new layer with the same class and settings, without random initialisation."""
     config = layer.get_config()
     zeros = {key: "zeros" for key in config if key.endswith("_initializer")}
     twin = type(layer).from_config({**config, **zeros, **changes})

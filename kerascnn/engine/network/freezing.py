@@ -1,4 +1,4 @@
-"""Setting what trains, and proving afterwards that nothing else has changed."""
+"""Sets the trainable layers, and proves that nothing else has changed."""
 
 import hashlib
 from collections.abc import Iterable
@@ -10,13 +10,13 @@ from kerascnn.errors import RunError
 
 
 def set_trainable(model: Any, layers: frozenset[str], batchnorm: str) -> None:
-    """Makes the named layers trainable and no others.
+    """Makes only the named layers trainable.
 
     Args:
         model: A functional model.
         layers: Names of layers.
-        batchnorm: "train", or "frozen": BatchNorm keeps its statistics and scales everywhere,
-            for batch statistics of few images undo what was pretrained.
+        batchnorm: "train", or "frozen": BatchNorm keeps its statistics and scales in all layers,
+            because batch statistics of few images spoil pretrained features.
     """
     from keras.layers import BatchNormalization
 
@@ -28,26 +28,26 @@ def set_trainable(model: Any, layers: frozenset[str], batchnorm: str) -> None:
 
 
 def trainable_layers(model: Any) -> list[str]:
-    """The names of the layers that have weights to train, from the input on."""
+    """The names of the layers with trainable weights, from the input on."""
     return [layer.name for layer in model.layers if layer.trainable_weights]
 
 
 def count_trainable(model: Any) -> int:
-    """The number of weights that train."""
+    """The number of trainable weights."""
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
 
 
 def frozen_variables(model: Any) -> list[Any]:
-    """All variables that a stage must leave as they are, BatchNorm statistics included.
+    """All variables that a stage must not change, BatchNorm statistics included.
 
-    The statistics of a trainable BatchNorm and the state of random generators are not among them.
+    Excludes the statistics of a trainable BatchNorm and the state of random generators.
     """
     frozen = (layer for layer in all_layers(model) if not layer.trainable)
     return list({id(variable): variable for layer in frozen for variable in layer.weights}.values())
 
 
 def all_layers(model: Any) -> list[Any]:
-    """The layers, those inside of nested models too."""
+    """The layers, including those of nested models."""
     return list(model._flatten_layers(include_self=False))
 
 
@@ -62,20 +62,20 @@ def digest(variables: Iterable[Any]) -> str:
 
 
 def check_frozen(before: str, model: Any, stage: str) -> None:
-    """Raises RunError unless the frozen variables are what they were."""
+    """Raises RunError unless the frozen variables are unchanged."""
     if digest(frozen_variables(model)) != before:
         raise RunError(
-            f'stage "{stage}": frozen weights or BatchNorm statistics have changed; the result '
-            "would be wrong. Please report this with the experiment."
+            f'stage "{stage}": frozen weights or BatchNorm statistics have changed, so the result '
+            "would be wrong. Please report this bug with the experiment."
         )
 
 
 def check_optimizer(optimizer: Any, model: Any, stage: str) -> None:
-    """Raises RunError unless the optimizer's variables are exactly the trainable ones."""
+    """Raises RunError unless the optimizer covers exactly the trainable weights."""
     trained = {id(variable) for variable in optimizer._trainable_variables}
     wanted = {id(variable) for variable in model.trainable_variables}
     if trained != wanted:
         raise RunError(
-            f'stage "{stage}": the optimizer holds {len(trained)} variables, and '
-            f"{len(wanted)} are trainable; the stage would train something else than it says."
+            f'stage "{stage}": the optimizer covers {len(trained)} variables, not the '
+            f"{len(wanted)} trainable ones. Please report this bug with the experiment."
         )

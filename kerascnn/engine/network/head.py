@@ -1,4 +1,4 @@
-"""The classifier that every pretrained backbone gets."""
+"""The classifier head of pretrained backbones."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from typing import Any
 def classifier_head(
     features: Any, num_classes: int, *, dropout: float = 0.2, zero_initialized: bool = True
 ) -> Any:
-    """Puts global average pooling, dropout and a softmax layer on a backbone's features.
+    """Adds global average pooling, dropout and a softmax layer to the features of a backbone.
 
     Args:
         features: KerasTensor, [B, H, W, C] or [B, C].

@@ -1,4 +1,4 @@
-"""Runs a model over many inputs, in batches of one shape."""
+"""Runs a model over many inputs in batches of one shape."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,11 @@ import numpy as np
 
 from kerascnn.runtime.backend import jit_compile
 
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 
 
 class Forward:
-    """A model in inference mode, traced once however often it is run.
+    """A model in inference mode, traced once for all calls.
 
     Args:
         model: A functional model with one input and one output; its weights are read at each
@@ -23,14 +23,17 @@ class Forward:
 
         self._model = keras.Model(model.input, model.output)
         self._model.compile(jit_compile=jit_compile())
-        self._model.make_predict_function()  # now, for threads would each make one
+        self._model.make_predict_function()  # now, or each thread would make one
 
     def __call__(
-        self, inputs: Any, batch_size: int, progress: Progress = lambda done, total: None
+        self,
+        inputs: Any,
+        batch_size: int,
+        progress: OnProgress = lambda done, total: None,
     ) -> np.ndarray:
         """Returns the model's outputs for inputs [N, ...], uint8 or float: float32 [N, ...].
 
-        The inputs are an array, or are indexed like one by a slice.
+        The inputs are an array, or anything that a slice indexes like one.
         """
         from keras import ops
 
@@ -45,18 +48,18 @@ class Forward:
 
 
 def run_once(model: Any, inputs: np.ndarray) -> np.ndarray:
-    """The model's outputs for one batch, float32, compiled only where that is the faster way."""
+    """The model's outputs for one batch, float32, compiled only if that is faster."""
     import keras
     from keras import ops
 
-    if keras.config.backend() == "jax":  # which compiles each operation where it runs alone
+    if keras.config.backend() == "jax":  # it compiles each operation that runs alone
         return Forward(model)(inputs, len(inputs))
     outputs = model(ops.convert_to_tensor(np.asarray(inputs, np.float32)), training=False)
     return to_numpy(outputs).astype(np.float32)
 
 
 def to_numpy(tensor: Any) -> np.ndarray:
-    """A copy on the host of a tensor of the backend."""
+    """A copy of a backend tensor on the host."""
     from keras import ops
 
     return np.array(ops.convert_to_numpy(tensor))

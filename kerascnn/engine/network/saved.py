@@ -1,4 +1,4 @@
-"""Loads a network that a run has saved."""
+"""Loads the saved network of a run."""
 
 import json
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ from kerascnn.errors import InputError
 
 
 def load_model(file: Path, made_with: Iterable[str]) -> Any:
-    """Loads a Keras model; the process must be on a backend already.
+    """Loads a Keras model; a backend must be running.
 
     Args:
         file: The .keras file.
-        made_with: The packages of its components, for the message where one is missing.
+        made_with: The packages of its components, for the message if one is missing.
 
     Raises:
-        InputError: It has layers of packages that are not installed or not allowed here.
+        InputError: It has layers of packages that are not installed or not allowed.
     """
     import keras
 
@@ -30,17 +30,16 @@ def load_model(file: Path, made_with: Iterable[str]) -> Any:
         if not foreign:
             raise
         raise InputError(
-            f"{file}: the model has layers of {', '.join(sorted(foreign))}, which is not among the "
-            f"plugins that are installed and allowed here. It was made with "
-            f"{', '.join(dict.fromkeys(made_with))}."
+            f"{file}: the model has layers of packages that are not installed or not allowed: "
+            f"{', '.join(sorted(foreign))}. It was made with {', '.join(dict.fromkeys(made_with))}."
         ) from error
 
 
 def _import_layers(file: Path) -> set[str]:
-    """Imports the modules of plugins that define layers of a model, so that Keras knows these.
+    """Imports the plugin modules that define layers of a model, to register them with Keras.
 
     Returns:
-        The packages of its other layers, without Keras's own.
+        The packages of its other layers, except Keras.
     """
     modules: set[str] = set()
     with ZipFile(file) as archive:

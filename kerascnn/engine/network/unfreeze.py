@@ -1,4 +1,4 @@
-"""Which layers a stage trains: words and patterns to sets of layers."""
+"""Resolves `unfreeze`, words or patterns, to a set of layers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from kerascnn.engine.network.build import HEAD, Built
 from kerascnn.errors import InputError, did_you_mean
 
 SHARE = 0.8
-"""`auto`: the share of a pretrained backbone's parameters, counted from the head back, that trains.
-Of EfficientNet-Lite0 that is the last six blocks. On folders of 60 to 200 photographs they were as
-accurate as the head alone or one block, or better: benchmarks/README.md."""
+"""`auto`: the share of a pretrained backbone's parameters to train, counted from the head back. For
+EfficientNet-Lite0 these are the last six blocks. On folders of 60 to 200 photographs this was as
+accurate as training the head alone or one block, or better: benchmarks/README.md."""
 MANY_IMAGES = 1000
-"""Training images a class from which on `auto` trains everything; a rule of thumb."""
+"""With at least so many training images per class, `auto` trains everything; a rule of thumb."""
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,19 @@ class Trainable:
     choice: str
 
 
-def select(network: Built, unfreeze: str | tuple[str, ...], images_a_class: float) -> Trainable:
+def select(network: Built, unfreeze: str | tuple[str, ...], images_per_class: float) -> Trainable:
     """Resolves `unfreeze`; the head is always trained.
 
     Args:
         network: The network.
         unfreeze: "head", "last:N" blocks, "all", "auto", or glob patterns of block or layer names.
-        images_a_class: Mean number of training images a class, for "auto".
+        images_per_class: Mean number of training images per class, for "auto".
 
     Raises:
-        InputError: A pattern that matches nothing, or more blocks than there are.
+        InputError: A pattern matches nothing, or there are fewer blocks.
     """
     if unfreeze == "auto":
-        count = _affordable_blocks(network, images_a_class)
+        count = _affordable_blocks(network, images_per_class)
         unfreeze = f"last:{count}" if count else "head"
         return Trainable(_layers(network, unfreeze), f"auto: {unfreeze}")
     words = unfreeze if isinstance(unfreeze, str) else ", ".join(unfreeze)
@@ -60,7 +60,7 @@ def _in_blocks(network: Built, blocks: Iterable[str]) -> frozenset[str]:
 def _last(network: Built, count: int) -> tuple[str, ...]:
     if count > len(network.blocks):
         raise InputError(
-            f'"last:{count}" asks for more blocks than the {len(network.blocks)} of this network: '
+            f'"last:{count}": this network has only {len(network.blocks)} blocks: '
             f"{', '.join(network.blocks)}."
         )
     return network.blocks[-count:]
@@ -81,13 +81,13 @@ def _matching(network: Built, pattern: str) -> frozenset[str]:
     return found
 
 
-def _affordable_blocks(network: Built, images_a_class: float) -> int:
+def _affordable_blocks(network: Built, images_per_class: float) -> int:
     """The number of blocks, from the last, whose parameters fit into the share.
 
-    From scratch all train, and with very many images too (Yosinski et al., How transferable are
-    features, arXiv 1411.1792).
+    All blocks if the weights are random, or with very many images (Yosinski et al., How
+    transferable are features, arXiv 1411.1792).
     """
-    if not network.pretrained or images_a_class >= MANY_IMAGES:
+    if not network.pretrained or images_per_class >= MANY_IMAGES:
         return len(network.blocks)
     sizes = dict.fromkeys(network.blocks, 0)
     for layer in network.model.layers:

@@ -1,1 +1,1 @@
-"""Stages: optimizers, checks, the fit of one stage."""
+"""Training: stages, epochs, optimizers, checkpoints."""

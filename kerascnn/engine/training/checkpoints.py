@@ -1,4 +1,4 @@
-"""Checkpoints: the last moments of a run on disk, each of them whole or not there at all."""
+"""Checkpoints on disk: the last states of a run, each written whole or not at all."""
 
 import hashlib
 import json
@@ -16,49 +16,52 @@ from kerascnn.errors import InputError
 from kerascnn.runtime.files import sync
 
 State = dict[str, Any]
-"""Tables, lists, numbers, texts and NumPy arrays, nested at will."""
+"""Dicts, lists, numbers, strings and NumPy arrays, nested freely."""
 
 KEPT = 2
-SHARE = 0.02  # of the time, at most, goes into checkpoints
+SHARE = 0.02  # of the time, at most, is spent on checkpoints
 
 _TABLE, _ARRAYS, _MANIFEST = "state.json", "arrays.npz", "manifest.json"
-_FORMAT = 2
+_FORMAT = 3
 _UNFINISHED = "."
 
 
 class DamagedError(Exception):
-    """A checkpoint is not what was written."""
+    """A checkpoint differs from what was written."""
 
 
 class UnreadableError(InputError):
-    """A checkpoint that may be good cannot be read now, or not by this version; it is kept."""
+    """A checkpoint may be intact but cannot be read now, or not by this version; it is kept."""
 
 
 class Checkpoints:
     """A folder with the last two states of a run.
 
-    A state is written beside its place, hashed, put on the disk and only then renamed, so that
-    whatever happens the last one is whole. Nothing in it is pickled.
+    A state is written to a temporary folder, hashed, synced to disk and only then renamed, so that
+    the last one is always whole. Nothing is pickled.
 
     Args:
-        folder: Theirs alone; made with the first one.
-        seconds: From one to the next; 0: at every occasion.
+        folder: Used for nothing else; created with the first checkpoint.
+        seconds: Minimum time between checkpoints; 0: write at every opportunity.
+        clock: Returns the time in seconds.
     """
 
-    def __init__(self, folder: Path, seconds: float) -> None:
-        self._folder, self._seconds = folder, seconds
-        self._last, self._cost = time.monotonic(), 0.0
+    def __init__(
+        self, folder: Path, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._folder, self._seconds, self._clock = folder, seconds, clock
+        self._last, self._cost = clock(), 0.0
 
     def due(self, epoch_ended: bool = False) -> bool:
-        """Whether one is to be written now: at an epoch's end early, where it costs little."""
-        passed = time.monotonic() - self._last
+        """Whether to write one now: at the end of an epoch before `seconds` are over, if cheap."""
+        passed = self._clock() - self._last
         if passed * SHARE < self._cost and self._seconds:
             return False
         return epoch_ended or passed >= self._seconds
 
     def write(self, state: State) -> None:
-        """Writes a state and forgets all but the last two; raises OSError where the disk fails."""
-        start = self._last = time.monotonic()
+        """Writes a state and removes all but the last two; raises OSError if the disk fails."""
+        start = self._last = self._clock()
         self._folder.mkdir(exist_ok=True)
         self._remove(lambda path: path.name.startswith(_UNFINISHED))
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=_UNFINISHED) as scratch:
@@ -69,17 +72,17 @@ class Checkpoints:
         sync(self._folder)
         kept = self._written()[-KEPT:]
         self._remove(lambda path: path not in kept)
-        self._last = time.monotonic()
+        self._last = self._clock()
         self._cost = self._last - start
 
     def read(self) -> tuple[State | None, list[str]]:
-        """Reads the newest state that is whole, and forgets those that are not.
+        """Reads the newest intact state, and removes damaged ones.
 
         Returns:
-            The state, None where there is none, and a sentence for each that is damaged.
+            The state, or None, and a sentence for each damaged one.
 
         Raises:
-            UnreadableError: One before it may be whole; nothing is removed.
+            UnreadableError: A newer one may be intact; nothing is removed.
         """
         damaged: dict[Path, str] = {}
         state = None
@@ -90,16 +93,16 @@ class Checkpoints:
                     break
                 except (DamagedError, FileNotFoundError, NotADirectoryError) as fault:
                     damaged[folder] = f"checkpoint {folder.name} is damaged: {fault}"
-        with suppress(OSError):  # where nothing can be written, nothing can be removed
+        with suppress(OSError):  # a read-only folder
             self._remove(lambda path: path in damaged)
         return state, list(damaged.values())
 
     def remove(self) -> None:
-        """Removes them all: the run has ended."""
+        """Removes all checkpoints of a finished run."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _written(self) -> list[Path]:
-        """From the oldest to the newest; their numbers may have any length."""
+        """The oldest first, by number."""
         found = self._folder.iterdir() if self._folder.exists() else ()
         return sorted((p for p in found if p.name.isdecimal()), key=lambda path: int(path.name))
 
@@ -108,7 +111,7 @@ class Checkpoints:
 
     def _remove(self, chosen: Callable[[Path], bool]) -> None:
         for path in filter(chosen, list(self._folder.glob("*"))):
-            if not path.name.startswith(_UNFINISHED):  # half removed it must not be found
+            if not path.name.startswith(_UNFINISHED):  # hidden first: it may be removed in part
                 hidden = path.with_name(f"{_UNFINISHED}{path.name}")
                 shutil.rmtree(hidden, ignore_errors=True)
                 path = path.rename(hidden)
@@ -117,14 +120,14 @@ class Checkpoints:
 
 @contextmanager
 def _kept(folder: Path) -> Iterator[None]:
-    """What keeps a good checkpoint from being read may pass: too many open files, a share away."""
+    """An intact checkpoint may be unreadable for a while: too many open files, a missing share."""
     try:
         yield
     except OSError as fault:
         raise UnreadableError(
             f"cannot read the checkpoints in {folder}: {fault.strerror or fault}: "
-            f"{fault.filename}. They may be whole and are kept: resume once that is mended, or "
-            "remove the one that cannot be read to go on from the one before."
+            f"{fault.filename}. They may be intact and are kept: resume when this is fixed, or "
+            "remove the unreadable one to resume from the one before."
         ) from fault
 
 
@@ -143,7 +146,7 @@ def _read(folder: Path) -> State:
     said = (folder / _MANIFEST).read_bytes()
     if said != _manifest(folder).encode():
         _refuse_other_format(folder, said)
-        raise DamagedError("its files are not those that its manifest names")
+        raise DamagedError("its files do not match its manifest")
     with np.load(folder / _ARRAYS, allow_pickle=False) as file:
         arrays = dict(file)
     return _joined(json.loads((folder / _TABLE).read_text("utf-8")), arrays)
@@ -157,13 +160,13 @@ def _refuse_other_format(folder: Path, manifest: bytes) -> None:
     if number != _FORMAT:
         raise UnreadableError(
             f"the checkpoint {folder} has format {number}, and this version of kerascnn reads "
-            f"format {_FORMAT}. It is kept: resume with the version that wrote it, or begin a new "
+            f"format {_FORMAT}. It is kept: resume with the version that wrote it, or start a new "
             "run without --resume."
         )
 
 
 def _manifest(folder: Path) -> str:
-    """What the manifest of these files has to say, to the byte."""
+    """The exact manifest of these files."""
     files = {}
     for name in (_TABLE, _ARRAYS):
         with (folder / name).open("rb") as file:
@@ -173,10 +176,10 @@ def _manifest(folder: Path) -> str:
 
 
 def _split(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
-    """The value with each array replaced by its name."""
+    """Replaces each array by its name, and collects the arrays."""
     if isinstance(value, np.ndarray):
-        if value.dtype.hasobject:  # which NumPy would pickle
-            raise TypeError(f"{name}: objects of Python cannot be kept in a checkpoint")
+        if value.dtype.hasobject:  # NumPy would pickle it
+            raise TypeError(f"{name}: a checkpoint cannot store Python objects")
         arrays[name] = value
         return {"array": name}
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What a stage trains on: images, or what the frozen prefix makes of them once."""
+"""The inputs of a stage: images, or their activations after the frozen prefix."""
 
 import time
 from dataclasses import dataclass, replace
@@ -10,7 +10,8 @@ from kerascnn.engine.data.windows import Centred
 from kerascnn.engine.network.activations import Prefix
 from kerascnn.engine.network.boundary import INPUT, Cut
 from kerascnn.engine.network.inference import Forward
-from kerascnn.engine.training.plan import NOBODY, Listener, Plan
+from kerascnn.engine.training.listener import SILENT, Listener
+from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.views import PrefixRuns
 from kerascnn.runtime.files import GB
 
@@ -19,16 +20,16 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True)
 class Cached:
-    """What a stage computed of the frozen part of the network, and what it found in the cache.
+    """The cached activations of a stage.
 
     Args:
-        boundary: The layer after which activations are kept; "input" where none are.
-        frozen_part: How far it goes and when it runs, in words.
-        views: Times that the frozen prefix runs over each training image before the first
-            step; 0 where it runs with every step.
-        made: Images and views that it was run over, those to validate by included.
-        reused: Images and views whose activations were there.
-        bytes: Of all activations.
+        boundary: The layer whose activations are cached; "input" if none are.
+        frozen_part: How far the frozen prefix goes and when it runs, in words.
+        views: How often the prefix runs over each training image before the first step; 0 if it
+            runs in every step.
+        made: Images and views computed, validation images included.
+        reused: Images and views read from the cache.
+        bytes: Size of all activations.
     """
 
     boundary: str
@@ -41,15 +42,15 @@ class Cached:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a stage trains and is judged on.
+    """What a stage trains and validates on.
 
     Args:
         trainer: The model to train: the suffix, or the whole network.
-        feed: Its training examples.
-        forward: The model to judge by, which shares the trainer's weights.
-        validation: Its examples.
-        cached: What came from the cache.
-        prefix_seconds: Running the frozen prefix before the first step, or finding what it gave.
+        feed: The training examples of `trainer`.
+        forward: The model to validate, which shares the trainer's weights.
+        validation: The validation examples of `forward`.
+        cached: How cached activations are used.
+        prefix_seconds: Running the frozen prefix before the first step, or reading its cache.
     """
 
     trainer: Any
@@ -61,14 +62,14 @@ class Inputs:
 
 
 def make_inputs(
-    parts: Cut, plan: Plan, train: Examples, validation: Examples, listener: Listener = NOBODY
+    parts: Cut, plan: Plan, train: Examples, validation: Examples, listener: Listener = SILENT
 ) -> Inputs:
-    """Runs the frozen prefix once over all images that are not augmented anew with every step.
+    """Runs the frozen prefix once over all images that are not augmented afresh in every step.
 
     Args:
         parts: The network, cut at the boundary.
         plan: The stage.
-        train: Images uint8 [N, P, P, 3], of which augmentation takes random windows [S, S].
+        train: Images uint8 [N, P, P, 3], from which augmentation takes random windows [S, S].
         validation: Images uint8 [N, S, S, 3].
         listener: Receives the number of images done, and warnings.
     """
@@ -95,29 +96,29 @@ def make_inputs(
 
 
 def choose(parts: Cut, plan: Plan, total: int) -> tuple[Cut, str]:
-    """Where the activations of so many images and views are kept, and when they are computed."""
+    """Where to cache the activations of `total` images and views; also says so in words."""
 
     def bytes_of(shape: tuple[int, ...]) -> int:
         return prod(shape) * FLOAT_BYTES * total
 
     kept = parts.moved(lambda shape: bytes_of(shape) <= plan.activation_bytes)
     if parts.prefix is None:
-        return kept, "none: nothing comes before the first layer that trains"
+        return kept, "none: the first layer is trainable"
     if kept is parts:
         return kept, f"up to {kept.boundary}, {_when(plan)}"
     needed = bytes_of(parts.prefix.output_shape[1:])
     why = (
-        f"activations of {parts.boundary} would take {needed / GB:.3g} GB of "
-        f"{plan.activation_bytes / GB:.3g} (training.activations_gb)"
+        f"activations of {parts.boundary} would take {needed / GB:.3g} GB, of "
+        f"{plan.activation_bytes / GB:.3g} GB allowed (training.activations_gb)"
     )
     if kept.prefix is None:
-        return kept, f"with every step: {why}"
-    return kept, f"up to {kept.boundary}, {_when(plan)}; after it with every step: {why}"
+        return kept, f"in every step: {why}"
+    return kept, f"up to {kept.boundary}, {_when(plan)}; the rest in every step: {why}"
 
 
 def _when(plan: Plan) -> str:
     if not plan.views:
-        return "with every step, for images are augmented anew (views = 4 would do with 4 times)"
+        return "in every step, because images are augmented afresh (views = 4 runs it only 4 times)"
     return f"once for each of {plan.views} views" if plan.views > 1 else "once for each image"
 
 

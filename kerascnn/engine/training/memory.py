@@ -1,4 +1,4 @@
-"""What a stage needs of memory, by estimate, and what to say where there is not enough."""
+"""Estimates the memory that a stage needs, and says what would fit."""
 
 import math
 import os
@@ -20,16 +20,16 @@ _WORDS = ("resource_exhausted", "resourceexhausted", "out of memory", "can't all
 
 
 def memory_bytes(model: Any, suffix: Any, batch_size: int) -> int:
-    """An estimate from above: weights, gradients, two optimizer slots, and the activations that
-    the backward pass needs; float32.
+    """An upper estimate, in float32: weights, gradients, two optimizer slots, and the activations
+    that the backward pass needs.
 
-    Three networks took on a CPU 0.51 to 0.59 of it with TensorFlow, 0.64 to 0.83 with JAX, 0.92 to
-    0.94 with PyTorch (benchmarks/memory.py).
+    On a CPU, three networks used 0.51 to 0.59 of it with TensorFlow, 0.64 to 0.83 with JAX, 0.92
+    to 0.94 with PyTorch (benchmarks/memory.py).
 
     Args:
-        model: The whole network, with what trains set.
-        suffix: The part of it that trains.
-        batch_size: Images a step.
+        model: The whole network, with its trainable layers set.
+        suffix: The trainable part.
+        batch_size: Images per step.
     """
     activations = sum(
         int(np.prod(tensor.shape[1:])) for node in in_order(suffix) for tensor in node.outputs
@@ -40,7 +40,7 @@ def memory_bytes(model: Any, suffix: Any, batch_size: int) -> int:
 
 @contextmanager
 def explained(model: Any, suffix: Any, plan: Plan) -> Iterator[None]:
-    """Turns a fault of memory into one sentence with the batch size that would fit."""
+    """Turns an out-of-memory error into one sentence with the batch size that would fit."""
     try:
         yield
     except Exception as error:
@@ -54,33 +54,33 @@ def explained(model: Any, suffix: Any, plan: Plan) -> Iterator[None]:
 
 
 def shortage(model: Any, suffix: Any, batch_size: int) -> str | None:
-    """What to say of a stage that may need more than the device has; else None.
+    """A warning if the stage may need more memory than the device has; else None.
 
-    An operating system may end a process that takes too much without a word.
+    The operating system may kill such a process without a message.
     """
     needed, available = memory_bytes(model, suffix, batch_size), device_bytes()
     if available is None or needed <= available:
         return None
     return (
-        f"batch_size = {batch_size} needs up to {gigabytes(needed)} of memory, of which there are "
+        f"batch_size = {batch_size} needs up to {gigabytes(needed)} of memory, and the device has "
         f"{gigabytes(available)}; {_what_fits(model, suffix, batch_size, available)}"
     )
 
 
 def _what_fits(model: Any, suffix: Any, failed: int, available: float) -> str:
     fits = fitting_batch_size(model, suffix, failed, available)
-    return f"by estimate {fits} would fit" if fits else "the network itself is too large"
+    return f"an estimated {fits} would fit" if fits else "the network itself is too large"
 
 
 def fitting_batch_size(model: Any, suffix: Any, failed: int, available: float) -> int:
-    """The images a step that fit into so many bytes, at most half of those that did not."""
+    """Images per step that fit into `available` bytes, at most half of those that did not."""
     fixed = memory_bytes(model, suffix, 0)
     each = memory_bytes(model, suffix, 1) - fixed
     return max(0, int(min(failed // 2, (available * USABLE - fixed) / each)))
 
 
 def device_bytes() -> float | None:
-    """The memory of the device that trains, or None where it is not known."""
+    """The memory of the training device; None if unknown."""
     import keras
 
     backend = keras.config.backend()
@@ -105,7 +105,7 @@ def device_bytes() -> float | None:
 
 
 def _peak_bytes() -> float:
-    """What TensorFlow has taken of a GPU, whose size it does not tell; elsewhere no bound."""
+    """The peak use of a GPU on TensorFlow, which does not report its size; else no limit."""
     import keras
 
     if keras.config.backend() == "tensorflow":

@@ -31,19 +31,19 @@ def make_optimizer(
         learning_rate: Float or LearningRateSchedule.
         weight_decay: Decoupled weight decay, not applied to biases and BatchNorm;
             default the optimizer's own.
-        clip_norm: Greatest norm of all gradients together; default no bound.
-        factors: Factor of the learning rate by variable path, 1 where a path is missing.
-        ema_decay: Of a moving average of the weights, see `averaged`; default none is kept.
+        clip_norm: Maximum global gradient norm; default no limit.
+        factors: Learning-rate factors by variable path; default 1.
+        ema_decay: Decay of a moving average of the weights, see `averaged`; default no average.
 
     Raises:
-        InputError: The optimizer has no such argument, or refuses its value.
+        InputError: The optimizer has no such argument, or rejects its value.
     """
     plain = optimizer_class(choice.name)
     arguments = dict(choice.model_extra or {})
     _refuse_unknown(choice.name, arguments, plain)
     if weight_decay is not None:
         arguments["weight_decay"] = weight_decay
-        if "adam_weight_decay" in inspect.signature(plain).parameters:  # Muon's, for other ranks
+        if "adam_weight_decay" in inspect.signature(plain).parameters:  # of Muon, for other ranks
             arguments.setdefault("adam_weight_decay", weight_decay)
     if ema_decay is not None:
         arguments |= {"use_ema": True, "ema_momentum": ema_decay}
@@ -64,7 +64,7 @@ def make_optimizer(
 
 
 def optimizer_class(name: str) -> type:
-    """The Keras class of a snake_case name: "adamw" is `keras.optimizers.AdamW`."""
+    """The Keras class for a snake_case name: `keras.optimizers.AdamW` for "adamw"."""
     import keras
 
     wanted = name.replace("_", "")
@@ -80,12 +80,12 @@ def _refuse_unknown(name: str, arguments: Mapping[str, Any], cls: type) -> None:
     for key in arguments:
         if key in _OURS:
             raise InputError(
-                f'optimizer "{name}": {key} is a key of the stage, not of the optimizer.'
+                f'optimizer "{name}": {key} belongs in the stage, not in the optimizer.'
             )
         if key in _EMA:
             raise InputError(
-                f'optimizer "{name}": {key} is not supported: Keras would put the averaged weights '
-                "in place of the trained ones after every epoch. The stage's ema_fraction is."
+                f'optimizer "{name}": {key} is not supported, because Keras would overwrite the '
+                "trained weights with the average after every epoch. Set ema_fraction in the stage."
             )
         if key not in known:
             raise InputError(
@@ -96,13 +96,13 @@ def _refuse_unknown(name: str, arguments: Mapping[str, Any], cls: type) -> None:
 
 @contextmanager
 def averaged(optimizer: Any) -> Iterator[None]:
-    """Puts the moving averages in place of the weights for a while, where there are any."""
+    """Swaps the weights for their moving averages, if any, within the context."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     averages = inner._model_variables_moving_average if inner.use_ema else []
     weights = inner._trainable_variables[: len(averages)]
     trained = [to_numpy(variable.value) for variable in weights]
     for variable, average in zip(weights, averages, strict=True):
-        variable.assign(to_numpy(average.value))  # JAX deletes what two variables share
+        variable.assign(to_numpy(average.value))  # JAX deletes buffers that variables share
     yield
     for variable, value in zip(weights, trained, strict=True):
         variable.assign(value)
@@ -110,7 +110,7 @@ def averaged(optimizer: Any) -> Iterator[None]:
 
 @cache
 def _averaging(plain: Any) -> Any:
-    """The optimizer, without Keras putting the averages for good at the end of each `fit`."""
+    """The optimizer, but `fit` does not end by overwriting the weights with their averages."""
 
     class Averaging(plain):
         def finalize_variable_values(self, var_list: Any) -> None:
@@ -122,20 +122,20 @@ def _averaging(plain: Any) -> Any:
 
 @cache
 def _scaled(plain: Any) -> Any:
-    """The optimizer with a factor of the learning rate, weight decay's too, for each variable."""
+    """The optimizer with a factor per variable on the learning rate, for weight decay as well."""
 
     class Scaled(plain):
         factors: dict[str, float]
 
         def _known(self, variable: Any) -> Any:
-            """Keras's variable: TensorFlow hands over its own, which does not know the path."""
+            """The Keras variable: TensorFlow passes its own, which has no path."""
             return self._trainable_variables[self._get_variable_index(variable)]
 
         def _factor(self, variable: Any) -> float:
             return self.factors.get(self._known(variable).path, 1.0)
 
         def _decay(self, variable: Any) -> float | None:
-            """Muon leaves most variables to Adam, whose decay is another."""
+            """Muon updates most variables with Adam, whose decay differs."""
             by_adam = getattr(self, "_should_use_adamw", lambda known: False)
             return self.adam_weight_decay if by_adam(self._known(variable)) else self.weight_decay
 

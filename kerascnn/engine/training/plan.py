@@ -1,4 +1,4 @@
-"""A stage with all its settings resolved, and who listens to it."""
+"""A stage with all its settings resolved."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,58 +7,30 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.batches import Augment
-from kerascnn.engine.training.checkpoints import State
 from kerascnn.experiment.model import Stage
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """One epoch's number, from 1 within its stage, and its metrics."""
-
-    number: int
-    metrics: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Listener:
-    """Who wants to hear how a stage goes: the prefix's images, the steps, the epochs, warnings.
-
-    `pause` is asked before each step, and with True after each epoch, whether the stage should
-    be set down there; `keep` is then given the state from which it can go on.
-    """
-
-    prefix: Callable[[int, int], None] = lambda done, total: None
-    step: Callable[[int, int], None] = lambda done, total: None
-    epoch: Callable[[Epoch], None] = lambda epoch: None
-    warned: Callable[[str], None] = lambda message: None
-    pause: Callable[[bool], bool] = lambda epoch_ended: False
-    keep: Callable[[State], None] = lambda state: None
-
-
-NOBODY = Listener()
-
-
-@dataclass(frozen=True)
 class Plan:
-    """A stage with its parts resolved, ready to fit.
+    """A stage with its components resolved, ready to fit.
 
     Args:
         stage: Its settings.
-        index: Its place, from 0.
-        layers: Names of the layers that train.
+        index: Its position, from 0.
+        layers: Names of the trainable layers.
         batchnorm: "frozen" or "train".
-        batch_size: Images a step.
+        batch_size: Images per step.
         schedule: `schedule(peak_learning_rate=, steps=, steps_per_epoch=)`.
-        augment: Changes each batch; None where the images are used as they are.
+        augment: Augments each batch; None to use the images unchanged.
         class_weights: float32 [K], or None.
         seed: The experiment's.
-        augmentation_key: Identifies what `augment` does; "" where equal draws cannot be had again.
-        built_by: The function of the plugin that built the network; default none.
-        activation_bytes: What the activations of the stage may take together.
-        prefix_precision: A dtype policy for the frozen prefix where it runs before the first step;
-            default the network's own.
+        augmentation_key: Identifies what `augment` does; "" if its draws cannot be repeated.
+        built_by: The plugin function that built the network; default none.
+        activation_bytes: Disk budget for all cached activations of the stage.
+        prefix_precision: A dtype policy for a frozen prefix that runs before the first step;
+            default the network's.
         keep: "best" or "last".
-        choice: What trains, in words.
+        choice: What is trained, in words.
     """
 
     stage: Stage
@@ -79,8 +51,8 @@ class Plan:
 
     @property
     def views(self) -> int:
-        """How many copies of each image the frozen prefix sees; 0: others with every step.
+        """Copies of each image that the frozen prefix runs over; 0: new ones in every step.
 
-        No more than there are epochs to use them.
+        At most the number of epochs.
         """
         return min(self.stage.views or 0, self.stage.epochs) if self.augment else 1

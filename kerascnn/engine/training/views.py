@@ -1,4 +1,4 @@
-"""The frozen prefix over whole sets of images: as they are, or as augmented views of them."""
+"""Runs the frozen prefix over whole sets of images, plain or augmented."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,30 +7,35 @@ import numpy as np
 
 from kerascnn.engine.data.batches import Ahead, Examples, OneHot, shuffled
 from kerascnn.engine.network.activations import BATCH_SIZE, Prefix, Rows
-from kerascnn.engine.network.inference import Progress, to_numpy
+from kerascnn.engine.network.inference import OnProgress, to_numpy
 from kerascnn.engine.training.plan import Plan
 
 
 class PrefixRuns:
-    """Runs a prefix for one stage, or finds what it gave, and counts which.
+    """Computes or reads the activations of one stage, and counts both.
 
     Args:
         prefix: The frozen prefix.
         plan: The stage.
-        about: The prefix, for people.
-        total: Images and views that will be asked for.
-        progress: Is told of those done and of their number.
+        about: A readable name of the prefix.
+        total: Number of images and views that the stage needs.
+        progress: Receives the number done, and the total.
     """
 
     def __init__(
-        self, prefix: Prefix, plan: Plan, about: str, total: int, progress: Progress
+        self,
+        prefix: Prefix,
+        plan: Plan,
+        about: str,
+        total: int,
+        progress: OnProgress,
     ) -> None:
         self._prefix, self._plan, self._about = prefix, plan, about
         self._total, self._progress = total, progress
         self.made = self.reused = self.bytes = 0
 
     def images(self, examples: Examples) -> np.ndarray:
-        """The activations [N, ...] of images as they are."""
+        """The activations [N, ...] of images without augmentation."""
 
         def batches() -> Iterator[Rows]:
             for first in range(0, len(examples), BATCH_SIZE):
@@ -45,7 +50,7 @@ class PrefixRuns:
         assert augment
 
         def batches() -> Iterator[Rows]:
-            # shuffled, for a batch's images may be mixed with each other
+            # shuffled, because images of a batch may be mixed with each other
             order = shuffled(len(examples), (plan.seed, plan.index), number)
             for step, first in enumerate(range(0, len(examples), plan.batch_size)):
                 rows = order[first : first + plan.batch_size]
@@ -62,7 +67,7 @@ class PrefixRuns:
         done, made = self.made + self.reused, self.made
 
         def counted() -> Iterator[Rows]:
-            self.made = made  # again from the first one where the prefix has to run as it is
+            self.made = made  # starts over if the prefix has to run unfolded
             ahead = Ahead(batches())
             try:
                 for batch in ahead:

@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import kerascnn
-from kerascnn.engine.metrics.score import (
-    calibration_interval,
-    expected_calibration_error,
-    macro_f1_interval,
-)
+from kerascnn.engine.metrics.calibration import calibration_interval, expected_calibration_error
+from kerascnn.engine.metrics.score import macro_f1_interval
 from kerascnn.engine.metrics.significance import grouped_difference, holm, mcnemar, paired_interval
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import PREDICTIONS, Result

@@ -13,7 +13,7 @@ from kerascnn.components.registry import load_registry
 from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.store import pack
 from kerascnn.engine.data.windows import Centred, packed_size
-from kerascnn.engine.metrics.score import Metrics, measure
+from kerascnn.engine.metrics.score import Metrics, MetricsTable, measure
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import SEEN, Result
 from kerascnn.errors import InputError, did_you_mean
@@ -77,9 +77,9 @@ class Evaluation(Metrics):
         return sorted(mistakes, key=lambda mistake: -mistake.probability)
 
     @property
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> MetricsTable:
         """The metrics alone, for JSON."""
-        return asdict(Metrics(**{of.name: getattr(self, of.name) for of in fields(Metrics)}))
+        return Metrics(**{of.name: getattr(self, of.name) for of in fields(Metrics)}).table()
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerascnn.engine.metrics.score import (
+from kerascnn.engine.metrics.calibration import (
     calibration_bins,
     errors_by_chance,
     expected_calibration_error,

@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from kerascnn.engine.metrics.score import (
-    ClassMetrics,
-    calibration_interval,
-    expected_calibration_error,
-    macro_f1_interval,
-    measure,
-)
+from kerascnn.engine.metrics.calibration import calibration_interval, expected_calibration_error
+from kerascnn.engine.metrics.score import ClassMetrics, macro_f1_interval, measure
 from kerascnn.results.confusion import confusion_figure
 
 NAMES = ("daisy", "rose", "tulip")

@@ -46,7 +46,7 @@ def with_blocks(**blocks):
         (lambda: functional(classes=5), r"output must have shape \(None, 3\), not \(None, 5\)"),
         (lambda: functional(output_dtype="float16"), "output must be float32, not float16"),
         (lambda: functional(head="classifier"), "no layer with weights is named head_"),
-        (with_blocks(stem=["stem*"]), '"block1_bn" has weights and is in none of the blocks'),
+        (with_blocks(stem=["stem*"]), '"block1_bn" has weights but is in no block'),
     ],
 )
 def test_a_broken_contract_is_an_error_that_names_the_package(make, fault):

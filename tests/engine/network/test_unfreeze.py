@@ -30,9 +30,9 @@ def network():
     return make()
 
 
-def blocks_of(network, unfreeze, images_a_class=50.0):
+def blocks_of(network, unfreeze, images_per_class=50.0):
     """The blocks that are trained, each in full."""
-    layers = select(network, unfreeze, images_a_class).layers
+    layers = select(network, unfreeze, images_per_class).layers
     blocks = {network.block_of[layer] for layer in layers}
     assert layers == {name for name, block in network.block_of.items() if block in blocks}
     return blocks
@@ -67,7 +67,7 @@ def test_the_choice_is_told_in_words(network):
 
 
 def test_more_blocks_than_there_are(network):
-    with pytest.raises(InputError, match=r"last:5.* the 4 of this network: stem, block1"):
+    with pytest.raises(InputError, match=r"last:5.* only 4 blocks: stem, block1"):
         select(network, "last:5", 50)
 
 
@@ -77,9 +77,9 @@ def test_a_pattern_that_matches_nothing_names_the_nearest(network, pattern, near
         select(network, ("block1", pattern), 50)
 
 
-@pytest.mark.parametrize("images_a_class", [0.5, 12, 25, 99, 999])
-def test_auto_keeps_a_fifth_of_the_backbone_however_few_images_there_are(network, images_a_class):
-    assert blocks_of(network, "auto", images_a_class) == {HEAD, "block1", "block2", "block3"}
+@pytest.mark.parametrize("images_per_class", [0.5, 12, 25, 99, 999])
+def test_auto_keeps_a_fifth_of_the_backbone_however_few_images_there_are(network, images_per_class):
+    assert blocks_of(network, "auto", images_per_class) == {HEAD, "block1", "block2", "block3"}
 
 
 def test_auto_trains_everything_with_very_many_images(network):

@@ -183,8 +183,8 @@ def test_a_passing_fault_of_reading_removes_nothing(written, monkeypatch, error,
 def test_a_checkpoint_of_another_format_is_refused_by_its_number_and_kept(written):
     for folder in written.iterdir():
         manifest = folder / "manifest.json"
-        manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 31'))
-    with pytest.raises(UnreadableError, match=r"000003 has format 31, .* reads format 2"):
+        manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 31'))
+    with pytest.raises(UnreadableError, match=r"000003 has format 31, .* reads format 3"):
         Checkpoints(written, 0).read()
     assert len(list(written.iterdir())) == 2
 
@@ -240,26 +240,29 @@ def test_the_files_are_what_they_say(written):
         assert list(arrays) == [table["weights"][0]["array"]]
 
 
-def test_they_take_a_small_share_of_the_time(folder, monkeypatch):
-    now = 0.0
-    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now)
-    monkeypatch.setattr(checkpoints, "sync", lambda path: None)
+class Clock:
+    """Stands still, or advances by `step` seconds at each reading."""
 
-    def costly(*_):
-        nonlocal now
-        now += 2.0
+    now = step = 0.0
 
-    monkeypatch.setattr(checkpoints, "_write", costly)
-    kept = Checkpoints(folder, 300)
-    now = 1.0
+    def __call__(self):
+        self.now += self.step
+        return self.now
+
+
+def test_they_take_a_small_share_of_the_time(folder):
+    clock = Clock()
+    kept = Checkpoints(folder, 300, clock)
+    clock.now = 1.0
     assert kept.due(epoch_ended=True)
-    monkeypatch.setattr(checkpoints.Path, "rename", lambda *_: None)
+    clock.step = 2.0  # seconds that writing takes
     kept.write({})
-    now += 99
+    clock.step = 0.0
+    clock.now += 99
     assert not kept.due(epoch_ended=True)  # 2 seconds of 99
-    now += 2
+    clock.now += 2
     assert kept.due(epoch_ended=True)
     assert not kept.due()
-    now += 200
+    clock.now += 200
     assert kept.due()
     assert Checkpoints(folder, 0).due()

@@ -13,7 +13,8 @@ from kerascnn import RunError, classifier_head
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.training.inputs import make_inputs
-from kerascnn.engine.training.plan import Listener, Plan
+from kerascnn.engine.training.listener import Listener
+from kerascnn.engine.training.plan import Plan
 from kerascnn.experiment.model import Stage
 from kerascnn.runtime.cache import clear, entries
 
@@ -143,7 +144,7 @@ def test_without_views_the_training_images_go_through_the_whole_network():
     inputs = inputs_of(augment=plus(1))
     assert inputs.trainer.input_shape == (None, SIZE, SIZE, 3)
     assert (inputs.cached.views, inputs.cached.made) == (0, 10)
-    assert "with every step" in inputs.cached.frozen_part
+    assert "in every step" in inputs.cached.frozen_part
 
 
 def test_activations_beyond_the_budget_leave_the_whole_network():
@@ -221,7 +222,7 @@ def test_a_prefix_that_does_not_agree_with_the_network_is_not_used():
     first = inputs_of(network, **options)
     np.testing.assert_allclose(first.feed.inputs[0], as_it_is(network, TRAIN.inputs), rtol=1e-5)
     assert len(said) == 1
-    assert "runs as it is, and not in mixed_bfloat16" in said[0]
+    assert "runs unchanged instead of in mixed_bfloat16" in said[0]
     assert (first.cached.made, first.cached.reused) == (40, 0)
     again = inputs_of(network, **options)
     assert (again.cached.made, again.cached.reused) == (0, 40)
@@ -241,7 +242,7 @@ def test_activations_that_overflow_are_kept_in_the_precision_of_the_network():
     inputs = inputs_of(network, examples, dim, prefix_precision="mixed_float16", warned=said)
     np.testing.assert_allclose(inputs.feed.inputs[0], as_it_is(network, train), rtol=1e-5)
     assert len(said) == 1
-    assert "overflow, which float16 cannot hold" in said[0]
+    assert "activations overflow float16" in said[0]
     assert inputs.validation.inputs.dtype == np.float16  # for those were held
     assert (inputs.cached.made, inputs.cached.reused) == (45, 0)
     assert not [one for one in threading.enumerate() if one.name == "kerascnn-batches"]
@@ -282,12 +283,12 @@ def test_of_a_layer_whose_code_is_in_no_file_nothing_is_kept():
         inputs = inputs_of(after_narrow(typed(name="shift")), warned=said)
         assert (inputs.cached.made, inputs.cached.reused) == (40, 0)
         assert len(said) == 1
-        assert "not kept: the code of the module typed_into_a_notebook is in no file" in said[0]
+        assert "not cached: the code of the module typed_into_a_notebook is in no file" in said[0]
     assert entries(["activations"]) == []
 
 
 class Stubborn(Shift):
-    """Cannot be made anew."""
+    """Cannot be copied."""
 
     def get_config(self):
         raise NotImplementedError("no settings")

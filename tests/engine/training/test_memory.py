@@ -41,7 +41,7 @@ class ResourceExhaustedError(Exception):
 def test_a_lack_of_memory_is_one_sentence(model, fault):
     with pytest.raises(RunError) as told, explained(model, model, PLAN):
         raise fault
-    sentence = 'stage "trial": out of memory at batch_size = 64; by estimate 32 would fit.'
+    sentence = 'stage "trial": out of memory at batch_size = 64; an estimated 32 would fit.'
     assert str(told.value) == sentence
 
 
@@ -64,7 +64,7 @@ def test_a_stage_that_needs_more_than_there_is_is_told_before_it_begins(model, m
     said = shortage(model, model, 64)
     assert said
     assert said.startswith("batch_size = 64 needs up to ")
-    assert said.endswith("by estimate 17 would fit")
+    assert said.endswith("an estimated 17 would fit")
     monkeypatch.setattr(memory, "device_bytes", lambda: None)
     assert shortage(model, model, 64) is None
 

@@ -71,8 +71,8 @@ def test_its_own_arguments_arrive():
     ("arguments", "message"),
     [
         ({"momentun": 0.9}, r'"sgd" has no argument momentun. Did you mean "momentum"\? It has'),
-        ({"learning_rate": 0.1}, "learning_rate is a key of the stage"),
-        ({"weight_decay": 0.1}, "weight_decay is a key of the stage"),
+        ({"learning_rate": 0.1}, "learning_rate belongs in the stage"),
+        ({"weight_decay": 0.1}, "weight_decay belongs in the stage"),
         ({"momentum": 7}, r'optimizer "sgd": .*momentum'),
     ],
 )

@@ -11,7 +11,7 @@ from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.network.inference import Forward
-from kerascnn.engine.training.epochs import compile_stage
+from kerascnn.engine.training.compile import compile_stage
 from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage

@@ -1,4 +1,4 @@
-"""A stage that is set down at some step and goes on in another network ends as it would have."""
+"""A stage stopped at any step and resumed in another network ends as if undisturbed."""
 
 import keras
 import numpy as np
@@ -10,9 +10,10 @@ from kerascnn.engine.data.augment import augmenter
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training.checkpoints import Checkpoints
-from kerascnn.engine.training.plan import Listener, Plan
-from kerascnn.engine.training.progress import assign, network_variables, values
+from kerascnn.engine.training.control import Control
+from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
+from kerascnn.engine.training.variables import assign, network_variables, values
 from kerascnn.experiment.model import OPTIMIZERS, Optimizer, Stage
 
 pytestmark = pytest.mark.backend
@@ -44,8 +45,8 @@ def plateau(**_):
     return keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1, min_delta=9)
 
 
-class SetDownError(Exception):
-    """The stage is left here."""
+class StoppedError(Exception):
+    """The control stopped the stage."""
 
 
 def fit(folder=None, at=None, network=None, state=None, **options):
@@ -57,23 +58,23 @@ def fit(folder=None, at=None, network=None, state=None, **options):
     plan = {"index": 0, "batchnorm": "train", "batch_size": BATCH, "schedule": constant} | of_plan
     asked = 0
 
-    def pause(epoch_ended):
-        nonlocal asked
-        asked += not epoch_ended
-        return at is not None and asked >= at
+    class Stops(Control):
+        def due(self, epoch_ended):
+            nonlocal asked
+            asked += not epoch_ended
+            return at is not None and asked >= at
 
-    def keep(state):
-        network_values = values(network_variables(network.model, names))
-        Checkpoints(folder, 0).write({"stage": state, "network": network_values})
-        raise SetDownError
+        def checkpoint(self, state):
+            network_values = values(network_variables(network.model, names))
+            Checkpoints(folder, 0).write({"stage": state, "network": network_values})
+            raise StoppedError
 
     plan = Plan(stage=stage, layers=names, **plan)
-    listener = Listener(pause=pause, keep=keep)
-    return fit_stage(network, plan, TRAIN, VALIDATION, None, listener, state)
+    return fit_stage(network, plan, TRAIN, VALIDATION, control=Stops(), state=state)
 
 
-def gone_on(folder, at, **options):
-    with pytest.raises(SetDownError):
+def resumed(folder, at, **options):
+    with pytest.raises(StoppedError):
         fit(folder, at, **options)
     keras.utils.set_random_seed(99)
     kept, _ = Checkpoints(folder, 0).read()
@@ -91,9 +92,9 @@ def outcome(result):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_goes_on(tmp_path, name):
+def test_every_optimizer_resumes(tmp_path, name):
     options = {"optimizer": Optimizer(name=name)}
-    assert outcome(gone_on(tmp_path / "kept", 6, **options)) == outcome(fit(**options))
+    assert outcome(resumed(tmp_path / "kept", 6, **options)) == outcome(fit(**options))
 
 
 @pytest.mark.parametrize("at", [1, 3, 4, 5])
@@ -107,7 +108,7 @@ def test_every_optimizer_goes_on(tmp_path, name):
     ids=["plateau", "average", "last"],
 )
 def test_at_every_step_and_with_every_kind_of_state(tmp_path, at, options):
-    assert outcome(gone_on(tmp_path / "kept", at, **options)) == outcome(fit(**options))
+    assert outcome(resumed(tmp_path / "kept", at, **options)) == outcome(fit(**options))
 
 
 def test_a_keras_layer_draws_what_it_would_have_drawn(tmp_path):
@@ -116,13 +117,13 @@ def test_a_keras_layer_draws_what_it_would_have_drawn(tmp_path):
         return {"augment": augmenter(policy, (0, 0), SIZE)}
 
     undisturbed = outcome(fit(**options()))
-    assert outcome(gone_on(tmp_path / "kept", 3, **options())) == undisturbed
+    assert outcome(resumed(tmp_path / "kept", 3, **options())) == undisturbed
 
 
-def test_the_loss_scale_goes_on(tmp_path):
+def test_the_loss_scale_resumes(tmp_path):
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        assert outcome(gone_on(tmp_path / "kept", 3)) == outcome(fit())
+        assert outcome(resumed(tmp_path / "kept", 3)) == outcome(fit())
     finally:
         keras.config.set_dtype_policy("float32")
 
@@ -130,5 +131,5 @@ def test_the_loss_scale_goes_on(tmp_path):
 def test_a_state_of_another_network_is_refused():
     model = make_network().model
     variables = network_variables(model, [layer.name for layer in model.layers])
-    with pytest.raises(RunError, match="checkpoint holds"):
+    with pytest.raises(RunError, match="arrays of the checkpoint do not match"):
         assign(variables, values(variables)[1:])

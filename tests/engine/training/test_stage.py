@@ -15,8 +15,9 @@ from kerascnn.engine.metrics.standing import Score, Standing, judge
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.freezing import digest, frozen_variables
 from kerascnn.engine.network.inference import Forward
-from kerascnn.engine.training import epochs, memory, stage
-from kerascnn.engine.training.plan import Listener, Plan
+from kerascnn.engine.training import compile, memory, stage
+from kerascnn.engine.training.listener import Listener
+from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.experiment.model import EarlyStopping, Optimizer, Stage
 
@@ -148,7 +149,7 @@ def test_how_many_steps_are_taken_at_once_changes_nothing(head, monkeypatch):
     *_, together, heard = head
     if keras.config.backend() == "tensorflow":
         assert heard["step"] == [(4, 4)] * 3
-    monkeypatch.setattr(epochs, "AT_ONCE", 1)
+    monkeypatch.setattr(compile, "AT_ONCE", 1)
     network, _ = fit(epochs=3, learning_rate=0.1)
     for path, value in weights(network).items():
         np.testing.assert_allclose(value, together[path], atol=1e-6, err_msg=path)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerascnn.engine.metrics.score import expected_calibration_error
+from kerascnn.engine.metrics.calibration import expected_calibration_error
 from kerascnn.results.predictions import Predictions
 from kerascnn.results.report.calibration import LEAST_IMAGES, calibrate
 

@@ -1,4 +1,4 @@
-"""Writes experiments: for a folder of images, or a recipe of the package's own."""
+"""Writes experiments: for a folder of images, or from a recipe."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.balance import share_to_test, uneven
 from kerascnn.engine.data.splits import Data
 from kerascnn.engine.load import load_data
-from kerascnn.engine.observer import Observer
+from kerascnn.engine.observer import Observer, Only
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
 from kerascnn.experiment.paths import read_from
@@ -22,7 +22,7 @@ FOLDER_RECIPE, SCRATCH_RECIPE = "folder", "folder_scratch"
 
 
 def recipes() -> dict[str, Path]:
-    """The recipes that come with the package, by name."""
+    """The recipes of the package, by name."""
     installed = Path(__file__).parent / "recipes"
     source = Path(__file__).parents[2] / "experiments"
     folder = installed if installed.is_dir() else source
@@ -42,27 +42,27 @@ def write_experiment(
     """Writes an experiment.
 
     Args:
-        folder: Images; the experiment is written beside it.
-        recipe: A recipe's name, written to the working directory, or, with a folder, its model;
-            default the recipe for the architecture's kind.
-        architecture: Replaces the recipe's architecture, with its default parameters.
-        force: Overwrite what is there.
-        follow_links: Read what links in the folder lead to elsewhere.
+        folder: A folder of images; the experiment is written next to it.
+        recipe: Name of a recipe to write to the working directory, or to adapt to the folder;
+            default the recipe for the kind of architecture.
+        architecture: Replaces the recipe's architecture, with default parameters.
+        force: Overwrite an existing file.
+        follow_links: Follow symbolic links out of the folder.
         labels: A table of the folder's images and their labels.
-        observer: Receives what was found in the folder, and why the experiment differs from the
-            recipe; default none.
+        observer: Receives findings about the images, and the reason for each change to the recipe;
+            default none.
 
     Returns:
-        The file, and what it is for in a line.
+        The file, and a one-line summary.
 
     Raises:
-        InputError: Neither folder nor recipe, no such recipe, no images, the file exists.
+        InputError: Neither folder nor recipe, no such recipe, no images, or the file exists.
     """
     if folder is None and recipe is None:
-        raise InputError("name a folder of images, or --recipe NAME (--recipe list names them).")
+        raise InputError("give a folder of images, or --recipe NAME (--recipe list shows them).")
     target = _beside(folder) if folder else Path(f"{recipe}.toml")
     if target.exists() and not force:
-        raise InputError(f"{target} exists; --force overwrites it.")
+        raise InputError(f"{target} already exists; --force overwrites it.")
     registry = load_registry()
     text = _recipe(recipe or _recipe_for(architecture, registry))
     summary = f"recipe {recipe}"
@@ -77,14 +77,14 @@ def write_experiment(
         target.write_text(text, "utf-8")
     except OSError as error:
         raise InputError(
-            f"cannot write {target}: {error.strerror}. Change its folder's permissions, or write "
-            "an experiment elsewhere with --recipe and set dataset.path in it."
+            f"cannot write {target}: {error.strerror}. Change the permissions of its folder, or "
+            "write an experiment elsewhere with --recipe and set dataset.path in it."
         ) from error
     return target, summary
 
 
 def _adapted(text: str, target: Path, registry: Registry, observer: Observer) -> tuple[str, str]:
-    """The experiment as the images in its folder want it, and a line about these."""
+    """The experiment adapted to the images of its folder, and a one-line summary of these."""
     data = _look_at(_parsed(text, target, registry), observer)
     text = _weighted(text, data)
     for key, why in dict.fromkeys(re.findall(r"(?m)^(\w+ = \S+) +# (because .*)$", text)):
@@ -99,9 +99,9 @@ def _parsed(text: str, target: Path, registry: Registry) -> BoundExperiment:
 
 
 def _recipe_for(architecture: str | None, registry: Registry) -> str:
-    """The recipe that was measured for networks of this kind: pretrained, or from scratch."""
+    """The recipe for networks of this kind: pretrained, or from scratch."""
     if architecture is None or ("architecture", architecture) not in registry.claims:
-        return FOLDER_RECIPE  # an unknown name will be told
+        return FOLDER_RECIPE  # an unknown name is reported later
     fields = registry.get("architecture", architecture).component.params.model_fields
     pretrained = "weights" in fields and fields["weights"].default != "none"
     return FOLDER_RECIPE if pretrained else SCRATCH_RECIPE
@@ -117,10 +117,10 @@ def _recipe(name: str) -> str:
     known = recipes()
     if name not in known:
         raise InputError(
-            f'there is no recipe "{name}".{did_you_mean(name, known)} There are {", ".join(known)}.'
+            f'no recipe "{name}".{did_you_mean(name, known)} The recipes are {", ".join(known)}.'
         )
     text = known[name].read_text("utf-8")
-    return re.sub(r"(?m)^#:schema .*\n", "", text)  # the schema does not lie beside the new file
+    return re.sub(r"(?m)^#:schema .*\n", "", text)  # there is no schema next to the new file
 
 
 def _dataset(
@@ -141,32 +141,22 @@ def _dataset(
 
     usual = sizes(table)
     larger = {"test_fraction": share_to_test(sum(usual))}
-    drawn = sizes(table | larger) != usual  # unless that is the default, or a test split is given
+    drawn = sizes(table | larger) != usual  # unless it is the default, or there is a test split
     return {"name": "image_folder"} | table | (larger if drawn else {})
 
 
 def _look_at(experiment: BoundExperiment, observer: Observer) -> Data:
-    """Prepares the images as the run will, which then finds them prepared, and says what is odd."""
+    """Prepares the images as the run will, which reuses them, and reports problems."""
     lenient = {"training.on_bad_image": "skip", "training.on_duplicate": "allow"}
-    data = load_data(experiment.with_overrides(lenient), _Progress(observer))
+    data = load_data(experiment.with_overrides(lenient), Only(progress=observer.progress))
     for note in data.findings.notes():
         observer.warned(note)
     if data.findings.skipped:
         observer.warned(
-            "the run will stop at images that cannot be read: repair or remove them, or run with "
+            "the run stops at images that cannot be read: repair or remove them, or run with "
             "--set training.on_bad_image=skip"
         )
     return data
-
-
-class _Progress(Observer):
-    """Passes progress on to another observer, and nothing else."""
-
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        self._observer.progress(what, done, total)
 
 
 def _summary(data: Data) -> str:
@@ -178,17 +168,17 @@ def _summary(data: Data) -> str:
 
 
 def _for_folder(text: str, folder: Path, name: str, dataset: dict[str, Any]) -> str:
-    """The recipe for another dataset, its other comments kept."""
+    """The recipe with another dataset; keeps its other comments."""
     header = f"# Written by `kerascnn init` for the images in {folder.resolve().name}.\n"
     text = re.sub(r"\A(?:#.*\n)*", lambda _: header, text)
     text = re.sub(r'(?m)^name = ".*"$', f'name = "{_allowed(name)}"', text, count=1)
     beside = os.path.basename(os.path.abspath(folder))
     text = _replaced(text, "dataset", dataset | {"path": beside})
-    return _explained(text, "test_fraction", "a tenth of so few images is too little to judge by")
+    return _explained(text, "test_fraction", "a tenth of so few images is too small a test split")
 
 
 def _weighted(text: str, data: Data) -> str:
-    """The experiment with weights in each stage if the classes are uneven."""
+    """The experiment with class weights in each stage if the classes are imbalanced."""
     counts, names = data.class_counts()["train"], data.class_names
     if not uneven(counts):
         return text
@@ -199,19 +189,19 @@ def _weighted(text: str, data: Data) -> str:
 
 
 def _explained(text: str, key: str, why: str) -> str:
-    """The text with a comment behind that key."""
+    """The text with a comment after a key."""
     return re.sub(rf"(?m)^({key} = .*)$", lambda line: f"{line[1]:<33} # because {why}", text)
 
 
 def _allowed(name: str) -> str:
-    """The name of an experiment, accents left out."""
+    """A valid experiment name: without accents, other characters replaced."""
     plain = unicodedata.normalize("NFKD", name)
     plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
     return re.sub(r"[^A-Za-z0-9_. -]", "-", plain)
 
 
 def _with_architecture(text: str, name: str) -> str:
-    """The recipe for another network, whose blocks are not those that the recipe counted."""
+    """The recipe with another network, whose blocks may not match the recipe's `last:N`."""
     text = re.sub(r'(?m)^unfreeze = "last:.*$', 'unfreeze = "auto"', text)
     return _replaced(text, "architecture", {"name": name})
 

@@ -1,4 +1,4 @@
-"""What a learning-rate range test found."""
+"""The result of a learning-rate range test."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,32 +8,32 @@ import numpy as np
 from kerascnn.runtime.screen import screen
 
 DIVERGED = 4.0
-"""The test ends where the smoothed loss is so many times the least that it has been."""
+"""The test ends when the smoothed loss exceeds this multiple of its minimum."""
 SIGMA = 3
-"""Of the Gaussian that smooths the losses, in steps. It is centred, for an average of what is past
-lags behind, and moves what is found to greater rates."""
+"""Of the Gaussian that smooths the losses, in steps. It is centred: an average of past losses lags
+behind and would shift the result to higher rates."""
 TENFOLD = 12
-"""Steps in which the rate grows tenfold."""
+"""Steps per tenfold increase of the rate."""
 FALLS = 0.9
-"""A loss that falls to no less than this share of what it was up to 1e-6 tells nothing."""
+"""If the loss never falls below this share of its value up to 1e-6, no rate is suggested."""
 MANY_PASSES = 3
-"""Passes over the images after which a low loss shows what was memorised. On folders of 60 to 200
-photographs, where the test makes 17 to 50 passes, following it was never better: see
+"""With more passes over the images, a low loss shows memorisation. On folders of 60 to 200
+photographs, where the test makes 17 to 50 passes, following it never helped: see
 benchmarks/README.md."""
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """The losses of a stage's first steps, each at a greater learning rate than the one before.
+    """The losses of a stage's first steps at rising learning rates.
 
     Args:
         stage: Its name.
-        configured: The learning rate that the stage says.
+        configured: The learning rate in the experiment.
         rates: The learning rate of each step.
-        losses: Of each step's batch.
+        losses: The loss of each step's batch.
         smoothed: The losses, smoothed.
-        diverged: Whether the test ended because the loss had grown too far.
-        passes: How often the steps went over the images.
+        diverged: Whether the test ended early because the loss diverged.
+        passes: Passes over the training images.
     """
 
     stage: str
@@ -46,34 +46,34 @@ class RangeTest:
 
     @property
     def lowest(self) -> float:
-        """The rate at which the smoothed loss is least."""
+        """The rate with the lowest smoothed loss."""
         return self.rates[int(np.argmin(self.smoothed))]
 
     @property
     def suggestion(self) -> float | None:
-        """A tenth of the rate of the least loss; None where that says nothing, see `why_none`.
+        """A tenth of the rate with the lowest loss; None if that is unreliable, see `why_none`.
 
-        Where the loss is least it no longer falls, so that rate is too great already. The other
-        custom, the rate at which it falls fastest, is less sure: noise has steeper slopes.
+        At its minimum the loss no longer falls, so that rate is already too high. The other common
+        choice, the rate of the steepest descent, is less reliable: noise has steeper slopes.
         """
         return None if self.why_none else self.lowest / 10
 
     @property
     def why_none(self) -> str:
-        """Why no rate is suggested; "" where one is."""
+        """Why no rate is suggested; "" if one is."""
         if self.passes > MANY_PASSES:
             return (
-                f"there are too few images: the test went over them {self.passes:.0f} times, and "
-                "a low loss then shows what was memorised"
+                f"there are too few images: the test made {self.passes:.0f} passes over them, so a "
+                "low loss shows memorisation"
             )
         falls = min(self.smoothed) < FALLS * np.mean(self.losses[:TENFOLD])
         if not falls or np.argmin(self.smoothed) < TENFOLD:
-            return "the loss hardly falls at any rate, as where a stage begins with little to gain"
+            return "the loss hardly falls at any rate: the stage may start near its optimum"
         return ""
 
     @property
     def setting(self) -> str | None:
-        """The suggestion as `--set` takes it."""
+        """The suggestion as an argument of `--set`."""
         if self.suggestion is None:
             return None
         return f"stages.{self.stage}.learning_rate={self.suggestion:.1e}"
@@ -82,7 +82,7 @@ class RangeTest:
         rows = [
             ("suggestion", self.setting or f"none: {self.why_none}"),
             ("configured", f"{self.configured:.1e}"),
-            ("least loss", f"{min(self.smoothed):.3f} at {self.lowest:.1e}"),
+            ("lowest loss", f"{min(self.smoothed):.3f} at {self.lowest:.1e}"),
             ("steps", f"{len(self.rates):,}{', then the loss diverged' if self.diverged else ''}"),
         ]
         return screen(f'learning rates of stage "{self.stage}"', rows)
@@ -92,14 +92,14 @@ class RangeTest:
         return asdict(self) | {name: getattr(self, name) for name in names}
 
 
-def _has_diverged(losses: list[float]) -> bool:
-    """Judged some steps back, where a single batch no longer decides."""
+def has_diverged(losses: list[float]) -> bool:
+    """Whether the smoothed loss diverged, some steps ago so that no single batch decides."""
     smoothed = smooth(losses)
     return len(losses) > SIGMA and smoothed[-1 - SIGMA] > DIVERGED * smoothed.min()
 
 
 def smooth(losses: list[float]) -> np.ndarray:
-    """Smooths losses [N], each by its neighbours on both sides."""
+    """Smooths losses [N] with a centred Gaussian."""
     from scipy.ndimage import gaussian_filter1d
 
     return gaussian_filter1d(np.array(losses), SIGMA, mode="nearest")

@@ -10,9 +10,10 @@ from kerascnn import InputError, fetch
 from kerascnn.engine.data.download import NotAtHandError, without_downloads
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import bind_experiment
-from kerascnn.studies.figures import probe_figure
-from kerascnn.studies.probe import probe_architectures, promote, with_architecture
-from kerascnn.studies.probed import Probed, rank_correlation
+from kerascnn.studies.probe.figure import probe_figure
+from kerascnn.studies.probe.network import with_architecture
+from kerascnn.studies.probe.probe import probe_architectures, promote
+from kerascnn.studies.probe.result import ProbedNetwork, rank_correlation
 from kerascnn.tracking.store import find_tagged, open_store, tracking_uri
 
 
@@ -92,10 +93,10 @@ def test_only_architectures_at_hand_are_local(experiment, registry):
         probe_architectures(experiment, ["all-local"], heard)
     said = heard.said[-1]
     assert said.startswith(
-        "not probed, as their weights are not downloaded yet: mobilenet_v3_small ("
+        "not probed, because their weights are not downloaded: mobilenet_v3_small ("
     )
     assert " MB), " in said
-    assert said.endswith(" downloads those that it names.")
+    assert "Name them to download them: --architectures mobilenet_v3_small," in said
 
 
 def test_a_network_that_is_not_to_be_had_costs_no_other(experiment, registry):
@@ -163,7 +164,7 @@ def test_the_interval_of_the_rank_correlation_holds_the_truth_as_often_as_it_say
 
 
 def network(name, accuracy, milliseconds):
-    return Probed(
+    return ProbedNetwork(
         architecture=name,
         accuracy=accuracy,
         interval=(accuracy - 0.1, accuracy + 0.1),

@@ -1,4 +1,4 @@
-"""What a probe found: each network's accuracy and cost."""
+"""The result of a probe: the accuracy and cost of each network."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,27 +11,25 @@ from kerascnn.engine.result import Result
 from kerascnn.runtime.screen import accuracy, first_rows, screen
 
 FEWEST_RANKED = 4
-"""Networks that a rank correlation takes."""
+"""Fewer networks give no rank correlation."""
 
 
 @dataclass(frozen=True)
-class Probed:
-    """What a network promises, and what it costs.
+class ProbedNetwork:
+    """The accuracy of a linear probe on one network, and the network's cost.
 
     Args:
-        architecture: As it was asked for: a name, or NAME:WEIGHTS.
-        accuracy: Of the linear probe, over the images to train and to validate by, each judged
-            by a probe that has not seen it.
-        interval: 95%, of the accuracy (Wilson).
-        images: The number of these images.
-        features: Numbers that the probe sees of an image.
+        architecture: A name, or NAME:WEIGHTS.
+        accuracy: Cross-validated accuracy of the linear probe on training and validation images.
+        interval: 95% interval of the accuracy (Wilson).
+        images: Number of these images.
+        features: Features per image.
         parameters: Number of weights.
-        model_bytes: What they take.
-        training_bytes: An estimate of what training all of the network takes, at the experiment's
-            batch size.
+        model_bytes: Size of the weights.
+        training_bytes: Estimated memory to train the whole network at the experiment's batch size.
         single_ms: Milliseconds to predict one image.
-        batched_ms: Milliseconds an image, of 32 predicted at once.
-        seconds: What all of this took.
+        batched_ms: Milliseconds per image, in batches of 32.
+        seconds: Duration of this network's probe.
     """
 
     architecture: str
@@ -48,18 +46,18 @@ class Probed:
 
 
 @dataclass(frozen=True)
-class Probe:
-    """The networks, the most promising first, and the run under which they stand in MLflow.
+class ProbeResult:
+    """The probed networks, the most accurate first, and the run that records them.
 
     Args:
-        device: What was computed on.
+        device: The device that computed.
         artifacts: The run's folder, with `probe.json` and `probe.png`.
     """
 
     run_id: str
     name: str
     device: str
-    networks: list[Probed]
+    networks: list[ProbedNetwork]
     artifacts: str
 
     def __repr__(self) -> str:
@@ -67,21 +65,26 @@ class Probe:
             (
                 network.architecture,
                 f"{accuracy(network.accuracy, network.interval)}, "
-                f"{network.parameters:,} parameters, {network.batched_ms:.1f} ms an image",
+                f"{network.parameters:,} parameters, {network.batched_ms:.1f} ms per image",
             )
             for network in self.networks
         ]
         return screen(f"probe {self.run_id[:8]} · {self.name} · {self.device}", first_rows(rows))
 
     def agreement(self, results: Sequence[Result]) -> tuple[float, float, float] | None:
-        """The rank correlation with what the best networks came to in full, and its interval.
+        """The rank correlation with the test accuracy of full runs of the best networks.
 
-        None for fewer than 4 of them, or where all promised or came to the same.
+        Args:
+            results: Of the first networks, in their order.
+
+        Returns:
+            The correlation, and its lower and upper bound; None for fewer than 4 results or for
+            equal accuracies.
         """
         if len(results) < FEWEST_RANKED:
             return None
-        promised = [network.accuracy for network in self.networks[: len(results)]]
-        return rank_correlation(promised, [result.test_accuracy for result in results])
+        probed = [network.accuracy for network in self.networks[: len(results)]]
+        return rank_correlation(probed, [result.test_accuracy for result in results])
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -93,12 +96,11 @@ def rank_correlation(
     """Spearman's rank correlation and its 95% interval (Bonett and Wright, doi 10.1007/BF02294183).
 
     Args:
-        first: A number for each of at least 4 things.
-        second: Another number for each.
+        first: At least 4 numbers.
+        second: As many numbers.
 
     Returns:
-        The correlation, and its lower and upper bound; None where all numbers of one kind are
-        equal, so that they have no ranks.
+        The correlation, and its lower and upper bound; None if all numbers on one side are equal.
     """
     from scipy.stats import spearmanr
 

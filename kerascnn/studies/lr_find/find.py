@@ -1,4 +1,4 @@
-"""The learning-rate range test: the rates that a stage can train at (Smith, arXiv 1506.01186)."""
+"""The learning-rate range test: at which rates a stage can train (Smith, arXiv 1506.01186)."""
 
 import math
 from collections.abc import Iterator
@@ -13,17 +13,17 @@ from kerascnn.engine.data.batches import Batch, Feed
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.observer import Observer, default_observer
-from kerascnn.engine.prepare import prepare
+from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.training.epochs import compile_stage
+from kerascnn.engine.training.compile import compile_stage
 from kerascnn.engine.training.inputs import make_inputs
-from kerascnn.engine.training.plan import Listener
+from kerascnn.engine.training.listener import Listener
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.errors import InputError, RunError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.runtime.backend import graphs_freed
 from kerascnn.runtime.process import contained
-from kerascnn.studies.range_test import RangeTest, _has_diverged, smooth
+from kerascnn.studies.lr_find.range_test import RangeTest, has_diverged, smooth
 
 LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 100
 
@@ -36,25 +36,24 @@ def find_learning_rate(
 ) -> RangeTest:
     """Tests at which learning rates a stage can train.
 
-    The network is one of its own, made and seeded as a run makes it; the stages before the tested
-    one are trained on it first, and its frozen part, its batches and their order are those of the
-    run. What else there is in the process stays as it was.
+    It builds and seeds a network as a run does, trains the stages before the tested one, and uses
+    the run's frozen prefix, batches and order. It leaves the process unchanged.
 
     Args:
         experiment: From `load_experiment`.
         stage: The stage's name; default the first one.
-        observer: Receives progress events; default what the terminal shows, on standard error;
-            `Observer()` shows nothing.
+        observer: Receives progress events; default prints them on standard error; `Observer()`
+            shows nothing.
 
     Raises:
         InputError: The experiment is at fault, or has no such stage.
-        RunError: A stage before it failed, or its very first loss is not finite.
+        RunError: A stage before it failed, or its first loss is not finite.
     """
     check_experiment(experiment)
     observer = observer or default_observer()
     index = _index(experiment, stage)
     shortened = experiment.with_overrides({"stages": experiment.resolved["stages"][: index + 1]})
-    prepared = prepare(shortened, observer)
+    prepared = prepare_experiment(shortened, observer)
     observer.prepared(prepared)
     _train_before(prepared, observer)
     return _test(prepared, observer)
@@ -95,7 +94,7 @@ def _test(prepared: Prepared, observer: Observer) -> RangeTest:
     if not losses:
         raise RunError(
             f'stage "{stage.name}": the loss of the first step, at learning rate {LOWEST:g}, is '
-            "not finite: the weights that the stage starts with give outputs that are not, or "
+            "not finite: the initial weights of the stage give outputs that are not finite, or "
             "training.precision is too narrow for them."
         )
     return RangeTest(
@@ -110,7 +109,7 @@ def _test(prepared: Prepared, observer: Observer) -> RangeTest:
 
 
 def _rising(*, peak_learning_rate: float, steps: int, steps_per_epoch: int) -> Any:
-    """From the lowest to the highest rate, by the same factor with each step."""
+    """From the lowest to the highest rate, by the same factor in each step."""
     from keras.optimizers.schedules import ExponentialDecay
 
     return ExponentialDecay(LOWEST, STEPS - 1, HIGHEST / LOWEST)
@@ -125,9 +124,9 @@ def _steps(trainer: Any, feed: Feed, observer: Observer) -> tuple[list[float], l
         if not math.isfinite(loss):
             break
         losses.append(loss)
-        if _has_diverged(losses):
+        if has_diverged(losses):
             break
-    observer.progress("testing rates", len(losses), len(losses))  # which may have ended early
+    observer.progress("testing rates", len(losses), len(losses))  # it may have ended early
     return rates[: len(losses)], losses
 
 

@@ -16,13 +16,13 @@ from kerascnn.cli.tables.experiments import show_range_test
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.prepare import prepare
-from kerascnn.engine.training.epochs import compile_stage
+from kerascnn.engine.prepare import prepare_experiment
+from kerascnn.engine.training.compile import compile_stage
 from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.experiment.bound import bind_experiment
-from kerascnn.studies.lr_find import STEPS, _steps, find_learning_rate
-from kerascnn.studies.range_test import RangeTest, smooth
+from kerascnn.studies.lr_find.find import STEPS, _steps, find_learning_rate
+from kerascnn.studies.lr_find.range_test import RangeTest, smooth
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def fit(prepared):
 @pytest.mark.backend
 def test_training_afterwards_is_the_same_to_the_bit(workplace, two_stages, registry):
     experiment = bind_experiment(two_stages, registry)
-    undisturbed = fit(prepare(experiment, Observer()))
-    prepared = prepare(experiment, Observer())
+    undisturbed = fit(prepare_experiment(experiment, Observer()))
+    prepared = prepare_experiment(experiment, Observer())
     tested = find_learning_rate(experiment, "rest")
     assert len(tested.losses) > 10
     assert fit(prepared) == undisturbed
@@ -69,7 +69,7 @@ def test_a_test_that_ends_early_leaves_no_bar_behind():
 
 def test_a_later_stage_begins_where_those_before_end(workplace, two_stages, registry):
     experiment = bind_experiment(two_stages, registry)
-    prepared = prepare(experiment, Observer())
+    prepared = prepare_experiment(experiment, Observer())
     before, plan = prepared.plans
     network, examples = prepared.network, prepared.examples()
     fit_stage(network, before, *examples)
@@ -88,11 +88,11 @@ def test_a_loss_that_is_not_finite_ends_the_test_in_its_own_words(
 ):
     """The head's steps too, several of which TensorFlow would take in one call."""
     head_alone = {**two_stages, "stages": two_stages["stages"][:1]}
-    prepared = prepare(bind_experiment(head_alone, registry), Observer())
-    monkeypatch.setattr("kerascnn.studies.lr_find.prepare", lambda *_: prepared)
+    prepared = prepare_experiment(bind_experiment(head_alone, registry), Observer())
+    monkeypatch.setattr("kerascnn.studies.lr_find.find.prepare_experiment", lambda *_: prepared)
     if spoilt == "later":
-        monkeypatch.setattr("kerascnn.studies.lr_find.HIGHEST", 1e38)
-        monkeypatch.setattr("kerascnn.studies.range_test._has_diverged", lambda losses: False)
+        monkeypatch.setattr("kerascnn.studies.lr_find.find.HIGHEST", 1e38)
+        monkeypatch.setattr("kerascnn.studies.lr_find.find.has_diverged", lambda losses: False)
         test = find_learning_rate(prepared.experiment)
         assert 0 < len(test.losses) < STEPS
         return
@@ -144,12 +144,12 @@ def test_nothing_is_suggested_where_few_images_were_seen_again_and_again():
     losses = np.geomspace(1, 0.01, STEPS)
     assert made(losses).suggestion
     assert made(losses, passes=17.0).suggestion is None
-    assert "went over them 17 times" in made(losses, passes=17.0).why_none
+    assert "made 17 passes over them" in made(losses, passes=17.0).why_none
 
 
 def test_the_suggestion_is_told_as_a_command_to_paste(run_cli, shapes_file, monkeypatch):
     test = made(np.geomspace(1, 0.01, STEPS))
-    monkeypatch.setattr("kerascnn.studies.lr_find.find_learning_rate", lambda *_: test)
+    monkeypatch.setattr("kerascnn.studies.lr_find.find.find_learning_rate", lambda *_: test)
     said = run_cli("lr-find", "shapes.toml", "--set", "seed=3").stdout
     command = f"kerascnn run shapes.toml --set seed=3 --set {test.setting}"
     assert said.rstrip().endswith(command)
@@ -168,7 +168,7 @@ def test_a_command_is_not_broken_on_a_narrow_terminal():
 
 def test_without_a_suggestion_no_command_is_told(run_cli, shapes_file, monkeypatch):
     test = made(np.geomspace(1, 0.01, STEPS), passes=17.0)
-    monkeypatch.setattr("kerascnn.studies.lr_find.find_learning_rate", lambda *_: test)
+    monkeypatch.setattr("kerascnn.studies.lr_find.find.find_learning_rate", lambda *_: test)
     said = run_cli("lr-find", "shapes.toml").stdout
     assert "none: there are too few images" in said
     assert "--set" not in said

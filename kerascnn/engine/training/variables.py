@@ -1,0 +1,63 @@
+"""The values of a network's and an optimizer's variables."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerascnn.engine.network.inference import to_numpy
+from kerascnn.errors import RunError
+
+
+def optimizer_variables(optimizer: Any) -> list[Any]:
+    """All variables: Nadam has one that `optimizer.variables` omits (Keras 3.15)."""
+    import keras
+
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    listed = optimizer.variables
+    known = {id(variable) for variable in listed}
+    beside = [v for v in vars(inner).values() if isinstance(v, keras.Variable)]
+    return listed + [variable for variable in beside if id(variable) not in known]
+
+
+def network_variables(model: Any, layers: Iterable[str]) -> list[Any]:
+    """Weights and statistics of the named layers, and the generator state of all layers."""
+    named = set(layers)
+    weights = [v for layer in model.layers if layer.name in named for v in layer.weights]
+    known = {id(variable) for variable in model.weights}
+    return weights + [variable for variable in model.variables if id(variable) not in known]
+
+
+def values(variables: Iterable[Any]) -> list[np.ndarray]:
+    """The values of the variables, on the host."""
+    return [to_numpy(variable.value) for variable in variables]
+
+
+def assign(variables: Sequence[Any], arrays: Sequence[np.ndarray]) -> None:
+    """Assigns arrays to variables; raises RunError unless number, shapes and dtypes match."""
+    wanted = [(tuple(v.shape), str(v.dtype)) for v in variables]
+    came = [(array.shape, str(array.dtype)) for array in arrays]
+    if wanted != came:
+        raise RunError(
+            f"the {len(came)} arrays of the checkpoint do not match the {len(wanted)} variables of "
+            "this stage in number, shape or dtype."
+        )
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def check_finite(arrays: Iterable[np.ndarray], what: str) -> None:
+    """Raises RunError if a number is NaN or infinite."""
+    for array in arrays:
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise RunError(f"{what} contains numbers that are not finite.")
+
+
+def sha256(arrays: Iterable[np.ndarray]) -> str:
+    """SHA-256 of the dtypes, shapes and values of arrays."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,159 @@
+"""Writes the checkpoints of a run, and resumes it exactly from the last one."""
+
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from kerascnn.engine.network.freezing import digest, frozen_variables, set_trainable
+from kerascnn.engine.observer import Observer
+from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.result import EXPERIMENT
+from kerascnn.engine.training.checkpoints import Checkpoints, State
+from kerascnn.engine.training.control import Control
+from kerascnn.engine.training.random_state import random_state, set_random_state
+from kerascnn.engine.training.stage_result import StageResult
+from kerascnn.engine.training.variables import assign, check_finite, network_variables, values
+from kerascnn.experiment.paths import read_from
+from kerascnn.run.determinants import changed, check_same, determinants, settings_of
+from kerascnn.runtime.interruption import Interruption
+
+CHECKPOINTS = "checkpoints"
+
+
+class Checkpointer(Control):
+    """Writes the state of a run, and restores it when the run resumes.
+
+    Args:
+        prepared: The run, ready to train.
+        folder: The run's folder.
+        observer: Receives warnings about checkpoints, and where the run resumes.
+        interruption: Tells whether the run should stop.
+        start: When this process started the run, by `time.perf_counter`.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        folder: Path,
+        observer: Observer,
+        interruption: Interruption,
+        start: float,
+    ) -> None:
+        self._prepared, self._observer = prepared, observer
+        self._interruption = interruption
+        self._settings = settings_of(prepared.experiment.resolved)
+        self._determinants = {**self._settings, **determinants(prepared)}
+        self._begun = folder / EXPERIMENT
+        self._checkpoints = Checkpoints(
+            folder / CHECKPOINTS, prepared.experiment.training.checkpoint_seconds
+        )
+        self._start = start
+        self._failed = False
+        self.results: list[StageResult] = []
+        self.stage: State | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the run, including earlier processes."""
+        return time.perf_counter() - self._start
+
+    def restore(self) -> bool:
+        """Restores the last intact checkpoint; False if there is none.
+
+        Raises:
+            ChangedError: Something that determines the result has changed.
+        """
+        state, damaged = self._checkpoints.read()
+        for sentence in damaged:
+            self._observer.warned(sentence)
+        if state:
+            check_same(state["determinants"], self._determinants)
+            self._restore(state)
+        elif self._begun.is_file():
+            begun = tomllib.loads(self._begun.read_text("utf-8"))
+            registry = self._prepared.experiment.registry
+            read_from(self._begun.parent, begun, registry, self._observer.warned)
+            check_same(settings_of(begun), self._settings)
+            self._observer.warned("this run has no intact checkpoint: it starts over.")
+        return state is not None
+
+    def begin(self) -> None:
+        """Writes the first checkpoint."""
+        self._write(None)
+
+    def due(self, epoch_ended: bool) -> bool:
+        self._interruption.patient = True
+        return self._interruption.asked or self._checkpoints.due(epoch_ended)
+
+    def checkpoint(self, state: State) -> None:
+        """Writes a checkpoint within a stage, and stops there if the run was interrupted."""
+        self._write(state)
+        if self._interruption.asked:
+            raise KeyboardInterrupt
+
+    def stage_ended(self, result: StageResult) -> None:
+        self.results.append(result)
+        self.stage = None
+        if self.due(True):
+            self._write(None)
+        self._interruption.patient = False
+        if self._interruption.asked:
+            raise KeyboardInterrupt
+
+    def remove(self) -> None:
+        """Removes the checkpoints of a finished run."""
+        self._checkpoints.remove()
+
+    def _write(self, stage: State | None) -> None:
+        network = values(self._variables(len(self.results) + (stage is not None)))
+        check_finite(network, "the network")
+        state = {
+            "determinants": self._determinants,
+            "seconds": self.seconds,
+            "results": [result.to_state() for result in self.results],
+            "stage": stage,
+            "network": network,
+            "random": random_state(),
+        }
+        try:
+            self._checkpoints.write(state)
+            self._failed = False
+        except OSError as error:
+            if not self._failed:
+                self._observer.warned(
+                    f"cannot write a checkpoint to {error.filename}: {error.strerror}; training "
+                    "continues, and the previous checkpoint is kept."
+                )
+            self._failed = True
+
+    def _variables(self, stages: int) -> list[Any]:
+        """The variables that the first stages may have changed."""
+        layers = [layer for plan in self._prepared.plans[:stages] for layer in plan.layers]
+        return network_variables(self._prepared.network.model, layers)
+
+    def _restore(self, state: State) -> None:
+        self.results = [StageResult.from_state(result) for result in state["results"]]
+        self.stage = state["stage"]
+        assign(self._variables(len(self.results) + (self.stage is not None)), state["network"])
+        self._check_frozen()
+        set_random_state(state["random"])
+        self._start -= state["seconds"]
+        self._report()
+
+    def _check_frozen(self) -> None:
+        """Weights that no stage has changed are in no checkpoint: they must be built equal."""
+        done = self.results[-1] if self.results else None
+        plan = self._prepared.plans[len(self.results) - (self.stage is None)]
+        frozen = self.stage["frozen_sha256"] if self.stage else done and done.frozen_sha256
+        model = self._prepared.network.model
+        if frozen:
+            set_trainable(model, plan.layers, plan.batchnorm)
+            if digest(frozen_variables(model)) != frozen:
+                raise changed(["the initial weights of the network"])
+
+    def _report(self) -> None:
+        plans = self._prepared.plans
+        plan = plans[len(self.results)] if len(self.results) < len(plans) else None
+        epochs = len(self.stage["history"]) if self.stage else 0
+        self._observer.resumed(plan, epochs, self.stage["step"] if self.stage else 0)

@@ -1,0 +1,138 @@
+"""Evaluates a trained network and makes the result of its run."""
+
+import statistics
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerascnn.engine.data.windows import Centred
+from kerascnn.engine.metrics.score import Metrics, measure
+from kerascnn.engine.metrics.significance import paired_interval
+from kerascnn.engine.metrics.temperature import fit_temperature
+from kerascnn.engine.network.build import Built
+from kerascnn.engine.network.inference import Forward
+from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.result import Result, StageTable
+from kerascnn.engine.training.stage_result import StageResult
+from kerascnn.runtime.backend import device_name, versions
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The trained network on its validation and test images.
+
+    Args:
+        test: Metrics of the test images.
+        probabilities: float32 [N, K] of each of the two splits.
+        temperature: Fitted on the validation images.
+    """
+
+    test: Metrics
+    probabilities: dict[str, np.ndarray]
+    temperature: float
+
+
+def evaluate(prepared: Prepared) -> Outcome:
+    """Evaluates the trained network."""
+    data, training = prepared.data, prepared.experiment.training
+    forward = Forward(prepared.network.model)
+    probabilities = {
+        split: forward(
+            Centred(data.splits()[split].images, training.image_size), training.batch_size
+        )
+        for split in ("validation", "test")
+    }
+    return Outcome(
+        measure(probabilities["test"], data.test.labels, data.class_names),
+        probabilities,
+        fit_temperature(probabilities["validation"], data.validation.labels),
+    )
+
+
+def make_result(
+    prepared: Prepared,
+    folder: Path,
+    outcome: Outcome,
+    stages: list[StageResult],
+    seconds: float,
+) -> Result:
+    """Makes the result; `folder` is named by the run's id, `seconds` is the run's duration."""
+    data, test = prepared.data, outcome.test
+    return Result(
+        run_id=folder.name,
+        name=prepared.experiment.name,
+        backend=prepared.backend,
+        test_accuracy=test.accuracy,
+        test_accuracy_interval=test.interval,
+        test=test.table(),
+        stages=[stage_table(stage) for stage in stages],
+        class_names=list(data.class_names),
+        parameters=prepared.network.parameters(),
+        seconds=seconds,
+        data_seconds=data.seconds,
+        data={
+            name: {"images": len(packed), "fingerprint": packed.fingerprint}
+            for name, packed in data.splits().items()
+        },
+        experiment=prepared.experiment.resolved,
+        plugins=prepared.experiment.origins,
+        artifacts=str(folder),
+        history=_history(stages),
+        class_counts={name: counts.tolist() for name, counts in data.class_counts().items()},
+        blocks=_map_layers(prepared.network),
+        device=device_name(),
+        versions=versions(),
+        ended=datetime.now().astimezone().isoformat(timespec="seconds"),
+        findings=data.findings.to_json(),
+        notes=list(data.notes),
+        temperature=outcome.temperature,
+    )
+
+
+def stage_table(result: StageResult) -> StageTable:
+    """A stage for JSON."""
+    table: StageTable = {
+        "name": result.name,
+        "unfreeze": result.choice,
+        "epochs": result.epochs,
+        "seconds": result.seconds,
+        "prefix_seconds": result.prefix_seconds,
+        "fit_seconds": result.fit_seconds,
+        "cache": asdict(result.cached),
+        "images_per_second": statistics.median(
+            epoch.metrics["images_per_second"] for epoch in result.history
+        ),
+        "trainable_parameters": result.trainable_parameters,
+        "trainable_layers": result.trainable_layers,
+        "boundary": result.boundary,
+        "val_accuracy": result.own.score.accuracy,
+        "val_loss": result.own.score.loss,
+        "kept": result.kept,
+        "frozen_sha256": result.frozen_sha256,
+        "ended_sha256": result.ended_sha256,
+    }
+    if result.before:  # gain in validation accuracy over the weights it started from
+        table["gain"] = result.own.score.accuracy - result.before.score.accuracy
+        table["gain_interval"] = paired_interval(result.before.correct, result.own.correct)
+    return table
+
+
+def _history(stages: list[StageResult]) -> list[dict[str, Any]]:
+    return [
+        {"stage": stage.name, "epoch": epoch.number, **epoch.metrics}
+        for stage in stages
+        for epoch in stage.history
+    ]
+
+
+def _map_layers(network: Built) -> dict[str, str]:
+    """The last layer of each block that gives feature maps [B, h, w, C]."""
+    return {
+        network.block_of[layer.name]: layer.name
+        for layer in network.model.layers
+        if len(getattr(layer.output, "shape", ())) == 4
+        and network.block_of.get(layer.name) in network.blocks
+    }

@@ -1,0 +1,1 @@
+"""The probe: ranks architectures quickly by a linear probe, with their cost."""

@@ -1,0 +1,182 @@
+"""Ranks architectures quickly: a linear probe on each network's features, and its cost.
+
+Accuracy on ImageNet does not tell how well a network suits other images; the accuracy of a linear
+classifier on its features tells more (Kornblith et al., Do Better ImageNet Models Transfer
+Better?, arXiv 1805.08974, compare both).
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+
+from kerascnn.engine.data.download import NotAtHandError, reporting, without_downloads
+from kerascnn.engine.load import load_data
+from kerascnn.engine.observer import Observer, Only, default_observer, optional
+from kerascnn.engine.result import Result
+from kerascnn.errors import InputError
+from kerascnn.experiment.bound import BoundExperiment, check_experiment
+from kerascnn.results.find import runs_folder
+from kerascnn.run.runner import run_experiment
+from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.arguments import as_list, expect_count
+from kerascnn.runtime.commands import command
+from kerascnn.runtime.files import gigabytes
+from kerascnn.runtime.process import contained
+from kerascnn.studies.probe.figure import probe_figure
+from kerascnn.studies.probe.network import probe_network, with_architecture
+from kerascnn.studies.probe.result import ProbedNetwork, ProbeResult
+from kerascnn.tracking.tracker import Tracker
+
+ALL_LOCAL = "all-local"
+NAMED = 8  # architectures to download
+
+
+@contained()
+def probe_architectures(
+    experiment: BoundExperiment,
+    architectures: str | Iterable[str],
+    observer: Observer | None = None,
+) -> ProbeResult:
+    """Ranks architectures on the training and validation images of an experiment.
+
+    Args:
+        experiment: From `load_experiment`; its own architecture is probed only if named.
+        architectures: One or more names; `NAME:WEIGHTS` selects the weights, such as
+            "resnet50:none" for random ones; "all-local" selects all whose weights are local.
+        observer: Receives progress events; default prints them on standard error; `Observer()`
+            shows nothing.
+
+    Raises:
+        InputError: No architecture can be probed, or the experiment is at fault.
+    """
+    check_experiment(experiment)
+    architectures = as_list(architectures, str, "architectures")
+    if not architectures:
+        raise _none_to_probe()
+    observer = observer or default_observer()
+    runtime.select_backend(experiment.training.backend)
+    named = dict.fromkeys(name for name in architectures if name != ALL_LOCAL)
+    listed = experiment.registry.of_kind("architecture") if ALL_LOCAL in architectures else ()
+    others = [known.component.name for known in listed if known.component.name not in named]
+    experiments = {name: with_architecture(experiment, name) for name in named}
+    backend = runtime.start(experiment.training.backend)
+    observer.started(experiment.name, backend, runtime.device_name())
+    with reporting(observer.download):
+        load_data(experiment, observer)  # reports problems of the data once for all networks
+    warned = cache(observer.warned)
+    heard = Only(download=observer.download, progress=observer.progress, warned=warned)
+    networks, refusals = list[ProbedNetwork](), list[InputError]()
+    for name, chosen in experiments.items():
+        try:
+            networks.append(probe_network(name, chosen, heard))
+        except InputError as error:
+            refusals.append(error)
+            warned(f"{name} is skipped: {error}")
+    absent: dict[str, NotAtHandError] = {}
+    for name in others:
+        networks += _probe_if_local(name, experiment, heard, absent)
+    if absent:
+        warned(_downloadable(absent))
+    if not networks:
+        raise refusals[0] if refusals else _none_to_probe()
+    return _record(experiment, networks, observer)
+
+
+def _none_to_probe() -> InputError:
+    listing = command("plugins", "list", "--kind", "architecture")
+    return InputError(f"no architectures to probe; `{listing}` lists them.")
+
+
+def _downloadable(absent: Mapping[str, NotAtHandError]) -> str:
+    """Names the architectures whose weights are not local, the smallest first."""
+    ordered = sorted(absent, key=lambda name: absent[name].about_bytes or sys.maxsize)
+    named = [_with_size(name, absent[name].about_bytes) for name in ordered[:NAMED]]
+    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
+    return (
+        f"not probed, because their weights are not downloaded: {', '.join(named)}{more}. "
+        f"Name them to download them: --architectures {','.join(ordered[:2])}."
+    )
+
+
+def _with_size(name: str, about_bytes: int | None) -> str:
+    return f"{name} ({gigabytes(about_bytes)})" if about_bytes else name
+
+
+def _probe_if_local(
+    name: str,
+    experiment: BoundExperiment,
+    observer: Observer,
+    absent: dict[str, NotAtHandError],
+) -> Iterator[ProbedNetwork]:
+    """Probes an architecture with its default weights; or adds it to `absent`."""
+    params = experiment.registry.get("architecture", name).component.params
+    fields = params.model_fields
+    if "weights" not in fields or any(field.is_required() for field in fields.values()):
+        return
+    try:
+        with without_downloads():
+            yield probe_network(name, with_architecture(experiment, name), observer)
+    except NotAtHandError as error:
+        absent[name] = error
+    except InputError as error:
+        observer.warned(f"{name} is skipped: {error}")
+
+
+def _record(
+    experiment: BoundExperiment, networks: list[ProbedNetwork], observer: Observer
+) -> ProbeResult:
+    """Records the probe as a run, the parent of promoted runs."""
+    tracker = Tracker(experiment.name, f"probe of {len(networks)} networks", runs_folder())
+    run_id, folder = tracker.open()
+    done = ProbeResult(
+        run_id=run_id,
+        name=experiment.name,
+        device=runtime.device_name(),
+        networks=sorted(networks, key=lambda network: -network.accuracy),
+        artifacts=str(folder),
+    )
+    (folder / "probe.json").write_text(json.dumps(done.to_json(), indent=2))
+    tracker.artifact(folder / "probe.json")
+    with optional("the plot of the probe", observer):
+        from kerascnn.results.canvas import save
+
+        save(probe_figure(done.networks), folder / "probe.png", observer.warned)
+        tracker.artifact(folder / "probe.png")
+    tracker.metrics({"probed_networks": len(networks)}, step=0)
+    tracker.close()
+    return done
+
+
+@contained()
+def promote(
+    experiment: BoundExperiment,
+    probed: ProbeResult,
+    count: int,
+    observer: Observer | None = None,
+) -> list[Result]:
+    """Runs the best networks in full, as child runs of the probe, the best one last.
+
+    Args:
+        experiment: The probed experiment.
+        probed: The result of `probe_architectures`.
+        count: Number of networks, at least 1.
+        observer: Receives progress events; default prints them on standard error; `Observer()`
+            shows nothing.
+
+    Returns:
+        The results, in the order of the probe.
+
+    Raises:
+        InputError: The stages name layers that a network does not have.
+        RunError: A run failed.
+    """
+    check_experiment(experiment)
+    expect_count(count, "count")
+    chosen = [network.architecture for network in probed.networks[:count]]
+    experiments = [with_architecture(experiment, name) for name in chosen]
+    results = [
+        run_experiment(chosen, observer, parent=probed.run_id)
+        for chosen in reversed(experiments)  # so that "last" is the best
+    ]
+    return results[::-1]
