@@ -24,8 +24,7 @@ def component_tables(data: dict[str, Any]) -> Iterator[tuple[str, Location, Any]
                 yield kind.name, ("stages", index, kind.name), given
 
 
-def at(data: Any, location: Location) -> Any:
-    """What is at a location."""
+def table_at(data: Any, location: Location) -> Any:
     for part in location:
         data = data[part]
     return data
@@ -55,7 +54,7 @@ def flatten(data: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def override(data: dict[str, Any], dotted: str, value: Any) -> str:
-    """Sets a key; returns it with the index of a stage in place of its name."""
+    """Sets a dotted key; returns it with indices in place of the stages' names."""
     here: Any = data
     parts, keys = dotted.split("."), list[Any]()
     for depth, part in enumerate(parts[:-1]):
@@ -69,14 +68,14 @@ def override(data: dict[str, Any], dotted: str, value: Any) -> str:
 
 
 def _key(here: Any, dotted: str, depth: int) -> str | int:
-    """The part of the dotted key at that depth, as the key or the index that fits the place."""
+    """One part of the dotted key, as a key of a table or an index of an array."""
     parts = dotted.split(".")
     part, place = parts[depth], ".".join(parts[:depth])
     if isinstance(here, dict):
         return part
     if not isinstance(here, list):
         raise InputError(f"--set {dotted}: {place} = {excerpt(here)} is not a table.")
-    if part.isdecimal() and int(part) < len(here):  # from 0, as TOML libraries count
+    if part.isdecimal() and int(part) < len(here):  # counted from 0
         return int(part)
     names = entry_names(here)
     if part not in names:
