@@ -554,9 +554,7 @@ def test_one_component_is_found_by_its_name(install):
     registry = load_registry()
     assert registry.find("cosine").kind == "schedule"
     assert registry.find("none", "augmentation").origin.distribution == "kerascnn"
-    with pytest.raises(
-        InputError, match=r"ambiguous \(augmentation and schedule\); choose one"
-    ):
+    with pytest.raises(InputError, match=r"ambiguous \(augmentation and schedule\); choose one"):
         registry.find("none")
     with pytest.raises(InputError, match=r'unknown component "cosin"\. Did you mean "cosine"\?'):
         registry.find("cosin")
