@@ -35,16 +35,15 @@ class Origin:
 Found = tuple[EntryPoint, Origin]
 
 
-def plugin_packages() -> set[str]:
-    """The top-level modules of all installed and allowed plugins."""
+def plugin_packages() -> dict[str, Origin]:
+    """Where each top-level module of the allowed plugins comes from."""
     found, _ = by_permission(None, None)
-    return {point.module.partition(".")[0] for point, _ in found}
+    return {point.module.partition(".")[0]: origin for point, origin in found}
 
 
 def plugin_at_fault(error: BaseException) -> str:
     """The plugin whose code raised the error, such as ", in x 1.0 (x.py, line 3)", or ""."""
-    found, _ = by_permission(None, None)
-    homes = {point.module.partition(".")[0]: origin for point, origin in found}
+    homes = plugin_packages()
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         origin = homes.get(frame.f_globals.get("__name__", "").partition(".")[0])
         if origin and origin.distribution != GROUP:

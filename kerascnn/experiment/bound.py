@@ -16,7 +16,7 @@ from kerascnn.experiment.model import Choice, Experiment, Stage, Training
 from kerascnn.experiment.optimizers import optimizer_problems
 from kerascnn.experiment.problems import Problem, report
 from kerascnn.experiment.syntax import escaped_paths
-from kerascnn.experiment.tables import Location, component_tables, override, table_at
+from kerascnn.experiment.tables import Location, component_tables, override, stage_tables, table_at
 from kerascnn.runtime.arguments import expect
 
 
@@ -212,11 +212,7 @@ def _component_problems(
 
 
 def _stage_name_problems(data: dict[str, Any]) -> list[Problem]:
-    stages = data.get("stages")
-    names = [
-        stage.get("name") if isinstance(stage, dict) else None
-        for stage in (stages if isinstance(stages, list) else [])
-    ]
+    names = [stage.get("name") for stage in stage_tables(data)]
     return [
         Problem(("stages", index, "name"), "another stage already has this name", name)
         for index, name in enumerate(names)

@@ -5,6 +5,7 @@ from typing import Any
 
 from kerascnn.errors import did_you_mean
 from kerascnn.experiment.problems import Problem
+from kerascnn.experiment.tables import stage_tables
 
 _ADAM = ("beta_1", "beta_2", "epsilon")
 OPTIMIZERS: dict[str, tuple[str, ...]] = {  # with the arguments that not all of them take
@@ -51,9 +52,8 @@ SHARES = ("momentum", "rho", "beta_1", "beta_2", "adam_beta_1", "adam_beta_2")  
 
 def optimizer_problems(data: dict[str, Any]) -> Iterator[Problem]:
     """Arguments that an optimizer does not take, found before Keras is imported."""
-    stages = data.get("stages")
-    for index, stage in enumerate(stages if isinstance(stages, list) else []):
-        table = stage.get("optimizer") if isinstance(stage, dict) else None
+    for index, stage in enumerate(stage_tables(data)):
+        table = stage.get("optimizer")
         name = table.get("name", "adam") if isinstance(table, dict) else None
         if not isinstance(table, dict) or not isinstance(name, str) or name not in OPTIMIZERS:
             continue

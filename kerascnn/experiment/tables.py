@@ -16,12 +16,17 @@ def component_tables(data: dict[str, Any]) -> Iterator[tuple[str, Location, Any]
     for kind in KINDS.values():
         if kind.of_experiment and kind.name in data:
             yield kind.name, (kind.name,), data[kind.name]
-    stages = data.get("stages")
-    for index, stage in enumerate(stages if isinstance(stages, list) else []):
+    for index, stage in enumerate(stage_tables(data)):
         for kind in KINDS.values():
-            given = stage.get(kind.name, False) if isinstance(stage, dict) else False
-            if kind.of_stage and not isinstance(given, bool):
-                yield kind.name, ("stages", index, kind.name), given
+            if kind.of_stage and not isinstance(stage.get(kind.name, False), bool):
+                yield kind.name, ("stages", index, kind.name), stage[kind.name]
+
+
+def stage_tables(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """The stages, whatever the file holds; an empty table for one that is not a table."""
+    stages = data.get("stages")
+    stages = stages if isinstance(stages, list) else []
+    return [stage if isinstance(stage, dict) else {} for stage in stages]
 
 
 def table_at(data: Any, location: Location) -> Any:
