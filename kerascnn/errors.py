@@ -1,4 +1,4 @@
-"""The tree of errors; `cli` turns each into one message and an exit code."""
+"""The exceptions; the command line turns each into one message and an exit code."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ FAMILY_SHOWN = 6  # names
 
 
 class KerascnnError(Exception):
-    """Anything that kerascnn itself refuses or fails at; its text is for the user."""
+    """Base class of all errors that kerascnn raises; the text is a message for the user."""
 
     exit_code = 1
 
@@ -24,14 +24,14 @@ class PluginError(InputError):
 
 
 class RunError(KerascnnError):
-    """The run itself failed: a check did not hold, or training went wrong."""
+    """The run failed: a check did not pass, or training went wrong."""
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """Returns ' Did you mean "x"?' for the nearest candidates, else an empty string.
 
-    Case, spaces, "-", "_" and "." do not count. A name that ends in another number than all of its
-    family, such as "resnet18", leads to that family.
+    Ignores case, spaces, "-", "_" and ".". If only the number at the end differs, as in "resnet18",
+    all candidates with another number are suggested.
     """
     plain = {candidate: _plain(candidate) for candidate in candidates}
     near = [of for of, text in plain.items() if text == _plain(name)][:1] or _family(name, plain)
@@ -46,7 +46,7 @@ def _plain(name: str) -> str:
 
 
 def _family(name: str, plain: Mapping[str, str]) -> list[str]:
-    """The candidates that differ from a name in the number at its end alone."""
+    """The candidates that differ from the name only in the number at the end."""
     numbered = re.fullmatch(r"(\D{2,})\d+", _plain(name))
     if not numbered:
         return []

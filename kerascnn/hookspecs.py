@@ -1,7 +1,7 @@
-"""The contract between kerascnn and its plugins: four hooks and the types that they speak of.
+"""The contract between kerascnn and its plugins: four hooks, and the types that they use.
 
-A plugin is a module with some of the four functions below, marked with `kerascnn.hookimpl`, and
-an entry point in the group `kerascnn`. The built-in components are plugins too.
+A plugin is a module that implements some of the four hooks, each marked with `kerascnn.hookimpl`,
+and that an entry point of the group `kerascnn` names. The built-in components are plugins too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,17 +19,17 @@ hookspec = pluggy.HookspecMarker("kerascnn")
 hookimpl = pluggy.HookimplMarker("kerascnn")
 
 Arrays = dict[str, Any]
-"""Names to arrays: NumPy on the host, the backend's tensors on the device."""
+"""Arrays by name: NumPy arrays on the host, the backend's tensors on the device."""
 
 
 class Params(BaseModel):
-    """Base of a component's parameters: frozen; unknown keys, NaN and infinity are errors."""
+    """Base class of a component's parameters; unknown keys, NaN and infinity are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class NoParams(Params):
-    """For a component that takes no parameters."""
+    """The parameters of a component that has none."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Component:
     """What a plugin registers under a name.
 
     Args:
-        name: What the TOML writes, snake_case.
-        build: Makes the component; see the hook of its kind. Heavy imports stand inside it.
-        params: Validates the component's own TOML keys, before anything heavy is imported.
+        name: The name that an experiment writes, in snake_case.
+        build: Builds the component, as the hook of its kind says. Heavy imports belong inside it.
+        params: Validates the component's TOML keys, before anything heavy is imported.
         summary: One line for `kerascnn plugins`.
-        check: `check(params, *, image_size) -> {key: fault}`, what cannot work on this machine: a
-            file that does not exist, images that are too small. It is called when an experiment is
-            loaded, and imports nothing heavy. Default none.
+        check: `check(params, *, image_size) -> {key: fault}` returns what cannot work: a file that
+            does not exist, images that are too small. Called when an experiment is loaded; must
+            import nothing heavy. Default none.
     """
 
     name: str
@@ -54,12 +54,12 @@ class Component:
 
 
 class Source(Protocol):
-    """A random-access source of labelled images: the map-style protocol of torch and grain.
+    """A random-access source of labelled images: a map-style dataset of PyTorch or Grain.
 
-    `source[i]` is `(image, label)`: the image a path, encoded bytes, or uint8 [H, W, 3] (or
-    [H, W] or [H, W, 1], grey); the label an int, the index of its class name. A source may have
-    a `fingerprint` (str), which changes whenever any image or label does; where it has none,
-    kerascnn hashes the images.
+    `source[i]` is `(image, label)`. The image is a path, encoded bytes, or uint8 [H, W, 3] (grey:
+    [H, W] or [H, W, 1]); the label is an int, the index of its class name. An optional
+    `fingerprint` (str) changes whenever an image or a label changes; without it kerascnn hashes
+    the images.
     """
 
     def __len__(self) -> int: ...
@@ -69,9 +69,14 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Splits:
-    """A dataset: three sources that share no image, and the names of the classes.
+    """A dataset: three sources that share no image, and the class names.
 
-    `ignored` tells what was found besides the images and how often, such as {"HEIC files": 2}.
+    Args:
+        train: The images to train on.
+        validation: The images that epochs and stages are compared on.
+        test: The images that the final accuracy is measured on.
+        class_names: In the order of the labels; at least two.
+        ignored: What was found besides images, with its count, such as {"HEIC files": 2}.
     """
 
     train: Source
@@ -83,14 +88,14 @@ class Splits:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """A policy in two halves, so that what it draws is the same on every backend.
+    """An augmentation in two functions, so that its random numbers are the same on every backend.
 
     Args:
-        draw: `draw(rng, batch_size) -> arrays`, on the host, with a NumPy generator that is
-            keyed by (seed, stage, epoch, step). Each array's first axis is `batch_size`.
-        apply: `apply(batch, arrays) -> batch`, on the device, in `keras.ops` alone. The batch is
-            `{"images": float32 [B, H, W, 3] in 0-255, "labels": float32 [B, K]}`, and so is
-            what it returns.
+        draw: `draw(rng, batch_size) -> arrays` draws the random numbers on the host. `rng` is a
+            NumPy generator keyed by (seed, stage, epoch, step); the first axis of each array is
+            `batch_size`.
+        apply: `apply(batch, arrays) -> batch` applies them on the device, using only `keras.ops`.
+            A batch is `{"images": float32 [B, H, W, 3] in 0-255, "labels": float32 [B, K]}`.
     """
 
     draw: "Callable[[np.random.Generator, int], Arrays]"
@@ -102,12 +107,12 @@ class Network:
     """A functional model and its blocks.
 
     Args:
-        model: Takes float32 [B, S, S, 3] in 0-255, gives probabilities float32 [B, K]; the
-            layers of its classifier are named `head_...`.
-        blocks: From the input on, each block's name and the glob patterns of its layers' names.
-            A layer belongs to the first block that matches it.
-        weights: What the weights are, for people, such as "weights of resnet_50_imagenet"; default
-            what the parameter `weights` says.
+        model: Maps float32 [B, S, S, 3] in 0-255 to probabilities float32 [B, K]; the layers of
+            its classifier are named `head_...`.
+        blocks: Glob patterns of layer names by block, from the input on. A layer belongs to the
+            first block with a pattern that matches.
+        weights: Description of the weights, such as "weights of resnet_50_imagenet"; default the
+            value of the parameter `weights`.
     """
 
     model: "keras.Model"
@@ -120,9 +125,23 @@ def kerascnn_datasets() -> list[Component]:
     """Datasets. `build(params, *, seed) -> Splits`.
 
     Example:
+        import numpy as np
+        from kerascnn import Component, Splits, hookimpl
+
+        def squares(count, seed):
+            rng = np.random.default_rng(seed)
+            return [
+                (rng.integers(120 * (i % 2), 120 * (i % 2) + 120, (32, 32, 3), "uint8"), i % 2)
+                for i in range(count)
+            ]
+
+        def build(params, *, seed):
+            sources = squares(60, 1), squares(30, 2), squares(30, 3)
+            return Splits(*sources, class_names=["dark", "bright"])
+
         @hookimpl
         def kerascnn_datasets():
-            return [Component("two_squares", lambda params, *, seed: two_squares(seed))]
+            return [Component("squares", build, summary="dark and bright squares")]
     """
     raise NotImplementedError
 
@@ -131,11 +150,15 @@ def kerascnn_datasets() -> list[Component]:
 def kerascnn_augmentations() -> list[Component]:
     """Augmentations. `build(params, *, image_size, num_classes) -> Augmentation`.
 
-    A Keras preprocessing layer, or a `keras.layers.Pipeline` of them, may be returned as it is;
-    its randomness is then Keras's own.
+    `build` may also return a Keras preprocessing layer or a `keras.layers.Pipeline` of them, which
+    draws its random numbers from Keras.
 
     Example:
+        from kerascnn import Augmentation, Component, hookimpl
+
         def build(params, *, image_size, num_classes):
+            from keras import ops
+
             def draw(rng, batch_size):
                 return {"gain": rng.uniform(0.8, 1.2, (batch_size, 1, 1, 1)).astype("float32")}
 
@@ -143,6 +166,10 @@ def kerascnn_augmentations() -> list[Component]:
                 return {**batch, "images": ops.clip(batch["images"] * arrays["gain"], 0, 255)}
 
             return Augmentation(draw, apply)
+
+        @hookimpl
+        def kerascnn_augmentations():
+            return [Component("gain", build, summary="darker and brighter")]
     """
     raise NotImplementedError
 
@@ -151,30 +178,48 @@ def kerascnn_augmentations() -> list[Component]:
 def kerascnn_architectures() -> list[Component]:
     """Architectures. `build(params, *, image_size, num_classes) -> Network | keras.Model`.
 
-    A plain functional model's blocks are read off its layers' names: the part before the first
-    underscore, in the order of the layers. A parameter `weights` other than "none" says that the
-    backbone is pretrained: its BatchNorm layers then stay frozen unless a stage says otherwise.
+    The blocks of a plain functional model are the parts of its layers' names before the first
+    underscore, in the order of the layers. A parameter `weights` with a value other than "none"
+    means that the backbone is pretrained: its BatchNorm layers stay frozen unless a stage says
+    otherwise.
 
     Example:
+        from kerascnn import Component, classifier_head, hookimpl
+
         def build(params, *, image_size, num_classes):
-            inputs = keras.Input((image_size, image_size, 3))
-            x = layers.Rescaling(1 / 255, name="stem_rescaling")(inputs)
+            import keras
+            from keras import layers
+
+            images = keras.Input((image_size, image_size, 3))
+            x = layers.Rescaling(1 / 255, name="stem_rescaling")(images)
             x = layers.Conv2D(16, 3, activation="relu", name="stem_conv")(x)
-            return keras.Model(inputs, classifier_head(x, num_classes))
+            return keras.Model(images, classifier_head(x, num_classes))
+
+        @hookimpl
+        def kerascnn_architectures():
+            return [Component("one_convolution", build, summary="a single convolution")]
     """
     raise NotImplementedError
 
 
 @hookspec
 def kerascnn_schedules() -> list[Component]:
-    """Learning-rate schedules, one a stage.
+    """Learning-rate schedules of a stage.
 
     `build(params, *, peak_learning_rate, steps, steps_per_epoch)` returns a
-    `keras.optimizers.schedules.LearningRateSchedule` or a `keras.callbacks.Callback`; `steps`
-    are the stage's own.
+    `keras.optimizers.schedules.LearningRateSchedule` or a `keras.callbacks.Callback`. `steps` is
+    the number of steps of the stage.
 
     Example:
+        from kerascnn import Component, hookimpl
+
         def build(params, *, peak_learning_rate, steps, steps_per_epoch):
-            return keras.optimizers.schedules.CosineDecay(peak_learning_rate, steps)
+            from keras.optimizers.schedules import CosineDecay
+
+            return CosineDecay(peak_learning_rate, steps)
+
+        @hookimpl
+        def kerascnn_schedules():
+            return [Component("falling_cosine", build, summary="cosine decay to zero")]
     """
     raise NotImplementedError

@@ -68,7 +68,7 @@ WRONG = {
     "option": (["run", "a.toml", "--epochs", "3"], "No such option"),
     "backend": (["run", "a.toml", "--backend", "theano"], "'theano' is not one of 'tensorflow'"),
     "kind": (["plugins", "--kind", "network"], "'network' is not one of 'dataset'"),
-    "missing file": (["run", "a.toml"], "a.toml: cannot be read: No such file or directory."),
+    "missing file": (["run", "a.toml"], "cannot read a.toml: No such file or directory."),
     "no value": (["run", "shapes.toml", "--set", "seed"], "--set seed: expected KEY=VALUE"),
     "no place": (["check", "shapes.toml", "--set", "stages.9.epochs=1"], "--set stages.9.epochs: "),
     "no run": (["predict", "last", "a.png"], "there is no finished run here yet"),
@@ -104,7 +104,7 @@ def test_debug_adds_the_traceback_and_keeps_the_code(run_cli, workplace):
     answer = run_cli("run", "a.toml", "--debug")
     assert answer.exit_code == 2
     assert "Traceback" in answer.stderr
-    assert answer.stderr.endswith("a.toml: cannot be read: No such file or directory.\n")
+    assert answer.stderr.endswith("cannot read a.toml: No such file or directory.\n")
 
 
 def test_a_failure_of_our_own_is_code_1(run_cli, shapes_file, monkeypatch):
@@ -496,7 +496,7 @@ def test_init_of_a_folder_with_a_table_of_labels(run_cli, photos):
 def test_init_refuses_an_architecture_that_is_not_there(run_cli, photos):
     answer = run_cli("init", photos, "--architecture", "vgg61")
     assert answer.exit_code == 2
-    assert 'architecture.name = "vgg61": there is no such architecture. Did you' in answer.stderr
+    assert 'architecture.name = "vgg61": unknown architecture. Did you' in answer.stderr
     assert not photos.with_suffix(".v2.toml").exists()
 
 

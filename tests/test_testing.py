@@ -384,7 +384,7 @@ def test_in_pytest_a_refused_parameter_is_told_without_a_traceback(tmp_path, sus
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "fine"],
         capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
-    assert 'dataset.image = 6: there is no such key. Did you mean "images"?' in ended.stdout
+    assert 'dataset.image = 6: unknown key. Did you mean "images"?' in ended.stdout
     assert "kerascnn/testing" not in ended.stdout
 
 

@@ -1,1 +1,1 @@
-"""components."""
+"""Components: their kinds, how plugins register them, and their parameters."""

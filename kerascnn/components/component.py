@@ -17,10 +17,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def validated(model: type[Model], table: dict[str, Any]) -> Model:
-    """Validates a TOML table without guessing: "5" is no number, true is no 1.
+    """Validates a TOML table strictly: "5" is not a number, true is not 1.
 
-    By way of JSON, because there pydantic's strictness still lets an array be a tuple, and a
-    string a path.
+    Validates JSON, because pydantic's strict mode then still accepts an array for a tuple and a
+    string for a path.
     """
     return model.model_validate_json(json.dumps(table, default=str), strict=True)
 
@@ -40,7 +40,7 @@ class RegisteredComponent:
         except (ValidationError, InputError):
             raise
         except Exception as error:
-            raise self.fault("while its parameters were checked", error) from error
+            raise self.fault("while its parameters were validated", error) from error
 
     def fault(self, when: str, error: Exception) -> PluginError:
         """The error that names the package whose code failed."""
@@ -67,7 +67,7 @@ class BoundComponent:
 
     @property
     def key(self) -> str:
-        """SHA-256 of all that decides what is built: package, parameters, and the code itself.
+        """SHA-256 of all that decides what is built: package, parameters and code.
 
         "" where the code cannot be read.
         """
@@ -80,7 +80,7 @@ class BoundComponent:
         return hashlib.sha256(decides.encode()).hexdigest()
 
     def faults(self, **context: Any) -> dict[str, str]:
-        """Calls the component's own check, if it has one: faults by key."""
+        """The faults that the component's `check` reports, by key."""
         component = self.registered.component
         try:
             return dict(component.check(self.params, **context)) if component.check else {}
@@ -88,7 +88,7 @@ class BoundComponent:
             raise self.registered.fault("in its check", error) from error
 
     def build(self, **context: Any) -> Any:
-        """Calls the component's builder; a fault of the plugin's own is named as such."""
+        """Builds the component; raises PluginError where its code fails or returns another type."""
         try:
             made = self.registered.component.build(self.params, **context)
         except (InputError, MemoryError):

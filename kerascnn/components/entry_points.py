@@ -1,4 +1,4 @@
-"""The entry points of installed plugins: which there are, and which may be imported."""
+"""The entry points of installed plugins, and which of them may be imported."""
 
 import os
 import re
@@ -35,16 +35,15 @@ class Origin:
 Found = tuple[EntryPoint, Origin]
 
 
-def plugin_packages() -> set[str]:
-    """The top-level names of the modules that installed and allowed plugins are in."""
+def plugin_packages() -> dict[str, Origin]:
+    """Where each top-level module of the allowed plugins comes from."""
     found, _ = by_permission(None, None)
-    return {point.module.partition(".")[0] for point, _ in found}
+    return {point.module.partition(".")[0]: origin for point, origin in found}
 
 
 def plugin_at_fault(error: BaseException) -> str:
-    """In which plugin's code it was raised, and where; empty where in none's."""
-    found, _ = by_permission(None, None)
-    homes = {point.module.partition(".")[0]: origin for point, origin in found}
+    """The plugin whose code raised the error, such as ", in x 1.0 (x.py, line 3)", or ""."""
+    homes = plugin_packages()
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         origin = homes.get(frame.f_globals.get("__name__", "").partition(".")[0])
         if origin and origin.distribution != GROUP:
@@ -55,7 +54,7 @@ def plugin_at_fault(error: BaseException) -> str:
 def by_permission(
     points: Iterable[EntryPoint] | None, allow: Iterable[str] | None
 ) -> tuple[list[Found], list[Found]]:
-    """The entry points that may be loaded, and the others."""
+    """The entry points that may be loaded, and those that may not."""
     if points is None:
         points = entry_points(group=GROUP)
     installed = [(point, _origin(point)) for point in points]
@@ -76,30 +75,29 @@ def _allowed(allow: Iterable[str] | None, installed: set[str]) -> set[str]:
     for normalized, name in allowed.items():
         if normalized not in installed:
             raise InputError(
-                f'--allow-plugins (or {ALLOW}) names "{name}": no such package with plugins is '
-                f"installed.{did_you_mean(normalized, installed)} "
-                f"There are {', '.join(sorted(installed))}."
+                f'--allow-plugins ({ALLOW}): no plugin package "{name}" is installed.'
+                f"{did_you_mean(normalized, installed)} Installed: {', '.join(sorted(installed))}."
             )
     return {*allowed, GROUP}
 
 
 def _normalized(distribution: str) -> str:
-    """As package indexes compare names (PEP 503)."""
+    """The normalized name of PEP 503."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def _origin(point: EntryPoint) -> Origin:
     try:
-        metadata = point.dist.metadata  # type: ignore[union-attr]  # is parsed at each access
+        metadata = point.dist.metadata  # type: ignore[union-attr]  # parsed at each access
         name, version = metadata["Name"], metadata["Version"]
     except Exception:  # no distribution, or a damaged one: importlib and its backport differ
         name = version = None
-    return Origin(point.name, name or point.name, version or "of unknown version")
+    return Origin(point.name, name or point.name, version or "(unknown version)")
 
 
 @contextmanager
 def no_backend_imported() -> Iterator[None]:
-    """Refuses to import them: it takes seconds, and a run has yet to choose its backend."""
+    """Refuses to import Keras and backends: slow, and the run has yet to choose a backend."""
     finder = _Refuse(threading.get_ident())
     sys.meta_path.insert(0, finder)
     try:
@@ -114,4 +112,4 @@ class _Refuse(MetaPathFinder):
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
         if name in ("keras", *BACKENDS) and threading.get_ident() == self.thread:
-            raise ImportError(f"a plugin imports {name} in build, not at the top of its module")
+            raise ImportError(f"plugins must import {name} inside build, not at module level")

@@ -1,4 +1,4 @@
-"""What a plugin's module offers through its hooks, held to the contract of `hookspecs`."""
+"""Collects a plugin's components from its hooks, and checks them against `hookspecs`."""
 
 import inspect
 import re
@@ -14,17 +14,17 @@ from kerascnn.hookspecs import Component, Params
 
 
 def components_of(plugin: object, name: str) -> list[tuple[str, Component]]:
-    """Asks every hook of a plugin.
+    """The components that a plugin registers.
 
     Args:
-        plugin: Its module, or what else its entry point leads to.
-        name: The entry point's.
+        plugin: The object of its entry point, usually a module.
+        name: The name of its entry point.
 
     Returns:
-        The components, each after its kind.
+        Pairs of kind and component.
 
     Raises:
-        PluginError: It has no hook, or breaks the contract of one.
+        PluginError: It implements no hook, or breaks the contract of one.
     """
     manager = pluggy.PluginManager("kerascnn")
     manager.add_hookspecs(hookspecs)
@@ -35,7 +35,7 @@ def components_of(plugin: object, name: str) -> list[tuple[str, Component]]:
     except pluggy.PluginValidationError as error:
         raise PluginError(_validation_message(error)) from error
     if not manager.get_hookcallers(plugin):
-        raise PluginError(f"{name} has no hook. {_hooks()}")
+        raise PluginError(f"{name} implements no hook. {_hooks()}")
     found = []
     for kind in KINDS.values():
         for implementation in getattr(manager.hook, kind.hook).get_hookimpls():
@@ -44,7 +44,7 @@ def components_of(plugin: object, name: str) -> list[tuple[str, Component]]:
 
 
 def _refuse_unmarked(plugin: object) -> None:
-    """A function that lacks `@hookimpl` would be ignored without a word."""
+    """Pluggy would silently ignore a function without `@hookimpl`."""
     for name, function in inspect.getmembers(plugin, inspect.isroutine):
         if name.startswith("kerascnn_") and not hasattr(function, "kerascnn_impl"):
             known = name in HOOKS
@@ -52,11 +52,11 @@ def _refuse_unmarked(plugin: object) -> None:
 
 
 def _no_hook(name: str) -> str:
-    return f"there is no hook {name}.{did_you_mean(name, HOOKS)} {_hooks()}"
+    return f"unknown hook {name}.{did_you_mean(name, HOOKS)} {_hooks()}"
 
 
 def _hooks() -> str:
-    return f"The hooks are {', '.join(HOOKS)}."
+    return f"Hooks: {', '.join(HOOKS)}."
 
 
 def _validation_message(error: pluggy.PluginValidationError) -> str:
@@ -69,7 +69,7 @@ def _validation_message(error: pluggy.PluginValidationError) -> str:
 
 
 def _listed(implementation: pluggy.HookImpl) -> list[Any]:
-    """What the hook returns; called without pluggy, which drops the None of a missing return."""
+    """What the hook returns; called directly, because pluggy drops a None that it returns."""
     name = implementation.function.__name__
     try:
         listed = implementation.function()
@@ -82,11 +82,12 @@ def _listed(implementation: pluggy.HookImpl) -> list[Any]:
 
 def _checked(component: Any, hook: str) -> Component:
     if not isinstance(component, Component):
-        raise PluginError(f"{hook}() must list Component objects, not {_type(component)}")
+        raise PluginError(f"{hook}() must return Component objects, not {_type(component)}")
     name, params = component.name, component.params
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise PluginError(
-            f"{hook}(): the component name {name!r} must be small letters, digits and _"
+            f"{hook}(): invalid component name {name!r}; use lowercase letters, digits and _, "
+            "beginning with a letter"
         )
     if not callable(component.build):
         raise PluginError(f'{hook}(): build of "{name}" is not callable')
@@ -95,7 +96,7 @@ def _checked(component: Any, hook: str) -> Component:
     if not (isinstance(params, type) and issubclass(params, Params)):
         raise PluginError(f'{hook}(): params of "{name}" must be a subclass of kerascnn.Params')
     if "name" in params.model_fields:
-        raise PluginError(f'{hook}(): params of "{name}" has a key "name", which chooses it')
+        raise PluginError(f'{hook}(): params of "{name}" must not have a field "name"')
     return component
 
 

@@ -1,4 +1,4 @@
-"""A component's parameters for people: their types, ranges and defaults, and a TOML to paste."""
+"""A component's parameters, described: types, ranges, defaults, and TOML to paste."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +14,8 @@ from kerascnn.runtime.toml import as_toml
 Schema = dict[str, Any]
 
 _TYPES = {
-    "string": "text",
-    "integer": "whole number",
+    "string": "string",
+    "integer": "integer",
     "number": "number",
     "boolean": "true or false",
     "array": "array",
@@ -27,11 +27,11 @@ _RANGES = {  # JSON Schema's keywords
     "maximum": "at most {}",
     "exclusiveMaximum": "below {}",
     "multipleOf": "a multiple of {}",
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
+    "minLength": "{} or more characters",
+    "maxLength": "{} or fewer characters",
     "pattern": "matches {}",
-    "minItems": "at least {} entries",
-    "maxItems": "at most {} entries",
+    "minItems": "{} or more entries",
+    "maxItems": "{} or fewer entries",
 }
 
 
@@ -40,9 +40,9 @@ class Parameter:
     """A key of a component's table.
 
     Args:
-        default: None where there is none.
-        example: What the snippet writes: the default, or a placeholder for what is required;
-            None where the default cannot be written, for TOML has no null.
+        default: None if there is none.
+        example: The value in the snippet: the default, or a placeholder if it is required; None
+            if the default is None, which TOML cannot express.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Parameter:
 
 
 def parameters(registered: RegisteredComponent) -> list[Parameter]:
-    """The component's parameters in the order of its model."""
+    """The component's parameters, in the order of its model."""
     try:
         return parameters_of(registered.component.params)
     except PydanticInvalidForJsonSchema as error:
@@ -74,7 +74,7 @@ def parameters_of(model: type[BaseModel]) -> list[Parameter]:
 
 
 def snippet(registered: RegisteredComponent) -> str:
-    """The lines of an experiment that choose the component, with every parameter written out."""
+    """The lines of TOML that choose the component, with every parameter written out."""
     given = [one for one in parameters(registered) if one.example is not None]
     pairs = [f"name = {as_toml(registered.component.name)}"]
     pairs += [f"{one.name} = {as_toml(one.example)}" for one in given]
@@ -86,7 +86,7 @@ def snippet(registered: RegisteredComponent) -> str:
 
 
 class _Quiet(GenerateJsonSchema):
-    """Leaves out, without a warning, a default that JSON cannot write."""
+    """Silently leaves out defaults that JSON cannot express."""
 
     ignored_warning_kinds = {"non-serializable-default", "skipped-choice"}  # noqa: RUF012
 
@@ -120,7 +120,7 @@ def _parameter(name: str, schema: Schema, required: bool) -> Parameter:
 
 
 def _branches(schema: Schema) -> list[Schema]:
-    """The alternatives of a type, without null, which TOML has not."""
+    """The alternatives of a type, without null, which TOML does not have."""
     branches = schema.get("anyOf", [schema])
     return [branch for branch in branches if branch.get("type") != "null"]
 
@@ -143,14 +143,18 @@ def _type_of_one(schema: Schema) -> str:
 def _range(schema: Schema) -> str:
     said = []
     for branch in _branches(schema):
-        said += [text.format(branch[key]) for key, text in _RANGES.items() if key in branch]
+        exact = branch.get("minItems", 0) if "maxItems" in branch else 0
+        if exact and exact == branch["maxItems"]:
+            said.append(f"{exact} entries")
+        else:
+            said += [text.format(branch[key]) for key, text in _RANGES.items() if key in branch]
         if each := _range(branch["items"]) if "items" in branch else "":
             said.append(f"each {each}")
     return ", ".join(dict.fromkeys(said))
 
 
 def _placeholder(name: str, schema: Schema) -> Any:
-    """A value of the right type that nobody takes for a meant one, where the type allows it."""
+    """A value of the right type, recognisable as a placeholder where possible."""
     if "examples" in schema:
         return schema["examples"][0]
     schema = _branches(schema)[0]
@@ -167,7 +171,7 @@ def _placeholder(name: str, schema: Schema) -> Any:
 
 
 def _number(schema: Schema) -> float:
-    """The least number of the range, or the greatest, or one between two that are excluded."""
+    """The minimum of the range, else its maximum, else a number within its open bounds."""
     for bound in ("minimum", "maximum"):
         if bound in schema:
             return schema[bound]

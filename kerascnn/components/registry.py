@@ -1,4 +1,4 @@
-"""Entry points to components: each plugin is loaded alone, and a broken one is only noted."""
+"""The components of all plugins; a plugin that fails to load is recorded and does no harm."""
 
 import time
 from collections import defaultdict
@@ -32,18 +32,18 @@ class Fault:
 
 @dataclass(frozen=True)
 class Slow:
-    """A plugin that every command waits for."""
+    """A plugin that is slow to import, which delays every command."""
 
     origin: Origin
     seconds: float
 
     def __str__(self) -> str:
-        return f"took {self.seconds:.1f} s to import, and every command waits for it"
+        return f"took {self.seconds:.1f} s to import, which delays every command"
 
 
 @dataclass(repr=False)
 class Registry:
-    """All components of all plugins that are installed."""
+    """The components of all installed plugins."""
 
     claims: dict[tuple[str, str], list[RegisteredComponent]] = field(
         default_factory=lambda: defaultdict(list)
@@ -54,7 +54,7 @@ class Registry:
 
     @cached_property
     def unique(self) -> list[RegisteredComponent]:
-        """Every component whose name is claimed once, built-ins first, in order of loading."""
+        """Every component whose name is claimed once, in order of loading: built-ins first."""
         return [claims[0] for claims in self.claims.values() if len(claims) == 1]
 
     def names(self, kind: str) -> list[str]:
@@ -73,7 +73,7 @@ class Registry:
         if len(claims) > 1:
             raise PluginError(self._conflict(kind, name))
         if not claims:
-            raise InputError(f"there is no such {kind}.{self._hints(kind, name)}")
+            raise InputError(f"unknown {kind}.{self._hints(kind, name)}")
         return claims[0]
 
     def find(self, name: str, kind: str | None = None) -> RegisteredComponent:
@@ -82,11 +82,11 @@ class Registry:
         if len(kinds) == 1:
             return self.get(kinds[0], name)
         if kinds:
-            every = " and ".join(kinds)
-            raise InputError(f'"{name}" is the name of {every}; --kind says which is meant.')
+            listed = " and ".join(kinds)
+            raise InputError(f'"{name}" is ambiguous ({listed}); choose one with --kind.')
         near = did_you_mean(name, (known for _, known in self.claims))
-        shown = f" `{command('plugins')}` lists what there is."
-        raise InputError(f'there is no component "{name}".{near}{shown}{self._elsewhere()}')
+        shown = f" `{command('plugins')}` lists all."
+        raise InputError(f'unknown component "{name}".{near}{shown}{self._elsewhere()}')
 
     def _conflict(self, kind: str, name: str) -> str:
         owners = list(dict.fromkeys(str(claim.origin) for claim in self.claims[kind, name]))
@@ -97,19 +97,18 @@ class Registry:
     def _hints(self, kind: str, name: str) -> str:
         names = self.names(kind)
         listing = command("plugins", "list", "--kind", kind)
-        shown = f" `{listing}` shows all {len(names)}."
+        shown = f" `{listing}` lists all {len(names)}."
         return did_you_mean(name, names) + shown + self._elsewhere()
 
     def _elsewhere(self) -> str:
-        """The packages that were not loaded and may have what was looked for."""
+        """The packages that were not loaded and may offer the component."""
         hint = ""
         if self.faults:
             homes = "; ".join(f"{fault.origin}: {fault.reason}" for fault in self.faults)
-            hint += f" Not loaded, and perhaps its home: {homes}."
+            hint += f" It may be in a plugin that failed to load: {homes}."
         if self.not_allowed:
             homes = ", ".join(dict.fromkeys(map(str, self.not_allowed)))
-            hint += f" Not loaded, for --allow-plugins or {ALLOW} does not name it, and perhaps "
-            hint += f"its home: {homes}."
+            hint += f" It may be in a plugin that --allow-plugins ({ALLOW}) excludes: {homes}."
         return hint
 
 
@@ -120,11 +119,11 @@ def load_registry(
 
     Args:
         points: The entry points to load; default all installed ones of the group `kerascnn`.
-        allow: The distributions whose plugins may be imported, beside the built-in ones; default
-            those that the environment variable KERASCNN_ALLOW_PLUGINS lists, else all.
+        allow: The distributions whose plugins may be imported besides the built-in ones; default
+            those listed in the environment variable KERASCNN_ALLOW_PLUGINS, else all.
 
     Raises:
-        InputError: A distribution of `allow` has no plugin here.
+        InputError: A distribution in `allow` is not installed or has no plugin.
     """
     found, barred = by_permission(points, allow)
     registry = Registry(not_allowed=[origin for _, origin in barred])
@@ -146,7 +145,7 @@ def _sentence(error: PluginError) -> str:
 
 
 def _claimed(what: str, owners: Iterable[str]) -> str:
-    return f"{what} is claimed by {' and '.join(owners)}; uninstall all but one of them."
+    return f"{what} is claimed by {' and '.join(owners)}; uninstall all but one."
 
 
 def _refuse_shared_name(origin: Origin, found: list[Origin]) -> None:
@@ -156,13 +155,13 @@ def _refuse_shared_name(origin: Origin, found: list[Origin]) -> None:
 
 
 def _loaded(point: EntryPoint, origin: Origin, registry: Registry) -> list[RegisteredComponent]:
-    """Imports the plugin and asks it; notes in the registry if the import takes long."""
+    """Imports the plugin and lists its components; records a slow import in the registry."""
     start = time.perf_counter()
     try:
         plugin = point.load()
     except (Exception, SystemExit) as error:
         named = isinstance(error, ModuleNotFoundError) and error.name == point.module
-        hint = ", which its entry point names" if named else ""
+        hint = " (the module of its entry point)" if named else ""
         reason = f"{type(error).__name__}: {error}{hint}"
         raise PluginError(f"importing {point.value}: {reason}") from error
     seconds = time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""Writes a plugin package that works as it is: a template, with its names replaced."""
+"""Writes a working plugin package from a template."""
 
 import re
 import sys
@@ -17,7 +17,7 @@ from kerascnn.runtime.commands import command
 
 @dataclass(frozen=True)
 class Names:
-    """What a new package is called, and the component in it."""
+    """The names of a new package and of its component."""
 
     distribution: str
     module: str
@@ -28,11 +28,11 @@ def write_plugin(name: str, kind: str, into: Path, registry: Registry | None = N
     """Writes a complete package for one component.
 
     Args:
-        name: Of the distribution, such as "kerascnn-stripes"; the module's and the component's
-            names follow from it.
+        name: Name of the distribution, such as "kerascnn-stripes"; the names of the module and
+            the component follow from it.
         kind: "dataset", "augmentation", "architecture" or "schedule".
-        into: The folder to write the package's folder in; is made where it is missing.
-        registry: The components whose names are taken; default all that are installed.
+        into: Where to create the package's folder; created if missing.
+        registry: The components whose names are taken; default all installed ones.
 
     Returns:
         The package's folder.
@@ -44,7 +44,7 @@ def write_plugin(name: str, kind: str, into: Path, registry: Registry | None = N
     _refuse_taken(names, kind, registry or load_registry())
     folder = into / name
     if folder.exists():
-        raise InputError(f"{folder} exists: choose another name, or another folder by --into.")
+        raise InputError(f"{folder} exists; choose another name, or another folder with --into.")
     replaced = {
         "my-plugin": names.distribution,
         "my_plugin": names.module,
@@ -60,36 +60,36 @@ def write_plugin(name: str, kind: str, into: Path, registry: Registry | None = N
 def _names(name: str) -> Names:
     if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):  # PEP 508
         raise InputError(
-            f'"{name}" is no name for a package: expected letters, digits and - between them, '
-            'such as "kerascnn-stripes".'
+            f'"{name}" is not a valid package name; use letters, digits and hyphens, such as '
+            '"kerascnn-stripes".'
         )
     module = re.sub(r"[-_.]+", "_", name).lower()
     component = module.removeprefix(f"{GROUP}_")
     if not re.match("[a-z]", component) or iskeyword(module) or module == GROUP:
         raise InputError(
-            f'"{name}" cannot be used: the component would be called "{component}" and its module '
-            f'"{module}". Choose a name that begins with a letter, such as "kerascnn-stripes".'
+            f'"{name}" would make the component "{component}" in the module "{module}"; choose a '
+            'name that gives valid ones, such as "kerascnn-stripes".'
         )
     return Names(name, module, component)
 
 
 def _refuse_taken(names: Names, kind: str, registry: Registry) -> None:
-    """What is installed would hide the new package, or be hidden by it."""
+    """Refuses names that would shadow an installed module or component."""
     if names.module in sys.stdlib_module_names or find_spec(names.module):
         raise InputError(
-            f'there is a module "{names.module}" here already: choose a name of your own, such as '
+            f'there is already a module "{names.module}"; choose another name, such as '
             f'"{GROUP}-{names.component.replace("_", "-")}-2", or uninstall it first.'
         )
     if names.component in registry.names(kind):
         owner = registry.claims[kind, names.component][0].origin
         raise InputError(
-            f'the {kind} "{names.component}" is there already, of {owner}: choose another name. '
-            f"`{command('plugins', 'list', '--kind', kind)}` shows those that are taken."
+            f'{owner} already has the {kind} "{names.component}"; choose another name. '
+            f"`{command('plugins', 'list', '--kind', kind)}` lists those taken."
         )
 
 
 def _write(template: Traversable, target: Path, names: dict[str, str]) -> None:
-    """Copies a folder of the templates; in its files and their names, names are replaced."""
+    """Copies a template folder, replacing names in files and file names."""
     target.mkdir(parents=True, exist_ok=True)
     for entry in template.iterdir():
         if entry.is_dir() and entry.name != "__pycache__":

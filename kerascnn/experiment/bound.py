@@ -16,7 +16,7 @@ from kerascnn.experiment.model import Choice, Experiment, Stage, Training
 from kerascnn.experiment.optimizers import optimizer_problems
 from kerascnn.experiment.problems import Problem, report
 from kerascnn.experiment.syntax import escaped_paths
-from kerascnn.experiment.tables import Location, at, component_tables, override
+from kerascnn.experiment.tables import Location, component_tables, override, stage_tables, table_at
 from kerascnn.runtime.arguments import expect
 
 
@@ -99,7 +99,7 @@ class BoundExperiment:
         data = _plain(self.settings)
         for location, bound in self.at.items():
             params = bound.params.model_dump(mode="json", by_alias=True, exclude_none=True)
-            at(data, location).update(params)
+            table_at(data, location).update(params)
         return data
 
     @property
@@ -116,12 +116,12 @@ class BoundExperiment:
         }
 
     def faults(self) -> Iterator[Problem]:
-        """What components find wrong without heavy imports: a missing file, a size too small."""
+        """What the components' own checks find: a missing file, images that are too small."""
         data = _plain(self.settings)
         for location, bound in self.at.items():
             for key, fault in bound.faults(image_size=self.training.image_size).items():
                 default = getattr(bound.params, key, None)
-                yield Problem((*location, key), fault, at(data, location).get(key, default))
+                yield Problem((*location, key), fault, table_at(data, location).get(key, default))
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> "BoundExperiment":
         """The experiment with other values.
@@ -139,7 +139,7 @@ class BoundExperiment:
 
 
 def check_experiment(given: Any) -> None:
-    """Raises InputError where a public function receives something else than an experiment."""
+    """Raises InputError unless a public function was given an experiment."""
     expect(given, BoundExperiment, "experiment", ' `load_experiment("FILE.toml")` reads one.')
 
 
@@ -163,7 +163,7 @@ def bind_experiment(
         InputError: One message with every fault.
     """
     registry = registry or load_registry()
-    data = json.loads(json.dumps(data, default=str))  # a date is as good as its text
+    data = json.loads(json.dumps(data, default=str))  # dates become strings
     problems: list[Problem] = []
     try:
         settings = validated(Experiment, data)
@@ -196,7 +196,7 @@ def _component_problems(
     else:
         named_at = (*location, "name")
     if not isinstance(table, dict) or not isinstance(table.get("name"), str):
-        return []  # the model has said so
+        return []  # the model reports it
     params = {key: value for key, value in table.items() if key != "name"}
     try:
         registered = registry.get(kind, table["name"])
@@ -212,13 +212,9 @@ def _component_problems(
 
 
 def _stage_name_problems(data: dict[str, Any]) -> list[Problem]:
-    stages = data.get("stages")
-    names = [
-        stage.get("name") if isinstance(stage, dict) else None
-        for stage in (stages if isinstance(stages, list) else [])
-    ]
+    names = [stage.get("name") for stage in stage_tables(data)]
     return [
-        Problem(("stages", index, "name"), "another stage has this name already", name)
+        Problem(("stages", index, "name"), "another stage already has this name", name)
         for index, name in enumerate(names)
         if name is not None and name in names[:index]
     ]

@@ -1,4 +1,4 @@
-"""Pydantic's errors in the words of the TOML: what was expected, and what came."""
+"""Pydantic's errors in TOML's terms: what was expected, and what was received."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _EXPECTED = {  # by pydantic's type of error, with its context
     "float_type": "a number",
     "greater_than": "a number greater than {gt}",
     "greater_than_equal": "a number of at least {ge}",
-    "int_type": "a whole number",
+    "int_type": "an integer",
     "less_than": "a number less than {lt}",
     "less_than_equal": "a number of at most {le}",
     "list_type": "an array",
@@ -28,12 +28,12 @@ _EXPECTED = {  # by pydantic's type of error, with its context
     "model_type": "a table",
     "multiple_of": "a multiple of {multiple_of}",
     "path_type": "a path",
-    "string_pattern_mismatch": "text that matches {pattern}",
-    "string_too_long": "at most {max_length} characters",
-    "string_too_short": "at least {min_length} characters",
-    "string_type": "text in quotes",
-    "too_long": "at most {max_length} entries",
-    "too_short": "at least {min_length} entries",
+    "string_pattern_mismatch": "a string that matches {pattern}",
+    "string_too_long": "{max_length} or fewer characters",
+    "string_too_short": "{min_length} or more characters",
+    "string_type": "a string",
+    "too_long": "{max_length} or fewer entries",
+    "too_short": "{min_length} or more entries",
     "tuple_type": "an array",
 }
 
@@ -41,7 +41,7 @@ _EXPECTED = {  # by pydantic's type of error, with its context
 def explain(
     error: ValidationError, model: type[BaseModel], table: Any, prefix: Location = ()
 ) -> list[Problem]:
-    """Pydantic's errors about a table in the words of the TOML, one for each place."""
+    """Pydantic's errors about a table in TOML's terms, one per key."""
     problems: dict[Location, Problem] = {}
     for detail in error.errors(include_url=False):
         location = _within(table, detail)
@@ -57,7 +57,7 @@ def explain(
 
 
 def _within(table: Any, detail: Any) -> Location:
-    """Where it is, without the branches of unions that pydantic names between the keys."""
+    """The location of an error without the union branches that pydantic puts between keys."""
     location = existing(table, detail["loc"])
     return (*location, detail["loc"][-1]) if detail["type"] == "missing" else location
 
@@ -92,13 +92,13 @@ def _problem(detail: Any, location: Location, known: list[str]) -> Problem:
     kind, received, name = detail["type"], detail["input"], str(location[-1]) if location else ""
     if kind == "missing":
         strange = get_close_matches(name, [key for key in received if key not in known], cutoff=0.5)
-        instead = f'; "{strange[0]}" stands in its place' if strange else ""
-        return Problem(location, f"is required, and is missing{instead}")
+        instead = f'; "{strange[0]}" was found instead' if strange else ""
+        return Problem(location, f"required, but missing{instead}")
     if kind == "extra_forbidden":
         keys = f" Known keys: {', '.join(known)}." if known else " It takes no keys."
-        return Problem(location, "there is no such key", received, did_you_mean(name, known) + keys)
+        return Problem(location, "unknown key", received, did_you_mean(name, known) + keys)
     if kind in ("list_type", "tuple_type") and isinstance(received, dict):
-        return Problem(location, f"expected an array: [[{name}]] begins each of its tables")
+        return Problem(location, f"expected an array of tables, each beginning with [[{name}]]")
     if kind in _EXPECTED:
         expected = _EXPECTED[kind].format(**detail.get("ctx", {})).replace("'", '"')
         hint = did_you_mean(str(received), re.findall('"([^"]+)"', expected))

@@ -1,4 +1,4 @@
-"""One TOML file to an experiment: every fault in one message, and no heavy import."""
+"""Reads an experiment from a TOML file; reports every fault at once, with no heavy import."""
 
 import os
 import tomllib
@@ -23,19 +23,19 @@ def load_experiment(
     registry: Registry | None = None,
     warn: Callable[[str], Any] = warnings.warn,
 ) -> BoundExperiment:
-    """Reads and checks an experiment.
+    """Reads, checks and binds an experiment.
 
     Args:
-        path: A TOML file; relative paths in it start from its folder.
+        path: A TOML file; relative paths in it are relative to its folder.
         overrides: Dotted keys and their values, such as `{"stages.head.epochs": 1}`; relative
-            paths among them start from the working directory.
+            paths among them are relative to the working directory.
         registry: The components; default all that are installed.
-        warn: Receives what does not stop the experiment; default Python's warnings.
+        warn: Receives warnings about the file; default Python's `warnings.warn`.
 
     Raises:
-        InputError: One message with every fault: line, key, what was expected, what came.
+        InputError: One message with every fault: line, key, what was expected and received.
     """
-    expect(path, (str, os.PathLike), "path", " The path of a TOML file is asked for.")
+    expect(path, (str, os.PathLike), "path", " Pass the path of a TOML file.")
     expect(overrides or {}, Mapping, "overrides")
     try:
         text, data = _read(Path(path))
@@ -47,7 +47,7 @@ def load_experiment(
             raise InputError(report(problems, data, text, str(path), overrides))
         return experiment
     except RecursionError as error:
-        raise InputError(f"{path}: it nests too deeply for an experiment.") from error
+        raise InputError(f"{path}: nested too deeply for an experiment.") from error
 
 
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
@@ -56,9 +56,9 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
         return text, tomllib.loads(text)
     except OSError as error:
         near = did_you_mean(path.name, [file.name for file in path.parent.glob("*.toml")])
-        raise InputError(f"{path}: cannot be read: {error.strerror}.{near}") from error
+        raise InputError(f"cannot read {path}: {error.strerror}.{near}") from error
     except UnicodeDecodeError as error:
         line = 1 + error.object.count(b"\n", 0, error.start)
-        raise InputError(f"{path}, line {line}: not UTF-8 text; save it as UTF-8.") from error
+        raise InputError(f"{path}, line {line}: not UTF-8; save the file as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(explain_syntax(error, text, str(path))) from error

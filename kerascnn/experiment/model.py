@@ -1,4 +1,4 @@
-"""What an experiment says: the tables of its TOML as frozen, strict models."""
+"""The tables of an experiment's TOML, as frozen, strict models."""
 
 import re
 import unicodedata
@@ -70,12 +70,12 @@ class Optimizer(Choice):
 
 
 class EarlyStopping(Strict):
-    """Ends a stage when the validation images have not improved for a while."""
+    """Ends a stage when validation has stopped improving."""
 
     monitor: Literal["val_accuracy", "val_loss"] = Field(
-        "val_loss", description="what is to improve"
+        "val_loss", description="the metric to watch"
     )
-    patience: int = Field(3, ge=1, description="epochs without improvement")
+    patience: int = Field(3, ge=1, description="epochs without improvement before stopping")
 
 
 def _on_or_off(value: Any) -> Any:
@@ -92,8 +92,8 @@ def _unfreeze(value: Any) -> Any:
     if isinstance(value, str) and re.fullmatch("last:[1-9][0-9]*", value):
         return value
     raise ValueError(
-        'expected "head", "last:N" with N at least 1, "all", "auto" or a list of patterns of '
-        'block or layer names such as ["conv5*"]'
+        'expected "head", "last:N" with N at least 1, "all", "auto", or an array of block or layer '
+        'name patterns such as ["conv5*"]'
     )
 
 
@@ -101,7 +101,7 @@ def _class_weights(value: Any) -> Any:
     if value == "balanced" or value is None:
         return value
     if isinstance(value, dict) and all(_positive(weight) for weight in value.values()):
-        # class names are in NFC too, but an editor on a Mac may write the other form
+        # class names are compared in NFC, but editors on macOS may write NFD
         return {unicodedata.normalize("NFC", name): weight for name, weight in value.items()}
     raise ValueError('expected "balanced" or a table of class names and positive weights')
 
@@ -109,7 +109,7 @@ def _class_weights(value: Any) -> Any:
 def _range(value: tuple[float, float] | None) -> tuple[float, float] | None:
     if value is None or value[0] < value[1]:
         return value
-    raise ValueError("expected the value of black and the greater one of white, as in [0, 4095]")
+    raise ValueError("expected [black, white] with black below white, such as [0, 4095]")
 
 
 def _positive(value: Any) -> bool:
@@ -117,75 +117,77 @@ def _positive(value: Any) -> bool:
 
 
 class Training(Strict):
-    """What all stages share."""
+    """Settings that all stages share."""
 
-    image_size: int = Field(default=160, ge=8, le=2048, description="pixels, height and width")
+    image_size: int = Field(default=160, ge=8, le=2048, description="height and width in pixels")
     resize: Literal["crop", "pad", "stretch"] = Field(
-        default="crop", description="how an image becomes square"
+        default="crop", description="how an image is made square"
     )
     value_range: Annotated[tuple[float, float] | None, AfterValidator(_range)] = Field(
         default=None,
-        description="the values of black and white in images with more than 8 bits a value, such "
-        "as [0, 4095] of 12 bits kept in 16; default all that the file's bits hold, and "
-        "floating-point values are refused",
+        description="values of black and white in images with more than 8 bits per channel, such "
+        "as [0, 4095] for 12 bits stored in 16; default the full range of the file's bits; "
+        "required for floating-point images",
     )
     crop_margin: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="share of image_size by which images are packed larger; augmented training "
-        "takes a random window of image_size, everything else the middle one",
+        description="how much larger than image_size images are packed, as a fraction of it; "
+        "augmented training takes a random crop of image_size, everything else the centre crop",
     )
     batch_size: int = Field(
-        default=32, ge=1, description="images a step, where a stage says nothing"
+        default=32, ge=1, description="images per step, for stages without their own"
     )
     backend: Literal["auto", "tensorflow", "jax", "torch"] = Field(
         default="auto",
-        description='Keras\'s; "auto": what KERAS_BACKEND says, else the first installed one of '
+        description='the Keras backend; "auto": KERAS_BACKEND if set, else the first installed of '
         "tensorflow, torch and jax",
     )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
-        default="float32", description="what the network computes in, as a Keras dtype policy"
+        default="float32", description="Keras dtype policy of the network"
     )
     prefix_precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] | None = Field(
         default=None,
-        description="of the frozen part where it runs before the first step; default `precision`",
+        description="Keras dtype policy of the frozen prefix where it is computed before training; "
+        "default `precision`",
     )
     activations_gb: float | None = Field(
         default=None,
         ge=0,
-        description="what a stage's activations may take; beyond it they are kept of an earlier "
-        "layer, or of none (0: never); default a quarter of what the cache may hold",
+        description="disk budget (GB) for a stage's cached activations; beyond it an earlier layer "
+        "is cached, or none (0: never); default a quarter of the cache limit",
     )
     keep: Literal["best", "last"] = Field(
-        default="best", description="the weights that a stage hands on and that the run evaluates"
+        default="best",
+        description="weights carried forward and evaluated: those of the best or of the last epoch",
     )
     checkpoint_seconds: float = Field(
         default=300.0,
         ge=0,
-        description="from one checkpoint to the next while a stage trains; at the end of an epoch "
-        "there is one earlier, but none that costs over 2% of the time since; 0: after every step",
+        description="seconds between checkpoints within a stage; the end of an epoch writes one "
+        "earlier; none is written that costs over 2% of the time since the last (0: at every step)",
     )
     on_bad_image: Literal["error", "skip"] = Field(
-        default="error", description="what becomes of images that cannot be read; all are named"
+        default="error", description="what to do with images that cannot be read; all are listed"
     )
     on_duplicate: Literal["error", "skip", "allow"] = Field(
         default="error",
-        description="what becomes of an image that stands in two splits, and so flatters the "
-        'accuracy: "skip" keeps only the one that judges',
+        description="what to do with an image that is in two splits, which inflates the accuracy: "
+        '"skip" keeps it only in the split that evaluates',
     )
     stream_above_gb: float | None = Field(
         default=None,
         gt=0,
-        description="a split that takes more than this when packed is not stored but decoded for "
-        "each batch anew; default: what the cache may hold, half of the disk that is free for it",
+        description="a split larger than this (GB) when packed is decoded anew for every batch "
+        "instead of stored; default the cache limit, which is half of the free disk",
     )
 
 
 class Stage(Strict):
     """A span of training with a fixed set of trainable layers."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="in the report and on MLflow's page")
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="name in the report and in MLflow")
     unfreeze: Annotated[
         str | tuple[str, ...],
         BeforeValidator(_unfreeze),
@@ -197,80 +199,81 @@ class Stage(Strict):
                 ]
             }
         ),
-    ] = Field("head", description="the trainable layers; the head always is")
-    epochs: int = Field(ge=1, description="passes over the training images, at most")
+    ] = Field("head", description="trainable layers, besides the head")
+    epochs: int = Field(ge=1, description="maximum number of passes over the training images")
     learning_rate: float = Field(gt=0, description="peak learning rate of the head")
-    schedule: Schedule = Field(
-        Schedule(name="constant"), description="how the rate goes on from its peak"
-    )
+    schedule: Schedule = Field(Schedule(name="constant"), description="learning-rate schedule")
     optimizer: Optimizer = Field(
         Optimizer(),
-        description="of Keras, by its snake_case name; other keys are its own arguments",
+        description="Keras optimizer by its snake_case name; other keys are its arguments",
     )
     batch_size: int | None = Field(
-        None, ge=1, description="images a step; default that of `training`"
+        None, ge=1, description="images per step; default that of `training`"
     )
     augmentation: Annotated[
         Augmentation | None,
         BeforeValidator(_on_or_off, json_schema_input_type=bool | Augmentation),
-    ] = Field(None, description="true: the experiment's own; false: none; or another one")
+    ] = Field(None, description="true: the experiment's; false: none; or another one")
     views: int | None = Field(
         None,
         ge=1,
-        description="augmented copies of each image, drawn once and used in turn, so that what "
-        "is frozen is computed once for each; default: augmented anew with every step",
+        description="augmented copies per image, drawn once and used in turn, so that the frozen "
+        "prefix is computed once per copy; default: augmented anew at every step",
     )
     layer_decay: float = Field(
-        1.0, gt=0, le=1, description="factor of the learning rate, block by block from the head"
+        1.0,
+        gt=0,
+        le=1,
+        description="learning-rate factor per block, from the head down",
     )
     weight_decay: float | None = Field(
-        None, ge=0, description="not on biases and BatchNorm; default the optimizer's own"
+        None, ge=0, description="not applied to biases and BatchNorm; default the optimizer's"
     )
     ema_fraction: float | None = Field(
         None,
         gt=0,
         le=1,
-        description="the stage is judged by, and hands on, an exponential moving average of its "
-        "weights, which forgets within this fraction of the stage's steps",
+        description="evaluate and carry forward an exponential moving average of the weights, over "
+        "a window of this fraction of the stage's steps",
     )
-    clip_norm: float | None = Field(None, gt=0, description="greatest norm of all gradients")
+    clip_norm: float | None = Field(None, gt=0, description="maximum global norm of the gradients")
     label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="share of each label that is spread over all classes"
+        0.0, ge=0, lt=1, description="share of each label spread evenly over all classes"
     )
     class_weights: Annotated[
         Literal["balanced"] | dict[str, float] | None,
         BeforeValidator(_class_weights),
     ] = Field(
         None,
-        description='in the loss: "balanced" gives all classes the same sum; a table of class '
-        "names and weights what it says, and 1 where it says nothing",
+        description='"balanced" (inverse frequency), or a table of class weights (default 1)',
     )
     batchnorm: Literal["frozen", "train"] | None = Field(
-        None, description='default "frozen" on pretrained weights, "train" from scratch'
+        None, description='default "frozen" with pretrained weights, "train" from scratch'
     )
     early_stopping: EarlyStopping | None = Field(
         None,
-        description="ends the stage when the validation images have not improved for a while",
+        description="ends the stage when validation has stopped improving",
     )
 
 
 class Experiment(Strict):
-    """Everything that decides the result."""
+    """Everything that decides the result of a run."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_. -]+$", description="MLflow's experiment")
+    name: str = Field(pattern=r"^[A-Za-z0-9_. -]+$", description="name of the MLflow experiment")
     seed: int = Field(
-        0, ge=0, lt=2**32, description="of first weights, order, augmentation and dropout"
+        0,
+        ge=0,
+        lt=2**32,
+        description="seed of initial weights, image order, augmentation and dropout",
     )
     dataset: Dataset = Field(description="where the images come from")
     augmentation: Augmentation = Field(
-        Augmentation(name="none"), description="what changes the images that are trained on"
+        Augmentation(name="none"), description="how training images are varied"
     )
     architecture: Architecture = Field(description="the network")
-    training: Training = Field(Training(), description="what all stages share")
-    stages: tuple[Stage, ...] = Field(
-        min_length=1, description="spans of training, one after the other"
-    )
+    training: Training = Field(Training(), description="settings that all stages share")
+    stages: tuple[Stage, ...] = Field(min_length=1, description="spans of training, in order")
 
 
 INCIDENTAL = ("training.backend", "training.checkpoint_seconds")
-"""Settings that do not decide what a run comes to; it may resume with others."""
+"""Settings that do not affect the result; a run may be resumed with other values."""

@@ -5,9 +5,10 @@ from typing import Any
 
 from kerascnn.errors import did_you_mean
 from kerascnn.experiment.problems import Problem
+from kerascnn.experiment.tables import stage_tables
 
 _ADAM = ("beta_1", "beta_2", "epsilon")
-OPTIMIZERS: dict[str, tuple[str, ...]] = {  # of Keras, with their own arguments
+OPTIMIZERS: dict[str, tuple[str, ...]] = {  # with the arguments that not all of them take
     "adadelta": ("rho", "epsilon"),
     "adafactor": ("beta_2_decay", "epsilon_1", "epsilon_2", "clip_threshold", "relative_step"),
     "adagrad": ("initial_accumulator_value", "epsilon"),
@@ -50,10 +51,9 @@ SHARES = ("momentum", "rho", "beta_1", "beta_2", "adam_beta_1", "adam_beta_2")  
 
 
 def optimizer_problems(data: dict[str, Any]) -> Iterator[Problem]:
-    """Arguments that an optimizer does not take: Keras, which knows them, is not yet imported."""
-    stages = data.get("stages")
-    for index, stage in enumerate(stages if isinstance(stages, list) else []):
-        table = stage.get("optimizer") if isinstance(stage, dict) else None
+    """Arguments that an optimizer does not take, found before Keras is imported."""
+    for index, stage in enumerate(stage_tables(data)):
+        table = stage.get("optimizer")
         name = table.get("name", "adam") if isinstance(table, dict) else None
         if not isinstance(table, dict) or not isinstance(name, str) or name not in OPTIMIZERS:
             continue
@@ -64,15 +64,15 @@ def optimizer_problems(data: dict[str, Any]) -> Iterator[Problem]:
         clips = [key for key in ("clipnorm", "clipvalue") if key in table]
         clips += ["the stage's clip_norm"] if "clip_norm" in stage else []
         if len(clips) > 1:
-            yield Problem(place, f"{' and '.join(clips)} exclude each other; keep one of them")
+            yield Problem(place, f"{' and '.join(clips)} are mutually exclusive; keep one")
 
 
 def _argument_problems(place: tuple[Any, ...], name: str, value: Any) -> Iterator[Problem]:
     key, known = place[-1], (*OPTIMIZERS[name], *OF_ALL_OPTIMIZERS)
     if key not in known:
         hint = f"{did_you_mean(key, known)} Known keys: name, {', '.join(known)}."
-        yield Problem(place, "there is no such key", value, hint)
+        yield Problem(place, "unknown key", value, hint)
     elif key != "exclude_layers" and not isinstance(value, int | float):
-        yield Problem(place, "expected a number, or true or false", value)
+        yield Problem(place, "expected a number, true or false", value)
     elif key in SHARES and not 0 <= value <= 1:
         yield Problem(place, "expected a number from 0 to 1", value)

@@ -1,8 +1,8 @@
-"""Relative paths in an experiment: in a file they start from its folder, in a process from its own.
+"""Relative paths in an experiment: relative to the file's folder, or to the working directory.
 
-A component's parameter is a path if its type is `Path`, unless its field says otherwise by
-`json_schema_extra={"relative_to": …}`. A text that may also be a name, such as `weights`, is one if
-it has a "/" or a "." and names something that exists.
+A component's parameter is a path if its type is `Path`, unless its field has
+`json_schema_extra={"relative_to": …}`. A string that may also be a name, such as `weights`, is a
+path if it contains a "/" or a "." and names an existing file or folder.
 """
 
 import os
@@ -20,27 +20,27 @@ from kerascnn.experiment.tables import component_tables
 def read_from(
     folder: Path, data: dict[str, Any], registry: Registry, warn: Callable[[str], None]
 ) -> None:
-    """Makes the relative paths of a TOML file in that folder relative to the working directory.
+    """Makes the relative paths of a TOML file in `folder` relative to the working directory.
 
     Args:
         data: The file's content, changed in place.
-        warn: Receives a sentence for each path that exists only as read from the working
-            directory, which is how paths were once read, and stays as it is.
+        warn: Receives a sentence for each path that exists only relative to the working
+            directory, which is kept.
     """
     for table, place, key, is_path in _paths(data, registry):
         written = table[key]
         beside = _relative(os.path.join(folder, written), Path.cwd())
         if not os.path.exists(beside) and os.path.exists(written):
             warn(
-                f'{place}.{key} = "{written}" is not in {os.path.abspath(folder)} but in the '
-                "working directory, where it was found; write it relative to the TOML file."
+                f'{place}.{key} = "{written}" is not in {os.path.abspath(folder)}; using the one '
+                "in the working directory. Write the path relative to the TOML file."
             )
         elif is_path or os.path.exists(beside):
             table[key] = beside
 
 
 def written_to(folder: Path, data: dict[str, Any], registry: Registry) -> None:
-    """Makes paths that are relative to the working directory relative to that folder, in place."""
+    """Makes paths relative to the working directory relative to `folder`, in place."""
     for table, _, key, is_path in _paths(data, registry):
         if is_path or os.path.exists(table[key]):
             table[key] = _relative(table[key], folder)
@@ -49,9 +49,9 @@ def written_to(folder: Path, data: dict[str, Any], registry: Registry) -> None:
 def _paths(
     data: dict[str, Any], registry: Registry
 ) -> Iterator[tuple[dict[str, Any], str, str, bool]]:
-    """Each relative path: its table, the table's dotted place, its key, and whether it must be one.
+    """Each relative path: its table, the table's dotted key, its key, whether it must be a path.
 
-    Tables that name no component, which will be told, have none.
+    Tables that name no known component are skipped; they are reported later.
     """
     for kind, location, table in component_tables(data):
         name = table.get("name") if isinstance(table, dict) else None
@@ -64,7 +64,7 @@ def _paths(
 
 
 def _fields(params: Any) -> Iterator[tuple[str, FieldInfo]]:
-    """The fields that may hold such a path, by the names that a TOML may use for them."""
+    """The fields that may hold such a path, by their names and aliases."""
     for name, field in params.model_fields.items():
         extra = field.json_schema_extra
         if not (isinstance(extra, dict) and "relative_to" in extra):
@@ -82,5 +82,5 @@ def _is_relative(value: Any) -> bool:
 def _relative(path: str, folder: Path) -> str:
     try:
         return os.path.relpath(path, folder)
-    except ValueError:  # on another drive, or a path that cannot be one, which will be told
+    except ValueError:  # on another drive, or not a valid path, which is reported later
         return path

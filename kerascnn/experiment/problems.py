@@ -1,4 +1,4 @@
-"""What is wrong with an experiment, said so that it can be mended: where, expected, received."""
+"""Faults of an experiment, and the message that lists them with their lines."""
 
 import tomllib
 from bisect import bisect_left
@@ -15,7 +15,7 @@ _ABSENT = object()
 
 @dataclass(frozen=True)
 class Problem:
-    """A fault at a place in the experiment; `message` and `hint` are sentences without a stop."""
+    """A fault at a location in the experiment; `message` has no full stop."""
 
     location: Location
     message: str
@@ -23,10 +23,10 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        return self.told(None)
+        return self.described(None)
 
-    def told(self, data: Any) -> str:
-        """The fault in a line, a stage by its name."""
+    def described(self, data: Any) -> str:
+        """The fault on one line, with stages by name."""
         key = dotted(_with_names(self.location, data)) or "the experiment"
         received = "" if self.received is _ABSENT else f" = {excerpt(self.received)}"
         return f"{key}{received}: {self.message}.{self.hint}"
@@ -51,19 +51,19 @@ def report(
     origin: str,
     overrides: Mapping[str, Any],
 ) -> str:
-    """Every problem on a line of its own, in the order of the file, those of `--set` first."""
+    """One line per problem, in the order of the file; those of `--set` come first."""
     if text is None:
-        return "\n".join(problem.told(data) for problem in problems)
+        return "\n".join(problem.described(data) for problem in problems)
     placed = []
     for problem in problems:
         line = 0 if _overridden(problem, text, overrides) else line_of(problem.location, text)
         place = f"{origin}, line {line}: " if line else "--set "
-        placed.append((line, f"{place}{problem.told(data)}"))
+        placed.append((line, f"{place}{problem.described(data)}"))
     return "\n".join(message for _, message in sorted(placed, key=lambda pair: pair[0]))
 
 
 def line_of(location: Location, text: str) -> int:
-    """The line, from 1, on which the key stands, or the nearest table that would hold it."""
+    """The line, from 1, of the key, or of the nearest table that would hold it."""
     while location and not _holds(_parsed(text), location):
         location = location[:-1]
     lines = text.split("\n")
@@ -72,12 +72,12 @@ def line_of(location: Location, text: str) -> int:
 
 
 def dotted(location: Location) -> str:
-    """A place as TOML writes it."""
+    """A location as a dotted key of TOML."""
     return ".".join(as_key(str(part)) for part in location)
 
 
 def _overridden(problem: Problem, text: str, overrides: Mapping[str, Any]) -> bool:
-    """Whether the fault is in what `--set` put there, or in a table that it made."""
+    """Whether the fault is in a value set by `--set`, or in a table that it created."""
     here = "".join(f"{part}." for part in problem.location)
     return any(
         here.startswith(f"{key}.")
@@ -87,7 +87,7 @@ def _overridden(problem: Problem, text: str, overrides: Mapping[str, Any]) -> bo
 
 
 def _appeared(location: Location, lines: list[str], number: int) -> bool:
-    """Whether the first so many lines, and those that end their last statement, hold the key."""
+    """Whether the key is defined within the first `number` lines, their last statement included."""
     for end in range(number, len(lines) + 1):
         data = _parsed("\n".join(lines[:end]))
         if data is not None:

@@ -1,4 +1,4 @@
-"""The JSON Schema of an experiment, by which an editor completes and checks the file."""
+"""The JSON Schema of an experiment, with which editors complete and check the file."""
 
 from typing import Any
 

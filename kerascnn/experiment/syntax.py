@@ -1,4 +1,4 @@
-"""What is wrong with the text of a TOML file, with the remedy where it is known."""
+"""What is wrong with the text of a TOML file, and the remedy where it is known."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from kerascnn.experiment.tables import Location
 _HERE = "__here"
 _CONTROL = re.compile("[\b\t\n\f\r]")
 PATHS = (
-    "in double quotes a backslash begins an escape sequence. Write a Windows path in single "
+    "in double quotes a backslash begins an escape sequence. Write Windows paths in single "
     r"quotes, '{}', or with forward slashes"
 )
 
@@ -33,7 +33,7 @@ def explain_syntax(error: tomllib.TOMLDecodeError, text: str, origin: str) -> st
 
 
 def _set_twice(lines: list[str], number: int) -> str:
-    """The key or table of a line that an earlier line has, and which line that is."""
+    """The message if the line repeats a key or table of an earlier line; else empty."""
     before, line = "\n".join(lines[: number - 1]), lines[number - 1]
     with suppress(tomllib.TOMLDecodeError):
         table = _place(tomllib.loads(f"{before}\n{_HERE} = 0"))
@@ -43,10 +43,7 @@ def _set_twice(lines: list[str], number: int) -> str:
         location = own if header else (*table, *own)
         first = line_of(location, before)
         if first < number and _has(tomllib.loads(before), location):
-            return (
-                f"{dotted(location)} is set twice, on line {first} and on line {number}; remove one"
-                " of them."
-            )
+            return f"{dotted(location)} is set twice, on lines {first} and {number}; remove one."
     return ""
 
 
@@ -69,7 +66,7 @@ def _has(data: Any, location: Location) -> bool:
 
 
 def escaped_paths(data: Any, text: str, location: Location = ()) -> Iterator[Problem]:
-    """Texts in which an escape such as the tab of "data\\train" was hardly meant."""
+    """Strings whose escapes were probably meant as a path, such as the tab of "data\\train"."""
     if isinstance(data, dict | list):
         parts = data.items() if isinstance(data, dict) else enumerate(data)
         for part, value in parts:

@@ -16,16 +16,20 @@ def component_tables(data: dict[str, Any]) -> Iterator[tuple[str, Location, Any]
     for kind in KINDS.values():
         if kind.of_experiment and kind.name in data:
             yield kind.name, (kind.name,), data[kind.name]
-    stages = data.get("stages")
-    for index, stage in enumerate(stages if isinstance(stages, list) else []):
+    for index, stage in enumerate(stage_tables(data)):
         for kind in KINDS.values():
-            given = stage.get(kind.name, False) if isinstance(stage, dict) else False
-            if kind.of_stage and not isinstance(given, bool):
-                yield kind.name, ("stages", index, kind.name), given
+            if kind.of_stage and not isinstance(stage.get(kind.name, False), bool):
+                yield kind.name, ("stages", index, kind.name), stage[kind.name]
 
 
-def at(data: Any, location: Location) -> Any:
-    """What is at a location."""
+def stage_tables(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """The stages, whatever the file holds; an empty table for one that is not a table."""
+    stages = data.get("stages")
+    stages = stages if isinstance(stages, list) else []
+    return [stage if isinstance(stage, dict) else {} for stage in stages]
+
+
+def table_at(data: Any, location: Location) -> Any:
     for part in location:
         data = data[part]
     return data
@@ -55,7 +59,7 @@ def flatten(data: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def override(data: dict[str, Any], dotted: str, value: Any) -> str:
-    """Sets a key; returns it with the index of a stage in place of its name."""
+    """Sets a dotted key; returns it with indices in place of the stages' names."""
     here: Any = data
     parts, keys = dotted.split("."), list[Any]()
     for depth, part in enumerate(parts[:-1]):
@@ -69,14 +73,14 @@ def override(data: dict[str, Any], dotted: str, value: Any) -> str:
 
 
 def _key(here: Any, dotted: str, depth: int) -> str | int:
-    """The part of the dotted key at that depth, as the key or the index that fits the place."""
+    """One part of the dotted key, as a key of a table or an index of an array."""
     parts = dotted.split(".")
     part, place = parts[depth], ".".join(parts[:depth])
     if isinstance(here, dict):
         return part
     if not isinstance(here, list):
         raise InputError(f"--set {dotted}: {place} = {excerpt(here)} is not a table.")
-    if part.isdecimal() and int(part) < len(here):  # from 0, as TOML libraries count
+    if part.isdecimal() and int(part) < len(here):  # counted from 0
         return int(part)
     names = entry_names(here)
     if part not in names:

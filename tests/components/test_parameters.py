@@ -80,11 +80,11 @@ def test_required_parameters_get_placeholders_that_are_accepted(shapes_experimen
 def test_parameters_are_told_in_the_words_of_the_toml():
     told = {p.name: (p.type, p.range, p.required) for p in parameters(registered("x", Everything))}
     assert told["path"] == ("path", "", True)
-    assert told["count"] == ("whole number", "above 2", True)
+    assert told["count"] == ("integer", "above 2", True)
     assert told["share"] == ("number", "above 0, below 1", True)
     assert told["way"] == ('"fast" or "exact"', "", True)
-    assert told["names"] == ("array of texts", "at least 2 entries", True)
-    assert told["either"] == ("whole number or text", "", True)
+    assert told["names"] == ("array of strings", "2 or more entries", True)
+    assert told["either"] == ("integer or string", "", True)
     assert told["weights"] == ("array of numbers", "each at least 0", False)
     assert told["wait"] == ("number", "", False)
     assert told["inner"][0] == "table"
@@ -99,7 +99,7 @@ def test_a_component_is_shown_with_its_package(run_cli):
     shown = run_cli("plugins", "show", "sequential_cnn").stdout
     assert shown.startswith(f"sequential_cnn   architecture of kerascnn {document['version']}\n")
     assert shown.endswith(document["snippet"] + "\n")
-    assert "whole number · at least 1, at most 10 · default 4" in shown
+    assert "integer · at least 1, at most 10 · default 4" in shown
     assert depth["description"] in shown
 
 
@@ -114,8 +114,8 @@ def test_texts_of_a_plugin_are_no_markup(run_cli, monkeypatch):
 
 
 WRONG = {
-    "unknown": (["cosin"], 'there is no component "cosin". Did you mean "cosine"?'),
-    "of another kind": (["cosine", "--kind", "dataset"], "there is no such dataset"),
+    "unknown": (["cosin"], 'unknown component "cosin". Did you mean "cosine"?'),
+    "of another kind": (["cosine", "--kind", "dataset"], "unknown dataset"),
 }
 
 

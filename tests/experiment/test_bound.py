@@ -59,7 +59,7 @@ def test_overrides_leave_the_experiment_as_it_was(bound):
 
 
 def test_an_override_at_fault_is_named(bound):
-    with pytest.raises(InputError, match=r'^stages.second.epochs = "x": expected a whole number'):
+    with pytest.raises(InputError, match=r'^stages.second.epochs = "x": expected an integer'):
         bound.with_overrides({"stages.second.epochs": "x"})
     with pytest.raises(InputError, match=r'stages has no "third"\. It has first, second'):
         bound.with_overrides({"stages.third.epochs": 1})

@@ -53,10 +53,10 @@ def test_all_faults_are_said_at_once_in_the_order_of_the_file(file, registry):
 def test_a_file_that_is_not_there(file):
     file.write_text(GOOD)
     (line,) = refusal(file.with_suffix(""))
-    assert "cannot be read: No such file" in line
+    assert line.startswith(f"cannot read {file.with_suffix('')}: No such file")
     assert line.endswith('Did you mean "experiment.toml"?')
     (line,) = refusal(file.parent)
-    assert "cannot be read: Is a directory" in line
+    assert line.startswith(f"cannot read {file.parent}: Is a directory")
 
 
 def test_a_byte_order_mark_and_windows_lines_are_no_fault(file, registry):
@@ -166,15 +166,15 @@ BAD_OVERRIDES = {
     "stages.0.epochs": (0, "--set stages.head.epochs = 0: expected a number of at least 1."),
     "stages.0.epoch": (
         1,
-        '--set stages.head.epoch = 1: there is no such key. Did you mean "epochs"?',
+        '--set stages.head.epoch = 1: unknown key. Did you mean "epochs"?',
     ),
     "trainig.backend": (
         "jax",
-        '--set trainig = { backend = "jax" }: there is no such key. Did you',
+        '--set trainig = { backend = "jax" }: unknown key. Did you',
     ),
-    "architecture": ("vgg", '--set architecture = "vgg": there is no such architecture.'),
-    "dataset": ({"classes": 3}, "--set dataset.name: is required, and is missing."),
-    "stages": ([], "--set stages = []: expected at least 1 entries."),
+    "architecture": ("vgg", '--set architecture = "vgg": unknown architecture.'),
+    "dataset": ({"classes": 3}, "--set dataset.name: required, but missing."),
+    "stages": ([], "--set stages = []: expected 1 or more entries."),
 }
 
 

@@ -81,7 +81,7 @@ def test_a_path_that_exists_in_the_working_directory_alone_still_works_and_is_to
     file = write(name="image_folder", path="photos")
     (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path)
-    with pytest.warns(UserWarning, match=r'dataset.path = "photos" is not in .*project but in the'):
+    with pytest.warns(UserWarning, match=r'dataset.path = "photos" is not in .*project; using'):
         experiment = load_experiment(file)
     assert experiment.settings.dataset.params == {"path": "photos"}
 

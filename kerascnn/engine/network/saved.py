@@ -47,7 +47,7 @@ def _import_layers(file: Path) -> set[str]:
             archive.read("config.json"),
             object_hook=lambda table: modules.add(table.get("module") or "keras"),
         )
-    plugins = plugin_packages()
+    plugins = set(plugin_packages())
     for module in modules:
         if module.partition(".")[0] in plugins:
             import_module(module)

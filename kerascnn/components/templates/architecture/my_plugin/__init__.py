@@ -1,7 +1,7 @@
 """The architecture `my_component`: a small residual network.
 
-It shows both ways to write a part: `block` is a plain function that puts Keras's layers on a
-tensor, `layers.ChannelScale` a layer with learned weights of its own.
+It shows two ways to write a part of a network: `block` is a function that applies Keras layers to a
+tensor, and `layers.ChannelScale` is a layer class with trainable weights.
 """
 
 from pydantic import Field
@@ -10,11 +10,11 @@ from kerascnn import Component, Params, classifier_head, hookimpl
 
 
 class ResidualParams(Params):
-    """What the TOML may say beside the name; descriptions and bounds show in `plugins show`."""
+    """The component's keys in the TOML; `plugins show` lists their descriptions and bounds."""
 
-    depth: int = Field(3, ge=1, le=8, description="Number of blocks; each halves the sides.")
+    depth: int = Field(3, ge=1, le=8, description="Number of blocks; each halves height and width.")
     filters: int = Field(
-        16, ge=1, le=512, description="Filters of the first block; they double with each."
+        16, ge=1, le=512, description="Filters of the first block; doubled by each further block."
     )
     dropout: float = Field(
         0.0, ge=0, lt=1, description="Fraction of the features dropped before the classifier."
@@ -24,8 +24,8 @@ class ResidualParams(Params):
 def build(params, *, image_size, num_classes):
     """Builds the network, from images in 0-255 to probabilities.
 
-    What stands before the first underscore of a layer's name is its block: `unfreeze = "last:2"`
-    speaks of those. `classifier_head` names its layers `head_…`.
+    The part of a layer's name before the first underscore is its block, which
+    `unfreeze = "last:2"` counts. `classifier_head` names its layers `head_…`.
     """
     import keras
     from keras import layers
@@ -40,7 +40,7 @@ def build(params, *, image_size, num_classes):
 
 
 def block(x, filters, name):
-    """Halves the sides; what two convolutions make of x is added to x (arXiv 1512.03385)."""
+    """A residual block that halves height and width (arXiv 1512.03385)."""
     from keras import layers
 
     from my_plugin.layers import ChannelScale

@@ -1,14 +1,14 @@
-"""A layer with learned weights. Registered with Keras, it is found when a model is loaded."""
+"""A layer with trainable weights, registered so that Keras finds it when it loads a model."""
 
 import keras
 
 
 @keras.saving.register_keras_serializable(package="my_plugin")
 class ChannelScale(keras.layers.Layer):
-    """Multiplies each channel by a learned factor (LayerScale, arXiv 2103.17239).
+    """Multiplies each channel by a trainable factor (LayerScale, arXiv 2103.17239).
 
     Args:
-        initial: Every factor at the start; small, so that each block begins near its shortcut.
+        initial: Initial factor; small, so that each block starts close to its shortcut.
     """
 
     def __init__(self, initial=0.1, **kwargs):

@@ -1,10 +1,10 @@
-"""One augmentation written in both ways: keep the one that suits, and delete the other.
+"""The same augmentation written in two ways: keep one and delete the other.
 
-`my_component` is two plain functions: what they draw is the same on every backend, and a resumed
-run draws what the uninterrupted one drew. `my_component_layer` is a Keras layer, which may hold
-weights and state, and whose randomness is Keras's own.
+`my_component` is two plain functions: their random numbers are the same on every backend and after
+a resume. `my_component_layer` is a Keras layer, which may have weights and state, and uses Keras's
+random numbers.
 
-Both shift an image's colours along the principal components of the colours of ImageNet
+Both shift an image's colours along the principal components of the colours in ImageNet
 (Krizhevsky et al., ImageNet Classification with Deep Convolutional Neural Networks, 2012, 4.1).
 """
 
@@ -13,15 +13,15 @@ from pydantic import Field
 
 from kerascnn import Augmentation, Component, Params, hookimpl
 
-# Each column a component of red, green and blue times its eigenvalue, for pixels in 0-1: the
-# figures of fb.resnet.torch.
+# Each column is a principal component of (red, green, blue) times its eigenvalue, for pixels in
+# 0-1; the values are those of fb.resnet.torch.
 COMPONENTS = np.array(
     [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
 ) * [0.2175, 0.0188, 0.0045]
 
 
 class ShiftParams(Params):
-    """What the TOML may say beside the name; descriptions and bounds show in `plugins show`."""
+    """The component's keys in the TOML; `plugins show` lists their descriptions and bounds."""
 
     strength: float = Field(
         0.1, ge=0, le=1, description="Standard deviation of each component's random factor."
@@ -29,7 +29,7 @@ class ShiftParams(Params):
 
 
 def build(params, *, image_size, num_classes):
-    """Makes the pair: `draw` on the host, in NumPy; `apply` on the device, in keras.ops alone."""
+    """Returns the two functions: `draw` uses NumPy on the host, `apply` keras.ops on the device."""
     from keras import ops
 
     def draw(rng, batch_size):
@@ -45,7 +45,7 @@ def build(params, *, image_size, num_classes):
 
 
 def build_layer(params, *, image_size, num_classes):
-    """Makes the layer; its module imports Keras, and so is imported here and not above."""
+    """Returns the layer; its module imports Keras, so it is imported here, not above."""
     from my_plugin.layers import ColourShift
 
     return ColourShift(params.strength, COMPONENTS)

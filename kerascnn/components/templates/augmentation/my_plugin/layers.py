@@ -9,13 +9,13 @@ class ColourShift(keras.layers.Layer):
 
     Args:
         strength: Standard deviation of each component's random factor.
-        components: What was learned from other images, [3, 3], a component a column.
+        components: Principal components of colour, [3, 3], one per column.
     """
 
     def __init__(self, strength, components, **kwargs):
         super().__init__(**kwargs)
         self.strength = strength
-        self.seed_generator = keras.random.SeedGenerator()  # state: it changes with every call
+        self.seed_generator = keras.random.SeedGenerator()  # state: changes with every call
         self.components = self.add_weight(
             name="components", shape=(3, 3), trainable=False, initializer="zeros"
         )

@@ -1,4 +1,4 @@
-"""The dataset `my_component`: grey stripes, upright or level, drawn when they are asked for."""
+"""The dataset `my_component`: grey stripes, vertical or horizontal, generated on request."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ from pydantic import Field
 
 from kerascnn import Component, Params, Splits, hookimpl
 
-CLASS_NAMES = ("upright", "level")
+CLASS_NAMES = ("vertical", "horizontal")
 
 
 class StripesParams(Params):
-    """What the TOML may say beside the name; descriptions and bounds show in `plugins show`."""
+    """The component's keys in the TOML; `plugins show` lists their descriptions and bounds."""
 
     train: int = Field(64, ge=2, description="Number of training images.")
-    held_out: int = Field(32, ge=2, description="Number of images for validation, and for test.")
+    held_out: int = Field(32, ge=2, description="Number of validation images, and of test images.")
     size: int = Field(32, ge=8, le=512, description="Height and width of an image in pixels.")
 
 
 @dataclass(frozen=True)
 class Stripes:
-    """A split: `len(split)`, and `split[i]` is an image and the index of its class.
+    """A split: `split[i]` returns an image and the index of its class.
 
     The image may be a path, the bytes of a file or, as here, an array.
     """
@@ -45,15 +45,15 @@ class Stripes:
 
     @property
     def fingerprint(self):
-        """Changes whenever an image or a label does: the cache is keyed by it.
+        """A key of the cache: must change whenever an image or a label changes.
 
-        Leave it out where that is hard to tell: then kerascnn hashes the images.
+        Optional: without it kerascnn hashes the images.
         """
         return f"my_component 1 {self.split} {self.length} {self.size}"
 
 
 def build(params, *, seed):
-    """Makes the splits; a dataset that divides its images at random does so by `seed`."""
+    """Returns the splits; use `seed` if images are assigned to splits at random."""
     return Splits(
         train=Stripes("train", params.train, params.size),
         validation=Stripes("validation", params.held_out, params.size),
@@ -64,4 +64,4 @@ def build(params, *, seed):
 
 @hookimpl
 def kerascnn_datasets():
-    return [Component("my_component", build, StripesParams, "upright and level stripes")]
+    return [Component("my_component", build, StripesParams, "vertical and horizontal stripes")]

@@ -1,4 +1,4 @@
-"""The checks come with kerascnn: one test for each sentence of the contract."""
+"""The checks that kerascnn provides: one test for each rule of the contract."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from kerascnn import load_experiment
 
 @pytest.mark.kerascnn("dataset", "my_component")
 def test_contract(kerascnn_check):
-    kerascnn_check()  # takes parameters, as the TOML does: kerascnn_check(train=20)
+    kerascnn_check()  # accepts parameters: kerascnn_check(train=20)
 
 
 def test_the_example_is_an_experiment():

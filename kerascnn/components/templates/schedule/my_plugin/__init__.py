@@ -1,4 +1,4 @@
-"""The schedule `my_component`: a straight rise to the peak, and a straight fall to zero."""
+"""The schedule `my_component`: a linear rise to the peak, then a linear fall to zero."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from kerascnn import Component, Params, hookimpl
 
 
 class TriangleParams(Params):
-    """What the TOML may say beside the name; descriptions and bounds show in `plugins show`."""
+    """The component's keys in the TOML; `plugins show` lists their descriptions and bounds."""
 
     warmup_fraction: float = Field(
         0.2, ge=0, lt=1, description="Part of the stage in which the rate rises to its peak."
@@ -14,10 +14,7 @@ class TriangleParams(Params):
 
 
 def build(params, *, peak_learning_rate, steps, steps_per_epoch):
-    """Makes the schedule of a stage of `steps` steps, whose `learning_rate` is the peak.
-
-    Its module imports Keras, and so is imported here and not above.
-    """
+    """Returns the schedule of a stage; its module imports Keras, so it is imported here."""
     from my_plugin.rates import Triangle
 
     warmup_steps = min(round(params.warmup_fraction * steps), steps - 1)
@@ -26,4 +23,4 @@ def build(params, *, peak_learning_rate, steps, steps_per_epoch):
 
 @hookimpl
 def kerascnn_schedules():
-    return [Component("my_component", build, TriangleParams, "straight up, then straight down")]
+    return [Component("my_component", build, TriangleParams, "linear rise, then linear fall")]

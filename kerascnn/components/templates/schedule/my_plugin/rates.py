@@ -1,4 +1,4 @@
-"""The learning rate as Keras asks for it: a function of the step, in keras.ops."""
+"""The learning rate as a function of the step, computed with keras.ops."""
 
 import keras
 from keras import ops
@@ -6,12 +6,12 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="my_plugin")
 class Triangle(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises to the peak and falls to zero, each in a straight line (arXiv 1801.06146).
+    """Rises linearly to the peak, then falls linearly to zero (arXiv 1801.06146).
 
     Args:
         peak_learning_rate: The rate at step `warmup_steps`.
-        warmup_steps: Steps before the peak; the first is above zero already.
-        steps: Steps in all; at this step, one past the last, the rate is zero.
+        warmup_steps: Number of steps before the peak; the rate of the first is above zero.
+        steps: Number of steps in the stage; the rate reaches zero one step after the last.
     """
 
     def __init__(self, peak_learning_rate, warmup_steps, steps):
