@@ -1,7 +1,7 @@
 """Species of flowers as tables of traits.
 
-A flower is whorls of blades (`Whorl`), which `flower_drawing` draws into the scenes of
-`flower_scene`. Each species wears several of the same few colours, so that colour alone does not
+A flower is whorls of blades (`Whorl`), which `drawing` draws into the scenes of
+`scene`. Each species wears several of the same few colours, so that colour alone does not
 tell it: the count, curve and arrangement of its petals do.
 """
 
