@@ -22,7 +22,7 @@ from kerascnn.runtime.cache import cache_folder, limit_bytes
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import GB, gigabytes
 from kerascnn.runtime.image_files import is_image, left_out
-from kerascnn.runtime.text import code
+from kerascnn.runtime.text import code, counted
 from kerascnn.tracking.artifacts import told_missing, told_moved
 from kerascnn.tracking.entries import told_deleted
 from kerascnn.tracking.store import RefusingStoreError, TrackingError, reach
@@ -136,7 +136,7 @@ def _unfinished(runs: list[RunFolder]) -> Iterator[str]:
 
 
 def _runs(count: int) -> str:
-    return f"{count:,} run{'' if count == 1 else 's'}"
+    return counted(count, "run")
 
 
 def _device(problems: list[str]) -> str:

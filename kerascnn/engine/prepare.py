@@ -10,6 +10,7 @@ from kerascnn.components.registry import Registry
 from kerascnn.engine.data.augment import augmenter
 from kerascnn.engine.data.download import reporting
 from kerascnn.engine.data.splits import Data
+from kerascnn.engine.examine import examine
 from kerascnn.engine.load import load_data
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import Built, build_network
@@ -45,6 +46,7 @@ def _prepare(experiment: Experiment, registry: Registry, observer: Observer) -> 
     runtime.prepare(experiment.seed, training.precision)
     observer.started(experiment.name, backend, runtime.device_name())
     data = load_data(experiment, registry, observer)
+    examination = examine(data, experiment, observer)
     network = build_network(
         bind(experiment.architecture, "architecture", registry),
         image_size=training.image_size,
@@ -60,6 +62,7 @@ def _prepare(experiment: Experiment, registry: Registry, observer: Observer) -> 
         experiment,
         backend,
         data,
+        examination,
         network,
         plans=plans,
         plugins=_origins(experiment, registry),

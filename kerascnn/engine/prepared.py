@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from kerascnn.engine.data.batches import Examples
+from kerascnn.engine.data.findings import Examination
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.splits import Data
-from kerascnn.engine.data.windows import Centred
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training.plan import Plan
 from kerascnn.experiment.model import Experiment
@@ -17,6 +18,7 @@ class Prepared:
     experiment: Experiment
     backend: str
     data: Data
+    examination: Examination
     network: Built
     plans: tuple[Plan, ...]
     plugins: dict[str, str]
@@ -24,7 +26,7 @@ class Prepared:
     def examples(self) -> tuple[Examples, Examples]:
         """What a stage trains on, and what it is judged by."""
         train, validation = self.data.train, self.data.validation
-        centred = Centred(validation.images, self.experiment.training.image_size)
+        centred = Preparation.of(self.experiment.training).windows(validation.images)
         return (
             Examples(train.images, train.labels, train.key),
             Examples(centred, validation.labels, validation.key),

@@ -10,7 +10,8 @@ from kerascnn.engine.metrics.temperature import AS_TRAINED
 from kerascnn.engine.network.saved import load_model
 from kerascnn.experiment.model import Training
 from kerascnn.runtime.files import write_whole
-from kerascnn.runtime.screen import accuracy, listed, screen
+from kerascnn.runtime.screen import accuracy, screen
+from kerascnn.runtime.text import abbreviated
 
 EXPERIMENT = "experiment.toml"
 RESULT = "result.json"
@@ -46,7 +47,7 @@ class Result:
         device: What it was trained on.
         versions: Of Python and the packages that the result depends on.
         ended: When, in ISO 8601.
-        findings: What was found wrong with the images: see `engine.data.hygiene.Findings`.
+        findings: What was found wrong with the images: see `engine.data.findings.Findings`.
         notes: What the run said about its data.
         temperature: Calibrates the probabilities, see `engine.metrics.temperature`; 1 leaves them
             as trained. `predictions.csv` and `test` hold those as trained.
@@ -106,8 +107,8 @@ class Result:
         rows = [
             ("network", f"{architecture}, {self.parameters:,} parameters"),
             ("test", f"accuracy {tested} on {self.test['images']:,} images"),
-            ("stages", f"validation accuracy: {listed(stages)}"),
-            ("classes", f"{len(self.class_names):,}: {listed(self.class_names)}"),
+            ("stages", f"validation accuracy: {abbreviated(stages)}"),
+            ("classes", f"{len(self.class_names):,}: {abbreviated(self.class_names)}"),
             ("folder", self.artifacts),
         ]
         return screen(f"run {self.run_id[:8]} · {self.name} · {self.seconds:.0f} s", rows)

@@ -1,7 +1,6 @@
 """What an experiment says: the tables of its TOML as frozen, strict models."""
 
 import re
-import unicodedata
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -13,6 +12,8 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+
+from kerascnn.runtime.text import nfc
 
 _ADAM = ("beta_1", "beta_2", "epsilon")
 OPTIMIZERS: dict[str, tuple[str, ...]] = {  # of Keras, with their own arguments
@@ -137,7 +138,7 @@ def _class_weights(value: Any) -> Any:
         return value
     if isinstance(value, dict) and all(_positive(weight) for weight in value.values()):
         # class names are in NFC too, but an editor on a Mac may write the other form
-        return {unicodedata.normalize("NFC", name): weight for name, weight in value.items()}
+        return {nfc(name): weight for name, weight in value.items()}
     raise ValueError('expected "balanced" or a table of class names and positive weights')
 
 

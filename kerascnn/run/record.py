@@ -59,6 +59,7 @@ _TAGS = {
 def record_start(tracker: Tracker, prepared: Prepared, registry: Registry, folder: Path) -> None:
     """Writes the resolved experiment, and all else that decides the result or its origin."""
     resolved = resolve(prepared.experiment, registry)
+    found = prepared.examination.findings.counts
     written = resolve(prepared.experiment, registry)
     written_to(folder, written, registry)
     write_whole(folder / EXPERIMENT, tomli_w.dumps(written))
@@ -72,7 +73,7 @@ def record_start(tracker: Tracker, prepared: Prepared, registry: Registry, folde
             "backend": prepared.backend,
             "device": runtime.device_name(),
             **{f"version.{name}": value for name, value in runtime.versions().items()},
-            **{f"data.{name}": count for name, count in prepared.data.findings.counts.items()},
+            **{f"data.{name}": count for name, count in found.items()},
             **{f"plugin.{name}": origin for name, origin in prepared.plugins.items()},
             "mlflow.source.name": "kerascnn run",
             "mlflow.source.type": "LOCAL",

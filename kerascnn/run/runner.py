@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kerascnn.components.registry import Registry, load_registry
-from kerascnn.engine.data.windows import Centred
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.temperature import fit_temperature
 from kerascnn.engine.network.inference import Forward
@@ -177,11 +177,9 @@ def _listener(plan: Plan, tracker: Tracker, observer: Observer, keeper: Keeper) 
 
 def _evaluate(prepared: Prepared) -> tuple[Metrics, dict[str, np.ndarray]]:
     data, training = prepared.data, prepared.experiment.training
-    forward = Forward(prepared.network.model)
+    forward, windows = Forward(prepared.network.model), Preparation.of(training).windows
     probabilities = {
-        split: forward(
-            Centred(data.splits()[split].images, training.image_size), training.batch_size
-        )
+        split: forward(windows(data.splits()[split].images), training.batch_size)
         for split in ("validation", "test")
     }
     return measure(probabilities["test"], data.test.labels, data.class_names), probabilities
@@ -224,7 +222,7 @@ def _result(
         device=runtime.device_name(),
         versions=runtime.versions(),
         ended=datetime.now().astimezone().isoformat(timespec="seconds"),
-        findings=prepared.data.findings.to_json(),
-        notes=list(prepared.data.notes),
+        findings=prepared.examination.findings.to_json(),
+        notes=list(prepared.examination.notes),
         temperature=temperature,
     )

@@ -11,6 +11,7 @@ import tomli_w
 
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.balance import share_to_test, uneven
+from kerascnn.engine.data.hygiene import examine
 from kerascnn.engine.data.splits import Data
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
@@ -153,9 +154,10 @@ def _look_at(experiment: Experiment, registry: Registry, observer: Observer) -> 
     data = load_data(
         experiment.model_copy(update={"training": lenient}), registry, _Progress(observer)
     )
-    for note in data.findings.notes():
+    findings = examine(data.splits(), data.class_names, data.ignored)
+    for note in findings.notes():
         observer.warned(note)
-    if data.findings.skipped:
+    if findings.skipped:
         observer.warned(
             "the run will stop at images that cannot be read: repair or remove them, or run with "
             "--set training.on_bad_image=skip"

@@ -16,6 +16,7 @@ import numpy as np
 
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.download import NotAtHandError, reporting, without_downloads
+from kerascnn.engine.examine import examine
 from kerascnn.engine.load import load_data
 from kerascnn.engine.metrics.significance import wilson_interval
 from kerascnn.engine.network.boundary import cut
@@ -84,7 +85,8 @@ def probe_architectures(
     experiments = {name: with_architecture(experiment, name, registry) for name in named}
     once.started(experiment.name, runtime.start(experiment.training.backend), runtime.device_name())
     with reporting(once.download):
-        load_data(experiment, registry, once)  # whose faults are no network's
+        data = load_data(experiment, registry, once)  # whose faults are no network's
+        examine(data, experiment, once)
     networks, refusals = list[Probed](), list[InputError]()
     for name, chosen in experiments.items():
         try:

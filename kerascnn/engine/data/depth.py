@@ -1,14 +1,11 @@
 """Images with more than 8 bits a value, brought to the 8 bits that networks are trained on."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-if TYPE_CHECKING:
-    pass
-
-Range = tuple[float, float]
+ValueRange = tuple[float, float]
 
 SMALL = 2**14  # 14 bits: values below it fill less than a quarter of the range
 WHITE_IS_ZERO, PHOTOMETRIC = 0, 262  # TIFF 6.0, section 8
@@ -32,7 +29,7 @@ def bits(image: Image.Image) -> int:
     return 16 if ";16" in raw and image.mode in ("LA", "RGB", "RGBA") else 8
 
 
-def to_8_bits(image: Image.Image, bits: int, value_range: Range | None) -> Read:
+def to_8_bits(image: Image.Image, bits: int, value_range: ValueRange | None) -> Read:
     """Brings a loaded image to 8 bits.
 
     Args:
@@ -50,7 +47,7 @@ def to_8_bits(image: Image.Image, bits: int, value_range: Range | None) -> Read:
     return _grey(image, bits, value_range)
 
 
-def _grey(image: Image.Image, bits: int, value_range: Range | None) -> Read:
+def _grey(image: Image.Image, bits: int, value_range: ValueRange | None) -> Read:
     values = np.asarray(image)  # [H, W]
     if not np.isfinite(values).all():
         raise ValueError("it holds values that are not numbers")
@@ -66,7 +63,7 @@ def _grey(image: Image.Image, bits: int, value_range: Range | None) -> Read:
     return Read(scaled, high if value_range or bits == 16 else 0)
 
 
-def _colours(image: Image.Image, value_range: Range | None) -> Read:
+def _colours(image: Image.Image, value_range: ValueRange | None) -> Read:
     """Of each value Pillow reads the upper 8 bits of 16."""
     bands = len(image.getbands()) - ("A" in image.getbands())
     upper = np.array(image)  # [H, W, bands and perhaps transparency]

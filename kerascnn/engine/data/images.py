@@ -2,20 +2,17 @@
 
 import errno
 import os
-import stat
-import unicodedata
 import warnings
-from functools import partial
 from io import BytesIO
-from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, features
 
-from kerascnn.engine.data.depth import Range, Read, bits, to_8_bits
+from kerascnn.engine.data.depth import Read, ValueRange, bits, to_8_bits
+from kerascnn.engine.data.files import open_file, shown
 from kerascnn.engine.data.heic import (
     AVIF,
     PACKAGE,
@@ -29,12 +26,10 @@ from kerascnn.engine.data.png import SIGNATURE, without_notes
 from kerascnn.errors import InputError
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.commands import pip_install
-from kerascnn.runtime.image_files import is_image, left_out
 
 ImageLike = str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image
 IMAGE_TYPES = (str, os.PathLike, bytes, np.ndarray, Image.Image)
 Pixels = NDArray[np.uint8]
-Resizing = Literal["crop", "pad", "stretch"]
 
 # Pillow warns from here on, and refuses only at twice as many: a "decompression bomb" of a few
 # kilobytes can unpack to gigabytes.
@@ -46,16 +41,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 
 _START = 512  # bytes that tell what a file is
 
-# What networks' own preprocessing uses (antialiased, as Pillow's resize always is).
-FILTER = Image.Resampling.BICUBIC
-
-# ImageNet's mean: normalization turns it into the zeros with which convolutions pad.
-PADDING = (124, 116, 104)
-
-# The JPEG decoder may shrink to no less than this many times the wanted size, so that the
-# antialiased filter does the last of it.
-DRAFT_MARGIN = 2
-
 
 class ImageError(InputError):
     """An image that cannot be read; `reason` says why, without its name."""
@@ -65,53 +50,12 @@ class ImageError(InputError):
         super().__init__(f"cannot read {name}: {reason}. {what_to_do}")
 
 
-def shown(path: str | os.PathLike[str]) -> str:
-    """A path for people: what is no text, or would break the line, is escaped."""
-    return "".join(
-        character.encode("unicode_escape").decode()
-        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
-        else character
-        for character in str(path)
-    )
-
-
-def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """Opens a file to read it; what is no regular file, such as a pipe, is refused at once."""
-    # without O_NONBLOCK the opening of a pipe waits for its writer
-    descriptor = os.open(
-        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    )
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
-        os.close(descriptor)
-        raise ValueError("it is a folder" if stat.S_ISDIR(mode) else "it is no regular file")
-    return open(descriptor, "rb")
-
-
-def images_below(path: Path) -> list[Path]:
-    """The path itself if it is no folder, else the visible images in it at any depth, by name.
-
-    What systems leave in folders, and kerascnn's own output, is no part of it.
-    """
-    if not path.is_dir():
-        return [path]
-    found = list[Path]()
-    for at, folders, files in os.walk(path):
-        folders[:] = filter(partial(_counts, at), folders)
-        found += [Path(at, name) for name in files if is_image(name) and _counts(at, name)]
-    return sorted(found)
-
-
-def _counts(at: str, name: str) -> bool:
-    return not name.startswith(".") and left_out(Path(at, name)) is None
-
-
 def decoders() -> str:
     """The versions of what decodes images, which decide their pixels."""
     return f"Pillow {PIL.__version__} {PACKAGE} {heic_version()}"
 
 
-def read_image(image: ImageLike, value_range: Range | None = None) -> Pixels:
+def read_image(image: ImageLike, value_range: ValueRange | None = None) -> Pixels:
     """Reads one image, of any kind that Pillow decodes, as a person would see it.
 
     The EXIF orientation is applied, transparency is laid on white, 16-bit values are scaled to
@@ -128,66 +72,13 @@ def read_image(image: ImageLike, value_range: Range | None = None) -> Pixels:
     Raises:
         InputError: It is no image, is damaged, or has more than 89,478,485 pixels.
     """
-    return np.array(_decode(image, value_range).image)  # [H, W, 3]
+    return np.array(decode(image, value_range).image)  # [H, W, 3]
 
 
-def prepare_image(
-    image: ImageLike, size: int, how: Resizing = "crop", value_range: Range | None = None
-) -> Pixels:
-    """Reads one image straight to a square, decoding a large JPEG at a reduced size.
-
-    Args:
-        image: As `read_image` takes it.
-        size: Side of the square, in pixels, at least 1.
-        how: See `resize_image`.
-        value_range: As `read_image` takes it.
-
-    Returns:
-        uint8 [size, size, 3].
-
-    Raises:
-        InputError: As `read_image` does.
-    """
-    return prepared(image, size, how, value_range)[0]
-
-
-def prepared(
-    image: ImageLike, size: int, how: Resizing, value_range: Range | None
-) -> tuple[Pixels, float]:
-    """What `prepare_image` gives, and the greatest value that was found, or 0 if it has 8 bits."""
-    read = _decode(image, value_range, draft_side=DRAFT_MARGIN * size)
-    return resize_image(read.image, size, how), read.peak
-
-
-def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop") -> Pixels:
-    """Resizes an image to a square, antialiased.
-
-    Args:
-        image: uint8 [H, W, 3], or an RGB image of Pillow's.
-        size: Side of the square, in pixels, at least 1.
-        how: "crop" brings the shorter side to `size` and cuts the middle out, "pad" brings the
-            longer side to `size` and fills up with ImageNet's mean colour, "stretch" changes the
-            aspect ratio.
-
-    Returns:
-        uint8 [size, size, 3].
-    """
-    drawn = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    square = (size, size)
-    if how == "crop":
-        drawn = ImageOps.fit(drawn, square, FILTER)
-    elif how == "pad":
-        drawn = ImageOps.pad(drawn, square, FILTER, color=PADDING)
-    elif how == "stretch":
-        drawn = drawn.resize(square, FILTER)
-    else:
-        raise InputError(f'resize = "{how}": expected "crop", "pad" or "stretch".')
-    return np.array(drawn)  # [size, size, 3]
-
-
-def _decode(
-    image: ImageLike, value_range: Range | None = None, draft_side: int | None = None
+def decode(
+    image: ImageLike, value_range: ValueRange | None = None, draft_side: int | None = None
 ) -> Read:
+    """As `read_image`; a JPEG may be decoded smaller, to no less than `draft_side` pixels."""
     if isinstance(image, np.ndarray):
         return Read(_from_array(image))
     if isinstance(image, Image.Image):
@@ -208,7 +99,7 @@ def _decode(
         raise ImageError(name, _reason(image, error), _what_to_do(image)) from error
 
 
-def _read(file: BinaryIO, value_range: Range | None, draft_side: int | None) -> Read:
+def _read(file: BinaryIO, value_range: ValueRange | None, draft_side: int | None) -> Read:
     with Image.open(file, formats=_formats(file)) as image:
         _check_pixels(image)
         if draft_side:
@@ -228,7 +119,7 @@ def _formats(file: BinaryIO) -> tuple[str, ...]:
     return (HEIF,)
 
 
-def _upright(image: Image.Image, depth: int, value_range: Range | None) -> Read:
+def _upright(image: Image.Image, depth: int, value_range: ValueRange | None) -> Read:
     _turn_upright(image)
     read = to_8_bits(image, depth, value_range)
     return read._replace(image=_to_rgb(read.image))
@@ -292,7 +183,7 @@ def _from_array(array: Pixels) -> Image.Image:
     return Image.fromarray(array.reshape(array.shape[:2]) if grey else array).convert("RGB")
 
 
-def _from_pillow(image: Image.Image, value_range: Range | None) -> Read:
+def _from_pillow(image: Image.Image, value_range: ValueRange | None) -> Read:
     """The caller's own image stays as it is, and open."""
     try:
         _check_pixels(image)

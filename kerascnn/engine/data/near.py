@@ -12,7 +12,8 @@ import numpy as np
 
 from kerascnn.engine.data.hashes import HASH_WORDS, near_rows
 from kerascnn.engine.data.images import decoders
-from kerascnn.engine.data.stream import Workers, prepare
+from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.stream import Workers, prepare_rows
 from kerascnn.hookspecs import Source
 from kerascnn.runtime.cache import cached
 
@@ -66,7 +67,7 @@ def _hashes(source: Source, rows: Mapping[str, int]) -> Hashes:
 
 
 def _made(workers: Workers, contents: Sequence[str], rows: Sequence[int]) -> Hashes:
-    pieces = workers.map(partial(prepare, size=_SIZE, how="crop"), rows)
+    pieces = workers.map(partial(prepare_rows, preparation=Preparation(_SIZE)), rows)
     found = [(piece.hashes, piece.faults) for piece in pieces]  # without the images
     hashes = chain.from_iterable(values for values, _ in found)
     bad = {fault.row for _, faults in found for fault in faults}

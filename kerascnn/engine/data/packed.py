@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.depth import Range
-from kerascnn.engine.data.images import shown
+from kerascnn.engine.data.depth import ValueRange
+from kerascnn.engine.data.files import shown
 from kerascnn.engine.data.stream import (
     Images,
     StreamedImages,
@@ -33,7 +33,7 @@ class Packed:
         source: Where they come from.
         files: bool [N], whether an image comes from a file.
         peaks: float64 [N], the greatest value of each that has more than 8 bits a value, else 0.
-        value_range: What `pack` was told of these.
+        value_range: The values of black and white that these were read with.
         skipped: The images of the source that are left out, each with the reason.
     """
 
@@ -46,7 +46,7 @@ class Packed:
     source: Source = field(repr=False)
     files: np.ndarray = field(repr=False)
     peaks: np.ndarray = field(repr=False)
-    value_range: Range | None = None
+    value_range: ValueRange | None = None
     skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from kerascnn.engine.data.depth import Range
+from kerascnn.engine.data.files import shown
 from kerascnn.engine.data.hashes import HASH_WORDS, perceptual_hash
-from kerascnn.engine.data.images import ImageError, Resizing, prepared, shown
+from kerascnn.engine.data.images import ImageError
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.errors import InputError, RunError
 from kerascnn.hookspecs import Source
 from kerascnn.runtime.backend import available_cores
@@ -26,6 +27,7 @@ from kerascnn.runtime.cache import scratch
 
 T = TypeVar("T")
 Rows = Sequence[int]
+"""Indices of images in a source."""
 
 _WORTH_PROCESSES_SECONDS = 3.0  # starting them takes one or two
 _PIECE = 16  # images that a worker is handed at once,
@@ -91,11 +93,9 @@ class PreparedImages:
     faults: list[Fault]
 
 
-def prepare(
-    source: Source, rows: Rows, size: int, how: Resizing, value_range: Range | None = None
-) -> PreparedImages:
+def prepare_rows(source: Source, rows: Rows, preparation: Preparation) -> PreparedImages:
     """Prepares some images of a source."""
-    count = len(rows)
+    count, size = len(rows), preparation.packed_size
     made = PreparedImages(
         images=np.zeros((count, size, size, 3), np.uint8),
         labels=np.zeros(count, np.int64),
@@ -109,7 +109,7 @@ def prepare(
         try:
             image, made.labels[at] = source[row]
             made.files[at] = isinstance(image, str | Path)
-            made.images[at], made.peaks[at] = prepared(image, size, how, value_range)
+            made.images[at], made.peaks[at] = preparation.with_peak(image)
         except InputError as error:
             reason = error.reason if isinstance(error, ImageError) else str(error)
             made.faults.append(Fault(row, reason))
@@ -178,7 +178,7 @@ class Workers:
     def _sent(self) -> str | None:
         """A file with the source for processes; None where threads do, or it cannot be sent."""
         start = time.perf_counter()
-        with suppress(InputError):  # `prepare` names it
+        with suppress(InputError):  # `prepare_rows` names it
             self.source[0]
         if (time.perf_counter() - start) * len(self.source) <= _WORTH_PROCESSES_SECONDS:
             return None

@@ -6,11 +6,6 @@ from typing import Any
 import numpy as np
 
 
-def packed_size(image_size: int, crop_margin: float) -> int:
-    """The side to pack images at, in pixels, so that windows of `image_size` fit with room."""
-    return round(image_size * (1 + crop_margin))
-
-
 @dataclass(frozen=True)
 class Centred:
     """The middle windows of images, indexed as they are.

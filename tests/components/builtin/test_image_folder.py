@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from kerascnn import InputError
 from kerascnn.components.builtin.image_folder import IMAGE_FOLDER
-from kerascnn.engine.data.hygiene import near_pairs
+from kerascnn.engine.data.copies import near_pairs
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
 
 SPLITS = ("train", "validation", "test")
@@ -148,7 +149,7 @@ def test_near_copies_stay_together(tmp_path, photo):
     for path, (split, label) in found.items():
         assert found[f"{label}/{path.rpartition('/')[2].rpartition('_')[2]}"] == (split, label)
     for size in (96, 224):
-        packed = {split: pack(getattr(splits, split), size, "crop") for split in SPLITS}
+        packed = {split: pack(getattr(splits, split), Preparation(size)) for split in SPLITS}
         assert not near_pairs(packed)
 
 

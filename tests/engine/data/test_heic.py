@@ -11,7 +11,7 @@ from PIL import Image
 
 from kerascnn import InputError, read_image
 from kerascnn.engine.data import heic
-from kerascnn.engine.data.images import prepare_image
+from kerascnn.engine.data.preparation import Preparation
 
 # 64 x 32 pixels of red, green; blue, white, stored turned by 90 degrees with both the `irot` of
 # HEIF and the EXIF orientation that say so, as an iPhone does it. Made with pillow-heif 1.8.1.
@@ -47,7 +47,7 @@ def test_heic_is_upright(tmp_path):
     pytest.importorskip("pi_heif")
     file = tmp_path / "IMG_1.HEIC"
     file.write_bytes(UPRIGHT_ONLY_ONCE)
-    for pixels in (read_image(file), prepare_image(UPRIGHT_ONLY_ONCE, 64, "stretch")):
+    for pixels in (read_image(file), Preparation(64, resize="stretch").prepare(UPRIGHT_ONLY_ONCE)):
         np.testing.assert_allclose(at_corners(pixels), CORNERS, atol=3)
     assert read_image(file).shape == (32, 64, 3)
 
