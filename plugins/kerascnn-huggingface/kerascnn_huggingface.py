@@ -1,6 +1,5 @@
 """Datasets of the Hugging Face Hub, or local ones that the library `datasets` reads."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,19 +11,19 @@ from pydantic import Field
 from kerascnn import (
     Component,
     InputError,
-    Params,
+    SplitParams,
     Splits,
     did_you_mean,
-    draw_splits,
     hookimpl,
     pip_install,
+    split_source,
 )
 
 Datasets = Mapping[str, Any]  # of the library, by the name of the split
 
 
-class HuggingFaceParams(Params):
-    """A dataset of labelled images; splits that are not named are drawn from train."""
+class HuggingFaceParams(SplitParams):
+    """A dataset of labelled images; splits that it lacks are drawn from `train`."""
 
     path: str = Field(
         description="A name on the Hub such as uoft-cs/cifar10, or a folder: one that "
@@ -50,16 +49,16 @@ class HuggingFaceParams(Params):
         0.15,
         gt=0,
         lt=0.5,
-        description="Share of each class of train drawn for validation where there is no such "
-        "split, in an order decided by a hash of the content: copies stay together.",
+        description="Share of each class of `train` drawn for validation where there is no such "
+        "split. A hash of the content decides, and copies stay together, including mirrored, "
+        "resized or re-saved ones.",
     )
     test_fraction: float = Field(
         0.15,
         gt=0,
         lt=0.5,
-        description="Share of each class of train drawn for testing, in the same way.",
+        description="Share of each class of `train` drawn for testing, in the same way.",
     )
-    split_seed: int = Field(0, ge=0, description="Another number draws other images.")
 
 
 @hookimpl
@@ -77,24 +76,18 @@ class Images:
 
     Args:
         images: A column of the library's, not decoded.
-        rows: int64 [N], those that belong to the source.
         labels: int64 [N], their labels.
     """
 
     images: Any
-    rows: np.ndarray
     labels: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.labels)
 
     def __getitem__(self, index: int, /) -> tuple[bytes | Path, int]:
-        image = self.images[int(self.rows[index])]
+        image = self.images[index]
         return image["bytes"] or Path(image["path"]), int(self.labels[index])
-
-    def taken(self, chosen: np.ndarray) -> "Images":
-        """A source of some of them: bool [N]."""
-        return Images(self.images, self.rows[chosen], self.labels[chosen])
 
 
 def build(params: HuggingFaceParams, *, seed: int) -> Splits:
@@ -110,7 +103,9 @@ def build(params: HuggingFaceParams, *, seed: int) -> Splits:
         split: _source(dataset, split, image, label, class_names)
         for split, dataset in datasets.items()
     }
-    return Splits(**_drawn(sources, params), class_names=class_names)
+    if len(sources) < 3:
+        sources |= split_source(sources["train"], params, given=sources)
+    return Splits(**sources, class_names=class_names)
 
 
 def _load(params: HuggingFaceParams) -> Datasets:
@@ -199,23 +194,4 @@ def _source(dataset: Any, split: str, image: str, label: str, class_names: Seque
             "splits often do; name another split, or a name for this one that holds classes."
         )
     images = dataset.cast_column(image, datasets.Image(decode=False))[image]
-    return Images(images, np.arange(len(labels)), labels)
-
-
-def _drawn(sources: dict[str, Images], params: HuggingFaceParams) -> dict[str, Images]:
-    """Draws the splits that are missing from train."""
-    shares = {"test": params.test_fraction, "validation": params.validation_fraction}
-    missing = {split: share for split, share in shares.items() if split not in sources}
-    if not missing:
-        return sources
-    train = sources["train"]
-    contents = [_content_hash(train[i][0]) for i in range(len(train))]
-    labels = map(str, train.labels)
-    drawn = draw_splits(zip(contents, labels, strict=True), missing, params.split_seed)
-    split_of = np.array([drawn[content] for content in contents])
-    return sources | {split: train.taken(split_of == split) for split in (*missing, "train")}
-
-
-def _content_hash(image: bytes | Path) -> str:
-    content = image if isinstance(image, bytes) else image.read_bytes()
-    return hashlib.sha256(content).hexdigest()
+    return Images(images, labels)

@@ -1,13 +1,23 @@
 """Images in class folders, in split folders or not, and what lies beside them."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kerascnn import OWN_OUTPUT, InputError, command, did_you_mean, is_image, left_out
-from kerascnn.components.builtin.content_split import FOLLOWED, Labelled
+from kerascnn import (
+    KERASCNN_OUTPUT,
+    InputError,
+    command,
+    did_you_mean,
+    has_image_suffix,
+    ignored_kind,
+    nfc,
+)
+
+Labelled = tuple[Path, str]
+"""The path and the class name of an image."""
+
 
 SPLIT_NAMES = {
     "train": "train",
@@ -18,6 +28,10 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+FOLLOWED = (
+    "is followed only with `follow_links = true` (--set dataset.follow_links=true; for init, "
+    "--follow-links)"
+)
 TABLE_SUFFIXES = {".csv", ".tsv"}
 LAYOUT = (
     "Expected a folder for each class with its images in it, or the folders train, validation "
@@ -58,10 +72,10 @@ class Folders:
         """The visible files and folders by name, without those that can be no part of a dataset."""
         if folder not in self._entries:
             found = []
-            for path in listed(folder):
-                if what := left_out(path):
+            for path in entries_of(folder):
+                if what := ignored_kind(path):
                     self.ignored[what] += 1
-                    self._outputs |= {path} if what == OWN_OUTPUT else set()
+                    self._outputs |= {path} if what == KERASCNN_OUTPUT else set()
                 elif not path.name.startswith("."):
                     found.append(path)
             self._entries[folder] = found
@@ -76,12 +90,12 @@ class Folders:
 
     def images(self, folder: Path) -> list[Path]:
         """The images right in a folder."""
-        return [path for path in self.entries(folder) if is_image(path)]
+        return [path for path in self.entries(folder) if has_image_suffix(path)]
 
     def walk(self, folder: Path) -> Iterator[Path]:
         """The images in a folder, at any depth."""
         for path in self.entries(folder):
-            if is_image(path):
+            if has_image_suffix(path):
                 yield path  # or something else of such a name, which will be told with its fault
             elif self._is_folder(path):
                 yield from self.walk(path)
@@ -118,7 +132,7 @@ class Folders:
         _check_forms(folder, classes)
         labelled = []
         for class_folder in classes:
-            name = unicodedata.normalize("NFC", class_folder.name)
+            name = nfc(class_folder.name)
             labelled += [(path, name) for path in self._read_class(class_folder)]
         if loose:
             self.ignored["images outside of the class folders"] += loose
@@ -168,7 +182,7 @@ class Folders:
         return path.is_dir()
 
 
-def listed(folder: Path) -> list[Path]:
+def entries_of(folder: Path) -> list[Path]:
     """All files and folders in a folder, by name; none where there is no such folder."""
     try:
         return sorted(folder.iterdir())
@@ -184,7 +198,7 @@ def near(name: str, candidates: Iterable[str]) -> str:
 
 def tables_in(folder: Path) -> str:
     """What to do where tables lie in a folder that has no class folders."""
-    named = [path.name for path in listed(folder) if path.suffix.lower() in TABLE_SUFFIXES]
+    named = [path.name for path in entries_of(folder) if path.suffix.lower() in TABLE_SUFFIXES]
     tables = [name for name in named if "submission" not in name.lower()]
     if not tables:
         return ""
@@ -196,7 +210,7 @@ def _check_forms(folder: Path, classes: Iterable[Path]) -> None:
     """Raises InputError where one folder has a name in both of Unicode's forms."""
     seen: dict[str, str] = {}
     for path in classes:
-        other = seen.setdefault(unicodedata.normalize("NFC", path.name), path.name)
+        other = seen.setdefault(nfc(path.name), path.name)
         if other != path.name:
             raise InputError(
                 f'"{folder}" has two class folders that look the same, {other!a} and '

@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from kerascnn import Component, InputError, Params, Splits
-from kerascnn.components.builtin.content_split import SplitParams, content_hashes, image_files
+from kerascnn import Component, InputError, Params, SplitParams, Splits, image_files
 from kerascnn.components.builtin.image_folder import ImageFolderParams, build_image_folder
 
 TF_FLOWERS_URL = "https://download.tensorflow.org/example_images/flower_photos.tgz"
@@ -160,12 +159,15 @@ def build_oxford_flowers102(params: OxfordFlowersParams, *, seed: int) -> Splits
     labels = loadmat(get("imagelabels.mat"))["labels"].ravel()  # 1 to 102, of images 1 to 8,189
     numbers = loadmat(get("setid.mat"))
     root = get("102flowers.tgz", unpack=True).resolve()
-    paths = [root / "jpg" / f"image_{number:05d}.jpg" for number in range(1, len(labels) + 1)]
-    hashes = content_hashes(paths, root)
 
     def source(key: str) -> Any:
-        chosen = (numbers[key].ravel() - 1).tolist()
-        return image_files(root, root, [(paths[i], int(labels[i]) - 1) for i in chosen], hashes)
+        return image_files(
+            root,
+            [
+                (root / "jpg" / f"image_{number:05d}.jpg", int(labels[number - 1]) - 1)
+                for number in numbers[key].ravel().tolist()
+            ],
+        )
 
     class_names = [name.strip() for name in OXFORD_NAMES.split(",")]
     return Splits(source("trnid"), source("valid"), source("tstid"), class_names)

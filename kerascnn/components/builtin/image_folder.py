@@ -10,9 +10,15 @@ from pathlib import Path
 
 from pydantic import Field
 
-from kerascnn import Component, InputError, Splits
-from kerascnn.components.builtin.class_folders import LAYOUT, Folders, listed, near, tables_in
-from kerascnn.components.builtin.content_split import Labelled, SplitParams, split_images
+from kerascnn import Component, InputError, SplitParams, Splits, nfc, split_files
+from kerascnn.components.builtin.class_folders import (
+    LAYOUT,
+    Folders,
+    Labelled,
+    entries_of,
+    near,
+    tables_in,
+)
 from kerascnn.components.builtin.label_columns import TableParams
 from kerascnn.components.builtin.label_table import read_table
 
@@ -39,19 +45,15 @@ class ImageFolderParams(SplitParams, TableParams):
 
 def build_image_folder(params: ImageFolderParams, *, seed: int) -> Splits:
     root = _root(params.path)
-    folders = Folders(params.follow_links)
-    within = Path(root.anchor) if params.follow_links else root
-    if params.labels:
-        found = read_table(root, within, params, params.follow_links)
-    else:
-        found = folders.read(root)
+    follow_links, folders = params.follow_links, Folders(params.follow_links)
+    found = read_table(root, params, follow_links) if params.labels else folders.read(root)
     if params.only_test:
         found = {"test": list(chain.from_iterable(found.values()))}
     _check_names(root, {label for images in found.values() for _, label in images})
     if not params.only_test:
         hint = "" if params.labels else f"{folders.doubled(root)}{tables_in(root)}"
         _check_classes(root, found, hint)
-    return split_images(root, within, found, params, folders.ignored)
+    return split_files(root, found, params, follow_links=follow_links, ignored=folders.ignored)
 
 
 def check(params: ImageFolderParams, *, image_size: int) -> dict[str, str]:
@@ -72,7 +74,7 @@ def _root(path: Path) -> Path:
     except (OSError, RuntimeError, ValueError) as error:  # a name too long, no such home, a zero
         raise InputError(f"cannot look for the folder {str(path)!r}: {error}") from error
     if not is_folder:
-        others = (entry.name for entry in listed(root.parent) if entry.is_dir())
+        others = (entry.name for entry in entries_of(root.parent) if entry.is_dir())
         raise InputError(
             f'there is no folder "{path}" (looked for {root}).{near(root.name, others)} {LAYOUT}'
         )
@@ -109,7 +111,7 @@ def _check_names(root: Path, names: Iterable[str]) -> None:
                 f'the class {name!r} of "{root}" has a name that is no text of one line in UTF-8; '
                 "rename it."
             )
-        other = seen.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        other = seen.setdefault(nfc(name).casefold(), name)
         if other != name:
             raise InputError(
                 f'the classes "{other}" and "{name}" of "{root}" differ only in how they are '

@@ -4,16 +4,22 @@ import codecs
 import csv
 import os
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from kerascnn import InputError
-from kerascnn.components.builtin.class_folders import LAYOUT, SPLIT_NAMES, Folders, listed, near
-from kerascnn.components.builtin.content_split import FOLLOWED, Labelled, leads_out
+from kerascnn import InputError, leads_out, nfc
+from kerascnn.components.builtin.class_folders import (
+    FOLLOWED,
+    LAYOUT,
+    SPLIT_NAMES,
+    Folders,
+    Labelled,
+    entries_of,
+    near,
+)
 from kerascnn.components.builtin.label_columns import Columns, TableParams, find_columns, reader
 
 Where = Callable[[str], Path | None]
@@ -30,16 +36,13 @@ class Row:
     split: str
 
 
-def read_table(
-    root: Path, within: Path, params: TableParams, follow: bool
-) -> dict[str, list[Labelled]]:
+def read_table(root: Path, params: TableParams, follow: bool) -> dict[str, list[Labelled]]:
     """The labelled images of each split; all under "train" where the table has no splits.
 
     Args:
         root: The folder of the images.
-        within: The folder out of which no link may lead.
         params: Name the table, relative to `root`, and say what its columns are.
-        follow: Whether images are looked for in linked folders too.
+        follow: Whether links are followed, out of the folder too.
     """
     assert params.labels is not None
     table = root / params.labels.expanduser()
@@ -48,12 +51,12 @@ def read_table(
     found: dict[str, list[Labelled]] = defaultdict(list)
     for row, path in zip(rows, paths, strict=True):
         place = f'"{table}", line {row.line}'
-        if leads_out(path, within):
+        if not follow and leads_out(path, root):
             raise InputError(f'{place}: "{row.path}" is a link out of "{root}", which {FOLLOWED}.')
         split = SPLIT_NAMES.get(row.split.strip().lower())
         if split is None:
             raise InputError(f'{place}: split "{row.split}"; expected train, validation or test.')
-        found[split].append((path, unicodedata.normalize("NFC", row.label)))
+        found[split].append((path, nfc(row.label)))
     if "train" not in found:
         raise InputError(f'"{table}" has {len(rows)} rows and none to train on. {LAYOUT}')
     return dict(found)
@@ -65,7 +68,7 @@ def _text(table: Path) -> str:
         wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # Excel's "Unicode"
         return content.decode("utf-16" if wide else "utf-8-sig")
     except (OSError, ValueError) as error:
-        close = near(table.name, (path.name for path in listed(table.parent)))
+        close = near(table.name, (path.name for path in entries_of(table.parent)))
         raise InputError(f'cannot read `labels`, "{table}": {error}.{close}') from error
 
 
@@ -176,7 +179,7 @@ def _check_missing(
         row, path = missing[0]
         path = path or root / row.path
         written = f' (written with backslashes, "{row.path}")' if "\\" in row.path else ""
-        close = near(path.name, (other.name for other in listed(path.parent)))
+        close = near(path.name, (other.name for other in entries_of(path.parent)))
         raise InputError(
             f'"{table}": {len(missing)} of {len(rows)} files are missing; the first is '
             f'"{path}"{written}.{close}'

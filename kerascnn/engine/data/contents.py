@@ -1,10 +1,23 @@
-"""What is in an image, wherever a source has it: the bytes that its hash covers."""
+"""The content of images: bytes and their hashes, wherever a source has them."""
 
+import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kerascnn.engine.data.files import open_file
+
+
+class ContentHash(NamedTuple):
+    """SHA-256 of an image, hexadecimal.
+
+    Args:
+        whole: Of all its bytes.
+        image: The same without EXIF data and comments, which programs change in copies.
+    """
+
+    whole: str
+    image: str
 
 
 def content_of(image: Any) -> bytes:
@@ -19,10 +32,26 @@ def content_of(image: Any) -> bytes:
     return str(image.shape).encode() + image.tobytes()
 
 
-def file_content(path: Path) -> bytes:
-    """The bytes of a regular file; none if it cannot be read."""
+def file_content(path: Path, otherwise: bytes = b"") -> bytes:
+    """The bytes of a regular file; `otherwise` if it cannot be read."""
     try:
         with open_file(path) as file:
             return file.read()
     except (OSError, ValueError):
-        return b""
+        return otherwise
+
+
+def hash_content(content: bytes) -> ContentHash:
+    whole, image = hashlib.sha256(content).hexdigest(), _without_notes(content)
+    return ContentHash(whole, whole if image is content else hashlib.sha256(image).hexdigest())
+
+
+def _without_notes(content: bytes) -> bytes:
+    """A JPEG without EXIF, thumbnails and comments; anything else as it is."""
+    at = 2
+    while content[:2] == b"\xff\xd8" and content[at : at + 1] == b"\xff":
+        marker = content[at + 1 : at + 2]
+        if not (b"\xe0" <= marker <= b"\xef" or marker == b"\xfe"):  # APP0 to APP15, COM
+            return content[at:]
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return content

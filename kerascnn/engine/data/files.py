@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from kerascnn.runtime.image_files import is_image, left_out
+from kerascnn.runtime.image_files import has_image_suffix, ignored_kind
 
 
 def shown(path: str | os.PathLike[str]) -> str:
@@ -43,9 +43,9 @@ def images_below(path: Path) -> list[Path]:
     found = list[Path]()
     for at, folders, files in os.walk(path):
         folders[:] = filter(partial(_counts, at), folders)
-        found += [Path(at, name) for name in files if is_image(name) and _counts(at, name)]
+        found += [Path(at, name) for name in files if has_image_suffix(name) and _counts(at, name)]
     return sorted(found)
 
 
 def _counts(at: str, name: str) -> bool:
-    return not name.startswith(".") and left_out(Path(at, name)) is None
+    return not name.startswith(".") and ignored_kind(Path(at, name)) is None

@@ -3,16 +3,13 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from kerascnn.engine.data.depth import ValueRange
 from kerascnn.engine.data.files import shown
-from kerascnn.engine.data.stream import (
-    Images,
-    StreamedImages,
-)
+from kerascnn.engine.data.stream import Images, StreamedImages
+from kerascnn.engine.data.subset import Subset
 from kerascnn.hookspecs import Source
 
 COLUMNS = ("labels", "digests", "hashes", "files", "peaks")
@@ -73,25 +70,11 @@ class Packed:
             self,
             images=ChosenImages(self.images, kept),
             **columns,
-            source=Chosen(self.source, kept),
+            source=Subset(self.source, kept.tolist()),
             fingerprint=sha256(f"{self.fingerprint} without {rows}".encode()),
             key=sha256(f"{self.key} without {rows}".encode()),
             skipped=(*self.skipped, *reasons),
         )
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Some rows of a source."""
-
-    source: Source
-    rows: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int, /) -> tuple[Any, int]:
-        return self.source[int(self.rows[index])]
 
 
 def sha256(data: bytes) -> str:

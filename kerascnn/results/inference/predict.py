@@ -24,7 +24,7 @@ from kerascnn.errors import InputError
 from kerascnn.results.find import find_run
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import as_list, expect_count
-from kerascnn.runtime.image_files import left_out
+from kerascnn.runtime.image_files import ignored_kind
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import abbreviated, itemized
 
@@ -169,7 +169,7 @@ def _kind(file: Path) -> str:
 def _others_below(folders: Iterable[Path], images: set[str]) -> Iterator[Path]:
     """The files in folders, at any depth, that are not among the images."""
     for at, below, files in (entry for folder in folders for entry in os.walk(folder)):
-        below[:] = sorted(name for name in below if not left_out(Path(at, name)))
+        below[:] = sorted(name for name in below if not ignored_kind(Path(at, name)))
         yield from (Path(at, name) for name in sorted(files) if str(Path(at, name)) not in images)
 
 

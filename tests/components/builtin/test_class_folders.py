@@ -9,7 +9,7 @@ from PIL import Image
 from kerascnn import InputError
 from kerascnn.components.builtin.image_folder import IMAGE_FOLDER
 from kerascnn.results import canvas
-from kerascnn.runtime.image_files import OWN_OUTPUT, mark
+from kerascnn.runtime.image_files import KERASCNN_OUTPUT, mark
 
 SPLITS = ("train", "validation", "test")
 NFC, NFD = "Gänseblume", unicodedata.normalize("NFD", "Gänseblume")
@@ -115,7 +115,7 @@ def test_output_is_never_read_as_images(tmp_path):
     draw(tmp_path / "daisy" / "lr-find-head.png")
     splits = build(tmp_path)
     assert images(splits) == expected
-    assert splits.ignored == {OWN_OUTPUT: 8}
+    assert splits.ignored == {KERASCNN_OUTPUT: 8}
 
 
 @pytest.mark.parametrize("there", ["runs.db", "runs.db.lock"])
@@ -126,7 +126,7 @@ def test_the_folder_of_a_store_is_no_class_before_it_has_artifacts(tmp_path, mon
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'store' / 'runs.db'}")
     splits = build(tmp_path)
     assert splits.class_names == ["daisy", "roses"]
-    assert splits.ignored == {OWN_OUTPUT: 1}
+    assert splits.ignored == {KERASCNN_OUTPUT: 1}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///store/runs.db")
     assert build(".").class_names == ["daisy", "roses"]
