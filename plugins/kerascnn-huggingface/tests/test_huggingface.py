@@ -144,7 +144,7 @@ def test_classes_may_be_texts(build: Callable[..., Splits], tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"image": "image"}, 'image: expected the name of .* image, label; got "image"'),
+        ({"image": "photo"}, 'image: expected the name of .* image, label; got "photo"'),
         ({"label": "labels"}, 'Did you mean "label"'),
         ({"validation": "tst"}, 'no such split. Did you mean "test".* It has train, test'),
         ({"validation": "test", "test": "test"}, "a split of its own for each"),
