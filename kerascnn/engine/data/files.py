@@ -11,7 +11,7 @@ from kerascnn.runtime.image_files import has_image_suffix, ignored_kind
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """A path for people: what is no text, or would break the line, is escaped."""
+    """A path for messages: undecodable bytes and control characters are escaped."""
     return "".join(
         character.encode("unicode_escape").decode()
         if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
@@ -21,22 +21,22 @@ def shown(path: str | os.PathLike[str]) -> str:
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """Opens a file to read it; what is no regular file, such as a pipe, is refused at once."""
-    # without O_NONBLOCK the opening of a pipe waits for its writer
+    """Opens a regular file to read it; ValueError for anything else, such as a pipe."""
+    # without O_NONBLOCK, opening a pipe waits for its writer
     descriptor = os.open(
         path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     )
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise ValueError("it is a folder" if stat.S_ISDIR(mode) else "it is no regular file")
+        raise ValueError("it is a folder" if stat.S_ISDIR(mode) else "it is not a regular file")
     return open(descriptor, "rb")
 
 
 def images_below(path: Path) -> list[Path]:
-    """The path itself if it is no folder, else the visible images in it at any depth, by name.
+    """The visible images in a folder at any depth, by name; of a file, the file itself.
 
-    What systems leave in folders, and kerascnn's own output, is no part of it.
+    Files of operating systems and kerascnn's own output are left out.
     """
     if not path.is_dir():
         return [path]

@@ -1,4 +1,4 @@
-"""A split that is ready to train on: its images, labels, hashes and where they come from."""
+"""A split ready to train on: its images, labels, hashes and origin."""
 
 import hashlib
 from collections.abc import Iterable
@@ -20,18 +20,18 @@ class Packed:
     """One split, ready to train on.
 
     Args:
-        images: uint8 [N, S, S, 3], read from the store or, where that would be too large, from
-            the source whenever they are asked for.
+        images: uint8 [N, P, P, 3], read from the cache or, if they are too many for it, decoded
+            from the source whenever they are used.
         labels: int64 [N].
         digests: SHA-256 of each prepared image, uint8 [N, 32].
-        hashes: Perceptual hash of each, uint64 [N, 8].
-        fingerprint: Of the source: the same whatever size its images are packed at.
-        key: The hash of all that decides images and labels.
-        source: Where they come from.
+        hashes: Perceptual hash of each image, uint64 [N, 8].
+        fingerprint: That of the source, whatever the preparation.
+        key: Hash of everything that determines images and labels.
+        source: The source that was packed.
         files: bool [N], whether an image comes from a file.
-        peaks: float64 [N], the greatest value of each that has more than 8 bits a value, else 0.
+        peaks: float64 [N], the greatest value of an image with over 8 bits per value, else 0.
         value_range: The values of black and white that these were read with.
-        skipped: The images of the source that are left out, each with the reason.
+        skipped: The images that are left out, each with the reason.
     """
 
     images: Images
@@ -51,18 +51,18 @@ class Packed:
 
     @property
     def streamed(self) -> bool:
-        """Whether the images are decoded anew whenever they are asked for."""
+        """Whether the images are decoded whenever they are used."""
         images = self.images
         while isinstance(images, ChosenImages):
             images = images.images
         return isinstance(images, StreamedImages)
 
     def name(self, index: int) -> str:
-        """Where an image comes from: its path, or its index in the source."""
+        """The path of an image, or its index in the source if it has none."""
         return shown(self.source[int(index)][0] if self.files[index] else str(index))
 
     def without(self, rows: Iterable[int], reasons: Iterable[str]) -> "Packed":
-        """All of it but those rows, as if the source had never held them."""
+        """The split without these rows, as if the source had never had them."""
         rows = sorted(map(int, rows))
         kept = np.delete(np.arange(len(self)), rows)
         columns = {name: getattr(self, name)[kept] for name in COLUMNS}

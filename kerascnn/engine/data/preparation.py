@@ -9,7 +9,7 @@ from kerascnn.engine.data.resizing import Resizing, resize_image
 from kerascnn.engine.data.windows import Centred
 from kerascnn.experiment.model import Training
 
-# The JPEG decoder may shrink to no less than this many times the wanted size, so that the
+# The JPEG decoder may reduce an image to no less than this many times the wanted size, so that the
 # antialiased filter does the last of it.
 DRAFT_MARGIN = 2
 

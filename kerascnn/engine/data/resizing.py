@@ -10,10 +10,10 @@ from kerascnn.errors import InputError
 
 Resizing = Literal["crop", "pad", "stretch"]
 
-# What networks' own preprocessing uses (antialiased, as Pillow's resize always is).
+# As in the preprocessing of most networks; Pillow's resize always antialiases.
 FILTER = Image.Resampling.BICUBIC
 
-# ImageNet's mean: normalization turns it into the zeros with which convolutions pad.
+# ImageNet's mean: normalization maps it to zero, the padding of convolutions.
 PADDING = (124, 116, 104)
 
 
@@ -21,11 +21,11 @@ def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop")
     """Resizes an image to a square, antialiased.
 
     Args:
-        image: uint8 [H, W, 3], or an RGB image of Pillow's.
+        image: uint8 [H, W, 3], or an RGB Pillow image.
         size: Side of the square, in pixels, at least 1.
-        how: "crop" brings the shorter side to `size` and cuts the middle out, "pad" brings the
-            longer side to `size` and fills up with ImageNet's mean colour, "stretch" changes the
-            aspect ratio.
+        how: "crop" scales the shorter side to `size` and keeps the middle, "pad" scales the
+            longer side to `size` and fills the rest with ImageNet's mean colour, "stretch" changes
+            the aspect ratio.
 
     Returns:
         uint8 [size, size, 3].

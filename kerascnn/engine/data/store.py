@@ -1,4 +1,4 @@
-"""The packed store: every image decoded and resized once, and found again by its content."""
+"""The packed store: every image is decoded and resized once, and found again by its content."""
 
 import hashlib
 import json
@@ -18,16 +18,8 @@ from kerascnn.engine.data.contents import content_of
 from kerascnn.engine.data.images import decoders
 from kerascnn.engine.data.packed import COLUMNS, Packed, sha256
 from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.stream import (
-    Fault,
-    Images,
-    Rows,
-    StreamedImages,
-    Take,
-    Workers,
-    name_of,
-    prepare_rows,
-)
+from kerascnn.engine.data.stream import Fault, Images, StreamedImages, Take, name_of, prepare_rows
+from kerascnn.engine.data.workers import Rows, Workers
 from kerascnn.errors import InputError, RunError
 from kerascnn.hookspecs import Source
 from kerascnn.runtime.cache import cached, limit_bytes
@@ -35,14 +27,14 @@ from kerascnn.runtime.commands import command
 from kerascnn.runtime.text import counted, itemized
 
 _VERSION = 5  # raise when `prepare_rows` gives something else, or it is stored in another way
-_FAULTS = "faults.json"  # of the images that cannot be read, where there are any
-_NAMED = 20  # so many unreadable images are named, the others counted
+_FAULTS = "faults.json"  # present if images cannot be read
+_NAMED = 20  # unreadable images that are named; the others are counted
 
 OnProgress = Callable[[int, int], None]
 
 
 class BadImagesError(InputError):
-    """Images that cannot be read; `faults` names each with what is wrong with it."""
+    """Images that cannot be read; `faults` names each with its fault."""
 
     def __init__(self, faults: Sequence[str], what_to_do: str = "Repair, replace or remove them."):
         self.faults = faults
@@ -169,7 +161,7 @@ def _content(source: Source, row: int) -> str:
 def _build(
     folder: Path, workers: Workers, take: Take, columns: Sequence[str], on_progress: OnProgress
 ) -> list[Fault]:
-    """Writes the columns of the images, each into a file of its own, from first to last.
+    """Writes the columns of the images, each to its own file, in order.
 
     Not through a memory map, whose pages would stay in memory until they are on the disk.
     """
@@ -190,7 +182,7 @@ def _build(
 
 
 def _array_file(folder: Path, name: str, like: np.ndarray, count: int) -> IO[bytes]:
-    """An .npy file of `count` such rows, which are to follow."""
+    """An .npy file for `count` rows of this shape, which are still to be written."""
     file = (folder / f"{name}.npy").open("wb")
     descr = np.lib.format.dtype_to_descr(like.dtype)
     header = {"descr": descr, "fortran_order": False, "shape": (count, *like.shape[1:])}
@@ -201,8 +193,8 @@ def _array_file(folder: Path, name: str, like: np.ndarray, count: int) -> IO[byt
 class StoredImages(Images):
     """Images in an .npy file, uint8 [N, S, S, 3].
 
-    They are read, not mapped: the pages of a map that were once touched count as memory in use,
-    up to the whole file. A batch of 64 takes 0.3 ms at 64 px and 0.7 at 160, out of a map the half.
+    They are read, not mapped: pages of a map count as memory in use once touched, up to the whole
+    file. A batch of 64 takes 0.3 ms at 64 px and 0.7 ms at 160 px, half of it from a map.
     """
 
     def __init__(self, file: Path) -> None:
@@ -219,5 +211,5 @@ class StoredImages(Images):
         for image, row in zip(images, rows.tolist(), strict=True):
             if os.preadv(self._descriptor, [image.data], start + row * size) < size:
                 clear = command("cache", "clear")
-                raise RunError(f"the packed images are cut off; `{clear}` removes them.")
+                raise RunError(f"the packed images are truncated; remove them with `{clear}`.")
         return images

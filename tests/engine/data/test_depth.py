@@ -94,7 +94,7 @@ def test_what_has_no_range_is_refused_with_the_setting(values):
 
 
 def test_what_is_no_number_is_refused():
-    with pytest.raises(InputError, match="not numbers"):
+    with pytest.raises(InputError, match="NaN or infinite"):
         read_image(encode(np.full((4, 4), np.nan, np.float32)), (0, 1))
 
 

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError, RunError
-from kerascnn.engine.data import stream
+from kerascnn.engine.data import workers
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
-from kerascnn.engine.data.stream import Workers
+from kerascnn.engine.data.workers import Workers
 from kerascnn.runtime.backend import available_cores
 
 
@@ -119,7 +119,7 @@ def test_all_are_decoded_once_and_then_only_those_asked_for(tmp_path):
 
 def test_a_slow_source_is_asked_in_processes(tmp_path, monkeypatch):
     expected = pack(Asked(tmp_path / "log"), Preparation(8)).images[:]
-    monkeypatch.setattr(stream, "_WORTH_PROCESSES_SECONDS", 0)
+    monkeypatch.setattr(workers, "_WORTH_PROCESSES_SECONDS", 0)
     source = Asked(tmp_path / "slow")
     images = streamed(source).images
     np.testing.assert_array_equal(images[:], expected)
@@ -129,7 +129,7 @@ def test_a_slow_source_is_asked_in_processes(tmp_path, monkeypatch):
 
 
 def test_a_slow_source_that_cannot_be_sent_is_asked_in_threads(tmp_path, monkeypatch):
-    monkeypatch.setattr(stream, "_WORTH_PROCESSES_SECONDS", 0)
+    monkeypatch.setattr(workers, "_WORTH_PROCESSES_SECONDS", 0)
     source = Asked(tmp_path / "log")
     source.lock = threading.Lock()
     assert streamed(source).images[:].shape == (40, 8, 8, 3)
@@ -154,7 +154,7 @@ def test_a_image_that_changes_meanwhile_stops_the_run(source):
     images = streamed(source).images
     Image.fromarray(image(99)).save(source[2][0])
     assert images[[0, 1, 3]].shape == (3, 8, 8, 3)
-    with pytest.raises(RunError, match=r"2\.png is no longer what it was"):
+    with pytest.raises(RunError, match=r"2\.png has changed since this run started"):
         images[[1, 2]]
     Path(source[2][0]).unlink()
     with pytest.raises(RunError, match=r"2\.png.*no such file"):
