@@ -63,6 +63,6 @@ def test_a_dataset_that_has_a_class_in_both_forms_is_refused(registry, shapes_ex
 
     experiment = parse_experiment(shapes_experiment, registry)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kerascnn.engine.prepare.bind", lambda *_: Both())
+        patch.setattr("kerascnn.engine.load.bind", lambda *_: Both())
         with pytest.raises(InputError, match=f'the class "{NFC}" twice'):
             load_data(experiment, registry, Observer())

@@ -30,7 +30,9 @@ def test_classes_are_uneven_from_twice_as_many_on():
 
 def test_weights_are_advised_only_where_no_stage_has_them():
     (note,) = notes([37, 10], [9, 9])
-    assert note.startswith("uneven classes: 37 training images of rose, 10 of tulip; to compensate, set class_weights")
+    assert note.startswith(
+        "uneven classes: 37 training images of rose, 10 of tulip; to compensate, set class_weights"
+    )
     assert note.endswith("(--set stages.head.class_weights=balanced)")
     assert notes([37, 10], [9, 9], weighted=True) == []
 
