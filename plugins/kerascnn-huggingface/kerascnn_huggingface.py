@@ -1,4 +1,4 @@
-"""Datasets of the Hugging Face Hub, or local ones that the library `datasets` reads."""
+"""Datasets of the Hugging Face Hub, or local ones that the library `datasets` can read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,30 +26,30 @@ class HuggingFaceParams(SplitParams):
     """A dataset of labelled images; splits that it lacks are drawn from `train`."""
 
     path: str = Field(
-        description="A name on the Hub such as uoft-cs/cifar10, or a folder: one that "
-        "`save_to_disk` wrote, an imagefolder, or Parquet files."
+        description="A name on the Hub such as uoft-cs/cifar10, or a folder: one "
+        "written by `save_to_disk`, an imagefolder, or Parquet files."
     )
     subset: str | None = Field(
-        None, description="The Hub's configuration, where there are several."
+        None, description="The configuration on the Hub, if there are several."
     )
     revision: str | None = Field(
-        None, description="A commit or tag of the Hub, so that the dataset stays what it is."
+        None, description="A commit or tag on the Hub, which pins the dataset."
     )
     cache_folder: Path | None = Field(
-        None, description="Where the library keeps what it downloads and converts; default its own."
+        None, description="Folder of the library's downloads and converted files; default its own."
     )
     image: str | None = Field(None, description="The column of images; default the only one.")
     label: str | None = Field(None, description="The column of classes; default the only one.")
     train: str = Field("train", description="The split to train on.")
     validation: str | None = Field(
-        None, description='The validation split; default "validation" where there is one.'
+        None, description='The validation split; default "validation" if there is one.'
     )
-    test: str | None = Field(None, description='The test split; default "test" where there is one.')
+    test: str | None = Field(None, description='The test split; default "test" if there is one.')
     validation_fraction: float = Field(
         0.15,
         gt=0,
         lt=0.5,
-        description="Share of each class of `train` drawn for validation where there is no such "
+        description="Share of each class of `train` drawn for validation if there is no such "
         "split. A hash of the content decides, and copies stay together, including mirrored, "
         "resized or re-saved ones.",
     )
@@ -71,8 +71,8 @@ def kerascnn_datasets() -> list[Component]:
 class Images:
     """A source: `source[i]` is the image's encoded bytes, or its path, and its label.
 
-    It has no fingerprint, for the library's own follows the names and times of files, not what
-    is in them: kerascnn hashes the images.
+    It has no fingerprint, as the library's own depends on names and times of files, not on their
+    content: kerascnn hashes the images.
 
     Args:
         images: A column of the library's, not decoded.
@@ -91,10 +91,10 @@ class Images:
 
 
 def build(params: HuggingFaceParams, *, seed: int) -> Splits:
-    """Opens the dataset; the experiment's seed changes no split.
+    """Opens the dataset; its splits do not depend on the experiment's seed.
 
     Raises:
-        InputError: There is no such dataset, split or column, or a class is unknown.
+        InputError: The dataset, a split or a column does not exist, or a class is unknown.
     """
     datasets = _chosen(_load(params), params)
     image, label = _columns(datasets["train"].features, params)
@@ -113,8 +113,8 @@ def _load(params: HuggingFaceParams) -> Datasets:
         import datasets
     except ImportError as error:
         raise InputError(
-            f"the library datasets cannot be imported ({error}): "
-            f"`{pip_install('datasets')}` installs it."
+            f"cannot import the library datasets ({error}); install it with "
+            f"`{pip_install('datasets')}`."
         ) from error
     folder = Path(params.path).expanduser()
     path = str(folder) if folder.is_dir() else params.path
@@ -126,17 +126,17 @@ def _load(params: HuggingFaceParams) -> Datasets:
             found = datasets.load_dataset(
                 path, params.subset, revision=params.revision, cache_dir=cache
             )
-    except Exception as error:  # each of its builders and downloaders has its own
+    except Exception as error:  # its builders and downloaders raise all kinds
         raise InputError(
-            f'path = "{params.path}": expected a dataset of the Hub, or a folder that '
-            "save_to_disk wrote, of class folders, or of Parquet files. The library says: "
+            f'path = "{params.path}": expected a dataset of the Hub, or a folder '
+            "written by save_to_disk, of class folders, or of Parquet files. The library reports: "
             f"{str(error).strip() or type(error).__name__}"
         ) from error
     return found if isinstance(found, dict) else {"train": found}
 
 
 def _chosen(found: Datasets, params: HuggingFaceParams) -> Datasets:
-    """The splits under kerascnn's names; without those that are to be drawn."""
+    """The existing splits, by kerascnn's names."""
     named = {"train": params.train, "validation": params.validation, "test": params.test}
     wanted = {
         split: name or split
@@ -147,15 +147,15 @@ def _chosen(found: Datasets, params: HuggingFaceParams) -> Datasets:
         if name not in found:
             raise InputError(
                 f'{split} = "{name}": "{params.path}" has no such split.'
-                f"{did_you_mean(name, found)} It has {', '.join(found)}."
+                f"{did_you_mean(name, found)} Its splits are {', '.join(found)}."
             )
     if len(set(wanted.values())) < len(wanted):
-        raise InputError(f"expected a split of its own for each, got {wanted}.")
+        raise InputError(f"expected three different splits, got {wanted}.")
     return {split: found[name] for split, name in wanted.items()}
 
 
 def _columns(features: Mapping[str, Any], params: HuggingFaceParams) -> tuple[str, str]:
-    """The columns of images and of classes: those named, or the only ones of their type."""
+    """The columns of images and of classes: as given, or the only ones of their type."""
     import datasets
 
     def column(option: str, named: str | None, kind: type) -> str:
@@ -175,7 +175,7 @@ def _columns(features: Mapping[str, Any], params: HuggingFaceParams) -> tuple[st
 
 
 def _class_names(train: Any, label: str) -> list[str]:
-    """The names that the dataset has, or else the values of the column, sorted."""
+    """The dataset's class names, or else the sorted values of the column."""
     names = getattr(train.features[label], "names", None)
     return names or [str(value) for value in sorted(train.unique(label))]
 
@@ -190,8 +190,8 @@ def _source(dataset: Any, split: str, image: str, label: str, class_names: Seque
     labels = np.array([v if named else index.get(str(v), -1) for v in values], np.int64)
     if (named and feature.names != class_names) or (labels < 0).any():
         raise InputError(
-            f'the split "{split}" has images of unknown class in "{label}", as the Hub\'s test '
-            "splits often do; name another split, or a name for this one that holds classes."
+            f'the split "{split}" has unknown classes in "{label}", as test splits on the Hub '
+            "often do; use another split, or another column."
         )
     images = dataset.cast_column(image, datasets.Image(decode=False))[image]
     return Images(images, labels)

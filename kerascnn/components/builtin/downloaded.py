@@ -46,15 +46,15 @@ CIFAR_URL = "https://www.cs.toronto.edu/~kriz"
 
 @dataclass(frozen=True)
 class KerasFile:
-    """A file that one of Keras's loaders looks for under KERAS_HOME/datasets."""
+    """A file that a Keras loader expects in KERAS_HOME/datasets."""
 
     url: str
-    name: str  # what Keras calls it
+    name: str  # in that folder
     hashes: dict[str, str]
 
 
-# Keras's own hashes. For Fashion-MNIST it has none and would trust a partial file: its MD5s are
-# those of its publisher, github.com/zalandoresearch/fashion-mnist.
+# Keras's own hashes. It has none for Fashion-MNIST, and would accept a partial file; the MD5s are
+# from the publisher, github.com/zalandoresearch/fashion-mnist.
 KERAS_FILES = {
     "mnist": [
         KerasFile(
@@ -105,12 +105,12 @@ KERAS_NAMES = {
 
 FOLDER = Field(
     None,
-    description="Where the downloaded files are or go; by default in the user's cache folder.",
+    description="Folder of the downloaded files; default in the user's cache folder.",
 )
 
 
 class TfFlowersParams(SplitParams):
-    """The flower photographs of the TensorFlow tutorials, split by their content."""
+    """The flower photographs of the TensorFlow tutorials, split by content."""
 
     folder: Path | None = FOLDER
 
@@ -125,17 +125,19 @@ class KerasDatasetParams(Params):
     """A dataset that Keras can load."""
 
     dataset: Literal["mnist", "fashion_mnist", "cifar10", "cifar100"] = Field(
-        description="Which one; the files are, or go, where Keras has them: in ~/.keras/datasets, "
-        "or datasets under KERAS_HOME."
+        description="The dataset. Its files are kept where Keras keeps them: ~/.keras/datasets, or "
+        "KERAS_HOME/datasets."
     )
     validation_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the training images kept for validation."
+        0.1, gt=0, lt=1, description="Share of the training images used for validation."
     )
     split_seed: int = Field(
-        0, ge=0, description="Draws the validation images; it is not the experiment's seed."
+        0, ge=0, description="Draws the validation images, independently of the experiment's seed."
     )
     limit: int | None = Field(
-        None, ge=1, description="At most so many images a split, at random, for quick trials."
+        None,
+        ge=1,
+        description="Maximum number of images per split, drawn at random, for quick trials.",
     )
 
 
@@ -213,7 +215,7 @@ def _some(images: Any, labels: Any, chosen: Any) -> ImageArrays:
 
 
 def _load_with_keras(dataset: str) -> Any:
-    """Fetches first, to where Keras looks: its own download is neither resumed nor atomic."""
+    """Fetches the files first, as Keras's own download is neither resumable nor atomic."""
     from keras import datasets
 
     from kerascnn import fetch
@@ -224,7 +226,7 @@ def _load_with_keras(dataset: str) -> Any:
         fetch(file.url, folder=path.parent, name=path.name, **file.hashes)
     try:
         return getattr(datasets, dataset).load_data()
-    except Exception as error:  # a bare one for some of its failures
+    except Exception as error:  # Keras raises bare ones
         raise InputError(f'Keras cannot load {dataset} from "{home}": {error}.') from error
 
 

@@ -183,9 +183,7 @@ def test_an_image_that_may_be_one_of_two(tmp_path):
 @pytest.mark.parametrize("setting", ["path_column", "label_column"])
 def test_a_column_that_is_not_there(tmp_path, setting):
     write_table(tmp_path, rows())
-    with pytest.raises(
-        InputError, match=rf'{setting} = "lable".*Did you mean "label"\? Its'
-    ):
+    with pytest.raises(InputError, match=rf'{setting} = "lable".*Did you mean "label"\? Its'):
         build(tmp_path, **{setting: "lable"})
 
 
