@@ -3,15 +3,9 @@
 import numpy as np
 import pytest
 
-from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.windows import Centred, random_windows
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 9, 9, 3), np.uint8)
-
-
-def test_the_margin_is_a_share_of_the_side():
-    assert Preparation(160).packed_size == 160
-    assert Preparation(160, 0.15).packed_size == 184
 
 
 @pytest.mark.parametrize(("size", "first"), [(9, 0), (7, 1), (6, 1), (1, 4)])
