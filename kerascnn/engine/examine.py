@@ -13,7 +13,7 @@ from kerascnn.experiment.model import Experiment
 def examine(data: Data, experiment: Experiment, observer: Observer) -> Examination:
     """Examines the data of an experiment and reports what is noted to the observer.
 
-    Near duplicates, which take longest to find, are looked for once per process and pair of splits.
+    Near duplicates, which take longest to find, are searched once per process and pair of splits.
     """
     findings = hygiene.examine(data.splits(), data.class_names, data.ignored)
     scarce = shortages(

@@ -130,12 +130,12 @@ def _block_names(names: list[str], family: Family) -> list[str]:
     In families that name only the last layer of a module, that of the layer after it.
     """
     matches = [re.search(family.unit, name) for name in names]
-    told = [match.expand(family.block) if match else "" for match in matches]
+    found = [match.expand(family.block) if match else "" for match in matches]
     if family.stem_end is None:
-        return list(accumulate(["stem", *told], _latest))[1:]
-    told[family.stem_end] = "stem"
-    return list(accumulate(reversed(told), _latest))[::-1]
+        return list(accumulate(["stem", *found], _latest))[1:]
+    found[family.stem_end] = "stem"
+    return list(accumulate(reversed(found), _latest))[::-1]
 
 
-def _latest(block: str, told: str) -> str:
-    return told or block
+def _latest(block: str, found: str) -> str:
+    return found or block

@@ -134,13 +134,13 @@ class _Header:
     @property
     def unclear(self) -> str:
         """What is ambiguous: which one "names the image", "is the label", or both."""
-        told = {"names the image": self.path, "is the label": self.label}
+        candidates = {"names the image": self.path, "is the label": self.label}
         unclear = [
             f"{what} ({' or '.join(self.names[at] for at in columns)})" if columns else what
-            for what, columns in told.items()
+            for what, columns in candidates.items()
             if len(columns) != 1
         ]
-        return " and which one ".join(unclear or told)
+        return " and which one ".join(unclear or candidates)
 
 
 def _plain(name: str) -> str:

@@ -53,9 +53,9 @@ def image_files(
     Args:
         folder: Contains the files; an absolute path without links, as `Path.resolve` gives it.
         images: The path of each file, below the folder, and the index of its class.
-        follow_links: Whether links to files outside of the folder are followed; default each is
-            an `InputError` when its image is asked for. The message names a parameter of the
-            dataset's that is called `follow_links`.
+        follow_links: Whether links to files outside of the folder are followed; by default each is
+            an `InputError` when its image is used. The message advises to set the dataset's
+            parameter `follow_links`.
 
     Returns:
         A source: `source[i]` is a path and a label.
