@@ -21,6 +21,7 @@ import numpy as np
 from common import HERE, KERASCNN, document, report
 
 from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.cache import cache_folder
@@ -72,9 +73,9 @@ def measure(count: int, streamed: bool) -> dict[str, Any]:
     """Packs and reads so many images in this process."""
     runtime.start()
     above, source, packed = 1 if streamed else math.inf, Rendered(count), list[Packed]()
-    read(pack(Rendered(200), SIZE, "crop", stream_above=above))  # what is loaded only once
+    read(pack(Rendered(200), Preparation(SIZE), stream_above=above))  # what is loaded only once
     before = resident("VmRSS")
-    built = spent(lambda: packed.append(pack(source, SIZE, "crop", stream_above=above)))
+    built = spent(lambda: packed.append(pack(source, Preparation(SIZE), stream_above=above)))
     rendering = source.seconds / built["processor_seconds"]
     epoch = spent(lambda: read(packed[0]))
     stored = sum(path.stat().st_size for path in cache_folder("packed").rglob("*.npy"))

@@ -1,14 +1,14 @@
 """kerascnn: one TOML file becomes a trained, tracked, explained image classifier.
 
-Every public name is listed here with the module that it lives in, and is imported when it is
-first used: `import kerascnn` imports nothing else.
+Every public name is listed here with the module that defines it, and is imported on first use:
+`import kerascnn` imports nothing else.
 """
 
 from importlib import import_module
 from typing import Any
 
-_PUBLIC = {
-    # for plugins
+FOR_PLUGINS = {
+    # the contract
     "hookimpl": "hookspecs",
     "Component": "hookspecs",
     "Params": "hookspecs",
@@ -16,17 +16,29 @@ _PUBLIC = {
     "Splits": "hookspecs",
     "Augmentation": "hookspecs",
     "Network": "hookspecs",
+    # architectures
     "classifier_head": "engine.network.head",
-    "fetch": "engine.data.download",
-    "read_image": "engine.data.images",
+    # datasets
+    "SplitParams": "engine.data.split_params",
+    "split_files": "engine.data.content_split",
+    "split_source": "engine.data.content_split",
     "draw_splits": "engine.data.splitting",
     "near_copies": "engine.data.near",
-    "left_out": "runtime.image_files",
-    "is_image": "runtime.image_files",
-    "OWN_OUTPUT": "runtime.image_files",
+    "image_files": "engine.data.file_source",
+    "leads_out": "engine.data.file_source",
+    "read_image": "engine.data.images",
+    "has_image_suffix": "runtime.image_files",
+    "ignored_kind": "runtime.image_files",
+    "KERASCNN_OUTPUT": "runtime.image_files",
+    # downloads and messages
+    "fetch": "engine.data.download",
     "pip_install": "runtime.commands",
     "command": "runtime.commands",
-    # for notebooks and scripts
+    "did_you_mean": "errors",
+    "counted": "runtime.text",
+    "nfc": "runtime.text",
+}
+FOR_SCRIPTS = {
     "load_experiment": "experiment.load",
     "run_experiment": "run.runner",
     "predict_images": "results.inference.predict",
@@ -39,13 +51,14 @@ _PUBLIC = {
     "Observer": "engine.observer",
     "default_observer": "cli.observers",
     "as_html": "results.notebook",
-    # errors
-    "did_you_mean": "errors",
+}
+ERRORS = {
     "KerascnnError": "errors",
     "InputError": "errors",
     "PluginError": "errors",
     "RunError": "errors",
 }
+_PUBLIC = FOR_PLUGINS | FOR_SCRIPTS | ERRORS
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605
 __version__ = "0.1.0"
 

@@ -115,8 +115,21 @@ def test_backends_are_imported_inside_functions_alone(file):
     assert not roots(imported(file, only_at_import=True)) & (HEAVY - {"keras"})
 
 
-@pytest.mark.parametrize("file", sorted((PACKAGE / "components/builtin").glob("*.py")), ids=name_of)
-def test_built_ins_import_only_public_names(file):
+PLUGINS = sorted(
+    file
+    for file in (PACKAGE.parent / "plugins").rglob("*.py")
+    if not file.is_relative_to(PACKAGE) and ".venv" not in file.parts
+)
+BUILT_INS = sorted((PACKAGE / "components/builtin").rglob("*.py"))
+
+
+@pytest.mark.parametrize(
+    "file", [*BUILT_INS, *PLUGINS], ids=lambda file: f"{file.parent.name}/{file.name}"
+)
+def test_plugins_import_only_public_names(file):
     own = {module for module in imported(file) if module.startswith("kerascnn.")}
     public = {f"kerascnn.{name}" for name in kerascnn.__all__}
-    assert not {m for m in own - public if not m.startswith("kerascnn.components.builtin")}
+    private = own - public
+    if file in BUILT_INS:
+        private = {one for one in private if not one.startswith("kerascnn.components.builtin")}
+    assert not private

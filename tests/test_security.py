@@ -10,7 +10,7 @@ import pytest
 
 import kerascnn
 from kerascnn import InputError
-from kerascnn.engine.data.stream import Workers
+from kerascnn.engine.data.workers import Workers
 from kerascnn.runtime.cache import cache_folder
 
 ROOT = Path(kerascnn.__file__).parents[1]
@@ -20,7 +20,7 @@ FILES += [file for file in sorted((ROOT / "plugins").rglob("*.py")) if "tests" n
 # Modules that run what is in the files that they read.
 RUNNING = {"pickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve", "jsonpickle", "yaml"}
 EXCEPT = {
-    "kerascnn/engine/data/stream.py",  # from this process to its own workers
+    "kerascnn/engine/data/workers.py",  # from this process to its own workers
     "plugins/kerascnn-efficientnet-lite/kerascnn_efficientnet_lite/torch_archive.py",  # see there
 }
 
@@ -75,7 +75,7 @@ def test_a_cache_that_others_may_write_to_is_refused(tmp_path, monkeypatch):
 
 def test_what_is_sent_to_workers_is_the_user_s_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("kerascnn.engine.data.stream._WORTH_PROCESSES_SECONDS", -1)
+    monkeypatch.setattr("kerascnn.engine.data.workers._WORTH_PROCESSES_SECONDS", -1)
     workers = Workers([(np.zeros((4, 4, 3), np.uint8), 0)])
     sent = Path(workers._sent)
     assert sent.is_relative_to(tmp_path / "cache")

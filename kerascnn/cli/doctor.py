@@ -21,8 +21,8 @@ from kerascnn.runtime.address import displayed, sqlite_file, tracking_uri
 from kerascnn.runtime.cache import cache_folder, limit_bytes
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import GB, gigabytes
-from kerascnn.runtime.image_files import is_image, left_out
-from kerascnn.runtime.text import code
+from kerascnn.runtime.image_files import has_image_suffix, ignored_kind
+from kerascnn.runtime.text import code, counted
 from kerascnn.tracking.artifacts import told_missing, told_moved
 from kerascnn.tracking.entries import told_deleted
 from kerascnn.tracking.store import RefusingStoreError, TrackingError, reach
@@ -136,7 +136,7 @@ def _unfinished(runs: list[RunFolder]) -> Iterator[str]:
 
 
 def _runs(count: int) -> str:
-    return f"{count:,} run{'' if count == 1 else 's'}"
+    return counted(count, "run")
 
 
 def _device(problems: list[str]) -> str:
@@ -212,7 +212,7 @@ def _file_store() -> Iterator[str]:
 
 def _among_images() -> Iterator[str]:
     """That runs started here are written into what looks like a dataset."""
-    folders = (path for path in islice(Path.cwd().iterdir(), LOOKED_AT) if not left_out(path))
+    folders = (path for path in islice(Path.cwd().iterdir(), LOOKED_AT) if not ignored_kind(path))
     if sum(map(_holds_images, folders)) > 1:
         yield (
             f"{Path.cwd()} looks like a folder of class folders, and runs started here are written "
@@ -225,7 +225,7 @@ def _holds_images(path: Path) -> bool:
     return (
         path.is_dir()
         and os.access(path, os.R_OK)
-        and any(map(is_image, islice(path.iterdir(), LOOKED_AT)))
+        and any(map(has_image_suffix, islice(path.iterdir(), LOOKED_AT)))
     )
 
 

@@ -100,7 +100,7 @@ def check(
         if stage.shortage:
             terminal.warned(f"stage {stage.name}: {stage.shortage}")
     if as_json:
-        findings = prepared.data.findings.to_json()
+        findings = prepared.examination.findings.to_json()
         stages_json = [asdict(stage) for stage in stages]
         document({"name": experiment.name, "stages": stages_json, "findings": findings})
     else:

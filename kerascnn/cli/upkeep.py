@@ -68,12 +68,13 @@ def _may_remove_downloads(kinds: list[str], yes: bool) -> bool:
     """Asks where there are any; what is not to be removed is told."""
     from kerascnn.runtime.cache import entries
     from kerascnn.runtime.files import gigabytes
+    from kerascnn.runtime.text import counted
 
     downloads = entries(["downloads"]) if "downloads" in kinds else []
     if not downloads:
         return True
     size = gigabytes(sum(entry.bytes for entry in downloads))
-    held = f"{len(downloads):,} download{'s' if len(downloads) > 1 else ''} ({size})"
+    held = f"{counted(len(downloads), 'download')} ({size})"
     if confirmed(f"Remove {held} too? They have to be fetched again.", yes):
         return True
     click.echo(f"kept {held}; --yes removes downloads without asking", err=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from kerascnn.engine.data.download import reporting
+from kerascnn.engine.examine import examine
 from kerascnn.engine.load import load_data
 from kerascnn.engine.network.build import Built, build_network
 from kerascnn.engine.observer import Observer
@@ -26,6 +27,7 @@ def _prepare(experiment: BoundExperiment, observer: Observer) -> Prepared:
     runtime.prepare(experiment.seed, training.precision)
     observer.started(experiment.name, backend, runtime.device_name())
     data = load_data(experiment, observer)
+    examination = examine(data, experiment, observer)
     network = build_network(
         experiment.architecture,
         image_size=training.image_size,
@@ -36,7 +38,7 @@ def _prepare(experiment: BoundExperiment, observer: Observer) -> Prepared:
     )
     for note in _never_trained(network, plans):
         observer.warned(note)
-    return Prepared(experiment, backend, data, network, plans)
+    return Prepared(experiment, backend, data, examination, network, plans)
 
 
 def _never_trained(network: Built, plans: tuple[Plan, ...]) -> Iterator[str]:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from kerascnn.engine.data.batches import Examples
+from kerascnn.engine.data.findings import Examination
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.splits import Data
-from kerascnn.engine.data.windows import Centred
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training.plan import Plan
 from kerascnn.experiment.bound import BoundExperiment
@@ -17,13 +18,14 @@ class Prepared:
     experiment: BoundExperiment
     backend: str
     data: Data
+    examination: Examination
     network: Built
     plans: tuple[Plan, ...]
 
     def examples(self) -> tuple[Examples, Examples]:
         """The training and the validation examples."""
         train, validation = self.data.train, self.data.validation
-        centred = Centred(validation.images, self.experiment.training.image_size)
+        centred = Preparation.of(self.experiment.training).windows(validation.images)
         return (
             Examples(train.images, train.labels, train.key),
             Examples(centred, validation.labels, validation.key),

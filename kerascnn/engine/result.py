@@ -13,7 +13,8 @@ from kerascnn.engine.network.saved import load_model
 from kerascnn.errors import InputError
 from kerascnn.experiment.model import Training
 from kerascnn.runtime.files import write_whole
-from kerascnn.runtime.screen import accuracy, listed, screen
+from kerascnn.runtime.screen import accuracy, screen
+from kerascnn.runtime.text import abbreviated
 
 VERSION = 1
 """Of `result.json`; files without a `version` are from before there were versions: 0."""
@@ -83,7 +84,7 @@ class Result:
         device: The device that it was trained on.
         versions: Of Python and the packages that affect the result.
         ended: Time of the end, in ISO 8601.
-        findings: Problems found in the images: see `engine.data.hygiene.Findings`.
+        findings: Problems found in the images: see `engine.data.findings.Findings`.
         notes: Remarks on the data.
         temperature: Calibrates the probabilities, see `engine.metrics.temperature`; 1 leaves them
             as trained. `predictions.csv` and `test` are not calibrated.
@@ -171,8 +172,8 @@ class Result:
         rows = [
             ("network", f"{architecture}, {self.parameters:,} parameters"),
             ("test", f"accuracy {tested} on {self.test['images']:,} images"),
-            ("stages", f"validation accuracy: {listed(stages)}"),
-            ("classes", f"{len(self.class_names):,}: {listed(self.class_names)}"),
+            ("stages", f"validation accuracy: {abbreviated(stages)}"),
+            ("classes", f"{len(self.class_names):,}: {abbreviated(self.class_names)}"),
             ("folder", self.artifacts),
         ]
         return screen(f"run {self.run_id[:8]} · {self.name} · {self.seconds:.0f} s", rows)

@@ -1,7 +1,6 @@
 """The tables of an experiment's TOML, as frozen, strict models."""
 
 import re
-import unicodedata
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -15,6 +14,7 @@ from pydantic import (
 )
 
 from kerascnn.experiment.optimizers import OPTIMIZERS
+from kerascnn.runtime.text import nfc
 
 
 class Strict(BaseModel):
@@ -102,7 +102,7 @@ def _class_weights(value: Any) -> Any:
         return value
     if isinstance(value, dict) and all(_positive(weight) for weight in value.values()):
         # class names are compared in NFC, but editors on macOS may write NFD
-        return {unicodedata.normalize("NFC", name): weight for name, weight in value.items()}
+        return {nfc(name): weight for name, weight in value.items()}
     raise ValueError('expected "balanced" or a table of class names and positive weights')
 
 

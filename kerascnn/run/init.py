@@ -11,6 +11,7 @@ import tomli_w
 
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.balance import share_to_test, uneven
+from kerascnn.engine.data.hygiene import examine
 from kerascnn.engine.data.splits import Data
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer, Only
@@ -149,9 +150,10 @@ def _look_at(experiment: BoundExperiment, observer: Observer) -> Data:
     """Prepares the images as the run will, which reuses them, and reports problems."""
     lenient = {"training.on_bad_image": "skip", "training.on_duplicate": "allow"}
     data = load_data(experiment.with_overrides(lenient), Only(progress=observer.progress))
-    for note in data.findings.notes():
+    findings = examine(data.splits(), data.class_names, data.ignored)
+    for note in findings.notes():
         observer.warned(note)
-    if data.findings.skipped:
+    if findings.skipped:
         observer.warned(
             "the run stops at images that cannot be read: repair or remove them, or run with "
             "--set training.on_bad_image=skip"

@@ -48,6 +48,7 @@ _TAGS = {
 def record_start(tracker: Tracker, prepared: Prepared, folder: Path) -> None:
     """Records the resolved experiment, the data, versions and origins."""
     written = prepared.experiment.resolved
+    found = prepared.examination.findings.counts
     written_to(folder, written, prepared.experiment.registry)
     write_whole(folder / EXPERIMENT, tomli_w.dumps(written))
     tracker.artifact(folder / EXPERIMENT)
@@ -60,7 +61,7 @@ def record_start(tracker: Tracker, prepared: Prepared, folder: Path) -> None:
             "backend": prepared.backend,
             "device": device_name(),
             **{f"version.{name}": value for name, value in versions().items()},
-            **{f"data.{name}": count for name, count in prepared.data.findings.counts.items()},
+            **{f"data.{name}": count for name, count in found.items()},
             **{f"plugin.{name}": origin for name, origin in prepared.experiment.origins.items()},
             "mlflow.source.name": "kerascnn run",
             "mlflow.source.type": "LOCAL",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.windows import Centred
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.metrics.temperature import fit_temperature
@@ -38,11 +38,9 @@ class Outcome:
 def evaluate(prepared: Prepared) -> Outcome:
     """Evaluates the trained network."""
     data, training = prepared.data, prepared.experiment.training
-    forward = Forward(prepared.network.model)
+    forward, windows = Forward(prepared.network.model), Preparation.of(training).windows
     probabilities = {
-        split: forward(
-            Centred(data.splits()[split].images, training.image_size), training.batch_size
-        )
+        split: forward(windows(data.splits()[split].images), training.batch_size)
         for split in ("validation", "test")
     }
     return Outcome(
@@ -86,8 +84,8 @@ def make_result(
         device=device_name(),
         versions=versions(),
         ended=datetime.now().astimezone().isoformat(timespec="seconds"),
-        findings=data.findings.to_json(),
-        notes=list(data.notes),
+        findings=prepared.examination.findings.to_json(),
+        notes=list(prepared.examination.notes),
         temperature=outcome.temperature,
     )
 

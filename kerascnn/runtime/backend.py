@@ -13,6 +13,7 @@ from typing import Any
 from kerascnn.errors import InputError
 from kerascnn.runtime.commands import pip_install
 from kerascnn.runtime.process import keep_backend_settings, put_back, set_variable
+from kerascnn.runtime.text import counted
 
 BACKENDS = ("tensorflow", "torch", "jax")  # "auto" takes the first: the order of speed on a CPU
 
@@ -283,7 +284,7 @@ def device_name() -> str:
     found = {"tensorflow": _tensorflow_gpu, "jax": _jax_gpu, "torch": _torch_gpu}
     gpu = found[keras.config.backend()]()
     cores = available_cores()
-    return f"GPU {gpu}" if gpu else f"CPU, {cores} core{'' if cores == 1 else 's'}"
+    return f"GPU {gpu}" if gpu else f"CPU, {counted(cores, 'core')}"
 
 
 def available_cores() -> int:

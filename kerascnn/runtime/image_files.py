@@ -37,31 +37,31 @@ JOURNAL = "tracking.jsonl"  # a file in every run's folder
 MARK = ".kerascnn-output"  # a file in other folders of output
 SIGNS = (JOURNAL, MARK, os.path.join("0", "meta.yaml"))  # the last in each of MLflow's file stores
 
-OWN_OUTPUT = "files or folders written by kerascnn or MLflow"
+KERASCNN_OUTPUT = "files or folders written by kerascnn or MLflow"
 SOFTWARE = "kerascnn"  # in the metadata of each PNG that is drawn into a folder of the user's
 
 
-def is_image(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is an image, by the ending of its name."""
+def has_image_suffix(path: str | os.PathLike[str]) -> bool:
+    """Whether the suffix of a file name is that of an image format."""
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
 
 
-def left_out(path: Path) -> str | None:
-    """What a file or folder is, if it can be no part of a dataset.
+def ignored_kind(path: Path) -> str | None:
+    """The kind of a file or folder that is never part of a dataset.
 
     Args:
-        path: A file or folder that was found in a dataset's folder.
+        path: A file or folder found in a dataset's folder.
 
     Returns:
-        The name of what a system has left there, or `OWN_OUTPUT` for what kerascnn or MLflow has
-        written; None for everything else.
+        For files that operating systems create, their name, such as ".DS_Store" or "._*"; for
+        output of kerascnn or MLflow, `KERASCNN_OUTPUT`; None for everything else.
     """
     name = path.name
     if name.startswith("._"):  # the resource forks of macOS
         return "._*"
     if name.lower() in SYSTEM:
         return name
-    return OWN_OUTPUT if _is_drawing(path) or _is_output(path) or _is_store(path) else None
+    return KERASCNN_OUTPUT if _is_drawing(path) or _is_output(path) or _is_store(path) else None
 
 
 def mark(folder: Path) -> None:
@@ -71,7 +71,7 @@ def mark(folder: Path) -> None:
 
 
 def own_metadata(file: Path) -> dict[str, str] | None:
-    """What matplotlib writes into a figure, by which a PNG is recognised as `OWN_OUTPUT`."""
+    """What matplotlib writes into a figure, by which a PNG is recognised as `KERASCNN_OUTPUT`."""
     return {"Software": SOFTWARE} if file.suffix == ".png" else None
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-LISTED = 10  # of many things; the others are counted
+from kerascnn.runtime.text import LISTED
+
 LONGEST = 200  # characters of a line
 
 
@@ -11,12 +12,6 @@ def screen(title: str, rows: Iterable[tuple[str, object]] = ()) -> str:
     pairs = [(name, str(value)) for name, value in rows]
     width = max((len(name) for name, _ in pairs), default=0)
     return "\n".join([title, *(_cut(f"  {name:<{width}}  {value}") for name, value in pairs)])
-
-
-def listed(things: Sequence[object]) -> str:
-    """The first of many things, and how many more there are."""
-    more = f" and {len(things) - LISTED:,} more" if len(things) > LISTED else ""
-    return ", ".join(map(str, things[:LISTED])) + more
 
 
 def first_rows(rows: Sequence[tuple[str, object]]) -> list[tuple[str, object]]:

@@ -2,10 +2,11 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
-SHOWN = 5  # of many things in a note
+SHOWN = 5  # lines of a note
+LISTED = 10  # things in a line
 
 
 def is_control(character: str) -> bool:
@@ -28,12 +29,24 @@ def markdown(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible(text))
 
 
+def nfc(text: str) -> str:
+    """The text in Unicode form NFC, in which names that look the same are equal."""
+    return unicodedata.normalize("NFC", text)
+
+
 def counted(count: int, noun: str = "image") -> str:
-    """So many of them, in words."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    """A number and a noun that agrees with it: "1 image", "2,000 images", "3 classes"."""
+    ending = "es" if noun.endswith(("s", "x", "ch", "sh")) else "s"
+    return f"{count:,} {noun}{'' if count == 1 else ending}"
 
 
-def listed(
+def abbreviated(things: Sequence[object], limit: int = LISTED) -> str:
+    """The first things in a line, and how many more there are."""
+    more = f" and {len(things) - limit:,} more" if len(things) > limit else ""
+    return ", ".join(map(str, things[:limit])) + more
+
+
+def itemized(
     headline: str, lines: Iterable[str], count: int, limit: int = SHOWN, *, noun: str = "image"
 ) -> str:
     """A headline with the number of things, the first lines, and how many more there are."""

@@ -1,6 +1,5 @@
-"""Datasets of the Hugging Face Hub, or local ones that the library `datasets` reads."""
+"""Datasets of the Hugging Face Hub, or local ones that the library `datasets` can read."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,54 +11,54 @@ from pydantic import Field
 from kerascnn import (
     Component,
     InputError,
-    Params,
+    SplitParams,
     Splits,
     did_you_mean,
-    draw_splits,
     hookimpl,
     pip_install,
+    split_source,
 )
 
 Datasets = Mapping[str, Any]  # of the library, by the name of the split
 
 
-class HuggingFaceParams(Params):
-    """A dataset of labelled images; splits that are not named are drawn from train."""
+class HuggingFaceParams(SplitParams):
+    """A dataset of labelled images; splits that it lacks are drawn from `train`."""
 
     path: str = Field(
-        description="A name on the Hub such as uoft-cs/cifar10, or a folder: one that "
-        "`save_to_disk` wrote, an imagefolder, or Parquet files."
+        description="A name on the Hub such as uoft-cs/cifar10, or a folder: one "
+        "written by `save_to_disk`, an imagefolder, or Parquet files."
     )
     subset: str | None = Field(
-        None, description="The Hub's configuration, where there are several."
+        None, description="The configuration on the Hub, if there are several."
     )
     revision: str | None = Field(
-        None, description="A commit or tag of the Hub, so that the dataset stays what it is."
+        None, description="A commit or tag on the Hub, which pins the dataset."
     )
     cache_folder: Path | None = Field(
-        None, description="Where the library keeps what it downloads and converts; default its own."
+        None, description="Folder of the library's downloads and converted files; default its own."
     )
     image: str | None = Field(None, description="The column of images; default the only one.")
     label: str | None = Field(None, description="The column of classes; default the only one.")
     train: str = Field("train", description="The split to train on.")
     validation: str | None = Field(
-        None, description='The validation split; default "validation" where there is one.'
+        None, description='The validation split; default "validation" if there is one.'
     )
-    test: str | None = Field(None, description='The test split; default "test" where there is one.')
+    test: str | None = Field(None, description='The test split; default "test" if there is one.')
     validation_fraction: float = Field(
         0.15,
         gt=0,
         lt=0.5,
-        description="Share of each class of train drawn for validation where there is no such "
-        "split, in an order decided by a hash of the content: copies stay together.",
+        description="Share of each class of `train` drawn for validation if there is no such "
+        "split. A hash of the content decides, and copies stay together, including mirrored, "
+        "resized or re-saved ones.",
     )
     test_fraction: float = Field(
         0.15,
         gt=0,
         lt=0.5,
-        description="Share of each class of train drawn for testing, in the same way.",
+        description="Share of each class of `train` drawn for testing, in the same way.",
     )
-    split_seed: int = Field(0, ge=0, description="Another number draws other images.")
 
 
 @hookimpl
@@ -72,36 +71,30 @@ def kerascnn_datasets() -> list[Component]:
 class Images:
     """A source: `source[i]` is the image's encoded bytes, or its path, and its label.
 
-    It has no fingerprint, for the library's own follows the names and times of files, not what
-    is in them: kerascnn hashes the images.
+    It has no fingerprint, as the library's own depends on names and times of files, not on their
+    content: kerascnn hashes the images.
 
     Args:
         images: A column of the library's, not decoded.
-        rows: int64 [N], those that belong to the source.
         labels: int64 [N], their labels.
     """
 
     images: Any
-    rows: np.ndarray
     labels: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.labels)
 
     def __getitem__(self, index: int, /) -> tuple[bytes | Path, int]:
-        image = self.images[int(self.rows[index])]
+        image = self.images[index]
         return image["bytes"] or Path(image["path"]), int(self.labels[index])
-
-    def taken(self, chosen: np.ndarray) -> "Images":
-        """A source of some of them: bool [N]."""
-        return Images(self.images, self.rows[chosen], self.labels[chosen])
 
 
 def build(params: HuggingFaceParams, *, seed: int) -> Splits:
-    """Opens the dataset; the experiment's seed changes no split.
+    """Opens the dataset; its splits do not depend on the experiment's seed.
 
     Raises:
-        InputError: There is no such dataset, split or column, or a class is unknown.
+        InputError: The dataset, a split or a column does not exist, or a class is unknown.
     """
     datasets = _chosen(_load(params), params)
     image, label = _columns(datasets["train"].features, params)
@@ -110,7 +103,9 @@ def build(params: HuggingFaceParams, *, seed: int) -> Splits:
         split: _source(dataset, split, image, label, class_names)
         for split, dataset in datasets.items()
     }
-    return Splits(**_drawn(sources, params), class_names=class_names)
+    if len(sources) < 3:
+        sources |= split_source(sources["train"], params, given=sources)
+    return Splits(**sources, class_names=class_names)
 
 
 def _load(params: HuggingFaceParams) -> Datasets:
@@ -118,8 +113,8 @@ def _load(params: HuggingFaceParams) -> Datasets:
         import datasets
     except ImportError as error:
         raise InputError(
-            f"the library datasets cannot be imported ({error}): "
-            f"`{pip_install('datasets')}` installs it."
+            f"cannot import the library datasets ({error}); install it with "
+            f"`{pip_install('datasets')}`."
         ) from error
     folder = Path(params.path).expanduser()
     path = str(folder) if folder.is_dir() else params.path
@@ -131,17 +126,17 @@ def _load(params: HuggingFaceParams) -> Datasets:
             found = datasets.load_dataset(
                 path, params.subset, revision=params.revision, cache_dir=cache
             )
-    except Exception as error:  # each of its builders and downloaders has its own
+    except Exception as error:  # its builders and downloaders raise all kinds
         raise InputError(
-            f'path = "{params.path}": expected a dataset of the Hub, or a folder that '
-            "save_to_disk wrote, of class folders, or of Parquet files. The library says: "
+            f'path = "{params.path}": expected a dataset of the Hub, or a folder '
+            "written by save_to_disk, of class folders, or of Parquet files. The library reports: "
             f"{str(error).strip() or type(error).__name__}"
         ) from error
     return found if isinstance(found, dict) else {"train": found}
 
 
 def _chosen(found: Datasets, params: HuggingFaceParams) -> Datasets:
-    """The splits under kerascnn's names; without those that are to be drawn."""
+    """The existing splits, by kerascnn's names."""
     named = {"train": params.train, "validation": params.validation, "test": params.test}
     wanted = {
         split: name or split
@@ -152,15 +147,15 @@ def _chosen(found: Datasets, params: HuggingFaceParams) -> Datasets:
         if name not in found:
             raise InputError(
                 f'{split} = "{name}": "{params.path}" has no such split.'
-                f"{did_you_mean(name, found)} It has {', '.join(found)}."
+                f"{did_you_mean(name, found)} Its splits are {', '.join(found)}."
             )
     if len(set(wanted.values())) < len(wanted):
-        raise InputError(f"expected a split of its own for each, got {wanted}.")
+        raise InputError(f"expected three different splits, got {wanted}.")
     return {split: found[name] for split, name in wanted.items()}
 
 
 def _columns(features: Mapping[str, Any], params: HuggingFaceParams) -> tuple[str, str]:
-    """The columns of images and of classes: those named, or the only ones of their type."""
+    """The columns of images and of classes: as given, or the only ones of their type."""
     import datasets
 
     def column(option: str, named: str | None, kind: type) -> str:
@@ -180,7 +175,7 @@ def _columns(features: Mapping[str, Any], params: HuggingFaceParams) -> tuple[st
 
 
 def _class_names(train: Any, label: str) -> list[str]:
-    """The names that the dataset has, or else the values of the column, sorted."""
+    """The dataset's class names, or else the sorted values of the column."""
     names = getattr(train.features[label], "names", None)
     return names or [str(value) for value in sorted(train.unique(label))]
 
@@ -195,27 +190,8 @@ def _source(dataset: Any, split: str, image: str, label: str, class_names: Seque
     labels = np.array([v if named else index.get(str(v), -1) for v in values], np.int64)
     if (named and feature.names != class_names) or (labels < 0).any():
         raise InputError(
-            f'the split "{split}" has images of unknown class in "{label}", as the Hub\'s test '
-            "splits often do; name another split, or a name for this one that holds classes."
+            f'the split "{split}" has unknown classes in "{label}", as test splits on the Hub '
+            "often do; use another split, or another column."
         )
     images = dataset.cast_column(image, datasets.Image(decode=False))[image]
-    return Images(images, np.arange(len(labels)), labels)
-
-
-def _drawn(sources: dict[str, Images], params: HuggingFaceParams) -> dict[str, Images]:
-    """Draws the splits that are missing from train."""
-    shares = {"test": params.test_fraction, "validation": params.validation_fraction}
-    missing = {split: share for split, share in shares.items() if split not in sources}
-    if not missing:
-        return sources
-    train = sources["train"]
-    contents = [_content_hash(train[i][0]) for i in range(len(train))]
-    labels = map(str, train.labels)
-    drawn = draw_splits(zip(contents, labels, strict=True), missing, params.split_seed)
-    split_of = np.array([drawn[content] for content in contents])
-    return sources | {split: train.taken(split_of == split) for split in (*missing, "train")}
-
-
-def _content_hash(image: bytes | Path) -> str:
-    content = image if isinstance(image, bytes) else image.read_bytes()
-    return hashlib.sha256(content).hexdigest()
+    return Images(images, labels)

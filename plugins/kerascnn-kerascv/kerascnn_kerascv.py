@@ -1,4 +1,4 @@
-"""KerasCV's augmentations that Keras itself lacks, for kerascnn on TensorFlow."""
+"""The augmentations of KerasCV that Keras lacks, for kerascnn on TensorFlow."""
 
 from collections.abc import Callable
 from functools import partial
@@ -30,30 +30,30 @@ Qualities = Annotated[tuple[Quality, Quality], AfterValidator(_ascending)]
 
 
 class Rated(Params):
-    """What every operation takes."""
+    """The parameter of every operation."""
 
     rate: float = Field(
-        1.0, gt=0, le=1, description="Share of the images that it is applied to, at random."
+        1.0, gt=0, le=1, description="Random share of the images that it is applied to."
     )
 
 
 class HorizontalFlip(Rated):
-    """RandomFlip of KerasCV: left becomes right."""
+    """RandomFlip of KerasCV: flips left to right."""
 
-    rate: float = Field(0.5, gt=0, le=1, description="Share of the images that are flipped.")
+    rate: float = Field(0.5, gt=0, le=1, description="Random share of the images that are flipped.")
 
 
 class JitteredResize(Rated):
-    """JitteredResize of KerasCV: scales, then takes a random window, filled up with black."""
+    """JitteredResize of KerasCV: scales, then takes a random window, padded with black."""
 
-    scale: Factors = Field((0.8, 1.25), description="Least and largest scale of the sides.")
+    scale: Factors = Field((0.8, 1.25), description="Smallest and largest scale of the sides.")
 
 
 class RandomAspectRatio(Rated):
-    """RandomAspectRatio of KerasCV, of which the middle is then taken."""
+    """RandomAspectRatio of KerasCV, then the middle of the image."""
 
     factor: Factors = Field(
-        (0.85, 1.18), description="By how much the width is multiplied and the height divided."
+        (0.85, 1.18), description="Factor by which the width is multiplied and the height divided."
     )
 
 
@@ -70,31 +70,31 @@ class RandomChannelShift(Rated):
 
 
 class RandomJpegQuality(Rated):
-    """RandomJpegQuality of KerasCV: the marks that compression leaves."""
+    """RandomJpegQuality of KerasCV: JPEG artefacts."""
 
-    quality: Qualities = Field((30, 95), description="Least and best JPEG quality.")
+    quality: Qualities = Field((30, 95), description="Lowest and highest JPEG quality.")
 
 
 class GridMask(Rated):
-    """GridMask of KerasCV: hides the squares of a turned grid (arXiv 2001.04086)."""
+    """GridMask of KerasCV: hides the squares of a rotated grid (arXiv 2001.04086)."""
 
     ratio: Shares = Field(
         (0.0, 0.5), description="Side of a hidden square as a share of the grid's unit."
     )
     rotation_degrees: float = Field(
-        54.0, ge=0, le=180, description="Largest turn of the grid to either side."
+        54.0, ge=0, le=180, description="Largest rotation of the grid to either side."
     )
-    fill: int = Field(0, ge=0, le=255, description="The grey that hides.")
+    fill: int = Field(0, ge=0, le=255, description="Grey value of the hidden squares.")
 
 
 class FourierMix(Rated):
-    """FourierMix of KerasCV: two images through a cloudy mask (FMix, arXiv 2002.12047)."""
+    """FourierMix of KerasCV: mixes two images through a cloudy mask (FMix, arXiv 2002.12047)."""
 
     alpha: float = Field(
-        0.5, ge=0.1, le=10, description="Of the beta distribution of the images' shares."
+        0.5, ge=0.1, le=10, description="Parameter of the beta distribution of the shares."
     )
     decay_power: float = Field(
-        3.0, ge=0.5, le=10, description="How smooth the mask is; larger is smoother."
+        3.0, ge=0.5, le=10, description="Smoothness of the mask; larger is smoother."
     )
 
 
@@ -102,15 +102,15 @@ class Mosaic(Rated):
     """Mosaic of KerasCV: four images of the batch meet at a point (arXiv 2004.10934)."""
 
     centre: Shares = Field(
-        (0.25, 0.75), description="Between which shares of width and height the point is drawn."
+        (0.25, 0.75), description="Range of the point, as shares of width and height."
     )
 
 
 class Draws:
-    """What KerasCV's layers get for a random generator: all that it gives follows from a seed."""
+    """The random generator of KerasCV's layers: everything it returns follows from a seed."""
 
     def start(self, seed: Any) -> None:
-        """Begins anew.
+        """Restarts from a seed.
 
         Args:
             seed: int32 tensor, no axes.
@@ -134,7 +134,7 @@ class Draws:
         return tf.random.stateless_normal(shape, self.next_seed())
 
     def between(self, low: float, high: float) -> Any:
-        """A number between the two: what KerasCV calls a factor."""
+        """A random number between the two: a factor, in KerasCV's terms."""
         from keras_cv.core import FactorSampler
 
         class Uniform(FactorSampler):
@@ -146,11 +146,11 @@ class Draws:
         return Uniform()
 
     def layer(self, name: str, *arguments: Any, **options: Any) -> Any:
-        """A layer of KerasCV that draws here."""
+        """A KerasCV layer that draws from this generator."""
         import keras_cv
         import tensorflow as tf
 
-        # without one, some layers cannot be made where operations are deterministic
+        # without a global generator, some layers fail if operations are deterministic
         tf.random.set_global_generator(tf.random.Generator.from_seed(0))
         layer = getattr(keras_cv.layers, name)(*arguments, dtype="float32", **options)
         for part in layer, getattr(layer, "random_rotate", layer):  # GridMask's own
@@ -169,7 +169,7 @@ def whole_batch(layer: Any, draws: Draws) -> Operation:
 
 
 def each_image(change: Callable[[Any], Any], draws: Draws) -> Operation:
-    """Applies a function of one image, float32 [S, S, 3], to each with its own seed."""
+    """Applies a function of one image, float32 [S, S, 3], to each image, with its own seed."""
     import tensorflow as tf
 
     def one(image: tuple[Any, Any]) -> Any:
@@ -203,7 +203,7 @@ def channel_shuffle(params: ChannelShuffle, draws: Draws, size: int) -> Operatio
 
 
 def channel_shift(params: RandomChannelShift, draws: Draws, size: int) -> Operation:
-    factor = draws.between(0, 2 * params.shift)  # of which KerasCV takes the half
+    factor = draws.between(0, 2 * params.shift)  # which KerasCV halves
     return each_image(draws.layer("RandomChannelShift", (0, 255), factor), draws)
 
 
@@ -222,7 +222,7 @@ def grid_mask(params: GridMask, draws: Draws, size: int) -> Operation:
 
 
 def fourier_mix(params: FourierMix, draws: Draws, size: int) -> Operation:
-    """Mixes through KerasCV's masks; its own draws of partners and shares take no seed."""
+    """Mixes through KerasCV's masks; its own draws of partners and shares cannot be seeded."""
     import tensorflow as tf
 
     layer, shape = draws.layer("FourierMix"), tf.constant([size, size])
@@ -260,7 +260,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Operation], type[Rated], str]] = {
     "aspect_ratio": (aspect_ratio, RandomAspectRatio, "random stretch"),
     "channel_shuffle": (channel_shuffle, ChannelShuffle, "colour channels in a random order"),
     "channel_shift": (channel_shift, RandomChannelShift, "each colour channel shifted"),
-    "jpeg_quality": (jpeg_quality, RandomJpegQuality, "the marks of JPEG compression"),
+    "jpeg_quality": (jpeg_quality, RandomJpegQuality, "JPEG artefacts"),
     "grid_mask": (grid_mask, GridMask, "a grid of hidden squares"),
     "fourier_mix": (fourier_mix, FourierMix, "two images mixed through clouds"),
     "mosaic": (mosaic, Mosaic, "four images in one, with their labels"),
@@ -268,7 +268,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Operation], type[Rated], str]] = {
 
 
 class Pipeline(Params):
-    """Several operations, each with its own table; they are applied in this order."""
+    """Several operations, each with its own table, applied in this order."""
 
     horizontal_flip: HorizontalFlip | None = None
     jittered_resize: JitteredResize | None = None
@@ -298,7 +298,7 @@ def build_one(name: str, params: Rated, *, image_size: int, num_classes: int) ->
 
 
 def build(params: Pipeline, *, image_size: int, num_classes: int) -> Augmentation:
-    """Makes an augmentation out of KerasCV's layers, drawn from a seed for each image.
+    """Makes an augmentation from KerasCV's layers, with a seed for each image.
 
     Args:
         params: The operations.
@@ -349,12 +349,12 @@ def _require_tensorflow() -> None:
     backend = keras.config.backend()
     if backend != "tensorflow":
         raise InputError(
-            f"KerasCV's augmentations run on TensorFlow alone, and this run is on {backend}: give "
-            "the option --backend tensorflow, or choose a built-in augmentation such as strong."
+            f"KerasCV's augmentations need TensorFlow, and this run is on {backend}: use "
+            "--backend tensorflow, or a built-in augmentation such as strong."
         )
     try:
         import keras_cv  # noqa: F401
     except ImportError as error:
         raise InputError(
-            f"KerasCV cannot be imported ({error}): `{pip_install('keras-cv==0.9.0')}` installs it."
+            f"cannot import KerasCV ({error}); install it with `{pip_install('keras-cv==0.9.0')}`."
         ) from error

@@ -1,4 +1,4 @@
-"""The image networks of KerasHub for kerascnn, out of a preset folder or its download."""
+"""The image networks of KerasHub for kerascnn, from a preset folder or a download."""
 
 import re
 from typing import Any, Literal
@@ -7,7 +7,7 @@ from pydantic import Field
 
 from kerascnn import Component, InputError, Network, Params, classifier_head, hookimpl, pip_install
 
-# How KerasHub's backbones begin the names of a block's layers: stack0_block1, block2b, stage_0;
+# How the names of a block's layers begin in KerasHub's backbones: stack0_block1, block2b, stage_0;
 # "encoder" is all of HGNetV2 after its stem, "top" the last convolution of EfficientNet.
 UNIT = re.compile(r"stack\d+_block\d+|block_?\d+[a-z]?|transition\d+|stage_\d+|encoder|top")
 
@@ -16,11 +16,11 @@ class PresetParams(Params):
     """A backbone of KerasHub under a new classifier."""
 
     preset: str = Field(
-        description="A folder that `save_to_preset` wrote, or what KerasHub downloads: a name such "
-        "as resnet_50_imagenet, or a handle that begins with kaggle:// or hf://."
+        description="A folder written by `save_to_preset`, or a preset that KerasHub downloads: a "
+        "name such as resnet_50_imagenet, or a handle with kaggle:// or hf://."
     )
     weights: Literal["preset", "none"] = Field(
-        "preset", description='The preset\'s own, or "none" for random ones.'
+        "preset", description='"preset" (those of the preset) or "none" (random).'
     )
     dropout: float = Field(
         0.2, ge=0, lt=1, description="Fraction of the features dropped before the classifier."
@@ -29,7 +29,7 @@ class PresetParams(Params):
 
 @hookimpl
 def kerascnn_architectures() -> list[Component]:
-    summary = "a convolutional network of KerasHub: ResNet, EfficientNet, CSPNet, ... of a preset"
+    summary = "convolutional networks of KerasHub presets: ResNet, EfficientNet, CSPNet and others"
     return [Component("kerashub", build, PresetParams, summary)]
 
 
@@ -43,11 +43,11 @@ def build(params: PresetParams, *, image_size: int, num_classes: int) -> Network
 
     Returns:
         Network: float32 [B, S, S, 3] in 0-255 to probabilities float32 [B, K]. Its blocks are
-        KerasHub's; what comes before the first of them is the stem.
+        KerasHub's; everything before the first is the stem.
 
     Raises:
-        InputError: KerasHub or the preset is missing, the network cannot be saved, or it takes no
-            images of this size.
+        InputError: KerasHub or the preset is missing, the network cannot be saved and loaded, or
+            it does not accept images of this size.
     """
     import keras
 
@@ -65,38 +65,38 @@ def _load(params: PresetParams) -> tuple[Any, Any]:
         import keras_hub
     except ImportError as error:
         raise InputError(
-            f"KerasHub cannot be imported ({error}): `{pip_install('keras-hub')}` installs it."
+            f"cannot import KerasHub ({error}); install it with `{pip_install('keras-hub')}`."
         ) from error
     try:
         backbone = keras_hub.models.Backbone.from_preset(
             params.preset, load_weights=params.weights == "preset"
         )
         converter = keras_hub.layers.ImageConverter.from_preset(params.preset)
-    except Exception as error:  # ValueError, OSError, and what each of three downloaders raises
+    except Exception as error:  # ValueError, OSError, and those of three downloaders
         reason = str(error).partition("\n")[0]
         raise InputError(
-            f'preset = "{params.preset}": expected a folder that save_to_preset wrote with its '
-            f"preprocessor, or a preset that KerasHub can download. KerasHub says: {reason}"
+            f'preset = "{params.preset}": expected a folder written by save_to_preset with its '
+            f"preprocessor, or a preset that KerasHub can download. KerasHub reports: {reason}"
         ) from error
     return backbone, converter
 
 
 def _rescaled(images: Any, converter: Any) -> Any:
-    """Rescales as the converter does; resizing is kerascnn's, before."""
+    """Rescales as the converter does; kerascnn has resized before."""
     from keras import layers
 
     def or_else(value: Any, default: float) -> Any:
         return default if value is None else value
 
     scale, offset = or_else(converter.scale, 1.0), or_else(converter.offset, 0.0)
-    # float32 also under mixed precision, which would round the pixels before they are centred
+    # float32 even under mixed precision, which would round the pixels before they are centred
     return layers.Rescaling(scale, offset, dtype="float32", name="stem_rescaling")(images)
 
 
 def _features(backbone: Any, images: Any, rescaled: Any) -> Any:
     """Puts a copy of the backbone on the rescaled images, layer by layer: [B, H, W, C].
 
-    A copy, because a layer that is called in two graphs has no input of its own any more.
+    A copy, as a layer that is called in two graphs no longer has a single input.
     """
     import keras
 
@@ -107,14 +107,14 @@ def _features(backbone: Any, images: Any, rescaled: Any) -> Any:
         copy = keras.models.clone_model(backbone, images, clone_function=_copy, call_function=call)
     except ValueError as error:
         raise InputError(
-            f"kerashub: {type(backbone).__name__} takes no images of image_size = "
-            f"{images.shape[1]}; take larger ones. Keras says: {error}"
+            f"kerashub: {type(backbone).__name__} does not accept image_size = "
+            f"{images.shape[1]}; use larger images. Keras reports: {error}"
         ) from error
     for layer in backbone.layers:
         if layer.weights:
             copy.get_layer(layer.name).set_weights(layer.get_weights())
     maps = copy.output
-    return list(maps.values())[-1] if isinstance(maps, dict) else maps  # HGNetV2: of each stage
+    return list(maps.values())[-1] if isinstance(maps, dict) else maps  # HGNetV2: one per stage
 
 
 def _copy(layer: Any) -> Any:
@@ -123,16 +123,16 @@ def _copy(layer: Any) -> Any:
         copy = type(layer).from_config(layer.get_config())
     except Exception as error:  # TypeError and AttributeError in KerasHub 0.32
         raise InputError(
-            f"kerashub: KerasHub cannot load its {type(layer).__name__} again once it is saved, so "
-            "the run would be lost; in KerasHub 0.32 that holds for ViT, DeiT, Swin and MiT. "
-            "Choose the preset of a convolutional network."
+            f"kerashub: KerasHub cannot load its {type(layer).__name__} from a saved model, so the "
+            "run would be lost (in KerasHub 0.32: ViT, DeiT, Swin and MiT). Choose the preset of "
+            "a convolutional network."
         ) from error
-    copy.name = layer.name  # MobileNet's blocks give their copies other ones
+    copy.name = layer.name  # MobileNet's blocks rename their copies
     return copy
 
 
 def _blocks(backbone: Any) -> dict[str, list[str]]:
-    """Sorts the layers by what their names begin with; one that tells nothing joins the last."""
+    """Groups layers by the beginnings of their names; others join the block before them."""
     blocks: dict[str, list[str]] = {}
     block = "stem"
     for layer in backbone.layers:

@@ -32,7 +32,7 @@ from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_run
 from kerascnn.run.runner import _inside_dataset
 from kerascnn.runtime.backend import installed_backends
-from kerascnn.runtime.image_files import OWN_OUTPUT
+from kerascnn.runtime.image_files import KERASCNN_OUTPUT
 from kerascnn.tracking.store import tracking_uri
 
 EXPERIMENT = """
@@ -252,7 +252,7 @@ def test_what_a_run_leaves_in_its_dataset_is_no_class(place, result, tmp_path):
     after = IMAGE_FOLDER.build(IMAGE_FOLDER.params(path=tmp_path / "images"), seed=0)
     assert after.class_names == before.class_names == result.class_names
     assert after.train.fingerprint == before.train.fingerprint
-    assert after.ignored == {OWN_OUTPUT: 2}
+    assert after.ignored == {KERASCNN_OUTPUT: 2}
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""What there is to know of `keras.applications`: one table, `applications.csv`, and its families.
+"""The networks of `keras.applications`: the table `applications.csv`, and their families.
 
 A network's name is the snake_case name of its constructor, in which each family's name is one
 word: `ResNet50V2` is `resnet50_v2`, `EfficientNetV2B0` is `efficientnet_v2_b0`. `weights` is the
-file of its ImageNet weights without the classifier, as Keras publishes it, below `PUBLISHER`;
-Keras gives MobileNet and MobileNetV2 no hash, and one file for each of several image sizes.
+file of its ImageNet weights without the classifier, as Keras publishes it, below `PUBLISHER`. For
+MobileNet and MobileNetV2, Keras has no hashes, and a file for each of several image sizes.
 """
 
 import csv
@@ -33,7 +33,7 @@ RESCALING: dict[str, tuple[Any, Any]] = {  # scale and offset of pixels in 0-255
 
 @dataclass(frozen=True)
 class Family:
-    """What the networks of one paper share.
+    """The traits that the networks of one paper share.
 
     Args:
         paper: Its arXiv id.
@@ -41,11 +41,10 @@ class Family:
         unit: Regular expression that finds the block in a layer's name.
         block: The block's name, a template of the match.
         smallest: The smallest image that Keras allows, in pixels.
-        sizes: The image sizes that have a weights file of their own, in pixels; another takes
-            the file of 224.
+        sizes: The image sizes that have their own weights file, in pixels; others use that of 224.
         options: Further arguments of the constructors.
-        stem_end: Where Keras names only the layer that ends a module: index of the layer that
-            ends the stem.
+        stem_end: Index of the last layer of the stem, if Keras names only the last layer of each
+            module.
     """
 
     paper: str
@@ -60,7 +59,7 @@ class Family:
 
 RESIDUAL = r"conv\d+_block\d+"
 MBCONV = r"block\d+[a-z]|top"
-UNSCALED = (("include_preprocessing", False),)  # it is done before them, in float32
+UNSCALED = (("include_preprocessing", False),)  # `preprocess` does it, in float32
 FAMILIES = {
     "convnext": Family(
         "2201.03545", "torch", r"(stage_\d+|downsampling)_block_\d+", options=UNSCALED
@@ -90,7 +89,7 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class Application:
-    """A line of the table: every field as it stands there."""
+    """A line of the table; every field is text."""
 
     name: str
     constructor: str
@@ -102,16 +101,16 @@ class Application:
 
 
 def applications() -> list[Application]:
-    """Returns the table."""
+    """The table."""
     text = (files(__package__) / "applications.csv").read_text(encoding="utf-8")
     return [Application(**row) for row in csv.DictReader(text.splitlines())]
 
 
 def blocks(backbone: Any, family: Family) -> dict[str, list[str]]:
-    """Groups the names of the layers that have weights by block, from the input on.
+    """Groups the names of layers with weights by block, from the input.
 
-    A layer that Keras only numbers (`conv2d_17`) is renamed after its block and place, so that
-    its name does not depend on what was built before.
+    A layer that Keras only numbers (`conv2d_17`) is renamed after its block and place, so that its
+    name does not depend on the networks built before.
     """
     grouped: dict[str, list[str]] = {}
     block_of = _block_names([layer.name for layer in backbone.operations], family)
@@ -126,17 +125,17 @@ def blocks(backbone: Any, family: Family) -> dict[str, list[str]]:
 
 
 def _block_names(names: list[str], family: Family) -> list[str]:
-    """Reads each layer's block in its name; where it tells none, the layer joins the one before.
+    """The block of each layer, from its name; without one, that of the layer before it.
 
-    Where only a module's last layer is named, it joins the one after.
+    In families that name only the last layer of a module, that of the layer after it.
     """
     matches = [re.search(family.unit, name) for name in names]
-    told = [match.expand(family.block) if match else "" for match in matches]
+    found = [match.expand(family.block) if match else "" for match in matches]
     if family.stem_end is None:
-        return list(accumulate(["stem", *told], _latest))[1:]
-    told[family.stem_end] = "stem"
-    return list(accumulate(reversed(told), _latest))[::-1]
+        return list(accumulate(["stem", *found], _latest))[1:]
+    found[family.stem_end] = "stem"
+    return list(accumulate(reversed(found), _latest))[::-1]
 
 
-def _latest(block: str, told: str) -> str:
-    return told or block
+def _latest(block: str, found: str) -> str:
+    return found or block

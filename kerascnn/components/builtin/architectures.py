@@ -19,17 +19,17 @@ class PretrainedParams(Params):
 
     weights: str = Field(
         "imagenet",
-        description='"imagenet", "none" for random ones, or the path of a file: the weights of the '
-        "backbone (.h5, .weights.h5, .keras) or of an earlier network of this name (the latter "
-        "two), whose classifier is left out",
+        description='"imagenet", "none" (random), or the path of a file: weights of the backbone '
+        "(.h5, .weights.h5, .keras), or of an earlier network of this architecture (.weights.h5, "
+        ".keras), whose classifier is dropped",
     )
     dropout: float = Field(
         0.2, ge=0, lt=1, description="Fraction of the features dropped before the classifier"
     )
     top: Literal["pooled", "original"] = Field(
         "pooled",
-        description='The classifier: "pooled" averages each feature map and adds one dense layer; '
-        '"original" is the paper\'s, with random weights and its own dropout',
+        description='The classifier: "pooled" is global average pooling and one dense layer; '
+        '"original" is that of the paper, with random weights and its own dropout',
     )
 
 
@@ -50,12 +50,10 @@ def _component(application: Application) -> Component:
 
 
 def check(application: Application, params: PretrainedParams, *, image_size: int) -> dict[str, str]:
-    """Whether the images are large enough, and a file of weights is there."""
+    """Faults of the image size and of the file of weights: {key: fault}."""
     faults, smallest = {}, FAMILIES[application.family].smallest
     if image_size < smallest:
-        faults["name"] = (
-            f"image_size = {image_size} is too small; it takes images of {smallest} pixels or more"
-        )
+        faults["name"] = f"image_size = {image_size} is too small; the minimum is {smallest} pixels"
     if params.weights not in ("imagenet", "none") and (fault := _file_fault(params.weights)):
         faults["weights"] = fault
     return faults
@@ -65,10 +63,10 @@ def _file_fault(weights: str) -> str:
     path = Path(weights).expanduser()
     if path.suffix not in (".h5", ".keras"):
         return (
-            'expected "imagenet", "none", or a file of weights that ends in .h5, .weights.h5 or '
+            'expected "imagenet", "none", or a file of weights with the suffix .h5, .weights.h5 or '
             ".keras"
         )
-    return "" if path.is_file() else f"there is no such file, seen from {Path.cwd()}"
+    return "" if path.is_file() else f"no such file, relative to {Path.cwd()}"
 
 
 def build(
@@ -77,18 +75,18 @@ def build(
     """Builds a network of `keras.applications` with its preprocessing and a new classifier.
 
     Args:
-        application: Which one.
+        application: The network.
         params: See `PretrainedParams`.
         image_size: Side of the images, in pixels.
         num_classes: Number of classes K, at least 2.
 
     Returns:
         Network: float32 [B, S, S, 3] in 0-255 to probabilities float32 [B, K], one flat graph. Its
-        blocks are the paper's units, with the stem first; a last convolution is a block of its
-        own, a last normalization belongs to the last unit.
+        blocks are the stem and the paper's units; a last convolution is a block of its own, a last
+        normalization belongs to the last unit.
 
     Raises:
-        InputError: The images are too small, or the weights are not to be had or do not fit.
+        InputError: The images are too small, or the weights are not available or do not fit.
     """
     import keras
 
@@ -110,17 +108,17 @@ def build(
 
 
 def preprocess(images: Any, rescaling: str) -> Any:
-    """Rescales images, float32 [B, H, W, 3] in 0-255, as the pretrained weights expect it."""
+    """Rescales images, float32 [B, H, W, 3] in 0-255, as the pretrained weights expect."""
     from keras import layers, ops
 
     if rescaling == "caffe":
         images = ops.flip(images, axis=-1)  # RGB to BGR
-    # float32 also under mixed precision, which would round the pixels before they are centred
+    # float32 even under mixed precision, which would round the pixels before they are centred
     return layers.Rescaling(*RESCALING[rescaling], dtype="float32", name="preprocess")(images)
 
 
 def _with_top(application: Application, backbone: Any, images: Any, classes: int) -> Any:
-    """The same network with the classifier that Keras gives it: its backbone, its probabilities."""
+    """The same network with Keras's own classifier: its backbone and its probabilities."""
     import keras
 
     whole = _backbone(application, images, images.shape[1], classes)
@@ -169,18 +167,18 @@ def _weights_file(application: Application, weights: str, image_size: int) -> Pa
 def _load(backbone: Any, path: Path, name: str) -> None:
     from keras import layers
 
-    # EfficientNet's own Normalization stays the identity: its published file holds the deviation
-    # where the layer wants the variance (tensorflow#49930), and `preprocess` has normalized.
+    # EfficientNet's own Normalization stays the identity: `preprocess` has normalized, and the
+    # published file has the deviation where the layer expects the variance (tensorflow#49930).
     own = [layer for layer in backbone.layers if isinstance(layer, layers.Normalization)]
     identities = [layer.get_weights() for layer in own]
     try:
-        with warnings.catch_warnings(action="ignore"):  # a hundred of them before each error
+        with warnings.catch_warnings(action="ignore"):  # Keras issues a hundred before each error
             backbone.load_weights(path)
     except (ValueError, KeyError, OSError, BadZipFile) as error:
         reason = str(error).partition("\n\nList of objects")[0].replace("\n\n", " ")
         raise InputError(
             f'weights file "{path}" does not fit {name}: expected the weights of its '
-            f"layers in their order, without a classifier. Keras says: {reason}"
+            f"layers in order, without a classifier. Keras reports: {reason}"
         ) from error
     for layer, identity in zip(own, identities, strict=True):
         layer.set_weights(identity)

@@ -1,6 +1,6 @@
-"""The augmentations none, light, standard and strong: one set of strengths, four sets of defaults.
+"""The augmentations none, light, standard and strong: the same parameters with other defaults.
 
-All that is random `random_draws` draws, in NumPy; `image_operations` applies it.
+`random_draws` draws everything random, in NumPy; `image_operations` applies it.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ OPERATIONS = {
 
 
 def build(strengths: Strengths, *, image_size: int, num_classes: int) -> Augmentation:
-    """Makes the augmentation; an operation whose strengths are all 0 costs nothing."""
+    """Makes the augmentation; operations whose strengths are all 0 are left out."""
     from kerascnn.components.builtin.image_operations import augment
     from kerascnn.components.builtin.random_draws import DRAWS
 
@@ -45,7 +45,7 @@ def build(strengths: Strengths, *, image_size: int, num_classes: int) -> Augment
 
 
 LIGHT = {"horizontal_flip": 0.5, "shift": 0.05, "zoom": 0.1, "brightness": 0.1}
-# rotation: 6% of a turn, which with these did well on the photographs of flowers
+# 22 degrees, 6% of a full turn, did well on photographs of flowers
 STANDARD = {
     "horizontal_flip": 0.5,
     "rotation_degrees": 22,
@@ -67,10 +67,10 @@ STRONG = STANDARD | {
     "erasing": 0.25,
 }
 POLICIES = {
-    "none": ("the images as they are", {}),
+    "none": ("unchanged images", {}),
     "light": ("flips, small shifts and zooms, slight brightness", LIGHT),
     "standard": ("flips, rotation, zoom, crop, brightness, contrast", STANDARD),
-    "strong": ("standard with wider ranges, shear, stretch, colour and erasing", STRONG),
+    "strong": ("as standard, with wider ranges, shear, stretch, colour and erasing", STRONG),
 }
 
 

@@ -1,13 +1,24 @@
-"""Images in class folders, in split folders or not, and what lies beside them."""
+"""Images in class folders, with or without split folders, and the other files among them."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kerascnn import OWN_OUTPUT, InputError, command, did_you_mean, is_image, left_out
-from kerascnn.components.builtin.content_split import FOLLOWED, Labelled
+from kerascnn import (
+    KERASCNN_OUTPUT,
+    InputError,
+    command,
+    counted,
+    did_you_mean,
+    has_image_suffix,
+    ignored_kind,
+    nfc,
+)
+
+Labelled = tuple[Path, str]
+"""The path and the class name of an image."""
+
 
 SPLIT_NAMES = {
     "train": "train",
@@ -18,21 +29,24 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+FOLLOWED = (
+    "is followed only with `follow_links = true` (--set dataset.follow_links=true; for init, "
+    "--follow-links)"
+)
 TABLE_SUFFIXES = {".csv", ".tsv"}
 LAYOUT = (
-    "Expected a folder for each class with its images in it, or the folders train, validation "
-    "and test with such folders in them, or a table of the images and their labels, named by "
-    "`labels`."
+    "Expected one folder of images per class, or the folders train, validation and test with such "
+    "class folders in them, or a table of images and labels that `labels` names."
 )
 
 
 @dataclass
 class Folders:
-    """Reads a dataset's folders, each of them once.
+    """Reads the folders of a dataset, each once.
 
     Args:
-        follow: Whether links to folders are followed; else each is an error.
-        ignored: What was found besides the images, and how often.
+        follow: Whether links to folders are followed; otherwise each is an error.
+        ignored: What else was found, and how often.
     """
 
     follow: bool
@@ -41,7 +55,7 @@ class Folders:
     _outputs: set[Path] = field(default_factory=set)
 
     def read(self, root: Path) -> dict[str, list[Labelled]]:
-        """The images of each split, or all under "train" where there are no split folders."""
+        """The images of each split, or all under "train" if there are no split folders."""
         folders = self.folders(root)
         splits = {folder: self._split_of(folder) for folder in folders}
         given = [split for split in splits.values() if split]
@@ -55,13 +69,13 @@ class Folders:
         return {split: self._read_classes(folder) for folder, split in splits.items() if split}
 
     def entries(self, folder: Path) -> list[Path]:
-        """The visible files and folders by name, without those that can be no part of a dataset."""
+        """The visible files and folders by name, without those that are never part of a dataset."""
         if folder not in self._entries:
             found = []
-            for path in listed(folder):
-                if what := left_out(path):
+            for path in entries_of(folder):
+                if what := ignored_kind(path):
                     self.ignored[what] += 1
-                    self._outputs |= {path} if what == OWN_OUTPUT else set()
+                    self._outputs |= {path} if what == KERASCNN_OUTPUT else set()
                 elif not path.name.startswith("."):
                     found.append(path)
             self._entries[folder] = found
@@ -75,27 +89,27 @@ class Folders:
         ]
 
     def images(self, folder: Path) -> list[Path]:
-        """The images right in a folder."""
-        return [path for path in self.entries(folder) if is_image(path)]
+        """The images directly in a folder."""
+        return [path for path in self.entries(folder) if has_image_suffix(path)]
 
     def walk(self, folder: Path) -> Iterator[Path]:
         """The images in a folder, at any depth."""
         for path in self.entries(folder):
-            if is_image(path):
-                yield path  # or something else of such a name, which will be told with its fault
+            if has_image_suffix(path):
+                yield path  # or something else with such a name, which is reported when it is read
             elif self._is_folder(path):
                 yield from self.walk(path)
             else:
                 self.ignored[f"{path.suffix.lower() or 'suffixless'} files"] += 1
 
     def _holds_only_output(self, folder: Path) -> bool:
-        """Such as a folder of MLflow's database and artifacts."""
+        """Whether a folder has output but no images, such as MLflow's database and artifacts."""
         self.entries(folder)
         written = any(path.parent == folder for path in self._outputs)
         return written and not any(Folders(self.follow).walk(folder))
 
     def doubled(self, root: Path) -> str:
-        """What to do where a folder holds only one, in which the dataset is, as zips unpack to."""
+        """A hint for a folder with only the folder of the dataset in it, as zip files unpack."""
         inner = root
         while len(folders := self.folders(inner)) == 1 and not self.images(inner):
             inner = folders[0]
@@ -105,20 +119,20 @@ class Folders:
         return f' If {names} are the classes or splits, use "{inner}" instead of "{root}".'
 
     def _split_of(self, folder: Path) -> str | None:
-        """A folder with images right in it is a class: "train" may be one of vehicles."""
+        """A folder with images directly in it is a class: "train" may be a class of vehicles."""
         return None if self.images(folder) else SPLIT_NAMES.get(folder.name.lower())
 
     def _read_classes(self, folder: Path) -> list[Labelled]:
         loose, classes = len(self.images(folder)), self.folders(folder)
         if not classes:
             raise InputError(
-                f'"{folder}" has {loose} images and no class folders.'
+                f'"{folder}" has {counted(loose)} but no class folders.'
                 f"{tables_in(folder) or f' {LAYOUT}'}"
             )
         _check_forms(folder, classes)
         labelled = []
         for class_folder in classes:
-            name = unicodedata.normalize("NFC", class_folder.name)
+            name = nfc(class_folder.name)
             labelled += [(path, name) for path in self._read_class(class_folder)]
         if loose:
             self.ignored["images outside of the class folders"] += loose
@@ -129,32 +143,31 @@ class Folders:
         images = list(self.walk(folder))
         others = self.ignored - before
         if not images:
-            there = f" (there are {_count(others)})" if others else ""
+            there = f" (only {_counts(others)})" if others else ""
             raise InputError(
-                f'the class folder "{folder}" has no images{there}. Expected files such as '
-                "x.jpg, x.png, x.webp, x.tif or x.heic; convert what is there, or remove the "
-                "folder."
+                f'the class folder "{folder}" has no images{there}. Expected .jpg, .png, .webp, '
+                ".tif or .heic files; convert the files, or remove the folder."
             )
         return images
 
     def _check_layout(self, root: Path) -> None:
-        """Raises InputError for split folders of images that are in no class folders."""
+        """Raises InputError if there are only split folders, with images directly in them."""
         names = [folder.name for folder in self.folders(root)]
         if len(names) > 1 and all(name.lower() in SPLIT_NAMES for name in names):
             raise InputError(
-                f'the folders {", ".join(names)} of "{root}" hold images and no class folders, so '
-                f"that the classes are not known.{tables_in(root) or f' {LAYOUT}'}"
+                f'the folders {", ".join(names)} of "{root}" have images but no class folders, so '
+                f"the classes are unknown.{tables_in(root) or f' {LAYOUT}'}"
             )
 
     def _check_unlabelled(self, root: Path) -> None:
-        """Raises InputError, with what would work, for images to predict beside labelled ones."""
+        """Raises InputError, with a remedy, for unlabelled test images next to labelled ones."""
         flat = [folder for folder in self.folders(root) if self.images(folder)]
         train = [folder for folder in self.folders(root) if self._split_of(folder) == "train"]
         if len(train) == 1 and flat and all(f.name.lower() in SPLIT_NAMES for f in flat):
             raise InputError(
-                f'the images in "{flat[0]}" are in no class folders: they can be predicted, but '
-                f'not tested by. Use "{train[0]}" instead of "{root}": validation and test images '
-                "are drawn from it."
+                f'the images in "{flat[0]}" are not in class folders: they can be predicted, but '
+                f'not used for testing. Use "{train[0]}" instead of "{root}": validation and test '
+                "images are drawn from it."
             )
 
     def _is_folder(self, path: Path) -> bool:
@@ -162,48 +175,47 @@ class Folders:
             if not self.follow:
                 raise InputError(f'"{path}" is a link to a folder, which {FOLLOWED}.')
             if any(path.samefile(parent) for parent in path.parents):
-                raise InputError(
-                    f'"{path}" is a link to a folder that it lies in itself: remove it.'
-                )
+                raise InputError(f'"{path}" is a link to a folder that contains it: remove it.')
         return path.is_dir()
 
 
-def listed(folder: Path) -> list[Path]:
-    """All files and folders in a folder, by name; none where there is no such folder."""
+def entries_of(folder: Path) -> list[Path]:
+    """All files and folders in a folder, by name; none if there is no such folder."""
     try:
         return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise InputError(f'cannot look into "{folder}": {error}.') from error
+        raise InputError(f'cannot read the folder "{folder}": {error}.') from error
 
 
 def near(name: str, candidates: Iterable[str]) -> str:
+    """The nearest other name, as a question."""
     return did_you_mean(name, set(candidates) - {name})
 
 
 def tables_in(folder: Path) -> str:
-    """What to do where tables lie in a folder that has no class folders."""
-    named = [path.name for path in listed(folder) if path.suffix.lower() in TABLE_SUFFIXES]
+    """A hint for a folder with tables but no class folders."""
+    named = [path.name for path in entries_of(folder) if path.suffix.lower() in TABLE_SUFFIXES]
     tables = [name for name in named if "submission" not in name.lower()]
     if not tables:
         return ""
     init = command("init", str(folder), "--labels", tables[0])
-    return f' If "{tables[0]}" has the labels, set dataset.labels (`{init}` does).'
+    return f' If "{tables[0]}" contains the labels, set dataset.labels, or run `{init}`.'
 
 
 def _check_forms(folder: Path, classes: Iterable[Path]) -> None:
-    """Raises InputError where one folder has a name in both of Unicode's forms."""
+    """Raises InputError if two folders have the same name in different Unicode forms."""
     seen: dict[str, str] = {}
     for path in classes:
-        other = seen.setdefault(unicodedata.normalize("NFC", path.name), path.name)
+        other = seen.setdefault(nfc(path.name), path.name)
         if other != path.name:
             raise InputError(
                 f'"{folder}" has two class folders that look the same, {other!a} and '
-                f"{path.name!a}: one spells its letters in Unicode's form NFC, the other not. "
-                "Move the images of one into the other."
+                f"{path.name!a}: only one is in Unicode form NFC. Move the images of one into the "
+                "other."
             )
 
 
-def _count(counter: Mapping[str, int]) -> str:
+def _counts(counter: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {what}" for what, count in Counter(counter).most_common())

@@ -2,7 +2,7 @@
 
 from kerascnn import Component, hookimpl
 from kerascnn.components.builtin.downloaded import KERAS_DATASETS, OXFORD_FLOWERS102, TF_FLOWERS
-from kerascnn.components.builtin.flowers import FLOWERS
+from kerascnn.components.builtin.flowers.dataset import FLOWERS
 from kerascnn.components.builtin.image_folder import IMAGE_FOLDER
 from kerascnn.components.builtin.shapes import SHAPES
 

@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from kerascnn import Component, InputError, Params, Splits
-from kerascnn.components.builtin.content_split import SplitParams, content_hashes, image_files
+from kerascnn import Component, InputError, Params, SplitParams, Splits, image_files
 from kerascnn.components.builtin.image_folder import ImageFolderParams, build_image_folder
 
 TF_FLOWERS_URL = "https://download.tensorflow.org/example_images/flower_photos.tgz"
@@ -47,15 +46,15 @@ CIFAR_URL = "https://www.cs.toronto.edu/~kriz"
 
 @dataclass(frozen=True)
 class KerasFile:
-    """A file that one of Keras's loaders looks for under KERAS_HOME/datasets."""
+    """A file that a Keras loader expects in KERAS_HOME/datasets."""
 
     url: str
-    name: str  # what Keras calls it
+    name: str  # in that folder
     hashes: dict[str, str]
 
 
-# Keras's own hashes. For Fashion-MNIST it has none and would trust a partial file: its MD5s are
-# those of its publisher, github.com/zalandoresearch/fashion-mnist.
+# Keras's own hashes. It has none for Fashion-MNIST, and would accept a partial file; the MD5s are
+# from the publisher, github.com/zalandoresearch/fashion-mnist.
 KERAS_FILES = {
     "mnist": [
         KerasFile(
@@ -106,12 +105,12 @@ KERAS_NAMES = {
 
 FOLDER = Field(
     None,
-    description="Where the downloaded files are or go; by default in the user's cache folder.",
+    description="Folder of the downloaded files; default in the user's cache folder.",
 )
 
 
 class TfFlowersParams(SplitParams):
-    """The flower photographs of the TensorFlow tutorials, split by their content."""
+    """The flower photographs of the TensorFlow tutorials, split by content."""
 
     folder: Path | None = FOLDER
 
@@ -126,17 +125,19 @@ class KerasDatasetParams(Params):
     """A dataset that Keras can load."""
 
     dataset: Literal["mnist", "fashion_mnist", "cifar10", "cifar100"] = Field(
-        description="Which one; the files are, or go, where Keras has them: in ~/.keras/datasets, "
-        "or datasets under KERAS_HOME."
+        description="The dataset. Its files are kept where Keras keeps them: ~/.keras/datasets, or "
+        "KERAS_HOME/datasets."
     )
     validation_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the training images kept for validation."
+        0.1, gt=0, lt=1, description="Share of the training images used for validation."
     )
     split_seed: int = Field(
-        0, ge=0, description="Draws the validation images; it is not the experiment's seed."
+        0, ge=0, description="Draws the validation images, independently of the experiment's seed."
     )
     limit: int | None = Field(
-        None, ge=1, description="At most so many images a split, at random, for quick trials."
+        None,
+        ge=1,
+        description="Maximum number of images per split, drawn at random, for quick trials.",
     )
 
 
@@ -160,12 +161,15 @@ def build_oxford_flowers102(params: OxfordFlowersParams, *, seed: int) -> Splits
     labels = loadmat(get("imagelabels.mat"))["labels"].ravel()  # 1 to 102, of images 1 to 8,189
     numbers = loadmat(get("setid.mat"))
     root = get("102flowers.tgz", unpack=True).resolve()
-    paths = [root / "jpg" / f"image_{number:05d}.jpg" for number in range(1, len(labels) + 1)]
-    hashes = content_hashes(paths, root)
 
     def source(key: str) -> Any:
-        chosen = (numbers[key].ravel() - 1).tolist()
-        return image_files(root, root, [(paths[i], int(labels[i]) - 1) for i in chosen], hashes)
+        return image_files(
+            root,
+            [
+                (root / "jpg" / f"image_{number:05d}.jpg", int(labels[number - 1]) - 1)
+                for number in numbers[key].ravel().tolist()
+            ],
+        )
 
     class_names = [name.strip() for name in OXFORD_NAMES.split(",")]
     return Splits(source("trnid"), source("valid"), source("tstid"), class_names)
@@ -211,7 +215,7 @@ def _some(images: Any, labels: Any, chosen: Any) -> ImageArrays:
 
 
 def _load_with_keras(dataset: str) -> Any:
-    """Fetches first, to where Keras looks: its own download is neither resumed nor atomic."""
+    """Fetches the files first, as Keras's own download is neither resumable nor atomic."""
     from keras import datasets
 
     from kerascnn import fetch
@@ -222,7 +226,7 @@ def _load_with_keras(dataset: str) -> Any:
         fetch(file.url, folder=path.parent, name=path.name, **file.hashes)
     try:
         return getattr(datasets, dataset).load_data()
-    except Exception as error:  # a bare one for some of its failures
+    except Exception as error:  # Keras raises bare ones
         raise InputError(f'Keras cannot load {dataset} from "{home}": {error}.') from error
 
 

@@ -1,4 +1,4 @@
-"""A folder of one's own images as a dataset."""
+"""`image_folder`: a folder of images as a dataset."""
 
 import os
 import sys
@@ -10,9 +10,15 @@ from pathlib import Path
 
 from pydantic import Field
 
-from kerascnn import Component, InputError, Splits
-from kerascnn.components.builtin.class_folders import LAYOUT, Folders, listed, near, tables_in
-from kerascnn.components.builtin.content_split import Labelled, SplitParams, split_images
+from kerascnn import Component, InputError, SplitParams, Splits, nfc, split_files
+from kerascnn.components.builtin.class_folders import (
+    LAYOUT,
+    Folders,
+    Labelled,
+    entries_of,
+    near,
+    tables_in,
+)
 from kerascnn.components.builtin.label_columns import TableParams
 from kerascnn.components.builtin.label_table import read_table
 
@@ -21,47 +27,43 @@ class ImageFolderParams(SplitParams, TableParams):
     """A folder of images."""
 
     path: Path = Field(
-        description="The folder, relative to the TOML file; ~ is the home folder. In it, "
-        "a folder for each class, or the folders train, validation (or val, valid) and test of "
-        "such folders; of these, validation and test are drawn from train where they are missing."
+        description="The folder, relative to the TOML file; ~ is the home folder. It contains "
+        "one folder per class, or the folders train, validation (or val, valid) and test with such "
+        "class folders; validation and test are drawn from train if they are missing."
     )
     follow_links: bool = Field(
         False,
-        description="Whether links in the folder to images and folders elsewhere are read; else "
-        "each is an error.",
+        description="Whether links in the folder to images and folders elsewhere are followed; "
+        "otherwise each is an error.",
     )
     only_test: bool = Field(
         False,
-        description="Whether all images are to test by, as `kerascnn evaluate` takes a folder; "
-        "nothing can be trained on them.",
+        description="Whether all images are test images, as in `kerascnn evaluate`; such a dataset "
+        "cannot be trained on.",
     )
 
 
 def build_image_folder(params: ImageFolderParams, *, seed: int) -> Splits:
     root = _root(params.path)
-    folders = Folders(params.follow_links)
-    within = Path(root.anchor) if params.follow_links else root
-    if params.labels:
-        found = read_table(root, within, params, params.follow_links)
-    else:
-        found = folders.read(root)
+    follow_links, folders = params.follow_links, Folders(params.follow_links)
+    found = read_table(root, params, follow_links) if params.labels else folders.read(root)
     if params.only_test:
         found = {"test": list(chain.from_iterable(found.values()))}
     _check_names(root, {label for images in found.values() for _, label in images})
     if not params.only_test:
         hint = "" if params.labels else f"{folders.doubled(root)}{tables_in(root)}"
         _check_classes(root, found, hint)
-    return split_images(root, within, found, params, folders.ignored)
+    return split_files(root, found, params, follow_links=follow_links, ignored=folders.ignored)
 
 
 def check(params: ImageFolderParams, *, image_size: int) -> dict[str, str]:
-    """Whether the folder, and the table of labels, are there."""
+    """Faults of the folder and of the table of labels: {key: fault}."""
     try:
         root = _root(params.path)
     except InputError as error:
         return {"path": str(error).rstrip(".")}
     if params.labels and not (root / params.labels.expanduser()).is_file():
-        return {"labels": f"there is no such file in {root}"}
+        return {"labels": f"no such file in {root}"}
     return {}
 
 
@@ -69,12 +71,12 @@ def _root(path: Path) -> Path:
     try:
         root = path.expanduser().resolve()
         is_folder = root.is_dir()
-    except (OSError, RuntimeError, ValueError) as error:  # a name too long, no such home, a zero
-        raise InputError(f"cannot look for the folder {str(path)!r}: {error}") from error
+    except (OSError, RuntimeError, ValueError) as error:  # name too long, unknown home, NUL
+        raise InputError(f"cannot read the folder {str(path)!r}: {error}") from error
     if not is_folder:
-        others = (entry.name for entry in listed(root.parent) if entry.is_dir())
+        others = (entry.name for entry in entries_of(root.parent) if entry.is_dir())
         raise InputError(
-            f'there is no folder "{path}" (looked for {root}).{near(root.name, others)} {LAYOUT}'
+            f'there is no folder "{path}" (resolved to {root}).{near(root.name, others)} {LAYOUT}'
         )
     return root
 
@@ -83,42 +85,42 @@ def _check_classes(root: Path, found: Mapping[str, Sequence[Labelled]], hint: st
     names = {label for _, label in found["train"]}
     if len(names) < 2:
         raise InputError(
-            f'"{root}" has images of one class alone, "{", ".join(names)}"; expected two or more.'
+            f'"{root}" has images of only one class, "{", ".join(names)}"; at least 2 are needed.'
             f"{hint or f' {LAYOUT}'}"
         )
     for split, images in found.items():
         for name in sorted({label for _, label in images} - names):
             raise InputError(
-                f'the class "{name}" of the {split} split of "{root}" has no image in the train '
-                f"split.{near(name, names)} The classes there: {', '.join(sorted(names))}."
+                f'the class "{name}" in the {split} split of "{root}" has no images in the train '
+                f"split.{near(name, names)} Its classes are {', '.join(sorted(names))}."
             )
 
 
 def _check_names(root: Path, names: Iterable[str]) -> None:
-    """Names that another system, or a line of text, could not hold apart."""
+    """Raises InputError for names that a line of text or another system cannot represent."""
     seen: dict[str, str] = {}
     for name in sorted(names):
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
             if read := _read_in_utf8(name):
                 raise InputError(
-                    f'the class "{read}" of "{root}" cannot be named: the locale of this process '
-                    f"reads file names as {sys.getfilesystemencoding()}. Set PYTHONUTF8=1, or a "
-                    "locale of UTF-8 such as LC_ALL=C.UTF-8."
+                    f'cannot read the name of the class "{read}" in "{root}": the locale decodes '
+                    f"file names as {sys.getfilesystemencoding()}. Set PYTHONUTF8=1, or a UTF-8 "
+                    "locale such as LC_ALL=C.UTF-8."
                 )
             raise InputError(
-                f'the class {name!r} of "{root}" has a name that is no text of one line in UTF-8; '
-                "rename it."
+                f'the name of the class {name!r} in "{root}" is not one line of UTF-8 text; '
+                "rename the class."
             )
-        other = seen.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        other = seen.setdefault(nfc(name).casefold(), name)
         if other != name:
             raise InputError(
-                f'the classes "{other}" and "{name}" of "{root}" differ only in how they are '
-                "written; make one of them, or give them different names."
+                f'the classes "{other}" and "{name}" in "{root}" differ only in case or spelling; '
+                "merge them, or give them different names."
             )
 
 
 def _read_in_utf8(name: str) -> str:
-    """The name that UTF-8 reads in the bytes of a file name, where the locale reads none."""
+    """A file name decoded as UTF-8, if the locale uses another encoding; else ""."""
     if sys.getfilesystemencoding().lower() in ("utf-8", "utf8"):
         return ""
     with suppress(UnicodeDecodeError):

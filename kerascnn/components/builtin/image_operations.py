@@ -1,6 +1,6 @@
-"""What an augmentation does to a batch on the device: no randomness, the same on every backend.
+"""Applies an augmentation to a batch on the device: without randomness, alike on every backend.
 
-Each operation takes a batch and the one array that was drawn for it, and gives the batch.
+Each operation takes a batch and the array drawn for it, and returns the batch.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Operation = Callable[[Batch, Any], Batch]
 
 
 def augment(batch: Batch, arrays: dict[str, Any]) -> Batch:
-    """Applies to a batch the operations for which arrays were drawn."""
+    """Applies the operations for which arrays were drawn to a batch."""
     batch, arrays = keras.tree.map_structure(ops.convert_to_tensor, (batch, arrays))
     for name, operation in OPERATIONS.items():
         if name in arrays:
@@ -23,9 +23,9 @@ def augment(batch: Batch, arrays: dict[str, Any]) -> Batch:
 
 
 def _fused(operation: Operation) -> Operation:
-    """Compiles an operation by XLA on TensorFlow: one pass over the pixels rather than dozens.
+    """Compiles an operation with XLA on TensorFlow: one pass over the pixels instead of dozens.
 
-    Each by itself: within one program XLA would compute the resample again for every use of it.
+    Each by itself, as XLA would repeat the resampling in a single program for every use of it.
     """
     if keras.backend.backend() != "tensorflow":
         return operation
@@ -36,7 +36,7 @@ def _fused(operation: Operation) -> Operation:
 
 @_fused
 def recolour(batch: Batch, maps: Any) -> Batch:
-    """Maps each pixel by its image's first matrix, and adds its mean colour by the second."""
+    """Maps pixels by their image's first matrix and adds its mean colour, mapped by the second."""
     images = batch["images"]
     mean = ops.mean(images, axis=(1, 2), keepdims=True)  # [B, 1, 1, 3]
     images = _times(images, maps[:, 0]) + _times(mean, maps[:, 1])
@@ -51,10 +51,10 @@ def _times(images: Any, matrices: Any) -> Any:
 
 @_fused
 def resample(batch: Batch, lines: Any) -> Batch:
-    """Gives each pixel the bilinear value at its place in the source, reflected at the borders.
+    """Samples the source bilinearly for each pixel, reflecting at the borders.
 
     Pixel (x, y) reads the source at `lines[:, :, 0, x] + lines[:, :, 1, y]`: an affine map, split
-    on the host so that every backend rounds it alike. These four gathers take a third (XLA on
+    on the host so that every backend rounds it alike. The four gathers take a third (XLA on
     TensorFlow) to an eighth (JAX) of the time of `keras.ops.image.affine_transform`, which on
     PyTorch loops over the images and overwrites its argument.
     """
@@ -78,9 +78,9 @@ def resample(batch: Batch, lines: Any) -> Batch:
 
 
 def _neighbours(place: Any, size: int) -> tuple[Any, Any]:
-    """Returns the pixel before each place and the weight of the pixel after it.
+    """The pixel before each place, and the weight of the pixel after it.
 
-    The image spans 0 to `size`, pixel i's centre is at i + 0.5; beyond lies its mirror image.
+    The image spans 0 to `size`, with the centre of pixel i at i + 0.5 and mirror images beyond.
     """
     inside = size - ops.abs(size - ops.abs(place))
     centre = ops.clip(inside - 0.5, 0, size - 1)
@@ -90,14 +90,14 @@ def _neighbours(place: Any, size: int) -> tuple[Any, Any]:
 
 @_fused
 def erase(batch: Batch, boxes: Any) -> Batch:
-    """Fills a box of each image with the grey that is drawn beside it."""
+    """Fills a box in each image with the grey drawn for it."""
     greys = boxes[:, 5, None, None, None]  # [B, 1, 1, 1]
     return {**batch, "images": _lay_over(batch["images"], greys, boxes[:, :5])}
 
 
 @_fused
 def mix(batch: Batch, boxes: Any) -> Batch:
-    """Shows the batch's previous image through a box of each, and mixes the labels by area."""
+    """Blends the previous image of the batch into a box in each, and mixes labels by area."""
     images, labels = batch["images"], batch["labels"]
     _, height, width, _ = ops.shape(images)
     top, left, bottom, right, opacity = ops.unstack(boxes, axis=1)
@@ -117,7 +117,7 @@ def _lay_over(images: Any, others: Any, boxes: Any) -> Any:
     rows = ops.cast((top <= y) & (y < bottom), "float32") * opacity  # [B, H]
     columns = ops.cast((left <= x) & (x < right), "float32")  # [B, W]
     weight = (rows[:, :, None] * columns[:, None, :])[..., None]  # [B, H, W, 1]
-    return images + weight * (others - images)  # written so, rounding never leaves 0 to 255
+    return images + weight * (others - images)  # in this form, rounding stays within 0 to 255
 
 
 # Colour comes before geometry: XLA then fuses it into the gathers of the resample.

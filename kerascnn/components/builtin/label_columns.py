@@ -1,4 +1,4 @@
-"""What the columns of a table of labels mean, and what separates them."""
+"""The columns of a table of labels, and their separator."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from kerascnn import InputError, Params, did_you_mean
 
 SEPARATORS = (",", ";", "\t", "|")
 
-# What columns are called, letters and digits alone: the names of the first set that has any count.
+# Names of columns, only letters and digits: the first set with a match decides.
 PATHS = (
     {"path"},
     {"file", "files", "filename", "filenames", "filepath", "filepaths", "imagepath", "imagefile"}
@@ -23,7 +23,7 @@ PATHS = (
     {"id"},
 )
 LABELS = ({"label"}, {"labels", "class", "classes", "classname", "labelname", "category", "target"})
-INDICES = {"", "index", "unnamed0", "rownames"}  # the row's number, as pandas and R write it
+INDICES = {"", "index", "unnamed0", "rownames"}  # row numbers, as pandas and R write them
 
 
 class TableParams(Params):
@@ -33,33 +33,33 @@ class TableParams(Params):
         None,
         description="A CSV file of the images and their labels, relative to `path`, instead of "
         "class folders. Its first line names the columns: the image (path, filename, image_id or "
-        "the like; relative to `path`), its label (label, class, category or the like) and, if "
-        "given, split (train, validation or test). Other columns are ignored.",
+        "similar; relative to `path`), its label (label, class, category or similar) and "
+        "optionally its split (train, validation or test). Other columns are ignored.",
         json_schema_extra={"relative_to": "path"},
     )
     path_column: str | None = Field(
-        None, description="The column that names the image, where that is not clear."
+        None, description="The column of the image, if it is ambiguous."
     )
     label_column: str | None = Field(
-        None, description="The column of the label, where that is not clear."
+        None, description="The column of the label, if it is ambiguous."
     )
     separator: str | None = Field(
         None,
         min_length=1,
         max_length=1,
-        description='What separates the columns, such as ";" or "\\t", where that is not clear.',
+        description='The separator of the columns, such as ";" or "\\t", if it is ambiguous.',
     )
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table say what.
+    """The columns of a table.
 
     Args:
-        names: Of all columns, as the first line has them.
-        path: The column that names the image.
-        label: The column of its label.
-        split: The column of its split; None where there is none.
+        names: Of all columns, from the first line.
+        path: Index of the column of the image.
+        label: Index of the column of its label.
+        split: Index of the column of its split; None if there is none.
     """
 
     names: Sequence[str]
@@ -69,16 +69,16 @@ class Columns:
 
 
 def reader(text: str, separator: str, *, strict: bool = True) -> Any:
-    """Python's CSV reader of the lines of a text."""
+    """Python's CSV reader for a text."""
     lines = io.StringIO(text, newline="")
     return csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=strict)
 
 
 def find_columns(table: Path, text: str, params: TableParams) -> tuple[str, Columns]:
-    """The separator of a table and what its columns mean.
+    """The separator and the columns of a table.
 
     Raises:
-        InputError: That is not clear; the message names the columns and the settings.
+        InputError: They are ambiguous; the message lists the columns and the settings.
     """
     found = {
         separator: _Header(next(reader(text, separator, strict=False), []), params)
@@ -91,11 +91,12 @@ def find_columns(table: Path, text: str, params: TableParams) -> tuple[str, Colu
         if said is not None and said not in header.names:
             raise InputError(
                 f'dataset.{setting} = "{said}": "{table}" has no such column.'
-                f"{did_you_mean(said, header.names)} It has {names}, separated by {separator!r}."
+                f"{did_you_mean(said, header.names)} Its columns are {names}, separated by "
+                f"{separator!r}."
             )
     if not header.clear:
         raise InputError(
-            f'"{table}" has the columns {names}, separated by {separator!r}: it is not clear which '
+            f'"{table}" has the columns {names}, separated by {separator!r}: it is unclear which '
             f"one {header.unclear}. Set dataset.path_column and dataset.label_column to their "
             "names, or dataset.separator if that is wrong."
         )
@@ -103,19 +104,19 @@ def find_columns(table: Path, text: str, params: TableParams) -> tuple[str, Colu
 
 
 class _Header:
-    """The names of a table's columns, and the numbers of those that may name image and label."""
+    """The names of a table's columns, and the indices of those that may be image and label."""
 
     def __init__(self, header: Sequence[str], params: TableParams) -> None:
         self.names = names = [name.strip() for name in header]
         self.path = self._columns(PATHS, params.path_column)
         self.label = self._columns(LABELS, params.label_column)
-        if len(self.path) + len(self.label) == 1:  # of two columns the other is what is missing
+        if len(self.path) + len(self.label) == 1:  # of two columns, the other one is missing
             telling = [at for at, name in enumerate(names) if _plain(name) not in INDICES]
             others = [at for at in telling if at not in (*self.path, *self.label)]
             self.path, self.label = self.path or others, self.label or others
 
     def _columns(self, known: Iterable[set[str]], said: str | None) -> list[int]:
-        """The columns of the name that is said, else of known names."""
+        """The columns with the given name, or with known names."""
         if said is not None:
             return [at for at, name in enumerate(self.names) if name == said]
         plain = list(map(_plain, self.names))
@@ -132,16 +133,16 @@ class _Header:
 
     @property
     def unclear(self) -> str:
-        """What is not known: which one "names the image", "is the label", or both."""
-        told = {"names the image": self.path, "is the label": self.label}
+        """What is ambiguous: which one "names the image", "is the label", or both."""
+        candidates = {"names the image": self.path, "is the label": self.label}
         unclear = [
             f"{what} ({' or '.join(self.names[at] for at in columns)})" if columns else what
-            for what, columns in told.items()
+            for what, columns in candidates.items()
             if len(columns) != 1
         ]
-        return " and which one ".join(unclear or told)
+        return " and which one ".join(unclear or candidates)
 
 
 def _plain(name: str) -> str:
-    """A column's name without what people write it with: Image-ID, image_id and "image id"."""
+    """A column's name in small letters and digits: the same for Image-ID and "image id"."""
     return re.sub(r"[\W_]", "", name.lower())

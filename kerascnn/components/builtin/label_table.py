@@ -1,28 +1,34 @@
-"""The images that a table names, found in a folder however the table writes their paths."""
+"""The images that a table of labels lists, found in a folder in whatever form their paths are."""
 
 import codecs
 import csv
 import os
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from kerascnn import InputError
-from kerascnn.components.builtin.class_folders import LAYOUT, SPLIT_NAMES, Folders, listed, near
-from kerascnn.components.builtin.content_split import FOLLOWED, Labelled, leads_out
+from kerascnn import InputError, counted, leads_out, nfc
+from kerascnn.components.builtin.class_folders import (
+    FOLLOWED,
+    LAYOUT,
+    SPLIT_NAMES,
+    Folders,
+    Labelled,
+    entries_of,
+    near,
+)
 from kerascnn.components.builtin.label_columns import Columns, TableParams, find_columns, reader
 
 Where = Callable[[str], Path | None]
-"""Where the image lies that a cell of the table names; None if that is not known."""
+"""Finds the image that a cell of the table names; None if it is not known."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a table says of one image."""
+    """One image in a table."""
 
     line: int
     path: str
@@ -30,16 +36,13 @@ class Row:
     split: str
 
 
-def read_table(
-    root: Path, within: Path, params: TableParams, follow: bool
-) -> dict[str, list[Labelled]]:
-    """The labelled images of each split; all under "train" where the table has no splits.
+def read_table(root: Path, params: TableParams, follow: bool) -> dict[str, list[Labelled]]:
+    """The labelled images of each split; all under "train" if the table has no splits.
 
     Args:
         root: The folder of the images.
-        within: The folder out of which no link may lead.
-        params: Name the table, relative to `root`, and say what its columns are.
-        follow: Whether images are looked for in linked folders too.
+        params: The table, relative to `root`, and its columns.
+        follow: Whether links are followed, out of the folder too.
     """
     assert params.labels is not None
     table = root / params.labels.expanduser()
@@ -48,14 +51,16 @@ def read_table(
     found: dict[str, list[Labelled]] = defaultdict(list)
     for row, path in zip(rows, paths, strict=True):
         place = f'"{table}", line {row.line}'
-        if leads_out(path, within):
+        if not follow and leads_out(path, root):
             raise InputError(f'{place}: "{row.path}" is a link out of "{root}", which {FOLLOWED}.')
         split = SPLIT_NAMES.get(row.split.strip().lower())
         if split is None:
             raise InputError(f'{place}: split "{row.split}"; expected train, validation or test.')
-        found[split].append((path, unicodedata.normalize("NFC", row.label)))
+        found[split].append((path, nfc(row.label)))
     if "train" not in found:
-        raise InputError(f'"{table}" has {len(rows)} rows and none to train on. {LAYOUT}')
+        raise InputError(
+            f'"{table}" has {counted(len(rows), "row")} but none in the train split. {LAYOUT}'
+        )
     return dict(found)
 
 
@@ -65,12 +70,12 @@ def _text(table: Path) -> str:
         wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # Excel's "Unicode"
         return content.decode("utf-16" if wide else "utf-8-sig")
     except (OSError, ValueError) as error:
-        close = near(table.name, (path.name for path in listed(table.parent)))
+        close = near(table.name, (path.name for path in entries_of(table.parent)))
         raise InputError(f'cannot read `labels`, "{table}": {error}.{close}') from error
 
 
 def _rows(table: Path, text: str, params: TableParams) -> list[Row]:
-    if said := re.match(r'"?sep=(.)"?\r?\n', text):  # a first line for Excel
+    if said := re.match(r'"?sep=(.)"?\r?\n', text):  # Excel's first line
         text = text[said.end() :]
         params = params.model_copy(update={"separator": params.separator or said[1]})
     try:
@@ -91,14 +96,14 @@ def _row(place: str, line: int, cells: Sequence[str], columns: Columns) -> Row:
     values = [cells[at].strip() if at < len(cells) else "" for at in wanted]
     if not all(values) or any(map(str.strip, cells[len(columns.names) :])):
         raise InputError(
-            f"{place}: expected {len(columns.names)} values, and one for each of "
+            f"{place}: expected {len(columns.names)} values, including "
             f"{', '.join(columns.names[at] for at in wanted)}; got {list(cells)}."
         )
     return Row(line, *values, *["train"][len(values) - 2 :])
 
 
 def _paths(root: Path, table: Path, rows: Sequence[Row], follow: bool) -> list[Path]:
-    """The file that each row names, by the way of reading them that finds most."""
+    """The file of each row, from the reading of the paths that finds the most files."""
     cells, best, fewest = [row.path for row in rows], list[Path | None](), len(rows) + 1
     for where in _ways(root, table, cells, follow):
         paths = [where(cell) for cell in cells]
@@ -112,24 +117,24 @@ def _paths(root: Path, table: Path, rows: Sequence[Row], follow: bool) -> list[P
 
 
 def _ways(root: Path, table: Path, cells: Sequence[str], follow: bool) -> Iterator[Where]:
-    """The ways in which tables write paths, the usual one first."""
+    """The readings of a table's paths, the usual one first."""
     yield lambda cell: root / _slashed(cell, root)
     yield lambda cell: table.parent / _slashed(cell, root)
-    for count in range(1, _leading(cells) + 1):  # the folders of another place or machine
+    for count in range(1, _leading(cells) + 1):  # leading folders of another place or machine
         yield lambda cell, count=count: root.joinpath(*_parts(cell)[count:])  # type: ignore[misc]
     known = _by_name(root, follow)
     yield lambda cell: _only(table, cell, known.get("/".join(_parts(cell)), ()))
 
 
 def _leading(cells: Sequence[str]) -> int:
-    """How many folders all the paths begin with."""
+    """The number of leading folders that all paths share."""
     places = [_parts(cell)[:-1] for cell in cells] or [[]]
     pairs = zip(min(places), max(places), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _slashed(cell: str, root: Path) -> str:
-    """A path of Windows with slashes; elsewhere a name may hold a backslash."""
+    """A path with backslashes as slashes, unless a file has backslashes in its name."""
     return cell if "\\" not in cell or (root / cell).is_file() else cell.replace("\\", "/")
 
 
@@ -138,8 +143,8 @@ def _parts(cell: str) -> list[str]:
 
 
 def _by_name(root: Path, follow: bool) -> dict[str, list[Path]]:
-    """The images of a folder by what else a table may call them: with and without the suffix and
-    the folders that they lie in."""
+    """The images of a folder by the other names that a table may use: with or without their suffix
+    and their folders."""
     known: dict[str, list[Path]] = defaultdict(list)
     for path in Folders(follow).walk(root):
         inside = path.relative_to(root)
@@ -151,8 +156,8 @@ def _by_name(root: Path, follow: bool) -> dict[str, list[Path]]:
 def _only(table: Path, cell: str, paths: Sequence[Path]) -> Path | None:
     if len(paths) > 1:
         raise InputError(
-            f'"{table}" names "{cell}", which may be "{paths[0]}" or "{paths[1]}". Write the '
-            "paths in full, or set `path` to the folder of the right ones."
+            f'"{table}" lists "{cell}", which could be "{paths[0]}" or "{paths[1]}". Write full '
+            "paths, or set `path` to the folder of the right images."
         )
     return paths[0] if paths else None
 
@@ -176,9 +181,9 @@ def _check_missing(
         row, path = missing[0]
         path = path or root / row.path
         written = f' (written with backslashes, "{row.path}")' if "\\" in row.path else ""
-        close = near(path.name, (other.name for other in listed(path.parent)))
+        close = near(path.name, (other.name for other in entries_of(path.parent)))
         raise InputError(
-            f'"{table}": {len(missing)} of {len(rows)} files are missing; the first is '
+            f'"{table}": {len(missing):,} of {counted(len(rows), "file")} missing, such as '
             f'"{path}"{written}.{close}'
         )
 
@@ -186,5 +191,7 @@ def _check_missing(
 def _check_once(table: Path, paths: list[Path]) -> list[Path]:
     for path, count in Counter(map(os.path.normpath, paths)).items():
         if count > 1:
-            raise InputError(f'"{table}" names "{path}" {count} times; expected each file once.')
+            raise InputError(
+                f'"{table}" lists "{path}" {count} times; each file may appear only once.'
+            )
     return paths

@@ -1,4 +1,4 @@
-"""The two learning rates that Keras does not have; all others are joined from its own."""
+"""The two learning-rate schedules that Keras lacks; the others are joined from its own."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 @keras.saving.register_keras_serializable(package="kerascnn")
 class Joined(LearningRateSchedule):
-    """Schedules one after the other, each counting its steps from its own beginning.
+    """Schedules one after the other, each counting steps from its own beginning.
 
     Args:
         schedules: The schedules, in order; at least one.
@@ -45,7 +45,7 @@ class InverseSquareRoot(LearningRateSchedule):
 
     Args:
         peak_learning_rate: The rate at step 0.
-        timescale: Steps, above 0; after three times as many the rate has halved.
+        timescale: Steps, above 0; after three times as many, the rate has halved.
     """
 
     def __init__(self, peak_learning_rate: float, timescale: float):

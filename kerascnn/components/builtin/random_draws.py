@@ -1,4 +1,4 @@
-"""What the built-in augmentations draw for a batch."""
+"""The random draws of the built-in augmentations for a batch."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from kerascnn.components.builtin.strengths import Strengths
 
 Array = np.ndarray
 
-# The television standard of 1953: luma, and the plane of colour; applied as pixel @ matrix.
+# NTSC's YIQ of 1953: luma, and the plane of colour; applied as pixel @ matrix.
 RGB_TO_YIQ = np.array(
     [[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]]
 ).T
@@ -14,11 +14,11 @@ YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
 
 
 def draw_geometry(strengths: Strengths, rng: np.random.Generator, count: int, size: int) -> Array:
-    """Composes flip, crop, zoom, shear, rotation and shift into one affine map of each image.
+    """Composes flip, crop, zoom, shear, rotation and shift into one affine map per image.
 
     Returns:
-        float32 [B, 2, 2, S]: for x and y, what each output column and each output row add to
-        the place in the source, in pixels.
+        float32 [B, 2, 2, S]: for x and y, the offset of each output column and each output row
+        in the source, in pixels.
     """
     s = strengths
     flip = 1 - 2 * (rng.random((count, 2)) < (s.horizontal_flip, s.vertical_flip))  # x, y
@@ -36,24 +36,24 @@ def draw_geometry(strengths: Strengths, rng: np.random.Generator, count: int, si
     shear = _matrices([[one, np.tan(slant)], [zero, one]])
     linear = rotation @ shear * (flip * crop / zoom)[:, None, :]  # [B, 2, 2]
 
-    grid = np.arange(size) + 0.5 - size / 2  # pixel centres, from the image's own
+    grid = np.arange(size) + 0.5 - size / 2  # pixel centres, relative to the image's centre
     columns = linear[:, :, 0, None] * grid
     rows = linear[:, :, 1, None] * grid + size * (0.5 + shift[:, :, None])
     return np.stack([columns, rows], axis=2)  # [B, 2, 2, S]
 
 
 def draw_colour(strengths: Strengths, rng: np.random.Generator, count: int, size: int) -> Array:
-    """Composes brightness, contrast, saturation and hue into one linear map of each image.
+    """Composes brightness, contrast, saturation and hue into one linear map per image.
 
     Returns:
-        float32 [B, 2, 3, 3]: what the pixel, and what the image's mean colour is multiplied by.
+        float32 [B, 2, 3, 3]: the matrices of the pixels and of the image's mean colour.
     """
     s = strengths
     brightness = rng.uniform(1 - s.brightness, 1 + s.brightness, count)
     contrast = rng.uniform(1 - s.contrast, 1 + s.contrast, count)
     saturation = rng.uniform(1 - s.saturation, 1 + s.saturation, count)
     hue = np.radians(s.hue_degrees) * rng.uniform(-1, 1, count)
-    # in YIQ, saturation scales the plane of I and Q and hue turns it; grey stays where it is
+    # in YIQ, saturation scales the plane of I and Q and hue rotates it; grey does not change
     one, zero = np.ones(count), np.zeros(count)
     cosine, sine = saturation * np.cos(hue), saturation * np.sin(hue)
     chroma = _matrices([[one, zero, zero], [zero, cosine, sine], [zero, -sine, cosine]])
@@ -63,10 +63,10 @@ def draw_colour(strengths: Strengths, rng: np.random.Generator, count: int, size
 
 
 def draw_erasing(strengths: Strengths, rng: np.random.Generator, count: int, size: int) -> Array:
-    """Draws a box of each image to erase, and a grey (Zhong et al., arXiv 1708.04896).
+    """Draws a box to erase in each image, and a grey (Zhong et al., arXiv 1708.04896).
 
     Returns:
-        float32 [B, 6]: top, left, bottom, right in pixels; opacity, 0 where nothing is erased;
+        float32 [B, 6]: top, left, bottom, right in pixels; opacity, 0 to erase nothing;
         grey, 0 to 255.
     """
     area = rng.uniform(0.02, strengths.erasing_area, count)
@@ -78,8 +78,8 @@ def draw_erasing(strengths: Strengths, rng: np.random.Generator, count: int, siz
 
 
 def draw_mixing(strengths: Strengths, rng: np.random.Generator, count: int, size: int) -> Array:
-    """Draws the box through which another image shows: all of it faintly (MixUp, Zhang et al.,
-    arXiv 1710.09412) or a part of it fully (CutMix, Yun et al., arXiv 1905.04899).
+    """Draws the box in which another image is blended in: everywhere, faintly (MixUp, Zhang et al.,
+    arXiv 1710.09412) or fully in a part (CutMix, Yun et al., arXiv 1905.04899).
 
     Returns:
         float32 [B, 5]: top, left, bottom, right in pixels; opacity.
@@ -87,8 +87,10 @@ def draw_mixing(strengths: Strengths, rng: np.random.Generator, count: int, size
     mixup, cutmix = strengths.mixup, strengths.cutmix
     cut = rng.random(count) < (cutmix > 0) / ((cutmix > 0) + (mixup > 0))
     alpha = np.where(cut, cutmix, mixup)
-    other = rng.beta(alpha, alpha)  # the other image's share
-    sides = np.where(cut, np.sqrt(other), 2)[:, None].repeat(2, axis=1)  # 2: from any centre, all
+    other = rng.beta(alpha, alpha)  # share of the other image
+    sides = np.where(cut, np.sqrt(other), 2)[:, None].repeat(
+        2, axis=1
+    )  # 2: the whole image from any centre
     return _boxes(rng.random((count, 2)), sides, np.where(cut, 1, other), size)
 
 

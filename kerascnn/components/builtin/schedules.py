@@ -1,7 +1,7 @@
-"""Learning-rate schedules: each a shape over the steps of a stage, most after an optional warm-up.
+"""Learning-rate schedules: shapes over the steps of a stage, most with an optional warm-up.
 
-Rates are fractions of the stage's `learning_rate`, which is their peak. The warm-up is a fraction
-of the stage; every other length is a fraction, or a number of epochs, of what comes after it.
+Rates are fractions of the stage's `learning_rate`, the peak. The warm-up is a fraction of the
+stage; every other length is a fraction of what follows it, or a number of epochs.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 class Warmup(Params):
     warmup_fraction: float = Field(
-        0.0, ge=0, lt=1, description="Part of the stage in which the rate rises to its peak."
+        0.0, ge=0, lt=1, description="Fraction of the stage in which the rate rises to its peak."
     )
 
 
@@ -30,17 +30,19 @@ class Decay(Warmup):
 
 
 class Restarts(Decay):
-    cycles: int = Field(3, ge=1, le=100, description="Number of descents.")
+    cycles: int = Field(3, ge=1, le=100, description="Number of cycles.")
     length_factor: float = Field(
-        2.0, gt=0, le=10, description="Length of a cycle over that of the one before."
+        2.0, gt=0, le=10, description="Length of a cycle relative to the previous one."
     )
     peak_factor: float = Field(
-        1.0, gt=0, le=1, description="Peak of a cycle over that of the one before."
+        1.0, gt=0, le=1, description="Peak of a cycle relative to the previous one."
     )
 
 
 class OneCycle(Params):
-    rise_fraction: float = Field(0.3, ge=0, lt=1, description="Part of the stage that rises.")
+    rise_fraction: float = Field(
+        0.3, ge=0, lt=1, description="Fraction of the stage in which the rate rises."
+    )
     start_fraction: float = Field(
         0.04, gt=0, le=1, description="Rate at the start, as a fraction of the peak."
     )
@@ -50,15 +52,15 @@ class OneCycle(Params):
 
 
 class Step(Warmup):
-    every_epochs: int = Field(2, ge=1, description="Epochs from one drop to the next.")
-    factor: float = Field(0.5, gt=0, lt=1, description="What each drop multiplies the rate by.")
+    every_epochs: int = Field(2, ge=1, description="Epochs between drops.")
+    factor: float = Field(0.5, gt=0, lt=1, description="Factor of the rate at each drop.")
 
 
 class Multistep(Warmup):
     milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        (0.4, 0.6, 0.8), description="Where the drops are, as fractions."
+        (0.4, 0.6, 0.8), description="Positions of the drops, as fractions."
     )
-    factor: float = Field(0.1, gt=0, lt=1, description="What each drop multiplies the rate by.")
+    factor: float = Field(0.1, gt=0, lt=1, description="Factor of the rate at each drop.")
 
 
 class Exponential(Warmup):
@@ -73,23 +75,27 @@ class Polynomial(Decay):
 
 class InverseSqrt(Warmup):
     timescale_fraction: float = Field(
-        0.1, gt=0, le=1, description="Time in which the rate falls to 1 / sqrt(2) of the peak."
+        0.1, gt=0, le=1, description="Fraction in which the rate falls to 1 / sqrt(2) of the peak."
     )
 
 
 class FlatCosine(Decay):
-    decay_fraction: float = Field(0.25, gt=0, le=1, description="Part that falls, at the end.")
+    decay_fraction: float = Field(
+        0.25, gt=0, le=1, description="Fraction at the end in which the rate falls."
+    )
 
 
 class WarmupStableDecay(Decay):
     warmup_fraction: float = Field(
-        0.1, ge=0, lt=1, description="Part of the stage in which the rate rises to its peak."
+        0.1, ge=0, lt=1, description="Fraction of the stage in which the rate rises to its peak."
     )
-    decay_fraction: float = Field(0.2, gt=0, le=1, description="Part that falls, at the end.")
+    decay_fraction: float = Field(
+        0.2, gt=0, le=1, description="Fraction at the end in which the rate falls."
+    )
 
 
 class Plateau(Params):
-    factor: float = Field(0.1, gt=0, lt=1, description="What each drop multiplies the rate by.")
+    factor: float = Field(0.1, gt=0, lt=1, description="Factor of the rate at each drop.")
     patience_epochs: int = Field(
         2, ge=1, description="Epochs without a better validation loss before a drop."
     )
@@ -98,7 +104,7 @@ class Plateau(Params):
     )
 
 
-# Each shape takes its parameters, the peak rate, its number of steps and the steps of an epoch.
+# Each shape takes its parameters, the peak rate, its number of steps and the steps per epoch.
 
 
 def constant(params: Warmup, peak: float, steps: int, epoch: int) -> "LearningRateSchedule":
@@ -112,7 +118,7 @@ def cosine(params: Decay, peak: float, steps: int, epoch: int) -> "LearningRateS
 def cosine_restarts(
     params: Restarts, peak: float, steps: int, epoch: int
 ) -> "LearningRateSchedule":
-    """Joins whole cycles, so that the last one ends with the stage; Keras's own begins another."""
+    """Joins whole cycles that end with the stage; Keras's CosineDecayRestarts begins another."""
     weights = [params.length_factor**i for i in range(params.cycles)]
     shares = (steps * weight / sum(weights) for weight in accumulate(weights))
     starts = [0, *map(_after_the_first, shares)]
@@ -171,7 +177,7 @@ def warmup_stable_decay(
 def plateau(
     params: Plateau, *, peak_learning_rate: float, steps: int, steps_per_epoch: int
 ) -> "Callback":
-    """Makes a callback, which lowers the rate by what the validation loss does."""
+    """Makes a callback that lowers the rate when the validation loss stops improving."""
     from keras.callbacks import ReduceLROnPlateau
 
     return ReduceLROnPlateau(
@@ -200,7 +206,7 @@ def _stairs(peak: float, factor: float, drops: Sequence[int]) -> "LearningRateSc
     rates = [peak * factor**i for i in range(len(drops) + 1)]
     if not drops:
         return _line(peak, peak, 1)
-    return PiecewiseConstantDecay([drop - 1 for drop in drops], rates)  # Keras drops a step late
+    return PiecewiseConstantDecay([drop - 1 for drop in drops], rates)  # Keras drops one step late
 
 
 def _joined(
@@ -223,17 +229,17 @@ def _flat_until(
 
 
 def _after_the_first(place: float) -> int:
-    """The step that is nearest to a place; however short the stage, its first one has its own."""
+    """The nearest step, but not the first, which keeps its rate however short the stage."""
     return max(round(place), 1)
 
 
 def _part(fraction: float, steps: int) -> int:
-    """Returns a fraction of the steps that leaves at least one."""
+    """A fraction of the steps, leaving at least one."""
     return min(round(fraction * steps), steps - 1)
 
 
 def _with_warmup(shape: Callable[..., "LearningRateSchedule"]) -> Callable[..., Any]:
-    """Lets a shape follow a linear rise from the first step on (Goyal et al., arXiv 1706.02677)."""
+    """Puts a linear warm-up before a shape (Goyal et al., arXiv 1706.02677)."""
 
     def build(
         params: Any, *, peak_learning_rate: float, steps: int, steps_per_epoch: int
@@ -242,7 +248,7 @@ def _with_warmup(shape: Callable[..., "LearningRateSchedule"]) -> Callable[..., 
         schedule = shape(params, peak_learning_rate, steps - rise, steps_per_epoch)
         if rise == 0:
             return schedule
-        first = peak_learning_rate / (rise + 1)  # not 0, which would waste a step
+        first = peak_learning_rate / (rise + 1)  # above 0, which would waste a step
         return _joined([_line(first, peak_learning_rate, rise), schedule], [rise])
 
     return build
@@ -250,16 +256,16 @@ def _with_warmup(shape: Callable[..., "LearningRateSchedule"]) -> Callable[..., 
 
 SHAPES = [
     (constant, Warmup, "the peak rate throughout"),
-    (cosine, Decay, "half a cosine down (Loshchilov & Hutter, arXiv 1608.03983)"),
-    (cosine_restarts, Restarts, "cosines, each starting afresh (SGDR, arXiv 1608.03983)"),
-    (one_cycle, OneCycle, "cosine up, then down further (Smith, arXiv 1708.07120; as in fastai)"),
+    (cosine, Decay, "cosine decay (Loshchilov & Hutter, arXiv 1608.03983)"),
+    (cosine_restarts, Restarts, "cosine decay with restarts (SGDR, arXiv 1608.03983)"),
+    (one_cycle, OneCycle, "cosine up, then further down (Smith, arXiv 1708.07120; as in fastai)"),
     (step, Step, "a drop every few epochs"),
     (multistep, Multistep, "drops at milestones (the defaults: BiT, arXiv 1912.11370)"),
-    (exponential, Exponential, "the same ratio from each step to the next"),
-    (polynomial, Polynomial, "a power of the time that is left"),
-    (inverse_sqrt, InverseSqrt, "one over the root of time (arXiv 1706.03762, 2106.04560)"),
-    (flat_cosine, FlatCosine, "flat, then half a cosine down (as in fastai)"),
-    (warmup_stable_decay, WarmupStableDecay, "rise, flat, linear down (arXiv 2405.18392)"),
+    (exponential, Exponential, "exponential decay"),
+    (polynomial, Polynomial, "polynomial decay; linear by default"),
+    (inverse_sqrt, InverseSqrt, "inverse square root (arXiv 1706.03762, 2106.04560)"),
+    (flat_cosine, FlatCosine, "flat, then cosine decay (as in fastai)"),
+    (warmup_stable_decay, WarmupStableDecay, "warm-up, flat, then linear decay (arXiv 2405.18392)"),
 ]
 
 
@@ -267,5 +273,5 @@ SHAPES = [
 def kerascnn_schedules() -> list[Component]:
     return [
         *(Component(s.__name__, _with_warmup(s), params, summary) for s, params, summary in SHAPES),
-        Component("plateau", plateau, Plateau, "a drop when the validation loss stays"),
+        Component("plateau", plateau, Plateau, "a drop when the validation loss stops improving"),
     ]

@@ -1,11 +1,11 @@
-"""`sequential_cnn`: the small network that one trains from scratch."""
+"""`sequential_cnn`: a small network to train from scratch."""
 
 from itertools import count
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from kerascnn import Component, InputError, Params, classifier_head
+from kerascnn import Component, InputError, Params, classifier_head, counted
 
 
 class SequentialParams(Params):
@@ -21,7 +21,7 @@ class SequentialParams(Params):
         1, ge=1, le=8, description="Stride of each block's first convolution, in pixels"
     )
     padding: Literal["same", "valid"] = Field("same", description="Padding of the convolutions")
-    pooling: Literal["max", "average"] = Field("max", description="How 2 x 2 pixels become one")
+    pooling: Literal["max", "average"] = Field("max", description="Pooling of 2 x 2 pixels")
     batch_normalization: bool = Field(True, description="Normalise after every convolution")
     dense_units: tuple[Annotated[int, Field(ge=1, le=16384)], ...] = Field(
         (128,), description="Units of each dense layer before the classifier"
@@ -43,7 +43,7 @@ def build(params: SequentialParams, *, image_size: int, num_classes: int) -> Any
         keras.Model: float32 [B, S, S, 3] in 0-255 to probabilities float32 [B, K].
 
     Raises:
-        InputError: The images are too small for so many blocks.
+        InputError: The images are too small for the number of blocks.
     """
     import keras
     from keras import layers
@@ -85,7 +85,7 @@ def _block(x: Any, params: SequentialParams, number: int) -> Any:
 
 
 def check(params: SequentialParams, *, image_size: int) -> dict[str, str]:
-    """Whether the images are large enough for so many blocks."""
+    """Faults of the image size for the number of blocks: {key: fault}."""
     blocks = _blocks_that_fit(params, image_size)
     if blocks == params.depth:
         return {}
@@ -94,8 +94,8 @@ def check(params: SequentialParams, *, image_size: int) -> dict[str, str]:
     lower = f", or architecture.depth to {blocks}" if blocks else ""
     return {
         "depth": f"image_size = {image_size} is too small for depth = {params.depth}: after "
-        f"{blocks} blocks there is no pixel left to pool. Set training.image_size to {enough} or "
-        f"more{lower}"
+        f"{counted(blocks, 'block')} no pixels are left to pool. Set training.image_size to "
+        f"{enough} or more{lower}"
     }
 
 
@@ -114,6 +114,6 @@ SEQUENTIAL_CNN = Component(
     "sequential_cnn",
     build,
     SequentialParams,
-    "Blocks of convolutions and pooling, filters doubling, then dense: to train from scratch",
+    "convolutions and pooling, with filters doubling, then dense layers; to train from scratch",
     check,
 )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-# Distance outside each shape's edge, in its own radius, at (x, y).
+# Signed distance from each shape's edge at (x, y), in radii; positive outside.
 OUTSIDE: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "circle": lambda x, y: np.hypot(x, y) - 1,
     "square": lambda x, y: np.maximum(abs(x), abs(y)) - 0.85,
@@ -16,7 +16,7 @@ OUTSIDE: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 
 def draw(shape: str, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws the shape in colours, at a place and an angle of its own; uint8 [S, S, 3]."""
+    """Draws the shape in random colours, at a random place and angle; uint8 [S, S, 3]."""
     radius, turn = rng.uniform(0.22, 0.34), rng.uniform(-0.2, 0.2)  # image widths, radians
     centre = rng.uniform(0.4, 0.6, 2)
     x, y = ((np.arange(size) + 0.5) / size - centre[:, None]) / radius

@@ -11,7 +11,7 @@ from kerascnn import Component, Params, Splits
 if TYPE_CHECKING:
     import numpy as np
 
-VERSION = 1  # raise it whenever any image changes: caches are keyed by it
+VERSION = 1  # raise when any image changes: caches are keyed by it
 SHAPE_NAMES = ("circle", "square", "triangle", "cross")
 
 
@@ -22,14 +22,14 @@ class ShapesParams(Params):
         3,
         ge=2,
         le=len(SHAPE_NAMES),
-        description="How many of: " + ", ".join(SHAPE_NAMES),
+        description="Number of classes, the first of: " + ", ".join(SHAPE_NAMES),
     )
     train: int = Field(48, ge=1, description="Number of training images.")
     validation: int = Field(24, ge=1, description="Number of validation images.")
     test: int = Field(24, ge=1, description="Number of test images.")
     size: int = Field(32, ge=8, le=512, description="Height and width of an image in pixels.")
     image_seed: int = Field(
-        0, ge=0, description="Seed of the images, which do not change with the experiment's seed."
+        0, ge=0, description="Seed of the images, independent of the experiment's seed."
     )
 
 
@@ -56,14 +56,14 @@ class ShapeSource:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all that decides the split's images and labels."""
+        """SHA-256 of everything that determines the split's images and labels."""
         params = self.params
         decides = (params.classes, params.size, params.image_seed, self.split, len(self))
         return hashlib.sha256(repr(("shapes", VERSION, *decides)).encode()).hexdigest()
 
 
 def build(params: ShapesParams, *, seed: int) -> Splits:
-    """Makes the three splits; the experiment's seed changes no image."""
+    """Makes the three splits, independent of the experiment's seed."""
     splits = {name: ShapeSource(name, params) for name in ("train", "validation", "test")}
     return Splits(**splits, class_names=list(SHAPE_NAMES[: params.classes]))
 

@@ -16,11 +16,11 @@ class Strengths(Params):
 
     horizontal_flip: Annotated[float, _up_to(1, "Probability of a flip left to right.")] = 0.0
     vertical_flip: Annotated[float, _up_to(1, "Probability of a flip upside down.")] = 0.0
-    rotation_degrees: Annotated[float, _up_to(180, "Largest turn to either side.")] = 0.0
-    shear_degrees: Annotated[float, _up_to(45, "Largest slant to either side.")] = 0.0
+    rotation_degrees: Annotated[float, _up_to(180, "Largest rotation to either side.")] = 0.0
+    shear_degrees: Annotated[float, _up_to(45, "Largest shear to either side.")] = 0.0
     zoom: Annotated[float, _up_to(0.5, "Scale from 1 - zoom to 1 + zoom.")] = 0.0
     shift: Annotated[float, _up_to(0.5, "Largest shift along each axis, in image sides.")] = 0.0
-    crop: Annotated[float, _up_to(0.95, "Largest part of the area to cut away.")] = 0.0
+    crop: Annotated[float, _up_to(0.95, "Largest share of the area to crop away.")] = 0.0
     stretch: Annotated[
         float, _up_to(1, "Aspect ratio of the crop from 1 / (1 + stretch) to 1 + stretch.")
     ] = 0.0
@@ -29,13 +29,17 @@ class Strengths(Params):
         float, _up_to(1, "Factor from 1 - contrast to 1 + contrast, about the mean grey.")
     ] = 0.0
     saturation: Annotated[float, _up_to(1, "Factor from 1 - saturation to 1 + saturation.")] = 0.0
-    hue_degrees: Annotated[float, _up_to(180, "Largest turn of the hue to either side.")] = 0.0
-    erasing: Annotated[float, _up_to(1, "Probability that a box takes a random grey.")] = 0.0
+    hue_degrees: Annotated[float, _up_to(180, "Largest shift of the hue to either side.")] = 0.0
+    erasing: Annotated[float, _up_to(1, "Probability that a box is filled with a random grey.")] = (
+        0.0
+    )
     erasing_area: Annotated[
         float,
-        Field(ge=0.02, le=1, description="Largest part of the area to erase; the least is 0.02."),
+        Field(
+            ge=0.02, le=1, description="Largest share of the area to erase; the smallest is 0.02."
+        ),
     ] = 1 / 3
-    mixup: Annotated[float, _up_to(10, "MixUp's alpha: 0.2 is usual.")] = 0.0
+    mixup: Annotated[float, _up_to(10, "Alpha of MixUp; 0.2 is common.")] = 0.0
     cutmix: Annotated[
-        float, _up_to(10, "CutMix's alpha: 1 is usual; beside MixUp each gets half the images.")
+        float, _up_to(10, "Alpha of CutMix; 1 is common. With MixUp, each gets half of the images.")
     ] = 0.0

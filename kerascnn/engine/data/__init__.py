@@ -1,1 +1,1 @@
-"""Images and files: reading, downloading, packing, batching."""
+"""Images and files: downloaded, read, divided into splits, prepared, packed and batched."""

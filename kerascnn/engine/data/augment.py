@@ -1,4 +1,4 @@
-"""Runs an augmentation policy on the device, drawn anew for each (seed, stage, epoch, step)."""
+"""Runs an augmentation on the device; its draws follow from (seed, stage, epoch, step)."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -14,17 +14,17 @@ from kerascnn.runtime.backend import compiled
 
 
 def augmenter(policy: Any, seed: tuple[int, ...], image_size: int) -> Augment:
-    """Makes an `augment(images, targets, epoch, step)` out of a policy.
+    """Makes an `augment(images, targets, epoch, step)` from an augmentation.
 
     Args:
         policy: An `Augmentation`, or a Keras preprocessing layer, whose generators are seeded.
-        seed: What the draw is keyed by, before epoch and step.
-        image_size: Pixels S; of larger images a random window of this size is taken first.
+        seed: Keys the draws, together with epoch and step.
+        image_size: Pixels S; from larger images a random window of this size is cut first.
     """
     draw, run = _halves(policy)
 
     def augment(images: Any, targets: Any, epoch: int, step: int) -> tuple[Any, Any]:
-        # steps from 1 on: to NumPy a seed that ends in 0 is the one without it, and so the order's
+        # steps from 1: NumPy ignores a trailing 0 in a seed, which would give the seed of the order
         rng = np.random.default_rng([*seed, epoch, step + 1])
         arrays = draw(rng, len(images))
         images = random_windows(images, image_size, rng)
@@ -49,14 +49,14 @@ def _halves(policy: Any) -> tuple[Any, Any]:
 
 
 def _seed(states: Sequence[Any], rng: np.random.Generator, batch_size: int) -> dict[str, Any]:
-    """Lets a Keras layer, which draws by itself, draw what follows from this generator."""
+    """Seeds a Keras layer, which draws by itself, from this generator."""
     for state in states:
         state.assign(rng.integers(0, 2**30, state.shape).astype(state.dtype))
     return {}
 
 
 def _through(layer: Any, batch: dict[str, Any]) -> dict[str, Any]:
-    """Runs a Keras layer, or several in turn; one that knows nothing of labels gets the images."""
+    """Runs a Keras layer, or several in turn; one that does not take labels gets the images."""
     import keras
     from keras import layers
 
@@ -64,7 +64,7 @@ def _through(layer: Any, batch: dict[str, Any]) -> dict[str, Any]:
         for part in layer.layers:
             batch = _through(part, batch)
         return batch
-    # RandomGrayscale is said to take a dict as its kind does, and fails (Keras 3.15)
+    # RandomGrayscale should take a dict as its base class does, but fails (Keras 3.15)
     if hasattr(layer, "transform_labels") and not isinstance(layer, layers.RandomGrayscale):
         batch = layer(batch, training=True)
     else:
@@ -73,7 +73,7 @@ def _through(layer: Any, batch: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_drawn(arrays: dict[str, Any]) -> dict[str, Any]:
-    """What a policy has drawn, on the device: integers, which may index, as int32, else float32."""
+    """The draws on the device: integers, which may be indices, as int32, all else as float32."""
     from keras import ops
 
     integers = {name for name, array in arrays.items() if np.asarray(array).dtype.kind in "iu"}

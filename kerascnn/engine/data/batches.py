@@ -1,4 +1,4 @@
-"""Batches for training and prediction, of one shape each, whole out of an array."""
+"""Batches for training: shuffled, augmented, and prepared ahead of the step that uses them."""
 
 import queue
 import threading
@@ -15,12 +15,12 @@ Augment = Callable[[Any, Any, int, int], tuple[Any, Any]]
 
 @dataclass(frozen=True)
 class Examples:
-    """Images to train on or to judge by.
+    """Inputs and labels of a stage's training or validation.
 
     Args:
         inputs: uint8 [N, P, P, 3], or activations float [N, ...]: an array, or indexed like one.
         labels: int64 [N].
-        key: Identifies the inputs in the cache; "" where nothing is to be kept of them.
+        key: Identifies the inputs in the cache; "" if nothing of them is to be cached.
     """
 
     inputs: Any
@@ -33,7 +33,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class OneHot:
-    """Labels int64 [N] as targets float32 [N, K], which come to be where they are indexed."""
+    """Labels int64 [N] as targets float32 [N, K], made when they are indexed."""
 
     labels: np.ndarray
     classes: int
@@ -44,15 +44,15 @@ class OneHot:
 
 @dataclass(frozen=True)
 class Feed:
-    """What a stage trains on.
+    """The inputs and targets that a stage trains on.
 
     Args:
-        inputs: For each view, which the epochs use in turn, images uint8 or activations
-            float [N, ...]: an array, or what is indexed like one.
-        targets: For each view its targets float32 [N, K], likewise.
-        batch_size: Examples a step; an epoch's last batch is filled up with its first examples.
-        seed: Keys the order, with the epoch.
-        augment: `augment(inputs, targets, epoch, step)` gives both anew; default none.
+        inputs: For each view (the epochs use them in turn), images uint8 or activations
+            float [N, ...]: an array, or indexed like one.
+        targets: For each view, targets float32 [N, K], likewise.
+        batch_size: Examples per step; an epoch's last batch is filled up with its first examples.
+        seed: Keys the order, together with the epoch.
+        augment: `augment(inputs, targets, epoch, step)` returns both, augmented; default none.
         class_weights: float32 [K], the weight of each class in the loss; default none.
     """
 
@@ -65,12 +65,12 @@ class Feed:
 
     @property
     def examples(self) -> int:
-        """Examples an epoch."""
+        """Examples per epoch."""
         return len(self.inputs[0])
 
     @property
     def steps(self) -> int:
-        """Steps an epoch."""
+        """Steps per epoch."""
         return -(-self.examples // self._width)
 
     @property
@@ -82,7 +82,7 @@ class Feed:
 
         Args:
             epoch: From 1.
-            first: The step to begin at, from 0: what each step gets follows from its number.
+            first: The step to begin at, from 0; each step's batch follows from its number.
         """
         return Ahead(self._epoch(epoch, first))
 
@@ -91,14 +91,14 @@ class Feed:
         order = shuffled(self.examples, self.seed, epoch)
         order = np.resize(order, (self.steps, self._width))
         for step in range(first, self.steps):
-            chosen = order[step]  # unsorted: a batch's images may be mixed in turn
+            chosen = order[step]  # unsorted, as augmentations may mix neighbours in a batch
             inputs, targets = self.inputs[view][chosen], self.targets[view][chosen]
             if self.augment:
                 inputs, targets = self.augment(inputs, targets, epoch, step)
             yield to_device(inputs), to_device(targets), self._weights(targets)
 
     def _weights(self, targets: Any) -> np.ndarray:
-        """A mixed image weighs what its classes do, each by its share."""
+        """The weight of each example; of a mixed image, that of its classes by their shares."""
         if self.class_weights is None:
             return np.ones(len(targets), np.float32)
         from keras import ops
@@ -107,12 +107,12 @@ class Feed:
 
 
 def shuffled(examples: int, seed: tuple[int, ...], epoch: int) -> np.ndarray:
-    """The order in which an epoch, or a view, takes the examples: int [N], a permutation."""
+    """The order of the examples in an epoch, or a view: int [N], a permutation."""
     return np.random.default_rng([*seed, epoch]).permutation(examples)
 
 
 def to_device(array: Any) -> Any:
-    """A float32 tensor of the backend; bytes travel to the device as they are."""
+    """A float32 tensor of the backend; uint8 arrays are copied to the device as they are."""
     from keras import ops
 
     return ops.cast(ops.convert_to_tensor(array), "float32")
@@ -121,16 +121,20 @@ def to_device(array: Any) -> Any:
 class Ahead(Iterator[T]):
     """Prepares batches in a thread while the step before them is computed.
 
-    Whoever leaves it early must `close` it before another one begins: on TensorFlow both would
-    wait for the same few threads.
+    If it is not used up, `close` it before another one begins: on TensorFlow both would wait for
+    the same few threads.
     """
 
     def __init__(self, batches: Iterator[T], depth: int = 2) -> None:
         self._ready: queue.Queue[Any] = queue.Queue(depth)
         self._abandoned = threading.Event()
-        arguments = batches, self._ready, self._abandoned  # not itself, which must be forgotten
+        arguments = (
+            batches,
+            self._ready,
+            self._abandoned,
+        )  # not `self`, which could then never be deleted
         self._worker = threading.Thread(
-            target=_prepare, args=arguments, daemon=True, name="kerascnn-batches"
+            target=_fill, args=arguments, daemon=True, name="kerascnn-batches"
         )
         self._worker.start()
 
@@ -152,7 +156,7 @@ class Ahead(Iterator[T]):
         self._abandoned.set()
 
 
-def _prepare(batches: Iterator[Any], ready: queue.Queue, abandoned: threading.Event) -> None:
+def _fill(batches: Iterator[Any], ready: queue.Queue, abandoned: threading.Event) -> None:
     def put(item: Any) -> bool:
         while not abandoned.is_set():
             try:
@@ -167,5 +171,5 @@ def _prepare(batches: Iterator[Any], ready: queue.Queue, abandoned: threading.Ev
             if not put(batch):
                 return
         put(None)
-    except BaseException as error:  # raised again where the batches are used
+    except BaseException as error:  # raised again by `__next__`
         put(error)

@@ -1,29 +1,27 @@
-"""Images with more than 8 bits a value, brought to the 8 bits that networks are trained on."""
+"""Images with more than 8 bits per value, reduced to the 8 bits that networks are trained on."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-if TYPE_CHECKING:
-    pass
-
-Range = tuple[float, float]
+ValueRange = tuple[float, float]
+"""The values of black and white."""
 
 SMALL = 2**14  # 14 bits: values below it fill less than a quarter of the range
 WHITE_IS_ZERO, PHOTOMETRIC = 0, 262  # TIFF 6.0, section 8
-SAY = "say which are black and white, as in training.value_range = [0, 1]"
+SAY = "set the values of black and white, such as training.value_range = [0, 1]"
 
 
 class Read(NamedTuple):
-    """An image of 8 bits a value, and the greatest value of its file, or 0 if that has 8 bits."""
+    """An image of 8 bits per value, and the greatest value in its file, or 0 if that has 8 bits."""
 
     image: Image.Image
     peak: float = 0.0
 
 
 def bits(image: Image.Image) -> int:
-    """8, 12 or, for all that is more, 16 bits a value, of an image that is not loaded yet."""
+    """Bits per value of an image that is not loaded yet: 8, 12 or, for anything more, 16."""
     tile = getattr(image, "tile", None)
     coding = tile[0].args if tile else ""
     raw = str(coding if isinstance(coding, str) else coding and coding[0])
@@ -32,16 +30,16 @@ def bits(image: Image.Image) -> int:
     return 16 if ";16" in raw and image.mode in ("LA", "RGB", "RGBA") else 8
 
 
-def to_8_bits(image: Image.Image, bits: int, value_range: Range | None) -> Read:
-    """Brings a loaded image to 8 bits.
+def to_8_bits(image: Image.Image, bits: int, value_range: ValueRange | None) -> Read:
+    """Reduces a loaded image to 8 bits per value.
 
     Args:
-        image: Of any mode of Pillow's.
-        bits: What `bits` said of it before it was loaded.
-        value_range: The values of black and white; default what so many bits hold.
+        image: A Pillow image of any mode.
+        bits: Bits per value, from `bits` before the image was loaded.
+        value_range: The values of black and white; default the range of the bits.
 
     Raises:
-        ValueError: Its range is not known.
+        ValueError: The range is not known.
     """
     if bits == 8:
         return Read(image)
@@ -50,26 +48,26 @@ def to_8_bits(image: Image.Image, bits: int, value_range: Range | None) -> Read:
     return _grey(image, bits, value_range)
 
 
-def _grey(image: Image.Image, bits: int, value_range: Range | None) -> Read:
+def _grey(image: Image.Image, bits: int, value_range: ValueRange | None) -> Read:
     values = np.asarray(image)  # [H, W]
     if not np.isfinite(values).all():
-        raise ValueError("it holds values that are not numbers")
+        raise ValueError("it contains NaN or infinite values")
     low, high, greatest = float(values.min()), float(values.max()), 2**bits - 1
     if value_range is None and image.mode == "F":
-        raise ValueError(f"it holds floating-point values, here {low:g} to {high:g}; {SAY}")
+        raise ValueError(f"it has floating-point values, here {low:g} to {high:g}; {SAY}")
     if value_range is None and (low < 0 or high > greatest):
-        raise ValueError(f"its values go from {low:.0f} to {high:.0f}, not 0 to {greatest}; {SAY}")
+        raise ValueError(f"its values are {low:.0f} to {high:.0f}, outside 0 to {greatest}; {SAY}")
     black, white = value_range or (0, greatest)
     if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO and image.mode != "F":
-        black, white = white, black  # which Pillow heeds up to 8 bits
+        black, white = white, black  # Pillow itself inverts only images of up to 8 bits
     scaled = Image.fromarray(_scaled(values, black, white)).convert("RGB")
     return Read(scaled, high if value_range or bits == 16 else 0)
 
 
-def _colours(image: Image.Image, value_range: Range | None) -> Read:
-    """Of each value Pillow reads the upper 8 bits of 16."""
+def _colours(image: Image.Image, value_range: ValueRange | None) -> Read:
+    """Pillow reads only the upper 8 of the 16 bits of each value."""
     bands = len(image.getbands()) - ("A" in image.getbands())
-    upper = np.array(image)  # [H, W, bands and perhaps transparency]
+    upper = np.array(image)  # [H, W, colours and alpha, if any]
     peak = float(upper[..., :bands].max()) * 257
     if value_range is None:
         return Read(image, peak)

@@ -2,10 +2,6 @@
 
 import hashlib
 import os
-import shutil
-import tarfile
-import tempfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,36 +15,35 @@ from urllib.request import Request, urlopen
 
 from filelock import FileLock
 
+from kerascnn.engine.data.archives import extract
 from kerascnn.errors import InputError
 from kerascnn.runtime.cache import cache_folder
 from kerascnn.runtime.files import gigabytes
 
-Progress = Callable[[str, int, int | None], None]
+OnDownload = Callable[[str, int, int | None], None]
+"""Called with the file name, the bytes so far and, if known, the bytes in all."""
 
-progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
-"""Called with (file name, bytes so far, bytes in all or None)."""
+_on_download: ContextVar[OnDownload | None] = ContextVar("on_download", default=None)
 
 TIMEOUT_SECONDS = 30.0
 CHUNK_BYTES = 1 << 18
-MAX_UNPACKED_BYTES = 20 << 30
-MAX_UNPACKED_FILES = 1_000_000
 
 
 @contextmanager
-def reporting(to: Progress) -> Iterator[None]:
-    """Reports what is downloaded meanwhile, whoever asks for it."""
-    token = progress.set(to)
+def reporting(to: OnDownload) -> Iterator[None]:
+    """Reports every download in this context, including those of plugins."""
+    token = _on_download.set(to)
     try:
         yield
     finally:
-        progress.reset(token)
+        _on_download.reset(token)
 
 
 class NotAtHandError(InputError):
-    """A file would have to be downloaded, and is not to be.
+    """A file is missing, and downloads are turned off.
 
     Args:
-        about_bytes: Its size, roughly; None where it is not known.
+        about_bytes: Its approximate size; None if not known.
     """
 
     def __init__(self, message: str, about_bytes: int | None = None) -> None:
@@ -61,7 +56,7 @@ _downloads: ContextVar[bool] = ContextVar("downloads", default=True)
 
 @contextmanager
 def without_downloads() -> Iterator[None]:
-    """Meanwhile `fetch` raises NotAtHandError for what is not there yet."""
+    """In this context `fetch` raises NotAtHandError for files that are not downloaded yet."""
     token = _downloads.set(False)
     try:
         yield
@@ -92,27 +87,27 @@ def fetch(
     unpack: bool = False,
     about_bytes: int | None = None,
 ) -> Path:
-    """Returns the path of a file of the network, which is downloaded if it is not there yet.
+    """Returns the path of a file from the network, downloading it if it is not there yet.
 
-    The hash is verified before every use. Without a published one, the SHA-256 of the first
-    download is kept beside the file (`NAME.sha256`) and verified from then on. A download that
-    broke off goes on where it stopped, if there is a hash to prove the result.
+    The hash is verified before every use. If the publisher gives none, the SHA-256 of the first
+    download is kept next to the file (`NAME.sha256`) and verified from then on. An interrupted
+    download resumes where it stopped, if a hash can verify the result.
 
     Args:
         url: An http or https address.
         sha256: The file's SHA-256, hexadecimal.
-        md5: Its MD5, for files whose publisher gives nothing better.
-        folder: Where the file is or goes; by default "downloads" in the user's cache folder.
-        name: The file's name; by default the last part of the URL's path.
-        unpack: Unpack the tar archive into the folder `NAME.unpacked` beside it, and return that
-            folder; once it is there, the archive is not needed.
-        about_bytes: Its size, roughly, for those who decide whether to download it.
+        md5: The file's MD5, if its publisher gives no SHA-256.
+        folder: The folder of the file; default "downloads" in the user's cache folder.
+        name: The file's name; default the last part of the URL's path.
+        unpack: Unpack the tar archive into the folder `NAME.unpacked` next to it, and return that
+            folder; the archive is not needed from then on.
+        about_bytes: The approximate size of the file, shown before it is downloaded.
 
     Returns:
         The path of the verified file, or of the unpacked folder.
 
     Raises:
-        InputError: The file is neither there nor to be had, or its hash is wrong.
+        InputError: The file cannot be downloaded or stored, or its hash is wrong.
     """
     name = _file_name(url, name)
     try:
@@ -123,59 +118,10 @@ def fetch(
         archive = _fetch(url, target, _published(sha256, md5), about_bytes)
     except OSError as error:
         raise InputError(
-            f'cannot store "{name}" from {url}: {error}. Make room, allow writing there, or name '
-            "another folder."
+            f'cannot store "{name}" from {url}: {error}. Free disk space, allow writing there, or '
+            "use another folder."
         ) from error
     return extract(archive, unpacked) if unpack else archive
-
-
-def extract(archive: Path, folder: Path) -> Path:
-    """Unpacks a tar archive, once, no entry of which may reach outside of the folder.
-
-    Args:
-        archive: A tar file, compressed or not.
-        folder: The folder to make. If it exists it is whole, and nothing is done.
-
-    Returns:
-        The folder.
-
-    Raises:
-        InputError: The archive is damaged or too large, or has links, devices or paths that lead
-            out of the folder.
-    """
-    with FileLock(f"{folder}.lock"):
-        if folder.is_dir():
-            return folder
-        partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
-        try:
-            with tarfile.open(archive) as tar:
-                tar.extractall(partial, members=_safe_members(tar), filter="data")
-            partial.rename(folder)
-        except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
-            raise InputError(
-                f'cannot unpack "{archive}": {error}. Nothing of it was kept; replace the archive.'
-            ) from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    return folder
-
-
-def _safe_members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    total_bytes = 0
-    for count, member in enumerate(tar, start=1):
-        if not (member.isfile() or member.isdir()):
-            raise ValueError(f'"{member.name}" is a link or a device')
-        # the filter "data" would take a leading slash away and go on
-        for path in (PurePosixPath(member.name), PureWindowsPath(member.name)):
-            if path.anchor or ".." in path.parts:
-                raise ValueError(f'"{member.name}" leads out of the folder')
-        total_bytes += member.size
-        if total_bytes > MAX_UNPACKED_BYTES or count > MAX_UNPACKED_FILES:
-            raise ValueError(
-                f"it unpacks to more than {MAX_UNPACKED_BYTES:,} bytes or "
-                f"{MAX_UNPACKED_FILES:,} files"
-            )
-        yield member
 
 
 def _folder(folder: str | os.PathLike[str] | None) -> Path:
@@ -190,7 +136,7 @@ def _file_name(url: str, name: str | None) -> str:
         raise InputError(f'cannot fetch "{url}": expected an http or https address.')
     name = name or unquote(PurePosixPath(parts.path).name)
     if name in ("", ".", "..") or PureWindowsPath(name).name != name:
-        raise InputError(f'cannot fetch "{url}": "{name}" is no file name; give one as `name`.')
+        raise InputError(f'cannot fetch "{url}": "{name}" is not a file name; pass one as `name`.')
     return name
 
 
@@ -201,7 +147,9 @@ def _published(sha256: str | None, md5: str | None) -> Pin | None:
 
 
 def _fetch(url: str, target: Path, published: Pin | None, about_bytes: int | None) -> Path:
-    if _is_there(target, published):  # needs no lock: a target is only ever renamed into place
+    if _is_there(
+        target, published
+    ):  # without the lock, as a target is only ever renamed into place
         return target
     if not _downloads.get():
         size = f" (about {gigabytes(about_bytes)})" if about_bytes else ""
@@ -242,20 +190,20 @@ def _hash(path: Path, algorithm: str) -> str:
 def _download(url: str, target: Path, pin: Pin | None) -> None:
     partial = target.with_name(f"{target.name}.part")
     if pin is None:
-        partial.unlink(missing_ok=True)  # nothing would notice two versions in one file
+        partial.unlink(missing_ok=True)  # without a hash, a mix of two versions would go unnoticed
     try:
         _transfer(url, partial, target.name)
     except (HTTPException, URLError, ConnectionError, TimeoutError, SSLError) as error:
-        raise InputError(_how_to_go_on(url, target, pin, f"{error}")) from error
+        raise InputError(_failure(url, target, pin, f"{error}")) from error
     if pin and not pin.matches(partial):
-        reason = f"what came has the {pin.algorithm.upper()} {_hash(partial, pin.algorithm)}"
+        reason = f"the download has the {pin.algorithm.upper()} {_hash(partial, pin.algorithm)}"
         partial.unlink()
-        raise InputError(_how_to_go_on(url, target, pin, f"{reason} and was deleted"))
+        raise InputError(_failure(url, target, pin, f"{reason} and was deleted"))
     partial.replace(target)
 
 
 def _transfer(url: str, partial: Path, name: str) -> None:
-    """Adds to `partial` what it lacks; after whatever stops it, the next call goes on."""
+    """Downloads what `partial` lacks; if interrupted, the next call resumes."""
     response = _open(url, partial.stat().st_size if partial.exists() else 0)
     with response, partial.open("ab" if response.status == 206 else "wb") as file:
         start = file.tell()
@@ -264,7 +212,7 @@ def _transfer(url: str, partial: Path, name: str) -> None:
         done = _copy(response, file, name, total)
         file.flush()
         os.fsync(file.fileno())
-    if total is not None and done < total:  # http.client does not notice it
+    if total is not None and done < total:  # http.client does not check it
         raise ConnectionError(f"the connection closed after {done:,} of {total:,} bytes")
 
 
@@ -273,13 +221,13 @@ def _open(url: str, start: int) -> HTTPResponse:
     try:
         return urlopen(Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
     except HTTPError as error:
-        if start and error.code == 416:  # range not satisfiable: this is no part of the file
+        if start and error.code == 416:  # range not satisfiable: not a part of this file
             return _open(url, 0)
         raise
 
 
 def _copy(response: HTTPResponse, file: IO[bytes], name: str, total: int | None) -> int:
-    report = progress.get()
+    report = _on_download.get()
     while chunk := response.read(CHUNK_BYTES):
         file.write(chunk)
         if report:
@@ -287,13 +235,13 @@ def _copy(response: HTTPResponse, file: IO[bytes], name: str, total: int | None)
     return file.tell()
 
 
-def _how_to_go_on(url: str, target: Path, pin: Pin | None, reason: str) -> str:
+def _failure(url: str, target: Path, pin: Pin | None, reason: str) -> str:
     message = f"cannot download {url}: {reason}."
     if target.exists():
-        message += " The file that is there is not used, as its hash is wrong."
-    message += f' Try again, or put the file at "{target}" by hand'
+        message += " The existing file is not used, as its hash is wrong."
+    message += f' Try again, or place the file at "{target}"'
     if pin is None:
         return f"{message}."
     record = target.with_name(f"{target.name}.sha256")
-    renewal = f'; if it was rightly renewed, delete "{record}"' if record.exists() else ""
-    return f"{message}: it has the {pin}{renewal}."
+    renewal = f' If its publisher replaced it, delete "{record}".' if record.exists() else ""
+    return f"{message} (expected {pin}).{renewal}"

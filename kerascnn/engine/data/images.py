@@ -1,193 +1,86 @@
-"""Images: whatever Pillow can decode becomes uint8 [H, W, 3], upright, in red, green, blue."""
+"""Decodes images of any kind to uint8 [H, W, 3], upright, in red, green, blue."""
 
 import errno
 import os
-import stat
-import unicodedata
 import warnings
-from functools import partial
 from io import BytesIO
-from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, features
 
-from kerascnn.engine.data.depth import Range, Read, bits, to_8_bits
+from kerascnn.engine.data.depth import Read, ValueRange, bits, to_8_bits
+from kerascnn.engine.data.files import open_file, shown
 from kerascnn.engine.data.heic import (
     AVIF,
     PACKAGE,
     brands,
     heic_version,
     is_heic,
-    let_pillow_read_it,
+    register_heic,
 )
 from kerascnn.engine.data.heic import FORMAT as HEIF
-from kerascnn.engine.data.png import SIGNATURE, without_notes
+from kerascnn.engine.data.png import SIGNATURE, without_metadata
 from kerascnn.errors import InputError
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.commands import pip_install
-from kerascnn.runtime.image_files import is_image, left_out
 
 ImageLike = str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image
 IMAGE_TYPES = (str, os.PathLike, bytes, np.ndarray, Image.Image)
 Pixels = NDArray[np.uint8]
-Resizing = Literal["crop", "pad", "stretch"]
 
-# Pillow warns from here on, and refuses only at twice as many: a "decompression bomb" of a few
-# kilobytes can unpack to gigabytes.
+# Pillow only warns above this, and refuses twice as many: a "decompression bomb" of a few kilobytes
+# can unpack to gigabytes.
 MAX_PIXELS = 89_478_485
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # it is refused here
+warnings.filterwarnings(
+    "ignore", category=Image.DecompressionBombWarning
+)  # `_check_pixels` refuses it
 
-# Of Pillow's other formats EPS would run Ghostscript, whatever the suffix says.
+# Not all of Pillow's formats: EPS would run Ghostscript, whatever the suffix.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 
-_START = 512  # bytes that tell what a file is
-
-# What networks' own preprocessing uses (antialiased, as Pillow's resize always is).
-FILTER = Image.Resampling.BICUBIC
-
-# ImageNet's mean: normalization turns it into the zeros with which convolutions pad.
-PADDING = (124, 116, 104)
-
-# The JPEG decoder may shrink to no less than this many times the wanted size, so that the
-# antialiased filter does the last of it.
-DRAFT_MARGIN = 2
+_START = 512  # bytes that identify a file
 
 
 class ImageError(InputError):
-    """An image that cannot be read; `reason` says why, without its name."""
+    """An image that cannot be read; `reason` is the cause alone, without its name."""
 
     def __init__(self, name: str, reason: str, what_to_do: str) -> None:
         self.reason = reason
         super().__init__(f"cannot read {name}: {reason}. {what_to_do}")
 
 
-def shown(path: str | os.PathLike[str]) -> str:
-    """A path for people: what is no text, or would break the line, is escaped."""
-    return "".join(
-        character.encode("unicode_escape").decode()
-        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
-        else character
-        for character in str(path)
-    )
-
-
-def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """Opens a file to read it; what is no regular file, such as a pipe, is refused at once."""
-    # without O_NONBLOCK the opening of a pipe waits for its writer
-    descriptor = os.open(
-        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    )
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
-        os.close(descriptor)
-        raise ValueError("it is a folder" if stat.S_ISDIR(mode) else "it is no regular file")
-    return open(descriptor, "rb")
-
-
-def images_below(path: Path) -> list[Path]:
-    """The path itself if it is no folder, else the visible images in it at any depth, by name.
-
-    What systems leave in folders, and kerascnn's own output, is no part of it.
-    """
-    if not path.is_dir():
-        return [path]
-    found = list[Path]()
-    for at, folders, files in os.walk(path):
-        folders[:] = filter(partial(_counts, at), folders)
-        found += [Path(at, name) for name in files if is_image(name) and _counts(at, name)]
-    return sorted(found)
-
-
-def _counts(at: str, name: str) -> bool:
-    return not name.startswith(".") and left_out(Path(at, name)) is None
-
-
 def decoders() -> str:
-    """The versions of what decodes images, which decide their pixels."""
+    """The versions of the decoders, which affect the pixels."""
     return f"Pillow {PIL.__version__} {PACKAGE} {heic_version()}"
 
 
-def read_image(image: ImageLike, value_range: Range | None = None) -> Pixels:
-    """Reads one image, of any kind that Pillow decodes, as a person would see it.
+def read_image(image: ImageLike, value_range: ValueRange | None = None) -> Pixels:
+    """Reads one image, of any kind that Pillow decodes, as a viewer would show it.
 
-    The EXIF orientation is applied, transparency is laid on white, 16-bit values are scaled to
-    8 bits, and of an animation the first frame is taken.
+    The EXIF orientation is applied, transparent images are put on white, 16-bit values are scaled
+    to 8 bits, and only the first frame of an animation is read.
 
     Args:
-        image: A path, encoded bytes, uint8 [H, W, 3], [H, W, 1] or [H, W], or an image of Pillow's.
-        value_range: The values of black and white in images of more than 8 bits a value; default
-            all that 16 bits hold. Floating-point values are read only with it.
+        image: A path, encoded bytes, uint8 [H, W, 3], [H, W, 1] or [H, W], or a Pillow image.
+        value_range: The values of black and white in images with more than 8 bits per value;
+            default the range of their bits. Required for floating-point values.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        InputError: It is no image, is damaged, or has more than 89,478,485 pixels.
+        InputError: It is not an image, is damaged, or has more than 89,478,485 pixels.
     """
-    return np.array(_decode(image, value_range).image)  # [H, W, 3]
+    return np.array(decode(image, value_range).image)  # [H, W, 3]
 
 
-def prepare_image(
-    image: ImageLike, size: int, how: Resizing = "crop", value_range: Range | None = None
-) -> Pixels:
-    """Reads one image straight to a square, decoding a large JPEG at a reduced size.
-
-    Args:
-        image: As `read_image` takes it.
-        size: Side of the square, in pixels, at least 1.
-        how: See `resize_image`.
-        value_range: As `read_image` takes it.
-
-    Returns:
-        uint8 [size, size, 3].
-
-    Raises:
-        InputError: As `read_image` does.
-    """
-    return prepared(image, size, how, value_range)[0]
-
-
-def prepared(
-    image: ImageLike, size: int, how: Resizing, value_range: Range | None
-) -> tuple[Pixels, float]:
-    """What `prepare_image` gives, and the greatest value that was found, or 0 if it has 8 bits."""
-    read = _decode(image, value_range, draft_side=DRAFT_MARGIN * size)
-    return resize_image(read.image, size, how), read.peak
-
-
-def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop") -> Pixels:
-    """Resizes an image to a square, antialiased.
-
-    Args:
-        image: uint8 [H, W, 3], or an RGB image of Pillow's.
-        size: Side of the square, in pixels, at least 1.
-        how: "crop" brings the shorter side to `size` and cuts the middle out, "pad" brings the
-            longer side to `size` and fills up with ImageNet's mean colour, "stretch" changes the
-            aspect ratio.
-
-    Returns:
-        uint8 [size, size, 3].
-    """
-    drawn = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    square = (size, size)
-    if how == "crop":
-        drawn = ImageOps.fit(drawn, square, FILTER)
-    elif how == "pad":
-        drawn = ImageOps.pad(drawn, square, FILTER, color=PADDING)
-    elif how == "stretch":
-        drawn = drawn.resize(square, FILTER)
-    else:
-        raise InputError(f'resize = "{how}": expected "crop", "pad" or "stretch".')
-    return np.array(drawn)  # [size, size, 3]
-
-
-def _decode(
-    image: ImageLike, value_range: Range | None = None, draft_side: int | None = None
+def decode(
+    image: ImageLike, value_range: ValueRange | None = None, draft_side: int | None = None
 ) -> Read:
+    """As `read_image`; a JPEG may be decoded smaller, to no less than `draft_side` pixels."""
     if isinstance(image, np.ndarray):
         return Read(_from_array(image))
     if isinstance(image, Image.Image):
@@ -202,43 +95,43 @@ def _decode(
                 file.seek(0)
                 if file.read(len(SIGNATURE)) != SIGNATURE:
                     raise
-                lean = BytesIO(without_notes(file.read()))
+                lean = BytesIO(without_metadata(file.read()))
                 return _read(lean, value_range, draft_side)
     except Exception as error:  # the decoders raise anything, from struct.error to SyntaxError
         raise ImageError(name, _reason(image, error), _what_to_do(image)) from error
 
 
-def _read(file: BinaryIO, value_range: Range | None, draft_side: int | None) -> Read:
+def _read(file: BinaryIO, value_range: ValueRange | None, draft_side: int | None) -> Read:
     with Image.open(file, formats=_formats(file)) as image:
         _check_pixels(image)
         if draft_side:
-            image.draft(None, (draft_side, draft_side))  # of JPEG alone
-        depth = bits(image)  # which loading forgets
-        image.load()  # verify() would not notice a cut-off JPEG
+            image.draft(None, (draft_side, draft_side))  # only affects JPEG
+        depth = bits(image)  # not known once the image is loaded
+        image.load()  # verify() would accept a truncated JPEG
         return _upright(image, depth, value_range)
 
 
 def _formats(file: BinaryIO) -> tuple[str, ...]:
-    """The formats that a file may be in; HEIC is asked for only where it is met."""
+    """The formats that a file may be in; the HEIC package is only loaded for HEIC."""
     start = file.read(_START)
     file.seek(0)
     if not is_heic(start):
         return FORMATS
-    let_pillow_read_it()
+    register_heic()
     return (HEIF,)
 
 
-def _upright(image: Image.Image, depth: int, value_range: Range | None) -> Read:
+def _upright(image: Image.Image, depth: int, value_range: ValueRange | None) -> Read:
     _turn_upright(image)
     read = to_8_bits(image, depth, value_range)
     return read._replace(image=_to_rgb(read.image))
 
 
 def _turn_upright(image: Image.Image) -> None:
-    """As the EXIF orientation says, which is read; the rest of it may be what nobody can write."""
+    """Applies the EXIF orientation; drops other EXIF data, which Pillow may fail to write."""
     image.getexif()
-    for notes in ("exif", "Raw profile type exif"):
-        image.info.pop(notes, None)  # else they are written anew
+    for key in ("exif", "Raw profile type exif"):
+        image.info.pop(key, None)  # else `exif_transpose` writes them again
     ImageOps.exif_transpose(image, in_place=True)
 
 
@@ -248,17 +141,17 @@ def _reason(image: str | os.PathLike[str] | bytes, error: Exception) -> str:
     if isinstance(image, bytes) or not isinstance(error, OSError):
         return str(error) or type(error).__name__
     if isinstance(error, FileNotFoundError):
-        return "it is a link to nothing" if os.path.islink(image) else "there is no such file"
+        return "it is a broken link" if os.path.islink(image) else "there is no such file"
     if error.errno == errno.ELOOP:
-        return "it is a link that leads to itself"
+        return "it is a link to itself"
     return (error.strerror or str(error)).lower() if error.errno else str(error)
 
 
 def _what_to_do(image: str | os.PathLike[str] | bytes) -> str:
     if not isinstance(image, bytes) and os.path.isdir(image):
-        return f'Name the images in it, such as "{shown(image)}"/*.'
+        return f'Pass the images in it, such as "{shown(image)}"/*.'
     if not isinstance(image, bytes) and not os.path.lexists(image):
-        return "Look for a slip in its name, or in that of a folder on the way to it."
+        return "Check the spelling of its path."
     return (
         "Expected a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC image of at most "
         f"{MAX_PIXELS:,} pixels; repair, replace or remove it."
@@ -266,7 +159,7 @@ def _what_to_do(image: str | os.PathLike[str] | bytes) -> str:
 
 
 def _what_it_is(image: str | os.PathLike[str] | bytes) -> str:
-    """What a file is that is no image."""
+    """What a file is that is not an image."""
     if isinstance(image, bytes):
         start = image[:_START]
     else:
@@ -276,9 +169,9 @@ def _what_it_is(image: str | os.PathLike[str] | bytes) -> str:
         return "it is empty"
     if brands(start) & AVIF and not features.check("avif"):
         install = pip_install("--upgrade", "pillow")
-        return f"it is AVIF, which Pillow was built without here; `{install}` has it"
+        return f"it is AVIF, which the installed Pillow cannot read; run `{install}`"
     page = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html"))
-    return "it is a web page" if page else "it is in none of the formats that are read"
+    return "it is a web page" if page else "its format is not supported"
 
 
 def _from_array(array: Pixels) -> Image.Image:
@@ -287,25 +180,25 @@ def _from_array(array: Pixels) -> Image.Image:
     if array.dtype != np.uint8 or not (grey or color) or array.size == 0:
         raise InputError(
             "cannot use an array as an image: expected uint8 of shape [H, W, 3], [H, W, 1] or "
-            f"[H, W], none of them 0; got {array.dtype} of shape {list(array.shape)}."
+            f"[H, W] and not empty, got {array.dtype} of shape {list(array.shape)}."
         )
     return Image.fromarray(array.reshape(array.shape[:2]) if grey else array).convert("RGB")
 
 
-def _from_pillow(image: Image.Image, value_range: Range | None) -> Read:
-    """The caller's own image stays as it is, and open."""
+def _from_pillow(image: Image.Image, value_range: ValueRange | None) -> Read:
+    """Leaves the caller's image unchanged and open."""
     try:
         _check_pixels(image)
         depth = bits(image)
         return _upright(image.copy(), depth, value_range)
-    except Exception as error:  # it may be open on a damaged file
+    except Exception as error:  # its file may be damaged
         raise InputError(f"cannot read a Pillow image: {error or type(error).__name__}.") from error
 
 
 def _check_pixels(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise ValueError(f"it claims {width:,} x {height:,} pixels")
+        raise ValueError(f"it has {width:,} x {height:,} pixels")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

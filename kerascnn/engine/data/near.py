@@ -1,4 +1,4 @@
-"""Near copies among images that have not been packed, by hashes that the cache keeps."""
+"""Near copies among images that are not packed yet, by perceptual hashes in the cache."""
 
 import hashlib
 from collections import defaultdict
@@ -12,30 +12,33 @@ import numpy as np
 
 from kerascnn.engine.data.hashes import HASH_WORDS, near_rows
 from kerascnn.engine.data.images import decoders
-from kerascnn.engine.data.stream import Workers, prepare
+from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.stream import prepare_rows
+from kerascnn.engine.data.workers import Workers
 from kerascnn.hookspecs import Source
 from kerascnn.runtime.cache import cached
 
-_VERSION = 1  # raise when `perceptual_hash` gives something else
-_SIZE = 160  # pixels: what hygiene's limits were measured at, and the default to train on
-_KEPT_AT_ONCE = 1000  # so that whoever interrupts the hashing of many images loses little
+_VERSION = 1  # raise when `perceptual_hash` changes
+_SIZE = 160  # pixels: the limits in `hashes` were measured at it, and it is the default to train on
+_KEPT_AT_ONCE = 1000  # so that an interruption loses the hashes of only a few images
 _FILE = "hashes"
 _RECORD = np.dtype([("content", "V32"), ("hash", np.uint64, (HASH_WORDS,))])
 
 T = TypeVar("T")
 Hashes = dict[str, np.ndarray]
-"""By content, the perceptual hash of an image: uint64 [8]."""
+"""Content to perceptual hash, uint64 [8]."""
 
 
 def near_copies(source: Source, images: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Finds the images of a class that are nearly the same: flipped, resized or saved again.
+    """Finds images of the same class that are nearly equal: flipped, resized or re-saved.
 
-    Each content is decoded once; the user's cache keeps its hash. Images that cannot be read, flat
-    ones, and those of a class with more than 22,000 are not compared.
+    Each content is decoded once, as the user's cache keeps its hash. Unreadable images, plain ones
+    and those of a class with more than 22,000 images are not compared.
 
     Args:
-        source: Gives the images.
-        images: Content hash (SHA-256, hexadecimal) and class name of each, as for `draw_splits`.
+        source: The images.
+        images: Content hash (SHA-256, hexadecimal) and class name of each image, in the order of
+            the source.
 
     Returns:
         Pairs of content hashes, for `draw_splits`.
@@ -53,7 +56,7 @@ def near_copies(source: Source, images: Sequence[tuple[str, str]]) -> list[tuple
 
 
 def _hashes(source: Source, rows: Mapping[str, int]) -> Hashes:
-    """The hash of each content that can be read; `rows` is where the source has it."""
+    """The hash of each content that can be read; `rows` are its places in the source."""
     known = _stored(partial(_load, contents=set(rows)))
     missing = [content for content in rows if content not in known]
     workers = Workers(source)
@@ -66,8 +69,8 @@ def _hashes(source: Source, rows: Mapping[str, int]) -> Hashes:
 
 
 def _made(workers: Workers, contents: Sequence[str], rows: Sequence[int]) -> Hashes:
-    pieces = workers.map(partial(prepare, size=_SIZE, how="crop"), rows)
-    found = [(piece.hashes, piece.faults) for piece in pieces]  # without the images
+    pieces = workers.map(partial(prepare_rows, preparation=Preparation(_SIZE)), rows)
+    found = [(piece.hashes, piece.faults) for piece in pieces]  # without the pixels
     hashes = chain.from_iterable(values for values, _ in found)
     bad = {fault.row for _, faults in found for fault in faults}
     return {
@@ -78,9 +81,9 @@ def _made(workers: Workers, contents: Sequence[str], rows: Sequence[int]) -> Has
 
 
 def _stored(use: Callable[[Path], T]) -> T:
-    """Uses the folder that holds the hashes, with no other process in it."""
+    """Calls `use` with the cache's folder of hashes, which no other process uses meanwhile."""
     key = hashlib.sha256(f"{_VERSION} {_SIZE} {decoders()}".encode()).hexdigest()
-    about = "hashes of images, by which near copies are found"
+    about = "perceptual hashes of images, which find near copies"
     return cached("hashes", key, about, lambda folder: (folder / _FILE).touch(), use)
 
 
@@ -99,5 +102,7 @@ def _append(folder: Path, made: Hashes) -> None:
         records["hash"][row] = value
     with open(folder / _FILE, "r+b") as file:
         end = file.seek(0, 2)
-        file.seek(end - end % _RECORD.itemsize)  # over what a killed process did not finish
+        file.seek(
+            end - end % _RECORD.itemsize
+        )  # overwrites a record that a killed process did not finish
         file.write(records.tobytes())

@@ -1,18 +1,15 @@
-"""A split that is ready to train on: its images, labels, hashes and where they come from."""
+"""A split ready to train on: its images, labels, hashes and origin."""
 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.depth import Range
-from kerascnn.engine.data.images import shown
-from kerascnn.engine.data.stream import (
-    Images,
-    StreamedImages,
-)
+from kerascnn.engine.data.depth import ValueRange
+from kerascnn.engine.data.files import shown
+from kerascnn.engine.data.stream import Images, StreamedImages
+from kerascnn.engine.data.subset import Subset
 from kerascnn.hookspecs import Source
 
 COLUMNS = ("labels", "digests", "hashes", "files", "peaks")
@@ -23,18 +20,18 @@ class Packed:
     """One split, ready to train on.
 
     Args:
-        images: uint8 [N, S, S, 3], read from the store or, where that would be too large, from
-            the source whenever they are asked for.
+        images: uint8 [N, P, P, 3], read from the cache or, if they are too many for it, decoded
+            from the source whenever they are used.
         labels: int64 [N].
         digests: SHA-256 of each prepared image, uint8 [N, 32].
-        hashes: Perceptual hash of each, uint64 [N, 8].
-        fingerprint: Of the source: the same whatever size its images are packed at.
-        key: The hash of all that decides images and labels.
-        source: Where they come from.
+        hashes: Perceptual hash of each image, uint64 [N, 8].
+        fingerprint: That of the source, whatever the preparation.
+        key: Hash of everything that determines images and labels.
+        source: The source that was packed.
         files: bool [N], whether an image comes from a file.
-        peaks: float64 [N], the greatest value of each that has more than 8 bits a value, else 0.
-        value_range: What `pack` was told of these.
-        skipped: The images of the source that are left out, each with the reason.
+        peaks: float64 [N], the greatest value of an image with over 8 bits per value, else 0.
+        value_range: The values of black and white that these were read with.
+        skipped: The images that are left out, each with the reason.
     """
 
     images: Images
@@ -46,7 +43,7 @@ class Packed:
     source: Source = field(repr=False)
     files: np.ndarray = field(repr=False)
     peaks: np.ndarray = field(repr=False)
-    value_range: Range | None = None
+    value_range: ValueRange | None = None
     skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -54,18 +51,18 @@ class Packed:
 
     @property
     def streamed(self) -> bool:
-        """Whether the images are decoded anew whenever they are asked for."""
+        """Whether the images are decoded whenever they are used."""
         images = self.images
         while isinstance(images, ChosenImages):
             images = images.images
         return isinstance(images, StreamedImages)
 
     def name(self, index: int) -> str:
-        """Where an image comes from: its path, or its index in the source."""
+        """The path of an image, or its index in the source if it has none."""
         return shown(self.source[int(index)][0] if self.files[index] else str(index))
 
     def without(self, rows: Iterable[int], reasons: Iterable[str]) -> "Packed":
-        """All of it but those rows, as if the source had never held them."""
+        """The split without these rows, as if the source had never had them."""
         rows = sorted(map(int, rows))
         kept = np.delete(np.arange(len(self)), rows)
         columns = {name: getattr(self, name)[kept] for name in COLUMNS}
@@ -73,25 +70,11 @@ class Packed:
             self,
             images=ChosenImages(self.images, kept),
             **columns,
-            source=Chosen(self.source, kept),
+            source=Subset(self.source, kept.tolist()),
             fingerprint=sha256(f"{self.fingerprint} without {rows}".encode()),
             key=sha256(f"{self.key} without {rows}".encode()),
             skipped=(*self.skipped, *reasons),
         )
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Some rows of a source."""
-
-    source: Source
-    rows: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int, /) -> tuple[Any, int]:
-        return self.source[int(self.rows[index])]
 
 
 def sha256(data: bytes) -> str:

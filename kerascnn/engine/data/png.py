@@ -1,36 +1,39 @@
-"""PNG files without the notes in them, for which Pillow may refuse pixels that are good."""
+"""PNG files reduced to their pixels: Pillow may refuse a good image for its metadata."""
 
 import re
 import zlib
 from collections.abc import Iterator
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-SEEN = (b"tRNS", b"eXIf")  # transparency and orientation; the critical chunks begin in upper case
+SEEN = (
+    b"tRNS",
+    b"eXIf",
+)  # transparency and orientation; the names of critical chunks begin in upper case
 
-# Texts that may hold the orientation, as Pillow reads it: ImageMagick's, and Adobe's XMP.
+# Texts in which Pillow looks for the orientation: ImageMagick's, and Adobe's XMP.
 TURNED = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
-PACKED = {  # what stands before what is packed: keyword, flag and method, language and translation
+PACKED = {  # what precedes compressed data: keyword, flag and method, language and translation
     b"zTXt": rb"[^\0]*\0\0",
     b"iTXt": rb"[^\0]*\0\x01\0[^\0]*\0[^\0]*\0",
 }
-LARGEST = 2**20  # bytes of such a text, as it is and unpacked; Pillow's own limit
+LARGEST = 2**20  # bytes of such a text, compressed or not: Pillow's own limit
 
 
-def without_notes(chunks: bytes) -> bytes:
-    """A PNG file with the chunks alone that decide how it looks; the colour profile is not applied.
+def without_metadata(chunks: bytes) -> bytes:
+    """A PNG file with only the chunks that affect its pixels; a colour profile is not applied.
 
-    A large text, which may be a few kilobytes that unpack to gigabytes, is left out, and never
-    unpacked beyond `LARGEST`.
+    A large text is left out: a few kilobytes may unpack to gigabytes, and nothing is unpacked
+    beyond `LARGEST`.
 
     Args:
-        chunks: All of a PNG file but its signature.
+        chunks: A PNG file without its signature.
     """
     kept = (chunk for chunk in _split(chunks) if _is_seen(chunk[4:8], chunk[8:-4]))
     return b"".join([SIGNATURE, *kept])
 
 
 def _split(chunks: bytes) -> Iterator[bytes]:
-    """Each of length, kind, data and checksum; the last one may be cut off."""
+    """The chunks: length, kind, data and checksum; the last one may be truncated."""
     at = 0
     while at < len(chunks):
         end = at + 12 + int.from_bytes(chunks[at : at + 4], "big")

@@ -1,4 +1,4 @@
-"""Divides images into splits by their content, so that the same images are always divided alike."""
+"""Divides images into splits by their content: the same images always give the same splits."""
 
 import hashlib
 from bisect import bisect_right
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, chain
 
 Group = list[str]
-"""Contents that stay together."""
+"""Contents that go to the same split."""
 
 
 def draw_splits(
@@ -16,25 +16,25 @@ def draw_splits(
     split_seed: int,
     near: Iterable[tuple[str, str]] = (),
 ) -> dict[str, str]:
-    """Assigns each content to a split so that every class is divided as evenly as it can be.
+    """Assigns each content to a split, dividing every class as evenly as possible.
 
     The contents of a class are ordered by a hash, and each split takes its share of that order,
     to within one. Adding a content therefore moves at most one across each border between
-    splits, and every split gets one of a class that has as many contents as there are splits.
-    Contents with several labels are divided like a class of their own.
+    splits, and every split gets one of a class with at least as many contents as splits.
+    Contents with several labels are divided as a class of their own.
 
-    Near copies with the same labels stay together as one group. Groups come after single contents,
-    the largest last, so "train" gets them where the rest is enough for the other splits. Only a
-    class with fewer groups than there are splits has contents taken out of its largest group.
+    Near copies with the same labels stay together as a group. Groups come after single contents,
+    the largest last, so they go to "train" if the others are enough for the other splits. The
+    largest group is only broken up in a class with fewer groups than splits.
 
     Args:
-        images: Pairs of content hash and class name; a content that is repeated counts once.
+        images: Pairs of content hash (any text) and class name; a repeated content counts once.
         shares: The splits to draw, each with its share, 0 to 1; the rest is "train".
-        split_seed: Another number orders the contents differently.
-        near: Pairs of contents that are nearly the same, as `near_copies` finds them.
+        split_seed: Another number gives another order.
+        near: Pairs of nearly equal contents, as `near_copies` finds them.
 
     Returns:
-        Content hash to split.
+        The split of each content hash.
     """
     labels: dict[str, set[str]] = defaultdict(set)
     for content, label in images:
@@ -56,7 +56,7 @@ def _position(content: str, split_seed: int) -> bytes:
 
 
 def _groups(labels: Mapping[str, set[str]], near: Iterable[tuple[str, str]]) -> Iterable[Group]:
-    """The contents, those together that pairs with the same labels connect."""
+    """The contents, grouped where pairs with the same labels connect them."""
     above = {content: content for content in labels}
 
     def root(content: str) -> str:
@@ -90,9 +90,10 @@ def _divided(
 
 
 def _ranges(sizes: Sequence[int], shares: Mapping[str, float]) -> dict[str, tuple[int, int]]:
-    """Start and end of each split among a class's groups in order.
+    """Start and end of each split among the ordered groups of a class.
 
-    A group belongs where its middle lies. Each end grows by 0 or 1 when a group of one is added.
+    A group belongs to the split that contains its middle. Adding a group of one moves each end by
+    0 or 1.
     """
     middles = [end - size / 2 for end, size in zip(accumulate(sizes), sizes, strict=True)]
     count, total = len(sizes), sum(sizes)

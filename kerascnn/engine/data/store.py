@@ -1,4 +1,4 @@
-"""The packed store: every image decoded and resized once, and found again by its content."""
+"""The packed store: every image is decoded and resized once, and found again by its content."""
 
 import hashlib
 import json
@@ -7,120 +7,132 @@ import os
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from kerascnn.engine.data.depth import Range
-from kerascnn.engine.data.images import Resizing, decoders, open_file
+from kerascnn.engine.data.contents import content_of
+from kerascnn.engine.data.images import decoders
 from kerascnn.engine.data.packed import COLUMNS, Packed, sha256
-from kerascnn.engine.data.stream import (
-    Fault,
-    Images,
-    Rows,
-    StreamedImages,
-    Take,
-    Workers,
-    name_of,
-    prepare,
-)
+from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.stream import Fault, Images, StreamedImages, Take, name_of, prepare_rows
+from kerascnn.engine.data.workers import Rows, Workers
 from kerascnn.errors import InputError, RunError
 from kerascnn.hookspecs import Source
 from kerascnn.runtime.cache import cached, limit_bytes
 from kerascnn.runtime.commands import command
-from kerascnn.runtime.text import counted, listed
+from kerascnn.runtime.text import counted, itemized
 
-PREPARATION = 5  # raise when `prepare` gives something else, or it is kept otherwise
-_FAULTS = "faults.json"  # of the images that cannot be read, where there are any
-_NAMED = 20  # so many unreadable images are named, the others counted
+_VERSION = 5  # raise when `prepare_rows` gives something else, or it is stored in another way
+_FAULTS = "faults.json"  # present if images cannot be read
+_NAMED = 20  # unreadable images that are named; the others are counted
 
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 
 
 class BadImagesError(InputError):
-    """Images that cannot be read; `faults` names each with what is wrong with it."""
+    """Images that cannot be read; `faults` names each with its fault."""
 
     def __init__(self, faults: Sequence[str], what_to_do: str = "Repair, replace or remove them."):
         self.faults = faults
-        bad = listed("{} cannot be read", faults, len(faults), _NAMED)
+        bad = itemized("{} cannot be read", faults, len(faults), _NAMED)
         super().__init__(f"{bad}\n{what_to_do}")
 
 
 def pack(
     source: Source,
-    size: int,
-    how: Resizing,
-    progress: Progress = lambda done, total: None,
+    preparation: Preparation,
+    on_progress: OnProgress = lambda done, total: None,
     *,
     stream_above: float | None = None,
     what: str = "a dataset",
     skip_bad: bool = False,
-    value_range: Range | None = None,
 ) -> Packed:
     """Packs a source, or finds it packed.
 
     Args:
         source: The images and labels.
-        size: Pixels, height and width of the packed images.
-        how: "crop", "pad" or "stretch": how an image becomes square.
-        progress: Called with the images done and their number.
-        stream_above: Bytes of packed images from which they are not stored; default as many as
-            the cache may hold.
-        what: What it is, for people.
-        skip_bad: Leave out what cannot be read.
-        value_range: The values of black and white in images of more than 8 bits a value.
+        preparation: How each image is prepared.
+        on_progress: Called with the number of images done and in all.
+        stream_above: Bytes of packed images above which they are not stored; default the limit
+            of the cache.
+        what: Name of the source in listings of the cache.
+        skip_bad: Leave out images that cannot be read.
 
     Raises:
         BadImagesError: Images that cannot be read, each named with its fault.
     """
-    workers = Workers(source)
-    identity = _fingerprint(workers)
-    decoded = f"{PREPARATION} {value_range} {decoders()}"
-    key = sha256(f"{identity} {size} {how} {decoded}".encode())
+    workers, size = Workers(source), preparation.packed_size
     limit = limit_bytes() if stream_above is None else stream_above
     streamed = len(source) * size * size * 3 > limit
-    take = partial(prepare, size=size, how=how, value_range=value_range)
+    packing = _Packing(workers, preparation, _fingerprint(workers), streamed, skip_bad, on_progress)
+    return cached(
+        "packed",
+        sha256(f"{packing.key} streamed".encode()) if streamed else packing.key,
+        f"{counted(len(source))} at {size} px of {what}{', streamed' if streamed else ''}",
+        packing.build,
+        packing.read,
+    )
 
-    def build(folder: Path) -> None:
-        columns = COLUMNS if streamed else (*COLUMNS, "images")
-        faults = _build(folder, workers, take, columns, progress)
-        if faults and not skip_bad:  # nothing is kept: most often they are mended
-            raise BadImagesError(_named(source, faults))
+
+@dataclass(frozen=True)
+class _Packing:
+    """Fills and reads the cache's entry of a source; see `pack`."""
+
+    workers: Workers
+    preparation: Preparation
+    fingerprint: str
+    streamed: bool
+    skip_bad: bool
+    on_progress: OnProgress
+
+    @property
+    def key(self) -> str:
+        """The hash of all that decides images and labels."""
+        how = self.preparation
+        decoded = f"{_VERSION} {how.value_range} {decoders()}"
+        return sha256(f"{self.fingerprint} {how.packed_size} {how.resize} {decoded}".encode())
+
+    def build(self, folder: Path) -> None:
+        columns = COLUMNS if self.streamed else (*COLUMNS, "images")
+        faults = _build(folder, self.workers, self._take, columns, self.on_progress)
+        if faults and not self.skip_bad:  # nothing is kept, as most often they are repaired
+            raise BadImagesError(self._named(faults))
         if faults:
             (folder / _FAULTS).write_text(json.dumps(faults), "utf-8")
 
-    def read(folder: Path) -> Packed:
+    def read(self, folder: Path) -> Packed:
         columns = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in COLUMNS}
-        images = (
-            StreamedImages(workers, take, size, columns["digests"])
-            if streamed
-            else StoredImages(folder / "images.npy")
-        )
         packed = Packed(
-            images,
+            self._images(folder, columns["digests"]),
             **columns,
-            fingerprint=identity,
-            key=key,
-            source=source,
-            value_range=value_range,
+            fingerprint=self.fingerprint,
+            key=self.key,
+            source=self.workers.source,
+            value_range=self.preparation.value_range,
         )
         if not (folder / _FAULTS).exists():
             return packed
         faults = [Fault(*fault) for fault in json.loads((folder / _FAULTS).read_text("utf-8"))]
-        named = _named(source, faults)
-        if not skip_bad:
-            raise BadImagesError(named)
-        return packed.without([fault.row for fault in faults], named)
+        if not self.skip_bad:
+            raise BadImagesError(self._named(faults))
+        return packed.without([fault.row for fault in faults], self._named(faults))
 
-    return cached(
-        "packed",
-        sha256(f"{key} streamed".encode()) if streamed else key,
-        f"{counted(len(source))} at {size} px of {what}{', streamed' if streamed else ''}",
-        build,
-        read,
-    )
+    def _images(self, folder: Path, digests: np.ndarray) -> Images:
+        if not self.streamed:
+            return StoredImages(folder / "images.npy")
+        return StreamedImages(self.workers, self._take, self.preparation.packed_size, digests)
+
+    @property
+    def _take(self) -> Take:
+        return partial(prepare_rows, preparation=self.preparation)
+
+    def _named(self, faults: Iterable[Fault]) -> list[str]:
+        """The faults, each with the path of its image, or its row if it has none."""
+        return [f"{name_of(self.workers.source, row)}: {reason}" for row, reason in faults]
 
 
 def _fingerprint(workers: Workers) -> str:
@@ -141,28 +153,15 @@ def _contents(source: Source, rows: Rows) -> str:
 def _content(source: Source, row: int) -> str:
     try:
         image, label = source[row]
-    except InputError as error:  # `_build` says it
+    except InputError as error:  # `_build` reports it
         image, label = str(error).encode(), -1
-    if isinstance(image, np.ndarray):
-        data = str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
-    else:
-        data = image if isinstance(image, bytes) else _bytes(Path(image))
-    return f"{sha256(data)} {label}\n"
-
-
-def _bytes(path: Path) -> bytes:
-    """What is in the file; nothing where it cannot be read, which `_build` then says."""
-    try:
-        with open_file(path) as file:
-            return file.read()
-    except (OSError, ValueError):
-        return b""
+    return f"{sha256(content_of(image))} {label}\n"
 
 
 def _build(
-    folder: Path, workers: Workers, take: Take, columns: Sequence[str], progress: Progress
+    folder: Path, workers: Workers, take: Take, columns: Sequence[str], on_progress: OnProgress
 ) -> list[Fault]:
-    """Writes the columns of the images, each into a file of its own, from first to last.
+    """Writes the columns of the images, each to its own file, in order.
 
     Not through a memory map, whose pages would stay in memory until they are on the disk.
     """
@@ -178,17 +177,12 @@ def _build(
                 file.write(getattr(made, name))
             faults += made.faults
             done += len(made.labels)
-            progress(done, count)
+            on_progress(done, count)
     return faults
 
 
-def _named(source: Source, faults: Iterable[Fault]) -> list[str]:
-    """The faults, each with the path of its image, or with its row where it has none."""
-    return [f"{name_of(source, row)}: {reason}" for row, reason in faults]
-
-
 def _array_file(folder: Path, name: str, like: np.ndarray, count: int) -> IO[bytes]:
-    """An .npy file of `count` such rows, which are to follow."""
+    """An .npy file for `count` rows of this shape, which are still to be written."""
     file = (folder / f"{name}.npy").open("wb")
     descr = np.lib.format.dtype_to_descr(like.dtype)
     header = {"descr": descr, "fortran_order": False, "shape": (count, *like.shape[1:])}
@@ -199,8 +193,8 @@ def _array_file(folder: Path, name: str, like: np.ndarray, count: int) -> IO[byt
 class StoredImages(Images):
     """Images in an .npy file, uint8 [N, S, S, 3].
 
-    They are read, not mapped: the pages of a map that were once touched count as memory in use,
-    up to the whole file. A batch of 64 takes 0.3 ms at 64 px and 0.7 at 160, out of a map the half.
+    They are read, not mapped: pages of a map count as memory in use once touched, up to the whole
+    file. A batch of 64 takes 0.3 ms at 64 px and 0.7 ms at 160 px, half of it from a map.
     """
 
     def __init__(self, file: Path) -> None:
@@ -217,5 +211,5 @@ class StoredImages(Images):
         for image, row in zip(images, rows.tolist(), strict=True):
             if os.preadv(self._descriptor, [image.data], start + row * size) < size:
                 clear = command("cache", "clear")
-                raise RunError(f"the packed images are cut off; `{clear}` removes them.")
+                raise RunError(f"the packed images are truncated; remove them with `{clear}`.")
         return images

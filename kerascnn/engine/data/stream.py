@@ -1,39 +1,26 @@
-"""Images of a source, prepared in parallel and in bounded memory: all once, or batch by batch."""
+"""Prepares the images of a source in parallel and bounded memory: all once, or batch by batch."""
 
 import hashlib
-import pickle
-import time
-import weakref
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerascnn.engine.data.depth import Range
+from kerascnn.engine.data.files import shown
 from kerascnn.engine.data.hashes import HASH_WORDS, perceptual_hash
-from kerascnn.engine.data.images import ImageError, Resizing, prepared, shown
+from kerascnn.engine.data.images import ImageError
+from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.workers import Rows, Workers
 from kerascnn.errors import InputError, RunError
 from kerascnn.hookspecs import Source
-from kerascnn.runtime.backend import available_cores
-from kerascnn.runtime.cache import scratch
-
-T = TypeVar("T")
-Rows = Sequence[int]
-
-_WORTH_PROCESSES_SECONDS = 3.0  # starting them takes one or two
-_PIECE = 16  # images that a worker is handed at once,
-_PIECE_BYTES = 2**22  # or as many as take this much, at least one
 
 
 class Images(ABC):
-    """Square images, uint8 [N, S, S, 3], of which only those asked for are in memory."""
+    """Square images, uint8 [N, P, P, 3], indexed like an array and read when they are used."""
 
     dtype = np.dtype(np.uint8)
 
@@ -44,7 +31,7 @@ class Images(ABC):
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> np.ndarray:
-        """The image [S, S, 3] of an int; those [B, S, S, 3] of a slice or an array of ints."""
+        """The image [P, P, 3] at an int, or those [B, P, P, 3] at a slice or an array of ints."""
         if isinstance(rows, int | np.integer | slice):
             rows = range(len(self))[rows]
         chosen = np.asarray(rows)
@@ -58,7 +45,7 @@ class Images(ABC):
 
     @abstractmethod
     def _read(self, rows: np.ndarray) -> np.ndarray:
-        """The images of int64 [B] rows: uint8 [B, S, S, 3]."""
+        """The images at rows int64 [B]: uint8 [B, P, P, 3]."""
 
 
 class Fault(NamedTuple):
@@ -73,13 +60,13 @@ class PreparedImages:
     """Prepared images.
 
     Args:
-        images: uint8 [B, S, S, 3]; zeros where one cannot be read.
+        images: uint8 [B, P, P, 3]; zeros for those that cannot be read.
         labels: int64 [B].
         digests: SHA-256 of each image, uint8 [B, 32].
-        hashes: Perceptual hash of each image, uint64 [B, 4].
+        hashes: Perceptual hash of each image, uint64 [B, 8].
         files: bool [B], whether an image comes from a file.
-        peaks: float64 [B], the greatest value of each that has more than 8 bits a value, else 0.
-        faults: Those that cannot be read.
+        peaks: float64 [B], the greatest value of an image with over 8 bits per value, else 0.
+        faults: The images that cannot be read.
     """
 
     images: np.ndarray
@@ -91,11 +78,9 @@ class PreparedImages:
     faults: list[Fault]
 
 
-def prepare(
-    source: Source, rows: Rows, size: int, how: Resizing, value_range: Range | None = None
-) -> PreparedImages:
+def prepare_rows(source: Source, rows: Rows, preparation: Preparation) -> PreparedImages:
     """Prepares some images of a source."""
-    count = len(rows)
+    count, size = len(rows), preparation.packed_size
     made = PreparedImages(
         images=np.zeros((count, size, size, 3), np.uint8),
         labels=np.zeros(count, np.int64),
@@ -109,7 +94,7 @@ def prepare(
         try:
             image, made.labels[at] = source[row]
             made.files[at] = isinstance(image, str | Path)
-            made.images[at], made.peaks[at] = prepared(image, size, how, value_range)
+            made.images[at], made.peaks[at] = preparation.with_peak(image)
         except InputError as error:
             reason = error.reason if isinstance(error, ImageError) else str(error)
             made.faults.append(Fault(row, reason))
@@ -119,7 +104,7 @@ def prepare(
 
 
 def name_of(source: Source, row: int) -> str:
-    """Where an image comes from, for people."""
+    """The path of an image, or its number if it has none, for messages."""
     with suppress(InputError):
         image = source[row][0]
         if isinstance(image, str | Path):
@@ -128,97 +113,17 @@ def name_of(source: Source, row: int) -> str:
 
 
 Take = Callable[[Source, Rows], PreparedImages]
-"""`prepare` for one size, way of resizing and range of values."""
-
-
-class Workers:
-    """Ask a source for its images in parallel.
-
-    Decoding leaves Python's lock to other threads, drawing holds it: a source that takes long to
-    give an image is asked in processes, to each of which it is sent once.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-
-    def map(
-        self, function: Callable[[Source, Rows], T], rows: Rows, row_bytes: int = 1
-    ) -> Iterator[T]:
-        """What the function makes of the rows, piece by piece in order, few pieces ahead.
-
-        Args:
-            function: `function(source, piece)`.
-            rows: Indices into the source.
-            row_bytes: What it makes of one of them, roughly.
-        """
-        ahead = 2 * available_cores()
-        length = max(1, min(_PIECE, _PIECE_BYTES // row_bytes, len(rows) // ahead))
-        waiting: deque[Future[T]] = deque()
-        try:
-            for first in range(0, len(rows), length):
-                waiting.append(self._submit(function, rows[first : first + length]))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-    def _submit(self, function: Callable[[Source, Rows], T], rows: Rows) -> "Future[T]":
-        if self._sent is None:
-            return self._threads.submit(function, self.source, rows)
-        return _processes().submit(_with_sent, self._sent, function, rows)
-
-    @cached_property
-    def _threads(self) -> Executor:
-        return ThreadPoolExecutor(available_cores(), thread_name_prefix="kerascnn-images")
-
-    @cached_property
-    def _sent(self) -> str | None:
-        """A file with the source for processes; None where threads do, or it cannot be sent."""
-        start = time.perf_counter()
-        with suppress(InputError):  # `prepare` names it
-            self.source[0]
-        if (time.perf_counter() - start) * len(self.source) <= _WORTH_PROCESSES_SECONDS:
-            return None
-        import cloudpickle  # type: ignore[import-untyped]
-
-        try:
-            sent = cloudpickle.dumps(self.source)
-        except (TypeError, pickle.PicklingError):  # such as one that holds an open file
-            return None
-        # in the cache, which is the user's alone: whoever could write to it would run code here
-        kept = ExitStack()
-        weakref.finalize(self, kept.close)
-        file = kept.enter_context(scratch("sources")) / "source"
-        file.write_bytes(sent)
-        return str(file)
-
-
-def _processes() -> Executor:
-    from joblib.externals.loky import get_reusable_executor
-
-    return get_reusable_executor(available_cores())
-
-
-def _with_sent(file: str, function: Callable[[Source, Rows], T], rows: Rows) -> T:
-    return function(_received(file), rows)
-
-
-@lru_cache(1)
-def _received(file: str) -> Source:
-    return pickle.loads(Path(file).read_bytes())
+"""`prepare_rows` with a preparation."""
 
 
 class StreamedImages(Images):
-    """Images that are prepared anew each time that they are asked for.
+    """Images that are prepared each time they are used.
 
     Args:
-        workers: Ask the source.
-        take: Prepares them.
-        size: Pixels, height and width.
-        digests: SHA-256 of each, uint8 [N, 32]: what they were when all were read.
+        workers: Read the source.
+        take: Prepares images.
+        size: Side P, in pixels.
+        digests: SHA-256 of each image when all were first read, uint8 [N, 32].
     """
 
     def __init__(self, workers: Workers, take: Take, size: int, digests: np.ndarray) -> None:
@@ -232,12 +137,12 @@ class StreamedImages(Images):
             here = slice(done, done + len(made.images))
             if made.faults:
                 row, reason = made.faults[0]
-                raise RunError(f"while images were streamed: {self._name(row)}: {reason}")
+                raise RunError(f"cannot read {self._name(row)} any more: {reason}.")
             changed = (made.digests != self._digests[rows[here]]).any(axis=1)
             if changed.any():
                 raise RunError(
-                    f"{self._name(rows[here][changed][0])} is no longer what it was when this run "
-                    "began; leave the images as they are while it runs, and start it again."
+                    f"{self._name(rows[here][changed][0])} has changed since this run started. "
+                    "Start it again, and do not change images while it runs."
                 )
             images[here], done = made.images, here.stop
         return images

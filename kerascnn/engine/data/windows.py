@@ -1,4 +1,4 @@
-"""Square windows of images that are packed larger than the network takes them."""
+"""Square windows of images that are packed larger than the network's input."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,17 +6,12 @@ from typing import Any
 import numpy as np
 
 
-def packed_size(image_size: int, crop_margin: float) -> int:
-    """The side to pack images at, in pixels, so that windows of `image_size` fit with room."""
-    return round(image_size * (1 + crop_margin))
-
-
 @dataclass(frozen=True)
 class Centred:
-    """The middle windows of images, indexed as they are.
+    """The middle windows of images, indexed like the images.
 
     Args:
-        images: uint8 [N, P, P, 3], an array or what is indexed like one.
+        images: uint8 [N, P, P, 3]: an array, or indexed like one.
         size: Pixels S, at most P.
     """
 
@@ -38,7 +33,7 @@ class Centred:
 
 
 def random_windows(images: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Takes a window [S, S] at a random place of each image [B, P, P, 3]."""
+    """A window [S, S] at a random place in each image [B, P, P, 3]."""
     room = images.shape[1] - size
     if not room:
         return images

@@ -1,10 +1,10 @@
 """Whether two runs were judged on the same test images, and in which order."""
 
 from collections import Counter
-from typing import Any
 
 import numpy as np
 
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.result import Result
 from kerascnn.results.predictions import Predictions
 
@@ -16,7 +16,7 @@ def difference(run: Judged, reference: Judged) -> str:
     """How the test images of a run differ from those of another; "" where they do not."""
     if _as_packed(run, reference):
         return ""
-    if _preparation(run[0]) != _preparation(reference[0]):
+    if Preparation.of(run[0].training) != Preparation.of(reference[0].training):
         return "its images are others, and prepared in another way, so that none can be matched"
     here, there = _contents(run), _contents(reference)
     if here == there:
@@ -49,12 +49,6 @@ def _as_packed(one: Judged, other: Judged) -> bool:
 def _labels(judged: Judged) -> list[str]:
     result, predictions = judged
     return [result.class_names[label] for label in predictions.labels]
-
-
-def _preparation(result: Result) -> tuple[Any, ...]:
-    """What decides the hash of an image, other than the image."""
-    training = result.training
-    return training.image_size, training.crop_margin, training.resize, training.value_range
 
 
 def _contents(judged: Judged) -> Counter[tuple[str, str]]:

@@ -1,7 +1,6 @@
 """How a run's model does on other images."""
 
 import os
-import unicodedata
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -11,8 +10,9 @@ import numpy as np
 
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
-from kerascnn.engine.data.windows import Centred, packed_size
+from kerascnn.engine.data.windows import Centred
 from kerascnn.engine.metrics.score import Metrics, MetricsTable, measure
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import SEEN, Result
@@ -23,6 +23,7 @@ from kerascnn.results.inference.predict import probabilities_of
 from kerascnn.results.predictions import Predictions, predictions_of
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.process import contained
+from kerascnn.runtime.text import nfc
 
 
 @dataclass(frozen=True)
@@ -138,21 +139,13 @@ def predict_folder(
     registered = load_registry().get("dataset", "image_folder")
     folder = registered.bind({"path": str(data), "follow_links": follow_links, "only_test": True})
     splits: Splits = folder.build(seed=0)
-    index_of, training = _indices(splits, result, data), result.training
-    size = packed_size(training.image_size, training.crop_margin)
+    index_of, preparation = _indices(splits, result, data), Preparation.of(result.training)
     progress = partial(observer.progress, "packing")
-    packed = pack(
-        splits.test,
-        size,
-        training.resize,
-        progress,
-        what=str(data),
-        value_range=training.value_range,
-    )
+    packed = pack(splits.test, preparation, progress, what=str(data))
     probabilities = probabilities_of(result, packed.images, backend)
     said = replace(predictions_of(packed, probabilities), labels=index_of[packed.labels])
     _tell_seen(result, packed, said, observer)
-    return said, Centred(packed.images, training.image_size)
+    return said, preparation.windows(packed.images)
 
 
 def _tell_seen(result: Result, packed: Packed, said: Predictions, observer: Observer) -> None:
@@ -181,8 +174,8 @@ def _seen(result: Result, packed: Packed) -> np.ndarray:
 
 def _indices(splits: Splits, result: Result, data: str | Path) -> np.ndarray:
     """The model's index of each of the folder's classes: int64 [classes of the folder]."""
-    known = [unicodedata.normalize("NFC", name) for name in result.class_names]
-    names = [unicodedata.normalize("NFC", name) for name in splits.class_names]
+    known = [nfc(name) for name in result.class_names]
+    names = [nfc(name) for name in splits.class_names]
     for name in names:
         if name not in known:
             raise InputError(

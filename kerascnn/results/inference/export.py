@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.images import PADDING
-from kerascnn.engine.data.windows import Centred, packed_size
+from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.resizing import PADDING
 from kerascnn.engine.load import load_data
 from kerascnn.engine.metrics.standing import LEAST_PROBABILITY
 from kerascnn.engine.metrics.temperature import AS_TRAINED, tempered
@@ -25,7 +25,6 @@ from kerascnn.engine.observer import Observer
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError, KerascnnError, RunError
 from kerascnn.experiment.bound import bind_experiment
-from kerascnn.experiment.model import Training
 from kerascnn.results.find import find_run
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import expect
@@ -210,7 +209,9 @@ def _images(result: Result) -> tuple[np.ndarray, str]:
         test = load_data(bind_experiment(result.experiment), Observer()).test
         if test.fingerprint == result.data["test"]["fingerprint"]:
             some = np.linspace(0, len(test) - 1, min(IMAGES, len(test)), dtype=int)
-            return Centred(test.images, size)[some].astype(np.float32), "test images"
+            return Preparation.of(result.training).windows(test.images)[some].astype(
+                np.float32
+            ), "test images"
     except KerascnnError:
         pass
     noise = np.random.default_rng(0).uniform(0, 255, (IMAGES, size, size, 3))
@@ -281,18 +282,17 @@ def _bytes(path: Path) -> int:
 
 def _description(result: Result, exported: Exported) -> dict[str, Any]:
     """What the file's user must know: its classes, and how an image is to be prepared."""
-    training = result.training
-    size = training.image_size
-    packed = packed_size(size, training.crop_margin)
+    preparation = Preparation.of(result.training)
+    size = preparation.image_size
     return {
         "classes": result.class_names,
         "input": {"shape": [None, size, size, 3], "dtype": "float32", "range": [0, 255]},
         "output": {"shape": [None, len(result.class_names)], "dtype": "float32"},
         "temperature": result.temperature,  # is in the file
         "preparation": [
-            *_depth(training),
+            *_depth(preparation),
             "turn the image upright by its EXIF orientation; RGB",
-            _RESIZING[training.resize].format(packed),
+            _RESIZING[preparation.resize].format(preparation.packed_size),
             f"take the middle {size} × {size} pixels",
             "rescale nothing: the model does",
         ],
@@ -305,10 +305,10 @@ def _description(result: Result, exported: Exported) -> dict[str, Any]:
     }
 
 
-def _depth(training: Training) -> list[str]:
-    if training.value_range is None:
+def _depth(preparation: Preparation) -> list[str]:
+    if preparation.value_range is None:
         return []
-    black, white = training.value_range
+    black, white = preparation.value_range
     return [f"of values with more than 8 bits, bring {black:g} to 0 and {white:g} to 255"]
 
 

@@ -11,16 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kerascnn.engine.data.images import (
-    IMAGE_TYPES,
-    ImageLike,
-    images_below,
-    prepare_image,
-    read_image,
-    shown,
-)
+from kerascnn.engine.data.files import images_below, shown
+from kerascnn.engine.data.images import IMAGE_TYPES, ImageLike, read_image
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import BadImagesError, pack
-from kerascnn.engine.data.windows import Centred, packed_size
 from kerascnn.engine.metrics.score import ranked
 from kerascnn.engine.metrics.temperature import tempered
 from kerascnn.engine.network.inference import Forward
@@ -30,10 +24,9 @@ from kerascnn.errors import InputError
 from kerascnn.results.find import find_run
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import as_list, expect_count
-from kerascnn.runtime.image_files import left_out
+from kerascnn.runtime.image_files import ignored_kind
 from kerascnn.runtime.process import contained
-from kerascnn.runtime.screen import listed as listed_first
-from kerascnn.runtime.text import listed
+from kerascnn.runtime.text import abbreviated, itemized
 
 LONGEST_PATH = 32_767  # characters, on Windows; elsewhere 4,096
 
@@ -54,7 +47,7 @@ class Prediction:
 
     def __repr__(self) -> str:
         guesses = [f"{guess['label']} {guess['probability']:.3f}" for guess in self.top]
-        return f"{self.image}: {listed_first(guesses)}"
+        return f"{self.image}: {abbreviated(guesses)}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -137,21 +130,18 @@ def _found(given: Sequence[ImageLike], result: Result, observer: Observer) -> tu
     what = ", ".join(map(shown, image_names(given)))
     if not images:
         raise InputError(f"there are no images in {what}.")
-    training = result.training
     packed = pack(
         [(image, place) for place, image in enumerate(images)],  # so that the label finds the name
-        packed_size(training.image_size, training.crop_margin),
-        training.resize,
+        Preparation.of(result.training),
         partial(observer.progress, "packing"),
         what=what,
         skip_bad=True,
-        value_range=training.value_range,
     )
     if not len(packed):
         raise BadImagesError(packed.skipped)
     if packed.skipped:
         count = len(packed.skipped)
-        observer.warned(listed("{} cannot be read", packed.skipped, count))
+        observer.warned(itemized("{} cannot be read", packed.skipped, count))
     folders = [Path(image) for image in given if isinstance(image, str | os.PathLike)]
     _tell_left_out(observer, packed.skipped, list(_others_below(folders, set(names))))
     return [names[place] for place in packed.labels], packed.images
@@ -179,7 +169,7 @@ def _kind(file: Path) -> str:
 def _others_below(folders: Iterable[Path], images: set[str]) -> Iterator[Path]:
     """The files in folders, at any depth, that are not among the images."""
     for at, below, files in (entry for folder in folders for entry in os.walk(folder)):
-        below[:] = sorted(name for name in below if not left_out(Path(at, name)))
+        below[:] = sorted(name for name in below if not ignored_kind(Path(at, name)))
         yield from (Path(at, name) for name in sorted(files) if str(Path(at, name)) not in images)
 
 
@@ -187,7 +177,7 @@ def probabilities_of(result: Result, images: Any, backend: str = "auto") -> np.n
     """Runs the model of a run over packed images uint8 [N, P, P, 3]: float [N, K], calibrated."""
     training = result.training
     runtime.start(backend)
-    windows = Centred(images, training.image_size)
+    windows = Preparation.of(training).windows(images)
     forward = Forward(result.model)
     return tempered(forward(windows, min(training.batch_size, len(images))), result.temperature)
 
@@ -198,12 +188,11 @@ def read_images(images: Sequence[ImageLike], result: Result) -> np.ndarray:
     Raises:
         InputError: Some cannot be read, each named.
     """
-    training = result.training
-    size = packed_size(training.image_size, training.crop_margin)
+    preparation = Preparation.of(result.training)
     made, faults = [], []
     for name, image in zip(image_names(images), images, strict=True):
         try:
-            made.append(prepare_image(image, size, training.resize, training.value_range))
+            made.append(preparation.prepare(image))
         except InputError as error:
             has_path = isinstance(image, str | os.PathLike)
             faults.append(str(error) if has_path or len(images) == 1 else f"{name}: {error}")

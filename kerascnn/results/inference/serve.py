@@ -10,7 +10,7 @@ import socket
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any
 
-from kerascnn.engine.data.windows import Centred
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.metrics.temperature import tempered
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.result import Result
@@ -104,7 +104,7 @@ class Classifier:
         """Predicts encoded images: for each its label, probability and `top`; in any thread."""
         with self._decoding:
             pixels = read_images(images, self._result)
-        windows = Centred(pixels, self._result.training.image_size)
+        windows = Preparation.of(self._result.training).windows(pixels)
         with self._predicting:
             probabilities = self._forward(windows, batch_size=1)  # one shape, however many come
         probabilities = tempered(probabilities, self._result.temperature)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.images import ImageLike
-from kerascnn.engine.data.windows import Centred
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.metrics.score import ranked
 from kerascnn.engine.network.explain import (
     Parts,
@@ -29,7 +29,8 @@ from kerascnn.results.inference.predict import image_names, listed_images, read_
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import as_list
 from kerascnn.runtime.process import contained
-from kerascnn.runtime.screen import listed, screen
+from kerascnn.runtime.screen import screen
+from kerascnn.runtime.text import abbreviated
 
 SHOWN_LAYERS = 4
 SHOWN_MAPS, SHOWN_KERNELS, SHOWN_PARTS, SHOWN_CLASSES = 8, 32, 4, 6
@@ -65,7 +66,7 @@ class Explained:
     parts: Parts
 
     def __repr__(self) -> str:
-        return screen(_headline(self), [("maps of", listed(list(self.maps)))])
+        return screen(_headline(self), [("maps of", abbreviated(list(self.maps)))])
 
 
 @contained()
@@ -91,7 +92,7 @@ def explain_images(
     given, layers = listed_images(images), as_list(layers, str, "layers")
     runtime.select_backend(backend)
     result = find_run(run)
-    pixels = Centred(read_images(given, result), result.training.image_size)[:]
+    pixels = Preparation.of(result.training).windows(read_images(given, result))[:]
     runtime.start(backend)
     model = result.model
     probabilities = Forward(model)(pixels, min(len(pixels), result.training.batch_size))

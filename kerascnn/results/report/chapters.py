@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from kerascnn.engine.data.hygiene import KINDS
+from kerascnn.engine.data.findings import PAIR_KINDS
 from kerascnn.engine.metrics.significance import f1_interval, wilson_interval
 from kerascnn.engine.metrics.temperature import AS_TRAINED
 from kerascnn.engine.result import Result
@@ -254,7 +254,7 @@ def _findings(material: Material) -> dict[str, Any]:
                 "count": found["counts"][kind],
                 "pairs": [_found(material, pair) for pair in found[kind][:FOUND]],
             }
-            for kind, said in KINDS.items()
+            for kind, said in PAIR_KINDS.items()
             if found["counts"].get(kind)
         ],
         "skipped": [f"{split}: {one}" for split, some in found["skipped"].items() for one in some],

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.splits import Data
 from kerascnn.engine.data.windows import Centred
 from kerascnn.engine.load import load_data
@@ -52,7 +53,7 @@ class Material:
         """The images of a split as the network takes them, uint8 [N, S, S, 3]."""
         if self.data is None:
             return None
-        return Centred(self.data.splits()[split].images, self.experiment.training.image_size)
+        return Preparation.of(self.experiment.training).windows(self.data.splits()[split].images)
 
 
 def gather(

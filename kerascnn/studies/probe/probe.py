@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 from kerascnn.engine.data.download import NotAtHandError, reporting, without_downloads
+from kerascnn.engine.examine import examine
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer, Only, default_observer, optional
 from kerascnn.engine.result import Result
@@ -63,7 +64,8 @@ def probe_architectures(
     backend = runtime.start(experiment.training.backend)
     observer.started(experiment.name, backend, runtime.device_name())
     with reporting(observer.download):
-        load_data(experiment, observer)  # reports problems of the data once for all networks
+        # once for all networks, whose own observers report no findings
+        examine(load_data(experiment, observer), experiment, observer)
     warned = cache(observer.warned)
     heard = Only(download=observer.download, progress=observer.progress, warned=warned)
     networks, refusals = list[ProbedNetwork](), list[InputError]()

@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 (Tan & Le, arXiv 1905.11946) for kerascnn, on every backend of Keras.
 
-The Lite variant leaves out squeeze-and-excitation and puts ReLU6 in the place of swish.
+The Lite variant has no squeeze-and-excitation, and ReLU6 instead of swish.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ BLOCKS = (
     (1, 3, 1, 6, 320),
 )
 
-# What the weights package calls the layers; inside a block, by what follows `block5_`.
+# The names of the layers in the weights package; inside a block, by what follows `block5_`.
 TORCH_NAMES = {
     "stem_conv": "_conv_stem",
     "stem_bn": "_bn0",
@@ -45,7 +45,7 @@ class EfficientNetLiteParams(Params):
     weights: str = Field(
         "imagenet",
         description='"imagenet", "none", or the path of a Keras weights file of this network; '
-        "the classifier in it is not taken.",
+        "its classifier is dropped.",
     )
     dropout: float = Field(0.2, ge=0, lt=1, description="Fraction of the features dropped.")
 
@@ -57,10 +57,10 @@ def kerascnn_architectures() -> list[Component]:
 
 
 def check(params: EfficientNetLiteParams, *, image_size: int) -> dict[str, str]:
-    """Whether a file of weights is there."""
+    """Faults of the file of weights: {key: fault}."""
     if params.weights in ("imagenet", "none") or Path(params.weights).is_file():
         return {}
-    return {"weights": f"there is no such file, seen from {Path.cwd()}"}
+    return {"weights": f"no such file, relative to {Path.cwd()}"}
 
 
 def build(params: EfficientNetLiteParams, *, image_size: int, num_classes: int) -> "keras.Model":
@@ -87,7 +87,7 @@ def build(params: EfficientNetLiteParams, *, image_size: int, num_classes: int) 
 
 
 def backbone(images: Any) -> Any:
-    """Puts stem, blocks and top on float32 [B, S, S, 3]; returns float32 [B, S/32, S/32, 1280]."""
+    """Applies stem, blocks and top to float32 [B, S, S, 3]: float32 [B, S/32, S/32, 1280]."""
     from keras import layers
 
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="stem_rescaling")(images)
@@ -133,17 +133,17 @@ def normalize(x: Any, name: str, *, activate: bool = True) -> Any:
 
 
 def load(model: "keras.Model", weights: str) -> None:
-    """Gives the network without its classifier the weights that `weights` stands for."""
+    """Loads the weights into the network without its classifier."""
     if weights == "imagenet":
         load_imagenet(model)
     elif weights != "none":
         try:
             model.load_weights(weights)
-        except Exception as error:  # OSError, ValueError, BadZipFile: each kind of file its own
+        except Exception as error:  # OSError, ValueError, BadZipFile, depending on the file
             reason = str(error).partition("\n")[0]
             raise InputError(
                 f'efficientnet_lite0 cannot load weights = "{weights}": expected "imagenet", '
-                f'"none" or a Keras weights file of this network; Keras says: {reason}'
+                f'"none" or a Keras weights file of this network; Keras reports: {reason}'
             ) from error
 
 
@@ -163,7 +163,7 @@ def load_imagenet(model: "keras.Model") -> None:
 
 
 def imagenet_tensors() -> dict[str, Any]:
-    """Reads the weights package: names to arrays, the ImageNet classifier `_fc` among them."""
+    """Reads the weights package: names to arrays, including the ImageNet classifier `_fc`."""
     from .torch_archive import read_torch_archive
 
     try:
@@ -180,7 +180,7 @@ def imagenet_tensors() -> dict[str, Any]:
 
 
 def torch_name(layer_name: str) -> str:
-    """Returns the weights package's name of a layer: block5_expand is _blocks.4._expand_conv."""
+    """The name of a layer in the weights package: block5_expand is _blocks.4._expand_conv."""
     block, _, role = layer_name.partition("_")
     if block.startswith("block"):
         return f"_blocks.{int(block.removeprefix('block')) - 1}.{TORCH_NAMES[role]}"

@@ -139,11 +139,11 @@ HOSTILE = {
     "negative stride": (tensor(shape=(2,), strides=(-1,)), "strides"),
     "offset past the storage": (tensor(offset=1), "strides|small"),
     "negative offset": (tensor(offset=-1), "offset|negative|strides"),
-    "huge storage": (tensor(size=2**62), "not there in full"),
-    "negative storage": (tensor(size=-1), "not there in full"),
+    "huge storage": (tensor(size=2**62), "is incomplete"),
+    "negative storage": (tensor(size=-1), "is incomplete"),
     "dtype of its own": (tensor(kind=opcodes("<f4")), "<f4"),
-    "more than tensors": (tensor() + pickle.SETITEM + opcodes("step") + opcodes(1), "no tensor"),
-    "no tensor": (opcodes("text"), "no tensor"),
+    "more than tensors": (tensor() + pickle.SETITEM + opcodes("step") + opcodes(1), "not a tensor"),
+    "no tensor": (opcodes("text"), "not a tensor"),
 }
 
 

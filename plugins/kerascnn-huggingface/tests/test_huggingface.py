@@ -144,10 +144,10 @@ def test_classes_may_be_texts(build: Callable[..., Splits], tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"image": "image"}, 'image: expected the name of .* image, label; got "image"'),
+        ({"image": "photo"}, 'image: expected the name of .* image, label; got "photo"'),
         ({"label": "labels"}, 'Did you mean "label"'),
-        ({"validation": "tst"}, 'no such split. Did you mean "test".* It has train, test'),
-        ({"validation": "test", "test": "test"}, "a split of its own for each"),
+        ({"validation": "tst"}, 'no such split. Did you mean "test".* Its splits are train, test'),
+        ({"validation": "test", "test": "test"}, "expected three different splits"),
     ],
 )
 def test_a_wrong_name_is_an_input_error(
@@ -160,7 +160,7 @@ def test_a_wrong_name_is_an_input_error(
 def test_labels_that_are_held_back_are_an_input_error(
     build: Callable[..., Splits], tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match='"test" has images of unknown class in "label"'):
+    with pytest.raises(InputError, match='"test" has unknown classes in "label"'):
         build(two_splits(tmp_path, held_back=True))
 
 

@@ -150,7 +150,7 @@ def test_another_backend_is_refused_with_what_to_do() -> None:
 
     if keras.config.backend() == "tensorflow":
         pytest.skip("TensorFlow is the one that is not refused")
-    with pytest.raises(InputError, match="--backend tensorflow, or choose a built-in"):
+    with pytest.raises(InputError, match="--backend tensorflow, or a built-in"):
         plugin.build(plugin.Pipeline(), image_size=SIZE, num_classes=CLASSES)
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from kerascnn import InputError
 from kerascnn.components.builtin.image_folder import IMAGE_FOLDER
 from kerascnn.results import canvas
-from kerascnn.runtime.image_files import OWN_OUTPUT, mark
+from kerascnn.runtime.image_files import KERASCNN_OUTPUT, mark
 
 SPLITS = ("train", "validation", "test")
 NFC, NFD = "Gänseblume", unicodedata.normalize("NFD", "Gänseblume")
@@ -115,7 +115,7 @@ def test_output_is_never_read_as_images(tmp_path):
     draw(tmp_path / "daisy" / "lr-find-head.png")
     splits = build(tmp_path)
     assert images(splits) == expected
-    assert splits.ignored == {OWN_OUTPUT: 8}
+    assert splits.ignored == {KERASCNN_OUTPUT: 8}
 
 
 @pytest.mark.parametrize("there", ["runs.db", "runs.db.lock"])
@@ -126,7 +126,7 @@ def test_the_folder_of_a_store_is_no_class_before_it_has_artifacts(tmp_path, mon
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'store' / 'runs.db'}")
     splits = build(tmp_path)
     assert splits.class_names == ["daisy", "roses"]
-    assert splits.ignored == {OWN_OUTPUT: 1}
+    assert splits.ignored == {KERASCNN_OUTPUT: 1}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///store/runs.db")
     assert build(".").class_names == ["daisy", "roses"]
@@ -163,13 +163,13 @@ def test_both_forms_of_a_name_in_one_folder_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([], "0 images and no class folders"),
-        (["a.jpg", "b.jpg"], "2 images and no class folders"),
-        (["roses/a.jpg", "roses/b.jpg"], 'one class alone, "roses"; expected two'),
-        (["roses/a.jpg", "daisy/b.mov", "daisy/c.mov"], r"daisy.* has no .*there are 2 \.mov"),
+        ([], "0 images but no class folders"),
+        (["a.jpg", "b.jpg"], "2 images but no class folders"),
+        (["roses/a.jpg", "roses/b.jpg"], 'only one class, "roses"; at least 2'),
+        (["roses/a.jpg", "daisy/b.mov", "daisy/c.mov"], r"daisy.* has no .*only 2 \.mov"),
         (["roses/a.jpg", "daisy/.keep"], r"daisy.* has no images\. Expected"),
         (["roses/a.jpg", "daisy/b.jpg"], "too few"),
-        (["train/a.jpg", "train/b.jpg"], 'one class alone, "train"'),
+        (["train/a.jpg", "train/b.jpg"], 'only one class, "train"'),
         # out of a zip
         (
             ["photos/roses/a.jpg", "photos/daisy/b.jpg", "__MACOSX/a.jpg"],
@@ -183,11 +183,11 @@ def test_both_forms_of_a_name_in_one_folder_are_refused(tmp_path):
         ),
         (
             ["train/1.jpg", "test/2.jpg", "train.csv", "sample_submission.csv"],
-            r'"train\.csv" has the labels, set dataset\.labels.*--labels train\.csv`',
+            r'"train\.csv" contains the labels, set dataset\.labels.*--labels train\.csv`',
         ),
         (
             ["images/1.jpg", "images/2.jpg", "labels.csv"],
-            r'"labels\.csv" has the labels, set dataset\.labels',
+            r'"labels\.csv" contains the labels, set dataset\.labels',
         ),
     ],
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from kerascnn.components.builtin.flowers import FLOWERS, SPECIES
+from kerascnn.components.builtin.flowers.dataset import FLOWERS, SPECIES
 
 
 def make(**params):
@@ -90,7 +90,7 @@ def test_a_change_of_the_images_asks_for_a_new_renderer_version():
 
 def test_building_renders_nothing_and_imports_no_drawing_library():
     code = (
-        "import sys; from kerascnn.components.builtin.flowers import FLOWERS as f;"
+        "import sys; from kerascnn.components.builtin.flowers.dataset import FLOWERS as f;"
         "s = f.build(f.params(train=10**9), seed=0); s.train.fingerprint;"
         "assert len(s.train) == 10**9;"
         "assert not {'PIL', 'keras', 'tensorflow', 'jax', 'torch', 'mlflow'} & set(sys.modules)"

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from kerascnn import InputError
 from kerascnn.components.builtin.image_folder import IMAGE_FOLDER
-from kerascnn.engine.data.hygiene import near_pairs
+from kerascnn.engine.data.copies import near_pairs
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
 
 SPLITS = ("train", "validation", "test")
@@ -148,7 +149,7 @@ def test_near_copies_stay_together(tmp_path, photo):
     for path, (split, label) in found.items():
         assert found[f"{label}/{path.rpartition('/')[2].rpartition('_')[2]}"] == (split, label)
     for size in (96, 224):
-        packed = {split: pack(getattr(splits, split), size, "crop") for split in SPLITS}
+        packed = {split: pack(getattr(splits, split), Preparation(size)) for split in SPLITS}
         assert not near_pairs(packed)
 
 
@@ -193,7 +194,7 @@ def test_what_may_be_splits_or_classes_is_refused(tmp_path, folders):
 def test_a_class_that_is_not_trained_on_is_refused(tmp_path):
     write_classes(tmp_path / "train", 10)
     write_classes(tmp_path / "test", 3, ("roses", "daisies"), start=99)
-    with pytest.raises(InputError, match=r'"daisies" of the test split .* Did you mean "daisy"'):
+    with pytest.raises(InputError, match=r'"daisies" in the test split .* Did you mean "daisy"'):
         build(tmp_path)
 
 
@@ -252,7 +253,7 @@ def test_links_are_followed_where_the_experiment_says_so(tmp_path):
     assert build(copied).train.fingerprint == followed.train.fingerprint
 
     (elsewhere / "roses" / "again").symlink_to(root / "train")
-    with pytest.raises(InputError, match=r'roses/again" is a link to a folder that it lies in'):
+    with pytest.raises(InputError, match=r'roses/again" is a link to a folder that contains it'):
         build(root, follow_links=True)
 
 
@@ -279,14 +280,14 @@ def test_what_only_looks_like_a_image_is_left_to_whom_reads_it(tmp_path):
 
 def test_classes_that_differ_only_in_case_are_refused(tmp_path):
     write_classes(tmp_path, 5, ("Rose", "rose", "tulip"))
-    with pytest.raises(InputError, match="differ only in how they are written"):
+    with pytest.raises(InputError, match="differ only in case or spelling"):
         build(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["two\nlines", os.fsdecode(b"latin\xff"), "bell\a"])
 def test_a_class_whose_name_is_no_line_of_text_is_refused(tmp_path, name):
     write_classes(tmp_path, 5, (name, "tulip"))
-    with pytest.raises(InputError, match="no text of one line") as caught:
+    with pytest.raises(InputError, match="is not one line of UTF-8 text") as caught:
         build(tmp_path)
     assert str(caught.value).isprintable()
 
@@ -301,7 +302,7 @@ def test_names_that_are_no_utf_8_and_differ_only_in_case_are_images(tmp_path):
 
 @pytest.mark.parametrize("path", ["a\0b", "x" * 5000, "~nobody-of-this-name/x"])
 def test_a_path_that_can_be_none(path):
-    with pytest.raises(InputError, match=r"cannot look for the folder|there is no folder"):
+    with pytest.raises(InputError, match=r"cannot read the folder|there is no folder"):
         build(path)
 
 

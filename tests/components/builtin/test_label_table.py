@@ -147,21 +147,21 @@ def test_both_forms_of_a_label_are_one_class(tmp_path):
         ("path\nx\n", "columns path.* which one is the label"),
         ("path,label,class,label\nx,y,z,w\n", r"is the label \(label or label\)"),
         ("file,filename,label\nx,y,z\n", r"names the image \(file or filename\)"),
-        (rows(30, "all/99.jpg,odd", "all/98.jpg,odd"), r"2 of 32 files are missing.*99\.jpg"),
+        (rows(30, "all/99.jpg,odd", "all/98.jpg,odd"), r"2 of 32 files missing, such as .*99\.jpg"),
         (rows(29, "all/29.jpeg,odd"), r'29\.jpeg"\. Did you mean "29\.jpg"'),
         (rows(29, r"all\29.jpeg,odd"), r'backslashes, "all\\29\.jpeg"\)\. Did you mean "29\.jpg'),
         (rows(30, "all/0.jpg,odd"), r'0\.jpg" 2 times'),
         (rows(30, "../x.jpg,odd"), r'line 32: "\.\./x\.jpg" leads out'),
         (rows(30, "/../x.jpg,odd"), r'line 32: "/\.\./x\.jpg" leads out'),
         (rows(30, "/etc/hostname,odd"), r'line 32: "/etc/hostname" leads out'),
-        (rows(30, "all/loop.jpg,odd"), r"1 of 31 files are missing.*loop\.jpg"),
+        (rows(30, "all/loop.jpg,odd"), r"1 of 31 files missing, such as .*loop\.jpg"),
         (rows(30, "./all/../all/0.jpg,odd"), r'0\.jpg" 2 times'),
         (rows(30, "a\0b,odd"), "line 32: .* leads out|cannot read `labels`"),
-        (rows(30, "all/0.jpg"), "line 32: expected 2 values, and one for each of path, label"),
+        (rows(30, "all/0.jpg"), "line 32: expected 2 values, including path, label"),
         (rows(30, "all/0.jpg,odd,3"), "line 32: expected 2 values"),
         (rows(30, '"all/0.jpg,odd'), "cannot read `labels`.*unexpected end of data"),
         ("path,label,split\nall/0.jpg,odd,holdout\n", 'split "holdout"; expected train'),
-        ("path,label,split\nall/0.jpg,odd,test\n", "1 rows and none to train on"),
+        ("path,label,split\nall/0.jpg,odd,test\n", "1 row but none in the train split"),
     ],
 )
 def test_a_table_that_is_at_fault(tmp_path, text, message):
@@ -176,14 +176,14 @@ def test_an_image_that_may_be_one_of_two(tmp_path):
         tmp_path, rows().replace("path", "image_id").replace("all/", "").replace(".jpg", "")
     )
     write(tmp_path, "test/7.png")
-    with pytest.raises(InputError, match=r'names "7", which may be ".*all/7\.jpg" or ".*7\.png"'):
+    with pytest.raises(InputError, match=r'lists "7", which could be ".*all/7\.jpg" or ".*7\.png"'):
         build(tmp_path)
 
 
 @pytest.mark.parametrize("setting", ["path_column", "label_column"])
 def test_a_column_that_is_not_there(tmp_path, setting):
     write_table(tmp_path, rows())
-    with pytest.raises(InputError, match=rf'{setting} = "lable".*Did you mean "label"\? It has'):
+    with pytest.raises(InputError, match=rf'{setting} = "lable".*Did you mean "label"\? Its'):
         build(tmp_path, **{setting: "lable"})
 
 

@@ -30,11 +30,13 @@ def test_classes_are_uneven_from_twice_as_many_on():
 
 def test_weights_are_advised_only_where_no_stage_has_them():
     (note,) = notes([37, 10], [9, 9])
-    assert note.startswith("uneven classes: 37 training images of rose, 10 of tulip; class_weights")
+    assert note.startswith(
+        "uneven classes: 37 training images of rose, 10 of tulip; to compensate, set class_weights"
+    )
     assert note.endswith("(--set stages.head.class_weights=balanced)")
     assert notes([37, 10], [9, 9], weighted=True) == []
 
 
 def test_a_class_with_few_test_images_is_named():
     (note,) = notes([10, 10], [20, 2])
-    assert note == "few test images: 2 of tulip; what is measured of these classes is uncertain"
+    assert note == "few test images: 2 of tulip; the metrics of these classes are uncertain"

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError, evaluate_run, read_image
+from kerascnn.engine.examine import examine
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import bind_experiment
@@ -93,7 +94,7 @@ def test_what_has_no_range_is_refused_with_the_setting(values):
 
 
 def test_what_is_no_number_is_refused():
-    with pytest.raises(InputError, match="not numbers"):
+    with pytest.raises(InputError, match="NaN or infinite"):
         read_image(encode(np.full((4, 4), np.nan, np.float32)), (0, 1))
 
 
@@ -122,20 +123,23 @@ def load(folder, registry, shapes_experiment, **training):
         "dataset": {"name": "image_folder", "path": str(folder)},
         "training": {**shapes_experiment["training"], **training},
     }
-    data = load_data(bind_experiment(experiment, registry), Heard())
-    return data, [note for note in said if "8 bits" in note]
+    bound = bind_experiment(experiment, registry)
+    data = load_data(bound, Observer())
+    found = examine(data, bound, Heard()).findings
+    notes = [note for note in said if "8 bits" in note]
+    assert found.to_json()["depth"] == notes
+    return data, notes
 
 
 def test_a_range_that_is_used_to_a_small_part_is_told(microscope, registry, shapes_experiment):
-    data, (note,) = load(microscope, registry, shapes_experiment)
-    assert note.startswith("12 images with more than 8 bits a value: their values reach 3,99")
-    assert ".tif. If white is 4095 in them, set training.value_range = [0, 4095]." in note
-    assert data.findings.to_json()["depth"] == [note]
+    _, (note,) = load(microscope, registry, shapes_experiment)
+    assert note.startswith("12 images with more than 8 bits per value: the highest value is 3,99")
+    assert ".tif. If 4095 is white in these images, set training.value_range = [0, 4095]." in note
     data, notes = load(microscope, registry, shapes_experiment, value_range=[0, 4095])
     assert notes == []
     assert data.train.images[:].mean() > 100
     _, (note,) = load(microscope, registry, shapes_experiment, value_range=[0, 255])
-    assert note.startswith("12 images with more than 8 bits a value: values above 255 become")
+    assert note.startswith("12 images with more than 8 bits per value: values above 255 become")
 
 
 def test_a_full_range_is_no_finding(microscope, registry, shapes_experiment):

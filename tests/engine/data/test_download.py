@@ -6,9 +6,7 @@ import multiprocessing
 import os
 import tarfile
 import threading
-import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
@@ -104,7 +102,7 @@ def test_the_default_folder_is_private(site, tmp_path, monkeypatch):
 def test_a_wrong_hash_leaves_nothing(site, tmp_path):
     with pytest.raises(InputError) as caught:
         fetch(site.url, sha256="0" * 64, folder=tmp_path)
-    for part in (site.url, SHA256, "0" * 64, str(tmp_path / "file.bin"), "by hand"):
+    for part in (site.url, SHA256, "0" * 64, str(tmp_path / "file.bin"), "place the file at"):
         assert part in str(caught.value)
     assert files(tmp_path) == []
 
@@ -151,13 +149,13 @@ def test_a_stalled_server_is_left(site, tmp_path, monkeypatch):
 
 def test_no_such_address(site, tmp_path):
     with pytest.raises(
-        InputError, match=r"missing\.bin: HTTP Error 404.*by hand: it has the SHA256"
+        InputError, match=r"missing\.bin: HTTP Error 404.*place the file at .* \(expected SHA256"
     ):
         fetch(site.url.replace("file", "missing"), sha256=SHA256, folder=tmp_path)
 
 
 def test_no_network(tmp_path):
-    with pytest.raises(InputError, match=rf'refused.*put the file at "{tmp_path}/f.bin" by hand'):
+    with pytest.raises(InputError, match=rf'refused.*place the file at "{tmp_path}/f.bin"'):
         fetch("http://127.0.0.1:9/f.bin", folder=tmp_path)
 
 
@@ -175,7 +173,7 @@ def test_no_redirection_to_a_local_file(site, tmp_path):
 
 @pytest.mark.parametrize("path", ["", "/", "/..%2F..%2Fevil", "/%5C", "/.."])
 def test_a_name_stays_in_the_folder(path, tmp_path):
-    with pytest.raises(InputError, match="no file name"):
+    with pytest.raises(InputError, match="not a file name"):
         fetch(f"http://127.0.0.1:9{path}", folder=tmp_path)
 
 
@@ -192,7 +190,7 @@ def test_a_spoiled_file_is_replaced(site, tmp_path):
 
 def test_a_spoiled_file_is_not_used_without_a_network(tmp_path):
     (tmp_path / "f.bin").write_bytes(b"spoiled")
-    with pytest.raises(InputError, match="The file that is there is not used"):
+    with pytest.raises(InputError, match="The existing file is not used"):
         fetch("http://127.0.0.1:9/f.bin", sha256=SHA256, folder=tmp_path)
     assert (tmp_path / "f.bin").read_bytes() == b"spoiled"
 
@@ -204,7 +202,7 @@ def test_the_first_hash_is_kept_where_none_is_published(site, tmp_path):
     assert fetch(site.url, folder=tmp_path).read_bytes() == CONTENT
     path.write_bytes(b"spoiled")
     site.content = b"renewed"
-    with pytest.raises(InputError, match=r'rightly renewed, delete ".*file\.bin\.sha256"'):
+    with pytest.raises(InputError, match=r'replaced it, delete ".*file\.bin\.sha256"'):
         fetch(site.url, folder=tmp_path)
 
 
@@ -216,17 +214,14 @@ def test_a_file_put_there_by_hand_is_the_first_where_no_hash_is_published(tmp_pa
 
 def test_a_folder_that_is_a_file_is_named(site, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="name another folder"):
+    with pytest.raises(InputError, match="use another folder"):
         fetch(site.url, folder=tmp_path / "file" / "deeper")
 
 
 def test_progress_is_reported(site, tmp_path):
     seen = []
-    token = download.progress.set(lambda *report: seen.append(report))
-    try:
+    with download.reporting(lambda *report: seen.append(report)):
         fetch(site.url, sha256=SHA256, folder=tmp_path)
-    finally:
-        download.progress.reset(token)
     assert seen[-1] == ("file.bin", len(CONTENT), len(CONTENT))
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
 
@@ -244,94 +239,21 @@ def test_two_processes_download_once(site, tmp_path):
     assert len(site.requests) == 1
 
 
-def archive(folder: Path, *members: tarfile.TarInfo | str) -> Path:
-    """A .tgz of empty members, and of files of their own name as content."""
-    path = folder / "a.tgz"
-    with tarfile.open(path, "w:gz") as tar:
-        for member in members:
-            if isinstance(member, str):
-                content = member.encode()
-                member = tarfile.TarInfo(member)
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-            else:
-                tar.addfile(member)
-    return path
-
-
-def entry(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.type, member.linkname = kind, target
-    return member
+def tgz(*names):
+    """A .tgz archive of files with their own names as content."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = len(name)
+            tar.addfile(member, io.BytesIO(name.encode()))
+    return buffer.getvalue()
 
 
 def test_unpacks_once(site, tmp_path):
-    site.content = archive(tmp_path, "top/a.txt", "top/deep/b.txt").read_bytes()
+    site.content = tgz("top/a.txt", "top/deep/b.txt")
     folder = fetch(site.url, folder=tmp_path / "data", unpack=True)
     assert (folder / "top" / "deep" / "b.txt").read_text() == "top/deep/b.txt"
     (tmp_path / "data" / "file.bin").unlink()
     assert fetch(site.url, folder=tmp_path / "data", unpack=True) == folder
     assert len(site.requests) == 1
-
-
-@pytest.mark.parametrize(
-    "member",
-    [
-        "/tmp/absolute",
-        "../outside",
-        "deep/../../outside",
-        "C:\\windows",
-        "..\\outside",
-        entry("link", tarfile.SYMTYPE, "/etc/passwd"),
-        entry("inner", tarfile.SYMTYPE, "good"),
-        entry("hard", tarfile.LNKTYPE, "good"),
-        entry("device", tarfile.CHRTYPE),
-        entry("pipe", tarfile.FIFOTYPE),
-    ],
-    ids=lambda member: member if isinstance(member, str) else member.name,
-)
-def test_a_hostile_archive_leaves_nothing(tmp_path, member):
-    with pytest.raises(InputError, match=r"leads out of the folder|is a link or a device"):
-        download.extract(archive(tmp_path, "good", member), tmp_path / "out")
-    assert files(tmp_path) == ["a.tgz"]
-
-
-@pytest.mark.parametrize("limit", ["MAX_UNPACKED_BYTES", "MAX_UNPACKED_FILES"])
-def test_an_archive_may_not_burst(tmp_path, monkeypatch, limit):
-    monkeypatch.setattr(download, limit, 2)
-    with pytest.raises(InputError, match="unpacks to more than"):
-        download.extract(archive(tmp_path, "a", "b", "c"), tmp_path / "out")
-    assert files(tmp_path) == ["a.tgz"]
-
-
-@pytest.mark.parametrize(
-    "damage", [lambda x: x[:-30], lambda x: b"no tar", lambda x: x[:20] + b"?"]
-)
-def test_a_damaged_archive_leaves_nothing(tmp_path, damage):
-    path = archive(tmp_path, "a", "b")
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(InputError, match=r'cannot unpack ".*a\.tgz"'):
-        download.extract(path, tmp_path / "out")
-    assert files(tmp_path) == ["a.tgz"]
-
-
-def test_a_zip_is_no_archive_that_is_unpacked(tmp_path):
-    path = tmp_path / "a.zip"
-    with zipfile.ZipFile(path, "w") as made:
-        made.writestr("../outside", "x")
-    with pytest.raises(InputError, match=r'cannot unpack ".*a\.zip"'):
-        download.extract(path, tmp_path / "out")
-    assert files(tmp_path) == ["a.zip"]
-
-
-def test_an_archive_that_claims_less_than_it_holds_does_not_burst(tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "MAX_UNPACKED_BYTES", 2**20)
-    bomb = tarfile.TarInfo("zeros")
-    bomb.size = 2**30
-    path = tmp_path / "a.tgz"
-    with tarfile.open(path, "w:gz") as tar:
-        tar.fileobj.write(bomb.tobuf())  # the content would follow
-        tar.offset += 512
-    with pytest.raises(InputError, match="unpacks to more than"):
-        download.extract(path, tmp_path / "out")
-    assert files(tmp_path) == ["a.tgz"]

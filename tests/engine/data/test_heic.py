@@ -11,7 +11,7 @@ from PIL import Image
 
 from kerascnn import InputError, read_image
 from kerascnn.engine.data import heic
-from kerascnn.engine.data.images import prepare_image
+from kerascnn.engine.data.preparation import Preparation
 
 # 64 x 32 pixels of red, green; blue, white, stored turned by 90 degrees with both the `irot` of
 # HEIF and the EXIF orientation that say so, as an iPhone does it. Made with pillow-heif 1.8.1.
@@ -34,9 +34,9 @@ CORNERS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
 @pytest.fixture
 def without_pi_heif(monkeypatch):
     monkeypatch.setitem(sys.modules, "pi_heif", None)
-    heic.let_pillow_read_it.cache_clear()
+    heic.register_heic.cache_clear()
     yield
-    heic.let_pillow_read_it.cache_clear()
+    heic.register_heic.cache_clear()
 
 
 def at_corners(pixels):
@@ -47,7 +47,7 @@ def test_heic_is_upright(tmp_path):
     pytest.importorskip("pi_heif")
     file = tmp_path / "IMG_1.HEIC"
     file.write_bytes(UPRIGHT_ONLY_ONCE)
-    for pixels in (read_image(file), prepare_image(UPRIGHT_ONLY_ONCE, 64, "stretch")):
+    for pixels in (read_image(file), Preparation(64, resize="stretch").prepare(UPRIGHT_ONLY_ONCE)):
         np.testing.assert_allclose(at_corners(pixels), CORNERS, atol=3)
     assert read_image(file).shape == (32, 64, 3)
 
@@ -63,7 +63,7 @@ def test_a_heic_that_is_cut_off_is_named(tmp_path, cut):
 def test_a_missing_decoder_is_named(tmp_path, without_pi_heif):
     file = tmp_path / "IMG_1.HEIC"
     file.write_bytes(UPRIGHT_ONLY_ONCE)
-    with pytest.raises(InputError, match=r"IMG_1.* it is HEIC; `.*pip install 'kerascnn\[heic\]'`"):
+    with pytest.raises(InputError, match=r"IMG_1.* it is HEIC, .* install 'kerascnn\[heic\]'`"):
         read_image(file)
 
 

@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import zlib
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from kerascnn import InputError
-from kerascnn.engine.data import hygiene, stream
+from kerascnn.engine.data import copies, hashes, hygiene
+from kerascnn.engine.data.copies import equal_groups, near_pairs
 from kerascnn.engine.data.hashes import perceptual_hash
-from kerascnn.engine.data.hygiene import equal_groups, examine, near_pairs
-from kerascnn.engine.data.images import prepare_image
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
+from kerascnn.engine.examine import examine
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import bind_experiment
@@ -74,20 +76,20 @@ BAD = {
     "cut50.jpg": (cut(0.5), "truncated"),
     "cut99.jpg": (cut(0.99), "truncated"),
     "page.jpg": (b"\xef\xbb\xbf\n<!DOCTYPE html><html>404</html>", "it is a web page"),
-    "text.png": (b"no image at all", "it is in none of the formats"),
+    "text.png": (b"no image at all", "its format is not supported"),
     "program.jpg": (
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n",
-        "it is in none",
+        "its format",
     ),
     "bomb.png": (png_of(30_000, 30_000), "900000000 pixels"),
     "large.png": (png_of(10_000, 10_000), "10,000 x 10,000 pixels"),
-    "nothing.png": (png_of(0, 9), "none of the formats"),
+    "nothing.png": (png_of(0, 9), "its format is not supported"),
     "folder.jpg": (Path.mkdir, "it is a folder"),
-    "dangling.jpg": (lambda path: path.symlink_to(path.with_name("gone")), "a link to nothing"),
-    "loop.jpg": (lambda path: path.symlink_to(path), "a link that leads to itself"),
+    "dangling.jpg": (lambda path: path.symlink_to(path.with_name("gone")), "a broken link"),
+    "loop.jpg": (lambda path: path.symlink_to(path), "a link to itself"),
     "outside.jpg": (lambda path: path.symlink_to("/etc/hostname"), "a link that leads out of"),
-    "pipe.jpg": (os.mkfifo, "it is no regular file"),
-    "socket.jpg": (as_socket, "no such device|no regular file"),
+    "pipe.jpg": (os.mkfifo, "it is not a regular file"),
+    "socket.jpg": (as_socket, "no such device|not a regular file"),
     "two\nlines.jpg": (b"", "it is empty"),
     os.fsdecode(b"latin\xff.jpg"): (b"", "it is empty"),
 }
@@ -154,7 +156,10 @@ def load(registry, folder, **training):
         "stages": [{"name": "all", "epochs": 1, "learning_rate": 1e-3}],
     }
     notes = Notes()
-    return load_data(bind_experiment(experiment, registry), notes), notes
+    bound = bind_experiment(experiment, registry)
+    data = load_data(bound, notes)
+    notes.findings = examine(data, bound, notes).findings
+    return data, notes
 
 
 def planted(folder, files):
@@ -189,14 +194,14 @@ def test_bad_images_are_left_out_if_the_experiment_says_so(folder, registry):
     clean, _ = load(registry, folder)
     planted(folder, {name: content for name, (content, _) in BAD.items()})
     data, notes = load(registry, folder, on_bad_image="skip")
-    assert data.findings.counts["skipped"] == len(BAD)
+    assert notes.findings.counts["skipped"] == len(BAD)
     assert f"{len(BAD)} images left out" in str(notes)
     assert sum(map(len, data.splits().values())) == 60
     for name, packed in data.splits().items():
         paths = [Path(packed.name(row)) for row in range(len(packed))]
         assert not {path.name for path in paths} & set(BAD)
         for row, path in enumerate(paths):
-            np.testing.assert_array_equal(packed.images[row], prepare_image(path, SIZE))
+            np.testing.assert_array_equal(packed.images[row], Preparation(SIZE).prepare(path))
             assert CLASSES[packed.labels[row]] == path.parent.name
         assert packed.fingerprint != clean.splits()[name].fingerprint or not packed.skipped
 
@@ -205,16 +210,16 @@ def test_what_was_skipped_is_known_the_second_time_and_refused_where_it_is_an_er
     folder, registry, monkeypatch
 ):
     planted(folder, {"empty.jpg": b"", "page.jpg": b"<html>"})
-    first, _ = load(registry, folder, on_bad_image="skip")
-    real = stream.prepared
+    first, before = load(registry, folder, on_bad_image="skip")
+    real = Preparation.with_peak
 
-    def refused(image, *how):
+    def refused(self, image):
         assert Path(image).name in ("empty.jpg", "page.jpg")  # which drawing the splits tries again
-        return real(image, *how)
+        return real(self, image)
 
-    monkeypatch.setattr(stream, "prepared", refused)
-    again, _ = load(registry, folder, on_bad_image="skip")
-    assert again.findings == first.findings
+    monkeypatch.setattr(Preparation, "with_peak", refused)
+    again, after = load(registry, folder, on_bad_image="skip")
+    assert after.findings == before.findings
     assert [p.key for p in again.splits().values()] == [p.key for p in first.splits().values()]
     with pytest.raises(InputError, match="2 images cannot be read"):
         load(registry, folder)
@@ -248,35 +253,35 @@ def test_an_image_turned_by_its_exif_is_the_same_as_the_upright_one(tmp_path, or
     with Image.open(file) as opened:
         expected = ImageOps.exif_transpose(opened)
     np.testing.assert_array_equal(
-        prepare_image(file, SIZE), prepare_image(np.array(expected), SIZE)
+        Preparation(SIZE).prepare(file), Preparation(SIZE).prepare(np.array(expected))
     )
     if turn:
         expected = getattr(ImageOps, turn)(photo(1))
         np.testing.assert_array_equal(
-            prepare_image(file, SIZE), prepare_image(np.array(expected), SIZE)
+            Preparation(SIZE).prepare(file), Preparation(SIZE).prepare(np.array(expected))
         )
 
 
 def test_an_image_that_vanishes_while_they_are_read_is_named(folder, registry, monkeypatch):
-    real = stream.prepared
+    real = Preparation.with_peak
     lock = threading.Lock()
 
-    def vanishing(image, *how):
+    def vanishing(self, image):
         with lock:
             if Path(image).name == "07.jpg":
                 Path(image).unlink(missing_ok=True)
-        return real(image, *how)
+        return real(self, image)
 
-    monkeypatch.setattr(stream, "prepared", vanishing)
+    monkeypatch.setattr(Preparation, "with_peak", vanishing)
     with pytest.raises(InputError, match=r"07\.jpg: there is no such file"):
         load(registry, folder)
 
 
 def test_unsupported_files_are_counted(folder, registry):
     planted(folder, {"a.mov": b"", "b.MOV": b"", "notes": b"", "c.txt": b""})
-    data, notes = load(registry, folder)
-    assert data.findings.ignored == {".mov files": 2, "suffixless files": 1, ".txt files": 1}
-    assert data.findings.counts["ignored"] == 4
+    _, notes = load(registry, folder)
+    assert notes.findings.ignored == {".mov files": 2, "suffixless files": 1, ".txt files": 1}
+    assert notes.findings.counts["ignored"] == 4
     assert "ignored: 2 .mov files" in str(notes)
 
 
@@ -303,7 +308,7 @@ def test_classes_that_stand_back_are_told(folder, registry):
 def test_a_split_that_lost_all_its_images_is_refused(folder, registry):
     for path in folder.glob("*/*"):
         path.write_bytes(b"no image of " + str(path).encode())
-    with pytest.raises(InputError, match="the train split holds no images left"):
+    with pytest.raises(InputError, match="the train split has no images left"):
         load(registry, folder, on_bad_image="skip")
 
 
@@ -342,11 +347,11 @@ def in_splits(folder, test, *, train=range(20), label="rose"):
 @pytest.mark.parametrize("how", COPIES)
 def test_a_copy_in_another_split_is_found(tmp_path, registry, how):
     in_splits(tmp_path / "photos", copy(photo(7, 160), how))
-    data, notes = load(registry, tmp_path / "photos")
-    [[one, other]] = data.findings.near_duplicates
+    _, notes = load(registry, tmp_path / "photos")
+    [[one, other]] = notes.findings.near_duplicates
     assert (one.split, Path(one.name).name, one.label) == ("train", "7.jpg", "rose")
     assert (other.split, Path(other.name).name) == ("test", "copy.jpg")
-    assert not data.findings.duplicates
+    assert not notes.findings.duplicates
     assert "1 pair of nearly equal images in two splits" in str(notes)
     assert "7.jpg = test: " in str(notes)
 
@@ -355,7 +360,7 @@ def test_a_copy_in_another_split_is_found(tmp_path, registry, how):
 def test_rendered_images_are_no_copies_of_each_other(registry, dataset):
     params = {"train": 40, "validation": 6, "test": 20, "size": 48}
     splits = registry.get("dataset", dataset).bind(params).build(seed=0)
-    packed = {name: pack(getattr(splits, name), SIZE, "crop") for name in ("train", "test")}
+    packed = {name: pack(getattr(splits, name), Preparation(SIZE)) for name in ("train", "test")}
     assert not near_pairs(packed)
     assert not list(equal_groups(packed))
 
@@ -372,7 +377,10 @@ def test_images_that_are_all_alike_raise_no_alarm():
         )
         for _ in range(60)
     ]
-    packed = {"train": pack(images[:40], 32, "crop"), "test": pack(images[40:], 32, "crop")}
+    packed = {
+        "train": pack(images[:40], Preparation(32)),
+        "test": pack(images[40:], Preparation(32)),
+    }
     assert not near_pairs(packed)
 
 
@@ -388,16 +396,19 @@ def screenshot(seed):
 def test_flat_images_are_not_nearly_equal_to_each_other():
     plain = [np.full((160, 160, 3), value, np.uint8) for value in range(0, 250, 10)]
     flat = [(pixels, 0) for pixels in (*plain, *map(screenshot, range(25)))]
-    packed = {"train": pack(flat[::2], 160, "crop"), "test": pack(flat[1::2], 160, "crop")}
+    packed = {
+        "train": pack(flat[::2], Preparation(160)),
+        "test": pack(flat[1::2], Preparation(160)),
+    }
     assert not near_pairs(packed)
 
 
 def test_a_copy_is_found_among_flat_images():
-    copies = [(np.array(photo(1, 160)), 0), (np.array(photo(1, 160))[:, ::-1], 0)]
+    twins = [(np.array(photo(1, 160)), 0), (np.array(photo(1, 160))[:, ::-1], 0)]
     flat = [(screenshot(seed), 0) for seed in range(4)]
     packed = {
-        "train": pack([*flat[:2], copies[0]], 160, "crop"),
-        "test": pack([flat[2], copies[1], flat[3]], 160, "crop"),
+        "train": pack([*flat[:2], twins[0]], Preparation(160)),
+        "test": pack([flat[2], twins[1], flat[3]], Preparation(160)),
     }
     assert near_pairs(packed) == [[("train", 2), ("test", 1)]]
 
@@ -412,16 +423,17 @@ def test_the_hash_of_a_mirror_image_is_known():
 def test_many_images_are_compared_in_blocks(monkeypatch):
     images = [(np.array(photo(number, 48)), 0) for number in range(30)]
     packed = {
-        "train": pack(images, 32, "crop"),
-        "test": pack([(image[:, ::-1].copy(), 0) for image, _ in images], 32, "crop"),
+        "train": pack(images, Preparation(32)),
+        "test": pack([(image[:, ::-1].copy(), 0) for image, _ in images], Preparation(32)),
     }
     expected = [[("train", row), ("test", row)] for row in range(30)]
     assert near_pairs(packed) == expected
-    monkeypatch.setattr("kerascnn.engine.data.hashes._BLOCK", 100)
+    monkeypatch.setattr(copies, "_near", OrderedDict())
+    monkeypatch.setattr(hashes, "_BLOCK", 100)
     assert near_pairs(packed) == expected
-    monkeypatch.setattr(hygiene, "MAX_PAIRS", 899)
+    monkeypatch.setattr(copies, "MAX_PAIRS", 899)
     assert near_pairs(packed) == []
-    assert "900 pairs are too many" in next(examine(packed, ("a",), {}).notes())
+    assert "900 pairs of images are too many" in next(hygiene.examine(packed, ("a",), {}).notes())
 
 
 def test_an_equal_image_in_two_splits_is_an_error_that_says_what_to_do(tmp_path, registry):
@@ -429,17 +441,17 @@ def test_an_equal_image_in_two_splits_is_an_error_that_says_what_to_do(tmp_path,
     with pytest.raises(InputError) as caught:
         load(registry, tmp_path / "photos")
     first, pair, last = str(caught.value).splitlines()
-    assert first == "1 pair of equal images in two splits, which flatter the accuracy:"
+    assert first == "1 pair of equal images in two splits, which inflate the accuracy:"
     assert pair.startswith("  train: ")
     assert "7.jpg = test: " in pair
-    assert "Remove one of each pair, or keep only the one that judges with training.on" in last
+    assert "Remove one of each pair, keep only the one used for evaluation with training.on" in last
 
 
 def test_an_equal_image_in_two_splits_may_be_allowed(tmp_path, registry):
     in_splits(tmp_path / "photos", encoded(photo(7, 160), quality=95))
     data, notes = load(registry, tmp_path / "photos", on_duplicate="allow")
     assert [len(packed) for packed in data.splits().values()] == [20, 10, 11]
-    assert data.findings.counts["duplicates"] == 1
+    assert notes.findings.counts["duplicates"] == 1
     assert "1 pair of equal images in two splits" in str(notes)
 
 
@@ -447,17 +459,17 @@ def test_an_equal_image_may_be_left_out_of_training(tmp_path, registry):
     in_splits(tmp_path / "photos", encoded(photo(7, 160), quality=95))
     data, notes = load(registry, tmp_path / "photos", on_duplicate="skip")
     assert [len(packed) for packed in data.splits().values()] == [19, 10, 11]
-    assert data.findings.counts["duplicates"] == 0
-    assert "7.jpg: it stands in test too" in str(notes)
+    assert notes.findings.counts["duplicates"] == 0
+    assert "7.jpg: also in test" in str(notes)
     assert not any(data.train.name(row).endswith("/7.jpg") for row in range(19))
 
 
 def test_an_equal_image_with_two_labels_is_named(folder, registry):
     (folder / "rose" / "wrong.jpg").write_bytes((folder / "daisy" / "03.jpg").read_bytes())
-    data, notes = load(registry, folder)
-    [pair] = data.findings.conflicting
+    _, notes = load(registry, folder)
+    [pair] = notes.findings.conflicting
     assert {image.label for image in pair} == set(CLASSES)
-    assert "1 pair of equal images under two labels" in str(notes)
+    assert "1 pair of equal images with different labels" in str(notes)
     assert "(daisy) = " in str(notes)
 
 
@@ -469,8 +481,8 @@ def test_findings_are_json_and_long_ones_are_counted(tmp_path, registry, monkeyp
         copied.write_bytes(
             (tmp_path / "photos/train" / CLASSES[number % 2] / f"{number}.jpg").read_bytes()
         )
-    data, _ = load(registry, tmp_path / "photos", on_duplicate="allow")
-    found = json.loads(json.dumps(data.findings.to_json()))
+    _, notes = load(registry, tmp_path / "photos", on_duplicate="allow")
+    found = json.loads(json.dumps(notes.findings.to_json()))
     assert found["counts"]["duplicates"] == 8
     assert len(found["duplicates"]) == 2
     assert found["duplicates"][0][0].keys() == {"split", "row", "name", "label"}

@@ -10,7 +10,8 @@ from PIL import Image
 
 from kerascnn import InputError, read_image
 from kerascnn.engine.data import images
-from kerascnn.engine.data.images import PADDING, prepare_image, resize_image
+from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.resizing import PADDING, resize_image
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -187,7 +188,7 @@ def test_a_truncated_jpeg_is_named(tmp_path):
     with pytest.raises(InputError, match=r"cut\.jpg.*truncated"):
         read_image(path)
     with pytest.raises(InputError, match=r"cut\.jpg.*truncated"):
-        prepare_image(path, 8)
+        Preparation(8).prepare(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\x89PNG\r\n\x1a\n\0\0"])
@@ -241,7 +242,7 @@ def test_stretch_keeps_all_of_it():
 @pytest.mark.parametrize("how", ["crop", "pad", "stretch"])
 @pytest.mark.parametrize("shape", [(1, 300, 3), (300, 1, 3), (3, 5, 3), (400, 300, 3)])
 def test_every_shape_becomes_the_square(how, shape):
-    pixels = prepare_image(np.full(shape, 9, np.uint8), 24, how)
+    pixels = Preparation(24, resize=how).prepare(np.full(shape, 9, np.uint8))
     assert pixels.shape == (24, 24, 3)
     assert pixels.dtype == np.uint8
     assert pixels.flags.writeable
@@ -254,7 +255,7 @@ def test_an_unknown_way_to_resize_is_refused():
 
 def test_shrinking_is_antialiased():
     checkers = np.indices((256, 256)).sum(0) % 2 * 255
-    pixels = prepare_image(checkers.astype(np.uint8), 32)
+    pixels = Preparation(32).prepare(checkers.astype(np.uint8))
     np.testing.assert_allclose(pixels, 127.5, atol=2)
 
 
@@ -262,12 +263,12 @@ def test_a_large_jpeg_is_decoded_smaller_and_looks_the_same():
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8))
     jpeg = encode(coarse.resize((1600, 1200), Image.Resampling.BICUBIC), "JPEG", quality=95)
-    assert images._decode(jpeg, draft_side=128).image.size == (200, 150)  # an eighth
-    assert images._decode(jpeg, draft_side=500).image.size == (
+    assert images.decode(jpeg, draft_side=128).image.size == (200, 150)  # an eighth
+    assert images.decode(jpeg, draft_side=500).image.size == (
         800,
         600,
     )  # not less than was asked for
-    fast, exact = prepare_image(jpeg, 64), resize_image(read_image(jpeg), 64)
+    fast, exact = Preparation(64).prepare(jpeg), resize_image(read_image(jpeg), 64)
     assert np.abs(fast.astype(int) - exact).mean() < 1.5
 
 
@@ -277,5 +278,7 @@ def test_a_large_turned_jpeg_is_upright():
     turned = Image.fromarray(np.rot90(corners()).copy()).resize(
         (400, 800), Image.Resampling.NEAREST
     )
-    pixels = prepare_image(encode(turned, "JPEG", exif=exif, quality=95), 40, "stretch")
+    pixels = Preparation(40, resize="stretch").prepare(
+        encode(turned, "JPEG", exif=exif, quality=95)
+    )
     np.testing.assert_allclose(at_corners(pixels), [RED, GREEN, BLUE, WHITE], atol=6)

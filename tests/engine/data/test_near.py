@@ -64,13 +64,13 @@ def test_nothing_is_compared_where_there_is_nothing():
 
 
 def test_only_new_images_are_decoded(own_cache, photo, photos, monkeypatch):
-    asked, real = [], near.prepare
+    asked, real = [], near.prepare_rows
 
     def counted(source, rows, **how):
         asked.extend(rows)
         return real(source, rows, **how)
 
-    monkeypatch.setattr(near, "prepare", counted)
+    monkeypatch.setattr(near, "prepare_rows", counted)
     copies = [COPIES["mirrored"](photo(number)) for number in range(2)]
     first = found([*photos, copies[0]])
     assert sorted(asked) == list(range(13))
@@ -96,6 +96,6 @@ def test_several_at_once_lose_nothing(own_cache, photo, photos, monkeypatch):
     files = [*photos, COPIES["mirrored"](photo(7))]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(found, [files[start::4] for start in range(4)]))
-    monkeypatch.setattr(near, "prepare", None)  # all are known
+    monkeypatch.setattr(near, "prepare_rows", None)  # all are known
     assert found(files) == {frozenset({7, 12})}
     assert [entry.kind for entry in entries()] == ["hashes"]

@@ -13,8 +13,8 @@ from PIL import Image
 
 from kerascnn import InputError
 from kerascnn.engine.data import store
-from kerascnn.engine.data.hygiene import copies, equal_groups
-from kerascnn.engine.data.images import prepare_image
+from kerascnn.engine.data.copies import copies, equal_groups
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
 from kerascnn.runtime.cache import entries
 
@@ -54,11 +54,11 @@ class Counting:
 
 
 def test_what_is_packed_is_the_prepared_images_in_order():
-    packed = pack(images(), 8, "crop")
+    packed = pack(images(), Preparation(8))
     assert packed.images.shape == (6, 8, 8, 3)
     assert packed.images.dtype == np.uint8
     for index, (image, _) in enumerate(images()):
-        np.testing.assert_array_equal(packed.images[index], prepare_image(image, 8))
+        np.testing.assert_array_equal(packed.images[index], Preparation(8).prepare(image))
     assert (packed.labels.dtype, packed.labels.tolist()) == (np.int64, [0, 1, 0, 1, 0, 1])
     assert [packed.name(index) for index in range(6)] == ["0", "1", "2", "3", "4", "5"]
     assert packed.digests.shape == (6, 32)
@@ -68,16 +68,20 @@ def test_what_is_packed_is_the_prepared_images_in_order():
 
 def test_files_are_named_by_their_path(tmp_path):
     Image.fromarray(images()[0][0]).save(tmp_path / "a.png")
-    packed = pack([(tmp_path / "a.png", 0), (str(tmp_path / "a.png"), 1)], 8, "pad")
+    packed = pack(
+        [(tmp_path / "a.png", 0), (str(tmp_path / "a.png"), 1)], Preparation(8, resize="pad")
+    )
     assert packed.name(0) == packed.name(1) == str(tmp_path / "a.png")
 
 
 def test_the_second_time_it_is_found(tmp_path):
     source, steps = Counting(tmp_path / "log"), []
-    first = pack(source, 8, "crop", lambda done, total: steps.append((done, total)))
+    first = pack(source, Preparation(8), lambda done, total: steps.append((done, total)))
     assert steps[-1] == (6, 6)
     given = source.given
-    again = pack(source, 8, "crop", lambda done, total: pytest.fail("packed again"), what="other")
+    again = pack(
+        source, Preparation(8), lambda done, total: pytest.fail("packed again"), what="other"
+    )
     assert source.given == given
     np.testing.assert_array_equal(first.images[:], again.images[:])
     np.testing.assert_array_equal(first.digests, again.digests)
@@ -97,27 +101,33 @@ def one_label(source):
 def test_all_that_decides_the_content_decides_the_key(monkeypatch):
     source = images()
     variants = [
-        (source, 8, "crop"),
-        (one_pixel(source), 8, "crop"),
-        (one_label(source), 8, "crop"),
-        (source[::-1], 8, "crop"),
-        (source[:5], 8, "crop"),
-        (source, 9, "crop"),
-        (source, 8, "pad"),
-        (source, 8, "stretch"),
+        (source, Preparation(8)),
+        (one_pixel(source), Preparation(8)),
+        (one_label(source), Preparation(8)),
+        (source[::-1], Preparation(8)),
+        (source[:5], Preparation(8)),
+        (source, Preparation(9)),
+        (source, Preparation(8, resize="pad")),
+        (source, Preparation(8, resize="stretch")),
     ]
     keys = [pack(*variant).key for variant in variants]
     assert len(set(keys)) == len(variants) == len(entries())
-    assert pack(images(), 8, "crop").key == keys[0]
-    monkeypatch.setattr(store, "PREPARATION", store.PREPARATION + 1)
-    assert pack(source, 8, "crop").key not in keys
+    assert pack(images(), Preparation(8)).key == keys[0]
+    monkeypatch.setattr(store, "_VERSION", store._VERSION + 1)
+    assert pack(source, Preparation(8)).key not in keys
     assert len(entries()) == len(variants) + 1
 
 
 def test_the_fingerprint_is_that_of_the_images_at_any_size():
     source = images()
-    assert pack(source, 8, "crop").fingerprint == pack(source, 9, "pad").fingerprint
-    assert pack(source, 8, "crop").fingerprint != pack(one_pixel(source), 8, "crop").fingerprint
+    assert (
+        pack(source, Preparation(8)).fingerprint
+        == pack(source, Preparation(9, resize="pad")).fingerprint
+    )
+    assert (
+        pack(source, Preparation(8)).fingerprint
+        != pack(one_pixel(source), Preparation(8)).fingerprint
+    )
 
 
 def test_files_that_moved_are_named_by_where_they_are(tmp_path):
@@ -127,7 +137,7 @@ def test_files_that_moved_are_named_by_where_they_are(tmp_path):
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
         Image.fromarray(images()[0][0]).save(tmp_path / name / "a.png")
-        packed = pack(Folder([(tmp_path / name / "a.png", 0)]), 8, "crop")
+        packed = pack(Folder([(tmp_path / name / "a.png", 0)]), Preparation(8))
         assert packed.name(0) == str(tmp_path / name / "a.png")
 
 
@@ -135,7 +145,7 @@ def test_an_array_and_its_png_prepare_to_the_same_image():
     image, label = images()[0]
     encoded = io.BytesIO()
     Image.fromarray(image).save(encoded, "png")
-    packed = pack([(image, label), (encoded.getvalue(), label)], 8, "crop")
+    packed = pack([(image, label), (encoded.getvalue(), label)], Preparation(8))
     np.testing.assert_array_equal(packed.images[0], packed.images[1])
     np.testing.assert_array_equal(packed.digests[0], packed.digests[1])
 
@@ -145,7 +155,7 @@ def test_all_bad_images_are_named_at_once(tmp_path, cache):
     good = images()[0]
     source = [good, (tmp_path / "broken.jpg", 0), (tmp_path / "gone.jpg", 1), (b"no", 0), good]
     with pytest.raises(InputError, match="3 images cannot be read") as raised:
-        pack(source, 8, "crop")
+        pack(source, Preparation(8))
     for words in ("broken.jpg", "gone.jpg", "no such file", "image 3"):
         assert words in str(raised.value)
     assert not whole(cache)
@@ -153,7 +163,7 @@ def test_all_bad_images_are_named_at_once(tmp_path, cache):
 
 def test_very_many_bad_images_are_counted():
     with pytest.raises(InputError, match="30 images cannot be read") as raised:
-        pack([(b"bad", 0)] * 30, 8, "crop")
+        pack([(b"bad", 0)] * 30, Preparation(8))
     assert str(raised.value).splitlines()[-2:] == [
         "  and 10 more",
         "Repair, replace or remove them.",
@@ -170,13 +180,14 @@ def interrupt():
 
 def test_of_an_interrupted_build_nothing_is_left(tmp_path, cache):
     with pytest.raises(KeyboardInterrupt):
-        pack(Counting(tmp_path / "log", at=4, do=interrupt), 8, "crop")
+        pack(Counting(tmp_path / "log", at=4, do=interrupt), Preparation(8))
     assert not whole(cache)
 
 
 KILLED = """
 import numpy as np
 import os, signal
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
 
 class Killing(list):
@@ -187,7 +198,7 @@ class Killing(list):
             os.kill(os.getpid(), signal.SIGKILL)
         return np.ones((64, 64, 3), np.uint8), 0
 
-pack(Killing(range(6000)), 8, "crop")
+pack(Killing(range(6000)), Preparation(8))
 """
 
 
@@ -195,8 +206,8 @@ def test_of_a_killed_build_nothing_is_believed(tmp_path, cache):
     ended = subprocess.run([sys.executable, "-c", KILLED], check=False)
     assert ended.returncode == -signal.SIGKILL
     assert next(cache.rglob("images.npy")).stat().st_size > 100_000  # it was on its way
-    packed = pack(Counting(tmp_path / "log"), 8, "crop")
-    np.testing.assert_array_equal(packed.images[:], pack(images(), 8, "crop").images[:])
+    packed = pack(Counting(tmp_path / "log"), Preparation(8))
+    np.testing.assert_array_equal(packed.images[:], pack(images(), Preparation(8)).images[:])
     assert len(list(cache.rglob("images.npy"))) == 2
 
 
@@ -204,6 +215,7 @@ MEMORY = """
 import sys
 import numpy as np
 from kerascnn.engine.data.hygiene import equal_groups
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
 
 class Noise:
@@ -220,9 +232,9 @@ def peak():
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1024
 
-pack([Noise()[0]] * 50, 96, "crop")
+pack([Noise()[0]] * 50, Preparation(96))
 before = peak()
-packed = pack(Noise(), 96, "crop")
+packed = pack(Noise(), Preparation(96))
 for chosen in np.random.default_rng(0).permutation(2500).reshape(-1, 50):
     packed.images[chosen]
 assert not list(equal_groups({"train": packed}))
@@ -238,7 +250,7 @@ def test_neither_packing_nor_reading_holds_the_images_in_memory():
 
 def pack_in_a_process(log, ready, results):
     ready.wait()
-    results.put(pack(Counting(log), 8, "crop").digests.tobytes())
+    results.put(pack(Counting(log), Preparation(8)).digests.tobytes())
 
 
 def test_two_processes_build_once(tmp_path):
@@ -255,15 +267,15 @@ def test_two_processes_build_once(tmp_path):
 
 
 def test_a_source_of_nothing_is_packed_as_nothing():
-    assert len(pack([], 8, "crop")) == 0
+    assert len(pack([], Preparation(8))) == 0
 
 
 def test_images_that_stand_in_two_splits_are_told():
     a, b, c, *_ = images()
     splits = {
-        "train": pack([a, b, a], 8, "crop"),
-        "validation": pack([c], 8, "crop"),
-        "test": pack([c, b], 8, "crop"),
+        "train": pack([a, b, a], Preparation(8)),
+        "validation": pack([c], Preparation(8)),
+        "test": pack([c, b], Preparation(8)),
     }
     assert list(equal_groups(splits)) == [
         [("train", 0), ("train", 2)],
@@ -277,7 +289,7 @@ def test_what_is_left_out_is_as_if_it_had_never_been_there(tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(images()[4][0]).save(path)
     source = [*images()[:4], (path, 1)]
-    whole = pack(source, 8, "crop")
+    whole = pack(source, Preparation(8))
     part = whole.without([2, 0], ["0: a reason", "2: another"])
     np.testing.assert_array_equal(part.images[:], whole.images[[1, 3, 4]])
     np.testing.assert_array_equal(part.images[-1], whole.images[4])

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError, RunError
-from kerascnn.engine.data import stream
+from kerascnn.engine.data import workers
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
-from kerascnn.engine.data.stream import Workers
+from kerascnn.engine.data.workers import Workers
 from kerascnn.runtime.backend import available_cores
 
 
@@ -38,11 +39,11 @@ def source(tmp_path):
 
 
 def streamed(source, **settings):
-    return pack(source, 8, "crop", stream_above=1, **settings)
+    return pack(source, Preparation(8), stream_above=1, **settings)
 
 
 def test_what_is_streamed_is_what_would_be_packed(source, cache):
-    packed, anew = pack(source, 8, "crop"), streamed(source)
+    packed, anew = pack(source, Preparation(8)), streamed(source)
     assert (packed.streamed, anew.streamed) == (False, True)
     assert (packed.key, packed.fingerprint) == (anew.key, anew.fingerprint)
     np.testing.assert_array_equal(packed.labels, anew.labels)
@@ -68,7 +69,7 @@ ROWS = {
 @pytest.mark.parametrize("make", [pack, streamed], ids=["packed", "streamed"])
 @pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
 def test_images_are_indexed_like_an_array(source, make, rows):
-    images = (pack(source, 8, "crop") if make is pack else streamed(source)).images
+    images = (pack(source, Preparation(8)) if make is pack else streamed(source)).images
     array = np.stack([images[index] for index in range(len(images))])
     np.testing.assert_array_equal(images[rows], array[rows])
     assert images[rows].dtype == np.uint8
@@ -77,7 +78,7 @@ def test_images_are_indexed_like_an_array(source, make, rows):
 @pytest.mark.parametrize("make", [pack, streamed], ids=["packed", "streamed"])
 @pytest.mark.parametrize("rows", [40, -41, [0, 40], [-1], [True] * 40, [0.5], "0"])
 def test_what_is_not_there_is_an_error(source, make, rows):
-    images = (pack(source, 8, "crop") if make is pack else streamed(source)).images
+    images = (pack(source, Preparation(8)) if make is pack else streamed(source)).images
     with pytest.raises(IndexError):
         images[rows]
 
@@ -109,7 +110,7 @@ def test_all_are_decoded_once_and_then_only_those_asked_for(tmp_path):
     source = Asked(tmp_path / "log")
     streamed(source)
     assert source.given()[1] == [0, *range(40)]  # one more, to see how long it takes
-    again = streamed(source, progress=lambda done, total: pytest.fail("decoded again"))
+    again = streamed(source, on_progress=lambda done, total: pytest.fail("decoded again"))
     again.images[0]
     source.given()
     again.images[[5, 30]]
@@ -117,8 +118,8 @@ def test_all_are_decoded_once_and_then_only_those_asked_for(tmp_path):
 
 
 def test_a_slow_source_is_asked_in_processes(tmp_path, monkeypatch):
-    expected = pack(Asked(tmp_path / "log"), 8, "crop").images[:]
-    monkeypatch.setattr(stream, "_WORTH_PROCESSES_SECONDS", 0)
+    expected = pack(Asked(tmp_path / "log"), Preparation(8)).images[:]
+    monkeypatch.setattr(workers, "_WORTH_PROCESSES_SECONDS", 0)
     source = Asked(tmp_path / "slow")
     images = streamed(source).images
     np.testing.assert_array_equal(images[:], expected)
@@ -128,7 +129,7 @@ def test_a_slow_source_is_asked_in_processes(tmp_path, monkeypatch):
 
 
 def test_a_slow_source_that_cannot_be_sent_is_asked_in_threads(tmp_path, monkeypatch):
-    monkeypatch.setattr(stream, "_WORTH_PROCESSES_SECONDS", 0)
+    monkeypatch.setattr(workers, "_WORTH_PROCESSES_SECONDS", 0)
     source = Asked(tmp_path / "log")
     source.lock = threading.Lock()
     assert streamed(source).images[:].shape == (40, 8, 8, 3)
@@ -153,7 +154,7 @@ def test_an_image_that_changes_meanwhile_stops_the_run(source):
     images = streamed(source).images
     Image.fromarray(image(99)).save(source[2][0])
     assert images[[0, 1, 3]].shape == (3, 8, 8, 3)
-    with pytest.raises(RunError, match=r"2\.png is no longer what it was"):
+    with pytest.raises(RunError, match=r"2\.png has changed since this run started"):
         images[[1, 2]]
     Path(source[2][0]).unlink()
     with pytest.raises(RunError, match=r"2\.png.*no such file"):

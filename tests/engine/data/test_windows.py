@@ -3,14 +3,9 @@
 import numpy as np
 import pytest
 
-from kerascnn.engine.data.windows import Centred, packed_size, random_windows
+from kerascnn.engine.data.windows import Centred, random_windows
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 9, 9, 3), np.uint8)
-
-
-def test_the_margin_is_a_share_of_the_side():
-    assert packed_size(160, 0) == 160
-    assert packed_size(160, 0.15) == 184
 
 
 @pytest.mark.parametrize(("size", "first"), [(9, 0), (7, 1), (6, 1), (1, 4)])

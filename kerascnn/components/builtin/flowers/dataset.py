@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from kerascnn import Component, Params, Splits
-from kerascnn.components.builtin.flower_species import SPECIES
+from kerascnn.components.builtin.flowers.species import SPECIES
 
 if TYPE_CHECKING:
     import numpy as np
 
-RENDERER_VERSION = 1  # raise it whenever any image changes: caches are keyed by it
+RENDERER_VERSION = 1  # raise when any image changes: caches are keyed by it
 
 
 class FlowersParams(Params):
@@ -22,7 +22,7 @@ class FlowersParams(Params):
         6,
         ge=2,
         le=len(SPECIES),
-        description="Number of classes: " + ", ".join(s.name for s in SPECIES),
+        description="Number of classes, the first of: " + ", ".join(s.name for s in SPECIES),
     )
     train: int = Field(700, ge=1, description="Number of training images.")
     validation: int = Field(150, ge=1, description="Number of validation images.")
@@ -31,8 +31,8 @@ class FlowersParams(Params):
     image_seed: int = Field(
         0,
         ge=0,
-        description="Seed of the images. They do not change with the experiment's seed, so that "
-        "runs with other seeds are comparable.",
+        description="Seed of the images, independent of the experiment's seed, so that runs with "
+        "different seeds are comparable.",
     )
 
 
@@ -49,7 +49,7 @@ class FlowerSource:
     def __getitem__(self, index: int) -> "tuple[np.ndarray, int]":
         from numpy.random import default_rng
 
-        from kerascnn.components.builtin.flower_scene import render
+        from kerascnn.components.builtin.flowers.scene import render
 
         if not 0 <= index < len(self):
             raise IndexError(index)
@@ -59,14 +59,14 @@ class FlowerSource:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all that decides the split's images and labels."""
+        """SHA-256 of everything that determines the split's images and labels."""
         params = self.params
         decides = (params.species, params.size, params.image_seed, self.split, len(self))
         return hashlib.sha256(repr(("flowers", RENDERER_VERSION, *decides)).encode()).hexdigest()
 
 
 def build(params: FlowersParams, *, seed: int) -> Splits:
-    """Makes the three splits; nothing is rendered yet, and the seed changes no image."""
+    """Makes the three splits without rendering yet, independent of the experiment's seed."""
     splits = {name: FlowerSource(name, params) for name in ("train", "validation", "test")}
     return Splits(**splits, class_names=[species.name for species in SPECIES[: params.species]])
 

@@ -1,8 +1,8 @@
 """Species of flowers as tables of traits.
 
-A flower is whorls of blades (`Whorl`), which `flower_drawing` draws into the scenes of
-`flower_scene`. Each species wears several of the same few colours, so that colour alone does not
-tell it: the count, curve and arrangement of its petals do.
+A flower consists of whorls of blades (`Whorl`), which `drawing` draws into the scenes of `scene`.
+The species share a few colours, so that colour alone does not identify one: the number, curve and
+arrangement of its petals do.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Whorl:
     outline: Pair
     start: Pair = (0.0, 0.0)
     height: Pair = (0.0, 0.0)
-    rings: int = 0  # that share the blades; 0: one spiral with the golden angle of phyllotaxis
+    rings: int = 0  # of blades; 0: one spiral with the golden angle of phyllotaxis
     cup: float = 0.3  # how far a blade wraps around its own midrib, radians
     notch: float = 0.0  # of the tip, in blade lengths
     ruffle: float = 0.0  # height of the waves along the edge
@@ -47,17 +47,17 @@ class Whorl:
 
 @dataclass(frozen=True)
 class Species:
-    """What tells one species from another."""
+    """The traits of a species."""
 
     name: str
     colours: tuple[Colour, ...]
     whorls: tuple[Whorl, ...]
     tilt: Pair  # degrees between the flower's axis and the line of sight
     leaves: Whorl
-    leaf_span: Pair  # where on the stem leaves stand, 0 at the flower, 1 at the ground
+    leaf_span: Pair  # the part of the stem with leaves, 0 at the flower, 1 at the ground
     radius: Pair = (0.14, 0.38)  # of the flower, in image widths
     flowers: tuple[int, int] = (1, 4)
-    bases: tuple[Colour, ...] = ()  # what the petals' colour starts from at the base, where it may
+    bases: tuple[Colour, ...] = ()  # possible colours at the base of the petals
     stem: float = 0.05  # half-width, in flower radii
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.random import Generator
 from PIL import ImageDraw
 
-from kerascnn.components.builtin.flower_species import GREEN, LEAF, Colour, Pair, Species, Whorl
+from kerascnn.components.builtin.flowers.species import GREEN, LEAF, Colour, Pair, Species, Whorl
 
 GOLDEN_ANGLE = np.pi * (3 - 5**0.5)  # H. Vogel, A better way to construct the sunflower head, 1979
 SUPERSAMPLING = 2
-MOST_FACES = 800  # of one whorl: beyond it the eye sees no gain
+MOST_FACES = 800  # of one whorl: more make no visible difference
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Painter:
-    """What every drawing function needs: the canvas, the light and the randomness."""
+    """What every drawing function needs: canvas, light and random generator."""
 
     draw: ImageDraw.ImageDraw
     light: Light
@@ -66,7 +66,7 @@ def _between(pair: Pair, weight: np.ndarray) -> np.ndarray:
 
 
 def _grid(whorl: Whorl, pixels: float) -> tuple[np.ndarray, np.ndarray]:
-    """Positions along a blade (0 to 1) and across it (-1 to 1), as fine as its size asks for."""
+    """Positions along a blade (0 to 1) and across it (-1 to 1), as fine as its size requires."""
     rows = np.clip(2 + max(whorl.length) * pixels / 8, 2, 14)
     columns = np.clip(max(whorl.width) * pixels / 3, 1, 10)
     thrift = min(1.0, (MOST_FACES / (whorl.count * rows * columns)) ** 0.5)
@@ -132,7 +132,7 @@ def _surface(whorl: Whorl, along: np.ndarray, across: np.ndarray, rng: Generator
 def _pigment(
     whorl: Whorl, tint: np.ndarray, along: np.ndarray, across: np.ndarray, rng: Generator
 ) -> np.ndarray:
-    """The blades' own colours, one a face, [P, T-1, S-1, 3]."""
+    """The blades' own colours, one per face, [P, T-1, S-1, 3]."""
     t, s = (along[1:] + along[:-1]) / 2, (across[1:] + across[:-1]) / 2
     weight = _inwardness(whorl)[:, None] if whorl.tint_inward else t**0.6
     colour = tint[0] + (tint[1] - tint[0]) * weight[..., None]  # [P or T-1, 1 or 3, ...]
@@ -151,7 +151,7 @@ def _blades(
     radius: float,
     origin: np.ndarray,
 ) -> Faces:
-    """A whorl's lit faces; `origin` is [3], or [P, 1, 1, 3] for blades that stand apart."""
+    """A whorl's lit faces; `origin` is [3], or [P, 1, 1, 3] for separate blades."""
     along, across = _grid(whorl, radius * painter.scale / SUPERSAMPLING)
     points = _surface(whorl, along, across, painter.rng) @ frame.T * radius + origin
     corners = np.stack(

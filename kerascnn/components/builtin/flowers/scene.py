@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFilter
 
-from kerascnn.components.builtin.flower_drawing import (
+from kerascnn.components.builtin.flowers.drawing import (
     SUPERSAMPLING,
     Light,
     Painter,
@@ -16,7 +16,7 @@ from kerascnn.components.builtin.flower_drawing import (
     draw_plant,
     vary,
 )
-from kerascnn.components.builtin.flower_species import (
+from kerascnn.components.builtin.flowers.species import (
     BLUE,
     BROWN,
     CREAM,

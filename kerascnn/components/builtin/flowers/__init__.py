@@ -1,0 +1,1 @@
+"""The dataset `flowers`: rendered flower images, for experiments that need no download."""

@@ -1,0 +1,150 @@
+"""Splits decided by the content of images, for datasets that lack some of their own."""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from kerascnn.engine.data.contents import ContentHash, content_of, hash_content
+from kerascnn.engine.data.file_source import ImageFiles, hash_files, hashed_files
+from kerascnn.engine.data.split_params import SplitParams
+from kerascnn.engine.data.splitting import draw_splits
+from kerascnn.engine.data.subset import Subset
+from kerascnn.errors import InputError
+from kerascnn.hookspecs import Source, Splits
+
+
+def split_source(
+    source: Source, params: SplitParams, given: Collection[str] = ()
+) -> dict[str, Subset]:
+    """Divides the images of a source by their content, as `image_folder` divides those of a folder.
+
+    Each image is read once for the hash of its content, and decoded once to find near copies
+    (`near_copies`), which stay together.
+
+    Args:
+        source: The images, with the labels to be divided evenly.
+        params: The shares of validation and test, and the seed of the draw.
+        given: The names of the splits that the dataset has already, besides "train".
+
+    Returns:
+        The name of each split that is not given, "train" among them, and its images.
+    """
+    hashes, labels = list[ContentHash](), list[int]()
+    for row in range(len(source)):
+        image, label = source[row]
+        hashes.append(hash_content(content_of(image)))
+        labels.append(label)
+    shares = params.shares(given)
+    drawn = _draw(source, hashes, list(map(str, labels)), shares, params.split_seed)
+    rows = {
+        split: [row for row, name in enumerate(drawn) if name == split]
+        for split in ("train", *shares)
+    }
+    return {
+        split: Subset(source, chosen, _fingerprint([(hashes[i].whole, labels[i]) for i in chosen]))
+        for split, chosen in rows.items()
+    }
+
+
+def split_files(
+    folder: Path,
+    images: Mapping[str, Sequence[tuple[Path, str]]],
+    params: SplitParams,
+    *,
+    follow_links: bool = False,
+    ignored: Mapping[str, int] | None = None,
+) -> Splits:
+    """Makes a dataset of image files; splits that are missing are drawn from "train".
+
+    Args:
+        folder: Contains the files; an absolute path without links, as `Path.resolve` gives it.
+        images: By split, the path and the class name of each image. Under "train" all that are to
+            be divided; "validation" and "test" where the dataset has them.
+        params: The shares of validation and test, and the seed of the draw.
+        follow_links: Whether links out of the folder are followed; see `image_files`.
+        ignored: See `Splits`.
+
+    Returns:
+        The splits, with the class names in alphabetical order.
+
+    Raises:
+        InputError: A split would have no images.
+    """
+    class_names = sorted({label for found in images.values() for _, label in found})
+    indices = {name: index for index, name in enumerate(class_names)}
+    paths = (path for found in images.values() for path, _ in found)
+    hashes = hash_files(paths, folder, follow_links)
+    splits: dict[str, Sequence[tuple[Path, str]]]
+    splits = {"train": [], "validation": [], "test": []} | dict(images)
+    if "train" in images:
+        splits |= _divided(folder, images, hashes, params, follow_links)
+        _check_splits(folder, splits)
+    sources = {
+        split: hashed_files(
+            folder, [(path, indices[name]) for path, name in found], hashes, follow_links
+        )
+        for split, found in splits.items()
+    }
+    return Splits(**sources, class_names=class_names, ignored=dict(ignored or {}))
+
+
+def _divided(
+    folder: Path,
+    images: Mapping[str, Sequence[tuple[Path, str]]],
+    hashes: Mapping[Path, ContentHash],
+    params: SplitParams,
+    follow_links: bool,
+) -> dict[str, list[tuple[Path, str]]]:
+    """The images of "train" and of each split that is drawn from it."""
+    shares, train = params.shares(images), images["train"]
+    paths = [path for path, _ in train]
+    source = ImageFiles(paths, [0] * len(paths), "", folder, follow_links)
+    labels = [label for _, label in train]
+    drawn = _draw(source, [hashes[path] for path in paths], labels, shares, params.split_seed)
+    return {
+        split: [image for image, name in zip(train, drawn, strict=True) if name == split]
+        for split in ("train", *shares)
+    }
+
+
+def _draw(
+    source: Source,
+    hashes: Sequence[ContentHash],
+    labels: Sequence[str],
+    shares: Mapping[str, float],
+    split_seed: int,
+) -> list[str]:
+    """The split of each image of a source."""
+    if not shares:
+        return ["train"] * len(labels)
+    from kerascnn.engine.data.near import near_copies  # here, as it imports NumPy
+
+    both = list(zip(hashes, labels, strict=True))
+    # near copies are known by whole files, as EXIF data may say that an image is to be turned
+    near = near_copies(source, [(own.whole, label) for own, label in both])
+    image = dict(hashes)
+    drawn = draw_splits(
+        [(own.image, label) for own, label in both],
+        shares,
+        split_seed,
+        [(image[one], image[other]) for one, other in near],
+    )
+    return [drawn[own.image] for own in hashes]
+
+
+def _fingerprint(images: Sequence[tuple[str, int]]) -> str:
+    """SHA-256 of contents and labels, as kerascnn itself makes it of a source that has none."""
+    digest = hashlib.sha256()
+    for whole, label in images:
+        digest.update(f"{whole} {label}\n".encode())
+    return digest.hexdigest()
+
+
+def _check_splits(folder: Path, splits: Mapping[str, Sequence[object]]) -> None:
+    for split, images in splits.items():
+        if not images:
+            count = sum(map(len, splits.values()))
+            raise InputError(
+                f'"{folder}" has too few images: of {count}, none are in the {split} split. '
+                "Add images: each class needs at least three different ones."
+            )

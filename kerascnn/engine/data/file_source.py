@@ -1,0 +1,108 @@
+"""A source of images in the files of a folder."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from kerascnn.engine.data.contents import ContentHash, file_content, hash_content
+from kerascnn.errors import InputError
+
+_PIECE = 64  # files per task of a thread: a task costs as much as hashing a small file
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """A source of paths, which are read by whoever it gives them to.
+
+    Args:
+        paths: The files.
+        labels: The class index of each.
+        fingerprint: SHA-256 of the names, contents and labels, in order.
+        folder: Contains the files.
+        follow_links: Whether links out of the folder are followed; else each is an error.
+    """
+
+    paths: Sequence[Path]
+    labels: Sequence[int]
+    fingerprint: str
+    folder: Path
+    follow_links: bool = False
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int, /) -> tuple[Path, int]:
+        path = self.paths[index]
+        if not self.follow_links and path.is_symlink() and leads_out(path, self.folder):
+            raise InputError(
+                f'"{path}" is a link that leads out of "{self.folder}", which is followed only '
+                "with `follow_links = true` (--set dataset.follow_links=true; for init, "
+                "--follow-links)"
+            )
+        return path, self.labels[index]
+
+
+def image_files(
+    folder: Path, images: Sequence[tuple[Path, int]], *, follow_links: bool = False
+) -> ImageFiles:
+    """Makes a source of image files, with a fingerprint of their names, contents and labels.
+
+    Args:
+        folder: Contains the files; an absolute path without links, as `Path.resolve` gives it.
+        images: The path of each file, below the folder, and the index of its class.
+        follow_links: Whether links to files outside of the folder are followed; by default each is
+            an `InputError` when its image is used. The message advises to set the dataset's
+            parameter `follow_links`.
+
+    Returns:
+        A source: `source[i]` is a path and a label.
+    """
+    hashes = hash_files((path for path, _ in images), folder, follow_links)
+    return hashed_files(folder, images, hashes, follow_links)
+
+
+def hashed_files(
+    folder: Path,
+    images: Sequence[tuple[Path, int]],
+    hashes: Mapping[Path, ContentHash],
+    follow_links: bool,
+) -> ImageFiles:
+    """As `image_files`, of files whose hashes are known."""
+    digest = hashlib.sha256()
+    for path, label in images:
+        name = os.fsencode(path.relative_to(folder).as_posix())  # which may not be UTF-8
+        digest.update(name + f"\0{hashes[path].whole}\0{label}\n".encode())
+    paths, labels = [path for path, _ in images], [label for _, label in images]
+    return ImageFiles(paths, labels, digest.hexdigest(), folder, follow_links)
+
+
+def hash_files(paths: Iterable[Path], folder: Path, follow_links: bool) -> dict[Path, ContentHash]:
+    """The hashes of each file; of its name if it cannot be read, which is reported later."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def hashes(piece: Sequence[Path]) -> list[ContentHash]:
+        return [_hash_file(path, folder, follow_links) for path in piece]
+
+    paths = list(paths)
+    pieces = [paths[first : first + _PIECE] for first in range(0, len(paths), _PIECE)]
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(paths, chain.from_iterable(pool.map(hashes, pieces)), strict=True))
+
+
+def _hash_file(path: Path, folder: Path, follow_links: bool) -> ContentHash:
+    name = b"unreadable " + os.fsencode(path)
+    outside = not follow_links and path.is_symlink() and leads_out(path, folder)
+    return hash_content(name if outside else file_content(path, name))
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Whether a path leads out of a folder, through links too.
+
+    Args:
+        path: A file or folder, which need not exist.
+        folder: An absolute path without links, as `Path.resolve` gives it.
+    """
+    return not Path(os.path.realpath(path)).is_relative_to(folder)

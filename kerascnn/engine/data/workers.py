@@ -1,0 +1,104 @@
+"""Workers that read a source in parallel, in threads or processes."""
+
+import pickle
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+from kerascnn.errors import InputError
+from kerascnn.hookspecs import Source
+from kerascnn.runtime.backend import available_cores
+from kerascnn.runtime.cache import scratch
+
+T = TypeVar("T")
+Rows = Sequence[int]
+"""Indices of images in a source."""
+_WORTH_PROCESSES_SECONDS = 3.0  # starting them takes one or two
+_PIECE = 16  # images per task of a worker, at most,
+_PIECE_BYTES = 2**22  # and as many as this holds, at least one
+
+
+class Workers:
+    """Read a source in parallel.
+
+    Threads do for decoding, which releases Python's lock. A source that takes long to return an
+    image, such as one that draws it, is read in processes, and sent to each of them once.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def map(
+        self, function: Callable[[Source, Rows], T], rows: Rows, row_bytes: int = 1
+    ) -> Iterator[T]:
+        """Applies a function to pieces of the rows, in order, computing a few pieces ahead.
+
+        Args:
+            function: Called as `function(source, piece)`.
+            rows: Indices into the source.
+            row_bytes: Approximate size of the result for one row.
+        """
+        ahead = 2 * available_cores()
+        length = max(1, min(_PIECE, _PIECE_BYTES // row_bytes, len(rows) // ahead))
+        waiting: deque[Future[T]] = deque()
+        try:
+            for first in range(0, len(rows), length):
+                waiting.append(self._submit(function, rows[first : first + length]))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _submit(self, function: Callable[[Source, Rows], T], rows: Rows) -> "Future[T]":
+        if self._sent is None:
+            return self._threads.submit(function, self.source, rows)
+        return _processes().submit(_with_sent, self._sent, function, rows)
+
+    @cached_property
+    def _threads(self) -> Executor:
+        return ThreadPoolExecutor(available_cores(), thread_name_prefix="kerascnn-images")
+
+    @cached_property
+    def _sent(self) -> str | None:
+        """A file with the source, for processes; None if threads do or it cannot be sent."""
+        start = time.perf_counter()
+        with suppress(InputError):  # `prepare_rows` reports it
+            self.source[0]
+        if (time.perf_counter() - start) * len(self.source) <= _WORTH_PROCESSES_SECONDS:
+            return None
+        import cloudpickle  # type: ignore[import-untyped]
+
+        try:
+            sent = cloudpickle.dumps(self.source)
+        except (TypeError, pickle.PicklingError):  # such as a source with an open file
+            return None
+        # in the cache, which only the user can write to: unpickling runs code
+        kept = ExitStack()
+        weakref.finalize(self, kept.close)
+        file = kept.enter_context(scratch("sources")) / "source"
+        file.write_bytes(sent)
+        return str(file)
+
+
+def _processes() -> Executor:
+    from joblib.externals.loky import get_reusable_executor
+
+    return get_reusable_executor(available_cores())
+
+
+def _with_sent(file: str, function: Callable[[Source, Rows], T], rows: Rows) -> T:
+    return function(_received(file), rows)
+
+
+@lru_cache(1)
+def _received(file: str) -> Source:
+    return pickle.loads(Path(file).read_bytes())
