@@ -10,7 +10,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.mark.parametrize("mean", [0, 1000])
 def test_a_difference_is_a_share_of_the_spread_among_images(mean):
-    """Relative to spread, not size: rounding may erase the differences between large, similar rows."""
+    """Not of their size: rounding may erase differences between large, similar rows."""
     expected = mean + RNG.normal(size=(8, 500))
     assert difference(expected + 0.1, expected) == pytest.approx(0.107, abs=0.01)
     assert difference(expected, expected) == 0
