@@ -25,7 +25,7 @@ from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.experiment.paths import written_to
 from kerascnn.experiment.tables import flatten
 from kerascnn.results.predictions import predictions_of, write_predictions
-from kerascnn.run.result import Outcome, stage_table
+from kerascnn.run.result import Evaluated, stage_table
 from kerascnn.runtime.backend import device_name, versions
 from kerascnn.runtime.files import write_whole
 from kerascnn.tracking.models import save_model
@@ -116,7 +116,9 @@ def _short(value: Any) -> Any:
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
-def record_result(prepared: Prepared, result: Result, outcome: Outcome, tracker: Tracker) -> None:
+def record_result(
+    prepared: Prepared, result: Result, evaluated: Evaluated, tracker: Tracker
+) -> None:
     """Writes the model, every prediction and the metrics of the test images."""
     folder = result.folder
     shutil.rmtree(folder / MODEL, ignore_errors=True)  # from a run that was killed here
@@ -124,14 +126,14 @@ def record_result(prepared: Prepared, result: Result, outcome: Outcome, tracker:
     size = prepared.experiment.training.image_size
     save_model(prepared.network.model, folder / MODEL, size, names, result.temperature)
     for split, file in (("test", PREDICTIONS), ("validation", VALIDATION_PREDICTIONS)):
-        said = predictions_of(data.splits()[split], outcome.probabilities[split])
+        said = predictions_of(data.splits()[split], evaluated.probabilities[split])
         write_predictions(folder / file, said, names)
     np.save(folder / SEEN, np.concatenate([data.train.digests, data.validation.digests]))
     result.write()
     for name in (PREDICTIONS, VALIDATION_PREDICTIONS, SEEN, RESULT):
         tracker.artifact(folder / name)
     tracker.model(folder / MODEL)
-    tracker.metrics(_test_metrics(outcome.test, result), step=result.epochs)
+    tracker.metrics(_test_metrics(evaluated.test, result), step=result.epochs)
 
 
 def _test_metrics(test: Metrics, result: Result) -> dict[str, float]:

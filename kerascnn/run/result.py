@@ -1,4 +1,4 @@
-"""Evaluates a trained network and makes the result of its run."""
+"""Evaluates the trained network of a run, and makes its result."""
 
 import statistics
 from dataclasses import asdict, dataclass
@@ -21,12 +21,12 @@ from kerascnn.runtime.backend import device_name, versions
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The trained network on its validation and test images.
+class Evaluated:
+    """The evaluation of a trained network.
 
     Args:
         test: Metrics of the test images.
-        probabilities: float32 [N, K] of each of the two splits.
+        probabilities: float32 [N, K], by split: "validation" and "test".
         temperature: Fitted on the validation images.
     """
 
@@ -35,15 +35,15 @@ class Outcome:
     temperature: float
 
 
-def evaluate(prepared: Prepared) -> Outcome:
-    """Evaluates the trained network."""
+def evaluate(prepared: Prepared) -> Evaluated:
+    """Evaluates the trained network on the validation and test images."""
     data, training = prepared.data, prepared.experiment.training
     forward, windows = Forward(prepared.network.model), Preparation.of(training).windows
     probabilities = {
         split: forward(windows(data.splits()[split].images), training.batch_size)
         for split in ("validation", "test")
     }
-    return Outcome(
+    return Evaluated(
         measure(probabilities["test"], data.test.labels, data.class_names),
         probabilities,
         fit_temperature(probabilities["validation"], data.validation.labels),
@@ -53,12 +53,12 @@ def evaluate(prepared: Prepared) -> Outcome:
 def make_result(
     prepared: Prepared,
     folder: Path,
-    outcome: Outcome,
+    evaluated: Evaluated,
     stages: list[StageResult],
     seconds: float,
 ) -> Result:
     """Makes the result; `folder` is named by the run's id, `seconds` is the run's duration."""
-    data, test = prepared.data, outcome.test
+    data, test = prepared.data, evaluated.test
     return Result(
         run_id=folder.name,
         name=prepared.experiment.name,
@@ -86,7 +86,7 @@ def make_result(
         ended=datetime.now().astimezone().isoformat(timespec="seconds"),
         findings=prepared.examination.findings.to_json(),
         notes=list(prepared.examination.notes),
-        temperature=outcome.temperature,
+        temperature=evaluated.temperature,
     )
 
 

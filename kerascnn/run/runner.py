@@ -72,10 +72,12 @@ def run_experiment(
             record_start(tracker, prepared, folder)
             checkpointer.begin()
         _fit_stages(prepared, tracker, observer, checkpointer)
-        outcome = evaluate(prepared)
-        result = make_result(prepared, folder, outcome, checkpointer.results, checkpointer.seconds)
-        record_result(prepared, result, outcome, tracker)
-        draw_report(prepared, result, outcome.test, tracker, observer)
+        evaluated = evaluate(prepared)
+        result = make_result(
+            prepared, folder, evaluated, checkpointer.results, checkpointer.seconds
+        )
+        record_result(prepared, result, evaluated, tracker)
+        draw_report(prepared, result, evaluated.test, tracker, observer)
     if unsent := tracker.close():
         observer.warned(unsent)
     checkpointer.remove()

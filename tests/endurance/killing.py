@@ -18,7 +18,7 @@ from pathlib import Path
 PHASES = {
     "checkpoint": ("kerascnn.engine.training.checkpoints", "_write"),
     "stage": ("kerascnn.engine.training.stage", "compile_stage"),
-    "validation": ("kerascnn.engine.training.epochs", "_end_epoch"),
+    "validation": ("kerascnn.engine.training.epochs", "judge"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Runs that are interrupted and go on: they end as the one that nobody disturbed, bit for bit."""
+"""Interrupted and resumed runs end like an undisturbed run, bit for bit."""
 
 import errno
 import json
@@ -56,7 +56,7 @@ CLOCK = ("seconds", "images_per_second")
 
 
 class Disturbed(Observer):
-    """Does something once, after so many steps of the run, and hears what is said."""
+    """Acts once after a number of steps, and records warnings."""
 
     def __init__(self, after=None, act=None):
         self.left, self.act = after, act
@@ -137,7 +137,7 @@ def go_on(experiment, run, disturbed=None):
         pytest.param(3 * STEPS + 2, ("rest", 1, 3), marks=pytest.mark.slow),
     ],
 )
-def test_an_interrupted_run_goes_on_exactly(experiment, undisturbed, client, after, goes_on_in):
+def test_an_interrupted_run_resumes_exactly(experiment, undisturbed, client, after, goes_on_in):
     run, error = begin(experiment, after, interrupt())
     assert f"kerascnn run --resume {run.name[:8]}" in str(error)
     assert client.get_run(run.name).info.status == "KILLED"
@@ -196,7 +196,7 @@ def newest(run):
     return max((run / "checkpoints").glob("[0-9]*"))
 
 
-def test_a_damaged_checkpoint_is_told_and_the_one_before_is_taken(frequent, undisturbed):
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(frequent, undisturbed):
     experiment, run = frequent
     damaged = newest(run) / "arrays.npz"
     content = bytearray(damaged.read_bytes())
@@ -271,7 +271,7 @@ def test_a_second_process_is_refused_and_told_of_the_first(frequent, monkeypatch
         run_experiment(experiment, resume=run.name)
 
 
-def test_what_could_not_go_on_can_be_tried_again(frequent, undisturbed, client, monkeypatch):
+def test_a_failed_resume_can_be_repeated(frequent, undisturbed, client, monkeypatch):
     experiment, run = frequent
     before = threading.active_count()
 
@@ -299,7 +299,7 @@ def test_the_seconds_of_a_stage_are_those_of_all_its_processes(frequent):
         assert stage["seconds"] >= stage["fit_seconds"] >= sum(epochs)
 
 
-def test_a_full_disk_is_told_once_and_stops_nothing(place, undisturbed, monkeypatch):
+def test_a_full_disk_is_reported_once_and_stops_nothing(place, undisturbed, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "checkpoints")
 
@@ -333,7 +333,7 @@ def test_what_cannot_be_resumed_is_said(place, run_cli, undisturbed):
     assert "--resume RUN" in run_cli("run").stderr
 
 
-def test_the_command_goes_on_without_the_file(frequent, run_cli, undisturbed):
+def test_the_command_resumes_without_the_file(frequent, run_cli, undisturbed):
     _, run = frequent
     ended = run_cli("run", "--resume", run.name[:8], "--json")
     assert ended.exit_code == 0, ended.stderr

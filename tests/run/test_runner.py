@@ -125,7 +125,7 @@ def image_folder(place):
 
 
 class Heard(Observer):
-    """Keeps what it is warned of."""
+    """Records warnings."""
 
     said = ()
 

@@ -100,7 +100,7 @@ def _decay(fraction: float | None, steps: int) -> float | None:
 
 
 def _factors(network: Built, layer_decay: float) -> dict[str, float]:
-    """Learning-rate factors by variable path: `layer_decay` to the number of blocks after it."""
+    """Learning-rate factors by variable path: times `layer_decay` per block before the head."""
     if layer_decay == 1:
         return {}
     depth = {block: index for index, block in enumerate([HEAD, *reversed(network.blocks)])}

@@ -1,4 +1,4 @@
-"""How far apart two networks' activations are, as a share of what tells the images apart."""
+"""The difference between activations of two networks, relative to their spread."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.mark.parametrize("mean", [0, 1000])
 def test_a_difference_is_a_share_of_the_spread_among_images(mean):
-    """Not of their size: where all are large and alike, rounding may take what tells them apart."""
+    """Not of their size: rounding may erase differences between large, similar rows."""
     expected = mean + RNG.normal(size=(8, 500))
     assert difference(expected + 0.1, expected) == pytest.approx(0.107, abs=0.01)
     assert difference(expected, expected) == 0

@@ -58,7 +58,7 @@ def nested_dropout(x):
 
 
 class Jitter(layers.Layer):
-    """Acts in training alone, without a generator of its own."""
+    """Acts only in training, without its own random generator."""
 
     def call(self, inputs, training=False):
         return inputs + 1 if training else inputs
@@ -89,7 +89,7 @@ class Within(layers.Layer):
 
 
 class Counter(layers.Layer):
-    """Changes a weight of its own whenever it runs."""
+    """Changes its own weight whenever it runs."""
 
     def build(self, shape):
         self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)

@@ -110,7 +110,7 @@ def test_reduced_precision_begins_with_the_first_weights():
 
 
 def test_reduced_precision_takes_over_what_a_layer_makes_of_its_weights():
-    """An adapted Normalization computes with numbers of its own, made of what it was adapted to."""
+    """An adapted Normalization derives its constants from the data it was adapted to."""
     normalization = layers.Normalization()
     normalization.adapt(IMAGES)
     model = make(lambda x: layers.Conv2D(4, 3)(normalization(x * 255)))

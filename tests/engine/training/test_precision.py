@@ -37,7 +37,7 @@ TRAIN, VALIDATION = examples(24), examples(9)
 
 @pytest.fixture
 def prepare():
-    """Sets the precision of what is built next; afterwards it is what it was."""
+    """Sets the precision for new layers, and restores it afterwards."""
     before = keras.config.dtype_policy()
     yield lambda precision: runtime.prepare(0, precision)
     keras.config.set_dtype_policy(before)
@@ -45,7 +45,7 @@ def prepare():
 
 @pytest.fixture
 def undetermined():
-    """Takes back what an earlier test has asked of TensorFlow: under it Keras refuses XLA."""
+    """Undoes a setting of an earlier test that makes Keras refuse XLA."""
     if BACKEND != "tensorflow":
         yield
         return

@@ -50,7 +50,7 @@ class StoppedError(Exception):
 
 
 def fit(folder=None, at=None, network=None, state=None, **options):
-    """Fits a stage of two epochs; leaves it after so many steps, with a checkpoint there."""
+    """Fits a stage of two epochs, or stops it with a checkpoint after `at` steps."""
     network = network or make_network()
     of_plan = {name: options.pop(name) for name in [*options] if name in Plan.__annotations__}
     stage = Stage(name="trial", epochs=2, learning_rate=0.01, unfreeze="all", **options)

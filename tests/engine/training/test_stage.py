@@ -1,4 +1,4 @@
-"""One stage on a tiny network: what trains, what does not, what is handed on."""
+"""One stage on a tiny network: what is trained, frozen and carried forward."""
 
 import gc
 import weakref
@@ -123,7 +123,7 @@ def test_a_lack_of_memory_is_told_before_the_first_step(monkeypatch):
     assert set(said[1:]) == {"step"}
 
 
-def test_the_weights_handed_on_are_the_best_epochs(head):
+def test_the_weights_carried_forward_are_those_of_the_best_epoch(head):
     network, result, *_ = head
     scores = [Score(e.metrics["val_accuracy"], e.metrics["val_loss"]) for e in result.history]
     best = max(scores, key=lambda score: (score.accuracy, -score.loss))
@@ -308,7 +308,7 @@ def test_the_loss_has_label_smoothing_and_class_weights():
 
 @pytest.mark.parametrize("batch_size", [BATCH, len(TRAIN)])
 def test_a_loss_that_is_not_finite_ends_the_run(batch_size):
-    """In one single step only the validation images show what it did."""
+    """After a single step only the validation images show its effect."""
     steep = np.full(CLASSES, 1e6, np.float32)
     explosive = {"optimizer": Optimizer(name="sgd"), "learning_rate": 1e38, "class_weights": steep}
     with pytest.raises(RunError, match=r'stage "trial", epoch 1: .*nan.* learning rate 1\.0e\+38'):

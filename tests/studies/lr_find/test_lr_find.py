@@ -1,4 +1,4 @@
-"""The learning-rate range test: what it measures, what it suggests, and what it leaves alone."""
+"""The learning-rate range test: its measurements and suggestion, without side effects."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The probe of many networks: what it looks at, what it writes down, and whom it promotes."""
+"""The probe of many networks: its images, its files, and promoted runs."""
 
 import json
 
