@@ -83,9 +83,7 @@ def kerascnn_datasets():
 )
 
 
-def test_a_failure_in_a_plugin_s_code_is_reported_with_its_line(
-    install, shapes_file, run_cli
-):
+def test_a_failure_in_a_plugin_s_code_is_reported_with_its_line(install, shapes_file, run_cli):
     install("kerascnn-raises", RAISES)
     line = RAISES.splitlines().index('        raise KeyError("no such image")') + 1
     ended = run_cli("run", shapes_file, "--set", "dataset=raises")
