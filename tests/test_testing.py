@@ -326,7 +326,7 @@ def test_the_command_line_prints_one_document(run_cli):
     [
         (("suspekt",), 'Did you mean "suspect"'),
         (("suspect",), "--kind"),
-        (("suspect", "--kind", "schedule", "--set", "peek=1"), "schedule.peek = 1: there is no"),
+        (("suspect", "--kind", "schedule", "--set", "peek=1"), "schedule.peek = 1: unknown key"),
     ],
 )
 def test_a_wrong_name_or_parameter_is_the_users_fault(arguments, message, run_cli):

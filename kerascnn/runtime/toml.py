@@ -1,4 +1,4 @@
-"""Values, keys and documents as TOML."""
+"""Values and keys as TOML; whole documents are written by `tomli_w`."""
 
 import json
 import re

@@ -1,6 +1,5 @@
 """Experiments: what is accepted, and how their faults are said; bad ones: test_bad_experiments."""
 
-import inspect
 import re
 import tomllib
 from pathlib import Path
@@ -12,10 +11,7 @@ from hypothesis import strategies as st
 
 from kerascnn import InputError, load_experiment
 from kerascnn.components.registry import load_registry
-from kerascnn.engine.training.optimizers import _EMA, optimizer_class
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
-from kerascnn.experiment.optimizers import OF_ALL_OPTIMIZERS, OPTIMIZERS
-from kerascnn.experiment.problems import line_of
 from kerascnn.experiment.tables import flatten
 from kerascnn.run.init import recipes
 
@@ -62,50 +58,6 @@ def test_a_file_that_is_not_there(file):
 def test_a_byte_order_mark_and_windows_lines_are_no_fault(file, registry):
     file.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
     assert load_experiment(file, registry=registry).name == "shapes"
-
-
-LINES = """\
-a = [
-  1,
-  { b = 1 },
-]
-text = '''
-[no.table]
-c = 2
-'''
-d.e = 1 # comment
-"f.g" = { h = 2 }
-
-[t]
-  [t.u]
-  v = 1
-[[s]]
-x = 1
-[s.y]
-[[s]]
-[[s.z]]
-x = [[1,
-  2]]
-[[s.z]]
-x = 1
-"""
-
-
-@pytest.mark.parametrize(
-    ("key", "line"),
-    {
-        "a": 1, "a.0": 2, "a.1.b": 3, "text": 5, "c": 1, "no.table": 1, "d": 9, "d.e": 9,
-        "t": 12, "t.u": 13, "t.u.v": 14, "t.u.missing": 13, "s": 15, "s.0": 15, "s.0.x": 16,
-        "s.0.y": 17, "s.1": 18, "s.1.x": 18, "s.1.z.0": 19, "s.1.z.0.x": 20, "s.1.z.1.x": 23,
-    }.items(),
-)  # fmt: skip
-def test_the_line_of_a_key(key, line):
-    location = tuple(int(part) if part.isdigit() else part for part in key.split("."))
-    assert line_of(location, LINES) == line
-
-
-def test_the_line_of_a_key_with_a_dot():
-    assert line_of(("f.g", "h"), LINES) == 10
 
 
 def test_the_short_forms(file, registry):
@@ -204,25 +156,6 @@ def test_the_recipes_are_accepted(name):
     pytest.importorskip("kerascnn_efficientnet_lite")
     text = recipes()[name].read_text()
     assert bind_experiment(tomllib.loads(text), load_registry(), text).stages
-
-
-def test_the_optimizers_are_those_of_keras():
-    import keras
-
-    wrappers = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer", "OptimizerMap"}
-    exported = {
-        name.lower()
-        for name, value in vars(keras.optimizers).items()
-        if isinstance(value, type) and name not in wrappers
-    }
-    assert {name.replace("_", "") for name in OPTIMIZERS} == exported
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_the_arguments_of_an_optimizer_are_those_that_it_takes(name):
-    takes = set(inspect.signature(optimizer_class(name)).parameters)
-    ours = {"learning_rate", "weight_decay", "global_clipnorm", *_EMA, "name", "kwargs"}
-    assert {*OPTIMIZERS[name], *OF_ALL_OPTIMIZERS} == takes - ours
 
 
 WORDS = st.sampled_from([*flatten(tomllib.loads(GOOD)), "name", "stages", "x", "cosine", "last:2"])
