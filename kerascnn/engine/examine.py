@@ -2,9 +2,9 @@
 
 import hashlib
 
-from kerascnn.engine.data import hygiene
 from kerascnn.engine.data.balance import shortages
 from kerascnn.engine.data.findings import Examination
+from kerascnn.engine.data.hygiene import findings_in
 from kerascnn.engine.data.splits import Data
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import BoundExperiment
@@ -15,7 +15,7 @@ def examine(data: Data, experiment: BoundExperiment, observer: Observer) -> Exam
 
     Near duplicates, which take longest to find, are searched once per process and pair of splits.
     """
-    findings = hygiene.examine(data.splits(), data.class_names, data.ignored)
+    findings = findings_in(data.splits(), data.class_names, data.ignored)
     scarce = shortages(
         data.class_counts(),
         data.class_names,

@@ -11,7 +11,7 @@ import tomli_w
 
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.balance import share_to_test, uneven
-from kerascnn.engine.data.hygiene import examine
+from kerascnn.engine.data.hygiene import findings_in
 from kerascnn.engine.data.splits import Data
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer, Only
@@ -150,7 +150,7 @@ def _look_at(experiment: BoundExperiment, observer: Observer) -> Data:
     """Prepares the images as the run will, which reuses them, and reports problems."""
     lenient = {"training.on_bad_image": "skip", "training.on_duplicate": "allow"}
     data = load_data(experiment.with_overrides(lenient), Only(progress=observer.progress))
-    findings = examine(data.splits(), data.class_names, data.ignored)
+    findings = findings_in(data.splits(), data.class_names, data.ignored)
     for note in findings.notes():
         observer.warned(note)
     if findings.skipped:

@@ -4,7 +4,7 @@ from kerascnn.engine.data import copies
 from kerascnn.engine.examine import examine
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
-from kerascnn.experiment.load import parse_experiment
+from kerascnn.experiment.bound import bind_experiment
 
 
 class Noted(Observer):
@@ -24,9 +24,9 @@ def test_images_are_compared_when_they_are_examined_and_once(
     shapes_experiment["dataset"]["image_seed"] = 7
     observer = Noted()
     for seed in (0, 1):  # of a study's runs
-        experiment = parse_experiment({**shapes_experiment, "seed": seed}, registry)
+        experiment = bind_experiment({**shapes_experiment, "seed": seed}, registry)
         before = len(compared)
-        data = load_data(experiment, registry, observer)
+        data = load_data(experiment, observer)
         assert len(compared) == before
         assert len(observer.notes) == seed
         examination = examine(data, experiment, observer)

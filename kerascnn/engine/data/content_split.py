@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from kerascnn.engine.data.contents import ContentHash, content_of, hash_content
-from kerascnn.engine.data.file_source import ImageFiles, hash_files, hashed_files
+from kerascnn.engine.data.file_source import ImageFiles, hash_files, image_files
 from kerascnn.engine.data.split_params import SplitParams
 from kerascnn.engine.data.splitting import draw_splits
 from kerascnn.engine.data.subset import Subset
@@ -80,8 +80,11 @@ def split_files(
         splits |= _divided(folder, images, hashes, params, follow_links)
         _check_splits(folder, splits)
     sources = {
-        split: hashed_files(
-            folder, [(path, indices[name]) for path, name in found], hashes, follow_links
+        split: image_files(
+            folder,
+            [(path, indices[name]) for path, name in found],
+            follow_links=follow_links,
+            hashes=hashes,
         )
         for split, found in splits.items()
     }

@@ -46,7 +46,11 @@ class ImageFiles:
 
 
 def image_files(
-    folder: Path, images: Sequence[tuple[Path, int]], *, follow_links: bool = False
+    folder: Path,
+    images: Sequence[tuple[Path, int]],
+    *,
+    follow_links: bool = False,
+    hashes: Mapping[Path, ContentHash] | None = None,
 ) -> ImageFiles:
     """Makes a source of image files, with a fingerprint of their names, contents and labels.
 
@@ -56,26 +60,17 @@ def image_files(
         follow_links: Whether links to files outside of the folder are followed; by default each is
             an `InputError` when its image is used. The message advises to set the dataset's
             parameter `follow_links`.
+        hashes: From `hash_files`; default they are computed.
 
     Returns:
         A source: `source[i]` is a path and a label.
     """
-    hashes = hash_files((path for path, _ in images), folder, follow_links)
-    return hashed_files(folder, images, hashes, follow_links)
-
-
-def hashed_files(
-    folder: Path,
-    images: Sequence[tuple[Path, int]],
-    hashes: Mapping[Path, ContentHash],
-    follow_links: bool,
-) -> ImageFiles:
-    """As `image_files`, of files whose hashes are known."""
+    paths, labels = [path for path, _ in images], [label for _, label in images]
+    hashes = hash_files(paths, folder, follow_links) if hashes is None else hashes
     digest = hashlib.sha256()
     for path, label in images:
         name = os.fsencode(path.relative_to(folder).as_posix())  # which may not be UTF-8
         digest.update(name + f"\0{hashes[path].whole}\0{label}\n".encode())
-    paths, labels = [path for path, _ in images], [label for _, label in images]
     return ImageFiles(paths, labels, digest.hexdigest(), folder, follow_links)
 
 

@@ -15,10 +15,10 @@ from kerascnn.runtime.text import counted
 LISTED = 1000  # findings of a kind that are written down; the others are only counted
 
 
-def examine(
+def findings_in(
     splits: Mapping[str, Packed], class_names: tuple[str, ...], ignored: Mapping[str, int]
 ) -> Findings:
-    """Examines the images of all splits; pairs name the splits in the order given."""
+    """The faults in the images of all splits; pairs name the splits in the order given."""
     groups = list(equal_groups(splits))
     found = {
         "duplicates": duplicates(groups),

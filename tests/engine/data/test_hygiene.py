@@ -433,7 +433,9 @@ def test_many_images_are_compared_in_blocks(monkeypatch):
     assert near_pairs(packed) == expected
     monkeypatch.setattr(copies, "MAX_PAIRS", 899)
     assert near_pairs(packed) == []
-    assert "900 pairs of images are too many" in next(hygiene.examine(packed, ("a",), {}).notes())
+    assert "900 pairs of images are too many" in next(
+        hygiene.findings_in(packed, ("a",), {}).notes()
+    )
 
 
 def test_an_equal_image_in_two_splits_is_an_error_that_says_what_to_do(tmp_path, registry):
