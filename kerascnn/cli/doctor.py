@@ -16,13 +16,15 @@ from kerascnn.results.canvas import lacking
 from kerascnn.results.find import runs_folder
 from kerascnn.results.folders import RunFolder, list_runs
 from kerascnn.run.resume import CHECKPOINTS
-from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.address import displayed, sqlite_file, tracking_uri
+from kerascnn.runtime.backend import installed_backends, start_backend
 from kerascnn.runtime.cache import cache_folder, limit_bytes
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.devices import available_cores, device_name
 from kerascnn.runtime.files import GB, gigabytes
 from kerascnn.runtime.image_files import is_image, left_out
 from kerascnn.runtime.text import code
+from kerascnn.runtime.versions import installed_versions
 from kerascnn.tracking.artifacts import told_missing, told_moved
 from kerascnn.tracking.entries import told_deleted
 from kerascnn.tracking.store import RefusingStoreError, TrackingError, reach
@@ -45,10 +47,10 @@ def examine() -> dict[str, Any]:
     problems = [*_locale(), *_working_folder(), *_refused(runs)]
     notes = list(told_moved(tracking_uri()))  # before the store is opened, which mends it too
     return {
-        "versions": runtime.versions(),
-        "backends": runtime.installed_backends(),
+        "versions": installed_versions(),
+        "backends": installed_backends(),
         "device": _device(problems),
-        "cores": runtime.available_cores(),
+        "cores": available_cores(),
         "cache": _cache(problems),
         "tracking": _tracking(runs, problems),
         "plugins": _plugins(registry, problems),
@@ -141,8 +143,8 @@ def _runs(count: int) -> str:
 
 def _device(problems: list[str]) -> str:
     try:
-        backend = runtime.start()
-        return f"{backend} on {runtime.device_name()}"
+        backend = start_backend()
+        return f"{backend} on {device_name()}"
     except InputError as error:
         problems.append(str(error))
     except Exception as error:  # whatever a half-installed backend raises when it is imported

@@ -98,12 +98,14 @@ def check_plugin(
     """Hold the component NAME to the contract of its kind, check by check."""
     from kerascnn.cli.tables.plugins import outcomes_document, show_outcomes
     from kerascnn.components.registry import load_registry
-    from kerascnn.runtime.backend import select_backend, start
+    from kerascnn.runtime.backend import select_backend, start_backend
     from kerascnn.testing import find_subject, run_checks
 
     registered = load_registry().find(name, kind)
     subject = find_subject(registered.kind, name, dict(map(assignment, params)))
-    begin = select_backend if registered.kind == "dataset" else start  # which needs no Keras
+    begin = (
+        select_backend if registered.kind == "dataset" else start_backend
+    )  # which needs no Keras
     backend = begin(backend or "auto")
     outcomes = run_checks(subject)
     if as_json:

@@ -25,9 +25,11 @@ from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.load import bind
 from kerascnn.experiment.model import Experiment, Stage, Training
 from kerascnn.hookspecs import Augmentation
-from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.backend import start_backend
 from kerascnn.runtime.cache import limit_bytes
 from kerascnn.runtime.commands import setting
+from kerascnn.runtime.determinism import make_reproducible
+from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import GB
 
 NO_AUGMENTATION = "none"
@@ -41,9 +43,9 @@ def prepare(experiment: Experiment, registry: Registry, observer: Observer) -> P
 
 def _prepare(experiment: Experiment, registry: Registry, observer: Observer) -> Prepared:
     training = experiment.training
-    backend = runtime.start(training.backend)
-    runtime.prepare(experiment.seed, training.precision)
-    observer.started(experiment.name, backend, runtime.device_name())
+    backend = start_backend(training.backend)
+    make_reproducible(experiment.seed, training.precision)
+    observer.started(experiment.name, backend, device_name())
     data = load_data(experiment, registry, observer)
     network = build_network(
         bind(experiment.architecture, "architecture", registry),

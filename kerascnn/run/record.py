@@ -36,9 +36,10 @@ from kerascnn.results.predictions import predictions_of, write_predictions
 from kerascnn.results.report.gather import gather
 from kerascnn.results.report.note import note, write_thumbnails
 from kerascnn.results.report.write import write_page
-from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import write_whole
+from kerascnn.runtime.versions import installed_versions
 from kerascnn.tracking.models import save_model
 from kerascnn.tracking.tracker import Tracker
 
@@ -70,8 +71,8 @@ def record_start(tracker: Tracker, prepared: Prepared, registry: Registry, folde
             "architecture": prepared.experiment.architecture.name,
             "dataset": prepared.experiment.dataset.name,
             "backend": prepared.backend,
-            "device": runtime.device_name(),
-            **{f"version.{name}": value for name, value in runtime.versions().items()},
+            "device": device_name(),
+            **{f"version.{name}": value for name, value in installed_versions().items()},
             **{f"data.{name}": count for name, count in prepared.data.findings.counts.items()},
             **{f"plugin.{name}": origin for name, origin in prepared.plugins.items()},
             "mlflow.source.name": "kerascnn run",

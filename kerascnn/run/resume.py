@@ -25,8 +25,9 @@ from kerascnn.errors import InputError
 from kerascnn.experiment.load import bind, flatten, resolve
 from kerascnn.experiment.model import UNDECISIVE, Experiment
 from kerascnn.experiment.paths import read_from
-from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.interruption import Interruption
+from kerascnn.runtime.versions import installed_versions
 
 CHECKPOINTS = "checkpoints"
 
@@ -184,11 +185,11 @@ def _settings(resolved: dict[str, Any]) -> dict[str, str]:
 
 def what_else_decides(prepared: Prepared, registry: Registry) -> dict[str, str]:
     """All that decides the result beside the settings, by names that a person understands."""
-    versions = runtime.versions()
+    versions = installed_versions()
     return {  # causes first: a refusal names only a few
         **{f"version of {name}": versions.get(name, "") for name in (*_DECIDING, prepared.backend)},
         "backend": prepared.backend,
-        "device": runtime.device_name(),
+        "device": device_name(),
         **dict(_code(prepared.experiment, registry)),
         **{f"images to {name}": p.fingerprint for name, p in prepared.data.splits().items()},
         **{f"prepared images to {name}": p.key for name, p in prepared.data.splits().items()},

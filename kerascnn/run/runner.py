@@ -36,10 +36,12 @@ from kerascnn.run.record import (
     stage_json,
 )
 from kerascnn.run.resume import ChangedError, Keeper
-from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.process import contained, put_back
+from kerascnn.runtime.versions import installed_versions
 from kerascnn.tracking.tracker import Tracker
 
 
@@ -76,7 +78,7 @@ def run_experiment(
     start = time.perf_counter()
     observer, registry = observer or default_observer(), registry or load_registry()
     going_on = find_unfinished(resume) if resume else None
-    runtime.select_backend(_backend(experiment, going_on))
+    select_backend(_backend(experiment, going_on))
     name = run_name(experiment, registry)
     tracker = Tracker(experiment.name, name, runs_folder(), parent=parent, resume=going_on)
     try:
@@ -221,8 +223,8 @@ def _result(
             name: counts.tolist() for name, counts in prepared.data.class_counts().items()
         },
         blocks=map_layers(prepared.network),
-        device=runtime.device_name(),
-        versions=runtime.versions(),
+        device=device_name(),
+        versions=installed_versions(),
         ended=datetime.now().astimezone().isoformat(timespec="seconds"),
         findings=prepared.data.findings.to_json(),
         notes=list(prepared.data.notes),

@@ -23,7 +23,7 @@ from kerascnn.engine.training.stage import fit_stage
 from kerascnn.errors import InputError, RunError, did_you_mean
 from kerascnn.experiment.load import check_experiment
 from kerascnn.experiment.model import Experiment
-from kerascnn.runtime.backend import graphs_freed
+from kerascnn.runtime.compilation import graphs_freed
 from kerascnn.runtime.process import contained
 from kerascnn.studies.range_test import RangeTest, _has_diverged, smooth
 

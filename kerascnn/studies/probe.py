@@ -32,9 +32,10 @@ from kerascnn.experiment.load import check_experiment, parse_experiment
 from kerascnn.experiment.model import Experiment
 from kerascnn.results.find import runs_folder
 from kerascnn.run.runner import run_experiment
-from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import as_list, expect_count
+from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.process import contained
 from kerascnn.studies.figures import probe_figure
@@ -77,12 +78,12 @@ def probe_architectures(
     if not architectures:
         raise _none_to_probe()
     once, registry = _Once(observer or default_observer()), registry or load_registry()
-    runtime.select_backend(experiment.training.backend)
+    select_backend(experiment.training.backend)
     named = dict.fromkeys(name for name in architectures if name != ALL_LOCAL)
     listed = registry.of_kind("architecture") if ALL_LOCAL in architectures else ()
     others = [known.component.name for known in listed if known.component.name not in named]
     experiments = {name: with_architecture(experiment, name, registry) for name in named}
-    once.started(experiment.name, runtime.start(experiment.training.backend), runtime.device_name())
+    once.started(experiment.name, start_backend(experiment.training.backend), device_name())
     with reporting(once.download):
         load_data(experiment, registry, once)  # whose faults are no network's
     networks, refusals = list[Probed](), list[InputError]()
@@ -258,7 +259,7 @@ def _record(experiment: Experiment, networks: list[Probed], observer: Observer) 
     done = Probe(
         run_id=run_id,
         name=experiment.name,
-        device=runtime.device_name(),
+        device=device_name(),
         networks=sorted(networks, key=lambda network: -network.accuracy),
         artifacts=str(folder),
     )

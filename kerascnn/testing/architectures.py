@@ -19,7 +19,7 @@ from kerascnn.engine.network.freezing import (
 )
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.hookspecs import Network, kerascnn_architectures
-from kerascnn.runtime.backend import graphs_freed, jit_compile
+from kerascnn.runtime.compilation import graphs_freed, jit_compile
 from kerascnn.testing.checks import Check, CheckError, SkipError, check
 from kerascnn.testing.elsewhere import on_other_backends
 from kerascnn.testing.networks import (

@@ -11,7 +11,7 @@ from kerascnn.engine.data.augment import as_drawn, augmenter
 from kerascnn.engine.data.batches import to_device
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.hookspecs import Arrays, Augmentation, kerascnn_augmentations
-from kerascnn.runtime.backend import jit_compile
+from kerascnn.runtime.compilation import jit_compile
 from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
 from kerascnn.testing.elsewhere import on_other_backends
 from kerascnn.testing.images import random_images

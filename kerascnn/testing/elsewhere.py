@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from kerascnn.errors import InputError, PluginError
-from kerascnn.runtime.backend import installed_backends, start
+from kerascnn.runtime.backend import installed_backends, start_backend
 from kerascnn.runtime.process import another_process
 from kerascnn.testing.checks import CheckError, SkipError, explain
 
@@ -93,7 +93,7 @@ def _begin(name: str) -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {COMPILE_QUICKLY}"
     if name != PLAIN:
-        start(name)
+        start_backend(name)
 
 
 def _answer(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Answer:

@@ -86,7 +86,7 @@ _LAST = pytest.StashKey[tuple[Any, Any]]()
 
 def _subject(config: pytest.Config, kind: str, name: str, params: Any, options: Any) -> Any:
     """The subject of the check before, if it is the same: a network is not built for each."""
-    from kerascnn.runtime.backend import start
+    from kerascnn.runtime.backend import start_backend
     from kerascnn.testing import find_subject
 
     asked = kind, name, params, options
@@ -95,6 +95,6 @@ def _subject(config: pytest.Config, kind: str, name: str, params: Any, options: 
         gc.collect()  # Keras's models are cycles, and large
         subject = find_subject(kind, name, params, **options)  # before Keras, as a run does
         if kind != "dataset":
-            start()
+            start_backend()
         config.stash[_LAST] = asked, subject
     return config.stash[_LAST][1]

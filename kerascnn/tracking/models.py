@@ -33,11 +33,11 @@ def save_model(
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-    from kerascnn.runtime.backend import versions
+    from kerascnn.runtime.versions import installed_versions
 
     images = TensorSpec(np.dtype("float32"), (-1, image_size, image_size, 3))
     probabilities = [ColSpec(DataType.float, name) for name in class_names]
-    installed = versions()
+    installed = installed_versions()
     backend = keras.config.backend()
     packages = [f"{name}=={installed[name]}" for name in ("keras", backend, "numpy")]
     mlflow.keras.save_model(

@@ -21,8 +21,8 @@ from kerascnn.engine.data.hashes import HASH_WORDS, perceptual_hash
 from kerascnn.engine.data.images import ImageError, Resizing, prepared, shown
 from kerascnn.errors import InputError, RunError
 from kerascnn.hookspecs import Source
-from kerascnn.runtime.backend import available_cores
 from kerascnn.runtime.cache import scratch
+from kerascnn.runtime.devices import available_cores
 
 T = TypeVar("T")
 Rows = Sequence[int]

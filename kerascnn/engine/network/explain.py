@@ -10,7 +10,7 @@ import numpy as np
 
 from kerascnn.engine.network.inference import Forward, to_numpy
 from kerascnn.errors import InputError, did_you_mean
-from kerascnn.runtime.backend import gradient
+from kerascnn.runtime.compilation import gradient
 
 BATCH_SIZE = 32
 

@@ -22,7 +22,7 @@ from kerascnn.engine.training.progress import (
     values,
 )
 from kerascnn.errors import RunError
-from kerascnn.runtime.backend import assert_finite, fit_source, jit_compile
+from kerascnn.runtime.compilation import assert_finite, fit_source, jit_compile
 
 AT_ONCE = 64
 """Steps in one call at most: they take some 0.1 s, in which no other hears of them."""

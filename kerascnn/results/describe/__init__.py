@@ -18,8 +18,8 @@ from kerascnn.experiment.load import bind
 from kerascnn.experiment.model import Choice
 from kerascnn.experiment.problems import explain
 from kerascnn.results.find import find_run
-from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import expect
+from kerascnn.runtime.backend import start_backend
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.screen import first_rows, screen
@@ -149,7 +149,7 @@ def describe(
     registry = registry or load_registry()
     choice, run_size, run_classes = _chosen(what, registry)
     choice = Choice(**{**choice.params, **(params or {}), "name": choice.name})
-    runtime.start(backend)
+    start_backend(backend)
     architecture = _bound(choice, registry)
     network = build_network(
         architecture, image_size=image_size or run_size, num_classes=classes or run_classes

@@ -28,8 +28,8 @@ from kerascnn.errors import InputError, KerascnnError, RunError
 from kerascnn.experiment.load import parse_experiment
 from kerascnn.experiment.model import Training
 from kerascnn.results.find import find_run
-from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import expect
+from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.commands import pip_install
 from kerascnn.runtime.process import another_process, contained
 
@@ -198,7 +198,7 @@ def _converter(format: str) -> str:
             f"{format} needs {' and '.join(lacking)}: `{pip_install(*lacking)}`. TensorFlow "
             "converts the models of all backends."
         )
-    return TENSORFLOW if needs else runtime.select_backend()
+    return TENSORFLOW if needs else select_backend()
 
 
 def _folder(path: Path) -> Path:
@@ -236,7 +236,7 @@ def _begin(backend: str) -> None:
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "KERAS_BACKEND": backend}
-    runtime.start(backend)
+    start_backend(backend)
 
 
 def _convert(result: Result, format: str, path: str, images: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from kerascnn import InputError, RunError
 from kerascnn.engine.data import stream
 from kerascnn.engine.data.store import pack
 from kerascnn.engine.data.stream import Workers
-from kerascnn.runtime.backend import available_cores
+from kerascnn.runtime.devices import available_cores
 
 
 @pytest.fixture(autouse=True)
