@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kerascnn.runtime.devices import device_name
+from kerascnn.runtime.keras_internals import tensorflow_gradients
 
 
 def jit_compile() -> bool:
@@ -123,9 +124,7 @@ def graphs_freed() -> Iterator[None]:
     if keras.config.backend() != "tensorflow":
         yield
         return
-    from tensorflow.python.framework import ops
-
-    registered = ops.gradient_registry._registry
+    registered = tensorflow_gradients()
     before = set(registered)
     try:
         yield

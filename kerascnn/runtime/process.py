@@ -14,6 +14,15 @@ from importlib.util import find_spec
 from threading import RLock
 from typing import Any
 
+from kerascnn.runtime.keras_internals import (
+    disable_tensorflow_determinism,
+    keras_state,
+    set_keras_state,
+    set_tensorflow_seed,
+    tensorflow_is_deterministic,
+    tensorflow_seed,
+)
+
 _one_at_a_time = RLock()
 _open: list[ExitStack] = []
 
@@ -88,9 +97,8 @@ def keep_backend_settings() -> None:
     set aside as a whole: `clear_session` makes a new one.
     """
     import keras
-    from keras.src.backend.common import global_state
 
-    put_back(setattr, global_state, "GLOBAL_STATE_TRACKER", global_state.GLOBAL_STATE_TRACKER)
+    put_back(set_keras_state, keras_state())
     put_back(keras.config.set_floatx, keras.config.floatx())
     put_back(keras.config.set_image_data_format, keras.config.image_data_format())
     if find_spec("tensorflow"):  # which Keras seeds on every backend
@@ -100,13 +108,9 @@ def keep_backend_settings() -> None:
 
 
 def _keep_tensorflow() -> None:
-    """TensorFlow can only be asked for its seed and its determinism in a private module."""
-    from tensorflow.python.eager import context
-    from tensorflow.python.framework import config
-
-    put_back(context.set_global_seed, context.global_seed())
-    if not config.is_op_determinism_enabled():
-        put_back(config.disable_op_determinism)
+    put_back(set_tensorflow_seed, tensorflow_seed())
+    if not tensorflow_is_deterministic():
+        put_back(disable_tensorflow_determinism)
 
 
 def _keep_torch() -> None:

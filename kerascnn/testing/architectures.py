@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.network.boundary import cut, in_order
+from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import HEAD, build_network
 from kerascnn.engine.network.freezing import (
-    all_layers,
     digest,
     frozen_variables,
     trainable_layers,
@@ -20,6 +19,7 @@ from kerascnn.engine.network.freezing import (
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.hookspecs import Network, kerascnn_architectures
 from kerascnn.runtime.compilation import graphs_freed, jit_compile
+from kerascnn.runtime.keras_internals import functional_graph, nested_layers, nodes_in_order
 from kerascnn.testing.checks import Check, CheckError, SkipError, check
 from kerascnn.testing.elsewhere import on_other_backends
 from kerascnn.testing.networks import (
@@ -69,10 +69,11 @@ def _at_first_kernel(model: Any, inputs: Any) -> np.ndarray:
     """What the first layer with a kernel is given, inside of nested models too."""
     import keras
 
-    graph = getattr(model, "_functional", model)  # a Sequential's own
+    graph = functional_graph(model)
+    assert graph
     first = next(
         node
-        for node in in_order(graph)
+        for node in nodes_in_order(graph)
         if any(len(w.shape) >= 2 for w in getattr(node.operation, "weights", ()))
     )
     seen = keras.Model(graph.inputs[0], first.input_tensors[0])(inputs)
@@ -215,7 +216,7 @@ def _steps_to_learn(subject: ArchitectureSubject) -> str:
     keras.utils.set_random_seed(0)
     built = subject.build()  # whose classifier is as it begins
     freeze(built, min(LEARNING_BLOCKS, len(built.blocks)))
-    for layer in all_layers(built.model):
+    for layer in nested_layers(built.model):
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
     optimizer, reached = keras.optimizers.Adam(), []

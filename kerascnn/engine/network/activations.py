@@ -12,11 +12,12 @@ from joblib import Parallel, delayed
 
 from kerascnn.engine.network.agreement import DisagreementError, check_agreement
 from kerascnn.engine.network.folding import fold
-from kerascnn.engine.network.freezing import all_layers, digest
+from kerascnn.engine.network.freezing import digest
 from kerascnn.engine.network.inference import Forward, run_once
 from kerascnn.errors import RunError
 from kerascnn.runtime.cache import cached, scratch
 from kerascnn.runtime.devices import concurrent_calls, device_name
+from kerascnn.runtime.keras_internals import nested_layers
 from kerascnn.runtime.source_code import UnknownCodeError, code_key, modules_key
 from kerascnn.runtime.versions import installed_versions
 
@@ -235,7 +236,7 @@ def _structure(model: Any, built_by: Callable | None) -> str:
         config = model.get_config() | {"name": ""}  # Keras numbers its models
     except Exception as error:  # of a plugin's layer
         raise UnknownCodeError(f"{type(error).__name__}: {error}") from error
-    made_of = {type(operation) for operation in [*model.operations, *all_layers(model)]}
+    made_of = {type(operation) for operation in [*model.operations, *nested_layers(model)]}
     code = code_key([*made_of, *([built_by] if built_by else [])])
     named = modules_key(_modules_in(config))
     return json.dumps(config, sort_keys=True, default=str) + code + named

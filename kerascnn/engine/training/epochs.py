@@ -23,6 +23,7 @@ from kerascnn.engine.training.progress import (
 )
 from kerascnn.errors import RunError
 from kerascnn.runtime.compilation import assert_finite, fit_source, jit_compile
+from kerascnn.runtime.keras_internals import learning_rate, schedule_step
 
 AT_ONCE = 64
 """Steps in one call at most: they take some 0.1 s, in which no other hears of them."""
@@ -93,7 +94,7 @@ def _loss(trainer: Any, label_smoothing: float, *, ends_the_call: bool) -> Any:
             sums = [ops.sum(ops.stop_gradient(weight.value)) for weight in moved]
             losses = super().call(y_true, y_pred) + 0.0 * sum(sums)
             if ends_the_call:
-                assert_finite(losses, NOT_FINITE, _steps_taken(trainer.optimizer))
+                assert_finite(losses, NOT_FINITE, schedule_step(trainer.optimizer))
             return losses
 
     return Loss(label_smoothing=label_smoothing)
@@ -338,12 +339,7 @@ def _applied_rate(optimizer: Any) -> float:
     import keras
     from keras import ops
 
-    rate = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
+    rate = learning_rate(optimizer)
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-        rate = rate(_steps_taken(optimizer) - 1)
+        rate = rate(schedule_step(optimizer) - 1)
     return float(ops.convert_to_numpy(rate))
-
-
-def _steps_taken(optimizer: Any) -> Any:
-    """What Keras asks a schedule with; `iterations` counts accumulated steps as one."""
-    return getattr(optimizer, "inner_optimizer", optimizer)._iterations

@@ -13,6 +13,7 @@ from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.plan import Epoch
 from kerascnn.errors import RunError
+from kerascnn.runtime.keras_internals import build_metrics, seed_generator
 
 
 @dataclass
@@ -95,8 +96,7 @@ def _build(trainer: Any) -> None:
     from keras import ops
 
     targets = ops.zeros((1, *trainer.output_shape[1:]))
-    trainer._compile_metrics.build(targets, targets)
-    trainer._compile_loss.build(targets, targets)
+    build_metrics(trainer, targets)
 
 
 def optimizer_variables(optimizer: Any) -> list[Any]:
@@ -165,7 +165,7 @@ def random_state() -> State:
 
         state["torch"] = torch.get_rng_state().numpy()
         state["cuda"] = [one.numpy() for one in torch.cuda.get_rng_state_all()]
-    if generator := _keras_generator():
+    if generator := seed_generator():
         state["keras"] = to_numpy(generator.state.value)
     return state
 
@@ -180,17 +180,7 @@ def set_random_state(state: State) -> None:
         torch.set_rng_state(torch.from_numpy(state["torch"]))
         torch.cuda.set_rng_state_all([torch.from_numpy(one) for one in state["cuda"]])
     if "keras" in state:
-        from keras.src.random.seed_generator import global_seed_generator
-
-        global_seed_generator().state.assign(state["keras"])
-
-
-def _keras_generator() -> Any | None:
-    """The generator that Keras draws from where a layer has none; None before its first use."""
-    from keras.src.backend.common import global_state
-    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
-
-    return global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+        seed_generator(create=True).state.assign(state["keras"])
 
 
 def _plain(name: str, value: Any) -> bool:

@@ -10,7 +10,6 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from kerascnn.components.registry import Bound, Registry, load_registry
-from kerascnn.engine.network.boundary import in_order
 from kerascnn.engine.network.build import HEAD, Built, build_network
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError, did_you_mean
@@ -21,6 +20,7 @@ from kerascnn.results.find import find_run
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.backend import start_backend
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.keras_internals import functional_graph, nodes_in_order
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.screen import first_rows, screen
 
@@ -257,11 +257,10 @@ class _Walk:
         return self._behind.get(id(tensor), _Behind())
 
     def rows(self, model: Any, block: str | None = None) -> Iterator[LayerRow]:
-        for node in (node for node in in_order(model) if node.input_tensors):
+        for node in (node for node in nodes_in_order(model) if node.input_tensors):
             operation = node.operation
             own = self._block_of.get(operation.name, "") if block is None else block
-            inner = getattr(operation, "_functional", operation)  # a Sequential has one
-            if hasattr(inner, "_nodes_by_depth"):
+            if inner := functional_graph(operation):
                 self._pass(node.input_tensors, inner.inputs)
                 yield from self.rows(inner, own)
                 self._pass(inner.outputs, node.outputs)

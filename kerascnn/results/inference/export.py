@@ -31,6 +31,7 @@ from kerascnn.results.find import find_run
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.commands import pip_install
+from kerascnn.runtime.keras_internals import nested_layers
 from kerascnn.runtime.process import another_process, contained
 
 TOLERANCE = 1e-4
@@ -265,7 +266,7 @@ def _calibrated(model: Any, temperature: float) -> Any:
 
 def _compute_in_float32(model: Any) -> None:
     """Other runtimes know no mixed precision; the weights are float32 in any case."""
-    for layer in model._flatten_layers():
+    for layer in (model, *nested_layers(model)):
         layer.dtype_policy = "float32"
 
 
