@@ -14,7 +14,7 @@ from kerascnn import hookspecs
 from kerascnn.components.hooks import KINDS
 from kerascnn.errors import InputError
 from kerascnn.runtime.backend import installed_backends
-from kerascnn.testing import architectures, checks_of, elsewhere, find_subject
+from kerascnn.testing import architectures, checks_of, find_subject, other_processes
 
 # Which check catches which fault of tests/suspects.py, and with what parameters beside it.
 FAULTS = {
@@ -104,7 +104,7 @@ def suspects(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(site)
         patch.setenv("PYTHONPATH", str(site))
-        elsewhere._pool.cache_clear()  # processes that earlier tests began know nothing of it
+        other_processes._pool.cache_clear()  # processes that earlier tests began know nothing of it
         yield site
     sys.modules.pop("suspects", None)
 

@@ -8,7 +8,6 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from threading import RLock
@@ -43,17 +42,6 @@ def contained() -> Iterator[None]:
             yield
         finally:
             _open.pop()
-
-
-def another_process(begin: Callable[..., None], *arguments: Any) -> Executor:
-    """One other process, for functions of modules; it begins with `begin(*arguments)`.
-
-    Unlike those of `multiprocessing` it does not run the user's script again, which may have no
-    `if __name__ == "__main__"`.
-    """
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    return ProcessPoolExecutor(1, initializer=begin, initargs=arguments)
 
 
 def put_back(undo: Callable[..., Any], *arguments: Any) -> None:

@@ -21,7 +21,6 @@ from kerascnn.hookspecs import Network, kerascnn_architectures
 from kerascnn.runtime.compilation import graphs_freed, jit_compile
 from kerascnn.runtime.keras_internals import functional_graph, nested_layers, nodes_in_order
 from kerascnn.testing.checks import Check, CheckError, SkipError, check
-from kerascnn.testing.elsewhere import on_other_backends
 from kerascnn.testing.networks import (
     CLASSES,
     ArchitectureSubject,
@@ -30,6 +29,7 @@ from kerascnn.testing.networks import (
     predictor,
     unfrozen,
 )
+from kerascnn.testing.other_processes import on_other_backends
 
 STEPS, RATES = 300, (1e-3, 5e-5, 1e-2)  # to overfit a batch in
 LEARNING_BLOCKS = 8  # overfit it; a network of hundreds would take minutes

@@ -13,8 +13,8 @@ from kerascnn.engine.network.inference import to_numpy
 from kerascnn.hookspecs import Arrays, Augmentation, kerascnn_augmentations
 from kerascnn.runtime.compilation import jit_compile
 from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
-from kerascnn.testing.elsewhere import on_other_backends
 from kerascnn.testing.images import random_images
+from kerascnn.testing.other_processes import on_other_backends
 
 IMAGE_SIZE = 32
 TIMED_SIZE, TIMED_BATCH = 160, 32

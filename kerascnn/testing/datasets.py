@@ -17,7 +17,7 @@ from kerascnn.engine.data.images import read_image
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source, Splits, kerascnn_datasets
 from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
-from kerascnn.testing.elsewhere import in_another_process
+from kerascnn.testing.other_processes import in_another_process
 
 SPLITS = ("train", "validation", "test")
 SAMPLED = 64  # images that are looked at in each split

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerascnn.hookspecs import kerascnn_schedules
 from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
-from kerascnn.testing.elsewhere import on_other_backends
+from kerascnn.testing.other_processes import on_other_backends
 
 PEAK = 1e-3
 STEPS, STEPS_PER_EPOCH = 100, 10

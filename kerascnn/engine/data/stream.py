@@ -23,6 +23,7 @@ from kerascnn.errors import InputError, RunError
 from kerascnn.hookspecs import Source
 from kerascnn.runtime.cache import scratch
 from kerascnn.runtime.devices import available_cores
+from kerascnn.runtime.workers import worker_processes
 
 T = TypeVar("T")
 Rows = Sequence[int]
@@ -168,7 +169,7 @@ class Workers:
     def _submit(self, function: Callable[[Source, Rows], T], rows: Rows) -> "Future[T]":
         if self._sent is None:
             return self._threads.submit(function, self.source, rows)
-        return _processes().submit(_with_sent, self._sent, function, rows)
+        return worker_processes().submit(_with_sent, self._sent, function, rows)
 
     @cached_property
     def _threads(self) -> Executor:
@@ -194,12 +195,6 @@ class Workers:
         file = kept.enter_context(scratch("sources")) / "source"
         file.write_bytes(sent)
         return str(file)
-
-
-def _processes() -> Executor:
-    from joblib.externals.loky import get_reusable_executor
-
-    return get_reusable_executor(available_cores())
 
 
 def _with_sent(file: str, function: Callable[[Source, Rows], T], rows: Rows) -> T:

@@ -29,10 +29,11 @@ from kerascnn.experiment.load import parse_experiment
 from kerascnn.experiment.model import Training
 from kerascnn.results.find import find_run
 from kerascnn.runtime.arguments import expect
-from kerascnn.runtime.backend import select_backend, start_backend
+from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.commands import pip_install
 from kerascnn.runtime.keras_internals import nested_layers
-from kerascnn.runtime.process import another_process, contained
+from kerascnn.runtime.process import contained
+from kerascnn.runtime.workers import backend_process
 
 TOLERANCE = 1e-4
 """By how much a probability may differ from the one that Keras gives."""
@@ -222,22 +223,13 @@ def _images(result: Result, registry: Registry) -> tuple[np.ndarray, str]:
 
 
 def _elsewhere(backend: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    with another_process(_begin, backend) as process:
+    with backend_process(backend, silent=True) as process:  # converters print a lot
         try:
             return process.submit(function, *arguments).result()
         except BrokenProcessPool as error:
             raise RunError(
                 "the process that converts ended abruptly: too little memory?"
             ) from error
-
-
-def _begin(backend: str) -> None:
-    """On the CPU, whose float32 is exact, and with what converters print off the terminal."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "KERAS_BACKEND": backend}
-    start_backend(backend)
 
 
 def _convert(result: Result, format: str, path: str, images: np.ndarray) -> float:

@@ -10,8 +10,8 @@ from functools import cache
 from typing import Any
 
 from kerascnn.errors import InputError, PluginError
-from kerascnn.runtime.backend import installed_backends, start_backend
-from kerascnn.runtime.process import another_process
+from kerascnn.runtime.backend import installed_backends
+from kerascnn.runtime.workers import backend_process
 from kerascnn.testing.checks import CheckError, SkipError, explain
 
 PLAIN = "another process"  # one without Keras
@@ -82,18 +82,9 @@ def _result(name: str, future: Future[Answer]) -> Answer:
 
 @cache
 def _pool(name: str) -> Executor:
-    """One process, which stays for what else is to be computed there."""
-    return another_process(_begin, name)
-
-
-def _begin(name: str) -> None:
-    """On the CPU: a GPU's memory is the first process's, and its rounding its own."""
-    os.dup2(2, 1)  # standard output may hold a JSON document
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    os.environ["JAX_PLATFORMS"] = "cpu"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {COMPILE_QUICKLY}"
-    if name != PLAIN:
-        start_backend(name)
+    """One process, kept for later calls."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {COMPILE_QUICKLY}"
+    return backend_process(None if name == PLAIN else name, variables={"XLA_FLAGS": flags})
 
 
 def _answer(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Answer:
