@@ -10,7 +10,6 @@ import errno
 import os
 import re
 import shutil
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -23,7 +22,7 @@ from platformdirs import user_cache_path
 
 from kerascnn.errors import InputError
 from kerascnn.runtime.commands import command
-from kerascnn.runtime.files import GB, sync
+from kerascnn.runtime.files import GB, folder_bytes, whole_folder
 from kerascnn.runtime.image_files import mark
 
 T = TypeVar("T")
@@ -33,7 +32,7 @@ KINDS = (*MADE, "downloads")
 
 _ABOUT = "about.txt"
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-_FETCHED = re.compile(r"(\.unpacked(\..+)?|\.sha256)?(\.part)?$")  # what `fetch` adds to a name
+_FETCHED = re.compile(r"(\.unpacked(\..+)?|\.sha256(\.new)?)?(\.part)?$")  # what `fetch` appends
 
 
 @dataclass(frozen=True)
@@ -160,15 +159,9 @@ def clear(kind: str | None = None) -> list[Entry]:
 def _make(entry: Path, about: str, build: Callable[[Path], None]) -> None:
     for leftover in _by_key(entry.parent.name).get(entry.name, ()):
         shutil.rmtree(leftover, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=entry.parent, prefix=f"{entry.name}.") as scratch:
-        built = Path(scratch, "built")
-        built.mkdir()
-        build(built)
-        (built / _ABOUT).write_text(about, "utf-8")
-        for path in (*built.iterdir(), built):
-            sync(path)
-        built.rename(entry)
-    sync(entry.parent)
+    with whole_folder(entry) as new:
+        build(new)
+        (new / _ABOUT).write_text(about, "utf-8")
 
 
 def _evict(limit: int, but: str) -> None:
@@ -215,23 +208,20 @@ def _entry(kind: str, key: str, paths: list[Path]) -> Entry:
     if kind in MADE and whole:
         with suppress(OSError):  # it leaves just now, or an earlier version made it
             about = (cache_folder(kind) / key / _ABOUT).read_text("utf-8")
-    files = [Path(at, name) for path in paths for at, _, names in os.walk(path) for name in names]
     return Entry(
         kind,
         key,
-        bytes=sum(_status(path).st_size for path in (*paths, *files)),
-        last_used=max(_status(path).st_mtime for path in paths),
+        bytes=sum(map(folder_bytes, paths)),
+        last_used=max(map(_changed, paths)),
         about=about,
         whole=whole,
     )
 
 
-def _status(path: Path) -> os.stat_result:
-    """Of what has left meanwhile, nothing but zeros."""
-    try:
-        return path.lstat()
-    except OSError:
-        return os.stat_result((0,) * os.stat_result.n_sequence_fields)
+def _changed(path: Path) -> float:
+    with suppress(OSError):
+        return path.lstat().st_mtime
+    return 0.0  # it has just been removed
 
 
 @contextmanager

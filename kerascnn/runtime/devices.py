@@ -2,6 +2,8 @@
 
 import os
 
+from kerascnn.runtime.text import counted
+
 
 def device_name() -> str:
     """The device that the backend computes on, such as "CPU, 2 cores" or "GPU NVIDIA H100"."""
@@ -9,8 +11,7 @@ def device_name() -> str:
 
     found = {"tensorflow": _tensorflow_gpu, "jax": _jax_gpu, "torch": _torch_gpu}
     gpu = found[keras.config.backend()]()
-    cores = available_cores()
-    return f"GPU {gpu}" if gpu else f"CPU, {cores} core{'' if cores == 1 else 's'}"
+    return f"GPU {gpu}" if gpu else f"CPU, {counted(available_cores(), 'core')}"
 
 
 def _tensorflow_gpu() -> str | None:

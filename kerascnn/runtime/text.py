@@ -29,8 +29,9 @@ def markdown(text: str) -> str:
 
 
 def counted(count: int, noun: str = "image") -> str:
-    """So many of them, in words."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    """A number and its noun, such as "1 image" or "1,200 entries"."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
 
 
 def listed(

@@ -16,6 +16,7 @@ import numpy as np
 from kerascnn.engine.data.images import read_image
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source, Splits, kerascnn_datasets
+from kerascnn.runtime.files import folder_bytes
 from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
 from kerascnn.testing.other_processes import in_another_process
 
@@ -281,7 +282,7 @@ def _of_a_changed_copy(subject: DatasetSubject, place: Path) -> Iterator[dict[st
             continue
         folder = folder.expanduser().resolve()
         file = next((f for f in _image_files(subject) if f.is_relative_to(folder)), None)
-        if file and _size(folder) <= LARGEST_COPY:
+        if file and folder_bytes(folder) <= LARGEST_COPY:
             copy = shutil.copytree(folder, place / "copy")
             yield _fingerprints(subject.with_params(**{name: str(copy)}).made)
             _invert(copy / file.relative_to(folder))
@@ -293,10 +294,6 @@ def _image_files(subject: DatasetSubject) -> Iterator[Path]:
     for _, image, _ in subject.samples["train"]:
         if isinstance(image, str | Path):
             yield Path(image).resolve()
-
-
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _invert(file: Path) -> None:

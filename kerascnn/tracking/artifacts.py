@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from kerascnn.runtime.address import sqlite_file
+from kerascnn.runtime.text import counted
 
 FOLDER = "mlartifacts"
 LOCK_SECONDS = 5.0
@@ -118,5 +119,5 @@ def told_missing(uri: str) -> Iterator[str]:
             count = "SELECT count(*) FROM runs WHERE substr(artifact_uri, 1, ?) = ?"
             (runs,) = store.execute(count, (len(place), place)).fetchone()
             if runs and not local_path(place).exists():
-                of = f"{runs:,} run{'s' if runs > 1 else ''}"
+                of = counted(runs, "run")
                 yield f"the artifacts of {of} in {database} are missing: {local_path(place)}."

@@ -8,7 +8,6 @@ journal's lock: a run as long as it lives.
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,8 +24,10 @@ from kerascnn.runtime.address import (
     tracking_uri,
 )
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.image_files import JOURNAL
 from kerascnn.runtime.redact import shown_uri
+from kerascnn.runtime.text import counted
 from kerascnn.tracking.artifacts import told_moved
 from kerascnn.tracking.entries import Entry, RefusedError, create_run, send
 from kerascnn.tracking.store import RefusingStoreError, TrackingError, open_store
@@ -156,10 +157,8 @@ class Journal:
             "refusing": self.refusing,
             "complete": self.ended and not self.pending,
         }
-        beside = self.folder / f"{STATE}.new"
         with contextlib.suppress(OSError):  # at worst, entries are sent again
-            beside.write_text(json.dumps(state))
-            os.replace(beside, self.folder / STATE)
+            write_whole(self.folder / STATE, json.dumps(state))
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Any]:
@@ -268,7 +267,7 @@ def _check_place(uri: str) -> None:
 
 
 def _told_kept(journals: list[Journal], fault: TrackingError, why: bool) -> str:
-    runs = _count(len(journals), "run is", "runs are")
+    runs = f"{counted(len(journals), 'run')} {'is' if len(journals) == 1 else 'are'}"
     if all(journal.told == str(fault) for journal in journals) and not why:
         store = displayed(journals[0].uri)
         return f"{runs} still kept for {store}; `{command('runs', 'send')}` says why."
@@ -277,15 +276,14 @@ def _told_kept(journals: list[Journal], fault: TrackingError, why: bool) -> str:
     until = (
         "and cannot be sent" if isinstance(fault, RefusingStoreError) else "until they can be sent"
     )
-    runs = _count(len(journals), "run", "runs")
-    return f"{unsent(journals)} of {runs} are kept {until}: {fault}"
+    return f"{unsent(journals)} of {counted(len(journals), 'run')} are kept {until}: {fault}"
 
 
 def told_refused(journal: Journal) -> str | None:
     if not journal.refused:
         return None
     return (
-        f"{_count(len(journal.refused), 'entry', 'entries')} of {journal.folder / JOURNAL} cannot "
+        f"{counted(len(journal.refused), 'entry')} of {journal.folder / JOURNAL} cannot "
         f"be sent: {journal.refused[0]}."
     )
 
@@ -294,8 +292,4 @@ def unsent(journals: list[Journal]) -> str:
     """What has not been sent: "3 entries (8 metrics)"."""
     entries = [entry for journal in journals for entry in journal.entries[journal.sent :]]
     metrics = sum(len(entry["values"]) for entry in entries if entry["kind"] == "metrics")
-    return f"{_count(len(entries), 'entry', 'entries')} ({_count(metrics, 'metric', 'metrics')})"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
+    return f"{counted(len(entries), 'entry')} ({counted(metrics, 'metric')})"

@@ -5,7 +5,6 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
@@ -23,6 +22,7 @@ from kerascnn.runtime.address import (
     tracking_uri,
 )
 from kerascnn.runtime.cache import cached
+from kerascnn.runtime.files import whole_file, whole_folder
 from kerascnn.runtime.process import put_back, set_variable
 from kerascnn.runtime.redact import scrubbed
 from kerascnn.tracking.artifacts import follow
@@ -124,12 +124,8 @@ def _copy_empty_database(path: Path) -> None:
         engine.dispose()
 
     def copy(folder: Path) -> None:
-        new = Path(f"{path}.new")
-        try:
+        with whole_file(path) as new:
             shutil.copyfile(folder / EMPTY, new)
-            new.replace(path)
-        finally:
-            new.unlink(missing_ok=True)
 
     key = hashlib.sha256(f"mlflow {mlflow.__version__}".encode()).hexdigest()
     cached("databases", key, f"tables of MLflow {mlflow.__version__}", build, copy)
@@ -194,9 +190,8 @@ def fetch_run(run: str, runs: Path) -> Path | None:
         folder = runs / plain(found[0].data.tags[TAG])
         if not folder.exists():
             runs.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=runs, prefix=".fetched-") as scratch:
-                _download(client, found[0], Path(scratch) / "run")
-                (Path(scratch) / "run").rename(folder)
+            with whole_folder(folder) as new:
+                _download(client, found[0], new)
         return folder
 
 
@@ -204,7 +199,6 @@ def _download(client: Any, run: Any, folder: Path) -> None:
     """The run's artifacts, and its model beside them."""
     import mlflow
 
-    folder.mkdir()
     client.download_artifacts(run.info.run_id, "", str(folder))
     mlflow.artifacts.download_artifacts(
         f"runs:/{run.info.run_id}/model", dst_path=str(folder), tracking_uri=tracking_uri()

@@ -2,9 +2,7 @@
 
 import hashlib
 import os
-import shutil
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +19,7 @@ from filelock import FileLock
 
 from kerascnn.errors import InputError
 from kerascnn.runtime.cache import cache_folder
-from kerascnn.runtime.files import gigabytes
+from kerascnn.runtime.files import gigabytes, whole_folder, write_whole
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -146,17 +144,13 @@ def extract(archive: Path, folder: Path) -> Path:
     with FileLock(f"{folder}.lock"):
         if folder.is_dir():
             return folder
-        partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
         try:
-            with tarfile.open(archive) as tar:
-                tar.extractall(partial, members=_safe_members(tar), filter="data")
-            partial.rename(folder)
+            with whole_folder(folder, durable=False) as new, tarfile.open(archive) as tar:
+                tar.extractall(new, members=_safe_members(tar), filter="data")
         except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
             raise InputError(
                 f'cannot unpack "{archive}": {error}. Nothing of it was kept; replace the archive.'
             ) from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 
@@ -229,9 +223,7 @@ def _first_seen(target: Path) -> Pin | None:
 
 
 def _remember(target: Path) -> None:
-    partial = target.with_name(f"{target.name}.sha256.part")
-    partial.write_text(_hash(target, "sha256") + "\n")
-    partial.replace(target.with_name(f"{target.name}.sha256"))
+    write_whole(target.with_name(f"{target.name}.sha256"), _hash(target, "sha256") + "\n")
 
 
 def _hash(path: Path, algorithm: str) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.errors import InputError
-from kerascnn.runtime.files import sync
+from kerascnn.runtime.files import whole_folder
 
 State = dict[str, Any]
 """Tables, lists, numbers, texts and NumPy arrays, nested at will."""
@@ -23,7 +22,7 @@ SHARE = 0.02  # of the time, at most, goes into checkpoints
 
 _TABLE, _ARRAYS, _MANIFEST = "state.json", "arrays.npz", "manifest.json"
 _FORMAT = 2
-_UNFINISHED = "."
+_HIDDEN = "."
 
 
 class DamagedError(Exception):
@@ -60,13 +59,9 @@ class Checkpoints:
         """Writes a state and forgets all but the last two; raises OSError where the disk fails."""
         start = self._last = time.monotonic()
         self._folder.mkdir(exist_ok=True)
-        self._remove(lambda path: path.name.startswith(_UNFINISHED))
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=_UNFINISHED) as scratch:
-            made = Path(scratch, "made")
-            made.mkdir()
-            _write(made, state)
-            made.rename(self._folder / f"{self._next():06}")
-        sync(self._folder)
+        self._remove(lambda path: not path.name.isdecimal())  # what a killed process left
+        with whole_folder(self._folder / f"{self._next():06}") as new:
+            _write(new, state)
         kept = self._written()[-KEPT:]
         self._remove(lambda path: path not in kept)
         self._last = time.monotonic()
@@ -108,8 +103,8 @@ class Checkpoints:
 
     def _remove(self, chosen: Callable[[Path], bool]) -> None:
         for path in filter(chosen, list(self._folder.glob("*"))):
-            if not path.name.startswith(_UNFINISHED):  # half removed it must not be found
-                hidden = path.with_name(f"{_UNFINISHED}{path.name}")
+            if not path.name.startswith(_HIDDEN):  # half removed it must not be found
+                hidden = path.with_name(f"{_HIDDEN}{path.name}")
                 shutil.rmtree(hidden, ignore_errors=True)
                 path = path.rename(hidden)
             shutil.rmtree(path, ignore_errors=True)
@@ -135,8 +130,6 @@ def _write(folder: Path, state: State) -> None:
     with (folder / _ARRAYS).open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
     (folder / _MANIFEST).write_text(_manifest(folder), "utf-8")
-    for path in (*folder.iterdir(), folder):
-        sync(path)
 
 
 def _read(folder: Path) -> State:

@@ -31,6 +31,7 @@ from kerascnn.results.find import find_run
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.commands import pip_install
+from kerascnn.runtime.files import folder_bytes
 from kerascnn.runtime.keras_internals import nested_layers
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.workers import backend_process
@@ -177,7 +178,7 @@ def export_run(
         format=format,
         path=str(path),
         description=f"{path}.json",
-        bytes=_bytes(path),
+        bytes=folder_bytes(path),
         images=len(images),
         asked_about=asked_about,
         runtime=f"{FORMATS[format].runtime} {version(FORMATS[format].runtime)}",
@@ -269,10 +270,6 @@ def _check(difference: float, format: str, images: int, asked_about: str) -> Non
             f"Keras on {images} {asked_about}; at most {TOLERANCE:.0e} was expected. It was not "
             "kept."
         )
-
-
-def _bytes(path: Path) -> int:
-    return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
 
 
 def _description(result: Result, exported: Exported) -> dict[str, Any]:
