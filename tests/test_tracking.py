@@ -322,9 +322,10 @@ def test_eight_processes_start_at_once_on_a_fresh_store(place):
     """Each does what a run does first, and logs a step."""
     code = (
         "from pathlib import Path; from kerascnn.tracking.tracker import Tracker\n"
-        "tracker = Tracker('shapes', 'a run', Path('kerascnn-runs')); tracker.open()\n"
-        "tracker.metrics({'val_accuracy': 0.5}, step=1)\n"
-        "print(tracker.close() or 'sent')"
+        "with Tracker('shapes', 'a run', Path('kerascnn-runs')) as tracker:\n"
+        "    tracker.open()\n"
+        "    tracker.metrics({'val_accuracy': 0.5}, step=1)\n"
+        "print(tracker.unsent or 'sent')"
     )
     started = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -21,7 +21,7 @@ from kerascnn.engine.training.progress import (
     values,
 )
 from kerascnn.engine.training.stage import StageResult
-from kerascnn.errors import InputError
+from kerascnn.errors import ResumeError
 from kerascnn.experiment.load import bind, flatten, resolve
 from kerascnn.experiment.model import UNDECISIVE, Experiment
 from kerascnn.experiment.paths import read_from
@@ -35,7 +35,7 @@ _DECIDING = ("kerascnn", "keras", "numpy", "pillow")  # and the backend
 _NAMED = 5
 
 
-class ChangedError(InputError):
+class ChangedError(ResumeError):
     """A run cannot go on, for something that decides its result has changed."""
 
 

@@ -2,6 +2,8 @@
 
 import gc
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -18,7 +20,6 @@ from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.prepare import prepare
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
-from kerascnn.engine.training.checkpoints import UnreadableError
 from kerascnn.engine.training.plan import Epoch, Listener, Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.errors import KerascnnError, RunError
@@ -35,7 +36,7 @@ from kerascnn.run.record import (
     record_start,
     stage_json,
 )
-from kerascnn.run.resume import ChangedError, Keeper
+from kerascnn.run.resume import Keeper
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.devices import device_name
@@ -81,20 +82,15 @@ def run_experiment(
     select_backend(_backend(experiment, going_on))
     name = run_name(experiment, registry)
     tracker = Tracker(experiment.name, name, runs_folder(), parent=parent, resume=going_on)
-    try:
-        opened = tracker.open() if going_on else None  # unless another process is at it
+    with _explained(tracker), tracker:
         prepared = prepare(experiment, registry, observer)
         observer.prepared(prepared)
         if inside := _inside_dataset(experiment):
             observer.warned(inside)
-        run_id, folder = opened or tracker.open()
-    except BaseException:
-        tracker.abandon()
-        raise
-    observer.tracked(run_id, tracker.store)
-    if untracked := tracker.untracked():
-        observer.warned(untracked)
-    try:
+        run_id, folder = tracker.open()
+        observer.tracked(run_id, tracker.store)
+        if untracked := tracker.untracked():
+            observer.warned(untracked)
         with Interruption() as interruption:
             keeper = Keeper(prepared, registry, folder, observer, interruption, start)
             if not keeper.goes_back():
@@ -108,27 +104,28 @@ def run_experiment(
             result = _result(prepared, registry, run_id, folder, keeper, test, temperature)
             record_result(prepared, result, test, probabilities, tracker)
             record_report(prepared, result, test, registry, tracker, observer)
-    except BaseException as error:
-        _mark_failed(error, tracker)
-        if isinstance(error, KeyboardInterrupt):
-            again = command("run", "--resume", run_id[:8])
-            raise KeyboardInterrupt(f"interrupted; `{again}` goes on from there.") from None
-        if isinstance(error, KerascnnError):
-            raise
-        raise RunError(f"run {run_id[:8]} failed: {type(error).__name__}: {error}") from error
-    if unsent := tracker.close():
-        observer.warned(unsent)
+    if tracker.unsent:
+        observer.warned(tracker.unsent)
     keeper.run_ended()
     observer.ended(result)
     return result
 
 
-def _mark_failed(error: BaseException, tracker: Tracker) -> None:
-    # as it was, to go on
-    left = isinstance(error, KeyboardInterrupt | ChangedError | UnreadableError)
-    if not left:
-        tracker.tags({"failure": f"{type(error).__name__}: {error}"})
-    tracker.close("KILLED" if left else "FAILED")
+@contextmanager
+def _explained(tracker: Tracker) -> Iterator[None]:
+    """Says of which run an error is; one of kerascnn's own says enough."""
+    try:
+        yield
+    except KerascnnError:
+        raise
+    except BaseException as error:
+        if tracker.run_id is None:
+            raise
+        run = tracker.run_id[:8]
+        if isinstance(error, KeyboardInterrupt):
+            again = command("run", "--resume", run)
+            raise KeyboardInterrupt(f"interrupted; `{again}` goes on from there.") from None
+        raise RunError(f"run {run} failed: {type(error).__name__}: {error}") from error
 
 
 def _backend(experiment: Experiment, going_on: Path | None) -> str:

@@ -254,24 +254,24 @@ def _milliseconds(forward: Forward, images: Any, batch_size: int) -> float:
 
 def _record(experiment: Experiment, networks: list[Probed], observer: Observer) -> Probe:
     """Writes the probe into a run of its own, under which others can stand."""
-    tracker = Tracker(experiment.name, f"probe of {len(networks)} networks", runs_folder())
-    run_id, folder = tracker.open()
-    done = Probe(
-        run_id=run_id,
-        name=experiment.name,
-        device=device_name(),
-        networks=sorted(networks, key=lambda network: -network.accuracy),
-        artifacts=str(folder),
-    )
-    (folder / "probe.json").write_text(json.dumps(done.to_json(), indent=2))
-    tracker.artifact(folder / "probe.json")
-    with optional("the plot of the probe", observer):
-        from kerascnn.results.canvas import save
+    title = f"probe of {len(networks)} networks"
+    with Tracker(experiment.name, title, runs_folder()) as tracker:
+        run_id, folder = tracker.open()
+        done = Probe(
+            run_id=run_id,
+            name=experiment.name,
+            device=device_name(),
+            networks=sorted(networks, key=lambda network: -network.accuracy),
+            artifacts=str(folder),
+        )
+        (folder / "probe.json").write_text(json.dumps(done.to_json(), indent=2))
+        tracker.artifact(folder / "probe.json")
+        with optional("the plot of the probe", observer):
+            from kerascnn.results.canvas import save
 
-        save(probe_figure(done.networks), folder / "probe.png", observer.warned)
-        tracker.artifact(folder / "probe.png")
-    tracker.metrics({"probed_networks": len(networks)}, step=0)
-    tracker.close()
+            save(probe_figure(done.networks), folder / "probe.png", observer.warned)
+            tracker.artifact(folder / "probe.png")
+        tracker.metrics({"probed_networks": len(networks)}, step=0)
     return done
 
 

@@ -8,14 +8,16 @@ import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from kerascnn.errors import InputError
+from kerascnn.errors import InputError, ResumeError
 from kerascnn.runtime.address import address_fault, displayed, tracking_uri
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.redact import scrubbed
+from kerascnn.tracking.entries import FAILURE
 from kerascnn.tracking.journal import LOCK, Journal, told_refused, unsent
 from kerascnn.tracking.store import TAG, RefusingStoreError, TrackingError, open_store
 
@@ -28,16 +30,28 @@ LOCK_SECONDS = 5.0  # in which another command has looked whether the run is at 
 
 
 class Tracker:
-    """Tracks one run; nothing that the store does stops or slows who logs.
+    """Tracks one run: a context manager that ends the run as its block ends.
 
-    The store is made ready at once, in the background; the run exists from `open` on.
+    Nothing that the store does stops or slows the caller. The store is connected to in the
+    background from the start of the block; the run exists from `open` on. It ends as finished,
+    as interrupted (KeyboardInterrupt, ResumeError) or, with the exception as a tag, as failed.
 
     Args:
         experiment: The name of the MLflow experiment.
         name: The name of the run.
         runs: The folder that holds the runs' folders.
         parent: The id of the run that this one is shown under; default none.
-        resume: The folder of a run that goes on; default a new run.
+        resume: The folder of a run to resume, locked from the start of the block; default a new
+            run.
+
+    Attributes:
+        run_id: MLflow's id where the store has answered in time; None before `open`.
+        fault: What is wrong with the store at present, if anything.
+        unsent: After the block, what could not be sent and why, in one sentence, or None.
+
+    Raises:
+        InputError: The folder cannot be written to, the store's address is wrong or, at the start
+            of the block, another process has the run to resume.
     """
 
     def __init__(
@@ -59,25 +73,54 @@ class Tracker:
         self._changed = threading.Condition()
         self._closing = False
         self._lock: FileLock | None = None
+        self.run_id: str | None = None
         self.fault: TrackingError | None = None
+        self.unsent: str | None = None
+
+    def __enter__(self) -> Self:
+        if self._resume:
+            self._lock = _locked(self._resume)
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._work, daemon=True, name="kerascnn-tracking")
         self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.run_id:
+            self._add("end", status=self._status(error))
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self.run_id:
+            with contextlib.suppress(KeyboardInterrupt):  # pressed again, it skips the wait
+                self._thread.join(END_SECONDS)
+            self.unsent = self._told_unsent() or told_refused(self._journal)
+        elif self._lock:
+            self._lock.release()
+
+    def _status(self, error: BaseException | None) -> str:
+        if error is None:
+            return "FINISHED"
+        if isinstance(error, KeyboardInterrupt | ResumeError):
+            return "KILLED"
+        self.tags({FAILURE: f"{type(error).__name__}: {error}"})
+        return "FAILED"
 
     def open(self) -> tuple[str, Path]:
-        """Makes the run's folder, or takes that of a run that goes on, and locks it.
-
-        Waits for the run's id in the store, a while.
+        """Creates the run, or resumes it; waits a while for a new run's id in the store.
 
         Returns:
-            The id, MLflow's own where the store has answered, and the folder.
-
-        Raises:
-            InputError: The folder cannot be written to, or another process is at this run.
+            The id and the run's folder.
         """
         folder = self._resume or self._runs / uuid.uuid4().hex
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(folder)
+        if not self._resume:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(folder)
         with self._changed:
             new = Journal(folder, self._journal.uri)
             self._journal = Journal.read(folder) if self._resume else new
@@ -89,7 +132,8 @@ class Tracker:
             store = self._journal.written_address()
             self._add("create", run=folder.name, store=store, **self._create)
             self._name_folder()
-        return self._journal.folder.name, self._journal.folder
+        self.run_id = self._journal.folder.name
+        return self.run_id, self._journal.folder
 
     @property
     def store(self) -> str:
@@ -139,24 +183,6 @@ class Tracker:
     def nest(self, runs: Iterable[str]) -> None:
         """Shows other runs, given by their ids, under this one."""
         self._add("nest", runs=list(runs))
-
-    def close(self, status: str = "FINISHED") -> str | None:
-        """Ends the run; returns what could not be sent and why, in one sentence, or None."""
-        self._add("end", status=status)
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        with contextlib.suppress(KeyboardInterrupt):  # who does not want to wait need not
-            self._thread.join(END_SECONDS)
-        return self._told_unsent() or told_refused(self._journal)
-
-    def abandon(self) -> None:
-        """Leaves a run that could not begin: one that was to go on is as it was before."""
-        if self._lock:
-            self.close("KILLED")
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
 
     def _told_unsent(self) -> str | None:
         journal = self._journal

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 
@@ -44,9 +45,11 @@ def kept_run(uri, monkeypatch, status="FINISHED", fault=None):
     monkeypatch.setattr("kerascnn.tracking.tracker.START_SECONDS", 0.0)  # and is not waited for
     monkeypatch.setattr("kerascnn.tracking.tracker.LEAST_START_SECONDS", 0.0)
     tracker = Tracker("photos", "a run", runs_folder())
-    _, folder = tracker.open()
-    tracker.fault = fault
-    tracker.close(status)
+    with suppress(KeyboardInterrupt), tracker:
+        _, folder = tracker.open()
+        tracker.fault = fault
+        if status == "KILLED":
+            raise KeyboardInterrupt
     tracker._lock.release()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     return folder
@@ -99,9 +102,9 @@ def test_an_experiment_that_was_deleted_is_told_before_the_next_run(
     examine, fresh_database, workplace
 ):
     shutil.copy(fresh_database, workplace / "mlflow.db")
-    tracker = Tracker("photos", "a run", runs_folder())
-    tracker.open()
-    assert tracker.close() is None
+    with Tracker("photos", "a run", runs_folder()) as tracker:
+        tracker.open()
+    assert tracker.unsent is None
     (workplace / "mlartifacts").mkdir()
     assert examine() == [[], []]
     with open_store(tracking_uri()) as client:

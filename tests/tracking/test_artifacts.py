@@ -25,14 +25,14 @@ def project(fresh_database, tmp_path, monkeypatch):
 
 def track(project, artifact):
     """Tracks a run with an artifact and a model; returns its id."""
-    tracker = Tracker("photos", "a run", project / "kerascnn-runs")
-    run_id, folder = tracker.open()
-    (folder / artifact).write_text(artifact)
-    (folder / "model").mkdir()
-    (folder / "model" / "MLmodel").write_text("flavors: {}")
-    tracker.artifact(folder / artifact)
-    tracker.model(folder / "model")
-    assert tracker.close() is None
+    with Tracker("photos", "a run", project / "kerascnn-runs") as tracker:
+        run_id, folder = tracker.open()
+        (folder / artifact).write_text(artifact)
+        (folder / "model").mkdir()
+        (folder / "model" / "MLmodel").write_text("flavors: {}")
+        tracker.artifact(folder / artifact)
+        tracker.model(folder / "model")
+    assert tracker.unsent is None
     return run_id
 
 

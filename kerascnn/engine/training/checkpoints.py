@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.errors import InputError
+from kerascnn.errors import ResumeError
 from kerascnn.runtime.files import whole_folder
 
 State = dict[str, Any]
@@ -29,7 +29,7 @@ class DamagedError(Exception):
     """A checkpoint is not what was written."""
 
 
-class UnreadableError(InputError):
+class UnreadableError(ResumeError):
     """A checkpoint that may be good cannot be read now, or not by this version; it is kept."""
 
 
