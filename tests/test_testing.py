@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from kerascnn import hookspecs
 from kerascnn.components.hooks import KINDS
 from kerascnn.errors import InputError
 from kerascnn.runtime.backend import installed_backends
-from kerascnn.testing import architectures, checks_of, find_subject, other_processes
+from kerascnn.testing import architectures, checks_of, find_subject, other_processes, training
 
 # Which check catches which fault of tests/suspects.py, and with what parameters beside it.
 FAULTS = {
@@ -151,7 +152,7 @@ def random_classifier():
 def test_a_fault_is_caught(kind, check, fault, params, images, monkeypatch):
     import keras
 
-    monkeypatch.setattr(architectures, "STEPS", 3)
+    monkeypatch.setattr(training, "STEPS", 3)
     if check in NOT_ON_TORCH and keras.config.backend() == "torch":
         pytest.skip("nothing is compiled on PyTorch")
     if check in ("same_on_all_backends", "backends_agree") and len(installed_backends()) < 2:
@@ -249,8 +250,17 @@ def test_a_layer_that_no_gradient_reaches_is_named(images):
 
 
 @pytest.mark.backend
+def test_a_check_leaves_the_generators_of_the_process_as_they_were(images):
+    before = np.random.get_state()[1].tolist(), random.getstate()
+    outcome = check_named("augmentation", "same_for_a_seed").run(
+        suspect("augmentation", {}, images)
+    )
+    assert outcome.status == "passed"
+    assert (np.random.get_state()[1].tolist(), random.getstate()) == before
+
+
 def test_frozen_weights_that_training_changes_are_told(images, monkeypatch):
-    monkeypatch.setattr(architectures, "LEARNING_BLOCKS", 1)
+    monkeypatch.setattr(training, "LEARNING_BLOCKS", 1)
     subject = suspect("architecture", {"fault": "counts_frozen"}, images)
     outcome = check_named("architecture", "overfits_one_batch").run(subject)
     assert (outcome.status, outcome.detail) == ("failed", "training changed frozen weights")

@@ -1,8 +1,6 @@
 """The checks of an augmentation: what it does to images and labels, the way a stage runs it."""
 
 import time
-from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,59 +10,20 @@ from kerascnn.engine.data.batches import to_device
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.hookspecs import Arrays, Augmentation, kerascnn_augmentations
 from kerascnn.runtime.compilation import jit_compile
-from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
-from kerascnn.testing.images import random_images
+from kerascnn.testing.batches import (
+    CLASSES,
+    COUNT,
+    STEPS,
+    AugmentationSubject,
+    Batch,
+    augmented,
+    sample_batch,
+)
+from kerascnn.testing.checks import Check, CheckError, SkipError, check
 from kerascnn.testing.other_processes import on_other_backends
 
-IMAGE_SIZE = 32
 TIMED_SIZE, TIMED_BATCH = 160, 32
-CLASSES = 4
-COUNT = 6
-STEPS = 4  # what is drawn with some probability only, is probably drawn in one of them
 CLOSE = 0.02  # of 255: what float32 leaves of an interpolation between pixels
-
-Batch = tuple[np.ndarray, np.ndarray]
-
-
-class AugmentationSubject(Subject):
-    """An augmentation that is built for small images of four classes."""
-
-    kind = "augmentation"
-
-    @property
-    def size(self) -> int:
-        return self.image_size or IMAGE_SIZE
-
-    def make(self) -> Any:
-        return self.build(self.size)
-
-    def build(self, size: int) -> Any:
-        return self.bound.build(image_size=size, num_classes=CLASSES)
-
-    @cached_property
-    def is_pair(self) -> bool:
-        return isinstance(self.made, Augmentation)
-
-    @cached_property
-    def batches(self) -> list[Batch]:
-        """What comes of one batch in the first steps of a stage."""
-        return list(augmented(self.made, self.size))
-
-
-def sample_batch(size: int, count: int = COUNT) -> Batch:
-    """Images uint8 [B, S, S, 3] from black to white, and their labels, float32 [B, K]."""
-    images = random_images(count, size)
-    images[0, : size // 2], images[0, size // 2 :] = 0, 255
-    return images, np.eye(CLASSES, dtype=np.float32)[np.arange(count) % CLASSES]
-
-
-def augmented(policy: Any, size: int, count: int = COUNT, seed: int = 0) -> Iterator[Batch]:
-    """Runs the first steps of a stage on the same batch, as NumPy arrays."""
-    images, labels = sample_batch(size, count)
-    augment = augmenter(policy, (seed,), size)
-    for step in range(STEPS):
-        changed = augment(images, labels, 1, step)
-        yield to_numpy(changed[0]), to_numpy(changed[1])
 
 
 @check(kerascnn_augmentations)

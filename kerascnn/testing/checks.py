@@ -16,6 +16,7 @@ from kerascnn import hookspecs
 from kerascnn.components.registry import Bound, load_registry
 from kerascnn.errors import InputError, KerascnnError, PluginError
 from kerascnn.experiment.problems import explain as invalid
+from kerascnn.runtime.process import contained, keep_backend_settings
 
 
 class CheckError(Exception):
@@ -111,7 +112,10 @@ class Check:
             InputError: The component refuses its parameters, or lacks what it needs.
         """
         start = time.perf_counter()
-        status, detail = self._judge(subject)
+        with contained():  # a check seeds what it computes with
+            if "keras" in sys.modules:
+                keep_backend_settings()
+            status, detail = self._judge(subject)
         return Outcome(self, status, detail, time.perf_counter() - start)
 
     def _judge(self, subject: Subject) -> "tuple[Status, str]":

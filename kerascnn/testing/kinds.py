@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kerascnn.testing.architectures import ARCHITECTURE_CHECKS
-from kerascnn.testing.augmentations import AUGMENTATION_CHECKS, AugmentationSubject
+from kerascnn.testing.augmentations import AUGMENTATION_CHECKS
+from kerascnn.testing.batches import AugmentationSubject
 from kerascnn.testing.checks import Check, Outcome, Subject
-from kerascnn.testing.datasets import DATASET_CHECKS, DatasetSubject
+from kerascnn.testing.datasets import DATASET_CHECKS
 from kerascnn.testing.networks import ArchitectureSubject
 from kerascnn.testing.schedules import SCHEDULE_CHECKS, ScheduleSubject
+from kerascnn.testing.splits import DatasetSubject
 
 _KINDS: dict[str, tuple[type[Subject], tuple[Check, ...]]] = {
     "dataset": (DatasetSubject, DATASET_CHECKS),

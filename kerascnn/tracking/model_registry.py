@@ -13,7 +13,7 @@ PREFIX = "models:/"
 
 
 @dataclass(frozen=True)
-class Registered:
+class RegisteredModel:
     """A model in the registry.
 
     Args:
@@ -29,7 +29,7 @@ class Registered:
     uri: str
 
 
-def register_run(run_id: str, name: str, alias: str | None = None) -> Registered:
+def register_run(run_id: str, name: str, alias: str | None = None) -> RegisteredModel:
     """Registers the model of a run; again under the same name, it stays the same version.
 
     Args:
@@ -54,7 +54,7 @@ def register_run(run_id: str, name: str, alias: str | None = None) -> Registered
         except Exception as error:
             raise _refused(error) from error
     uri = f"{PREFIX}{name}@{alias}" if alias else f"{PREFIX}{name}/{version}"
-    return Registered(name, int(version), alias, run_id, uri)
+    return RegisteredModel(name, int(version), alias, run_id, uri)
 
 
 def _version(client: Any, name: str, run: Any) -> str:
