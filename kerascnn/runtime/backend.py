@@ -11,11 +11,11 @@ from kerascnn.errors import InputError
 from kerascnn.runtime.commands import pip_install
 from kerascnn.runtime.process import put_back, set_variable
 
-BACKENDS = ("tensorflow", "torch", "jax")  # "auto" takes the first: the order of speed on a CPU
+BACKENDS = ("tensorflow", "torch", "jax")  # from the fastest on a CPU to the slowest
 
 
 def installed_backends() -> list[str]:
-    """The backends that are installed, without importing one."""
+    """The installed backends; none of them is imported."""
     return [name for name in BACKENDS if find_spec(name)]
 
 
@@ -23,11 +23,11 @@ def select_backend(wanted: str = "auto") -> str:
     """Sets Keras's backend for this process, before Keras is imported.
 
     Args:
-        wanted: "tensorflow", "jax", "torch" or "auto": what KERAS_BACKEND says, else the first
-            installed one of `BACKENDS`.
+        wanted: "tensorflow", "jax", "torch", or "auto" for KERAS_BACKEND, or else the first of
+            `BACKENDS` that is installed.
 
     Raises:
-        InputError: It is not installed, or this process has loaded Keras on another one.
+        InputError: It is not installed, or Keras is already loaded on another backend.
     """
     installed = installed_backends()
     if wanted == "auto":
@@ -36,7 +36,7 @@ def select_backend(wanted: str = "auto") -> str:
         raise InputError(_not_installed(wanted, installed))
     if _loaded() not in (None, wanted):
         raise InputError(
-            f"this process has loaded Keras on {_loaded()}; {wanted} needs a process of its own."
+            f"Keras is already loaded on {_loaded()} in this process; {wanted} needs a new process."
         )
     set_variable("KERAS_BACKEND", wanted)
     set_variable("TF_CPP_MIN_LOG_LEVEL", "3", unless_set=True)
@@ -44,12 +44,12 @@ def select_backend(wanted: str = "auto") -> str:
 
 
 def start_backend(wanted: str = "auto") -> str:
-    """Selects the backend, as `select_backend`, and loads it without its start-up messages."""
+    """Selects the backend as `select_backend` does, and loads it without its start-up messages."""
     selected = select_backend(wanted)
     logger = logging.getLogger("tensorflow")
-    if _not_of_retracing not in logger.filters:
-        logger.addFilter(_not_of_retracing)
-        put_back(logger.removeFilter, _not_of_retracing)
+    if _is_not_about_retracing not in logger.filters:
+        logger.addFilter(_is_not_about_retracing)
+        put_back(logger.removeFilter, _is_not_about_retracing)
     with _silent_stderr():
         from keras import ops
 
@@ -57,8 +57,8 @@ def start_backend(wanted: str = "auto") -> str:
     return selected
 
 
-def _not_of_retracing(record: logging.LogRecord) -> bool:
-    """TensorFlow takes many models, each traced once, for one that is traced again and again."""
+def _is_not_about_retracing(record: logging.LogRecord) -> bool:
+    """TensorFlow mistakes many models, each traced once, for one that is traced repeatedly."""
     return "triggered tf.function retracing" not in record.getMessage()
 
 
@@ -68,23 +68,22 @@ def _loaded() -> str | None:
 
 def _not_installed(wanted: str, installed: list[str]) -> str:
     if wanted in BACKENDS:
-        other = f" Installed: {', '.join(installed)}." if installed else ""
-        return (
-            f"the backend {wanted} is not installed: `{pip_install(f'kerascnn[{wanted}]')}`.{other}"
-        )
+        others = f" Installed: {', '.join(installed)}." if installed else ""
+        remedy = pip_install(f"kerascnn[{wanted}]")
+        return f"the backend {wanted} is not installed: `{remedy}` installs it.{others}"
     if wanted != "none":
-        return f'there is no backend "{wanted}"; there are {", ".join(BACKENDS)}.'
+        return f'unknown backend "{wanted}": expected one of {", ".join(BACKENDS)}.'
     return (
-        f"no backend is installed: `{pip_install('kerascnn[tensorflow]')}` (the fastest on a "
-        "CPU), or jax or torch instead of tensorflow."
+        f"no backend is installed: `{pip_install('kerascnn[tensorflow]')}` installs the fastest on "
+        "a CPU; jax and torch work too."
     )
 
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Keeps off the terminal what TensorFlow's C++ writes there at its start, whatever it is told.
+    """Discards what TensorFlow's C++ code prints at start-up in spite of its log level.
 
-    A fault of the import still arrives as an exception.
+    An import that fails still raises its exception.
     """
     sys.stderr.flush()
     try:

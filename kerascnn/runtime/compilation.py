@@ -1,4 +1,4 @@
-"""Compiled functions, gradients and training steps, with what each backend has for them."""
+"""Compiled functions, gradients and training steps on each backend."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from kerascnn.runtime.keras_internals import tensorflow_gradients
 
 
 def jit_compile() -> bool:
-    """Whether training steps go through XLA: on JAX always, on TensorFlow where a GPU is.
+    """Whether training steps are compiled by XLA: always on JAX, on TensorFlow only on a GPU.
 
     On a CPU TensorFlow's XLA runs convolutions about ten times slower than its own kernels.
     """
@@ -20,7 +20,7 @@ def jit_compile() -> bool:
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiles a function of tensors with what the backend has: nothing on PyTorch."""
+    """Compiles a function of tensors; on PyTorch it is only run without gradients."""
     import keras
 
     if keras.config.backend() == "tensorflow":
@@ -37,7 +37,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes a function that gives the gradient of a scalar one with respect to its first argument.
+    """Returns the gradient of a function with respect to its first argument, as a function.
 
     Args:
         function: From tensors to a scalar; what it closes over is constant.
@@ -78,18 +78,18 @@ def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
 def fit_source(
     batches: Callable[[], Iterator[Any]], shapes: Sequence[tuple[int | None, ...]]
 ) -> Iterator[Callable[[], Any]]:
-    """Makes a function that gives what each `Model.fit` should be given.
+    """Yields a function that returns the input for each call of `Model.fit`.
 
-    On TensorFlow that is one dataset, traced once, without autotuning: at the end of an epoch the
-    autotuner of the dataset that Keras would make is waited for, and it sleeps twice as long each
-    time, up to as long as the epoch took (TensorFlow 2.21). Elsewhere it is the batches.
+    On TensorFlow that is one dataset, traced once, without autotuning: an epoch waits for the
+    autotuner of Keras's own dataset to stop, which sleeps twice as long each time, up to as long
+    as the epoch took (TensorFlow 2.21). On other backends it is the batches themselves.
 
-    TensorFlow keeps a dataset's generator for as long as the process lives: what it leads to is
-    freed at the end, and so are the graphs of the training steps.
+    TensorFlow never frees a dataset's generator: what it refers to is released at the end, and so
+    are the graphs of the training steps.
 
     Args:
-        batches: Begins an epoch's batches of float32 arrays.
-        shapes: Those of the arrays.
+        batches: Starts an epoch's batches of float32 arrays.
+        shapes: The shapes of the arrays, None for an axis of any length.
     """
     import keras
 
@@ -113,11 +113,11 @@ def fit_source(
 
 @contextmanager
 def graphs_freed() -> Iterator[None]:
-    """Lets the graphs of training steps that TensorFlow traces meanwhile be freed afterwards.
+    """Frees, at its end, the graphs of the training steps that TensorFlow traces in its block.
 
-    Its registry of gradients keeps every `tf.custom_gradient` for as long as the process lives, and
-    with it the graph that it was traced in. Each training step of Keras has one, the sum of its
-    gradients over replicas. There is no public way to drop them; once traced, they are not used.
+    TensorFlow's registry of gradients keeps every `tf.custom_gradient`, and the graph that it was
+    traced in, until the process ends. Each training step of Keras has one, which sums its gradients
+    over replicas; once traced, it is no longer used.
     """
     import keras
 
@@ -135,7 +135,7 @@ def graphs_freed() -> Iterator[None]:
 
 
 def assert_finite(numbers: Any, *message: Any) -> None:
-    """Ends TensorFlow's call with a fault of these words where numbers are not; not with XLA."""
+    """Stops TensorFlow with this message where a number is not finite; XLA skips the check."""
     import tensorflow
 
     finite = tensorflow.reduce_all(tensorflow.math.is_finite(numbers))

@@ -5,11 +5,15 @@ from kerascnn.runtime.process import keep_backend_settings, set_variable
 
 
 def make_reproducible(seed: int, precision: str = "float32") -> None:
-    """Makes what follows in this process depend on the seed alone, and forgets earlier models.
+    """Makes later computation in this process depend on the seed alone; clears Keras's session.
 
-    Seeds Python, NumPy and the backend, asks TensorFlow and PyTorch for deterministic kernels, and
-    sets the dtype policy; a user's keras.json decides nothing. Where TensorFlow goes through XLA it
-    is not asked, for Keras then leaves XLA out.
+    Seeds Python, NumPy and the backend, turns on deterministic kernels, and sets the dtype policy,
+    whatever a user's keras.json says. With XLA, TensorFlow's deterministic kernels stay off: Keras
+    would skip XLA.
+
+    Args:
+        seed: At least 0.
+        precision: The dtype policy, such as "float32" or "mixed_bfloat16".
     """
     import keras
 

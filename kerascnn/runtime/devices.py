@@ -37,13 +37,14 @@ def _torch_gpu() -> str | None:
 
 
 def available_cores() -> int:
+    """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def concurrent_calls() -> int:
-    """How many batches at once go fastest through a network that only infers.
+    """The number of batches to run in parallel for the fastest inference.
 
-    TensorFlow's kernels leave a CPU idle between them: two calls at once are a quarter faster.
+    TensorFlow leaves a CPU idle between kernels: two parallel calls are 25% faster.
     """
     import keras
 

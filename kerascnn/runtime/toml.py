@@ -6,7 +6,7 @@ from typing import Any
 
 
 def as_toml(value: Any) -> str:
-    """A value as the TOML would write it, cut where it is long."""
+    """A value as TOML, shortened to 60 characters."""
     if isinstance(value, dict):
         text = ", ".join(f"{as_key(key)} = {as_toml(entry)}" for key, entry in value.items())
         text = "{" + text + "}"
