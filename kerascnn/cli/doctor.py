@@ -25,8 +25,8 @@ from kerascnn.runtime.files import GB, gigabytes
 from kerascnn.runtime.image_files import is_image, left_out
 from kerascnn.runtime.text import code
 from kerascnn.runtime.versions import installed_versions
-from kerascnn.tracking.artifacts import told_missing, told_moved
-from kerascnn.tracking.entries import told_deleted
+from kerascnn.tracking.artifacts import correct_records, missing_artifacts
+from kerascnn.tracking.entries import deleted_experiments
 from kerascnn.tracking.store import RefusingStoreError, TrackingError, reach
 from kerascnn.tracking.tracker import check_writable
 
@@ -45,7 +45,7 @@ def examine() -> dict[str, Any]:
     """
     runs, registry = list_runs(), load_registry()
     problems = [*_locale(), *_working_folder(), *_refused(runs)]
-    notes = list(told_moved(tracking_uri()))  # before the store is opened, which mends it too
+    notes = list(correct_records(tracking_uri()))  # before the store is opened, which mends it too
     return {
         "versions": installed_versions(),
         "backends": installed_backends(),
@@ -177,13 +177,13 @@ def _tracking(runs: list[RunFolder], problems: list[str]) -> str:
         reach(uri)
         if names and (database is None or database.exists()):
             told = " ".join(problems)  # of runs that are refused for the same reason
-            problems += [said for said in told_deleted(uri, names) if said not in told]
+            problems += [said for said in deleted_experiments(uri, names) if said not in told]
     except TrackingError as error:
         passes = not isinstance(error, RefusingStoreError)
         later = " This may pass: runs go on meanwhile, and are sent later." if passes else ""
         problems.append(f"the tracking store cannot be used: {error}{later}")
         return f"{store} (cannot be used)"
-    problems += told_missing(uri)
+    problems += missing_artifacts(uri)
     return store
 
 

@@ -111,7 +111,7 @@ def test_an_experiment_that_was_deleted_is_told_before_the_next_run(
         experiment = client.get_experiment_by_name("photos").experiment_id
         client.delete_experiment(experiment)
     [problem], _ = examine()
-    assert f"`mlflow experiments restore --experiment-id {experiment}` brings it back" in problem
+    assert f"`mlflow experiments restore --experiment-id {experiment}` restores it" in problem
 
 
 def test_a_run_that_can_go_on_is_noted(examine, monkeypatch, workplace):
@@ -125,7 +125,7 @@ def test_a_run_that_can_go_on_is_noted(examine, monkeypatch, workplace):
 def test_a_place_that_cannot_hold_runs_is_a_problem(examine, workplace):
     runs_folder().write_text("a file")
     [problem], _ = examine()
-    assert f"a run cannot be written to {runs_folder()}" in problem
+    assert f"cannot write to {runs_folder()}" in problem
 
 
 def test_full_disks_are_a_problem(workplace, monkeypatch):

@@ -20,9 +20,7 @@ def environment(monkeypatch):
 
 
 def test_an_unknown_backend_names_the_known_ones(environment):
-    with pytest.raises(
-        InputError, match='backend "mxnet": expected one of tensorflow, torch'
-    ):
+    with pytest.raises(InputError, match='backend "mxnet": expected one of tensorflow, torch'):
         select_backend("mxnet")
 
 
@@ -44,9 +42,7 @@ def test_keras_on_another_backend_needs_another_process(environment):
     environment.setattr(backend, "find_spec", lambda name: True)
     loaded = keras.config.backend()
     other = next(name for name in BACKENDS if name != loaded)
-    with pytest.raises(
-        InputError, match=f"loaded on {loaded} in this process; {other} needs"
-    ):
+    with pytest.raises(InputError, match=f"loaded on {loaded} in this process; {other} needs"):
         select_backend(other)
 
 

@@ -83,7 +83,7 @@ def test_doctor_mends_it_and_says_which_artifacts_are_missing(project, monkeypat
         "kerascnn.cli.doctor._device", lambda problems: "none"
     )  # which takes seconds
     answer = run_cli("doctor")
-    assert "was moved: its artifacts" in " ".join(answer.stdout.split())
+    assert "was moved: its records" in " ".join(answer.stdout.split())
     assert "are missing" not in answer.stdout
     shutil.rmtree(new / "mlartifacts")
     answer = run_cli("doctor")

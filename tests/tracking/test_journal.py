@@ -88,9 +88,9 @@ def test_a_store_that_comes_back_gets_everything(fresh_database, runs, tmp_path,
     run_id, _, unsent = track(runs)
     assert "kept in" in unsent
     [counted] = send_pending(runs)
-    assert counted == f"1 run is still kept for {database}; `kerascnn runs send` says why."
+    assert counted == f"1 run still to upload to {database}; `kerascnn runs send` says why."
     [kept] = send_pending(runs, why=True)
-    assert "entries (6 metrics) of 1 run are kept until they can be sent" in kept
+    assert "log entries (6 metrics) of 1 run not yet uploaded: " in kept
     (tmp_path / "elsewhere").unlink()
     (tmp_path / "elsewhere").mkdir()
     shutil.copy(fresh_database, tmp_path / "elsewhere")
@@ -190,8 +190,8 @@ def test_a_damaged_line_is_counted_and_stops_no_other(store, runs, line):
     set_state(folder, sent=second, complete=False)
     sent, refused = send_pending(runs)
     assert run_id[:8] in sent
-    assert "1 entry of" in refused
-    assert "cannot be sent: damaged: the line cannot be read" in refused
+    assert "refused 1 log entry of" in refused
+    assert "damaged: the line is damaged" in refused
     assert history(store, run_id) == [(1, 0.1), (2, 0.2), (3, 0.3)]
     assert send_pending(runs) == []
 
@@ -221,7 +221,7 @@ def test_a_run_at_work_is_left_alone(store, runs, monkeypatch):
         assert send_pending(runs) == []
         monkeypatch.setattr("kerascnn.tracking.tracker.LOCK_SECONDS", 0.1)
         again = Tracker("experiment", "a run", runs, resume=folder)
-        with pytest.raises(InputError, match="in the hands of process"), again:
+        with pytest.raises(InputError, match="in use by process"), again:
             pytest.fail("entered")
 
 
@@ -299,7 +299,7 @@ def test_what_the_store_refuses_stops_nothing_else_and_is_counted(store, runs):
         tracker.params({"seed": 2})  # MLflow's params are written once
         tracker.artifact(folder / "missing.csv")
         tracker.metrics({"val_accuracy@1 (top)": 0.2, "val_accuracy": 0.2}, step=2)
-    assert "2 entries of" in tracker.unsent
+    assert "refused 2 log entries of" in tracker.unsent
     assert "params: " in tracker.unsent
     assert history(store, run_id) == [(1, 0.1), (2, 0.2)]
     assert "val_accuracy_1 _top_" in store.get_run(run_id).data.metrics
@@ -327,7 +327,7 @@ def test_what_is_neither_sent_nor_written_is_counted(runs, monkeypatch):
             (folder / journal.JOURNAL).unlink()
             (folder / journal.JOURNAL).mkdir()  # cannot be written to
             tracker.metrics({"val_accuracy": 0.2}, step=2)
-    assert f"Nor could the last 2 be kept in {folder}." in tracker.unsent
+    assert f"The last 2 entries could not be written to {folder} either." in tracker.unsent
 
 
 def test_a_model_that_is_sent_again_is_there_once(store, runs):
@@ -352,7 +352,7 @@ def test_runs_are_shown_under_their_parent(store, runs):
 
 def test_a_folder_that_cannot_be_written_to_is_an_error_of_the_input(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="is no folder that you may write to"):
+    with pytest.raises(InputError, match="is not a writable directory"):
         Tracker("experiment", "a run", tmp_path / "file" / "kerascnn-runs")
 
 
@@ -409,7 +409,7 @@ def test_another_store_takes_a_kept_run_when_asked_to(away, local, runs, run_cli
     monkeypatch.chdir(runs.parent)
     answer = run_cli("runs", "send", "--to", uri)
     assert answer.exit_code == 0, answer.stderr
-    assert "that had been kept to" in answer.stdout
+    assert "uploaded" in answer.stdout
     assert "local.db" in answer.stdout
     [run] = client.search_runs([client.get_experiment_by_name("experiment").experiment_id])
     assert history(client, run.info.run_id) == [(1, 0.1), (2, 0.2), (3, 0.3)]
@@ -428,11 +428,11 @@ def test_a_run_that_goes_on_keeps_its_store(away, local, runs):
 def test_why_a_store_takes_nothing_is_told_once_and_then_counted(away, runs):
     _, folder, _ = track(runs)
     [counted] = send_pending(runs)
-    assert counted.startswith("1 run is still kept for http://127.0.0.1")
+    assert counted.startswith("1 run still to upload to http://127.0.0.1")
     assert "nothing answers" in Journal.read(folder).told
     track(runs)
     [counted] = send_pending(runs)
-    assert counted.startswith("2 runs are still kept")
+    assert counted.startswith("2 runs still to upload")
     [said] = send_pending(runs, why=True)
     assert "nothing answers there" in said
 
@@ -461,8 +461,8 @@ def test_a_deleted_experiment_is_told_at_once_with_the_way_back(store, runs):
     store.delete_experiment(experiment)
     with tracked(runs) as (tracker, run_id, folder):
         assert f"`mlflow experiments restore --experiment-id {experiment}`" in tracker.untracked()
-        assert "sent later" not in tracker.untracked()
-    assert f"They are kept in {folder}; once that is mended" in tracker.unsent
+        assert "later" not in tracker.untracked()
+    assert f"They are kept in {folder}; fix this, then `kerascnn runs send`" in tracker.unsent
     store.restore_experiment(experiment)
     assert len(send_pending(runs)) == 1
     found = store.search_runs([experiment], f"tags.`{TAG}` = '{run_id}'")
