@@ -128,7 +128,7 @@ def scratch(kind: str) -> Iterator[Path]:
 
 
 def limit_bytes() -> int:
-    """The bytes that the cache may take, downloads aside."""
+    """The greatest size of the cache, without downloads, in bytes."""
     asked = os.environ.get("KERASCNN_CACHE_LIMIT_GB")
     if not asked:
         return (shutil.disk_usage(cache_folder()).free + sum(e.bytes for e in entries(MADE))) // 2

@@ -1,4 +1,4 @@
-"""The checks of an architecture: its contract, its blocks, and what a stage will ask of it."""
+"""The checks of an architecture: its contract, its blocks, and how stages use it."""
 
 import tempfile
 from itertools import groupby
@@ -24,35 +24,37 @@ from kerascnn.testing.other_processes import on_other_backends
 from kerascnn.testing.training import last_n_freezes, overfits_one_batch
 
 LARGEST_INPUT = 160  # a white pixel minus ImageNet's mean is 151
-LEAST_SPREAD = 0.05  # of what the first kernel sees; pixels in 0-1 have 0.2 or more
-CUTS = 3  # between no block and all but one
-CLOSE = 1e-4  # of probabilities, on one backend
-CLOSE_ELSEWHERE = 5e-3  # the same on two: a GPU may convolve in TF32
-NUDGE = 1e-6  # of the images, as rounding does; untrained, hundreds of layers can make much of it
+LEAST_SPREAD = 0.05  # of the first kernel's input; pixels in 0-1 have 0.2 or more
+CUTS = 3  # with no block, some, and all but one frozen
+CLOSE = 1e-4  # allowed difference of probabilities on one backend
+CLOSE_ELSEWHERE = 5e-3  # the same between backends: a GPU may convolve in TF32
+NUDGE = 1e-6  # relative, as of rounding; hundreds of untrained layers can amplify it
 GOLDEN_SIZE, DAISY = 224, 985
 
 
 @check(kerascnn_architectures)
 def builds(subject: ArchitectureSubject) -> str:
-    """The build returns a kerascnn.Network or a functional keras.Model from float32
-    [B, S, S, 3] to float32 [B, K], whose classifier's layers are named head_… and whose other
-    layers with weights are in blocks."""
+    """The builder returns a kerascnn.Network or a functional keras.Model from float32
+    [B, S, S, 3] to float32 [B, K]. The classifier's layers are named head_…; all other layers
+    with weights are in blocks."""
     built = subject.made
     return f"{built.parameters():,} parameters in {len(built.blocks)} blocks"
 
 
 @check(Network)
 def rescales_inside(subject: ArchitectureSubject) -> str:
-    """The network takes images in 0-255 and rescales them itself, once: what its first kernel
-    sees lies within 160 of zero (ImageNet's mean subtracted) and spreads by 0.05 or more."""
+    """The network takes images in 0-255 and rescales them once, itself: the input of its first
+    kernel is within 160 of zero (ImageNet's mean subtracted), with a standard deviation of at
+    least 0.05."""
     seen = _at_first_kernel(subject.made.model, subject.images)
+    values = f"{seen.min():.3g} to {seen.max():.3g}"
     if abs(seen).max() > LARGEST_INPUT or seen.std() < LEAST_SPREAD:
-        raise CheckError(f"values {seen.min():.3g} to {seen.max():.3g}, deviation {seen.std():.2g}")
-    return f"{seen.min():.3g} to {seen.max():.3g}"
+        raise CheckError(f"{values}, standard deviation {seen.std():.2g}")
+    return values
 
 
 def _at_first_kernel(model: Any, inputs: Any) -> np.ndarray:
-    """What the first layer with a kernel is given, inside of nested models too."""
+    """The input of the first layer with a kernel, in nested models too."""
     import keras
 
     graph = functional_graph(model)
@@ -70,10 +72,10 @@ def _at_first_kernel(model: Any, inputs: Any) -> np.ndarray:
 
 @check(kerascnn_architectures)
 def golden_image(subject: ArchitectureSubject) -> str:
-    """With ImageNet weights and the ImageNet classifier, the image of a daisy is of class 985,
-    daisy."""
+    """With ImageNet weights and the ImageNet classifier, an image of a daisy is recognised as
+    class 985, daisy."""
     if not subject.made.pretrained:
-        raise SkipError("it is built without pretrained weights")
+        raise SkipError("it has no pretrained weights")
     if subject.imagenet_classifier is None:
         raise SkipError("no imagenet_classifier is given")
     kernel, bias = subject.imagenet_classifier()
@@ -94,44 +96,42 @@ def _daisy() -> np.ndarray:
     try:
         from sklearn.datasets import load_sample_image
     except ImportError as error:
-        raise SkipError("scikit-learn, whose image it is, is not installed") from error
+        raise SkipError("scikit-learn, which has the image, is not installed") from error
     image = Image.fromarray(load_sample_image("flower.jpg"))
     return np.asarray(image.resize((GOLDEN_SIZE, GOLDEN_SIZE)), np.float32)
 
 
 @check(Network)
 def probabilities(subject: ArchitectureSubject) -> None:
-    """For every image in 0-255 the probabilities are finite, not negative and one in sum."""
+    """For every image in 0-255 the probabilities are finite, not negative, and sum to 1."""
     extremes = np.zeros((2, *subject.images.shape[1:]), np.float32)
     extremes[1] = 255
     given = subject.predict(np.concatenate([subject.images, extremes]))
     sums = given.sum(axis=1)
     for row in np.flatnonzero(~((abs(sums - 1) < CLOSE) & (given.min(axis=1) >= 0)))[:1]:
-        raise CheckError(
-            f"{np.array2string(given[row], precision=3)}, whose sum is {sums[row]:.6g}"
-        )
+        raise CheckError(f"{np.array2string(given[row], precision=3)}, with sum {sums[row]:.6g}")
 
 
 @check(Network)
 def blocks_in_order(subject: ArchitectureSubject) -> str:
-    """From the input on, the blocks hold every layer with weights, each block in one span, in the
-    order in which they are listed, the head at the end."""
+    """Every layer with weights is in a block. From the input to the output, each block is one
+    contiguous span, in the listed order, with the head last."""
     spans = [block for block, _ in groupby(subject.weighted)]
     for index, block in enumerate(spans):
         if block in spans[:index]:
-            raise CheckError(f'block "{block}" goes on after block "{spans[index - 1]}"')
+            raise CheckError(f'block "{block}" continues after block "{spans[index - 1]}"')
     if spans[-1] != HEAD or not subject.made.blocks:
-        raise CheckError(f"the blocks, from the input on: {', '.join(spans)}")
+        raise CheckError(f"the blocks in the network's order: {', '.join(spans)}")
     made = subject.bound.build(image_size=subject.image_size, num_classes=CLASSES)
     listed = [b for b in made.blocks if b != HEAD] if isinstance(made, Network) else []
     if listed and listed != spans[:-1]:
-        raise CheckError(f"listed: {', '.join(listed)}; from the input on: {', '.join(spans[:-1])}")
+        raise CheckError(f"listed: {', '.join(listed)}; in the network: {', '.join(spans[:-1])}")
     return _shortened(spans)
 
 
 @check(kerascnn_architectures)
 def saves_and_loads(subject: ArchitectureSubject) -> str:
-    """Saved as a .keras file and loaded again, it predicts the same."""
+    """Saved as a .keras file and loaded again, the network predicts the same."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
         subject.made.model.save(file)
@@ -143,8 +143,8 @@ def saves_and_loads(subject: ArchitectureSubject) -> str:
 
 @check(kerascnn_architectures)
 def prefix_then_suffix(subject: ArchitectureSubject) -> str:
-    """Cut where a stage cuts it, the frozen prefix and the trainable suffix, one after the other,
-    predict what the whole does."""
+    """Cut where a stage cuts it, the frozen prefix followed by the trainable suffix predicts the
+    same as the whole network."""
     expected, boundaries = subject.predictions, []
     depths = np.linspace(0, max(0, len(subject.made.blocks) - 1), CUTS).round().astype(int)
     for count in np.unique(depths).tolist():
@@ -159,7 +159,7 @@ def prefix_then_suffix(subject: ArchitectureSubject) -> str:
 
 @check(kerascnn_architectures)
 def backends_agree(subject: ArchitectureSubject) -> str:
-    """With the same weights it predicts the same on every backend."""
+    """With the same weights the network predicts the same on every backend."""
     weights = [to_numpy(weight.value) for weight in subject.made.model.weights]
     elsewhere = on_other_backends(_predictions_with, subject, weights)
     try:
@@ -175,8 +175,8 @@ def _skip_if_rounding_decides(subject: ArchitectureSubject) -> None:
     nudged = subject.predict(subject.images * np.float32(1 + NUDGE))
     if (distance := abs(nudged - subject.predictions).max()) > CLOSE_ELSEWHERE:
         raise SkipError(
-            f"a millionth more in its images changes its probabilities by {distance:.2g}, and so "
-            "does rounding"
+            f"images brighter by a millionth change its probabilities by {distance:.2g}: rounding "
+            "decides"
         )
 
 
@@ -184,7 +184,7 @@ def _predictions_with(subject: ArchitectureSubject, weights: list[np.ndarray]) -
     model = subject.build().model
     shapes = [tuple(weight.shape) for weight in model.weights]
     if shapes != [weight.shape for weight in weights]:
-        raise CheckError("its weights are others, or in another order")
+        raise CheckError("its weights are different, or in another order")
     model.set_weights(weights)
     return predictor(model)(subject.images)
 

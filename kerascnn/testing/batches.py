@@ -1,4 +1,4 @@
-"""An augmentation under check, and the batches that come of it."""
+"""An augmentation under check, and the batches that it makes."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -15,12 +15,12 @@ from kerascnn.testing.images import random_images
 IMAGE_SIZE = 32
 CLASSES = 4
 COUNT = 6
-STEPS = 4  # what is drawn with some probability only, is probably drawn in one of them
+STEPS = 4  # random operations are likely to occur in at least one
 Batch = tuple[np.ndarray, np.ndarray]
 
 
 class AugmentationSubject(Subject):
-    """An augmentation that is built for small images of four classes."""
+    """An augmentation, built for small images of four classes."""
 
     kind = "augmentation"
 
@@ -40,7 +40,7 @@ class AugmentationSubject(Subject):
 
     @cached_property
     def batches(self) -> list[Batch]:
-        """What comes of one batch in the first steps of a stage."""
+        """One batch, as augmented in the first steps of a stage."""
         return list(augmented(self.made, self.size))
 
 
@@ -52,7 +52,7 @@ def sample_batch(size: int, count: int = COUNT) -> Batch:
 
 
 def augmented(policy: Any, size: int, count: int = COUNT, seed: int = 0) -> Iterator[Batch]:
-    """Runs the first steps of a stage on the same batch, as NumPy arrays."""
+    """The same batch as augmented in the first steps of a stage, as NumPy arrays."""
     images, labels = sample_batch(size, count)
     augment = augmenter(policy, (seed,), size)
     for step in range(STEPS):

@@ -1,4 +1,4 @@
-"""The checks of a dataset: its splits, images, labels and fingerprints."""
+"""The checks of a dataset: its splits, images and labels."""
 
 import gc
 import tracemalloc
@@ -25,13 +25,13 @@ from kerascnn.testing.splits import (
     spread,
 )
 
-COMPARED = 5000  # images of all splits that are held against each other
-BYTES_A_IMAGE = 1024  # for its path, label and hash; what a source may well keep in memory
+COMPARED = 5000  # images of all splits compared with each other
+BYTES_A_IMAGE = 1024  # allowed in memory for its path, label and hash
 
 
 @check(Splits)
 def builds(subject: DatasetSubject) -> str:
-    """The build returns a kerascnn.Splits of three sources, each with len(source) and
+    """The builder returns a kerascnn.Splits of three sources, each with len(source) and
     source[i]."""
     for name, source in sources(subject.made):
         if not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
@@ -41,8 +41,8 @@ def builds(subject: DatasetSubject) -> str:
 
 @check(Source)
 def lengths(subject: DatasetSubject) -> str:
-    """Each split holds at least one image, and source[i] gives (image, label) for every i from
-    0 to len(source) - 1."""
+    """Each split has at least one image, and source[i] returns (image, label) for every i from 0
+    to len(source) - 1."""
     for name, source in sources(subject.made):
         if not len(source):
             raise CheckError(f"len({name}) is 0")
@@ -55,7 +55,7 @@ def lengths(subject: DatasetSubject) -> str:
 
 @check(Splits)
 def class_names(subject: DatasetSubject) -> str:
-    """The class names are at least two texts, none empty and none twice."""
+    """There are at least two class names; they are distinct strings and not empty."""
     names = list(subject.made.class_names)
     good = all(isinstance(name, str) and name for name in names)
     if not good or len(set(names)) < max(len(names), 2):
@@ -65,8 +65,8 @@ def class_names(subject: DatasetSubject) -> str:
 
 @check(Source)
 def images(subject: DatasetSubject) -> str:
-    """Each image is a path or bytes of an image that can be decoded, or uint8 [H, W, 3],
-    [H, W, 1] or [H, W]."""
+    """Each image is the path or bytes of an image file that can be decoded, or a uint8 array
+    [H, W, 3], [H, W, 1] or [H, W]."""
     sides = set()
     for place, image, _ in subject.sampled:
         try:
@@ -79,7 +79,7 @@ def images(subject: DatasetSubject) -> str:
 
 @check(Source)
 def labels_within_classes(subject: DatasetSubject) -> str:
-    """Each label is an int from 0 on, the index of its class name."""
+    """Each label is an int, the index of its class name."""
     classes, seen = len(subject.made.class_names), set()
     for place, _, label in subject.sampled:
         if not isinstance(label, int | np.integer) or isinstance(label, bool):
@@ -92,13 +92,13 @@ def labels_within_classes(subject: DatasetSubject) -> str:
 
 @check(kerascnn_datasets)
 def same_for_a_seed(subject: DatasetSubject) -> None:
-    """Built again with the same seed, and read in another order, each split holds the same
-    images and labels."""
+    """Built again with the same seed and read in another order, each split has the same images
+    and labels."""
     again = subject.build()
     for name, source in reversed(sources(again)):
         if len(source) != len(getattr(subject.made, name)):
             raise CheckError(
-                f"{name} holds {len(source)} instead of {len(getattr(subject.made, name))}"
+                f"{name} has {len(source)} images instead of {len(getattr(subject.made, name))}"
             )
         for index, image, label in reversed(subject.samples[name]):
             if digest(*source[index]) != digest(image, label):
@@ -107,7 +107,7 @@ def same_for_a_seed(subject: DatasetSubject) -> None:
 
 @check(kerascnn_datasets)
 def same_in_another_process(subject: DatasetSubject) -> None:
-    """Another process sees the same images, labels and fingerprints: nothing depends on the
+    """In another process the images, labels and fingerprints are the same: nothing depends on the
     order of a set, on hash() or on the clock."""
     here, there = _seen(subject), in_another_process(_seen, subject)
     for name in SPLITS:
@@ -122,7 +122,7 @@ def _seen(subject: DatasetSubject) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @check(Splits)
 def splits_are_disjoint(subject: DatasetSubject) -> str:
-    """No image stands in two splits."""
+    """No image is in two splits."""
     total = sum(len(source) for _, source in sources(subject.made))
     seen: dict[str, tuple[str, int]] = {}
     for name, source in sources(subject.made):
@@ -135,22 +135,22 @@ def splits_are_disjoint(subject: DatasetSubject) -> str:
 
 @check(kerascnn_datasets)
 def builds_lazily(subject: DatasetSubject) -> str:
-    """The build decodes no images and holds none in memory: source[i] reads when it is
-    asked."""
+    """The builder decodes no images and keeps none in memory: source[i] reads an image when it is
+    called."""
     total = sum(len(source) for _, source in sources(subject.made))
     decoded, kept = _cost_of_building(subject)
     if decoded > total / 2:
-        raise CheckError(f"{decoded:,} of {total:,} images were decoded")
+        raise CheckError(f"the builder decoded {decoded:,} of {total:,} images")
     held = total * np.mean([_bytes(image) for _, image, _ in subject.sampled])
     if held < 2 * total * BYTES_A_IMAGE:
         raise SkipError(f"images of {held / total:,.0f} bytes are too small to tell")
     if kept > held / 2:
-        raise CheckError(f"{kept / 1e6:.1f} MB stay in memory of images of {held / 1e6:.1f} MB")
-    return f"{kept / 1e6:.1f} MB for images of {held / 1e6:.1f} MB"
+        raise CheckError(f"{kept / 1e6:.1f} MB of the images' {held / 1e6:.1f} MB stay in memory")
+    return f"{kept / 1e6:.1f} MB in memory for {held / 1e6:.1f} MB of images"
 
 
 def _cost_of_building(subject: DatasetSubject) -> tuple[int, int]:
-    """Images that Pillow decodes, and the bytes that stay in memory."""
+    """The number of images that Pillow decodes, and the bytes that stay in memory."""
     gc.collect()
     tracemalloc.start()
     try:
@@ -166,7 +166,7 @@ def _cost_of_building(subject: DatasetSubject) -> tuple[int, int]:
 
 @contextmanager
 def _counting_decodes() -> Iterator[list[bool]]:
-    """Whether each call of Pillow's `load` had something left to decode."""
+    """Yields, for each call of Pillow's `load`, whether it had anything to decode."""
     from PIL.ImageFile import ImageFile
 
     decoded, load = list[bool](), ImageFile.load
@@ -183,7 +183,7 @@ def _counting_decodes() -> Iterator[list[bool]]:
 
 
 def _bytes(image: Any) -> int:
-    """What an image would take in memory."""
+    """The bytes of an image in memory."""
     return len(image) if isinstance(image, bytes) else read_image(image).nbytes
 
 

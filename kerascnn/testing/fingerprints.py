@@ -18,24 +18,24 @@ LARGEST_COPY = 200_000_000  # bytes
 
 @check(Source)
 def fingerprint_is_stable(subject: DatasetSubject) -> str:
-    """The fingerprint is a text, the same whenever the images and labels are."""
+    """The fingerprint is a string, and the same as long as images and labels are the same."""
     before = _own_fingerprints(subject.made)
     for name, value in before.items():
         if not isinstance(value, str) or not value:
             raise CheckError(f"{name}.fingerprint is {value!r}")
     again = subject.build()
     if fingerprints(again) != before:
-        raise CheckError("another fingerprint after another build")
+        raise CheckError("it changes with a second build")
     glance(again)
     if fingerprints(again) != before:
-        raise CheckError("another fingerprint after images were read")
+        raise CheckError("it changes when images are read")
     fingerprint = before["train"]
     return fingerprint if len(fingerprint) <= 12 else f"{fingerprint[:12]}…"
 
 
 @check(Source)
 def fingerprint_is_sensitive(subject: DatasetSubject) -> str:
-    """The fingerprint changes whenever any image or label does."""
+    """The fingerprint changes when any image or label changes."""
     images, prints = glance(subject.made), _own_fingerprints(subject.made)
     if len(set(prints.values())) < len(SPLITS):
         raise CheckError("splits of different images have the same fingerprint")
@@ -45,16 +45,16 @@ def fingerprint_is_sensitive(subject: DatasetSubject) -> str:
         changed = [name for name in SPLITS if others[name] != images[name]]
         for name in changed:
             if others_prints[name] == prints[name]:
-                raise CheckError(f"{name} has the same with {change}, and other images")
+                raise CheckError(f"{name} keeps it with {change}, which changes its images")
         seen += [change] if changed else []
     with tempfile.TemporaryDirectory() as folder:
         prints_of_both = list(_of_a_changed_copy(subject, Path(folder)))
     if prints_of_both:
         if prints_of_both[0] == prints_of_both[1]:
-            raise CheckError("it stays the same when an image's file is changed")
+            raise CheckError("it stays the same when an image file changes")
         seen.append("a changed file")
     if not seen:
-        raise SkipError("the kit found nothing that changes an image")
+        raise SkipError("the kit found no parameter or file that changes an image")
     return ", ".join(seen)
 
 
@@ -65,7 +65,7 @@ def _variants(subject: DatasetSubject) -> Iterator[tuple[str, Splits]]:
         for value in _others(getattr(subject.bound.params, name), field.annotation):
             try:
                 splits = subject.with_params(**{name: value}).made
-            except InputError:  # it is out of bounds
+            except InputError:  # out of range
                 continue
             yield f"{name} = {value}", splits
             break
@@ -82,8 +82,8 @@ def _others(value: Any, annotation: Any) -> list[Any]:
 
 
 def _of_a_changed_copy(subject: DatasetSubject, place: Path) -> Iterator[dict[str, Any]]:
-    """The fingerprints of a copy of the folder that a parameter names, before and after an image
-    of it is changed; nothing where there is no such folder."""
+    """The fingerprints of a copy of the folder that a parameter names, before and after one of its
+    images is changed; none if no parameter names a folder."""
     for name in type(subject.bound.params).model_fields:
         folder = getattr(subject.bound.params, name)
         if not isinstance(folder, Path) or not folder.expanduser().is_dir():
@@ -115,5 +115,5 @@ def _invert(file: Path) -> None:
 def _own_fingerprints(splits: Splits) -> dict[str, Any]:
     prints = fingerprints(splits)
     if set(prints.values()) == {None}:
-        raise SkipError("it has none of its own: kerascnn hashes the images")
+        raise SkipError("it has none: kerascnn hashes the images")
     return prints

@@ -12,8 +12,8 @@ from kerascnn.hookspecs import Source, Splits
 from kerascnn.testing.checks import Subject
 
 SPLITS = ("train", "validation", "test")
-SAMPLED = 64  # images that are looked at in each split
-GLANCED = 8  # the same for each of many builds
+SAMPLED = 64  # images examined in each split
+GLANCED = 8  # images examined in each split of each further build
 
 
 class DatasetSubject(Subject):
@@ -29,7 +29,7 @@ class DatasetSubject(Subject):
 
     @cached_property
     def samples(self) -> dict[str, list[tuple[int, Any, Any]]]:
-        """Of each split, spread over it: index, image and label."""
+        """Index, image and label of images spread over each split."""
         return {
             name: [(index, *source[index]) for index in spread(len(source), SAMPLED)]
             for name, source in sources(self.made)
@@ -37,14 +37,14 @@ class DatasetSubject(Subject):
 
     @property
     def sampled(self) -> Iterator[tuple[str, Any, Any]]:
-        """Where each sample is, its image and its label."""
+        """Each sample's place, image and label."""
         for name, samples in self.samples.items():
             for index, image, label in samples:
                 yield f"{name}[{index}]", image, label
 
 
 def glance(splits: Splits) -> dict[str, list[Any]]:
-    """Of each split its length and the digests of a few images and labels."""
+    """The length of each split, and the digests of a few of its images and labels."""
     return {
         name: [
             len(source),
@@ -63,12 +63,12 @@ def sources(splits: Splits) -> list[tuple[str, Source]]:
 
 
 def spread(length: int, count: int) -> list[int]:
-    """So many indices, evenly over the length."""
+    """Up to `count` indices, spread evenly."""
     return np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(int)).tolist()
 
 
 def digest(image: Any, label: Any = "") -> str:
-    """SHA-256 of what an image and its label are."""
+    """SHA-256 of an image's content and its label."""
     if isinstance(image, np.ndarray):
         data = str((image.shape, image.dtype)).encode() + np.ascontiguousarray(image).tobytes()
     else:

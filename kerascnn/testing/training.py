@@ -24,18 +24,18 @@ from kerascnn.testing.networks import (
     unfrozen,
 )
 
-STEPS, RATES = 300, (1e-3, 5e-5, 1e-2)  # to overfit a batch in
-LEARNING_BLOCKS = 8  # overfit it; a network of hundreds would take minutes
-FROZEN = ""  # no layer's name
-CHANCE = float(np.log(CLASSES))  # the loss of 1/K for everything
-HOPELESS_STEPS = 30  # a rate at which so many in a row learned nothing is given up
-UNTRACED_STEPS = 20  # TensorFlow traces a network for longer than so few steps take
+STEPS, RATES = 300, (1e-3, 5e-5, 1e-2)  # for overfitting a batch
+LEARNING_BLOCKS = 8  # are trained; all of a network with hundreds would take minutes
+FROZEN = ""  # not a layer's name
+CHANCE = float(np.log(CLASSES))  # the loss of guessing: 1/K for everything
+HOPELESS_STEPS = 30  # without progress, after which a rate is abandoned
+UNTRACED_STEPS = 20  # take less time than TensorFlow needs to trace a network
 
 
 @check(Network)
 def last_n_freezes(subject: ArchitectureSubject) -> str:
-    """With "last:N", for every N, the layers of the last N blocks and of the head train; a
-    training step of the head changes nothing else."""
+    """With "last:N", for every N, exactly the layers of the last N blocks and of the head are
+    trainable; a training step of the head changes nothing else."""
     model, blocks = subject.made.model, subject.made.blocks
     freeze(subject.made, len(blocks))
     trainable = trainable_layers(model)
@@ -52,10 +52,10 @@ def _check_what_trains(subject: ArchitectureSubject, count: int, trainable: list
     expected = [name for name in trainable if block_of[name] in wanted]
     if trainable_layers(model) != expected:
         other = sorted(set(trainable_layers(model)) ^ set(expected))
-        raise CheckError(f'with "last:{count}" the wrong layers train: {", ".join(other[:5])}')
+        raise CheckError(f'with "last:{count}" wrong layers are trainable: {", ".join(other[:5])}')
     training = {id(variable) for variable in model.trainable_variables}
     if shared := [v.path for v in frozen_variables(model) if id(v) in training]:
-        raise CheckError(f'with "last:{count}" {shared[0]} is in a frozen and in a trainable layer')
+        raise CheckError(f'with "last:{count}" {shared[0]} is in a frozen and a trainable layer')
 
 
 def _check_a_step(subject: ArchitectureSubject) -> None:
@@ -71,7 +71,7 @@ def _check_a_step(subject: ArchitectureSubject) -> None:
 
 
 def _trainer(model: Any, optimizer: Any) -> Any:
-    """The network as a model of its own, so that compiling leaves no trace."""
+    """A copy of the model with the same layers, so that compiling leaves no trace."""
     import keras
 
     trainer = keras.Model(model.input, model.output)
@@ -81,7 +81,7 @@ def _trainer(model: Any, optimizer: Any) -> Any:
 
 
 def _trace(trainer: Any) -> None:
-    """Makes the steps that follow faster where the network has not been traced yet."""
+    """Speeds up later steps, if the network has not been traced yet."""
     if trainer.run_eagerly:
         trainer.run_eagerly = False
         trainer.make_train_function(force=True)
@@ -89,13 +89,13 @@ def _trace(trainer: Any) -> None:
 
 @check(kerascnn_architectures)
 def overfits_one_batch(subject: ArchitectureSubject) -> str:
-    """With its last 8 blocks training (all, if it has no more) and Dropout off, it learns a batch
-    of 8 images: in 300 steps of Adam at one of three rates their loss is half of that of
-    guessing. Each layer that trains changes, and nothing that is frozen does."""
+    """With its last 8 blocks trainable (or all, if it has fewer) and Dropout off, the network
+    overfits a batch of 8 images: within 300 steps of Adam, at one of three learning rates, the
+    loss falls to half that of guessing. Every trainable layer changes, and nothing frozen does."""
     try:
         return _steps_to_learn(subject)
     finally:
-        gc.collect()  # what learnt is a cycle of objects, and may be gigabytes
+        gc.collect()  # the trained model may be gigabytes, kept alive by cyclic references
 
 
 @graphs_freed()
@@ -103,7 +103,7 @@ def _steps_to_learn(subject: ArchitectureSubject) -> str:
     import keras
 
     keras.utils.set_random_seed(0)
-    built = subject.build()  # whose classifier is as it begins
+    built = subject.build()  # with a new classifier
     freeze(built, min(LEARNING_BLOCKS, len(built.blocks)))
     for layer in nested_layers(built.model):
         if isinstance(layer, keras.layers.Dropout):
@@ -133,7 +133,7 @@ def _steps_to_learn(subject: ArchitectureSubject) -> str:
 
 
 def _digests(model: Any) -> dict[str, str]:
-    """Of all that is frozen, and of each layer that trains."""
+    """Digests of all frozen weights together, and of each trainable layer."""
     trained = (layer for layer in model.layers if layer.trainable_weights)
     each = {layer.name: digest(layer.trainable_variables) for layer in trained}
     return {FROZEN: digest(frozen_variables(model)), **each}
@@ -144,7 +144,7 @@ def _check_what_changed(before: dict[str, str], after: dict[str, str]) -> None:
     if FROZEN not in same:
         raise CheckError("training changed frozen weights")
     if same != [FROZEN]:
-        raise CheckError(f"training changed nothing in {', '.join(same[1:6])}")
+        raise CheckError(f"training did not change {', '.join(same[1:6])}")
 
 
 def _step(trainer: Any, subject: ArchitectureSubject) -> float:
