@@ -32,7 +32,7 @@ def report(benchmark: str, figures: dict[str, Any]) -> None:
 
 def machine() -> str:
     """The processor and the cores that this process may use."""
-    from kerascnn.runtime.backend import available_cores
+    from kerascnn.runtime.devices import available_cores
 
     models = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     name = models[0].partition(": ")[2] if models else platform.processor() or platform.machine()
@@ -146,7 +146,7 @@ def beside(
 def _bare(model: Any) -> Any:
     import keras
 
-    from kerascnn.runtime.backend import jit_compile
+    from kerascnn.runtime.compilation import jit_compile
 
     bare = keras.models.clone_model(model)
     bare.compile(

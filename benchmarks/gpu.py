@@ -17,7 +17,8 @@ import click
 import numpy as np
 from common import beside, from_scratch, report, script
 
-from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.backend import installed_backends, start_backend
+from kerascnn.runtime.devices import device_name
 
 
 @click.command()
@@ -37,7 +38,7 @@ def main(networks: tuple[str, ...], backends: tuple[str, ...], one: bool, **opti
         click.echo(json.dumps(measure(networks[0], backends[0], options)))
         return
     figures = {}
-    for backend in backends or runtime.installed_backends():
+    for backend in backends or installed_backends():
         for network in networks:
             chosen = ("--one", "--network", network, "--backend", backend)
             figures[f"{network} on {backend}"] = script("gpu.py", *chosen, *words(options))
@@ -53,8 +54,8 @@ def words(options: dict[str, Any]) -> list[Any]:
 
 
 def measure(network: str, backend: str, options: dict[str, Any]) -> dict[str, Any]:
-    runtime.start(backend)
-    device = runtime.device_name()
+    start_backend(backend)
+    device = device_name()
     if not device.startswith("GPU") and not options["small"]:
         return {"measured": False, "why": "no GPU", "device": device}
     images, batch_size = options["images"], options["batch_size"]

@@ -23,7 +23,7 @@ from common import HERE, KERASCNN, document, report
 from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
-from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.backend import start_backend
 from kerascnn.runtime.cache import cache_folder
 
 SIZE, BATCH_SIZE, CLASSES = 64, 64, 10
@@ -71,7 +71,7 @@ def main(sizes: tuple[int, ...], streamed: bool, here: bool) -> None:
 
 def measure(count: int, streamed: bool) -> dict[str, Any]:
     """Packs and reads so many images in this process."""
-    runtime.start()
+    start_backend()
     above, source, packed = 1 if streamed else math.inf, Rendered(count), list[Packed]()
     read(pack(Rendered(200), Preparation(SIZE), stream_above=above))  # what is loaded only once
     before = resident("VmRSS")

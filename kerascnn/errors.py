@@ -19,6 +19,10 @@ class InputError(KerascnnError):
     exit_code = 2
 
 
+class ResumeError(InputError):
+    """A run cannot be resumed as things are; it is left as it was."""
+
+
 class PluginError(InputError):
     """A plugin package is broken, or breaks the contract of `kerascnn.hookspecs`."""
 

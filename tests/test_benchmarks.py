@@ -12,7 +12,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.backend import start_backend
+from kerascnn.runtime.compilation import jit_compile
+from kerascnn.runtime.devices import device_name
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -86,15 +88,15 @@ def test_the_synthetic_rival_takes_train_steps(script):
     images = keras.Input((4, 4, 3))
     x = keras.layers.Flatten()(images)
     model = keras.Model(images, keras.layers.Dense(2, activation="softmax")(x))
-    model.compile("adam", "categorical_crossentropy", jit_compile=runtime.jit_compile())
+    model.compile("adam", "categorical_crossentropy", jit_compile=jit_compile())
     epoch = script("gpu").steps_on_device(images=8, batch_size=4)(model)
     assert epoch() > 0
     assert epoch() > 0  # on JAX the state of the first has been given away
 
 
 def test_without_a_gpu_nothing_is_measured(benchmark):
-    backend = runtime.start()
-    if runtime.device_name().startswith("GPU"):
+    backend = start_backend()
+    if device_name().startswith("GPU"):
         pytest.skip("there is a GPU")
     figures = benchmark("gpu", "--one", "--network", "vgg16", "--backend", backend)
     assert (figures["measured"], figures["why"]) == (False, "no GPU")
@@ -172,7 +174,7 @@ def test_each_script_says_one_line(benchmark):
     size = ("--images", 8, "--image-size", 16, "--batch-size", 4, "--epochs", 1)
     figures = benchmark("epoch", "--network", "sequential_cnn", *size)["networks"]
     assert figures["sequential_cnn"]["ratio"] > 0
-    backend = runtime.start()
+    backend = start_backend()
     gpu = benchmark("gpu", "--small", "--network", "sequential_cnn", "--backend", backend)
     assert gpu["rows"][f"sequential_cnn on {backend}"]["ratio"] > 0
     assert benchmark("startup", "--rounds", 1)["ratios"]["check by import keras"] > 0

@@ -203,7 +203,7 @@ def test_without_a_backend_one_message_says_what_to_install(shapes_file, photos)
     code, message = named
     assert code == 2
     assert message.startswith("the backend torch is not installed: `")
-    assert message.endswith("-m pip install 'kerascnn[torch]'`.\n")
+    assert message.endswith("-m pip install 'kerascnn[torch]'` installs it.\n")
 
 
 RESULT = {
@@ -354,7 +354,7 @@ def test_a_wrong_limit_of_the_cache_is_said(run_cli, workplace, monkeypatch):
     monkeypatch.setenv("KERASCNN_CACHE_LIMIT_GB", "plenty")
     answer = run_cli("cache", "list")
     assert (answer.exit_code, answer.stdout) == (2, "")
-    assert answer.stderr.startswith("KERASCNN_CACHE_LIMIT_GB=plenty: expected a number above 0")
+    assert "LIMIT_GB=plenty: expected a number of gigabytes above 0" in answer.stderr
 
 
 def test_doctor_names_a_cache_folder_that_cannot_be(run_cli, workplace, monkeypatch):

@@ -248,7 +248,7 @@ def test_a_run_on_classes_of_hostile_names_ends_well(workplace, registry):
     }
     experiment["stages"][0]["class_weights"] = dict.fromkeys(names, 1.5)
     run_experiment(bind_experiment(experiment, registry), heard)
-    assert not [said for said in heard.warnings if "could not" in said or "sent later" in said]
+    assert not [said for said in heard.warnings if "could not" in said or "uploaded later" in said]
     result = find_run("last")
     assert {"confusion_matrix.png", "report.html"} <= {f.name for f in result.folder.iterdir()}
     page = PageText((result.folder / "report.html").read_text())

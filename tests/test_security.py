@@ -69,7 +69,7 @@ def test_the_cache_is_the_user_s_alone(tmp_path, monkeypatch):
 def test_a_cache_that_others_may_write_to_is_refused(tmp_path, monkeypatch):
     tmp_path.chmod(0o1777)  # as /tmp
     monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path))
-    with pytest.raises(InputError, match="is shared: others may write to it"):
+    with pytest.raises(InputError, match="is shared: other users may write to it"):
         cache_folder("packed")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from kerascnn import hookspecs
 from kerascnn.components.kinds import KINDS
 from kerascnn.errors import InputError
 from kerascnn.runtime.backend import installed_backends
-from kerascnn.testing import architectures, checks_of, elsewhere, find_subject
+from kerascnn.testing import architectures, checks_of, find_subject, other_processes, training
 
 # Which check catches which fault of tests/suspects.py, and with what parameters beside it.
 FAULTS = {
@@ -104,7 +105,7 @@ def suspects(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(site)
         patch.setenv("PYTHONPATH", str(site))
-        elsewhere._pool.cache_clear()  # processes that earlier tests began know nothing of it
+        other_processes._pool.cache_clear()  # processes that earlier tests began know nothing of it
         yield site
     sys.modules.pop("suspects", None)
 
@@ -151,7 +152,7 @@ def random_classifier():
 def test_a_fault_is_caught(kind, check, fault, params, images, monkeypatch):
     import keras
 
-    monkeypatch.setattr(architectures, "STEPS", 3)
+    monkeypatch.setattr(training, "STEPS", 3)
     if check in NOT_ON_TORCH and keras.config.backend() == "torch":
         pytest.skip("nothing is compiled on PyTorch")
     if check in ("same_on_all_backends", "backends_agree") and len(installed_backends()) < 2:
@@ -166,7 +167,7 @@ def test_a_fault_is_caught(kind, check, fault, params, images, monkeypatch):
     rule, contract = outcome.check.rule, outcome.check.contract
     said = str(outcome).split("\n")
     assert said[:2] == [check, f"  expected  {rule}"]
-    assert re.match(r"  came      \S", said[2])
+    assert re.match(r"  found     \S", said[2])
     assert said[-1] == f"  contract  {contract}"
 
 
@@ -245,12 +246,22 @@ def test_dropout_keeps_no_network_from_learning_a_batch(images):
 def test_a_layer_that_no_gradient_reaches_is_named(images):
     subject = suspect("architecture", {"fault": "detached"}, images)
     outcome = check_named("architecture", "overfits_one_batch").run(subject)
-    assert (outcome.status, outcome.detail) == ("failed", "training changed nothing in stem_conv")
+    assert (outcome.status, outcome.detail) == ("failed", "training did not change stem_conv")
+
+
+@pytest.mark.backend
+def test_a_check_leaves_the_generators_of_the_process_as_they_were(images):
+    before = np.random.get_state()[1].tolist(), random.getstate()
+    outcome = check_named("augmentation", "same_for_a_seed").run(
+        suspect("augmentation", {}, images)
+    )
+    assert outcome.status == "passed"
+    assert (np.random.get_state()[1].tolist(), random.getstate()) == before
 
 
 @pytest.mark.backend
 def test_frozen_weights_that_training_changes_are_told(images, monkeypatch):
-    monkeypatch.setattr(architectures, "LEARNING_BLOCKS", 1)
+    monkeypatch.setattr(training, "LEARNING_BLOCKS", 1)
     subject = suspect("architecture", {"fault": "counts_frozen"}, images)
     outcome = check_named("architecture", "overfits_one_batch").run(subject)
     assert (outcome.status, outcome.detail) == ("failed", "training changed frozen weights")
@@ -291,7 +302,7 @@ def test_the_command_line_says_what_failed(run_cli, monkeypatch):
     ]
     bad = run_cli(*command, "--set", "fault=label_too_large")
     assert bad.exit_code == 1
-    assert "came      train[2] has the label 2; there are 2 classes" in bad.stdout
+    assert "found     train[2] has the label 2; there are 2 classes" in bad.stdout
     assert 'contract  docs/plugins.md, "Source"; kerascnn.hookspecs.Source' in bad.stdout
     assert re.search(r"\n\n\d+ passed, 1 failed in \d+\.\d s\n$", bad.stdout)
 
@@ -299,7 +310,7 @@ def test_the_command_line_says_what_failed(run_cli, monkeypatch):
 def test_what_several_checks_came_to_is_told_once(run_cli):
     said = run_cli("plugins", "check", "suspect", "--kind", "dataset", "--set", "fault=raises")
     assert said.stdout.count("ZeroDivisionError") == 1
-    assert said.stdout.count("came      the same as in ") > 1
+    assert said.stdout.count("found     the same as in ") > 1
 
 
 def test_the_command_line_prints_one_document(run_cli):
@@ -365,7 +376,7 @@ def test_in_pytest_each_check_is_a_test_of_its_own(tmp_path, suspects):
     assert "1 failed" in ended.stdout.splitlines()[-1], ended.stdout + ended.stderr
     assert f"{3 * count - ended.stdout.count('SKIPPED')} passed" in ended.stdout
     assert "test_two[suspect-class_names]" in ended.stdout
-    assert "came      ['odd', 'odd']" in ended.stdout
+    assert "found     ['odd', 'odd']" in ended.stdout
     assert "Traceback" not in ended.stdout
 
 
@@ -375,7 +386,7 @@ def test_in_pytest_a_check_that_there_is_not_is_an_error(tmp_path):
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
         capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
-    assert "test_one: only=['clas_names']: there are builds, " in ended.stdout
+    assert "test_one: unknown checks ['clas_names']: expected builds, " in ended.stdout
 
 
 def test_in_pytest_a_refused_parameter_is_told_without_a_traceback(tmp_path, suspects):

@@ -16,15 +16,17 @@ from kerascnn.results.canvas import lacking
 from kerascnn.results.find import runs_folder
 from kerascnn.results.folders import RunFolder, list_runs
 from kerascnn.run.checkpointer import CHECKPOINTS
-from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.address import displayed, sqlite_file, tracking_uri
+from kerascnn.runtime.backend import installed_backends, start_backend
 from kerascnn.runtime.cache import cache_folder, limit_bytes
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.devices import available_cores, device_name
 from kerascnn.runtime.files import GB, gigabytes
 from kerascnn.runtime.image_files import has_image_suffix, ignored_kind
 from kerascnn.runtime.text import code, counted
-from kerascnn.tracking.artifacts import told_missing, told_moved
-from kerascnn.tracking.entries import told_deleted
+from kerascnn.runtime.versions import installed_versions
+from kerascnn.tracking.artifacts import correct_records, missing_artifacts
+from kerascnn.tracking.entries import deleted_experiments
 from kerascnn.tracking.store import RefusingStoreError, TrackingError, reach
 from kerascnn.tracking.tracker import check_writable
 
@@ -43,12 +45,12 @@ def examine() -> dict[str, Any]:
     """
     runs, registry = list_runs(), load_registry()
     problems = [*_locale(), *_working_folder(), *_refused(runs)]
-    notes = list(told_moved(tracking_uri()))  # before the store is opened, which mends it too
+    notes = list(correct_records(tracking_uri()))  # before the store is opened, which mends it too
     return {
-        "versions": runtime.versions(),
-        "backends": runtime.installed_backends(),
+        "versions": installed_versions(),
+        "backends": installed_backends(),
         "device": _device(problems),
-        "cores": runtime.available_cores(),
+        "cores": available_cores(),
         "cache": _cache(problems),
         "tracking": _tracking(runs, problems),
         "plugins": _plugins(registry, problems),
@@ -141,8 +143,8 @@ def _runs(count: int) -> str:
 
 def _device(problems: list[str]) -> str:
     try:
-        backend = runtime.start()
-        return f"{backend} on {runtime.device_name()}"
+        backend = start_backend()
+        return f"{backend} on {device_name()}"
     except InputError as error:
         problems.append(str(error))
     except Exception as error:  # whatever a half-installed backend raises when it is imported
@@ -175,13 +177,13 @@ def _tracking(runs: list[RunFolder], problems: list[str]) -> str:
         reach(uri)
         if names and (database is None or database.exists()):
             told = " ".join(problems)  # of runs that are refused for the same reason
-            problems += [said for said in told_deleted(uri, names) if said not in told]
+            problems += [said for said in deleted_experiments(uri, names) if said not in told]
     except TrackingError as error:
         passes = not isinstance(error, RefusingStoreError)
         later = " This may pass: runs go on meanwhile, and are sent later." if passes else ""
         problems.append(f"the tracking store cannot be used: {error}{later}")
         return f"{store} (cannot be used)"
-    problems += told_missing(uri)
+    problems += missing_artifacts(uri)
     return store
 
 

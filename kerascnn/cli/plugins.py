@@ -99,12 +99,12 @@ def check_plugin(
     from kerascnn.cli.tables.plugins import outcomes_document, show_outcomes
     from kerascnn.components.kinds import KINDS
     from kerascnn.components.registry import load_registry
-    from kerascnn.runtime.backend import select_backend, start
+    from kerascnn.runtime.backend import select_backend, start_backend
     from kerascnn.testing import find_subject, run_checks
 
     registered = load_registry().find(name, kind)
     subject = find_subject(registered.kind, name, dict(map(assignment, params)))
-    begin = start if KINDS[registered.kind].needs_keras else select_backend
+    begin = start_backend if KINDS[registered.kind].needs_keras else select_backend
     backend = begin(backend or "auto")
     outcomes = run_checks(subject)
     if as_json:

@@ -11,8 +11,10 @@ from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.planning import plan_stage
 from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.backend import start_backend
 from kerascnn.runtime.commands import setting
+from kerascnn.runtime.determinism import make_reproducible
+from kerascnn.runtime.devices import device_name
 
 
 def prepare_experiment(experiment: BoundExperiment, observer: Observer) -> Prepared:
@@ -23,9 +25,9 @@ def prepare_experiment(experiment: BoundExperiment, observer: Observer) -> Prepa
 
 def _prepare(experiment: BoundExperiment, observer: Observer) -> Prepared:
     training = experiment.training
-    backend = runtime.start(training.backend)
-    runtime.prepare(experiment.seed, training.precision)
-    observer.started(experiment.name, backend, runtime.device_name())
+    backend = start_backend(training.backend)
+    make_reproducible(experiment.seed, training.precision)
+    observer.started(experiment.name, backend, device_name())
     data = load_data(experiment, observer)
     examination = examine(data, experiment, observer)
     network = build_network(

@@ -3,16 +3,17 @@
 from typing import Any
 
 from kerascnn.engine.prepared import Prepared
-from kerascnn.errors import InputError
+from kerascnn.errors import ResumeError
 from kerascnn.experiment.model import INCIDENTAL
 from kerascnn.experiment.tables import flatten
-from kerascnn.runtime.backend import device_name, versions
+from kerascnn.runtime.devices import device_name
+from kerascnn.runtime.versions import installed_versions
 
 _PACKAGES = ("kerascnn", "keras", "numpy", "pillow")  # and the backend
 _NAMED = 5
 
 
-class ChangedError(InputError):
+class ChangedError(ResumeError):
     """A run cannot resume: something that determines its result has changed."""
 
 
@@ -23,7 +24,7 @@ def settings_of(resolved: dict[str, Any]) -> dict[str, str]:
 
 def determinants(prepared: Prepared) -> dict[str, str]:
     """Everything besides the settings that determines the result, by readable names."""
-    found = versions()
+    found = installed_versions()
     return {  # causes first: a message names only a few
         **{f"version of {name}": found.get(name, "") for name in (*_PACKAGES, prepared.backend)},
         "backend": prepared.backend,

@@ -26,8 +26,9 @@ from kerascnn.experiment.paths import written_to
 from kerascnn.experiment.tables import flatten
 from kerascnn.results.predictions import predictions_of, write_predictions
 from kerascnn.run.result import Evaluated, stage_table
-from kerascnn.runtime.backend import device_name, versions
+from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import write_whole
+from kerascnn.runtime.versions import installed_versions
 from kerascnn.tracking.models import save_model
 from kerascnn.tracking.tracker import Tracker
 
@@ -60,7 +61,7 @@ def record_start(tracker: Tracker, prepared: Prepared, folder: Path) -> None:
             "dataset": prepared.experiment.dataset.name,
             "backend": prepared.backend,
             "device": device_name(),
-            **{f"version.{name}": value for name, value in versions().items()},
+            **{f"version.{name}": value for name, value in installed_versions().items()},
             **{f"data.{name}": count for name, count in found.items()},
             **{f"plugin.{name}": origin for name, origin in prepared.experiment.origins.items()},
             "mlflow.source.name": "kerascnn run",

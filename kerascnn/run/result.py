@@ -17,7 +17,8 @@ from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result, StageTable
 from kerascnn.engine.training.stage_result import StageResult
-from kerascnn.runtime.backend import device_name, versions
+from kerascnn.runtime.devices import device_name
+from kerascnn.runtime.versions import installed_versions
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def make_result(
         class_counts={name: counts.tolist() for name, counts in data.class_counts().items()},
         blocks=_map_layers(prepared.network),
         device=device_name(),
-        versions=versions(),
+        versions=installed_versions(),
         ended=datetime.now().astimezone().isoformat(timespec="seconds"),
         findings=prepared.examination.findings.to_json(),
         notes=list(prepared.examination.notes),

@@ -11,7 +11,6 @@ from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
-from kerascnn.engine.training.checkpoints import UnreadableError
 from kerascnn.engine.training.listener import Epoch, Listener
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
@@ -19,7 +18,6 @@ from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.find import backend_of, find_unfinished, runs_folder
 from kerascnn.run.checkpointer import Checkpointer
-from kerascnn.run.determinants import ChangedError
 from kerascnn.run.naming import run_name
 from kerascnn.run.record import record_result, record_stage, record_start
 from kerascnn.run.report import draw_report
@@ -65,65 +63,57 @@ def run_experiment(
     select_backend(_backend(experiment, resumed))
     name = run_name(experiment)
     tracker = Tracker(experiment.name, name, runs_folder(), parent=parent, resume=resumed)
-    prepared, folder = _begin(experiment, observer, tracker, resumed)
-    with _failing(tracker, folder.name), Interruption() as interruption:
-        checkpointer = Checkpointer(prepared, folder, observer, interruption, start)
-        if not checkpointer.restore():
-            record_start(tracker, prepared, folder)
-            checkpointer.begin()
-        _fit_stages(prepared, tracker, observer, checkpointer)
-        evaluated = evaluate(prepared)
-        result = make_result(
-            prepared, folder, evaluated, checkpointer.results, checkpointer.seconds
-        )
-        record_result(prepared, result, evaluated, tracker)
-        draw_report(prepared, result, evaluated.test, tracker, observer)
-    if unsent := tracker.close():
-        observer.warned(unsent)
+    with _explained(tracker), tracker:
+        prepared, folder = _begin(experiment, observer, tracker)
+        with Interruption() as interruption:
+            checkpointer = Checkpointer(prepared, folder, observer, interruption, start)
+            if not checkpointer.restore():
+                record_start(tracker, prepared, folder)
+                checkpointer.begin()
+            _fit_stages(prepared, tracker, observer, checkpointer)
+            evaluated = evaluate(prepared)
+            result = make_result(
+                prepared, folder, evaluated, checkpointer.results, checkpointer.seconds
+            )
+            record_result(prepared, result, evaluated, tracker)
+            draw_report(prepared, result, evaluated.test, tracker, observer)
+    if tracker.unsent:
+        observer.warned(tracker.unsent)
     checkpointer.remove()
     observer.ended(result)
     return result
 
 
-def _begin(
-    experiment: BoundExperiment,
-    observer: Observer,
-    tracker: Tracker,
-    resumed: Path | None,
-) -> tuple[Prepared, Path]:
-    """Prepares a run and opens its folder; that of a resumed run first, to lock it."""
+@contextmanager
+def _explained(tracker: Tracker) -> Iterator[None]:
+    """Names the run in an error that is not kerascnn's own, and how to resume it."""
     try:
-        opened = tracker.open() if resumed else None
-        prepared = prepare_experiment(experiment, observer)
-        observer.prepared(prepared)
-        if inside := _inside_dataset(experiment):
-            observer.warned(inside)
-        run_id, folder = opened or tracker.open()
-    except BaseException:
-        tracker.abandon()
+        yield
+    except KerascnnError:
         raise
+    except BaseException as error:
+        if tracker.run_id is None:
+            raise
+        run = tracker.run_id[:8]
+        if isinstance(error, KeyboardInterrupt):
+            again = command("run", "--resume", run)
+            raise KeyboardInterrupt(f"interrupted; `{again}` resumes the run.") from None
+        raise RunError(f"run {run} failed: {type(error).__name__}: {error}") from error
+
+
+def _begin(
+    experiment: BoundExperiment, observer: Observer, tracker: Tracker
+) -> tuple[Prepared, Path]:
+    """Prepares a run and opens its folder."""
+    prepared = prepare_experiment(experiment, observer)
+    observer.prepared(prepared)
+    if inside := _inside_dataset(experiment):
+        observer.warned(inside)
+    run_id, folder = tracker.open()
     observer.tracked(run_id, tracker.store)
     if untracked := tracker.untracked():
         observer.warned(untracked)
     return prepared, folder
-
-
-@contextmanager
-def _failing(tracker: Tracker, run_id: str) -> Iterator[None]:
-    """Closes the tracker if the run fails or is interrupted, and says how to resume."""
-    try:
-        yield
-    except BaseException as error:
-        resumable = isinstance(error, KeyboardInterrupt | ChangedError | UnreadableError)
-        if not resumable:
-            tracker.tags({"failure": f"{type(error).__name__}: {error}"})
-        tracker.close("KILLED" if resumable else "FAILED")
-        if isinstance(error, KeyboardInterrupt):
-            again = command("run", "--resume", run_id[:8])
-            raise KeyboardInterrupt(f"interrupted; `{again}` resumes the run.") from None
-        if isinstance(error, KerascnnError):
-            raise
-        raise RunError(f"run {run_id[:8]} failed: {type(error).__name__}: {error}") from error
 
 
 def _backend(experiment: BoundExperiment, resumed: Path | None) -> str:

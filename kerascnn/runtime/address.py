@@ -1,4 +1,4 @@
-"""Addresses of tracking stores: the one that is in use, those of SQLite as paths, wrong ones."""
+"""Addresses of tracking stores: the one in use, SQLite files, and what is wrong with an address."""
 
 import os
 from collections.abc import Mapping
@@ -17,23 +17,23 @@ ALLOW_FILES = "MLFLOW_ALLOW_FILE_STORE"
 
 
 def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, or MLflow's own default made explicit: mlflow.db in this folder."""
+    """The absolute address of MLFLOW_TRACKING_URI, or of MLflow's default, mlflow.db here."""
     asked = os.environ.get("MLFLOW_TRACKING_URI")
     return absolute(asked, Path.cwd()) if asked else sqlite_uri(Path.cwd() / "mlflow.db")
 
 
 def sqlite_uri(path: Path, query: Mapping[str, Any] | None = None) -> str:
-    """The address of a SQLite database, whatever characters its path holds."""
+    """The address of a SQLite database at any path."""
     from sqlalchemy.engine import URL
 
     url = URL.create("sqlite", database=str(path), query=query or {})
-    if "%" in str(url):  # MLflow would make the folder that "sqlite:///" names, still quoted
+    if "%" in str(url):  # MLflow would create the folder of "sqlite:///" still quoted
         url = url.set(drivername="sqlite+pysqlite")
     return str(url)
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The database's file, None unless the address is that of a SQLite file."""
+    """The database's file; None unless the address names a SQLite file."""
     if _scheme(uri) != "sqlite":
         return None
     from sqlalchemy.engine import make_url
@@ -48,12 +48,12 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def absolute(uri: str, folder: Path) -> str:
-    """The address with the path of a SQLite database made absolute, from a folder."""
+    """The address, with the path of a SQLite database relative to a folder made absolute."""
     return _with_path(uri, lambda path: folder / path)
 
 
 def relative(uri: str, folder: Path) -> str:
-    """The address with the path of a SQLite database relative to a folder that holds it."""
+    """The address, with the path of a SQLite database inside a folder made relative to it."""
     return _with_path(
         uri, lambda path: path.relative_to(folder) if path.is_relative_to(folder) else path
     )
@@ -67,7 +67,7 @@ def _with_path(uri: str, change: Any) -> str:
 
 
 def found_again(uri: str, project: Path) -> str:
-    """Where an address that was written down in a project leads now, wherever that was moved."""
+    """What an address stored in a project means now that the project may have moved."""
 
     def found(path: Path) -> Path:
         path = project / path
@@ -78,7 +78,7 @@ def found_again(uri: str, project: Path) -> str:
 
 
 def displayed(uri: str) -> str:
-    """An address for people: the path of a SQLite database, or an address without its secrets."""
+    """An address as messages show it: the path of a SQLite database, or it without secrets."""
     return str(sqlite_file(uri) or shown_uri(uri))
 
 
@@ -87,12 +87,12 @@ def is_server(uri: str) -> bool:
 
 
 def address_fault(uri: str) -> str | None:
-    """Why no store can ever answer at this address and what to do, or None."""
+    """Why this cannot be the address of a store, and what to do; None if it can."""
     scheme = _scheme(uri)
     if scheme in FILES:
         return None if os.environ.get(ALLOW_FILES, "").lower() in ("true", "1") else _of_files(uri)
     if scheme == "sqlite" and urlsplit(uri).netloc:
-        return f'"{uri}": a SQLite address has three slashes: sqlite:///PATH.'
+        return f'"{uri}": a SQLite address starts with three slashes: sqlite:///PATH.'
     added = entry_points(group="mlflow.tracking_store").names
     if scheme in (*SCHEMES, *added):
         return None
@@ -104,7 +104,7 @@ def address_fault(uri: str) -> str | None:
 
 def _scheme(uri: str) -> str:
     scheme = uri if uri in SCHEMES else urlsplit(uri).scheme.partition("+")[0]
-    return scheme if len(scheme) > 1 else ""  # one letter is a drive of Windows
+    return scheme if len(scheme) > 1 else ""  # one letter is a Windows drive
 
 
 def _of_files(uri: str) -> str:

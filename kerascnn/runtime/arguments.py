@@ -1,4 +1,4 @@
-"""What a notebook or a script may give a public function, and one short message for the rest."""
+"""Checks of the arguments of public functions, with one short message each."""
 
 from collections.abc import Iterable, Mapping
 from io import IOBase
@@ -8,19 +8,19 @@ from kerascnn.errors import InputError
 
 
 def as_list(given: Any, item: type | tuple[type, ...], what: str) -> list[Any]:
-    """The items of an iterable; an item by itself counts as a list of one.
+    """The items of an iterable; a single item is a list of one.
 
     Args:
-        given: What the caller gave.
-        item: The types that an item may have.
+        given: The argument.
+        item: The types allowed for an item.
         what: What the items are, in the plural, such as "architectures".
 
     Raises:
-        InputError: It holds something else. Only types are named: the value may be a large array.
+        InputError: An item has another type. The message shows no values: they may be large arrays.
     """
     if isinstance(given, item) or not isinstance(given, Iterable):
         items = [given]
-    elif isinstance(given, Mapping | IOBase):  # whose keys or lines nobody means
+    elif isinstance(given, Mapping | IOBase):  # its keys or lines are not meant
         raise InputError(f"{what}: expected a list or a single one, not {_type(given)}.")
     else:
         items = list(given)
@@ -32,7 +32,7 @@ def as_list(given: Any, item: type | tuple[type, ...], what: str) -> list[Any]:
 
 
 def expect(given: Any, kinds: type | tuple[type, ...], what: str, hint: str = "") -> None:
-    """Raises InputError unless `given` is of these types; `hint` says how to get one."""
+    """Raises InputError unless `given` has one of these types; `hint` says how to get one."""
     if not isinstance(given, kinds):
         raise InputError(f"{what}: expected {_types(kinds)}, not {_type(given)}.{hint}")
 

@@ -1,16 +1,15 @@
-"""The user's cache folder: what can be made again, found by the hash of all that decides it.
+"""The user's cache folder: data that can be recreated, by a hash of everything it depends on.
 
-It is private to the user; the environment variable KERASCNN_CACHE names another one. It holds a
-folder for each kind and in that one for each key, which is made whole or not at all. What was used
-least recently leaves when the limit is passed: KERASCNN_CACHE_LIMIT_GB, by default half of what
-the disk would have free without it. Downloads neither count nor leave by themselves.
+It is private to the user; KERASCNN_CACHE names another folder. It has a folder for each kind of
+data, with a folder for each key, which is whole or absent. Beyond a limit the least recently used
+entries are removed: KERASCNN_CACHE_LIMIT_GB, by default half of the disk space that would be free
+without the cache. Downloads do not count, and stay until the user removes them.
 """
 
 import errno
 import os
 import re
 import shutil
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -23,32 +22,31 @@ from platformdirs import user_cache_path
 
 from kerascnn.errors import InputError
 from kerascnn.runtime.commands import command
-from kerascnn.runtime.files import GB, sync
+from kerascnn.runtime.files import GB, folder_bytes, whole_folder
 from kerascnn.runtime.image_files import mark
 
 T = TypeVar("T")
 
-MADE = ("packed", "activations", "hashes", "databases", "sources")  # can be made again
+MADE = ("packed", "activations", "hashes", "databases", "sources")
 KINDS = (*MADE, "downloads")
 
 _ABOUT = "about.txt"
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-_FETCHED = re.compile(r"(\.unpacked(\..+)?|\.sha256)?(\.part)?$")  # what `fetch` adds to a name
+_FETCHED = re.compile(r"(\.unpacked(\..+)?|\.sha256(\.new)?)?(\.part)?$")  # what `fetch` appends
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What one key names.
+    """An entry of the cache.
 
     Args:
-        kind: "packed", "activations", "hashes" (of images, to find near copies), "databases"
-            (MLflow's, with empty tables), "sources" (on their way to other processes) or
-            "downloads".
-        key: The hash of all that decides the content; of a download, its file name.
-        bytes: On the disk.
-        last_used: Seconds since 1970; of a download, when it came.
-        about: What it is, for people.
-        whole: False while it is being made, and of what was left when that was killed.
+        kind: "packed" images, "activations", "hashes" (of images, to find near copies), "databases"
+            (MLflow's, with empty tables), "sources" (passed to other processes) or "downloads".
+        key: The hash of everything the content depends on; a download's file name.
+        bytes: Its size on the disk.
+        last_used: Seconds since 1970; for a download, when it was made.
+        about: A line that describes it.
+        whole: False while it is being made, and for what a killed process left.
     """
 
     kind: str
@@ -60,54 +58,54 @@ class Entry:
 
 
 def cache_folder(*parts: str) -> Path:
-    """A folder in the cache, made if it is not there."""
+    """A folder in the cache, created if necessary."""
     root = Path(os.environ.get("KERASCNN_CACHE") or user_cache_path("kerascnn"))
     try:
         for folder in (root, root.joinpath(*parts)):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_shared(root)
-        mark(root)  # it may lie in a dataset's folder, and holds datasets itself
+        mark(root)  # it holds datasets, and may lie in a dataset's folder
     except OSError as error:
         raise _unusable(root, error) from error
     return folder
 
 
 def _refuse_shared(root: Path) -> None:
-    """What lies in the cache is believed, so nobody else may put it there."""
-    if os.name == "nt":  # where the home folder is private and modes say nothing
+    """The cache is trusted, so no other user may write to it."""
+    if os.name == "nt":  # the home folder is private there, and modes are meaningless
         return
     status = root.stat()
     if status.st_mode & 0o002 or (os.geteuid() and status.st_uid not in (0, os.geteuid())):
         raise InputError(
-            f'the cache folder "{root}" is shared: others may write to it. Name a folder of your '
-            "own in KERASCNN_CACHE."
+            f'the cache folder "{root}" is shared: other users may write to it. Set KERASCNN_CACHE '
+            "to a private folder."
         )
 
 
 def cached(
     kind: str, key: str, about: str, build: Callable[[Path], None], read: Callable[[Path], T]
 ) -> T:
-    """What `read` makes of an entry, which `build` fills first where it is not there.
+    """Reads an entry, after building it if it is missing.
 
-    One process builds, others wait for it. Of a build that ends early, killed or by an exception,
-    nothing is ever believed. What `read` opened stays valid when the entry leaves later: POSIX
-    keeps a removed file until it is closed, and on Windows an entry with open files stays.
+    One process builds, others wait for it. A build that is killed or fails leaves no entry. Files
+    that `read` has opened stay valid after the entry is removed: POSIX keeps an open file, and on
+    Windows an entry with open files is not removed.
 
     Args:
         kind: "packed", "activations", "hashes" or "databases".
-        key: The hash of all that decides the content, hexadecimal.
-        about: One line for people.
+        key: The hash of everything the content depends on, hexadecimal.
+        about: A line that describes the entry.
         build: Fills the empty folder that it is given.
-        read: Is given the folder of the entry, which nobody removes meanwhile.
+        read: Receives the entry's folder, which is locked meanwhile; its result is returned.
 
     Raises:
-        InputError: The cache folder is full or cannot be written to.
+        InputError: The disk is full, or the cache folder is not writable.
     """
     folder = cache_folder(kind)
     entry = folder / key
     with _writing(folder.parent), FileLock(folder / f"{key}.lock"):
         if not entry.is_dir():
-            limit = limit_bytes()  # refuses a wrong one before the work
+            limit = limit_bytes()  # checked before the work
             _make(entry, about, build)
             _evict(limit, but=key)
         os.utime(entry)
@@ -116,7 +114,7 @@ def cached(
 
 @contextmanager
 def scratch(kind: str) -> Iterator[Path]:
-    """An empty folder in the cache that is removed at the end, and by nobody before."""
+    """An empty folder in the cache that is removed at the end of the block, and not before."""
     folder, key = cache_folder(kind), os.urandom(16).hex()
     lock = FileLock(folder / f"{key}.lock", thread_local=False)
     made = folder / f"{key}.scratch"
@@ -130,7 +128,7 @@ def scratch(kind: str) -> Iterator[Path]:
 
 
 def limit_bytes() -> int:
-    """Bytes that packed images and activations may take together."""
+    """The greatest size of the cache, without downloads, in bytes."""
     asked = os.environ.get("KERASCNN_CACHE_LIMIT_GB")
     if not asked:
         return (shutil.disk_usage(cache_folder()).free + sum(e.bytes for e in entries(MADE))) // 2
@@ -140,39 +138,33 @@ def limit_bytes() -> int:
         limit = 0
     if not 0 < limit < float("inf"):
         raise InputError(
-            f"KERASCNN_CACHE_LIMIT_GB={asked}: expected a number above 0, the gigabytes that the "
-            "cache may take, such as 50; unset it for half of the free disk."
+            f"KERASCNN_CACHE_LIMIT_GB={asked}: expected a number of gigabytes above 0, such as 50; "
+            "unset it to use half of the free disk space."
         )
     return int(limit)
 
 
 def entries(kinds: Iterable[str] = KINDS) -> list[Entry]:
-    """What the cache holds, the last used first."""
+    """The entries of the cache, the last used first."""
     found = [_entry(kind, key, paths) for kind in kinds for key, paths in _by_key(kind).items()]
     return sorted(found, key=lambda entry: entry.last_used, reverse=True)
 
 
 def clear(kind: str | None = None) -> list[Entry]:
-    """Removes one kind, or all, but nothing that is in the making; returns what was removed."""
+    """Removes the entries of one kind, or of all, that are not in use; returns them."""
     return [entry for entry in entries([kind] if kind else KINDS) if _remove(entry)]
 
 
 def _make(entry: Path, about: str, build: Callable[[Path], None]) -> None:
     for leftover in _by_key(entry.parent.name).get(entry.name, ()):
         shutil.rmtree(leftover, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=entry.parent, prefix=f"{entry.name}.") as scratch:
-        built = Path(scratch, "built")
-        built.mkdir()
-        build(built)
-        (built / _ABOUT).write_text(about, "utf-8")
-        for path in (*built.iterdir(), built):
-            sync(path)
-        built.rename(entry)
-    sync(entry.parent)
+    with whole_folder(entry) as new:
+        build(new)
+        (new / _ABOUT).write_text(about, "utf-8")
 
 
 def _evict(limit: int, but: str) -> None:
-    """Removes what was left unfinished, then the least recently used, down to the limit."""
+    """Removes unfinished entries, then the least recently used, down to the limit."""
     held = entries(MADE)
     total = sum(entry.bytes for entry in held)
     for entry in sorted(held, key=lambda entry: (entry.whole, entry.last_used)):
@@ -183,15 +175,15 @@ def _evict(limit: int, but: str) -> None:
 
 
 def _remove(entry: Entry) -> bool:
-    """Removes an entry, unless somebody makes or opens it; on Windows, or has a file of it open."""
+    """Removes an entry unless it is being built or read, or, on Windows, has open files."""
     folder = cache_folder(entry.kind)
-    locks = [f"{entry.key}.lock", f"{entry.key}.unpacked.lock"]  # of downloads there are two
+    locks = [f"{entry.key}.lock", f"{entry.key}.unpacked.lock"]  # a download has two
     with ExitStack() as held:
         try:
             for lock in locks if entry.kind == "downloads" else locks[:1]:
                 held.enter_context(FileLock(folder / lock, timeout=0))
             for path in _by_key(entry.kind).get(entry.key, ()):
-                # renamed first, for what is half removed must not be believed
+                # renamed first: a half-removed entry must not look whole
                 doomed = path.rename(folder / f"{path.name}.{os.urandom(4).hex()}.part")
                 shutil.rmtree(doomed) if doomed.is_dir() else doomed.unlink()
         except (OSError, Timeout):
@@ -200,7 +192,7 @@ def _remove(entry: Entry) -> bool:
 
 
 def _by_key(kind: str) -> dict[str, list[Path]]:
-    """The files and folders of a kind, by the key that they belong to; none of the locks."""
+    """The files and folders of a kind by key, without the locks."""
     found: dict[str, list[Path]] = defaultdict(list)
     for path in cache_folder(kind).iterdir():
         if path.suffix != ".lock":
@@ -213,30 +205,27 @@ def _entry(kind: str, key: str, paths: list[Path]) -> Entry:
     whole = any(path.name in (key, f"{key}.unpacked") for path in paths)
     about = "" if whole else "unfinished"
     if kind in MADE and whole:
-        with suppress(OSError):  # it leaves just now, or an earlier version made it
+        with suppress(OSError):  # it is being removed, or an earlier version made it
             about = (cache_folder(kind) / key / _ABOUT).read_text("utf-8")
-    files = [Path(at, name) for path in paths for at, _, names in os.walk(path) for name in names]
     return Entry(
         kind,
         key,
-        bytes=sum(_status(path).st_size for path in (*paths, *files)),
-        last_used=max(_status(path).st_mtime for path in paths),
+        bytes=sum(map(folder_bytes, paths)),
+        last_used=max(map(_changed, paths)),
         about=about,
         whole=whole,
     )
 
 
-def _status(path: Path) -> os.stat_result:
-    """Of what has left meanwhile, nothing but zeros."""
-    try:
-        return path.lstat()
-    except OSError:
-        return os.stat_result((0,) * os.stat_result.n_sequence_fields)
+def _changed(path: Path) -> float:
+    with suppress(OSError):
+        return path.lstat().st_mtime
+    return 0.0  # it has just been removed
 
 
 @contextmanager
 def _writing(root: Path) -> Iterator[None]:
-    """Says what to do where the disk is full or the folder cannot be written to."""
+    """Turns a full disk or a folder that is not writable into a message with a remedy."""
     try:
         yield
     except OSError as error:
@@ -248,7 +237,7 @@ def _writing(root: Path) -> Iterator[None]:
 
 def _unusable(root: Path, error: OSError) -> InputError:
     return InputError(
-        f'cannot write to the cache folder "{root}": {error.strerror}. Make room '
-        f"(`{command('cache', 'clear')}`) or allow writing there, or name another folder in "
-        "KERASCNN_CACHE."
+        f'cannot write to the cache folder "{root}": {error.strerror}. Free space '
+        f"(`{command('cache', 'clear')}`), make it writable, or set KERASCNN_CACHE to another "
+        "folder."
     )

@@ -1,4 +1,4 @@
-"""Commands as they are shown to people: quoted, and such that they run where they are pasted."""
+"""Commands as messages show them: quoted, and ready to paste into this shell."""
 
 import os
 import shlex
@@ -13,26 +13,26 @@ NAME = "kerascnn"
 
 
 def command(*arguments: str) -> str:
-    """A command of kerascnn, with the program as it was called here.
+    """A kerascnn command, with the program as it was called here.
 
     Args:
-        arguments: Those of the command line; capitals such as FILE stand for what is not known.
+        arguments: Of the command line; capitals such as FILE stand for a value to fill in.
     """
     return f"{_program()} {_joined(arguments)}"
 
 
 def python(*arguments: str) -> str:
-    """A command of the Python that runs this program."""
+    """A command for the Python interpreter that runs this program."""
     return _joined([_python(), *arguments])
 
 
 def pip_install(*arguments: str) -> str:
-    """The command that installs packages where this Python looks for them."""
+    """The command that installs packages for this Python interpreter."""
     return python("-m", "pip", "install", *arguments)
 
 
 def setting(key: str, value: Any) -> str:
-    """A remedy by key: as the TOML writes it, and as an option that can be pasted."""
+    """A key and its new value, as TOML and as an option to paste."""
     from kerascnn.runtime.toml import as_toml
 
     text = value if isinstance(value, str) else as_toml(value)
@@ -40,7 +40,7 @@ def setting(key: str, value: Any) -> str:
 
 
 def overrides(values: Mapping[str, str]) -> str:
-    """The options that override keys of an experiment."""
+    """The options that override an experiment's keys."""
     return _joined([part for key, text in values.items() for part in ("--set", f"{key}={text}")])
 
 
@@ -49,7 +49,7 @@ def _joined(arguments: Any) -> str:
 
 
 def _program() -> str:
-    """`kerascnn` where the shell finds this very program, else the path that was typed."""
+    """`kerascnn` if the shell finds this program by that name, else the path that was typed."""
     typed = Path(sys.argv[0])
     if typed.name == "__main__.py" and typed.parent.name == NAME:
         return python("-m", NAME)
@@ -59,7 +59,7 @@ def _program() -> str:
 
 
 def _python() -> str:
-    """`python` where that is this one, else its path from here."""
+    """`python` if that is this interpreter, else its path from the working directory."""
     executable = Path(sys.executable)
     if _on_path("python") == executable:
         return "python"

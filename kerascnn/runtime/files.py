@@ -1,6 +1,10 @@
-"""Files that are whole or not there at all, whenever the process or the power goes."""
+"""Files and folders that are whole or absent, whenever the process or the power fails."""
 
 import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 GB = 10**9  # bytes
@@ -9,6 +13,45 @@ GB = 10**9  # bytes
 def gigabytes(count: float) -> str:
     """Bytes as text: 12.3 MB, 1.2 GB."""
     return f"{count / GB:.1f} GB" if count >= GB else f"{1000 * count / GB:.1f} MB"
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yields the path to write a file at; it replaces `path` at the end, unless writing fails."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        yield new
+        sync(new)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file; what was there stays where that fails."""
+    with whole_file(path) as new:
+        new.write_text(text, "utf-8")
+
+
+@contextmanager
+def whole_folder(folder: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yields an empty folder to fill, which becomes `folder` at the end, unless filling it fails.
+
+    What a killed process leaves is named NAME.SOMETHING.
+
+    Args:
+        folder: Must not exist; its parent must.
+        durable: Whether it is whole after a power failure too. That takes about 4 ms for each file.
+    """
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as scratch:
+        new = Path(scratch, folder.name)
+        new.mkdir()
+        yield new
+        for path in (*new.rglob("*"), new) if durable else ():
+            sync(path)
+        new.rename(folder)
+    if durable:
+        sync(folder.parent)
 
 
 def sync(path: Path) -> None:
@@ -22,13 +65,15 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a text file, or leaves the one that was there."""
-    beside = path.with_name(f"{path.name}.new")
+def folder_bytes(path: Path) -> int:
+    """The size of a file, or of the files in a folder; what vanishes meanwhile counts nothing."""
+    inside = (Path(at, name) for at, _, names in os.walk(path) for name in names)
+    return sum(map(_bytes, (path, *inside)))
+
+
+def _bytes(path: Path) -> int:
     try:
-        beside.write_text(text, "utf-8")
-        sync(beside)
-        beside.replace(path)
-    except OSError:  # such as of a full disk
-        beside.unlink(missing_ok=True)
-        raise
+        status = path.stat()
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0

@@ -1,4 +1,4 @@
-"""Which files in a folder are images, and what lies among them and is never part of a dataset."""
+"""Which files in a folder are images, and which files among them never belong to a dataset."""
 
 import os
 from contextlib import suppress
@@ -10,7 +10,7 @@ IMAGE_SUFFIXES = {
     *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".avifs", ".heic", ".heif", ".hif"),
 }
 
-# What macOS, Synology, QNAP, Windows, Linux and Jupyter leave in folders, in lower case.
+# Written by macOS, Synology, QNAP, Windows, Linux and Jupyter; in lower case.
 SYSTEM = {
     "__macosx",
     ".ds_store",
@@ -33,9 +33,9 @@ SYSTEM = {
     ".ipynb_checkpoints",
 }
 OUTPUT = {"kerascnn-runs", "mlartifacts", "mlruns"}  # the last two are MLflow's own names
-JOURNAL = "tracking.jsonl"  # a file in every run's folder
-MARK = ".kerascnn-output"  # a file in other folders of output
-SIGNS = (JOURNAL, MARK, os.path.join("0", "meta.yaml"))  # the last in each of MLflow's file stores
+JOURNAL = "tracking.jsonl"  # in every run's folder
+MARK = ".kerascnn-output"  # in other output folders
+SIGNS = (JOURNAL, MARK, os.path.join("0", "meta.yaml"))  # the last in MLflow's file stores
 
 KERASCNN_OUTPUT = "files or folders written by kerascnn or MLflow"
 SOFTWARE = "kerascnn"  # in the metadata of each PNG that is drawn into a folder of the user's
@@ -65,7 +65,7 @@ def ignored_kind(path: Path) -> str | None:
 
 
 def mark(folder: Path) -> None:
-    """Marks a folder as one of output, wherever it lies and whatever its name is."""
+    """Marks a folder as output, whatever its place and name."""
     with suppress(OSError):  # it is there already, or cannot be written
         (folder / MARK).touch(exist_ok=False)
 
@@ -82,7 +82,7 @@ def _is_output(path: Path) -> bool:
 
 
 def _is_store(path: Path) -> bool:
-    """Whether it is the database that MLFLOW_TRACKING_URI names, or its lock or journal."""
+    """Whether it is the database of MLFLOW_TRACKING_URI, its lock or its journal."""
     asked = os.environ.get("MLFLOW_TRACKING_URI")
     database = _database(asked) if asked else None
     return (

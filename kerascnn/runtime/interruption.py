@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a run leaves at once, or where it can be set down."""
+"""Ctrl-C and SIGTERM: stopping at once, or where a checkpoint can be written."""
 
 import signal
 import threading
@@ -9,10 +9,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Handles both signals while it is entered, in the main thread; a second one ends the process.
+    """Handles both signals in its block, in the main thread; a second one ends the process.
 
-    `patient` says that whoever trains looks at `asked` before each step, and leaves then. Else a
-    signal raises KeyboardInterrupt where it comes.
+    Attributes:
+        asked: Whether a signal has come.
+        patient: Whether training checks `asked` before each step and stops by itself; else a signal
+            raises KeyboardInterrupt at once.
     """
 
     def __init__(self) -> None:
@@ -21,7 +23,7 @@ class Interruption:
 
     def __enter__(self) -> "Interruption":
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._hear) for number in SIGNALS}
+            self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
         return self
 
     def __exit__(
@@ -33,7 +35,7 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
         self.asked = True

@@ -1,18 +1,26 @@
-"""What kerascnn changes about the process that it works in, and puts back when it has done.
+"""Effects on the process, and how they are undone.
 
-A notebook or a server goes on after a run: its environment, its generators of random numbers, the
-settings of Keras and of the backend, and its loggers are then what they were before.
+A notebook or a server continues after a run: its environment, random generators, Keras and backend
+settings and loggers are then what they were before.
 """
 
 import os
 import random
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from threading import RLock
 from typing import Any
+
+from kerascnn.runtime.keras_internals import (
+    disable_tensorflow_determinism,
+    keras_state,
+    set_keras_state,
+    set_tensorflow_seed,
+    tensorflow_is_deterministic,
+    tensorflow_seed,
+)
 
 _one_at_a_time = RLock()
 _open: list[ExitStack] = []
@@ -20,10 +28,10 @@ _open: list[ExitStack] = []
 
 @contextmanager
 def contained() -> Iterator[None]:
-    """Undoes, at its end, what was done to the process meanwhile; decorates every public call.
+    """Undoes the effects of its block on the process; decorates every public function that has any.
 
-    Calls may be nested. Those of different threads wait for each other: they would otherwise share
-    one random seed, one dtype policy, and so give other results than alone.
+    Blocks may be nested. Those of different threads wait for each other: they would otherwise share
+    a random seed and a dtype policy, and change each other's results.
     """
     with _one_at_a_time, ExitStack() as effects:
         if not _open:
@@ -36,25 +44,14 @@ def contained() -> Iterator[None]:
             _open.pop()
 
 
-def another_process(begin: Callable[..., None], *arguments: Any) -> Executor:
-    """One other process, for functions of modules; it begins with `begin(*arguments)`.
-
-    Unlike those of `multiprocessing` it does not run the user's script again, which may have no
-    `if __name__ == "__main__"`.
-    """
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    return ProcessPoolExecutor(1, initializer=begin, initargs=arguments)
-
-
 def put_back(undo: Callable[..., Any], *arguments: Any) -> None:
-    """Registers what undoes an effect; outside of `contained` the process is kerascnn's own."""
+    """Registers how to undo an effect; without `contained`, as in the command line, it stays."""
     if _open:
         _open[-1].callback(undo, *arguments)
 
 
 def set_variable(name: str, value: str, *, unless_set: bool = False) -> None:
-    """Sets a variable of the environment until the call that is under way ends."""
+    """Sets an environment variable until the end of the block of `contained`."""
     before = os.environ.get(name)
     if before == value or (unless_set and before is not None):
         return
@@ -69,7 +66,7 @@ def _restore_variable(name: str, value: str | None) -> None:
 
 
 def _disable_autologging(effects: ExitStack) -> None:
-    """MLflow's, which would log a run a second time, by wrapping `Model.fit`, if it is loaded."""
+    """MLflow's autologging wraps `Model.fit` and would log a run a second time."""
     if autologging := sys.modules.get("mlflow.utils.autologging_utils"):
         effects.enter_context(autologging.disable_autologging())
 
@@ -82,31 +79,26 @@ def _keep_generators(effects: ExitStack) -> None:
 
 
 def keep_backend_settings() -> None:
-    """Registers how the settings of Keras and of its backend are put back; call it before a change.
+    """Registers how to restore the settings of Keras and of its backend; call it before a change.
 
-    Keras's own state (dtype policy, seed, device distribution, the numbers in names of layers) is
-    set aside as a whole: `clear_session` makes a new one.
+    Keras's own state (dtype policy, seed, device distribution, numbers in layer names) is kept as a
+    whole: `clear_session` replaces it.
     """
     import keras
-    from keras.src.backend.common import global_state
 
-    put_back(setattr, global_state, "GLOBAL_STATE_TRACKER", global_state.GLOBAL_STATE_TRACKER)
+    put_back(set_keras_state, keras_state())
     put_back(keras.config.set_floatx, keras.config.floatx())
     put_back(keras.config.set_image_data_format, keras.config.image_data_format())
-    if find_spec("tensorflow"):  # which Keras seeds on every backend
+    if find_spec("tensorflow"):  # Keras seeds it on every backend
         _keep_tensorflow()
     if keras.config.backend() == "torch":
         _keep_torch()
 
 
 def _keep_tensorflow() -> None:
-    """TensorFlow can only be asked for its seed and its determinism in a private module."""
-    from tensorflow.python.eager import context
-    from tensorflow.python.framework import config
-
-    put_back(context.set_global_seed, context.global_seed())
-    if not config.is_op_determinism_enabled():
-        put_back(config.disable_op_determinism)
+    put_back(set_tensorflow_seed, tensorflow_seed())
+    if not tensorflow_is_deterministic():
+        put_back(disable_tensorflow_determinism)
 
 
 def _keep_torch() -> None:

@@ -1,4 +1,4 @@
-"""What must not be written down: passwords and tokens of the environment and of addresses."""
+"""Secrets: passwords and tokens in the environment and in addresses are never shown or stored."""
 
 import os
 import re
@@ -8,12 +8,12 @@ HIDDEN = "***"
 
 _NAMES = re.compile(r"TOKEN|PASSW|SECRET|CREDENTIAL|API_?KEY|ACCESS_?KEY|_URI$|_URL$")
 _ADDRESSES = re.compile(r"_URI$|_URL$")
-_COMMANDS = {"mlflow", "kerascnn"}  # a password that equals one hides nothing, and garbles remedies
-_SHORTEST = 6  # characters: to replace shorter ones would garble innocent text
+_COMMANDS = {"mlflow", "kerascnn"}  # hiding a password that equals one would only garble messages
+_SHORTEST = 6  # characters: hiding shorter ones would garble other text
 
 
 def shown_uri(uri: str) -> str:
-    """An address without the user, the password and the query that may stand in it."""
+    """An address without its user, password and query."""
     parts = urlsplit(uri)
     if not parts.netloc:
         return uri  # the path of a file
@@ -22,24 +22,24 @@ def shown_uri(uri: str) -> str:
 
 
 def scrubbed(text: str) -> str:
-    """A text in which `***` stands for every secret of this process's environment."""
+    """The text, with `***` in place of every secret in this process's environment."""
     for secret in _secrets():
         pattern = re.escape(secret)
-        if secret.isalpha():  # a mere word, which may be part of the name of a library
+        if secret.isalpha():  # a plain word, which may be part of a library's name
             pattern = rf"(?<![\w-]){pattern}(?![\w-])"
         text = re.sub(pattern, HIDDEN, text)
     return text
 
 
 def _secrets() -> list[str]:
-    """The longest first, for one may be a part of another."""
+    """The longest first, because one may be part of another."""
     values = [(name, value) for name, value in os.environ.items() if _NAMES.search(name)]
     found = {part for named in values for part in _parts(*named) if len(part) >= _SHORTEST}
     return sorted(found - _COMMANDS, key=len, reverse=True)
 
 
 def _parts(name: str, value: str) -> set[str]:
-    """What is secret in a variable: of an address its password and query, else all of it."""
+    """The secrets in a variable: the password and query of an address, else the whole value."""
     if value.startswith("/"):
         return set()  # the path of a file that holds the secret
     if "://" not in value:

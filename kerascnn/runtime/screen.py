@@ -1,4 +1,4 @@
-"""How results print themselves in a notebook: one screen, whatever they hold."""
+"""How results print in a notebook: on one screen, however large they are."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,14 +8,14 @@ LONGEST = 200  # characters of a line
 
 
 def screen(title: str, rows: Iterable[tuple[str, object]] = ()) -> str:
-    """A title, and under it names and values in two columns."""
+    """A title, with names and values in two columns below it."""
     pairs = [(name, str(value)) for name, value in rows]
     width = max((len(name) for name, _ in pairs), default=0)
     return "\n".join([title, *(_cut(f"  {name:<{width}}  {value}") for name, value in pairs)])
 
 
 def first_rows(rows: Sequence[tuple[str, object]]) -> list[tuple[str, object]]:
-    """The first of many rows, and one that counts the others."""
+    """The first rows, and one that counts the others."""
     more = [("…", f"{len(rows) - LISTED:,} more")] if len(rows) > LISTED else []
     return [*rows[:LISTED], *more]
 

@@ -1,4 +1,4 @@
-"""The code behind a class or function: all that its package consists of, and what that requires."""
+"""The code behind a class or function: every file of its package, and what that requires."""
 
 import ast
 import hashlib
@@ -13,21 +13,21 @@ from pathlib import Path
 
 from kerascnn.runtime.backend import BACKENDS
 
-_TOLD_BY_VERSION = {"keras", "numpy", "jaxlib", *BACKENDS}  # which `runtime.versions` lists
+_KNOWN_BY_VERSION = {"keras", "numpy", "jaxlib", *BACKENDS}  # see `installed_versions`
 _INSTALLED = {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
 _CODE = (".py", ".so", ".pyd")
 
 
 class UnknownCodeError(Exception):
-    """Code cannot be read: it was typed into a notebook, or made by `exec`; the text says whose."""
+    """Code cannot be read, such as that typed into a notebook; the text says whose."""
 
 
 def code_key(defined: Iterable[type | Callable]) -> str:
     """SHA-256 of the code of classes and functions.
 
-    That is every file of the packages that define them and the classes they inherit from, so that
-    a helper or a constant counts, and the versions of these packages and of what they require.
-    Python's own modules, Keras and the backends are left to `runtime.versions`.
+    It covers every file of the packages that define them and their base classes, helpers and
+    constants included, and the versions of these packages and of their requirements. Python's own
+    modules, Keras and the backends are left to `installed_versions`.
 
     Raises:
         UnknownCodeError: A module has no file.
@@ -36,8 +36,8 @@ def code_key(defined: Iterable[type | Callable]) -> str:
 
 
 def modules_key(names: Iterable[str]) -> str:
-    """The same of modules, by their names."""
-    names = {name for name in names if not _is_told_by_version(name.partition(".")[0])}
+    """The same for modules, by name."""
+    names = {name for name in names if not _is_known_by_version(name.partition(".")[0])}
     files = {file for name in names for file in _files(name)}
     digests = sorted(_digest(file) for file in files)
     tops = {name.partition(".")[0] for name in names} - {"kerascnn"}
@@ -45,8 +45,8 @@ def modules_key(names: Iterable[str]) -> str:
     return hashlib.sha256(repr((digests, versions)).encode()).hexdigest()
 
 
-def _is_told_by_version(top: str) -> bool:
-    return top in _TOLD_BY_VERSION or top in sys.stdlib_module_names
+def _is_known_by_version(top: str) -> bool:
+    return top in _KNOWN_BY_VERSION or top in sys.stdlib_module_names
 
 
 def _modules(defined: type | Callable) -> list[str]:
@@ -56,7 +56,7 @@ def _modules(defined: type | Callable) -> list[str]:
 
 
 def _files(name: str) -> set[Path]:
-    """The files of the outermost package that a module is in, or of a module that stands alone."""
+    """The files of the outermost package that a module is in, or of a single module."""
     parts = name.split(".")
     for outermost in (".".join(parts[:length]) for length in range(1, len(parts) + 1)):
         folders = getattr(sys.modules.get(outermost), "__path__", ())
@@ -73,7 +73,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _alone(first: Path) -> set[Path]:
-    """A module's file and those beside it that it imports."""
+    """A single module's file and the files beside it that it imports."""
     found: set[Path] = set()
     waiting = [first]
     while waiting:
@@ -84,7 +84,7 @@ def _alone(first: Path) -> set[Path]:
         for name in _imported(file):
             if (module := file.with_name(f"{name}.py")).is_file():
                 waiting.append(module)
-            elif file.parent not in _INSTALLED:  # there every package lies beside every other
+            elif file.parent not in _INSTALLED:  # where all packages lie side by side
                 found.update(_below(file.with_name(name)))
     return found
 
@@ -119,7 +119,7 @@ def _owners() -> dict[str, list[str]]:
 
 
 def _versions(top: str) -> set[str]:
-    """The distribution of a package and all that it requires, each with its version."""
+    """A package's distribution and its requirements, each with its version."""
     found: dict[str, str] = {}
     waiting = _owners().get(top, [])
     while waiting:

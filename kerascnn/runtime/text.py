@@ -1,4 +1,4 @@
-"""Text that others wrote, such as names of classes and files, for places that read some of it."""
+"""Text for people: names of files and classes made safe to show, numbers, lists, plurals."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ LISTED = 10  # things in a line
 
 
 def is_control(character: str) -> bool:
-    """Whether it is a control character or half of a surrogate pair: no terminal or page has it."""
+    """Whether it is a control character or half of a surrogate pair: neither can be shown."""
     return unicodedata.category(character) in ("Cc", "Cs")
 
 
@@ -25,7 +25,7 @@ def visible(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """The text as Markdown that shows it as it is."""
+    """Markdown that shows the text as it is."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible(text))
 
 
@@ -49,7 +49,7 @@ def abbreviated(things: Sequence[object], limit: int = LISTED) -> str:
 def itemized(
     headline: str, lines: Iterable[str], count: int, limit: int = SHOWN, *, noun: str = "image"
 ) -> str:
-    """A headline with the number of things, the first lines, and how many more there are."""
+    """A headline with the number of items, the first lines, and the number of the others."""
     more = [f"and {count - limit:,} more"] if count > limit else []
     return "\n  ".join([f"{headline.format(counted(count, noun))}:", *islice(lines, limit), *more])
 

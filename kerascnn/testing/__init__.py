@@ -1,4 +1,4 @@
-"""The conformance kit: one set of checks per kind of component, for built-ins and plugins alike.
+"""The conformance kit: checks for each kind of component, the same for built-ins and plugins.
 
 On the command line it is `kerascnn plugins check NAME`; in tests, a marker and a fixture:
 
@@ -6,7 +6,7 @@ On the command line it is `kerascnn plugins check NAME`; in tests, a marker and 
     def test_contract(kerascnn_check):
         kerascnn_check(teeth=3)
 
-Every pytest run where kerascnn is installed imports this package, so the kit is loaded on first
+Every pytest run with kerascnn installed imports this package, so the kit itself is loaded on first
 use.
 """
 

@@ -1,78 +1,67 @@
-"""The checks of an architecture: its contract, its blocks, and what a stage will ask of it."""
+"""The checks of an architecture: its contract, its blocks, and how stages use it."""
 
-import gc
 import tempfile
-from collections import deque
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.network.boundary import cut, in_order
+from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import HEAD, build_network
-from kerascnn.engine.network.freezing import (
-    all_layers,
-    digest,
-    frozen_variables,
-    trainable_layers,
-)
 from kerascnn.engine.network.inference import to_numpy
+from kerascnn.engine.network.saved import load_model
 from kerascnn.hookspecs import Network, kerascnn_architectures
-from kerascnn.runtime.backend import graphs_freed, jit_compile
+from kerascnn.runtime.keras_internals import functional_graph, nodes_in_order
 from kerascnn.testing.checks import Check, CheckError, SkipError, check
-from kerascnn.testing.elsewhere import on_other_backends
 from kerascnn.testing.networks import (
     CLASSES,
     ArchitectureSubject,
     freeze,
-    kept,
     predictor,
-    unfrozen,
 )
+from kerascnn.testing.other_processes import on_other_backends
+from kerascnn.testing.training import last_n_freezes, overfits_one_batch
 
-STEPS, RATES = 300, (1e-3, 5e-5, 1e-2)  # to overfit a batch in
-LEARNING_BLOCKS = 8  # overfit it; a network of hundreds would take minutes
-FROZEN = ""  # no layer's name
-CHANCE = float(np.log(CLASSES))  # the loss of 1/K for everything
-HOPELESS_STEPS = 30  # a rate at which so many in a row learned nothing is given up
-UNTRACED_STEPS = 20  # TensorFlow traces a network for longer than so few steps take
 LARGEST_INPUT = 160  # a white pixel minus ImageNet's mean is 151
-LEAST_SPREAD = 0.05  # of what the first kernel sees; pixels in 0-1 have 0.2 or more
-CUTS = 3  # between no block and all but one
-CLOSE = 1e-4  # of probabilities, on one backend
-CLOSE_ELSEWHERE = 5e-3  # the same on two: a GPU may convolve in TF32
-NUDGE = 1e-6  # of the images, as rounding does; untrained, hundreds of layers can make much of it
+LEAST_SPREAD = 0.05  # of the first kernel's input; pixels in 0-1 have 0.2 or more
+CUTS = 3  # with no block, some, and all but one frozen
+CLOSE = 1e-4  # allowed difference of probabilities on one backend
+CLOSE_ELSEWHERE = 5e-3  # the same between backends: a GPU may convolve in TF32
+NUDGE = 1e-6  # relative, as of rounding; hundreds of untrained layers can amplify it
 GOLDEN_SIZE, DAISY = 224, 985
 
 
 @check(kerascnn_architectures)
 def builds(subject: ArchitectureSubject) -> str:
-    """The build returns a kerascnn.Network or a functional keras.Model from float32
-    [B, S, S, 3] to float32 [B, K], whose classifier's layers are named head_… and whose other
-    layers with weights are in blocks."""
+    """The builder returns a kerascnn.Network or a functional keras.Model from float32
+    [B, S, S, 3] to float32 [B, K]. The classifier's layers are named head_…; all other layers
+    with weights are in blocks."""
     built = subject.made
     return f"{built.parameters():,} parameters in {len(built.blocks)} blocks"
 
 
 @check(Network)
 def rescales_inside(subject: ArchitectureSubject) -> str:
-    """The network takes images in 0-255 and rescales them itself, once: what its first kernel
-    sees lies within 160 of zero (ImageNet's mean subtracted) and spreads by 0.05 or more."""
+    """The network takes images in 0-255 and rescales them once, itself: the input of its first
+    kernel is within 160 of zero (ImageNet's mean subtracted), with a standard deviation of at
+    least 0.05."""
     seen = _at_first_kernel(subject.made.model, subject.images)
+    values = f"{seen.min():.3g} to {seen.max():.3g}"
     if abs(seen).max() > LARGEST_INPUT or seen.std() < LEAST_SPREAD:
-        raise CheckError(f"values {seen.min():.3g} to {seen.max():.3g}, deviation {seen.std():.2g}")
-    return f"{seen.min():.3g} to {seen.max():.3g}"
+        raise CheckError(f"{values}, standard deviation {seen.std():.2g}")
+    return values
 
 
 def _at_first_kernel(model: Any, inputs: Any) -> np.ndarray:
-    """What the first layer with a kernel is given, inside of nested models too."""
+    """The input of the first layer with a kernel, in nested models too."""
     import keras
 
-    graph = getattr(model, "_functional", model)  # a Sequential's own
+    graph = functional_graph(model)
+    assert graph
     first = next(
         node
-        for node in in_order(graph)
+        for node in nodes_in_order(graph)
         if any(len(w.shape) >= 2 for w in getattr(node.operation, "weights", ()))
     )
     seen = keras.Model(graph.inputs[0], first.input_tensors[0])(inputs)
@@ -83,10 +72,10 @@ def _at_first_kernel(model: Any, inputs: Any) -> np.ndarray:
 
 @check(kerascnn_architectures)
 def golden_image(subject: ArchitectureSubject) -> str:
-    """With ImageNet weights and the ImageNet classifier, the image of a daisy is of class 985,
-    daisy."""
+    """With ImageNet weights and the ImageNet classifier, an image of a daisy is recognised as
+    class 985, daisy."""
     if not subject.made.pretrained:
-        raise SkipError("it is built without pretrained weights")
+        raise SkipError("it has no pretrained weights")
     if subject.imagenet_classifier is None:
         raise SkipError("no imagenet_classifier is given")
     kernel, bias = subject.imagenet_classifier()
@@ -107,171 +96,46 @@ def _daisy() -> np.ndarray:
     try:
         from sklearn.datasets import load_sample_image
     except ImportError as error:
-        raise SkipError("scikit-learn, whose image it is, is not installed") from error
+        raise SkipError("scikit-learn, which has the image, is not installed") from error
     image = Image.fromarray(load_sample_image("flower.jpg"))
     return np.asarray(image.resize((GOLDEN_SIZE, GOLDEN_SIZE)), np.float32)
 
 
 @check(Network)
 def probabilities(subject: ArchitectureSubject) -> None:
-    """For every image in 0-255 the probabilities are finite, not negative and one in sum."""
+    """For every image in 0-255 the probabilities are finite, not negative, and sum to 1."""
     extremes = np.zeros((2, *subject.images.shape[1:]), np.float32)
     extremes[1] = 255
     given = subject.predict(np.concatenate([subject.images, extremes]))
     sums = given.sum(axis=1)
     for row in np.flatnonzero(~((abs(sums - 1) < CLOSE) & (given.min(axis=1) >= 0)))[:1]:
-        raise CheckError(
-            f"{np.array2string(given[row], precision=3)}, whose sum is {sums[row]:.6g}"
-        )
+        raise CheckError(f"{np.array2string(given[row], precision=3)}, with sum {sums[row]:.6g}")
 
 
 @check(Network)
 def blocks_in_order(subject: ArchitectureSubject) -> str:
-    """From the input on, the blocks hold every layer with weights, each block in one span, in the
-    order in which they are listed, the head at the end."""
+    """Every layer with weights is in a block. From the input to the output, each block is one
+    contiguous span, in the listed order, with the head last."""
     spans = [block for block, _ in groupby(subject.weighted)]
     for index, block in enumerate(spans):
         if block in spans[:index]:
-            raise CheckError(f'block "{block}" goes on after block "{spans[index - 1]}"')
+            raise CheckError(f'block "{block}" continues after block "{spans[index - 1]}"')
     if spans[-1] != HEAD or not subject.made.blocks:
-        raise CheckError(f"the blocks, from the input on: {', '.join(spans)}")
+        raise CheckError(f"the blocks in the network's order: {', '.join(spans)}")
     made = subject.bound.build(image_size=subject.image_size, num_classes=CLASSES)
     listed = [b for b in made.blocks if b != HEAD] if isinstance(made, Network) else []
     if listed and listed != spans[:-1]:
-        raise CheckError(f"listed: {', '.join(listed)}; from the input on: {', '.join(spans[:-1])}")
+        raise CheckError(f"listed: {', '.join(listed)}; in the network: {', '.join(spans[:-1])}")
     return _shortened(spans)
-
-
-@check(Network)
-def last_n_freezes(subject: ArchitectureSubject) -> str:
-    """With "last:N", for every N, the layers of the last N blocks and of the head train; a
-    training step of the head changes nothing else."""
-    model, blocks = subject.made.model, subject.made.blocks
-    freeze(subject.made, len(blocks))
-    trainable = trainable_layers(model)
-    for count in range(len(blocks) + 1):
-        _check_what_trains(subject, count, trainable)
-    with kept(unfrozen(freeze(subject.made, 0))):
-        _check_a_step(subject)
-    return f"0 to {len(blocks)} blocks"
-
-
-def _check_what_trains(subject: ArchitectureSubject, count: int, trainable: list[str]) -> None:
-    model, block_of = freeze(subject.made, count), subject.made.block_of
-    wanted = {*subject.made.blocks[len(subject.made.blocks) - count :], HEAD}
-    expected = [name for name in trainable if block_of[name] in wanted]
-    if trainable_layers(model) != expected:
-        other = sorted(set(trainable_layers(model)) ^ set(expected))
-        raise CheckError(f'with "last:{count}" the wrong layers train: {", ".join(other[:5])}')
-    training = {id(variable) for variable in model.trainable_variables}
-    if shared := [v.path for v in frozen_variables(model) if id(v) in training]:
-        raise CheckError(f'with "last:{count}" {shared[0]} is in a frozen and in a trainable layer')
-
-
-def _check_a_step(subject: ArchitectureSubject) -> None:
-    import keras
-
-    model = subject.made.model
-    trainer = _trainer(model, keras.optimizers.SGD(1e-2))
-    frozen = frozen_variables(model)
-    before = digest(frozen)
-    trainer.train_on_batch(subject.images, subject.labels)
-    if digest(frozen) != before:
-        raise CheckError("a training step of the head changed frozen weights")
-
-
-def _trainer(model: Any, optimizer: Any) -> Any:
-    """The network as a model of its own, so that compiling leaves no trace."""
-    import keras
-
-    trainer = keras.Model(model.input, model.output)
-    trainer.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=jit_compile())
-    trainer.run_eagerly = keras.config.backend() == "tensorflow"
-    return trainer
-
-
-def _trace(trainer: Any) -> None:
-    """Makes the steps that follow faster where the network has not been traced yet."""
-    if trainer.run_eagerly:
-        trainer.run_eagerly = False
-        trainer.make_train_function(force=True)
-
-
-@check(kerascnn_architectures)
-def overfits_one_batch(subject: ArchitectureSubject) -> str:
-    """With its last 8 blocks training (all, if it has no more) and Dropout off, it learns a batch
-    of 8 images: in 300 steps of Adam at one of three rates their loss is half of that of
-    guessing. Each layer that trains changes, and nothing that is frozen does."""
-    try:
-        return _steps_to_learn(subject)
-    finally:
-        gc.collect()  # what learnt is a cycle of objects, and may be gigabytes
-
-
-@graphs_freed()
-def _steps_to_learn(subject: ArchitectureSubject) -> str:
-    import keras
-
-    keras.utils.set_random_seed(0)
-    built = subject.build()  # whose classifier is as it begins
-    freeze(built, min(LEARNING_BLOCKS, len(built.blocks)))
-    for layer in all_layers(built.model):
-        if isinstance(layer, keras.layers.Dropout):
-            layer.rate = 0.0
-    optimizer, reached = keras.optimizers.Adam(), []
-    trainer = _trainer(built.model, optimizer)
-    optimizer.build(trainer.trainable_variables)
-    before = _digests(built.model)
-    for rate in RATES:
-        with kept(unfrozen(built.model)):
-            for variable in optimizer.variables:
-                variable.assign(keras.ops.zeros_like(variable.value))
-            optimizer.learning_rate = rate
-            recent = deque[float](maxlen=HOPELESS_STEPS)
-            for step in range(1, STEPS + 1):
-                if step > UNTRACED_STEPS:
-                    _trace(trainer)
-                loss = _step(trainer, subject)
-                if loss < CHANCE / 2:
-                    _check_what_changed(before, _digests(built.model))
-                    return f"{step} steps at {rate:g}"
-                recent.append(loss)
-                if len(recent) == HOPELESS_STEPS and not min(recent) < 0.95 * CHANCE:
-                    break
-        reached.append(f"loss {loss:.2f} at {rate:g}")
-    raise CheckError("; ".join(reached))
-
-
-def _digests(model: Any) -> dict[str, str]:
-    """Of all that is frozen, and of each layer that trains."""
-    trained = (layer for layer in model.layers if layer.trainable_weights)
-    each = {layer.name: digest(layer.trainable_variables) for layer in trained}
-    return {FROZEN: digest(frozen_variables(model)), **each}
-
-
-def _check_what_changed(before: dict[str, str], after: dict[str, str]) -> None:
-    same = [name for name in before if after[name] == before[name]]
-    if FROZEN not in same:
-        raise CheckError("training changed frozen weights")
-    if same != [FROZEN]:
-        raise CheckError(f"training changed nothing in {', '.join(same[1:6])}")
-
-
-def _step(trainer: Any, subject: ArchitectureSubject) -> float:
-    loss = trainer.train_on_batch(subject.images, subject.labels)
-    trainer.reset_metrics()
-    return float(loss)
 
 
 @check(kerascnn_architectures)
 def saves_and_loads(subject: ArchitectureSubject) -> str:
-    """Saved as a .keras file and loaded again, it predicts the same."""
-    import keras
-
+    """Saved as a .keras file and loaded again, the network predicts the same."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
         subject.made.model.save(file)
-        loaded = keras.models.load_model(file, compile=False)
+        loaded = load_model(file, made_with=())
         megabytes = file.stat().st_size / 1e6
     _same(predictor(loaded)(subject.images), subject.predictions, "loaded", CLOSE)
     return f"{megabytes:.1f} MB"
@@ -279,8 +143,8 @@ def saves_and_loads(subject: ArchitectureSubject) -> str:
 
 @check(kerascnn_architectures)
 def prefix_then_suffix(subject: ArchitectureSubject) -> str:
-    """Cut where a stage cuts it, the frozen prefix and the trainable suffix, one after the other,
-    predict what the whole does."""
+    """Cut where a stage cuts it, the frozen prefix followed by the trainable suffix predicts the
+    same as the whole network."""
     expected, boundaries = subject.predictions, []
     depths = np.linspace(0, max(0, len(subject.made.blocks) - 1), CUTS).round().astype(int)
     for count in np.unique(depths).tolist():
@@ -295,7 +159,7 @@ def prefix_then_suffix(subject: ArchitectureSubject) -> str:
 
 @check(kerascnn_architectures)
 def backends_agree(subject: ArchitectureSubject) -> str:
-    """With the same weights it predicts the same on every backend."""
+    """With the same weights the network predicts the same on every backend."""
     weights = [to_numpy(weight.value) for weight in subject.made.model.weights]
     elsewhere = on_other_backends(_predictions_with, subject, weights)
     try:
@@ -311,8 +175,8 @@ def _skip_if_rounding_decides(subject: ArchitectureSubject) -> None:
     nudged = subject.predict(subject.images * np.float32(1 + NUDGE))
     if (distance := abs(nudged - subject.predictions).max()) > CLOSE_ELSEWHERE:
         raise SkipError(
-            f"a millionth more in its images changes its probabilities by {distance:.2g}, and so "
-            "does rounding"
+            f"images brighter by a millionth change its probabilities by {distance:.2g}: rounding "
+            "decides"
         )
 
 
@@ -320,7 +184,7 @@ def _predictions_with(subject: ArchitectureSubject, weights: list[np.ndarray]) -
     model = subject.build().model
     shapes = [tuple(weight.shape) for weight in model.weights]
     if shapes != [weight.shape for weight in weights]:
-        raise CheckError("its weights are others, or in another order")
+        raise CheckError("its weights are different, or in another order")
     model.set_weights(weights)
     return predictor(model)(subject.images)
 

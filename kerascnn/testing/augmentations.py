@@ -1,8 +1,6 @@
-"""The checks of an augmentation: what it does to images and labels, the way a stage runs it."""
+"""The checks of an augmentation: its effect on images and labels, run as in a stage."""
 
 import time
-from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,72 +9,33 @@ from kerascnn.engine.data.augment import as_drawn, augmenter
 from kerascnn.engine.data.batches import to_device
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.hookspecs import Arrays, Augmentation, kerascnn_augmentations
-from kerascnn.runtime.backend import jit_compile
-from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
-from kerascnn.testing.elsewhere import on_other_backends
-from kerascnn.testing.images import random_images
+from kerascnn.runtime.compilation import jit_compile
+from kerascnn.testing.batches import (
+    CLASSES,
+    COUNT,
+    STEPS,
+    AugmentationSubject,
+    Batch,
+    augmented,
+    sample_batch,
+)
+from kerascnn.testing.checks import Check, CheckError, SkipError, check
+from kerascnn.testing.other_processes import on_other_backends
 
-IMAGE_SIZE = 32
 TIMED_SIZE, TIMED_BATCH = 160, 32
-CLASSES = 4
-COUNT = 6
-STEPS = 4  # what is drawn with some probability only, is probably drawn in one of them
-CLOSE = 0.02  # of 255: what float32 leaves of an interpolation between pixels
-
-Batch = tuple[np.ndarray, np.ndarray]
-
-
-class AugmentationSubject(Subject):
-    """An augmentation that is built for small images of four classes."""
-
-    kind = "augmentation"
-
-    @property
-    def size(self) -> int:
-        return self.image_size or IMAGE_SIZE
-
-    def make(self) -> Any:
-        return self.build(self.size)
-
-    def build(self, size: int) -> Any:
-        return self.bound.build(image_size=size, num_classes=CLASSES)
-
-    @cached_property
-    def is_pair(self) -> bool:
-        return isinstance(self.made, Augmentation)
-
-    @cached_property
-    def batches(self) -> list[Batch]:
-        """What comes of one batch in the first steps of a stage."""
-        return list(augmented(self.made, self.size))
-
-
-def sample_batch(size: int, count: int = COUNT) -> Batch:
-    """Images uint8 [B, S, S, 3] from black to white, and their labels, float32 [B, K]."""
-    images = random_images(count, size)
-    images[0, : size // 2], images[0, size // 2 :] = 0, 255
-    return images, np.eye(CLASSES, dtype=np.float32)[np.arange(count) % CLASSES]
-
-
-def augmented(policy: Any, size: int, count: int = COUNT, seed: int = 0) -> Iterator[Batch]:
-    """Runs the first steps of a stage on the same batch, as NumPy arrays."""
-    images, labels = sample_batch(size, count)
-    augment = augmenter(policy, (seed,), size)
-    for step in range(STEPS):
-        changed = augment(images, labels, 1, step)
-        yield to_numpy(changed[0]), to_numpy(changed[1])
+CLOSE = 0.02  # of 255: the float32 error of interpolating between pixels
 
 
 @check(kerascnn_augmentations)
 def builds(subject: AugmentationSubject) -> str:
-    """The build returns a kerascnn.Augmentation or a Keras preprocessing layer."""
+    """The builder returns a kerascnn.Augmentation or a Keras preprocessing layer."""
     return "a pair of draw and apply" if subject.is_pair else type(subject.made).__name__
 
 
 @check(Augmentation)
 def draws_for_each_image(subject: AugmentationSubject) -> str:
-    """draw(rng, batch_size) gives a dict of NumPy arrays of numbers, each with batch_size as its
-    first axis."""
+    """draw(rng, batch_size) returns a dict of numeric NumPy arrays, each with a first axis of
+    length batch_size."""
     policy = _pair(subject)
     for count in (1, COUNT):
         arrays = policy.draw(np.random.default_rng(0), count)
@@ -92,8 +51,8 @@ def draws_for_each_image(subject: AugmentationSubject) -> str:
 
 @check(Augmentation)
 def keeps_shape_and_dtype(subject: AugmentationSubject) -> None:
-    """From images float32 [B, S, S, 3] and labels float32 [B, K] come others of the same shapes
-    and dtype, whatever the size of the batch."""
+    """Images float32 [B, S, S, 3] and labels float32 [B, K] keep shape and dtype, for any batch
+    size."""
     for count in (1, COUNT):
         inputs = sample_batch(subject.size, count)
         for images, labels in augmented(subject.made, subject.size, count):
@@ -106,7 +65,7 @@ def keeps_shape_and_dtype(subject: AugmentationSubject) -> None:
 
 @check(Augmentation)
 def keeps_the_range(subject: AugmentationSubject) -> str:
-    """Every pixel stays finite and in 0-255."""
+    """Every pixel stays finite and within 0-255."""
     low = min(images.min() for images, _ in subject.batches)
     high = max(images.max() for images, _ in subject.batches)
     if not (low >= 0 and high <= 255):  # so that NaN is caught too
@@ -116,17 +75,17 @@ def keeps_the_range(subject: AugmentationSubject) -> str:
 
 @check(Augmentation)
 def labels_sum_to_one(subject: AugmentationSubject) -> None:
-    """The labels of each image stay shares: not negative, and one in sum."""
+    """The labels of each image stay probabilities: not negative, with sum 1."""
     for _, labels in subject.batches:
         sums = labels.sum(axis=1)
         for image in np.flatnonzero(~((abs(sums - 1) < 1e-5) & (labels.min(axis=1) >= 0)))[:1]:
-            raise CheckError(f"labels {labels[image].tolist()}, whose sum is {sums[image]:.6g}")
+            raise CheckError(f"labels {labels[image].tolist()}, with sum {sums[image]:.6g}")
 
 
 @check(Augmentation)
 def same_for_a_seed(subject: AugmentationSubject) -> None:
-    """From one seed come the same images and labels: draw uses its generator alone, and a layer
-    Keras's seeds."""
+    """The same seed gives the same images and labels: draw uses only its generator, and a layer
+    only Keras's."""
     import keras
 
     runs = []
@@ -138,19 +97,19 @@ def same_for_a_seed(subject: AugmentationSubject) -> None:
 
 @check(kerascnn_augmentations)
 def differs_between_calls(subject: AugmentationSubject) -> None:
-    """Each step of a stage draws anew."""
+    """Each step of a stage augments differently."""
     images, labels = sample_batch(subject.size)
     if all(_equal(batch, (images, labels)) for batch in subject.batches):
-        raise SkipError("it leaves every image as it is")
+        raise SkipError("it changes no image")
     if all(_equal(batch, subject.batches[0]) for batch in subject.batches[1:]):
         raise CheckError(f"the same images and labels in {STEPS} steps")
 
 
 @check(kerascnn_augmentations)
 def identity_off_training(subject: AugmentationSubject) -> None:
-    """A layer that is called with training=False gives its images back."""
+    """A layer called with training=False returns its images unchanged."""
     if subject.is_pair:
-        raise SkipError("a pair is applied in training alone")
+        raise SkipError("draw and apply run only in training")
     images, _ = sample_batch(subject.size)
     calm = to_numpy(subject.made(to_device(images), training=False))
     if calm.shape != images.shape or abs(calm - images).max() > CLOSE:
@@ -159,7 +118,7 @@ def identity_off_training(subject: AugmentationSubject) -> None:
 
 @check(Augmentation)
 def leaves_its_arguments(subject: AugmentationSubject) -> None:
-    """apply(batch, arrays) returns new arrays and leaves those that it was given: a batch may be
+    """apply(batch, arrays) returns new arrays and does not modify its arguments: a batch may be
     augmented again."""
     policy = _pair(subject)
     batch, arrays = _tensors(subject)
@@ -176,12 +135,12 @@ def leaves_its_arguments(subject: AugmentationSubject) -> None:
 
 @check(Augmentation)
 def train_step_stays_jitted(subject: AugmentationSubject) -> str:
-    """What is applied compiles once for all steps, to what it is without compilation, and the
-    training step that takes its batch is compiled as ever."""
+    """apply compiles once for all steps and gives the same as without compilation, and the
+    training step is still compiled."""
     import keras
 
     if keras.config.backend() == "torch":
-        raise SkipError("on PyTorch nothing is compiled")
+        raise SkipError("PyTorch compiles nothing")
     if subject.is_pair:
         _check_compiles_once(subject)
     model = keras.Sequential(
@@ -193,7 +152,7 @@ def train_step_stays_jitted(subject: AugmentationSubject) -> str:
     model.train_on_batch(*augmenter(subject.made, (0,), subject.size)(images, labels, 1, 0))
     if model.jit_compile != jit_compile():
         raise CheckError("jit_compile was turned off")
-    return "traced once" if subject.is_pair else "a layer runs between the steps"
+    return "traced once" if subject.is_pair else "the layer runs between the steps"
 
 
 def _check_compiles_once(subject: AugmentationSubject) -> None:
@@ -205,7 +164,7 @@ def _check_compiles_once(subject: AugmentationSubject) -> None:
 
     fast = list(augmented(Augmentation(policy.draw, apply), subject.size))
     if len(traced) > 1:
-        raise CheckError(f"it was traced {len(traced)} times in {STEPS} steps")
+        raise CheckError(f"apply was traced {len(traced)} times in {STEPS} steps")
     images, labels = sample_batch(subject.size)
     arrays = policy.draw(np.random.default_rng([0, 1, 1]), COUNT)  # as augmenter does at step 0
     plain = _applied(policy, *_as_tensors({"images": images, "labels": labels}, arrays))
@@ -214,8 +173,8 @@ def _check_compiles_once(subject: AugmentationSubject) -> None:
 
 @check(Augmentation)
 def same_on_all_backends(subject: AugmentationSubject) -> str:
-    """On every backend it runs and keeps shapes and range; what was drawn gives the same images
-    and labels."""
+    """It runs on every backend and keeps shapes and range; the same draw gives the same images and
+    labels."""
     elsewhere = on_other_backends(_batches, subject)
     for backend, batches in elsewhere.items():
         if subject.is_pair:
@@ -232,7 +191,7 @@ def _batches(subject: AugmentationSubject) -> list[Batch]:
 
 @check(kerascnn_augmentations)
 def images_a_second(subject: AugmentationSubject) -> str:
-    """How fast it is, compiled as in a stage; whatever comes, passes."""
+    """Its speed, compiled as in a stage; any speed passes."""
     size = subject.image_size or TIMED_SIZE
     augment = augmenter(subject.build(size), (0,), size)
     images, labels = sample_batch(size, TIMED_BATCH)
@@ -251,7 +210,7 @@ def _pair(subject: AugmentationSubject) -> Augmentation:
 
 
 def _tensors(subject: AugmentationSubject) -> tuple[Arrays, Arrays]:
-    """A batch and what is drawn for it, as `apply` gets them."""
+    """A batch and the arrays drawn for it, as `apply` receives them."""
     images, labels = sample_batch(subject.size)
     arrays = subject.made.draw(np.random.default_rng(0), COUNT)
     return _as_tensors({"images": images, "labels": labels}, arrays)
@@ -262,7 +221,7 @@ def _as_tensors(batch: Arrays, arrays: Arrays) -> tuple[Arrays, Arrays]:
 
 
 def _applied(policy: Augmentation, batch: Arrays, arrays: Arrays) -> Arrays:
-    """Applies without compiling."""
+    """Applies the augmentation without compiling it."""
     result = policy.apply(batch, arrays)
     missing = {"images", "labels"} - set(result)
     if missing:

@@ -1,4 +1,4 @@
-"""What a check is, what it is run on, and what comes of it."""
+"""A check, its subject and its outcome."""
 
 import sys
 import time
@@ -17,25 +17,27 @@ from kerascnn.components.component import BoundComponent
 from kerascnn.components.registry import load_registry
 from kerascnn.errors import InputError, KerascnnError, PluginError
 from kerascnn.experiment.explain import explain as invalid
+from kerascnn.runtime.process import contained, keep_backend_settings
 
 
 class CheckError(Exception):
-    """A check does not hold; its text says what came."""
+    """A check failed; the text says what was found."""
 
 
 class SkipError(Exception):
-    """A check has nothing to say of this component; its text says why."""
+    """A check does not apply to this component; the text says why."""
 
 
 class Subject(ABC):
-    """A component with its parameters, under the checks of its kind.
+    """A component with its parameters, to be checked.
 
     Args:
         bound: The component.
-        given: The parameters as they were given: those of the TOML.
-        image_size: Pixels S that an augmentation or architecture is built for; default the kit's.
-        imagenet_classifier: Of a pretrained architecture: gives the kernel [C, 1000] and the bias
-            [1000] of the ImageNet classifier that the component leaves out.
+        given: Its parameters, as in the TOML.
+        image_size: Height and width S in pixels to build an augmentation or architecture for;
+            default the kit's.
+        imagenet_classifier: For a pretrained architecture, a function that returns the kernel
+            [C, 1000] and the bias [1000] of the ImageNet classifier that the component omits.
     """
 
     kind: ClassVar[str]
@@ -51,7 +53,7 @@ class Subject(ABC):
         self.image_size, self.imagenet_classifier = image_size, imagenet_classifier
 
     def __reduce__(self) -> Any:
-        """Another process finds the component by its name; builders may not be picklable."""
+        """Another process finds the component by name, because builders may not be picklable."""
         return type(self).find, (self.bound.name, self.given, self.image_size)
 
     @classmethod
@@ -62,10 +64,10 @@ class Subject(ABC):
         image_size: int | None = None,
         imagenet_classifier: Callable[[], tuple[Any, Any]] | None = None,
     ) -> Self:
-        """Finds the installed component of this kind and validates its parameters.
+        """Finds an installed component of this kind and validates its parameters.
 
         Raises:
-            InputError: There is no such component, or the parameters do not fit.
+            InputError: There is no such component, or its parameters are invalid.
         """
         registered = load_registry().get(cls.kind, name)
         try:
@@ -76,7 +78,7 @@ class Subject(ABC):
         return cls(bound, params, image_size, imagenet_classifier)
 
     def with_params(self, **params: Any) -> Self:
-        """The same component with other parameters."""
+        """The same component with some parameters changed."""
         return self.find(self.bound.name, self.given | params, self.image_size)
 
     @cached_property
@@ -106,13 +108,16 @@ class Check:
     function: Callable[[Any], str | None] = field(repr=False)
 
     def run(self, subject: Subject) -> "Outcome":
-        """Runs the check; whatever the component raises in it is a failure.
+        """Runs the check; any exception of the component is a failure.
 
         Raises:
-            InputError: The component refuses its parameters, or lacks what it needs.
+            InputError: The component rejects its parameters, or something it needs is missing.
         """
         start = time.perf_counter()
-        status, detail = self._judge(subject)
+        with contained():  # a check seeds what it computes with
+            if "keras" in sys.modules:
+                keep_backend_settings()
+            status, detail = self._judge(subject)
         return Outcome(self, status, detail, time.perf_counter() - start)
 
     def _judge(self, subject: Subject) -> "tuple[Status, str]":
@@ -138,13 +143,13 @@ BUILDS = "builds"  # every kind's first check
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a check.
+    """The outcome of a check.
 
     Args:
-        check: Which one.
+        check: The check.
         status: "passed", "failed" or "skipped".
-        detail: A figure; what came instead of the rule; or why it does not apply.
-        seconds: How long it took.
+        detail: A figure for the report, what was found instead, or why the check does not apply.
+        seconds: The time it took.
     """
 
     check: Check
@@ -153,20 +158,20 @@ class Outcome:
     seconds: float
 
     def __str__(self) -> str:
-        """A failure in full."""
+        """The failure, with rule and contract."""
         return (
             f"{self.check.name}\n"
             f"  expected  {self.check.rule}\n"
-            f"  came      {self.detail}\n"
+            f"  found     {self.detail}\n"
             f"  contract  {self.check.contract}"
         )
 
 
 def check(contract: Any) -> Callable[[Callable[[Any], str | None]], Check]:
-    """Makes a check of a function, whose docstring is the rule.
+    """Turns a function into a check, with its docstring as the rule.
 
     Args:
-        contract: The hook or class of `kerascnn.hookspecs` that says so.
+        contract: The hook or class of `kerascnn.hookspecs` that has the rule.
     """
 
     def decorate(function: Callable[[Any], str | None]) -> Check:
@@ -180,7 +185,7 @@ def check(contract: Any) -> Callable[[Callable[[Any], str | None]], Check]:
 
 
 def explain(error: Exception) -> str:
-    """What a failure says; of what the component itself raised, also where."""
+    """The text of a failure; for an exception of the component also its file and line."""
     if isinstance(error, CheckError | KerascnnError):
         return str(error)
     frames = list(traceback.walk_tb(error.__traceback__))

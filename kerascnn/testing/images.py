@@ -1,10 +1,10 @@
-"""Images that no component has seen."""
+"""Random images to check components on."""
 
 import numpy as np
 
 
 def random_images(count: int, size: int, labels: np.ndarray | None = None) -> np.ndarray:
-    """Smooth random images, uint8 [N, S, S, 3]; with labels int [N], each of its class's hue."""
+    """Smooth random images, uint8 [N, S, S, 3]; with labels int [N], in the hue of their class."""
     rng = np.random.default_rng(0)
     coarse = rng.uniform(0, 255, (count, 4, 4, 3))
     if labels is not None:

@@ -1,4 +1,4 @@
-"""An architecture as it is under the checks: built small, and made to tell images apart."""
+"""An architecture under check: built small, with weights that tell images apart."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,19 +15,18 @@ from kerascnn.errors import InputError
 from kerascnn.testing.checks import Subject
 from kerascnn.testing.images import random_images
 
-IMAGE_SIZES = (48, 96, 224)  # the first that the network takes is used
+IMAGE_SIZES = (48, 96, 224)  # the first that the network accepts is used
 CLASSES = 5
-COUNT = 8
-
+COUNT = 8  # images
 
 Predictor = Callable[[np.ndarray], np.ndarray]
 
 
 class ArchitectureSubject(Subject):
-    """An architecture that is built for small images of five classes.
+    """An architecture, built for small images of five classes.
 
     Attributes:
-        predict: Gives the probabilities [B, K] of the network that was made.
+        predict: From images to the network's probabilities [B, K].
     """
 
     kind = "architecture"
@@ -43,7 +42,7 @@ class ArchitectureSubject(Subject):
         return built
 
     def build(self) -> Built:
-        """Builds at the first size that the network takes."""
+        """Builds the network at the first size that it accepts."""
         sizes = [self.image_size] if self.image_size else IMAGE_SIZES
         for size in sizes:
             try:
@@ -58,7 +57,7 @@ class ArchitectureSubject(Subject):
 
     @property
     def images(self) -> np.ndarray:
-        """float32 [B, S, S, 3] in 0-255, of which each label has some."""
+        """float32 [B, S, S, 3] in 0-255, some of each label."""
         assert self.image_size
         return random_images(COUNT, self.image_size, self.labels).astype(np.float32)
 
@@ -69,26 +68,26 @@ class ArchitectureSubject(Subject):
 
     @cached_property
     def predictions(self) -> np.ndarray:
-        """What the network gives for the images: probabilities [B, K]."""
+        """The network's probabilities [B, K] for the images."""
         return self.predict(self.images)
 
     @cached_property
     def weighted(self) -> list[str]:
-        """The block of each layer with weights, from the input on."""
+        """The block of each layer with weights, in order from the input."""
         layers = (layer for layer in self.made.model.layers if layer.weights)
         return [self.made.block_of[layer.name] for layer in layers]
 
 
 def freeze(built: Built, blocks: int) -> Any:
-    """Lets the last so many blocks train; returns the network, whose weights are its own."""
+    """Freezes all but the head and the last `blocks` blocks; returns the network itself."""
     unfreeze = f"last:{blocks}" if blocks else "head"
     set_trainable(built.model, select(built, unfreeze, 0).layers, "train")
     return built.model
 
 
 def predictor(model: Any) -> Predictor:
-    """The model in inference mode, compiled where that costs less than running its operations one
-    by one."""
+    """The model in inference mode, compiled on JAX, where that is faster than its operations one by
+    one."""
     import keras
     from keras import ops
 
@@ -99,8 +98,10 @@ def predictor(model: Any) -> Predictor:
 
 
 def _tell_apart(model: Any, predict: Predictor, images: np.ndarray) -> None:
-    """Draws the classifier's kernel where it starts at zero, so large that predictions differ: all
-    checks that compare predictions would pass on a network that gives 1/K for everything."""
+    """Draws the classifier's kernel if it is zero, and scales it until predictions differ.
+
+    A network that predicts 1/K for everything would pass all checks that compare predictions.
+    """
     head = [layer for layer in model.layers if layer.name.startswith(f"{HEAD}_")]
     kernels = [w for layer in head for w in layer.trainable_weights if len(w.shape) >= 2]
     rng = np.random.default_rng(0)
@@ -122,7 +123,7 @@ def unfrozen(model: Any) -> list[Any]:
 
 @contextmanager
 def kept(variables: Sequence[Any]) -> Iterator[None]:
-    """Gives them their values back at the end."""
+    """Restores the variables' values at the end of the block."""
     values = [to_numpy(variable.value) for variable in variables]
     try:
         yield

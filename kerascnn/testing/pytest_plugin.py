@@ -1,7 +1,7 @@
 """The conformance kit in pytest: the marker `kerascnn` and the fixture `kerascnn_check`.
 
-Every pytest run of an environment with kerascnn in it loads this file: it imports nothing of the
-kit before a test asks for it.
+Every pytest run in an environment with kerascnn loads this file, so it imports the kit only when a
+test uses it.
 """
 
 import gc
@@ -19,14 +19,14 @@ KERAS_OWN_WARNING = pytest.mark.filterwarnings(
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "kerascnn(kind, *names, only=None, image_size=None, imagenet_classifier=None): hold each "
-        "of these installed components to its contract, or to the checks that `only` names, by "
-        "the fixture kerascnn_check",
+        "kerascnn(kind, *names, only=None, image_size=None, imagenet_classifier=None): check these "
+        "installed components against their contract, or only with the checks named by `only`, "
+        "with the fixture kerascnn_check",
     )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Makes of a test that uses the fixture one for each component and check."""
+    """Parametrizes a test that uses the fixture by component and check."""
     if FIXTURE not in metafunc.fixturenames:
         return
     from kerascnn.components.kinds import KINDS
@@ -36,8 +36,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marker is None or len(marker.args) < 2 or marker.args[0] not in KINDS:
         kinds = ", ".join(KINDS)
         pytest.fail(
-            f"{metafunc.definition.name}: {FIXTURE} needs @pytest.mark.kerascnn(KIND, NAME): "
-            f"KIND is one of {kinds}",
+            f"{metafunc.definition.name}: {FIXTURE} needs @pytest.mark.kerascnn(KIND, NAME), with "
+            f"KIND one of {kinds}",
             False,
         )
     kind, *names = marker.args
@@ -45,8 +45,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     known = {check.name: check for check in checks_of(kind)}
     only = options.pop("only", None) or known
     if wrong := [check for check in only if check not in known]:
+        expected = ", ".join(known)
         pytest.fail(
-            f"{metafunc.definition.name}: only={wrong}: there are {', '.join(known)}", False
+            f"{metafunc.definition.name}: unknown checks {wrong}: expected {expected}", False
         )
     chosen = [known[check] for check in only]
     cases = [
@@ -63,7 +64,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def kerascnn_check(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Runs the check that the test is named after; takes the component's parameters."""
+    """Runs the check of this test; takes the component's parameters."""
     kind, name, check, options = request.param
 
     def run(**params: Any) -> None:
@@ -87,15 +88,15 @@ _LAST = pytest.StashKey[tuple[Any, Any]]()
 def _subject(config: pytest.Config, kind: str, name: str, params: Any, options: Any) -> Any:
     """The subject of the check before, if it is the same: a network is not built for each."""
     from kerascnn.components.kinds import KINDS
-    from kerascnn.runtime.backend import start
+    from kerascnn.runtime.backend import start_backend
     from kerascnn.testing import find_subject
 
     asked = kind, name, params, options
     if _LAST not in config.stash or config.stash[_LAST][0] != asked:
         config.stash[_LAST] = None, None
-        gc.collect()  # Keras's models are cycles, and large
+        gc.collect()  # Keras's models are large, and cyclic references keep them alive
         subject = find_subject(kind, name, params, **options)  # before Keras, as a run does
         if KINDS[kind].needs_keras:
-            start()
+            start_backend()
         config.stash[_LAST] = asked, subject
     return config.stash[_LAST][1]

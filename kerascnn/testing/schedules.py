@@ -1,4 +1,4 @@
-"""The checks of a learning-rate schedule: what rate it gives at each step, and in training."""
+"""The checks of a learning-rate schedule: its rate at each step, and in training."""
 
 import json
 from collections.abc import Iterator
@@ -9,17 +9,17 @@ import numpy as np
 
 from kerascnn.hookspecs import kerascnn_schedules
 from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
-from kerascnn.testing.elsewhere import on_other_backends
+from kerascnn.testing.other_processes import on_other_backends
 
 PEAK = 1e-3
 STEPS, STEPS_PER_EPOCH = 100, 10
-SHORT = ((1, 1), (2, 1), (7, 3))  # stages of few steps, in which fractions round to nothing
+SHORT = ((1, 1), (2, 1), (7, 3))  # stages of few steps, where fractions round to 0
 WARMUP, FINAL = "warmup_fraction", "final_fraction"
-CLOSE = 1e-5  # relative, beside a millionth of the peak: what float32 leaves of a few operations
+CLOSE = 1e-5  # relative, plus a millionth of the peak: the float32 error of a few operations
 
 
 class ScheduleSubject(Subject):
-    """A schedule that is built for a stage of 100 steps in 10 epochs."""
+    """A schedule, built for a stage of 100 steps in 10 epochs."""
 
     kind = "schedule"
 
@@ -32,7 +32,7 @@ class ScheduleSubject(Subject):
         )
 
     def with_parameter(self, name: str, value: float) -> "ScheduleSubject":
-        """The same with another parameter; raises SkipError if there is none."""
+        """The schedule with a parameter changed; raises SkipError if it has no such parameter."""
         if name not in type(self.bound.params).model_fields:
             raise SkipError(f"it has no parameter {name}")
         return self.with_params(**{name: value})
@@ -52,7 +52,7 @@ class ScheduleSubject(Subject):
 def rates_of(built: Any, steps: int, steps_per_epoch: int) -> np.ndarray:
     """The rates at the steps 0 to `steps` - 1, float64 [steps].
 
-    Of a callback: those that it sets while the validation loss stays what it is.
+    For a callback, those that it sets while the validation loss stays the same.
     """
     import keras
     from keras import ops
@@ -64,7 +64,7 @@ def rates_of(built: Any, steps: int, steps_per_epoch: int) -> np.ndarray:
 
 
 def _called_back(callback: Any, steps: int, steps_per_epoch: int) -> Iterator[float]:
-    """Calls a callback as a stage does."""
+    """Calls a callback as a stage does; yields the rate at each step."""
     model = _tiny_model(PEAK)
     epochs = -(-steps // steps_per_epoch)
     callback.set_model(model)
@@ -92,7 +92,7 @@ def _tiny_model(rate: Any) -> Any:
 
 @check(kerascnn_schedules)
 def builds(subject: ScheduleSubject) -> str:
-    """The build returns a keras.optimizers.schedules.LearningRateSchedule or a
+    """The builder returns a keras.optimizers.schedules.LearningRateSchedule or a
     keras.callbacks.Callback."""
     return type(subject.made).__name__
 
@@ -109,7 +109,7 @@ def finite_and_non_negative(subject: ScheduleSubject) -> str:
 
 @check(kerascnn_schedules)
 def at_step_zero(subject: ScheduleSubject) -> str:
-    """At step 0 the rate is above zero, or the step is wasted, and at most
+    """At step 0 the rate is above zero, so that the step is not wasted, and at most
     peak_learning_rate."""
     if not 0 < subject.rates[0] <= PEAK * (1 + CLOSE):
         raise CheckError(_at(0, subject.rates, STEPS))
@@ -127,15 +127,14 @@ def reaches_its_peak(subject: ScheduleSubject) -> str:
 
 @check(kerascnn_schedules)
 def after_warm_up(subject: ScheduleSubject) -> str:
-    """With warmup_fraction = 0.2 the rate rises with every step, and where the warm-up ends, at
-    step 20 of 100, it is peak_learning_rate."""
+    """With warmup_fraction = 0.2 the rate rises at every step until it is peak_learning_rate at
+    the end of the warm-up, step 20 of 100."""
     rates = subject.with_parameter(WARMUP, 0.2).rates
     end = STEPS // 5
     falls = np.flatnonzero(np.diff(rates[: end + 1]) <= 0)
     if falls.size:
         raise CheckError(
-            f"from step {falls[0]} to the next it goes from {rates[falls[0]]:.2e} on to "
-            f"{rates[falls[0] + 1]:.2e}"
+            f"{rates[falls[0]]:.2e} at step {falls[0]}, and {rates[falls[0] + 1]:.2e} at the next"
         )
     if abs(rates[end] / PEAK - 1) > 0.01:
         raise CheckError(_at(end, rates, STEPS))
@@ -144,8 +143,8 @@ def after_warm_up(subject: ScheduleSubject) -> str:
 
 @check(kerascnn_schedules)
 def at_the_last_step(subject: ScheduleSubject) -> str:
-    """To the last step of the stage, whose number is steps - 1, the rate is above zero, or the
-    step is wasted, and at most peak_learning_rate."""
+    """Until the last step, number steps - 1, the rate is above zero, so that no step is wasted,
+    and at most peak_learning_rate."""
     for step in np.flatnonzero((subject.rates <= 0) | (subject.rates > PEAK * (1 + CLOSE)))[:1]:
         raise CheckError(_at(step, subject.rates, STEPS))
     return f"{subject.rates[-1]:.1e}"
@@ -153,8 +152,8 @@ def at_the_last_step(subject: ScheduleSubject) -> str:
 
 @check(kerascnn_schedules)
 def ends_at_its_final_fraction(subject: ScheduleSubject) -> str:
-    """With final_fraction = 0.25 a long stage ends within a hundredth of the peak of a quarter
-    of peak_learning_rate."""
+    """With final_fraction = 0.25 a long stage ends at 0.25 times peak_learning_rate, within 1% of
+    the peak."""
     steps = 10 * STEPS
     built = subject.with_parameter(FINAL, 0.25).build(steps, STEPS)
     last = rates_of(built, steps, STEPS)[-1] if subject.is_callback else float(built(steps - 1))
@@ -167,20 +166,20 @@ def ends_at_its_final_fraction(subject: ScheduleSubject) -> str:
 
 @check(kerascnn_schedules)
 def serialises(subject: ScheduleSubject) -> None:
-    """Keras's own saving turns the schedule into JSON and back into one of the same rates."""
+    """Keras serialises the schedule to JSON and restores one with the same rates."""
     from keras import saving
 
     if subject.is_callback:
-        raise SkipError("Keras saves no callbacks")
+        raise SkipError("Keras does not serialise callbacks")
     config = json.loads(json.dumps(saving.serialize_keras_object(subject.made)))
     again = rates_of(saving.deserialize_keras_object(config), STEPS, STEPS_PER_EPOCH)
-    _same(again, subject.rates, "of the one that came back")
+    _same(again, subject.rates, "after restoring")
 
 
 @check(kerascnn_schedules)
 def applies_in_training(subject: ScheduleSubject) -> None:
-    """A compiled training step takes the rate of its number: the schedule computes in keras.ops
-    alone, without asking for the step's value."""
+    """A compiled training step uses the rate of its step: the schedule computes with keras.ops
+    only, and never reads the step's value."""
     import keras
 
     steps, per_epoch = 6, 3
@@ -199,14 +198,14 @@ def applies_in_training(subject: ScheduleSubject) -> None:
     )  # fmt: skip
     if subject.is_callback:
         if not (np.isfinite(applied).all() and min(applied) >= 0):
-            raise CheckError(f"the rates {applied}")
+            raise CheckError(f"rates {applied}")
         return
     _same(np.array(applied), rates_of(built, steps, per_epoch), "in training")
 
 
 @check(kerascnn_schedules)
 def same_on_all_backends(subject: ScheduleSubject) -> str:
-    """On every backend the rates are the same."""
+    """The rates are the same on every backend."""
     elsewhere = on_other_backends(_rates, subject)
     for backend, rates in elsewhere.items():
         _same(rates, subject.rates, f"on {backend}")

@@ -1,1 +1,1 @@
-"""MLflow; the only package that imports it."""
+"""MLflow: tracking runs, their models and the registry; no other package imports it."""

@@ -1,6 +1,6 @@
-"""A local store's artifacts lie beside its database, and its records follow when both are moved.
+"""A local store keeps its artifacts beside its database; when both move, its records follow.
 
-MLflow writes down where each experiment, run and model has its artifacts, as an absolute path.
+MLflow records the artifacts of each experiment, run and model by their absolute path.
 """
 
 import os
@@ -33,7 +33,7 @@ def artifacts_of(database: Path) -> Path:
 
 
 def follow(database: Path) -> list[Path]:
-    """Makes the records say where the artifacts are; returns the places that they said."""
+    """Corrects the recorded paths of artifacts; returns the old ones."""
     with closing(sqlite3.connect(database, timeout=LOCK_SECONDS)) as store:
         left = [place for place in _places(store) if _was_left(local_path(place), database)]
         with store:
@@ -43,7 +43,7 @@ def follow(database: Path) -> list[Path]:
 
 
 def _was_left(path: Path, database: Path) -> bool:
-    """Whether a place is beside the database only as it was before a move."""
+    """Whether a recorded path is where the artifacts were before a move."""
     beside = artifacts_of(database)
     if path.name != FOLDER or path == beside:
         return False
@@ -53,7 +53,7 @@ def _was_left(path: Path, database: Path) -> bool:
 def _rewrite(store: sqlite3.Connection, old: str, new: str) -> None:
     tables = {name for (name,) in store.execute("SELECT name FROM sqlite_master")}
     for table, column in _RECORDS:
-        if table not in tables:  # of an older MLflow
+        if table not in tables:  # an older MLflow has no such table
             continue
         store.execute(
             f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
@@ -63,7 +63,7 @@ def _rewrite(store: sqlite3.Connection, old: str, new: str) -> None:
 
 
 def _places(store: sqlite3.Connection) -> list[str]:
-    """The local places of experiments; none in a database that is still without tables."""
+    """The local artifact folders of experiments; none in a database without tables."""
     if not store.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
         return []
     places = [place for (place,) in store.execute(_PLACES) if place]
@@ -71,16 +71,15 @@ def _places(store: sqlite3.Connection) -> list[str]:
 
 
 def local_path(place: str) -> Path:
-    """The path that MLflow makes of a place."""
+    """The path of a local artifact location."""
     parts = urlsplit(place)
     return Path(url2pathname(parts.path) if parts.scheme else unquote(place))
 
 
 def link_into(place: str, folder: str) -> bool:
-    """Puts a folder's files into a local place of a store; False if the place is elsewhere.
+    """Links a folder's files into a local artifact location; returns False if it is not local.
 
-    They are hard links where the disk has these: the content is there once, and stays until both
-    names are removed.
+    Hard links store the content once, until both names are removed; without them, it is copied.
     """
     if urlsplit(place).scheme not in ("", "file"):
         return False
@@ -92,25 +91,25 @@ def _link(source: str, target: str) -> None:
     Path(target).unlink(missing_ok=True)
     try:
         os.link(source, target)
-    except OSError:  # such as of a disk without links
+    except OSError:  # such as on a disk without hard links
         shutil.copyfile(source, target)
 
 
-def told_moved(uri: str) -> Iterator[str]:
-    """Mends the records of a local store that was moved; says what they said."""
+def correct_records(uri: str) -> Iterator[str]:
+    """Corrects the records of a local store that was moved; yields a sentence for each folder."""
     database = sqlite_file(uri)
     if not database or not os.access(database, os.W_OK):
         return
-    with suppress(sqlite3.Error):  # what is wrong with the database is told by who opens it
+    with suppress(sqlite3.Error):  # opening the database reports what is wrong with it
         for path in follow(database):
             yield (
-                f"{database} was moved: its artifacts, recorded in {path}, are now looked for and "
-                f"kept in {artifacts_of(database)}."
+                f"{database} was moved: its records of artifacts now name {artifacts_of(database)} "
+                f"instead of {path}."
             )
 
 
-def told_missing(uri: str) -> Iterator[str]:
-    """The folders of artifacts that runs of a local store had, and that are gone."""
+def missing_artifacts(uri: str) -> Iterator[str]:
+    """Yields a sentence for each artifact folder of a local store that is gone."""
     database = sqlite_file(uri)
     if not database or not database.is_file():
         return

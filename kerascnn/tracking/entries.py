@@ -1,4 +1,4 @@
-"""What a run logs, sent to MLflow's store: each entry of its journal by its kind."""
+"""Sending the entries of a run's journal to MLflow's store, by their kind."""
 
 import json
 import os
@@ -21,21 +21,24 @@ from kerascnn.tracking.store import (
 )
 
 PARENT = "mlflow.parentRunId"
-FAILURE = "failure"  # a tag: why the run ended early
-_DELETED = "must be in the 'active' state"  # MLflow, of a run that was deleted
+FAILURE = "failure"  # a tag: the error of a failed run
+_DELETED = "must be in the 'active' state"  # MLflow's error for a deleted run
 
 Entry = dict[str, Any]
 
 
 class RefusedError(TrackingError):
-    """An entry cannot be sent, now or later, for what it says."""
+    """The store will never accept this entry."""
 
 
 def create_run(client: Any, uri: str, entry: Entry, folder: str) -> str:
-    """Creates a run in the store, unless an earlier attempt has; returns its id.
+    """Creates a run in the store, unless an earlier attempt did; returns its id.
 
     Args:
-        folder: The name of the run's folder, with which a run that is there may be tagged.
+        client: Of the store.
+        uri: The store's address.
+        entry: The journal's "create" entry.
+        folder: The name of the run's folder, which may be the tag of the existing run.
     """
     experiment = _experiment_id(client, uri, entry["experiment"])
     for tag in dict.fromkeys([entry["run"], folder]):
@@ -49,41 +52,41 @@ def create_run(client: Any, uri: str, entry: Entry, folder: str) -> str:
 
 
 def _experiment_id(client: Any, uri: str, name: str) -> str:
-    """The id of the experiment, created with an explicit place for its artifacts.
+    """The id of the experiment, created if necessary, with an explicit artifact folder.
 
     Raises:
-        RefusingStoreError: It was deleted there.
+        RefusingStoreError: It is deleted in the store.
     """
     if found := client.get_experiment_by_name(name):
         if found.lifecycle_stage == "deleted":
-            raise RefusingStoreError(_told_deleted(uri, found))
+            raise RefusingStoreError(_is_deleted(uri, found))
         return found.experiment_id
     database = sqlite_file(uri)
     place = artifacts_of(database).as_uri() if database else None  # a path may hold a "%"
-    tags = {"mlflow.experimentKind": "custom_model_development"}  # the page for training runs
+    tags = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's page for training
     try:
         return client.create_experiment(name, artifact_location=place, tags=tags)
     except Exception:
-        if found := client.get_experiment_by_name(name):  # another process was quicker
+        if found := client.get_experiment_by_name(name):  # another process was faster
             return found.experiment_id
         raise
 
 
-def _told_deleted(uri: str, experiment: Any) -> str:
+def _is_deleted(uri: str, experiment: Any) -> str:
     return (
-        f'{displayed(uri)}: its experiment "{experiment.name}" was deleted. `mlflow experiments '
-        f"restore --experiment-id {experiment.experiment_id}` brings it back; another `name` in "
-        "the TOML file begins a new one."
+        f'{displayed(uri)}: the experiment "{experiment.name}" is deleted there. `mlflow '
+        f"experiments restore --experiment-id {experiment.experiment_id}` restores it; another "
+        "`name` in the TOML file starts a new one."
     )
 
 
-def told_deleted(uri: str, names: Container[str]) -> list[str]:
-    """A sentence for each experiment of these names that was deleted in the store."""
+def deleted_experiments(uri: str, names: Container[str]) -> list[str]:
+    """A sentence for each experiment of these names that is deleted in the store."""
     from mlflow.entities import ViewType
 
     with open_store(uri) as client:
         deleted = client.search_experiments(view_type=ViewType.DELETED_ONLY)
-    return [_told_deleted(uri, experiment) for experiment in deleted if experiment.name in names]
+    return [_is_deleted(uri, experiment) for experiment in deleted if experiment.name in names]
 
 
 def _mlflow_id(client: Any, run: str) -> str:
@@ -92,24 +95,24 @@ def _mlflow_id(client: Any, run: str) -> str:
 
 
 def send(client: Any, run_id: str, entry: Entry, folder: Path) -> None:
-    """Sends one entry of a run's journal: what its `kind` says.
+    """Sends one entry of a run's journal.
 
     Raises:
-        RefusedError: It can never be sent.
+        RefusedError: The store will never accept it.
     """
     if entry["kind"] not in _SEND:
-        raise RefusedError("the line cannot be read")
+        raise RefusedError("the line is damaged")
     if "path" in entry:
         entry = {**entry, "path": str(folder / entry["path"])}
         if not os.path.exists(entry["path"]):
-            raise RefusedError(f"there is no {entry['path']} any more")
+            raise RefusedError(f"{entry['path']} no longer exists")
     try:
         _SEND[entry["kind"]](client, run_id, entry)
     except Exception as error:
         if _DELETED in str(error):
             raise RefusingStoreError(
-                f"the store has deleted run {run_id}; `mlflow runs restore --run-id {run_id}` "
-                f"brings it back, `{command('runs', 'remove', run_id)}` removes it here too."
+                f"run {run_id} is deleted in the store; `mlflow runs restore --run-id {run_id}` "
+                f"restores it, `{command('runs', 'remove', run_id)}` removes it here too."
             ) from error
         if getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":
             raise RefusedError(reason(error)) from error
@@ -117,7 +120,7 @@ def send(client: Any, run_id: str, entry: Entry, folder: Path) -> None:
 
 
 def delete_run(client: Any, run_id: str) -> None:
-    """Marks a run and its model deleted, unless the store has no such run any more."""
+    """Marks a run and its model as deleted, if the store still has the run."""
     try:
         run = client.get_run(run_id)
         if run.info.lifecycle_stage == "deleted":
@@ -182,7 +185,7 @@ def _model(client: Any, run_id: str, entry: Entry) -> None:
 
     run = client.get_run(run_id)
     if run.outputs and run.outputs.model_outputs:
-        return  # sent before, and the answer was lost
+        return  # it was sent, but the answer was lost
     model = client.create_logged_model(
         run.info.experiment_id, name="model", source_run_id=run_id, model_type="keras"
     )
@@ -196,7 +199,7 @@ def _nest(client: Any, run_id: str, entry: Entry) -> None:
     for child in entry["runs"]:
         try:
             client.set_tag(_mlflow_id(client, child), PARENT, run_id)
-        except Exception as error:  # a run that is not in this store is not shown in it
+        except Exception as error:  # a run of another store cannot be nested
             absent = getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST"
             if not absent and _DELETED not in str(error):
                 raise
@@ -213,7 +216,7 @@ def _end(client: Any, run_id: str, entry: Entry) -> None:
 
 
 def _name(key: str) -> str:
-    """MLflow allows letters, digits, and - _ . : / space in a name."""
+    """A name for MLflow, which allows letters, digits, - _ . : / and spaces."""
     return re.sub(r"[^/\w.\- :]", "_", key)
 
 

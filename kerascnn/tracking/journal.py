@@ -1,14 +1,13 @@
-"""What a run logs goes through a journal on disk, so that no tracking server can lose or stop it.
+"""The journal of a run: what it logs is written to disk before it is sent to the tracking store.
 
-The journal is a file of JSON lines in the run's folder; a thread sends its entries in order. An
-entry that is sent twice changes nothing, so what a server missed is simply sent again by a later
-command, and to no other store than the one that the run was meant for. Whoever sends holds the
-journal's lock: a run as long as it lives.
+So no server can lose it or stop the run. The journal is a file of JSON lines in the run's folder; a
+thread sends its entries in order. Sending an entry twice changes nothing, so a later command sends
+again what the store may have missed, always to the run's own store. The sender holds the journal's
+lock; a run holds it from its start to its end.
 """
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,9 +24,11 @@ from kerascnn.runtime.address import (
     tracking_uri,
 )
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.image_files import JOURNAL
 from kerascnn.runtime.redact import shown_uri
-from kerascnn.tracking.artifacts import told_moved
+from kerascnn.runtime.text import counted
+from kerascnn.tracking.artifacts import correct_records
 from kerascnn.tracking.entries import Entry, RefusedError, create_run, send
 from kerascnn.tracking.store import RefusingStoreError, TrackingError, open_store
 
@@ -42,13 +43,13 @@ class Journal:
 
     Args:
         folder: The run's folder.
-        uri: The tracking store that the run is meant for.
-        login: Whether the address lacks the login that it had, for that is not written down.
-        mlflow_id: The run's id in the store, None until it has been created there.
-        sent: The number of entries that need not be sent any more.
-        refused: For each entry that cannot be sent, why.
-        told: The fault of the store that the user knows of already.
-        refusing: Whether that fault stays until somebody mends it.
+        uri: The address of the run's tracking store.
+        login: Whether the address lacks its login, which is never stored.
+        mlflow_id: The run's id in the store; None until it is created there.
+        sent: The number of entries that are sent or refused.
+        refused: The reason for each entry that the store refused.
+        told: The fault of the store that was last reported to the user.
+        refusing: Whether that fault persists until the user fixes it.
     """
 
     folder: Path
@@ -60,14 +61,14 @@ class Journal:
     told: str | None = None
     refusing: bool = False
     entries: list[Entry] = field(default_factory=list)
-    _written: int = 0  # entries on disk,
-    _bytes: int = 0  # and their length: what a kill or a full disk left beyond it is cut off
+    _written: int = 0  # entries on disk
+    _bytes: int = 0  # their length; anything beyond it, left by a kill or a full disk, is cut off
 
     @classmethod
     def read(cls, folder: Path) -> "Journal":
-        """Reads a run's journal, whatever happened to it.
+        """Reads a run's journal, even if it is damaged or its state is lost.
 
-        A password that the address needs is taken from MLFLOW_TRACKING_URI.
+        A password in the address is taken from MLFLOW_TRACKING_URI.
         """
         state = _read_state(folder / STATE)
         journal = cls(
@@ -84,13 +85,13 @@ class Journal:
         return journal
 
     def _remember(self, store: dict[str, Any]) -> None:
-        """Takes the address that was written down, unless it is the present one without a login."""
+        """Uses the stored address, unless it is the current one without its login."""
         meant = found_again(store.get("uri", self.uri), self._project)
         if meant not in (self.uri, shown_uri(self.uri)):
             self.uri, self.login = meant, store.get("login", False)
 
     def written_address(self) -> dict[str, Any]:
-        """The address as it may be written down: no login, and no path that a move breaks."""
+        """The address to store: without login, and with a path that survives a move."""
         shown = shown_uri(self.uri)
         return {
             "uri": relative(shown, self._project),
@@ -103,7 +104,7 @@ class Journal:
 
     def _read_entries(self) -> None:
         content = (self.folder / JOURNAL).read_bytes() if (self.folder / JOURNAL).is_file() else b""
-        self._bytes = content.rfind(b"\n") + 1  # a last line without an end was never sent
+        self._bytes = content.rfind(b"\n") + 1  # an unfinished last line was never sent
         for line in content[: self._bytes].splitlines():
             try:
                 self.entries.append({"kind": "?", **json.loads(line)})
@@ -117,7 +118,7 @@ class Journal:
 
     @property
     def created(self) -> Entry:
-        """The entry that begins it: what run this is."""
+        """The first entry, which describes the run; empty if there is none."""
         return self.entries[0] if self.entries else {}
 
     @property
@@ -129,13 +130,13 @@ class Journal:
         return bool(self.entries) and self.entries[-1]["kind"] == "end"
 
     def logged(self) -> set[tuple[str, int]]:
-        """The metrics that are in it, each with its step."""
+        """The names and steps of the metrics in the journal."""
         metrics = [entry for entry in self.entries if entry["kind"] == "metrics"]
         return {(name, entry["step"]) for entry in metrics for name in entry["values"]}
 
     def add(self, kind: str, **content: Any) -> None:
         self.entries.append({"kind": kind, "time": int(time.time() * 1000), **content})
-        with contextlib.suppress(OSError):  # a full disk: it is sent, and written with a later one
+        with contextlib.suppress(OSError):  # on a full disk it is sent now and written later
             self._write()
 
     def _write(self) -> None:
@@ -156,24 +157,22 @@ class Journal:
             "refusing": self.refusing,
             "complete": self.ended and not self.pending,
         }
-        beside = self.folder / f"{STATE}.new"
         with contextlib.suppress(OSError):  # at worst, entries are sent again
-            beside.write_text(json.dumps(state))
-            os.replace(beside, self.folder / STATE)
+            write_whole(self.folder / STATE, json.dumps(state))
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Any]:
-        """A client of the store that the run is meant for; TrackingError where that fails."""
+        """Yields a client of the run's store; raises TrackingError where the store fails."""
         if self.login:
             raise RefusingStoreError(
-                f"{displayed(self.uri)}: the login of this address is not written down; set "
+                f"{displayed(self.uri)}: the login for this address is not stored; set "
                 "MLFLOW_TRACKING_URI to the whole address."
             )
         with open_store(self.uri) as client:
             yield client
 
     def send(self) -> None:
-        """Sends what is pending, in order; raises TrackingError where the store fails."""
+        """Sends the pending entries in order; raises TrackingError where the store fails."""
         with self.open() as client:
             while self.pending:
                 self._send_next(client)
@@ -181,12 +180,12 @@ class Journal:
                 self.save_state()
 
     def tell(self, fault: TrackingError) -> None:
-        """Writes down what the user is told of the store."""
+        """Stores the fault of the store that is reported to the user."""
         self.told, self.refusing = str(fault), isinstance(fault, RefusingStoreError)
         self.save_state()
 
     def redirect(self, uri: str) -> None:
-        """From now on the run is meant for another store, which gets all of it."""
+        """Makes another store the run's own; it will receive all entries."""
         here = tracking_uri()
         self.uri = here if shown_uri(here) == uri else uri
         self.login, self.mlflow_id, self.told, self.refusing = False, None, None, False
@@ -203,7 +202,7 @@ class Journal:
             elif self.mlflow_id:
                 send(client, self.mlflow_id, entry, self.folder)
             else:
-                raise RefusedError("the beginning of the journal is damaged")
+                raise RefusedError("the journal's first line is damaged")
         except RefusedError as error:
             self.refused.append(f"{entry['kind']}: {error}")
 
@@ -211,21 +210,21 @@ class Journal:
 def _read_state(file: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError):  # lost with a kill: it can be done without
+    except (OSError, ValueError, TypeError):  # it may be lost if the process was killed
         return {}
 
 
 def send_pending(runs: Path, *, why: bool = False) -> list[str]:
-    """Sends what earlier runs could not, and ends in the store what was killed.
+    """Sends the pending entries of earlier runs, and ends killed runs in their store.
 
     Args:
         runs: The folder that holds the runs' folders.
-        why: Says why a store does not answer even where that was said before.
+        why: Whether to repeat a store's fault that was reported before.
 
     Returns:
-        A sentence for each run that was completed, and for each store that does not answer.
+        A sentence for each run that was completed, and for each store that fails.
     """
-    said = list(told_moved(tracking_uri()))
+    said = list(correct_records(tracking_uri()))
     kept: dict[str, list[Journal]] = {}
     faults: dict[str, TrackingError] = {}
     for file in sorted(runs.glob(f"*/{JOURNAL}")):
@@ -237,65 +236,59 @@ def send_pending(runs: Path, *, why: bool = False) -> list[str]:
             if journal.pending:
                 kept.setdefault(journal.uri, []).append(journal)
             journal.save_state()
-    return said + [_told_kept(journals, faults[uri], why) for uri, journals in kept.items()]
+    return said + [_still_pending(journals, faults[uri], why) for uri, journals in kept.items()]
 
 
 def _send_rest(journal: Journal, faults: dict[str, TrackingError]) -> Iterator[str]:
-    """Completes a run that nobody is at; a store that has failed once is not asked again."""
+    """Completes a run that has no process; a store that has failed once is not tried again."""
     if not journal.ended and journal.entries:
         journal.add("end", status="KILLED", time=journal.entries[-1].get("time"))
     if journal.pending and journal.uri not in faults:
-        kept = unsent([journal])
+        pending = unsent([journal])
         try:
             _check_place(journal.uri)
             journal.send()
             run, store = journal.folder.name[:8], displayed(journal.uri)
-            yield f"sent {kept} of run {run} that had been kept to {store}"
-            if refused := told_refused(journal):
+            yield f"uploaded {pending} of run {run} to {store}"
+            if refused := refusals(journal):
                 yield refused
         except TrackingError as error:
             faults[journal.uri] = error
 
 
 def _check_place(uri: str) -> None:
-    """A folder that has gone is not made again: the database was moved or removed with it."""
+    """A missing folder is not recreated: the database was moved or removed with it."""
     database = sqlite_file(uri)
     if database and not database.parent.exists():
         raise RefusingStoreError(
-            f"{database}: there is no such folder any more; "
+            f"{database}: its folder no longer exists; "
             f"`{command('runs', 'send', '--to', 'ADDRESS')}` sends to another store."
         )
 
 
-def _told_kept(journals: list[Journal], fault: TrackingError, why: bool) -> str:
-    runs = _count(len(journals), "run is", "runs are")
+def _still_pending(journals: list[Journal], fault: TrackingError, why: bool) -> str:
+    runs = counted(len(journals), "run")
     if all(journal.told == str(fault) for journal in journals) and not why:
         store = displayed(journals[0].uri)
-        return f"{runs} still kept for {store}; `{command('runs', 'send')}` says why."
+        return f"{runs} still to upload to {store}; `{command('runs', 'send')}` says why."
     for journal in journals:
         journal.tell(fault)
-    until = (
-        "and cannot be sent" if isinstance(fault, RefusingStoreError) else "until they can be sent"
-    )
-    runs = _count(len(journals), "run", "runs")
-    return f"{unsent(journals)} of {runs} are kept {until}: {fault}"
+    later = "cannot be uploaded" if isinstance(fault, RefusingStoreError) else "not yet uploaded"
+    return f"{unsent(journals)} of {runs} {later}: {fault}"
 
 
-def told_refused(journal: Journal) -> str | None:
+def refusals(journal: Journal) -> str | None:
+    """A sentence on the entries that the store refused, or None."""
     if not journal.refused:
         return None
     return (
-        f"{_count(len(journal.refused), 'entry', 'entries')} of {journal.folder / JOURNAL} cannot "
-        f"be sent: {journal.refused[0]}."
+        f"the store refused {counted(len(journal.refused), 'log entry')} of "
+        f"{journal.folder / JOURNAL}: {journal.refused[0]}."
     )
 
 
 def unsent(journals: list[Journal]) -> str:
-    """What has not been sent: "3 entries (8 metrics)"."""
+    """The pending entries in words: "3 log entries (8 metrics)"."""
     entries = [entry for journal in journals for entry in journal.entries[journal.sent :]]
     metrics = sum(len(entry["values"]) for entry in entries if entry["kind"] == "metrics")
-    return f"{_count(len(entries), 'entry', 'entries')} ({_count(metrics, 'metric', 'metrics')})"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
+    return f"{counted(len(entries), 'log entry')} ({counted(metrics, 'metric')})"

@@ -1,4 +1,4 @@
-"""MLflow's registry of models: `models:/NAME@ALIAS` names the model of a run."""
+"""MLflow's model registry: `models:/NAME@ALIAS` names the model of a run."""
 
 import re
 from dataclasses import dataclass
@@ -13,13 +13,15 @@ PREFIX = "models:/"
 
 
 @dataclass(frozen=True)
-class Registered:
+class RegisteredModel:
     """A model in the registry.
 
     Args:
-        version: From 1, for each name.
-        alias: None where none was given.
-        uri: What `predict`, `evaluate` and MLflow take.
+        name: The model's name.
+        version: Counts from 1 for each name.
+        alias: None if none was given.
+        run_id: The run that the model comes from.
+        uri: Its address for `predict`, `evaluate` and MLflow.
     """
 
     name: str
@@ -29,23 +31,23 @@ class Registered:
     uri: str
 
 
-def register_run(run_id: str, name: str, alias: str | None = None) -> Registered:
-    """Registers the model of a run; again under the same name, it stays the same version.
+def register_run(run_id: str, name: str, alias: str | None = None) -> RegisteredModel:
+    """Registers a run's model; a second time under the same name it keeps its version.
 
     Args:
-        run_id: Of a run that the store has.
-        name: The model's.
-        alias: Moves to this version from the one that had it, such as "champion".
+        run_id: Of a run in the store.
+        name: The model's name.
+        alias: Such as "champion"; it moves here from the version that has it.
 
     Raises:
-        InputError: The store has no model of this run, or takes no such name.
+        InputError: The store has no model of this run, or rejects the name.
     """
     with open_store(tracking_uri()) as client:
         run = find_tagged(client, run_id)
         if run is None or not run.outputs.model_outputs:
             raise InputError(
-                f"the store has no model of run {run_id[:8]}; `{command('compare')}` sends "
-                "what could not be sent when the run ended."
+                f"the store has no model of run {run_id[:8]}; `{command('runs', 'send')}` uploads "
+                "what could not be uploaded when the run ended."
             )
         try:
             version = _version(client, name, run)
@@ -54,7 +56,7 @@ def register_run(run_id: str, name: str, alias: str | None = None) -> Registered
         except Exception as error:
             raise _refused(error) from error
     uri = f"{PREFIX}{name}@{alias}" if alias else f"{PREFIX}{name}/{version}"
-    return Registered(name, int(version), alias, run_id, uri)
+    return RegisteredModel(name, int(version), alias, run_id, uri)
 
 
 def _version(client: Any, name: str, run: Any) -> str:
@@ -67,17 +69,17 @@ def _version(client: Any, name: str, run: Any) -> str:
         if getattr(error, "error_code", None) != "RESOURCE_ALREADY_EXISTS":
             raise
     model_id = run.outputs.model_outputs[0].model_id
-    # not models:/ID, which a database would look up in the store of the environment
+    # not models:/ID, which would be resolved in the environment's store
     source = client.get_logged_model(model_id).artifact_location
     made = client.create_model_version(name, source, run_id=run.info.run_id, model_id=model_id)
     return made.version
 
 
 def registered_run(reference: str) -> str:
-    """The id of the run that `models:/NAME@ALIAS` or `models:/NAME/VERSION` comes from.
+    """The id of the run behind `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 
     Raises:
-        InputError: It is neither, or there is none such in the registry.
+        InputError: It is neither of these, or not in the registry.
     """
     parts = re.fullmatch(rf"{PREFIX}([^/@]+)(?:@([^/@]+)|/(\d+))", reference)
     if parts is None:
@@ -97,10 +99,10 @@ def registered_run(reference: str) -> str:
 
 
 def _refused(error: Exception) -> Exception:
-    """The registry's answer to a wrong name is the user's to read; any other is the store's."""
+    """The error for the user if the registry rejects a name; any other error is the store's."""
     codes = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
     if getattr(error, "error_code", None) not in codes:
         return error
     text = " ".join(str(error).removeprefix(f"{error.error_code}: ").split())  # type: ignore[attr-defined]
-    names = command("register", "RUN", "--alias", "NAME")
-    return InputError(f"MLflow's registry: {text} `{names}` names one.")
+    register = command("register", "RUN", "--alias", "NAME")
+    return InputError(f"MLflow's registry: {text} `{register}` registers a model.")

@@ -1,4 +1,4 @@
-"""Models as MLflow writes and serves them."""
+"""Models in MLflow's format, and MLflow's scoring server."""
 
 import shutil
 from base64 import b64decode
@@ -15,17 +15,17 @@ LOADER = "kerascnn_named_classes"  # the module's name in a model's folder
 def save_model(
     model: Any, folder: Path, image_size: int, class_names: Sequence[str], temperature: float
 ) -> None:
-    """Writes a model as MLflow does, with its signature, so that MLflow can load and serve it.
+    """Writes a model in MLflow's format, with its signature, so that MLflow can load and serve it.
 
-    MLflow's predictions name the classes, and so do the model's metadata and its signature.
+    MLflow's predictions, the model's metadata and its signature name the classes.
 
     Args:
         model: A Keras model from float32 [B, S, S, 3] to probabilities [B, K].
-        folder: Is created.
-        image_size: Pixels S.
+        folder: Created here.
+        image_size: Height and width S in pixels.
         class_names: In the order of the probabilities.
-        temperature: Calibrates MLflow's predictions. The network itself stays as trained, so that
-            it can be trained further and taken apart.
+        temperature: Calibrates MLflow's predictions. The network itself stays as trained, for
+            further training and inspection.
     """
     import keras
     import mlflow.keras
@@ -33,11 +33,11 @@ def save_model(
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-    from kerascnn.runtime.backend import versions
+    from kerascnn.runtime.versions import installed_versions
 
     images = TensorSpec(np.dtype("float32"), (-1, image_size, image_size, 3))
     probabilities = [ColSpec(DataType.float, name) for name in class_names]
-    installed = versions()
+    installed = installed_versions()
     backend = keras.config.backend()
     packages = [f"{name}=={installed[name]}" for name in ("keras", backend, "numpy")]
     mlflow.keras.save_model(
@@ -51,7 +51,7 @@ def save_model(
 
 
 def _name_predictions(folder: Path) -> None:
-    """Puts a loader into a saved model whose predictions name the classes."""
+    """Adds a loader to a saved model, so that its predictions name the classes."""
     from mlflow import pyfunc
     from mlflow.models import Model
 
@@ -71,9 +71,10 @@ def _name_predictions(folder: Path) -> None:
 
 
 def scoring_app(answer: Callable[[list[bytes]], list[dict[str, Any]]]) -> Any:
-    """MLflow's own scoring server, an ASGI application, around what tells of encoded images.
+    """MLflow's scoring server, an ASGI application, for requests with images in base64.
 
-    Its requests hold them as base64 in a column "image".
+    Args:
+        answer: Receives the encoded images of the column "image"; returns a row for each.
     """
     quiet()
     from mlflow.exceptions import MlflowException

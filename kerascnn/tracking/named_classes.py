@@ -1,6 +1,6 @@
-"""What MLflow loads to predict with a logged model: calibrated probabilities of named classes.
+"""MLflow's loader of a logged model: calibrated probabilities with the names of the classes.
 
-A copy of this file is kept with each model and runs where kerascnn is not installed.
+A copy of this file is stored with each model and works without kerascnn.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ LEAST_PROBABILITY = 1e-7
 
 
 class NamedClasses:
-    """A Keras model that predicts a table with a column for each class."""
+    """A Keras model whose predictions are a table with a column for each class."""
 
     def __init__(self, model: Any, names: list[str], temperature: float) -> None:
         self._model, self._names, self._temperature = model, names, temperature
@@ -26,7 +26,7 @@ class NamedClasses:
 
 
 def _load_pyfunc(path: str) -> NamedClasses:
-    """The name that MLflow asks for."""
+    """Called by MLflow under this name."""
     import mlflow.keras
     from mlflow.models import Model
 

@@ -1,18 +1,18 @@
-"""MLflow's page: where the table of an experiment's runs is, with the columns that matter."""
+"""MLflow's web page: the address of an experiment's table of runs, with a choice of columns."""
 
 import json
 from typing import Any
 
-VIEW = "kerascnn"  # as MLflow names a view that was shared
+VIEW = "kerascnn"  # the key of a shared view
 COLUMNS = ("test_accuracy", "val_accuracy")
 
 
 def runs_table(client: Any, experiment: str | None) -> str:
-    """The part of the page's address that leads to the table of runs.
+    """The fragment of the page's address for the table of runs.
 
     Args:
         client: Of the store.
-        experiment: The experiment's name; None where there is no run yet.
+        experiment: The experiment's name; None if there is no run yet.
     """
     found = client.get_experiment_by_name(experiment) if experiment else None
     if found is None:

@@ -1,11 +1,10 @@
-"""MLflow's store of runs: opening it, finding runs in it, bringing them here."""
+"""MLflow's store of runs: opening it, finding runs in it, downloading them."""
 
 import hashlib
 import logging
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
@@ -23,14 +22,15 @@ from kerascnn.runtime.address import (
     tracking_uri,
 )
 from kerascnn.runtime.cache import cached
+from kerascnn.runtime.files import whole_file, whole_folder
 from kerascnn.runtime.process import put_back, set_variable
 from kerascnn.runtime.redact import scrubbed
 from kerascnn.tracking.artifacts import follow
 
 TAG = "kerascnn.run"
 EMPTY = "empty.db"
-LONGEST = 1000  # characters of an error: its remedy comes last
-LOCK_SECONDS = 60.0  # in which another process has made the tables of a fresh database
+LONGEST = 1000  # characters of an error; its remedy comes last
+LOCK_SECONDS = 60.0  # longer than another process needs to create a database's tables
 
 _QUIET = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
@@ -42,42 +42,42 @@ _QUIET = {
 
 _SENTENCES = {
     r"database schema|Can't locate revision": (
-        "the database is of another version of MLflow. If of an older one, make a copy of it and "
-        "run `mlflow db upgrade` with this address; if of a newer one, upgrade MLflow."
+        "another version of MLflow made the database. If an older one did, copy the database and "
+        "run `mlflow db upgrade` with this address; if a newer one did, upgrade MLflow."
     ),
     r"file is not a database|malformed": (
-        "the database is damaged; move it away, or put a copy of it in its place."
+        "the database is damaged; restore a backup or move it away."
     ),
-    r"database is locked": "another process keeps the database locked.",
-    r"timed out": "it does not answer in time.",
+    r"database is locked": "the database is locked by another process.",
+    r"timed out": "it did not answer in time.",
     r"Connection refused|NewConnectionError": "nothing answers there.",
-    r"too many (\d+) error responses|error code (\d+)": r"it answers with error \1\2.",
+    r"too many (\d+) error responses|error code (\d+)": r"it answered with error \1\2.",
 }
 
 
 class TrackingError(KerascnnError):
-    """The tracking store cannot be reached, or cannot be used."""
+    """The tracking store cannot be reached or used."""
 
 
 class RefusingStoreError(TrackingError):
-    """The store takes nothing until somebody changes what the message says."""
+    """The store accepts nothing until the user does what the message says."""
 
 
 def quiet() -> None:
-    """Before MLflow is imported: no telemetry, no long waits, unless the user says otherwise."""
+    """Sets MLflow's environment: no telemetry and short timeouts, unless the user sets them."""
     for name, value in _QUIET.items():
         set_variable(name, value, unless_set=True)
 
 
 @contextmanager
 def open_store(uri: str) -> Iterator[Any]:
-    """A client of the store; every failure comes out as a TrackingError."""
+    """Yields a client of the store; raises TrackingError whenever the store fails."""
     if fault := address_fault(uri):
         raise RefusingStoreError(fault)
     quiet()
     import mlflow
 
-    for name in ("mlflow", "alembic"):  # what fails is told by the error
+    for name in ("mlflow", "alembic"):  # errors say what fails
         _silence(logging.getLogger(name))
     try:
         with _fresh_database(uri):
@@ -99,14 +99,14 @@ def _silence(logger: logging.Logger) -> None:
 
 @contextmanager
 def _fresh_database(uri: str) -> Iterator[None]:
-    """Lets one process at a time make the tables of a SQLite database, or mend its paths."""
+    """Lets one process at a time create the tables of a SQLite database or correct its paths."""
     path = sqlite_file(uri)
     if path is None or (path.is_file() and not os.access(path.parent, os.W_OK)):
         yield
         return
     with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
         if not path.exists():
-            with suppress(KerascnnError):  # without a cache MLflow makes the tables here
+            with suppress(KerascnnError):  # without a cache MLflow creates the tables
                 _copy_empty_database(path)
         if os.access(path, os.W_OK):
             follow(path)
@@ -114,7 +114,7 @@ def _fresh_database(uri: str) -> Iterator[None]:
 
 
 def _copy_empty_database(path: Path) -> None:
-    """Puts a database with all tables there: to MLflow that is work of 5 to 15 s, done once."""
+    """Copies a database with empty tables, which MLflow takes 5 to 15 s to create."""
     import mlflow
     from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
 
@@ -124,32 +124,28 @@ def _copy_empty_database(path: Path) -> None:
         engine.dispose()
 
     def copy(folder: Path) -> None:
-        new = Path(f"{path}.new")
-        try:
+        with whole_file(path) as new:
             shutil.copyfile(folder / EMPTY, new)
-            new.replace(path)
-        finally:
-            new.unlink(missing_ok=True)
 
     key = hashlib.sha256(f"mlflow {mlflow.__version__}".encode()).hexdigest()
     cached("databases", key, f"tables of MLflow {mlflow.__version__}", build, copy)
 
 
 def reason(error: Exception) -> str:
-    """What is wrong with the store and what to do, in one sentence."""
+    """What is wrong with the store, and what to do."""
     text = " ".join(scrubbed(str(error)).partition("[SQL:")[0].split())
     if isinstance(error, Timeout):
-        return "another process keeps the database locked."
+        return "the database is locked by another process."
     for pattern, sentence in _SENTENCES.items():
         if found := re.search(pattern, text):
             return found.expand(sentence)
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename} cannot be used: {error.strerror}."
+        return f"cannot use {error.filename}: {error.strerror}."
     return f"{type(error).__name__}: {text[:LONGEST]}"
 
 
 def reach(uri: str) -> None:
-    """Raises TrackingError unless the store answers; a local one need not exist yet."""
+    """Raises TrackingError unless the store answers; a local one may be missing."""
     database = sqlite_file(uri)
     if database and not database.exists() and _can_be_made(database.absolute().parent):
         return
@@ -162,14 +158,14 @@ def _can_be_made(folder: Path) -> bool:
 
 
 def plain(name: str) -> str:
-    """A name that a store gives, fit for a folder: a hostile one could lead out of its place."""
+    """A run's id from a store, checked: a hostile one could name a folder elsewhere."""
     if not re.fullmatch(r"\w+", name):
-        raise TrackingError(f'the store calls a run "{name}", which is no id of MLflow\'s.')
+        raise TrackingError(f'the store returned the run id "{name}", which is not valid.')
     return name
 
 
 def find_tagged(client: Any, run: str, experiments: list[str] | None = None) -> Any | None:
-    """The run of this id in kerascnn, which is MLflow's own unless the store was away then."""
+    """The run with this id in kerascnn: MLflow's own, unless the store was away at its start."""
     if experiments is None:
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     found = client.search_runs(experiments, f"tags.`{TAG}` = '{run}'", max_results=1)
@@ -177,7 +173,7 @@ def find_tagged(client: Any, run: str, experiments: list[str] | None = None) -> 
 
 
 def fetch_run(run: str, runs: Path) -> Path | None:
-    """Brings a run that the store knows and this folder does not; None if it knows none such.
+    """Downloads a run that is in the store but not in this folder; returns its folder, or None.
 
     Args:
         run: A unique prefix of the run's id, in kerascnn or in MLflow.
@@ -194,17 +190,15 @@ def fetch_run(run: str, runs: Path) -> Path | None:
         folder = runs / plain(found[0].data.tags[TAG])
         if not folder.exists():
             runs.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=runs, prefix=".fetched-") as scratch:
-                _download(client, found[0], Path(scratch) / "run")
-                (Path(scratch) / "run").rename(folder)
+            with whole_folder(folder) as new:
+                _download(client, found[0], new)
         return folder
 
 
 def _download(client: Any, run: Any, folder: Path) -> None:
-    """The run's artifacts, and its model beside them."""
+    """Downloads the run's artifacts and its model."""
     import mlflow
 
-    folder.mkdir()
     client.download_artifacts(run.info.run_id, "", str(folder))
     mlflow.artifacts.download_artifacts(
         f"runs:/{run.info.run_id}/model", dst_path=str(folder), tracking_uri=tracking_uri()

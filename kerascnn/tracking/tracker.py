@@ -1,4 +1,4 @@
-"""Tracks a run: what it logs goes into its journal, and a thread sends that to the store."""
+"""Tracks a run: what it logs goes into its journal, and a thread sends it to the store."""
 
 import contextlib
 import os
@@ -8,36 +8,51 @@ import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from kerascnn.errors import InputError
+from kerascnn.errors import InputError, ResumeError
 from kerascnn.runtime.address import address_fault, displayed, tracking_uri
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.redact import scrubbed
-from kerascnn.tracking.journal import LOCK, Journal, told_refused, unsent
+from kerascnn.runtime.text import counted
+from kerascnn.tracking.entries import FAILURE
+from kerascnn.tracking.journal import LOCK, Journal, refusals, unsent
 from kerascnn.tracking.store import TAG, RefusingStoreError, TrackingError, open_store
 
-HOLDER = "process.txt"  # who has the lock
-START_SECONDS = 30.0  # a fresh SQLite store takes some; a server that answers takes less
+HOLDER = "process.txt"  # names the process that has the lock
+START_SECONDS = 30.0  # a new SQLite store takes several; a server that answers takes less
 END_SECONDS = 60.0  # for the model's upload; a server that is gone or hangs fails sooner
-LEAST_START_SECONDS = 5.0  # where preparing has taken longer than that
+LEAST_START_SECONDS = 5.0  # where START_SECONDS have already passed
 RETRY_SECONDS = 30.0
-LOCK_SECONDS = 5.0  # in which another command has looked whether the run is at work
+LOCK_SECONDS = 5.0  # longer than another command needs to check whether the run is active
 
 
 class Tracker:
-    """Tracks one run; nothing that the store does stops or slows who logs.
+    """Tracks one run: a context manager that ends the run as its block ends.
 
-    The store is made ready at once, in the background; the run exists from `open` on.
+    Nothing that the store does stops or slows the caller. The store is connected to in the
+    background from the start of the block; the run exists from `open` on. It ends as finished,
+    as interrupted (KeyboardInterrupt, ResumeError) or, with the exception as a tag, as failed.
 
     Args:
         experiment: The name of the MLflow experiment.
         name: The name of the run.
         runs: The folder that holds the runs' folders.
         parent: The id of the run that this one is shown under; default none.
-        resume: The folder of a run that goes on; default a new run.
+        resume: The folder of a run to resume, locked from the start of the block; default a new
+            run.
+
+    Attributes:
+        run_id: MLflow's id where the store has answered in time; None before `open`.
+        fault: What is wrong with the store at present, if anything.
+        unsent: After the block, what could not be sent and why, in one sentence, or None.
+
+    Raises:
+        InputError: The folder cannot be written to, the store's address is wrong or, at the start
+            of the block, another process has the run to resume.
     """
 
     def __init__(
@@ -59,25 +74,54 @@ class Tracker:
         self._changed = threading.Condition()
         self._closing = False
         self._lock: FileLock | None = None
+        self.run_id: str | None = None
         self.fault: TrackingError | None = None
+        self.unsent: str | None = None
+
+    def __enter__(self) -> Self:
+        if self._resume:
+            self._lock = _locked(self._resume)
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._work, daemon=True, name="kerascnn-tracking")
         self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.run_id:
+            self._add("end", status=self._status(error))
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self.run_id:
+            with contextlib.suppress(KeyboardInterrupt):  # pressed again, it skips the wait
+                self._thread.join(END_SECONDS)
+            self.unsent = self._pending() or refusals(self._journal)
+        elif self._lock:
+            self._lock.release()
+
+    def _status(self, error: BaseException | None) -> str:
+        if error is None:
+            return "FINISHED"
+        if isinstance(error, KeyboardInterrupt | ResumeError):
+            return "KILLED"
+        self.tags({FAILURE: f"{type(error).__name__}: {error}"})
+        return "FAILED"
 
     def open(self) -> tuple[str, Path]:
-        """Makes the run's folder, or takes that of a run that goes on, and locks it.
-
-        Waits for the run's id in the store, a while.
+        """Creates the run, or resumes it; waits a while for a new run's id in the store.
 
         Returns:
-            The id, MLflow's own where the store has answered, and the folder.
-
-        Raises:
-            InputError: The folder cannot be written to, or another process is at this run.
+            The id and the run's folder.
         """
         folder = self._resume or self._runs / uuid.uuid4().hex
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(folder)
+        if not self._resume:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(folder)
         with self._changed:
             new = Journal(folder, self._journal.uri)
             self._journal = Journal.read(folder) if self._resume else new
@@ -89,21 +133,23 @@ class Tracker:
             store = self._journal.written_address()
             self._add("create", run=folder.name, store=store, **self._create)
             self._name_folder()
-        return self._journal.folder.name, self._journal.folder
+        self.run_id = self._journal.folder.name
+        return self.run_id, self._journal.folder
 
     @property
     def store(self) -> str:
-        """The store that the run is meant for, as people read it."""
+        """The address of the run's store, without secrets."""
         return displayed(self._journal.uri)
 
     def untracked(self) -> str | None:
-        """That the store does not take the run, and why; None where it does."""
-        if isinstance(self.fault, RefusingStoreError):
-            return f"the run goes on and is kept here, but cannot be tracked: {self.fault}"
-        return f"the run goes on untracked, and is sent later: {self.fault}" if self.fault else None
+        """Why the store does not accept the run, in a sentence; None if it does."""
+        if self.fault is None:
+            return None
+        later = "" if isinstance(self.fault, RefusingStoreError) else ", and is uploaded later"
+        return f"the run continues untracked{later}: {self.fault}"
 
     def _name_folder(self) -> None:
-        """Gives the folder the id that the run has in the store, if that answers in time."""
+        """Renames the folder to the run's id in the store, if that answers in time."""
         wait = max(START_SECONDS - (time.monotonic() - self._started), LEAST_START_SECONDS)
         with self._changed:
             self._changed.wait_for(lambda: self._journal.sent or self.fault, wait)
@@ -118,63 +164,46 @@ class Tracker:
         self._add("tags", values=_clean(values))
 
     def metrics(self, values: dict[str, float], step: int) -> None:
-        """Logs metrics, but for those that are there of this step: a run that goes on repeats."""
+        """Logs metrics; a resumed run logs each metric of a step only once."""
         new = {name: value for name, value in values.items() if (name, step) not in self._logged}
         self._logged |= {(name, step) for name in new}
         if new:
             self._add("metrics", values=new, step=step)
 
     def datasets(self, splits: list[dict[str, Any]]) -> None:
-        """Logs what the run learns from and is judged on: name, context, digest, images."""
+        """Logs the splits: name, context, digest and number of images of each."""
         self._add("datasets", splits=splits)
 
     def artifact(self, path: Path) -> None:
-        """Logs a file or folder of the run's folder."""
+        """Logs a file or folder in the run's folder."""
         self._add("artifact", path=path.name)
 
     def model(self, path: Path) -> None:
-        """Logs a folder that `save_model` has written."""
+        """Logs a folder written by `save_model`."""
         self._add("model", path=path.name)
 
     def nest(self, runs: Iterable[str]) -> None:
-        """Shows other runs, given by their ids, under this one."""
+        """Nests other runs, given by their ids, under this one."""
         self._add("nest", runs=list(runs))
 
-    def close(self, status: str = "FINISHED") -> str | None:
-        """Ends the run; returns what could not be sent and why, in one sentence, or None."""
-        self._add("end", status=status)
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        with contextlib.suppress(KeyboardInterrupt):  # who does not want to wait need not
-            self._thread.join(END_SECONDS)
-        return self._told_unsent() or told_refused(self._journal)
-
-    def abandon(self) -> None:
-        """Leaves a run that could not begin: one that was to go on is as it was before."""
-        if self._lock:
-            self.close("KILLED")
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-
-    def _told_unsent(self) -> str | None:
+    def _pending(self) -> str | None:
         journal = self._journal
         if not journal.pending:
             return None
         fault = self.fault or f"{self.store}: it is slow."
-        told = f"{unsent([journal])} could not be sent to {fault}"
+        told = f"{unsent([journal])} could not be uploaded to {fault}"
         if journal.unwritten:
-            return f"{told} Nor could the last {journal.unwritten} be kept in {journal.folder}."
+            lost = counted(journal.unwritten, "entry")
+            return f"{told} The last {lost} could not be written to {journal.folder} either."
         if self.fault:
             journal.tell(self.fault)
         if isinstance(self.fault, RefusingStoreError):
             return (
-                f"{told} They are kept in {journal.folder}; once that is mended, "
-                f"`{command('runs', 'send')}` sends them."
+                f"{told} They are kept in {journal.folder}; fix this, then "
+                f"`{command('runs', 'send')}` uploads them."
             )
         return (
-            f"{told} They are kept in {journal.folder} and sent by the next run, or by "
+            f"{told} They are kept in {journal.folder} and uploaded by the next run, "
             f"`{command('compare')}` or `{command('ui')}` that reaches the store."
         )
 
@@ -214,12 +243,12 @@ def _checked(uri: str) -> str:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises InputError, before a run has cost anything, where its folder cannot be made."""
+    """Raises InputError if a run's folder cannot be created."""
     there = next(place for place in (folder, *folder.parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise InputError(
-            f"a run cannot be written to {folder}: {there} is no folder that you may write to. "
-            "Change to another folder, or change its permissions."
+            f"cannot write to {folder}: {there} is not a writable directory. Change its "
+            "permissions, or start from another directory."
         )
 
 
@@ -232,10 +261,10 @@ def _locked(folder: Path) -> FileLock:
         with contextlib.suppress(OSError):
             holder = (folder / HOLDER).read_text()
         raise InputError(
-            f"run {folder.name[:8]} is in the hands of {holder or 'another process'}; wait until "
-            "that has ended."
+            f"run {folder.name[:8]} is in use by {holder or 'another process'}; wait for it to "
+            "finish."
         ) from None
-    with contextlib.suppress(OSError):  # of a full disk, which what needs it will tell
+    with contextlib.suppress(OSError):  # a full disk is reported by what needs it
         (folder / HOLDER).write_text(f"process {os.getpid()} on {socket.gethostname()}")
     return lock
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 
@@ -44,9 +45,11 @@ def kept_run(uri, monkeypatch, status="FINISHED", fault=None):
     monkeypatch.setattr("kerascnn.tracking.tracker.START_SECONDS", 0.0)  # and is not waited for
     monkeypatch.setattr("kerascnn.tracking.tracker.LEAST_START_SECONDS", 0.0)
     tracker = Tracker("photos", "a run", runs_folder())
-    _, folder = tracker.open()
-    tracker.fault = fault
-    tracker.close(status)
+    with suppress(KeyboardInterrupt), tracker:
+        _, folder = tracker.open()
+        tracker.fault = fault
+        if status == "KILLED":
+            raise KeyboardInterrupt
     tracker._lock.release()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     return folder
@@ -99,16 +102,16 @@ def test_an_experiment_that_was_deleted_is_told_before_the_next_run(
     examine, fresh_database, workplace
 ):
     shutil.copy(fresh_database, workplace / "mlflow.db")
-    tracker = Tracker("photos", "a run", runs_folder())
-    tracker.open()
-    assert tracker.close() is None
+    with Tracker("photos", "a run", runs_folder()) as tracker:
+        tracker.open()
+    assert tracker.unsent is None
     (workplace / "mlartifacts").mkdir()
     assert examine() == [[], []]
     with open_store(tracking_uri()) as client:
         experiment = client.get_experiment_by_name("photos").experiment_id
         client.delete_experiment(experiment)
     [problem], _ = examine()
-    assert f"`mlflow experiments restore --experiment-id {experiment}` brings it back" in problem
+    assert f"`mlflow experiments restore --experiment-id {experiment}` restores it" in problem
 
 
 def test_a_run_that_can_go_on_is_noted(examine, monkeypatch, workplace):
@@ -122,7 +125,7 @@ def test_a_run_that_can_go_on_is_noted(examine, monkeypatch, workplace):
 def test_a_place_that_cannot_hold_runs_is_a_problem(examine, workplace):
     runs_folder().write_text("a file")
     [problem], _ = examine()
-    assert f"a run cannot be written to {runs_folder()}" in problem
+    assert f"cannot write to {runs_folder()}" in problem
 
 
 def test_full_disks_are_a_problem(workplace, monkeypatch):

@@ -107,6 +107,7 @@ def kill_at_disk(at):
     import numpy as np
 
     from kerascnn.engine.training import checkpoints
+    from kerascnn.runtime import files
 
     left = at
 
@@ -143,7 +144,7 @@ def kill_at_disk(at):
     savez = np.savez
     checkpoints.np.savez = stepping(savez, half_arrays)
     Path.write_text = within("", Path.write_text, stepping(Path.write_text, half_text))
-    checkpoints.sync = stepping(checkpoints.sync)
+    files.sync = stepping(files.sync)
     os.rename = within("", os.rename, stepping(os.rename))
     write = checkpoints.Checkpoints.write
 

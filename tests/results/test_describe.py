@@ -14,7 +14,7 @@ from kerascnn.components.registry import load_registry
 from kerascnn.engine.network.build import Built, build_network
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.results.describe import describe, describe_network
-from kerascnn.runtime.backend import gradient
+from kerascnn.runtime.compilation import gradient
 
 TABLE = {application.name: application for application in applications()}
 QUICK = ("vgg16", "resnet50", "mobilenet_v2")

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -24,24 +25,27 @@ def place(workplace, fresh_database):
 
 def track(status, written_run=None):
     """A small run that ended so; returns its id."""
+    error = {"FINISHED": None, "FAILED": RuntimeError(), "KILLED": KeyboardInterrupt()}[status]
     tracker = Tracker("photos", f"a {status} run", runs_folder())
-    run_id, folder = tracker.open()
-    (folder / "model").mkdir()
-    (folder / "model" / "MLmodel").write_text("flavors: {}")
-    tracker.model(folder / "model")
-    if written_run:
-        written_run(run_id, [True, True, True, False], folder=folder)
-    assert tracker.close(status) is None
+    with suppress(RuntimeError, KeyboardInterrupt), tracker:
+        run_id, folder = tracker.open()
+        (folder / "model").mkdir()
+        (folder / "model" / "MLmodel").write_text("flavors: {}")
+        tracker.model(folder / "model")
+        if written_run:
+            written_run(run_id, [True, True, True, False], folder=folder)
+        if error:
+            raise error
+    assert tracker.unsent is None
     return run_id
 
 
 def test_runs_are_listed_however_they_ended(place, written_run, run_cli):
     ids = [track("FINISHED", written_run), track("FAILED"), track("KILLED")]
-    at_work = Tracker("photos", "a run at work", runs_folder())
-    ids.append(at_work.open()[0])
-    runs = json.loads(run_cli("runs", "list", "--json").stdout)
-    shown = run_cli("runs", "list").stdout
-    at_work.close()
+    with Tracker("photos", "a run at work", runs_folder()) as at_work:
+        ids.append(at_work.open()[0])
+        runs = json.loads(run_cli("runs", "list", "--json").stdout)
+        shown = run_cli("runs", "list").stdout
     assert [run["run_id"] for run in runs] == ids
     statuses = ["finished", "failed", "interrupted", "running"]
     assert [run["status"] for run in runs] == statuses
@@ -75,11 +79,10 @@ def test_a_run_that_mlflow_cannot_remove_is_removed_here_and_that_is_said(place,
 
 
 def test_a_run_at_work_is_not_removed(place):
-    tracker = Tracker("photos", "a run", runs_folder())
-    _, folder = tracker.open()
-    with pytest.raises(InputError, match="is running; wait for it to finish"):
-        remove_run(folder)
-    tracker.close()
+    with Tracker("photos", "a run", runs_folder()) as tracker:
+        _, folder = tracker.open()
+        with pytest.raises(InputError, match="is running; wait for it to finish"):
+            remove_run(folder)
     assert folder.is_dir()
 
 
@@ -96,8 +99,9 @@ def test_the_last_run_is_the_one_that_began_last_whatever_was_sent_since(place):
     os.utime(runs_folder() / second / "tracking.jsonl", (1, 1))
     assert find_unfinished("last").name == second
     resumed = Tracker("photos", "", runs_folder(), resume=runs_folder() / first)
-    resumed.open()
-    resumed.close("KILLED")
+    with suppress(KeyboardInterrupt), resumed:
+        resumed.open()
+        raise KeyboardInterrupt
     assert find_unfinished("last").name == first
 
 

@@ -24,9 +24,9 @@ COMMAND = "from kerascnn.cli import main; main()"
 def run(workplace, fresh_database):
     """A run in a local store; gives its id."""
     shutil.copy(fresh_database, "mlflow.db")
-    tracker = Tracker("photos", "a run", runs_folder())
-    run_id, _ = tracker.open()
-    assert tracker.close() is None
+    with Tracker("photos", "a run", runs_folder()) as tracker:
+        run_id, _ = tracker.open()
+    assert tracker.unsent is None
     return run_id
 
 

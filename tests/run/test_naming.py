@@ -14,10 +14,9 @@ def name(workplace, shapes_experiment, registry, monkeypatch):
     """Names a run with some settings changed, after a first one without."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     experiment = bind_experiment(shapes_experiment, registry)
-    tracker = Tracker("shapes", "the first", runs_folder())
-    _, folder = tracker.open()
-    (folder / "experiment.toml").write_text(tomli_w.dumps(experiment.resolved))
-    tracker.close()
+    with Tracker("shapes", "the first", runs_folder()) as tracker:
+        _, folder = tracker.open()
+        (folder / "experiment.toml").write_text(tomli_w.dumps(experiment.resolved))
 
     def give(**changes):
         return run_name(bind_experiment({**shapes_experiment, **changes}, registry))

@@ -266,7 +266,7 @@ def test_a_second_process_is_refused_and_told_of_the_first(frequent, monkeypatch
     (run / "process.txt").write_text("process 123 on castle")
     with (
         FileLock(run / "tracking.lock"),
-        pytest.raises(InputError, match="in the hands of process 123 on castle"),
+        pytest.raises(InputError, match="in use by process 123 on castle"),
     ):
         run_experiment(experiment, resume=run.name)
 
@@ -283,7 +283,7 @@ def test_a_failed_resume_can_be_repeated(frequent, undisturbed, client, monkeypa
         for resume in (run.name, None):
             with pytest.raises(InputError, match="away"):
                 run_experiment(experiment, resume=resume)
-    assert client.get_run(run.name).info.status == "KILLED"
+    assert client.get_run(run.name).info.status == "FAILED"  # as before
     deadline = time.monotonic() + 20
     while threading.active_count() > before:
         assert time.monotonic() < deadline

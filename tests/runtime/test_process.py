@@ -3,8 +3,6 @@
 import logging
 import os
 import random
-import subprocess
-import sys
 from threading import Event, Thread
 
 import keras
@@ -125,17 +123,3 @@ def test_calls_of_two_threads_wait_for_each_other():
         assert not entered.wait(0.1)
     assert entered.wait(5)
     thread.join()
-
-
-UNGUARDED = """
-print("started")
-from kerascnn.testing.elsewhere import in_another_process
-print(in_another_process(abs, -3))
-"""
-
-
-def test_another_process_does_not_run_an_unguarded_script_again(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(UNGUARDED)
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["started", "3"], done.stderr

@@ -25,14 +25,14 @@ def project(fresh_database, tmp_path, monkeypatch):
 
 def track(project, artifact):
     """Tracks a run with an artifact and a model; returns its id."""
-    tracker = Tracker("photos", "a run", project / "kerascnn-runs")
-    run_id, folder = tracker.open()
-    (folder / artifact).write_text(artifact)
-    (folder / "model").mkdir()
-    (folder / "model" / "MLmodel").write_text("flavors: {}")
-    tracker.artifact(folder / artifact)
-    tracker.model(folder / "model")
-    assert tracker.close() is None
+    with Tracker("photos", "a run", project / "kerascnn-runs") as tracker:
+        run_id, folder = tracker.open()
+        (folder / artifact).write_text(artifact)
+        (folder / "model").mkdir()
+        (folder / "model" / "MLmodel").write_text("flavors: {}")
+        tracker.artifact(folder / artifact)
+        tracker.model(folder / "model")
+    assert tracker.unsent is None
     return run_id
 
 
@@ -83,7 +83,7 @@ def test_doctor_mends_it_and_says_which_artifacts_are_missing(project, monkeypat
         "kerascnn.cli.doctor._device", lambda problems: "none"
     )  # which takes seconds
     answer = run_cli("doctor")
-    assert "was moved: its artifacts" in " ".join(answer.stdout.split())
+    assert "was moved: its records" in " ".join(answer.stdout.split())
     assert "are missing" not in answer.stdout
     shutil.rmtree(new / "mlartifacts")
     answer = run_cli("doctor")

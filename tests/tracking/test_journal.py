@@ -7,11 +7,12 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from kerascnn import InputError
+from kerascnn.errors import InputError, ResumeError
 from kerascnn.runtime.redact import shown_uri
 from kerascnn.tracking import journal
 from kerascnn.tracking.artifacts import local_path
@@ -38,14 +39,14 @@ def runs(tmp_path):
 
 def track(runs, epochs=3):
     """Tracks a small run; returns its id, its folder and what could not be sent."""
-    tracker = Tracker("experiment", "a run", runs)
-    run_id, folder = tracker.open()
-    tracker.params({f"key.{i}": i for i in range(150)})
-    for epoch in range(1, epochs + 1):
-        tracker.metrics({"val_accuracy": epoch / 10, "learning_rate": 1e-3}, step=epoch)
-    (folder / "predictions.csv").write_text("image,label\n")
-    tracker.artifact(folder / "predictions.csv")
-    return run_id, folder, tracker.close()
+    with Tracker("experiment", "a run", runs) as tracker:
+        run_id, folder = tracker.open()
+        tracker.params({f"key.{i}": i for i in range(150)})
+        for epoch in range(1, epochs + 1):
+            tracker.metrics({"val_accuracy": epoch / 10, "learning_rate": 1e-3}, step=epoch)
+        (folder / "predictions.csv").write_text("image,label\n")
+        tracker.artifact(folder / "predictions.csv")
+    return run_id, folder, tracker.unsent
 
 
 def history(client, run_id):
@@ -87,9 +88,9 @@ def test_a_store_that_comes_back_gets_everything(fresh_database, runs, tmp_path,
     run_id, _, unsent = track(runs)
     assert "kept in" in unsent
     [counted] = send_pending(runs)
-    assert counted == f"1 run is still kept for {database}; `kerascnn runs send` says why."
+    assert counted == f"1 run still to upload to {database}; `kerascnn runs send` says why."
     [kept] = send_pending(runs, why=True)
-    assert "entries (6 metrics) of 1 run are kept until they can be sent" in kept
+    assert "log entries (6 metrics) of 1 run not yet uploaded: " in kept
     (tmp_path / "elsewhere").unlink()
     (tmp_path / "elsewhere").mkdir()
     shutil.copy(fresh_database, tmp_path / "elsewhere")
@@ -118,13 +119,13 @@ def test_a_server_that_hangs_stops_nobody(runs, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        tracker = Tracker("experiment", "a run", runs)
-        tracker.open()
-        start = time.perf_counter()
-        for step in range(100):
-            tracker.metrics({"loss": 1.0}, step=step)
-        assert time.perf_counter() - start < 1
-        assert tracker.close() is not None
+        with Tracker("experiment", "a run", runs) as tracker:
+            tracker.open()
+            start = time.perf_counter()
+            for step in range(100):
+                tracker.metrics({"loss": 1.0}, step=step)
+            assert time.perf_counter() - start < 1
+        assert tracker.unsent is not None
 
 
 def test_a_server_that_fails_is_named_without_its_password(runs, monkeypatch):
@@ -189,8 +190,8 @@ def test_a_damaged_line_is_counted_and_stops_no_other(store, runs, line):
     set_state(folder, sent=second, complete=False)
     sent, refused = send_pending(runs)
     assert run_id[:8] in sent
-    assert "1 entry of" in refused
-    assert "cannot be sent: damaged: the line cannot be read" in refused
+    assert "refused 1 log entry of" in refused
+    assert "damaged: the line is damaged" in refused
     assert history(store, run_id) == [(1, 0.1), (2, 0.2), (3, 0.3)]
     assert send_pending(runs) == []
 
@@ -205,32 +206,33 @@ def test_without_its_state_a_journal_is_sent_again_to_the_same_run(store, runs, 
     assert history(store, run_id) == [(1, 0.1), (2, 0.2), (3, 0.3)]
 
 
-def start(runs, **options):
+@contextmanager
+def tracked(runs, **options):
     """A run that has logged a step."""
-    tracker = Tracker("experiment", "a run", runs, **options)
-    run_id, folder = tracker.open()
-    tracker.metrics({"val_accuracy": 0.1}, step=1)
-    return tracker, run_id, folder
+    with Tracker("experiment", "a run", runs, **options) as tracker:
+        run_id, folder = tracker.open()
+        tracker.metrics({"val_accuracy": 0.1}, step=1)
+        yield tracker, run_id, folder
 
 
 def test_a_run_at_work_is_left_alone(store, runs, monkeypatch):
-    tracker, _, folder = start(runs)
-    set_state(folder, sent=0)
-    assert send_pending(runs) == []
-    monkeypatch.setattr("kerascnn.tracking.tracker.LOCK_SECONDS", 0.1)
-    with pytest.raises(InputError, match="in the hands of process"):
-        start(runs, resume=folder)
-    tracker.close()
+    with tracked(runs) as (_, _, folder):
+        set_state(folder, sent=0)
+        assert send_pending(runs) == []
+        monkeypatch.setattr("kerascnn.tracking.tracker.LOCK_SECONDS", 0.1)
+        again = Tracker("experiment", "a run", runs, resume=folder)
+        with pytest.raises(InputError, match="in use by process"), again:
+            pytest.fail("entered")
 
 
 KILLED = """
 import os, sys
 from pathlib import Path
 from kerascnn.tracking.tracker import Tracker
-tracker = Tracker("experiment", "a run", Path(sys.argv[1]))
-tracker.open()
-tracker.metrics({"val_accuracy": 0.1}, step=1)
-os.kill(os.getpid(), 9)
+with Tracker("experiment", "a run", Path(sys.argv[1])) as tracker:
+    tracker.open()
+    tracker.metrics({"val_accuracy": 0.1}, step=1)
+    os.kill(os.getpid(), 9)
 """
 
 
@@ -245,14 +247,46 @@ def test_a_killed_run_is_completed_and_ended_by_the_next_command(store, runs):
     assert send_pending(runs) == []
 
 
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (None, "FINISHED"),
+        (KeyboardInterrupt, "KILLED"),
+        (ResumeError, "KILLED"),
+        (OSError, "FAILED"),
+    ],
+)
+def test_a_run_ends_as_its_block_ends(store, runs, error, status):
+    with suppress(BaseException), tracked(runs) as (_, run_id, _):
+        if error:
+            raise error
+    assert store.get_run(run_id).info.status == status
+    assert (FAILURE in store.get_run(run_id).data.tags) == (status == "FAILED")
+
+
+def test_a_block_that_ends_before_the_run_began_leaves_nothing_and_an_old_run_as_it_was(
+    store, runs
+):
+    with suppress(ZeroDivisionError), Tracker("experiment", "a run", runs):
+        raise ZeroDivisionError
+    assert not runs.exists()
+    _, folder, _ = track(runs)
+    before = (folder / journal.JOURNAL).read_bytes()
+    with suppress(ZeroDivisionError), Tracker("experiment", "", runs, resume=folder):
+        raise ZeroDivisionError
+    assert (folder / journal.JOURNAL).read_bytes() == before
+    with Tracker("experiment", "", runs, resume=folder) as again:  # which nobody holds
+        assert again.open()[1] == folder
+
+
 def test_a_run_that_goes_on_logs_each_step_once(store, runs):
-    tracker, run_id, folder = start(runs)
-    tracker.tags({FAILURE: "it stopped"})
-    tracker.close("KILLED")
-    assert store.get_run(run_id).info.status == "KILLED"
-    again, same_id, same_folder = start(runs, resume=folder)
-    again.metrics({"val_accuracy": 0.2, "train_loss": 1.0}, step=2)
-    assert again.close() is None
+    with suppress(ZeroDivisionError), tracked(runs) as (_, run_id, folder):
+        raise ZeroDivisionError("it stopped")
+    assert store.get_run(run_id).info.status == "FAILED"
+    assert store.get_run(run_id).data.tags[FAILURE] == "ZeroDivisionError: it stopped"
+    with tracked(runs, resume=folder) as (again, same_id, same_folder):
+        again.metrics({"val_accuracy": 0.2, "train_loss": 1.0}, step=2)
+    assert again.unsent is None
     assert (same_id, same_folder) == (run_id, folder)
     assert history(store, run_id) == [(1, 0.1), (2, 0.2)]
     assert store.get_run(run_id).info.status == "FINISHED"
@@ -260,28 +294,27 @@ def test_a_run_that_goes_on_logs_each_step_once(store, runs):
 
 
 def test_what_the_store_refuses_stops_nothing_else_and_is_counted(store, runs):
-    tracker, run_id, folder = start(runs)
-    tracker.params({"seed": 1})
-    tracker.params({"seed": 2})  # MLflow's params are written once
-    tracker.artifact(folder / "missing.csv")
-    tracker.metrics({"val_accuracy@1 (top)": 0.2, "val_accuracy": 0.2}, step=2)
-    unsent = tracker.close()
-    assert "2 entries of" in unsent
-    assert "params: " in unsent
+    with tracked(runs) as (tracker, run_id, folder):
+        tracker.params({"seed": 1})
+        tracker.params({"seed": 2})  # MLflow's params are written once
+        tracker.artifact(folder / "missing.csv")
+        tracker.metrics({"val_accuracy@1 (top)": 0.2, "val_accuracy": 0.2}, step=2)
+    assert "refused 2 log entries of" in tracker.unsent
+    assert "params: " in tracker.unsent
     assert history(store, run_id) == [(1, 0.1), (2, 0.2)]
     assert "val_accuracy_1 _top_" in store.get_run(run_id).data.metrics
     assert store.get_run(run_id).info.status == "FINISHED"
 
 
 def test_a_disk_that_is_full_for_a_while_stops_nothing(store, runs):
-    tracker, run_id, folder = start(runs)
-    kept = (folder / journal.JOURNAL).rename(folder / "aside")
-    (folder / journal.JOURNAL).mkdir()  # cannot be written to
-    tracker.metrics({"val_accuracy": 0.2}, step=2)
-    (folder / journal.JOURNAL).rmdir()
-    kept.rename(folder / journal.JOURNAL)
-    tracker.metrics({"val_accuracy": 0.3}, step=3)
-    assert tracker.close() is None
+    with tracked(runs) as (tracker, run_id, folder):
+        kept = (folder / journal.JOURNAL).rename(folder / "aside")
+        (folder / journal.JOURNAL).mkdir()  # cannot be written to
+        tracker.metrics({"val_accuracy": 0.2}, step=2)
+        (folder / journal.JOURNAL).rmdir()
+        kept.rename(folder / journal.JOURNAL)
+        tracker.metrics({"val_accuracy": 0.3}, step=3)
+    assert tracker.unsent is None
     assert history(store, run_id) == [(1, 0.1), (2, 0.2), (3, 0.3)]
     assert Journal.read(folder).logged() == {("val_accuracy", step) for step in (1, 2, 3)}
 
@@ -290,19 +323,18 @@ def test_what_is_neither_sent_nor_written_is_counted(runs, monkeypatch):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{unused.getsockname()[1]}")
-        tracker, _, folder = start(runs)
-        (folder / journal.JOURNAL).unlink()
-        (folder / journal.JOURNAL).mkdir()  # cannot be written to
-        tracker.metrics({"val_accuracy": 0.2}, step=2)
-        assert f"Nor could the last 2 be kept in {folder}." in tracker.close()
+        with tracked(runs) as (tracker, _, folder):
+            (folder / journal.JOURNAL).unlink()
+            (folder / journal.JOURNAL).mkdir()  # cannot be written to
+            tracker.metrics({"val_accuracy": 0.2}, step=2)
+    assert f"The last 2 entries could not be written to {folder} either." in tracker.unsent
 
 
 def test_a_model_that_is_sent_again_is_there_once(store, runs):
-    tracker, run_id, folder = start(runs)
-    (folder / "model").mkdir()
-    (folder / "model" / "MLmodel").write_text("flavors: {}")
-    tracker.model(folder / "model")
-    tracker.close()
+    with tracked(runs) as (tracker, run_id, folder):
+        (folder / "model").mkdir()
+        (folder / "model" / "MLmodel").write_text("flavors: {}")
+        tracker.model(folder / "model")
     set_state(folder, sent=0, complete=False)
     assert len(send_pending(runs)) == 1
     assert len(store.search_logged_models(["1"])) == 1
@@ -310,20 +342,17 @@ def test_a_model_that_is_sent_again_is_there_once(store, runs):
 
 
 def test_runs_are_shown_under_their_parent(store, runs):
-    parent, parent_id, _ = start(runs)
-    child, child_id, _ = start(runs, parent=parent_id)
-    other, other_id, _ = start(runs)
-    other.close()
-    child.close()
-    parent.nest([other_id])
-    parent.close()
+    with tracked(runs) as (parent, parent_id, _):
+        with tracked(runs, parent=parent_id) as (_, child_id, _), tracked(runs) as (_, other_id, _):
+            pass
+        parent.nest([other_id])
     for run_id in (child_id, other_id):
         assert store.get_run(run_id).data.tags[PARENT] == parent_id
 
 
 def test_a_folder_that_cannot_be_written_to_is_an_error_of_the_input(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="is no folder that you may write to"):
+    with pytest.raises(InputError, match="is not a writable directory"):
         Tracker("experiment", "a run", tmp_path / "file" / "kerascnn-runs")
 
 
@@ -380,7 +409,7 @@ def test_another_store_takes_a_kept_run_when_asked_to(away, local, runs, run_cli
     monkeypatch.chdir(runs.parent)
     answer = run_cli("runs", "send", "--to", uri)
     assert answer.exit_code == 0, answer.stderr
-    assert "that had been kept to" in answer.stdout
+    assert "uploaded" in answer.stdout
     assert "local.db" in answer.stdout
     [run] = client.search_runs([client.get_experiment_by_name("experiment").experiment_id])
     assert history(client, run.info.run_id) == [(1, 0.1), (2, 0.2), (3, 0.3)]
@@ -389,22 +418,21 @@ def test_another_store_takes_a_kept_run_when_asked_to(away, local, runs, run_cli
 
 
 def test_a_run_that_goes_on_keeps_its_store(away, local, runs):
-    tracker, _, folder = start(runs)
-    tracker.close("KILLED")
+    with suppress(KeyboardInterrupt), tracked(runs) as (_, _, folder):
+        raise KeyboardInterrupt
     local()
-    again, _, _ = start(runs, resume=folder)
-    assert again.store == shown_uri(away)
-    again.close()
+    with tracked(runs, resume=folder) as (again, _, _):
+        assert again.store == shown_uri(away)
 
 
 def test_why_a_store_takes_nothing_is_told_once_and_then_counted(away, runs):
     _, folder, _ = track(runs)
     [counted] = send_pending(runs)
-    assert counted.startswith("1 run is still kept for http://127.0.0.1")
+    assert counted.startswith("1 run still to upload to http://127.0.0.1")
     assert "nothing answers" in Journal.read(folder).told
     track(runs)
     [counted] = send_pending(runs)
-    assert counted.startswith("2 runs are still kept")
+    assert counted.startswith("2 runs still to upload")
     [said] = send_pending(runs, why=True)
     assert "nothing answers there" in said
 
@@ -431,10 +459,10 @@ def test_a_deleted_experiment_is_told_at_once_with_the_way_back(store, runs):
     track(runs)
     experiment = store.get_experiment_by_name("experiment").experiment_id
     store.delete_experiment(experiment)
-    tracker, run_id, folder = start(runs)
-    assert f"`mlflow experiments restore --experiment-id {experiment}`" in tracker.untracked()
-    assert "sent later" not in tracker.untracked()
-    assert f"They are kept in {folder}; once that is mended" in tracker.close()
+    with tracked(runs) as (tracker, run_id, folder):
+        assert f"`mlflow experiments restore --experiment-id {experiment}`" in tracker.untracked()
+        assert "later" not in tracker.untracked()
+    assert f"They are kept in {folder}; fix this, then `kerascnn runs send`" in tracker.unsent
     store.restore_experiment(experiment)
     assert len(send_pending(runs)) == 1
     found = store.search_runs([experiment], f"tags.`{TAG}` = '{run_id}'")
@@ -442,12 +470,12 @@ def test_a_deleted_experiment_is_told_at_once_with_the_way_back(store, runs):
 
 
 def test_what_a_deleted_run_logs_is_kept_until_the_run_is_restored(store, runs):
-    tracker, run_id, _ = start(runs)
-    while not history(store, run_id):
-        time.sleep(0.01)
-    store.delete_run(run_id)
-    tracker.metrics({"val_accuracy": 0.2}, step=2)
-    assert f"`mlflow runs restore --run-id {run_id}`" in tracker.close()
+    with tracked(runs) as (tracker, run_id, _):
+        while not history(store, run_id):
+            time.sleep(0.01)
+        store.delete_run(run_id)
+        tracker.metrics({"val_accuracy": 0.2}, step=2)
+    assert f"`mlflow runs restore --run-id {run_id}`" in tracker.unsent
     store.restore_run(run_id)
     send_pending(runs)
     assert history(store, run_id) == [(1, 0.1), (2, 0.2)]
@@ -460,8 +488,8 @@ def test_a_project_that_was_moved_gets_what_was_kept_in_it(fresh_database, tmp_p
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{old}/mlflow.db")
-    tracker, _, folder = start(old / "kerascnn-runs")
-    tracker.close()
+    with tracked(old / "kerascnn-runs") as (_, _, folder):
+        pass
     set_state(folder, sent=0, mlflow_id=None, complete=False)
     shutil.copy(fresh_database, old / "mlflow.db")
     old.rename(new)
@@ -472,11 +500,11 @@ def test_a_project_that_was_moved_gets_what_was_kept_in_it(fresh_database, tmp_p
 
 
 def test_the_model_is_on_the_disk_once_and_outlives_either_name(store, runs):
-    tracker, run_id, folder = start(runs)
-    (folder / "model" / "data").mkdir(parents=True)
-    (folder / "model" / "data" / "model.keras").write_text("weights")
-    tracker.model(folder / "model")
-    assert tracker.close() is None
+    with tracked(runs) as (tracker, run_id, folder):
+        (folder / "model" / "data").mkdir(parents=True)
+        (folder / "model" / "data" / "model.keras").write_text("weights")
+        tracker.model(folder / "model")
+    assert tracker.unsent is None
     [output] = store.get_run(run_id).outputs.model_outputs
     logged = local_path(store.get_logged_model(output.model_id).artifact_location)
     assert (logged / "data" / "model.keras").samefile(folder / "model" / "data" / "model.keras")
@@ -489,11 +517,11 @@ def test_a_disk_without_links_has_the_model_twice(store, runs, monkeypatch):
         raise OSError("Operation not supported")
 
     monkeypatch.setattr("os.link", refuse)
-    tracker, run_id, folder = start(runs)
-    (folder / "model").mkdir()
-    (folder / "model" / "MLmodel").write_text("flavors: {}")
-    tracker.model(folder / "model")
-    assert tracker.close() is None
+    with tracked(runs) as (tracker, run_id, folder):
+        (folder / "model").mkdir()
+        (folder / "model" / "MLmodel").write_text("flavors: {}")
+        tracker.model(folder / "model")
+    assert tracker.unsent is None
     [output] = store.get_run(run_id).outputs.model_outputs
     logged = local_path(store.get_logged_model(output.model_id).artifact_location)
     assert (logged / "MLmodel").read_text() == "flavors: {}"

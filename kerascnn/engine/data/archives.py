@@ -1,8 +1,6 @@
 """Tar archives, unpacked safely."""
 
-import shutil
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -10,6 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from filelock import FileLock
 
 from kerascnn.errors import InputError
+from kerascnn.runtime.files import whole_folder
 
 MAX_UNPACKED_BYTES = 20 << 30
 MAX_UNPACKED_FILES = 1_000_000
@@ -32,17 +31,13 @@ def extract(archive: Path, folder: Path) -> Path:
     with FileLock(f"{folder}.lock"):
         if folder.is_dir():
             return folder
-        partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
         try:
-            with tarfile.open(archive) as tar:
-                tar.extractall(partial, members=_safe_members(tar), filter="data")
-            partial.rename(folder)
+            with whole_folder(folder, durable=False) as new, tarfile.open(archive) as tar:
+                tar.extractall(new, members=_safe_members(tar), filter="data")
         except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
             raise InputError(
                 f'cannot unpack "{archive}": {error}. Nothing was kept; replace the archive.'
             ) from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 

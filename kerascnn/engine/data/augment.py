@@ -10,7 +10,7 @@ from kerascnn.engine.data.batches import Augment, to_device
 from kerascnn.engine.data.windows import random_windows
 from kerascnn.errors import PluginError
 from kerascnn.hookspecs import Augmentation
-from kerascnn.runtime.backend import compiled
+from kerascnn.runtime.compilation import compiled
 
 
 def augmenter(policy: Any, seed: tuple[int, ...], image_size: int) -> Augment:

@@ -18,7 +18,7 @@ from filelock import FileLock
 from kerascnn.engine.data.archives import extract
 from kerascnn.errors import InputError
 from kerascnn.runtime.cache import cache_folder
-from kerascnn.runtime.files import gigabytes
+from kerascnn.runtime.files import gigabytes, write_whole
 
 OnDownload = Callable[[str, int, int | None], None]
 """Called with the file name, the bytes so far and, if known, the bytes in all."""
@@ -177,9 +177,7 @@ def _first_seen(target: Path) -> Pin | None:
 
 
 def _remember(target: Path) -> None:
-    partial = target.with_name(f"{target.name}.sha256.part")
-    partial.write_text(_hash(target, "sha256") + "\n")
-    partial.replace(target.with_name(f"{target.name}.sha256"))
+    write_whole(target.with_name(f"{target.name}.sha256"), _hash(target, "sha256") + "\n")
 
 
 def _hash(path: Path, algorithm: str) -> str:

@@ -13,8 +13,9 @@ from typing import TypeVar
 
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source
-from kerascnn.runtime.backend import available_cores
 from kerascnn.runtime.cache import scratch
+from kerascnn.runtime.devices import available_cores
+from kerascnn.runtime.workers import worker_processes
 
 T = TypeVar("T")
 Rows = Sequence[int]
@@ -61,7 +62,7 @@ class Workers:
     def _submit(self, function: Callable[[Source, Rows], T], rows: Rows) -> "Future[T]":
         if self._sent is None:
             return self._threads.submit(function, self.source, rows)
-        return _processes().submit(_with_sent, self._sent, function, rows)
+        return worker_processes().submit(_with_sent, self._sent, function, rows)
 
     @cached_property
     def _threads(self) -> Executor:
@@ -87,12 +88,6 @@ class Workers:
         file = kept.enter_context(scratch("sources")) / "source"
         file.write_bytes(sent)
         return str(file)
-
-
-def _processes() -> Executor:
-    from joblib.externals.loky import get_reusable_executor
-
-    return get_reusable_executor(available_cores())
 
 
 def _with_sent(file: str, function: Callable[[Source, Rows], T], rows: Rows) -> T:

@@ -12,12 +12,14 @@ from joblib import Parallel, delayed
 
 from kerascnn.engine.network.agreement import DisagreementError, check_agreement
 from kerascnn.engine.network.folding import fold
-from kerascnn.engine.network.freezing import all_layers, digest
+from kerascnn.engine.network.freezing import digest
 from kerascnn.engine.network.inference import Forward, run_once
 from kerascnn.errors import RunError
-from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.cache import cached, scratch
+from kerascnn.runtime.devices import concurrent_calls, device_name
+from kerascnn.runtime.keras_internals import nested_layers
 from kerascnn.runtime.source_code import UnknownCodeError, code_key, modules_key
+from kerascnn.runtime.versions import installed_versions
 
 IN_MEMORY_BYTES = 2**30
 """Activations up to this size are read into memory; larger ones are memory-mapped."""
@@ -82,9 +84,9 @@ class Prefix:
         decides = (
             digest(self._model.weights),
             structure,
-            runtime.device_name(),
+            device_name(),
             keras.config.backend(),
-            sorted(runtime.versions().items()),
+            sorted(installed_versions().items()),
         )
         return hashlib.sha256(repr(decides).encode()).hexdigest()
 
@@ -170,7 +172,7 @@ class Prefix:
             self._check(values, images, rows, count, first=number == 0)
             return rows, values, mixed
 
-        calls = runtime.concurrent_calls()
+        calls = concurrent_calls()
         workers = Parallel(calls, prefer="threads", return_as="generator", pre_dispatch=calls)
         yield from workers(delayed(run)(number, *batch) for number, batch in enumerate(batches))
 
@@ -234,7 +236,7 @@ def _structure(model: Any, built_by: Callable | None) -> str:
         config = model.get_config() | {"name": ""}  # Keras numbers its models
     except Exception as error:  # of a plugin's layer
         raise UnknownCodeError(f"{type(error).__name__}: {error}") from error
-    made_of = {type(operation) for operation in [*model.operations, *all_layers(model)]}
+    made_of = {type(operation) for operation in [*model.operations, *nested_layers(model)]}
     code = code_key([*made_of, *([built_by] if built_by else [])])
     named = modules_key(_modules_in(config))
     return json.dumps(config, sort_keys=True, default=str) + code + named

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.network.freezing import all_layers
 from kerascnn.engine.network.inference import run_once
+from kerascnn.runtime.keras_internals import nested_layers
 
 IMAGES = 8
 """Real images on which both are compared."""
@@ -54,5 +54,5 @@ def _rms(values: np.ndarray) -> float:
 
 
 def _rounds_to_16_bits(*models: Any) -> bool:
-    layers = (layer for model in models for layer in all_layers(model))
+    layers = (layer for model in models for layer in nested_layers(model))
     return any(layer.compute_dtype in ("float16", "bfloat16") for layer in layers)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kerascnn.runtime.keras_internals import nested_layers, nodes_in_order
+
 INPUT = "input"
 
 
@@ -82,20 +84,13 @@ def _join(frozen: Any, suffix: Any) -> Any:
     return keras.Model(inputs, suffix(Frozen(autocast=False)(inputs)))
 
 
-def in_order(model: Any) -> list[Any]:
-    """The nodes of a functional model's graph in topological order."""
-    return [
-        node for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True) for node in nodes
-    ]
-
-
 def _single_tensors(model: Any) -> Iterator[tuple[Any, str]]:
     """The single tensors from the first weights to the first trainable layer, with their layers.
 
     In any topological order, everything that such a tensor depends on comes before it and
     everything else after it, so one pass finds every cut.
     """
-    nodes = in_order(model)
+    nodes = nodes_in_order(model)
     waiting = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
     waiting.update(id(tensor) for tensor in model.outputs)
     needed: set[int] = set()
@@ -122,7 +117,7 @@ def _must_stay(node: Any) -> bool:
 
     if not isinstance(node.operation, keras.Layer):
         return False
-    live = [layer for layer in node.operation._flatten_layers() if layer.trainable]
+    live = [layer for layer in (node.operation, *nested_layers(node.operation)) if layer.trainable]
     return any(map(_acts_in_training, live)) or _adds_loss(node, live)
 
 
@@ -149,7 +144,7 @@ def _is_of_keras(layer: Any) -> bool:
 
 
 def _own_weights(layer: Any) -> set[int]:
-    nested = layer._flatten_layers(include_self=False)
+    nested = nested_layers(layer)
     return {*map(id, layer.weights)} - {id(weight) for part in nested for weight in part.weights}
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from kerascnn.engine.network.inference import Forward, to_numpy
 from kerascnn.errors import InputError, did_you_mean
-from kerascnn.runtime.backend import gradient
+from kerascnn.runtime.compilation import gradient
+from kerascnn.runtime.keras_internals import nested_layers, operation_behind
 
 BATCH_SIZE = 32
 
@@ -96,7 +97,7 @@ def _scores(model: Any) -> Any:
     import keras
     from keras import layers, ops
 
-    last = model.output._keras_history.operation
+    last = operation_behind(model.output)
     activation = getattr(last, "activation", None)
     if isinstance(last, layers.Dense) and activation is keras.activations.softmax:
         return ops.matmul(last.input, last.kernel) + (last.bias if last.use_bias else 0.0)
@@ -164,8 +165,7 @@ def first_kernels(model: Any) -> np.ndarray:
     from keras import layers
 
     for operation in model.operations:
-        inside = getattr(operation, "_flatten_layers", lambda: ())()
-        for layer in inside:
+        for layer in (operation, *nested_layers(operation)):
             if isinstance(layer, layers.DepthwiseConv2D | layers.SeparableConv2D):
                 kernel = to_numpy(getattr(layer, "depthwise_kernel", None) or layer.kernel)
                 return kernel.reshape(*kernel.shape[:2], 1, -1).astype(np.float32)

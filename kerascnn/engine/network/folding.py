@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.network.boundary import in_order
 from kerascnn.engine.network.inference import to_numpy
+from kerascnn.runtime.keras_internals import nested_layers, nodes_in_order
 
 Nodes = list[Any]
 
@@ -29,7 +29,7 @@ def fold(model: Any, precision: str | None = None) -> Any:
     """
     import keras
 
-    nodes = in_order(model)
+    nodes = nodes_in_order(model)
     changed = dict(_converted(nodes, precision)) if precision else {}
     for layer, batchnorm in _foldable(nodes, model.outputs):
         dtype = {"dtype": precision} if precision else {}
@@ -114,7 +114,9 @@ def _copy_state(layer: Any, twin: Any) -> None:
 
     For example, an adapted Normalization derives its constants when its weights are loaded.
     """
-    for one, other in zip(layer._flatten_layers(), twin._flatten_layers(), strict=True):
+    for one, other in zip(
+        (layer, *nested_layers(layer)), (twin, *nested_layers(twin)), strict=True
+    ):
         store: dict[str, Any] = {}
         one.save_own_variables(store)
         # copies, because JAX deletes buffers that variables share

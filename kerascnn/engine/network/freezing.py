@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.errors import RunError
+from kerascnn.runtime.keras_internals import nested_layers, optimized_variables
 
 
 def set_trainable(model: Any, layers: frozenset[str], batchnorm: str) -> None:
@@ -22,7 +23,7 @@ def set_trainable(model: Any, layers: frozenset[str], batchnorm: str) -> None:
 
     for layer in model.layers:
         layer.trainable = layer.name in layers
-    for layer in all_layers(model):
+    for layer in nested_layers(model):
         if batchnorm == "frozen" and isinstance(layer, BatchNormalization):
             layer.trainable = False
 
@@ -42,13 +43,8 @@ def frozen_variables(model: Any) -> list[Any]:
 
     Excludes the statistics of a trainable BatchNorm and the state of random generators.
     """
-    frozen = (layer for layer in all_layers(model) if not layer.trainable)
+    frozen = (layer for layer in nested_layers(model) if not layer.trainable)
     return list({id(variable): variable for layer in frozen for variable in layer.weights}.values())
-
-
-def all_layers(model: Any) -> list[Any]:
-    """The layers, including those of nested models."""
-    return list(model._flatten_layers(include_self=False))
 
 
 def digest(variables: Iterable[Any]) -> str:
@@ -72,7 +68,7 @@ def check_frozen(before: str, model: Any, stage: str) -> None:
 
 def check_optimizer(optimizer: Any, model: Any, stage: str) -> None:
     """Raises RunError unless the optimizer covers exactly the trainable weights."""
-    trained = {id(variable) for variable in optimizer._trainable_variables}
+    trained = {id(variable) for variable in optimized_variables(optimizer)}
     wanted = {id(variable) for variable in model.trainable_variables}
     if trained != wanted:
         raise RunError(

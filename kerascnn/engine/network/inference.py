@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.runtime.backend import jit_compile
+from kerascnn.runtime.compilation import jit_compile
 
 OnProgress = Callable[[int, int], None]
 

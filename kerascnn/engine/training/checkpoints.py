@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.errors import InputError
-from kerascnn.runtime.files import sync
+from kerascnn.errors import ResumeError
+from kerascnn.runtime.files import whole_folder
 
 State = dict[str, Any]
 """Dicts, lists, numbers, strings and NumPy arrays, nested freely."""
@@ -23,14 +22,14 @@ SHARE = 0.02  # of the time, at most, is spent on checkpoints
 
 _TABLE, _ARRAYS, _MANIFEST = "state.json", "arrays.npz", "manifest.json"
 _FORMAT = 3
-_UNFINISHED = "."
+_HIDDEN = "."
 
 
 class DamagedError(Exception):
     """A checkpoint differs from what was written."""
 
 
-class UnreadableError(InputError):
+class UnreadableError(ResumeError):
     """A checkpoint may be intact but cannot be read now, or not by this version; it is kept."""
 
 
@@ -63,13 +62,9 @@ class Checkpoints:
         """Writes a state and removes all but the last two; raises OSError if the disk fails."""
         start = self._last = self._clock()
         self._folder.mkdir(exist_ok=True)
-        self._remove(lambda path: path.name.startswith(_UNFINISHED))
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=_UNFINISHED) as scratch:
-            made = Path(scratch, "made")
-            made.mkdir()
-            _write(made, state)
-            made.rename(self._folder / f"{self._next():06}")
-        sync(self._folder)
+        self._remove(lambda path: not path.name.isdecimal())  # what a killed process left
+        with whole_folder(self._folder / f"{self._next():06}") as new:
+            _write(new, state)
         kept = self._written()[-KEPT:]
         self._remove(lambda path: path not in kept)
         self._last = self._clock()
@@ -111,8 +106,8 @@ class Checkpoints:
 
     def _remove(self, chosen: Callable[[Path], bool]) -> None:
         for path in filter(chosen, list(self._folder.glob("*"))):
-            if not path.name.startswith(_UNFINISHED):  # hidden first: it may be removed in part
-                hidden = path.with_name(f"{_UNFINISHED}{path.name}")
+            if not path.name.startswith(_HIDDEN):  # hidden first: it may be removed in part
+                hidden = path.with_name(f"{_HIDDEN}{path.name}")
                 shutil.rmtree(hidden, ignore_errors=True)
                 path = path.rename(hidden)
             shutil.rmtree(path, ignore_errors=True)
@@ -138,8 +133,6 @@ def _write(folder: Path, state: State) -> None:
     with (folder / _ARRAYS).open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
     (folder / _MANIFEST).write_text(_manifest(folder), "utf-8")
-    for path in (*folder.iterdir(), folder):
-        sync(path)
 
 
 def _read(folder: Path) -> State:

@@ -5,7 +5,8 @@ from typing import Any
 from kerascnn.engine.network.build import HEAD, Built
 from kerascnn.engine.training.optimizers import make_optimizer
 from kerascnn.engine.training.plan import Plan
-from kerascnn.runtime.backend import assert_finite, jit_compile
+from kerascnn.runtime.compilation import assert_finite, jit_compile
+from kerascnn.runtime.keras_internals import schedule_step
 
 AT_ONCE = 64
 """Most steps in one call: about 0.1 s, during which no event is reported."""
@@ -76,7 +77,7 @@ def _loss(trainer: Any, label_smoothing: float, *, ends_the_call: bool) -> Any:
             sums = [ops.sum(ops.stop_gradient(weight.value)) for weight in moved]
             losses = super().call(y_true, y_pred) + 0.0 * sum(sums)
             if ends_the_call:
-                assert_finite(losses, NOT_FINITE, steps_taken(trainer.optimizer))
+                assert_finite(losses, NOT_FINITE, schedule_step(trainer.optimizer))
             return losses
 
     return Loss(label_smoothing=label_smoothing)
@@ -110,8 +111,3 @@ def _factors(network: Built, layer_decay: float) -> dict[str, float]:
         for variable in layer.trainable_variables
         if network.block_of[layer.name] != HEAD
     }
-
-
-def steps_taken(optimizer: Any) -> Any:
-    """The step that Keras passes to a schedule; `iterations` counts accumulated steps as one."""
-    return getattr(optimizer, "inner_optimizer", optimizer)._iterations

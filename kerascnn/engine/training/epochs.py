@@ -11,7 +11,7 @@ from typing import Any
 from kerascnn.engine.data.batches import Ahead, Batch, Feed
 from kerascnn.engine.metrics.standing import Standing, judge
 from kerascnn.engine.training.checkpoints import State
-from kerascnn.engine.training.compile import NOT_FINITE, steps_taken
+from kerascnn.engine.training.compile import NOT_FINITE
 from kerascnn.engine.training.inputs import Inputs
 from kerascnn.engine.training.listener import Epoch, Listener
 from kerascnn.engine.training.optimizers import averaged
@@ -20,7 +20,8 @@ from kerascnn.engine.training.progress import StageProgress, stage_state
 from kerascnn.engine.training.random_state import random_state, set_random_state
 from kerascnn.engine.training.variables import assign, values
 from kerascnn.errors import RunError
-from kerascnn.runtime.backend import fit_source
+from kerascnn.runtime.compilation import fit_source
+from kerascnn.runtime.keras_internals import learning_rate, schedule_step
 
 
 class _Fit:
@@ -241,7 +242,7 @@ def _applied_rate(optimizer: Any) -> float:
     import keras
     from keras import ops
 
-    rate = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
+    rate = learning_rate(optimizer)
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-        rate = rate(steps_taken(optimizer) - 1)
+        rate = rate(schedule_step(optimizer) - 1)
     return float(ops.convert_to_numpy(rate))

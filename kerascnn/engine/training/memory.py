@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.network.boundary import in_order
 from kerascnn.engine.network.freezing import count_trainable
 from kerascnn.engine.training.plan import Plan
 from kerascnn.errors import RunError
 from kerascnn.runtime.files import gigabytes
+from kerascnn.runtime.keras_internals import nodes_in_order
 
 USABLE = 0.9  # of a device's memory; the rest is the backend's own
 
@@ -32,7 +32,7 @@ def memory_bytes(model: Any, suffix: Any, batch_size: int) -> int:
         batch_size: Images per step.
     """
     activations = sum(
-        int(np.prod(tensor.shape[1:])) for node in in_order(suffix) for tensor in node.outputs
+        int(np.prod(tensor.shape[1:])) for node in nodes_in_order(suffix) for tensor in node.outputs
     )
     numbers = model.count_params() + 3 * count_trainable(model) + 2 * batch_size * activations
     return numbers * np.dtype(np.float32).itemsize

@@ -9,6 +9,7 @@ from typing import Any
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.model import Optimizer
+from kerascnn.runtime.keras_internals import moving_averages, optimized_variables, with_rate_factors
 
 _NO_DECAY = [r"(^|/)(bias|gamma|beta)(:0)?$"]  # TensorFlow's name is a path and ends in ":0"
 _EMA = ("use_ema", "ema_momentum", "ema_overwrite_frequency")
@@ -47,7 +48,7 @@ def make_optimizer(
             arguments.setdefault("adam_weight_decay", weight_decay)
     if ema_decay is not None:
         arguments |= {"use_ema": True, "ema_momentum": ema_decay}
-    cls = _scaled(plain) if factors else plain
+    cls = with_rate_factors(plain) if factors else plain
     cls = cls if ema_decay is None else _averaging(cls)
     try:
         optimizer = cls(
@@ -97,9 +98,8 @@ def _refuse_unknown(name: str, arguments: Mapping[str, Any], cls: type) -> None:
 @contextmanager
 def averaged(optimizer: Any) -> Iterator[None]:
     """Swaps the weights for their moving averages, if any, within the context."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    averages = inner._model_variables_moving_average if inner.use_ema else []
-    weights = inner._trainable_variables[: len(averages)]
+    averages = moving_averages(optimizer)
+    weights = optimized_variables(optimizer)[: len(averages)]
     trained = [to_numpy(variable.value) for variable in weights]
     for variable, average in zip(weights, averages, strict=True):
         variable.assign(to_numpy(average.value))  # JAX deletes buffers that variables share
@@ -118,36 +118,3 @@ def _averaging(plain: Any) -> Any:
 
     Averaging.__name__ = plain.__name__
     return Averaging
-
-
-@cache
-def _scaled(plain: Any) -> Any:
-    """The optimizer with a factor per variable on the learning rate, for weight decay as well."""
-
-    class Scaled(plain):
-        factors: dict[str, float]
-
-        def _known(self, variable: Any) -> Any:
-            """The Keras variable: TensorFlow passes its own, which has no path."""
-            return self._trainable_variables[self._get_variable_index(variable)]
-
-        def _factor(self, variable: Any) -> float:
-            return self.factors.get(self._known(variable).path, 1.0)
-
-        def _decay(self, variable: Any) -> float | None:
-            """Muon updates most variables with Adam, whose decay differs."""
-            by_adam = getattr(self, "_should_use_adamw", lambda known: False)
-            return self.adam_weight_decay if by_adam(self._known(variable)) else self.weight_decay
-
-        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            super().update_step(gradient, variable, learning_rate * self._factor(variable))
-
-        def _apply_weight_decay(self, variables: Any) -> None:
-            for variable in variables:
-                decay = self._decay(variable)
-                if decay and self._use_weight_decay(variable):
-                    share = decay * self._factor(variable) * self.learning_rate
-                    variable.assign(variable - variable * share)
-
-    Scaled.__name__ = plain.__name__
-    return Scaled

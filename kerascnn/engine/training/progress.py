@@ -11,6 +11,7 @@ from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.listener import Epoch
 from kerascnn.engine.training.random_state import random_state, set_random_state
 from kerascnn.engine.training.variables import assign, check_finite, optimizer_variables, values
+from kerascnn.runtime.keras_internals import build_metrics
 
 
 @dataclass
@@ -93,8 +94,7 @@ def _build(trainer: Any) -> None:
     from keras import ops
 
     targets = ops.zeros((1, *trainer.output_shape[1:]))
-    trainer._compile_metrics.build(targets, targets)
-    trainer._compile_loss.build(targets, targets)
+    build_metrics(trainer, targets)
 
 
 def _plain(name: str, value: Any) -> bool:

@@ -1,12 +1,12 @@
 """The state of the process's random generators."""
 
 import random
-from typing import Any
 
 import numpy as np
 
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.training.checkpoints import State
+from kerascnn.runtime.keras_internals import seed_generator
 
 
 def random_state() -> State:
@@ -22,7 +22,7 @@ def random_state() -> State:
 
         state["torch"] = torch.get_rng_state().numpy()
         state["cuda"] = [one.numpy() for one in torch.cuda.get_rng_state_all()]
-    if generator := _keras_generator():
+    if generator := seed_generator():
         state["keras"] = to_numpy(generator.state.value)
     return state
 
@@ -37,14 +37,4 @@ def set_random_state(state: State) -> None:
         torch.set_rng_state(torch.from_numpy(state["torch"]))
         torch.cuda.set_rng_state_all([torch.from_numpy(one) for one in state["cuda"]])
     if "keras" in state:
-        from keras.src.random.seed_generator import global_seed_generator
-
-        global_seed_generator().state.assign(state["keras"])
-
-
-def _keras_generator() -> Any | None:
-    """The generator of layers without their own; None before its first use."""
-    from keras.src.backend.common import global_state
-    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
-
-    return global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+        seed_generator(create=True).state.assign(state["keras"])

@@ -26,6 +26,7 @@ from kerascnn.results.find import all_runs, find_run
 from kerascnn.results.predictions import Predictions
 from kerascnn.results.report.gather import calibrated_predictions
 from kerascnn.runtime.arguments import as_list
+from kerascnn.runtime.files import folder_bytes
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.screen import accuracy, first_rows, screen
 
@@ -74,7 +75,7 @@ class Comparison:
             calibration_interval=calibration_interval(said.probabilities, said.labels),
             parameters=result.parameters,
             seconds=result.seconds,
-            size_bytes=_size(result.folder / "model"),
+            size_bytes=folder_bytes(result.folder / "model"),
             test_images=result.test["images"],
             same_test_images=result.run_id not in self._strangers,
         )
@@ -318,7 +319,3 @@ def _corrected(pairs: list[Pair]) -> tuple[Pair, ...]:
         else replace(pair, p_value_holm=next(corrected), pairs=len(p_values))
         for pair in pairs
     )
-
-
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

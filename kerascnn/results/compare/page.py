@@ -75,23 +75,24 @@ def log_comparison(comparison: Comparison) -> str | None:
     title = f"comparison of {len(ids)} runs{' by seed' if comparison.by_seed else ''}"
     if comparison.elsewhere:
         title += f" on {Path(comparison.elsewhere.data).name}"
-    tracker = Tracker(best.name, title, runs_folder(), resume=_earlier(comparison, ids))
-    _, folder = tracker.open()
-    write_comparison(comparison, folder / PAGE)
-    (folder / DOCUMENT).write_text(json.dumps(comparison.to_json(), indent=2))
-    tracker.tags(
-        {
-            "mlflow.note.content": f"{comparison.summary}. {comparison.advice}\n\nThe page is "
-            f"{PAGE} under Artifacts.",
-            "mlflow.source.name": "kerascnn compare",
-            "mlflow.source.type": "LOCAL",
-        }
-    )
-    tracker.artifact(folder / PAGE)
-    tracker.artifact(folder / DOCUMENT)
-    for run_id in ids:
-        tracker.nest([run_id])
-    return tracker.close()
+    earlier = _earlier(comparison, ids)
+    with Tracker(best.name, title, runs_folder(), resume=earlier) as tracker:
+        _, folder = tracker.open()
+        write_comparison(comparison, folder / PAGE)
+        (folder / DOCUMENT).write_text(json.dumps(comparison.to_json(), indent=2))
+        tracker.tags(
+            {
+                "mlflow.note.content": f"{comparison.summary}. {comparison.advice}\n\nThe page is "
+                f"{PAGE} under Artifacts.",
+                "mlflow.source.name": "kerascnn compare",
+                "mlflow.source.type": "LOCAL",
+            }
+        )
+        tracker.artifact(folder / PAGE)
+        tracker.artifact(folder / DOCUMENT)
+        for run_id in ids:
+            tracker.nest([run_id])
+    return tracker.unsent
 
 
 def _earlier(comparison: Comparison, ids: list[str]) -> Path | None:

@@ -11,16 +11,16 @@ from pydantic import ValidationError
 
 from kerascnn.components.component import BoundComponent
 from kerascnn.components.registry import Registry, load_registry
-from kerascnn.engine.network.boundary import in_order
 from kerascnn.engine.network.build import HEAD, Built, build_network
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.explain import explain
 from kerascnn.experiment.model import Choice
 from kerascnn.results.find import find_run
-from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import expect
+from kerascnn.runtime.backend import start_backend
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.keras_internals import functional_graph, nodes_in_order
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.screen import first_rows, screen
 
@@ -147,7 +147,7 @@ def describe(
     registry = load_registry()
     choice, run_size, run_classes = _chosen(what, registry)
     choice = Choice(**{**choice.params, **(params or {}), "name": choice.name})
-    runtime.start(backend)
+    start_backend(backend)
     architecture = _bound(choice, registry)
     network = build_network(
         architecture, image_size=image_size or run_size, num_classes=classes or run_classes
@@ -256,11 +256,10 @@ class _Walk:
         return self._behind.get(id(tensor), _Behind())
 
     def rows(self, model: Any, block: str | None = None) -> Iterator[LayerRow]:
-        for node in (node for node in in_order(model) if node.input_tensors):
+        for node in (node for node in nodes_in_order(model) if node.input_tensors):
             operation = node.operation
             own = self._block_of.get(operation.name, "") if block is None else block
-            inner = getattr(operation, "_functional", operation)  # a Sequential has one
-            if hasattr(inner, "_nodes_by_depth"):
+            if inner := functional_graph(operation):
                 self._pass(node.input_tensors, inner.inputs)
                 yield from self.rows(inner, own)
                 self._pass(inner.outputs, node.outputs)

@@ -26,10 +26,13 @@ from kerascnn.engine.result import Result
 from kerascnn.errors import InputError, KerascnnError, RunError
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_run
-from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import expect
+from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.commands import pip_install
-from kerascnn.runtime.process import another_process, contained
+from kerascnn.runtime.files import folder_bytes
+from kerascnn.runtime.keras_internals import nested_layers
+from kerascnn.runtime.process import contained
+from kerascnn.runtime.workers import backend_process
 
 TOLERANCE = 1e-4
 """By how much a probability may differ from the one that Keras gives."""
@@ -171,7 +174,7 @@ def export_run(
         format=format,
         path=str(path),
         description=f"{path}.json",
-        bytes=_bytes(path),
+        bytes=folder_bytes(path),
         images=len(images),
         asked_about=asked_about,
         runtime=f"{FORMATS[format].runtime} {version(FORMATS[format].runtime)}",
@@ -194,7 +197,7 @@ def _converter(format: str) -> str:
             f"{format} needs {' and '.join(lacking)}: `{pip_install(*lacking)}`. TensorFlow "
             "converts the models of all backends."
         )
-    return TENSORFLOW if needs else runtime.select_backend()
+    return TENSORFLOW if needs else select_backend()
 
 
 def _folder(path: Path) -> Path:
@@ -219,22 +222,13 @@ def _images(result: Result) -> tuple[np.ndarray, str]:
 
 
 def _elsewhere(backend: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    with another_process(_begin, backend) as process:
+    with backend_process(backend, silent=True) as process:  # converters print a lot
         try:
             return process.submit(function, *arguments).result()
         except BrokenProcessPool as error:
             raise RunError(
                 "the process that converts ended abruptly: too little memory?"
             ) from error
-
-
-def _begin(backend: str) -> None:
-    """On the CPU, whose float32 is exact, and with what converters print off the terminal."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "KERAS_BACKEND": backend}
-    runtime.start(backend)
 
 
 def _convert(result: Result, format: str, path: str, images: np.ndarray) -> float:
@@ -263,7 +257,7 @@ def _calibrated(model: Any, temperature: float) -> Any:
 
 def _compute_in_float32(model: Any) -> None:
     """Other runtimes know no mixed precision; the weights are float32 in any case."""
-    for layer in model._flatten_layers():
+    for layer in (model, *nested_layers(model)):
         layer.dtype_policy = "float32"
 
 
@@ -274,10 +268,6 @@ def _check(difference: float, format: str, images: int, asked_about: str) -> Non
             f"Keras on {images} {asked_about}; at most {TOLERANCE:.0e} was expected. It was not "
             "kept."
         )
-
-
-def _bytes(path: Path) -> int:
-    return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
 
 
 def _description(result: Result, exported: Exported) -> dict[str, Any]:

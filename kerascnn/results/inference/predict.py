@@ -22,8 +22,8 @@ from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.results.find import find_run
-from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import as_list, expect_count
+from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.image_files import ignored_kind
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import abbreviated, itemized
@@ -81,7 +81,7 @@ def predict_images(
     """
     expect_count(top, "top")
     given = listed_images(images)
-    runtime.select_backend(backend)
+    select_backend(backend)
     result = find_run(run)
     if any(isinstance(image, str | os.PathLike) and os.path.isdir(image) for image in given):
         names, prepared = _found(given, result, observer or default_observer())
@@ -176,7 +176,7 @@ def _others_below(folders: Iterable[Path], images: set[str]) -> Iterator[Path]:
 def probabilities_of(result: Result, images: Any, backend: str = "auto") -> np.ndarray:
     """Runs the model of a run over packed images uint8 [N, P, P, 3]: float [N, K], calibrated."""
     training = result.training
-    runtime.start(backend)
+    start_backend(backend)
     windows = Preparation.of(training).windows(images)
     forward = Forward(result.model)
     return tempered(forward(windows, min(training.batch_size, len(images))), result.temperature)

@@ -16,7 +16,7 @@ from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.results.inference.predict import best_guesses, read_images
-from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.backend import start_backend
 from kerascnn.tracking.models import scoring_app
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Classifier:
     """A run's model, which tells what images show, as `kerascnn predict` does."""
 
     def __init__(self, result: Result, top: int, backend: str) -> None:
-        runtime.start(backend)
+        start_backend(backend)
         self._result, self._top = result, top
         self._forward = Forward(result.model)
         self._decoding, self._predicting = BoundedSemaphore(DECODED_AT_ONCE), Lock()

@@ -26,8 +26,8 @@ from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.results.find import find_run
 from kerascnn.results.inference.predict import image_names, listed_images, read_images
-from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import as_list
+from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.screen import screen
 from kerascnn.runtime.text import abbreviated
@@ -90,10 +90,10 @@ def explain_images(
         InputError: No such run or layer, a network without convolutions, unreadable images.
     """
     given, layers = listed_images(images), as_list(layers, str, "layers")
-    runtime.select_backend(backend)
+    select_backend(backend)
     result = find_run(run)
     pixels = Preparation.of(result.training).windows(read_images(given, result))[:]
-    runtime.start(backend)
+    start_backend(backend)
     model = result.model
     probabilities = Forward(model)(pixels, min(len(pixels), result.training.batch_size))
     heats = grad_cam(model, pixels, probabilities.argmax(1))

@@ -11,7 +11,7 @@ from kerascnn.results.report.gather import Material, gather
 from kerascnn.results.report.note import write_thumbnails
 from kerascnn.results.report.page import render
 from kerascnn.results.report.steps import next_steps
-from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.backend import installed_backends, start_backend
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.process import contained
 
@@ -34,8 +34,8 @@ def report_run(run: str | Result, *, observer: Observer | None = None) -> Path:
         InputError: No such run, or its model cannot be loaded.
     """
     result = find_run(run)
-    there = result.backend in runtime.installed_backends()
-    runtime.start(result.backend if there else "auto")
+    there = result.backend in installed_backends()
+    start_backend(result.backend if there else "auto")
     material = gather(result, bind_experiment(result.experiment), result.model)
     observer = observer or default_observer()
     if material.missing:

@@ -19,9 +19,10 @@ from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.find import runs_folder
 from kerascnn.run.runner import run_experiment
-from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import as_list, expect_count
+from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.process import contained
 from kerascnn.studies.probe.figure import probe_figure
@@ -56,13 +57,13 @@ def probe_architectures(
     if not architectures:
         raise _none_to_probe()
     observer = observer or default_observer()
-    runtime.select_backend(experiment.training.backend)
+    select_backend(experiment.training.backend)
     named = dict.fromkeys(name for name in architectures if name != ALL_LOCAL)
     listed = experiment.registry.of_kind("architecture") if ALL_LOCAL in architectures else ()
     others = [known.component.name for known in listed if known.component.name not in named]
     experiments = {name: with_architecture(experiment, name) for name in named}
-    backend = runtime.start(experiment.training.backend)
-    observer.started(experiment.name, backend, runtime.device_name())
+    backend = start_backend(experiment.training.backend)
+    observer.started(experiment.name, backend, device_name())
     with reporting(observer.download):
         # once for all networks, whose own observers report no findings
         examine(load_data(experiment, observer), experiment, observer)
@@ -129,24 +130,24 @@ def _record(
     experiment: BoundExperiment, networks: list[ProbedNetwork], observer: Observer
 ) -> ProbeResult:
     """Records the probe as a run, the parent of promoted runs."""
-    tracker = Tracker(experiment.name, f"probe of {len(networks)} networks", runs_folder())
-    run_id, folder = tracker.open()
-    done = ProbeResult(
-        run_id=run_id,
-        name=experiment.name,
-        device=runtime.device_name(),
-        networks=sorted(networks, key=lambda network: -network.accuracy),
-        artifacts=str(folder),
-    )
-    (folder / "probe.json").write_text(json.dumps(done.to_json(), indent=2))
-    tracker.artifact(folder / "probe.json")
-    with optional("the plot of the probe", observer):
-        from kerascnn.results.canvas import save
+    title = f"probe of {len(networks)} networks"
+    with Tracker(experiment.name, title, runs_folder()) as tracker:
+        run_id, folder = tracker.open()
+        done = ProbeResult(
+            run_id=run_id,
+            name=experiment.name,
+            device=device_name(),
+            networks=sorted(networks, key=lambda network: -network.accuracy),
+            artifacts=str(folder),
+        )
+        (folder / "probe.json").write_text(json.dumps(done.to_json(), indent=2))
+        tracker.artifact(folder / "probe.json")
+        with optional("the plot of the probe", observer):
+            from kerascnn.results.canvas import save
 
-        save(probe_figure(done.networks), folder / "probe.png", observer.warned)
-        tracker.artifact(folder / "probe.png")
-    tracker.metrics({"probed_networks": len(networks)}, step=0)
-    tracker.close()
+            save(probe_figure(done.networks), folder / "probe.png", observer.warned)
+            tracker.artifact(folder / "probe.png")
+        tracker.metrics({"probed_networks": len(networks)}, step=0)
     return done
 
 

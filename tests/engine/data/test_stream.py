@@ -14,7 +14,7 @@ from kerascnn.engine.data import workers
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
 from kerascnn.engine.data.workers import Workers
-from kerascnn.runtime.backend import available_cores
+from kerascnn.runtime.devices import available_cores
 
 
 @pytest.fixture(autouse=True)

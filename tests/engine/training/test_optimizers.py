@@ -11,7 +11,7 @@ from keras import layers, ops
 from kerascnn import InputError
 from kerascnn.engine.training.optimizers import averaged, make_optimizer, optimizer_class
 from kerascnn.experiment.model import OPTIMIZERS, Optimizer
-from kerascnn.runtime.backend import jit_compile
+from kerascnn.runtime.compilation import jit_compile
 
 pytestmark = pytest.mark.backend
 INPUTS = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")

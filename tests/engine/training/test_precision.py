@@ -16,7 +16,8 @@ from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.experiment.model import Optimizer, Stage
-from kerascnn.runtime import backend as runtime
+from kerascnn.runtime.compilation import jit_compile
+from kerascnn.runtime.determinism import make_reproducible
 
 pytestmark = pytest.mark.backend
 BACKEND = keras.config.backend()
@@ -39,7 +40,7 @@ TRAIN, VALIDATION = examples(24), examples(9)
 def prepare():
     """Sets the precision for new layers, and restores it afterwards."""
     before = keras.config.dtype_policy()
-    yield lambda precision: runtime.prepare(0, precision)
+    yield lambda precision: make_reproducible(0, precision)
     keras.config.set_dtype_policy(before)
 
 
@@ -128,8 +129,8 @@ def test_the_step_is_jitted_on_jax_whether_augmented_or_not(options):
 
 @pytest.mark.parametrize("device", ["GPU NVIDIA H100", "CPU, 2 cores"])
 def test_tensorflow_jits_on_a_gpu_alone(monkeypatch, undetermined, prepare, device):
-    monkeypatch.setattr(runtime, "device_name", lambda: device)
+    monkeypatch.setattr("kerascnn.runtime.compilation.device_name", lambda: device)
     prepare("float32")
     jitted = {"jax": True, "tensorflow": "GPU" in device, "torch": False}[BACKEND]
-    assert runtime.jit_compile() is jitted
+    assert jit_compile() is jitted
     assert compiled(make_network(), augment=identity).jit_compile is jitted

@@ -110,10 +110,10 @@ def test_the_page_is_logged_once_with_the_runs_under_it(written_run, workplace, 
     (workplace / "mlflow.db").write_bytes(fresh_database.read_bytes())
     results = []
     for number in range(2):
-        tracker = Tracker("shapes", f"run {number}", runs_folder())
-        run_id, folder = tracker.open()
-        results.append(written_run(run_id, right(number), folder=folder, seed=number))
-        assert tracker.close() is None
+        with Tracker("shapes", f"run {number}", runs_folder()) as tracker:
+            run_id, folder = tracker.open()
+            results.append(written_run(run_id, right(number), folder=folder, seed=number))
+        assert tracker.unsent is None
     elsewhere = written_run("f" * 32, right(5, 6), seed=2)  # a run of another store
     comparison = compare_runs([*results, elsewhere])
     assert log_comparison(comparison) is None

@@ -1,4 +1,4 @@
-"""The same computation in other processes: on the other backends, or just apart from this one."""
+"""The same computation in other processes: on the other backends, or without Keras."""
 
 import gc
 import os
@@ -10,13 +10,13 @@ from functools import cache
 from typing import Any
 
 from kerascnn.errors import InputError, PluginError
-from kerascnn.runtime.backend import installed_backends, start
-from kerascnn.runtime.process import another_process
+from kerascnn.runtime.backend import installed_backends
+from kerascnn.runtime.workers import backend_process
 from kerascnn.testing.checks import CheckError, SkipError, explain
 
-PLAIN = "another process"  # one without Keras
+PLAIN = "another process"  # without Keras
 
-# What runs once is not worth optimising: JAX compiles a MobileNet in an eighth of the time.
+# Code that runs once needs no optimising: JAX compiles a MobileNet in an eighth of the time.
 COMPILE_QUICKLY = (
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
     "--xla_cpu_use_fusion_emitters=false"
@@ -25,7 +25,7 @@ COMPILE_QUICKLY = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What a function returned in another process, or what went wrong there."""
+    """The result of a function in another process, or what went wrong there."""
 
     value: Any = None
     refusal: str = ""
@@ -33,16 +33,16 @@ class Answer:
 
 
 def in_another_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls a module's function in a process without Keras."""
+    """Calls a function of a module in a process without Keras."""
     return _result(PLAIN, _submit(PLAIN, function, arguments)).value
 
 
 def on_other_backends(function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
-    """Calls a module's function on each backend that is installed and not this process's own.
+    """Calls a function of a module on every other installed backend.
 
     Raises:
         CheckError: It failed on one of them.
-        SkipError: No other backend is installed, or all refuse the component with InputError.
+        SkipError: No other backend is installed, or all reject the component with InputError.
     """
     import keras
 
@@ -54,7 +54,7 @@ def on_other_backends(function: Callable[..., Any], *arguments: Any) -> dict[str
     }
     answers = {backend: _result(backend, future) for backend, future in asked.items()}
     if not answers:
-        raise SkipError(f"no other backend than {here} is installed")
+        raise SkipError(f"no backend but {here} is installed")
     accepted = {backend: a.value for backend, a in answers.items() if not a.refusal}
     if not accepted:
         refusals = [f"{backend}: {answer.refusal}" for backend, answer in answers.items()]
@@ -74,7 +74,7 @@ def _result(name: str, future: Future[Answer]) -> Answer:
     try:
         answer = future.result()
     except BrokenProcessPool as error:
-        raise CheckError(f"{name}: the process ended abruptly") from error
+        raise CheckError(f"{name}: the process crashed") from error
     if answer.fault:
         raise CheckError(f"{name}: {answer.fault}")
     return answer
@@ -82,22 +82,13 @@ def _result(name: str, future: Future[Answer]) -> Answer:
 
 @cache
 def _pool(name: str) -> Executor:
-    """One process, which stays for what else is to be computed there."""
-    return another_process(_begin, name)
-
-
-def _begin(name: str) -> None:
-    """On the CPU: a GPU's memory is the first process's, and its rounding its own."""
-    os.dup2(2, 1)  # standard output may hold a JSON document
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    os.environ["JAX_PLATFORMS"] = "cpu"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {COMPILE_QUICKLY}"
-    if name != PLAIN:
-        start(name)
+    """One process, kept for later calls."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {COMPILE_QUICKLY}"
+    return backend_process(None if name == PLAIN else name, variables={"XLA_FLAGS": flags})
 
 
 def _answer(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Answer:
-    """Exceptions stay where they are raised: a plugin's own may not be picklable."""
+    """Returns exceptions as text, because a plugin's own may not be picklable."""
     try:
         return Answer(function(*arguments))
     except Exception as error:
@@ -105,4 +96,4 @@ def _answer(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Answer:
             return Answer(refusal=str(error))
         return Answer(fault=explain(error))
     finally:
-        gc.collect()  # Keras's models are cycles, and large
+        gc.collect()  # Keras's models are large, and cyclic references keep them alive

@@ -1,0 +1,142 @@
+"""Compiled functions, gradients and training steps on each backend."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from kerascnn.runtime.devices import device_name
+from kerascnn.runtime.keras_internals import tensorflow_gradients
+
+
+def jit_compile() -> bool:
+    """Whether training steps are compiled by XLA: always on JAX, on TensorFlow only on a GPU.
+
+    On a CPU TensorFlow's XLA runs convolutions about ten times slower than its own kernels.
+    """
+    import keras
+
+    backend = keras.config.backend()
+    return backend == "jax" or (backend == "tensorflow" and "GPU" in device_name())
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiles a function of tensors; on PyTorch it is only run without gradients."""
+    import keras
+
+    if keras.config.backend() == "tensorflow":
+        import tensorflow
+
+        return tensorflow.function(function)
+    if keras.config.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import torch
+
+    return torch.no_grad()(function)
+
+
+def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns the gradient of a function with respect to its first argument, as a function.
+
+    Args:
+        function: From tensors to a scalar; what it closes over is constant.
+    """
+    import keras
+
+    if keras.config.backend() == "jax":
+        import jax
+
+        return jax.jit(jax.grad(function))
+    return _taped(function) if keras.config.backend() == "tensorflow" else _recorded(function)
+
+
+def _taped(function: Callable[..., Any]) -> Callable[..., Any]:
+    import tensorflow
+
+    def slope(first: Any, *others: Any) -> Any:
+        with tensorflow.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(first)
+            value = function(first, *others)
+        return tape.gradient(value, first)
+
+    return slope
+
+
+def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
+    import torch
+
+    def slope(first: Any, *others: Any) -> Any:
+        first = first.detach().requires_grad_()
+        with torch.enable_grad():
+            return torch.autograd.grad(function(first, *others), first)[0]
+
+    return slope
+
+
+@contextmanager
+def fit_source(
+    batches: Callable[[], Iterator[Any]], shapes: Sequence[tuple[int | None, ...]]
+) -> Iterator[Callable[[], Any]]:
+    """Yields a function that returns the input for each call of `Model.fit`.
+
+    On TensorFlow that is one dataset, traced once, without autotuning: an epoch waits for the
+    autotuner of Keras's own dataset to stop, which sleeps twice as long each time, up to as long
+    as the epoch took (TensorFlow 2.21). On other backends it is the batches themselves.
+
+    TensorFlow never frees a dataset's generator: what it refers to is released at the end, and so
+    are the graphs of the training steps.
+
+    Args:
+        batches: Starts an epoch's batches of float32 arrays.
+        shapes: The shapes of the arrays, None for an axis of any length.
+    """
+    import keras
+
+    if keras.config.backend() != "tensorflow":
+        yield batches
+        return
+    import tensorflow
+
+    held = [batches]
+    signature = tuple(tensorflow.TensorSpec(shape, tensorflow.float32) for shape in shapes)
+    options = tensorflow.data.Options()
+    options.autotune.enabled = False
+    dataset = tensorflow.data.Dataset.from_generator(lambda: held[0](), output_signature=signature)
+    dataset = dataset.with_options(options)
+    try:
+        with graphs_freed():
+            yield lambda: dataset
+    finally:
+        held.clear()
+
+
+@contextmanager
+def graphs_freed() -> Iterator[None]:
+    """Frees, at its end, the graphs of the training steps that TensorFlow traces in its block.
+
+    TensorFlow's registry of gradients keeps every `tf.custom_gradient`, and the graph that it was
+    traced in, until the process ends. Each training step of Keras has one, which sums its gradients
+    over replicas; once traced, it is no longer used.
+    """
+    import keras
+
+    if keras.config.backend() != "tensorflow":
+        yield
+        return
+    registered = tensorflow_gradients()
+    before = set(registered)
+    try:
+        yield
+    finally:
+        for name in set(registered) - before:
+            if name.startswith("CustomGradient-"):
+                del registered[name]
+
+
+def assert_finite(numbers: Any, *message: Any) -> None:
+    """Stops TensorFlow with this message where a number is not finite; XLA skips the check."""
+    import tensorflow
+
+    finite = tensorflow.reduce_all(tensorflow.math.is_finite(numbers))
+    tensorflow.debugging.Assert(finite, message)

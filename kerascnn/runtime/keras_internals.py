@@ -1,0 +1,159 @@
+"""Every private name of Keras and TensorFlow that the package uses.
+
+There is no public way to any of them. tests/runtime/test_keras_internals.py fails when one moves.
+"""
+
+from functools import cache
+from typing import Any
+
+
+def nested_layers(layer: Any) -> list[Any]:
+    """The layers inside a layer or model, at any depth; none inside an operation."""
+    flatten = getattr(layer, "_flatten_layers", None)
+    return list(flatten(include_self=False)) if flatten else []
+
+
+def functional_graph(operation: Any) -> Any | None:
+    """The functional model that an operation is, or that a Sequential holds; None for others."""
+    graph = getattr(operation, "_functional", operation)
+    return graph if hasattr(graph, "_nodes_by_depth") else None
+
+
+def nodes_in_order(model: Any) -> list[Any]:
+    """The nodes of a functional model's graph, each after those that it depends on."""
+    return [
+        node for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True) for node in nodes
+    ]
+
+
+def operation_behind(tensor: Any) -> Any:
+    """The operation that gives a symbolic tensor."""
+    return tensor._keras_history.operation
+
+
+def build_metrics(trainer: Any, targets: Any) -> None:
+    """Creates the variables of a compiled model's metrics and loss before its first step.
+
+    Args:
+        trainer: A compiled model.
+        targets: A batch of labels, and of predictions, of any values.
+    """
+    trainer._compile_metrics.build(targets, targets)
+    trainer._compile_loss.build(targets, targets)
+
+
+def optimized_variables(optimizer: Any) -> list[Any]:
+    """The variables that an optimizer updates."""
+    return _inner(optimizer)._trainable_variables
+
+
+def moving_averages(optimizer: Any) -> list[Any]:
+    """The moving averages of those variables, in their order; none without `use_ema`."""
+    inner = _inner(optimizer)
+    return inner._model_variables_moving_average if inner.use_ema else []
+
+
+def learning_rate(optimizer: Any) -> Any:
+    """The variable or LearningRateSchedule that an optimizer was given."""
+    return _inner(optimizer)._learning_rate
+
+
+def schedule_step(optimizer: Any) -> Any:
+    """The step that a schedule is asked with; `iterations` counts accumulated steps as one."""
+    return _inner(optimizer)._iterations
+
+
+def _inner(optimizer: Any) -> Any:
+    return getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+
+
+@cache
+def with_rate_factors(optimizer_class: Any) -> Any:
+    """A class of optimizer that scales learning rate and weight decay of each variable.
+
+    Its instances need `factors`: the factor by variable path, 1 where a path is missing.
+    """
+
+    class Scaled(optimizer_class):
+        factors: dict[str, float]
+
+        def _known(self, variable: Any) -> Any:
+            """Keras's variable: TensorFlow passes its own, which does not know the path."""
+            return self._trainable_variables[self._get_variable_index(variable)]
+
+        def _factor(self, variable: Any) -> float:
+            return self.factors.get(self._known(variable).path, 1.0)
+
+        def _decay(self, variable: Any) -> float | None:
+            """Muon leaves most variables to Adam, whose decay is another."""
+            by_adam = getattr(self, "_should_use_adamw", lambda known: False)
+            return self.adam_weight_decay if by_adam(self._known(variable)) else self.weight_decay
+
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            super().update_step(gradient, variable, learning_rate * self._factor(variable))
+
+        def _apply_weight_decay(self, variables: Any) -> None:
+            for variable in variables:
+                decay = self._decay(variable)
+                if decay and self._use_weight_decay(variable):
+                    share = decay * self._factor(variable) * self.learning_rate
+                    variable.assign(variable - variable * share)
+
+    Scaled.__name__ = optimizer_class.__name__
+    return Scaled
+
+
+def seed_generator(*, create: bool = False) -> Any:
+    """The generator for layers and operations without their own; None before its first use."""
+    from keras.src.backend.common import global_state
+    from keras.src.random import seed_generator
+
+    if create:
+        return seed_generator.global_seed_generator()
+    return global_state.get_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR)
+
+
+def keras_state() -> Any:
+    """Keras's state: dtype policy, seed, distribution, numbers in layer names; see below."""
+    from keras.src.backend.common import global_state
+
+    return global_state.GLOBAL_STATE_TRACKER
+
+
+def set_keras_state(state: Any) -> None:
+    """Restores what `keras_state` returned; `clear_session` has replaced it since."""
+    from keras.src.backend.common import global_state
+
+    global_state.GLOBAL_STATE_TRACKER = state
+
+
+def tensorflow_seed() -> int | None:
+    from tensorflow.python.eager import context
+
+    return context.global_seed()
+
+
+def set_tensorflow_seed(seed: int | None) -> None:
+    """Unlike `tensorflow.random.set_seed`, takes None: no seed."""
+    from tensorflow.python.eager import context
+
+    context.set_global_seed(seed)
+
+
+def tensorflow_is_deterministic() -> bool:
+    from tensorflow.python.framework import config
+
+    return config.is_op_determinism_enabled()
+
+
+def disable_tensorflow_determinism() -> None:
+    from tensorflow.python.framework import config
+
+    config.disable_op_determinism()
+
+
+def tensorflow_gradients() -> dict[str, Any]:
+    """TensorFlow's registry of gradients, by name; every `tf.custom_gradient` adds to it."""
+    from tensorflow.python.framework import ops
+
+    return ops.gradient_registry._registry
