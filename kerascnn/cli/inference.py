@@ -149,7 +149,7 @@ def evaluate(
     else:
         show_evaluation(console(), evaluation)
     if html:
-        from kerascnn.results.report.evaluation import write_evaluation
+        from kerascnn.results.inference.evaluation_page import write_evaluation
 
         write_evaluation(evaluation, html)
         click.echo(f"wrote {html}", err=True)

@@ -146,10 +146,10 @@ def describe(
     paper, with `--set top=pooled` as experiments have it by default.
     """
     from kerascnn.cli.tables.description import show_description
-    from kerascnn.results.describe import describe as describe_it
     from kerascnn.results.describe.drawing import save_drawing
+    from kerascnn.results.describe.network import describe_network
 
-    description = describe_it(
+    description = describe_network(
         what,
         params=dict(map(assignment, params)),
         image_size=image_size,

@@ -43,7 +43,7 @@ def compare(
     """
     from kerascnn.cli.tables.comparison import show_comparison
     from kerascnn.cli.terminal import Terminal
-    from kerascnn.results.compare.comparison import compare_runs
+    from kerascnn.results.compare.compare import compare_runs
     from kerascnn.results.find import all_runs
 
     _send_pending()
@@ -196,8 +196,8 @@ def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_j
     RUN is a run's id, a unique prefix of one, or `last`.
     """
     from kerascnn.cli.tables.runs import show_export
+    from kerascnn.results.export.export import export_run
     from kerascnn.results.find import find_run
-    from kerascnn.results.inference.export import export_run
 
     exported = export_run(calibrated(find_run(run), uncalibrated), format_, output)
     if as_json:
@@ -234,7 +234,8 @@ def visualize(
     """
     from kerascnn.cli.terminal import Terminal
     from kerascnn.results.find import find_run
-    from kerascnn.results.inference.visualize import explain_images, save_explained
+    from kerascnn.results.visualize.explain import explain_images
+    from kerascnn.results.visualize.figure import save_explained
 
     require_run_and_images("visualize", run, images)
     found = find_run(run)

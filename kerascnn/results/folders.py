@@ -15,6 +15,7 @@ from kerascnn.errors import InputError
 from kerascnn.results.find import runs_folder
 from kerascnn.runtime.address import address_fault, displayed
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.files import bytes_of
 from kerascnn.tracking.entries import delete_run
 from kerascnn.tracking.journal import JOURNAL, LOCK, Journal, send_pending
 from kerascnn.tracking.store import TrackingError
@@ -74,7 +75,7 @@ def _describe(folder: Path) -> RunFolder:
         status=_status(journal),
         started=datetime.fromtimestamp(begun).astimezone().isoformat(timespec="milliseconds"),
         test_accuracy=_test_accuracy(folder / RESULT),
-        bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        bytes=bytes_of(folder),
         store=displayed(journal.uri),
         unsent=journal.pending,
         fault=journal.told,

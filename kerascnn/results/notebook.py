@@ -5,8 +5,8 @@ from functools import singledispatch
 from kerascnn.engine.result import Result
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.page import comparison_html
+from kerascnn.results.page import render
 from kerascnn.results.report.chapters import results
-from kerascnn.results.report.page import render
 
 
 @singledispatch

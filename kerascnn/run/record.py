@@ -31,7 +31,7 @@ from kerascnn.engine.result import (
 from kerascnn.engine.training.stage import StageResult
 from kerascnn.experiment.load import flatten, resolve
 from kerascnn.experiment.paths import written_to
-from kerascnn.results.confusion import CONFUSION_MATRIX, confusion_figure
+from kerascnn.results.confusion import CONFUSION_MATRIX, save_confusion
 from kerascnn.results.predictions import predictions_of, write_predictions
 from kerascnn.results.report.gather import gather
 from kerascnn.results.report.note import note, write_thumbnails
@@ -222,10 +222,7 @@ def record_report(
     start, folder = time.perf_counter(), result.folder
     again = f"`{command('report', result.run_id[:8], '--debug')}` shows where"
     with optional("the confusion matrix", observer):
-        from kerascnn.results.canvas import save
-
-        figure = confusion_figure(test, result.class_names)
-        save(figure, folder / CONFUSION_MATRIX, observer.warned)
+        save_confusion(test, result.class_names, folder / CONFUSION_MATRIX, observer.warned)
         tracker.artifact(folder / CONFUSION_MATRIX)
     with optional("the report", observer, again):
         material = gather(result, registry, prepared.network.model, prepared.data)

@@ -11,6 +11,11 @@ def gigabytes(count: float) -> str:
     return f"{count / GB:.1f} GB" if count >= GB else f"{1000 * count / GB:.1f} MB"
 
 
+def bytes_of(path: Path) -> int:
+    """The size of a file, or of all files in a folder."""
+    return sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
+
+
 def sync(path: Path) -> None:
     """Waits for the disk: were the power to fail, the new name might outlive the content."""
     if os.name == "nt":  # where folders cannot be opened

@@ -7,7 +7,7 @@ from rich.table import Table as RichTable
 
 from kerascnn.cli.tables.layout import Table, fits, number, plain, rows, words
 from kerascnn.components.parameters import toml
-from kerascnn.results.describe import BlockRow, Description, LayerRow
+from kerascnn.results.describe.description import BlockRow, Description, LayerRow
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.text import quantity, shape
 

@@ -11,8 +11,8 @@ from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.text import visible
 
 if TYPE_CHECKING:  # other commands need nothing of theirs
+    from kerascnn.results.export.export import Exported
     from kerascnn.results.inference.evaluate import Evaluation, Mistake
-    from kerascnn.results.inference.export import Exported
 
 
 MISTAKES_SHOWN = 20

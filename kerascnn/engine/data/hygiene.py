@@ -195,10 +195,10 @@ def near_pairs(splits: Mapping[str, Packed]) -> list[Rows]:
         hashes, others = np.asarray(a.hashes)[rows], np.asarray(b.hashes)[twins]
         plain = np.split(hashes, 2, axis=1)[0]
         limit = min(NEAR_BITS, unlikely(sampled(plain, others)))
-        close = {pair for variant in variants(others) for pair in close(plain, variant, limit)}
+        pairs = {pair for variant in variants(others) for pair in close(plain, variant, limit)}
         found += [
             [(one, int(rows[row])), (other, int(twins[twin]))]
-            for row, twin in sorted(close)
+            for row, twin in sorted(pairs)
             if a.digests[rows[row]].tobytes() != b.digests[twins[twin]].tobytes()
         ]
     return found

@@ -5,9 +5,7 @@ import os
 import stat
 import unicodedata
 import warnings
-from functools import partial
 from io import BytesIO
-from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
@@ -29,7 +27,6 @@ from kerascnn.engine.data.png import SIGNATURE, without_notes
 from kerascnn.errors import InputError
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.commands import pip_install
-from kerascnn.runtime.image_files import is_image, left_out
 
 ImageLike = str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image
 IMAGE_TYPES = (str, os.PathLike, bytes, np.ndarray, Image.Image)
@@ -86,24 +83,6 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         os.close(descriptor)
         raise ValueError("it is a folder" if stat.S_ISDIR(mode) else "it is no regular file")
     return open(descriptor, "rb")
-
-
-def images_below(path: Path) -> list[Path]:
-    """The path itself if it is no folder, else the visible images in it at any depth, by name.
-
-    What systems leave in folders, and kerascnn's own output, is no part of it.
-    """
-    if not path.is_dir():
-        return [path]
-    found = list[Path]()
-    for at, folders, files in os.walk(path):
-        folders[:] = filter(partial(_counts, at), folders)
-        found += [Path(at, name) for name in files if is_image(name) and _counts(at, name)]
-    return sorted(found)
-
-
-def _counts(at: str, name: str) -> bool:
-    return not name.startswith(".") and left_out(Path(at, name)) is None
 
 
 def decoders() -> str:

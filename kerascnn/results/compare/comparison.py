@@ -1,11 +1,9 @@
 """Runs side by side: what they came to, which is better, and whether that is sure."""
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +15,6 @@ from kerascnn.engine.metrics.score import (
     macro_f1_interval,
 )
 from kerascnn.engine.metrics.significance import grouped_difference, holm, mcnemar, paired_interval
-from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import PREDICTIONS, Result
 from kerascnn.errors import InputError
 from kerascnn.results.compare.choice import advice
@@ -25,11 +22,9 @@ from kerascnn.results.compare.images import Judged, difference, rows_as_in
 from kerascnn.results.compare.results import LEAST_SEEDS, Compared, Flip, Group, Pair, summary
 from kerascnn.results.compare.seeds import groups_by_seed
 from kerascnn.results.compare.settings import differing, settings_of
-from kerascnn.results.find import all_runs, find_run
 from kerascnn.results.predictions import Predictions
 from kerascnn.results.report.gather import calibrated_predictions
-from kerascnn.runtime.arguments import as_list
-from kerascnn.runtime.process import contained
+from kerascnn.runtime.files import bytes_of
 from kerascnn.runtime.screen import accuracy, first_rows, screen
 
 if TYPE_CHECKING:
@@ -77,7 +72,7 @@ class Comparison:
             calibration_interval=calibration_interval(said.probabilities, said.labels),
             parameters=result.parameters,
             seconds=result.seconds,
-            size_bytes=_size(result.folder / "model"),
+            size_bytes=bytes_of(result.folder / "model"),
             test_images=result.test["images"],
             same_test_images=result.run_id not in self._strangers,
         )
@@ -265,42 +260,6 @@ class Comparison:
 SHOWN = 10  # so many are listed in a message, the others counted
 
 
-@contained()
-def compare_runs(
-    runs: str | Result | Iterable[str | Result] = (),
-    *,
-    by_seed: bool = False,
-    data: str | Path | None = None,
-    observer: Observer | None = None,
-) -> Comparison:
-    """Compares runs.
-
-    Args:
-        runs: Ids, unique prefixes, "last", or results; none of them: the runs of this folder that
-            were judged on the same test images as the last one.
-        by_seed: Compare groups of runs that differ by seed alone, not runs; default False.
-        data: A folder of class folders to judge the runs on; default each run's test images.
-        observer: Receives notes on the images of `data`; default they are shown.
-
-    Returns:
-        The comparison: its `runs`, the most accurate first, its `pairs`, tested, its `flips`.
-    """
-    found = [find_run(run) for run in as_list(runs, (str, os.PathLike, Result), "runs")]
-    results = list({result.run_id: result for result in found or _comparable()}.values())
-    elsewhere = None
-    if data is not None:
-        from kerascnn.results.compare.elsewhere import judge_elsewhere
-
-        results, elsewhere = judge_elsewhere(results, data, observer or default_observer())
-    ordered = sorted(results, key=lambda result: -result.test_accuracy)
-    return Comparison(tuple(ordered), results[0] if results else None, by_seed, elsewhere)
-
-
-def _comparable() -> list[Result]:
-    runs = all_runs()
-    return [run for run in runs if run.data["test"] == runs[-1].data["test"]]
-
-
 def _predictions(result: Result) -> Predictions:
     file = result.folder / PREDICTIONS
     if not file.is_file():
@@ -321,7 +280,3 @@ def _corrected(pairs: list[Pair]) -> tuple[Pair, ...]:
         else replace(pair, p_value_holm=next(corrected), pairs=len(p_values))
         for pair in pairs
     )
-
-
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -8,8 +8,8 @@ from markupsafe import Markup
 from kerascnn.engine.result import Result
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import Group
+from kerascnn.results.page import BLUE, GREEN, ORANGE, RED, style, svg
 from kerascnn.results.report.figures import NARROW, WIDE, stages
-from kerascnn.results.report.page import BLUE, GREEN, ORANGE, RED, style, svg
 
 COLOURS = (BLUE, ORANGE, GREEN, RED)
 """Of the most accurate runs or groups; the others are grey."""

@@ -11,8 +11,8 @@ from kerascnn.results.compare import figures
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import Flip
 from kerascnn.results.find import runs_folder
+from kerascnn.results.page import Thumbnail, data_uri, render
 from kerascnn.results.report.gather import gather
-from kerascnn.results.report.page import Thumbnail, data_uri, render
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.toml import as_toml
 from kerascnn.tracking.tracker import Tracker

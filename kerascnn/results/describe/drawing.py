@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerascnn.errors import InputError
-from kerascnn.results.describe import BlockRow, Description
+from kerascnn.results.describe.description import BlockRow, Description
 from kerascnn.runtime.text import quantity, shape
 
 SLANT = 0.32  # of a side, how far its back edge is drawn to the right and up

@@ -3,7 +3,6 @@
 import os
 import unicodedata
 from dataclasses import asdict, dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,14 @@ import numpy as np
 
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.data.store import pack
-from kerascnn.engine.data.windows import Centred, packed_size
+from kerascnn.engine.data.windows import Centred
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import SEEN, Result
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.hookspecs import Splits
 from kerascnn.results.find import find_run
+from kerascnn.results.inference.images import packed_for
 from kerascnn.results.inference.predict import probabilities_of
 from kerascnn.results.predictions import Predictions, predictions_of
 from kerascnn.runtime.arguments import expect
@@ -143,21 +142,12 @@ def predict_folder(
     registered = (registry or load_registry()).get("dataset", "image_folder")
     folder = registered.bind({"path": str(data), "follow_links": follow_links, "only_test": True})
     splits: Splits = folder.build(seed=0)
-    index_of, training = _indices(splits, result, data), result.training
-    size = packed_size(training.image_size, training.crop_margin)
-    progress = partial(observer.progress, "packing")
-    packed = pack(
-        splits.test,
-        size,
-        training.resize,
-        progress,
-        what=str(data),
-        value_range=training.value_range,
-    )
+    index_of = _indices(splits, result, data)
+    packed = packed_for(result, splits.test, str(data), observer)
     probabilities = probabilities_of(result, packed.images, backend)
     said = replace(predictions_of(packed, probabilities), labels=index_of[packed.labels])
     _tell_seen(result, packed, said, observer)
-    return said, Centred(packed.images, training.image_size)
+    return said, Centred(packed.images, result.training.image_size)
 
 
 def _tell_seen(result: Result, packed: Packed, said: Predictions, observer: Observer) -> None:

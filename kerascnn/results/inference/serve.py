@@ -15,7 +15,8 @@ from kerascnn.engine.metrics.temperature import tempered
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
-from kerascnn.results.inference.predict import best_guesses, read_images
+from kerascnn.results.inference.images import read_images
+from kerascnn.results.inference.predict import best_guesses
 from kerascnn.runtime import backend as runtime
 from kerascnn.tracking.models import scoring_app
 

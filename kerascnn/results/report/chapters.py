@@ -14,10 +14,11 @@ from kerascnn.engine.metrics.significance import f1_interval, wilson_interval
 from kerascnn.engine.metrics.temperature import AS_TRAINED
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
+from kerascnn.results.confusion import confusion_figure
+from kerascnn.results.page import Thumbnail, data_uri, svg
 from kerascnn.results.report import explained, figures, mistakes
 from kerascnn.results.report.calibration import calibrate
 from kerascnn.results.report.gather import Judged, Material
-from kerascnn.results.report.page import Thumbnail, data_uri
 from kerascnn.results.report.samples import augmented
 from kerascnn.runtime.text import counted
 
@@ -70,13 +71,13 @@ def class_rows(result: Result) -> list[ClassRow]:
 
 def results(result: Result) -> dict[str, Any]:
     """What there is to say without images and network."""
-    counts = np.array(result.test["confusion"])
+    confusion = result.test["confusion"]
     drawn = [figures.curves(result.history, wide) for wide in (True, False) if result.history]
     return {
         "result": result,
-        "right": int(counts.trace()),
+        "right": int(np.trace(confusion)),
         "curves": drawn,
-        "confusion": figures.confusion(counts, result.class_names),
+        "confusion": svg(confusion_figure(confusion, result.class_names), "confusion matrix"),
         "classes": class_rows(result),
         "notes": [note.partition("\n")[0].rstrip(":") for note in result.notes],
         "macro": macro_explained(result),

@@ -12,7 +12,7 @@ from kerascnn.engine.network.explain import (
     kernel_images,
     overlay,
 )
-from kerascnn.results.report.page import data_uri
+from kerascnn.results.page import data_uri
 
 SIDE = 128  # pixels of a thumbnail
 COLUMNS, ROWS, MAP_SIDE = 8, 2, 56  # of a sheet of feature maps

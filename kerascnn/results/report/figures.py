@@ -7,14 +7,11 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from kerascnn.results.page import BLUE, ORANGE, style, svg
 from kerascnn.results.report.calibration import Calibration
-from kerascnn.results.report.page import BLUE, ORANGE, RED, style, svg
 
 WIDE, NARROW = 9.9, 3.65
 """Inches: on a desktop and on a telephone, where an inch has 96 pixels."""
-
-NUMBERED = 20
-"""Beyond so many classes the cells of the confusion matrix hold no numbers."""
 
 History = Sequence[dict[str, Any]]
 
@@ -93,42 +90,6 @@ def stages(history: History) -> Iterator[tuple[int, int, str]]:
         last = first + len(list(epochs)) - 1
         yield first, last, name
         first = last + 1
-
-
-def confusion(counts: np.ndarray, class_names: Sequence[str]) -> Markup:
-    """The confusion matrix: rows are true classes, columns predicted ones; mistakes are red."""
-    from matplotlib.colors import to_rgb
-
-    from kerascnn.results.canvas import Figure
-
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)  # [K, K]
-    right = np.eye(len(counts), dtype=bool)
-    alpha = np.where(right, 0.9 * shares, 0.9 * np.sqrt(shares))  # so that few mistakes are seen
-    cells = np.where(right[..., None], to_rgb(BLUE), to_rgb(RED))  # [K, K, 3]
-    numbered = len(counts) <= NUMBERED
-    side = 0.4 * len(counts) if numbered else 7.0
-    size = min(9.0, 0.8 * 72 * side / len(counts))
-    with style():
-        figure = Figure(figsize=(side + 1.2, side + 0.9))
-        axes = figure.subplots()
-        axes.imshow(np.dstack([cells, alpha]), interpolation="none")
-        ticks = range(len(counts))
-        rotated: dict[str, Any] = {
-            "rotation": 45,
-            "ha": "right",
-            "rotation_mode": "anchor",
-            "fontsize": size,
-        }
-        axes.set_xticks(ticks, class_names, **rotated)
-        axes.set_yticks(ticks, class_names, fontsize=size)
-        axes.grid(visible=False)
-        axes.spines[:].set_visible(False)
-        axes.set(xlabel="predicted", ylabel="true")
-        for (row, column), count in np.ndenumerate(counts):
-            if count and numbered:
-                colour = "white" if alpha[row, column] > 0.6 else "black"
-                axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
-        return svg(figure, "confusion matrix")
 
 
 def reliability(calibrations: dict[str, Calibration], wide: bool) -> Markup:

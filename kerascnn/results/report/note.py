@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from kerascnn.engine.result import Result
+from kerascnn.results.page import seconds
 from kerascnn.results.report import explained, mistakes
 from kerascnn.results.report.gather import Material
-from kerascnn.results.report.page import seconds
 from kerascnn.runtime.text import markdown
 
 THUMBNAILS = "thumbnails.jpg"

@@ -6,10 +6,10 @@ from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.observer import Observer, default_observer, optional
 from kerascnn.engine.result import Result
 from kerascnn.results.find import find_run
+from kerascnn.results.page import render
 from kerascnn.results.report import chapters
 from kerascnn.results.report.gather import Material, gather
 from kerascnn.results.report.note import write_thumbnails
-from kerascnn.results.report.page import render
 from kerascnn.results.report.steps import next_steps
 from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.files import write_whole

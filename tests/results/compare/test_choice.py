@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from kerascnn.engine.metrics.significance import detectable_difference, images_needed, mcnemar
-from kerascnn.results.compare.comparison import compare_runs
+from kerascnn.results.compare.compare import compare_runs
 from kerascnn.results.compare.page import write_comparison
 
 

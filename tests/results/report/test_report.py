@@ -396,5 +396,5 @@ def test_the_public_name_is_there():
 
 
 def test_templates_travel_with_the_package():
-    folder = Path(kerascnn.__file__).parent / "results/report/templates"
+    folder = Path(kerascnn.__file__).parent / "results/templates"
     assert {"base.html", "report.html", "style.css"} <= {file.name for file in folder.iterdir()}

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from kerascnn.results.inference.evaluate import Evaluation
+from kerascnn.results.page import render
 from kerascnn.results.report import chapters
-from kerascnn.results.report.page import render
 from kerascnn.runtime.files import write_whole
 
 

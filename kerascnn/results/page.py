@@ -34,7 +34,7 @@ def render(template: str, **values: Any) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("kerascnn.results.report"),
+        loader=PackageLoader("kerascnn.results"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -11,8 +11,8 @@ from jinja2 import UndefinedError
 from matplotlib.figure import Figure
 from PIL import Image
 
+from kerascnn.results.page import data_uri, render, seconds, style, svg
 from kerascnn.results.report import figures
-from kerascnn.results.report.page import data_uri, render, seconds, style, svg
 
 
 def drawing():

@@ -1,154 +1,23 @@
-"""What a run's network does with an image, as one figure: kernels, sums, maps, heat, softmax."""
+"""The figure that `visualize` draws of an image, and its parts."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.images import ImageLike
-from kerascnn.engine.data.windows import Centred
 from kerascnn.engine.metrics.score import ranked
 from kerascnn.engine.network.explain import (
     Parts,
-    convolution_parts,
-    feature_maps,
-    first_kernels,
-    grad_cam,
     kernel_images,
-    last_spatial_layer,
     overlay,
 )
-from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.observer import Observer, default_observer
-from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
-from kerascnn.results.find import find_run
-from kerascnn.results.inference.predict import image_names, listed_images, read_images
-from kerascnn.runtime import backend as runtime
-from kerascnn.runtime.arguments import as_list
-from kerascnn.runtime.process import contained
-from kerascnn.runtime.screen import listed, screen
+from kerascnn.results.visualize.explain import Explained
 
-SHOWN_LAYERS = 4
 SHOWN_MAPS, SHOWN_KERNELS, SHOWN_PARTS, SHOWN_CLASSES = 8, 32, 4, 6
 INK, GREY, BLUE = "#1b2a41", "#5a6778", "#2b6cb0"
-
-
-@dataclass(frozen=True)
-class Explained:
-    """An image on its way through a network.
-
-    Args:
-        name: Of the image.
-        image: As the network sees it, uint8 [S, S, 3].
-        probabilities: float32 [K].
-        class_names: K names.
-        heat: Grad-CAM for the most probable class, 0 to 1, float32 [h, w].
-        heat_layer: Where it was taken.
-        kernels: Of the first convolution, float32 [kh, kw, C_in, C_out].
-        maps: Feature maps of each chosen layer, float32 [h, w, C].
-        filter: Layer and number of the filter that is taken apart.
-        parts: Its sum.
-    """
-
-    name: str
-    image: np.ndarray
-    probabilities: np.ndarray
-    class_names: Sequence[str]
-    heat: np.ndarray
-    heat_layer: str
-    kernels: np.ndarray
-    maps: dict[str, np.ndarray]
-    filter: tuple[str, int]
-    parts: Parts
-
-    def __repr__(self) -> str:
-        return screen(_headline(self), [("maps of", listed(list(self.maps)))])
-
-
-@contained()
-def explain_images(
-    run: str | Result,
-    images: ImageLike | Iterable[ImageLike],
-    layers: str | Iterable[str] = (),
-    *,
-    backend: str = "auto",
-) -> list[Explained]:
-    """Follows images through the network of a run.
-
-    Args:
-        run: A run's id, a unique prefix of one, "last", or a result.
-        images: One image or several, as `predict_images` takes them, but no folders.
-        layers: Names of layers whose feature maps are wanted; a filter of the first that is a
-            convolution is taken apart. Default some from the first convolution to the last maps.
-        backend: "tensorflow", "jax", "torch", or "auto": any.
-
-    Raises:
-        InputError: No such run or layer, a network without convolutions, unreadable images.
-    """
-    given, layers = listed_images(images), as_list(layers, str, "layers")
-    runtime.select_backend(backend)
-    result = find_run(run)
-    pixels = Centred(read_images(given, result), result.training.image_size)[:]
-    runtime.start(backend)
-    model = result.model
-    probabilities = Forward(model)(pixels, min(len(pixels), result.training.batch_size))
-    heats = grad_cam(model, pixels, probabilities.argmax(1))
-    shared: dict[str, Any] = {
-        "class_names": result.class_names,
-        "heat_layer": last_spatial_layer(model),
-        "kernels": first_kernels(model),
-    }
-    return [
-        Explained(
-            name=Path(name).name,
-            image=image,
-            probabilities=row,
-            heat=heat,
-            maps=feature_maps(model, image, layers or _some_layers(model)),
-            **_taken_apart(model, image, layers),
-            **shared,
-        )
-        for name, image, row, heat in zip(
-            image_names(given), pixels, probabilities, heats, strict=True
-        )
-    ]
-
-
-def _some_layers(model: Any) -> list[str]:
-    """The last layer of each size of maps that has weights or follows such a one, thinned out."""
-    by_side: dict[int, str] = {}
-    weighted = False
-    for operation in model.operations:
-        weighted = weighted or bool(getattr(operation, "weights", ()))
-        shape: tuple[int, ...] = getattr(operation.output, "shape", ())
-        if weighted and len(shape) == 4 and shape[1] > 1 and not _pools(operation):
-            by_side[shape[1]] = operation.name
-    names = list(by_side.values())
-    places = np.linspace(0, len(names) - 1, min(SHOWN_LAYERS, len(names))).round().astype(int)
-    return [names[place] for place in places]
-
-
-def _pools(operation: Any) -> bool:
-    return any(word in type(operation).__name__ for word in ("Pool", "Padding"))
-
-
-def _taken_apart(model: Any, image: np.ndarray, layers: Sequence[str]) -> dict[str, Any]:
-    """The filter that answers most to the image, of the first of the layers that has filters."""
-    from keras.layers import Conv2D
-
-    every = [o.name for o in model.operations if type(o) is Conv2D and o.groups == 1]
-    if not every:
-        raise InputError(f'the network "{model.name}" has no convolution to take apart.')
-    layer = next((name for name in layers if name in every), every[0])
-    answers = feature_maps(model, image, [layer])[layer].std((0, 1))
-    strongest = int(answers.argmax())
-    return {
-        "filter": (layer, strongest),
-        "parts": convolution_parts(model, image, layer, strongest),
-    }
 
 
 def explained_figure(explained: Explained) -> Any:
@@ -159,7 +28,7 @@ def explained_figure(explained: Explained) -> Any:
     figure = Figure(figsize=(10, sum(heights)), dpi=140, facecolor="white")
     sections: Any = figure.subfigures(5, 1, height_ratios=heights)
     head, top, middle, maps, end = sections
-    head.text(0.02, 0.5, _headline(explained), va="center", fontsize=13, color=INK, weight="bold")
+    head.text(0.02, 0.5, explained.headline, va="center", fontsize=13, color=INK, weight="bold")
     kernels_figure(explained.kernels, top.subfigures(1, 2, width_ratios=(1, 3.2))[1])
     _image(top.subfigs[0].add_axes((0.08, 0.04, 0.84, 0.82)), explained.image)
     _heading(top.subfigs[0], "what the network sees", 0.08)
@@ -169,12 +38,6 @@ def explained_figure(explained: Explained) -> Any:
     heat_figure(explained.image, explained.heat, explained.heat_layer, left)
     probabilities_figure(explained.probabilities, explained.class_names, right)
     return figure
-
-
-def _headline(explained: Explained) -> str:
-    best = int(explained.probabilities.argmax())
-    name, sure = explained.class_names[best], explained.probabilities[best]
-    return f"{explained.name}: {name}, {sure:.1%}"
 
 
 def _blank(width: float, height: float, figure: Any) -> Any:
