@@ -6,13 +6,11 @@ import click
 
 from kerascnn.cli.options import (
     allow_option,
-    as_json,
-    backend_option,
     console,
     document,
     experiment_of,
+    experiment_options,
     file_argument,
-    set_option,
 )
 
 
@@ -23,10 +21,7 @@ from kerascnn.cli.options import (
     metavar="RUN",
     help="Go on with a run that has not ended: its id, a unique prefix of one, or `last`.",
 )
-@set_option
-@backend_option
-@allow_option
-@as_json
+@experiment_options
 def run(
     file: Path | None,
     resume: str | None,
@@ -61,10 +56,7 @@ def run(
 @click.command()
 @file_argument
 @click.option("--download", is_flag=True, help="Download the images and weights that are missing.")
-@set_option
-@backend_option
-@allow_option
-@as_json
+@experiment_options
 def check(
     file: Path,
     download: bool,
@@ -115,10 +107,7 @@ def check(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where the plot goes.  [default: lr-find-STAGE.png]",
 )
-@set_option
-@backend_option
-@allow_option
-@as_json
+@experiment_options
 def lr_find(
     file: Path,
     stage: str | None,
@@ -163,10 +152,7 @@ def lr_find(
     help="`resnet50:none` has random weights; `all-local` are all whose weights are at hand.",
 )
 @click.option("--promote", metavar="K", type=click.IntRange(min=1), help="Run the best K in full.")
-@set_option
-@backend_option
-@allow_option
-@as_json
+@experiment_options
 def probe(
     file: Path,
     architectures: str,

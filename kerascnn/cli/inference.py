@@ -13,8 +13,12 @@ from kerascnn.cli.options import (
     calibrated,
     console,
     document,
+    images_argument,
+    model_options,
     require_run_and_images,
+    run_argument,
     tell_last,
+    top_option,
     uncalibrated_option,
 )
 
@@ -23,18 +27,16 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run")
-@click.argument("images", nargs=-1)
-@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True)
+@run_argument
+@images_argument
+@top_option
 @click.option(
     "--csv",
     "table",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="Write a table with the probability of every class to this file; - is standard output.",
 )
-@uncalibrated_option
-@backend_option
-@allow_option
+@model_options
 @as_json
 def predict(
     run: str,
@@ -113,16 +115,14 @@ def _write_table(
 
 
 @click.command()
-@click.argument("run")
+@run_argument
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="A folder of classes.")
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write a page to this file: classes, confusion matrix, mistakes.",
 )
-@uncalibrated_option
-@backend_option
-@allow_option
+@model_options
 @as_json
 def evaluate(
     run: str,
@@ -153,3 +153,98 @@ def evaluate(
 
         write_evaluation(evaluation, html)
         click.echo(f"wrote {html}", err=True)
+
+
+@click.command()
+@run_argument
+@images_argument
+@click.option(
+    "--layer", "layers", metavar="NAME", multiple=True, help="Show its maps; may be repeated."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="A file, or a folder for several.  [default: IMAGE-explained.png in this folder]",
+)
+@backend_option
+@allow_option
+@as_json
+def visualize(
+    run: str,
+    images: tuple[str, ...],
+    layers: tuple[str, ...],
+    output: Path | None,
+    backend: str | None,
+    as_json: bool,
+) -> None:
+    """Draw what the network of RUN does with IMAGES: kernels, sums, maps, Grad-CAM, softmax.
+
+    RUN is a run's id, a unique prefix of one, or `last`. `kerascnn describe RUN` names the layers.
+    """
+    from kerascnn.cli.terminal import Terminal
+    from kerascnn.results.find import find_run
+    from kerascnn.results.visualize.explain import explain_images
+    from kerascnn.results.visualize.figure import save_explained
+
+    require_run_and_images("visualize", run, images)
+    found = find_run(run)
+    explained = explain_images(found, images, layers, backend=backend or "auto")
+    files = save_explained(explained, output, Terminal(console(stderr=True)))
+    tell_last(run, found)
+    if as_json:
+        document(
+            [
+                {"image": of.name, "file": str(file)}
+                for of, file in zip(explained, files, strict=True)
+            ]
+        )
+        return
+    for file in files:
+        click.echo(str(file))
+
+
+@click.command()
+@run_argument
+@click.option(
+    "--format",
+    "format_",
+    required=True,
+    type=click.Choice(["keras", "saved_model", "onnx", "litert"]),
+)
+@click.option("--output", type=click.Path(path_type=Path), help="Default: NAME-RUN in this folder.")
+@uncalibrated_option
+@allow_option
+@as_json
+def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_json: bool) -> None:
+    """Write the model of RUN for another runtime, and check there that it says the same.
+
+    RUN is a run's id, a unique prefix of one, or `last`.
+    """
+    from kerascnn.cli.tables.runs import show_export
+    from kerascnn.results.export.export import export_run
+    from kerascnn.results.find import find_run
+
+    exported = export_run(calibrated(find_run(run), uncalibrated), format_, output)
+    if as_json:
+        document(exported.to_json())
+    else:
+        show_export(console(), exported)
+
+
+@click.command()
+@run_argument
+@click.option("--port", type=int, default=5001, show_default=True, help="0 is any that is free.")
+@top_option
+@model_options
+def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None) -> None:
+    """Answer over HTTP with the model of RUN, at 127.0.0.1 alone.
+
+    An image, or JSON with base64 of images, comes back as labels and probabilities.
+    """
+    from kerascnn.results.find import find_run
+    from kerascnn.results.inference.serve import listen, serve_run
+
+    result, listening = calibrated(find_run(run), uncalibrated), listen(port)
+    address = "http://{}:{}/invocations".format(*listening.getsockname())
+    click.echo(f"Ctrl-C ends it\ncurl --data-binary @IMAGE {address}", err=True)
+    serve_run(listening, result, top=top, backend=backend or "auto")

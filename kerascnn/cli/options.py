@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import click
 
 from kerascnn.errors import InputError
+
+Decorator = Callable[[Any], Any]
 
 UNLIMITED = 10_000  # columns, where a program reads the output and not a person
 
@@ -57,6 +60,15 @@ set_option = click.option(
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the TOML."
 )
 file_argument = click.argument("file", type=click.Path(path_type=Path))
+run_argument = click.argument("run")
+images_argument = click.argument("images", nargs=-1)
+top_option = click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Number of classes listed per image.",
+)
 
 
 def _allow_plugins(context: click.Context, _: click.Parameter, names: str | None) -> None:
@@ -85,7 +97,25 @@ allow_option = click.option(
 )
 
 
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+uncalibrated_option = click.option(
+    "--uncalibrated",
+    is_flag=True,
+    help="Give the probabilities as trained, without the temperature of RUN.",
+)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+
+
+def _together(*options: Decorator) -> Decorator:
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+experiment_options = _together(set_option, backend_option, allow_option, as_json)
+model_options = _together(uncalibrated_option, backend_option, allow_option)
 
 
 def confirmed(question: str, yes: bool) -> bool:
@@ -106,13 +136,6 @@ def experiment_of(file: Path, overrides: tuple[str, ...], backend: str | None) -
     return load_experiment(
         file, values, registry, lambda said: click.echo(f"note: {said}", err=True)
     )
-
-
-uncalibrated_option = click.option(
-    "--uncalibrated",
-    is_flag=True,
-    help="Give the probabilities as trained, without the temperature of RUN.",
-)
 
 
 def calibrated(result: Any, uncalibrated: bool) -> Any:

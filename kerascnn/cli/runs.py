@@ -7,13 +7,11 @@ import click
 from kerascnn.cli.options import (
     allow_option,
     as_json,
-    backend_option,
-    calibrated,
+    confirmed,
     console,
     document,
-    require_run_and_images,
-    tell_last,
-    uncalibrated_option,
+    run_argument,
+    yes_option,
 )
 from kerascnn.errors import InputError
 from kerascnn.runtime.commands import command
@@ -72,7 +70,7 @@ def compare(
 
 
 @click.command()
-@click.argument("run")
+@run_argument
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
 @allow_option
 @as_json
@@ -96,7 +94,7 @@ def report(run: str, show: bool, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("run")
+@run_argument
 @click.option("--name", help="Of the model; default that of the experiment.")
 @click.option("--alias", help="Such as `champion`; moves here from the model that had it.")
 @as_json
@@ -118,27 +116,6 @@ def register(run: str, name: str | None, alias: str | None, as_json: bool) -> No
         return
     click.echo(f"{registered.name} version {registered.version}: run {registered.run_id[:8]}")
     click.echo(command("predict", registered.uri, "IMAGE"), err=True)
-
-
-@click.command()
-@click.argument("run")
-@click.option("--port", type=int, default=5001, show_default=True, help="0 is any that is free.")
-@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True)
-@uncalibrated_option
-@backend_option
-@allow_option
-def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None) -> None:
-    """Answer over HTTP with the model of RUN, at 127.0.0.1 alone.
-
-    An image, or JSON with base64 of images, comes back as labels and probabilities.
-    """
-    from kerascnn.results.find import find_run
-    from kerascnn.results.inference.serve import listen, serve_run
-
-    result, listening = calibrated(find_run(run), uncalibrated), listen(port)
-    address = "http://{}:{}/invocations".format(*listening.getsockname())
-    click.echo(f"Ctrl-C ends it\ncurl --data-binary @IMAGE {address}", err=True)
-    serve_run(listening, result, top=top, backend=backend or "auto")
 
 
 @click.command()
@@ -170,85 +147,75 @@ def ui(port: int, show: bool) -> None:
     show_page(listening, ready)
 
 
+@click.group()
+def runs() -> None:
+    """List, remove or send the runs of this folder."""
+
+
+@runs.command("list")
+@as_json
+def list_runs(as_json: bool) -> None:
+    """List the runs of this folder, the oldest first: how they ended, their size."""
+    from dataclasses import asdict
+
+    from kerascnn.cli.tables.upkeep import show_runs
+    from kerascnn.results.folders import list_runs as find_runs
+
+    found = find_runs()
+    if as_json:
+        document([asdict(run) for run in found])
+    else:
+        show_runs(console(), found)
+
+
+@runs.command()
+@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+@yes_option
+@as_json
+def remove(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Remove each RUN: its folder here, and its run in MLflow.
+
+    RUN is a run's id or a unique prefix of one. MLflow marks the run as deleted; `mlflow gc` frees
+    what it keeps of it.
+    """
+    from kerascnn.results.folders import find_folders, remove_run
+
+    folders = find_folders(names)
+    shown = ", ".join(folder.name[:8] for folder in folders)
+    if not confirmed(f"Remove {shown} here and in MLflow?", yes):
+        raise InputError("nothing was removed; --yes removes without asking.")
+    faults = [fault for folder in folders if (fault := remove_run(folder))]
+    if as_json:
+        document({"removed": [folder.name for folder in folders], "problems": faults})
+    else:
+        click.echo(f"removed {shown}")
+    for fault in faults:
+        click.echo(fault, err=True)
+
+
+@runs.command()
+@click.argument("names", metavar="[RUN]...", nargs=-1)
+@click.option(
+    "--to", metavar="ADDRESS", help="Send to this store, whatever the runs were made for."
+)
+def send(names: tuple[str, ...], to: str | None) -> None:
+    """Send what the tracking store of a run does not have yet.
+
+    With --to, each RUN is sent to another store, and to that one from then on; without a RUN, all
+    those that their own store does not have in full. A password is taken from MLFLOW_TRACKING_URI
+    if that is the same address.
+    """
+    from kerascnn.results.folders import send_runs
+
+    if names and not to:
+        raise click.UsageError("RUN needs --to ADDRESS; without it all runs are sent.")
+    said = send_runs(names, to)
+    click.echo("\n".join(said) or "nothing to send: the stores have all runs of this folder")
+
+
 def _send_pending() -> None:
     from kerascnn.results.find import runs_folder
     from kerascnn.tracking.journal import send_pending
 
     for said in send_pending(runs_folder()):
         click.echo(said, err=True)
-
-
-@click.command()
-@click.argument("run")
-@click.option(
-    "--format",
-    "format_",
-    required=True,
-    type=click.Choice(["keras", "saved_model", "onnx", "litert"]),
-)
-@click.option("--output", type=click.Path(path_type=Path), help="Default: NAME-RUN in this folder.")
-@uncalibrated_option
-@allow_option
-@as_json
-def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_json: bool) -> None:
-    """Write the model of RUN for another runtime, and check there that it says the same.
-
-    RUN is a run's id, a unique prefix of one, or `last`.
-    """
-    from kerascnn.cli.tables.runs import show_export
-    from kerascnn.results.export.export import export_run
-    from kerascnn.results.find import find_run
-
-    exported = export_run(calibrated(find_run(run), uncalibrated), format_, output)
-    if as_json:
-        document(exported.to_json())
-    else:
-        show_export(console(), exported)
-
-
-@click.command()
-@click.argument("run")
-@click.argument("images", nargs=-1)
-@click.option(
-    "--layer", "layers", metavar="NAME", multiple=True, help="Show its maps; may be repeated."
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    help="A file, or a folder for several.  [default: IMAGE-explained.png in this folder]",
-)
-@backend_option
-@allow_option
-@as_json
-def visualize(
-    run: str,
-    images: tuple[str, ...],
-    layers: tuple[str, ...],
-    output: Path | None,
-    backend: str | None,
-    as_json: bool,
-) -> None:
-    """Draw what the network of RUN does with IMAGES: kernels, sums, maps, Grad-CAM, softmax.
-
-    RUN is a run's id, a unique prefix of one, or `last`. `kerascnn describe RUN` names the layers.
-    """
-    from kerascnn.cli.terminal import Terminal
-    from kerascnn.results.find import find_run
-    from kerascnn.results.visualize.explain import explain_images
-    from kerascnn.results.visualize.figure import save_explained
-
-    require_run_and_images("visualize", run, images)
-    found = find_run(run)
-    explained = explain_images(found, images, layers, backend=backend or "auto")
-    files = save_explained(explained, output, Terminal(console(stderr=True)))
-    tell_last(run, found)
-    if as_json:
-        document(
-            [
-                {"image": of.name, "file": str(file)}
-                for of, file in zip(explained, files, strict=True)
-            ]
-        )
-        return
-    for file in files:
-        click.echo(str(file))

@@ -10,7 +10,6 @@ from kerascnn.cli.options import (
     document,
     yes_option,
 )
-from kerascnn.errors import InputError
 
 
 @click.group()
@@ -78,72 +77,6 @@ def _may_remove_downloads(kinds: list[str], yes: bool) -> bool:
         return True
     click.echo(f"kept {held}; --yes removes downloads without asking", err=True)
     return False
-
-
-@click.group()
-def runs() -> None:
-    """List, remove or send the runs of this folder."""
-
-
-@runs.command("list")
-@as_json
-def list_runs(as_json: bool) -> None:
-    """List the runs of this folder, the oldest first: how they ended, their size."""
-    from dataclasses import asdict
-
-    from kerascnn.cli.tables.upkeep import show_runs
-    from kerascnn.results.folders import list_runs as find_runs
-
-    found = find_runs()
-    if as_json:
-        document([asdict(run) for run in found])
-    else:
-        show_runs(console(), found)
-
-
-@runs.command()
-@click.argument("names", metavar="RUN...", nargs=-1, required=True)
-@yes_option
-@as_json
-def remove(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
-    """Remove each RUN: its folder here, and its run in MLflow.
-
-    RUN is a run's id or a unique prefix of one. MLflow marks the run as deleted; `mlflow gc` frees
-    what it keeps of it.
-    """
-    from kerascnn.results.folders import find_folders, remove_run
-
-    folders = find_folders(names)
-    shown = ", ".join(folder.name[:8] for folder in folders)
-    if not confirmed(f"Remove {shown} here and in MLflow?", yes):
-        raise InputError("nothing was removed; --yes removes without asking.")
-    faults = [fault for folder in folders if (fault := remove_run(folder))]
-    if as_json:
-        document({"removed": [folder.name for folder in folders], "problems": faults})
-    else:
-        click.echo(f"removed {shown}")
-    for fault in faults:
-        click.echo(fault, err=True)
-
-
-@runs.command()
-@click.argument("names", metavar="[RUN]...", nargs=-1)
-@click.option(
-    "--to", metavar="ADDRESS", help="Send to this store, whatever the runs were made for."
-)
-def send(names: tuple[str, ...], to: str | None) -> None:
-    """Send what the tracking store of a run does not have yet.
-
-    With --to, each RUN is sent to another store, and to that one from then on; without a RUN, all
-    those that their own store does not have in full. A password is taken from MLFLOW_TRACKING_URI
-    if that is the same address.
-    """
-    from kerascnn.results.folders import send_runs
-
-    if names and not to:
-        raise click.UsageError("RUN needs --to ADDRESS; without it all runs are sent.")
-    said = send_runs(names, to)
-    click.echo("\n".join(said) or "nothing to send: the stores have all runs of this folder")
 
 
 @click.command()
