@@ -132,7 +132,7 @@ def test_the_commands_in_help_texts_and_pages_are_some(parse):
     templates = "\n".join(file.read_text() for file in PACKAGE.rglob("*.html"))
     found = re.findall(r"<code>(kerascnn [^<]*)</code>", templates)
     found += [one for text in texts for one in documented(text)]
-    readmes = [file.read_text() for file in (PACKAGE / "templates").rglob("*.md")]
+    readmes = [file.read_text() for file in (PACKAGE / "components" / "templates").rglob("*.md")]
     found += [
         line.strip() for text in readmes for line in text.splitlines() if "    kerascnn" in line
     ]

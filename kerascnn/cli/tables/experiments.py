@@ -44,7 +44,7 @@ def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -
         )
     console.print(table)
     console.print()
-    console.print("frozen part of the network")
+    console.print("frozen prefix")
     console.print(rows(((escape(stage.name), escape(stage.frozen_part)) for stage in stages), 2))
 
 
