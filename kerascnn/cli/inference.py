@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "--csv",
     "table",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Write a table with the probability of every class to this file; - is standard output.",
+    help="Write the probability of every class to this CSV file; - is standard output.",
 )
 @model_options
 @as_json
@@ -47,7 +47,7 @@ def predict(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Predict the classes of IMAGES, files or folders of them, with the model of RUN.
+    """Classify IMAGES (files or folders) with the model of RUN.
 
     RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
     """
@@ -63,7 +63,9 @@ def predict(
 
     require_run_and_images("predict", run, images)
     if as_json and table == Path("-"):
-        raise click.UsageError("--json and --csv - both write to standard output; name a file.")
+        raise click.UsageError(
+            "--json and --csv - both write to standard output; give --csv a file."
+        )
     found, terminal = calibrated(find_run(run), uncalibrated), Listening(console(stderr=True))
     classes = len(found.class_names)
     predictions = predict_images(
@@ -100,7 +102,7 @@ def _show(predictions: "Sequence[Prediction]", top: int) -> None:
 def _write_table(
     file: Path, class_names: Sequence[str], predictions: "Sequence[Prediction]"
 ) -> None:
-    """An image a line: its label with the probability, and the probability of each class."""
+    """One row per image: label, its probability, and the probability of each class."""
     import csv
 
     with click.open_file(str(file), "w", encoding="utf-8") as opened:
@@ -116,11 +118,16 @@ def _write_table(
 
 @click.command()
 @run_argument
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="A folder of classes.")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A folder with one folder of images per class.",
+)
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a page to this file: classes, confusion matrix, mistakes.",
+    help="Write classes, confusion matrix and mistakes to this HTML file.",
 )
 @model_options
 @as_json
@@ -132,7 +139,7 @@ def evaluate(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Evaluate the model of RUN on other images.
+    """Evaluate the model of RUN on other labelled images.
 
     RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
     """
@@ -159,12 +166,16 @@ def evaluate(
 @run_argument
 @images_argument
 @click.option(
-    "--layer", "layers", metavar="NAME", multiple=True, help="Show its maps; may be repeated."
+    "--layer",
+    "layers",
+    metavar="NAME",
+    multiple=True,
+    help="A layer to show feature maps of; may be repeated.",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="A file, or a folder for several.  [default: IMAGE-explained.png in this folder]",
+    help="A file, or a folder for several images.  [default: IMAGE-explained.png]",
 )
 @backend_option
 @allow_option
@@ -177,9 +188,9 @@ def visualize(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Draw what the network of RUN does with IMAGES: kernels, sums, maps, Grad-CAM, softmax.
+    """Draw how the network of RUN classifies IMAGES: kernels, feature maps, Grad-CAM, softmax.
 
-    RUN is a run's id, a unique prefix of one, or `last`. `kerascnn describe RUN` names the layers.
+    RUN is a run's id, a unique prefix of one, or `last`. `kerascnn describe RUN` lists the layers.
     """
     from kerascnn.cli.terminal import Terminal
     from kerascnn.results.find import find_run
@@ -211,12 +222,16 @@ def visualize(
     required=True,
     type=click.Choice(["keras", "saved_model", "onnx", "litert"]),
 )
-@click.option("--output", type=click.Path(path_type=Path), help="Default: NAME-RUN in this folder.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The file or folder to write.  [default: NAME-RUN]",
+)
 @uncalibrated_option
 @allow_option
 @as_json
 def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_json: bool) -> None:
-    """Write the model of RUN for another runtime, and check there that it says the same.
+    """Convert the model of RUN for another runtime, and check that it gives the same results there.
 
     RUN is a run's id, a unique prefix of one, or `last`.
     """
@@ -233,18 +248,18 @@ def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_j
 
 @click.command()
 @run_argument
-@click.option("--port", type=int, default=5001, show_default=True, help="0 is any that is free.")
+@click.option("--port", type=int, default=5001, show_default=True, help="0 takes any free port.")
 @top_option
 @model_options
 def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None) -> None:
-    """Answer over HTTP with the model of RUN, at 127.0.0.1 alone.
+    """Serve the model of RUN over HTTP, on 127.0.0.1 only.
 
-    An image, or JSON with base64 of images, comes back as labels and probabilities.
+    POST an image, or JSON with base64-encoded images, to get labels and probabilities.
     """
     from kerascnn.results.find import find_run
     from kerascnn.results.inference.serve import listen, serve_run
 
     result, listening = calibrated(find_run(run), uncalibrated), listen(port)
     address = "http://{}:{}/invocations".format(*listening.getsockname())
-    click.echo(f"Ctrl-C ends it\ncurl --data-binary @IMAGE {address}", err=True)
+    click.echo(f"Press Ctrl-C to stop.\ncurl --data-binary @IMAGE {address}", err=True)
     serve_run(listening, result, top=top, backend=backend or "auto")

@@ -1,4 +1,4 @@
-"""Commands on runs that there are."""
+"""Commands on finished runs."""
 
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from kerascnn.cli.options import (
 )
 from kerascnn.errors import InputError
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.text import counted
 
 
 @click.command()
@@ -22,22 +23,22 @@ from kerascnn.runtime.commands import command
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="Judge the runs on this folder of class folders.  [default: on their test images]",
+    help="Evaluate the runs on this folder of class folders.  [default: their test images]",
 )
-@click.option("--seeds", is_flag=True, help="Compare groups of runs that differ by seed alone.")
+@click.option("--seeds", is_flag=True, help="Compare groups of runs that differ only in the seed.")
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a page to this file, and log it to MLflow with the runs under it.",
+    help="Write the comparison to this HTML file, and log it to MLflow above the runs.",
 )
 @as_json
 def compare(
     runs: tuple[str, ...], data: Path | None, seeds: bool, html: Path | None, as_json: bool
 ) -> None:
-    """Compare RUNS: what differs, which is better, and whether that is sure.
+    """Compare RUNS: which settings differ, which run is better, and how certain that is.
 
-    RUNS are ids, unique prefixes of them, or `last`; without any, those that were judged on the
-    images of the last one.
+    RUNS are ids, unique prefixes of them, or `last`; by default all runs that were tested on the
+    same images as the last one.
     """
     from kerascnn.cli.tables.comparison import show_comparison
     from kerascnn.cli.terminal import Terminal
@@ -63,8 +64,8 @@ def compare(
         raise InputError(comparison.refusal)
     if not runs and (others := len(all_runs()) - len(comparison.results)):
         click.echo(
-            f"{others} more here were judged on other images; "
-            f"`{command('compare', 'RUN', 'RUN')}` shows those that are named.",
+            f"{counted(others, 'other run')} here used different test images; name the runs to compare "
+            f"them: `{command('compare', 'RUN', 'RUN')}`.",
             err=True,
         )
 
@@ -75,7 +76,7 @@ def compare(
 @allow_option
 @as_json
 def report(run: str, show: bool, as_json: bool) -> None:
-    """Write the report of RUN anew: one page, in the run's folder.
+    """Write the report of RUN again: one HTML page in the run's folder.
 
     RUN is a run's id, a unique prefix of one, or `last`.
     """
@@ -95,13 +96,13 @@ def report(run: str, show: bool, as_json: bool) -> None:
 
 @click.command()
 @run_argument
-@click.option("--name", help="Of the model; default that of the experiment.")
-@click.option("--alias", help="Such as `champion`; moves here from the model that had it.")
+@click.option("--name", help="Name of the model.  [default: that of the experiment]")
+@click.option("--alias", help="Such as `champion`; moved from the version that had it.")
 @as_json
 def register(run: str, name: str | None, alias: str | None, as_json: bool) -> None:
-    """Put the model of RUN into MLflow's registry.
+    """Register the model of RUN in MLflow.
 
-    `predict` and `evaluate` then take it as `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+    Use it as RUN in other commands: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
     """
     from dataclasses import asdict
 
@@ -119,13 +120,13 @@ def register(run: str, name: str | None, alias: str | None, as_json: bool) -> No
 
 
 @click.command()
-@click.option("--port", type=int, default=5000, show_default=True, help="0 is any that is free.")
+@click.option("--port", type=int, default=5000, show_default=True, help="0 takes any free port.")
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
 def ui(port: int, show: bool) -> None:
-    """Serve MLflow's page on the runs of this folder, at 127.0.0.1 alone.
+    """Serve MLflow's page for the runs of this folder, on 127.0.0.1 only.
 
-    Prints the address of the table of runs once it answers. Where MLFLOW_TRACKING_URI is a server,
-    that server's own page is named.
+    Prints the address of the table of runs once it is ready. If MLFLOW_TRACKING_URI is a server,
+    prints the address there.
     """
     import webbrowser
 
@@ -149,13 +150,13 @@ def ui(port: int, show: bool) -> None:
 
 @click.group()
 def runs() -> None:
-    """List, remove or send the runs of this folder."""
+    """List, remove or upload the runs of this folder."""
 
 
 @runs.command("list")
 @as_json
 def list_runs(as_json: bool) -> None:
-    """List the runs of this folder, the oldest first: how they ended, their size."""
+    """List the runs of this folder with status and size, the oldest first."""
     from dataclasses import asdict
 
     from kerascnn.cli.tables.upkeep import show_runs
@@ -173,17 +174,17 @@ def list_runs(as_json: bool) -> None:
 @yes_option
 @as_json
 def remove(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
-    """Remove each RUN: its folder here, and its run in MLflow.
+    """Remove each RUN, here and in MLflow.
 
-    RUN is a run's id or a unique prefix of one. MLflow marks the run as deleted; `mlflow gc` frees
-    what it keeps of it.
+    RUN is a run's id or a unique prefix of one. MLflow only marks the run as deleted; `mlflow gc`
+    frees the space.
     """
     from kerascnn.results.folders import find_folders, remove_run
 
     folders = find_folders(names)
     shown = ", ".join(folder.name[:8] for folder in folders)
     if not confirmed(f"Remove {shown} here and in MLflow?", yes):
-        raise InputError("nothing was removed; --yes removes without asking.")
+        raise InputError("nothing was removed; use --yes to remove without asking.")
     faults = [fault for folder in folders if (fault := remove_run(folder))]
     if as_json:
         document({"removed": [folder.name for folder in folders], "problems": faults})
@@ -195,22 +196,20 @@ def remove(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
 
 @runs.command()
 @click.argument("names", metavar="[RUN]...", nargs=-1)
-@click.option(
-    "--to", metavar="ADDRESS", help="Send to this store, whatever the runs were made for."
-)
+@click.option("--to", metavar="ADDRESS", help="Upload to this store instead of the runs' own.")
 def send(names: tuple[str, ...], to: str | None) -> None:
-    """Send what the tracking store of a run does not have yet.
+    """Upload pending log entries to the tracking store of each run.
 
-    With --to, each RUN is sent to another store, and to that one from then on; without a RUN, all
-    those that their own store does not have in full. A password is taken from MLFLOW_TRACKING_URI
-    if that is the same address.
+    With --to, each RUN is uploaded to another store and belongs there from then on; by default all
+    runs with pending entries. The password is taken from MLFLOW_TRACKING_URI if it has the same
+    address.
     """
     from kerascnn.results.folders import send_runs
 
     if names and not to:
-        raise click.UsageError("RUN needs --to ADDRESS; without it all runs are sent.")
+        raise click.UsageError("RUN needs --to ADDRESS; without --to, all runs are uploaded.")
     said = send_runs(names, to)
-    click.echo("\n".join(said) or "nothing to send: the stores have all runs of this folder")
+    click.echo("\n".join(said) or "nothing to upload: the stores have every run of this folder")
 
 
 def _send_pending() -> None:

@@ -1,4 +1,4 @@
-"""Commands on what lies around: the cache, the installation."""
+"""Commands on the cache and the installation."""
 
 import click
 
@@ -14,13 +14,13 @@ from kerascnn.cli.options import (
 
 @click.group()
 def cache() -> None:
-    """See or empty the folder of packed images, activations and downloads."""
+    """List or clear the cache: packed images, activations, downloads."""
 
 
 @cache.command("list")
 @as_json
 def list_cache(as_json: bool) -> None:
-    """List what the cache holds, the last used first."""
+    """List the entries of the cache, the most recently used first."""
     from kerascnn.cli.tables.upkeep import cache_document, show_cache
     from kerascnn.runtime.cache import cache_folder, entries, limit_bytes
 
@@ -35,15 +35,15 @@ def list_cache(as_json: bool) -> None:
 @click.option(
     "--kind",
     type=click.Choice(["packed", "activations", "hashes", "databases", "downloads"]),
-    help="Default: all.",
+    help="Clear only this kind.  [default: all]",
 )
 @yes_option
 @as_json
 def clear(kind: str | None, yes: bool, as_json: bool) -> None:
-    """Empty the cache, but for what is in use.
+    """Clear the cache, except for entries in use.
 
-    Packed images and activations are computed again when they are needed. Downloads have to be
-    fetched again, and are removed only once you have confirmed it.
+    Packed images and activations are recomputed when needed. Downloads would have to be fetched
+    again, so they are removed only if you confirm it.
     """
     from dataclasses import asdict
 
@@ -64,7 +64,7 @@ def clear(kind: str | None, yes: bool, as_json: bool) -> None:
 
 
 def _may_remove_downloads(kinds: list[str], yes: bool) -> bool:
-    """Asks where there are any; what is not to be removed is told."""
+    """Asks before downloads are removed; prints which are kept."""
     from kerascnn.runtime.cache import entries
     from kerascnn.runtime.files import gigabytes
 
@@ -73,9 +73,9 @@ def _may_remove_downloads(kinds: list[str], yes: bool) -> bool:
         return True
     size = gigabytes(sum(entry.bytes for entry in downloads))
     held = f"{len(downloads):,} download{'s' if len(downloads) > 1 else ''} ({size})"
-    if confirmed(f"Remove {held} too? They have to be fetched again.", yes):
+    if confirmed(f"Also remove {held}? They would have to be fetched again.", yes):
         return True
-    click.echo(f"kept {held}; --yes removes downloads without asking", err=True)
+    click.echo(f"kept {held}; use --yes to remove downloads without asking", err=True)
     return False
 
 
@@ -83,7 +83,7 @@ def _may_remove_downloads(kinds: list[str], yes: bool) -> bool:
 @allow_option
 @as_json
 def doctor(as_json: bool) -> None:
-    """Tell what is installed, where things are, what is wrong."""
+    """Show versions, devices and folders, and report problems."""
     from kerascnn.cli.doctor import examine
     from kerascnn.cli.tables.upkeep import show_examination
 

@@ -23,14 +23,14 @@ def compare_runs(
     """Compares runs.
 
     Args:
-        runs: Ids, unique prefixes, "last", or results; none of them: the runs of this folder that
-            were judged on the same test images as the last one.
-        by_seed: Compare groups of runs that differ by seed alone, not runs; default False.
-        data: A folder of class folders to judge the runs on; default each run's test images.
+        runs: Ids, unique prefixes, "last", or results; default the runs of this folder with the
+            same test images as the last one.
+        by_seed: Compare groups of runs that differ only in the seed; default False.
+        data: A folder of class folders to evaluate the runs on; default their test images.
         observer: Receives notes on the images of `data`; default they are shown.
 
     Returns:
-        The comparison: its `runs`, the most accurate first, its `pairs`, tested, its `flips`.
+        The comparison, with `runs`, the most accurate first, tested `pairs`, and `flips`.
     """
     found = [find_run(run) for run in as_list(runs, (str, os.PathLike, Result), "runs")]
     results = list({result.run_id: result for result in found or _comparable()}.values())
