@@ -58,8 +58,8 @@ def find_run(run: str | os.PathLike[str] | Result) -> Result:
         raise InputError(f'no run "{run}" here, and {error}') from None
     if fetched is None or not (fetched / RESULT).is_file():
         raise InputError(
-            f'no run "{run}" in {runs_folder()} or in MLflow; the names of the folders there are the '
-            "ids of the runs."
+            f'no run "{run}" in {runs_folder()} or in MLflow; the folders there are named by the ids '
+            "of their runs."
         )
     return _read(fetched / RESULT)
 
@@ -82,8 +82,8 @@ def find_unfinished(run: str) -> Path:
     named = [folder for folder in folders if folder.name.startswith(run)]
     if len(named) != 1:
         shown = ", ".join(folder.name[:12] for folder in named)
-        found = f"matches {len(named)} runs: {shown}" if named else "matches no run in this folder"
-        raise InputError(f"--resume {run}: {found}.")
+        which = f"matches {len(named)} runs: {shown}" if named else "matches no run in this folder"
+        raise InputError(f"--resume {run}: {which}.")
     if _has_ended_well(named[0]):
         raise InputError(f"--resume {run}: this run has finished; there is nothing to resume.")
     return named[0]

@@ -61,9 +61,7 @@ def page_of_server() -> str:
 
 
 def _table() -> str:
-    with open_store(
-        tracking_uri()
-    ) as client:  # fails with one sentence instead of MLflow's traceback
+    with open_store(tracking_uri()) as client:  # one sentence, no traceback of MLflow
         return runs_table(client, last_experiment())
 
 

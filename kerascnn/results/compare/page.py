@@ -178,6 +178,6 @@ def _said(flip: Flip, by: str, other: str) -> tuple[str, ...]:
     name = f"image {flip.image}" if flip.image.isdecimal() else Path(flip.image).name
     return (
         f"{flip.label} {flip.probability[by]:.2f}",
-        f"not {flip.predicted[other]} {flip.probability[other]:.2f}",
+        f"mistaken for {flip.predicted[other]} {flip.probability[other]:.2f}",
         name,
     )

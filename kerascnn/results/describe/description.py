@@ -12,23 +12,21 @@ class LayerRow:
 
     Args:
         kind: Its class.
-        block: What stages call the part that it is in.
+        block: The block it belongs to.
         kernel: Height and width in pixels, or None.
         stride: In pixels, or None.
-        padding: Pixels added along the side, before and after; Keras's "same" adds the odd one
-            after.
-        inputs: Shape of what comes in, without the batch's; of several the first.
-        output: Shape of what goes out.
-        side: The side of the output from that of the input, (W - F + 2P)/S + 1; "" without kernel.
-        parameters: Number of weights, 0 where an earlier row has counted them.
-        formula: How that number comes about.
-        multiply_adds: For one image; 0 for what papers leave out (normalization, activations,
-            pooling), None for a layer of a kind that is not known.
-        field: Side of the smallest square that holds what one output pixel sees of the image, in
-            pixels; None for all of it. Gates, such as those of squeeze-and-excitation, are left
-            aside.
-        activation_bytes: Of the output, for one image.
-        weighted: Whether textbooks count it: a convolution or a dense layer.
+        padding: Pixels added before and after; Keras's "same" adds an odd one after.
+        inputs: Shape of the (first) input, without the batch.
+        output: Shape of the output.
+        side: The output side computed from the input side, (W - F + 2P)/S + 1; "" without kernel.
+        parameters: Number of weights; 0 if an earlier row has counted them.
+        formula: How that number is computed.
+        multiply_adds: Per image; 0 for layers that papers ignore (normalization, activations,
+            pooling), None for unknown layers.
+        field: Side of the receptive field in pixels; None for the whole image. Gates, such as those
+            of squeeze-and-excitation, are ignored.
+        activation_bytes: Size of the output for one image.
+        weighted: Whether it counts towards the depth: a convolution or a dense layer.
     """
 
     name: str
@@ -50,7 +48,7 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class BlockRow:
-    """A block that stages can name, and its layers together."""
+    """A block that stages can name, with the totals of its layers."""
 
     name: str
     layers: int
@@ -66,12 +64,11 @@ class Description:
     """A network in numbers.
 
     Args:
-        depth: The most layers with weights between an image and its class: the number that
-            networks are named after (ResNet50), in which shortcuts do not count.
-        weighted_layers: All layers with weights, those beside the longest way too.
-        activation_bytes: Of the outputs of all layers, for one image.
-        not_counted: Names of layers of kinds whose multiply-adds are not known.
-        params: The architecture's parameters that are not its defaults.
+        depth: Layers with weights on the longest path, which networks are named after (ResNet50).
+        weighted_layers: All layers with weights, including those on shortcuts and branches.
+        activation_bytes: Size of the outputs of all layers for one image.
+        not_counted: Names of layers whose multiply-adds are unknown.
+        params: The architecture's parameters that differ from the defaults.
     """
 
     name: str

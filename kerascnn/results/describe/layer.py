@@ -8,13 +8,13 @@ from kerascnn.results.describe.description import LayerRow
 
 
 def dilated(kernel: tuple[int, int], operation: Any) -> tuple[int, int]:
-    """Height and width of a kernel with the gaps that dilation puts into it."""
+    """Height and width of a kernel including the gaps of its dilation."""
     gaps = getattr(operation, "dilation_rate", (1, 1))
     return (kernel[0] - 1) * gaps[0] + 1, (kernel[1] - 1) * gaps[1] + 1
 
 
 def layer_row(node: Any) -> LayerRow:
-    """What a layer's own settings tell."""
+    """The row of a layer, without what depends on other layers."""
     operation, output = node.operation, node.outputs[0]
     shapes = [tuple(variable.shape) for variable in getattr(operation, "weights", ())]
     sizes = tuple(node.input_tensors[0].shape[1:]), tuple(output.shape[1:])
@@ -39,12 +39,12 @@ def _item_bytes(dtype: str) -> int:
 
 
 def _window(operation: Any, inputs: tuple[int, ...], output: tuple[int, ...]) -> dict[str, Any]:
-    """Kernel, stride and padding of a convolution or pooling, and the side that they make."""
+    """Kernel, stride and padding of a convolution or pooling, and the resulting output side."""
     kernel = getattr(operation, "kernel_size", None) or getattr(operation, "pool_size", None)
     if not kernel or len(inputs) != 3 or len(output) != 3:
         return {"kernel": None, "stride": None, "padding": None, "side": _padded(operation, inputs)}
     extents = dilated(kernel, operation)
-    axis = extents.index(max(extents))  # of a 1×7 kernel the width
+    axis = extents.index(max(extents))  # the width of a 1×7 kernel
     size, extent, stride = inputs[axis], extents[axis], operation.strides[axis]
     total = 0
     if operation.padding == "same":
@@ -65,7 +65,7 @@ def _padded(operation: Any, inputs: tuple[int, ...]) -> str:
 
 
 def _formula(operation: Any, shapes: list[tuple[int, ...]]) -> str:
-    """The number of weights as a sum of products: k·k·C_in for each filter, plus its bias."""
+    """The number of weights as a sum of products: k·k·C_in per filter, plus the bias."""
     from keras import layers
 
     if not shapes:
@@ -78,12 +78,12 @@ def _formula(operation: Any, shapes: list[tuple[int, ...]]) -> str:
     total = sum(map(math.prod, shapes))
     if len(counted) > 4:
         return f"{len(shapes)} weights = {total:,}"
-    said = " + ".join(f"{times}·{term}" if times > 1 else term for term, times in counted)
-    return f"{said} = {total:,}"
+    summed = " + ".join(f"{times}·{term}" if times > 1 else term for term, times in counted)
+    return f"{summed} = {total:,}"
 
 
 def _multiply_adds(operation: Any, inputs: tuple[int, ...], output: tuple[int, ...]) -> int | None:
-    """Each output number of a convolution or dense layer costs one for each weight it uses."""
+    """One multiply-add per output value and weight used, in convolutions and dense layers."""
     from keras import layers
 
     outputs = math.prod(output)

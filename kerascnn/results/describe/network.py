@@ -17,8 +17,8 @@ from kerascnn.experiment.problems import explain
 from kerascnn.results.describe.description import BlockRow, Description, LayerRow
 from kerascnn.results.describe.receptive_field import Walk
 from kerascnn.results.find import find_run
-from kerascnn.runtime import backend as runtime
 from kerascnn.runtime.arguments import expect
+from kerascnn.runtime.backend import start
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.process import contained
 
@@ -33,25 +33,24 @@ def describe_network(
     backend: str = "auto",
     registry: Registry | None = None,
 ) -> Description:
-    """Describes a network; no weights are fetched for it.
+    """Describes a network; downloads no weights.
 
     Args:
-        what: The name of an architecture, which is described with the classifier of its paper where
-            its parameter `top` offers that, or a run: its id, a unique prefix of it, "last", or a
-            result.
-        params: The architecture's parameters, over its defaults or over those of the run.
+        what: The name of an architecture, described with the classifier of its paper if its
+            parameter `top` has that, or a run: its id, a unique prefix of it, "last", or a result.
+        params: Parameters of the architecture that override its defaults or those of the run.
         image_size: Pixels; default that of the run, else 224.
         classes: Number of classes; default that of the run, else the 1000 of ImageNet.
         backend: "tensorflow", "jax", "torch", or "auto": any.
-        registry: The components; default all that are installed.
+        registry: The components; default all installed ones.
 
     Raises:
-        InputError: There is no such architecture or run, or it cannot be built so.
+        InputError: There is no such architecture or run, or it cannot be built with these values.
     """
     registry = registry or load_registry()
     choice, run_size, run_classes = _chosen(what, registry)
     choice = Choice(**{**choice.params, **(params or {}), "name": choice.name})
-    runtime.start(backend)
+    start(backend)
     architecture = _bound(choice, registry)
     network = build_network(
         architecture, image_size=image_size or run_size, num_classes=classes or run_classes
@@ -61,15 +60,15 @@ def describe_network(
 
 
 def _chosen(what: str | Result, registry: Registry) -> tuple[Choice, int, int]:
-    expect(what, (str, Result), "what", " An architecture or a run is described.")
+    expect(what, (str, Result), "what", " Give an architecture or a run.")
     names = registry.names("architecture")
     if isinstance(what, str) and what in names:
         return Choice(name=what, **_of_its_paper(what, registry)), 224, 1000
     if isinstance(what, str) and not re.fullmatch(r"last|[0-9a-f]+|models:/.+", what):
         raise InputError(
             f'there is neither an architecture nor a run "{what}".{did_you_mean(what, names)} '
-            f"`{command('plugins', 'list', '--kind', 'architecture')}` and `{command('compare')}` "
-            "list them."
+            f"List them with `{command('plugins', 'list', '--kind', 'architecture')}` or "
+            f"`{command('runs', 'list')}`."
         )
     run = find_run(what)
     size = run.training.image_size
@@ -83,7 +82,7 @@ def _of_its_paper(name: str, registry: Registry) -> dict[str, str]:
 
 def _bound(choice: Choice, registry: Registry) -> Bound:
     component = registry.get("architecture", choice.name).component
-    if "weights" in component.params.model_fields:  # nothing here depends on their values
+    if "weights" in component.params.model_fields:  # their values do not matter here
         choice = Choice(**{**choice.params, "name": choice.name, "weights": "none"})
     try:
         return bind(choice, "architecture", registry)
@@ -93,7 +92,7 @@ def _bound(choice: Choice, registry: Registry) -> Bound:
 
 
 def describe_built(network: Built, name: str) -> Description:
-    """Describes a network that is built."""
+    """Describes a network that has been built."""
     model = network.model
     walk = Walk(network.block_of)
     rows = tuple(_in_blocks(walk.rows(model), network.blocks[0]))
@@ -113,7 +112,7 @@ def describe_built(network: Built, name: str) -> Description:
 
 
 def _in_blocks(rows: Iterator[LayerRow], block: str) -> Iterator[LayerRow]:
-    """What has no weights, such as a pooling, belongs to the block before it."""
+    """Assigns layers without weights, such as pooling, to the block before them."""
     for row in rows:
         block = row.block or block
         yield replace(row, block=block)

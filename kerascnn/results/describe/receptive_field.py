@@ -11,12 +11,12 @@ from kerascnn.results.describe.layer import dilated, layer_row
 
 @dataclass(frozen=True)
 class _Behind:
-    """What lies behind a pixel of a tensor.
+    """The receptive field of a pixel of a tensor.
 
     Args:
-        field: Height and width of what it sees of the image; None for all of it.
-        jump: How far apart in the image two neighbours look, down and across.
-        depth: Layers with weights on the longest way to it.
+        field: Height and width in the image; None for the whole image.
+        jump: Distance in the image between the fields of neighbours, down and across.
+        depth: Layers with weights on the longest path to it.
     """
 
     field: tuple[int, int] | None = (1, 1)
@@ -25,7 +25,7 @@ class _Behind:
 
 
 class Walk:
-    """Goes through a network from its input on, those nested in it too."""
+    """Walks through the layers of a network from its input, including nested networks."""
 
     def __init__(self, block_of: Mapping[str, str]) -> None:
         self._block_of = block_of
@@ -65,7 +65,7 @@ class Walk:
     def _merged(self, node: Any) -> _Behind:
         every = [self.behind(tensor) for tensor in node.input_tensors]
         side = max(_side(tensor.shape[1:]) for tensor in node.input_tensors)
-        mapped = [  # a gate is one number for each channel
+        mapped = [  # a gate is one number per channel
             behind
             for behind, tensor in zip(every, node.input_tensors, strict=True)
             if _side(tensor.shape[1:]) == side
@@ -83,7 +83,7 @@ def _side(shape: Sequence[int]) -> int:
 
 
 def _after(before: _Behind, operation: Any, row: LayerRow) -> _Behind:
-    """A kernel widens the field by its sides less one, counted in steps of what comes in."""
+    """A kernel of side k widens the field by k - 1 jumps of its input."""
     depth = before.depth + row.weighted
     if row.kernel is None:
         kept = _side(row.output) > 1 or _side(row.inputs) == 1

@@ -1,4 +1,4 @@
-"""How a run's model does on other images."""
+"""Evaluates a run's model on other labelled images."""
 
 import os
 import unicodedata
@@ -26,11 +26,11 @@ from kerascnn.runtime.process import contained
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image that was taken for another class.
+    """A misclassified image.
 
     Args:
         probability: Of the predicted class, 0 to 1.
-        of_label: Of the true class.
+        of_label: Probability of the true class.
     """
 
     image: str
@@ -42,13 +42,13 @@ class Mistake:
 
 @dataclass(frozen=True, repr=False)
 class Evaluation(Metrics):
-    """How a run's model does on a folder of images.
+    """The metrics of a run's model on a folder of images.
 
     Args:
         result: The run.
         data: The folder.
-        test: What the model said of each image.
-        windows: The images as the network takes them, uint8 [N, S, S, 3].
+        test: The predictions.
+        windows: The images as the network sees them, uint8 [N, S, S, 3].
     """
 
     result: Result
@@ -61,7 +61,7 @@ class Evaluation(Metrics):
 
     @property
     def mistakes(self) -> list[Mistake]:
-        """The images that were taken for another class, the surest mistakes first."""
+        """The misclassified images, the most confident mistakes first."""
         names, test = self.result.class_names, self.test
         mistakes = [
             Mistake(
@@ -77,7 +77,7 @@ class Evaluation(Metrics):
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The metrics alone, for JSON."""
+        """Only the metrics, for JSON."""
         return asdict(Metrics(**{of.name: getattr(self, of.name) for of in fields(Metrics)}))
 
     def to_json(self) -> dict[str, Any]:
@@ -104,17 +104,17 @@ def evaluate_run(
 
     Args:
         run: A run's id, a unique prefix of one, "last", or a result.
-        data: The folder, laid out as for the dataset `image_folder`; all its images count. Links
-            out of it are followed if the run's own dataset followed such links.
+        data: The folder, laid out as for the dataset `image_folder`; all its images are used. Links
+            out of it are followed if the run's dataset followed them.
         backend: "tensorflow", "jax", "torch", or "auto": any.
-        registry: The components; default all that are installed.
+        registry: The components; default all installed ones.
         observer: Receives notes on images that the run has seen; default they are shown,
-            `Observer()` shows nothing.
+            `Observer()` discards them.
 
     Raises:
-        InputError: No such run or folder, a class that the model does not know, bad images.
+        InputError: No such run or folder, an unknown class, or unreadable images.
     """
-    expect(data, (str, os.PathLike), "data", " A folder of class folders is asked for.")
+    expect(data, (str, os.PathLike), "data", " Give a folder of class folders.")
     result = find_run(run)
     said, windows = predict_folder(
         result, data, backend=backend, registry=registry, observer=observer
@@ -131,10 +131,10 @@ def predict_folder(
     registry: Registry | None = None,
     observer: Observer | None = None,
 ) -> tuple[Predictions, Centred]:
-    """What a run's model says of a folder of class folders; for the arguments see `evaluate_run`.
+    """The predictions of a run's model for a folder of class folders; see `evaluate_run`.
 
     Returns:
-        The predictions, their labels by the run's own classes, and the images as the run sees
+        The predictions, with labels by the run's classes, and the images as the network sees
         them, uint8 [N, S, S, 3].
     """
     observer = observer or default_observer()
@@ -146,16 +146,16 @@ def predict_folder(
     packed = packed_for(result, splits.test, str(data), observer)
     probabilities = probabilities_of(result, packed.images, backend)
     said = replace(predictions_of(packed, probabilities), labels=index_of[packed.labels])
-    _tell_seen(result, packed, said, observer)
+    _warn_of_seen(result, packed, said, observer)
     return said, Centred(packed.images, result.training.image_size)
 
 
-def _tell_seen(result: Result, packed: Packed, said: Predictions, observer: Observer) -> None:
+def _warn_of_seen(result: Result, packed: Packed, said: Predictions, observer: Observer) -> None:
     """Warns of images that the run was trained or validated on."""
     seen = _seen(result, packed)
     if not seen.any():
         return
-    told = (
+    message = (
         f"run {result.run_id[:8]} was trained or validated on {seen.sum():,} of these "
         f"{len(seen):,} images"
     )
@@ -163,25 +163,25 @@ def _tell_seen(result: Result, packed: Packed, said: Predictions, observer: Obse
         new, names = ~seen, tuple(result.class_names)
         others = measure(said.probabilities[new], said.labels[new], names)
         low, high = others.interval
-        told += f"; on the others its accuracy is {others.accuracy:.3f} [{low:.3f}, {high:.3f}]"
-    observer.warned(told)
+        message += f"; on the others its accuracy is {others.accuracy:.3f} [{low:.3f}, {high:.3f}]"
+    observer.warned(message)
 
 
 def _seen(result: Result, packed: Packed) -> np.ndarray:
-    """Which of the images, prepared as for the run, it was trained or validated on: bool [N]."""
+    """Which of the prepared images the run was trained or validated on: bool [N]."""
     file = result.folder / SEEN
     seen = {digest.tobytes() for digest in np.load(file)} if file.is_file() else set()
     return np.array([digest.tobytes() in seen for digest in packed.digests])
 
 
 def _indices(splits: Splits, result: Result, data: str | Path) -> np.ndarray:
-    """The model's index of each of the folder's classes: int64 [classes of the folder]."""
+    """The model's index of each class in the folder: int64 [classes of the folder]."""
     known = [unicodedata.normalize("NFC", name) for name in result.class_names]
     names = [unicodedata.normalize("NFC", name) for name in splits.class_names]
     for name in names:
         if name not in known:
             raise InputError(
-                f'{data}: the model of run {result.run_id[:8]} knows no class "{name}".'
-                f"{did_you_mean(name, known)} It knows {', '.join(known[:20])}."
+                f'{data}: the model of run {result.run_id[:8]} has no class "{name}".'
+                f"{did_you_mean(name, known)} Its classes: {', '.join(known[:20])}."
             )
     return np.array([known.index(name) for name in names])

@@ -1,4 +1,4 @@
-"""The figures of a report, drawn by matplotlib."""
+"""The figures of a report."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -11,17 +11,17 @@ from kerascnn.results.page import BLUE, ORANGE, style, svg
 from kerascnn.results.report.calibration import Calibration
 
 WIDE, NARROW = 9.9, 3.65
-"""Inches: on a desktop and on a telephone, where an inch has 96 pixels."""
+"""Width in inches on a desktop and on a phone, at 96 pixels per inch."""
 
 History = Sequence[dict[str, Any]]
 
 
 def curves(history: History, wide: bool) -> Markup:
-    """Accuracy and loss of every epoch over all stages, and the learning rate beneath.
+    """Accuracy and loss of every epoch over all stages, with the learning rate below.
 
     Args:
         history: `Result.history`.
-        wide: For a desktop, the two side by side; else for a telephone.
+        wide: For a desktop, side by side; else for a phone.
     """
     from kerascnn.results.canvas import Figure
 
@@ -84,7 +84,7 @@ def _borders(axes: Any, history: History, named: bool) -> None:
 
 
 def stages(history: History) -> Iterator[tuple[int, int, str]]:
-    """Each stage's first and last epoch, counted from 1 over all stages, and its name."""
+    """The first and last epoch of each stage, counted from 1 over all stages, and its name."""
     first = 1
     for name, epochs in groupby(history, key=lambda epoch: epoch["stage"]):
         last = first + len(list(epochs)) - 1
@@ -93,7 +93,7 @@ def stages(history: History) -> Iterator[tuple[int, int, str]]:
 
 
 def reliability(calibrations: dict[str, Calibration], wide: bool) -> Markup:
-    """Reliability diagrams: how often the network is right against how sure it is."""
+    """Reliability diagrams: accuracy against confidence."""
     from kerascnn.results.canvas import Figure
 
     with style():
@@ -108,7 +108,7 @@ def reliability(calibrations: dict[str, Calibration], wide: bool) -> Markup:
         for axes in many[-1]:
             axes.set_xlabel("probability of the predicted class")
         for axes in many[:, 0]:
-            axes.set_ylabel("share that was right")
+            axes.set_ylabel("accuracy")
         return svg(figure, "reliability diagrams")
 
 
@@ -128,7 +128,7 @@ def _reliability(axes: Any, calibration: Calibration) -> None:
 
 
 def balance(counts: dict[str, list[int]], class_names: Sequence[str], wide: bool) -> Markup:
-    """How many images of each class there are in each split."""
+    """The number of images per class and split."""
     from kerascnn.results.canvas import Figure
 
     with style():
@@ -146,4 +146,4 @@ def balance(counts: dict[str, list[int]], class_names: Sequence[str], wide: bool
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
         figure.legend(loc="outside upper left", ncols=3, handlelength=0.8, handleheight=0.8)
-        return svg(figure, "images of each class in each split")
+        return svg(figure, "number of images per class and split")

@@ -32,7 +32,7 @@ SHOWN_LAYERS = 4
 
 @dataclass(frozen=True)
 class Explained:
-    """An image on its way through a network.
+    """An image traced through a network.
 
     Args:
         name: Of the image.
@@ -40,11 +40,11 @@ class Explained:
         probabilities: float32 [K].
         class_names: K names.
         heat: Grad-CAM for the most probable class, 0 to 1, float32 [h, w].
-        heat_layer: Where it was taken.
-        kernels: Of the first convolution, float32 [kh, kw, C_in, C_out].
+        heat_layer: The layer of the Grad-CAM.
+        kernels: Kernels of the first convolution, float32 [kh, kw, C_in, C_out].
         maps: Feature maps of each chosen layer, float32 [h, w, C].
-        filter: Layer and number of the filter that is taken apart.
-        parts: Its sum.
+        filter: Layer and index of the filter that is decomposed.
+        parts: The terms of its sum.
     """
 
     name: str
@@ -76,17 +76,17 @@ def explain_images(
     *,
     backend: str = "auto",
 ) -> list[Explained]:
-    """Follows images through the network of a run.
+    """Traces images through the network of a run.
 
     Args:
         run: A run's id, a unique prefix of one, "last", or a result.
-        images: One image or several, as `predict_images` takes them, but no folders.
-        layers: Names of layers whose feature maps are wanted; a filter of the first that is a
-            convolution is taken apart. Default some from the first convolution to the last maps.
+        images: One image or several, as for `predict_images`, but no folders.
+        layers: Names of layers to show feature maps of; the first convolution among them has a
+            filter decomposed. Default some layers, from the first convolution to the last maps.
         backend: "tensorflow", "jax", "torch", or "auto": any.
 
     Raises:
-        InputError: No such run or layer, a network without convolutions, unreadable images.
+        InputError: No such run or layer, a network without convolutions, or unreadable images.
     """
     given, layers = listed_images(images), as_list(layers, str, "layers")
     select_backend(backend)
@@ -118,7 +118,7 @@ def explain_images(
 
 
 def _some_layers(model: Any) -> list[str]:
-    """The last layer of each size of maps that has weights or follows such a one, thinned out."""
+    """For each size of feature maps the last layer after the first weights, thinned out."""
     by_side: dict[int, str] = {}
     weighted = False
     for operation in model.operations:
@@ -136,12 +136,12 @@ def _pools(operation: Any) -> bool:
 
 
 def _taken_apart(model: Any, image: np.ndarray, layers: Sequence[str]) -> dict[str, Any]:
-    """The filter that answers most to the image, of the first of the layers that has filters."""
+    """The filter with the strongest response, in the first of the layers that has filters."""
     from keras.layers import Conv2D
 
     every = [o.name for o in model.operations if type(o) is Conv2D and o.groups == 1]
     if not every:
-        raise InputError(f'the network "{model.name}" has no convolution to take apart.')
+        raise InputError(f'the network "{model.name}" has no convolution to show.')
     layer = next((name for name in layers if name in every), every[0])
     answers = feature_maps(model, image, [layer])[layer].std((0, 1))
     strongest = int(answers.argmax())

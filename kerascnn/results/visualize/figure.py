@@ -21,7 +21,7 @@ INK, GREY, BLUE = "#1b2a41", "#5a6778", "#2b6cb0"
 
 
 def explained_figure(explained: Explained) -> Any:
-    """Draws all of it on one page, a matplotlib Figure."""
+    """Draws everything on one page, a matplotlib Figure."""
     from kerascnn.results.canvas import Figure
 
     heights = [0.4, 2.4, 3.0, 0.4 + 1.05 * len(explained.maps), 2.6]
@@ -31,7 +31,7 @@ def explained_figure(explained: Explained) -> Any:
     head.text(0.02, 0.5, explained.headline, va="center", fontsize=13, color=INK, weight="bold")
     kernels_figure(explained.kernels, top.subfigures(1, 2, width_ratios=(1, 3.2))[1])
     _image(top.subfigs[0].add_axes((0.08, 0.04, 0.84, 0.82)), explained.image)
-    _heading(top.subfigs[0], "what the network sees", 0.08)
+    _heading(top.subfigs[0], "network input", 0.08)
     parts_figure(explained.parts, explained.filter, middle)
     maps_figure(explained.maps, maps)
     left, right = end.subfigures(1, 2, width_ratios=(1, 1.5))
@@ -41,7 +41,7 @@ def explained_figure(explained: Explained) -> Any:
 
 
 def _blank(width: float, height: float, figure: Any) -> Any:
-    """The figure given to draw in, else one of this size in inches."""
+    """The given figure, else a new one of this size in inches."""
     from kerascnn.results.canvas import Figure
 
     return figure or Figure(figsize=(width, height), dpi=140, facecolor="white")
@@ -58,14 +58,14 @@ def _image(axes: Any, image: np.ndarray, title: str = "", **how: Any) -> None:
 
 
 def kernels_figure(kernels: np.ndarray, figure: Any = None) -> Any:
-    """Draws kernels [kh, kw, C_in, C_out] of a first convolution, in colour where C_in is 3."""
+    """Draws the kernels [kh, kw, C_in, C_out] of the first convolution; in colour if C_in is 3."""
     figure = _blank(7.5, 2.5, figure)
     total = kernels.shape[-1]
     height, width, _ = kernels.shape[:3]
     shown_of = f"{SHOWN_KERNELS} of " if total > SHOWN_KERNELS else ""
     _heading(
         figure,
-        f"{shown_of}{total} kernels of the first convolution, {height}×{width} pixels; grey is 0",
+        f"{shown_of}{total} kernels of the first convolution, {height}×{width} px; grey is zero",
     )
     rows = 2 if total <= SHOWN_KERNELS // 2 else 3
     shown = kernel_images(kernels[..., :SHOWN_KERNELS])
@@ -83,8 +83,11 @@ def _grid(top: float) -> dict[str, float]:
 
 
 def parts_figure(parts: Parts, filter: tuple[str, int], figure: Any = None) -> Any:
-    """Draws one filter at work: each input channel under its slice of the kernel gives a part, and
-    the parts and the bias add up to the output; red is above 0, blue below."""
+    """Draws how one filter computes its output.
+
+    Each input channel, convolved with its slice of the kernel, gives a part; the parts and the bias
+    add up to the output. Red is positive, blue negative.
+    """
     figure = _blank(10, 3.0, figure)
     chosen, rest = _largest(parts)
     sums = [(parts.parts[..., channel], f"+ part {channel}") for channel in chosen]
@@ -94,8 +97,9 @@ def parts_figure(parts: Parts, filter: tuple[str, int], figure: Any = None) -> A
     sums.append((parts.output, f"+ bias {parts.bias:.2f} = output"))
     _heading(
         figure,
-        f"filter {filter[1]} of {filter[0]}: each input channel, under its slice of the kernel, "
-        "gives a part;\ntheir sum and the bias are the output (red above 0, blue below)",
+        f"filter {filter[1]} of {filter[0]}: each input channel, convolved with its slice of the "
+        "kernel, gives a part;\nthe output is the sum of the parts plus the bias (red: positive, "
+        "blue: negative)",
     )
     grid = figure.subplots(2, len(sums), gridspec_kw=_grid(0.80) | {"hspace": 0.2})
     for axes, channel in zip(grid[0], chosen, strict=False):
@@ -110,23 +114,23 @@ def parts_figure(parts: Parts, filter: tuple[str, int], figure: Any = None) -> A
 
 
 def _signed(axes: Any, image: np.ndarray, among: np.ndarray, title: str = "") -> None:
-    """Draws positive values red and negative ones blue, on the scale of those among which it is."""
+    """Draws positive values red and negative ones blue, on the scale of `among`."""
     limit = float(abs(among).max()) or 1.0
     _image(axes, image, title, cmap="RdBu_r", vmin=-limit, vmax=limit)
 
 
 def _largest(parts: Parts) -> tuple[list[int], int]:
-    """The channels whose parts are largest, in their order, and how many are left over."""
+    """The channels with the largest parts, in order, and the number of the others."""
     channels = parts.parts.shape[-1]
     order = abs(parts.parts).sum((0, 1)).argsort()[::-1][:SHOWN_PARTS]
     return sorted(int(channel) for channel in order), max(channels - SHOWN_PARTS, 0)
 
 
 def maps_figure(maps: dict[str, np.ndarray], figure: Any = None) -> Any:
-    """Draws the liveliest feature maps [h, w, C] of each layer, a row a layer, on one scale."""
+    """Draws the most varied feature maps [h, w, C] of each layer: one row and scale per layer."""
     inches = 0.4 + 1.05 * len(maps)
     figure = _blank(10, inches, figure)
-    _heading(figure, "feature maps: the channels of each layer that differ most over the image")
+    _heading(figure, "feature maps: the channels of each layer that vary most over the image")
     grid = figure.subplots(
         len(maps), SHOWN_MAPS, squeeze=False, gridspec_kw=_grid(1 - 0.3 / inches) | {"left": 0.15}
     )
@@ -146,7 +150,7 @@ def maps_figure(maps: dict[str, np.ndarray], figure: Any = None) -> Any:
 def heat_figure(image: np.ndarray, heat: np.ndarray, layer: str, figure: Any = None) -> Any:
     """Draws Grad-CAM heat [h, w] over an image uint8 [S, S, 3]."""
     figure = _blank(4, 2.4, figure)
-    _heading(figure, f"Grad-CAM at {layer}: what speaks for the answer", 0.05)
+    _heading(figure, f"Grad-CAM at {layer}: evidence for the predicted class", 0.05)
     _image(figure.add_axes((0.05, 0.04, 0.9, 0.82)), overlay(image, heat))
     return figure
 
@@ -154,9 +158,9 @@ def heat_figure(image: np.ndarray, heat: np.ndarray, layer: str, figure: Any = N
 def probabilities_figure(
     probabilities: np.ndarray, class_names: Sequence[str], figure: Any = None
 ) -> Any:
-    """Draws the largest of the softmax's probabilities [K] as bars."""
+    """Draws the largest softmax probabilities [K] as bars."""
     figure = _blank(6, 2.4, figure)
-    _heading(figure, f"softmax: {len(class_names)} probabilities that sum to 1")
+    _heading(figure, f"softmax: {len(class_names)} probabilities, summing to 1")
     order = ranked(probabilities)[:SHOWN_CLASSES]
     axes = figure.add_axes((0.24, 0.05, 0.62, 0.78))
     colours = [BLUE, *["#a9c4e0"] * (len(order) - 1)]
@@ -176,22 +180,23 @@ def save_explained(
     """Writes a figure for each image.
 
     Args:
-        every: Of `explain_images`.
-        output: A file for one image, else a folder; default NAME-explained.png here.
-        observer: Receives a note where no font has some of the characters; default it is shown.
+        every: From `explain_images`.
+        output: A file for one image, else a folder; default NAME-explained.png in the working
+            directory.
+        observer: Receives a note if no font has some of the characters; default it is shown.
 
     Returns:
         The files.
 
     Raises:
-        InputError: One file for more than one image, or an ending that is no image's.
+        InputError: One file for several images, or an unsupported suffix.
     """
     from kerascnn.results.canvas import save
 
     names = [f"{Path(explained.name).stem}-explained.png" for explained in every]
     if output and output.suffix:
         if len(every) > 1:
-            raise InputError(f'--output "{output}": {len(every)} images need a folder.')
+            raise InputError(f'--output "{output}": expected a folder for {len(every)} images.')
         if output.suffix not in (".png", ".svg", ".pdf"):
             raise InputError(f'--output "{output}": expected .png, .svg, .pdf or a folder.')
         files = [output]
