@@ -69,8 +69,8 @@ def _locale() -> Iterator[str]:
     encoding = sys.getfilesystemencoding()
     if not _is_utf8(encoding):
         yield (
-            f"the locale decodes file names as {encoding}, so folders with other characters in their "
-            "names cannot be classes. Set PYTHONUTF8=1, or a UTF-8 locale such as LC_ALL=C.UTF-8."
+            f"the locale decodes file names as {encoding}, so folders whose names have other "
+            "characters cannot be classes. Set PYTHONUTF8=1, or a UTF-8 locale: LC_ALL=C.UTF-8."
         )
 
 
@@ -110,8 +110,8 @@ def _kept(runs: list[RunFolder]) -> Iterator[str]:
     for store, kept in stores.items():
         elsewhere = command("runs", "send", "--to", "ADDRESS")
         yield (
-            f"{counted(kept, 'run')} not yet uploaded to {store}: the next run uploads them, as does "
-            f"`{command('runs', 'send')}`; `{elsewhere}` uploads them to another store."
+            f"{counted(kept, 'run')} not yet uploaded to {store}: the next run uploads them, as "
+            f"does `{command('runs', 'send')}`; `{elsewhere}` uploads them to another store."
             f"{faults.get(store, '')}"
         )
 
@@ -230,8 +230,8 @@ def _lacking() -> Iterator[str]:
     encoding = sys.stdout.encoding
     if encoding and not _is_utf8(encoding):
         yield (
-            f"standard output is {encoding}: other characters are shown as `?`. Set PYTHONUTF8=1 to "
-            "show them all."
+            f"standard output is {encoding}: other characters are shown as `?`. Set PYTHONUTF8=1 "
+            "to show them all."
         )
     if missing := lacking(CJK):
         yield (

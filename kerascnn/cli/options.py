@@ -35,7 +35,7 @@ def console(stderr: bool = False) -> Any:
 
     class QuietConsole(Console):
         def on_broken_pipe(self) -> None:
-            """Ends the command if its output is not read; a run continues if its progress is not."""
+            """Ends the command if its output is not read; unread progress ends no run."""
             self.quiet = True
             if not self.stderr:
                 raise BrokenPipeError

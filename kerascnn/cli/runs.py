@@ -64,8 +64,8 @@ def compare(
         raise InputError(comparison.refusal)
     if not runs and (others := len(all_runs()) - len(comparison.results)):
         click.echo(
-            f"{counted(others, 'other run')} here used different test images; name the runs to compare "
-            f"them: `{command('compare', 'RUN', 'RUN')}`.",
+            f"{counted(others, 'other run')} here used different test images; name the runs "
+            f"to compare them: `{command('compare', 'RUN', 'RUN')}`.",
             err=True,
         )
 

@@ -58,8 +58,8 @@ def find_run(run: str | os.PathLike[str] | Result) -> Result:
         raise InputError(f'no run "{run}" here, and {error}') from None
     if fetched is None or not (fetched / RESULT).is_file():
         raise InputError(
-            f'no run "{run}" in {runs_folder()} or in MLflow; the folders there are named by the ids '
-            "of their runs."
+            f'no run "{run}" in {runs_folder()} or in MLflow; the folders there are named by '
+            "the ids of their runs."
         )
     return _read(fetched / RESULT)
 

@@ -122,7 +122,7 @@ class Comparison:
 
     @property
     def summary(self) -> str:
-        """Which run or group is best and how certain that is, in a sentence; "" for a single one."""
+        """Which run or group is best and how certain that is, in a sentence; "" if there is one."""
         said = summary(self.against_best)
         if not self.untested:
             return said
@@ -263,8 +263,8 @@ def _predictions(result: Result) -> Predictions:
     file = result.folder / PREDICTIONS
     if not file.is_file():
         raise InputError(
-            f"{file} is missing: run {result.run_id[:8]} cannot be compared without its predictions. "
-            "Name the other runs to compare those."
+            f"{file} is missing: run {result.run_id[:8]} cannot be compared without its "
+            "predictions. Name the other runs to compare those."
         )
     return calibrated_predictions(result)
 

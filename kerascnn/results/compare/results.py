@@ -132,7 +132,7 @@ class Pair:
         low, high = self.interval
         measured = (
             f"{max(self.difference, 0):+.3f} [{low:.3f}, {high:.3f}], {p_text(self.p_value_holm)}"
-            f"{' corrected by Holm' if self.pairs > 1 else ''}"
+            f"{' after Holm correction' if self.pairs > 1 else ''}"
         )
         if self.better:
             return f"{first} is better than {second}: {measured}"
@@ -181,13 +181,14 @@ def summary(against_best: Sequence[Pair]) -> str:
         "not distinguishable from": len(against_best) - better - untested,
         "not tested against": untested,
     }
+    total = len(against_best)
     said = [
-        f"{what} {'all others' if count == len(against_best) else f'{count} of {len(against_best)}'}"
+        f"{what} {'all others' if count == total else f'{count} of {total}'}"
         for what, count in counts.items()
         if count
     ]
     tests = max(pair.pairs for pair in against_best)
-    corrected = f" (p corrected by Holm for {tests:,} pairs)" if tests > 1 else ""
+    corrected = f" (p after Holm correction for {tests:,} pairs)" if tests > 1 else ""
     return f"{_leaders(against_best)}: {', '.join(said)}{corrected}"
 
 

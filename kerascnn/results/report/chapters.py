@@ -93,8 +93,8 @@ def macro_explained(result: Result) -> str:
     way = "lower" if macro < accuracy else "higher"
     return (
         f"Macro F1 ({macro:.3f}) is {way} than accuracy because every class counts the same, "
-        f"however few test images it has. The lowest F1 is that of {weakest.name}: {weakest.f1:.3f} "
-        f"on {counted(weakest.images, 'test image')}."
+        f"however few test images it has. The lowest F1 is that of {weakest.name}: "
+        f"{weakest.f1:.3f} on {counted(weakest.images, 'test image')}."
     )
 
 
@@ -129,11 +129,8 @@ def thumbnails(material: Judged, rows: Iterable[int], brief: bool = False) -> li
     for row in rows:
         true, taken = test.labels[row], test.predicted[row]
         sure = f"{test.probabilities[row, taken]:.3f}"
-        label = (
-            "correct"
-            if true == taken
-            else f"true: {names[true]} {test.probabilities[row, true]:.3f}"
-        )
+        of_true = f"true: {names[true]} {test.probabilities[row, true]:.3f}"
+        label = "correct" if true == taken else of_true
         lines = (sure,) if brief else (f"{names[taken]} {sure}", label, file_name(material, row))
         alt = f"{names[true]}, predicted {names[taken]}"
         shown.append(Thumbnail(data_uri(images[row], SIDE), alt, lines))

@@ -232,8 +232,8 @@ def test_the_command_shows_the_sum_and_draws(workplace, run_cli):
     )  # fmt: skip
     assert shown.exit_code == 0
     assert "32·(3·3·3) = 864" in shown.stdout
-    assert "6 layers with weights in a row" in shown.stdout
-    assert "images of 32×32 and 3 classes" in shown.stdout
+    assert "6 layers with weights on the longest path" in shown.stdout
+    assert "for 32×32 images, 3 classes" in shown.stdout
     assert (workplace / "network.png").stat().st_size > 10_000
 
 
@@ -251,7 +251,7 @@ def test_the_command_prints_json(run_cli):
         (["sequential_cnn", "--set", "depth=0"], "--set depth = 0: expected a number of at least"),
         (["sequential_cnn", "--set", "deep=2"], "deep"),
         (["sequential_cnn", "--image-size", "4"], "image_size = 4 is too small"),
-        (["sequential_cnn", "--draw", "network.doc"], "ends in .png, .svg or .pdf"),
+        (["sequential_cnn", "--draw", "network.doc"], "expected a .png, .svg or .pdf file"),
     ],
 )
 def test_faults_are_one_message(workplace, run_cli, arguments, message):
@@ -268,7 +268,7 @@ def test_no_weights_are_fetched(monkeypatch):
 
 
 def test_what_may_be_a_run_is_looked_for(workplace):
-    with pytest.raises(InputError, match='there is no run "0123456789"'):
+    with pytest.raises(InputError, match='no run "0123456789"'):
         describe_network("0123456789")
 
 

@@ -122,7 +122,7 @@ def test_files_are_named_after_the_images(place, explained, tmp_path):
     files = save_explained(explained, tmp_path / "drawn")
     assert [file.name for file in files] == ["one-explained.png", "two-explained.png"]
     assert all(Image.open(file).size[0] == 1400 for file in files)
-    with pytest.raises(InputError, match="2 images need a folder"):
+    with pytest.raises(InputError, match="expected a folder for 2 images"):
         save_explained(explained, tmp_path / "one.png")
     with pytest.raises(InputError, match=r"expected \.png"):
         save_explained(explained[:1], tmp_path / "one.doc")
