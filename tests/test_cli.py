@@ -71,7 +71,7 @@ WRONG = {
     "missing file": (["run", "a.toml"], "cannot read a.toml: No such file or directory."),
     "no value": (["run", "shapes.toml", "--set", "seed"], "--set seed: expected KEY=VALUE"),
     "no place": (["check", "shapes.toml", "--set", "stages.9.epochs=1"], "--set stages.9.epochs: "),
-    "no run": (["predict", "last", "a.png"], "there is no finished run here yet"),
+    "no run": (["predict", "last", "a.png"], "no finished run in"),
     "an image without a run": (
         ["predict", "shapes.toml"],
         "Missing RUN: kerascnn predict last shapes.toml.",
@@ -84,9 +84,9 @@ WRONG = {
         ["visualize", "last"],
         "Missing IMAGES: kerascnn visualize last IMAGE.",
     ),
-    "no run to evaluate": (["evaluate", "last", "--data", "x"], "there is no finished run here"),
-    "no run to compare": (["compare", "last"], "there is no finished run here yet"),
-    "nothing to write": (["init"], "give a folder of images, or --recipe NAME"),
+    "no run to evaluate": (["evaluate", "last", "--data", "x"], "no finished run in"),
+    "no run to compare": (["compare", "last"], "no finished run in"),
+    "nothing to write": (["init"], "name a folder of images, or --recipe NAME"),
     "no folder": (["init", "nowhere"], 'there is no folder "nowhere"'),
     "no recipe": (["init", "--recipe", "flower"], 'no recipe "flower". Did you mean "flowers"?'),
 }

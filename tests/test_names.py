@@ -23,10 +23,11 @@ from kerascnn.results.compare.page import write_comparison
 from kerascnn.results.confusion import confusion_figure
 from kerascnn.results.find import find_run
 from kerascnn.results.inference.evaluate import Evaluation
-from kerascnn.results.inference.visualize import Explained, explained_figure
 from kerascnn.results.predictions import Predictions, read_predictions, write_predictions
 from kerascnn.results.report.gather import Material
 from kerascnn.results.report.write import write_page
+from kerascnn.results.visualize.explain import Explained
+from kerascnn.results.visualize.figure import explained_figure
 from kerascnn.run.runner import run_experiment
 from kerascnn.runtime.text import code, is_control, visible
 
@@ -163,7 +164,10 @@ def evaluation_of(result):
 def check_figures(names):
     predictions = judged(names)
     metrics = measure(predictions.probabilities, predictions.labels, tuple(names))
-    confusion, explained = confusion_figure(metrics, names), explained_figure(explain(names))
+    confusion, explained = (
+        confusion_figure(metrics.confusion, names),
+        explained_figure(explain(names)),
+    )
     matrix, bars = drawn(confusion), drawn(explained)
     for name in names:
         assert matrix.count(as_drawn(name, confusion)) >= 2, ascii(name)

@@ -1,4 +1,4 @@
-"""The command line: thin; each command imports what it needs when it is called."""
+"""The command line; each command imports what it needs when it is called."""
 
 import sys
 import traceback
@@ -15,7 +15,7 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Runs the command line; every failure is one message and an exit code."""
+    """Runs the command line; every failure ends in one message and an exit code."""
     with printing():
         _run_command()
 
@@ -40,7 +40,7 @@ def _run_command() -> NoReturn:
         from kerascnn.components.entry_points import plugin_at_fault
 
         said = f"{type(error).__name__}: {error}{plugin_at_fault(error)}"
-        _fail(f"{said}\nThe same with --debug shows where.", 1)
+        _fail(f"{said}\nRun it again with --debug for the traceback.", 1)
 
 
 def _fail(message: str, code: int) -> NoReturn:
@@ -66,14 +66,14 @@ for command in (
     plugins.describe,
     inference.predict,
     inference.evaluate,
-    runs.visualize,
+    inference.visualize,
+    inference.export,
+    inference.serve,
     runs.compare,
     runs.report,
-    runs.export,
     runs.register,
-    runs.serve,
     runs.ui,
-    upkeep.runs,
+    runs.runs,
     upkeep.cache,
     upkeep.doctor,
 ):

@@ -1,4 +1,4 @@
-"""What is installed, where things are kept, what is wrong, and what is good to know."""
+"""What `doctor` examines: versions, devices, folders, stores and plugins."""
 
 import os
 import shutil
@@ -31,21 +31,23 @@ from kerascnn.tracking.store import RefusingStoreError, TrackingError, reach
 from kerascnn.tracking.tracker import check_writable
 
 LEAST_FREE_BYTES = 2 * GB
-CJK = "中あ한"  # a character of each script
-LOOKED_AT = 100  # entries of a folder, where it is asked whether images lie in it
-FILE_STORE = "mlruns"  # MLflow's, and its name for it
+CJK = "中あ한"  # one character of each script
+LOOKED_AT = 100  # entries of a folder that are examined to find out whether it holds images
+FILE_STORE = "mlruns"  # the folder of MLflow's old file store
 
 
 def examine() -> dict[str, Any]:
     """Examines this installation and the working directory.
 
     Returns:
-        What is where; `problems`, a sentence for each thing to mend; and `notes`, one for each
-        that is harmless.
+        The findings by name; `problems`, one sentence for each that needs fixing; and `notes`, one
+        for each that is harmless.
     """
     runs, registry = list_runs(), load_registry()
     problems = [*_locale(), *_working_folder(), *_refused(runs)]
-    notes = list(correct_records(tracking_uri()))  # before the store is opened, which mends it too
+    notes = list(
+        correct_records(tracking_uri())
+    )  # before the store is opened, which also repairs it
     return {
         "versions": installed_versions(),
         "backends": installed_backends(),
@@ -71,8 +73,8 @@ def _locale() -> Iterator[str]:
     encoding = sys.getfilesystemencoding()
     if not _is_utf8(encoding):
         yield (
-            f"the locale reads file names as {encoding}, so that folders of other characters "
-            "cannot name classes. Set PYTHONUTF8=1, or a locale of UTF-8 such as LC_ALL=C.UTF-8."
+            f"the locale decodes file names as {encoding}, so folders whose names have other "
+            "characters cannot be classes. Set PYTHONUTF8=1, or a UTF-8 locale: LC_ALL=C.UTF-8."
         )
 
 
@@ -91,30 +93,30 @@ def _working_folder() -> Iterator[str]:
 def _nearly_full(folder: Path) -> Iterator[str]:
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
-        yield f"the disk of {folder} has {gigabytes(free)} free; make room on it."
+        yield f"the disk of {folder} has only {gigabytes(free)} left; free some space."
 
 
 def _refused(runs: list[RunFolder]) -> Iterator[str]:
-    """Runs that no store will have until somebody acts."""
+    """Runs that their store refuses until something is fixed."""
     for (store, fault), kept in Counter(
         (run.store, run.fault) for run in runs if _is_kept(run) and run.refusing
     ).items():
         yield (
-            f"{_runs(kept)} cannot be sent to {store}: {fault} Once that is "
-            f"mended, `{command('runs', 'send')}` sends them."
+            f"{counted(kept, 'run')} cannot be uploaded to {store}: {fault} Then upload them with "
+            f"`{command('runs', 'send')}`."
         )
 
 
 def _kept(runs: list[RunFolder]) -> Iterator[str]:
-    """Runs that are sent by themselves once their store takes them."""
+    """Runs that are uploaded automatically once their store accepts them."""
     stores = Counter(run.store for run in runs if _is_kept(run) and not run.refusing)
-    faults = {run.store: f" Last time: {run.fault}" for run in runs if run.fault}
+    faults = {run.store: f" Last attempt: {run.fault}" for run in runs if run.fault}
     for store, kept in stores.items():
         elsewhere = command("runs", "send", "--to", "ADDRESS")
         yield (
-            f"{_runs(kept)} {'is' if kept == 1 else 'are'} kept for {store}; "
-            f"`{command('runs', 'send')}` sends what is missing there, as does the next run, and "
-            f"`{elsewhere}` sends it to another store.{faults.get(store, '')}"
+            f"{counted(kept, 'run')} not yet uploaded to {store}: the next run uploads them, as "
+            f"does `{command('runs', 'send')}`; `{elsewhere}` uploads them to another store."
+            f"{faults.get(store, '')}"
         )
 
 
@@ -131,14 +133,10 @@ def _unfinished(runs: list[RunFolder]) -> Iterator[str]:
     if found:
         last = found[-1]
         yield (
-            f"{_runs(len(found))} did not finish and can go on, the last one ({last.experiment}) "
-            f"with `{command('run', '--resume', last.run_id[:8])}`; "
-            f"`{command('runs', 'list')}` shows all."
+            f"{counted(len(found), 'unfinished run')} can be resumed, the last one "
+            f"({last.experiment}) with `{command('run', '--resume', last.run_id[:8])}`; "
+            f"`{command('runs', 'list')}` lists all."
         )
-
-
-def _runs(count: int) -> str:
-    return counted(count, "run")
 
 
 def _device(problems: list[str]) -> str:
@@ -147,8 +145,8 @@ def _device(problems: list[str]) -> str:
         return f"{backend} on {device_name()}"
     except InputError as error:
         problems.append(str(error))
-    except Exception as error:  # whatever a half-installed backend raises when it is imported
-        problems.append(f"the backend does not load: {type(error).__name__}: {error}")
+    except Exception as error:  # a broken backend may raise anything on import
+        problems.append(f"the backend cannot be loaded: {type(error).__name__}: {error}")
     return "none"
 
 
@@ -161,7 +159,7 @@ def _cache(problems: list[str]) -> str:
         return "none"
     if not os.access(folder, os.W_OK):
         problems.append(
-            f"the cache folder {folder} cannot be written to. Change its permissions, or set "
+            f"the cache folder {folder} is not writable. Change its permissions, or set "
             "KERASCNN_CACHE to another folder."
         )
     if folder.stat().st_dev != Path.cwd().stat().st_dev:
@@ -176,13 +174,13 @@ def _tracking(runs: list[RunFolder], problems: list[str]) -> str:
     try:
         reach(uri)
         if names and (database is None or database.exists()):
-            told = " ".join(problems)  # of runs that are refused for the same reason
+            told = " ".join(problems)  # runs may be refused for the same reason
             problems += [said for said in deleted_experiments(uri, names) if said not in told]
     except TrackingError as error:
         passes = not isinstance(error, RefusingStoreError)
-        later = " This may pass: runs go on meanwhile, and are sent later." if passes else ""
+        later = " This may be temporary: runs continue and are uploaded later." if passes else ""
         problems.append(f"the tracking store cannot be used: {error}{later}")
-        return f"{store} (cannot be used)"
+        return f"{store} (unusable)"
     problems += missing_artifacts(uri)
     return store
 
@@ -191,35 +189,35 @@ def _plugins(registry: Registry, problems: list[str]) -> str:
     problems += [f"plugin of {fault.origin}: {fault.reason}" for fault in registry.faults]
     problems += registry.conflicts()
     packages = dict.fromkeys(str(registered.origin) for registered in registry.unique)
-    return f"{len(registry.claims)} components of {', '.join(packages)}"
+    return f"{len(registry.claims)} components from {', '.join(packages)}"
 
 
 def _unloaded(registry: Registry) -> Iterator[str]:
     yield from (f"plugin of {slow.origin}: {slow}" for slow in registry.slow)
     if registry.not_allowed:
         names = ", ".join(dict.fromkeys(map(str, registry.not_allowed)))
-        yield f"not loaded, for they are not among the plugins that are allowed: {names}."
+        yield f"not loaded, because KERASCNN_ALLOW_PLUGINS does not list them: {names}."
 
 
 def _file_store() -> Iterator[str]:
-    """MLflow's own commands prefer its old store wherever it finds one."""
+    """MLflow's own commands prefer its old store if there is one."""
     if "MLFLOW_TRACKING_URI" not in os.environ and any(Path(FILE_STORE).glob("[0-9]*/meta.yaml")):
         yield (
-            f"{FILE_STORE} holds runs in MLflow's old file store. They are not in mlflow.db, which "
-            f"kerascnn uses, and MLflow's own commands show them in its place: use "
-            f"`{command('ui')}`, or move {FILE_STORE} away. `mlflow migrate-filestore --source . "
-            "--target sqlite:///migrated.db` copies them into a database."
+            f"{FILE_STORE} holds runs in MLflow's old file store, which MLflow's own commands show "
+            f"instead of mlflow.db, the store of kerascnn. Use `{command('ui')}`, or move "
+            f"{FILE_STORE} away. `mlflow migrate-filestore --source . --target "
+            "sqlite:///migrated.db` copies the runs into a database."
         )
 
 
 def _among_images() -> Iterator[str]:
-    """That runs started here are written into what looks like a dataset."""
+    """Warns if the working directory looks like a dataset."""
     folders = (path for path in islice(Path.cwd().iterdir(), LOOKED_AT) if not ignored_kind(path))
     if sum(map(_holds_images, folders)) > 1:
         yield (
             f"{Path.cwd()} looks like a folder of class folders, and runs started here are written "
-            "into it. They are never read as images; to keep the two apart, start runs from "
-            "another folder."
+            "into it. They are never read as images, but to keep them apart, start runs in another "
+            "folder."
         )
 
 
@@ -232,17 +230,17 @@ def _holds_images(path: Path) -> bool:
 
 
 def _lacking() -> Iterator[str]:
-    """What this system cannot show or read."""
+    """What this system cannot display or read."""
     encoding = sys.stdout.encoding
     if encoding and not _is_utf8(encoding):
         yield (
-            f"standard output is {encoding}: characters that it lacks are shown as `?`. Set "
-            "PYTHONUTF8=1 to show them all."
+            f"standard output is {encoding}: other characters are shown as `?`. Set PYTHONUTF8=1 "
+            "to show them all."
         )
     if missing := lacking(CJK):
         yield (
-            "no installed font has all characters of Chinese, Japanese and Korean: figures show "
-            f"codes such as {code(missing[0])}. Install one, such as Noto Sans CJK."
+            "no installed font covers Chinese, Japanese and Korean: figures show codes such as "
+            f"{code(missing[0])}. Install one, such as Noto Sans CJK."
         )
     if not heic_version():
-        yield f"HEIC, an iPhone's format of images, cannot be read; `{install_heic()}` adds it."
+        yield f"HEIC, the image format of iPhones, cannot be read; `{install_heic()}` adds it."

@@ -1,4 +1,4 @@
-"""Commands that begin with an experiment."""
+"""Commands that take an experiment."""
 
 from pathlib import Path
 
@@ -6,13 +6,11 @@ import click
 
 from kerascnn.cli.options import (
     allow_option,
-    as_json,
-    backend_option,
     console,
     document,
     experiment_of,
+    experiment_options,
     file_argument,
-    set_option,
 )
 
 
@@ -21,12 +19,9 @@ from kerascnn.cli.options import (
 @click.option(
     "--resume",
     metavar="RUN",
-    help="Go on with a run that has not ended: its id, a unique prefix of one, or `last`.",
+    help="Resume an unfinished run: its id, a unique prefix of one, or `last`.",
 )
-@set_option
-@backend_option
-@allow_option
-@as_json
+@experiment_options
 def run(
     file: Path | None,
     resume: str | None,
@@ -36,7 +31,7 @@ def run(
 ) -> None:
     """Train, evaluate and track the experiment in FILE.
 
-    With --resume, FILE may be left out.
+    With --resume, FILE is optional.
     """
     from kerascnn.cli.terminal import Terminal
     from kerascnn.engine.result import EXPERIMENT
@@ -48,7 +43,7 @@ def run(
         folder = find_unfinished(resume)
         file, resume = file or folder / EXPERIMENT, folder.name
     if file is None:
-        raise click.UsageError("Missing argument 'FILE', or --resume RUN.")
+        raise click.UsageError("Missing argument 'FILE' or option --resume RUN.")
     experiment = experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True), file)
     for sent in send_pending(runs_folder()):
@@ -60,11 +55,8 @@ def run(
 
 @click.command()
 @file_argument
-@click.option("--download", is_flag=True, help="Download the images and weights that are missing.")
-@set_option
-@backend_option
-@allow_option
-@as_json
+@click.option("--download", is_flag=True, help="Download missing images and weights.")
+@experiment_options
 def check(
     file: Path,
     download: bool,
@@ -72,9 +64,9 @@ def check(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Do all that `run` does before training, and show the stages.
+    """Check everything that `run` does before training, and show the stages.
 
-    Nothing is downloaded without --download.
+    Downloads nothing without --download.
     """
     from contextlib import nullcontext
     from dataclasses import asdict
@@ -94,7 +86,9 @@ def check(
             prepared = prepare_experiment(experiment, terminal)
     except NotAtHandError as error:
         again = command("check", str(file), "--download")
-        raise InputError(f"{error} `{again}` does so now, and `run` when it runs.") from error
+        raise InputError(
+            f"{error} `{again}` downloads it now; `run` does so when needed."
+        ) from error
     stages = list(check_stages(prepared))
     for stage in stages:
         if stage.shortage:
@@ -109,16 +103,17 @@ def check(
 
 @click.command("lr-find")
 @file_argument
-@click.option("--stage", metavar="NAME", help="Default the first; those before are trained first.")
+@click.option(
+    "--stage",
+    metavar="NAME",
+    help="The stage to test; earlier ones are trained first.  [default: the first]",
+)
 @click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where the plot goes.  [default: lr-find-STAGE.png]",
+    help="File to write the plot to.  [default: lr-find-STAGE.png]",
 )
-@set_option
-@backend_option
-@allow_option
-@as_json
+@experiment_options
 def lr_find(
     file: Path,
     stage: str | None,
@@ -127,10 +122,10 @@ def lr_find(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Find the learning rates that a stage of FILE can train at.
+    """Find the learning rates at which a stage of FILE can train.
 
-    The stage takes a hundred steps on its own images, each at a greater rate than the one before;
-    only the plot is kept. Too few images (about 1,000 at a batch size of 32) suggest nothing.
+    The stage takes a hundred steps at rising rates; only the plot is kept. With fewer than about
+    1,000 images (at a batch size of 32) no rate is suggested.
     """
     from kerascnn.cli.tables.experiments import show_range_test
     from kerascnn.cli.terminal import Terminal
@@ -160,13 +155,12 @@ def lr_find(
     "--architectures",
     metavar="NAME[:WEIGHTS],…",
     required=True,
-    help="`resnet50:none` has random weights; `all-local` are all whose weights are at hand.",
+    help="`resnet50:none` has random weights; `all-local` means all with local weights.",
 )
-@click.option("--promote", metavar="K", type=click.IntRange(min=1), help="Run the best K in full.")
-@set_option
-@backend_option
-@allow_option
-@as_json
+@click.option(
+    "--promote", metavar="K", type=click.IntRange(min=1), help="Train the best K in full."
+)
+@experiment_options
 def probe(
     file: Path,
     architectures: str,
@@ -175,10 +169,10 @@ def probe(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Tell soon which architectures suit the images of FILE, and what they cost.
+    """Rank architectures quickly on the images of FILE, with their cost.
 
-    Each runs once over the images to train and to validate by; a linear classifier on what
-    comes out is judged by cross-validation.
+    Each network runs once over the training and validation images; a linear classifier on its
+    features is cross-validated.
     """
     from kerascnn.cli.tables.experiments import probe_document, show_probe, show_promoted
     from kerascnn.cli.terminal import Terminal
@@ -199,13 +193,15 @@ def probe(
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
-@click.option("--recipe", metavar="NAME", help="Write this recipe instead; `list` names them.")
-@click.option("--architecture", metavar="NAME", help="Default efficientnet_lite0.")
-@click.option("--follow-links", is_flag=True, help="Read what links in FOLDER lead to elsewhere.")
+@click.option("--recipe", metavar="NAME", help="Write this recipe instead; `list` lists them.")
+@click.option("--architecture", metavar="NAME", help="[default: efficientnet_lite0]")
+@click.option("--follow-links", is_flag=True, help="Follow links that lead out of FOLDER.")
 @click.option(
-    "--labels", type=click.Path(path_type=Path), help="A CSV table of FOLDER's images and labels."
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="A CSV file with the images in FOLDER and their labels.",
 )
-@click.option("--force", is_flag=True, help="Overwrite the experiment if it exists.")
+@click.option("--force", is_flag=True, help="Overwrite an existing experiment.")
 @allow_option
 def init(
     folder: Path | None,
@@ -215,7 +211,7 @@ def init(
     labels: Path | None,
     force: bool,
 ) -> None:
-    """Look at a FOLDER of images, and write an experiment for them beside it."""
+    """Examine a FOLDER of images and write an experiment for it next to it."""
     from kerascnn.cli.terminal import Terminal
     from kerascnn.run.init import recipes, write_experiment
     from kerascnn.runtime.commands import command
@@ -239,9 +235,9 @@ def init(
 @click.command()
 @allow_option
 def schema() -> None:
-    """Print the JSON Schema of an experiment, for an editor.
+    """Print the JSON Schema of an experiment, for use in an editor.
 
-    It knows the installed components and their parameters.
+    It includes the installed components and their parameters.
     """
     from kerascnn.components.registry import load_registry
     from kerascnn.experiment.schema import make_schema

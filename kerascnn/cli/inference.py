@@ -13,8 +13,12 @@ from kerascnn.cli.options import (
     calibrated,
     console,
     document,
+    images_argument,
+    model_options,
     require_run_and_images,
+    run_argument,
     tell_last,
+    top_option,
     uncalibrated_option,
 )
 
@@ -23,18 +27,16 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run")
-@click.argument("images", nargs=-1)
-@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True)
+@run_argument
+@images_argument
+@top_option
 @click.option(
     "--csv",
     "table",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Write a table with the probability of every class to this file; - is standard output.",
+    help="Write the probability of every class to this CSV file; - is standard output.",
 )
-@uncalibrated_option
-@backend_option
-@allow_option
+@model_options
 @as_json
 def predict(
     run: str,
@@ -45,7 +47,7 @@ def predict(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Predict the classes of IMAGES, files or folders of them, with the model of RUN.
+    """Classify IMAGES (files or folders) with the model of RUN.
 
     RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
     """
@@ -61,7 +63,9 @@ def predict(
 
     require_run_and_images("predict", run, images)
     if as_json and table == Path("-"):
-        raise click.UsageError("--json and --csv - both write to standard output; name a file.")
+        raise click.UsageError(
+            "--json and --csv - both write to standard output; give --csv a file."
+        )
     found, terminal = calibrated(find_run(run), uncalibrated), Listening(console(stderr=True))
     classes = len(found.class_names)
     predictions = predict_images(
@@ -98,7 +102,7 @@ def _show(predictions: "Sequence[Prediction]", top: int) -> None:
 def _write_table(
     file: Path, class_names: Sequence[str], predictions: "Sequence[Prediction]"
 ) -> None:
-    """An image a line: its label with the probability, and the probability of each class."""
+    """One row per image: label, its probability, and the probability of each class."""
     import csv
 
     with click.open_file(str(file), "w", encoding="utf-8") as opened:
@@ -113,16 +117,19 @@ def _write_table(
 
 
 @click.command()
-@click.argument("run")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="A folder of classes.")
+@run_argument
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A folder with one folder of images per class.",
+)
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a page to this file: classes, confusion matrix, mistakes.",
+    help="Write classes, confusion matrix and mistakes to this HTML file.",
 )
-@uncalibrated_option
-@backend_option
-@allow_option
+@model_options
 @as_json
 def evaluate(
     run: str,
@@ -132,7 +139,7 @@ def evaluate(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Evaluate the model of RUN on other images.
+    """Evaluate the model of RUN on other labelled images.
 
     RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
     """
@@ -149,7 +156,110 @@ def evaluate(
     else:
         show_evaluation(console(), evaluation)
     if html:
-        from kerascnn.results.report.evaluation import write_evaluation
+        from kerascnn.results.inference.evaluation_page import write_evaluation
 
         write_evaluation(evaluation, html)
         click.echo(f"wrote {html}", err=True)
+
+
+@click.command()
+@run_argument
+@images_argument
+@click.option(
+    "--layer",
+    "layers",
+    metavar="NAME",
+    multiple=True,
+    help="A layer to show feature maps of; may be repeated.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="A file, or a folder for several images.  [default: IMAGE-explained.png]",
+)
+@backend_option
+@allow_option
+@as_json
+def visualize(
+    run: str,
+    images: tuple[str, ...],
+    layers: tuple[str, ...],
+    output: Path | None,
+    backend: str | None,
+    as_json: bool,
+) -> None:
+    """Draw how the network of RUN classifies IMAGES: kernels, feature maps, Grad-CAM, softmax.
+
+    RUN is a run's id, a unique prefix of one, or `last`. `kerascnn describe RUN` lists the layers.
+    """
+    from kerascnn.cli.terminal import Terminal
+    from kerascnn.results.find import find_run
+    from kerascnn.results.visualize.explain import explain_images
+    from kerascnn.results.visualize.figure import save_explained
+
+    require_run_and_images("visualize", run, images)
+    found = find_run(run)
+    explained = explain_images(found, images, layers, backend=backend or "auto")
+    files = save_explained(explained, output, Terminal(console(stderr=True)))
+    tell_last(run, found)
+    if as_json:
+        document(
+            [
+                {"image": of.name, "file": str(file)}
+                for of, file in zip(explained, files, strict=True)
+            ]
+        )
+        return
+    for file in files:
+        click.echo(str(file))
+
+
+@click.command()
+@run_argument
+@click.option(
+    "--format",
+    "format_",
+    required=True,
+    type=click.Choice(["keras", "saved_model", "onnx", "litert"]),
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The file or folder to write.  [default: NAME-RUN]",
+)
+@uncalibrated_option
+@allow_option
+@as_json
+def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_json: bool) -> None:
+    """Convert the model of RUN for another runtime, and check that it gives the same results there.
+
+    RUN is a run's id, a unique prefix of one, or `last`.
+    """
+    from kerascnn.cli.tables.runs import show_export
+    from kerascnn.results.export.export import export_run
+    from kerascnn.results.find import find_run
+
+    exported = export_run(calibrated(find_run(run), uncalibrated), format_, output)
+    if as_json:
+        document(exported.to_json())
+    else:
+        show_export(console(), exported)
+
+
+@click.command()
+@run_argument
+@click.option("--port", type=int, default=5001, show_default=True, help="0 takes any free port.")
+@top_option
+@model_options
+def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None) -> None:
+    """Serve the model of RUN over HTTP, on 127.0.0.1 only.
+
+    POST an image, or JSON with base64-encoded images, to get labels and probabilities.
+    """
+    from kerascnn.results.find import find_run
+    from kerascnn.results.inference.serve import listen, serve_run
+
+    result, listening = calibrated(find_run(run), uncalibrated), listen(port)
+    address = "http://{}:{}/invocations".format(*listening.getsockname())
+    click.echo(f"Press Ctrl-C to stop.\ncurl --data-binary @IMAGE {address}", err=True)
+    serve_run(listening, result, top=top, backend=backend or "auto")

@@ -1,4 +1,4 @@
-"""What a notebook shows of a run: plain lines, and one that is updated in place."""
+"""Shows the progress of a run in a notebook: plain lines, and one that is updated in place."""
 
 import io
 import sys
@@ -15,10 +15,10 @@ REFRESH_SECONDS = 0.1  # as often as a terminal's bars
 
 
 class NotebookTerminal(Terminal):
-    """Shows a run among the output of a notebook's cell.
+    """Shows a run in the output of a notebook's cell.
 
-    The line that says how far long work has come stays where it was first shown, and the next
-    piece of work takes it over; each stage has its own. It is left with what it said last.
+    One line shows progress: it stays where it first appeared, and is reused by the next task. Each
+    stage has its own.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class NotebookTerminal(Terminal):
             Console(file=sys.stdout, force_jupyter=False, highlight=False, width=WIDE),
             bars=Console(file=io.StringIO(), force_jupyter=False, color_system=None, width=WIDE),
         )
-        self._handle: Any = None  # IPython's, of the line
+        self._handle: Any = None  # IPython's handle on the progress line
         self._drawn = 0.0
 
     def stage_started(self, number: int, total: int, plan: Plan) -> None:

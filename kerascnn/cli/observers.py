@@ -1,4 +1,4 @@
-"""What is shown of a run where nothing else was asked for."""
+"""The observer used when none is given."""
 
 import builtins
 import sys
@@ -9,9 +9,9 @@ from kerascnn.cli.terminal import WIDE, Terminal
 
 
 def default_observer() -> Terminal:
-    """Shows on standard error; in a notebook, among what its cell prints."""
+    """Shows progress on standard error, or in a notebook in the output of the cell."""
     ipython = getattr(builtins, "get_ipython", lambda: None)()
-    if hasattr(ipython, "kernel"):  # not that of a terminal
+    if hasattr(ipython, "kernel"):  # IPython in a terminal has none
         from kerascnn.cli.notebook import NotebookTerminal
 
         return NotebookTerminal()

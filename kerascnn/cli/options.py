@@ -1,9 +1,10 @@
-"""The options that commands share, and how they print."""
+"""Options and printing shared by the commands."""
 
 import json
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import click
 from kerascnn.components.kinds import KINDS
 from kerascnn.errors import InputError
 
-UNLIMITED = 10_000  # columns, where a program reads the output and not a person
+Decorator = Callable[[Any], Any]
+
+UNLIMITED = 10_000  # columns, if a program reads the output
 
 
 def _reserve_stdout(context: click.Context, _: click.Parameter, as_json: bool) -> bool:
-    """With --json standard output is the document's; what libraries print goes elsewhere."""
+    """With --json, only the document goes to standard output; other prints to standard error."""
     context.obj = sys.stdout
     if as_json:
         context.with_resource(redirect_stdout(sys.stderr))
@@ -33,7 +36,7 @@ def console(stderr: bool = False) -> Any:
 
     class QuietConsole(Console):
         def on_broken_pipe(self) -> None:
-            """A command ends that nobody reads; a run whose progress nobody reads goes on."""
+            """Ends the command if its output is not read; unread progress ends no run."""
             self.quiet = True
             if not self.stderr:
                 raise BrokenPipeError
@@ -51,17 +54,32 @@ as_json = click.option(
     "--json", "as_json", is_flag=True, callback=_reserve_stdout, help="Print one JSON document."
 )
 BACKEND = click.Choice(["tensorflow", "jax", "torch"])
-backend_option = click.option("--backend", type=BACKEND, help="Default: as the experiment says.")
+backend_option = click.option(
+    "--backend", type=BACKEND, help="Keras backend.  [default: that of the experiment]"
+)
 KIND = click.Choice(list(KINDS))
 kind_option = click.option("--kind", type=KIND, help="Only components of this kind.")
 set_option = click.option(
-    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of the TOML."
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Override a key of the TOML; may be repeated.",
 )
 file_argument = click.argument("file", type=click.Path(path_type=Path))
+run_argument = click.argument("run")
+images_argument = click.argument("images", nargs=-1)
+top_option = click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Number of classes listed per image.",
+)
 
 
 def _allow_plugins(context: click.Context, _: click.Parameter, names: str | None) -> None:
-    """Sets it in the environment: it holds for whatever the command calls and starts."""
+    """Sets the environment variable, so that it also holds for processes that are started."""
     if names is not None:
         from kerascnn.components.entry_points import ALLOW
 
@@ -81,16 +99,34 @@ allow_option = click.option(
     metavar="NAME,…",
     expose_value=False,
     callback=_allow_plugins,
-    help="Load no packages of plugins but these, beside kerascnn itself.  [env var: "
+    help="Load plugins only from these packages; built-ins always load.  [env var: "
     "KERASCNN_ALLOW_PLUGINS]",
 )
 
 
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+uncalibrated_option = click.option(
+    "--uncalibrated",
+    is_flag=True,
+    help="Use the probabilities as trained, without the temperature of RUN.",
+)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+
+
+def _together(*options: Decorator) -> Decorator:
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+experiment_options = _together(set_option, backend_option, allow_option, as_json)
+model_options = _together(uncalibrated_option, backend_option, allow_option)
 
 
 def confirmed(question: str, yes: bool) -> bool:
-    """Whether the user agrees; where nobody can be asked, only with --yes."""
+    """Whether the user agrees; without a terminal to ask on, only --yes counts."""
     return yes or (sys.stdin.isatty() and click.confirm(question, err=True))
 
 
@@ -109,15 +145,8 @@ def experiment_of(file: Path, overrides: tuple[str, ...], backend: str | None) -
     )
 
 
-uncalibrated_option = click.option(
-    "--uncalibrated",
-    is_flag=True,
-    help="Give the probabilities as trained, without the temperature of RUN.",
-)
-
-
 def calibrated(result: Any, uncalibrated: bool) -> Any:
-    """The run as it is to be used, after saying how its probabilities are calibrated."""
+    """The run with or without its temperature; prints which calibration applies."""
     from kerascnn.cli.tables.lines import calibration
     from kerascnn.engine.metrics.temperature import AS_TRAINED
 
@@ -129,7 +158,7 @@ def calibrated(result: Any, uncalibrated: bool) -> Any:
 
 
 def require_run_and_images(command: str, run: str, images: tuple[str, ...]) -> None:
-    """Refuses images without a run before them, with what to type."""
+    """Raises a usage error with the corrected command if RUN or IMAGES is missing."""
     from kerascnn.engine.result import RESULT
 
     if not images or (Path(run).exists() and not Path(run, RESULT).is_file()):
@@ -143,7 +172,7 @@ def require_run_and_images(command: str, run: str, images: tuple[str, ...]) -> N
 
 
 def tell_last(name: str, run: Any) -> None:
-    """Says which run "last" is."""
+    """Prints which run "last" is."""
     if name == "last":
         click.echo(
             f"run {run.run_id[:8]} · {run.experiment['architecture']['name']} on "

@@ -1,4 +1,4 @@
-"""Commands on the components that are installed."""
+"""Commands on installed components."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from kerascnn.cli.options import (
 @as_json
 @click.pass_context
 def plugins(context: click.Context, kind: str | None, as_json: bool) -> None:
-    """List the installed components, and the broken plugins."""
+    """List installed components and plugins that failed to load."""
     if context.invoked_subcommand is None:
         context.invoke(list_plugins, kind=kind, as_json=as_json)
 
@@ -33,7 +33,7 @@ def plugins(context: click.Context, kind: str | None, as_json: bool) -> None:
 @allow_option
 @as_json
 def list_plugins(kind: str | None, as_json: bool) -> None:
-    """List the installed components."""
+    """List installed components and plugins that failed to load."""
     from kerascnn.cli.tables.plugins import plugins_document, show_plugins
     from kerascnn.components.registry import load_registry
 
@@ -50,7 +50,7 @@ def list_plugins(kind: str | None, as_json: bool) -> None:
 @allow_option
 @as_json
 def show_plugin(name: str, kind: str | None, as_json: bool) -> None:
-    """Show the parameters of the component NAME, and the lines of TOML that choose it."""
+    """Show the parameters of the component NAME, and the TOML that selects it."""
     from kerascnn.cli.tables.plugins import component_document, show_component
     from kerascnn.components.registry import load_registry
 
@@ -63,16 +63,16 @@ def show_plugin(name: str, kind: str | None, as_json: bool) -> None:
 
 @plugins.command("new")
 @click.argument("name")
-@click.option("--kind", required=True, type=KIND, help="What the package is to offer.")
+@click.option("--kind", required=True, type=KIND, help="The kind of component.")
 @click.option(
     "--into",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
-    help="The folder to write it in; default the working directory.",
+    help="Where to create it.  [default: the working directory]",
 )
 @allow_option
 def new_plugin(name: str, kind: str, into: Path) -> None:
-    """Write a package of plugins called NAME, which works as it is."""
+    """Create a working plugin package called NAME."""
     from kerascnn.components.scaffold import write_plugin
     from kerascnn.runtime.commands import command, pip_install, python
 
@@ -89,13 +89,15 @@ def new_plugin(name: str, kind: str, into: Path) -> None:
 @click.option(
     "--set", "params", metavar="KEY=VALUE", multiple=True, help="A parameter of the component."
 )
-@click.option("--backend", type=BACKEND, help="Default: the one that `run` takes.")
+@click.option(
+    "--backend", type=BACKEND, help="Keras backend.  [default: the one that `run` would use]"
+)
 @allow_option
 @as_json
 def check_plugin(
     name: str, kind: str | None, params: tuple[str, ...], backend: str | None, as_json: bool
 ) -> None:
-    """Hold the component NAME to the contract of its kind, check by check."""
+    """Check the component NAME against the contract of its kind."""
     from kerascnn.cli.tables.plugins import outcomes_document, show_outcomes
     from kerascnn.components.kinds import KINDS
     from kerascnn.components.registry import load_registry
@@ -122,12 +124,18 @@ def check_plugin(
 @click.option("--image-size", type=click.IntRange(min=1), help="Pixels.  [default: 224, or RUN's]")
 @click.option("--classes", type=click.IntRange(min=2), help="[default: 1000, or RUN's]")
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="For memory."
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    help="For the memory estimate.",
 )
 @click.option(
     "--set", "params", metavar="KEY=VALUE", multiple=True, help="A parameter of the architecture."
 )
-@click.option("--draw", type=click.Path(path_type=Path), help="Draw it: FILE.png, .svg or .pdf.")
+@click.option(
+    "--draw", type=click.Path(path_type=Path), help="Draw the network to FILE.png, .svg or .pdf."
+)
 @backend_option
 @allow_option
 @as_json
@@ -141,16 +149,16 @@ def describe(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Show the arithmetic of a network: sizes, parameters, cost, what a pixel sees.
+    """Show each layer of a network: output size, parameters, cost, receptive field.
 
-    Of an architecture no weights are fetched. One of Keras is shown with the classifier of its
-    paper, with `--set top=pooled` as experiments have it by default.
+    No weights are downloaded. An architecture of Keras is shown with the classifier of its paper;
+    `--set top=pooled` shows the one that experiments use by default.
     """
     from kerascnn.cli.tables.description import show_description
-    from kerascnn.results.describe import describe as describe_it
     from kerascnn.results.describe.drawing import save_drawing
+    from kerascnn.results.describe.network import describe_network
 
-    description = describe_it(
+    description = describe_network(
         what,
         params=dict(map(assignment, params)),
         image_size=image_size,

@@ -1,4 +1,4 @@
-"""Commands on runs that there are."""
+"""Commands on finished runs."""
 
 from pathlib import Path
 
@@ -7,16 +7,15 @@ import click
 from kerascnn.cli.options import (
     allow_option,
     as_json,
-    backend_option,
-    calibrated,
+    confirmed,
     console,
     document,
-    require_run_and_images,
-    tell_last,
-    uncalibrated_option,
+    run_argument,
+    yes_option,
 )
 from kerascnn.errors import InputError
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.text import counted
 
 
 @click.command()
@@ -24,26 +23,26 @@ from kerascnn.runtime.commands import command
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="Judge the runs on this folder of class folders.  [default: on their test images]",
+    help="Evaluate the runs on this folder of class folders.  [default: their test images]",
 )
-@click.option("--seeds", is_flag=True, help="Compare groups of runs that differ by seed alone.")
+@click.option("--seeds", is_flag=True, help="Compare groups of runs that differ only in the seed.")
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a page to this file, and log it to MLflow with the runs under it.",
+    help="Write the comparison to this HTML file, and log it to MLflow above the runs.",
 )
 @as_json
 def compare(
     runs: tuple[str, ...], data: Path | None, seeds: bool, html: Path | None, as_json: bool
 ) -> None:
-    """Compare RUNS: what differs, which is better, and whether that is sure.
+    """Compare RUNS: which settings differ, which run is better, and how certain that is.
 
-    RUNS are ids, unique prefixes of them, or `last`; without any, those that were judged on the
-    images of the last one.
+    RUNS are ids, unique prefixes of them, or `last`; by default all runs that were tested on the
+    same images as the last one.
     """
     from kerascnn.cli.tables.comparison import show_comparison
     from kerascnn.cli.terminal import Terminal
-    from kerascnn.results.compare.comparison import compare_runs
+    from kerascnn.results.compare.compare import compare_runs
     from kerascnn.results.find import all_runs
 
     _send_pending()
@@ -65,19 +64,19 @@ def compare(
         raise InputError(comparison.refusal)
     if not runs and (others := len(all_runs()) - len(comparison.results)):
         click.echo(
-            f"{others} more here were judged on other images; "
-            f"`{command('compare', 'RUN', 'RUN')}` shows those that are named.",
+            f"{counted(others, 'other run')} here used different test images; name the runs "
+            f"to compare them: `{command('compare', 'RUN', 'RUN')}`.",
             err=True,
         )
 
 
 @click.command()
-@click.argument("run")
+@run_argument
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
 @allow_option
 @as_json
 def report(run: str, show: bool, as_json: bool) -> None:
-    """Write the report of RUN anew: one page, in the run's folder.
+    """Write the report of RUN again: one HTML page in the run's folder.
 
     RUN is a run's id, a unique prefix of one, or `last`.
     """
@@ -96,14 +95,14 @@ def report(run: str, show: bool, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("run")
-@click.option("--name", help="Of the model; default that of the experiment.")
-@click.option("--alias", help="Such as `champion`; moves here from the model that had it.")
+@run_argument
+@click.option("--name", help="Name of the model.  [default: that of the experiment]")
+@click.option("--alias", help="Such as `champion`; moved from the version that had it.")
 @as_json
 def register(run: str, name: str | None, alias: str | None, as_json: bool) -> None:
-    """Put the model of RUN into MLflow's registry.
+    """Register the model of RUN in MLflow.
 
-    `predict` and `evaluate` then take it as `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+    Use it as RUN in other commands: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
     """
     from dataclasses import asdict
 
@@ -121,34 +120,13 @@ def register(run: str, name: str | None, alias: str | None, as_json: bool) -> No
 
 
 @click.command()
-@click.argument("run")
-@click.option("--port", type=int, default=5001, show_default=True, help="0 is any that is free.")
-@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True)
-@uncalibrated_option
-@backend_option
-@allow_option
-def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None) -> None:
-    """Answer over HTTP with the model of RUN, at 127.0.0.1 alone.
-
-    An image, or JSON with base64 of images, comes back as labels and probabilities.
-    """
-    from kerascnn.results.find import find_run
-    from kerascnn.results.inference.serve import listen, serve_run
-
-    result, listening = calibrated(find_run(run), uncalibrated), listen(port)
-    address = "http://{}:{}/invocations".format(*listening.getsockname())
-    click.echo(f"Ctrl-C ends it\ncurl --data-binary @IMAGE {address}", err=True)
-    serve_run(listening, result, top=top, backend=backend or "auto")
-
-
-@click.command()
-@click.option("--port", type=int, default=5000, show_default=True, help="0 is any that is free.")
+@click.option("--port", type=int, default=5000, show_default=True, help="0 takes any free port.")
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
 def ui(port: int, show: bool) -> None:
-    """Serve MLflow's page on the runs of this folder, at 127.0.0.1 alone.
+    """Serve MLflow's page for the runs of this folder, on 127.0.0.1 only.
 
-    Prints the address of the table of runs once it answers. Where MLFLOW_TRACKING_URI is a server,
-    that server's own page is named.
+    Prints the address of the table of runs once it is ready. If MLFLOW_TRACKING_URI is a server,
+    prints the address there.
     """
     import webbrowser
 
@@ -170,84 +148,73 @@ def ui(port: int, show: bool) -> None:
     show_page(listening, ready)
 
 
+@click.group()
+def runs() -> None:
+    """List, remove or upload the runs of this folder."""
+
+
+@runs.command("list")
+@as_json
+def list_runs(as_json: bool) -> None:
+    """List the runs of this folder with status and size, the oldest first."""
+    from dataclasses import asdict
+
+    from kerascnn.cli.tables.upkeep import show_runs
+    from kerascnn.results.folders import list_runs as find_runs
+
+    found = find_runs()
+    if as_json:
+        document([asdict(run) for run in found])
+    else:
+        show_runs(console(), found)
+
+
+@runs.command()
+@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+@yes_option
+@as_json
+def remove(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Remove each RUN, here and in MLflow.
+
+    RUN is a run's id or a unique prefix of one. MLflow only marks the run as deleted; `mlflow gc`
+    frees the space.
+    """
+    from kerascnn.results.folders import find_folders, remove_run
+
+    folders = find_folders(names)
+    shown = ", ".join(folder.name[:8] for folder in folders)
+    if not confirmed(f"Remove {shown} here and in MLflow?", yes):
+        raise InputError("nothing was removed; use --yes to remove without asking.")
+    faults = [fault for folder in folders if (fault := remove_run(folder))]
+    if as_json:
+        document({"removed": [folder.name for folder in folders], "problems": faults})
+    else:
+        click.echo(f"removed {shown}")
+    for fault in faults:
+        click.echo(fault, err=True)
+
+
+@runs.command()
+@click.argument("names", metavar="[RUN]...", nargs=-1)
+@click.option("--to", metavar="ADDRESS", help="Upload to this store instead of the runs' own.")
+def send(names: tuple[str, ...], to: str | None) -> None:
+    """Upload pending log entries to the tracking store of each run.
+
+    With --to, each RUN is uploaded to another store and belongs there from then on; by default all
+    runs with pending entries. The password is taken from MLFLOW_TRACKING_URI if it has the same
+    address.
+    """
+    from kerascnn.results.folders import send_runs
+
+    if names and not to:
+        raise click.UsageError("RUN needs --to ADDRESS; without --to, all runs are uploaded.")
+    said = send_runs(names, to)
+    click.echo("\n".join(said) or "nothing to upload: the stores have every run of this folder")
+
+
 def _send_pending() -> None:
     from kerascnn.results.find import runs_folder
     from kerascnn.tracking.journal import send_pending
 
     for said in send_pending(runs_folder()):
         click.echo(said, err=True)
-
-
-@click.command()
-@click.argument("run")
-@click.option(
-    "--format",
-    "format_",
-    required=True,
-    type=click.Choice(["keras", "saved_model", "onnx", "litert"]),
-)
-@click.option("--output", type=click.Path(path_type=Path), help="Default: NAME-RUN in this folder.")
-@uncalibrated_option
-@allow_option
-@as_json
-def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_json: bool) -> None:
-    """Write the model of RUN for another runtime, and check there that it says the same.
-
-    RUN is a run's id, a unique prefix of one, or `last`.
-    """
-    from kerascnn.cli.tables.runs import show_export
-    from kerascnn.results.find import find_run
-    from kerascnn.results.inference.export import export_run
-
-    exported = export_run(calibrated(find_run(run), uncalibrated), format_, output)
-    if as_json:
-        document(exported.to_json())
-    else:
-        show_export(console(), exported)
-
-
-@click.command()
-@click.argument("run")
-@click.argument("images", nargs=-1)
-@click.option(
-    "--layer", "layers", metavar="NAME", multiple=True, help="Show its maps; may be repeated."
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    help="A file, or a folder for several.  [default: IMAGE-explained.png in this folder]",
-)
-@backend_option
-@allow_option
-@as_json
-def visualize(
-    run: str,
-    images: tuple[str, ...],
-    layers: tuple[str, ...],
-    output: Path | None,
-    backend: str | None,
-    as_json: bool,
-) -> None:
-    """Draw what the network of RUN does with IMAGES: kernels, sums, maps, Grad-CAM, softmax.
-
-    RUN is a run's id, a unique prefix of one, or `last`. `kerascnn describe RUN` names the layers.
-    """
-    from kerascnn.cli.terminal import Terminal
-    from kerascnn.results.find import find_run
-    from kerascnn.results.inference.visualize import explain_images, save_explained
-
-    require_run_and_images("visualize", run, images)
-    found = find_run(run)
-    explained = explain_images(found, images, layers, backend=backend or "auto")
-    files = save_explained(explained, output, Terminal(console(stderr=True)))
-    tell_last(run, found)
-    if as_json:
-        document(
-            [
-                {"image": of.name, "file": str(file)}
-                for of, file in zip(explained, files, strict=True)
-            ]
-        )
-        return
-    for file in files:
-        click.echo(str(file))

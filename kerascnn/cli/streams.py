@@ -1,4 +1,4 @@
-"""What is written to a terminal or a file that cannot show every character."""
+"""Output to terminals and files that cannot represent every character, or are closed early."""
 
 import codecs
 import os
@@ -30,10 +30,10 @@ _SPELLED = {
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """Lets a command print every text, to a reader that may have enough of it.
+    """Makes any text printable, and lets a reader close standard output early.
 
-    What the encoding of a stream lacks is spelled out, or is "?". Where the reader has gone, as in
-    `kerascnn compare | head`, the command ends without a word and with 0.
+    Characters that the encoding of a stream lacks are spelled out, or replaced by "?". If the
+    reader closes early, as in `kerascnn compare | head`, the command ends silently with 0.
     """
     codecs.register_error(PLAIN, _plain)
     stdout = sys.stdout
@@ -44,9 +44,9 @@ def printing() -> Iterator[None]:
         try:
             yield
         finally:
-            stdout.flush()  # or Python would do so when it ends, and complain
+            stdout.flush()  # else Python flushes at exit, and complains
     except (BrokenPipeError, SystemExit) as ended:
-        met_by_click = sys.stdout is not stdout  # which then ends with 1, and puts a wrapper there
+        met_by_click = sys.stdout is not stdout  # which exits with 1 and wraps the stream
         if isinstance(ended, SystemExit) and not met_by_click:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
@@ -54,7 +54,7 @@ def printing() -> Iterator[None]:
 
 
 def reader_has_gone() -> bool:
-    """Whether nobody reads standard output any more; on Windows that cannot be asked."""
+    """Whether the reader of standard output has closed it; always True on Windows."""
     if not hasattr(select, "poll"):
         return True
     poll = select.poll()

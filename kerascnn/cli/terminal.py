@@ -1,4 +1,4 @@
-"""What a person sees of a run: short, aligned, on standard error."""
+"""Shows the progress of a run on standard error."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,19 +35,19 @@ from kerascnn.runtime.text import counted, visible
 
 Columns = Callable[[], Sequence[ProgressColumn]]
 NEXT = (("report", "last", "--open"), ("compare",), ("ui",))
-"""The commands that are of use after a run."""
+"""Commands shown after a run."""
 
-WIDE = 10_000  # columns, where lines are not to be broken
+WIDE = 10_000  # columns, where lines must not be wrapped
 
 
 class Terminal(Observer):
-    """Shows a run; where there is no terminal, without bars and colours.
+    """Shows a run as text; with progress bars and colours on a terminal only.
 
     Args:
-        console: Writes to standard error.
-        file: The experiment, where notes about its data are shown in full once and counted from
-            then on; default in full each time.
-        bars: Draws bars; default the console where that is a terminal, else nothing does.
+        console: Where the text goes.
+        file: The experiment; if given, notes about its data are shown in full the first time and
+            only counted afterwards.
+        bars: Where progress bars go; default the console if it is a terminal, else nowhere.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Terminal(Observer):
 
     def data_noted(self, notes: Sequence[str], state: str) -> None:
         if notes and told_before(state) and self._file:
-            count = f"{counted(len(notes), 'note')} about the data as before"
+            count = f"{counted(len(notes), 'note')} about the data, as before"
             self.warned(f"{count}; `{command('check', str(self._file))}` shows them")
         else:
             super().data_noted(notes, state)
@@ -113,7 +113,7 @@ class Terminal(Observer):
         self._epochs_before = f"{epoch.number + 1}/{total}"
         self._print(
             f"  epoch {epoch.number:>{len(str(total))}}/{total}  loss {m['train_loss']:.3f}  "
-            f"val accuracy {m['val_accuracy']:.3f}  rate {m['learning_rate']:.1e}  "
+            f"val accuracy {m['val_accuracy']:.3f}  lr {m['learning_rate']:.1e}  "
             f"{m['images_per_second']:,.0f} images/s  {m['seconds']:.1f} s"
         )
 
@@ -127,7 +127,7 @@ class Terminal(Observer):
         self._print(f"  {frozen_part(result)}")
         self._print(
             "  frozen weights and BatchNorm unchanged [green]✓[/green] · "
-            "optimizer holds what trains, no more [green]✓[/green]"
+            "optimizer covers exactly the trainable weights [green]✓[/green]"
         )
         if result.before:
             self._print(f"  {verdict(result, result.before)}")
@@ -158,7 +158,7 @@ class Terminal(Observer):
         self.console.print(text, soft_wrap=True)
 
     def _show(self, what: str, done: int, total: int | None, columns: Columns) -> None:
-        """Shows a bar until the work is done; nothing where none can be drawn."""
+        """Shows a progress bar until the work is done, if bars can be drawn."""
         if self._bars is None:
             return
         if self._progress is None:
@@ -171,7 +171,7 @@ class Terminal(Observer):
             self._clear()
 
     def _draw(self, bar: Progress) -> None:
-        bar.start()  # which then draws itself
+        bar.start()  # from then on it draws itself
 
     def _clear(self) -> None:
         if self._progress:
@@ -180,7 +180,7 @@ class Terminal(Observer):
 
 
 def told_before(state: str) -> bool:
-    """Whether this was asked here before; where the cache cannot be written, it was not."""
+    """Whether this was called with the same state before; False if the cache is not writable."""
     try:
         cache_folder("told").joinpath(state).touch(exist_ok=False)
     except FileExistsError:
@@ -191,12 +191,12 @@ def told_before(state: str) -> bool:
 
 
 def _from_here(place: str) -> str:
-    """A path in the working directory without the part that leads there."""
+    """A path relative to the working directory, if it is below it."""
     return place.removeprefix(f"{Path.cwd()}/")
 
 
 class ImagesPerSecond(ProgressColumn):
-    """The speed of training, from that of the steps."""
+    """Training speed, from the rate of steps."""
 
     def __init__(self, batch_size: int) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""results."""
+"""Finished runs: finding, comparing, reporting, applying, explaining and exporting them."""

@@ -1,4 +1,4 @@
-"""Figures whose text is drawn as it is, in fonts that have its characters."""
+"""Figures that draw any text literally, with installed fonts that have its characters."""
 
 import logging
 import warnings
@@ -24,14 +24,14 @@ SHOWN = 20  # characters listed in a message
 
 
 class Figure(figure.Figure):
-    """A matplotlib figure for text that others wrote: class names, paths, names of runs.
+    """A matplotlib figure for text from users: class names, paths, names of runs.
 
-    matplotlib reads mathematics between dollar signs and draws boxes for characters that its own
-    font lacks. Here text is literal, and further fonts are looked for among those installed.
-    Characters that none has are drawn as their codes, such as `\\u4e2d`.
+    matplotlib reads text between dollar signs as mathematics, and draws boxes for characters that
+    its default font lacks. Here text is literal, and the installed fonts are searched for missing
+    characters. Those that no font has are drawn as codes, such as `\\u4e2d`.
 
     Attributes:
-        browser: Set where a browser will draw the text: it has fonts of its own.
+        browser: True if a browser will draw the text, with its own fonts.
         missing: After drawing, the characters that no installed font has.
     """
 
@@ -61,7 +61,7 @@ class Figure(figure.Figure):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what matplotlib says of fonts: what it lacks is dealt with here."""
+    """Silences the warnings of matplotlib about fonts."""
     logger = logging.getLogger("matplotlib.font_manager")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -87,7 +87,7 @@ def _write_codes(
 
 
 def _fonts(characters: frozenset[str]) -> tuple[list[str], frozenset[str]]:
-    """The families beside the base that they need, and the characters that none has."""
+    """The font families needed besides the base, and the characters that none has."""
     lacking = _lacked_by(BASE, characters - {"\n"})
     families = []
     for family in _families() if lacking else ():
@@ -112,11 +112,11 @@ def _lacked_by(family: str, characters: frozenset[str]) -> frozenset[str]:
 
 @cache
 def _families() -> list[str]:
-    """The installed families, those that suit a figure best first."""
+    """The installed families, those best suited to a figure first."""
     known = {Path(entry.fname) for entry in fontManager.ttflist}
-    for file in findSystemFonts():  # matplotlib's own list may be older than a font
+    for file in findSystemFonts():  # matplotlib's list of fonts may be outdated
         if Path(file) not in known:
-            with suppress(Exception):  # a file that is not a font that matplotlib reads
+            with suppress(Exception):  # not a font that matplotlib reads
                 fontManager.addfont(file)
     names = {entry.name for entry in fontManager.ttflist} - {BASE}
     return sorted((name for name in names if not name.startswith(LAST_RESORT)), key=_preference)
@@ -128,7 +128,7 @@ def _preference(family: str) -> tuple[int, bool, str]:
 
 
 def log_scale(axes: Any, which: Literal["x", "y"]) -> None:
-    """Makes an axis logarithmic, its numbers in plain text, such as 1e-03 and 100."""
+    """Makes an axis logarithmic, with labels in plain text, such as 1e-03 and 100."""
     axes.set(**{f"{which}scale": "log"})
     axis = getattr(axes, f"{which}axis")
     axis.set_major_formatter(LogFormatter())
@@ -136,18 +136,18 @@ def log_scale(axes: Any, which: Literal["x", "y"]) -> None:
 
 
 def save(drawn: Figure, file: Path, warned: Callable[[str], None], **how: Any) -> None:
-    """Writes a figure into a .png, .svg or .pdf file.
+    """Writes a figure to a .png, .svg or .pdf file.
 
     Args:
         drawn: The figure.
-        file: Where to.
-        warned: Receives a note where no installed font has some of the characters.
+        file: The file.
+        warned: Receives a note if no installed font has some of the characters.
         how: Further arguments of matplotlib's `savefig`.
     """
     drawn.savefig(file, metadata=own_metadata(file), **how)
     if drawn.missing:
         warned(
             f'no installed font has "{drawn.missing[:SHOWN]}": {file.name} shows codes such as '
-            f"{code(drawn.missing[0])}. Install a font that has them, such as Noto Sans CJK for "
-            "Chinese, Japanese and Korean."
+            f"{code(drawn.missing[0])} instead. Install a font with these characters, such as Noto "
+            "Sans CJK for Chinese, Japanese and Korean."
         )

@@ -1,4 +1,4 @@
-"""Runs on disk: each has a folder with its experiment, result, predictions and model."""
+"""Finds runs on disk by their id, a prefix of it, their folder, or `last`."""
 
 import os
 import warnings
@@ -15,7 +15,7 @@ from kerascnn.tracking.store import TrackingError, fetch_run
 
 
 def runs_folder() -> Path:
-    """The folder that holds the runs' folders, in the working directory."""
+    """The folder of all runs, in the working directory."""
     return Path(RUNS).absolute()
 
 
@@ -24,14 +24,14 @@ def find_run(run: str | os.PathLike[str] | Result) -> Result:
 
     Args:
         run: A run's id, a unique prefix of one, "last", "models:/NAME@ALIAS", or its folder; a
-            result stands for itself.
+            result is returned as it is.
 
     Raises:
-        InputError: There is none such, or more than one.
+        InputError: There is no such run, or more than one.
     """
     if isinstance(run, Result):
         return run
-    expect(run, (str, os.PathLike), "run", ' A run\'s id, a prefix of one, or "last" names it.')
+    expect(run, (str, os.PathLike), "run", ' Give a run\'s id, a prefix of one, or "last".')
     run = os.fspath(run)
     if not run:
         raise InputError('run: expected a run\'s id, a prefix of one, or "last", not "".')
@@ -42,67 +42,67 @@ def find_run(run: str | os.PathLike[str] | Result) -> Result:
     if run == "last":
         if not (finished := all_runs()):
             raise InputError(
-                f"there is no finished run here yet, in {runs_folder()}; "
-                f"`{command('run', 'FILE')}` makes one."
+                f"no finished run in {runs_folder()} yet; create one with "
+                f"`{command('run', 'FILE')}`."
             )
         return finished[-1]
     found = [file for file in _finished() if file.parent.name.startswith(run)]
     if len(found) > 1:
         ids = ", ".join(file.parent.name[:12] for file in found)
-        raise InputError(f'"{run}" is the beginning of {len(found)} runs: {ids}.')
+        raise InputError(f'"{run}" matches {len(found)} runs: {ids}. Give more of the id.')
     if found:
         return Result.read(found[0])
     try:
         fetched = fetch_run(run, runs_folder())
     except TrackingError as error:
-        raise InputError(f'there is no run "{run}" here, and {error}') from None
+        raise InputError(f'no run "{run}" here, and {error}') from None
     if fetched is None or not (fetched / RESULT).is_file():
         raise InputError(
-            f'there is no run "{run}" in {runs_folder()} or in MLflow; their ids are the names of '
-            "the folders there."
+            f'no run "{run}" in {runs_folder()} or in MLflow; the folders there are named by '
+            "the ids of their runs."
         )
     return Result.read(fetched / RESULT)
 
 
 def find_unfinished(run: str) -> Path:
-    """Finds a run that can go on; returns its folder.
+    """Finds the folder of a run that can be resumed.
 
     Args:
-        run: A run's id, a unique prefix of one, or "last": of those that have not ended well.
+        run: A run's id, a unique prefix of one, or "last": the last unfinished one.
 
     Raises:
-        InputError: There is none such, or more than one.
+        InputError: There is no such run, or more than one.
     """
     folders = sorted((file.parent for file in runs_folder().glob(f"*/{JOURNAL}")), key=_begun)
     if run == "last":
         unfinished = (folder for folder in reversed(folders) if not _has_ended_well(folder))
         if found := next(unfinished, None):
             return found
-        raise InputError("there is no unfinished run here: nothing to resume.")
+        raise InputError("no unfinished run in this folder: nothing to resume.")
     named = [folder for folder in folders if folder.name.startswith(run)]
     if len(named) != 1:
         shown = ", ".join(folder.name[:12] for folder in named)
-        is_it = f"is the beginning of {len(named)} runs: {shown}" if named else "is no run here"
-        raise InputError(f'--resume {run}: "{run}" {is_it}.')
+        which = f"matches {len(named)} runs: {shown}" if named else "matches no run in this folder"
+        raise InputError(f"--resume {run}: {which}.")
     if _has_ended_well(named[0]):
-        raise InputError(f"--resume {run}: that run is finished: nothing to resume.")
+        raise InputError(f"--resume {run}: this run has finished; there is nothing to resume.")
     return named[0]
 
 
 def _begun(folder: Path) -> int:
-    """When a run began or was last resumed, in its own words: sending it changes its files too."""
+    """When a run began or was last resumed, by its journal: uploading changes its files."""
     starts = [e for e in Journal.read(folder).entries if e["kind"] in ("create", "resume")]
     return max((entry.get("time", 0) for entry in starts), default=0)
 
 
 def last_experiment() -> str | None:
-    """The name of the experiment whose run was begun last."""
+    """The name of the experiment that was run or resumed last."""
     begun = sorted((file.parent for file in runs_folder().glob(f"*/{JOURNAL}")), key=_begun)
     return Journal.read(begun[-1]).created.get("experiment") if begun else None
 
 
 def first_run_of(experiment: str) -> Path | None:
-    """The folder of the first run of an experiment that is here."""
+    """The folder of the first run of an experiment here."""
     journals = [Journal.read(file.parent) for file in runs_folder().glob(f"*/{JOURNAL}")]
     runs = [journal for journal in journals if journal.created.get("experiment") == experiment]
     first = min(runs, key=lambda journal: journal.created.get("time", 0), default=None)
@@ -115,7 +115,7 @@ def _has_ended_well(folder: Path) -> bool:
 
 
 def backend_of(folder: Path) -> str | None:
-    """The backend that a run began on."""
+    """The backend of an unfinished run."""
     tags = [entry["values"] for entry in Journal.read(folder).entries if entry["kind"] == "tags"]
     return next((values["backend"] for values in tags if "backend" in values), None)
 
@@ -132,10 +132,10 @@ def all_runs() -> list[Result]:
 
 
 def _ended(result: Result) -> tuple[float, float]:
-    """When a run ended, in its own words; the file decides within one second."""
+    """When a run ended, by its result; the file decides within one second."""
     changed = (result.folder / RESULT).stat().st_mtime
-    told = datetime.fromisoformat(result.ended).timestamp() if result.ended else changed
-    return told, changed
+    ended = datetime.fromisoformat(result.ended).timestamp() if result.ended else changed
+    return ended, changed
 
 
 def _finished() -> list[Path]:

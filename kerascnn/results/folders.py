@@ -1,4 +1,4 @@
-"""The folders of runs: what lies here, sending what was kept to another store, removing a run."""
+"""The folders of runs: listing, removing, and uploading to a tracking store."""
 
 import json
 import tempfile
@@ -28,15 +28,15 @@ class RunFolder:
     Args:
         run_id: The name of its folder.
         experiment: The experiment's name.
-        name: What tells it from other runs of the experiment.
+        name: What distinguishes it from other runs of the experiment.
         status: "running", "finished", "failed", "interrupted", or "unknown" without a journal.
         started: When it began, in ISO 8601.
         test_accuracy: None unless it has finished.
-        bytes: On the disk.
-        store: The tracking store that it is meant for.
-        unsent: Entries of its journal that the store does not have yet.
-        fault: Why not, as far as that was told.
-        refusing: Whether that stays so until somebody mends it.
+        bytes: Size on disk.
+        store: The tracking store it belongs to.
+        unsent: Journal entries that have not been uploaded yet.
+        fault: The reason of the last failed upload.
+        refusing: Whether uploads fail until the user fixes something.
         folder: Its folder.
     """
 
@@ -55,7 +55,7 @@ class RunFolder:
 
 
 def list_runs() -> list[RunFolder]:
-    """All runs in this folder, whether they have ended or not, the oldest first."""
+    """All runs in this folder, finished or not, the oldest first."""
     return sorted(map(_describe, _folders()), key=lambda run: datetime.fromisoformat(run.started))
 
 
@@ -90,7 +90,7 @@ def _status(journal: Journal) -> str:
             pass
     except Timeout:
         return "running"
-    except OSError:  # a folder that may only be read
+    except OSError:  # a read-only folder
         pass
     if not journal.entries:
         return "unknown"
@@ -106,10 +106,10 @@ def _test_accuracy(file: Path) -> float | None:
 
 
 def find_folders(runs: Iterable[str]) -> list[Path]:
-    """The folders of runs, given by their ids or unique prefixes of these.
+    """The folders of runs, given by their ids or unique prefixes.
 
     Raises:
-        InputError: There is none such, or more than one.
+        InputError: An id matches no run, or more than one.
     """
     return list(dict.fromkeys(_find(run) for run in runs))
 
@@ -124,7 +124,7 @@ def _find(run: str) -> Path:
 
 
 def remove_run(folder: Path) -> str | None:
-    """Removes a run here and marks it deleted in its store; says why where that failed.
+    """Removes a run here and marks it deleted in its store; returns the reason if that failed.
 
     Raises:
         InputError: It is running, or its folder cannot be removed.
@@ -132,11 +132,11 @@ def remove_run(folder: Path) -> str | None:
     with _held(folder):
         fault = _delete_from_store(Journal.read(folder))
     try:
-        # out of sight first: what is half removed must not be taken for a run
+        # moved away first, so that a half removed run is never listed
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".removed-") as scratch:
             folder.rename(Path(scratch, folder.name))
     except OSError as error:
-        raise InputError(f"{error.filename} cannot be removed: {error.strerror}.") from error
+        raise InputError(f"cannot remove {error.filename}: {error.strerror}.") from error
     return fault
 
 
@@ -152,18 +152,18 @@ def _delete_from_store(journal: Journal) -> str | None:
 
 
 def send_runs(runs: Iterable[str] = (), to: str | None = None) -> list[str]:
-    """Sends what was kept, to the store that each run is meant for, or to another one.
+    """Uploads pending journal entries, to each run's own store or to another one.
 
     Args:
-        runs: Ids of the runs to send to another store, or unique prefixes of these; default all
-            that their own store does not have in full.
-        to: The address of another store; it gets all of these runs.
+        runs: Ids or unique prefixes of the runs to move to another store; default all with pending
+            entries.
+        to: The address of the other store.
 
     Returns:
-        A sentence for each run that was sent, and for each store that does not answer.
+        One sentence for each run that was uploaded, and for each store that does not answer.
 
     Raises:
-        InputError: There is no such run, it is running, or there can be no such store.
+        InputError: There is no such run, it is running, or the address is not valid.
     """
     if to and (fault := address_fault(to)):
         raise InputError(f"--to {fault}")
@@ -177,7 +177,7 @@ def send_runs(runs: Iterable[str] = (), to: str | None = None) -> list[str]:
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """Keeps other commands off a run; a run at work keeps this one off."""
+    """Locks a run against other commands; raises InputError if it is running."""
     try:
         with FileLock(folder / LOCK, timeout=0):
             yield

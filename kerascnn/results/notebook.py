@@ -1,18 +1,18 @@
-"""What results show of themselves in a notebook."""
+"""Results and comparisons as HTML, for notebooks."""
 
 from functools import singledispatch
 
 from kerascnn.engine.result import Result
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.page import comparison_html
+from kerascnn.results.page import render
 from kerascnn.results.report.chapters import results
-from kerascnn.results.report.page import render
 
 
 @singledispatch
 def as_html(shown: object) -> str:
-    """A result or a comparison as HTML that brings its own style."""
-    raise TypeError(f"no page is made of a {type(shown).__name__}")
+    """A result or a comparison as HTML, with its style."""
+    raise TypeError(f"a {type(shown).__name__} has no HTML")
 
 
 as_html.register(Comparison, comparison_html)
@@ -20,5 +20,5 @@ as_html.register(Comparison, comparison_html)
 
 @as_html.register
 def _(result: Result) -> str:
-    """Headline, curves, stages and classes: the report's parts that need no images."""
+    """The parts of the report that need no images: headline, curves, stages, classes."""
     return render("notebook.html", **results(result))

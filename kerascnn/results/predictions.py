@@ -1,4 +1,4 @@
-"""What a network says of images: kept by every run, exactly, and read by all that judges it."""
+"""The predictions of a network: kept exactly by every run, in `predictions.csv`."""
 
 import csv
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ _HEAD = ("image", "sha256", "label", "predicted", "probability")
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a network says of some labelled images.
+    """The predictions of a network for labelled images.
 
     Args:
-        names: Where each image comes from.
+        names: The path of each image, or its number.
         labels: int [N].
         probabilities: float [N, K].
         digests: The SHA-256 of each prepared image.
@@ -37,12 +37,12 @@ class Predictions:
 
     @property
     def predicted(self) -> np.ndarray:
-        """The most probable class of each image, the first of several: int [N]."""
+        """The most probable class of each image; the first, if several are equal: int [N]."""
         return self.probabilities.argmax(1)
 
     @property
     def wrong(self) -> np.ndarray:
-        """The rows that were taken for another class."""
+        """The rows that were misclassified."""
         return np.flatnonzero(self.predicted != self.labels)
 
 
@@ -57,9 +57,9 @@ def predictions_of(split: Packed, probabilities: np.ndarray) -> Predictions:
 
 
 def write_predictions(file: Path, said: Predictions, class_names: Sequence[str]) -> None:
-    """Writes a table: image, true and predicted label, the probability of each class.
+    """Writes a CSV file: image, true and predicted label, the probability of each class.
 
-    Nine digits tell every float32 from all others, so what is read is what was written.
+    Nine digits identify every float32, so reading gives back the same values.
     """
     rows = zip(said.names, said.digests, said.labels, said.predicted, strict=True)
     with file.open("w", newline="", encoding="utf-8", errors="surrogatepass") as opened:
@@ -72,7 +72,7 @@ def write_predictions(file: Path, said: Predictions, class_names: Sequence[str])
 
 
 def read_predictions(file: Path, class_names: Sequence[str]) -> Predictions:
-    """Reads a table of `write_predictions`."""
+    """Reads what `write_predictions` wrote."""
     with file.open(newline="", encoding="utf-8", errors="surrogatepass") as opened:
         _, *rows = csv.reader(opened)
     index = {name: number for number, name in enumerate(class_names)}
@@ -87,7 +87,7 @@ def read_predictions(file: Path, class_names: Sequence[str]) -> Predictions:
 
 
 def _settle_ties(probabilities: np.ndarray, predicted: np.ndarray) -> None:
-    """Makes what was predicted the greatest again, where an older version rounded it to a tie."""
+    """Breaks ties in favour of the predicted class; older versions rounded to ties."""
     (rows,) = np.nonzero(probabilities.argmax(1) != predicted)
     greatest = probabilities[rows].max(1)
     probabilities[rows, predicted[rows]] = np.nextafter(greatest, np.float32(2))

@@ -1,4 +1,4 @@
-"""MLflow's page on the store of this folder, at 127.0.0.1 alone."""
+"""MLflow's page for the store of this folder, on 127.0.0.1 only."""
 
 import os
 import subprocess
@@ -20,19 +20,19 @@ from kerascnn.tracking.page import runs_table
 from kerascnn.tracking.store import open_store
 
 WAIT_SECONDS = 180.0
-SHOWN = 500  # characters of what MLflow said
+SHOWN = 500  # characters of MLflow's output
 
 
 class PageError(KerascnnError):
-    """MLflow's page does not start, or ended."""
+    """MLflow's page did not start, or stopped."""
 
 
 def show_page(listening: socket, ready: Callable[[str], None]) -> None:
-    """Serves MLflow's page until it is interrupted.
+    """Serves MLflow's page until interrupted.
 
     Args:
-        listening: From `serve.listen`: holds the port until MLflow takes it.
-        ready: Receives the address of the table of runs, once it answers.
+        listening: From `serve.listen`; holds the port until MLflow takes it.
+        ready: Receives the address of the table of runs once it is ready.
 
     Raises:
         TrackingError: The store cannot be used.
@@ -51,17 +51,17 @@ def show_page(listening: socket, ready: Callable[[str], None]) -> None:
             if server.wait():
                 raise _failed(said)
         except BaseException:
-            server.terminate()  # which ends its workers
+            server.terminate()  # also ends its workers
             raise
 
 
 def page_of_server() -> str:
-    """The address of the table of runs on the page of the tracking server that is in use."""
+    """The address of the table of runs on the tracking server in use."""
     return f"{shown_uri(tracking_uri()).rstrip('/')}/{_table()}"
 
 
 def _table() -> str:
-    with open_store(tracking_uri()) as client:  # one sentence of ours, no traceback of MLflow's
+    with open_store(tracking_uri()) as client:  # one sentence, no traceback of MLflow
         return runs_table(client, last_experiment())
 
 
@@ -73,11 +73,11 @@ def _command(port: int) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """An argument would show the store's password to whoever lists processes."""
+    """Passes the store's address, because arguments with a password are visible to other users."""
     return {
         **os.environ,
         "MLFLOW_BACKEND_STORE_URI": tracking_uri(),
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # of language models
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # for language models
     }
 
 
@@ -96,4 +96,4 @@ def _wait_until_it_answers(server: subprocess.Popen[bytes], port: int, said: IO[
 def _failed(said: IO[bytes]) -> PageError:
     said.seek(0)
     text = scrubbed(said.read().decode(errors="replace")).strip()
-    return PageError(f"MLflow's page does not run. MLflow said: …{text[-SHOWN:]}")
+    return PageError(f"MLflow's page failed to start or stopped. Its last output: …{text[-SHOWN:]}")

@@ -6,7 +6,7 @@ from kerascnn.engine.metrics.score import Metrics
 from kerascnn.engine.observer import Observer, optional
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
-from kerascnn.results.confusion import CONFUSION_MATRIX, confusion_figure
+from kerascnn.results.confusion import CONFUSION_MATRIX, save_confusion
 from kerascnn.results.report.gather import gather
 from kerascnn.results.report.note import note, write_thumbnails
 from kerascnn.results.report.write import write_page
@@ -28,10 +28,7 @@ def draw_report(
     start, folder = time.perf_counter(), result.folder
     again = f"`{command('report', result.run_id[:8], '--debug')}` shows where"
     with optional("the confusion matrix", observer):
-        from kerascnn.results.canvas import save
-
-        figure = confusion_figure(test, result.class_names)
-        save(figure, folder / CONFUSION_MATRIX, observer.warned)
+        save_confusion(test, result.class_names, folder / CONFUSION_MATRIX, observer.warned)
         tracker.artifact(folder / CONFUSION_MATRIX)
     with optional("the report", observer, again):
         material = gather(result, prepared.experiment, prepared.network.model, prepared.data)

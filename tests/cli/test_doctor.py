@@ -61,7 +61,7 @@ def test_in_a_sound_place_there_is_nothing_to_say(examine):
 
 def test_a_locale_without_utf8_is_named(monkeypatch):
     monkeypatch.setattr("sys.getfilesystemencoding", lambda: "ascii")
-    assert "reads file names as ascii" in next(doctor._locale())
+    assert "decodes file names as ascii" in next(doctor._locale())
     monkeypatch.setattr("sys.getfilesystemencoding", lambda: "utf-8")
     assert not list(doctor._locale())
 
@@ -76,7 +76,7 @@ def test_a_store_that_is_away_is_told_from_one_that_never_accepts(
     monkeypatch.setattr(doctor, "reach", fail)
     [[said], _] = examine()
     assert "cannot be used: no answer." in said
-    assert ("This may pass" in said) == passes
+    assert ("This may be temporary" in said) == passes
 
 
 def test_runs_that_are_kept_are_noted_with_their_store(examine, monkeypatch):
@@ -85,9 +85,10 @@ def test_runs_that_are_kept_are_noted_with_their_store(examine, monkeypatch):
         kept_run("http://127.0.0.1:9", monkeypatch, fault=away)
     problems, [note] = examine()
     assert problems == []
-    assert note.startswith("2 runs are kept for http://127.0.0.1:9; `kerascnn runs send` sends")
+    start = "2 runs not yet uploaded to http://127.0.0.1:9: the next run uploads them"
+    assert note.startswith(start)
     assert "`kerascnn runs send --to ADDRESS`" in note
-    assert note.endswith(f"Last time: {away}")
+    assert note.endswith(f"Last attempt: {away}")
 
 
 def test_runs_that_are_refused_for_good_are_a_problem_with_its_remedy(examine, monkeypatch):
@@ -95,7 +96,7 @@ def test_runs_that_are_refused_for_good_are_a_problem_with_its_remedy(examine, m
     kept_run("http://127.0.0.1:9", monkeypatch, fault=deleted)
     [problem], notes = examine()
     assert notes == []
-    assert problem.startswith(f"1 run cannot be sent to http://127.0.0.1:9: {deleted} Once that")
+    assert problem.startswith(f"1 run cannot be uploaded to http://127.0.0.1:9: {deleted} Then")
 
 
 def test_an_experiment_that_was_deleted_is_told_before_the_next_run(
@@ -116,9 +117,9 @@ def test_an_experiment_that_was_deleted_is_told_before_the_next_run(
 
 def test_a_run_that_can_go_on_is_noted(examine, monkeypatch, workplace):
     folder = kept_run(f"sqlite:///{workplace}/mlflow.db", monkeypatch, "KILLED")
-    assert not any("can go on" in note for note in examine()[1])
+    assert not any("can be resumed" in note for note in examine()[1])
     (folder / CHECKPOINTS).mkdir()
-    [note] = [note for note in examine()[1] if "can go on" in note]
+    [note] = [note for note in examine()[1] if "can be resumed" in note]
     assert f"`kerascnn run --resume {folder.name[:8]}`" in note
 
 
@@ -131,7 +132,7 @@ def test_a_place_that_cannot_hold_runs_is_a_problem(examine, workplace):
 def test_full_disks_are_a_problem(workplace, monkeypatch):
     usage = shutil.disk_usage(workplace)._replace(free=10**6)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
-    assert f"the disk of {workplace} has 1.0 MB free" in "".join(doctor._working_folder())
+    assert f"the disk of {workplace} has only 1.0 MB left" in "".join(doctor._working_folder())
 
 
 def test_a_folder_of_class_folders_is_noted_as_the_place_of_output(examine, workplace):
@@ -141,7 +142,7 @@ def test_a_folder_of_class_folders_is_noted_as_the_place_of_output(examine, work
     assert examine() == [[], []]
     os.chdir(workplace / "photos")
     [], [note] = examine()
-    assert "start runs from another folder" in note
+    assert "start runs in another folder" in note
 
 
 def test_a_file_store_beside_the_database_is_noted(examine, workplace, monkeypatch):

@@ -1,16 +1,21 @@
 """What the terminal says of a run."""
 
 import io
+import re
+import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from kerascnn import Observer, run_experiment
+from kerascnn.cli.notebook import NotebookTerminal
 from kerascnn.cli.tables.lines import verdict
-from kerascnn.cli.terminal import Terminal
+from kerascnn.cli.terminal import WIDE, Terminal
 from kerascnn.engine.metrics.standing import Score, Standing
+from kerascnn.experiment.bound import bind_experiment
 
 
 @pytest.fixture
@@ -31,7 +36,7 @@ def test_notes_about_the_data_are_shown_in_full_once_and_then_counted(shown):
     first, again = (shown(notes, "a state", file) for _ in range(2))
     assert [line.split(maxsplit=1)[1] for line in first.splitlines()] == notes
     [line] = again.splitlines()
-    assert "2 notes about the data as before; `kerascnn check 'my photos.toml'` shows them" in line
+    assert "2 notes about the data, as before; `kerascnn check 'my photos.toml'` shows them" in line
     assert shown(notes, "a state", None) == first  # as `check` does
     assert shown(notes, "another state", file) == first
     assert shown([], "a state", file) == ""
@@ -47,11 +52,115 @@ def standing(right):
     [
         (9, True, "✓[/green] kept"),
         (5, True, "no difference: kept"),
-        (4, True, 'worse: kept, for keep = "last"'),
-        (4, False, "worse: the weights from before it are kept"),
+        (4, True, 'worse: kept (keep = "last")'),
+        (4, False, "worse: kept the weights from before this stage"),
     ],
 )
 def test_the_verdict_on_a_stage_says_what_is_kept_and_why(own, kept, end):
     said = verdict(SimpleNamespace(own=standing(own), kept=kept), standing(5))
     assert said.startswith(f"{(own - 5) / 10:+.3f} validation accuracy (paired 95%: ")
     assert said.endswith(end)
+
+
+EXPERIMENT = {
+    "name": "shapes",
+    "dataset": {"name": "shapes", "classes": 2, "train": 16, "validation": 8, "test": 8},
+    "architecture": {"name": "sequential_cnn", "depth": 2, "filters": 4},
+    "training": {"image_size": 16, "batch_size": 8},
+    "stages": [
+        {"name": "all", "unfreeze": "all", "epochs": 2, "learning_rate": 1e-3},
+        {"name": "head", "unfreeze": "head", "epochs": 1, "learning_rate": 1e-9},
+    ],
+}
+TRANSCRIPT = """
+shapes · tensorflow on DEVICE
+data      32 images of 2 classes: 16 train, 8 validation, 8 test   #
+network   sequential_cnn, from scratch, 2,622 parameters in 2 blocks
+run       ID in mlflow.db
+
+1/2 all   trains all
+  epoch 1/2  loss #  val accuracy #  lr #  # images/s  #
+  epoch 2/2  loss #  val accuracy #  lr #  # images/s  #
+  trained 2,574 parameters after input in #
+  frozen prefix none: nothing comes before the first layer that trains
+  frozen weights and BatchNorm unchanged ✓ · optimizer covers exactly the trainable weights ✓
+
+2/2 head   trains head
+  epoch 1/1  loss #  val accuracy #  lr #  # images/s  #
+  trained 1,410 parameters after head_pool in #
+  frozen prefix up to head_pool, once for each image · 24 computed, #
+  frozen weights and BatchNorm unchanged ✓ · optimizer covers exactly the trainable weights ✓
+  # validation accuracy (paired 95%: # to #) no difference: kept the weights from before this stage
+
+test      accuracy # [#, #] on 8 images
+calibrated temperature #, fitted on the validation images
+time      #
+run       kerascnn-runs/ID
+next      kerascnn report last --open
+          kerascnn compare
+          kerascnn ui
+"""
+
+
+def everything(observers):
+    """An observer that passes every event on to several others."""
+
+    def pass_on(event):
+        def call(self, *arguments):
+            for observer in observers:
+                getattr(observer, event)(*arguments)
+
+        return call
+
+    events = [name for name in vars(Observer) if not name.startswith("_")]
+    return type("Everything", (Observer,), {event: pass_on(event) for event in events})()
+
+
+@pytest.fixture(scope="module")
+def texts(shared_workplace, registry):
+    """One small run as shown on a terminal, in a file and in a notebook, with its last line."""
+    streams = {name: io.StringIO() for name in ("terminal", "file", "notebook", "bars")}
+    lines = []
+    handle = SimpleNamespace(update=lambda line, raw: lines.append(line["text/plain"]))
+    module = ModuleType("IPython.display")
+    module.display = lambda line, raw, display_id: handle.update(line, raw) or handle
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "IPython.display", module)
+        patch.setattr(sys, "stdout", streams["notebook"])
+        notebook = NotebookTerminal()
+        patch.undo()
+        patch.setitem(sys.modules, "IPython.display", module)
+        plain = {"highlight": False, "color_system": None}
+        tty = Console(file=streams["terminal"], force_terminal=True, width=80, **plain)
+        file = Console(file=streams["file"], width=WIDE, **plain)
+        bars = Console(file=streams["bars"], force_terminal=True, width=80, **plain)
+        observers = [Terminal(tty, bars=bars), Terminal(file), notebook]
+        run_experiment(bind_experiment(EXPERIMENT, registry), everything(observers))
+    return {name: masked(stream.getvalue()) for name, stream in streams.items()} | {
+        "line": masked(lines[-1])
+    }
+
+
+def masked(text):
+    """Without what differs from run to run: measured numbers, the run's id, the machine."""
+    text = re.sub(r"[0-9a-f]{32}|(?<=run       )[0-9a-f]{8}", "ID", text)
+    text = re.sub(r" on (CPU|GPU)\b.*", " on DEVICE", text)
+    return re.sub(
+        r"[+-]?\d[\d,]*(\.\d+)?(e[+-]\d+)? s\b|[+-]?\d+\.\d+(e[+-]\d+)?|[\d,]+(?= images/s)",
+        "#",
+        text,
+    )
+
+
+@pytest.mark.parametrize("where", ["terminal", "file", "notebook"])
+def test_a_run_has_one_transcript_wherever_it_is_shown(texts, where):
+    assert texts[where].strip() == TRANSCRIPT.strip()
+
+
+def test_a_notebook_ends_with_the_progress_of_its_last_stage(texts):
+    assert re.fullmatch(r"  epoch 1/1 +━+ 2/2 \d:\d\d:\d\d", texts["line"])
+
+
+def test_bars_are_drawn_on_a_terminal_only(texts):
+    assert "packing train" in texts["bars"]
+    assert "packing" not in texts["file"]

@@ -76,7 +76,7 @@ def test_the_verdict_names_the_better_run_and_how_sure_that_is(three):
     (close,) = compare_runs([best, next_best]).pairs
     assert close.better is None
     assert close.verdict == (
-        "bbbbbbbb and cccccccc cannot be told apart: +0.025 [0.000, 0.075], p = 1.000"
+        "bbbbbbbb and cccccccc cannot be distinguished: +0.025 [0.000, 0.075], p = 1.000"
     )
 
 
@@ -125,7 +125,7 @@ def test_images_prepared_otherwise_are_matched_by_their_source_alone(three, writ
     same = written_run("d" * 32, right(), training=larger)
     assert compare_runs([three[0], same]).pairs[0].better == same.run_id
     other = written_run("e" * 32, right(), training=larger, fingerprint="others")
-    assert "prepared in another way" in compare_runs([three[0], other]).refusal
+    assert "prepared differently" in compare_runs([three[0], other]).refusal
 
 
 def test_the_same_images_in_another_order_are_matched_by_content(three, written_run):
@@ -194,7 +194,7 @@ def test_too_few_seeds_are_shown_and_not_tested(written_run):
     (pair,) = comparison.pairs
     assert (pair.p_value, pair.interval, pair.better) == (None, None, None)
     assert comparison.groups[0].test_accuracy.standard_deviation is None
-    assert "cannot be tested: +0.375, but fewer than 3 seeds" in pair.verdict
+    assert "cannot be tested: +0.375, but a test takes 3 seeds" in pair.verdict
 
 
 def test_a_lucky_single_run_keeps_no_groups_from_being_tested(written_run):
@@ -205,7 +205,7 @@ def test_a_lucky_single_run_keeps_no_groups_from_being_tested(written_run):
     assert [group.seeds for group in comparison.groups] == [[0], [0, 1, 2], [0, 1, 2]]
     (pair,) = comparison.against_best
     assert (pair.first, pair.second, pair.better) == ("B", "C", "B")
-    assert comparison.summary == f"{pair.verdict}; not tested, with fewer than 3 seeds: A"
+    assert comparison.summary == f"{pair.verdict}; not tested, fewer than 3 seeds: A"
 
 
 @pytest.mark.parametrize("by_seed", [False, True])
@@ -253,7 +253,7 @@ def test_a_comparison_of_many_settings_loses_nothing(three):
 
 def test_two_runs_show_the_images_that_flip(three):
     text = "\n".join(shown(compare_runs(three[:2]), 80))
-    assert "20 images only bbbbbbbb recognises, 1 only aaaaaaaa" in text
+    assert "20 images only bbbbbbbb classifies correctly, 1 only aaaaaaaa" in text
     assert "and 13 more" in text
 
 
@@ -261,15 +261,15 @@ def test_one_run_is_shown_alone_and_none_leads_to_the_first(three, tmp_path, mon
     lines = shown(compare_runs([three[0]]), 80)
     assert len(lines) == 3
     monkeypatch.chdir(tmp_path)
-    assert "there is no finished run here yet" in shown(compare_runs(), 80)[0]
+    assert "no finished run in this folder yet" in shown(compare_runs(), 80)[0]
     assert "<table" in compare_runs()._repr_html_()
     assert run_cli("compare", "--html", "page.html").exit_code == 2
 
 
 def test_the_summary_counts_what_is_sure(three, written_run):
     assert compare_runs(three).summary == (
-        "bbbbbbbb has the greatest accuracy: better than 1 of 2, not told apart from 1 of 2 "
-        "(p after Holm over 3 pairs)"
+        "bbbbbbbb has the highest accuracy: better than 1 of 2, not distinguishable from 1 of 2 "
+        "(p after Holm correction for 3 pairs)"
     )
 
 

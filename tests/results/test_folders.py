@@ -58,7 +58,7 @@ def test_a_run_is_removed_here_and_in_mlflow(place, run_cli):
     run_id, other = track("FINISHED"), track("FINISHED")
     refused = run_cli("runs", "remove", run_id[:8])
     assert (refused.exit_code, len(list_runs())) == (2, 2)
-    assert "--yes removes without asking" in refused.stderr
+    assert "use --yes to remove without asking" in refused.stderr
     answer = run_cli("runs", "remove", run_id[:8], "--yes")
     assert (answer.exit_code, answer.stdout) == (0, f"removed {run_id[:8]}\n")
     assert [run.run_id for run in list_runs()] == [other]

@@ -37,7 +37,7 @@ def test_a_taken_port_is_an_error_of_the_input_at_once(run_cli, workplace):
         ended = run_cli("ui", "--port", port)
     assert time.perf_counter() - start < 5
     assert (ended.exit_code, ended.stdout) == (2, "")
-    assert f"port {port} of 127.0.0.1: Address already in use; --port takes" in ended.stderr
+    assert f"port {port} of 127.0.0.1: Address already in use; choose another" in ended.stderr
 
 
 def test_the_page_opens_at_the_runs_with_their_test_accuracy(run):

@@ -7,8 +7,8 @@ import pytest
 
 import kerascnn
 from kerascnn import InputError
-from kerascnn.results.describe import describe
-from kerascnn.results.inference.visualize import explain_images
+from kerascnn.results.describe.network import describe_network
+from kerascnn.results.visualize.explain import explain_images
 from kerascnn.studies.probe.probe import promote
 
 ARRAY = np.arange(1000)
@@ -32,7 +32,7 @@ RUN_TAKERS = {
     "compare_runs": lambda run: kerascnn.compare_runs([run]),
     "export_run": lambda run: kerascnn.export_run(run, "keras"),
     "explain_images": lambda run: explain_images(run, "a.png"),
-    "describe": describe,
+    "describe": describe_network,
 }
 
 

@@ -48,9 +48,6 @@ def documented(text):
     yield from (
         " ".join(found.split()) for found in re.findall(r"`([^`]+)`", prose) if SHOWN.match(found)
     )
-    for row in re.findall(rf"(?m)^\| (`(?:{SUBCOMMANDS})\b.*?) \|", prose):
-        names = re.findall(rf"`((?:{SUBCOMMANDS})\b[^`]*)`", row)
-        yield from (f"kerascnn {name}" for name in names)
 
 
 def is_name(arguments):
@@ -139,17 +136,6 @@ def test_the_commands_in_help_texts_and_pages_are_some(parse):
     assert len(found) > 4
     for line in found:
         parse(shlex.split(line)[1:])
-
-
-@pytest.mark.parametrize(
-    "file", ["README.md", *(f"docs/{file.name}" for file in (ROOT / "docs").glob("*.md"))]
-)
-def test_the_commands_in_documents_are_some(file, parse):
-    found = list(documented((ROOT / file).read_text("utf-8")))
-    assert found or file in ("docs/security.md", "docs/README.md")
-    for line in found:
-        words = shlex.split(line.partition(" > ")[0].replace("…", ""))
-        parse(words[1:])
 
 
 def test_the_readme_s_first_command_leaves_a_shell_in_which_the_others_run():

@@ -14,7 +14,7 @@ import kerascnn
 from kerascnn import Observer, compare_runs
 from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.observer import default_observer
-from kerascnn.results.describe import BlockRow, Description
+from kerascnn.results.describe.description import BlockRow, Description
 from kerascnn.results.inference.evaluate import Evaluation
 from kerascnn.results.inference.predict import Prediction
 from kerascnn.studies.lr_find.range_test import RangeTest

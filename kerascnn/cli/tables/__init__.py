@@ -1,1 +1,1 @@
-"""What the commands show: tables that fit the terminal."""
+"""What the commands print: tables that fit the terminal."""

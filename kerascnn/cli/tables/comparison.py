@@ -1,4 +1,4 @@
-"""What `compare` shows: the runs, their settings, and how sure their differences are."""
+"""What `compare` prints: the runs, their settings, and how certain their differences are."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,14 +13,17 @@ from kerascnn.engine.metrics.temperature import AS_TRAINED
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import LEAST_SEEDS, Pair, Spread, p_text
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.text import counted
 from kerascnn.runtime.toml import excerpt
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
-    """Shows runs, the most accurate first, how they differ, and how sure the differences are."""
+    """Prints runs, the most accurate first, their settings and how certain the differences are."""
     if not comparison.results:
         made = command("run", "FILE")
-        console.print(f"there is no finished run here yet; `{made}` makes one.", soft_wrap=True)
+        console.print(
+            f"no finished run in this folder yet; create one with `{made}`.", soft_wrap=True
+        )
         return
     results = _group_results if comparison.by_seed else _run_results
     settings = list(comparison.entrants[0].settings)
@@ -31,13 +34,13 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
         console.print()
         console.print(_settings(console, comparison, settings))
     if any(result.temperature != AS_TRAINED for result in comparison.results):
-        console.print("ECE: of the calibrated probabilities, those that `predict` gives")
+        console.print("ECE: expected calibration error of the probabilities that `predict` gives")
     if not comparison.refusal:
         _show_tests(console, comparison)
 
 
 def _run_results(comparison: Comparison, settings: list[str], intervals: bool) -> RichTable:
-    """A row a run: what it came to, and those settings."""
+    """One row per run: its metrics and those settings."""
     bounds = ["95%"] if intervals else []
     titles = ("accuracy", "95%", "F1", *bounds, "ECE", *bounds, "parameters", "time")
     table = Table("run", *map(number, titles), *map(words, settings))
@@ -57,7 +60,7 @@ def _run_results(comparison: Comparison, settings: list[str], intervals: bool) -
 
 
 def _group_results(comparison: Comparison, settings: list[str], intervals: bool) -> RichTable:
-    """A row a group: mean and standard deviation over its seeds, and those settings."""
+    """One row per group: mean and standard deviation over its seeds, and those settings."""
     more = ["F1", "ECE"] if intervals else []
     titles = ("seeds", "accuracy", "range", *more, "parameters", "time")
     table = Table("group", *map(number, titles), *map(words, settings))
@@ -84,7 +87,7 @@ def spread(of: Spread) -> str:
 
 
 def _settings(console: Console, comparison: Comparison, settings: list[str]) -> RichTable:
-    """The settings side by side where they fit, else those in which each differs from the best."""
+    """The settings side by side if they fit, else those in which each differs from the best."""
     best, *others = comparison.entrants
     beside = Table("setting", *(Column(plain(one.short)) for one in comparison.entrants))
     for name in settings:
@@ -94,7 +97,7 @@ def _settings(console: Console, comparison: Comparison, settings: list[str]) -> 
     if fits(console, beside):
         return beside
     kind = "group" if comparison.by_seed else "run"
-    listed = Table(Column(kind, no_wrap=True), words("setting"), words("is"), words(best.short))
+    listed = Table(Column(kind, no_wrap=True), words("setting"), words("value"), words(best.short))
     for one in others:
         shown = one.short
         for name in settings:
@@ -105,12 +108,12 @@ def _settings(console: Console, comparison: Comparison, settings: list[str]) -> 
     return listed
 
 
-_PAIRS = 10  # so many pairs are shown, and
-_FLIPS = 8  # so many images
+_PAIRS = 10  # pairs shown
+_FLIPS = 8  # images shown
 
 
 def _show_tests(console: Console, comparison: Comparison) -> None:
-    """Shows each difference to the most accurate one, and of two runs the images that flipped."""
+    """Prints each difference from the most accurate; for two runs, the images that flipped."""
     pairs = comparison.against_best
     if not pairs:
         return
@@ -120,7 +123,7 @@ def _show_tests(console: Console, comparison: Comparison) -> None:
         console.print()
         console.print(_pairs(pairs[:_PAIRS], "group" if comparison.by_seed else "run"))
         if len(pairs) > _PAIRS:
-            console.print(f"and {len(pairs) - _PAIRS} more: --json and --html FILE show all pairs.")
+            console.print(f"and {len(pairs) - _PAIRS} more; --json and --html FILE show all pairs.")
         return
     _say(console, comparison)
     if not comparison.by_seed:
@@ -134,8 +137,8 @@ def _say(console: Console, comparison: Comparison) -> None:
 
 
 def _pairs(pairs: Sequence[Pair], kind: str) -> RichTable:
-    """How far each run or group is behind the most accurate one."""
-    alone = ["only best : only it"] if pairs[0].first_alone is not None else []
+    """How far each run or group is behind the most accurate."""
+    alone = ["only best : only this"] if pairs[0].first_alone is not None else []
     table = Table(kind, *map(number, ("behind by", "95%", "p", *alone)), "")
     for pair in pairs:
         table.add_row(
@@ -151,17 +154,17 @@ def _pairs(pairs: Sequence[Pair], kind: str) -> RichTable:
 
 def _verdict(pair: Pair) -> str:
     if pair.p_value is None:
-        return f"fewer than {LEAST_SEEDS} seeds: no test"
-    return "worse" if pair.better else "not sure"
+        return f"no test: fewer than {LEAST_SEEDS} seeds"
+    return "worse" if pair.better else "uncertain"
 
 
 def _show_flips(console: Console, comparison: Comparison, pair: Pair) -> None:
     if not comparison.flips:
-        console.print("Both are right and wrong on the same images.")
+        console.print("Both classify the same images correctly.")
         return
     first, second = pair.first, pair.second
     console.print(
-        f"{pair.first_alone:,} images only {first[:8]} recognises, "
+        f"{counted(pair.first_alone or 0, 'image')} only {first[:8]} classifies correctly, "
         f"{pair.second_alone:,} only {second[:8]}:"
     )
     console.print()
@@ -178,7 +181,7 @@ def _show_flips(console: Console, comparison: Comparison, pair: Pair) -> None:
     console.print(table)
     if len(comparison.flips) > _FLIPS:
         more = len(comparison.flips) - _FLIPS
-        console.print(f"and {more:,} more: --html FILE shows them, --json lists them.")
+        console.print(f"and {more:,} more; --html FILE shows them, --json lists them.")
 
 
 def _setting(value: Any) -> Text:

@@ -1,4 +1,4 @@
-"""How `describe` shows a network: the arithmetic of its layers, its blocks, the sum."""
+"""What `describe` prints of a network: its layers, its blocks, and the totals."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,17 +6,17 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from kerascnn.cli.tables.layout import Table, fits, number, plain, rows, words
-from kerascnn.results.describe import BlockRow, Description, LayerRow
+from kerascnn.results.describe.description import BlockRow, Description, LayerRow
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.text import quantity, shape
 from kerascnn.runtime.toml import as_toml
 
-_ARITHMETIC = ("layer", "side of the output", "parameters")
-_COSTS = ("sees", "multiply-adds", "memory")
+_ARITHMETIC = ("layer", "output side", "parameters")
+_COSTS = ("field", "multiply-adds", "memory")
 
 
 def show_description(console: Console, description: Description, batch_size: int) -> None:
-    """Shows the layers that compute or change a shape, then the blocks, then the whole."""
+    """Prints the layers that compute or change a shape, then the blocks, then the totals."""
     for table in _layers(console, description, batch_size):
         console.print(table)
         console.print()
@@ -27,7 +27,7 @@ def show_description(console: Console, description: Description, batch_size: int
 
 
 def _layers(console: Console, description: Description, batch_size: int) -> list[RichTable]:
-    """One table, or two where the terminal is narrower."""
+    """One table, or two if the terminal is too narrow."""
     cells = [_cells(row, batch_size) for row in description.layers if _is_shown(row)]
     whole = _chosen(cells, tuple(cells[0]))
     if fits(console, whole):
@@ -60,7 +60,7 @@ def _cells(row: LayerRow, batch_size: int) -> dict[str, str]:
         "layer": row.name,
         "kind": f"{row.kind}{kernel}",
         "output": shape(row.output),
-        "side of the output": row.side,
+        "output side": row.side,
         "parameters": row.formula,
         **dict(zip(_COSTS, _costs(row, batch_size), strict=True)),
     }
@@ -82,25 +82,23 @@ def _blocks(description: Description, batch_size: int) -> RichTable:
 def _summary(description: Description, batch_size: int) -> dict[str, str]:
     head, side = description.blocks[-1], description.image_size
     beside = description.weighted_layers - description.depth
-    in_all = (
-        f", {description.weighted_layers} with those on shortcuts and branches" if beside else ""
-    )
+    in_all = f", {description.weighted_layers} including shortcuts and branches" if beside else ""
     image, batch = (gigabytes(n * description.activation_bytes) for n in (1, batch_size))
     set_to = "".join(f", {key} = {as_toml(value)}" for key, value in description.params.items())
     said = {
-        "network": f"{description.name}{set_to}, for images of {side}×{side} and "
+        "network": f"{description.name}{set_to}, for {side}×{side} images, "
         f"{description.classes:,} classes",
-        "depth": f"{description.depth} layers with weights in a row{in_all}; activations, "
-        "poolings and normalization do not count",
-        "parameters": f"{description.parameters:,}, of them {head.parameters:,} in the head",
-        "cost": f"{quantity(description.multiply_adds)} multiply-adds for an image",
-        "memory": f"{image} of activations for an image, {batch} for a batch of {batch_size}: "
-        "what training keeps",
+        "depth": f"{description.depth} layers with weights on the longest path{in_all}; without "
+        "activations, pooling and normalization",
+        "parameters": f"{description.parameters:,}, of which {head.parameters:,} in the head",
+        "cost": f"{quantity(description.multiply_adds)} multiply-adds per image",
+        "memory": f"{image} of activations per image, {batch} per batch of {batch_size}, held "
+        "during training",
     }
     if description.not_counted:
-        said["not known"] = f"the multiply-adds of {', '.join(description.not_counted[:5])}"
+        said["unknown"] = f"multiply-adds of {', '.join(description.not_counted[:5])}"
     named = " · ".join(f'"{name}"' for name in ("head", *_last_blocks(description)))
-    return said | {"next": f"a stage's unfreeze may be {named} · --draw FILE.png draws the blocks"}
+    return said | {"next": f"unfreeze in a stage: {named} · --draw FILE.png draws the blocks"}
 
 
 def _last_blocks(description: Description) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What the commands show that begin with an experiment."""
+"""What the commands on an experiment print."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,16 +16,16 @@ from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.text import visible
 
 CLASSES_SHOWN = 30
-WIDE = 100  # columns; in fewer, some figures of a network are left to --json
+WIDE = 100  # columns; with fewer, some figures of a network are only in --json
 
-if TYPE_CHECKING:  # other commands need nothing of theirs
+if TYPE_CHECKING:  # not needed by other commands
     from kerascnn.engine.result import Result
     from kerascnn.studies.lr_find.range_test import RangeTest
     from kerascnn.studies.probe.result import ProbeResult
 
 
 def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -> None:
-    """Shows what each stage would do."""
+    """Prints what each stage would do."""
     console.print(rows((f"[bold]{label}[/bold]", text) for label, text in prepared_rows(prepared)))
     console.print()
     if len(prepared.data.class_names) <= CLASSES_SHOWN:
@@ -44,12 +44,12 @@ def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -
         )
     console.print(table)
     console.print()
-    console.print("frozen part of the network")
+    console.print("frozen prefix")
     console.print(rows(((escape(stage.name), escape(stage.frozen_part)) for stage in stages), 2))
 
 
 def _classes(prepared: Prepared) -> RichTable:
-    """How many images of each class there are in each split."""
+    """The number of images per class and split."""
     counts = prepared.data.class_counts()
     table = Table(words("class"), *map(number, counts))
     for name, *row in zip(prepared.data.class_names, *counts.values(), strict=True):
@@ -58,34 +58,34 @@ def _classes(prepared: Prepared) -> RichTable:
 
 
 def show_range_test(console: Console, test: "RangeTest", plot: Path, apply: str) -> None:
-    """Shows at which learning rates a stage can train, which is suggested, and how to apply it.
+    """Prints the learning rates at which a stage can train, the suggested one, and how to use it.
 
-    `apply` is the command that does.
+    `apply` is the command that uses it.
     """
-    end = "the loss had grown to 4 times the least" if test.diverged else "the last rate"
+    end = "stopped when the loss reached 4 times its minimum" if test.diverged else "all rates"
     lines = {
         "tested": f"stage {escape(test.stage)}: {len(test.rates)} steps, from {test.rates[0]:.1e} "
         f"to {test.rates[-1]:.1e}: {end}",
-        "now": f"{test.configured:.1e} in the experiment",
+        "current": f"{test.configured:.1e} in the experiment",
         **_suggested(test),
         "plot": escape(visible(str(plot))),
         **({"next": escape(visible(apply))} if test.suggestion else {}),
     }
     for label, text in lines.items():
-        console.print(line(label, text), soft_wrap=True)  # a command is pasted whole
+        console.print(line(label, text), soft_wrap=True)  # commands must stay on one line
 
 
 def _suggested(test: "RangeTest") -> dict[str, str]:
     if test.suggestion is None:
         return {"suggested": f"none: {test.why_none}. Keep {test.configured:.1e}."}
     return {
-        "suggested": f"[bold]{test.suggestion:.1e}[/bold], a tenth of the rate where the loss is "
-        f"least, {test.lowest:.1e}; `{escape(command('compare'))}` tells whether it is better"
+        "suggested": f"[bold]{test.suggestion:.1e}[/bold], a tenth of {test.lowest:.1e}, where the "
+        f"loss is lowest; check with `{escape(command('compare'))}` whether it is better"
     }
 
 
 def show_probe(console: Console, probed: "ProbeResult") -> None:
-    """Shows networks, the most promising first, with what they cost."""
+    """Prints networks with their cost, the most promising first."""
     wide = console.width >= WIDE
     more = ("ms of 32", "parameters", "size") if wide else ()
     table = Table(
@@ -108,9 +108,8 @@ def show_probe(console: Console, probed: "ProbeResult") -> None:
     console.print(table)
     console.print()
     console.print(
-        f"accuracy: of a linear probe on {probed.networks[0].images:,} images, in 5 folds · ms: "
-        f"an image, alone and of 32 at once, on {probed.device} · train: memory that training "
-        "all of it takes at most",
+        f"accuracy: linear probe, 5-fold, {probed.networks[0].images:,} images · ms: per image, in "
+        f"batches of 1 and 32, on {probed.device} · train: most memory for training all layers",
         soft_wrap=True,
     )
     console.print(line("plot", escape(f"{probed.artifacts}/probe.png")), soft_wrap=True)
@@ -126,7 +125,7 @@ def probe_document(probed: "ProbeResult", results: "list[Result]") -> dict[str, 
 
 
 def show_promoted(console: Console, probed: "ProbeResult", results: "list[Result]") -> None:
-    """Shows what the probe promised of networks beside what they came to in full."""
+    """Prints the accuracy of each probe next to that of the full run."""
     from kerascnn.studies.probe.result import FEWEST_RANKED
 
     table = Table("run", "architecture", *map(number, ("probe", "95%", "test", "95%", "time")))
@@ -145,8 +144,8 @@ def show_promoted(console: Console, probed: "ProbeResult", results: "list[Result
     if agreement := probed.agreement(results):
         rho, low, high = agreement
         console.print(
-            f"rank correlation of the probe and the runs (Spearman): {rho:+.2f} "
+            f"rank correlation between probe and runs (Spearman): {rho:+.2f} "
             rf"\[{low:+.2f}, {high:+.2f}], {len(results)} networks"
         )
     elif len(results) >= FEWEST_RANKED:
-        console.print("no rank correlation: the networks' accuracies are all the same")
+        console.print("no rank correlation: all accuracies are equal")

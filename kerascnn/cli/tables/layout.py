@@ -1,4 +1,4 @@
-"""How what is shown is laid out: a left margin of labels, tables without frames."""
+"""Layout of printed output: labels in a left margin, tables without frames."""
 
 import sys
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ LABEL = 10  # columns of the left margin
 
 
 def line(label: str, text: str) -> str:
-    """A line of the transcript: its label in the left margin."""
+    """A line with its label in the left margin."""
     return f"[bold]{label:<{LABEL}}[/bold]{text}"
 
 
@@ -25,20 +25,20 @@ def interval(low: float, high: float) -> str:
 
 
 def Table(*columns: Any) -> RichTable:  # noqa: N802
-    """A table with a rule under its head and no other lines."""
+    """A table with a rule below its header and no other lines."""
     return RichTable(
         *columns, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
     )
 
 
 def fits(console: Console, table: RichTable) -> bool:
-    """Whether the table is shown without a column being cut or folded."""
+    """Whether the table fits without truncating or wrapping a column."""
     unbound = console.options.update(max_width=sys.maxsize)
     return console.measure(table, options=unbound).maximum <= console.width
 
 
 def plain(text: str) -> Text:
-    """Text that others wrote, such as the name of a class: shown as it is, without markup."""
+    """Text from users, such as the name of a class: shown literally, without markup."""
     return Text(visible(text))
 
 
@@ -51,7 +51,7 @@ def words(title: str) -> Column:
 
 
 def rows(pairs: Iterable[tuple[str, str | Text]], indent: int = 0) -> RichTable:
-    """Names and what is said of each, in two columns without a head."""
+    """Two columns without a header: a label and its text."""
     name = Column(no_wrap=True, min_width=LABEL - 3)
     table = RichTable.grid(name, words(""), padding=(0, 3, 0, 0))
     for label, text in pairs:

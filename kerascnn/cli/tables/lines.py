@@ -1,4 +1,4 @@
-"""What is said of a run in a few words: its data and network, a stage, the calibration."""
+"""Short descriptions of a run: its data and network, a stage, the calibration."""
 
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.metrics.standing import Standing
@@ -8,7 +8,7 @@ from kerascnn.engine.training.stage_result import StageResult
 
 
 def prepared_rows(prepared: Prepared) -> list[tuple[str, str]]:
-    """The data and the network in a line each."""
+    """One line each for the data and the network."""
     data, network = prepared.data, prepared.network
     sizes = {name: len(packed) for name, packed in data.splits().items()}
     parts = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
@@ -28,12 +28,12 @@ def prepared_rows(prepared: Prepared) -> list[tuple[str, str]]:
 
 
 def frozen_part(result: StageResult) -> str:
-    """What was computed of the frozen part of the network before the first step."""
+    """Which activations of the frozen prefix were computed before the first step."""
     cached = result.cached
     counts = [f"{cached.made:,} computed"] if cached.made else []
     counts += [f"{cached.reused:,} from the cache"] if cached.reused else []
     done = f" · {', '.join(counts)}, {result.prefix_seconds:.1f} s" if counts else ""
-    return f"frozen part {cached.frozen_part}{done}"
+    return f"frozen prefix {cached.frozen_part}{done}"
 
 
 def calibration(result: Result) -> str:
@@ -42,11 +42,13 @@ def calibration(result: Result) -> str:
 
 
 def verdict(result: StageResult, before: Standing) -> str:
-    """What a stage gained over the weights that it started from, and what came of it."""
+    """What a stage gained over the weights it started from, and which weights were kept."""
     gain = result.own.score.accuracy - before.score.accuracy
     low, high = paired_interval(before.correct, result.own.correct)
-    end = "[green]✓[/green]" if gain > 0 else "no difference:" if gain == 0 else "worse:"
-    kept = "kept" if result.kept else "the weights from before it are kept"
-    if gain < 0 and result.kept:
-        kept += ', for keep = "last"'
-    return f"{gain:+.3f} validation accuracy (paired 95%: {low:+.3f} to {high:+.3f}) {end} {kept}"
+    said = f"{gain:+.3f} validation accuracy (paired 95%: {low:+.3f} to {high:+.3f})"
+    if gain > 0:
+        return f"{said} [green]✓[/green] kept"
+    outcome = "no difference" if gain == 0 else "worse"
+    if not result.kept:
+        return f"{said} {outcome}: kept the weights from before this stage"
+    return f"{said} {outcome}: kept" + (' (keep = "last")' if gain < 0 else "")

@@ -46,7 +46,7 @@ def _component_json(registered: RegisteredComponent) -> dict[str, Any]:
 
 
 def show_plugins(console: Console, registry: Registry, kind: str | None) -> None:
-    """Shows the components by kind, then what could not be loaded."""
+    """Prints the components by kind, then the plugins that failed to load."""
     for shown in [kind] if kind else KINDS:
         console.print(f"[bold]{shown}s[/bold]")
         console.print(rows(map(_listed, registry.of_kind(shown)), indent=2))
@@ -58,7 +58,7 @@ def show_plugins(console: Console, registry: Registry, kind: str | None) -> None
         console.print("[bold yellow]slow to import[/bold yellow]")
         console.print(rows(((str(slow.origin), str(slow)) for slow in registry.slow), indent=2))
     if registry.not_allowed:
-        console.print("[bold]not allowed[/bold], and not loaded")
+        console.print("[bold]not allowed[/bold] (not loaded)")
         names = dict.fromkeys(escape(str(origin)) for origin in registry.not_allowed)
         console.print(rows(((name, "") for name in names), indent=2))
     for conflict in registry.conflicts():
@@ -75,7 +75,7 @@ def component_document(registered: RegisteredComponent) -> dict[str, Any]:
 
 
 def show_component(console: Console, registered: RegisteredComponent) -> None:
-    """Shows where a component comes from, its parameters, and the TOML that chooses it."""
+    """Prints where a component comes from, its parameters, and the TOML that selects it."""
     component = registered.component
     console.print(f"[bold]{component.name}[/bold]   {registered.kind} of {registered.origin}")
     if component.summary:
@@ -88,7 +88,7 @@ def show_component(console: Console, registered: RegisteredComponent) -> None:
 
 
 def _described(parameter: Parameter) -> str:
-    """Type, range and default in a line, and in the next what it is for."""
+    """Type, range and default on one line, the description on the next."""
     default = "not set" if parameter.default is None else as_toml(parameter.default)
     said = "required" if parameter.required else f"default {default}"
     line = escape(" · ".join(filter(None, (parameter.type, parameter.range, said))))
@@ -97,7 +97,7 @@ def _described(parameter: Parameter) -> str:
 
 
 def _listed(registered: RegisteredComponent) -> tuple[str, str]:
-    """A component's row; where it comes from is said of what does not come with kerascnn."""
+    """A component's row, with its package unless it is a built-in."""
     origin = registered.origin
     foreign = f" [dim]({origin})[/dim]" if origin.distribution != GROUP else ""
     return registered.component.name, (escape(registered.component.summary) + foreign).lstrip()
@@ -109,7 +109,7 @@ _MARKS = {"passed": "[green]✓[/green]", "failed": "[red]✗[/red]", "skipped":
 def outcomes_document(
     registered: RegisteredComponent, backend: str, outcomes: "Sequence[Outcome]"
 ) -> dict[str, Any]:
-    """What the checks of a component came to, for JSON."""
+    """The outcomes of a component's checks, for JSON."""
     return {
         **_component_json(registered),
         "backend": backend,
@@ -134,7 +134,7 @@ def show_outcomes(
     backend: str,
     outcomes: "Iterable[Outcome]",
 ) -> int:
-    """Shows each check as it ends, then the failures in full; returns their number."""
+    """Prints each check as it ends, then the failures in full; returns their number."""
     from kerascnn.testing import checks_of
 
     name = registered.component.name
@@ -159,12 +159,12 @@ def show_outcomes(
 
 
 def _each_cause_once(failed: "Sequence[Outcome]") -> "Iterable[Outcome]":
-    """What came of several checks alike is told of the first."""
-    told: dict[str, str] = {}
+    """Shows a failure of several checks in full only once."""
+    shown: dict[str, str] = {}
     for outcome in failed:
-        first = told.setdefault(outcome.detail, outcome.check.name)
+        first = shown.setdefault(outcome.detail, outcome.check.name)
         again = first != outcome.check.name
-        yield replace(outcome, detail=f"the same as in {first}") if again else outcome
+        yield replace(outcome, detail=f"same as {first}") if again else outcome
 
 
 def _counts(outcomes: "Iterable[Outcome]") -> dict[str, int]:

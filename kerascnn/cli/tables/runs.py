@@ -1,4 +1,4 @@
-"""What the commands show of a run."""
+"""What `evaluate` and `export` print."""
 
 from typing import TYPE_CHECKING
 
@@ -10,16 +10,16 @@ from kerascnn.cli.tables.layout import Table, fits, interval, line, number, plai
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.text import visible
 
-if TYPE_CHECKING:  # other commands need nothing of theirs
+if TYPE_CHECKING:  # not needed by other commands
+    from kerascnn.results.export.export import Exported
     from kerascnn.results.inference.evaluate import Evaluation, Mistake
-    from kerascnn.results.inference.export import Exported
 
 
 MISTAKES_SHOWN = 20
 
 
 def show_evaluation(console: Console, evaluation: "Evaluation") -> None:
-    """Shows the accuracy, each class, the confusion matrix where it fits, and the mistakes."""
+    """Prints the accuracy, each class, the confusion matrix if it fits, and the mistakes."""
     of = (f"[bold]{evaluation.accuracy:.3f}[/bold]", interval(*evaluation.interval))
     console.print(line("accuracy", f"{' '.join(of)} on {evaluation.images:,} images"))
     table = Table(words("class"), *map(number, ("precision", "recall", "F1", "images")))
@@ -39,20 +39,20 @@ def show_evaluation(console: Console, evaluation: "Evaluation") -> None:
     console.print(_mistakes(mistakes[:MISTAKES_SHOWN]))
     if len(mistakes) > MISTAKES_SHOWN:
         more = len(mistakes) - MISTAKES_SHOWN
-        console.print(f"and {more:,} more: --json lists all, --html FILE shows them by class")
+        console.print(f"and {more:,} more; --json lists all, --html FILE shows them by class")
 
 
 def _confusion(evaluation: "Evaluation") -> RichTable:
     """True classes by predicted ones."""
     names = evaluation.result.class_names
-    table = Table("is, taken for", *(number(escape(visible(name))) for name in names))
+    table = Table("true \\ predicted", *(number(escape(visible(name))) for name in names))
     for name, counts in zip(names, evaluation.confusion, strict=True):
         table.add_row(plain(name), *(f"{count:,}" if count else "·" for count in counts))
     return table
 
 
 def _mistakes(mistakes: "list[Mistake]") -> RichTable:
-    table = Table(words("mistake"), words("taken for"), number("p"), words("is"), number("p"))
+    table = Table(words("mistake"), words("predicted"), number("p"), words("true"), number("p"))
     for one in mistakes:
         shares = (f"{one.probability:.3f}", f"{one.of_label:.3f}")
         taken, true = plain(one.predicted), plain(one.label)
@@ -61,7 +61,7 @@ def _mistakes(mistakes: "list[Mistake]") -> RichTable:
 
 
 def show_export(console: Console, exported: "Exported") -> None:
-    """Shows what was written, and what its runtime and Keras both said of images."""
+    """Prints what was written, and how its results compare with those of Keras."""
     lines = {
         "wrote": f"{escape(exported.path)}, {gigabytes(exported.bytes)}, and "
         f"{escape(exported.description)}",

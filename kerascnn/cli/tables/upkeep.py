@@ -1,4 +1,4 @@
-"""What the cache and the doctor show."""
+"""What `cache`, `runs` and `doctor` print."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -28,8 +28,8 @@ def cache_document(folder: Path, limit: int, held: list[Entry]) -> dict[str, Any
 
 
 def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) -> None:
-    """Shows what the cache holds, where, and how much it may."""
-    table = Table("kind", number("size"), Column("last used", no_wrap=True), words("what"))
+    """Prints the entries, folder and limit of the cache."""
+    table = Table("kind", number("size"), Column("last used", no_wrap=True), words("content"))
     for entry in held:
         used = datetime.fromtimestamp(entry.last_used).strftime("%Y-%m-%d %H:%M")
         about = entry.about if entry.kind in MADE else entry.key
@@ -42,7 +42,7 @@ def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) ->
     lines = {
         "folder": f"{escape(str(folder))} holds {total}",
         "limit": f"{gigabytes(made)} of {gigabytes(limit)} for packed images and activations; "
-        "KERASCNN_CACHE_LIMIT_GB sets another",
+        "set by KERASCNN_CACHE_LIMIT_GB",
         "next": command("cache", "clear", "--kind", "packed"),
         "": command("cache", "clear"),
     }
@@ -50,19 +50,19 @@ def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) ->
 
 
 def show_runs(console: Console, runs: list[RunFolder]) -> None:
-    """Shows the runs of a folder, with what their stores do not have yet."""
+    """Prints the runs of a folder, and whether their stores lack something."""
     columns = (Column(title, no_wrap=True) for title in ("run", "started", "status"))
-    table = Table(*columns, number("test"), number("size"), words("what"))
+    table = Table(*columns, number("test"), number("size"), words("experiment"))
     for run in runs:
         accuracy = f"{run.test_accuracy:.3f}" if run.test_accuracy is not None else ""
-        unsent = f" · not sent to {run.store}" if run.unsent and run.status != "running" else ""
+        unsent = f" · not uploaded to {run.store}" if run.unsent and run.status != "running" else ""
         started = datetime.fromisoformat(run.started).strftime("%Y-%m-%d %H:%M")
         what = escape(f"{run.experiment}: {run.name}{unsent}")
         size = gigabytes(run.bytes)
         table.add_row(run.run_id[:8], started, run.status, accuracy, size, what)
     if not runs:
         made = command("run", "FILE")
-        console.print(f"there are no runs in this folder; `{escape(made)}` makes one")
+        console.print(f"no runs in this folder; create one with `{escape(made)}`")
         return
     console.print(table)
     total = gigabytes(sum(run.bytes for run in runs))
@@ -77,7 +77,7 @@ def show_runs(console: Console, runs: list[RunFolder]) -> None:
 
 
 def show_examination(console: Console, findings: dict[str, Any]) -> None:
-    """Shows what `doctor` found."""
+    """Prints what `doctor` found."""
     console.print(rows((f"[bold]{key}[/bold]", value) for key, value in _findings(findings)))
 
 

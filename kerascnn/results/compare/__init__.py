@@ -1,1 +1,1 @@
-"""Runs compared on the same images: which is better, and whether that is certain."""
+"""Runs side by side: settings, metrics, significance tests, and the page that shows them."""

@@ -1,4 +1,4 @@
-"""Which of runs that cannot be told apart to take, and what their images can show at all."""
+"""Which of several indistinguishable runs to choose, and what the test images can show."""
 
 from collections.abc import Sequence
 
@@ -7,15 +7,15 @@ from kerascnn.results.compare.results import SURE, Compared, Group, Pair
 
 
 def advice(entrants: Sequence[Compared | Group], against_best: Sequence[Pair], images: int) -> str:
-    """What to do about the runs or groups that are not told apart from the best one.
+    """What to do about runs or groups that cannot be distinguished from the best one.
 
     Args:
         entrants: The runs or groups, the most accurate first.
         against_best: The tested pairs with the most accurate one.
-        images: How many each was judged on.
+        images: Number of test images.
 
     Returns:
-        One or two sentences; "" where all are told apart, or none is tested.
+        One or two sentences; "" if all can be distinguished, or none is tested.
     """
     undecided = [pair for pair in against_best if pair.interval and not pair.better]
     if not undecided:
@@ -35,12 +35,12 @@ def _choice(entrants: dict[str, Compared | Group], undecided: Sequence[Pair]) ->
     smallest = min([best, *close], key=lambda one: one.parameters)
     if smallest.parameters < best.parameters:
         return (
-            f"Take {smallest.short}: it has {smallest.parameters:,} parameters instead of "
+            f"Choose {smallest.short}: it has {smallest.parameters:,} parameters instead of "
             f"{best.parameters:,}, and is within one standard error of the best."
         )
     if any(pair.difference == 0 for pair in undecided):
-        return f"Take any of the equally accurate ones, such as {best.short}: none is smaller."
-    return f"Take {best.short}: its estimate is the highest, and no smaller one comes close to it."
+        return f"Choose any of the equally accurate ones, such as {best.short}: none is smaller."
+    return f"Choose {best.short}: it has the highest accuracy, and no smaller one comes close."
 
 
 def _error(pair: Pair) -> float:
@@ -50,7 +50,7 @@ def _error(pair: Pair) -> float:
 
 
 def _reach(pair: Pair, images: int) -> str:
-    """What so many images can show, and how many would show this difference; "" for groups."""
+    """The least detectable difference, and the images needed for this one; "" for groups."""
     if pair.first_alone is None or pair.second_alone is None:
         return ""
     apart, alpha = (pair.first_alone + pair.second_alone) / images, SURE / pair.pairs
@@ -59,11 +59,11 @@ def _reach(pair: Pair, images: int) -> str:
     said = f"{images:,} images {shows} (power 80%)"
     if pair.difference > 0:
         needed = images_needed(pair.difference, apart, alpha)
-        said += f"; to show one of {pair.difference:.3f}, about {_rounded(needed):,} are needed"
+        said += f"; showing one of {pair.difference:.3f} takes about {_rounded(needed):,}"
     return f"{said}."
 
 
 def _rounded(count: int) -> int:
-    """To two digits."""
+    """Rounded up to two digits."""
     unit = 10 ** max(len(str(count)) - 2, 0)
     return -(-count // unit) * unit

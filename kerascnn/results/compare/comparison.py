@@ -1,11 +1,9 @@
-"""Runs side by side: what they came to, which is better, and whether that is sure."""
+"""Runs side by side: their metrics, which is better, and how certain that is."""
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +12,6 @@ import kerascnn
 from kerascnn.engine.metrics.calibration import calibration_interval, expected_calibration_error
 from kerascnn.engine.metrics.score import macro_f1_interval
 from kerascnn.engine.metrics.significance import grouped_difference, holm, mcnemar, paired_interval
-from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import PREDICTIONS, Result
 from kerascnn.errors import InputError
 from kerascnn.results.compare.choice import advice
@@ -22,12 +19,9 @@ from kerascnn.results.compare.images import Judged, difference, rows_as_in
 from kerascnn.results.compare.results import LEAST_SEEDS, Compared, Flip, Group, Pair, summary
 from kerascnn.results.compare.seeds import groups_by_seed
 from kerascnn.results.compare.settings import differing, settings_of
-from kerascnn.results.find import all_runs, find_run
 from kerascnn.results.predictions import Predictions
 from kerascnn.results.report.gather import calibrated_predictions
-from kerascnn.runtime.arguments import as_list
 from kerascnn.runtime.files import folder_bytes
-from kerascnn.runtime.process import contained
 from kerascnn.runtime.screen import accuracy, first_rows, screen
 
 if TYPE_CHECKING:
@@ -36,14 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs side by side; what it has to compute is computed when it is asked for.
+    """Runs side by side; everything is computed on first access.
 
     Args:
         results: The runs, the most accurate first.
-        reference: The run on whose test images all have to have been judged.
-        by_seed: Whether groups of runs that differ by seed alone are compared, not runs.
-        elsewhere: What the runs say of other images than their test images, where they are judged
-            on those.
+        reference: The run whose test images all runs must have been evaluated on.
+        by_seed: Whether groups of runs that differ only in the seed are compared, not runs.
+        elsewhere: Predictions for other images, if the runs are evaluated on those instead.
     """
 
     results: tuple[Result, ...]
@@ -53,7 +46,7 @@ class Comparison:
 
     @cached_property
     def runs(self) -> tuple[Compared, ...]:
-        """What each run came to, the most accurate first."""
+        """Each run with its metrics, the most accurate first."""
         settings = [settings_of(result) for result in self.results]
         names = differing(settings)
         return tuple(
@@ -82,27 +75,27 @@ class Comparison:
 
     @cached_property
     def predictions(self) -> dict[str, Predictions]:
-        """What each run's network said of its test images, or of those it is judged on."""
+        """The predictions of each run for its test images, or for those it is evaluated on."""
         if self.elsewhere:
             return self.elsewhere.predictions
         return {result.run_id: _predictions(result) for result in self.results}
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
-        """The runs by their settings without the seed, the most accurate on average first."""
+        """The runs grouped by their settings without the seed, the best mean accuracy first."""
         return groups_by_seed(self.results, self.runs)
 
     @property
     def entrants(self) -> Sequence[Compared | Group]:
-        """What is compared: runs, or groups of them."""
+        """What is compared: runs or groups."""
         return self.groups if self.by_seed else self.runs
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
-        """Every two runs, or groups: those with the most accurate one first.
+        """All pairs of runs or groups, those with the most accurate one first.
 
         Raises:
-            InputError: Not all were judged on the same test images.
+            InputError: Not all were evaluated on the same test images.
         """
         if self.refusal:
             raise InputError(self.refusal)
@@ -112,30 +105,30 @@ class Comparison:
 
     @property
     def against_best(self) -> tuple[Pair, ...]:
-        """The pairs that the most accurate run is in, or the most accurate group that is tested."""
+        """The pairs with the most accurate run, or the most accurate group that is tested."""
         if tested := [pair for pair in self.pairs if pair.p_value is not None]:
             return tuple(pair for pair in tested if pair.first == tested[0].first)
         return self.pairs[: max(0, len(self.entrants) - 1)]
 
     @property
     def untested(self) -> tuple[Group, ...]:
-        """The groups with too few seeds, beside others that are tested."""
+        """The groups with too few seeds, if others are tested."""
         if not self.by_seed or all(pair.p_value is None for pair in self.pairs):
             return ()
         return tuple(group for group in self.groups if len(group.seeds) < LEAST_SEEDS)
 
     @property
     def summary(self) -> str:
-        """Which run or group is the best, and how surely, in a sentence; "" where there is one."""
+        """Which run or group is best and how certain that is, in a sentence; "" if there is one."""
         said = summary(self.against_best)
         if not self.untested:
             return said
         names = ", ".join(group.name for group in self.untested)
-        return f"{said}; not tested, with fewer than {LEAST_SEEDS} seeds: {names}"
+        return f"{said}; not tested, fewer than {LEAST_SEEDS} seeds: {names}"
 
     @property
     def advice(self) -> str:
-        """Which of those that are not told apart to take, and what the images can show at all."""
+        """Which of those that cannot be distinguished to choose, and what the images can show."""
         return advice(self.entrants, self.against_best, self.runs[0].test_images)
 
     def _pair_of_runs(self, first: Compared, second: Compared) -> Pair:
@@ -162,7 +155,7 @@ class Comparison:
 
     @cached_property
     def _right(self) -> dict[str, np.ndarray]:
-        """For each run whether it is right on each test image, in one order: bool [N]."""
+        """For each run, whether it is right on each test image, in one order: bool [N]."""
         return {
             run_id: (said.predicted == said.labels)[self._order[run_id]]
             for run_id, said in self.predictions.items()
@@ -170,13 +163,13 @@ class Comparison:
 
     @cached_property
     def _order(self) -> dict[str, np.ndarray]:
-        """For each run its rows in the order of the most accurate one's, int64 [N]."""
+        """For each run, its rows in the order of the most accurate run: int64 [N]."""
         first = self._judged(self.results[0])
         return {run.run_id: rows_as_in(first, self._judged(run)) for run in self.results}
 
     @cached_property
     def _strangers(self) -> dict[str, str]:
-        """The runs that were judged on other test images, and how these differ."""
+        """The runs that were evaluated on other test images, and how these differ."""
         if self.reference is None:
             return {}
         reference = self._judged(self.reference)
@@ -188,23 +181,23 @@ class Comparison:
 
     @property
     def refusal(self) -> str:
-        """Why these runs cannot be tested against each other; "" where they can."""
+        """Why these runs cannot be tested against each other; "" if they can."""
         if not self._strangers or self.reference is None:
             return ""
         lines = [f"  {run_id[:8]}: {text}" for run_id, text in self._strangers.items()]
         return "\n".join(
             [
-                f"no test: not all runs were judged on the test images of "
+                f"no test: not all runs were evaluated on the test images of "
                 f"{self.reference.run_id[:8]}.",
                 *lines[:SHOWN],
                 *([f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []),
-                "Name runs with the same test images, or run these again on one dataset.",
+                "Compare runs with the same test images, or run these again on one dataset.",
             ]
         )
 
     @cached_property
     def flips(self) -> tuple[Flip, ...]:
-        """The test images that some runs recognise and others do not."""
+        """The test images that some runs classify correctly and others do not."""
         if self.refusal:
             raise InputError(self.refusal)
         if not self.results:
@@ -251,7 +244,7 @@ class Comparison:
         ]
         try:
             headline = self.refusal or self.summary
-        except InputError as error:  # the predictions of a run are gone
+        except InputError as error:  # a run's predictions are missing
             headline = str(error)
         return screen(headline or "one run", first_rows(rows))
 
@@ -260,57 +253,21 @@ class Comparison:
         return kerascnn.as_html(self)
 
 
-SHOWN = 10  # so many are listed in a message, the others counted
-
-
-@contained()
-def compare_runs(
-    runs: str | Result | Iterable[str | Result] = (),
-    *,
-    by_seed: bool = False,
-    data: str | Path | None = None,
-    observer: Observer | None = None,
-) -> Comparison:
-    """Compares runs.
-
-    Args:
-        runs: Ids, unique prefixes, "last", or results; none of them: the runs of this folder that
-            were judged on the same test images as the last one.
-        by_seed: Compare groups of runs that differ by seed alone, not runs; default False.
-        data: A folder of class folders to judge the runs on; default each run's test images.
-        observer: Receives notes on the images of `data`; default they are shown.
-
-    Returns:
-        The comparison: its `runs`, the most accurate first, its `pairs`, tested, its `flips`.
-    """
-    found = [find_run(run) for run in as_list(runs, (str, os.PathLike, Result), "runs")]
-    results = list({result.run_id: result for result in found or _comparable()}.values())
-    elsewhere = None
-    if data is not None:
-        from kerascnn.results.compare.elsewhere import judge_elsewhere
-
-        results, elsewhere = judge_elsewhere(results, data, observer or default_observer())
-    ordered = sorted(results, key=lambda result: -result.test_accuracy)
-    return Comparison(tuple(ordered), results[0] if results else None, by_seed, elsewhere)
-
-
-def _comparable() -> list[Result]:
-    runs = all_runs()
-    return [run for run in runs if run.data["test"] == runs[-1].data["test"]]
+SHOWN = 10  # runs listed in a message; the others are counted
 
 
 def _predictions(result: Result) -> Predictions:
     file = result.folder / PREDICTIONS
     if not file.is_file():
         raise InputError(
-            f"{file} is gone: run {result.run_id[:8]} cannot be compared without its predictions. "
-            "Name the runs to compare without it."
+            f"{file} is missing: run {result.run_id[:8]} cannot be compared without its "
+            "predictions. Name the other runs to compare those."
         )
     return calibrated_predictions(result)
 
 
 def _corrected(pairs: list[Pair]) -> tuple[Pair, ...]:
-    """The pairs with their p-values corrected for the number of tests."""
+    """The pairs with p-values corrected for the number of tests."""
     p_values = [pair.p_value for pair in pairs if pair.p_value is not None]
     corrected = iter(holm(p_values))
     return tuple(

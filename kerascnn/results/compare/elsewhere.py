@@ -1,4 +1,4 @@
-"""Runs judged on labelled images that are not their own test images."""
+"""Runs evaluated on labelled images other than their test images."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ from kerascnn.results.predictions import Predictions
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """What runs say of the images of a folder.
+    """The predictions of runs for the images of a folder.
 
     Args:
         data: The folder.
-        predictions: Of each run, in one order of the images.
-        images: As each run sees them, uint8 [N, S, S, 3].
+        predictions: Those of each run, in the same order of images.
+        images: As the network of each run sees them, uint8 [N, S, S, 3].
     """
 
     data: str
@@ -30,10 +30,10 @@ class Elsewhere:
 def judge_elsewhere(
     results: Iterable[Result], data: str | Path, observer: Observer
 ) -> tuple[list[Result], Elsewhere]:
-    """Lets each run judge the images of a folder, prepared in the run's own way.
+    """Evaluates each run on the images of a folder, prepared as for that run.
 
     Returns:
-        The results as if these had been their test images, and what was said of each image.
+        The results as if these had been their test images, and the predictions.
     """
     elsewhere, judged = Elsewhere(str(data), {}, {}), []
     for result in results:

@@ -8,15 +8,15 @@ from markupsafe import Markup
 from kerascnn.engine.result import Result
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import Group
+from kerascnn.results.page import BLUE, GREEN, ORANGE, RED, style, svg
 from kerascnn.results.report.figures import NARROW, WIDE, stages
-from kerascnn.results.report.page import BLUE, GREEN, ORANGE, RED, style, svg
 
 COLOURS = (BLUE, ORANGE, GREEN, RED)
-"""Of the most accurate runs or groups; the others are grey."""
+"""Colours of the most accurate runs or groups; the others are grey."""
 
 
 def colours(comparison: Comparison) -> dict[str, str]:
-    """The colours of the best groups by name, and of their runs, or of the best runs by id."""
+    """The colours of the best runs by id, or of the best groups by name and of their runs."""
     coloured = dict[str, str]()
     for one, colour in zip(comparison.entrants, COLOURS, strict=False):
         names = [one.name, *one.run_ids] if isinstance(one, Group) else [one.run_id]
@@ -25,7 +25,7 @@ def colours(comparison: Comparison) -> dict[str, str]:
 
 
 def curves(comparison: Comparison, wide: bool) -> Markup | None:
-    """Validation accuracy and loss of every epoch, each stage beginning at one place."""
+    """Validation accuracy and loss of every epoch, with the stages of all runs aligned."""
     from kerascnn.results.canvas import Figure
 
     results = [result for result in comparison.results if result.history]
@@ -37,19 +37,19 @@ def curves(comparison: Comparison, wide: bool) -> Markup | None:
         figure = Figure(figsize=size)
         many = figure.subplots(*shape, sharex=True)
         for axes, of in zip(many, ("accuracy", "loss"), strict=True):
-            for result in reversed(results):  # the best lie on top
+            for result in reversed(results):  # draws the best on top
                 _curve(axes, results, result, f"val_{of}", coloured.get(result.run_id))
             axes.set_ylabel(f"validation {of}")
             _name_stages(axes, results)
         many[1].set_ylim(bottom=0)
         for axes in many if wide else many[1:]:
-            axes.set_xlabel("epoch, each stage from one place")
+            axes.set_xlabel("epoch, stages aligned")
             axes.xaxis.get_major_locator().set_params(integer=True)
         return svg(figure, "validation accuracy and loss of every epoch of every run")
 
 
 def _starts(results: list[Result]) -> list[int]:
-    """The epochs before each stage, where each is as long as the longest of any run."""
+    """The epochs before each stage, each stage as long as in the run with most epochs."""
     lengths = ([last - first + 1 for first, last, _ in stages(run.history)] for run in results)
     longest = (max(column) for column in zip_longest(*lengths, fillvalue=0))
     return list(accumulate(longest, initial=0))
@@ -67,7 +67,7 @@ def _curve(
 
 
 def _name_stages(axes: Any, results: list[Result]) -> None:
-    """Borders between the stages, and their names; of stages at one place, each name once."""
+    """Borders between the stages, and their names."""
     starts = _starts(results)
     for index, (start, end) in enumerate(pairwise(starts)):
         if index:
@@ -81,7 +81,7 @@ def _name_stages(axes: Any, results: list[Result]) -> None:
 
 
 def accuracies(comparison: Comparison, wide: bool) -> Markup:
-    """The accuracy of each run with its 95% interval, or those of each group's runs."""
+    """The accuracy of each run with its 95% interval, or of the runs of each group."""
     from kerascnn.results.canvas import Figure
 
     entrants, coloured = comparison.entrants, colours(comparison)

@@ -1,4 +1,4 @@
-"""Whether two runs were judged on the same test images, and in which order."""
+"""Whether two runs have the same test images, and in which order."""
 
 from collections import Counter
 
@@ -9,15 +9,15 @@ from kerascnn.engine.result import Result
 from kerascnn.results.predictions import Predictions
 
 Judged = tuple[Result, Predictions]
-"""A run, and what its network said of its test images."""
+"""A run and its predictions for its test images."""
 
 
 def difference(run: Judged, reference: Judged) -> str:
-    """How the test images of a run differ from those of another; "" where they do not."""
+    """How the test images of a run differ from those of another; "" if they do not."""
     if _as_packed(run, reference):
         return ""
     if Preparation.of(run[0].training) != Preparation.of(reference[0].training):
-        return "its images are others, and prepared in another way, so that none can be matched"
+        return "its images differ and are prepared differently, so they cannot be matched"
     here, there = _contents(run), _contents(reference)
     if here == there:
         return ""
@@ -41,7 +41,7 @@ def rows_as_in(first: Judged, other: Judged) -> np.ndarray:
 
 
 def _as_packed(one: Judged, other: Judged) -> bool:
-    """Whether it is one source, in one order; images left out for their faults change that."""
+    """Whether the source and order are the same; images left out as unreadable change it."""
     fingerprints = {result.data["test"]["fingerprint"] for result, _ in (one, other)}
     return len(fingerprints) == 1 and _labels(one) == _labels(other)
 
@@ -56,5 +56,5 @@ def _contents(judged: Judged) -> Counter[tuple[str, str]]:
 
 
 def _keys(judged: Judged) -> list[tuple[str, str]]:
-    """What makes a test image the same as another: its content and its label."""
+    """What identifies a test image: its content and its label."""
     return list(zip(judged[1].digests, _labels(judged), strict=True))

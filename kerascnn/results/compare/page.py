@@ -1,4 +1,4 @@
-"""The page of a comparison: written to a file, logged beside the runs, shown in a notebook."""
+"""The page of a comparison: as a file, logged to MLflow, or in a notebook."""
 
 import json
 from dataclasses import dataclass
@@ -11,27 +11,27 @@ from kerascnn.results.compare import figures
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import Flip
 from kerascnn.results.find import runs_folder
+from kerascnn.results.page import Thumbnail, data_uri, render
 from kerascnn.results.report.gather import gather
-from kerascnn.results.report.page import Thumbnail, data_uri, render
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.toml import excerpt
 from kerascnn.tracking.tracker import Tracker
 
 PAGE, DOCUMENT = "comparison.html", "comparison.json"
 SIDE = 128  # pixels of a thumbnail
-IMAGES = 18  # of each way that a pair flips
-OPENED = 5  # so many of the runs next to the best have their flipped images shown
+IMAGES = 18  # per pair and direction
+OPENED = 5  # pairs with the best run whose flipped images are shown
 
 
 @dataclass(frozen=True)
 class Flipped:
-    """The images that one of two runs alone recognises.
+    """The images that only one of two runs classifies correctly.
 
     Args:
-        by: The run that does.
-        other: The run that does not.
-        images: Some, the surest mistakes first.
-        names: What is said of each, where the images themselves are gone.
+        by: The run that is right.
+        other: The run that is wrong.
+        images: Some of them, the most confident mistakes first.
+        names: The captions of those images, shown if the images are missing.
     """
 
     by: str
@@ -42,10 +42,10 @@ class Flipped:
 
 
 def write_comparison(comparison: Comparison, file: Path) -> None:
-    """Writes the comparison as one page that needs nothing else."""
+    """Writes the comparison as one self-contained HTML page."""
     if not comparison.results:
         made = command("run", "FILE")
-        raise InputError(f"there is no finished run to compare; `{made}` makes one.")
+        raise InputError(f"no finished run to compare; create one with `{made}`.")
     missing, flipped = _flipped(comparison)
     page = render(
         "comparison.html",
@@ -59,17 +59,17 @@ def write_comparison(comparison: Comparison, file: Path) -> None:
 
 
 def comparison_html(comparison: Comparison) -> str:
-    """What a notebook shows: all but curves and images, with its own looks."""
+    """The comparison for a notebook: without curves and images."""
     return render("comparison_notebook.html", **_results(comparison))
 
 
 def log_comparison(comparison: Comparison) -> str | None:
-    """Logs page and document as a run of their own, with the runs nested under it.
+    """Logs the page and the JSON document as a run of its own, with the compared runs nested.
 
-    The same runs compared again are logged to the same run.
+    Comparing the same runs again updates that run.
 
     Returns:
-        What could not be sent to the store and why, in one sentence, or None.
+        What could not be uploaded and why, in one sentence, or None.
     """
     best, ids = comparison.results[0], sorted(result.run_id for result in comparison.results)
     title = f"comparison of {len(ids)} runs{' by seed' if comparison.by_seed else ''}"
@@ -108,7 +108,7 @@ def _earlier(comparison: Comparison, ids: list[str]) -> Path | None:
 
 
 def _results(comparison: Comparison) -> dict[str, Any]:
-    """What there is to say without images and curves."""
+    """The values for the templates, without images and curves."""
     entrants = comparison.entrants
     tested = not comparison.refusal
     return {
@@ -136,10 +136,10 @@ def _setting(value: Any) -> str:
 
 
 def _flipped(comparison: Comparison) -> tuple[str, list[Flipped]]:
-    """The images that the best run and the next ones do not both recognise.
+    """The images on which the best run and the next ones disagree.
 
     Returns:
-        Why the images themselves are missing, "" where they are not; the images by pair.
+        Why the images are missing, or ""; the images by pair.
     """
     if comparison.refusal or comparison.by_seed or len(comparison.results) < 2:
         return "", []
@@ -153,13 +153,13 @@ def _flipped(comparison: Comparison) -> tuple[str, list[Flipped]]:
 
 
 def _images(comparison: Comparison) -> tuple[str, Any]:
-    """Why the images of the best run are missing, "" where they are not; the images."""
+    """Why the images of the best run are missing, or ""; the images."""
     result = comparison.results[0]
     if comparison.elsewhere:
         return "", comparison.elsewhere.images[result.run_id]
     try:
         material = gather(result, bind_experiment(result.experiment), model=None)
-    except InputError as error:  # such as a plugin that is no longer there
+    except InputError as error:  # such as a plugin that is no longer installed
         return str(error), None
     return material.missing, material.pixels()
 
@@ -179,6 +179,6 @@ def _said(flip: Flip, by: str, other: str) -> tuple[str, ...]:
     name = f"image {flip.image}" if flip.image.isdecimal() else Path(flip.image).name
     return (
         f"{flip.label} {flip.probability[by]:.2f}",
-        f"taken for {flip.predicted[other]} {flip.probability[other]:.2f}",
+        f"mistaken for {flip.predicted[other]} {flip.probability[other]:.2f}",
         name,
     )

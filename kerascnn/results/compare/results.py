@@ -1,4 +1,4 @@
-"""What a comparison tells: of each run, of each group of runs, of each pair, of images."""
+"""The parts of a comparison: runs, groups of runs, pairs, and images that flip."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 LEAST_SEEDS = 3
-"""Groups with fewer are not tested: see `grouped_difference`."""
+"""Groups with fewer seeds are not tested: see `grouped_difference`."""
 
 SURE = 0.05
-"""Differences with a smaller p-value, after Holm, are believed."""
+"""Differences with a smaller Holm-corrected p-value count as significant."""
 
 Interval = tuple[float, float]
 
@@ -20,10 +20,10 @@ class Compared:
     """One run of a comparison; its intervals are 95%.
 
     Args:
-        settings: Only those that differ between the runs compared; None where a run lacks one.
+        settings: Those that differ between the runs compared; None if a run lacks one.
         calibration_error: Expected calibration error, 0 to 1.
-        size_bytes: Of the saved model.
-        same_test_images: As the first run that was asked for.
+        size_bytes: Size of the saved model.
+        same_test_images: Whether the test images are those of the reference run.
     """
 
     run_id: str
@@ -48,10 +48,10 @@ class Compared:
 
 @dataclass(frozen=True)
 class Spread:
-    """What some runs that differ by seed alone came to.
+    """The values of a metric over runs that differ only in the seed.
 
     Args:
-        standard_deviation: None of one run.
+        standard_deviation: None for a single run.
     """
 
     mean: float
@@ -67,11 +67,11 @@ class Spread:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ by seed alone; of runs with one seed, the latest.
+    """Runs that differ only in the seed; of several with one seed, the latest.
 
     Args:
         name: A letter.
-        settings: Those that differ between the groups; None where one lacks it.
+        settings: Those that differ between the groups; None if a group lacks one.
     """
 
     name: str
@@ -95,14 +95,14 @@ class Pair:
 
     Args:
         first: Id of the more accurate run, or name of the group.
-        second: The same of the other.
-        difference: In accuracy, 0 or greater.
+        second: Id or name of the other.
+        difference: Difference in accuracy, 0 or greater.
         interval: 95%, of this pair alone: bootstrap for runs, see `grouped_difference` for groups.
-        p_value: Exact McNemar for runs; None where a group has too few seeds.
+        p_value: Exact McNemar for runs; None if a group has too few seeds.
         p_value_holm: Corrected for the number of pairs.
-        first_alone: Test images on which the first alone is right; None for groups.
-        second_alone: The same of the second.
-        pairs: How many were corrected for.
+        first_alone: Test images on which only the first is right; None for groups.
+        second_alone: Test images on which only the second is right; None for groups.
+        pairs: Number of pairs corrected for.
     """
 
     first: str
@@ -117,7 +117,7 @@ class Pair:
 
     @property
     def better(self) -> str | None:
-        """Which one surely is, if any."""
+        """The one that is significantly better, if any."""
         sure = self.p_value_holm is not None and self.p_value_holm < SURE
         return self.first if sure else None
 
@@ -126,19 +126,19 @@ class Pair:
         first, second = self.first[:8], self.second[:8]
         if self.interval is None or self.p_value_holm is None:
             return (
-                f"{first} and {second} cannot be tested: {self.difference:+.3f}, but fewer than "
-                f"{LEAST_SEEDS} seeds do not show how far seeds differ"
+                f"{first} and {second} cannot be tested: {self.difference:+.3f}, but a test takes "
+                f"{LEAST_SEEDS} seeds each"
             )
         low, high = self.interval
         measured = (
             f"{max(self.difference, 0):+.3f} [{low:.3f}, {high:.3f}], {p_text(self.p_value_holm)}"
-            f"{' after Holm' if self.pairs > 1 else ''}"
+            f"{' after Holm correction' if self.pairs > 1 else ''}"
         )
         if self.better:
             return f"{first} is better than {second}: {measured}"
         if self.difference == 0:
             return f"{first} and {second} are equally accurate: {measured}"
-        return f"{first} and {second} cannot be told apart: {measured}"
+        return f"{first} and {second} cannot be distinguished: {measured}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"better": self.better, "verdict": self.verdict}
@@ -151,13 +151,13 @@ def p_text(p_value: float) -> str:
 
 @dataclass(frozen=True)
 class Flip:
-    """A test image that some of the runs recognise and others do not.
+    """A test image that some runs classify correctly and others do not.
 
     Args:
-        row: Its place among the test images of the most accurate run.
-        image: Where it comes from.
-        predicted: For each run what it takes the image for.
-        probability: For each run that of its prediction.
+        row: Its row in the predictions of the most accurate run.
+        image: Its path or number.
+        predicted: The prediction of each run.
+        probability: The probability of that prediction, for each run.
     """
 
     row: int
@@ -171,31 +171,34 @@ class Flip:
 
 
 def summary(against_best: Sequence[Pair]) -> str:
-    """How surely the first of all these pairs is better than each second, in a sentence."""
+    """How certain it is that the first of these pairs is better than the others, in a sentence."""
     if len(against_best) < 2:
         return against_best[0].verdict if against_best else ""
     better = sum(pair.better is not None for pair in against_best)
     untested = sum(pair.p_value is None for pair in against_best)
-    told = {
+    counts = {
         "better than": better,
-        "not told apart from": len(against_best) - better - untested,
+        "not distinguishable from": len(against_best) - better - untested,
         "not tested against": untested,
     }
+    total = len(against_best)
     said = [
-        f"{what} {'any other' if count == len(against_best) else f'{count} of {len(against_best)}'}"
-        for what, count in told.items()
+        f"{what} {'all others' if count == total else f'{count} of {total}'}"
+        for what, count in counts.items()
         if count
     ]
     tests = max(pair.pairs for pair in against_best)
-    corrected = f" (p after Holm over {tests:,} pairs)" if tests > 1 else ""
+    corrected = f" (p after Holm correction for {tests:,} pairs)" if tests > 1 else ""
     return f"{_leaders(against_best)}: {', '.join(said)}{corrected}"
 
 
 def _leaders(against_best: Sequence[Pair]) -> str:
-    """Who has the greatest accuracy; runs or groups that are level are all named."""
+    """Which runs or groups have the highest accuracy."""
     level = [pair.second[:8] for pair in against_best if pair.difference == 0]
     if not level:
-        return f"{against_best[0].first[:8]} has the greatest accuracy"
-    are = "are equally accurate" if len(level) == len(against_best) else "share the best accuracy"
+        return f"{against_best[0].first[:8]} has the highest accuracy"
+    are = (
+        "are equally accurate" if len(level) == len(against_best) else "share the highest accuracy"
+    )
     leaders = ", ".join([against_best[0].first[:8], *level[:-1]])
     return f"{leaders} and {level[-1]} {are}"

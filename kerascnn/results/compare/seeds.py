@@ -1,4 +1,4 @@
-"""Runs that differ by seed alone, as one."""
+"""Groups of runs that differ only in the seed."""
 
 from collections.abc import Iterable
 from statistics import fmean
@@ -8,7 +8,7 @@ from kerascnn.experiment.model import INCIDENTAL
 from kerascnn.results.compare.results import Compared, Group, Spread
 from kerascnn.results.compare.settings import Settings, differing, settings_of
 
-NO_SETTINGS = {"seed", "name", *INCIDENTAL}  # a name decides nothing either
+NO_SETTINGS = {"seed", "name", *INCIDENTAL}  # a name does not affect the result either
 
 
 def groups_by_seed(results: Iterable[Result], runs: Iterable[Compared]) -> tuple[Group, ...]:
@@ -16,11 +16,10 @@ def groups_by_seed(results: Iterable[Result], runs: Iterable[Compared]) -> tuple
 
     Args:
         results: The runs as they are on disk.
-        runs: What they came to, in the same order.
+        runs: The same with their metrics, in the same order.
 
     Returns:
-        The groups, the one that is most accurate on average first; of runs with one seed, which
-        are the same run twice, the latest counts.
+        The groups, the best mean accuracy first; of several runs with one seed, the latest counts.
     """
     settings: dict[str, Settings] = {}
     members: dict[str, dict[int, Compared]] = {}

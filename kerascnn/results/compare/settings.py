@@ -10,13 +10,16 @@ Settings = dict[str, Any]
 
 
 def settings_of(result: Result) -> Settings:
-    """All that decides what a run comes to."""
+    """All settings that affect the result of a run."""
     return flatten(result.experiment) | {"backend": result.backend}
 
 
 def differing(settings: list[Settings]) -> list[str]:
-    """The settings that differ, without the parameters of components that differ in name; those
-    of a stage among the runs that have it."""
+    """The settings that differ.
+
+    Parameters of components that differ in name are left out; settings of a stage are compared
+    among the runs that have it.
+    """
     keys = dict.fromkeys(key for table in settings for key in table)
     found = [key for key in keys if _differs(key, settings)]
 

@@ -1,4 +1,4 @@
-"""A network drawn: its blocks as boxes that are as large as what goes through them."""
+"""Draws a network: each block as a box, sized like its output."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -7,26 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from kerascnn.errors import InputError
-from kerascnn.results.describe import BlockRow, Description
+from kerascnn.results.describe.description import BlockRow, Description
 from kerascnn.runtime.text import quantity, shape
 
-SLANT = 0.32  # of a side, how far its back edge is drawn to the right and up
+SLANT = 0.32  # offset of the back edge to the right and up, as a share of the side
 
 
 def save_drawing(description: Description, file: Path, warned: Callable[[str], None]) -> None:
-    """Draws a network into a .png, .svg or .pdf file; raises InputError for another ending."""
+    """Draws a network to a .png, .svg or .pdf file; raises InputError for other suffixes."""
     if file.suffix not in (".png", ".svg", ".pdf"):
-        raise InputError(f'--draw "{file}": expected a name that ends in .png, .svg or .pdf.')
+        raise InputError(f'--draw "{file}": expected a .png, .svg or .pdf file.')
     from kerascnn.results.canvas import save
 
     save(network_figure(description), file, warned, bbox_inches="tight", facecolor="white")
 
 
 def network_figure(description: Description) -> Any:
-    """Draws each block's output as a box: as high as the side of its maps, as wide as the logarithm
-    of their number; the darker, the more of the parameters lie in it.
+    """Draws the output of each block as a box.
 
-    Blocks in a row with outputs of one shape share a box.
+    Its height is the side of the feature maps, its width the logarithm of their number; a darker
+    box has more of the parameters. Consecutive blocks with outputs of one shape share a box.
 
     Returns:
         A matplotlib Figure.
@@ -48,14 +48,14 @@ def network_figure(description: Description) -> Any:
 
 def _title(description: Description) -> str:
     return (
-        f"{description.name} · {description.depth} layers with weights in a row · "
+        f"{description.name} · depth {description.depth} · "
         f"{description.parameters:,} parameters · {quantity(description.multiply_adds)} "
-        "multiply-adds an image"
+        "multiply-adds per image"
     )
 
 
 def _boxes(description: Description) -> Iterator[list[BlockRow]]:
-    """Blocks of one output; of one side alone where those were too many to draw."""
+    """Blocks with the same output shape, or the same side if there would be too many boxes."""
     whole = [list(same) for _, same in groupby(description.blocks, lambda block: block.output)]
     if len(whole) > 16:
         whole = [list(same) for _, same in groupby(description.blocks, lambda b: b.output[:-1])]
@@ -63,7 +63,7 @@ def _boxes(description: Description) -> Iterator[list[BlockRow]]:
 
 
 def _draw(axes: Any, left: float, blocks: Sequence[BlockRow], description: Description) -> float:
-    """Draws a box at a place; returns where it ends."""
+    """Draws a box at a position; returns where it ends."""
     from matplotlib.patches import Polygon
 
     *sides, channels = blocks[-1].output
@@ -82,7 +82,7 @@ def _draw(axes: Any, left: float, blocks: Sequence[BlockRow], description: Descr
 
 
 def _shade(share: float, light: float) -> tuple[float, ...]:
-    """Blue, the darker the larger the share; `light` goes towards white."""
+    """Blue, darker for a larger share; `light` mixes in white."""
     from matplotlib import colormaps
 
     red, green, blue, _ = colormaps["Blues"](0.25 + 0.65 * share**0.5)

@@ -1,1 +1,1 @@
-"""results/inference."""
+"""The model of a run applied to images: predict, evaluate, serve."""

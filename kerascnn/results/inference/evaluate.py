@@ -1,8 +1,7 @@
-"""How a run's model does on other images."""
+"""Evaluates a run's model on other labelled images."""
 
 import os
 from dataclasses import asdict, dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,6 @@ import numpy as np
 
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.store import pack
 from kerascnn.engine.data.windows import Centred
 from kerascnn.engine.metrics.score import Metrics, MetricsTable, measure
 from kerascnn.engine.observer import Observer, default_observer
@@ -19,6 +16,7 @@ from kerascnn.engine.result import SEEN, Result
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.hookspecs import Splits
 from kerascnn.results.find import find_run
+from kerascnn.results.inference.images import packed_for
 from kerascnn.results.inference.predict import probabilities_of
 from kerascnn.results.predictions import Predictions, predictions_of
 from kerascnn.runtime.arguments import expect
@@ -28,11 +26,11 @@ from kerascnn.runtime.text import nfc
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image that was taken for another class.
+    """A misclassified image.
 
     Args:
         probability: Of the predicted class, 0 to 1.
-        of_label: Of the true class.
+        of_label: Probability of the true class.
     """
 
     image: str
@@ -44,13 +42,13 @@ class Mistake:
 
 @dataclass(frozen=True, repr=False)
 class Evaluation(Metrics):
-    """How a run's model does on a folder of images.
+    """The metrics of a run's model on a folder of images.
 
     Args:
         result: The run.
         data: The folder.
-        test: What the model said of each image.
-        windows: The images as the network takes them, uint8 [N, S, S, 3].
+        test: The predictions.
+        windows: The images as the network sees them, uint8 [N, S, S, 3].
     """
 
     result: Result
@@ -63,7 +61,7 @@ class Evaluation(Metrics):
 
     @property
     def mistakes(self) -> list[Mistake]:
-        """The images that were taken for another class, the surest mistakes first."""
+        """The misclassified images, the most confident mistakes first."""
         names, test = self.result.class_names, self.test
         mistakes = [
             Mistake(
@@ -79,7 +77,7 @@ class Evaluation(Metrics):
 
     @property
     def metrics(self) -> MetricsTable:
-        """The metrics alone, for JSON."""
+        """Only the metrics, for JSON."""
         return Metrics(**{of.name: getattr(self, of.name) for of in fields(Metrics)}).table()
 
     def to_json(self) -> dict[str, Any]:
@@ -105,16 +103,17 @@ def evaluate_run(
 
     Args:
         run: A run's id, a unique prefix of one, "last", or a result.
-        data: The folder, laid out as for the dataset `image_folder`; all its images count. Links
-            out of it are followed if the run's own dataset followed such links.
+        data: The folder, laid out as for the dataset `image_folder`; all its images are used. Links
+            out of it are followed if the run's dataset followed them.
         backend: "tensorflow", "jax", "torch", or "auto": any.
+        registry: The components; default all installed ones.
         observer: Receives notes on images that the run has seen; default they are shown,
-            `Observer()` shows nothing.
+            `Observer()` discards them.
 
     Raises:
-        InputError: No such run or folder, a class that the model does not know, bad images.
+        InputError: No such run or folder, an unknown class, or unreadable images.
     """
-    expect(data, (str, os.PathLike), "data", " A folder of class folders is asked for.")
+    expect(data, (str, os.PathLike), "data", " Give a folder of class folders.")
     result = find_run(run)
     said, windows = predict_folder(result, data, backend=backend, observer=observer)
     measured = measure(said.probabilities, said.labels, tuple(result.class_names))
@@ -128,10 +127,10 @@ def predict_folder(
     backend: str = "auto",
     observer: Observer | None = None,
 ) -> tuple[Predictions, Centred]:
-    """What a run's model says of a folder of class folders; for the arguments see `evaluate_run`.
+    """The predictions of a run's model for a folder of class folders; see `evaluate_run`.
 
     Returns:
-        The predictions, their labels by the run's own classes, and the images as the run sees
+        The predictions, with labels by the run's classes, and the images as the network sees
         them, uint8 [N, S, S, 3].
     """
     observer = observer or default_observer()
@@ -139,21 +138,20 @@ def predict_folder(
     registered = load_registry().get("dataset", "image_folder")
     folder = registered.bind({"path": str(data), "follow_links": follow_links, "only_test": True})
     splits: Splits = folder.build(seed=0)
-    index_of, preparation = _indices(splits, result, data), Preparation.of(result.training)
-    progress = partial(observer.progress, "packing")
-    packed = pack(splits.test, preparation, progress, what=str(data))
+    index_of = _indices(splits, result, data)
+    packed = packed_for(result, splits.test, str(data), observer)
     probabilities = probabilities_of(result, packed.images, backend)
     said = replace(predictions_of(packed, probabilities), labels=index_of[packed.labels])
-    _tell_seen(result, packed, said, observer)
-    return said, preparation.windows(packed.images)
+    _warn_of_seen(result, packed, said, observer)
+    return said, Centred(packed.images, result.training.image_size)
 
 
-def _tell_seen(result: Result, packed: Packed, said: Predictions, observer: Observer) -> None:
+def _warn_of_seen(result: Result, packed: Packed, said: Predictions, observer: Observer) -> None:
     """Warns of images that the run was trained or validated on."""
     seen = _seen(result, packed)
     if not seen.any():
         return
-    told = (
+    message = (
         f"run {result.run_id[:8]} was trained or validated on {seen.sum():,} of these "
         f"{len(seen):,} images"
     )
@@ -161,25 +159,25 @@ def _tell_seen(result: Result, packed: Packed, said: Predictions, observer: Obse
         new, names = ~seen, tuple(result.class_names)
         others = measure(said.probabilities[new], said.labels[new], names)
         low, high = others.interval
-        told += f"; on the others its accuracy is {others.accuracy:.3f} [{low:.3f}, {high:.3f}]"
-    observer.warned(told)
+        message += f"; on the others its accuracy is {others.accuracy:.3f} [{low:.3f}, {high:.3f}]"
+    observer.warned(message)
 
 
 def _seen(result: Result, packed: Packed) -> np.ndarray:
-    """Which of the images, prepared as for the run, it was trained or validated on: bool [N]."""
+    """Which of the prepared images the run was trained or validated on: bool [N]."""
     file = result.folder / SEEN
     seen = {digest.tobytes() for digest in np.load(file)} if file.is_file() else set()
     return np.array([digest.tobytes() in seen for digest in packed.digests])
 
 
 def _indices(splits: Splits, result: Result, data: str | Path) -> np.ndarray:
-    """The model's index of each of the folder's classes: int64 [classes of the folder]."""
+    """The model's index of each class in the folder: int64 [classes of the folder]."""
     known = [nfc(name) for name in result.class_names]
     names = [nfc(name) for name in splits.class_names]
     for name in names:
         if name not in known:
             raise InputError(
-                f'{data}: the model of run {result.run_id[:8]} knows no class "{name}".'
-                f"{did_you_mean(name, known)} It knows {', '.join(known[:20])}."
+                f'{data}: the model of run {result.run_id[:8]} has no class "{name}".'
+                f"{did_you_mean(name, known)} Its classes: {', '.join(known[:20])}."
             )
     return np.array([known.index(name) for name in names])

@@ -1,4 +1,4 @@
-"""What `serve` bears of a client: how much it sends, and how long it may take to send it."""
+"""Limits of `serve` on requests: the size of the body, and the time to receive it."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,7 @@ BODY_BYTES = 64 * 2**20
 
 
 class PromptHeaders(H11Protocol):
-    """uvicorn's protocol, which closes a connection whose request does not get to its body."""
+    """uvicorn's protocol; closes a connection if the headers do not arrive in time."""
 
     _deadline: asyncio.TimerHandle | None = None
 
@@ -22,7 +22,7 @@ class PromptHeaders(H11Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.cycle and not self.cycle.response_complete:
-            self._stop_waiting()  # the headers have come
+            self._stop_waiting()  # the headers are complete
         elif self._deadline is None:
             self._begin_to_wait()
 
@@ -40,14 +40,14 @@ class PromptHeaders(H11Protocol):
 
 
 class LimitedBodies:
-    """An ASGI application that another one gets whole bodies from, or never hears of.
+    """An ASGI middleware that passes on complete bodies only, and refuses large or slow ones.
 
-    Media types arrive there in lower case: they are the same in any (RFC 9110, 8.3.1).
+    Media types are passed on in lower case, because they are case-insensitive (RFC 9110, 8.3.1).
 
     Args:
-        app: The other application.
-        body_bytes: The largest body that is taken.
-        body_seconds: How long one may take to come.
+        app: The application.
+        body_bytes: The size limit of a body.
+        body_seconds: The time limit for receiving one.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class LimitedBodies:
             await self._app({**scope, "headers": _headers(scope)}, _replay(body, receive), send)
 
     async def _body(self, scope: Any, receive: Any) -> bytes | None:
-        """The whole body; None where the client has gone."""
+        """The complete body; None if the client disconnected."""
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if int(announced) > self._bytes:  # h11 has checked that it is a number
+        if int(announced) > self._bytes:  # h11 checks that it is a number
             raise self._too_large()
         body = bytearray()
         try:
@@ -85,12 +85,14 @@ class LimitedBodies:
                     if not message.get("more_body"):
                         return bytes(body)
         except TimeoutError:
-            raise _RefusedError(408, f"the body did not come in {self._seconds:g} s.") from None
+            raise _RefusedError(
+                408, f"the body did not arrive within {self._seconds:g} s."
+            ) from None
 
     def _too_large(self) -> "_RefusedError":
         limit = f"{self._bytes / 2**20:g} MiB"
         return _RefusedError(
-            413, f"the request has more than {limit}; send fewer or smaller images at once."
+            413, f"the request is larger than {limit}; send fewer or smaller images at once."
         )
 
 
@@ -102,7 +104,7 @@ class _RefusedError(Exception):
     async def answer(self, scope: Any, receive: Any, send: Any) -> None:
         from starlette.responses import JSONResponse
 
-        closing = {"connection": "close"}  # for the rest of the body may still be on its way
+        closing = {"connection": "close"}  # the rest of the body may still arrive
         await JSONResponse({"error": str(self)}, self._status, closing)(scope, receive, send)
 
 
@@ -114,7 +116,7 @@ def _headers(scope: Any) -> list[tuple[bytes, bytes]]:
 
 
 def _lowered(content_type: bytes) -> bytes:
-    """Without the parameters, such as a boundary, whose case may count."""
+    """Lower case, except for parameters such as a boundary, which are case-sensitive."""
     kind, separator, parameters = content_type.partition(b";")
     return kind.strip().lower() + separator + parameters
 

@@ -1,7 +1,7 @@
-"""Over HTTP: the model of a run, by MLflow's scoring server.
+"""Serves the model of a run over HTTP, by MLflow's scoring server.
 
-It listens at 127.0.0.1 alone and refuses what asks for another host, so that a web page in the
-browser cannot reach it under a name of its own.
+It listens on 127.0.0.1 only and refuses requests for other host names, so that a web page cannot
+reach it by DNS rebinding.
 """
 
 import asyncio
@@ -15,7 +15,8 @@ from kerascnn.engine.metrics.temperature import tempered
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
-from kerascnn.results.inference.predict import best_guesses, read_images
+from kerascnn.results.inference.images import read_images
+from kerascnn.results.inference.predict import best_guesses
 from kerascnn.runtime.backend import start_backend
 from kerascnn.tracking.models import scoring_app
 
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 HOSTS = [HOST, "localhost"]
-TABLES = ("application/json", "text/csv")  # what MLflow's server reads itself
-DECODED_AT_ONCE = 2  # requests; an image of the most pixels that are read takes 2 GB meanwhile
+TABLES = ("application/json", "text/csv")  # read by MLflow's server itself
+DECODED_AT_ONCE = 2  # requests; decoding the largest allowed image takes 2 GB
 FORM = "multipart/form-data"
-NO_FORM = "expected the bytes of an image, no form: `curl --data-binary @IMAGE` sends them so."
+NO_FORM = "expected the bytes of an image, not a form; use `curl --data-binary @IMAGE`."
 
 
 def listen(port: int) -> socket.socket:
-    """Takes a port at 127.0.0.1; 0 is any that is free.
+    """Opens a port on 127.0.0.1; 0 takes any free one.
 
     Raises:
         InputError: It is in use.
@@ -41,17 +42,19 @@ def listen(port: int) -> socket.socket:
         return socket.create_server((HOST, port))
     except OSError as error:
         reason = os.strerror(error.errno or 0)
-        raise InputError(f"port {port} of {HOST}: {reason}; --port takes another.") from error
+        raise InputError(
+            f"cannot listen on port {port} of {HOST}: {reason}; choose another with --port."
+        ) from error
 
 
 def serve_run(
     listening: socket.socket, result: Result, *, top: int = 5, backend: str = "auto"
 ) -> None:
-    """Answers until it is interrupted.
+    """Answers requests until interrupted.
 
     Args:
         listening: From `listen`.
-        top: How many labels each prediction lists.
+        top: Labels listed per prediction.
         backend: "tensorflow", "jax", "torch", or "auto": any.
     """
     import uvicorn
@@ -64,7 +67,7 @@ def serve_run(
 
 
 def make_app(result: Result, top: int, backend: str) -> Any:
-    """MLflow's scoring server, to which a body that is no table is an image."""
+    """MLflow's scoring server, extended to take an image as the body."""
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.responses import JSONResponse
 
@@ -87,12 +90,12 @@ def make_app(result: Result, top: int, backend: str) -> Any:
             return JSONResponse({"error": str(error)}, status_code=400)
 
     app.add_middleware(LimitedBodies)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)  # the last one is the outermost
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)  # the last is the outermost
     return app
 
 
 class Classifier:
-    """A run's model, which tells what images show, as `kerascnn predict` does."""
+    """A run's model as a callable that predicts encoded images."""
 
     def __init__(self, result: Result, top: int, backend: str) -> None:
         start_backend(backend)
@@ -101,12 +104,12 @@ class Classifier:
         self._decoding, self._predicting = BoundedSemaphore(DECODED_AT_ONCE), Lock()
 
     def __call__(self, images: list[bytes]) -> list[dict[str, Any]]:
-        """Predicts encoded images: for each its label, probability and `top`; in any thread."""
+        """For each image its label, probability and `top`; thread-safe."""
         with self._decoding:
             pixels = read_images(images, self._result)
         windows = Preparation.of(self._result.training).windows(pixels)
         with self._predicting:
-            probabilities = self._forward(windows, batch_size=1)  # one shape, however many come
+            probabilities = self._forward(windows, batch_size=1)  # always the same shape
         probabilities = tempered(probabilities, self._result.temperature)
         guesses = [best_guesses(row, self._result.class_names, self._top) for row in probabilities]
         return [{**guess[0], "top": guess} for guess in guesses]

@@ -1,4 +1,4 @@
-"""Whether probabilities can be believed."""
+"""How well predicted probabilities match the outcomes."""
 
 from dataclasses import dataclass
 
@@ -14,21 +14,21 @@ from kerascnn.engine.metrics.standing import judge
 from kerascnn.results.predictions import Predictions
 
 RESAMPLES = 200
-"""Of a calibrated network, for its error on average."""
+"""Number of resamples for the mean error of a calibrated network."""
 
 LEAST_IMAGES = 10
-"""Bins with fewer images are drawn as one with their neighbour."""
+"""Bins with fewer images are merged with their neighbour."""
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The images whose greatest probability lies in one bin, or in some that lie side by side.
+    """The images whose highest probability is in one bin, or in several adjacent ones.
 
     Args:
-        confidence: Its mean, 0 to 1.
-        accuracy: The share of right ones.
-        interval: 95% (Wilson).
-        images: Their number.
+        confidence: Mean of the highest probability, 0 to 1.
+        accuracy: Share of correct predictions.
+        interval: 95% interval of the accuracy (Wilson).
+        images: Number of images.
     """
 
     confidence: float
@@ -39,14 +39,14 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How a network's probabilities fit what came true.
+    """How well a network's probabilities match the outcomes.
 
     Args:
-        bins: Those that hold images.
-        error: The expected calibration error, 0 to 1.
-        by_chance: What a perfectly calibrated network with these probabilities would show on so
-            many images, on average.
-        loss: The mean cross-entropy.
+        bins: Those with images.
+        error: Expected calibration error, 0 to 1.
+        by_chance: Mean error of a perfectly calibrated network with these probabilities on the
+            same number of images.
+        loss: Mean cross-entropy.
     """
 
     bins: list[Bin]
@@ -56,7 +56,7 @@ class Calibration:
 
 
 def calibrate(predictions: Predictions) -> Calibration:
-    """Compares the probabilities with what came true."""
+    """Compares probabilities with outcomes."""
     probabilities, labels = predictions.probabilities, predictions.labels
     return Calibration(
         bins=_bins(probabilities, labels),
@@ -77,7 +77,7 @@ def _bins(probabilities: np.ndarray, labels: np.ndarray) -> list[Bin]:
 
 
 def _groups(bin_of: np.ndarray) -> list[np.ndarray]:
-    """The rows of each bin, bool [N]; small bins together, from the least probability on."""
+    """The rows of each bin, bool [N]; small bins merged, starting at the lowest probability."""
     groups = [np.zeros(len(bin_of), bool)]
     for number in np.unique(bin_of):
         if groups[-1].sum() >= LEAST_IMAGES:

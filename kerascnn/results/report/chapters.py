@@ -1,4 +1,4 @@
-"""What the chapters of a report say, ready for the templates."""
+"""The values for each section of a report, ready for the templates."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,26 +14,27 @@ from kerascnn.engine.metrics.significance import f1_interval, wilson_interval
 from kerascnn.engine.metrics.temperature import AS_TRAINED
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
+from kerascnn.results.confusion import confusion_figure
+from kerascnn.results.page import Thumbnail, data_uri, svg
 from kerascnn.results.report import explained, figures, mistakes
 from kerascnn.results.report.calibration import calibrate
 from kerascnn.results.report.gather import Judged, Material
-from kerascnn.results.report.page import Thumbnail, data_uri
 from kerascnn.results.report.samples import augmented
 from kerascnn.runtime.text import counted
 
 PAIRS, PAIR_IMAGES = 6, 4
 IMAGES = 12
-CLASSES = 12  # so many have their heat maps shown
+CLASSES = 12  # with heat maps
 SIDE = 128  # pixels of a thumbnail
-MACRO_DIFFERS = 0.02  # from the accuracy, which is then explained
-FOUND = 4  # pairs of equal images
+MACRO_DIFFERS = 0.02  # difference from the accuracy that is explained
+FOUND = 4  # pairs of equal images shown
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class ClassRow:
-    """How one class fares; each interval is 95%, None where there is nothing to count."""
+    """The metrics of one class; intervals are 95%, None if there are no images to count."""
 
     name: str
     images: int
@@ -46,7 +47,7 @@ class ClassRow:
 
 
 def class_rows(result: Result) -> list[ClassRow]:
-    """Every class, the one with the least F1 first."""
+    """Every class, the lowest F1 first."""
     counts = np.array(result.test["confusion"])
     rows = []
     for index, (name, of_class) in enumerate(result.test["per_class"].items()):
@@ -69,14 +70,14 @@ def class_rows(result: Result) -> list[ClassRow]:
 
 
 def results(result: Result) -> dict[str, Any]:
-    """What there is to say without images and network."""
-    counts = np.array(result.test["confusion"])
+    """What needs neither images nor network."""
+    confusion = result.test["confusion"]
     drawn = [figures.curves(result.history, wide) for wide in (True, False) if result.history]
     return {
         "result": result,
-        "right": int(counts.trace()),
+        "right": int(np.trace(confusion)),
         "curves": drawn,
-        "confusion": figures.confusion(counts, result.class_names),
+        "confusion": svg(confusion_figure(confusion, result.class_names), "confusion matrix"),
         "classes": class_rows(result),
         "notes": [note.partition("\n")[0].rstrip(":") for note in result.notes],
         "macro": macro_explained(result),
@@ -84,21 +85,21 @@ def results(result: Result) -> dict[str, Any]:
 
 
 def macro_explained(result: Result) -> str:
-    """Why macro F1 differs from accuracy, in a sentence; "" where they differ by little."""
+    """Why macro F1 differs from accuracy, in a sentence; "" if they differ little."""
     macro, accuracy = result.test["macro_f1"], result.test_accuracy
     if abs(macro - accuracy) < MACRO_DIFFERS:
         return ""
     weakest = class_rows(result)[0]
     way = "lower" if macro < accuracy else "higher"
     return (
-        f"Macro F1 ({macro:.3f}) is {way} than accuracy because it counts every class the same, "
-        f"however few its test images. The lowest F1 is that of {weakest.name}: {weakest.f1:.3f} "
-        f"on {counted(weakest.images, 'test image')}."
+        f"Macro F1 ({macro:.3f}) is {way} than accuracy because every class counts the same, "
+        f"however few test images it has. The lowest F1 is that of {weakest.name}: "
+        f"{weakest.f1:.3f} on {counted(weakest.images, 'test image')}."
     )
 
 
 def errors(material: Judged) -> dict[str, Any]:
-    """Which classes are confused, and which images."""
+    """Which classes and images are confused."""
     test, names = material.test, material.result.class_names
     pairs = mistakes.confusions(test)
     return {
@@ -120,7 +121,7 @@ def errors(material: Judged) -> dict[str, Any]:
 
 
 def thumbnails(material: Judged, rows: Iterable[int], brief: bool = False) -> list[Thumbnail]:
-    """Test images with what they were taken for and are; none where the images are gone."""
+    """Test images with their predicted and true class; none if the images are missing."""
     images, test, names = material.pixels(), material.test, material.result.class_names
     if images is None:
         return []
@@ -128,23 +129,22 @@ def thumbnails(material: Judged, rows: Iterable[int], brief: bool = False) -> li
     for row in rows:
         true, taken = test.labels[row], test.predicted[row]
         sure = f"{test.probabilities[row, taken]:.3f}"
-        label = (
-            "right" if true == taken else f"is {names[true]} {test.probabilities[row, true]:.3f}"
-        )
+        of_true = f"true: {names[true]} {test.probabilities[row, true]:.3f}"
+        label = "correct" if true == taken else of_true
         lines = (sure,) if brief else (f"{names[taken]} {sure}", label, file_name(material, row))
-        alt = f"{names[true]}, taken for {names[taken]}"
+        alt = f"{names[true]}, predicted {names[taken]}"
         shown.append(Thumbnail(data_uri(images[row], SIDE), alt, lines))
     return shown
 
 
 def file_name(material: Judged, row: int) -> str:
-    """A test image's file without its folder, or its number."""
+    """The file name of a test image, or its number."""
     name = material.test.names[row]
     return f"image {name}" if name.isdecimal() else Path(name).name
 
 
 def calibration(material: Material) -> dict[str, Any]:
-    """Whether the probabilities can be believed, as trained and as the run gives them."""
+    """How well the probabilities are calibrated, as trained and with the temperature."""
     temperature = material.result.temperature
     shown = {"as trained": calibrate(material.as_trained)}
     if temperature != AS_TRAINED:
@@ -159,7 +159,7 @@ def calibration(material: Material) -> dict[str, Any]:
 
 
 def explanations(material: Material) -> dict[str, Any]:
-    """What the network looks at; a network without convolutions says nothing of it."""
+    """What the network looks at; nothing for a network without convolutions."""
     made: dict[str, Any] = {"heat_maps": [], "kernels": None, "maps": None, "unexplained": ""}
     images = material.pixels()
     try:
@@ -177,7 +177,7 @@ def explanations(material: Material) -> dict[str, Any]:
 
 
 def _heat_maps(material: Material, images: Any) -> list[dict[str, Any]]:
-    """For each class a right and a wrong image, and what speaks for which class in it."""
+    """For each class a correct and a misclassified image, with Grad-CAM."""
     test, names = material.test, material.result.class_names
     chosen, asked = _exemplars(material), list[tuple[int, int]]()
     for _, right, wrong in chosen:
@@ -189,7 +189,7 @@ def _heat_maps(material: Material, images: Any) -> list[dict[str, Any]]:
 
     def shown(row: int, label: int, source: str) -> Thumbnail:
         said = f"for {names[label]} {test.probabilities[row, label]:.3f}"
-        return Thumbnail(source, f"what speaks for {names[label]}", (said,))
+        return Thumbnail(source, f"evidence for {names[label]}", (said,))
 
     of_class: dict[int, dict[str, Any]] = {}
     for (row, label), source in zip(asked, heats, strict=True):
@@ -203,7 +203,7 @@ def _heat_maps(material: Material, images: Any) -> list[dict[str, Any]]:
 
 
 def _exemplars(material: Material) -> list[tuple[int, int | None, int | None]]:
-    """For each class, those with the most mistakes first, a right row and a wrong one."""
+    """For each class a correct row and a wrong one, the classes with most mistakes first."""
     test = material.test
     order = np.argsort(-np.bincount(test.labels[test.wrong], minlength=test.classes), kind="stable")
     rows = [
@@ -214,7 +214,7 @@ def _exemplars(material: Material) -> list[tuple[int, int | None, int | None]]:
 
 
 def images(material: Material) -> dict[str, Any]:
-    """The data: its balance, what was found wrong with it, what augmentation makes of it."""
+    """The data: class balance, problems found, and augmented samples."""
     result = material.result
     counts = result.class_counts
     samples = augmented(material, IMAGES)
@@ -229,21 +229,21 @@ def images(material: Material) -> dict[str, Any]:
 
 
 def _sample_pairs(samples: Any, names: list[str]) -> list[Thumbnail]:
-    """Each image as it is packed beside what the network saw of it."""
+    """Each image as stored, next to what the network saw."""
     shown = []
     columns = (samples.before, samples.after, samples.labels, samples.shares, samples.partners)
     for before, after, label, share, partner in zip(*columns, strict=True):
         both = np.stack([explained.resized(image, SIDE) for image in (before, after)])
         lines = [names[label]]
         if share < 0.995:
-            lines.append(f"{share:.0%} of it, mixed with another image ({names[partner]})")
-        alt = f"{names[label]}, as packed and augmented"
+            lines.append(f"{share:.0%}, mixed with another image ({names[partner]})")
+        alt = f"{names[label]}, before and after augmentation"
         shown.append(Thumbnail(data_uri(explained.sheet(both, 2)), alt, tuple(lines)))
     return shown
 
 
 def _findings(material: Material) -> dict[str, Any]:
-    """What is wrong with the images, each kind with some of them; {} if nobody looked."""
+    """Problems with the images, with examples of each kind; {} if they were not examined."""
     found = material.result.findings
     if not found:
         return {}
@@ -263,7 +263,7 @@ def _findings(material: Material) -> dict[str, Any]:
 
 
 def _found(material: Material, pair: list[dict[str, Any]]) -> Thumbnail | None:
-    """A pair of images side by side."""
+    """Two images side by side."""
     if material.data is None:
         return None
     splits = material.data.splits()
@@ -273,7 +273,7 @@ def _found(material: Material, pair: list[dict[str, Any]]) -> Thumbnail | None:
 
 
 def origin(result: Result) -> dict[str, Any]:
-    """How to run it again, and what it depends on."""
+    """How to repeat the run, and what it depends on."""
     ended = datetime.fromisoformat(result.ended) if result.ended else None
     return {
         "toml": tomli_w.dumps(result.experiment),

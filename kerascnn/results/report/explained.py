@@ -1,4 +1,4 @@
-"""What a network looks at, as images for a page: heat maps, kernels, feature maps."""
+"""Heat maps, kernels and feature maps as images for a page."""
 
 from typing import Any
 
@@ -12,22 +12,22 @@ from kerascnn.engine.network.explain import (
     kernel_images,
     overlay,
 )
-from kerascnn.results.report.page import data_uri
+from kerascnn.results.page import data_uri
 
 SIDE = 128  # pixels of a thumbnail
 COLUMNS, ROWS, MAP_SIDE = 8, 2, 56  # of a sheet of feature maps
-BLOCKS = 6  # so many show their feature maps
+BLOCKS = 6  # with feature maps
 KERNELS, KERNEL_SIDE = 64, 36
 
 
 def heat_maps(model: Any, images: np.ndarray, classes: np.ndarray) -> list[str]:
-    """The images [N, S, S, 3] with what speaks for their classes [N] on them, as addresses."""
+    """Grad-CAM for the classes [N] over the images [N, S, S, 3], as data: URIs."""
     heats = grad_cam(model, images, classes)
     return [data_uri(overlay(*pair), SIDE) for pair in zip(images, heats, strict=True)]
 
 
 def kernel_sheet(model: Any) -> tuple[str, tuple[int, ...]]:
-    """The kernels of the first convolution, each in its own range, and their shape."""
+    """The kernels of the first convolution, each scaled to its own range, and their shape."""
     kernels = first_kernels(model)  # [kh, kw, C_in, C_out]
     tiles = kernel_images(kernels[..., :KERNELS])
     pixel = max(1, KERNEL_SIDE // len(kernels))
@@ -36,9 +36,9 @@ def kernel_sheet(model: Any) -> tuple[str, tuple[int, ...]]:
 
 
 def map_sheets(model: Any, image: np.ndarray, blocks: dict[str, str]) -> list[tuple[str, ...]]:
-    """Feature maps of one image [S, S, 3] from some blocks: name, shape in words, address.
+    """Feature maps of one image [S, S, 3] from some blocks: name, shape in words, data: URI.
 
-    Of each block those maps are shown that vary most over the image.
+    For each block, those that vary most over the image.
     """
     from matplotlib import colormaps
 
@@ -57,7 +57,7 @@ def map_sheets(model: Any, image: np.ndarray, blocks: dict[str, str]) -> list[tu
 
 
 def _map_tile(values: np.ndarray) -> np.ndarray:
-    """A feature map [h, w] brought to 0 to 1 and to the size of a tile."""
+    """A feature map [h, w] scaled to 0 to 1 and resized to a tile."""
     scaled = (values - values.min()) / max(np.ptp(values), 1e-12)
     grows = values.shape[0] < MAP_SIDE
     how = Image.Resampling.NEAREST if grows else Image.Resampling.BOX
@@ -66,12 +66,12 @@ def _map_tile(values: np.ndarray) -> np.ndarray:
 
 
 def resized(image: np.ndarray, side: int) -> np.ndarray:
-    """A square image uint8 [S, S, 3] at another size, uint8 [side, side, 3]."""
+    """A square image uint8 [S, S, 3], resized to uint8 [side, side, 3]."""
     return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def sheet(tiles: np.ndarray, columns: int, gap: int = 3) -> np.ndarray:
-    """Tiles uint8 [N, h, w, 3] side by side, on a ground that is clear: uint8 [H, W, 4]."""
+    """Tiles uint8 [N, h, w, 3] in a grid on a transparent background: uint8 [H, W, 4]."""
     count, height, width, _ = tiles.shape
     columns = min(columns, count)
     rows = -(-count // columns)

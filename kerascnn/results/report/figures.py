@@ -1,4 +1,4 @@
-"""The figures of a report, drawn by matplotlib."""
+"""The figures of a report."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -7,24 +7,21 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from kerascnn.results.page import BLUE, ORANGE, style, svg
 from kerascnn.results.report.calibration import Calibration
-from kerascnn.results.report.page import BLUE, ORANGE, RED, style, svg
 
 WIDE, NARROW = 9.9, 3.65
-"""Inches: on a desktop and on a telephone, where an inch has 96 pixels."""
-
-NUMBERED = 20
-"""Beyond so many classes the cells of the confusion matrix hold no numbers."""
+"""Width in inches on a desktop and on a phone, at 96 pixels per inch."""
 
 History = Sequence[dict[str, Any]]
 
 
 def curves(history: History, wide: bool) -> Markup:
-    """Accuracy and loss of every epoch over all stages, and the learning rate beneath.
+    """Accuracy and loss of every epoch over all stages, with the learning rate below.
 
     Args:
         history: `Result.history`.
-        wide: For a desktop, the two side by side; else for a telephone.
+        wide: For a desktop, side by side; else for a phone.
     """
     from kerascnn.results.canvas import Figure
 
@@ -87,7 +84,7 @@ def _borders(axes: Any, history: History, named: bool) -> None:
 
 
 def stages(history: History) -> Iterator[tuple[int, int, str]]:
-    """Each stage's first and last epoch, counted from 1 over all stages, and its name."""
+    """The first and last epoch of each stage, counted from 1 over all stages, and its name."""
     first = 1
     for name, epochs in groupby(history, key=lambda epoch: epoch["stage"]):
         last = first + len(list(epochs)) - 1
@@ -95,44 +92,8 @@ def stages(history: History) -> Iterator[tuple[int, int, str]]:
         first = last + 1
 
 
-def confusion(counts: np.ndarray, class_names: Sequence[str]) -> Markup:
-    """The confusion matrix: rows are true classes, columns predicted ones; mistakes are red."""
-    from matplotlib.colors import to_rgb
-
-    from kerascnn.results.canvas import Figure
-
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)  # [K, K]
-    right = np.eye(len(counts), dtype=bool)
-    alpha = np.where(right, 0.9 * shares, 0.9 * np.sqrt(shares))  # so that few mistakes are seen
-    cells = np.where(right[..., None], to_rgb(BLUE), to_rgb(RED))  # [K, K, 3]
-    numbered = len(counts) <= NUMBERED
-    side = 0.4 * len(counts) if numbered else 7.0
-    size = min(9.0, 0.8 * 72 * side / len(counts))
-    with style():
-        figure = Figure(figsize=(side + 1.2, side + 0.9))
-        axes = figure.subplots()
-        axes.imshow(np.dstack([cells, alpha]), interpolation="none")
-        ticks = range(len(counts))
-        rotated: dict[str, Any] = {
-            "rotation": 45,
-            "ha": "right",
-            "rotation_mode": "anchor",
-            "fontsize": size,
-        }
-        axes.set_xticks(ticks, class_names, **rotated)
-        axes.set_yticks(ticks, class_names, fontsize=size)
-        axes.grid(visible=False)
-        axes.spines[:].set_visible(False)
-        axes.set(xlabel="predicted", ylabel="true")
-        for (row, column), count in np.ndenumerate(counts):
-            if count and numbered:
-                colour = "white" if alpha[row, column] > 0.6 else "black"
-                axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
-        return svg(figure, "confusion matrix")
-
-
 def reliability(calibrations: dict[str, Calibration], wide: bool) -> Markup:
-    """Reliability diagrams: how often the network is right against how sure it is."""
+    """Reliability diagrams: accuracy against confidence."""
     from kerascnn.results.canvas import Figure
 
     with style():
@@ -147,7 +108,7 @@ def reliability(calibrations: dict[str, Calibration], wide: bool) -> Markup:
         for axes in many[-1]:
             axes.set_xlabel("probability of the predicted class")
         for axes in many[:, 0]:
-            axes.set_ylabel("share that was right")
+            axes.set_ylabel("accuracy")
         return svg(figure, "reliability diagrams")
 
 
@@ -167,7 +128,7 @@ def _reliability(axes: Any, calibration: Calibration) -> None:
 
 
 def balance(counts: dict[str, list[int]], class_names: Sequence[str], wide: bool) -> Markup:
-    """How many images of each class there are in each split."""
+    """The number of images per class and split."""
     from kerascnn.results.canvas import Figure
 
     with style():
@@ -185,4 +146,4 @@ def balance(counts: dict[str, list[int]], class_names: Sequence[str], wide: bool
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
         figure.legend(loc="outside upper left", ncols=3, handlelength=0.8, handleheight=0.8)
-        return svg(figure, "images of each class in each split")
+        return svg(figure, "number of images per class and split")

@@ -1,4 +1,4 @@
-"""What a report tells of, brought together from a run's folder and its images."""
+"""Collects what a report shows, from the folder and the images of a run."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from kerascnn.results.predictions import Predictions, read_predictions
 
 
 class Judged(Protocol):
-    """Images on which a run's model was judged: its test images, or those of an evaluation."""
+    """Images that a run's model was evaluated on: its test images, or others."""
 
     @property
     def result(self) -> Result: ...
@@ -26,18 +26,18 @@ class Judged(Protocol):
     def test(self) -> Predictions: ...
 
     def pixels(self) -> Centred | None:
-        """The images as the network takes them, uint8 [N, S, S, 3]; None where they are gone."""
+        """The images as the network sees them, uint8 [N, S, S, 3]; None if they are missing."""
 
 
 @dataclass(frozen=True)
 class Material:
-    """All that a report tells of.
+    """Everything that a report shows.
 
     Args:
-        test: The run's predictions of the test images, calibrated by its temperature.
+        test: The predictions for the test images, calibrated by the run's temperature.
         as_trained: The same without the temperature.
-        data: The images; None where they are gone.
-        missing: Why they are, in a sentence; "" where they are not.
+        data: The images; None if they are missing.
+        missing: Why they are missing, in a sentence; "" if they are not.
         model: The trained network.
     """
 
@@ -50,7 +50,7 @@ class Material:
     model: Any
 
     def pixels(self, split: str = "test") -> Centred | None:
-        """The images of a split as the network takes them, uint8 [N, S, S, 3]."""
+        """The images of a split as the network sees them, uint8 [N, S, S, 3]."""
         if self.data is None:
             return None
         return Preparation.of(self.experiment.training).windows(self.data.splits()[split].images)
@@ -59,12 +59,12 @@ class Material:
 def gather(
     result: Result, experiment: BoundExperiment, model: Any, data: Data | None = None
 ) -> Material:
-    """Brings together what a run has written and its images.
+    """Collects what a run has written, and its images.
 
     Args:
         experiment: The run's, bound.
         model: The trained network.
-        data: The images, if they are at hand; else the experiment's dataset is asked for them.
+        data: The images; default they are loaded from the experiment's dataset.
     """
     missing = ""
     if data is None:
@@ -81,14 +81,14 @@ def gather(
 
 
 def _find_data(result: Result, experiment: BoundExperiment) -> tuple[Data | None, str]:
-    """The images of a run, or why there are none."""
+    """The images of a run, or why they are missing."""
     try:
         data = load_data(experiment, Observer())
     except (KerascnnError, OSError) as error:
         return None, str(error)
     changed = [name for name, packed in data.splits().items() if _differs(packed, result, name)]
     if changed:
-        return None, f"the images to {' and '.join(changed)} are others than those of the run."
+        return None, f"the {' and '.join(changed)} images differ from those of the run."
     return data, ""
 
 
@@ -97,6 +97,6 @@ def _differs(packed: Packed, result: Result, split: str) -> bool:
 
 
 def calibrated_predictions(result: Result) -> Predictions:
-    """The predictions of the test images, with the probabilities that `predict` gives of them."""
+    """The predictions for the test images, with the run's temperature applied."""
     read = read_predictions(result.folder / PREDICTIONS, result.class_names)
     return replace(read, probabilities=tempered(read.probabilities, result.temperature))

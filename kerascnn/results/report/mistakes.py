@@ -1,4 +1,4 @@
-"""Where a network errs: the pairs that it confuses, its worst mistakes, its doubts."""
+"""Mistakes of a network: confused classes, worst mistakes, least certain images."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ from kerascnn.results.predictions import Predictions
 
 @dataclass(frozen=True)
 class Confusion:
-    """Images of one class that were taken for another.
+    """Images of one class that were predicted as another.
 
     Args:
-        true: The class's index.
-        predicted: The index of what they were taken for.
-        of: Images of the class.
-        rows: Those that were confused, the surest mistakes first.
+        true: Index of the true class.
+        predicted: Index of the predicted class.
+        of: Number of images of the true class.
+        rows: The confused images, the most confident mistakes first.
     """
 
     true: int
@@ -25,7 +25,7 @@ class Confusion:
 
 
 def confusions(predictions: Predictions) -> list[Confusion]:
-    """The pairs of classes that were confused, those with the most images first."""
+    """The pairs of classes that were confused, the most frequent first."""
     labels, predicted = predictions.labels, predictions.predicted
     sureness = predictions.probabilities.max(1)
     rows = predictions.wrong[np.argsort(-sureness[predictions.wrong], kind="stable")]
@@ -43,29 +43,29 @@ def confusions(predictions: Predictions) -> list[Confusion]:
 
 
 def most_wrong(predictions: Predictions, count: int) -> np.ndarray:
-    """The rows of mistakes in which the true class was given the least probability."""
+    """The mistakes with the lowest probability of the true class."""
     of_label = predictions.probabilities[np.arange(len(predictions)), predictions.labels]
     return predictions.wrong[np.argsort(of_label[predictions.wrong], kind="stable")][:count]
 
 
 def least_sure(predictions: Predictions, count: int) -> np.ndarray:
-    """The rows, right or wrong, whose two greatest probabilities lie nearest together."""
+    """The rows, right or wrong, whose two highest probabilities are closest."""
     two = np.partition(predictions.probabilities, -2, axis=1)[:, -2:]
     return np.argsort(two[:, 1] - two[:, 0], kind="stable")[:count]
 
 
 def surest_right(predictions: Predictions, label: int) -> int | None:
-    """The row of a class that was rightly recognised with the greatest probability, if any."""
+    """The correct row of a class with the highest probability, if any."""
     return _surest(predictions, (predictions.labels == label) & (predictions.predicted == label))
 
 
 def surest_wrong(predictions: Predictions, label: int) -> int | None:
-    """The row of a class that was mistaken with the greatest probability, if any."""
+    """The misclassified row of a class with the highest probability, if any."""
     return _surest(predictions, (predictions.labels == label) & (predictions.predicted != label))
 
 
 def surest(predictions: Predictions) -> int:
-    """The row with the greatest probability for the true class."""
+    """The row with the highest probability of the true class."""
     return int(predictions.probabilities[np.arange(len(predictions)), predictions.labels].argmax())
 
 

@@ -7,31 +7,31 @@ import numpy as np
 from PIL import Image
 
 from kerascnn.engine.result import Result, StageTable
+from kerascnn.results.page import seconds
 from kerascnn.results.report import explained, mistakes
 from kerascnn.results.report.gather import Material
-from kerascnn.results.report.page import seconds
 from kerascnn.runtime.text import markdown
 
 THUMBNAILS = "thumbnails.jpg"
 
-COUNT, SIDE = 10, 64  # thumbnails, and their pixels
-LINE = "#d0d0d0"  # around the thumbnails, of which some may be white
-GAP = "&emsp;"  # MLflow's page sets the columns of a table close
+COUNT, SIDE = 10, 64  # number and size of the thumbnails
+LINE = "#d0d0d0"  # border, because thumbnails may be white
+GAP = "&emsp;"  # widens the columns of tables on MLflow's page
 
 
 def note(result: Result) -> str:
-    """The headline, the most wrong images, and what each stage gained."""
+    """The headline, the worst mistakes, and the gain of each stage, in Markdown."""
     low, high = result.test_accuracy_interval
     lines = [
         f"**{result.test_accuracy:.3f}** test accuracy, 95% interval {low:.3f} to {high:.3f}, "
         f"on {result.test['images']:,} images of {len(result.class_names)} classes; "
-        "all of it in the artifact report.html",
+        "details in the artifact report.html",
         "",
     ]
     if (result.folder / THUMBNAILS).is_file():
-        # relative to MLflow's page, which shows no other images of its store
+        # relative to MLflow's page, which shows only images of its own store
         place = f"get-artifact?path={THUMBNAILS}&run_uuid={result.run_id}"
-        lines += [f"![the most wrong images]({place})", ""]
+        lines += [f"![the worst mistakes]({place})", ""]
     heads = ("stage", "trains", "parameters", "epochs", "validation", "gain, paired 95%", "time")
     rows = [heads, ["---"] * len(heads), *map(_stage, result.stages)]
     return "\n".join([*lines, *(f"| {' | '.join(_spaced(row))} |" for row in rows)])
@@ -58,7 +58,7 @@ def _stage(stage: StageTable) -> tuple[str, ...]:
 
 
 def write_thumbnails(material: Material) -> Path | None:
-    """Writes the most wrong test images side by side; nothing where there are none."""
+    """Writes the worst mistakes side by side; nothing if there are none."""
     images, rows = material.pixels(), mistakes.most_wrong(material.test, COUNT)
     if images is None or not len(rows):
         return None

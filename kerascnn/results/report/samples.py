@@ -1,4 +1,4 @@
-"""Augmented images as a stage saw them."""
+"""Augmented images as a stage sees them."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,17 @@ from kerascnn.results.report.gather import Material
 
 @dataclass(frozen=True)
 class Samples:
-    """Images of a stage's first step in which the original can be recognised.
+    """Augmented images of a stage's first step in which the original is recognizable.
 
     Args:
         stage: The stage's name.
-        augmentation: The component's.
-        before: Images as they are packed, uint8 [N, P, P, 3].
-        after: As the network took them, uint8 [N, S, S, 3].
+        augmentation: The component's name.
+        before: Images as stored, uint8 [N, P, P, 3].
+        after: Images as the network saw them, uint8 [N, S, S, 3].
         labels: int [N].
-        shares: float [N], the share of the original in what the network took.
-        partners: int [N], the label of the image that was mixed in most.
-        exact: Whether the stage saw just these; else others that are drawn alike.
+        shares: float [N], the share of the original in the augmented image.
+        partners: int [N], the label of the image mixed in most.
+        exact: Whether the stage saw exactly these, or others drawn the same way.
     """
 
     stage: str
@@ -36,15 +36,15 @@ class Samples:
 
 
 def augmented(material: Material, count: int) -> Samples | None:
-    """Some augmented images of the last stage that augments; None where none does."""
+    """Some augmented images of the last stage that augments; None if none does."""
     experiment, data = material.experiment, material.data
     if data is None:
         return None
     for index, stage in reversed(list(enumerate(experiment.stages))):
-        first = 0 if stage.settings.views else 1  # the views are counted from 0, the epochs from 1
+        first = 0 if stage.settings.views else 1  # views count from 0, epochs from 1
         order = shuffled(len(data.train), (experiment.seed, index), first)
         rows = order[: stage.batch_size]
-        # each image is a class of its own, so that the mixed labels are the shares of the images
+        # one class per image, so that the mixed labels are the shares of the images
         drawn = augmentation(experiment, index, len(rows))
         if not drawn:
             continue
@@ -66,6 +66,6 @@ def augmented(material: Material, count: int) -> Samples | None:
 
 
 def _recognisable(shares: np.ndarray) -> np.ndarray:
-    """The rows in which the original has the greater share, or else those where it has most."""
+    """The rows in which the original has more than half, else those with its largest share."""
     most = np.flatnonzero(shares > 0.5)
     return most if len(most) else np.argsort(-shares, kind="stable")

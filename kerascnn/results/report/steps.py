@@ -1,4 +1,4 @@
-"""What to do next with a run: commands that can be pasted as they are."""
+"""What to do next with a run: commands to paste."""
 
 import shlex
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from kerascnn.runtime.commands import command
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do.
+    """A command.
 
     Args:
-        why: What it is good for.
-        command: What does it, quoted for a shell.
+        why: Its purpose.
+        command: The command, quoted for a shell.
     """
 
     why: str
@@ -23,22 +23,22 @@ class Step:
 
 
 def next_steps(material: Material) -> list[Step]:
-    """What can be done with a finished run, in the folder that it was started in."""
+    """Commands for a finished run, to be entered in the folder where it was started."""
     result, run = material.result, material.result.run_id[:8]
     toml, seed = str(result.folder / EXPERIMENT), int(result.experiment["seed"]) + 1
     steps = [
         Step("Go to the folder of the runs", f"cd {shlex.quote(str(result.folder.parent.parent))}"),
-        Step("Train once more with another seed", command("run", toml, "--set", f"seed={seed}")),
-        Step("Compare the runs, and see how far seeds differ", command("compare", "--seeds")),
-        Step("Keep the model under a name", command("register", run, "--alias", "champion")),
-        Step("Take the model elsewhere", command("export", run, "--format", "keras")),
+        Step("Train again with another seed", command("run", toml, "--set", f"seed={seed}")),
+        Step("Compare runs, and how much seeds differ", command("compare", "--seeds")),
+        Step("Register the model", command("register", run, "--alias", "champion")),
+        Step("Export the model", command("export", run, "--format", "keras")),
         Step("Browse all runs", command("ui")),
     ]
     image = Path(material.test.names[0])
-    if image.is_file():  # what a dataset draws itself has no file
+    if image.is_file():  # rendered images have no file
         image = image.absolute()
         steps[1:1] = [
-            Step("Ask it about an image, or a folder of them", command("predict", run, str(image))),
-            Step("See what it looks at in an image", command("visualize", run, str(image))),
+            Step("Classify an image or a folder of images", command("predict", run, str(image))),
+            Step("See what the network looks at", command("visualize", run, str(image))),
         ]
     return steps

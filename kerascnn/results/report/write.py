@@ -1,4 +1,4 @@
-"""Writes the report of a run: one page that needs nothing else."""
+"""Writes the report of a run: one self-contained HTML page."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ from kerascnn.engine.observer import Observer, default_observer, optional
 from kerascnn.engine.result import Result
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_run
+from kerascnn.results.page import render
 from kerascnn.results.report import chapters
 from kerascnn.results.report.gather import Material, gather
 from kerascnn.results.report.note import write_thumbnails
-from kerascnn.results.report.page import render
 from kerascnn.results.report.steps import next_steps
 from kerascnn.runtime.backend import installed_backends, start_backend
 from kerascnn.runtime.files import write_whole
@@ -20,26 +20,25 @@ REPORT = "report.html"
 
 @contained()
 def report_run(run: str | Result, *, observer: Observer | None = None) -> Path:
-    """Writes the report of a run anew, from its folder and its images.
+    """Writes the report of a run again, from its folder and its images.
 
     Args:
         run: A run's id, a unique prefix of one, "last", or a result.
-        observer: Receives a note on what the page lacks; default it is shown, `Observer()`
-            shows nothing.
+        observer: Receives a note if images are missing; default it is shown, `Observer()`
+            discards it.
 
     Returns:
-        The page. Where the images are gone it does without them, and says so.
+        The page; if the images are missing, without them.
 
     Raises:
         InputError: No such run, or its model cannot be loaded.
     """
     result = find_run(run)
-    there = result.backend in installed_backends()
-    start_backend(result.backend if there else "auto")
+    start_backend(result.backend if result.backend in installed_backends() else "auto")
     material = gather(result, bind_experiment(result.experiment), result.model)
     observer = observer or default_observer()
     if material.missing:
-        observer.warned(f"the page is written without images: {material.missing}")
+        observer.warned(f"the report has no images: {material.missing}")
     page = write_page(material)
     with optional("the thumbnails", observer):
         write_thumbnails(material)
@@ -47,7 +46,7 @@ def report_run(run: str | Result, *, observer: Observer | None = None) -> Path:
 
 
 def write_page(material: Material) -> Path:
-    """Writes report.html into the run's folder."""
+    """Writes report.html to the run's folder."""
     result = material.result
     page = render(
         "report.html",

@@ -8,7 +8,6 @@ from sklearn.metrics import f1_score
 
 from kerascnn.engine.metrics.calibration import calibration_interval, expected_calibration_error
 from kerascnn.engine.metrics.score import ClassMetrics, macro_f1_interval, measure
-from kerascnn.results.confusion import confusion_figure
 
 NAMES = ("daisy", "rose", "tulip")
 PROBABILITIES = np.array(
@@ -63,23 +62,6 @@ def test_it_goes_into_json(metrics):
     read = json.loads(json.dumps(metrics.to_json()))
     assert read["per_class"]["rose"]["recall"] == 1.0
     assert read["confusion"][0] == [1, 1, 0]
-
-
-def test_the_figure_shows_names_counts_and_the_interval(metrics, tmp_path):
-    figure = confusion_figure(metrics, NAMES)
-    axes = figure.axes[0]
-    assert [label.get_text() for label in axes.get_xticklabels()] == list(NAMES)
-    cells = {text.get_position(): text.get_text() for text in axes.texts}
-    assert cells == {(0, 0): "1", (1, 0): "1", (1, 1): "2"}  # (predicted, true)
-    assert axes.get_title() == "accuracy 0.750 [0.301, 0.954], 4 images"
-    figure.savefig(tmp_path / "confusion.png")
-    assert (tmp_path / "confusion.png").stat().st_size > 1000
-
-
-def test_a_figure_of_many_classes_holds_no_numbers():
-    names = tuple(f"class {index}" for index in range(30))
-    figure = confusion_figure(measure(np.eye(30), np.arange(30), names), names)
-    assert not figure.axes[0].texts
 
 
 def test_calibration_error_by_hand():

@@ -1,11 +1,11 @@
-"""Which of runs that cannot be told apart to take, and what so many images can show."""
+"""Which of several indistinguishable runs to choose, and what the test images can show."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from kerascnn.engine.metrics.significance import detectable_difference, images_needed, mcnemar
-from kerascnn.results.compare.comparison import compare_runs
+from kerascnn.results.compare.compare import compare_runs
 from kerascnn.results.compare.page import write_comparison
 
 
@@ -18,9 +18,9 @@ def test_the_smaller_of_runs_that_are_level_is_taken(written_run):
     written_run("a" * 32, right(0, 1), parameters=5_000)
     written_run("b" * 32, right(1, 2, 3), parameters=700)
     advice = compare_runs().advice
-    assert advice.startswith("Take bbbbbbbb: it has 700 parameters instead of 5,000")
+    assert advice.startswith("Choose bbbbbbbb: it has 700 parameters instead of 5,000")
     assert "200 images can show a difference of 0.0" in advice
-    assert "to show one of 0.005, about " in advice
+    assert "showing one of 0.005 takes about " in advice
 
 
 def test_a_smaller_run_that_is_far_behind_is_not_taken(written_run):
@@ -28,17 +28,17 @@ def test_a_smaller_run_that_is_far_behind_is_not_taken(written_run):
     written_run("b" * 32, right(*range(10, 19)), parameters=700)
     comparison = compare_runs()
     assert comparison.pairs[0].better is None
-    assert comparison.advice.startswith("Take aaaaaaaa: its estimate is the highest")
+    assert comparison.advice.startswith("Choose aaaaaaaa: it has the highest accuracy")
 
 
 def test_equal_runs_are_not_called_greatest(written_run):
     for letter in "abc":
         written_run(letter * 32, right(0))
     comparison = compare_runs()
-    assert "greatest" not in comparison.summary
+    assert "highest" not in comparison.summary
     assert comparison.summary.startswith("aaaaaaaa, bbbbbbbb and cccccccc are equally accurate")
     assert "equally accurate" in compare_runs(["a" * 32, "b" * 32]).summary
-    assert comparison.advice.startswith("Take any of the equally accurate ones")
+    assert comparison.advice.startswith("Choose any of the equally accurate ones")
 
 
 def test_a_difference_that_is_sure_needs_no_advice(written_run):

@@ -80,7 +80,7 @@ def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(port):
     with begun(port, HEAD + b"Content-Length: 600000000\r\n\r\n") as connection:
         answer = everything(connection)
     assert answer.startswith(b"HTTP/1.1 413")
-    assert b"more than 1 MiB; send fewer or smaller images" in answer
+    assert b"larger than 1 MiB; send fewer or smaller images" in answer
 
 
 def test_one_that_is_not_announced_is_refused_when_it_passes_the_limit(port):
@@ -93,7 +93,7 @@ def test_half_a_body_is_given_up(port):
     with begun(port, HEAD + b"Content-Length: 100\r\n\r\nhalf") as connection:
         answer = everything(connection)
     assert answer.startswith(b"HTTP/1.1 408")
-    assert b"the body did not come in 0.3 s." in answer
+    assert b"the body did not arrive within 0.3 s." in answer
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST", HEAD, HEAD + b"Content-Le"])

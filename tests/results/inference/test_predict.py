@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kerascnn import InputError, predict_images
+from kerascnn import InputError, predict_images, read_image
 from kerascnn.results.inference import predict
-from kerascnn.results.inference.predict import image_names, listed_images
+from kerascnn.results.inference.images import image_names, listed_images
 
 
 @pytest.fixture
@@ -78,9 +78,9 @@ def test_a_pillow_image_is_read_as_its_file_would_be_and_stays_as_it_is(run, tmp
     rotated.getexif()[0x0112] = 6
     rotated.save(tmp_path / "rotated.jpg", exif=rotated.getexif())
     with Image.open(tmp_path / "rotated.jpg") as opened:
-        read = predict.read_image(opened)
+        read = read_image(opened)
         assert opened.getexif()[0x0112] == 6
-    np.testing.assert_array_equal(read, predict.read_image(tmp_path / "rotated.jpg"))
+    np.testing.assert_array_equal(read, read_image(tmp_path / "rotated.jpg"))
     assert read.shape == (20, 16, 3)
 
 

@@ -201,9 +201,7 @@ def test_a_port_in_use_is_an_error_of_the_input(result, run_cli):
         port = taken.getsockname()[1]
         ended = run_cli("serve", result.run_id, "--port", port)
     assert ended.exit_code == 2
-    assert (
-        f"port {port} of 127.0.0.1: Address already in use; --port takes another." in ended.stderr
-    )
+    assert f"port {port} of 127.0.0.1: Address already in use; choose another" in ended.stderr
 
 
 @pytest.mark.slow

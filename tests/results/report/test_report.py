@@ -171,7 +171,7 @@ def test_every_mistake_that_is_shown_is_one(page, result):
         for i, true in enumerate(result.class_names)
         for j, taken in enumerate(result.class_names)
     }
-    shown = re.findall(r"<h3>(\w+) taken for (\w+) <span[^>]*>· (\d+) of", page)
+    shown = re.findall(r"<h3>(\w+) mistaken for (\w+) <span[^>]*>· (\d+) of", page)
     assert shown
     for true, taken, count in shown:
         assert counts[true, taken] == int(count)
@@ -247,7 +247,7 @@ def test_without_its_images_there_is_a_page_that_says_so(page, result, place):
     finally:
         (place / "elsewhere").rename(photos)
         (result.folder / "report.html").write_text(page)
-    assert "This page is without images" in without
+    assert "This report has no images" in without
     assert "image/webp" in without  # the kernels
     assert without.count("image/webp") < page.count("image/webp") / 4
     assert f'class="headline">{result.test_accuracy:.3f} <' in without
@@ -263,7 +263,7 @@ def test_images_that_have_changed_are_not_shown(page, result, place):
     finally:
         changed.write_bytes(kept)
         (result.folder / "report.html").write_text(page)
-    assert "are others than those of the run" in without
+    assert "images differ from those of the run" in without
 
 
 def test_a_report_that_fails_is_told_and_fails_no_run(workplace, registry, monkeypatch):
@@ -275,7 +275,7 @@ def test_a_report_that_fails_is_told_and_fails_no_run(workplace, registry, monke
     def fail(*_):
         raise OSError("no space left on device")
 
-    for drawing in ("write_page", "confusion_figure", "note", "write_thumbnails"):
+    for drawing in ("write_page", "save_confusion", "note", "write_thumbnails"):
         monkeypatch.setattr(f"kerascnn.run.record.{drawing}", fail)
     done = run_experiment(bind_experiment(short, registry), heard)
     assert (done.folder / "result.json").is_file()
@@ -396,5 +396,5 @@ def test_the_public_name_is_there():
 
 
 def test_templates_travel_with_the_package():
-    folder = Path(kerascnn.__file__).parent / "results/report/templates"
+    folder = Path(kerascnn.__file__).parent / "results/templates"
     assert {"base.html", "report.html", "style.css"} <= {file.name for file in folder.iterdir()}

@@ -11,9 +11,9 @@ from kerascnn import InputError, run_experiment
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.network.explain import overlay
 from kerascnn.experiment.bound import bind_experiment
-from kerascnn.results.describe import describe
-from kerascnn.results.inference.visualize import (
-    explain_images,
+from kerascnn.results.describe.network import describe_network
+from kerascnn.results.visualize.explain import explain_images
+from kerascnn.results.visualize.figure import (
     explained_figure,
     kernels_figure,
     parts_figure,
@@ -122,7 +122,7 @@ def test_files_are_named_after_the_images(place, explained, tmp_path):
     files = save_explained(explained, tmp_path / "drawn")
     assert [file.name for file in files] == ["one-explained.png", "two-explained.png"]
     assert all(Image.open(file).size[0] == 1400 for file in files)
-    with pytest.raises(InputError, match="2 images need a folder"):
+    with pytest.raises(InputError, match="expected a folder for 2 images"):
         save_explained(explained, tmp_path / "one.png")
     with pytest.raises(InputError, match=r"expected \.png"):
         save_explained(explained[:1], tmp_path / "one.doc")
@@ -135,8 +135,8 @@ def test_the_command_says_what_it_wrote(place, run_cli):
 
 
 def test_a_run_is_described_as_it_was_trained(place):
-    described = describe("last")
+    described = describe_network("last")
     assert (described.image_size, described.classes) == (24, 3)
     model = keras.models.load_model(next(place.rglob("model.keras")), compile=False)
     assert described.parameters == model.count_params()
-    assert describe("last", image_size=48).layers[1].output[0] == 48
+    assert describe_network("last", image_size=48).layers[1].output[0] == 48

@@ -1,4 +1,4 @@
-"""Pages: templates, figures and images become one file that needs no network."""
+"""Renders templates, figures and images into one self-contained HTML page."""
 
 import base64
 import re
@@ -21,20 +21,20 @@ QUALITY = 72  # of WebP, 0 to 100
 
 
 def render(template: str, **values: Any) -> str:
-    """Renders a template of this package; what it does not know is an error.
+    """Renders a template; an undefined name is an error.
 
     Args:
-        template: A file of `templates/`, such as "report.html".
-        values: What it speaks of; text is escaped unless it is Markup.
+        template: A file in `templates/`, such as "report.html".
+        values: Its variables; text is escaped unless it is Markup.
     """
     page = _environment().get_template(template).render(**values)
-    return page.encode("utf-8", "backslashreplace").decode()  # a file's name need not be UTF-8
+    return page.encode("utf-8", "backslashreplace").decode()  # file names may not be UTF-8
 
 
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("kerascnn.results.report"),
+        loader=PackageLoader("kerascnn.results"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -67,7 +67,7 @@ def seconds(value: float) -> str:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """How figures of a page are drawn: on no ground, with little ink, in black; see `svg`."""
+    """The style of figures on a page: black on a transparent background; see `svg`."""
     import matplotlib
     from cycler import cycler
 
@@ -96,13 +96,13 @@ def style() -> Iterator[None]:
 
 
 def svg(figure: Any, label: str) -> Markup:
-    """A matplotlib figure as inline SVG, without ground; its black becomes the page's text colour.
+    """A matplotlib figure as inline SVG; black becomes the text colour of the page.
 
-    On a telephone about 3.7 inches of width are shown at their size, on a desktop 9.
+    About 3.7 inches fit the width of a phone, 9 inches that of a desktop.
 
     Args:
-        figure: Its colours other than black should do on white and on black.
-        label: What it shows, for a screen reader.
+        figure: Its other colours should be legible on white and on black.
+        label: A description for screen readers.
     """
     import matplotlib
 
@@ -112,7 +112,7 @@ def svg(figure: Any, label: str) -> Markup:
     text = written.getvalue()
     text = text[text.index(">", text.index("<svg")) + 1 :]
     text = re.sub("<(metadata|style).*?</\\1>", "", text, flags=re.DOTALL)
-    text = re.sub("<[^>]*>", _changed, text)  # what stands between the tags is others' words
+    text = re.sub("<[^>]*>", _changed, text)  # never the text between the tags
     width, height = (72 * inches for inches in figure.get_size_inches())
     head = Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
@@ -132,18 +132,18 @@ def _changed(tag: re.Match[str]) -> str:
 _SVG_CHANGES = {
     "#000000": "currentColor",
     r" font-family: [^;\"]*;?": "",  # the page's own font
-    r' id="(?!C\d)[\w.]+_\d+"': "",  # two figures must not share one
+    r' id="(?!C\d)[\w.]+_\d+"': "",  # must be unique on the page
     r"(\d\.\d\d)\d+": r"\1",
 }
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """An image with what is said beneath it, line by line.
+    """An image with the lines of its caption.
 
     Args:
         source: Its address, see `data_uri`.
-        alt: What it shows, for a screen reader.
+        alt: A description for screen readers.
     """
 
     source: str
@@ -152,11 +152,11 @@ class Thumbnail:
 
 
 def data_uri(pixels: np.ndarray, side: int | None = None) -> Markup:
-    """An image as WebP in a data: address.
+    """An image as WebP in a data: URI.
 
     Args:
         pixels: uint8 [H, W, 3], [H, W, 4] or [H, W].
-        side: The longer side is brought to so many pixels if it is longer; default as it is.
+        side: Maximum of the longer side in pixels; default unlimited.
     """
     image, written = Image.fromarray(pixels), BytesIO()
     if side:

@@ -10,8 +10,9 @@ from PIL import Image
 
 from kerascnn import InputError, RunError, predict_images, run_experiment
 from kerascnn.experiment.bound import bind_experiment
-from kerascnn.results.inference import export
-from kerascnn.results.inference.export import FORMATS, TOLERANCE, export_run
+from kerascnn.results.export import export
+from kerascnn.results.export.export import TOLERANCE, export_run
+from kerascnn.results.export.formats import FORMATS
 
 
 def needing(name):
@@ -76,14 +77,14 @@ def test_where_the_images_are_gone_random_ones_are_asked_about(result, registry)
 
 def test_what_differs_from_keras_is_not_kept(result, registry, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "TOLERANCE", -1.0)
-    with pytest.raises(RunError, match=r"differ by .* It was not kept"):
+    with pytest.raises(RunError, match=r"differ .* was deleted"):
         export_run(result, "keras", tmp_path / "model.keras")
     assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_overwritten(result, registry, tmp_path):
     (tmp_path / "model.keras").write_text("precious")
-    with pytest.raises(InputError, match=r"model\.keras exists"):
+    with pytest.raises(InputError, match=r"model\.keras already exists"):
         export_run(result, "keras", tmp_path / "model.keras")
 
 
@@ -102,7 +103,7 @@ def test_what_is_not_installed_is_one_message(name, there, packages, result, reg
 
 
 def test_an_unknown_format_is_named_with_those_that_there_are(result, registry):
-    with pytest.raises(InputError, match=r'no format "tflite".*litert'):
+    with pytest.raises(InputError, match=r'unknown format "tflite".*litert'):
         export_run(result, "tflite")
 
 

@@ -13,7 +13,7 @@ from kerascnn.components.builtin.applications import applications
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.network.build import Built, build_network
 from kerascnn.engine.network.inference import to_numpy
-from kerascnn.results.describe import describe, describe_network
+from kerascnn.results.describe.network import describe_built, describe_network
 from kerascnn.runtime.compilation import gradient
 
 TABLE = {application.name: application for application in applications()}
@@ -48,7 +48,7 @@ def of_model(model):
     """A description of a model whose layers are in one block."""
     names = [layer.name for layer in model.layers]
     block_of = {name: "head" if name.startswith("head_") else "all" for name in names}
-    return describe_network(Built(model, block_of, ("all",), False), "mine")
+    return describe_built(Built(model, block_of, ("all",), False), "mine")
 
 
 def ended(x):
@@ -59,7 +59,7 @@ def ended(x):
 @cache
 def original(name):
     """A network of Keras with the classifier of its paper, as it is described."""
-    return describe(name)
+    return describe_network(name)
 
 
 def test_vgg16_is_that_of_the_textbooks():
@@ -136,7 +136,9 @@ def test_parameters_are_keras_own_count(name):
 def test_every_registered_architecture_is_described(name):
     registered = load_registry().get("architecture", name)
     fields = registered.component.params.model_fields
-    described = describe(name, params={"top": "pooled"} if "top" in fields else {}, classes=7)
+    described = describe_network(
+        name, params={"top": "pooled"} if "top" in fields else {}, classes=7
+    )
     bound = registered.bind({"weights": "none"} if "weights" in fields else {})
     model = build_network(bound, image_size=224, num_classes=7).model
     assert described.parameters == model.count_params()
@@ -167,7 +169,7 @@ def test_multiply_adds_are_those_that_pytorch_counts(name):
     network = build_network(bound, image_size=96, num_classes=7)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network.model(np.zeros((1, 96, 96, 3), np.float32), training=False)
-    assert describe_network(network, name).multiply_adds == counter.get_total_flops() / 2
+    assert describe_built(network, name).multiply_adds == counter.get_total_flops() / 2
 
 
 @pytest.mark.backend
@@ -230,8 +232,8 @@ def test_the_command_shows_the_sum_and_draws(workplace, run_cli):
     )  # fmt: skip
     assert shown.exit_code == 0
     assert "32·(3·3·3) = 864" in shown.stdout
-    assert "6 layers with weights in a row" in shown.stdout
-    assert "images of 32×32 and 3 classes" in shown.stdout
+    assert "6 layers with weights on the longest path" in shown.stdout
+    assert "for 32×32 images, 3 classes" in shown.stdout
     assert (workplace / "network.png").stat().st_size > 10_000
 
 
@@ -249,7 +251,7 @@ def test_the_command_prints_json(run_cli):
         (["sequential_cnn", "--set", "depth=0"], "--set depth = 0: expected a number of at least"),
         (["sequential_cnn", "--set", "deep=2"], "deep"),
         (["sequential_cnn", "--image-size", "4"], "image_size = 4 is too small"),
-        (["sequential_cnn", "--draw", "network.doc"], "ends in .png, .svg or .pdf"),
+        (["sequential_cnn", "--draw", "network.doc"], "expected a .png, .svg or .pdf file"),
     ],
 )
 def test_faults_are_one_message(workplace, run_cli, arguments, message):
@@ -260,12 +262,14 @@ def test_faults_are_one_message(workplace, run_cli, arguments, message):
 
 def test_no_weights_are_fetched(monkeypatch):
     monkeypatch.setattr("kerascnn.engine.data.download.fetch", None)
-    assert describe("mobilenet_v3_small", params={"top": "pooled"}, image_size=64).depth == 53
+    assert (
+        describe_network("mobilenet_v3_small", params={"top": "pooled"}, image_size=64).depth == 53
+    )
 
 
 def test_what_may_be_a_run_is_looked_for(workplace):
-    with pytest.raises(InputError, match='there is no run "0123456789"'):
-        describe("0123456789")
+    with pytest.raises(InputError, match='no run "0123456789"'):
+        describe_network("0123456789")
 
 
 def test_the_original_classifier_stands_on_the_same_backbone(tmp_path):

@@ -1,16 +1,16 @@
-"""The page of an evaluation: one file that needs nothing else."""
+"""The page of an evaluation: one self-contained HTML file."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from kerascnn.results.inference.evaluate import Evaluation
+from kerascnn.results.page import render
 from kerascnn.results.report import chapters
-from kerascnn.results.report.page import render
 from kerascnn.runtime.files import write_whole
 
 
 def write_evaluation(evaluation: Evaluation, file: Path) -> None:
-    """Writes classes, confusion matrix and mistakes, as the report of a run has them."""
+    """Writes classes, confusion matrix and mistakes, as in the report of a run."""
     judged = replace(evaluation.result, test=evaluation.metrics, history=[])
     page = render(
         "evaluation.html",

@@ -11,8 +11,9 @@ from jinja2 import UndefinedError
 from matplotlib.figure import Figure
 from PIL import Image
 
+from kerascnn.results.confusion import confusion_figure
+from kerascnn.results.page import data_uri, render, seconds, style, svg
 from kerascnn.results.report import figures
-from kerascnn.results.report.page import data_uri, render, seconds, style, svg
 
 
 def drawing():
@@ -73,7 +74,7 @@ def test_curves_name_their_stages_and_stand_a_rate_of_zero(wide):
 @pytest.mark.parametrize(("classes", "numbered"), [(2, True), (20, True), (60, False)])
 def test_a_confusion_matrix_is_numbered_while_the_numbers_can_be_read(classes, numbered):
     counts = np.full((classes, classes), 1234)
-    drawn = figures.confusion(counts, [f"class {i}" for i in range(classes)])
+    drawn = svg(confusion_figure(counts, [f"class {i}" for i in range(classes)]), "")
     assert drawn.count("1,234") == (classes**2 if numbered else 0)
     assert drawn.count("class 1<") == 2
     assert len(drawn) < 200_000

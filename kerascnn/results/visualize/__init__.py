@@ -1,0 +1,1 @@
+"""What a network computes for an image, as one figure."""
