@@ -112,7 +112,7 @@ def test_a_failure_of_our_own_is_code_1(run_cli, shapes_file, monkeypatch):
     answer = run_cli("check", "shapes.toml")
     assert answer.exit_code == 1
     assert answer.stderr == (
-        "ZeroDivisionError: division by zero\nThe same with --debug shows where.\n"
+        "ZeroDivisionError: division by zero\nRun it again with --debug for the traceback.\n"
     )
     assert "in <lambda>" in run_cli("check", "shapes.toml", "--debug").stderr
 
@@ -334,7 +334,9 @@ def test_the_cache_is_cleared_of_one_kind_or_of_all(run_cli, held):
 def test_downloads_are_removed_only_once_that_is_confirmed(run_cli, held, monkeypatch):
     answer = run_cli("cache", "clear")
     assert answer.stdout == "removed 2 entries, 2.0 MB\n"
-    assert answer.stderr == "kept 1 download (1.0 MB); --yes removes downloads without asking\n"
+    assert (
+        answer.stderr == "kept 1 download (1.0 MB); use --yes to remove downloads without asking\n"
+    )
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
     assert run_cli("cache", "clear", "--kind", "downloads").stdout == "removed 0 entries, 0.0 MB\n"
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
@@ -515,7 +517,7 @@ def test_check_downloads_nothing_and_says_what_run_would(run_cli, shapes_file):
     assert answer.exit_code == 2
     file = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
     assert f'"{file}" (about 9.0 MB) would be downloaded from https://' in answer.stderr
-    assert f"`kerascnn check {shapes_file} --download` does so now" in answer.stderr
+    assert f"`kerascnn check {shapes_file} --download` downloads it now" in answer.stderr
     assert not list(cache_folder("downloads").glob(f"{file}*"))
 
 

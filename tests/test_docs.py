@@ -237,3 +237,18 @@ def test_readme_and_readme_zh_link_to_each_other():
         ("README.zh.md", "[English](README.md)"),
     ):
         assert (ROOT / name).read_text("utf-8").splitlines()[1] == link
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("plugins/*/*.md")],
+    ids=lambda page: page.parent.name + "/" + page.name,
+)
+def test_every_file_that_a_page_names_is_there(page):
+    if page.name == "CHANGELOG.md":  # names files as they were
+        return
+    named = re.findall(
+        r"(?<![\w/-])(?:tests|benchmarks|plugins|experiments|kerascnn)/[\w/.-]+\.(?:py|toml|md)",
+        page.read_text("utf-8"),
+    )
+    assert not [name for name in named if not (ROOT / name).exists()]

@@ -253,7 +253,7 @@ def test_a_comparison_of_many_settings_loses_nothing(three):
 
 def test_two_runs_show_the_images_that_flip(three):
     text = "\n".join(shown(compare_runs(three[:2]), 80))
-    assert "20 images only bbbbbbbb classifies correctly, 1 only aaaaaaaa" in text
+    assert "Only bbbbbbbb is right on 20 images, only aaaaaaaa on 1:" in text
     assert "and 13 more" in text
 
 

@@ -327,7 +327,7 @@ def test_an_evaluation_lists_its_mistakes_and_has_a_page(place, result, run_cli)
     for one in told["mistakes"][:20]:
         assert one["label"] == Path(one["image"]).parent.name != one["predicted"]
         assert one["image"] in ended.stdout
-    assert "is, taken for" in ended.stdout
+    assert "true \\ predicted" in ended.stdout
     text = page.read_text()
     low, high = told["interval"]
     assert f"{told['accuracy']:.3f} <span>{low:.3f} to {high:.3f}</span>" in text

@@ -164,8 +164,8 @@ def _show_flips(console: Console, comparison: Comparison, pair: Pair) -> None:
         return
     first, second = pair.first, pair.second
     console.print(
-        f"{counted(pair.first_alone or 0, 'image')} only {first[:8]} classifies correctly, "
-        f"{pair.second_alone:,} only {second[:8]}:"
+        f"Only {first[:8]} is right on {counted(pair.first_alone or 0, 'image')}, "
+        f"only {second[:8]} on {pair.second_alone:,}:"
     )
     console.print()
     table = Table(words("image"), words("label"), words(first[:8]), words(second[:8]))
