@@ -143,7 +143,7 @@ def evaluate(
 
     RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
     """
-    from kerascnn.cli.tables.runs import show_evaluation
+    from kerascnn.cli.tables.inference import show_evaluation
     from kerascnn.cli.terminal import Terminal
     from kerascnn.results.find import find_run
     from kerascnn.results.inference.evaluate import evaluate_run
@@ -237,7 +237,7 @@ def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_j
     The check runs the file and compares its output with that of Keras. RUN is a run's id, a unique
     prefix of one, or `last`.
     """
-    from kerascnn.cli.tables.runs import show_export
+    from kerascnn.cli.tables.inference import show_export
     from kerascnn.results.export.export import export_run
     from kerascnn.results.find import find_run
 

@@ -159,7 +159,7 @@ def list_runs(as_json: bool) -> None:
     """List the runs of this folder with their status and size."""
     from dataclasses import asdict
 
-    from kerascnn.cli.tables.upkeep import show_runs
+    from kerascnn.cli.tables.runs import show_runs
     from kerascnn.results.folders import list_runs as find_runs
 
     found = find_runs()
