@@ -18,7 +18,7 @@ from common import judged, report, run, shuffled_classes
 )
 @click.option("--experiment", type=click.Path(exists=True, resolve_path=True), required=True)
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(min=2))
-@click.option("--first", type=click.IntRange(min=1), help="Only so many of them.")
+@click.option("--first", type=click.IntRange(min=1), help="Use only this many.")
 @click.option("--validation", default=0.02, show_default=True, help="Share of the other folds.")
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Of the experiment.")
 @click.option("--seed", default=0, show_default=True, help="That deals the images.")

@@ -33,7 +33,7 @@ from common import judged, report, run, script, split_folder, write_experiment
 @click.option(
     "--experiment",
     type=click.Path(exists=True, resolve_path=True),
-    help="A recipe to run as it stands, instead of the guide's two stages.",
+    help="A recipe to run unchanged, instead of the guide's two stages.",
 )
 @click.option("--backend", default="auto", show_default=True)
 @click.option("--prefix-precision", default="float32", show_default=True)

@@ -31,7 +31,7 @@ FLAT = ("build_resident_bytes", "epoch_resident_bytes", "us_a_image", "build_us_
 
 
 class Rendered:
-    """So many images of noise, each keyed by its index."""
+    """Images of noise, each keyed by its index."""
 
     def __init__(self, count: int) -> None:
         self.count, self.fingerprint = count, f"rendered {count}"
@@ -70,7 +70,7 @@ def main(sizes: tuple[int, ...], streamed: bool, here: bool) -> None:
 
 
 def measure(count: int, streamed: bool) -> dict[str, Any]:
-    """Packs and reads so many images in this process."""
+    """Packs and reads images in this process."""
     start_backend()
     above, source, packed = 1 if streamed else math.inf, Rendered(count), list[Packed]()
     read(pack(Rendered(200), Preparation(SIZE), stream_above=above))  # what is loaded only once

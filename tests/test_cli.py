@@ -48,6 +48,14 @@ def photos(workplace):
     return workplace / "my photos.v2"
 
 
+@pytest.mark.parametrize("group", [(), ("plugins",), ("runs",), ("cache",)])
+def test_no_summary_of_a_command_is_cut_at_80_columns(run_cli, monkeypatch, group):
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = run_cli(*group, "--help").stdout.partition("Commands:")[2]
+    assert listed
+    assert "..." not in listed
+
+
 @pytest.mark.parametrize("option", ["--help", "-h", "--version"])
 def test_asking_for_help_succeeds(run_cli, option):
     answer = run_cli(option)
@@ -341,7 +349,7 @@ def test_downloads_are_removed_only_once_that_is_confirmed(run_cli, held, monkey
     assert run_cli("cache", "clear", "--kind", "downloads").stdout == "removed 0 entries, 0.0 MB\n"
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
     asked = run_cli("cache", "clear")
-    assert "Remove 1 download (1.0 MB) too?" in asked.stderr
+    assert "Also remove 1 download (1.0 MB), to be" in asked.stderr
     assert asked.stdout == "removed 1 entry, 1.0 MB\n"
 
 

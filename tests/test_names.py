@@ -13,7 +13,7 @@ from PIL import Image
 from rich.console import Console
 
 from kerascnn.cli.tables.comparison import show_comparison
-from kerascnn.cli.tables.runs import show_evaluation
+from kerascnn.cli.tables.inference import show_evaluation
 from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.network.explain import Parts
 from kerascnn.engine.observer import Observer

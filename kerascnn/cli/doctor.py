@@ -174,8 +174,8 @@ def _tracking(runs: list[RunFolder], problems: list[str]) -> str:
     try:
         reach(uri)
         if names and (database is None or database.exists()):
-            told = " ".join(problems)  # runs may be refused for the same reason
-            problems += [said for said in deleted_experiments(uri, names) if said not in told]
+            known = " ".join(problems)  # runs may be refused for the same reason
+            problems += [said for said in deleted_experiments(uri, names) if said not in known]
     except TrackingError as error:
         passes = not isinstance(error, RefusingStoreError)
         later = " This may be temporary: runs continue and are uploaded later." if passes else ""

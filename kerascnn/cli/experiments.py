@@ -64,9 +64,9 @@ def check(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Check everything that `run` does before training, and show the stages.
+    """Check an experiment without training, and show its stages.
 
-    Downloads nothing without --download.
+    Does everything that `run` does before training, but downloads nothing without --download.
     """
     from contextlib import nullcontext
     from dataclasses import asdict
@@ -155,7 +155,7 @@ def lr_find(
     "--architectures",
     metavar="NAME[:WEIGHTS],…",
     required=True,
-    help="`resnet50:none` has random weights; `all-local` means all with local weights.",
+    help="`resnet50:none` has random weights; `all-local` takes all with local weights.",
 )
 @click.option(
     "--promote", metavar="K", type=click.IntRange(min=1), help="Train the best K in full."
@@ -169,10 +169,10 @@ def probe(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Rank architectures quickly on the images of FILE, with their cost.
+    """Rank architectures quickly on the images of FILE.
 
     Each network runs once over the training and validation images; a linear classifier on its
-    features is cross-validated.
+    features is cross-validated. Shows the cost of each network, too.
     """
     from kerascnn.cli.tables.experiments import probe_document, show_probe, show_promoted
     from kerascnn.cli.terminal import Terminal
@@ -211,7 +211,7 @@ def init(
     labels: Path | None,
     force: bool,
 ) -> None:
-    """Examine a FOLDER of images and write an experiment for it next to it."""
+    """Write an experiment for a FOLDER of images, next to it."""
     from kerascnn.cli.terminal import Terminal
     from kerascnn.run.init import recipes, write_experiment
     from kerascnn.runtime.commands import command

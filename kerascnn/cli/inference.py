@@ -143,7 +143,7 @@ def evaluate(
 
     RUN is a run's id, a unique prefix of one, `last`, or `models:/NAME@ALIAS`.
     """
-    from kerascnn.cli.tables.runs import show_evaluation
+    from kerascnn.cli.tables.inference import show_evaluation
     from kerascnn.cli.terminal import Terminal
     from kerascnn.results.find import find_run
     from kerascnn.results.inference.evaluate import evaluate_run
@@ -188,9 +188,10 @@ def visualize(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Draw how the network of RUN classifies IMAGES: kernels, feature maps, Grad-CAM, softmax.
+    """Draw how the network of RUN classifies IMAGES.
 
-    RUN is a run's id, a unique prefix of one, or `last`. `kerascnn describe RUN` lists the layers.
+    The figure shows kernels, the sum of one filter, feature maps, Grad-CAM and softmax. RUN is a
+    run's id, a unique prefix of one, or `last`. `kerascnn describe RUN` lists the layers.
     """
     from kerascnn.cli.terminal import Terminal
     from kerascnn.results.find import find_run
@@ -231,11 +232,12 @@ def visualize(
 @allow_option
 @as_json
 def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_json: bool) -> None:
-    """Convert the model of RUN for another runtime, and check that it gives the same results there.
+    """Convert the model of RUN for another runtime, and check it.
 
-    RUN is a run's id, a unique prefix of one, or `last`.
+    The check runs the file and compares its output with that of Keras. RUN is a run's id, a unique
+    prefix of one, or `last`.
     """
-    from kerascnn.cli.tables.runs import show_export
+    from kerascnn.cli.tables.inference import show_export
     from kerascnn.results.export.export import export_run
     from kerascnn.results.find import find_run
 

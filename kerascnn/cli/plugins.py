@@ -50,7 +50,7 @@ def list_plugins(kind: str | None, as_json: bool) -> None:
 @allow_option
 @as_json
 def show_plugin(name: str, kind: str | None, as_json: bool) -> None:
-    """Show the parameters of the component NAME, and the TOML that selects it."""
+    """Show the parameters of the component NAME and its TOML."""
     from kerascnn.cli.tables.plugins import component_document, show_component
     from kerascnn.components.registry import load_registry
 
@@ -149,7 +149,7 @@ def describe(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Show each layer of a network: output size, parameters, cost, receptive field.
+    """Show size, parameters and cost of each layer of a network.
 
     No weights are downloaded. An architecture of Keras is shown with the classifier of its paper;
     `--set top=pooled` shows the one that experiments use by default.

@@ -35,7 +35,7 @@ from kerascnn.runtime.text import counted
 def compare(
     runs: tuple[str, ...], data: Path | None, seeds: bool, html: Path | None, as_json: bool
 ) -> None:
-    """Compare RUNS: which settings differ, which run is better, and how certain that is.
+    """Compare RUNS: which one is better, and how certain that is.
 
     RUNS are ids, unique prefixes of them, or `last`; by default all runs that were tested on the
     same images as the last one.
@@ -76,7 +76,7 @@ def compare(
 @allow_option
 @as_json
 def report(run: str, show: bool, as_json: bool) -> None:
-    """Write the report of RUN again: one HTML page in the run's folder.
+    """Write the report of RUN again, in its folder.
 
     RUN is a run's id, a unique prefix of one, or `last`.
     """
@@ -123,10 +123,10 @@ def register(run: str, name: str | None, alias: str | None, as_json: bool) -> No
 @click.option("--port", type=int, default=5000, show_default=True, help="0 takes any free port.")
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
 def ui(port: int, show: bool) -> None:
-    """Serve MLflow's page for the runs of this folder, on 127.0.0.1 only.
+    """Serve MLflow's page for the runs of this folder.
 
-    Prints the address of the table of runs once it is ready. If MLFLOW_TRACKING_URI is a server,
-    prints the address there.
+    It listens on 127.0.0.1 only. Prints the address of the table of runs once it is ready. If
+    MLFLOW_TRACKING_URI is a server, prints the address there.
     """
     import webbrowser
 
@@ -156,10 +156,10 @@ def runs() -> None:
 @runs.command("list")
 @as_json
 def list_runs(as_json: bool) -> None:
-    """List the runs of this folder with status and size, the oldest first."""
+    """List the runs of this folder with their status and size."""
     from dataclasses import asdict
 
-    from kerascnn.cli.tables.upkeep import show_runs
+    from kerascnn.cli.tables.runs import show_runs
     from kerascnn.results.folders import list_runs as find_runs
 
     found = find_runs()

@@ -70,7 +70,7 @@ class Terminal(Observer):
         self._show(what, done, total, _counted)
 
     def data_noted(self, notes: Sequence[str], state: str) -> None:
-        if notes and told_before(state) and self._file:
+        if notes and shown_before(state) and self._file:
             count = f"{counted(len(notes), 'note')} about the data, as before"
             self.warned(f"{count}; `{command('check', str(self._file))}` shows them")
         else:
@@ -179,7 +179,7 @@ class Terminal(Observer):
             self._progress = None
 
 
-def told_before(state: str) -> bool:
+def shown_before(state: str) -> bool:
     """Whether this was called with the same state before; False if the cache is not writable."""
     try:
         cache_folder("told").joinpath(state).touch(exist_ok=False)

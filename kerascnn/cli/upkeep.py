@@ -73,7 +73,7 @@ def _may_remove_downloads(kinds: list[str], yes: bool) -> bool:
         return True
     size = gigabytes(sum(entry.bytes for entry in downloads))
     held = f"{len(downloads):,} download{'s' if len(downloads) > 1 else ''} ({size})"
-    if confirmed(f"Also remove {held}? They would have to be fetched again.", yes):
+    if confirmed(f"Also remove {held}, to be fetched again when needed?", yes):
         return True
     click.echo(f"kept {held}; use --yes to remove downloads without asking", err=True)
     return False

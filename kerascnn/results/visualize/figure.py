@@ -29,22 +29,15 @@ def explained_figure(explained: Explained) -> Any:
     sections: Any = figure.subfigures(5, 1, height_ratios=heights)
     head, top, middle, maps, end = sections
     head.text(0.02, 0.5, explained.headline, va="center", fontsize=13, color=INK, weight="bold")
-    kernels_figure(explained.kernels, top.subfigures(1, 2, width_ratios=(1, 3.2))[1])
+    draw_kernels(top.subfigures(1, 2, width_ratios=(1, 3.2))[1], explained.kernels)
     _image(top.subfigs[0].add_axes((0.08, 0.04, 0.84, 0.82)), explained.image)
     _heading(top.subfigs[0], "network input", 0.08)
-    parts_figure(explained.parts, explained.filter, middle)
-    maps_figure(explained.maps, maps)
+    draw_parts(middle, explained.parts, explained.filter)
+    draw_maps(maps, explained.maps)
     left, right = end.subfigures(1, 2, width_ratios=(1, 1.5))
-    heat_figure(explained.image, explained.heat, explained.heat_layer, left)
-    probabilities_figure(explained.probabilities, explained.class_names, right)
+    draw_heat(left, explained.image, explained.heat, explained.heat_layer)
+    draw_probabilities(right, explained.probabilities, explained.class_names)
     return figure
-
-
-def _blank(width: float, height: float, figure: Any) -> Any:
-    """The given figure, else a new one of this size in inches."""
-    from kerascnn.results.canvas import Figure
-
-    return figure or Figure(figsize=(width, height), dpi=140, facecolor="white")
 
 
 def _heading(figure: Any, text: str, x: float = 0.02) -> None:
@@ -57,9 +50,8 @@ def _image(axes: Any, image: np.ndarray, title: str = "", **how: Any) -> None:
     axes.set_title(title, fontsize=7, color=GREY, pad=3)
 
 
-def kernels_figure(kernels: np.ndarray, figure: Any = None) -> Any:
+def draw_kernels(figure: Any, kernels: np.ndarray) -> None:
     """Draws the kernels [kh, kw, C_in, C_out] of the first convolution; in colour if C_in is 3."""
-    figure = _blank(7.5, 2.5, figure)
     total = kernels.shape[-1]
     height, width, _ = kernels.shape[:3]
     shown_of = f"{SHOWN_KERNELS} of " if total > SHOWN_KERNELS else ""
@@ -75,20 +67,18 @@ def kernels_figure(kernels: np.ndarray, figure: Any = None) -> Any:
         axes.set_axis_off()
         if index < len(shown):
             _image(axes, shown[index])
-    return figure
 
 
 def _grid(top: float) -> dict[str, float]:
     return {"left": 0.02, "right": 0.98, "top": top, "bottom": 0.02, "wspace": 0.12, "hspace": 0.12}
 
 
-def parts_figure(parts: Parts, filter: tuple[str, int], figure: Any = None) -> Any:
+def draw_parts(figure: Any, parts: Parts, filter: tuple[str, int]) -> None:
     """Draws how one filter computes its output.
 
     Each input channel, convolved with its slice of the kernel, gives a part; the parts and the bias
     add up to the output. Red is positive, blue negative.
     """
-    figure = _blank(10, 3.0, figure)
     chosen, rest = _largest(parts)
     sums = [(parts.parts[..., channel], f"+ part {channel}") for channel in chosen]
     if rest:
@@ -110,7 +100,6 @@ def parts_figure(parts: Parts, filter: tuple[str, int], figure: Any = None) -> A
     every = np.stack([image for image, _ in sums])
     for axes, (image, title) in zip(grid[1], sums, strict=True):
         _signed(axes, image, every, title.removeprefix("+ ") if image is sums[0][0] else title)
-    return figure
 
 
 def _signed(axes: Any, image: np.ndarray, among: np.ndarray, title: str = "") -> None:
@@ -126,10 +115,9 @@ def _largest(parts: Parts) -> tuple[list[int], int]:
     return sorted(int(channel) for channel in order), max(channels - SHOWN_PARTS, 0)
 
 
-def maps_figure(maps: dict[str, np.ndarray], figure: Any = None) -> Any:
+def draw_maps(figure: Any, maps: dict[str, np.ndarray]) -> None:
     """Draws the most varied feature maps [h, w, C] of each layer: one row and scale per layer."""
     inches = 0.4 + 1.05 * len(maps)
-    figure = _blank(10, inches, figure)
     _heading(figure, "feature maps: the channels of each layer that vary most over the image")
     grid = figure.subplots(
         len(maps), SHOWN_MAPS, squeeze=False, gridspec_kw=_grid(1 - 0.3 / inches) | {"left": 0.15}
@@ -144,22 +132,16 @@ def maps_figure(maps: dict[str, np.ndarray], figure: Any = None) -> Any:
         said = f"{name}\n{'×'.join(map(str, of_layer.shape))}"
         box = row[0].get_position()
         figure.text(0.02, (box.y0 + box.y1) / 2, said, va="center", fontsize=7, color=GREY)
-    return figure
 
 
-def heat_figure(image: np.ndarray, heat: np.ndarray, layer: str, figure: Any = None) -> Any:
+def draw_heat(figure: Any, image: np.ndarray, heat: np.ndarray, layer: str) -> None:
     """Draws Grad-CAM heat [h, w] over an image uint8 [S, S, 3]."""
-    figure = _blank(4, 2.4, figure)
     _heading(figure, f"Grad-CAM at {layer}: evidence for the predicted class", 0.05)
     _image(figure.add_axes((0.05, 0.04, 0.9, 0.82)), overlay(image, heat))
-    return figure
 
 
-def probabilities_figure(
-    probabilities: np.ndarray, class_names: Sequence[str], figure: Any = None
-) -> Any:
+def draw_probabilities(figure: Any, probabilities: np.ndarray, class_names: Sequence[str]) -> None:
     """Draws the largest softmax probabilities [K] as bars."""
-    figure = _blank(6, 2.4, figure)
     _heading(figure, f"softmax: {len(class_names)} probabilities, summing to 1")
     order = ranked(probabilities)[:SHOWN_CLASSES]
     axes = figure.add_axes((0.24, 0.05, 0.62, 0.78))
@@ -171,7 +153,6 @@ def probabilities_figure(
     axes.invert_yaxis()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    return figure
 
 
 def save_explained(

@@ -11,12 +11,13 @@ from kerascnn import InputError, run_experiment
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.network.explain import overlay
 from kerascnn.experiment.bound import bind_experiment
+from kerascnn.results.canvas import Figure
 from kerascnn.results.describe.network import describe_network
 from kerascnn.results.visualize.explain import explain_images
 from kerascnn.results.visualize.figure import (
+    draw_kernels,
+    draw_parts,
     explained_figure,
-    kernels_figure,
-    parts_figure,
     save_explained,
 )
 
@@ -89,7 +90,8 @@ def test_the_page_holds_every_part(explained):
 def test_the_parts_that_are_drawn_sum_up(explained):
     """What is left over of many channels is drawn as one part."""
     (one,) = explain_images("last", ["one.png"], ["block2_conv1"])
-    figure = parts_figure(one.parts, one.filter)
+    figure = Figure()
+    draw_parts(figure, one.parts, one.filter)
     shown = {
         axes.get_title(): np.asarray(axes.images[0].get_array())
         for axes in figure.axes
@@ -103,7 +105,8 @@ def test_the_parts_that_are_drawn_sum_up(explained):
 def test_kernels_keep_their_colours():
     kernels = np.zeros((3, 3, 3, 1), np.float32)
     kernels[..., 0, 0] = 2.0  # red alone
-    figure = kernels_figure(kernels)
+    figure = Figure()
+    draw_kernels(figure, kernels)
     shown = np.asarray(figure.axes[0].images[0].get_array())
     np.testing.assert_array_equal(shown[0, 0], [255, 127, 127])
 
