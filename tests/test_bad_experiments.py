@@ -180,7 +180,7 @@ BAD = {
     "images too small for the depth": ("dense_units = [8, 4]", "depth = 6 #<", "architecture.depth = 6: image_size = 32 is too small for depth = 6: after 5 blocks no pixels are left to pool. Set training.image_size to 64 or more, or architecture.depth to 5."),
     "folder": ('name = "shapes"\nclasses = 2', 'name = "image_folder"\npath = "gone" #<', 'dataset.path = "gone": there is no folder "gone" (resolved to '),
     "table of labels": ('name = "shapes"\nclasses = 2', 'name = "image_folder"\npath = "."\nlabels = "gone.csv" #<', 'dataset.labels = "gone.csv": no such file in '),
-    "Windows path with a tab in it": ('name = "shapes"\nclasses = 2', 'name = "image_folder"\npath = "data\\train" #<', r"""dataset.path = "data\train": in double quotes a backslash begins an escape sequence. Write a Windows path in single quotes, 'data\train', or with forward slashes."""),
+    "Windows path with a tab in it": ('name = "shapes"\nclasses = 2', 'name = "image_folder"\npath = "data\\train" #<', r"""dataset.path = "data\train": in double quotes a backslash begins an escape sequence. Write Windows paths in single quotes, 'data\train', or with forward slashes."""),
     "optimizer as a number": ('{ name = "sgd", momentum = 0.9 }', "1 #<", 'stages.all.optimizer = 1: expected a name in quotes, or a table with a "name".'),
     "optimizer's name as a number": ('name = "sgd", momentum = 0.9 }', "name = 1 } #<", 'stages.all.optimizer.name = 1: expected "adadelta", '),
     "shapes as a float": ("classes = 2", "classes = 2.0 #<", "dataset.classes = 2.0: expected an integer."),

@@ -78,5 +78,5 @@ def test_a_locale_that_cannot_name_a_class_is_told_as_such(tmp_path, monkeypatch
     name = "雏菊".encode().decode("ascii", "surrogateescape")
     with pytest.raises(InputError, match=r'"雏菊".* locale .* as ascii\. Set PYTHONUTF8=1'):
         image_folder._check_names(tmp_path, [name])
-    with pytest.raises(InputError, match="rename it"):
+    with pytest.raises(InputError, match="rename the class"):
         image_folder._check_names(tmp_path, ["\udcff"])

@@ -35,9 +35,12 @@ def nfc(text: str) -> str:
 
 
 def counted(count: int, noun: str = "image") -> str:
-    """A number and a noun that agrees with it: "1 image", "2,000 images", "3 classes"."""
-    ending = "es" if noun.endswith(("s", "x", "ch", "sh")) else "s"
-    return f"{count:,} {noun}{'' if count == 1 else ending}"
+    """A number and a noun that agrees with it: "1 image", "3 classes", "2,000 entries"."""
+    if count == 1:
+        return f"1 {noun}"
+    if noun.endswith("y"):
+        return f"{count:,} {noun[:-1]}ies"
+    return f"{count:,} {noun}{'es' if noun.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
 
 
 def abbreviated(things: Sequence[object], limit: int = LISTED) -> str:
