@@ -94,7 +94,7 @@ WRONG = {
     ),
     "no run to evaluate": (["evaluate", "last", "--data", "x"], "no finished run in"),
     "no run to compare": (["compare", "last"], "no finished run in"),
-    "nothing to write": (["init"], "name a folder of images, or --recipe NAME"),
+    "nothing to write": (["init"], "give a folder of images, or --recipe NAME"),
     "no folder": (["init", "nowhere"], 'there is no folder "nowhere"'),
     "no recipe": (["init", "--recipe", "flower"], 'no recipe "flower". Did you mean "flowers"?'),
 }
