@@ -85,8 +85,7 @@ class Registry:
 
     def find(self, name: str, kind: str | None = None) -> RegisteredComponent:
         """Returns the component of that name; raises InputError unless there is exactly one."""
-        known_names = dict.fromkeys((*self.claims, *PACKAGES))
-        kinds = [kind] if kind else [of_kind for of_kind, known in known_names if known == name]
+        kinds = [kind] if kind else _kinds_of(name, self.claims) or _kinds_of(name, PACKAGES)
         if len(kinds) == 1:
             return self.get(kinds[0], name)
         if kinds:
@@ -155,6 +154,10 @@ def load_registry(
         for registered in loaded:
             registry.claims[registered.kind, registered.component.name].append(registered)
     return registry
+
+
+def _kinds_of(name: str, known: Iterable[tuple[str, str]]) -> list[str]:
+    return [kind for kind, other in known if other == name]
 
 
 def _sentence(error: PluginError) -> str:

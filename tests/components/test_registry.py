@@ -149,6 +149,11 @@ def test_a_missing_package_of_ours_is_named_with_its_installation(registry, kind
             search()
 
 
+def test_a_missing_package_does_not_make_a_name_ambiguous(install):
+    install("kerascnn-other", GOOD.replace("gentle", "kerashub"))
+    assert load_registry().find("kerashub").kind == "schedule"
+
+
 def test_a_package_of_ours_that_is_not_allowed_is_not_to_be_installed():
     pytest.importorskip("kerascnn_flowers")
     with pytest.raises(InputError, match=r"--allow-plugins .* excludes: .*kerascnn-flowers"):
