@@ -17,9 +17,16 @@ from kerascnn.components.entry_points import (
 )
 from kerascnn.components.hooks import components_of
 from kerascnn.errors import InputError, PluginError, did_you_mean
-from kerascnn.runtime.commands import command
+from kerascnn.runtime.commands import command, pip_install
 
 SLOW_SECONDS = 2.0
+PACKAGES = {
+    ("dataset", "flowers"): "kerascnn-flowers",
+    ("dataset", "huggingface"): "kerascnn-huggingface",
+    ("architecture", "efficientnet_lite0"): "kerascnn-efficientnet-lite",
+    ("architecture", "kerashub"): "kerascnn-kerashub",
+    ("augmentation", "kerascv"): "kerascnn-kerascv",
+}  # of kerascnn's authors: messages name them where they are missing
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ class Registry:
 
     def find(self, name: str, kind: str | None = None) -> RegisteredComponent:
         """Returns the component of that name; raises InputError unless there is exactly one."""
-        kinds = [kind] if kind else [of_kind for of_kind, known in self.claims if known == name]
+        kinds = [kind] if kind else _kinds_of(name, self.claims) or _kinds_of(name, PACKAGES)
         if len(kinds) == 1:
             return self.get(kinds[0], name)
         if kinds:
@@ -95,10 +102,19 @@ class Registry:
         return _claimed(f'the {kind} "{name}"', owners)
 
     def _hints(self, kind: str, name: str) -> str:
+        package = PACKAGES.get((kind, name))
+        if package and package not in self._unavailable():
+            install, in_clone = pip_install(package), pip_install("-e", f"plugins/{package}")
+            return f" The package {package} has it: `{install}`, or in a clone `{in_clone}`."
         names = self.names(kind)
         listing = command("plugins", "list", "--kind", kind)
         shown = f" `{listing}` lists all {len(names)}."
         return did_you_mean(name, names) + shown + self._elsewhere()
+
+    def _unavailable(self) -> set[str]:
+        """The installed packages that were not loaded."""
+        origins = (*(fault.origin for fault in self.faults), *self.not_allowed)
+        return {origin.distribution for origin in origins}
 
     def _elsewhere(self) -> str:
         """The packages that were not loaded and may offer the component."""
@@ -138,6 +154,10 @@ def load_registry(
         for registered in loaded:
             registry.claims[registered.kind, registered.component.name].append(registered)
     return registry
+
+
+def _kinds_of(name: str, known: Iterable[tuple[str, str]]) -> list[str]:
+    return [kind for kind, other in known if other == name]
 
 
 def _sentence(error: PluginError) -> str:

@@ -136,6 +136,35 @@ def test_an_unknown_component_points_at_the_broken_plugin(install, shapes_experi
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "package"),
+    [
+        ("dataset", "flowers", "kerascnn-flowers"),
+        ("architecture", "efficientnet_lite0", "kerascnn-efficientnet-lite"),
+    ],
+)
+def test_a_missing_package_of_ours_is_named_with_its_installation(registry, kind, name, package):
+    for search in (lambda: registry.get(kind, name), lambda: registry.find(name)):
+        with pytest.raises(InputError, match=f"unknown {kind}.*install {package}`.*-e plugins/"):
+            search()
+
+
+def test_a_missing_package_does_not_make_a_name_ambiguous(install):
+    install("kerascnn-other", GOOD.replace("gentle", "kerashub"))
+    assert load_registry().find("kerashub").kind == "schedule"
+
+
+def test_a_package_of_ours_that_is_not_allowed_is_not_to_be_installed():
+    pytest.importorskip("kerascnn_flowers")
+    with pytest.raises(InputError, match=r"--allow-plugins .* excludes: .*kerascnn-flowers"):
+        load_registry(allow=["kerascnn"]).get("dataset", "flowers")
+
+
+def test_every_package_that_a_message_names_is_there():
+    folder = Path(kerascnn.__file__).parents[1] / "plugins"
+    assert {path.name for path in folder.glob("kerascnn-*")} == set(plugins.PACKAGES.values())
+
+
 def test_a_name_claimed_twice_is_an_error_where_it_is_used(install, shapes_experiment):
     install("kerascnn-first", GOOD)
     install("kerascnn-second", GOOD)

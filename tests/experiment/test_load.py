@@ -154,6 +154,7 @@ def test_a_resolved_experiment_says_everything_and_is_itself(file, registry):
 @pytest.mark.parametrize("name", recipes())
 def test_the_recipes_are_accepted(name):
     pytest.importorskip("kerascnn_efficientnet_lite")
+    pytest.importorskip("kerascnn_flowers")
     text = recipes()[name].read_text()
     assert bind_experiment(tomllib.loads(text), load_registry(), text).stages
 

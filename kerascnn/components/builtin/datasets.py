@@ -2,11 +2,10 @@
 
 from kerascnn import Component, hookimpl
 from kerascnn.components.builtin.downloaded import KERAS_DATASETS, OXFORD_FLOWERS102, TF_FLOWERS
-from kerascnn.components.builtin.flowers.dataset import FLOWERS
 from kerascnn.components.builtin.image_folder import IMAGE_FOLDER
 from kerascnn.components.builtin.shapes import SHAPES
 
 
 @hookimpl
 def kerascnn_datasets() -> list[Component]:
-    return [FLOWERS, IMAGE_FOLDER, TF_FLOWERS, OXFORD_FLOWERS102, KERAS_DATASETS, SHAPES]
+    return [IMAGE_FOLDER, TF_FLOWERS, OXFORD_FLOWERS102, KERAS_DATASETS, SHAPES]

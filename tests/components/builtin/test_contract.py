@@ -39,11 +39,6 @@ def test_shapes(kerascnn_check):
     kerascnn_check()
 
 
-@pytest.mark.kerascnn("dataset", "flowers")
-def test_flowers(kerascnn_check):
-    kerascnn_check(train=12, validation=6, test=6, size=64)
-
-
 @pytest.mark.kerascnn("dataset", "image_folder")
 def test_image_folder(kerascnn_check, photographs):
     kerascnn_check(path=str(photographs / "flower_photos.tgz.unpacked/flower_photos"))

@@ -356,10 +356,9 @@ def test_a_copy_in_another_split_is_found(tmp_path, registry, how):
     assert "7.jpg = test: " in str(notes)
 
 
-@pytest.mark.parametrize("dataset", ["shapes", "flowers"])
-def test_rendered_images_are_no_copies_of_each_other(registry, dataset):
+def test_rendered_images_are_no_copies_of_each_other(registry):
     params = {"train": 40, "validation": 6, "test": 20, "size": 48}
-    splits = registry.get("dataset", dataset).bind(params).build(seed=0)
+    splits = registry.get("dataset", "shapes").bind(params).build(seed=0)
     packed = {name: pack(getattr(splits, name), Preparation(SIZE)) for name in ("train", "test")}
     assert not near_pairs(packed)
     assert not list(equal_groups(packed))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import ImageDraw
 
-from kerascnn.components.builtin.flowers.species import GREEN, LEAF, Colour, Pair, Species, Whorl
+from kerascnn_flowers.species import GREEN, LEAF, Colour, Pair, Species, Whorl
 
 GOLDEN_ANGLE = np.pi * (3 - 5**0.5)  # H. Vogel, A better way to construct the sunflower head, 1979
 SUPERSAMPLING = 2

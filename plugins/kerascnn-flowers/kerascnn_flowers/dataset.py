@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from kerascnn import Component, Params, Splits
-from kerascnn.components.builtin.flowers.species import SPECIES
+from kerascnn_flowers.species import SPECIES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,7 @@ class FlowerSource:
     def __getitem__(self, index: int) -> "tuple[np.ndarray, int]":
         from numpy.random import default_rng
 
-        from kerascnn.components.builtin.flowers.scene import render
+        from kerascnn_flowers.scene import render
 
         if not 0 <= index < len(self):
             raise IndexError(index)

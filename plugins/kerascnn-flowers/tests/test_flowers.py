@@ -5,11 +5,13 @@ import subprocess
 import sys
 from multiprocessing import get_context
 
+import kerascnn_flowers as plugin
 import numpy as np
 import pytest
+from kerascnn_flowers.dataset import FLOWERS, SPECIES
 from pydantic import ValidationError
 
-from kerascnn.components.builtin.flowers.dataset import FLOWERS, SPECIES
+from kerascnn import near_copies
 
 
 def make(**params):
@@ -23,6 +25,11 @@ def read(source, i):
 def shrunk(image, side):
     size = len(image)
     return image.reshape(side, size // side, side, size // side, 3).mean((1, 3))
+
+
+@pytest.mark.kerascnn("dataset", "flowers")
+def test_contract(kerascnn_check):
+    kerascnn_check(train=12, validation=6, test=6, size=64)
 
 
 def test_images_are_uint8_in_the_asked_size_and_not_flat():
@@ -55,7 +62,7 @@ def test_another_process_renders_the_same_images():
     assert pickle.loads(pickle.dumps(source)) == source
 
 
-def test_no_split_shares_a_image_with_another():
+def test_no_split_shares_an_image_with_another():
     splits = make(train=12, validation=12, test=12, size=32)
     images = [im.tobytes() for s in (splits.train, splits.validation, splits.test) for im, _ in s]
     assert len(set(images)) == len(images) == 36
@@ -90,7 +97,7 @@ def test_a_change_of_the_images_asks_for_a_new_renderer_version():
 
 def test_building_renders_nothing_and_imports_no_drawing_library():
     code = (
-        "import sys; from kerascnn.components.builtin.flowers.dataset import FLOWERS as f;"
+        "import sys; from kerascnn_flowers.dataset import FLOWERS as f;"
         "s = f.build(f.params(train=10**9), seed=0); s.train.fingerprint;"
         "assert len(s.train) == 10**9;"
         "assert not {'PIL', 'keras', 'tensorflow', 'jax', 'torch', 'mlflow'} & set(sys.modules)"
@@ -124,6 +131,16 @@ def ridge(features, labels, others, penalty=10.0):
     features, others = features - mean, others - mean
     gram = features @ features.T + penalty * np.eye(len(features))
     return (others @ (features.T @ np.linalg.solve(gram, np.eye(6)[labels] - 1 / 6))).argmax(1)
+
+
+def test_images_are_not_nearly_equal():
+    source = make(train=60, size=48).train
+    contents = [(f"{number:064x}", "flower") for number in range(len(source))]
+    assert not near_copies(source, contents)
+
+
+def test_the_hook_offers_the_dataset():
+    assert plugin.kerascnn_datasets() == [FLOWERS]
 
 
 def test_impossible_parameters_are_refused():

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFilter
 
-from kerascnn.components.builtin.flowers.drawing import (
+from kerascnn_flowers.drawing import (
     SUPERSAMPLING,
     Light,
     Painter,
@@ -16,7 +16,7 @@ from kerascnn.components.builtin.flowers.drawing import (
     draw_plant,
     vary,
 )
-from kerascnn.components.builtin.flowers.species import (
+from kerascnn_flowers.species import (
     BLUE,
     BROWN,
     CREAM,

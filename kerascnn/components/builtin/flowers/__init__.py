@@ -1,1 +1,0 @@
-"""The dataset `flowers`: rendered flower images, for experiments that need no download."""
