@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.hookspecs import kerascnn_schedules
-from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
+from kerascnn.testing.checks import CheckError, SkipError, Subject, check
 from kerascnn.testing.other_processes import on_other_backends
 
 PEAK = 1e-3
@@ -27,9 +27,8 @@ class ScheduleSubject(Subject):
         return self.build(STEPS, STEPS_PER_EPOCH)
 
     def build(self, steps: int, steps_per_epoch: int) -> Any:
-        return self.bound.build(
-            peak_learning_rate=PEAK, steps=steps, steps_per_epoch=steps_per_epoch
-        )
+        lengths = {"steps": steps, "steps_per_epoch": steps_per_epoch}
+        return self.bound.build(peak_learning_rate=PEAK, **lengths)
 
     def with_parameter(self, name: str, value: float) -> "ScheduleSubject":
         """The schedule with a parameter changed; raises SkipError if it has no such parameter."""
@@ -45,7 +44,6 @@ class ScheduleSubject(Subject):
 
     @cached_property
     def rates(self) -> np.ndarray:
-        """The rate at each step of the stage."""
         return rates_of(self.made, STEPS, STEPS_PER_EPOCH)
 
 
@@ -223,17 +221,3 @@ def _same(found: np.ndarray, rates: np.ndarray, where: str) -> None:
 
 def _at(step: int, rates: np.ndarray, steps: int) -> str:
     return f"{rates[step]:.2e} at step {step} of {steps}, with peak_learning_rate = {PEAK}"
-
-
-SCHEDULE_CHECKS: tuple[Check, ...] = (
-    builds,
-    finite_and_non_negative,
-    at_step_zero,
-    reaches_its_peak,
-    after_warm_up,
-    at_the_last_step,
-    ends_at_its_final_fraction,
-    serialises,
-    applies_in_training,
-    same_on_all_backends,
-)
