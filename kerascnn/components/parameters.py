@@ -107,16 +107,9 @@ def _resolved(schema: Schema, definitions: Schema) -> Schema:
 
 
 def _parameter(name: str, schema: Schema, required: bool) -> Parameter:
-    default = schema.get("default")
-    return Parameter(
-        name,
-        type=_type(schema),
-        range=_range(schema),
-        default=default,
-        required=required,
-        description=schema.get("description", ""),
-        example=_placeholder(name, schema) if required else default,
-    )
+    default, description = schema.get("default"), schema.get("description", "")
+    example = _placeholder(name, schema) if required else default
+    return Parameter(name, _type(schema), _range(schema), default, required, description, example)
 
 
 def _branches(schema: Schema) -> list[Schema]:

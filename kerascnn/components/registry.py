@@ -73,7 +73,10 @@ class Registry:
         if len(claims) > 1:
             raise PluginError(self._conflict(kind, name))
         if not claims:
-            raise InputError(f"unknown {kind}.{self._hints(kind, name)}")
+            names = self.names(kind)
+            shown = f" `{command('plugins', 'list', '--kind', kind)}` lists all {len(names)}."
+            near = did_you_mean(name, names)
+            raise InputError(f"unknown {kind}.{near}{shown}{self._elsewhere()}")
         return claims[0]
 
     def find(self, name: str, kind: str | None = None) -> RegisteredComponent:
@@ -93,12 +96,6 @@ class Registry:
         if len(owners) == 1:
             return f'the {kind} "{name}" is registered twice by {owners[0]}.'
         return _claimed(f'the {kind} "{name}"', owners)
-
-    def _hints(self, kind: str, name: str) -> str:
-        names = self.names(kind)
-        listing = command("plugins", "list", "--kind", kind)
-        shown = f" `{listing}` lists all {len(names)}."
-        return did_you_mean(name, names) + shown + self._elsewhere()
 
     def _elsewhere(self) -> str:
         """The packages that were not loaded and may offer the component."""
@@ -133,15 +130,11 @@ def load_registry(
             with no_backend_imported():
                 loaded = _loaded(point, origin, registry)
         except PluginError as error:
-            registry.faults.append(Fault(origin, _sentence(error)))
+            registry.faults.append(Fault(origin, " ".join(str(error).split()).rstrip(".")))
             continue
         for registered in loaded:
             registry.claims[registered.kind, registered.component.name].append(registered)
     return registry
-
-
-def _sentence(error: PluginError) -> str:
-    return " ".join(str(error).split()).rstrip(".")
 
 
 def _claimed(what: str, owners: Iterable[str]) -> str:

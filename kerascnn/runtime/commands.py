@@ -9,14 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kerascnn.runtime.toml import as_toml
+
 NAME = "kerascnn"
 
 
 def command(*arguments: str) -> str:
     """A kerascnn command, with the program as it was called here.
 
-    Args:
-        arguments: Of the command line; capitals such as FILE stand for a value to fill in.
+    In `arguments`, capitals such as FILE are values to fill in.
     """
     return f"{_program()} {_joined(arguments)}"
 
@@ -33,8 +34,6 @@ def pip_install(*arguments: str) -> str:
 
 def setting(key: str, value: Any) -> str:
     """A key and its new value, as TOML and as an option to paste."""
-    from kerascnn.runtime.toml import as_toml
-
     text = value if isinstance(value, str) else as_toml(value)
     return f"{key} = {as_toml(value)} ({overrides({key: text})})"
 

@@ -10,27 +10,12 @@ IMAGE_SUFFIXES = {
     *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".avifs", ".heic", ".heif", ".hif"),
 }
 
-# Written by macOS, Synology, QNAP, Windows, Linux and Jupyter; in lower case.
-SYSTEM = {
-    "__macosx",
-    ".ds_store",
-    ".appledouble",
-    ".spotlight-v100",
-    ".trashes",
-    ".fseventsd",
-    "@eadir",
-    "@recycle",
-    "@recently-snapshot",
-    "#recycle",
-    "#snapshot",
-    "$recycle.bin",
-    "recycler",
-    "system volume information",
-    "thumbs.db",
-    "ehthumbs.db",
-    "desktop.ini",
-    "lost+found",
-    ".ipynb_checkpoints",
+SYSTEM = {  # in lower case
+    *("__macosx", ".ds_store", ".appledouble", ".spotlight-v100", ".trashes", ".fseventsd"),
+    *("@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot"),  # Synology, QNAP
+    *("$recycle.bin", "recycler", "system volume information"),
+    *("thumbs.db", "ehthumbs.db", "desktop.ini"),  # Windows
+    *("lost+found", ".ipynb_checkpoints"),
 }
 OUTPUT = {"kerascnn-runs", "mlartifacts", "mlruns"}  # the last two are MLflow's own names
 JOURNAL = "tracking.jsonl"  # in every run's folder
@@ -47,10 +32,7 @@ def has_image_suffix(path: str | os.PathLike[str]) -> bool:
 
 
 def ignored_kind(path: Path) -> str | None:
-    """The kind of a file or folder that is never part of a dataset.
-
-    Args:
-        path: A file or folder found in a dataset's folder.
+    """The kind of a file or folder (`path`) that is never part of a dataset.
 
     Returns:
         For files that operating systems create, their name, such as ".DS_Store" or "._*"; for

@@ -63,9 +63,5 @@ def quantity(count: int) -> str:
     """Three digits and a unit: 86.7 M."""
     for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
         if count >= size:
-            return (
-                f"{count / size:.3g} {unit}"
-                if count < 1000 * size
-                else f"{count / size:,.0f} {unit}"
-            )
+            return f"{count / size:{'.3g' if count < 1000 * size else ',.0f'}} {unit}"
     return str(count)

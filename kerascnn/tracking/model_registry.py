@@ -14,21 +14,13 @@ PREFIX = "models:/"
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A model in the registry.
-
-    Args:
-        name: The model's name.
-        version: Counts from 1 for each name.
-        alias: None if none was given.
-        run_id: The run that the model comes from.
-        uri: Its address for `predict`, `evaluate` and MLflow.
-    """
+    """A model in the registry."""
 
     name: str
-    version: int
+    version: int  # counts from 1 for each name
     alias: str | None
-    run_id: str
-    uri: str
+    run_id: str  # the run that the model comes from
+    uri: str  # for `predict`, `evaluate` and MLflow
 
 
 def register_run(run_id: str, name: str, alias: str | None = None) -> RegisteredModel:

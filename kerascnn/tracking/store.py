@@ -1,6 +1,7 @@
-"""MLflow's store of runs: opening it, finding runs in it, downloading them."""
+"""MLflow's store of runs: opening it, finding and downloading runs, the page that lists them."""
 
 import hashlib
+import json
 import logging
 import os
 import re
@@ -28,6 +29,8 @@ from kerascnn.runtime.redact import scrubbed
 from kerascnn.tracking.artifacts import follow
 
 TAG = "kerascnn.run"
+VIEW = "kerascnn"  # the key of a shared view of MLflow's table of runs: its choice of columns
+COLUMNS = {"selectedColumns": ["metrics.`test_accuracy`", "metrics.`val_accuracy`"]}
 EMPTY = "empty.db"
 LONGEST = 1000  # characters of an error; its remedy comes last
 LOCK_SECONDS = 60.0  # longer than another process needs to create a database's tables
@@ -147,14 +150,12 @@ def reason(error: Exception) -> str:
 def reach(uri: str) -> None:
     """Raises TrackingError unless the store answers; a local one may be missing."""
     database = sqlite_file(uri)
-    if database and not database.exists() and _can_be_made(database.absolute().parent):
-        return
+    if database and not database.exists():
+        folder = database.absolute().parent
+        if not folder.exists() or (folder.is_dir() and os.access(folder, os.W_OK)):
+            return
     with open_store(uri) as client:
         client.search_experiments(max_results=1)
-
-
-def _can_be_made(folder: Path) -> bool:
-    return not folder.exists() or (folder.is_dir() and os.access(folder, os.W_OK))
 
 
 def plain(name: str) -> str:
@@ -172,6 +173,22 @@ def find_tagged(client: Any, run: str, experiments: list[str] | None = None) -> 
     return found[0] if found else None
 
 
+def runs_table(client: Any, experiment: str | None) -> str:
+    """The fragment of the address of MLflow's page for an experiment's table of runs.
+
+    Args:
+        client: Of the store.
+        experiment: The experiment's name; None if there is no run yet.
+    """
+    found = client.get_experiment_by_name(experiment) if experiment else None
+    if found is None:
+        return "#/experiments"
+    tag, view = f"mlflow.sharedViewState.{VIEW}", json.dumps(COLUMNS)
+    if found.tags.get(tag) != view:
+        client.set_experiment_tag(found.experiment_id, tag, view)
+    return f"#/experiments/{found.experiment_id}/runs?viewStateShareKey={VIEW}"
+
+
 def fetch_run(run: str, runs: Path) -> Path | None:
     """Downloads a run that is in the store but not in this folder; returns its folder, or None.
 
@@ -180,6 +197,8 @@ def fetch_run(run: str, runs: Path) -> Path | None:
         runs: The folder that holds the runs' folders.
     """
     with open_store(tracking_uri()) as client:
+        from mlflow.artifacts import download_artifacts
+
         found = [
             known
             for known in _kerascnn_runs(client)
@@ -191,18 +210,11 @@ def fetch_run(run: str, runs: Path) -> Path | None:
         if not folder.exists():
             runs.mkdir(parents=True, exist_ok=True)
             with whole_folder(folder) as new:
-                _download(client, found[0], new)
+                run_id, place = found[0].info.run_id, str(new)
+                client.download_artifacts(run_id, "", place)
+                model = f"runs:/{run_id}/model"
+                download_artifacts(model, dst_path=place, tracking_uri=tracking_uri())
         return folder
-
-
-def _download(client: Any, run: Any, folder: Path) -> None:
-    """Downloads the run's artifacts and its model."""
-    import mlflow
-
-    client.download_artifacts(run.info.run_id, "", str(folder))
-    mlflow.artifacts.download_artifacts(
-        f"runs:/{run.info.run_id}/model", dst_path=str(folder), tracking_uri=tracking_uri()
-    )
 
 
 def _kerascnn_runs(client: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Tracks a run: what it logs goes into its journal, and a thread sends it to the store."""
+"""Tracks a run: what it logs goes into its journal, and a thread uploads it to the store."""
 
 import contextlib
 import os
@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
@@ -42,13 +41,12 @@ class Tracker:
         name: The name of the run.
         runs: The folder that holds the runs' folders.
         parent: The id of the run that this one is shown under; default none.
-        resume: The folder of a run to resume, locked from the start of the block; default a new
-            run.
+        resume: The folder of a run to resume; default a new run.
 
     Attributes:
         run_id: MLflow's id where the store has answered in time; None before `open`.
         fault: What is wrong with the store at present, if anything.
-        unsent: After the block, what could not be sent and why, in one sentence, or None.
+        unsent: After the block, what could not be uploaded and why, in one sentence, or None.
 
     Raises:
         InputError: The folder cannot be written to, the store's address is wrong or, at the start
@@ -86,12 +84,7 @@ class Tracker:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if self.run_id:
             self._add("end", status=self._status(error))
         with self._changed:

@@ -16,19 +16,13 @@ from kerascnn import (
     nfc,
 )
 
-Labelled = tuple[Path, str]
-"""The path and the class name of an image."""
+Labelled = tuple[Path, str]  # the path and the class name of an image
 
-
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-    "testing": "test",
-}
+SPLIT_NAMES = (
+    dict.fromkeys(("train", "training"), "train")
+    | dict.fromkeys(("validation", "valid", "val"), "validation")
+    | dict.fromkeys(("test", "testing"), "test")
+)
 FOLLOWED = (
     "is followed only with `follow_links = true` (--set dataset.follow_links=true; for init, "
     "--follow-links)"
@@ -82,11 +76,8 @@ class Folders:
         return self._entries[folder]
 
     def folders(self, folder: Path) -> list[Path]:
-        return [
-            path
-            for path in self.entries(folder)
-            if self._is_folder(path) and not self._holds_only_output(path)
-        ]
+        found = filter(self._is_folder, self.entries(folder))
+        return [path for path in found if not self._holds_only_output(path)]
 
     def images(self, folder: Path) -> list[Path]:
         """The images directly in a folder."""
@@ -190,7 +181,6 @@ def entries_of(folder: Path) -> list[Path]:
 
 
 def near(name: str, candidates: Iterable[str]) -> str:
-    """The nearest other name, as a question."""
     return did_you_mean(name, set(candidates) - {name})
 
 

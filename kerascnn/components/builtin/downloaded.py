@@ -2,9 +2,8 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -44,12 +43,9 @@ KERAS_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz"
 
 
-@dataclass(frozen=True)
-class KerasFile:
-    """A file that a Keras loader expects in KERAS_HOME/datasets."""
-
+class KerasFile(NamedTuple):
     url: str
-    name: str  # in that folder
+    name: str  # in KERAS_HOME/datasets, where a Keras loader expects it
     hashes: dict[str, str]
 
 
@@ -104,8 +100,7 @@ KERAS_NAMES = {
 }
 
 FOLDER = Field(
-    None,
-    description="Folder of the downloaded files; default in the user's cache folder.",
+    None, description="Folder of the downloaded files; default in the user's cache folder."
 )
 
 
@@ -163,13 +158,8 @@ def build_oxford_flowers102(params: OxfordFlowersParams, *, seed: int) -> Splits
     root = get("102flowers.tgz", unpack=True).resolve()
 
     def source(key: str) -> Any:
-        return image_files(
-            root,
-            [
-                (root / "jpg" / f"image_{number:05d}.jpg", int(labels[number - 1]) - 1)
-                for number in numbers[key].ravel().tolist()
-            ],
-        )
+        paths = {n: root / "jpg" / f"image_{n:05d}.jpg" for n in numbers[key].ravel().tolist()}
+        return image_files(root, [(path, int(labels[n - 1]) - 1) for n, path in paths.items()])
 
     class_names = [name.strip() for name in OXFORD_NAMES.split(",")]
     return Splits(source("trnid"), source("valid"), source("tstid"), class_names)

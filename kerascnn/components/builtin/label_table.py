@@ -6,9 +6,9 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
+from typing import NamedTuple
 
 from kerascnn import InputError, counted, leads_out, nfc
 from kerascnn.components.builtin.class_folders import (
@@ -22,14 +22,10 @@ from kerascnn.components.builtin.class_folders import (
 )
 from kerascnn.components.builtin.label_columns import Columns, TableParams, find_columns, reader
 
-Where = Callable[[str], Path | None]
-"""Finds the image that a cell of the table names; None if it is not known."""
+Where = Callable[[str], Path | None]  # finds the image that a cell names; None if not known
 
 
-@dataclass(frozen=True)
-class Row:
-    """One image in a table."""
-
+class Row(NamedTuple):
     line: int
     path: str
     label: str
@@ -92,7 +88,7 @@ def _rows(table: Path, text: str, params: TableParams) -> list[Row]:
 
 
 def _row(place: str, line: int, cells: Sequence[str], columns: Columns) -> Row:
-    wanted = [columns.path, columns.label] + ([] if columns.split is None else [columns.split])
+    wanted = [*columns.path, *columns.label, *columns.split]
     values = [cells[at].strip() if at < len(cells) else "" for at in wanted]
     if not all(values) or any(map(str.strip, cells[len(columns.names) :])):
         raise InputError(
@@ -143,8 +139,7 @@ def _parts(cell: str) -> list[str]:
 
 
 def _by_name(root: Path, follow: bool) -> dict[str, list[Path]]:
-    """The images of a folder by the other names that a table may use: with or without their suffix
-    and their folders."""
+    """The images of a folder by the names that a table may use: without suffix or folders too."""
     known: dict[str, list[Path]] = defaultdict(list)
     for path in Folders(follow).walk(root):
         inside = path.relative_to(root)
