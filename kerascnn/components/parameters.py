@@ -63,7 +63,6 @@ def parameters(registered: RegisteredComponent) -> list[Parameter]:
 
 
 def parameters_of(model: type[BaseModel]) -> list[Parameter]:
-    """The fields of a model in its order."""
     schema = model.model_json_schema(schema_generator=_Quiet)
     definitions = schema.get("$defs", {})
     required = schema.get("required", [])

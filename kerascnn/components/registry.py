@@ -24,16 +24,12 @@ SLOW_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Fault:
-    """A plugin that could not be loaded, and why."""
-
     origin: Origin
     reason: str
 
 
 @dataclass(frozen=True)
 class Slow:
-    """A plugin that is slow to import, which delays every command."""
-
     origin: Origin
     seconds: float
 
@@ -43,8 +39,6 @@ class Slow:
 
 @dataclass(repr=False)
 class Registry:
-    """The components of all installed plugins."""
-
     claims: dict[tuple[str, str], list[RegisteredComponent]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -112,10 +106,10 @@ class Registry:
 def load_registry(
     points: Iterable[EntryPoint] | None = None, allow: Iterable[str] | None = None
 ) -> Registry:
-    """Loads every plugin of the entry-point group, each in isolation.
+    """Loads every plugin, each in isolation.
 
     Args:
-        points: The entry points to load; default all installed ones of the group `kerascnn`.
+        points: Entry points; default all installed ones of the group `kerascnn`.
         allow: The distributions whose plugins may be imported besides the built-in ones; default
             those listed in the environment variable KERASCNN_ALLOW_PLUGINS, else all.
 

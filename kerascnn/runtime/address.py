@@ -23,7 +23,6 @@ def tracking_uri() -> str:
 
 
 def sqlite_uri(path: Path, query: Mapping[str, Any] | None = None) -> str:
-    """The address of a SQLite database at any path."""
     from sqlalchemy.engine import URL
 
     url = URL.create("sqlite", database=str(path), query=query or {})

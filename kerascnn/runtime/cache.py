@@ -173,11 +173,11 @@ def _evict(limit: int, but: str) -> None:
 def _remove(entry: Entry) -> bool:
     """Removes an entry unless it is being built or read, or, on Windows, has open files."""
     folder = cache_folder(entry.kind)
-    locks = [f"{entry.key}.lock", f"{entry.key}.unpacked.lock"]  # a download has two
+    locks = ("lock", "unpacked.lock") if entry.kind == "downloads" else ("lock",)
     with ExitStack() as held:
         try:
-            for lock in locks if entry.kind == "downloads" else locks[:1]:
-                held.enter_context(FileLock(folder / lock, timeout=0))
+            for lock in locks:
+                held.enter_context(FileLock(folder / f"{entry.key}.{lock}", timeout=0))
             for path in _by_key(entry.kind).get(entry.key, ()):
                 # renamed first: a half-removed entry must not look whole
                 doomed = path.rename(folder / f"{path.name}.{os.urandom(4).hex()}.part")

@@ -23,12 +23,10 @@ def command(*arguments: str) -> str:
 
 
 def python(*arguments: str) -> str:
-    """A command for the Python interpreter that runs this program."""
     return _joined([_python(), *arguments])
 
 
 def pip_install(*arguments: str) -> str:
-    """The command that installs packages for this Python interpreter."""
     return python("-m", "pip", "install", *arguments)
 
 
@@ -39,7 +37,6 @@ def setting(key: str, value: Any) -> str:
 
 
 def overrides(values: Mapping[str, str]) -> str:
-    """The options that override an experiment's keys."""
     return _joined([part for key, text in values.items() for part in ("--set", f"{key}={text}")])
 
 

@@ -37,10 +37,9 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns the gradient of a function with respect to its first argument, as a function.
+    """The gradient of a scalar function of tensors with respect to the first, as a function.
 
-    Args:
-        function: From tensors to a scalar; what it closes over is constant.
+    What the function closes over is constant.
     """
     import keras
 

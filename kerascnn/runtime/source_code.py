@@ -40,9 +40,7 @@ def modules_key(names: Iterable[str]) -> str:
     known = {*_KNOWN_BY_VERSION, *sys.stdlib_module_names}
     names = {name for name in names if name.partition(".")[0] not in known}
     files = {file for name in names for file in _files(name)}
-    digests = sorted(
-        sha256(file.name.encode() + b"\0" + _bytes(file)).hexdigest() for file in files
-    )
+    digests = sorted(sha256(f.name.encode() + b"\0" + _bytes(f)).hexdigest() for f in files)
     tops = {name.partition(".")[0] for name in names} - {"kerascnn"}
     versions = sorted({version for top in tops for version in _versions(top)})
     return sha256(repr((digests, versions)).encode()).hexdigest()

@@ -36,8 +36,10 @@ def nfc(text: str) -> str:
 
 def counted(count: int, noun: str = "image") -> str:
     """A number and a noun that agrees with it: "1 image", "2,000 images", "3 classes"."""
-    ending = "es" if noun.endswith(("s", "x", "ch", "sh")) else "s"
-    return f"{count:,} {noun}{'' if count == 1 else ending}"
+    if count != 1:
+        noun = re.sub("(?<![aeiou])y$", "ie", noun)
+        noun += "es" if noun.endswith(("s", "x", "ch", "sh")) else "s"
+    return f"{count:,} {noun}"
 
 
 def abbreviated(things: Sequence[object], limit: int = LISTED) -> str:

@@ -76,8 +76,7 @@ class ArchitectureSubject(Subject):
         return random_images(COUNT, self.image_size, self.labels).astype(np.float32)
 
     @property
-    def labels(self) -> np.ndarray:
-        """int [B]."""
+    def labels(self) -> np.ndarray:  # int [B]
         return np.arange(COUNT) % CLASSES
 
     @cached_property
@@ -129,7 +128,6 @@ def _tell_apart(model: Any, predict: Predictor, images: np.ndarray) -> None:
 
 
 def unfrozen(model: Any) -> list[Any]:
-    """The weights that a training step may change."""
     frozen = {id(variable) for variable in frozen_variables(model)}
     return [weight for weight in model.weights if id(weight) not in frozen]
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,6 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 
 class AugmentationSubject(Subject):
-    """An augmentation, built for small images of four classes."""
-
     kind = "augmentation"
 
     @property
@@ -211,7 +210,7 @@ def _check_compiles_once(subject: AugmentationSubject) -> None:
 def same_on_all_backends(subject: AugmentationSubject) -> str:
     """It runs on every backend and keeps shapes and range; the same draw gives the same images and
     labels."""
-    elsewhere = on_other_backends(_batches, subject)
+    elsewhere = on_other_backends(attrgetter("batches"), subject)
     for backend, batches in elsewhere.items():
         if subject.is_pair:
             _same(batches, subject.batches, f"on {backend}")
@@ -219,10 +218,6 @@ def same_on_all_backends(subject: AugmentationSubject) -> str:
             if images.shape != expected.shape or not (images.min() >= 0 and images.max() <= 255):
                 raise CheckError(f"on {backend} {images.shape}, {images.min()} to {images.max()}")
     return ", ".join(elsewhere)
-
-
-def _batches(subject: AugmentationSubject) -> list[Batch]:
-    return subject.batches
 
 
 @check(kerascnn_augmentations)
@@ -253,10 +248,8 @@ def _tensors(subject: AugmentationSubject, *seed: int) -> tuple[Arrays, Arrays]:
 
 
 def _applied(policy: Augmentation, batch: Arrays, arrays: Arrays) -> Arrays:
-    """Applies the augmentation without compiling it."""
     result = policy.apply(batch, arrays)
-    missing = {"images", "labels"} - set(result)
-    if missing:
+    if missing := {"images", "labels"} - set(result):
         raise CheckError(f"a batch without {' and '.join(sorted(missing))}")
     return result
 

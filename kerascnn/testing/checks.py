@@ -74,7 +74,6 @@ class Subject(ABC):
         return cls(bound, params, **options)
 
     def with_params(self, **params: Any) -> Self:
-        """The same component with some parameters changed."""
         return self.find(self.bound.name, self.given | params, image_size=self.image_size)
 
     @cached_property

@@ -43,7 +43,6 @@ class DatasetSubject(Subject):
 
     @property
     def sampled(self) -> Iterator[tuple[str, Any, Any]]:
-        """Each sample's place, image and label."""
         for name, samples in self.samples.items():
             for index, image, label in samples:
                 yield f"{name}[{index}]", image, label
@@ -66,7 +65,6 @@ def sources(splits: Splits) -> list[tuple[str, Source]]:
 
 
 def spread(length: int, count: int) -> list[int]:
-    """Up to `count` indices, spread evenly."""
     return np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(int)).tolist()
 
 
@@ -146,10 +144,8 @@ def same_for_a_seed(subject: DatasetSubject) -> None:
     and labels."""
     again = subject.build()
     for name, source in reversed(sources(again)):
-        if len(source) != len(getattr(subject.made, name)):
-            raise CheckError(
-                f"{name} has {len(source)} images instead of {len(getattr(subject.made, name))}"
-            )
+        if len(source) != (expected := len(getattr(subject.made, name))):
+            raise CheckError(f"{name} has {len(source)} images instead of {expected}")
         for index, image, label in reversed(subject.samples[name]):
             if digest(*source[index]) != digest(image, label):
                 raise CheckError(f"another image or label at {name}[{index}]")

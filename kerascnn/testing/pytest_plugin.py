@@ -37,8 +37,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         reason = f"needs @pytest.mark.kerascnn(KIND, NAME), with KIND one of {', '.join(KINDS)}"
         pytest.fail(f"{metafunc.definition.name}: {FIXTURE} {reason}", False)
     kind, *names = marker.args
-    options = dict(marker.kwargs)
-    known = {check.name: check for check in checks_of(kind)}
+    known, options = {check.name: check for check in checks_of(kind)}, dict(marker.kwargs)
     only = options.pop("only", None) or known
     if wrong := [check for check in only if check not in known]:
         reason = f"unknown checks {wrong}: expected {', '.join(known)}"

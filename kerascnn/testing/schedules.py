@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -129,11 +130,8 @@ def after_warm_up(subject: ScheduleSubject) -> str:
     the end of the warm-up, step 20 of 100."""
     rates = subject.with_parameter(WARMUP, 0.2).rates
     end = STEPS // 5
-    falls = np.flatnonzero(np.diff(rates[: end + 1]) <= 0)
-    if falls.size:
-        raise CheckError(
-            f"{rates[falls[0]]:.2e} at step {falls[0]}, and {rates[falls[0] + 1]:.2e} at the next"
-        )
+    for step in np.flatnonzero(np.diff(rates[: end + 1]) <= 0)[:1]:
+        raise CheckError(f"{rates[step]:.2e} at step {step}, and {rates[step + 1]:.2e} at the next")
     if abs(rates[end] / PEAK - 1) > 0.01:
         raise CheckError(_at(end, rates, STEPS))
     return f"{rates[0]:.1e} to {rates[end]:.1e}"
@@ -204,14 +202,10 @@ def applies_in_training(subject: ScheduleSubject) -> None:
 @check(kerascnn_schedules)
 def same_on_all_backends(subject: ScheduleSubject) -> str:
     """The rates are the same on every backend."""
-    elsewhere = on_other_backends(_rates, subject)
+    elsewhere = on_other_backends(attrgetter("rates"), subject)
     for backend, rates in elsewhere.items():
         _same(rates, subject.rates, f"on {backend}")
     return ", ".join(elsewhere)
-
-
-def _rates(subject: ScheduleSubject) -> np.ndarray:
-    return subject.rates
 
 
 def _same(found: np.ndarray, rates: np.ndarray, where: str) -> None:

@@ -71,7 +71,6 @@ def _places(store: sqlite3.Connection) -> list[str]:
 
 
 def local_path(place: str) -> Path:
-    """The path of a local artifact location."""
     parts = urlsplit(place)
     return Path(url2pathname(parts.path) if parts.scheme else unquote(place))
 

@@ -148,13 +148,9 @@ def _datasets(client: Any, run_id: str, entry: Entry) -> None:
 
     inputs = []
     for split in entry["splits"]:
-        dataset = Dataset(
-            name=split["name"],
-            digest=split["digest"][:36],  # MLflow's limit
-            source_type="kerascnn",
-            source=json.dumps({"name": split["name"]}),
-            profile=json.dumps({"num_rows": split["images"]}),
-        )
+        name, digest = split["name"], split["digest"][:36]  # MLflow's limit
+        source, profile = json.dumps({"name": name}), json.dumps({"num_rows": split["images"]})
+        dataset = Dataset(name, digest, "kerascnn", source, profile=profile)
         inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", split["context"])]))
     client.log_inputs(run_id, datasets=inputs)
 

@@ -29,6 +29,7 @@ from kerascnn.tracking.store import RefusingStoreError, TrackingError, open_stor
 RUNS = "kerascnn-runs"
 STATE = "tracking.json"
 LOCK = "tracking.lock"
+_STATE = ("mlflow_id", "sent", "refused", "told", "refusing")  # attributes of a journal
 
 
 @dataclass
@@ -63,16 +64,10 @@ class Journal:
         A password in the address is taken from MLFLOW_TRACKING_URI.
         """
         state = _read_state(folder / STATE)
-        journal = cls(
-            folder,
-            tracking_uri(),
-            mlflow_id=state.get("mlflow_id"),
-            refused=state.get("refused", []),
-            told=state.get("told"),
-            refusing=state.get("refusing", False),
-        )
+        known = {name: state[name] for name in _STATE if name in state}
+        journal = cls(folder, tracking_uri(), **known)
         journal._read_entries()
-        journal.sent = min(state.get("sent", 0), len(journal.entries))
+        journal.sent = min(journal.sent, len(journal.entries))
         journal._remember(state if state.get("uri") else journal.created.get("store", {}))
         return journal
 
@@ -139,11 +134,7 @@ class Journal:
     def save_state(self) -> None:
         state = {
             **self.written_address(),
-            "mlflow_id": self.mlflow_id,
-            "sent": self.sent,
-            "refused": self.refused,
-            "told": self.told,
-            "refusing": self.refusing,
+            **{name: getattr(self, name) for name in _STATE},
             "complete": self.ended and not self.pending,
         }
         with contextlib.suppress(OSError):  # at worst, entries are uploaded again
@@ -269,10 +260,8 @@ def refusals(journal: Journal) -> str | None:
     """A sentence on the entries that the store refused, or None."""
     if not journal.refused:
         return None
-    return (
-        f"the store refused {counted(len(journal.refused), 'log entry')} of "
-        f"{journal.folder / JOURNAL}: {journal.refused[0]}."
-    )
+    count, file = counted(len(journal.refused), "log entry"), journal.folder / JOURNAL
+    return f"the store refused {count} of {file}: {journal.refused[0]}."
 
 
 def unsent(journals: list[Journal]) -> str:

@@ -78,11 +78,9 @@ def registered_run(reference: str) -> str:
         raise InputError(f'"{reference}": expected models:/NAME@ALIAS or models:/NAME/VERSION.')
     name, alias, version = parts.groups()
     with open_store(tracking_uri()) as client:
+        get = client.get_model_version_by_alias if alias else client.get_model_version
         try:
-            if alias:
-                found = client.get_model_version_by_alias(name, alias)
-            else:
-                found = client.get_model_version(name, version)
+            found = get(name, alias or version)
         except Exception as error:
             raise _refused(error) from error
         if not found.run_id:

@@ -66,7 +66,9 @@ class Tracker:
         self._resume = resume
         self._create = {"experiment": experiment, "name": name, "parent": parent}
         check_writable(runs)
-        uri = Journal.read(resume).uri if resume else _checked(tracking_uri())
+        uri = Journal.read(resume).uri if resume else tracking_uri()
+        if not resume and (wrong := address_fault(uri)):
+            raise InputError(f"MLFLOW_TRACKING_URI: {wrong}")
         self._journal = Journal(runs, uri)
         self._logged: set[tuple[str, int]] = set()
         self._changed = threading.Condition()
@@ -131,7 +133,6 @@ class Tracker:
 
     @property
     def store(self) -> str:
-        """The address of the run's store, without secrets."""
         return displayed(self._journal.uri)
 
     def untracked(self) -> str | None:
@@ -164,7 +165,7 @@ class Tracker:
             self._add("metrics", values=new, step=step)
 
     def datasets(self, splits: list[dict[str, Any]]) -> None:
-        """Logs the splits: name, context, digest and number of images of each."""
+        """Logs the name, context, digest and number of images of each split."""
         self._add("datasets", splits=splits)
 
     def artifact(self, path: Path) -> None:
@@ -227,12 +228,6 @@ class Tracker:
                     self._changed.wait_for(lambda: self._closing or self._journal.pending)
         if self._lock:
             self._lock.release()
-
-
-def _checked(uri: str) -> str:
-    if fault := address_fault(uri):
-        raise InputError(f"MLFLOW_TRACKING_URI: {fault}")
-    return uri
 
 
 def check_writable(folder: Path) -> None:

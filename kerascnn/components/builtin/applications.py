@@ -101,7 +101,6 @@ class Application:
 
 
 def applications() -> list[Application]:
-    """The table."""
     text = (files(__package__) / "applications.csv").read_text(encoding="utf-8")
     return [Application(**row) for row in csv.DictReader(text.splitlines())]
 

@@ -80,7 +80,6 @@ class Folders:
         return [path for path in found if not self._holds_only_output(path)]
 
     def images(self, folder: Path) -> list[Path]:
-        """The images directly in a folder."""
         return [path for path in self.entries(folder) if has_image_suffix(path)]
 
     def walk(self, folder: Path) -> Iterator[Path]:

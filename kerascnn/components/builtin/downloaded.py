@@ -105,20 +105,14 @@ FOLDER = Field(
 
 
 class TfFlowersParams(SplitParams):
-    """The flower photographs of the TensorFlow tutorials, split by content."""
-
     folder: Path | None = FOLDER
 
 
 class OxfordFlowersParams(Params):
-    """The Oxford flowers, with their official splits."""
-
     folder: Path | None = FOLDER
 
 
 class KerasDatasetParams(Params):
-    """A dataset that Keras can load."""
-
     dataset: Literal["mnist", "fashion_mnist", "cifar10", "cifar100"] = Field(
         description="The dataset. Its files are kept where Keras keeps them: ~/.keras/datasets, or "
         "KERAS_HOME/datasets."
@@ -166,11 +160,11 @@ def build_oxford_flowers102(params: OxfordFlowersParams, *, seed: int) -> Splits
 
 
 class ImageArrays:
-    """A source of images in memory."""
+    def __init__(self, images: Any, labels: Any, chosen: Any) -> None:
+        from numpy import ascontiguousarray
 
-    def __init__(self, images: Any, labels: Any) -> None:
-        self.images = images  # uint8 [N, H, W] or [N, H, W, 3]
-        self.labels = labels  # [N]
+        self.images = images = ascontiguousarray(images[chosen])  # uint8 [N, H, W] or [N, H, W, 3]
+        self.labels = labels = labels.ravel()[chosen]  # [N]
         digest = hashlib.sha256(f"{images.shape}".encode())
         digest.update(images)
         digest.update(labels.astype("<i8"))
@@ -184,24 +178,18 @@ class ImageArrays:
 
 
 def build_keras_dataset(params: KerasDatasetParams, *, seed: int) -> Splits:
-    from numpy.random import default_rng
+    import numpy as np
 
     (images, labels), (test_images, test_labels) = _load_with_keras(params.dataset)
-    rng = default_rng(params.split_seed)
+    rng = np.random.default_rng(params.split_seed)
     order = rng.permutation(len(images))
     start = len(images) - max(1, round(len(images) * params.validation_fraction))
     return Splits(
-        _some(images, labels, order[:start][: params.limit]),
-        _some(images, labels, order[start:][: params.limit]),
-        _some(test_images, test_labels, rng.permutation(len(test_images))[: params.limit]),
+        ImageArrays(images, labels, order[:start][: params.limit]),
+        ImageArrays(images, labels, order[start:][: params.limit]),
+        ImageArrays(test_images, test_labels, rng.permutation(len(test_images))[: params.limit]),
         KERAS_NAMES[params.dataset].split(),
     )
-
-
-def _some(images: Any, labels: Any, chosen: Any) -> ImageArrays:
-    from numpy import ascontiguousarray
-
-    return ImageArrays(ascontiguousarray(images[chosen]), labels.ravel()[chosen])
 
 
 def _load_with_keras(dataset: str) -> Any:

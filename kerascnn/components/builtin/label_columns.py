@@ -47,7 +47,6 @@ class TableParams(Params):
 
 
 def reader(text: str, separator: str, *, strict: bool = True) -> Any:
-    """Python's CSV reader for a text."""
     lines = io.StringIO(text, newline="")
     return csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=strict)
 

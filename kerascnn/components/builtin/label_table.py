@@ -109,7 +109,13 @@ def _paths(root: Path, table: Path, rows: Sequence[Row], follow: bool) -> list[P
         if not missing:
             break
     _check_missing(root, table, rows, best)
-    return _check_once(table, [path for path in best if path])
+    found = [path for path in best if path]
+    for path, count in Counter(map(os.path.normpath, found)).items():
+        if count > 1:
+            raise InputError(
+                f'"{table}" lists "{path}" {count} times; each file may appear only once.'
+            )
+    return found
 
 
 def _ways(root: Path, table: Path, cells: Sequence[str], follow: bool) -> Iterator[Where]:
@@ -181,12 +187,3 @@ def _check_missing(
             f'"{table}": {len(missing):,} of {counted(len(rows), "file")} missing, such as '
             f'"{path}"{written}.{close}'
         )
-
-
-def _check_once(table: Path, paths: list[Path]) -> list[Path]:
-    for path, count in Counter(map(os.path.normpath, paths)).items():
-        if count > 1:
-            raise InputError(
-                f'"{table}" lists "{path}" {count} times; each file may appear only once.'
-            )
-    return paths
