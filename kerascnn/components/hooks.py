@@ -16,10 +16,6 @@ from kerascnn.hookspecs import Component, Params
 def components_of(plugin: object, name: str) -> list[tuple[str, Component]]:
     """The components that a plugin registers, each with its kind.
 
-    Args:
-        plugin: The object of its entry point, usually a module.
-        name: The name of its entry point.
-
     Raises:
         PluginError: It implements no hook, or breaks the contract of one.
     """

@@ -21,11 +21,8 @@ def write_plugin(name: str, kind: str, into: Path, registry: Registry | None = N
         name: Name of the distribution, such as "kerascnn-stripes"; the names of the module and
             the component follow from it.
         kind: "dataset", "augmentation", "architecture" or "schedule".
-        into: Where to create the package's folder; created if missing.
+        into: Where to create the package's folder, which is returned; created if missing.
         registry: The components whose names are taken; default all installed ones.
-
-    Returns:
-        The package's folder.
 
     Raises:
         InputError: The name cannot be used, or the folder exists.

@@ -98,8 +98,7 @@ def freeze(built: Built, blocks: int) -> Any:
 
 
 def predictor(model: Any) -> Predictor:
-    """The model in inference mode, compiled on JAX, where that is faster than its operations one by
-    one."""
+    """The model in inference mode, compiled on JAX, where single operations are slow."""
     import keras
     from keras import ops
 

@@ -29,6 +29,7 @@ class SkipError(Exception):
     """A check does not apply to this component; the text says why."""
 
 
+@dataclass(eq=False, repr=False)
 class Subject(ABC):
     """A component with its parameters, to be checked.
 
@@ -42,16 +43,10 @@ class Subject(ABC):
     """
 
     kind: ClassVar[str]
-
-    def __init__(
-        self,
-        bound: BoundComponent,
-        given: Mapping[str, Any],
-        image_size: int | None = None,
-        imagenet_classifier: Callable[[], tuple[Any, Any]] | None = None,
-    ) -> None:
-        self.bound, self.given = bound, dict(given)
-        self.image_size, self.imagenet_classifier = image_size, imagenet_classifier
+    bound: BoundComponent
+    given: dict[str, Any]
+    image_size: int | None = None
+    imagenet_classifier: Callable[[], tuple[Any, Any]] | None = None
 
     def __reduce__(self) -> Any:
         """Another process finds the component by name, because builders may not be picklable."""
@@ -71,7 +66,7 @@ class Subject(ABC):
         except ValidationError as error:
             problems = invalid(error, registered.component.params, dict(params), (cls.kind,))
             raise InputError("\n".join(map(str, problems))) from error
-        return cls(bound, params, **options)
+        return cls(bound, dict(params), **options)
 
     def with_params(self, **params: Any) -> Self:
         return self.find(self.bound.name, self.given | params, image_size=self.image_size)

@@ -19,12 +19,6 @@ def save_model(
 
     MLflow's predictions, the model's metadata and its signature name the classes. The temperature
     calibrates MLflow's predictions; the network stays as trained, for training and inspection.
-
-    Args:
-        model: A Keras model from float32 [B, S, S, 3] to probabilities [B, K].
-        folder: Created here.
-        image_size: Height and width S in pixels.
-        class_names: In the order of the probabilities.
     """
     import keras
     import mlflow.keras

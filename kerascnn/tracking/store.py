@@ -174,12 +174,7 @@ def find_tagged(client: Any, run: str, experiments: list[str] | None = None) -> 
 
 
 def runs_table(client: Any, experiment: str | None) -> str:
-    """The fragment of the address of MLflow's page for an experiment's table of runs.
-
-    Args:
-        client: Of the store.
-        experiment: The experiment's name; None if there is no run yet.
-    """
+    """The fragment of the address of MLflow's table of an experiment's runs; None: no run yet."""
     found = client.get_experiment_by_name(experiment) if experiment else None
     if found is None:
         return "#/experiments"
@@ -190,11 +185,9 @@ def runs_table(client: Any, experiment: str | None) -> str:
 
 
 def fetch_run(run: str, runs: Path) -> Path | None:
-    """Downloads a run that is in the store but not in this folder; returns its folder, or None.
+    """Downloads a run that is in the store but not in the folder `runs`; returns its folder.
 
-    Args:
-        run: A unique prefix of the run's id, in kerascnn or in MLflow.
-        runs: The folder that holds the runs' folders.
+    None unless `run` is a unique prefix of its id, in kerascnn or in MLflow.
     """
     with open_store(tracking_uri()) as client:
         from mlflow.artifacts import download_artifacts

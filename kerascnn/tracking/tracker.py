@@ -37,8 +37,6 @@ class Tracker:
     as interrupted (KeyboardInterrupt, ResumeError) or, with the exception as a tag, as failed.
 
     Args:
-        experiment: The name of the MLflow experiment.
-        name: The name of the run.
         runs: The folder that holds the runs' folders.
         parent: The id of the run that this one is shown under; default none.
         resume: The folder of a run to resume; default a new run.

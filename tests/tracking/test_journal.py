@@ -414,7 +414,7 @@ def test_another_store_takes_a_kept_run_when_asked_to(away, local, runs, run_cli
     [run] = client.search_runs([client.get_experiment_by_name("experiment").experiment_id])
     assert history(client, run.info.run_id) == [(1, 0.1), (2, 0.2), (3, 0.3)]
     assert run.data.tags[TAG] == run_id
-    assert run_cli("runs", "send").stdout.startswith("nothing to send")
+    assert run_cli("runs", "send").stdout.startswith("nothing to upload")
 
 
 def test_a_run_that_goes_on_keeps_its_store(away, local, runs):

@@ -105,14 +105,20 @@ FOLDER = Field(
 
 
 class TfFlowersParams(SplitParams):
+    """The flower photographs of the TensorFlow tutorials, split by content."""
+
     folder: Path | None = FOLDER
 
 
 class OxfordFlowersParams(Params):
+    """The Oxford flowers, with their official splits."""
+
     folder: Path | None = FOLDER
 
 
 class KerasDatasetParams(Params):
+    """A dataset that Keras can load."""
+
     dataset: Literal["mnist", "fashion_mnist", "cifar10", "cifar100"] = Field(
         description="The dataset. Its files are kept where Keras keeps them: ~/.keras/datasets, or "
         "KERAS_HOME/datasets."

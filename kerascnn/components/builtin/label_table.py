@@ -35,10 +35,7 @@ class Row(NamedTuple):
 def read_table(root: Path, params: TableParams, follow: bool) -> dict[str, list[Labelled]]:
     """The labelled images of each split; all under "train" if the table has no splits.
 
-    Args:
-        root: The folder of the images.
-        params: The table, relative to `root`, and its columns.
-        follow: Whether links are followed, out of the folder too.
+    With `follow`, links out of `root`, the folder of the images, are followed.
     """
     assert params.labels is not None
     table = root / params.labels.expanduser()

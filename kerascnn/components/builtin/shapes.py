@@ -16,6 +16,8 @@ SHAPE_NAMES = ("circle", "square", "triangle", "cross")
 
 
 class ShapesParams(Params):
+    """Parameters of the shapes."""
+
     classes: int = Field(
         3,
         ge=2,
