@@ -32,15 +32,9 @@ def write_plugin(name: str, kind: str, into: Path, registry: Registry | None = N
     folder = into / name
     if folder.exists():
         raise InputError(f"{folder} exists; choose another name, or another folder with --into.")
-    replaced = {
-        "my-plugin": name,
-        "my_plugin": module,
-        "my_component": component,
-        "my_kind": kind,
-    }
-    templates = files("kerascnn.components") / "templates"
-    for template in (templates / "common", templates / kind):
-        _write(template, folder, replaced)
+    replaced = {"my-plugin": name, "my_plugin": module, "my_component": component, "my_kind": kind}
+    for template in ("common", kind):
+        _write(files("kerascnn.components") / "templates" / template, folder, replaced)
     return folder
 
 

@@ -99,12 +99,10 @@ def correct_records(uri: str) -> Iterator[str]:
     database = sqlite_file(uri)
     if not database or not os.access(database, os.W_OK):
         return
+    moved = f"{database} was moved: its records of artifacts now name {artifacts_of(database)}"
     with suppress(sqlite3.Error):  # opening the database reports what is wrong with it
         for path in follow(database):
-            yield (
-                f"{database} was moved: its records of artifacts now name {artifacts_of(database)} "
-                f"instead of {path}."
-            )
+            yield f"{moved} instead of {path}."
 
 
 def missing_artifacts(uri: str) -> Iterator[str]:

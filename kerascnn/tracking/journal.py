@@ -140,16 +140,14 @@ class Journal:
         with contextlib.suppress(OSError):  # at worst, entries are uploaded again
             write_whole(self.folder / STATE, json.dumps(state))
 
-    @contextlib.contextmanager
-    def open(self) -> Iterator[Any]:
+    def open(self) -> contextlib.AbstractContextManager[Any]:
         """Yields a client of the run's store; raises TrackingError where the store fails."""
         if self.login:
             raise RefusingStoreError(
                 f"{displayed(self.uri)}: the login for this address is not stored; set "
                 "MLFLOW_TRACKING_URI to the whole address."
             )
-        with open_store(self.uri) as client:
-            yield client
+        return open_store(self.uri)
 
     def send(self) -> None:
         """Uploads the pending entries in order; raises TrackingError where the store fails."""

@@ -1,7 +1,7 @@
 """Images in class folders, with or without split folders, and the other files among them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -133,7 +133,8 @@ class Folders:
         images = list(self.walk(folder))
         others = self.ignored - before
         if not images:
-            there = f" (only {_counts(others)})" if others else ""
+            counts = ", ".join(f"{count:,} {what}" for what, count in others.most_common())
+            there = f" (only {counts})" if others else ""
             raise InputError(
                 f'the class folder "{folder}" has no images{there}. Expected .jpg, .png, .webp, '
                 ".tif or .heic files; convert the files, or remove the folder."
@@ -204,7 +205,3 @@ def _check_forms(folder: Path, classes: Iterable[Path]) -> None:
                 f"{path.name!a}: only one is in Unicode form NFC. Move the images of one into the "
                 "other."
             )
-
-
-def _counts(counter: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {what}" for what, count in Counter(counter).most_common())
