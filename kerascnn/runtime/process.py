@@ -36,8 +36,9 @@ def contained() -> Iterator[None]:
     import numpy as np
 
     with _one_at_a_time, ExitStack() as effects:
-        if not _open:
-            _disable_autologging(effects)
+        autologging = sys.modules.get("mlflow.utils.autologging_utils")
+        if autologging and not _open:  # it wraps `Model.fit`, and would log a run a second time
+            effects.enter_context(autologging.disable_autologging())
         effects.callback(random.setstate, random.getstate())
         effects.callback(np.random.set_state, np.random.get_state())
         _open.append(effects)
@@ -67,12 +68,6 @@ def restore_variable(name: str, value: str | None) -> None:
     os.environ.pop(name, None)
     if value is not None:
         os.environ[name] = value
-
-
-def _disable_autologging(effects: ExitStack) -> None:
-    """MLflow's autologging wraps `Model.fit` and would log a run a second time."""
-    if autologging := sys.modules.get("mlflow.utils.autologging_utils"):
-        effects.enter_context(autologging.disable_autologging())
 
 
 def keep_backend_settings() -> None:

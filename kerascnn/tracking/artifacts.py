@@ -18,7 +18,6 @@ from kerascnn.runtime.text import counted
 FOLDER = "mlartifacts"
 LOCK_SECONDS = 5.0
 
-_PLACES = "SELECT DISTINCT artifact_location FROM experiments"
 _RECORDS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -66,8 +65,8 @@ def _places(store: sqlite3.Connection) -> list[str]:
     """The local artifact folders of experiments; none in a database without tables."""
     if not store.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
         return []
-    places = [place for (place,) in store.execute(_PLACES) if place]
-    return [place for place in places if urlsplit(place).scheme in ("", "file")]
+    places = store.execute("SELECT DISTINCT artifact_location FROM experiments")
+    return [place for (place,) in places if place and urlsplit(place).scheme in ("", "file")]
 
 
 def local_path(place: str) -> Path:

@@ -80,8 +80,10 @@ def open_store(uri: str) -> Iterator[Any]:
     quiet()
     import mlflow
 
-    for name in ("mlflow", "alembic"):  # errors say what fails
-        _silence(logging.getLogger(name))
+    for logger in map(logging.getLogger, ("mlflow", "alembic")):  # errors say what fails
+        if logger.level != logging.CRITICAL:
+            put_back(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL)
     try:
         with _fresh_database(uri):
             client = mlflow.MlflowClient(uri)
@@ -92,12 +94,6 @@ def open_store(uri: str) -> Iterator[Any]:
         raise
     except Exception as error:
         raise TrackingError(f"{displayed(uri)}: {reason(error)}") from error
-
-
-def _silence(logger: logging.Logger) -> None:
-    if logger.level != logging.CRITICAL:
-        put_back(logger.setLevel, logger.level)
-        logger.setLevel(logging.CRITICAL)
 
 
 @contextmanager
