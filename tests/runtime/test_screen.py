@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import kerascnn
 from kerascnn import Observer, compare_runs
@@ -90,7 +91,7 @@ def test_a_result_prints_itself_on_one_screen(make, said, results):
 
 def test_a_comparison_prints_itself_where_predictions_are_gone(results):
     (results[0].folder / "predictions.csv").unlink()
-    assert "predictions.csv is gone" in repr(compare_runs(results[:2]))
+    assert "predictions.csv is missing" in repr(compare_runs(results[:2]))
 
 
 def test_from_python_notes_are_shown_as_in_the_terminal(capsys):
@@ -180,7 +181,7 @@ def test_an_observer_that_does_nothing_silences_them(capsys, written_run, tmp_pa
 
     monkeypatch.setattr(predict, "probabilities_of", even)
     run = written_run("a" * 32, [True, False])
-    predict.Image.new("RGB", (8, 8)).save(tmp_path / "good.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "good.png")
     (tmp_path / "bad.png").write_bytes(b"no image")
     kerascnn.predict_images(run, tmp_path, observer=Observer())
     assert capsys.readouterr() == ("", "")
