@@ -20,10 +20,11 @@ from kerascnn.runtime.address import displayed, sqlite_file, tracking_uri
 from kerascnn.runtime.backend import installed_backends, start_backend
 from kerascnn.runtime.cache import cache_folder, limit_bytes
 from kerascnn.runtime.commands import command
-from kerascnn.runtime.devices import available_cores, device_name, installed_versions
+from kerascnn.runtime.devices import available_cores, device_name
 from kerascnn.runtime.files import GB, gigabytes
 from kerascnn.runtime.image_files import has_image_suffix, ignored_kind
 from kerascnn.runtime.text import code, counted
+from kerascnn.runtime.versions import installed_versions
 from kerascnn.tracking.artifacts import correct_records, missing_artifacts
 from kerascnn.tracking.entries import deleted_experiments
 from kerascnn.tracking.store import RefusingStoreError, TrackingError, reach

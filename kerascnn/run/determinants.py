@@ -6,7 +6,8 @@ from kerascnn.engine.prepared import Prepared
 from kerascnn.errors import ResumeError
 from kerascnn.experiment.model import INCIDENTAL
 from kerascnn.experiment.tables import flatten
-from kerascnn.runtime.devices import device_name, installed_versions
+from kerascnn.runtime.devices import device_name
+from kerascnn.runtime.versions import installed_versions
 
 _PACKAGES = ("kerascnn", "keras", "numpy", "pillow")  # and the backend
 _NAMED = 5

@@ -26,8 +26,9 @@ from kerascnn.experiment.paths import written_to
 from kerascnn.experiment.tables import flatten
 from kerascnn.results.predictions import predictions_of, write_predictions
 from kerascnn.run.result import Evaluated, stage_table
-from kerascnn.runtime.devices import device_name, installed_versions
+from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import write_whole
+from kerascnn.runtime.versions import installed_versions
 from kerascnn.tracking.models import save_model
 from kerascnn.tracking.tracker import Tracker
 

@@ -17,7 +17,8 @@ from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result, StageTable
 from kerascnn.engine.training.stage_result import StageResult
-from kerascnn.runtime.devices import device_name, installed_versions
+from kerascnn.runtime.devices import device_name
+from kerascnn.runtime.versions import installed_versions
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,6 @@
-"""What a result depends on besides the experiment: device, cores and versions of packages."""
+"""The device that the backend computes on, and the processor's cores."""
 
 import os
-import platform
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 
 from kerascnn.runtime.text import counted
 
@@ -52,12 +49,3 @@ def concurrent_calls() -> int:
     import keras
 
     return 2 if keras.config.backend() == "tensorflow" and "GPU" not in device_name() else 1
-
-
-def installed_versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "platform": platform.platform()}
-    packages = ("kerascnn", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "pi-heif")
-    for name in (*packages, "mlflow"):
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found

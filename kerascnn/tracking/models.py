@@ -26,7 +26,7 @@ def save_model(
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-    from kerascnn.runtime.devices import installed_versions
+    from kerascnn.runtime.versions import installed_versions
 
     images = TensorSpec(np.dtype("float32"), (-1, image_size, image_size, 3))
     probabilities = [ColSpec(DataType.float, name) for name in class_names]

@@ -5,7 +5,8 @@ import re
 import keras
 import pytest
 
-from kerascnn.runtime.devices import device_name, installed_versions
+from kerascnn.runtime.devices import device_name
+from kerascnn.runtime.versions import installed_versions
 
 
 @pytest.mark.backend

@@ -16,9 +16,10 @@ from kerascnn.engine.network.freezing import digest
 from kerascnn.engine.network.inference import Forward, run_once
 from kerascnn.errors import RunError
 from kerascnn.runtime.cache import cached, scratch
-from kerascnn.runtime.devices import concurrent_calls, device_name, installed_versions
+from kerascnn.runtime.devices import concurrent_calls, device_name
 from kerascnn.runtime.keras_internals import nested_layers
 from kerascnn.runtime.source_code import UnknownCodeError, code_key, modules_key
+from kerascnn.runtime.versions import installed_versions
 
 IN_MEMORY_BYTES = 2**30
 """Activations up to this size are read into memory; larger ones are memory-mapped."""

@@ -1,0 +1,14 @@
+"""The versions of installed packages that a result depends on."""
+
+import platform
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+
+
+def installed_versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    packages = ("kerascnn", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "pi-heif")
+    for name in (*packages, "mlflow"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
