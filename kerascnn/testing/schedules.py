@@ -49,10 +49,7 @@ class ScheduleSubject(Subject):
 
 
 def rates_of(built: Any, steps: int, steps_per_epoch: int) -> np.ndarray:
-    """The rates at the steps 0 to `steps` - 1, float64 [steps].
-
-    For a callback, those that it sets while the validation loss stays the same.
-    """
+    """The rate at each step, float64 [steps]; a callback's with a constant validation loss."""
     import keras
     from keras import ops
 

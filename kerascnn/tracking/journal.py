@@ -192,14 +192,10 @@ def _read_state(file: Path) -> dict[str, Any]:
 
 
 def send_pending(runs: Path, *, why: bool = False) -> list[str]:
-    """Uploads the pending entries of earlier runs, and ends killed runs in their store.
+    """Uploads the pending entries of the runs in a folder, and ends killed runs in their store.
 
-    Args:
-        runs: The folder that holds the runs' folders.
-        why: Whether to repeat a store's fault that was reported before.
-
-    Returns:
-        A sentence for each run that was completed, and for each store that fails.
+    Returns a sentence for each run that was completed, and for each store that fails; with `why`,
+    also where that was reported before.
     """
     said = list(correct_records(tracking_uri()))
     kept: dict[str, list[Journal]] = {}

@@ -26,10 +26,7 @@ class RegisteredModel:
 def register_run(run_id: str, name: str, alias: str | None = None) -> RegisteredModel:
     """Registers a run's model; a second time under the same name it keeps its version.
 
-    Args:
-        run_id: Of a run in the store.
-        name: The model's name.
-        alias: Such as "champion"; it moves here from the version that has it.
+    The alias, such as "champion", moves here from the version that has it.
 
     Raises:
         InputError: The store has no model of this run, or rejects the name.
