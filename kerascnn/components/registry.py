@@ -67,10 +67,7 @@ class Registry:
         if len(claims) > 1:
             raise PluginError(self._conflict(kind, name))
         if not claims:
-            names = self.names(kind)
-            shown = f" `{command('plugins', 'list', '--kind', kind)}` lists all {len(names)}."
-            near = did_you_mean(name, names)
-            raise InputError(f"unknown {kind}.{near}{shown}{self._elsewhere()}")
+            raise InputError(f"unknown {kind}.{self._hints(kind, name)}")
         return claims[0]
 
     def find(self, name: str, kind: str | None = None) -> RegisteredComponent:
@@ -91,6 +88,12 @@ class Registry:
             return f'the {kind} "{name}" is registered twice by {owners[0]}.'
         return _claimed(f'the {kind} "{name}"', owners)
 
+    def _hints(self, kind: str, name: str) -> str:
+        names = self.names(kind)
+        listing = command("plugins", "list", "--kind", kind)
+        shown = f" `{listing}` lists all {len(names)}."
+        return did_you_mean(name, names) + shown + self._elsewhere()
+
     def _elsewhere(self) -> str:
         """The packages that were not loaded and may offer the component."""
         hint = ""
@@ -106,10 +109,10 @@ class Registry:
 def load_registry(
     points: Iterable[EntryPoint] | None = None, allow: Iterable[str] | None = None
 ) -> Registry:
-    """Loads every plugin, each in isolation.
+    """Loads every plugin of the entry-point group, each in isolation.
 
     Args:
-        points: Entry points; default all installed ones of the group `kerascnn`.
+        points: The entry points to load; default all installed ones of the group `kerascnn`.
         allow: The distributions whose plugins may be imported besides the built-in ones; default
             those listed in the environment variable KERASCNN_ALLOW_PLUGINS, else all.
 
@@ -124,11 +127,15 @@ def load_registry(
             with no_backend_imported():
                 loaded = _loaded(point, origin, registry)
         except PluginError as error:
-            registry.faults.append(Fault(origin, " ".join(str(error).split()).rstrip(".")))
+            registry.faults.append(Fault(origin, _sentence(error)))
             continue
         for registered in loaded:
             registry.claims[registered.kind, registered.component.name].append(registered)
     return registry
+
+
+def _sentence(error: PluginError) -> str:
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def _claimed(what: str, owners: Iterable[str]) -> str:
