@@ -52,11 +52,7 @@ KINDS = {
             ("kerascnn.Augmentation", "keras.layers.Layer"),
             of_stage=True,
         ),
-        Kind(
-            "architecture",
-            ("image_size", "num_classes"),
-            ("kerascnn.Network", "keras.Model"),
-        ),
+        Kind("architecture", ("image_size", "num_classes"), ("kerascnn.Network", "keras.Model")),
         Kind(
             "schedule",
             ("peak_learning_rate", "steps", "steps_per_epoch"),

@@ -7,21 +7,11 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.network.build import HEAD
-from kerascnn.engine.network.freezing import (
-    digest,
-    frozen_variables,
-    trainable_layers,
-)
+from kerascnn.engine.network.freezing import digest, frozen_variables, trainable_layers
 from kerascnn.hookspecs import Network, kerascnn_architectures
 from kerascnn.runtime.compilation import graphs_freed, jit_compile
 from kerascnn.runtime.keras_internals import nested_layers
-from kerascnn.testing.architectures import (
-    CLASSES,
-    ArchitectureSubject,
-    freeze,
-    kept,
-    unfrozen,
-)
+from kerascnn.testing.architectures import CLASSES, ArchitectureSubject, freeze, kept, unfrozen
 from kerascnn.testing.checks import CheckError, check
 
 STEPS, RATES = 300, (1e-3, 5e-5, 1e-2)  # for overfitting a batch

@@ -15,13 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from kerascnn.errors import KerascnnError
-from kerascnn.runtime.address import (
-    address_fault,
-    displayed,
-    sqlite_file,
-    sqlite_uri,
-    tracking_uri,
-)
+from kerascnn.runtime.address import address_fault, displayed, sqlite_file, sqlite_uri, tracking_uri
 from kerascnn.runtime.cache import cached
 from kerascnn.runtime.files import whole_file, whole_folder
 from kerascnn.runtime.process import put_back, set_variable
