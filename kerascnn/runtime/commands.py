@@ -17,7 +17,8 @@ NAME = "kerascnn"
 def command(*arguments: str) -> str:
     """A kerascnn command, with the program as it was called here.
 
-    In `arguments`, capitals such as FILE are values to fill in.
+    Args:
+        arguments: Of the command line; capitals such as FILE stand for a value to fill in.
     """
     return f"{_program()} {_joined(arguments)}"
 
@@ -27,6 +28,7 @@ def python(*arguments: str) -> str:
 
 
 def pip_install(*arguments: str) -> str:
+    """The command that installs packages for this Python interpreter."""
     return python("-m", "pip", "install", *arguments)
 
 

@@ -10,11 +10,12 @@ IMAGE_SUFFIXES = {
     *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".avifs", ".heic", ".heif", ".hif"),
 }
 
-SYSTEM = {  # in lower case
+# Written by macOS, Synology and QNAP, Windows, Linux and Jupyter; in lower case.
+SYSTEM = {
     *("__macosx", ".ds_store", ".appledouble", ".spotlight-v100", ".trashes", ".fseventsd"),
-    *("@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot"),  # Synology, QNAP
+    *("@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot"),
     *("$recycle.bin", "recycler", "system volume information"),
-    *("thumbs.db", "ehthumbs.db", "desktop.ini"),  # Windows
+    *("thumbs.db", "ehthumbs.db", "desktop.ini"),
     *("lost+found", ".ipynb_checkpoints"),
 }
 OUTPUT = {"kerascnn-runs", "mlartifacts", "mlruns"}  # the last two are MLflow's own names
@@ -32,7 +33,10 @@ def has_image_suffix(path: str | os.PathLike[str]) -> bool:
 
 
 def ignored_kind(path: Path) -> str | None:
-    """The kind of a file or folder (`path`) that is never part of a dataset.
+    """The kind of a file or folder that is never part of a dataset.
+
+    Args:
+        path: A file or folder found in a dataset's folder.
 
     Returns:
         For files that operating systems create, their name, such as ".DS_Store" or "._*"; for
