@@ -36,8 +36,12 @@ class TableParams(Params):
         "optionally its split (train, validation or test). Other columns are ignored.",
         json_schema_extra={"relative_to": "path"},
     )
-    path_column: str | None = Field(None, description="The column of the image, if ambiguous.")
-    label_column: str | None = Field(None, description="The column of the label, if ambiguous.")
+    path_column: str | None = Field(
+        None, description="The column of the image, if it is ambiguous."
+    )
+    label_column: str | None = Field(
+        None, description="The column of the label, if it is ambiguous."
+    )
     separator: str | None = Field(
         None,
         min_length=1,
