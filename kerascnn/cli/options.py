@@ -82,16 +82,11 @@ def _allow_plugins(context: click.Context, _: click.Parameter, names: str | None
     """Sets the environment variable, so that it also holds for processes that are started."""
     if names is not None:
         from kerascnn.components.entry_points import ALLOW
+        from kerascnn.runtime.process import restore_variable
 
         before = os.environ.get(ALLOW)
-        context.call_on_close(lambda: _set_environment(ALLOW, before))
-        _set_environment(ALLOW, names)
-
-
-def _set_environment(name: str, value: str | None) -> None:
-    os.environ.pop(name, None)
-    if value is not None:
-        os.environ[name] = value
+        context.call_on_close(lambda: restore_variable(ALLOW, before))
+        os.environ[ALLOW] = names
 
 
 allow_option = click.option(

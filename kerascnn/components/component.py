@@ -67,10 +67,7 @@ class BoundComponent:
 
     @property
     def key(self) -> str:
-        """SHA-256 of all that decides what is built: package, parameters and code.
-
-        "" where the code cannot be read.
-        """
+        """SHA-256 of all that decides what is built; "" where the code cannot be read."""
         registered = self.registered
         try:
             code = code_key([registered.component.build])

@@ -64,7 +64,6 @@ def by_permission(
 
 
 def _allowed(allow: Iterable[str] | None, installed: set[str]) -> set[str]:
-    """The distributions whose plugins may be loaded."""
     installed = installed | {GROUP}
     if allow is None:
         listed = os.environ.get(ALLOW)
@@ -81,8 +80,7 @@ def _allowed(allow: Iterable[str] | None, installed: set[str]) -> set[str]:
     return {*allowed, GROUP}
 
 
-def _normalized(distribution: str) -> str:
-    """The normalized name of PEP 503."""
+def _normalized(distribution: str) -> str:  # PEP 503
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 

@@ -14,14 +14,7 @@ from kerascnn.hookspecs import Component, Params
 
 
 def components_of(plugin: object, name: str) -> list[tuple[str, Component]]:
-    """The components that a plugin registers.
-
-    Args:
-        plugin: The object of its entry point, usually a module.
-        name: The name of its entry point.
-
-    Returns:
-        Pairs of kind and component.
+    """The components that a plugin registers, each with its kind.
 
     Raises:
         PluginError: It implements no hook, or breaks the contract of one.
@@ -40,7 +33,11 @@ def components_of(plugin: object, name: str) -> list[tuple[str, Component]]:
     for kind in KINDS.values():
         for implementation in getattr(manager.hook, kind.hook).get_hookimpls():
             found += [(kind.name, _checked(one, kind.hook)) for one in _listed(implementation)]
-    return _without_twins(found)
+    counts = Counter((kind, component.name) for kind, component in found)
+    for (kind_name, component), count in counts.items():
+        if count > 1:
+            raise PluginError(f'registers the {kind_name} "{component}" {count} times')
+    return found
 
 
 def _refuse_unmarked(plugin: object) -> None:
@@ -76,13 +73,14 @@ def _listed(implementation: pluggy.HookImpl) -> list[Any]:
     except (Exception, SystemExit) as error:
         raise PluginError(f"{name}() raised {type(error).__name__}: {error}") from error
     if not isinstance(listed, list | tuple):
-        raise PluginError(f"{name}() must return a list of Component, not {_type(listed)}")
+        made = type(listed).__name__
+        raise PluginError(f"{name}() must return a list of Component, not {made}")
     return list(listed)
 
 
 def _checked(component: Any, hook: str) -> Component:
     if not isinstance(component, Component):
-        raise PluginError(f"{hook}() must return Component objects, not {_type(component)}")
+        raise PluginError(f"{hook}() must return Component objects, not {type(component).__name__}")
     name, params = component.name, component.params
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise PluginError(
@@ -98,15 +96,3 @@ def _checked(component: Any, hook: str) -> Component:
     if "name" in params.model_fields:
         raise PluginError(f'{hook}(): params of "{name}" must not have a field "name"')
     return component
-
-
-def _without_twins(found: list[tuple[str, Component]]) -> list[tuple[str, Component]]:
-    counts = Counter((kind, component.name) for kind, component in found)
-    for (kind, name), count in counts.items():
-        if count > 1:
-            raise PluginError(f'registers the {kind} "{name}" {count} times')
-    return found
-
-
-def _type(value: object) -> str:
-    return type(value).__name__

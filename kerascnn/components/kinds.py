@@ -10,7 +10,6 @@ class Kind:
 
     Args:
         name: What messages and the command line call it; its key in the TOML.
-        hook: The function by which a plugin offers its components.
         arguments: What `build` receives by keyword, after the parameters.
         returns: The types of which `build` returns one; imported only when they are needed.
         of_experiment: The experiment has a table of this kind.
@@ -18,11 +17,15 @@ class Kind:
     """
 
     name: str
-    hook: str
     arguments: tuple[str, ...]
     returns: tuple[str, ...]
     of_experiment: bool = True
     of_stage: bool = False
+
+    @property
+    def hook(self) -> str:
+        """The function by which a plugin offers its components."""
+        return f"kerascnn_{self.name}s"
 
     @property
     def call(self) -> str:
@@ -42,23 +45,16 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("dataset", "kerascnn_datasets", ("seed",), ("kerascnn.Splits",)),
+        Kind("dataset", ("seed",), ("kerascnn.Splits",)),
         Kind(
             "augmentation",
-            "kerascnn_augmentations",
             ("image_size", "num_classes"),
             ("kerascnn.Augmentation", "keras.layers.Layer"),
             of_stage=True,
         ),
-        Kind(
-            "architecture",
-            "kerascnn_architectures",
-            ("image_size", "num_classes"),
-            ("kerascnn.Network", "keras.Model"),
-        ),
+        Kind("architecture", ("image_size", "num_classes"), ("kerascnn.Network", "keras.Model")),
         Kind(
             "schedule",
-            "kerascnn_schedules",
             ("peak_learning_rate", "steps", "steps_per_epoch"),
             ("keras.optimizers.schedules.LearningRateSchedule", "keras.callbacks.Callback"),
             of_experiment=False,

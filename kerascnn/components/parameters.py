@@ -13,14 +13,7 @@ from kerascnn.runtime.toml import as_toml
 
 Schema = dict[str, Any]
 
-_TYPES = {
-    "string": "string",
-    "integer": "integer",
-    "number": "number",
-    "boolean": "true or false",
-    "array": "array",
-    "object": "table",
-}
+_TYPES = {"": "any value", "boolean": "true or false", "object": "table"}
 _RANGES = {  # JSON Schema's keywords
     "minimum": "at least {}",
     "exclusiveMinimum": "above {}",
@@ -63,7 +56,6 @@ def parameters(registered: RegisteredComponent) -> list[Parameter]:
 
 
 def parameters_of(model: type[BaseModel]) -> list[Parameter]:
-    """The fields of a model in its order."""
     schema = model.model_json_schema(schema_generator=_Quiet)
     definitions = schema.get("$defs", {})
     required = schema.get("required", [])
@@ -107,16 +99,9 @@ def _resolved(schema: Schema, definitions: Schema) -> Schema:
 
 
 def _parameter(name: str, schema: Schema, required: bool) -> Parameter:
-    default = schema.get("default")
-    return Parameter(
-        name,
-        type=_type(schema),
-        range=_range(schema),
-        default=default,
-        required=required,
-        description=schema.get("description", ""),
-        example=_placeholder(name, schema) if required else default,
-    )
+    default, description = schema.get("default"), schema.get("description", "")
+    example = _placeholder(name, schema) if required else default
+    return Parameter(name, _type(schema), _range(schema), default, required, description, example)
 
 
 def _branches(schema: Schema) -> list[Schema]:
@@ -134,9 +119,10 @@ def _type_of_one(schema: Schema) -> str:
         return " or ".join(map(as_toml, schema.get("enum", [schema.get("const")])))
     if schema.get("format") == "path":
         return "path"
-    name = _TYPES.get(schema.get("type", ""), "any value")
+    kind = str(schema.get("type", ""))
+    name = _TYPES.get(kind, kind)
     of_items = _type(schema["items"]) if "items" in schema else ""
-    plural = "s" if of_items in (*_TYPES.values(), "path") else ""
+    plural = "s" if of_items.isalpha() else ""  # not of "a" or "b"
     return f"{name} of {of_items}{plural}" if of_items else name
 
 

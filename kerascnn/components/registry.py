@@ -31,16 +31,12 @@ PACKAGES = {
 
 @dataclass(frozen=True)
 class Fault:
-    """A plugin that could not be loaded, and why."""
-
     origin: Origin
     reason: str
 
 
 @dataclass(frozen=True)
 class Slow:
-    """A plugin that is slow to import, which delays every command."""
-
     origin: Origin
     seconds: float
 
@@ -50,8 +46,6 @@ class Slow:
 
 @dataclass(repr=False)
 class Registry:
-    """The components of all installed plugins."""
-
     claims: dict[tuple[str, str], list[RegisteredComponent]] = field(
         default_factory=lambda: defaultdict(list)
     )

@@ -2,7 +2,6 @@
 
 import re
 import sys
-from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
@@ -15,15 +14,6 @@ from kerascnn.errors import InputError
 from kerascnn.runtime.commands import command
 
 
-@dataclass(frozen=True)
-class Names:
-    """The names of a new package and of its component."""
-
-    distribution: str
-    module: str
-    component: str
-
-
 def write_plugin(name: str, kind: str, into: Path, registry: Registry | None = None) -> Path:
     """Writes a complete package for one component.
 
@@ -31,33 +21,25 @@ def write_plugin(name: str, kind: str, into: Path, registry: Registry | None = N
         name: Name of the distribution, such as "kerascnn-stripes"; the names of the module and
             the component follow from it.
         kind: "dataset", "augmentation", "architecture" or "schedule".
-        into: Where to create the package's folder; created if missing.
+        into: Where to create the package's folder, which is returned; created if missing.
         registry: The components whose names are taken; default all installed ones.
-
-    Returns:
-        The package's folder.
 
     Raises:
         InputError: The name cannot be used, or the folder exists.
     """
-    names = _names(name)
-    _refuse_taken(names, kind, registry or load_registry())
+    module, component = _names(name)
+    _refuse_taken(module, component, kind, registry or load_registry())
     folder = into / name
     if folder.exists():
         raise InputError(f"{folder} exists; choose another name, or another folder with --into.")
-    replaced = {
-        "my-plugin": names.distribution,
-        "my_plugin": names.module,
-        "my_component": names.component,
-        "my_kind": kind,
-    }
-    templates = files("kerascnn.components") / "templates"
-    for template in (templates / "common", templates / kind):
-        _write(template, folder, replaced)
+    replaced = {"my-plugin": name, "my_plugin": module, "my_component": component, "my_kind": kind}
+    for template in ("common", kind):
+        _write(files("kerascnn.components") / "templates" / template, folder, replaced)
     return folder
 
 
-def _names(name: str) -> Names:
+def _names(name: str) -> tuple[str, str]:
+    """The module and the component of a new package."""
     if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):  # PEP 508
         raise InputError(
             f'"{name}" is not a valid package name; use letters, digits and hyphens, such as '
@@ -70,20 +52,20 @@ def _names(name: str) -> Names:
             f'"{name}" would make the component "{component}" in the module "{module}"; choose a '
             'name that gives valid ones, such as "kerascnn-stripes".'
         )
-    return Names(name, module, component)
+    return module, component
 
 
-def _refuse_taken(names: Names, kind: str, registry: Registry) -> None:
+def _refuse_taken(module: str, component: str, kind: str, registry: Registry) -> None:
     """Refuses names that would shadow an installed module or component."""
-    if names.module in sys.stdlib_module_names or find_spec(names.module):
+    if module in sys.stdlib_module_names or find_spec(module):
         raise InputError(
-            f'there is already a module "{names.module}"; choose another name, such as '
-            f'"{GROUP}-{names.component.replace("_", "-")}-2", or uninstall it first.'
+            f'there is already a module "{module}"; choose another name, such as '
+            f'"{GROUP}-{component.replace("_", "-")}-2", or uninstall it first.'
         )
-    if names.component in registry.names(kind):
-        owner = registry.claims[kind, names.component][0].origin
+    if component in registry.names(kind):
+        owner = registry.claims[kind, component][0].origin
         raise InputError(
-            f'{owner} already has the {kind} "{names.component}"; choose another name. '
+            f'{owner} already has the {kind} "{component}"; choose another name. '
             f"`{command('plugins', 'list', '--kind', kind)}` lists those taken."
         )
 

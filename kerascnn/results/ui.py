@@ -16,8 +16,7 @@ from kerascnn.results.inference.serve import HOST, HOSTS
 from kerascnn.runtime.address import tracking_uri
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.redact import scrubbed, shown_uri
-from kerascnn.tracking.page import runs_table
-from kerascnn.tracking.store import open_store
+from kerascnn.tracking.store import open_store, runs_table
 
 WAIT_SECONDS = 180.0
 SHOWN = 500  # characters of MLflow's output

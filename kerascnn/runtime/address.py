@@ -23,7 +23,6 @@ def tracking_uri() -> str:
 
 
 def sqlite_uri(path: Path, query: Mapping[str, Any] | None = None) -> str:
-    """The address of a SQLite database at any path."""
     from sqlalchemy.engine import URL
 
     url = URL.create("sqlite", database=str(path), query=query or {})
@@ -90,7 +89,13 @@ def address_fault(uri: str) -> str | None:
     """Why this cannot be the address of a store, and what to do; None if it can."""
     scheme = _scheme(uri)
     if scheme in FILES:
-        return None if os.environ.get(ALLOW_FILES, "").lower() in ("true", "1") else _of_files(uri)
+        if os.environ.get(ALLOW_FILES, "").lower() in ("true", "1"):
+            return None
+        return (
+            f'"{uri}" is a folder, and MLflow no longer tracks to folders. Unset '
+            "MLFLOW_TRACKING_URI to use mlflow.db; `mlflow migrate-filestore` moves old runs into "
+            f"a database, and {ALLOW_FILES}=true allows the folder again."
+        )
     if scheme == "sqlite" and urlsplit(uri).netloc:
         return f'"{uri}": a SQLite address starts with three slashes: sqlite:///PATH.'
     added = entry_points(group="mlflow.tracking_store").names
@@ -105,11 +110,3 @@ def address_fault(uri: str) -> str | None:
 def _scheme(uri: str) -> str:
     scheme = uri if uri in SCHEMES else urlsplit(uri).scheme.partition("+")[0]
     return scheme if len(scheme) > 1 else ""  # one letter is a Windows drive
-
-
-def _of_files(uri: str) -> str:
-    return (
-        f'"{uri}" is a folder, and MLflow no longer tracks to folders. Unset MLFLOW_TRACKING_URI '
-        "to use mlflow.db; `mlflow migrate-filestore` moves old runs into a database, and "
-        f"{ALLOW_FILES}=true allows the folder again."
-    )

@@ -45,19 +45,16 @@ def expect_count(given: Any, what: str) -> None:
 
 
 def _types(kinds: type | tuple[type, ...]) -> str:
-    names = [_NAMES.get(kind.__name__, kind.__name__) for kind in _as_tuple(kinds)]
-    return " or ".join(dict.fromkeys(names))
-
-
-def _as_tuple(kinds: type | tuple[type, ...]) -> tuple[type, ...]:
-    return kinds if isinstance(kinds, tuple) else (kinds,)
+    each = kinds if isinstance(kinds, tuple) else (kinds,)
+    return " or ".join(dict.fromkeys(_NAMES.get(kind.__name__, kind.__name__) for kind in each))
 
 
 def _type(value: Any) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
-_NAMES = {"str": "a string", "PathLike": "a path", "bytes": "bytes", "ndarray": "a uint8 array"} | {
+_NAMES = {
+    **{"str": "a string", "PathLike": "a path", "bytes": "bytes", "ndarray": "a uint8 array"},
     "Image": "a Pillow image",
     "BoundExperiment": "an experiment",
     "Result": "a Result",

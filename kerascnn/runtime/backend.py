@@ -22,9 +22,7 @@ def installed_backends() -> list[str]:
 def select_backend(wanted: str = "auto") -> str:
     """Sets Keras's backend for this process, before Keras is imported.
 
-    Args:
-        wanted: "tensorflow", "jax", "torch", or "auto" for KERAS_BACKEND, or else the first of
-            `BACKENDS` that is installed.
+    "auto" is KERAS_BACKEND, or else the first of `BACKENDS` that is installed.
 
     Raises:
         InputError: It is not installed, or Keras is already loaded on another backend.

@@ -43,9 +43,7 @@ class Entry:
         kind: "packed" images, "activations", "hashes" (of images, to find near copies), "databases"
             (MLflow's, with empty tables), "sources" (passed to other processes) or "downloads".
         key: The hash of everything the content depends on; a download's file name.
-        bytes: Its size on the disk.
         last_used: Seconds since 1970; for a download, when it was made.
-        about: A line that describes it.
         whole: False while it is being made, and for what a killed process left.
     """
 
@@ -92,9 +90,7 @@ def cached(
     Windows an entry with open files is not removed.
 
     Args:
-        kind: "packed", "activations", "hashes" or "databases".
-        key: The hash of everything the content depends on, hexadecimal.
-        about: A line that describes the entry.
+        kind, key, about: See `Entry`.
         build: Fills the empty folder that it is given.
         read: Receives the entry's folder, which is locked meanwhile; its result is returned.
 
@@ -177,11 +173,11 @@ def _evict(limit: int, but: str) -> None:
 def _remove(entry: Entry) -> bool:
     """Removes an entry unless it is being built or read, or, on Windows, has open files."""
     folder = cache_folder(entry.kind)
-    locks = [f"{entry.key}.lock", f"{entry.key}.unpacked.lock"]  # a download has two
+    locks = ("lock", "unpacked.lock") if entry.kind == "downloads" else ("lock",)
     with ExitStack() as held:
         try:
-            for lock in locks if entry.kind == "downloads" else locks[:1]:
-                held.enter_context(FileLock(folder / lock, timeout=0))
+            for lock in locks:
+                held.enter_context(FileLock(folder / f"{entry.key}.{lock}", timeout=0))
             for path in _by_key(entry.kind).get(entry.key, ()):
                 # renamed first: a half-removed entry must not look whole
                 doomed = path.rename(folder / f"{path.name}.{os.urandom(4).hex()}.part")
@@ -207,14 +203,8 @@ def _entry(kind: str, key: str, paths: list[Path]) -> Entry:
     if kind in MADE and whole:
         with suppress(OSError):  # it is being removed, or an earlier version made it
             about = (cache_folder(kind) / key / _ABOUT).read_text("utf-8")
-    return Entry(
-        kind,
-        key,
-        bytes=sum(map(folder_bytes, paths)),
-        last_used=max(map(_changed, paths)),
-        about=about,
-        whole=whole,
-    )
+    size, last_used = sum(map(folder_bytes, paths)), max(map(_changed, paths))
+    return Entry(kind, key, size, last_used, about, whole)
 
 
 def _changed(path: Path) -> float:

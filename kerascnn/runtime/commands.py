@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kerascnn.runtime.toml import as_toml
+
 NAME = "kerascnn"
 
 
@@ -22,7 +24,6 @@ def command(*arguments: str) -> str:
 
 
 def python(*arguments: str) -> str:
-    """A command for the Python interpreter that runs this program."""
     return _joined([_python(), *arguments])
 
 
@@ -33,14 +34,11 @@ def pip_install(*arguments: str) -> str:
 
 def setting(key: str, value: Any) -> str:
     """A key and its new value, as TOML and as an option to paste."""
-    from kerascnn.runtime.toml import as_toml
-
     text = value if isinstance(value, str) else as_toml(value)
     return f"{key} = {as_toml(value)} ({overrides({key: text})})"
 
 
 def overrides(values: Mapping[str, str]) -> str:
-    """The options that override an experiment's keys."""
     return _joined([part for key, text in values.items() for part in ("--set", f"{key}={text}")])
 
 

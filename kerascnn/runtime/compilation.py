@@ -37,10 +37,9 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns the gradient of a function with respect to its first argument, as a function.
+    """The gradient of a scalar function of tensors with respect to the first, as a function.
 
-    Args:
-        function: From tensors to a scalar; what it closes over is constant.
+    What the function closes over is constant.
     """
     import keras
 
@@ -48,30 +47,23 @@ def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
         import jax
 
         return jax.jit(jax.grad(function))
-    return _taped(function) if keras.config.backend() == "tensorflow" else _recorded(function)
 
+    def taped(first: Any, *others: Any) -> Any:
+        import tensorflow
 
-def _taped(function: Callable[..., Any]) -> Callable[..., Any]:
-    import tensorflow
-
-    def slope(first: Any, *others: Any) -> Any:
         with tensorflow.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(first)
             value = function(first, *others)
         return tape.gradient(value, first)
 
-    return slope
+    def recorded(first: Any, *others: Any) -> Any:
+        import torch
 
-
-def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
-    import torch
-
-    def slope(first: Any, *others: Any) -> Any:
         first = first.detach().requires_grad_()
         with torch.enable_grad():
             return torch.autograd.grad(function(first, *others), first)[0]
 
-    return slope
+    return taped if keras.config.backend() == "tensorflow" else recorded
 
 
 @contextmanager

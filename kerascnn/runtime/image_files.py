@@ -10,27 +10,13 @@ IMAGE_SUFFIXES = {
     *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".avifs", ".heic", ".heif", ".hif"),
 }
 
-# Written by macOS, Synology, QNAP, Windows, Linux and Jupyter; in lower case.
+# Written by macOS, Synology and QNAP, Windows, Linux and Jupyter; in lower case.
 SYSTEM = {
-    "__macosx",
-    ".ds_store",
-    ".appledouble",
-    ".spotlight-v100",
-    ".trashes",
-    ".fseventsd",
-    "@eadir",
-    "@recycle",
-    "@recently-snapshot",
-    "#recycle",
-    "#snapshot",
-    "$recycle.bin",
-    "recycler",
-    "system volume information",
-    "thumbs.db",
-    "ehthumbs.db",
-    "desktop.ini",
-    "lost+found",
-    ".ipynb_checkpoints",
+    *("__macosx", ".ds_store", ".appledouble", ".spotlight-v100", ".trashes", ".fseventsd"),
+    *("@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot"),
+    *("$recycle.bin", "recycler", "system volume information"),
+    *("thumbs.db", "ehthumbs.db", "desktop.ini"),
+    *("lost+found", ".ipynb_checkpoints"),
 }
 OUTPUT = {"kerascnn-runs", "mlartifacts", "mlruns"}  # the last two are MLflow's own names
 JOURNAL = "tracking.jsonl"  # in every run's folder
@@ -76,20 +62,17 @@ def own_metadata(file: Path) -> dict[str, str] | None:
 
 
 def _is_output(path: Path) -> bool:
-    return path.is_dir() and (
-        path.name in OUTPUT or any(os.path.lexists(path / sign) for sign in SIGNS)
-    )
+    if not path.is_dir():
+        return False
+    return path.name in OUTPUT or any(os.path.lexists(path / sign) for sign in SIGNS)
 
 
 def _is_store(path: Path) -> bool:
     """Whether it is the database of MLFLOW_TRACKING_URI, its lock or its journal."""
-    asked = os.environ.get("MLFLOW_TRACKING_URI")
-    database = _database(asked) if asked else None
-    return (
-        database is not None
-        and path.name.startswith(database.name)
-        and os.path.realpath(path.parent) == os.path.realpath(database.parent)
-    )
+    database = _database(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    if database is None or not path.name.startswith(database.name):
+        return False
+    return os.path.realpath(path.parent) == os.path.realpath(database.parent)
 
 
 @cache

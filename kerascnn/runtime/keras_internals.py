@@ -21,29 +21,24 @@ def functional_graph(operation: Any) -> Any | None:
 
 def nodes_in_order(model: Any) -> list[Any]:
     """The nodes of a functional model's graph, each after those that it depends on."""
-    return [
-        node for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True) for node in nodes
-    ]
+    by_depth = sorted(model._nodes_by_depth.items(), reverse=True)
+    return [node for _, nodes in by_depth for node in nodes]
 
 
 def operation_behind(tensor: Any) -> Any:
-    """The operation that gives a symbolic tensor."""
     return tensor._keras_history.operation
 
 
 def build_metrics(trainer: Any, targets: Any) -> None:
     """Creates the variables of a compiled model's metrics and loss before its first step.
 
-    Args:
-        trainer: A compiled model.
-        targets: A batch of labels, and of predictions, of any values.
+    `targets` is a batch of labels, and of predictions, of any values.
     """
     trainer._compile_metrics.build(targets, targets)
     trainer._compile_loss.build(targets, targets)
 
 
 def optimized_variables(optimizer: Any) -> list[Any]:
-    """The variables that an optimizer updates."""
     return _inner(optimizer)._trainable_variables
 
 

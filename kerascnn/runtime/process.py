@@ -33,10 +33,14 @@ def contained() -> Iterator[None]:
     Blocks may be nested. Those of different threads wait for each other: they would otherwise share
     a random seed and a dtype policy, and change each other's results.
     """
+    import numpy as np
+
     with _one_at_a_time, ExitStack() as effects:
-        if not _open:
-            _disable_autologging(effects)
-        _keep_generators(effects)
+        autologging = sys.modules.get("mlflow.utils.autologging_utils")
+        if autologging and not _open:  # it wraps `Model.fit`, and would log a run a second time
+            effects.enter_context(autologging.disable_autologging())
+        effects.callback(random.setstate, random.getstate())
+        effects.callback(np.random.set_state, np.random.get_state())
         _open.append(effects)
         try:
             yield
@@ -55,27 +59,15 @@ def set_variable(name: str, value: str, *, unless_set: bool = False) -> None:
     before = os.environ.get(name)
     if before == value or (unless_set and before is not None):
         return
-    put_back(_restore_variable, name, before)
+    put_back(restore_variable, name, before)
     os.environ[name] = value
 
 
-def _restore_variable(name: str, value: str | None) -> None:
+def restore_variable(name: str, value: str | None) -> None:
+    """Sets an environment variable, or removes it (None)."""
     os.environ.pop(name, None)
     if value is not None:
         os.environ[name] = value
-
-
-def _disable_autologging(effects: ExitStack) -> None:
-    """MLflow's autologging wraps `Model.fit` and would log a run a second time."""
-    if autologging := sys.modules.get("mlflow.utils.autologging_utils"):
-        effects.enter_context(autologging.disable_autologging())
-
-
-def _keep_generators(effects: ExitStack) -> None:
-    import numpy as np
-
-    effects.callback(random.setstate, random.getstate())
-    effects.callback(np.random.set_state, np.random.get_state())
 
 
 def keep_backend_settings() -> None:
@@ -90,15 +82,11 @@ def keep_backend_settings() -> None:
     put_back(keras.config.set_floatx, keras.config.floatx())
     put_back(keras.config.set_image_data_format, keras.config.image_data_format())
     if find_spec("tensorflow"):  # Keras seeds it on every backend
-        _keep_tensorflow()
+        put_back(set_tensorflow_seed, tensorflow_seed())
+        if not tensorflow_is_deterministic():
+            put_back(disable_tensorflow_determinism)
     if keras.config.backend() == "torch":
         _keep_torch()
-
-
-def _keep_tensorflow() -> None:
-    put_back(set_tensorflow_seed, tensorflow_seed())
-    if not tensorflow_is_deterministic():
-        put_back(disable_tensorflow_determinism)
 
 
 def _keep_torch() -> None:

@@ -11,7 +11,9 @@ def screen(title: str, rows: Iterable[tuple[str, object]] = ()) -> str:
     """A title, with names and values in two columns below it."""
     pairs = [(name, str(value)) for name, value in rows]
     width = max((len(name) for name, _ in pairs), default=0)
-    return "\n".join([title, *(_cut(f"  {name:<{width}}  {value}") for name, value in pairs)])
+    lines = [f"  {name:<{width}}  {value}" for name, value in pairs]
+    cut = [line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…" for line in lines]
+    return "\n".join([title, *cut])
 
 
 def first_rows(rows: Sequence[tuple[str, object]]) -> list[tuple[str, object]]:
@@ -22,7 +24,3 @@ def first_rows(rows: Sequence[tuple[str, object]]) -> list[tuple[str, object]]:
 
 def accuracy(value: float, interval: tuple[float, float]) -> str:
     return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"

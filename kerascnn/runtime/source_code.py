@@ -1,13 +1,13 @@
 """The code behind a class or function: every file of its package, and what that requires."""
 
 import ast
-import hashlib
 import inspect
 import re
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
@@ -37,16 +37,13 @@ def code_key(defined: Iterable[type | Callable]) -> str:
 
 def modules_key(names: Iterable[str]) -> str:
     """The same for modules, by name."""
-    names = {name for name in names if not _is_known_by_version(name.partition(".")[0])}
+    known = {*_KNOWN_BY_VERSION, *sys.stdlib_module_names}
+    names = {name for name in names if name.partition(".")[0] not in known}
     files = {file for name in names for file in _files(name)}
-    digests = sorted(_digest(file) for file in files)
+    digests = sorted(sha256(f.name.encode() + b"\0" + _bytes(f)).hexdigest() for f in files)
     tops = {name.partition(".")[0] for name in names} - {"kerascnn"}
     versions = sorted({version for top in tops for version in _versions(top)})
-    return hashlib.sha256(repr((digests, versions)).encode()).hexdigest()
-
-
-def _is_known_by_version(top: str) -> bool:
-    return top in _KNOWN_BY_VERSION or top in sys.stdlib_module_names
+    return sha256(repr((digests, versions)).encode()).hexdigest()
 
 
 def _modules(defined: type | Callable) -> list[str]:
@@ -100,10 +97,6 @@ def _imported(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module.partition(".")[0])
     return names
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.name.encode() + b"\0" + _bytes(file)).hexdigest()
 
 
 def _bytes(file: Path) -> bytes:

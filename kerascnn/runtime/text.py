@@ -35,12 +35,11 @@ def nfc(text: str) -> str:
 
 
 def counted(count: int, noun: str = "image") -> str:
-    """A number and a noun that agrees with it: "1 image", "3 classes", "2,000 entries"."""
-    if count == 1:
-        return f"1 {noun}"
-    if noun.endswith("y"):
-        return f"{count:,} {noun[:-1]}ies"
-    return f"{count:,} {noun}{'es' if noun.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
+    """A number and a noun that agrees with it: "1 image", "2,000 images", "3 classes"."""
+    if count != 1:
+        noun = re.sub("(?<![aeiou])y$", "ie", noun)
+        noun += "es" if noun.endswith(("s", "x", "ch", "sh")) else "s"
+    return f"{count:,} {noun}"
 
 
 def abbreviated(things: Sequence[object], limit: int = LISTED) -> str:
@@ -66,9 +65,5 @@ def quantity(count: int) -> str:
     """Three digits and a unit: 86.7 M."""
     for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
         if count >= size:
-            return (
-                f"{count / size:.3g} {unit}"
-                if count < 1000 * size
-                else f"{count / size:,.0f} {unit}"
-            )
+            return f"{count / size:{'.3g' if count < 1000 * size else ',.0f'}} {unit}"
     return str(count)

@@ -29,9 +29,8 @@ def backend_process(
     """
     from joblib.externals.loky import ProcessPoolExecutor
 
-    return ProcessPoolExecutor(
-        1, initializer=_begin, initargs=(backend, silent, {**_ON_THE_CPU, **(variables or {})})
-    )
+    settings = backend, silent, {**_ON_THE_CPU, **(variables or {})}
+    return ProcessPoolExecutor(1, initializer=_begin, initargs=settings)
 
 
 def worker_processes() -> Executor:

@@ -14,12 +14,8 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
-    "Check": "checks",
-    "Outcome": "checks",
-    "Subject": "checks",
-    "checks_of": "kinds",
-    "find_subject": "kinds",
-    "run_checks": "kinds",
+    **dict.fromkeys(("Check", "Outcome", "Subject"), "checks"),
+    **dict.fromkeys(("checks_of", "find_subject", "run_checks"), "kinds"),
 }
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605
 

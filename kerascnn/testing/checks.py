@@ -1,4 +1,4 @@
-"""A check, its subject and its outcome."""
+"""A check, its subject and its outcome; random images to check on."""
 
 import sys
 import time
@@ -6,10 +6,11 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from types import FrameType
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 from pydantic import ValidationError
 
 from kerascnn import hookspecs
@@ -28,6 +29,7 @@ class SkipError(Exception):
     """A check does not apply to this component; the text says why."""
 
 
+@dataclass(eq=False, repr=False)
 class Subject(ABC):
     """A component with its parameters, to be checked.
 
@@ -41,29 +43,18 @@ class Subject(ABC):
     """
 
     kind: ClassVar[str]
-
-    def __init__(
-        self,
-        bound: BoundComponent,
-        given: Mapping[str, Any],
-        image_size: int | None = None,
-        imagenet_classifier: Callable[[], tuple[Any, Any]] | None = None,
-    ) -> None:
-        self.bound, self.given = bound, dict(given)
-        self.image_size, self.imagenet_classifier = image_size, imagenet_classifier
+    bound: BoundComponent
+    given: dict[str, Any]
+    image_size: int | None = None
+    imagenet_classifier: Callable[[], tuple[Any, Any]] | None = None
 
     def __reduce__(self) -> Any:
         """Another process finds the component by name, because builders may not be picklable."""
-        return type(self).find, (self.bound.name, self.given, self.image_size)
+        find = partial(type(self).find, image_size=self.image_size)
+        return find, (self.bound.name, self.given)
 
     @classmethod
-    def find(
-        cls,
-        name: str,
-        params: Mapping[str, Any],
-        image_size: int | None = None,
-        imagenet_classifier: Callable[[], tuple[Any, Any]] | None = None,
-    ) -> Self:
+    def find(cls, name: str, params: Mapping[str, Any], **options: Any) -> Self:
         """Finds an installed component of this kind and validates its parameters.
 
         Raises:
@@ -75,11 +66,10 @@ class Subject(ABC):
         except ValidationError as error:
             problems = invalid(error, registered.component.params, dict(params), (cls.kind,))
             raise InputError("\n".join(map(str, problems))) from error
-        return cls(bound, params, image_size, imagenet_classifier)
+        return cls(bound, dict(params), **options)
 
     def with_params(self, **params: Any) -> Self:
-        """The same component with some parameters changed."""
-        return self.find(self.bound.name, self.given | params, self.image_size)
+        return self.find(self.bound.name, self.given | params, image_size=self.image_size)
 
     @cached_property
     def made(self) -> Any:
@@ -96,9 +86,7 @@ class Check:
     """One rule of a kind's contract, and the function that holds a component to it.
 
     Args:
-        name: What it is called in a report and in pytest's ids, snake_case.
-        rule: What is expected.
-        contract: Where the contract says so.
+        contract: Where the contract states the rule.
         function: Returns a figure for the report or None; raises CheckError or SkipError.
     """
 
@@ -146,10 +134,7 @@ class Outcome:
     """The outcome of a check.
 
     Args:
-        check: The check.
-        status: "passed", "failed" or "skipped".
         detail: A figure for the report, what was found instead, or why the check does not apply.
-        seconds: The time it took.
     """
 
     check: Check
@@ -192,6 +177,18 @@ def explain(error: Exception) -> str:
     own = [(frame, line) for frame, line in frames if _is_the_authors(frame)]
     frame, line = (own or frames)[-1]
     return f"{type(error).__name__}: {error} ({frame.f_code.co_filename}, line {line})"
+
+
+def random_images(count: int, size: int, labels: np.ndarray | None = None) -> np.ndarray:
+    """Smooth random images, uint8 [N, S, S, 3]; with labels int [N], in the hue of their class."""
+    rng = np.random.default_rng(0)
+    coarse = rng.uniform(0, 255, (count, 4, 4, 3))
+    if labels is not None:
+        hues = rng.uniform(0, 255, (labels.max() + 1, 3))
+        coarse = (coarse + 2 * hues[labels][:, None, None]) / 3
+    rows = np.minimum(np.arange(size) * 4 // size, 3)
+    images = coarse[:, rows][:, :, rows] + rng.normal(0, 8, (count, size, size, 3))
+    return np.clip(images, 0, 255).astype(np.uint8)
 
 
 def _is_the_authors(frame: FrameType) -> bool:

@@ -1,9 +1,11 @@
 """The checks of a dataset: its splits, images and labels."""
 
 import gc
+import hashlib
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +14,67 @@ import numpy as np
 from kerascnn.engine.data.images import read_image
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source, Splits, kerascnn_datasets
-from kerascnn.testing.checks import Check, CheckError, SkipError, check
-from kerascnn.testing.fingerprints import fingerprint_is_sensitive, fingerprint_is_stable
+from kerascnn.testing.checks import CheckError, SkipError, Subject, check
 from kerascnn.testing.other_processes import in_another_process
-from kerascnn.testing.splits import (
-    SPLITS,
-    DatasetSubject,
-    digest,
-    fingerprints,
-    glance,
-    sources,
-    spread,
-)
 
 COMPARED = 5000  # images of all splits compared with each other
 BYTES_A_IMAGE = 1024  # allowed in memory for its path, label and hash
+SPLITS = ("train", "validation", "test")
+SAMPLED = 64  # images examined in each split
+GLANCED = 8  # images examined in each split of each further build
+
+
+class DatasetSubject(Subject):
+    kind = "dataset"
+
+    def make(self) -> Splits:
+        return self.build()
+
+    def build(self, seed: int = 0) -> Splits:
+        return self.bound.build(seed=seed)
+
+    @cached_property
+    def samples(self) -> dict[str, list[tuple[int, Any, Any]]]:
+        """Index, image and label of images spread over each split."""
+        return {
+            name: [(index, *source[index]) for index in spread(len(source), SAMPLED)]
+            for name, source in sources(self.made)
+        }
+
+    @property
+    def sampled(self) -> Iterator[tuple[str, Any, Any]]:
+        for name, samples in self.samples.items():
+            for index, image, label in samples:
+                yield f"{name}[{index}]", image, label
+
+
+def glance(splits: Splits) -> dict[str, list[Any]]:
+    """The length of each split, and the digests of a few of its images and labels."""
+    return {
+        name: [len(source), *(digest(*source[i]) for i in spread(len(source), GLANCED))]
+        for name, source in sources(splits)
+    }
+
+
+def fingerprints(splits: Splits) -> dict[str, Any]:
+    return {name: getattr(source, "fingerprint", None) for name, source in sources(splits)}
+
+
+def sources(splits: Splits) -> list[tuple[str, Source]]:
+    return [(name, getattr(splits, name)) for name in SPLITS]
+
+
+def spread(length: int, count: int) -> list[int]:
+    return np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(int)).tolist()
+
+
+def digest(image: Any, label: Any = "") -> str:
+    """SHA-256 of an image's content and its label."""
+    if isinstance(image, np.ndarray):
+        data = str((image.shape, image.dtype)).encode() + np.ascontiguousarray(image).tobytes()
+    else:
+        data = image if isinstance(image, bytes) else Path(image).read_bytes()
+    return hashlib.sha256(data + f" {label}".encode()).hexdigest()
 
 
 @check(Splits)
@@ -96,10 +144,8 @@ def same_for_a_seed(subject: DatasetSubject) -> None:
     and labels."""
     again = subject.build()
     for name, source in reversed(sources(again)):
-        if len(source) != len(getattr(subject.made, name)):
-            raise CheckError(
-                f"{name} has {len(source)} images instead of {len(getattr(subject.made, name))}"
-            )
+        if len(source) != (expected := len(getattr(subject.made, name))):
+            raise CheckError(f"{name} has {len(source)} images instead of {expected}")
         for index, image, label in reversed(subject.samples[name]):
             if digest(*source[index]) != digest(image, label):
                 raise CheckError(f"another image or label at {name}[{index}]")
@@ -183,7 +229,6 @@ def _counting_decodes() -> Iterator[list[bool]]:
 
 
 def _bytes(image: Any) -> int:
-    """The bytes of an image in memory."""
     return len(image) if isinstance(image, bytes) else read_image(image).nbytes
 
 
@@ -200,18 +245,3 @@ def _described(value: Any) -> str:
 def _range(numbers: Any) -> str:
     low, high = min(numbers), max(numbers)
     return f"{low}" if low == high else f"{low} to {high}"
-
-
-DATASET_CHECKS: tuple[Check, ...] = (
-    builds,
-    lengths,
-    class_names,
-    images,
-    labels_within_classes,
-    same_for_a_seed,
-    same_in_another_process,
-    splits_are_disjoint,
-    builds_lazily,
-    fingerprint_is_stable,
-    fingerprint_is_sensitive,
-)

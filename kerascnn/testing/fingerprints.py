@@ -11,7 +11,7 @@ from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source, Splits
 from kerascnn.runtime.files import folder_bytes
 from kerascnn.testing.checks import CheckError, SkipError, check
-from kerascnn.testing.splits import SPLITS, DatasetSubject, fingerprints, glance
+from kerascnn.testing.datasets import SPLITS, DatasetSubject, fingerprints, glance
 
 LARGEST_COPY = 200_000_000  # bytes
 

@@ -1,53 +1,48 @@
 """The checks of each kind of component, and how to run them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
-from kerascnn.testing.architectures import ARCHITECTURE_CHECKS
-from kerascnn.testing.augmentations import AUGMENTATION_CHECKS
-from kerascnn.testing.batches import AugmentationSubject
+from kerascnn.testing import (
+    architectures,
+    augmentations,
+    datasets,
+    fingerprints,
+    schedules,
+    training,
+)
 from kerascnn.testing.checks import Check, Outcome, Subject
-from kerascnn.testing.datasets import DATASET_CHECKS
-from kerascnn.testing.networks import ArchitectureSubject
-from kerascnn.testing.schedules import SCHEDULE_CHECKS, ScheduleSubject
-from kerascnn.testing.splits import DatasetSubject
 
-_KINDS: dict[str, tuple[type[Subject], tuple[Check, ...]]] = {
-    "dataset": (DatasetSubject, DATASET_CHECKS),
-    "augmentation": (AugmentationSubject, AUGMENTATION_CHECKS),
-    "architecture": (ArchitectureSubject, ARCHITECTURE_CHECKS),
-    "schedule": (ScheduleSubject, SCHEDULE_CHECKS),
+_KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
+    "dataset": (datasets.DatasetSubject, (datasets, fingerprints)),
+    "augmentation": (augmentations.AugmentationSubject, (augmentations,)),
+    "architecture": (architectures.ArchitectureSubject, (architectures, training)),
+    "schedule": (schedules.ScheduleSubject, (schedules,)),
 }
 
 
 def checks_of(kind: str) -> tuple[Check, ...]:
-    """The checks of a kind, in the order of execution."""
-    return _KINDS[kind][1]
+    """The checks of a kind, in the order of execution: that of their modules."""
+    defined = (value for module in _KINDS[kind][1] for value in vars(module).values())
+    return tuple(value for value in defined if isinstance(value, Check))
 
 
-def find_subject(
-    kind: str,
-    name: str,
-    params: Mapping[str, Any],
-    image_size: int | None = None,
-    imagenet_classifier: Callable[[], tuple[Any, Any]] | None = None,
-) -> Subject:
+def find_subject(kind: str, name: str, params: Mapping[str, Any], **options: Any) -> Subject:
     """Finds an installed component and validates its parameters.
 
     Args:
         kind: "dataset", "augmentation", "architecture" or "schedule".
         name: The component's name.
         params: Its parameters, as in the TOML.
-        image_size: See `Subject`.
-        imagenet_classifier: See `Subject`.
+        options: `image_size` and `imagenet_classifier`; see `Subject`.
 
     Raises:
         InputError: There is no such component, or its parameters are invalid.
     """
-    return _KINDS[kind][0].find(name, params, image_size, imagenet_classifier)
+    return _KINDS[kind][0].find(name, params, **options)
 
 
 def run_checks(subject: Subject) -> Iterator[Outcome]:
     """Runs the checks of the subject's kind, one after the other."""
-    for check in checks_of(subject.kind):
-        yield check.run(subject)
+    return (check.run(subject) for check in checks_of(subject.kind))

@@ -47,18 +47,14 @@ def on_other_backends(function: Callable[..., Any], *arguments: Any) -> dict[str
     import keras
 
     here = keras.config.backend()
-    asked = {
-        backend: _submit(backend, function, arguments)
-        for backend in installed_backends()
-        if backend != here
-    }
+    others = [backend for backend in installed_backends() if backend != here]
+    asked = {backend: _submit(backend, function, arguments) for backend in others}
     answers = {backend: _result(backend, future) for backend, future in asked.items()}
     if not answers:
         raise SkipError(f"no backend but {here} is installed")
     accepted = {backend: a.value for backend, a in answers.items() if not a.refusal}
     if not accepted:
-        refusals = [f"{backend}: {answer.refusal}" for backend, answer in answers.items()]
-        raise SkipError("; ".join(refusals))
+        raise SkipError("; ".join(f"{name}: {answer.refusal}" for name, answer in answers.items()))
     return accepted
 
 

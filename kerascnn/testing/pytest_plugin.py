@@ -34,30 +34,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     marker = metafunc.definition.get_closest_marker("kerascnn")
     if marker is None or len(marker.args) < 2 or marker.args[0] not in KINDS:
-        kinds = ", ".join(KINDS)
-        pytest.fail(
-            f"{metafunc.definition.name}: {FIXTURE} needs @pytest.mark.kerascnn(KIND, NAME), with "
-            f"KIND one of {kinds}",
-            False,
-        )
+        reason = f"needs @pytest.mark.kerascnn(KIND, NAME), with KIND one of {', '.join(KINDS)}"
+        pytest.fail(f"{metafunc.definition.name}: {FIXTURE} {reason}", False)
     kind, *names = marker.args
-    options = dict(marker.kwargs)
-    known = {check.name: check for check in checks_of(kind)}
+    known, options = {check.name: check for check in checks_of(kind)}, dict(marker.kwargs)
     only = options.pop("only", None) or known
     if wrong := [check for check in only if check not in known]:
-        expected = ", ".join(known)
-        pytest.fail(
-            f"{metafunc.definition.name}: unknown checks {wrong}: expected {expected}", False
-        )
-    chosen = [known[check] for check in only]
+        reason = f"unknown checks {wrong}: expected {', '.join(known)}"
+        pytest.fail(f"{metafunc.definition.name}: {reason}", False)
     cases = [
         pytest.param(
-            (kind, name, check, options),
-            id=check.name if len(names) == 1 else f"{name}-{check.name}",
+            (kind, name, known[check], options),
+            id=check if len(names) == 1 else f"{name}-{check}",
             marks=KERAS_OWN_WARNING,
         )
         for name in names
-        for check in chosen
+        for check in only
     ]
     metafunc.parametrize(FIXTURE, cases, indirect=True)
 

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterator
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from kerascnn.hookspecs import kerascnn_schedules
-from kerascnn.testing.checks import Check, CheckError, SkipError, Subject, check
+from kerascnn.testing.checks import CheckError, SkipError, Subject, check
 from kerascnn.testing.other_processes import on_other_backends
 
 PEAK = 1e-3
@@ -27,9 +28,8 @@ class ScheduleSubject(Subject):
         return self.build(STEPS, STEPS_PER_EPOCH)
 
     def build(self, steps: int, steps_per_epoch: int) -> Any:
-        return self.bound.build(
-            peak_learning_rate=PEAK, steps=steps, steps_per_epoch=steps_per_epoch
-        )
+        lengths = {"steps": steps, "steps_per_epoch": steps_per_epoch}
+        return self.bound.build(peak_learning_rate=PEAK, **lengths)
 
     def with_parameter(self, name: str, value: float) -> "ScheduleSubject":
         """The schedule with a parameter changed; raises SkipError if it has no such parameter."""
@@ -45,15 +45,11 @@ class ScheduleSubject(Subject):
 
     @cached_property
     def rates(self) -> np.ndarray:
-        """The rate at each step of the stage."""
         return rates_of(self.made, STEPS, STEPS_PER_EPOCH)
 
 
 def rates_of(built: Any, steps: int, steps_per_epoch: int) -> np.ndarray:
-    """The rates at the steps 0 to `steps` - 1, float64 [steps].
-
-    For a callback, those that it sets while the validation loss stays the same.
-    """
+    """The rate at each step, float64 [steps]; a callback's with a constant validation loss."""
     import keras
     from keras import ops
 
@@ -131,11 +127,8 @@ def after_warm_up(subject: ScheduleSubject) -> str:
     the end of the warm-up, step 20 of 100."""
     rates = subject.with_parameter(WARMUP, 0.2).rates
     end = STEPS // 5
-    falls = np.flatnonzero(np.diff(rates[: end + 1]) <= 0)
-    if falls.size:
-        raise CheckError(
-            f"{rates[falls[0]]:.2e} at step {falls[0]}, and {rates[falls[0] + 1]:.2e} at the next"
-        )
+    for step in np.flatnonzero(np.diff(rates[: end + 1]) <= 0)[:1]:
+        raise CheckError(f"{rates[step]:.2e} at step {step}, and {rates[step + 1]:.2e} at the next")
     if abs(rates[end] / PEAK - 1) > 0.01:
         raise CheckError(_at(end, rates, STEPS))
     return f"{rates[0]:.1e} to {rates[end]:.1e}"
@@ -206,14 +199,10 @@ def applies_in_training(subject: ScheduleSubject) -> None:
 @check(kerascnn_schedules)
 def same_on_all_backends(subject: ScheduleSubject) -> str:
     """The rates are the same on every backend."""
-    elsewhere = on_other_backends(_rates, subject)
+    elsewhere = on_other_backends(attrgetter("rates"), subject)
     for backend, rates in elsewhere.items():
         _same(rates, subject.rates, f"on {backend}")
     return ", ".join(elsewhere)
-
-
-def _rates(subject: ScheduleSubject) -> np.ndarray:
-    return subject.rates
 
 
 def _same(found: np.ndarray, rates: np.ndarray, where: str) -> None:
@@ -223,17 +212,3 @@ def _same(found: np.ndarray, rates: np.ndarray, where: str) -> None:
 
 def _at(step: int, rates: np.ndarray, steps: int) -> str:
     return f"{rates[step]:.2e} at step {step} of {steps}, with peak_learning_rate = {PEAK}"
-
-
-SCHEDULE_CHECKS: tuple[Check, ...] = (
-    builds,
-    finite_and_non_negative,
-    at_step_zero,
-    reaches_its_peak,
-    after_warm_up,
-    at_the_last_step,
-    ends_at_its_final_fraction,
-    serialises,
-    applies_in_training,
-    same_on_all_backends,
-)

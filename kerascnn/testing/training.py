@@ -7,22 +7,12 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.network.build import HEAD
-from kerascnn.engine.network.freezing import (
-    digest,
-    frozen_variables,
-    trainable_layers,
-)
+from kerascnn.engine.network.freezing import digest, frozen_variables, trainable_layers
 from kerascnn.hookspecs import Network, kerascnn_architectures
 from kerascnn.runtime.compilation import graphs_freed, jit_compile
 from kerascnn.runtime.keras_internals import nested_layers
+from kerascnn.testing.architectures import CLASSES, ArchitectureSubject, freeze, kept, unfrozen
 from kerascnn.testing.checks import CheckError, check
-from kerascnn.testing.networks import (
-    CLASSES,
-    ArchitectureSubject,
-    freeze,
-    kept,
-    unfrozen,
-)
 
 STEPS, RATES = 300, (1e-3, 5e-5, 1e-2)  # for overfitting a batch
 LEARNING_BLOCKS = 8  # are trained; all of a network with hundreds would take minutes
@@ -121,7 +111,8 @@ def _steps_to_learn(subject: ArchitectureSubject) -> str:
             for step in range(1, STEPS + 1):
                 if step > UNTRACED_STEPS:
                     _trace(trainer)
-                loss = _step(trainer, subject)
+                loss = float(trainer.train_on_batch(subject.images, subject.labels))
+                trainer.reset_metrics()
                 if loss < CHANCE / 2:
                     _check_what_changed(before, _digests(built.model))
                     return f"{step} steps at {rate:g}"
@@ -145,9 +136,3 @@ def _check_what_changed(before: dict[str, str], after: dict[str, str]) -> None:
         raise CheckError("training changed frozen weights")
     if same != [FROZEN]:
         raise CheckError(f"training did not change {', '.join(same[1:6])}")
-
-
-def _step(trainer: Any, subject: ArchitectureSubject) -> float:
-    loss = trainer.train_on_batch(subject.images, subject.labels)
-    trainer.reset_metrics()
-    return float(loss)

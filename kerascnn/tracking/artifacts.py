@@ -18,7 +18,6 @@ from kerascnn.runtime.text import counted
 FOLDER = "mlartifacts"
 LOCK_SECONDS = 5.0
 
-_PLACES = "SELECT DISTINCT artifact_location FROM experiments"
 _RECORDS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -66,12 +65,11 @@ def _places(store: sqlite3.Connection) -> list[str]:
     """The local artifact folders of experiments; none in a database without tables."""
     if not store.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
         return []
-    places = [place for (place,) in store.execute(_PLACES) if place]
-    return [place for place in places if urlsplit(place).scheme in ("", "file")]
+    places = store.execute("SELECT DISTINCT artifact_location FROM experiments")
+    return [place for (place,) in places if place and urlsplit(place).scheme in ("", "file")]
 
 
 def local_path(place: str) -> Path:
-    """The path of a local artifact location."""
     parts = urlsplit(place)
     return Path(url2pathname(parts.path) if parts.scheme else unquote(place))
 
@@ -100,12 +98,10 @@ def correct_records(uri: str) -> Iterator[str]:
     database = sqlite_file(uri)
     if not database or not os.access(database, os.W_OK):
         return
+    moved = f"{database} was moved: its records of artifacts now name {artifacts_of(database)}"
     with suppress(sqlite3.Error):  # opening the database reports what is wrong with it
         for path in follow(database):
-            yield (
-                f"{database} was moved: its records of artifacts now name {artifacts_of(database)} "
-                f"instead of {path}."
-            )
+            yield f"{moved} instead of {path}."
 
 
 def missing_artifacts(uri: str) -> Iterator[str]:

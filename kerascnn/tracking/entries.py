@@ -1,9 +1,9 @@
-"""Sending the entries of a run's journal to MLflow's store, by their kind."""
+"""Uploads the entries of a run's journal to MLflow's store, by their kind."""
 
 import json
 import os
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,7 @@ class RefusedError(TrackingError):
 def create_run(client: Any, uri: str, entry: Entry, folder: str) -> str:
     """Creates a run in the store, unless an earlier attempt did; returns its id.
 
-    Args:
-        client: Of the store.
-        uri: The store's address.
-        entry: The journal's "create" entry.
-        folder: The name of the run's folder, which may be the tag of the existing run.
+    An existing run has the tag of the "create" entry, or the name of the run's folder.
     """
     experiment = _experiment_id(client, uri, entry["experiment"])
     for tag in dict.fromkeys([entry["run"], folder]):
@@ -95,7 +91,7 @@ def _mlflow_id(client: Any, run: str) -> str:
 
 
 def send(client: Any, run_id: str, entry: Entry, folder: Path) -> None:
-    """Sends one entry of a run's journal.
+    """Uploads one entry of a run's journal.
 
     Raises:
         RefusedError: The store will never accept it.
@@ -133,31 +129,18 @@ def delete_run(client: Any, run_id: str) -> None:
             raise
 
 
-def _params(client: Any, run_id: str, entry: Entry) -> None:
-    from mlflow.entities import Param
+def _values(client: Any, run_id: str, entry: Entry) -> None:
+    """Logs params, tags or metrics, within MLflow's limits."""
+    from mlflow.entities import Metric, Param, RunTag
 
-    params = [Param(_name(key), str(value)[:6000]) for key, value in entry["values"].items()]
-    for start in range(0, len(params), 100):  # MLflow's limit
-        client.log_batch(run_id, params=params[start : start + 100])
-
-
-def _tags(client: Any, run_id: str, entry: Entry) -> None:
-    from mlflow.entities import RunTag
-
-    tags = [RunTag(_name(key), str(value)[:8000]) for key, value in entry["values"].items()]
-    for start in range(0, len(tags), 100):
-        client.log_batch(run_id, tags=tags[start : start + 100])
-
-
-def _metrics(client: Any, run_id: str, entry: Entry) -> None:
-    from mlflow.entities import Metric
-
-    metrics = [
-        Metric(_name(key), value, entry["time"], entry["step"])
-        for key, value in entry["values"].items()
-    ]
-    for start in range(0, len(metrics), 1000):  # MLflow's limit
-        client.log_batch(run_id, metrics=metrics[start : start + 1000])
+    make, most = {
+        "params": (lambda name, value: Param(name, str(value)[:6000]), 100),
+        "tags": (lambda name, value: RunTag(name, str(value)[:8000]), 100),
+        "metrics": (lambda name, value: Metric(name, value, entry["time"], entry["step"]), 1000),
+    }[entry["kind"]]
+    rows = [make(re.sub(r"[^/\w.\- :]", "_", key), value) for key, value in entry["values"].items()]
+    for start in range(0, len(rows), most):
+        client.log_batch(run_id, **{entry["kind"]: rows[start : start + most]})
 
 
 def _datasets(client: Any, run_id: str, entry: Entry) -> None:
@@ -165,19 +148,11 @@ def _datasets(client: Any, run_id: str, entry: Entry) -> None:
 
     inputs = []
     for split in entry["splits"]:
-        dataset = Dataset(
-            name=split["name"],
-            digest=split["digest"][:36],  # MLflow's limit
-            source_type="kerascnn",
-            source=json.dumps({"name": split["name"]}),
-            profile=json.dumps({"num_rows": split["images"]}),
-        )
+        name, digest = split["name"], split["digest"][:36]  # MLflow's limit
+        source, profile = json.dumps({"name": name}), json.dumps({"num_rows": split["images"]})
+        dataset = Dataset(name, digest, "kerascnn", source, profile=profile)
         inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", split["context"])]))
     client.log_inputs(run_id, datasets=inputs)
-
-
-def _artifact(client: Any, run_id: str, entry: Entry) -> None:
-    client.log_artifact(run_id, entry["path"])
 
 
 def _model(client: Any, run_id: str, entry: Entry) -> None:
@@ -185,7 +160,7 @@ def _model(client: Any, run_id: str, entry: Entry) -> None:
 
     run = client.get_run(run_id)
     if run.outputs and run.outputs.model_outputs:
-        return  # it was sent, but the answer was lost
+        return  # it was uploaded, but the answer was lost
     model = client.create_logged_model(
         run.info.experiment_id, name="model", source_run_id=run_id, model_type="keras"
     )
@@ -211,23 +186,14 @@ def _resume(client: Any, run_id: str, entry: Entry) -> None:
         client.delete_tag(run_id, FAILURE)
 
 
-def _end(client: Any, run_id: str, entry: Entry) -> None:
-    client.set_terminated(run_id, entry["status"], entry["time"])
-
-
-def _name(key: str) -> str:
-    """A name for MLflow, which allows letters, digits, - _ . : / and spaces."""
-    return re.sub(r"[^/\w.\- :]", "_", key)
-
-
-_SEND = {
-    "params": _params,
-    "tags": _tags,
-    "metrics": _metrics,
+_SEND: dict[str, Callable[[Any, str, Entry], None]] = {
+    "params": _values,
+    "tags": _values,
+    "metrics": _values,
     "datasets": _datasets,
-    "artifact": _artifact,
+    "artifact": lambda client, run_id, entry: client.log_artifact(run_id, entry["path"]),
     "model": _model,
     "nest": _nest,
     "resume": _resume,
-    "end": _end,
+    "end": lambda client, run_id, e: client.set_terminated(run_id, e["status"], e["time"]),
 }

@@ -1,9 +1,9 @@
-"""The journal of a run: what it logs is written to disk before it is sent to the tracking store.
+"""The journal of a run: what it logs is written to disk before it is uploaded to the store.
 
 So no server can lose it or stop the run. The journal is a file of JSON lines in the run's folder; a
-thread sends its entries in order. Sending an entry twice changes nothing, so a later command sends
-again what the store may have missed, always to the run's own store. The sender holds the journal's
-lock; a run holds it from its start to its end.
+thread uploads its entries in order. Uploading an entry twice changes nothing, so a later command
+uploads again what the store may have missed, always to the run's own store. Whoever uploads holds
+the journal's lock; a run holds it from its start to its end.
 """
 
 import contextlib
@@ -16,13 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kerascnn.runtime.address import (
-    displayed,
-    found_again,
-    relative,
-    sqlite_file,
-    tracking_uri,
-)
+from kerascnn.runtime.address import displayed, found_again, relative, sqlite_file, tracking_uri
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.image_files import JOURNAL
@@ -35,6 +29,7 @@ from kerascnn.tracking.store import RefusingStoreError, TrackingError, open_stor
 RUNS = "kerascnn-runs"
 STATE = "tracking.json"
 LOCK = "tracking.lock"
+_STATE = ("mlflow_id", "sent", "refused", "told", "refusing")  # attributes of a journal
 
 
 @dataclass
@@ -42,11 +37,9 @@ class Journal:
     """The entries of one run on disk, and how many of them the store has.
 
     Args:
-        folder: The run's folder.
-        uri: The address of the run's tracking store.
         login: Whether the address lacks its login, which is never stored.
         mlflow_id: The run's id in the store; None until it is created there.
-        sent: The number of entries that are sent or refused.
+        sent: The number of entries that are uploaded or refused.
         refused: The reason for each entry that the store refused.
         told: The fault of the store that was last reported to the user.
         refusing: Whether that fault persists until the user fixes it.
@@ -71,16 +64,10 @@ class Journal:
         A password in the address is taken from MLFLOW_TRACKING_URI.
         """
         state = _read_state(folder / STATE)
-        journal = cls(
-            folder,
-            tracking_uri(),
-            mlflow_id=state.get("mlflow_id"),
-            refused=state.get("refused", []),
-            told=state.get("told"),
-            refusing=state.get("refusing", False),
-        )
+        known = {name: state[name] for name in _STATE if name in state}
+        journal = cls(folder, tracking_uri(), **known)
         journal._read_entries()
-        journal.sent = min(state.get("sent", 0), len(journal.entries))
+        journal.sent = min(journal.sent, len(journal.entries))
         journal._remember(state if state.get("uri") else journal.created.get("store", {}))
         return journal
 
@@ -93,10 +80,7 @@ class Journal:
     def written_address(self) -> dict[str, Any]:
         """The address to store: without login, and with a path that survives a move."""
         shown = shown_uri(self.uri)
-        return {
-            "uri": relative(shown, self._project),
-            "login": self.login or shown != self.uri,
-        }
+        return {"uri": relative(shown, self._project), "login": self.login or shown != self.uri}
 
     @property
     def _project(self) -> Path:
@@ -104,7 +88,7 @@ class Journal:
 
     def _read_entries(self) -> None:
         content = (self.folder / JOURNAL).read_bytes() if (self.folder / JOURNAL).is_file() else b""
-        self._bytes = content.rfind(b"\n") + 1  # an unfinished last line was never sent
+        self._bytes = content.rfind(b"\n") + 1  # an unfinished last line was never uploaded
         for line in content[: self._bytes].splitlines():
             try:
                 self.entries.append({"kind": "?", **json.loads(line)})
@@ -136,7 +120,7 @@ class Journal:
 
     def add(self, kind: str, **content: Any) -> None:
         self.entries.append({"kind": kind, "time": int(time.time() * 1000), **content})
-        with contextlib.suppress(OSError):  # on a full disk it is sent now and written later
+        with contextlib.suppress(OSError):  # on a full disk it is uploaded now and written later
             self._write()
 
     def _write(self) -> None:
@@ -150,29 +134,23 @@ class Journal:
     def save_state(self) -> None:
         state = {
             **self.written_address(),
-            "mlflow_id": self.mlflow_id,
-            "sent": self.sent,
-            "refused": self.refused,
-            "told": self.told,
-            "refusing": self.refusing,
+            **{name: getattr(self, name) for name in _STATE},
             "complete": self.ended and not self.pending,
         }
-        with contextlib.suppress(OSError):  # at worst, entries are sent again
+        with contextlib.suppress(OSError):  # at worst, entries are uploaded again
             write_whole(self.folder / STATE, json.dumps(state))
 
-    @contextlib.contextmanager
-    def open(self) -> Iterator[Any]:
+    def open(self) -> contextlib.AbstractContextManager[Any]:
         """Yields a client of the run's store; raises TrackingError where the store fails."""
         if self.login:
             raise RefusingStoreError(
                 f"{displayed(self.uri)}: the login for this address is not stored; set "
                 "MLFLOW_TRACKING_URI to the whole address."
             )
-        with open_store(self.uri) as client:
-            yield client
+        return open_store(self.uri)
 
     def send(self) -> None:
-        """Sends the pending entries in order; raises TrackingError where the store fails."""
+        """Uploads the pending entries in order; raises TrackingError where the store fails."""
         with self.open() as client:
             while self.pending:
                 self._send_next(client)
@@ -196,9 +174,8 @@ class Journal:
         entry = self.entries[self.sent]
         try:
             if entry["kind"] == "create":
-                self.mlflow_id = self.mlflow_id or create_run(
-                    client, self.uri, entry, self.folder.name
-                )
+                name = self.folder.name
+                self.mlflow_id = self.mlflow_id or create_run(client, self.uri, entry, name)
             elif self.mlflow_id:
                 send(client, self.mlflow_id, entry, self.folder)
             else:
@@ -215,14 +192,10 @@ def _read_state(file: Path) -> dict[str, Any]:
 
 
 def send_pending(runs: Path, *, why: bool = False) -> list[str]:
-    """Sends the pending entries of earlier runs, and ends killed runs in their store.
+    """Uploads the pending entries of the runs in a folder, and ends killed runs in their store.
 
-    Args:
-        runs: The folder that holds the runs' folders.
-        why: Whether to repeat a store's fault that was reported before.
-
-    Returns:
-        A sentence for each run that was completed, and for each store that fails.
+    Returns a sentence for each run that was completed, and for each store that fails; with `why`,
+    also where that was reported before.
     """
     said = list(correct_records(tracking_uri()))
     kept: dict[str, list[Journal]] = {}
@@ -262,7 +235,7 @@ def _check_place(uri: str) -> None:
     if database and not database.parent.exists():
         raise RefusingStoreError(
             f"{database}: its folder no longer exists; "
-            f"`{command('runs', 'send', '--to', 'ADDRESS')}` sends to another store."
+            f"`{command('runs', 'send', '--to', 'ADDRESS')}` uploads to another store."
         )
 
 
@@ -281,10 +254,8 @@ def refusals(journal: Journal) -> str | None:
     """A sentence on the entries that the store refused, or None."""
     if not journal.refused:
         return None
-    return (
-        f"the store refused {counted(len(journal.refused), 'log entry')} of "
-        f"{journal.folder / JOURNAL}: {journal.refused[0]}."
-    )
+    count, file = counted(len(journal.refused), "log entry"), journal.folder / JOURNAL
+    return f"the store refused {count} of {file}: {journal.refused[0]}."
 
 
 def unsent(journals: list[Journal]) -> str:

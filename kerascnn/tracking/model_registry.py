@@ -14,30 +14,19 @@ PREFIX = "models:/"
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A model in the registry.
-
-    Args:
-        name: The model's name.
-        version: Counts from 1 for each name.
-        alias: None if none was given.
-        run_id: The run that the model comes from.
-        uri: Its address for `predict`, `evaluate` and MLflow.
-    """
+    """A model in the registry."""
 
     name: str
-    version: int
+    version: int  # counts from 1 for each name
     alias: str | None
-    run_id: str
-    uri: str
+    run_id: str  # the run that the model comes from
+    uri: str  # for `predict`, `evaluate` and MLflow
 
 
 def register_run(run_id: str, name: str, alias: str | None = None) -> RegisteredModel:
     """Registers a run's model; a second time under the same name it keeps its version.
 
-    Args:
-        run_id: Of a run in the store.
-        name: The model's name.
-        alias: Such as "champion"; it moves here from the version that has it.
+    The alias, such as "champion", moves here from the version that has it.
 
     Raises:
         InputError: The store has no model of this run, or rejects the name.
@@ -86,11 +75,9 @@ def registered_run(reference: str) -> str:
         raise InputError(f'"{reference}": expected models:/NAME@ALIAS or models:/NAME/VERSION.')
     name, alias, version = parts.groups()
     with open_store(tracking_uri()) as client:
+        get = client.get_model_version_by_alias if alias else client.get_model_version
         try:
-            if alias:
-                found = client.get_model_version_by_alias(name, alias)
-            else:
-                found = client.get_model_version(name, version)
+            found = get(name, alias or version)
         except Exception as error:
             raise _refused(error) from error
         if not found.run_id:

@@ -17,15 +17,8 @@ def save_model(
 ) -> None:
     """Writes a model in MLflow's format, with its signature, so that MLflow can load and serve it.
 
-    MLflow's predictions, the model's metadata and its signature name the classes.
-
-    Args:
-        model: A Keras model from float32 [B, S, S, 3] to probabilities [B, K].
-        folder: Created here.
-        image_size: Height and width S in pixels.
-        class_names: In the order of the probabilities.
-        temperature: Calibrates MLflow's predictions. The network itself stays as trained, for
-            further training and inspection.
+    MLflow's predictions, the model's metadata and its signature name the classes. The temperature
+    calibrates MLflow's predictions; the network stays as trained, for training and inspection.
     """
     import keras
     import mlflow.keras
@@ -37,9 +30,8 @@ def save_model(
 
     images = TensorSpec(np.dtype("float32"), (-1, image_size, image_size, 3))
     probabilities = [ColSpec(DataType.float, name) for name in class_names]
-    installed = installed_versions()
-    backend = keras.config.backend()
-    packages = [f"{name}=={installed[name]}" for name in ("keras", backend, "numpy")]
+    installed, needed = installed_versions(), ("keras", keras.config.backend(), "numpy")
+    packages = [f"{name}=={installed[name]}" for name in needed]
     mlflow.keras.save_model(
         model,
         str(folder),

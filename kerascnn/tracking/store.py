@@ -1,6 +1,7 @@
-"""MLflow's store of runs: opening it, finding runs in it, downloading them."""
+"""MLflow's store of runs: opening it, finding and downloading runs, the page that lists them."""
 
 import hashlib
+import json
 import logging
 import os
 import re
@@ -14,13 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from kerascnn.errors import KerascnnError
-from kerascnn.runtime.address import (
-    address_fault,
-    displayed,
-    sqlite_file,
-    sqlite_uri,
-    tracking_uri,
-)
+from kerascnn.runtime.address import address_fault, displayed, sqlite_file, sqlite_uri, tracking_uri
 from kerascnn.runtime.cache import cached
 from kerascnn.runtime.files import whole_file, whole_folder
 from kerascnn.runtime.process import put_back, set_variable
@@ -28,6 +23,8 @@ from kerascnn.runtime.redact import scrubbed
 from kerascnn.tracking.artifacts import follow
 
 TAG = "kerascnn.run"
+VIEW = "kerascnn"  # the key of a shared view of MLflow's table of runs: its choice of columns
+COLUMNS = {"selectedColumns": ["metrics.`test_accuracy`", "metrics.`val_accuracy`"]}
 EMPTY = "empty.db"
 LONGEST = 1000  # characters of an error; its remedy comes last
 LOCK_SECONDS = 60.0  # longer than another process needs to create a database's tables
@@ -77,8 +74,10 @@ def open_store(uri: str) -> Iterator[Any]:
     quiet()
     import mlflow
 
-    for name in ("mlflow", "alembic"):  # errors say what fails
-        _silence(logging.getLogger(name))
+    for logger in map(logging.getLogger, ("mlflow", "alembic")):  # errors say what fails
+        if logger.level != logging.CRITICAL:
+            put_back(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL)
     try:
         with _fresh_database(uri):
             client = mlflow.MlflowClient(uri)
@@ -89,12 +88,6 @@ def open_store(uri: str) -> Iterator[Any]:
         raise
     except Exception as error:
         raise TrackingError(f"{displayed(uri)}: {reason(error)}") from error
-
-
-def _silence(logger: logging.Logger) -> None:
-    if logger.level != logging.CRITICAL:
-        put_back(logger.setLevel, logger.level)
-        logger.setLevel(logging.CRITICAL)
 
 
 @contextmanager
@@ -147,14 +140,12 @@ def reason(error: Exception) -> str:
 def reach(uri: str) -> None:
     """Raises TrackingError unless the store answers; a local one may be missing."""
     database = sqlite_file(uri)
-    if database and not database.exists() and _can_be_made(database.absolute().parent):
-        return
+    if database and not database.exists():
+        folder = database.absolute().parent
+        if not folder.exists() or (folder.is_dir() and os.access(folder, os.W_OK)):
+            return
     with open_store(uri) as client:
         client.search_experiments(max_results=1)
-
-
-def _can_be_made(folder: Path) -> bool:
-    return not folder.exists() or (folder.is_dir() and os.access(folder, os.W_OK))
 
 
 def plain(name: str) -> str:
@@ -172,14 +163,25 @@ def find_tagged(client: Any, run: str, experiments: list[str] | None = None) -> 
     return found[0] if found else None
 
 
-def fetch_run(run: str, runs: Path) -> Path | None:
-    """Downloads a run that is in the store but not in this folder; returns its folder, or None.
+def runs_table(client: Any, experiment: str | None) -> str:
+    """The fragment of the address of MLflow's table of an experiment's runs; None: no run yet."""
+    found = client.get_experiment_by_name(experiment) if experiment else None
+    if found is None:
+        return "#/experiments"
+    tag, view = f"mlflow.sharedViewState.{VIEW}", json.dumps(COLUMNS)
+    if found.tags.get(tag) != view:
+        client.set_experiment_tag(found.experiment_id, tag, view)
+    return f"#/experiments/{found.experiment_id}/runs?viewStateShareKey={VIEW}"
 
-    Args:
-        run: A unique prefix of the run's id, in kerascnn or in MLflow.
-        runs: The folder that holds the runs' folders.
+
+def fetch_run(run: str, runs: Path) -> Path | None:
+    """Downloads a run that is in the store but not in the folder `runs`; returns its folder.
+
+    None unless `run` is a unique prefix of its id, in kerascnn or in MLflow.
     """
     with open_store(tracking_uri()) as client:
+        from mlflow.artifacts import download_artifacts
+
         found = [
             known
             for known in _kerascnn_runs(client)
@@ -191,18 +193,11 @@ def fetch_run(run: str, runs: Path) -> Path | None:
         if not folder.exists():
             runs.mkdir(parents=True, exist_ok=True)
             with whole_folder(folder) as new:
-                _download(client, found[0], new)
+                run_id, place = found[0].info.run_id, str(new)
+                client.download_artifacts(run_id, "", place)
+                model = f"runs:/{run_id}/model"
+                download_artifacts(model, dst_path=place, tracking_uri=tracking_uri())
         return folder
-
-
-def _download(client: Any, run: Any, folder: Path) -> None:
-    """Downloads the run's artifacts and its model."""
-    import mlflow
-
-    client.download_artifacts(run.info.run_id, "", str(folder))
-    mlflow.artifacts.download_artifacts(
-        f"runs:/{run.info.run_id}/model", dst_path=str(folder), tracking_uri=tracking_uri()
-    )
 
 
 def _kerascnn_runs(client: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Tracks a run: what it logs goes into its journal, and a thread sends it to the store."""
+"""Tracks a run: what it logs goes into its journal, and a thread uploads it to the store."""
 
 import contextlib
 import os
@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
@@ -38,17 +37,14 @@ class Tracker:
     as interrupted (KeyboardInterrupt, ResumeError) or, with the exception as a tag, as failed.
 
     Args:
-        experiment: The name of the MLflow experiment.
-        name: The name of the run.
         runs: The folder that holds the runs' folders.
         parent: The id of the run that this one is shown under; default none.
-        resume: The folder of a run to resume, locked from the start of the block; default a new
-            run.
+        resume: The folder of a run to resume; default a new run.
 
     Attributes:
         run_id: MLflow's id where the store has answered in time; None before `open`.
         fault: What is wrong with the store at present, if anything.
-        unsent: After the block, what could not be sent and why, in one sentence, or None.
+        unsent: After the block, what could not be uploaded and why, in one sentence, or None.
 
     Raises:
         InputError: The folder cannot be written to, the store's address is wrong or, at the start
@@ -68,7 +64,9 @@ class Tracker:
         self._resume = resume
         self._create = {"experiment": experiment, "name": name, "parent": parent}
         check_writable(runs)
-        uri = Journal.read(resume).uri if resume else _checked(tracking_uri())
+        uri = Journal.read(resume).uri if resume else tracking_uri()
+        if not resume and (wrong := address_fault(uri)):
+            raise InputError(f"MLFLOW_TRACKING_URI: {wrong}")
         self._journal = Journal(runs, uri)
         self._logged: set[tuple[str, int]] = set()
         self._changed = threading.Condition()
@@ -86,12 +84,7 @@ class Tracker:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if self.run_id:
             self._add("end", status=self._status(error))
         with self._changed:
@@ -138,7 +131,6 @@ class Tracker:
 
     @property
     def store(self) -> str:
-        """The address of the run's store, without secrets."""
         return displayed(self._journal.uri)
 
     def untracked(self) -> str | None:
@@ -171,7 +163,7 @@ class Tracker:
             self._add("metrics", values=new, step=step)
 
     def datasets(self, splits: list[dict[str, Any]]) -> None:
-        """Logs the splits: name, context, digest and number of images of each."""
+        """Logs the name, context, digest and number of images of each split."""
         self._add("datasets", splits=splits)
 
     def artifact(self, path: Path) -> None:
@@ -234,12 +226,6 @@ class Tracker:
                     self._changed.wait_for(lambda: self._closing or self._journal.pending)
         if self._lock:
             self._lock.release()
-
-
-def _checked(uri: str) -> str:
-    if fault := address_fault(uri):
-        raise InputError(f"MLFLOW_TRACKING_URI: {fault}")
-    return uri
 
 
 def check_writable(folder: Path) -> None:

@@ -13,8 +13,7 @@ import pytest
 
 from kerascnn.results.find import runs_folder
 from kerascnn.runtime.address import tracking_uri
-from kerascnn.tracking.page import runs_table
-from kerascnn.tracking.store import open_store
+from kerascnn.tracking.store import open_store, runs_table
 from kerascnn.tracking.tracker import Tracker
 
 COMMAND = "from kerascnn.cli import main; main()"

@@ -101,7 +101,6 @@ class Application:
 
 
 def applications() -> list[Application]:
-    """The table."""
     text = (files(__package__) / "applications.csv").read_text(encoding="utf-8")
     return [Application(**row) for row in csv.DictReader(text.splitlines())]
 
@@ -131,11 +130,11 @@ def _block_names(names: list[str], family: Family) -> list[str]:
     """
     matches = [re.search(family.unit, name) for name in names]
     found = [match.expand(family.block) if match else "" for match in matches]
+
+    def latest(block: str, name: str) -> str:
+        return name or block
+
     if family.stem_end is None:
-        return list(accumulate(["stem", *found], _latest))[1:]
+        return list(accumulate(["stem", *found], latest))[1:]
     found[family.stem_end] = "stem"
-    return list(accumulate(reversed(found), _latest))[::-1]
-
-
-def _latest(block: str, found: str) -> str:
-    return found or block
+    return list(accumulate(reversed(found), latest))[::-1]

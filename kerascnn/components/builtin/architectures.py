@@ -74,16 +74,8 @@ def build(
 ) -> Network:
     """Builds a network of `keras.applications` with its preprocessing and a new classifier.
 
-    Args:
-        application: The network.
-        params: See `PretrainedParams`.
-        image_size: Side of the images, in pixels.
-        num_classes: Number of classes K, at least 2.
-
-    Returns:
-        Network: float32 [B, S, S, 3] in 0-255 to probabilities float32 [B, K], one flat graph. Its
-        blocks are the stem and the paper's units; a last convolution is a block of its own, a last
-        normalization belongs to the last unit.
+    It is one flat graph. Its blocks are the stem and the paper's units; a last convolution is a
+    block of its own, a last normalization belongs to the last unit.
 
     Raises:
         InputError: The images are too small, or the weights are not available or do not fit.
@@ -95,7 +87,7 @@ def build(
         raise InputError(f"{named}: {fault}.")
     path = _weights_file(application, params.weights, image_size)
     images = keras.Input((image_size, image_size, 3), name="images")
-    backbone, probabilities = _backbone(application, images, image_size), None
+    backbone, probabilities = _backbone(application, images), None
     if params.top == "original":
         backbone, probabilities = _with_top(application, backbone, images, num_classes)
     blocks = table.blocks(backbone, FAMILIES[application.family])
@@ -121,7 +113,7 @@ def _with_top(application: Application, backbone: Any, images: Any, classes: int
     """The same network with Keras's own classifier: its backbone and its probabilities."""
     import keras
 
-    whole = _backbone(application, images, images.shape[1], classes)
+    whole = _backbone(application, images, classes)
     end = len(backbone.operations)
     for layer in whole.operations[end:]:
         layer.name = f"head_{layer.name}"
@@ -130,9 +122,7 @@ def _with_top(application: Application, backbone: Any, images: Any, classes: int
     return backbone, whole.output if whole.output.dtype == "float32" else last(whole.output)
 
 
-def _backbone(
-    application: Application, images: Any, image_size: int, classes: int | None = None
-) -> Any:
+def _backbone(application: Application, images: Any, classes: int | None = None) -> Any:
     import keras
 
     family = FAMILIES[application.family]
@@ -142,7 +132,7 @@ def _backbone(
             classes=classes or 1000,
             weights=None,
             input_tensor=preprocess(images, family.rescaling),
-            input_shape=(image_size, image_size, 3),
+            input_shape=images.shape[1:],
             **dict(family.options),
         )
     except ValueError as error:

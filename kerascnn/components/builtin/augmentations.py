@@ -3,6 +3,7 @@
 `random_draws` draws everything random, in NumPy; `image_operations` applies it.
 """
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from pydantic import create_model
@@ -29,11 +30,8 @@ def build(strengths: Strengths, *, image_size: int, num_classes: int) -> Augment
     from kerascnn.components.builtin.image_operations import augment
     from kerascnn.components.builtin.random_draws import DRAWS
 
-    active = [
-        name
-        for name, fields in OPERATIONS.items()
-        if any(getattr(strengths, field) for field in fields.split())
-    ]
+    on = {field for field, strength in strengths if strength}
+    active = [name for name, fields in OPERATIONS.items() if on & set(fields.split())]
 
     def draw(rng: "np.random.Generator", batch_size: int) -> "dict[str, np.ndarray]":
         return {
@@ -75,9 +73,11 @@ POLICIES = {
 
 
 def _policy(name: str, summary: str, defaults: dict[str, float]) -> Component:
-    fields: dict[str, Any] = {
-        field: (Strengths.__annotations__[field], float(value)) for field, value in defaults.items()
-    }
+    fields: dict[str, Any] = {}
+    for field, value in defaults.items():
+        inherited = copy(Strengths.model_fields[field])
+        inherited.default = float(value)
+        fields[field] = (float, inherited)
     params = create_model(f"{name.title()}Strengths", __base__=Strengths, **fields)
     return Component(name, build, params, summary)
 

@@ -1,7 +1,7 @@
 """Images in class folders, with or without split folders, and the other files among them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,19 +16,13 @@ from kerascnn import (
     nfc,
 )
 
-Labelled = tuple[Path, str]
-"""The path and the class name of an image."""
+Labelled = tuple[Path, str]  # the path and the class name of an image
 
-
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-    "testing": "test",
-}
+SPLIT_NAMES = (
+    dict.fromkeys(("train", "training"), "train")
+    | dict.fromkeys(("validation", "valid", "val"), "validation")
+    | dict.fromkeys(("test", "testing"), "test")
+)
 FOLLOWED = (
     "is followed only with `follow_links = true` (--set dataset.follow_links=true; for init, "
     "--follow-links)"
@@ -82,14 +76,10 @@ class Folders:
         return self._entries[folder]
 
     def folders(self, folder: Path) -> list[Path]:
-        return [
-            path
-            for path in self.entries(folder)
-            if self._is_folder(path) and not self._holds_only_output(path)
-        ]
+        found = filter(self._is_folder, self.entries(folder))
+        return [path for path in found if not self._holds_only_output(path)]
 
     def images(self, folder: Path) -> list[Path]:
-        """The images directly in a folder."""
         return [path for path in self.entries(folder) if has_image_suffix(path)]
 
     def walk(self, folder: Path) -> Iterator[Path]:
@@ -143,7 +133,8 @@ class Folders:
         images = list(self.walk(folder))
         others = self.ignored - before
         if not images:
-            there = f" (only {_counts(others)})" if others else ""
+            counts = ", ".join(f"{count:,} {what}" for what, count in others.most_common())
+            there = f" (only {counts})" if others else ""
             raise InputError(
                 f'the class folder "{folder}" has no images{there}. Expected .jpg, .png, .webp, '
                 ".tif or .heic files; convert the files, or remove the folder."
@@ -190,7 +181,6 @@ def entries_of(folder: Path) -> list[Path]:
 
 
 def near(name: str, candidates: Iterable[str]) -> str:
-    """The nearest other name, as a question."""
     return did_you_mean(name, set(candidates) - {name})
 
 
@@ -215,7 +205,3 @@ def _check_forms(folder: Path, classes: Iterable[Path]) -> None:
                 f"{path.name!a}: only one is in Unicode form NFC. Move the images of one into the "
                 "other."
             )
-
-
-def _counts(counter: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {what}" for what, count in Counter(counter).most_common())

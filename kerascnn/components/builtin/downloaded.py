@@ -2,9 +2,8 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -44,12 +43,9 @@ KERAS_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz"
 
 
-@dataclass(frozen=True)
-class KerasFile:
-    """A file that a Keras loader expects in KERAS_HOME/datasets."""
-
+class KerasFile(NamedTuple):
     url: str
-    name: str  # in that folder
+    name: str  # in KERAS_HOME/datasets, where a Keras loader expects it
     hashes: dict[str, str]
 
 
@@ -104,8 +100,7 @@ KERAS_NAMES = {
 }
 
 FOLDER = Field(
-    None,
-    description="Folder of the downloaded files; default in the user's cache folder.",
+    None, description="Folder of the downloaded files; default in the user's cache folder."
 )
 
 
@@ -163,24 +158,19 @@ def build_oxford_flowers102(params: OxfordFlowersParams, *, seed: int) -> Splits
     root = get("102flowers.tgz", unpack=True).resolve()
 
     def source(key: str) -> Any:
-        return image_files(
-            root,
-            [
-                (root / "jpg" / f"image_{number:05d}.jpg", int(labels[number - 1]) - 1)
-                for number in numbers[key].ravel().tolist()
-            ],
-        )
+        paths = {n: root / "jpg" / f"image_{n:05d}.jpg" for n in numbers[key].ravel().tolist()}
+        return image_files(root, [(path, int(labels[n - 1]) - 1) for n, path in paths.items()])
 
     class_names = [name.strip() for name in OXFORD_NAMES.split(",")]
     return Splits(source("trnid"), source("valid"), source("tstid"), class_names)
 
 
 class ImageArrays:
-    """A source of images in memory."""
+    def __init__(self, images: Any, labels: Any, chosen: Any) -> None:
+        from numpy import ascontiguousarray
 
-    def __init__(self, images: Any, labels: Any) -> None:
-        self.images = images  # uint8 [N, H, W] or [N, H, W, 3]
-        self.labels = labels  # [N]
+        self.images = images = ascontiguousarray(images[chosen])  # uint8 [N, H, W] or [N, H, W, 3]
+        self.labels = labels = labels.ravel()[chosen]  # [N]
         digest = hashlib.sha256(f"{images.shape}".encode())
         digest.update(images)
         digest.update(labels.astype("<i8"))
@@ -194,24 +184,18 @@ class ImageArrays:
 
 
 def build_keras_dataset(params: KerasDatasetParams, *, seed: int) -> Splits:
-    from numpy.random import default_rng
+    import numpy as np
 
     (images, labels), (test_images, test_labels) = _load_with_keras(params.dataset)
-    rng = default_rng(params.split_seed)
+    rng = np.random.default_rng(params.split_seed)
     order = rng.permutation(len(images))
     start = len(images) - max(1, round(len(images) * params.validation_fraction))
     return Splits(
-        _some(images, labels, order[:start][: params.limit]),
-        _some(images, labels, order[start:][: params.limit]),
-        _some(test_images, test_labels, rng.permutation(len(test_images))[: params.limit]),
+        ImageArrays(images, labels, order[:start][: params.limit]),
+        ImageArrays(images, labels, order[start:][: params.limit]),
+        ImageArrays(test_images, test_labels, rng.permutation(len(test_images))[: params.limit]),
         KERAS_NAMES[params.dataset].split(),
     )
-
-
-def _some(images: Any, labels: Any, chosen: Any) -> ImageArrays:
-    from numpy import ascontiguousarray
-
-    return ImageArrays(ascontiguousarray(images[chosen]), labels.ravel()[chosen])
 
 
 def _load_with_keras(dataset: str) -> Any:

@@ -4,7 +4,6 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,63 +50,20 @@ class TableParams(Params):
     )
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The columns of a table.
-
-    Args:
-        names: Of all columns, from the first line.
-        path: Index of the column of the image.
-        label: Index of the column of its label.
-        split: Index of the column of its split; None if there is none.
-    """
-
-    names: Sequence[str]
-    path: int
-    label: int
-    split: int | None
-
-
 def reader(text: str, separator: str, *, strict: bool = True) -> Any:
-    """Python's CSV reader for a text."""
     lines = io.StringIO(text, newline="")
     return csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=strict)
 
 
-def find_columns(table: Path, text: str, params: TableParams) -> tuple[str, Columns]:
-    """The separator and the columns of a table.
+class Columns:
+    """The names of a table's columns, and the indices of those that may be image, label and split.
 
-    Raises:
-        InputError: They are ambiguous; the message lists the columns and the settings.
+    A clear table has one image and one label; a split is optional.
     """
-    found = {
-        separator: _Header(next(reader(text, separator, strict=False), []), params)
-        for separator in ([params.separator] if params.separator else SEPARATORS)
-    }
-    separator, header = max(found.items(), key=lambda item: (item[1].clear, len(item[1].names)))
-    names = ", ".join(header.names) or "(none)"
-    for setting in ("path_column", "label_column"):
-        said = getattr(params, setting)
-        if said is not None and said not in header.names:
-            raise InputError(
-                f'dataset.{setting} = "{said}": "{table}" has no such column.'
-                f"{did_you_mean(said, header.names)} Its columns are {names}, separated by "
-                f"{separator!r}."
-            )
-    if not header.clear:
-        raise InputError(
-            f'"{table}" has the columns {names}, separated by {separator!r}: it is unclear which '
-            f"one {header.unclear}. Set dataset.path_column and dataset.label_column to their "
-            "names, or dataset.separator if that is wrong."
-        )
-    return separator, Columns(header.names, header.path[0], header.label[0], header.split)
-
-
-class _Header:
-    """The names of a table's columns, and the indices of those that may be image and label."""
 
     def __init__(self, header: Sequence[str], params: TableParams) -> None:
         self.names = names = [name.strip() for name in header]
+        self.split = [at for at, name in enumerate(names) if _plain(name) == "split"][:1]
         self.path = self._columns(PATHS, params.path_column)
         self.label = self._columns(LABELS, params.label_column)
         if len(self.path) + len(self.label) == 1:  # of two columns, the other one is missing
@@ -128,10 +84,6 @@ class _Header:
         return len(self.path) == len(self.label) == 1 and self.path != self.label
 
     @property
-    def split(self) -> int | None:
-        return next((at for at, name in enumerate(self.names) if _plain(name) == "split"), None)
-
-    @property
     def unclear(self) -> str:
         """What is ambiguous: which one "names the image", "is the label", or both."""
         candidates = {"names the image": self.path, "is the label": self.label}
@@ -141,6 +93,35 @@ class _Header:
             if len(columns) != 1
         ]
         return " and which one ".join(unclear or candidates)
+
+
+def find_columns(table: Path, text: str, params: TableParams) -> tuple[str, Columns]:
+    """The separator and the columns of a table.
+
+    Raises:
+        InputError: They are ambiguous; the message lists the columns and the settings.
+    """
+    found = {
+        separator: Columns(next(reader(text, separator, strict=False), []), params)
+        for separator in ([params.separator] if params.separator else SEPARATORS)
+    }
+    separator, columns = max(found.items(), key=lambda item: (item[1].clear, len(item[1].names)))
+    names = ", ".join(columns.names) or "(none)"
+    for setting in ("path_column", "label_column"):
+        said = getattr(params, setting)
+        if said is not None and said not in columns.names:
+            raise InputError(
+                f'dataset.{setting} = "{said}": "{table}" has no such column.'
+                f"{did_you_mean(said, columns.names)} Its columns are {names}, separated by "
+                f"{separator!r}."
+            )
+    if not columns.clear:
+        raise InputError(
+            f'"{table}" has the columns {names}, separated by {separator!r}: it is unclear which '
+            f"one {columns.unclear}. Set dataset.path_column and dataset.label_column to their "
+            "names, or dataset.separator if that is wrong."
+        )
+    return separator, columns
 
 
 def _plain(name: str) -> str:

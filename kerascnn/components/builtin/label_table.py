@@ -6,9 +6,9 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
+from typing import NamedTuple
 
 from kerascnn import InputError, counted, leads_out, nfc
 from kerascnn.components.builtin.class_folders import (
@@ -22,14 +22,10 @@ from kerascnn.components.builtin.class_folders import (
 )
 from kerascnn.components.builtin.label_columns import Columns, TableParams, find_columns, reader
 
-Where = Callable[[str], Path | None]
-"""Finds the image that a cell of the table names; None if it is not known."""
+Where = Callable[[str], Path | None]  # finds the image that a cell names; None if not known
 
 
-@dataclass(frozen=True)
-class Row:
-    """One image in a table."""
-
+class Row(NamedTuple):
     line: int
     path: str
     label: str
@@ -39,10 +35,7 @@ class Row:
 def read_table(root: Path, params: TableParams, follow: bool) -> dict[str, list[Labelled]]:
     """The labelled images of each split; all under "train" if the table has no splits.
 
-    Args:
-        root: The folder of the images.
-        params: The table, relative to `root`, and its columns.
-        follow: Whether links are followed, out of the folder too.
+    With `follow`, links out of `root`, the folder of the images, are followed.
     """
     assert params.labels is not None
     table = root / params.labels.expanduser()
@@ -92,7 +85,7 @@ def _rows(table: Path, text: str, params: TableParams) -> list[Row]:
 
 
 def _row(place: str, line: int, cells: Sequence[str], columns: Columns) -> Row:
-    wanted = [columns.path, columns.label] + ([] if columns.split is None else [columns.split])
+    wanted = [*columns.path, *columns.label, *columns.split]
     values = [cells[at].strip() if at < len(cells) else "" for at in wanted]
     if not all(values) or any(map(str.strip, cells[len(columns.names) :])):
         raise InputError(
@@ -113,7 +106,13 @@ def _paths(root: Path, table: Path, rows: Sequence[Row], follow: bool) -> list[P
         if not missing:
             break
     _check_missing(root, table, rows, best)
-    return _check_once(table, [path for path in best if path])
+    found = [path for path in best if path]
+    for path, count in Counter(map(os.path.normpath, found)).items():
+        if count > 1:
+            raise InputError(
+                f'"{table}" lists "{path}" {count} times; each file may appear only once.'
+            )
+    return found
 
 
 def _ways(root: Path, table: Path, cells: Sequence[str], follow: bool) -> Iterator[Where]:
@@ -143,8 +142,7 @@ def _parts(cell: str) -> list[str]:
 
 
 def _by_name(root: Path, follow: bool) -> dict[str, list[Path]]:
-    """The images of a folder by the other names that a table may use: with or without their suffix
-    and their folders."""
+    """The images of a folder by the names that a table may use: without suffix or folders too."""
     known: dict[str, list[Path]] = defaultdict(list)
     for path in Folders(follow).walk(root):
         inside = path.relative_to(root)
@@ -186,12 +184,3 @@ def _check_missing(
             f'"{table}": {len(missing):,} of {counted(len(rows), "file")} missing, such as '
             f'"{path}"{written}.{close}'
         )
-
-
-def _check_once(table: Path, paths: list[Path]) -> list[Path]:
-    for path, count in Counter(map(os.path.normpath, paths)).items():
-        if count > 1:
-            raise InputError(
-                f'"{table}" lists "{path}" {count} times; each file may appear only once.'
-            )
-    return paths

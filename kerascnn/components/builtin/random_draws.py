@@ -88,9 +88,8 @@ def draw_mixing(strengths: Strengths, rng: np.random.Generator, count: int, size
     cut = rng.random(count) < (cutmix > 0) / ((cutmix > 0) + (mixup > 0))
     alpha = np.where(cut, cutmix, mixup)
     other = rng.beta(alpha, alpha)  # share of the other image
-    sides = np.where(cut, np.sqrt(other), 2)[:, None].repeat(
-        2, axis=1
-    )  # 2: the whole image from any centre
+    side = np.where(cut, np.sqrt(other), 2)  # 2: the whole image from any centre
+    sides = side[:, None].repeat(2, axis=1)
     return _boxes(rng.random((count, 2)), sides, np.where(cut, 1, other), size)
 
 

@@ -34,14 +34,6 @@ class SequentialParams(Params):
 def build(params: SequentialParams, *, image_size: int, num_classes: int) -> Any:
     """Builds the network, with He's initialisation (arXiv 1502.01852).
 
-    Args:
-        params: See `SequentialParams`.
-        image_size: Side of the images, in pixels.
-        num_classes: Number of classes K, at least 2.
-
-    Returns:
-        keras.Model: float32 [B, S, S, 3] in 0-255 to probabilities float32 [B, K].
-
     Raises:
         InputError: The images are too small for the number of blocks.
     """

@@ -300,8 +300,8 @@ def test_probabilities_sum_to_one_and_a_saved_network_is_the_same_and_gives_its_
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("missing.weights.h5", "there is no such file"),
-        ("weights.pth", "ends in .h5, .weights.h5 or .keras"),
+        ("missing.weights.h5", "no such file"),
+        ("weights.pth", "suffix .h5, .weights.h5 or .keras"),
         ("other.h5", r"Layer count mismatch .* expected \d+ layers, found 1"),
         ("other.weights.h5", r"Layer .*conv.* expected \d variables|expected shape|could not"),
         ("broken.keras", "not a zip file"),
@@ -329,7 +329,7 @@ def test_weights_that_do_not_fit_are_one_clear_message(
 
 def test_an_image_too_small_is_one_message() -> None:
     params = PretrainedParams(weights="none")
-    with pytest.raises(InputError, match=r"xception: image_size = 64 .* 71 pixels or more"):
+    with pytest.raises(InputError, match=r"xception: image_size = 64 .* minimum is 71 pixels"):
         build(TABLE["xception"], params, image_size=64, num_classes=2)
 
 

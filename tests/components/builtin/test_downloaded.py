@@ -283,7 +283,7 @@ def test_every_class_has_a_name(dataset):
 def test_colour_images_in_any_memory_order():
     images = np.random.default_rng(0).integers(0, 256, (6, 3, 8, 8), np.uint8)
     labels = np.arange(6).reshape(6, 1)
-    source = downloaded._some(images.transpose(0, 2, 3, 1), labels, np.array([4, 1]))
+    source = downloaded.ImageArrays(images.transpose(0, 2, 3, 1), labels, np.array([4, 1]))
     image, label = source[0]
     np.testing.assert_array_equal(image, images[4].transpose(1, 2, 0))
     assert label == 4

@@ -27,8 +27,7 @@ from kerascnn.results.find import find_run
 from kerascnn.results.report.chapters import class_rows, macro_explained
 from kerascnn.results.report.write import report_run
 from kerascnn.run.runner import run_experiment
-from kerascnn.tracking.page import runs_table
-from kerascnn.tracking.store import open_store, tracking_uri
+from kerascnn.tracking.store import open_store, runs_table, tracking_uri
 
 CHAPTERS = (
     "result",
