@@ -6,7 +6,7 @@ from typing import Any
 
 from kerascnn.results.describe.description import LayerRow
 from kerascnn.results.describe.layer import dilated, layer_row
-from kerascnn.runtime.keras_internals import nodes_in_order
+from kerascnn.runtime.keras_internals import functional_graph, nodes_in_order
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class Walk:
         for node in (node for node in nodes_in_order(model) if node.input_tensors):
             operation = node.operation
             own = self._block_of.get(operation.name, "") if block is None else block
-            inner = getattr(operation, "_functional", operation)  # a Sequential has one
-            if hasattr(inner, "_nodes_by_depth"):
+            if inner := functional_graph(operation):
                 self._pass(node.input_tensors, inner.inputs)
                 yield from self.rows(inner, own)
                 self._pass(inner.outputs, node.outputs)
