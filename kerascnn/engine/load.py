@@ -1,15 +1,15 @@
-"""Loads a dataset: packs its splits, checks their labels, and treats copies as asked."""
+"""Loads a dataset: packs its splits, checks labels, treats copies as asked, and examines images."""
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Mapping
 
+from kerascnn.engine.data.balance import shortages
 from kerascnn.engine.data.copies import copies, equal_groups
-from kerascnn.engine.data.findings import pairs_note
-from kerascnn.engine.data.hygiene import duplicates, named
-from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.data.findings import Examination, duplicates, findings_in, named, pairs_note
+from kerascnn.engine.data.packed import Data, Packed
 from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.splits import Data
 from kerascnn.engine.data.store import BadImagesError, pack
 from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError, PluginError
@@ -116,3 +116,27 @@ def _check_labels(packed: Mapping[str, Packed], class_names: tuple[str, ...]) ->
                 f"the {name} split has labels {split.labels.min()} to {split.labels.max()}; "
                 f"with {classes} classes they must be 0 to {classes - 1}."
             )
+
+
+def examine(data: Data, experiment: BoundExperiment, observer: Observer) -> Examination:
+    """Examines the data of an experiment and reports what is noted to the observer.
+
+    Near duplicates, which take longest to find, are searched once per process and pair of splits.
+    """
+    findings = findings_in(data.splits(), data.class_names, data.ignored)
+    scarce = shortages(
+        data.class_counts(),
+        data.class_names,
+        [stage.name for stage in experiment.stages],
+        weighted=any(stage.class_weights is not None for stage in experiment.settings.stages),
+        batch_size=max(stage.batch_size for stage in experiment.stages),
+    )
+    notes = (*findings.notes(), *scarce)
+    observer.data_noted(notes, _state(data, notes))
+    return Examination(findings, notes)
+
+
+def _state(data: Data, notes: tuple[str, ...]) -> str:
+    """SHA-256 of the data and of the notes on them."""
+    parts = [*(split.fingerprint for split in data.splits().values()), *notes]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 
 from kerascnn.engine.data.download import reporting
-from kerascnn.engine.examine import examine
-from kerascnn.engine.load import load_data
+from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.network.build import Built, build_network
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.training.plan import Plan
-from kerascnn.engine.training.planning import plan_stage
+from kerascnn.engine.training.plan import Plan, plan_stage
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.runtime.backend import start_backend
 from kerascnn.runtime.commands import setting

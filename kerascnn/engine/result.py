@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 import kerascnn
+from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.metrics.score import MetricsTable
-from kerascnn.engine.metrics.temperature import AS_TRAINED
 from kerascnn.engine.network.saved import load_model
 from kerascnn.errors import InputError
 from kerascnn.experiment.model import Training

@@ -11,10 +11,9 @@ from kerascnn.components.component import BoundComponent, validated
 from kerascnn.components.kinds import KINDS
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.errors import InputError
-from kerascnn.experiment.explain import explain
 from kerascnn.experiment.model import Choice, Experiment, Stage, Training
 from kerascnn.experiment.optimizers import optimizer_problems
-from kerascnn.experiment.problems import Problem, report
+from kerascnn.experiment.problems import Problem, explain, report
 from kerascnn.experiment.syntax import escaped_paths
 from kerascnn.experiment.tables import Location, component_tables, override, stage_tables, table_at
 from kerascnn.runtime.arguments import expect

@@ -1,8 +1,9 @@
-"""Records a run on disk and in MLflow: settings, stages, predictions, model, metrics."""
+"""Records a run on disk and in MLflow: settings, stages, predictions, model, metrics, report."""
 
 import getpass
 import shutil
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import tomli_w
 
 from kerascnn.engine.metrics.score import Metrics
+from kerascnn.engine.observer import Observer, optional
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import (
     EXPERIMENT,
@@ -24,8 +26,13 @@ from kerascnn.engine.result import (
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.experiment.paths import written_to
 from kerascnn.experiment.tables import flatten
+from kerascnn.results.confusion import CONFUSION_MATRIX, save_confusion
 from kerascnn.results.predictions import predictions_of, write_predictions
+from kerascnn.results.report.gather import gather
+from kerascnn.results.report.note import note, write_thumbnails
+from kerascnn.results.report.write import write_page
 from kerascnn.run.result import Evaluated, stage_table
+from kerascnn.runtime.commands import command
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.versions import installed_versions
@@ -149,3 +156,30 @@ def _test_metrics(test: Metrics, result: Result) -> dict[str, float]:
         "total_seconds": result.seconds,
         "parameters": float(result.parameters),
     }
+
+
+def draw_report(
+    prepared: Prepared,
+    result: Result,
+    test: Metrics,
+    tracker: Tracker,
+    observer: Observer,
+) -> None:
+    """Writes the confusion matrix, the report and MLflow's note on the run.
+
+    A failure becomes a warning: the run is complete without them.
+    """
+    start, folder = time.perf_counter(), result.folder
+    again = f"`{command('report', result.run_id[:8], '--debug')}` shows where"
+    with optional("the confusion matrix", observer):
+        save_confusion(test, result.class_names, folder / CONFUSION_MATRIX, observer.warned)
+        tracker.artifact(folder / CONFUSION_MATRIX)
+    with optional("the report", observer, again):
+        material = gather(result, prepared.experiment, prepared.network.model, prepared.data)
+        tracker.artifact(write_page(material))
+        with optional("the thumbnails", observer, again):
+            if file := write_thumbnails(material):
+                tracker.artifact(file)
+    with optional("the note on the run", observer):
+        tracker.tags({"mlflow.note.content": note(result)})
+    tracker.metrics({"report_seconds": time.perf_counter() - start}, step=result.epochs)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.metrics.calibration import fit_temperature
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import paired_interval
-from kerascnn.engine.metrics.temperature import fit_temperature
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.prepared import Prepared

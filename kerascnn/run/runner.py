@@ -19,8 +19,7 @@ from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.find import backend_of, find_unfinished, runs_folder
 from kerascnn.run.checkpointer import Checkpointer
 from kerascnn.run.naming import run_name
-from kerascnn.run.record import record_result, record_stage, record_start
-from kerascnn.run.report import draw_report
+from kerascnn.run.record import draw_report, record_result, record_stage, record_start
 from kerascnn.run.result import evaluate, make_result
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.commands import command

@@ -14,7 +14,7 @@ from kerascnn import Observer, run_experiment
 from kerascnn.cli.notebook import NotebookTerminal
 from kerascnn.cli.tables.lines import verdict
 from kerascnn.cli.terminal import WIDE, Terminal
-from kerascnn.engine.metrics.standing import Score, Standing
+from kerascnn.engine.metrics.score import Score, Standing
 from kerascnn.experiment.bound import bind_experiment
 
 

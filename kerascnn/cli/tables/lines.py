@@ -1,7 +1,7 @@
 """Short descriptions of a run: its data and network, a stage, the calibration."""
 
+from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.metrics.significance import paired_interval
-from kerascnn.engine.metrics.standing import Standing
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
 from kerascnn.engine.training.stage_result import StageResult

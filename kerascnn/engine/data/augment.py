@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.batches import Augment, to_device
-from kerascnn.engine.data.windows import random_windows
+from kerascnn.engine.data.preparation import random_windows
 from kerascnn.errors import PluginError
 from kerascnn.hookspecs import Augmentation
 from kerascnn.runtime.compilation import compiled

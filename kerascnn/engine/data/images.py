@@ -13,16 +13,17 @@ from PIL import Image, ImageOps, features
 
 from kerascnn.engine.data.depth import Read, ValueRange, bits, to_8_bits
 from kerascnn.engine.data.files import open_file, shown
-from kerascnn.engine.data.heic import (
+from kerascnn.engine.data.formats import (
     AVIF,
     PACKAGE,
+    SIGNATURE,
     brands,
     heic_version,
     is_heic,
     register_heic,
+    without_metadata,
 )
-from kerascnn.engine.data.heic import FORMAT as HEIF
-from kerascnn.engine.data.png import SIGNATURE, without_metadata
+from kerascnn.engine.data.formats import FORMAT as HEIF
 from kerascnn.errors import InputError
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.commands import pip_install

@@ -1,15 +1,15 @@
-"""A split ready to train on: its images, labels, hashes and origin."""
+"""The splits of a dataset, ready to train on: images, labels, hashes and origin."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from kerascnn.engine.data.depth import ValueRange
 from kerascnn.engine.data.files import shown
+from kerascnn.engine.data.sources import Subset
 from kerascnn.engine.data.stream import Images, StreamedImages
-from kerascnn.engine.data.subset import Subset
 from kerascnn.hookspecs import Source
 
 COLUMNS = ("labels", "digests", "hashes", "files", "peaks")
@@ -90,3 +90,31 @@ class ChosenImages(Images):
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         return self.images[self._rows[rows]]
+
+
+@dataclass(frozen=True)
+class Data:
+    """The packed splits and their classes.
+
+    Args:
+        class_names: In Unicode form NFC, in the order of the labels.
+        ignored: What else the dataset found, and how often.
+        seconds: Time to find, decode and pack the images, or to find them packed.
+    """
+
+    train: Packed
+    validation: Packed
+    test: Packed
+    class_names: tuple[str, ...]
+    ignored: Mapping[str, int]
+    seconds: float
+
+    def class_counts(self) -> dict[str, np.ndarray]:
+        """The number of images of each class in each split: int64 [K]."""
+        return {
+            name: np.bincount(packed.labels, minlength=len(self.class_names))
+            for name, packed in self.splits().items()
+        }
+
+    def splits(self) -> dict[str, Packed]:
+        return {"train": self.train, "validation": self.validation, "test": self.test}

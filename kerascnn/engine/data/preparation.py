@@ -1,13 +1,88 @@
-"""How an image becomes what the network takes."""
+"""How an image becomes what the network takes: decoded, made square, cut to size."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image, ImageOps
 
 from kerascnn.engine.data.depth import ValueRange
 from kerascnn.engine.data.images import ImageLike, Pixels, decode
-from kerascnn.engine.data.resizing import Resizing, resize_image
-from kerascnn.engine.data.windows import Centred
+from kerascnn.errors import InputError
 from kerascnn.experiment.model import Training
+
+
+@dataclass(frozen=True)
+class Centred:
+    """The middle windows of images, indexed like the images.
+
+    Args:
+        images: uint8 [N, P, P, 3]: an array, or indexed like one.
+        size: Pixels S, at most P.
+    """
+
+    images: Any
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self), self.size, self.size, 3)
+
+    def __getitem__(self, chosen: Any) -> np.ndarray:
+        images = self.images[chosen]
+        first = (images.shape[-2] - self.size) // 2
+        middle = slice(first, first + self.size)
+        return images[..., middle, middle, :]
+
+
+def random_windows(images: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """A window [S, S] at a random place in each image [B, P, P, 3]."""
+    room = images.shape[1] - size
+    if not room:
+        return images
+    tops, lefts = rng.integers(0, room + 1, (2, len(images)))
+    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
+    chosen = windows[np.arange(len(images)), tops, lefts]  # [B, 3, S, S]
+    return np.moveaxis(chosen, 1, -1)  # [B, S, S, 3]
+
+
+Resizing = Literal["crop", "pad", "stretch"]
+
+# As in the preprocessing of most networks; Pillow's resize always antialiases.
+FILTER = Image.Resampling.BICUBIC
+
+# ImageNet's mean: normalization maps it to zero, the padding of convolutions.
+PADDING = (124, 116, 104)
+
+
+def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop") -> Pixels:
+    """Resizes an image to a square, antialiased.
+
+    Args:
+        image: uint8 [H, W, 3], or an RGB Pillow image.
+        size: Side of the square, in pixels, at least 1.
+        how: "crop" scales the shorter side to `size` and keeps the middle, "pad" scales the
+            longer side to `size` and fills the rest with ImageNet's mean colour, "stretch" changes
+            the aspect ratio.
+
+    Returns:
+        uint8 [size, size, 3].
+    """
+    drawn = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    square = (size, size)
+    if how == "crop":
+        drawn = ImageOps.fit(drawn, square, FILTER)
+    elif how == "pad":
+        drawn = ImageOps.pad(drawn, square, FILTER, color=PADDING)
+    elif how == "stretch":
+        drawn = drawn.resize(square, FILTER)
+    else:
+        raise InputError(f'resize = "{how}": expected "crop", "pad" or "stretch".')
+    return np.array(drawn)  # [size, size, 3]
+
 
 # The JPEG decoder may reduce an image to no less than this many times the wanted size, so that the
 # antialiased filter does the last of it.

@@ -14,7 +14,7 @@ from typing import IO
 
 import numpy as np
 
-from kerascnn.engine.data.contents import content_of
+from kerascnn.engine.data.files import content_of
 from kerascnn.engine.data.images import decoders
 from kerascnn.engine.data.packed import COLUMNS, Packed, sha256
 from kerascnn.engine.data.preparation import Preparation

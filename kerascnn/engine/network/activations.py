@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from kerascnn.engine.network.agreement import DisagreementError, check_agreement
-from kerascnn.engine.network.folding import fold
+from kerascnn.engine.network.folding import DisagreementError, check_agreement, fold
 from kerascnn.engine.network.freezing import digest
 from kerascnn.engine.network.inference import Forward, run_once
 from kerascnn.errors import RunError

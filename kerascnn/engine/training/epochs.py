@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerascnn.engine.data.batches import Ahead, Batch, Feed
-from kerascnn.engine.metrics.standing import Standing, judge
+from kerascnn.engine.metrics.score import Standing, judge
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.compile import NOT_FINITE
 from kerascnn.engine.training.inputs import Inputs
@@ -17,8 +17,7 @@ from kerascnn.engine.training.listener import Epoch, Listener
 from kerascnn.engine.training.optimizers import averaged
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.progress import StageProgress, stage_state
-from kerascnn.engine.training.random_state import random_state, set_random_state
-from kerascnn.engine.training.variables import assign, values
+from kerascnn.engine.training.variables import assign, random_state, set_random_state, values
 from kerascnn.errors import RunError
 from kerascnn.runtime.compilation import fit_source
 from kerascnn.runtime.keras_internals import learning_rate, schedule_step

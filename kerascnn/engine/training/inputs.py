@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from kerascnn.engine.data.batches import Augment, Examples, Feed, OneHot
-from kerascnn.engine.data.windows import Centred
+from kerascnn.engine.data.preparation import Centred
 from kerascnn.engine.network.activations import Prefix
 from kerascnn.engine.network.boundary import INPUT, Cut
 from kerascnn.engine.network.inference import Forward

@@ -6,11 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.metrics.standing import Standing
+from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.listener import Epoch
-from kerascnn.engine.training.random_state import random_state, set_random_state
-from kerascnn.engine.training.variables import assign, check_finite, optimizer_variables, values
+from kerascnn.engine.training.variables import (
+    assign,
+    check_finite,
+    optimizer_variables,
+    random_state,
+    set_random_state,
+    values,
+)
 from kerascnn.runtime.keras_internals import build_metrics
 
 

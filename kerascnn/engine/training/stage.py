@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.batches import Examples
-from kerascnn.engine.metrics.standing import Standing
+from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.freezing import (
@@ -22,10 +22,9 @@ from kerascnn.engine.network.freezing import (
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.compile import compile_stage
-from kerascnn.engine.training.control import NO_PAUSES, Control
 from kerascnn.engine.training.epochs import Loop
 from kerascnn.engine.training.inputs import Inputs, make_inputs
-from kerascnn.engine.training.listener import SILENT, Epoch, Listener
+from kerascnn.engine.training.listener import NO_PAUSES, SILENT, Control, Epoch, Listener
 from kerascnn.engine.training.memory import explained, shortage
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.progress import StageProgress, restore_stage

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 
-from kerascnn.engine.metrics.standing import Standing
+from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.inputs import Cached
 from kerascnn.engine.training.listener import Epoch

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.data.windows import Centred
+from kerascnn.engine.data.preparation import Centred
 from kerascnn.engine.metrics.score import Metrics, MetricsTable, measure
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import SEEN, Result

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 from kerascnn.engine.data.download import NotAtHandError, reporting, without_downloads
-from kerascnn.engine.examine import examine
-from kerascnn.engine.load import load_data
+from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.observer import Observer, Only, default_observer, optional
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
@@ -25,9 +24,8 @@ from kerascnn.runtime.commands import command
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.process import contained
-from kerascnn.studies.probe.figure import probe_figure
 from kerascnn.studies.probe.network import probe_network, with_architecture
-from kerascnn.studies.probe.result import ProbedNetwork, ProbeResult
+from kerascnn.studies.probe.result import ProbedNetwork, ProbeResult, probe_figure
 from kerascnn.tracking.tracker import Tracker
 
 ALL_LOCAL = "all-local"

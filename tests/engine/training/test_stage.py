@@ -11,7 +11,7 @@ from keras.callbacks import Callback, LearningRateScheduler, ReduceLROnPlateau
 
 from kerascnn import RunError, classifier_head
 from kerascnn.engine.data.batches import Examples
-from kerascnn.engine.metrics.standing import Score, Standing, judge
+from kerascnn.engine.metrics.score import Score, Standing, judge
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.freezing import digest, frozen_variables
 from kerascnn.engine.network.inference import Forward

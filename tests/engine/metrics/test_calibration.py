@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerascnn.engine.metrics.standing import judge
-from kerascnn.engine.metrics.temperature import AS_TRAINED, TEMPERATURES, fit_temperature, tempered
+from kerascnn.engine.metrics.calibration import AS_TRAINED, TEMPERATURES, fit_temperature, tempered
+from kerascnn.engine.metrics.score import judge
 
 
 def drawn(count=4000, temperature=1.0, seed=0):

@@ -1,4 +1,4 @@
-"""A source of images in the files of a folder."""
+"""Sources of images: the files of a folder, and some images of another source."""
 
 import hashlib
 import os
@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from kerascnn.engine.data.contents import ContentHash, file_content, hash_content
+from kerascnn.engine.data.files import ContentHash, file_content, hash_content
 from kerascnn.errors import InputError
+from kerascnn.hookspecs import Source
 
 _PIECE = 64  # files per task of a thread: a task costs as much as hashing a small file
 
@@ -101,3 +103,24 @@ def leads_out(path: Path, folder: Path) -> bool:
         folder: An absolute path without links, as `Path.resolve` gives it.
     """
     return not Path(os.path.realpath(path)).is_relative_to(folder)
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some images of a source, in the order of `rows`.
+
+    Args:
+        source: Gives the images.
+        rows: Their indices in it.
+        fingerprint: As a source's own; default none, then kerascnn hashes the images.
+    """
+
+    source: Source
+    rows: Sequence[int]
+    fingerprint: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int, /) -> tuple[Any, int]:
+        return self.source[int(self.rows[index])]
