@@ -2,6 +2,7 @@
 
 import time
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,7 @@ class Checkpointer(Control):
         state = {
             "determinants": self._determinants,
             "seconds": self.seconds,
-            "results": [result.to_state() for result in self.results],
+            "results": [asdict(result) for result in self.results],
             "stage": stage,
             "network": network,
             "random": random_state(),

@@ -4,11 +4,8 @@ import hashlib
 import os
 import stat
 import unicodedata
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
-
-from kerascnn.runtime.image_files import has_image_suffix, ignored_kind
 
 
 def shown(path: str | os.PathLike[str]) -> str:
@@ -32,24 +29,6 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         os.close(descriptor)
         raise ValueError("it is a folder" if stat.S_ISDIR(mode) else "it is not a regular file")
     return open(descriptor, "rb")
-
-
-def images_below(path: Path) -> list[Path]:
-    """The visible images in a folder at any depth, by name; of a file, the file itself.
-
-    Files of operating systems and kerascnn's own output are left out.
-    """
-    if not path.is_dir():
-        return [path]
-    found = list[Path]()
-    for at, folders, files in os.walk(path):
-        folders[:] = filter(partial(_counts, at), folders)
-        found += [Path(at, name) for name in files if has_image_suffix(name) and _counts(at, name)]
-    return sorted(found)
-
-
-def _counts(at: str, name: str) -> bool:
-    return not name.startswith(".") and ignored_kind(Path(at, name)) is None
 
 
 class ContentHash(NamedTuple):

@@ -103,12 +103,12 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     def loss(logarithm: float) -> float:
         scaled = tempered(probabilities, float(np.exp(logarithm)))
         of_all = -np.log(np.clip(scaled, LEAST_PROBABILITY, 1)).mean()
-        return (1 - doubt) * judge(scaled, labels).score.loss + doubt * float(of_all)
+        return (1 - doubt) * judge(scaled, labels).loss + doubt * float(of_all)
 
     low, high = np.log(TEMPERATURES)
     best = float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
     before, after = (judge(tempered(probabilities, t), labels) for t in (AS_TRAINED, best))
-    return best if after.score.loss < before.score.loss else AS_TRAINED
+    return best if after.loss < before.loss else AS_TRAINED
 
 
 def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Classification metrics: accuracy with its interval, loss, macro F1, and each class."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, TypedDict, cast
+from typing import Any
 
 import numpy as np
 
@@ -12,33 +12,19 @@ LEAST_PROBABILITY = 1e-7
 
 
 @dataclass(frozen=True)
-class Score:
-    """Accuracy and loss on the validation images; accuracy decides, then the loss."""
+class Standing:
+    """How well weights do on the validation images; accuracy decides, then the loss.
+
+    Args:
+        correct: Whether the prediction of each image is correct, bool [N].
+    """
 
     accuracy: float
     loss: float
-
-    def beats(self, other: "Score | None") -> bool:
-        return other is None or (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A score and, for each validation image, whether its prediction is correct: bool [N]."""
-
-    score: Score
     correct: np.ndarray
 
     def beats(self, other: "Standing | None") -> bool:
-        return self.score.beats(other.score if other else None)
-
-    def to_state(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        return {"score": asdict(self.score), "correct": self.correct}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> "Standing":
-        return cls(Score(**state["score"]), state["correct"])
+        return other is None or (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
 
 
 def judge(probabilities: np.ndarray, labels: np.ndarray) -> Standing:
@@ -46,7 +32,7 @@ def judge(probabilities: np.ndarray, labels: np.ndarray) -> Standing:
     of_label = probabilities[np.arange(len(labels)), labels]
     loss = float(-np.log(np.clip(of_label, LEAST_PROBABILITY, 1)).mean())
     correct = probabilities.argmax(1) == labels
-    return Standing(Score(float(correct.mean()), loss), correct)
+    return Standing(float(correct.mean()), loss, correct)
 
 
 @dataclass(frozen=True)
@@ -91,31 +77,6 @@ class Metrics:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def table(self) -> "MetricsTable":
-        """For `Result.test`."""
-        return cast("MetricsTable", asdict(self))
-
-
-class ClassTable(TypedDict):
-    """`ClassMetrics` in JSON."""
-
-    precision: float
-    recall: float
-    f1: float
-    images: int
-
-
-class MetricsTable(TypedDict):
-    """`Metrics` in JSON."""
-
-    images: int
-    accuracy: float
-    interval: tuple[float, float]
-    loss: float
-    macro_f1: float
-    per_class: dict[str, ClassTable]
-    confusion: list[list[int]]
-
 
 def measure(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> Metrics:
     """Measures probabilities [N, K] against labels [N]; N at least 1."""
@@ -126,9 +87,9 @@ def measure(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[st
     per_class = {name: _of_class(confusion, index) for index, name in enumerate(class_names)}
     return Metrics(
         images=len(labels),
-        accuracy=standing.score.accuracy,
+        accuracy=standing.accuracy,
         interval=wilson_interval(int(standing.correct.sum()), len(labels)),
-        loss=standing.score.loss,
+        loss=standing.loss,
         macro_f1=float(_macro_f1(confusion.diagonal(), confusion.sum(0) + confusion.sum(1))),
         per_class=per_class,
         confusion=confusion.tolist(),

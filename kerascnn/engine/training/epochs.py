@@ -162,15 +162,15 @@ class Loop:
         with averaged(optimizer):
             probabilities = inputs.forward(validation.inputs, self.plan.batch_size)
             standing = judge(probabilities, validation.labels)
-        if not math.isfinite(standing.score.loss):
+        if not math.isfinite(standing.loss):
             raise self._not_finite(
-                f"{progress.logs['loss']}, on the validation images {standing.score.loss}"
+                f"{progress.logs['loss']}, on the validation images {standing.loss}"
             )
         metrics = {
             "train_loss": progress.logs["loss"],
             "train_accuracy": progress.logs["accuracy"],
-            "val_loss": standing.score.loss,
-            "val_accuracy": standing.score.accuracy,
+            "val_loss": standing.loss,
+            "val_accuracy": standing.accuracy,
             "learning_rate": _applied_rate(optimizer),
             "seconds": progress.seconds,
             "images_per_second": inputs.feed.examples / progress.seconds,

@@ -66,7 +66,7 @@ def stage_state(progress: StageProgress, keep: str, trainer: Any, schedule: Any)
     return {
         **vars(progress),
         "history": [asdict(epoch) for epoch in progress.history],
-        "own": progress.own and progress.own.to_state(),
+        "own": progress.own and vars(progress.own),
         "carried": progress.carried if keep == "best" else [],
         "optimizer": optimizer,
         "schedule": {name: value for name, value in vars(schedule).items() if _plain(name, value)},
@@ -87,7 +87,7 @@ def restore_stage(state: State, trainer: Any, schedule: Any) -> StageProgress:
         logs=state["logs"],
         metrics=state["metrics"],
         random=state["random"],
-        own=state["own"] and Standing.from_state(state["own"]),
+        own=state["own"] and Standing(**state["own"]),
         carried=state["carried"],
     )
 

@@ -1,13 +1,11 @@
 """What a stage did."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.inputs import Cached
 from kerascnn.engine.training.listener import Epoch
-
-_STANDINGS = ("own", "before")
 
 
 @dataclass(frozen=True)
@@ -49,18 +47,13 @@ class StageResult:
         """Validation score of the weights carried forward."""
         return self.own if self.kept or self.before is None else self.before
 
-    def to_state(self) -> State:
-        """For a checkpoint."""
-        return {
-            **vars(self),
-            **{name: (at := getattr(self, name)) and at.to_state() for name in _STANDINGS},
-            "cached": asdict(self.cached),
-            "history": [asdict(epoch) for epoch in self.history],
-        }
-
     @classmethod
     def from_state(cls, state: State) -> "StageResult":
-        standings = {name: state[name] and Standing.from_state(state[name]) for name in _STANDINGS}
-        history = [Epoch(**epoch) for epoch in state["history"]]
-        cached = Cached(**state["cached"])
-        return cls(**{**state, **standings, "cached": cached, "history": history})
+        """From `dataclasses.asdict` of a result, in a checkpoint."""
+        parts = {
+            "own": Standing(**state["own"]),
+            "before": state["before"] and Standing(**state["before"]),
+            "cached": Cached(**state["cached"]),
+            "history": [Epoch(**epoch) for epoch in state["history"]],
+        }
+        return cls(**{**state, **parts})

@@ -62,7 +62,7 @@ def calibrate(predictions: Predictions) -> Calibration:
         bins=_bins(probabilities, labels),
         error=expected_calibration_error(probabilities, labels),
         by_chance=float(errors_by_chance(probabilities, RESAMPLES).mean()),
-        loss=judge(probabilities, labels).score.loss,
+        loss=judge(probabilities, labels).loss,
     )
 
 

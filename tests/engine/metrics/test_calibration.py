@@ -31,7 +31,7 @@ def test_the_temperature_that_spoilt_the_probabilities_is_found(temperature):
 def test_the_temperature_lowers_the_loss_or_changes_nothing(seed):
     some, labels = drawn(30, temperature=0.5, seed=seed)
     fitted = fit_temperature(some, labels)
-    before, after = (judge(tempered(some, t), labels).score.loss for t in (AS_TRAINED, fitted))
+    before, after = (judge(tempered(some, t), labels).loss for t in (AS_TRAINED, fitted))
     assert after < before or fitted == AS_TRAINED
 
 
