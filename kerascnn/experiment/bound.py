@@ -21,19 +21,12 @@ from kerascnn.runtime.arguments import expect
 
 @dataclass(frozen=True)
 class BoundStage:
-    """A stage with its components.
+    """A stage with its components."""
 
-    Args:
-        settings: Its table of the TOML.
-        schedule: Its learning-rate schedule.
-        augmentation: Its own, or the experiment's.
-        batch_size: Its own, or that of `training`.
-    """
-
-    settings: Stage
+    settings: Stage  # its table of the TOML
     schedule: BoundComponent
-    augmentation: BoundComponent
-    batch_size: int
+    augmentation: BoundComponent  # its own, or the experiment's
+    batch_size: int  # its own, or that of `training`
 
     @property
     def name(self) -> str:
@@ -42,17 +35,11 @@ class BoundStage:
 
 @dataclass(frozen=True)
 class BoundExperiment:
-    """An experiment with its components, ready to prepare and run.
+    """An experiment with its components, ready to prepare and run."""
 
-    Args:
-        settings: What the TOML says.
-        registry: Where the components come from.
-        at: The component that each table names, by the table's location.
-    """
-
-    settings: Experiment
+    settings: Experiment  # what the TOML says
     registry: Registry = field(repr=False, compare=False)
-    at: Mapping[Location, BoundComponent] = field(repr=False)
+    at: Mapping[Location, BoundComponent] = field(repr=False)  # by a table's location
 
     @property
     def name(self) -> str:

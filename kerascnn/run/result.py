@@ -23,17 +23,11 @@ from kerascnn.runtime.versions import installed_versions
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The evaluation of a trained network.
+    """The evaluation of a trained network."""
 
-    Args:
-        test: Metrics of the test images.
-        probabilities: float32 [N, K], by split: "validation" and "test".
-        temperature: Fitted on the validation images.
-    """
-
-    test: Metrics
-    probabilities: dict[str, np.ndarray]
-    temperature: float
+    test: Metrics  # of the test images
+    probabilities: dict[str, np.ndarray]  # float32 [N, K], by split: "validation" and "test"
+    temperature: float  # fitted on the validation images
 
 
 def evaluate(prepared: Prepared) -> Evaluated:

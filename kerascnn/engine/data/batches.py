@@ -15,17 +15,11 @@ Augment = Callable[[Any, Any, int, int], tuple[Any, Any]]
 
 @dataclass(frozen=True)
 class Examples:
-    """Inputs and labels of a stage's training or validation.
+    """Inputs and labels of a stage's training or validation."""
 
-    Args:
-        inputs: uint8 [N, P, P, 3], or activations float [N, ...]: an array, or indexed like one.
-        labels: int64 [N].
-        key: Identifies the inputs in the cache; "" if nothing of them is to be cached.
-    """
-
-    inputs: Any
-    labels: np.ndarray
-    key: str = ""
+    inputs: Any  # uint8 [N, P, P, 3], or activations float [N, ...]: an array, or indexed like one
+    labels: np.ndarray  # int64 [N]
+    key: str = ""  # identifies the inputs in the cache; "" if nothing of them is to be cached
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -44,24 +38,14 @@ class OneHot:
 
 @dataclass(frozen=True)
 class Feed:
-    """The inputs and targets that a stage trains on.
+    """The inputs and targets that a stage trains on."""
 
-    Args:
-        inputs: For each view (the epochs use them in turn), images uint8 or activations
-            float [N, ...]: an array, or indexed like one.
-        targets: For each view, targets float32 [N, K], likewise.
-        batch_size: Examples per step; an epoch's last batch is filled up with its first examples.
-        seed: Keys the order, together with the epoch.
-        augment: `augment(inputs, targets, epoch, step)` returns both, augmented; default none.
-        class_weights: float32 [K], the weight of each class in the loss; default none.
-    """
-
-    inputs: Sequence[Any]
-    targets: Sequence[Any]
-    batch_size: int
-    seed: tuple[int, ...]
-    augment: Augment | None = None
-    class_weights: np.ndarray | None = None
+    inputs: Sequence[Any]  # for each view, images uint8 or activations float [N, ...]
+    targets: Sequence[Any]  # for each view, float32 [N, K]
+    batch_size: int  # an epoch's last batch is filled up with its first examples
+    seed: tuple[int, ...]  # keys the order, together with the epoch
+    augment: Augment | None = None  # as `augment(inputs, targets, epoch, step)`
+    class_weights: np.ndarray | None = None  # float32 [K], of the loss
 
     @property
     def examples(self) -> int:

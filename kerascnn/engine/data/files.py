@@ -32,15 +32,10 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 class ContentHash(NamedTuple):
-    """SHA-256 of an image, hexadecimal.
+    """SHA-256 of an image, hexadecimal."""
 
-    Args:
-        whole: Of all its bytes.
-        image: The same without EXIF data and comments, which programs change in copies.
-    """
-
-    whole: str
-    image: str
+    whole: str  # of all its bytes
+    image: str  # the same without EXIF data and comments, which programs change in copies
 
 
 def content_of(image: Any) -> bytes:

@@ -32,25 +32,15 @@ class Image(NamedTuple):
 
 @dataclass(frozen=True)
 class Findings:
-    """Faults in the images of a dataset that do not stop a run.
+    """Faults in the images of a dataset that do not stop a run."""
 
-    Args:
-        duplicates: Pairs of equal images in different splits.
-        near_duplicates: Pairs of nearly equal images in different splits.
-        conflicting: Pairs of equal images with different labels.
-        skipped: By split, the images left out, each with the reason.
-        ignored: What else was in the dataset's folder, and how often.
-        counts: The number of each; at most 1,000 of each are listed.
-        depth: Notes on images with more than 8 bits per value.
-    """
-
-    duplicates: list[list[Image]] = field(default_factory=list)
-    near_duplicates: list[list[Image]] = field(default_factory=list)
-    conflicting: list[list[Image]] = field(default_factory=list)
-    skipped: dict[str, list[str]] = field(default_factory=dict)
-    ignored: dict[str, int] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    depth: list[str] = field(default_factory=list)
+    duplicates: list[list[Image]] = field(default_factory=list)  # equal, in two splits
+    near_duplicates: list[list[Image]] = field(default_factory=list)  # nearly equal, in two splits
+    conflicting: list[list[Image]] = field(default_factory=list)  # with two labels
+    skipped: dict[str, list[str]] = field(default_factory=dict)  # by split, with reasons
+    ignored: dict[str, int] = field(default_factory=dict)  # other files
+    counts: dict[str, int] = field(default_factory=dict)  # of each; at most 1,000 listed
+    depth: list[str] = field(default_factory=list)  # notes on values of more than 8 bits
 
     def to_json(self) -> dict[str, Any]:
         pairs = {
@@ -78,15 +68,10 @@ class Findings:
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found wrong with an experiment's data.
-
-    Args:
-        findings: Faults of the images.
-        notes: The findings, and what the data has too little of, in words.
-    """
+    """What was found wrong with an experiment's data."""
 
     findings: Findings
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # the findings, and what the data has too little of, in words
 
 
 def pairs_note(kind: str, pairs: Sequence[Sequence[Image]], count: int) -> str:

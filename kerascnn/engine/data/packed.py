@@ -17,34 +17,19 @@ COLUMNS = ("labels", "digests", "hashes", "files", "peaks")
 
 @dataclass(frozen=True)
 class Packed:
-    """One split, ready to train on.
+    """One split, ready to train on."""
 
-    Args:
-        images: uint8 [N, P, P, 3], read from the cache or, if they are too many for it, decoded
-            from the source whenever they are used.
-        labels: int64 [N].
-        digests: SHA-256 of each prepared image, uint8 [N, 32].
-        hashes: Perceptual hash of each image, uint64 [N, 8].
-        fingerprint: That of the source, whatever the preparation.
-        key: Hash of everything that determines images and labels.
-        source: The source that was packed.
-        files: bool [N], whether an image comes from a file.
-        peaks: float64 [N], the greatest value of an image with over 8 bits per value, else 0.
-        value_range: The values of black and white that these were read with.
-        skipped: The images that are left out, each with the reason.
-    """
-
-    images: Images
-    labels: np.ndarray
-    digests: np.ndarray
-    hashes: np.ndarray = field(repr=False)
-    fingerprint: str
-    key: str
+    images: Images  # uint8 [N, P, P, 3], from the cache, or decoded whenever they are used
+    labels: np.ndarray  # int64 [N]
+    digests: np.ndarray  # SHA-256 of each prepared image, uint8 [N, 32]
+    hashes: np.ndarray = field(repr=False)  # perceptual hash of each image, uint64 [N, 8]
+    fingerprint: str  # that of the source, whatever the preparation
+    key: str  # hash of everything that determines images and labels
     source: Source = field(repr=False)
-    files: np.ndarray = field(repr=False)
-    peaks: np.ndarray = field(repr=False)
-    value_range: ValueRange | None = None
-    skipped: tuple[str, ...] = ()
+    files: np.ndarray = field(repr=False)  # bool [N], whether an image comes from a file
+    peaks: np.ndarray = field(repr=False)  # float64 [N], see `PreparedImages`
+    value_range: ValueRange | None = None  # of black and white
+    skipped: tuple[str, ...] = ()  # the images that are left out, each with the reason
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -94,20 +79,14 @@ class ChosenImages(Images):
 
 @dataclass(frozen=True)
 class Data:
-    """The packed splits and their classes.
-
-    Args:
-        class_names: In Unicode form NFC, in the order of the labels.
-        ignored: What else the dataset found, and how often.
-        seconds: Time to find, decode and pack the images, or to find them packed.
-    """
+    """The packed splits and their classes."""
 
     train: Packed
     validation: Packed
     test: Packed
-    class_names: tuple[str, ...]
-    ignored: Mapping[str, int]
-    seconds: float
+    class_names: tuple[str, ...]  # in Unicode form NFC, in the order of the labels
+    ignored: Mapping[str, int]  # what else the dataset found, and how often
+    seconds: float  # time to find, decode and pack the images, or to find them packed
 
     def class_counts(self) -> dict[str, np.ndarray]:
         """The number of images of each class in each split: int64 [K]."""

@@ -14,15 +14,10 @@ from kerascnn.experiment.model import Training
 
 @dataclass(frozen=True)
 class Centred:
-    """The middle windows of images, indexed like the images.
+    """The middle windows of images, indexed like the images."""
 
-    Args:
-        images: uint8 [N, P, P, 3]: an array, or indexed like one.
-        size: Pixels S, at most P.
-    """
-
-    images: Any
-    size: int
+    images: Any  # uint8 [N, P, P, 3]
+    size: int  # pixels S, at most P
 
     def __len__(self) -> int:
         return len(self.images)
@@ -91,20 +86,12 @@ DRAFT_MARGIN = 2
 
 @dataclass(frozen=True)
 class Preparation:
-    """How an image becomes what the network takes.
+    """How an image becomes what the network takes."""
 
-    Args:
-        image_size: Side S of the network's input, in pixels.
-        crop_margin: Share of `image_size` by which images are packed larger, 0 to 1.
-        resize: How an image becomes square; see `resize_image`.
-        value_range: The values of black and white in images of more than 8 bits a value; default
-            the range of their bits.
-    """
-
-    image_size: int
-    crop_margin: float = 0.0
-    resize: Resizing = "crop"
-    value_range: ValueRange | None = None
+    image_size: int  # side S of the network's input, in pixels
+    crop_margin: float = 0.0  # share of `image_size` by which images are packed larger, 0 to 1
+    resize: Resizing = "crop"  # how an image becomes square; see `resize_image`
+    value_range: ValueRange | None = None  # of black and white; default that of the bits
 
     @classmethod
     def of(cls, training: Training) -> "Preparation":

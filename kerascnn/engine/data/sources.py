@@ -17,21 +17,13 @@ _PIECE = 64  # files per task of a thread: a task costs as much as hashing a sma
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """A source of paths, which are read by whoever it gives them to.
-
-    Args:
-        paths: The files.
-        labels: The class index of each.
-        fingerprint: SHA-256 of the names, contents and labels, in order.
-        folder: Contains the files.
-        follow_links: Whether links out of the folder are followed; else each is an error.
-    """
+    """A source of paths, which are read by whoever it gives them to."""
 
     paths: Sequence[Path]
-    labels: Sequence[int]
-    fingerprint: str
-    folder: Path
-    follow_links: bool = False
+    labels: Sequence[int]  # the class index of each
+    fingerprint: str  # SHA-256 of the names, contents and labels, in order
+    folder: Path  # which contains the files
+    follow_links: bool = False  # out of the folder; else each is an error
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -107,17 +99,11 @@ def leads_out(path: Path, folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class Subset:
-    """Some images of a source, in the order of `rows`.
-
-    Args:
-        source: Gives the images.
-        rows: Their indices in it.
-        fingerprint: As a source's own; default none, then kerascnn hashes the images.
-    """
+    """Some images of a source, in the order of `rows`."""
 
     source: Source
-    rows: Sequence[int]
-    fingerprint: str | None = None
+    rows: Sequence[int]  # their indices in it
+    fingerprint: str | None = None  # default none: then kerascnn hashes the images
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -57,25 +57,15 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class PreparedImages:
-    """Prepared images.
+    """Prepared images."""
 
-    Args:
-        images: uint8 [B, P, P, 3]; zeros for those that cannot be read.
-        labels: int64 [B].
-        digests: SHA-256 of each image, uint8 [B, 32].
-        hashes: Perceptual hash of each image, uint64 [B, 8].
-        files: bool [B], whether an image comes from a file.
-        peaks: float64 [B], the greatest value of an image with over 8 bits per value, else 0.
-        faults: The images that cannot be read.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    digests: np.ndarray
-    hashes: np.ndarray
-    files: np.ndarray
-    peaks: np.ndarray
-    faults: list[Fault]
+    images: np.ndarray  # uint8 [B, P, P, 3]; zeros where it cannot be read
+    labels: np.ndarray  # int64 [B]
+    digests: np.ndarray  # SHA-256 of each image, uint8 [B, 32]
+    hashes: np.ndarray  # perceptual hash of each image, uint64 [B, 8]
+    files: np.ndarray  # bool [B], whether an image comes from a file
+    peaks: np.ndarray  # float64 [B], the greatest value if over 8 bits, else 0
+    faults: list[Fault]  # of the images that cannot be read
 
 
 def prepare_rows(source: Source, rows: Rows, preparation: Preparation) -> PreparedImages:

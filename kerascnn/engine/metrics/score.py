@@ -13,15 +13,11 @@ LEAST_PROBABILITY = 1e-7
 
 @dataclass(frozen=True)
 class Standing:
-    """How well weights do on the validation images; accuracy decides, then the loss.
-
-    Args:
-        correct: Whether the prediction of each image is correct, bool [N].
-    """
+    """How well weights do on the validation images; accuracy decides, then the loss."""
 
     accuracy: float
     loss: float
-    correct: np.ndarray
+    correct: np.ndarray  # for each image, bool [N]
 
     def beats(self, other: "Standing | None") -> bool:
         return other is None or (self.accuracy, -self.loss) > (other.accuracy, -other.loss)

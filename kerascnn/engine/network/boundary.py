@@ -13,18 +13,11 @@ INPUT = "input"
 
 @dataclass(frozen=True)
 class Cut:
-    """A network in two halves that share its layers.
+    """A network in two halves that share its layers."""
 
-    Args:
-        boundary: Name of the layer whose output is the boundary; "input" if no layer with weights
-            comes before it.
-        prefix: Images to activations at the boundary; None if the boundary is the input.
-        suffix: Activations to probabilities.
-    """
-
-    boundary: str
-    prefix: Any | None
-    suffix: Any
+    boundary: str  # the layer before it; "input" if none with weights comes before
+    prefix: Any | None  # images to activations at the boundary; None if the boundary is the input
+    suffix: Any  # activations to probabilities
 
     @property
     def image_size(self) -> int:

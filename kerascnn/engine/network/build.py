@@ -14,22 +14,13 @@ HEAD = "head"
 
 @dataclass(frozen=True)
 class Built:
-    """A network with its layers grouped into blocks.
+    """A network with its layers grouped into blocks."""
 
-    Args:
-        model: The functional model, never compiled: stages compile models that share its layers.
-        block_of: The block of each layer; the classifier's layers are in "head". A layer outside
-            all blocks with weights belongs to the block before it.
-        blocks: The names of the blocks from the input on, without the head.
-        pretrained: Whether the backbone has pretrained weights.
-        weights: Their description.
-    """
-
-    model: Any
-    block_of: Mapping[str, str]
-    blocks: tuple[str, ...]
-    pretrained: bool
-    weights: str = ""
+    model: Any  # never compiled: stages compile models that share its layers
+    block_of: Mapping[str, str]  # layer to block; the classifier is in "head"
+    blocks: tuple[str, ...]  # from the input on, without the head
+    pretrained: bool  # whether the backbone has pretrained weights
+    weights: str = ""  # described
 
     def parameters(self) -> int:
         return self.model.count_params()

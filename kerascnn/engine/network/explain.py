@@ -200,19 +200,12 @@ def _channels(model: Any, operation: Any) -> Any:
 
 @dataclass(frozen=True)
 class Parts:
-    """How one filter of a convolution computes its output: the sum of the parts, plus the bias.
+    """How one filter of a convolution computes its output: the sum of the parts, plus the bias."""
 
-    Args:
-        inputs: The input feature maps, float32 [h, w, C_in].
-        kernel: The filter, float32 [kh, kw, C_in].
-        parts: Each input channel convolved with its slice of the filter, float32 [h', w', C_in].
-        bias: The filter's; 0 without one.
-    """
-
-    inputs: np.ndarray
-    kernel: np.ndarray
-    parts: np.ndarray
-    bias: float
+    inputs: np.ndarray  # the input feature maps, float32 [h, w, C_in]
+    kernel: np.ndarray  # the filter, float32 [kh, kw, C_in]
+    parts: np.ndarray  # each input channel with its slice of the filter, float32 [h', w', C_in]
+    bias: float  # the filter's; 0 without one
 
     @property
     def output(self) -> np.ndarray:

@@ -74,25 +74,15 @@ class _Fit:
 
 @dataclass(frozen=True)
 class Loop:
-    """The training loop of one stage.
-
-    Args:
-        plan: The stage.
-        inputs: Its data; the trainer is compiled.
-        schedule: The callback that `compile_stage` returned.
-        progress: Where the stage is; updated as it trains.
-        listener: Receives every step and epoch.
-        due: `Control.due`.
-        checkpoint: `Control.checkpoint`.
-    """
+    """The training loop of one stage."""
 
     plan: Plan
-    inputs: Inputs
-    schedule: Any
-    progress: StageProgress
+    inputs: Inputs  # with a compiled trainer
+    schedule: Any  # the callback that `compile_stage` returned
+    progress: StageProgress  # where the stage is; updated as it trains
     listener: Listener
-    due: Callable[[bool], bool]
-    checkpoint: Callable[[State], None]
+    due: Callable[[bool], bool]  # of `Control`
+    checkpoint: Callable[[State], None]  # of `Control`
 
     def epochs(self) -> Iterator[Standing]:
         """Trains one epoch at a time, from where the stage is.

@@ -20,45 +20,26 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True)
 class Cached:
-    """The cached activations of a stage.
+    """The cached activations of a stage."""
 
-    Args:
-        boundary: The layer whose activations are cached; "input" if none are.
-        frozen_part: How far the frozen prefix goes and when it runs, in words.
-        views: How often the prefix runs over each training image before the first step; 0 if it
-            runs in every step.
-        made: Images and views computed, validation images included.
-        reused: Images and views read from the cache.
-        bytes: Size of all activations.
-    """
-
-    boundary: str
-    frozen_part: str
-    views: int = 0
-    made: int = 0
-    reused: int = 0
-    bytes: int = 0
+    boundary: str  # the layer whose activations are cached; "input" if none are
+    frozen_part: str  # how far the frozen prefix goes and when it runs, in words
+    views: int = 0  # runs over each training image before the first step; 0: it runs in every step
+    made: int = 0  # images and views computed, validation images included
+    reused: int = 0  # images and views read from the cache
+    bytes: int = 0  # size of all activations
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a stage trains and validates on.
+    """What a stage trains and validates on."""
 
-    Args:
-        trainer: The model to train: the suffix, or the whole network.
-        feed: The training examples of `trainer`.
-        forward: The model to validate, which shares the trainer's weights.
-        validation: The validation examples of `forward`.
-        cached: How cached activations are used.
-        prefix_seconds: Running the frozen prefix before the first step, or reading its cache.
-    """
-
-    trainer: Any
-    feed: Feed
-    forward: Forward
-    validation: Examples
+    trainer: Any  # the suffix, or the whole network
+    feed: Feed  # of `trainer`
+    forward: Forward  # validates with the trainer's weights
+    validation: Examples  # of `forward`
     cached: Cached
-    prefix_seconds: float
+    prefix_seconds: float  # running the frozen prefix before the first step, or reading its cache
 
 
 def make_inputs(

@@ -22,42 +22,23 @@ from kerascnn.runtime.files import GB
 
 @dataclass(frozen=True)
 class Plan:
-    """A stage with its components resolved, ready to fit.
-
-    Args:
-        stage: Its settings.
-        index: Its position, from 0.
-        layers: Names of the trainable layers.
-        batchnorm: "frozen" or "train".
-        batch_size: Images per step.
-        schedule: `schedule(peak_learning_rate=, steps=, steps_per_epoch=)`.
-        augment: Augments each batch; None to use the images unchanged.
-        class_weights: float32 [K], or None.
-        seed: The experiment's.
-        augmentation_key: Identifies what `augment` does; "" if its draws cannot be repeated.
-        built_by: The plugin function that built the network; default none.
-        activation_bytes: Disk budget for all cached activations of the stage.
-        prefix_precision: A dtype policy for a frozen prefix that runs before the first step;
-            default the network's.
-        keep: "best" or "last".
-        choice: What is trained, in words.
-    """
+    """A stage with its components resolved, ready to fit."""
 
     stage: Stage
-    index: int
-    layers: frozenset[str]
-    batchnorm: str
+    index: int  # from 0
+    layers: frozenset[str]  # the trainable ones
+    batchnorm: str  # "frozen" or "train"
     batch_size: int
-    schedule: Callable[..., Any]
-    augment: Augment | None = None
-    class_weights: np.ndarray | None = None
-    seed: int = 0
-    augmentation_key: str = ""
-    built_by: Callable[..., Any] | None = None
-    activation_bytes: int = 2 * 2**30
-    prefix_precision: str | None = None
-    keep: str = "best"
-    choice: str = ""
+    schedule: Callable[..., Any]  # `schedule(peak_learning_rate=, steps=, steps_per_epoch=)`
+    augment: Augment | None = None  # none: the images unchanged
+    class_weights: np.ndarray | None = None  # float32 [K]
+    seed: int = 0  # the experiment's
+    augmentation_key: str = ""  # identifies what `augment` does; "" if its draws cannot be repeated
+    built_by: Callable[..., Any] | None = None  # the plugin's function that built the network
+    activation_bytes: int = 2 * 2**30  # disk budget for all cached activations of the stage
+    prefix_precision: str | None = None  # the policy of a prefix that runs before the first step
+    keep: str = "best"  # "best" or "last"
+    choice: str = ""  # what is trained, in words
 
     @property
     def views(self) -> int:

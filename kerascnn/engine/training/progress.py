@@ -22,27 +22,16 @@ from kerascnn.runtime.keras_internals import build_metrics
 
 @dataclass
 class StageProgress:
-    """Where a stage is.
+    """Where a stage is."""
 
-    Args:
-        history: The completed epochs.
-        step: Completed steps of the current epoch.
-        seconds: Time spent on these steps.
-        logs: Their loss and accuracy.
-        metrics: Values of the metric variables.
-        random: `random_state()` after the last step.
-        own: Score of the stage's best epoch so far; with `keep="last"`, of its last.
-        carried: The weights to carry forward if the stage ended now, in the order of its variables.
-    """
-
-    history: list[Epoch] = field(default_factory=list)
-    step: int = 0
-    seconds: float = 0.0
-    logs: dict[str, float] = field(default_factory=dict)
-    metrics: list[np.ndarray] = field(default_factory=list)
-    random: State = field(default_factory=dict)
-    own: Standing | None = None
-    carried: list[np.ndarray] = field(default_factory=list)
+    history: list[Epoch] = field(default_factory=list)  # the completed epochs
+    step: int = 0  # completed steps of the current epoch
+    seconds: float = 0.0  # time spent on these steps
+    logs: dict[str, float] = field(default_factory=dict)  # their loss and accuracy
+    metrics: list[np.ndarray] = field(default_factory=list)  # values of the metric variables
+    random: State = field(default_factory=dict)  # `random_state()` after the last step
+    own: Standing | None = None  # of its best epoch; with `keep="last"`, of its last
+    carried: list[np.ndarray] = field(default_factory=list)  # weights if it ended now
 
     def end_epoch(self, epoch: Epoch) -> None:
         self.history.append(epoch)

@@ -10,36 +10,23 @@ from kerascnn.engine.training.listener import Epoch
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage did.
-
-    Args:
-        choice: What was trained, in words.
-        own: Validation score of the stage's best epoch; with `keep="last"`, of its last.
-        before: Validation score of the weights that the stage started from; None for the first.
-        kept: False if the weights from before the stage were better and are carried forward.
-        prefix_seconds: Running the frozen prefix before the first step, or reading its cache.
-        fit_seconds: Training and validation.
-        cached: How cached activations were used.
-        frozen_sha256: Hash of the frozen weights and statistics, equal before and after the stage.
-        ended_sha256: Hash of the final state: weights and statistics carried forward, optimizer,
-            random generators.
-    """
+    """What a stage did."""
 
     name: str
-    choice: str
+    choice: str  # what was trained, in words
     epochs: int
     seconds: float
     trainable_parameters: int
     trainable_layers: list[str]
     boundary: str
-    own: Standing
-    before: Standing | None
-    kept: bool
-    prefix_seconds: float
-    fit_seconds: float
+    own: Standing  # of its best epoch; with `keep="last"`, of its last
+    before: Standing | None  # of the weights that it started from; None for the first stage
+    kept: bool  # false if the weights from before the stage were better
+    prefix_seconds: float  # running the frozen prefix before the first step, or reading its cache
+    fit_seconds: float  # training and validation
     cached: Cached
-    frozen_sha256: str
-    ended_sha256: str
+    frozen_sha256: str  # of frozen weights and statistics, before and after
+    ended_sha256: str  # of what is carried forward, the optimizer and random generators
     history: list[Epoch] = field(repr=False)
 
     @property
