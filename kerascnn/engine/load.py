@@ -1,6 +1,5 @@
 """Loads a dataset: packs its splits, checks labels, treats copies as asked, and examines images."""
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -8,7 +7,7 @@ from collections.abc import Mapping
 from kerascnn.engine.data.balance import shortages
 from kerascnn.engine.data.copies import copies, equal_groups
 from kerascnn.engine.data.findings import Examination, duplicates, findings_in, named, pairs_note
-from kerascnn.engine.data.packed import Data, Packed
+from kerascnn.engine.data.packed import Data, Packed, sha256
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import BadImagesError, pack
 from kerascnn.engine.observer import Observer
@@ -132,11 +131,6 @@ def examine(data: Data, experiment: BoundExperiment, observer: Observer) -> Exam
         batch_size=max(stage.batch_size for stage in experiment.stages),
     )
     notes = (*findings.notes(), *scarce)
-    observer.data_noted(notes, _state(data, notes))
+    state = [*(split.fingerprint for split in data.splits().values()), *notes]
+    observer.data_noted(notes, sha256("\n".join(state).encode()))
     return Examination(findings, notes)
-
-
-def _state(data: Data, notes: tuple[str, ...]) -> str:
-    """SHA-256 of the data and of the notes on them."""
-    parts = [*(split.fingerprint for split in data.splits().values()), *notes]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

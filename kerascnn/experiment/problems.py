@@ -69,7 +69,7 @@ def report(
 
 def line_of(location: Location, text: str) -> int:
     """The line, from 1, of the key, or of the nearest table that would hold it."""
-    while location and not _holds(_parsed(text), location):
+    while location and not holds(_parsed(text), location):
         location = location[:-1]
     lines = text.split("\n")
     numbers = range(1, len(lines))
@@ -86,7 +86,7 @@ def _overridden(problem: Problem, text: str, overrides: Mapping[str, Any]) -> bo
     here = "".join(f"{part}." for part in problem.location)
     return any(
         here.startswith(f"{key}.")
-        or (f"{key}.".startswith(here) and not _holds(_parsed(text), problem.location))
+        or (f"{key}.".startswith(here) and not holds(_parsed(text), problem.location))
         for key in overrides
     )
 
@@ -96,7 +96,7 @@ def _appeared(location: Location, lines: list[str], number: int) -> bool:
     for end in range(number, len(lines) + 1):
         data = _parsed("\n".join(lines[:end]))
         if data is not None:
-            return _holds(data, location)
+            return holds(data, location)
     return True
 
 
@@ -107,7 +107,7 @@ def _parsed(text: str) -> Any:
     return None
 
 
-def _holds(data: Any, location: Location) -> bool:
+def holds(data: Any, location: Location) -> bool:
     return len(existing(data, location)) == len(location)
 
 
@@ -163,7 +163,9 @@ def explain(
     return [
         problem
         for location, problem in problems.items()
-        if not any(_is_within(other, location) for other in problems)
+        if not any(
+            len(other) > len(location) and other[: len(location)] == location for other in problems
+        )
     ]
 
 
@@ -171,10 +173,6 @@ def _within(table: Any, detail: Any) -> Location:
     """The location of an error without the union branches that pydantic puts between keys."""
     location = existing(table, detail["loc"])
     return (*location, detail["loc"][-1]) if detail["type"] == "missing" else location
-
-
-def _is_within(inner: Location, outer: Location) -> bool:
-    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _either(first: Problem, second: Problem) -> Problem:

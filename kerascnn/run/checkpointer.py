@@ -211,7 +211,6 @@ class Checkpointer(Control):
                 raise changed(["the initial weights of the network"])
 
     def _report(self) -> None:
-        plans = self._prepared.plans
-        plan = plans[len(self.results)] if len(self.results) < len(plans) else None
-        epochs = len(self.stage["history"]) if self.stage else 0
-        self._observer.resumed(plan, epochs, self.stage["step"] if self.stage else 0)
+        plan = next(iter(self._prepared.plans[len(self.results) :]), None)
+        stage = self.stage or {"history": (), "step": 0}
+        self._observer.resumed(plan, len(stage["history"]), stage["step"])

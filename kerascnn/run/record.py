@@ -116,12 +116,13 @@ def _git_commit() -> dict[str, str]:
 
 def record_stage(tracker: Tracker, result: StageResult) -> None:
     """Tags the run with the main figures of a stage; the result has all of them."""
-    table = stage_table(result).items()
-    tracker.tags({f"stage.{result.name}.{key}": _short(of) for key, of in table if key in _TAGS})
-
-
-def _short(value: Any) -> Any:
-    return f"{value:.4g}" if isinstance(value, float) else value
+    table = {key: value for key, value in stage_table(result).items() if key in _TAGS}
+    tracker.tags(
+        {
+            f"stage.{result.name}.{key}": f"{value:.4g}" if isinstance(value, float) else value
+            for key, value in table.items()
+        }
+    )
 
 
 def record_result(
@@ -159,11 +160,7 @@ def _test_metrics(test: Metrics, result: Result) -> dict[str, float]:
 
 
 def draw_report(
-    prepared: Prepared,
-    result: Result,
-    test: Metrics,
-    tracker: Tracker,
-    observer: Observer,
+    prepared: Prepared, result: Result, test: Metrics, tracker: Tracker, observer: Observer
 ) -> None:
     """Writes the confusion matrix, the report and MLflow's note on the run.
 

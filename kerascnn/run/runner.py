@@ -159,11 +159,7 @@ def _fit_stages(
 
 
 def _listener(
-    plan: Plan,
-    tracker: Tracker,
-    observer: Observer,
-    epochs: int,
-    warned: Callable[[str], None],
+    plan: Plan, tracker: Tracker, observer: Observer, epochs: int, warned: Callable[[str], None]
 ) -> Listener:
     """Passes a stage's events to the observer and the tracker; `epochs` came before the stage."""
 

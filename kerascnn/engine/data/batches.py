@@ -112,11 +112,8 @@ class Ahead(Iterator[T]):
     def __init__(self, batches: Iterator[T], depth: int = 2) -> None:
         self._ready: queue.Queue[Any] = queue.Queue(depth)
         self._abandoned = threading.Event()
-        arguments = (
-            batches,
-            self._ready,
-            self._abandoned,
-        )  # not `self`, which could then never be deleted
+        # not `self`, which could then never be deleted
+        arguments = (batches, self._ready, self._abandoned)
         self._worker = threading.Thread(
             target=_fill, args=arguments, daemon=True, name="kerascnn-batches"
         )

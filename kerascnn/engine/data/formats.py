@@ -53,10 +53,7 @@ def register_heic() -> None:
 
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-SEEN = (
-    b"tRNS",
-    b"eXIf",
-)  # transparency and orientation; the names of critical chunks begin in upper case
+SEEN = (b"tRNS", b"eXIf")  # and critical chunks, whose names begin in upper case
 
 # Texts in which Pillow looks for the orientation: ImageMagick's, and Adobe's XMP.
 TURNED = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")

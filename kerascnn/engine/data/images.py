@@ -35,9 +35,7 @@ Pixels = NDArray[np.uint8]
 # Pillow only warns above this, and refuses twice as many: a "decompression bomb" of a few kilobytes
 # can unpack to gigabytes.
 MAX_PIXELS = 89_478_485
-warnings.filterwarnings(
-    "ignore", category=Image.DecompressionBombWarning
-)  # `_check_pixels` refuses it
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # see `_check_pixels`
 
 # Not all of Pillow's formats: EPS would run Ghostscript, whatever the suffix.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
@@ -123,17 +121,13 @@ def _formats(file: BinaryIO) -> tuple[str, ...]:
 
 
 def _upright(image: Image.Image, depth: int, value_range: ValueRange | None) -> Read:
-    _turn_upright(image)
-    read = to_8_bits(image, depth, value_range)
-    return read._replace(image=_to_rgb(read.image))
-
-
-def _turn_upright(image: Image.Image) -> None:
     """Applies the EXIF orientation; drops other EXIF data, which Pillow may fail to write."""
     image.getexif()
     for key in ("exif", "Raw profile type exif"):
         image.info.pop(key, None)  # else `exif_transpose` writes them again
     ImageOps.exif_transpose(image, in_place=True)
+    read = to_8_bits(image, depth, value_range)
+    return read._replace(image=_to_rgb(read.image))
 
 
 def _reason(image: str | os.PathLike[str] | bytes, error: Exception) -> str:
@@ -190,8 +184,7 @@ def _from_pillow(image: Image.Image, value_range: ValueRange | None) -> Read:
     """Leaves the caller's image unchanged and open."""
     try:
         _check_pixels(image)
-        depth = bits(image)
-        return _upright(image.copy(), depth, value_range)
+        return _upright(image.copy(), bits(image), value_range)
     except Exception as error:  # its file may be damaged
         raise InputError(f"cannot read a Pillow image: {error or type(error).__name__}.") from error
 

@@ -147,15 +147,14 @@ def _fingerprint(workers: Workers) -> str:
 
 
 def _contents(source: Source, rows: Rows) -> str:
-    return "".join(_content(source, row) for row in rows)
-
-
-def _content(source: Source, row: int) -> str:
-    try:
-        image, label = source[row]
-    except InputError as error:  # `_build` reports it
-        image, label = str(error).encode(), -1
-    return f"{sha256(content_of(image))} {label}\n"
+    contents = ""
+    for row in rows:
+        try:
+            image, label = source[row]
+        except InputError as error:  # `_build` reports it
+            image, label = str(error).encode(), -1
+        contents += f"{sha256(content_of(image))} {label}\n"
+    return contents
 
 
 def _build(

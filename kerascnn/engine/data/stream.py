@@ -34,14 +34,12 @@ class Images(ABC):
         """The image [P, P, 3] at an int, or those [B, P, P, 3] at a slice or an array of ints."""
         if isinstance(rows, int | np.integer | slice):
             rows = range(len(self))[rows]
-        chosen = np.asarray(rows)
-        if chosen.size and (chosen.dtype.kind not in "iu" or not self._holds(chosen)):
-            raise IndexError(f"expected integers from 0 to {len(self) - 1}, not {rows!r}")
+        chosen, count = np.asarray(rows), len(self)
+        whole = chosen.dtype.kind in "iu"
+        if chosen.size and not (whole and chosen.min() >= 0 and chosen.max() < count):
+            raise IndexError(f"expected integers from 0 to {count - 1}, not {rows!r}")
         images = self._read(chosen.reshape(-1).astype(np.int64))
         return images.reshape(*chosen.shape, *self.shape[1:])
-
-    def _holds(self, rows: np.ndarray) -> bool:
-        return bool(rows.min() >= 0 and rows.max() < len(self))
 
     @abstractmethod
     def _read(self, rows: np.ndarray) -> np.ndarray:
@@ -107,14 +105,7 @@ Take = Callable[[Source, Rows], PreparedImages]
 
 
 class StreamedImages(Images):
-    """Images that are prepared each time they are used.
-
-    Args:
-        workers: Read the source.
-        take: Prepares images.
-        size: Side P, in pixels.
-        digests: SHA-256 of each image when all were first read, uint8 [N, 32].
-    """
+    """Images that are prepared each time they are used; their digests must stay the same."""
 
     def __init__(self, workers: Workers, take: Take, size: int, digests: np.ndarray) -> None:
         super().__init__((len(digests), size, size, 3))

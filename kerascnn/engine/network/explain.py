@@ -67,16 +67,12 @@ def last_spatial_layer(model: Any) -> str:
         InputError: There is none.
     """
     weighted = dropwhile(lambda operation: not getattr(operation, "weights", ()), model.operations)
-    found = [operation for operation in weighted if _is_map(operation.output)]
-    for operation in reversed(found):
-        if not re.search("Pool|Pad", type(operation).__name__):
+    for operation in reversed(list(weighted)):
+        shape: tuple[int, ...] = getattr(operation.output, "shape", ())  # lists have none
+        is_map = len(shape) == 4 and shape[1] * shape[2] > 1
+        if is_map and not re.search("Pool|Pad", type(operation).__name__):
             return operation.name
     raise InputError(f'the network "{model.name}" has no layer with feature maps.')
-
-
-def _is_map(output: Any) -> bool:
-    shape: tuple[int, ...] = getattr(output, "shape", ())  # lists have none
-    return len(shape) == 4 and shape[1] * shape[2] > 1
 
 
 def _after(model: Any, maps: Any, layer: str) -> Any:

@@ -26,10 +26,7 @@ class Forward:
         self._model.make_predict_function()  # now, or each thread would make one
 
     def __call__(
-        self,
-        inputs: Any,
-        batch_size: int,
-        progress: OnProgress = lambda done, total: None,
+        self, inputs: Any, batch_size: int, progress: OnProgress = lambda done, total: None
     ) -> np.ndarray:
         """Returns the model's outputs for inputs [N, ...], uint8 or float: float32 [N, ...].
 

@@ -63,7 +63,8 @@ class Checkpoints:
         start = self._last = self._clock()
         self._folder.mkdir(exist_ok=True)
         self._remove(lambda path: not path.name.isdecimal())  # what a killed process left
-        with whole_folder(self._folder / f"{self._next():06}") as new:
+        number = 1 + max((int(path.name) for path in self._written()), default=0)
+        with whole_folder(self._folder / f"{number:06}") as new:
             _write(new, state)
         kept = self._written()[-KEPT:]
         self._remove(lambda path: path not in kept)
@@ -100,9 +101,6 @@ class Checkpoints:
         """The oldest first, by number."""
         found = self._folder.iterdir() if self._folder.exists() else ()
         return sorted((p for p in found if p.name.isdecimal()), key=lambda path: int(path.name))
-
-    def _next(self) -> int:
-        return 1 + max((int(path.name) for path in self._written()), default=0)
 
     def _remove(self, chosen: Callable[[Path], bool]) -> None:
         for path in filter(chosen, list(self._folder.glob("*"))):

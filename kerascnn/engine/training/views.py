@@ -23,12 +23,7 @@ class PrefixRuns:
     """
 
     def __init__(
-        self,
-        prefix: Prefix,
-        plan: Plan,
-        about: str,
-        total: int,
-        progress: OnProgress,
+        self, prefix: Prefix, plan: Plan, about: str, total: int, progress: OnProgress
     ) -> None:
         self._prefix, self._plan, self._about = prefix, plan, about
         self._total, self._progress = total, progress

@@ -92,7 +92,10 @@ def _none_to_probe() -> InputError:
 def _downloadable(absent: Mapping[str, NotAtHandError]) -> str:
     """Names the architectures whose weights are not local, the smallest first."""
     ordered = sorted(absent, key=lambda name: absent[name].about_bytes or sys.maxsize)
-    named = [_with_size(name, absent[name].about_bytes) for name in ordered[:NAMED]]
+    named = [
+        f"{name} ({gigabytes(size)})" if (size := absent[name].about_bytes) else name
+        for name in ordered[:NAMED]
+    ]
     more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
     return (
         f"not probed, because their weights are not downloaded: {', '.join(named)}{more}. "
@@ -100,15 +103,8 @@ def _downloadable(absent: Mapping[str, NotAtHandError]) -> str:
     )
 
 
-def _with_size(name: str, about_bytes: int | None) -> str:
-    return f"{name} ({gigabytes(about_bytes)})" if about_bytes else name
-
-
 def _probe_if_local(
-    name: str,
-    experiment: BoundExperiment,
-    observer: Observer,
-    absent: dict[str, NotAtHandError],
+    name: str, experiment: BoundExperiment, observer: Observer, absent: dict[str, NotAtHandError]
 ) -> Iterator[ProbedNetwork]:
     """Probes an architecture with its default weights; or adds it to `absent`."""
     params = experiment.registry.get("architecture", name).component.params
@@ -151,10 +147,7 @@ def _record(
 
 @contained()
 def promote(
-    experiment: BoundExperiment,
-    probed: ProbeResult,
-    count: int,
-    observer: Observer | None = None,
+    experiment: BoundExperiment, probed: ProbeResult, count: int, observer: Observer | None = None
 ) -> list[Result]:
     """Runs the best networks in full, as child runs of the probe, the best one last.
 
