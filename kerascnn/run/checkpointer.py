@@ -80,14 +80,10 @@ CHECKPOINTS = "checkpoints"
 
 
 class Checkpointer(Control):
-    """Writes the state of a run, and restores it when the run resumes.
+    """Writes the state of a run in its folder, and restores it when the run resumes.
 
-    Args:
-        prepared: The run, ready to train.
-        folder: The run's folder.
-        observer: Receives warnings about checkpoints, and where the run resumes.
-        interruption: Tells whether the run should stop.
-        start: When this process started the run, by `time.perf_counter`.
+    The observer receives warnings, and where the run resumes; `start` is when this process started
+    the run, by `time.perf_counter`.
     """
 
     def __init__(
@@ -117,11 +113,7 @@ class Checkpointer(Control):
         return time.perf_counter() - self._start
 
     def restore(self) -> bool:
-        """Restores the last intact checkpoint; False if there is none.
-
-        Raises:
-            ChangedError: Something that determines the result has changed.
-        """
+        """Restores the last intact checkpoint; False if there is none; may raise ChangedError."""
         state, damaged = self._checkpoints.read()
         for sentence in damaged:
             self._observer.warned(sentence)

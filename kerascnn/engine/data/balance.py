@@ -40,11 +40,7 @@ def shortages(
 ) -> Iterator[str]:
     """The shortages, in a sentence each.
 
-    Args:
-        counts: The number of images of each class in each split.
-        stages: The names of the stages.
-        weighted: Whether a stage already weights the classes.
-        batch_size: The largest batch of any stage.
+    `weighted` says whether a stage already weights the classes; `batch_size` is the largest of any.
     """
     for split, what in (("train", "training"), ("validation", "validation"), ("test", "test")):
         if absent := [n for n, count in zip(class_names, counts[split], strict=True) if not count]:

@@ -62,11 +62,9 @@ class Feed:
         return min(self.batch_size, self.examples)
 
     def epoch(self, epoch: int, first: int = 0) -> "Ahead[Batch]":
-        """The batches of an epoch, prepared ahead: inputs, targets [B, K], weights [B].
+        """The batches of an epoch, from 1, prepared ahead: inputs, targets [B, K], weights [B].
 
-        Args:
-            epoch: From 1.
-            first: The step to begin at, from 0; each step's batch follows from its number.
+        It may begin at a later step than 0: each step's batch follows from its number.
         """
         return Ahead(self._epoch(epoch, first))
 

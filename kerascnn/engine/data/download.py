@@ -40,11 +40,7 @@ def reporting(to: OnDownload) -> Iterator[None]:
 
 
 class NotAtHandError(InputError):
-    """A file is missing, and downloads are turned off.
-
-    Args:
-        about_bytes: Its approximate size; None if not known.
-    """
+    """A file is missing, and downloads are turned off; `about_bytes` is its size, if known."""
 
     def __init__(self, message: str, about_bytes: int | None = None) -> None:
         super().__init__(message)

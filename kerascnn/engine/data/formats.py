@@ -65,13 +65,10 @@ LARGEST = 2**20  # bytes of such a text, compressed or not: Pillow's own limit
 
 
 def without_metadata(chunks: bytes) -> bytes:
-    """A PNG file with only the chunks that affect its pixels; a colour profile is not applied.
+    """A PNG file, from its chunks, with only those that affect its pixels, without colour profile.
 
     A large text is left out: a few kilobytes may unpack to gigabytes, and nothing is unpacked
     beyond `LARGEST`.
-
-    Args:
-        chunks: A PNG file without its signature.
     """
     kept = (chunk for chunk in _split(chunks) if _is_seen(chunk[4:8], chunk[8:-4]))
     return b"".join([SIGNATURE, *kept])

@@ -104,10 +104,7 @@ class Preparation:
         return round(self.image_size * (1 + self.crop_margin))
 
     def prepare(self, image: ImageLike) -> Pixels:
-        """Reads one image straight to a square, decoding a large JPEG at a reduced size.
-
-        Returns:
-            uint8 [P, P, 3].
+        """Reads one image straight to uint8 [P, P, 3], decoding a large JPEG at a reduced size.
 
         Raises:
             InputError: As `read_image` does.

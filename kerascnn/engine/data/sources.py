@@ -88,10 +88,9 @@ def _hash_file(path: Path, folder: Path, follow_links: bool) -> ContentHash:
 
 
 def leads_out(path: Path, folder: Path) -> bool:
-    """Whether a path leads out of a folder, through links too.
+    """Whether a path, which need not exist, leads out of a folder, through links too.
 
     Args:
-        path: A file or folder, which need not exist.
         folder: An absolute path without links, as `Path.resolve` gives it.
     """
     return not Path(os.path.realpath(path)).is_relative_to(folder)

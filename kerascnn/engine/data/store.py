@@ -54,16 +54,11 @@ def pack(
     """Packs a source, or finds it packed.
 
     Args:
-        source: The images and labels.
-        preparation: How each image is prepared.
         on_progress: Called with the number of images done and in all.
         stream_above: Bytes of packed images above which they are not stored; default the limit
             of the cache.
         what: Name of the source in listings of the cache.
-        skip_bad: Leave out images that cannot be read.
-
-    Raises:
-        BadImagesError: Images that cannot be read, each named with its fault.
+        skip_bad: Leave out images that cannot be read; else they raise BadImagesError.
     """
     workers, size = Workers(source), preparation.packed_size
     limit = limit_bytes() if stream_above is None else stream_above

@@ -125,9 +125,7 @@ def macro_f1_interval(
 def _macro_f1(hits: np.ndarray, either: np.ndarray) -> Any:
     """The mean F1 of the classes with an image or a prediction, as in scikit-learn.
 
-    Args:
-        hits: [..., K] correct predictions per class.
-        either: [..., K] images plus predictions per class.
+    By class, [..., K]: `hits`, the correct predictions; `either`, images plus predictions.
     """
     there = either > 0
     return (2 * hits / np.where(there, either, 1)).sum(-1) / there.sum(-1)

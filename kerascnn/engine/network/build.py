@@ -27,13 +27,9 @@ class Built:
 
 
 def build_network(architecture: BoundComponent, *, image_size: int, num_classes: int) -> Built:
-    """Builds the architecture.
+    """Builds the architecture for images [S, S, 3], S = `image_size`, and K = `num_classes`.
 
-    Args:
-        architecture: The component with its parameters; the backbone is pretrained if it has a
-            parameter `weights` other than "none".
-        image_size: Pixels S, height and width.
-        num_classes: Number of classes K.
+    The backbone is pretrained if it has a parameter `weights` other than "none".
 
     Raises:
         PluginError: The model is not a functional model from [B, S, S, 3] to [B, K] with layers

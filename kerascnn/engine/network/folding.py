@@ -13,7 +13,7 @@ Nodes = list[Any]
 
 
 def fold(model: Any, precision: str | None = None) -> Any:
-    """Makes a model with the same output in inference mode and fewer operations.
+    """Makes a functional model with the same output in inference mode and fewer operations.
 
     In inference mode, a BatchNorm scales and shifts the output of the convolution before it; the
     convolution's own kernel and bias can do so (Jacob et al., arXiv 1712.05877, section 3.2).
@@ -23,9 +23,6 @@ def fold(model: Any, precision: str | None = None) -> Any:
         precision: A dtype policy such as "mixed_bfloat16" for the layers from the first one with
             weights on: it would round images in 0–255 before they are rescaled. Default the
             layers' own.
-
-    Returns:
-        A functional model from the same inputs to the same outputs.
     """
     import keras
 
@@ -145,14 +142,7 @@ class DisagreementError(Exception):
 
 
 def check_agreement(fast: Any, plain: Any, images: np.ndarray, activations: np.ndarray) -> None:
-    """Raises DisagreementError unless both give the same activations, within rounding.
-
-    Args:
-        fast: The model that computed the activations.
-        plain: The original model.
-        images: [B, S, S, 3].
-        activations: [B, ...], of these images.
-    """
+    """Raises DisagreementError unless both models give the same activations, within rounding."""
     expected = run_once(plain, images[:IMAGES])
     tolerance = TOLERANCE["16 bits" if _rounds_to_16_bits(fast, plain) else "float32"]
     apart = difference(activations[:IMAGES], expected)

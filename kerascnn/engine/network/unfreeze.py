@@ -27,7 +27,6 @@ def select(network: Built, unfreeze: str | tuple[str, ...], images_per_class: fl
     """Resolves `unfreeze`; the head is always trained.
 
     Args:
-        network: The network.
         unfreeze: "head", "last:N" blocks, "all", "auto", or glob patterns of block or layer names.
         images_per_class: Mean number of training images per class, for "auto".
 

@@ -34,13 +34,12 @@ class UnreadableError(ResumeError):
 
 
 class Checkpoints:
-    """A folder with the last two states of a run.
+    """A folder, used for nothing else, with the last two states of a run.
 
     A state is written to a temporary folder, hashed, synced to disk and only then renamed, so that
     the last one is always whole. Nothing is pickled.
 
     Args:
-        folder: Used for nothing else; created with the first checkpoint.
         seconds: Minimum time between checkpoints; 0: write at every opportunity.
         clock: Returns the time in seconds.
     """
@@ -72,10 +71,7 @@ class Checkpoints:
         self._cost = self._last - start
 
     def read(self) -> tuple[State | None, list[str]]:
-        """Reads the newest intact state, and removes damaged ones.
-
-        Returns:
-            The state, or None, and a sentence for each damaged one.
+        """The newest intact state, or None; and a sentence for each damaged one, which is removed.
 
         Raises:
             UnreadableError: A newer one may be intact; nothing is removed.

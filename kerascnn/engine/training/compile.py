@@ -19,12 +19,8 @@ def compile_stage(
 ) -> Any:
     """Compiles for this stage with a new optimizer; returns its schedule as a callback.
 
-    Args:
-        network: The network.
-        plan: The stage.
-        trainer: The model to train.
-        steps: Steps per epoch.
-        one_by_one: Run each step in its own call, and allow a loss that is not finite.
+    `steps` is per epoch; `one_by_one` runs each in its own call, and allows a loss that is not
+    finite.
     """
     import keras
 
@@ -94,7 +90,7 @@ def _steps_at_once(trainer: Any, steps: int) -> int:
 
 
 def _factors(network: Built, layer_decay: float) -> dict[str, float]:
-    """Learning-rate factors by variable path: times `layer_decay` per block before the head."""
+    """Learning-rate factors by variable path: `layer_decay` per block before the head."""
     if layer_decay == 1:
         return {}
     depth = {block: index for index, block in enumerate([HEAD, *reversed(network.blocks)])}

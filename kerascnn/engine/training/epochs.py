@@ -87,11 +87,8 @@ class Loop:
     def epochs(self) -> Iterator[Standing]:
         """Trains one epoch at a time, from where the stage is.
 
-        Yields:
-            The score of the weights, or of their moving average, which is in place meanwhile.
-
-        Raises:
-            RunError: A loss is not finite.
+        Yields the score of the weights, or of their moving average, which is in place meanwhile.
+        Raises RunError if a loss is not finite.
         """
         schedule = self.schedule
         try:

@@ -47,12 +47,8 @@ def make_inputs(
 ) -> Inputs:
     """Runs the frozen prefix once over all images that are not augmented afresh in every step.
 
-    Args:
-        parts: The network, cut at the boundary.
-        plan: The stage.
-        train: Images uint8 [N, P, P, 3], from which augmentation takes random windows [S, S].
-        validation: Images uint8 [N, S, S, 3].
-        listener: Receives the number of images done, and warnings.
+    Of training images uint8 [N, P, P, 3], augmentation takes random windows [S, S]; validation
+    images are uint8 [N, S, S, 3]. The listener receives the number of images done, and warnings.
     """
     start = time.perf_counter()
     if not plan.augment:

@@ -41,14 +41,8 @@ class StageProgress:
 def stage_state(progress: StageProgress, keep: str, trainer: Any, schedule: Any) -> State:
     """Gathers the state of a stage, except the variables of the network.
 
-    Args:
-        progress: Where the stage is.
-        keep: "best", or "last", for which no weights to carry forward are stored.
-        trainer: The model being trained.
-        schedule: The callback of the learning-rate schedule.
-
-    Raises:
-        RunError: A number is not finite.
+    With `keep` "last", no weights to carry forward are stored. Raises RunError if a number is not
+    finite.
     """
     optimizer = values(optimizer_variables(trainer.optimizer))
     check_finite(optimizer, "the optimizer")

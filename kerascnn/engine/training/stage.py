@@ -49,16 +49,12 @@ def fit_stage(
     control: Control = NO_PAUSES,
     state: State | None = None,
 ) -> StageResult:
-    """Trains one stage of the network in place.
+    """Trains one stage of the network in place; what the plan freezes is proven unchanged.
 
     Args:
-        network: The network; the weights that the plan freezes are proven unchanged.
-        plan: The stage.
         train: Images uint8 [N, P, P, 3], from which augmentation takes random windows [S, S].
         validation: Images uint8 [N, S, S, 3].
         before: Score of the weights that the stage starts from; None for the first stage.
-        listener: Receives every step and epoch.
-        control: Decides where to pause, and receives the state there.
         state: A state that `control` received, to resume from; the network's variables have been
             restored already.
 

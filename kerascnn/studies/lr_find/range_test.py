@@ -106,11 +106,7 @@ def smooth(losses: list[float]) -> np.ndarray:
 
 
 def rates_figure(test: "RangeTest") -> Any:
-    """The loss against the learning rate, with the suggested and the configured rate.
-
-    Returns:
-        A matplotlib Figure.
-    """
+    """A matplotlib figure: the loss by learning rate, with the suggested and configured rates."""
     from kerascnn.results.canvas import Figure, log_scale
 
     figure = Figure(figsize=(8, 4.5), dpi=140, layout="constrained")

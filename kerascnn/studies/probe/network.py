@@ -31,10 +31,7 @@ TIMED_SECONDS = 1.0
 
 
 def with_architecture(experiment: BoundExperiment, architecture: str) -> BoundExperiment:
-    """The experiment with another architecture.
-
-    Args:
-        architecture: A name, or NAME:WEIGHTS; the experiment's own keeps its parameters.
+    """The experiment with another architecture, NAME or NAME:WEIGHTS; its own keeps its parameters.
 
     Raises:
         InputError: There is no such architecture, or it does not accept these weights.
@@ -81,10 +78,8 @@ def _probing(experiment: BoundExperiment) -> BoundExperiment:
 
 
 def _features(prepared: Prepared, name: str, observer: Observer) -> tuple[np.ndarray, np.ndarray]:
-    """The input of the head for each training and validation image, cached as in a run.
-
-    Returns:
-        float32 [N, D], and labels int64 [N].
+    """The input of the head for each training and validation image, float32 [N, D], cached as in a
+    run; and the labels int64 [N].
     """
     plan, model = prepared.plans[0], prepared.network.model
     set_trainable(model, plan.layers, plan.batchnorm)

@@ -95,12 +95,7 @@ def rank_correlation(
 ) -> tuple[float, float, float] | None:
     """Spearman's rank correlation and its 95% interval (Bonett and Wright, doi 10.1007/BF02294183).
 
-    Args:
-        first: At least 4 numbers.
-        second: As many numbers.
-
-    Returns:
-        The correlation, and its lower and upper bound; None if all numbers on one side are equal.
+    Both have at least 4 numbers; None if all numbers on one side are equal.
     """
     from scipy.stats import spearmanr
 
@@ -113,12 +108,9 @@ def rank_correlation(
 
 
 def probe_figure(networks: "Sequence[ProbedNetwork]") -> Any:
-    """Accuracy of the linear probe against milliseconds per image, numbered in the given order.
+    """A matplotlib figure: accuracy of the linear probe against milliseconds per image, numbered.
 
     A line joins the networks that no other beats in both.
-
-    Returns:
-        A matplotlib Figure.
     """
     from kerascnn.results.canvas import Figure, log_scale
 
