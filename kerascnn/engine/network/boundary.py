@@ -31,8 +31,9 @@ class Cut:
     def moved(self, fits: Callable[[tuple[int, ...]], bool]) -> "Cut":
         """Moves the cut towards the input, to the last single tensor whose shape fits.
 
-        `fits` receives the shape without the batch axis. Returns this cut if it fits; else one whose suffix begins with the rest of the prefix, in
-        inference mode; if no tensor fits, one at the input.
+        `fits` receives the shape without the batch axis. Returns this cut if it fits; else one
+        whose suffix begins with the rest of the prefix, in inference mode; if no tensor fits, one
+        at the input.
         """
         import keras
 
