@@ -45,9 +45,7 @@ def calibration_gaps(
     return gaps  # the mean over images is, bin by bin, share × (confidence - accuracy)
 
 
-def calibration_interval(
-    probabilities: np.ndarray, labels: np.ndarray, seed: int = 0
-) -> tuple[float, float]:
+def calibration_interval(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """The 95% interval of the expected calibration error.
 
     The error is biased upwards with few images, and in bootstrap samples even more: this is the
@@ -58,15 +56,15 @@ def calibration_interval(
     covered it in 0% to 95%.
     """
     error = expected_calibration_error(probabilities, labels)
-    drawn = np.abs(resampled_means(calibration_gaps(probabilities, labels), seed=seed)).sum(1)
+    drawn = np.abs(resampled_means(calibration_gaps(probabilities, labels))).sum(1)
     low, high = (max(0.0, 2 * error - float(q)) for q in np.quantile(drawn, [0.975, 0.025]))
-    by_chance = np.quantile(errors_by_chance(probabilities, 1000, seed), 0.975)
+    by_chance = np.quantile(errors_by_chance(probabilities, 1000), 0.975)
     return (0.0 if error <= by_chance else low), max(high, error)
 
 
-def errors_by_chance(probabilities: np.ndarray, resamples: int, seed: int = 0) -> np.ndarray:
+def errors_by_chance(probabilities: np.ndarray, resamples: int) -> np.ndarray:
     """Calibration errors of a perfectly calibrated network by chance: [resamples]."""
-    confidence, rng = probabilities.max(1), np.random.default_rng(seed)
+    confidence, rng = probabilities.max(1), np.random.default_rng(0)
     bins = np.eye(CALIBRATION_BINS)[calibration_bins(probabilities)]  # [N, bins]
     at_once = max(1, 2**20 // len(bins))
     errors = []

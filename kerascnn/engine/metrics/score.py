@@ -111,13 +111,11 @@ def _of_class(confusion: np.ndarray, index: int) -> ClassMetrics:
     )
 
 
-def macro_f1_interval(
-    probabilities: np.ndarray, labels: np.ndarray, seed: int = 0
-) -> tuple[float, float]:
+def macro_f1_interval(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """The 95% bootstrap interval of the macro F1."""
     classes = np.eye(probabilities.shape[1])
     true, predicted = classes[labels], classes[probabilities.argmax(1)]  # [N, K]
-    means = resampled_means(np.hstack([true * predicted, true + predicted]), seed=seed)
+    means = resampled_means(np.hstack([true * predicted, true + predicted]))
     low, high = np.quantile(_macro_f1(*np.hsplit(means, 2)), [0.025, 0.975])
     return float(low), float(high)
 

@@ -39,26 +39,23 @@ def build_network(architecture: BoundComponent, *, image_size: int, num_classes:
     network = made if isinstance(made, Network) else Network(made, {})
     fault = _fault(network.model, image_size, num_classes)
     if fault:
-        raise PluginError(f'architecture "{architecture.name}" of {_origin(architecture)}: {fault}')
+        raise PluginError(f"{_named(architecture)}: {fault}")
     block_of = _sort_into_blocks(network, architecture)
     named = dict.fromkeys(block_of[layer.name] for layer in network.model.layers if layer.weights)
     weights = str(getattr(architecture.params, "weights", "none"))
+    described = "ImageNet weights" if weights == "imagenet" else f"weights {weights}"
     _join_the_block_before(network.model.layers, block_of, named)
     return Built(
         model=network.model,
         block_of=block_of,
         blocks=tuple(name for name in named if name != HEAD),
         pretrained=weights != "none",
-        weights=network.weights or _described(weights),
+        weights=network.weights or described,
     )
 
 
-def _described(weights: str) -> str:
-    return "ImageNet weights" if weights == "imagenet" else f"weights {weights}"
-
-
-def _origin(architecture: BoundComponent) -> str:
-    return str(architecture.registered.origin)
+def _named(architecture: BoundComponent) -> str:
+    return f'architecture "{architecture.name}" of {architecture.registered.origin}'
 
 
 def _fault(model: Any, image_size: int, num_classes: int) -> str | None:
@@ -93,8 +90,7 @@ def _sort_into_blocks(network: Network, architecture: BoundComponent) -> dict[st
             block_of[layer.name] = block
         elif layer.weights:
             raise PluginError(
-                f'architecture "{architecture.name}" of {_origin(architecture)}: the layer '
-                f'"{layer.name}" has weights but is in no block.'
+                f'{_named(architecture)}: the layer "{layer.name}" has weights but is in no block.'
             )
     return block_of
 

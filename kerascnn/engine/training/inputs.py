@@ -101,7 +101,7 @@ def _when(plan: Plan) -> str:
 
 def _images(trainer: Any, plan: Plan, train: Examples) -> Feed:
     targets = OneHot(train.labels, trainer.output_shape[-1])
-    return _feed(plan, [train.inputs], [targets], augment=plan.augment)
+    return _feed(plan, [train.inputs], [targets], plan.augment)
 
 
 def _activations(kept: Cut, plan: Plan, train: Examples, runs: PrefixRuns) -> Feed:
@@ -109,15 +109,10 @@ def _activations(kept: Cut, plan: Plan, train: Examples, runs: PrefixRuns) -> Fe
     if not plan.augment:
         return _feed(plan, [runs.images(train)], [targets])
     views = [runs.view(train, number, targets) for number in range(plan.views)]
-    return _feed(plan, *zip(*views, strict=True))
+    inputs, targets_of = zip(*views, strict=True)
+    return _feed(plan, inputs, targets_of)
 
 
-def _feed(plan: Plan, inputs: Any, targets: Any, *, augment: Augment | None = None) -> Feed:
-    return Feed(
-        inputs,
-        targets,
-        batch_size=plan.batch_size,
-        seed=(plan.seed, plan.index),
-        augment=augment,
-        class_weights=plan.class_weights,
-    )
+def _feed(plan: Plan, inputs: Any, targets: Any, augment: Augment | None = None) -> Feed:
+    seed = (plan.seed, plan.index)
+    return Feed(inputs, targets, plan.batch_size, seed, augment, plan.class_weights)

@@ -24,6 +24,7 @@ from kerascnn.runtime.commands import command
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.process import contained
+from kerascnn.runtime.text import abbreviated
 from kerascnn.studies.probe.network import probe_network, with_architecture
 from kerascnn.studies.probe.result import ProbedNetwork, ProbeResult, probe_figure
 from kerascnn.tracking.tracker import Tracker
@@ -94,11 +95,10 @@ def _downloadable(absent: Mapping[str, NotAtHandError]) -> str:
     ordered = sorted(absent, key=lambda name: absent[name].about_bytes or sys.maxsize)
     named = [
         f"{name} ({gigabytes(size)})" if (size := absent[name].about_bytes) else name
-        for name in ordered[:NAMED]
+        for name in ordered
     ]
-    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
     return (
-        f"not probed, because their weights are not downloaded: {', '.join(named)}{more}. "
+        f"not probed, because their weights are not downloaded: {abbreviated(named, NAMED)}. "
         f"Name them to download them: --architectures {','.join(ordered[:2])}."
     )
 
