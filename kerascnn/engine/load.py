@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 
 from kerascnn.engine.data.balance import shortages
 from kerascnn.engine.data.copies import copies, equal_groups
@@ -56,15 +57,11 @@ def _pack(splits: Splits, experiment: BoundExperiment, observer: Observer) -> di
     gigabytes = training.stream_above_gb
     packed, faults = dict[str, Packed](), list[str]()
     for name in ("train", "validation", "test"):
-
-        def on_progress(done: int, total: int, name: str = name) -> None:
-            observer.progress(f"packing {name}", done, total)
-
         try:
             packed[name] = pack(
                 getattr(splits, name),
                 Preparation.of(training),
-                on_progress,
+                partial(observer.progress, f"packing {name}"),
                 stream_above=None if gigabytes is None else gigabytes * GB,
                 what=f"{experiment.name}, {name}",
                 skip_bad=training.on_bad_image == "skip",

@@ -29,6 +29,7 @@ from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.versions import installed_versions
 
+CHECKPOINTS = "checkpoints"
 _PACKAGES = ("kerascnn", "keras", "numpy", "pillow")  # and the backend
 _NAMED = 5
 
@@ -74,9 +75,6 @@ def changed(differ: list[str]) -> ChangedError:
         "cannot resume exactly: this has changed since the run started: "
         f"{'; '.join(differ[:_NAMED])}{more}. Change it back, or start a new run without --resume."
     )
-
-
-CHECKPOINTS = "checkpoints"
 
 
 class Checkpointer(Control):
@@ -189,7 +187,9 @@ class Checkpointer(Control):
         self._check_frozen()
         set_random_state(state["random"])
         self._start -= state["seconds"]
-        self._report()
+        plan = next(iter(self._prepared.plans[len(self.results) :]), None)
+        stage = self.stage or {"history": (), "step": 0}
+        self._observer.resumed(plan, len(stage["history"]), stage["step"])
 
     def _check_frozen(self) -> None:
         """Weights that no stage has changed are in no checkpoint: they must be built equal."""
@@ -201,8 +201,3 @@ class Checkpointer(Control):
             set_trainable(model, plan.layers, plan.batchnorm)
             if digest(frozen_variables(model)) != frozen:
                 raise changed(["the initial weights of the network"])
-
-    def _report(self) -> None:
-        plan = next(iter(self._prepared.plans[len(self.results) :]), None)
-        stage = self.stage or {"history": (), "step": 0}
-        self._observer.resumed(plan, len(stage["history"]), stage["step"])

@@ -4,7 +4,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from kerascnn.engine.observer import Observer, default_observer
@@ -167,7 +167,5 @@ def _listener(
         tracker.metrics({**done.metrics, "stage": plan.index + 1}, step=epochs + done.number)
         observer.epoch(done, plan.stage.epochs)
 
-    def prefix(done: int, total: int) -> None:
-        observer.progress("running the frozen prefix", done, total)
-
+    prefix = partial(observer.progress, "running the frozen prefix")
     return Listener(prefix, observer.step, epoch, warned)

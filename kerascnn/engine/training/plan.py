@@ -14,7 +14,7 @@ from kerascnn.engine.network.unfreeze import select
 from kerascnn.engine.training.optimizers import make_optimizer
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.experiment.model import Stage, Training
+from kerascnn.experiment.model import Stage
 from kerascnn.hookspecs import Augmentation
 from kerascnn.runtime.cache import limit_bytes
 from kerascnn.runtime.files import GB
@@ -66,6 +66,7 @@ def plan_stage(experiment: BoundExperiment, index: int, network: Built, data: Da
         )
     except InputError as error:
         raise InputError(f'stage "{stage.name}": {error}') from error
+    budget = training.activations_gb
     return Plan(
         stage=stage,
         index=index,
@@ -78,7 +79,7 @@ def plan_stage(experiment: BoundExperiment, index: int, network: Built, data: Da
         seed=experiment.seed,
         keep=training.keep,
         built_by=experiment.architecture.registered.component.build,
-        activation_bytes=_activation_bytes(training),
+        activation_bytes=limit_bytes() // 4 if budget is None else int(budget * GB),
         prefix_precision=training.prefix_precision,
         choice=trainable.choice,
     )
@@ -95,12 +96,6 @@ def augmentation(experiment: BoundExperiment, index: int, classes: int) -> dict[
         # a Keras layer draws its own random numbers: they cannot be repeated
         "augmentation_key": bound.key if isinstance(policy, Augmentation) else "",
     }
-
-
-def _activation_bytes(training: Training) -> int:
-    if training.activations_gb is None:
-        return limit_bytes() // 4
-    return int(training.activations_gb * GB)
 
 
 def class_weights(stage: Stage, data: Data) -> np.ndarray | None:

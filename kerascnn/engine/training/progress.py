@@ -59,31 +59,17 @@ def stage_state(progress: StageProgress, keep: str, trainer: Any, schedule: Any)
 
 def restore_stage(state: State, trainer: Any, schedule: Any) -> StageProgress:
     """Restores the state from `stage_state`; the trainer has just been compiled for the stage."""
-    _build(trainer)
+    from keras import ops
+
+    # `fit` would create these at its first step, drawing from PyTorch's generator
+    build_metrics(trainer, ops.zeros((1, *trainer.output_shape[1:])))
     assign(optimizer_variables(trainer.optimizer), state["optimizer"])
     vars(schedule).update(state["schedule"])
     set_random_state(state["random"])
-    return StageProgress(
-        history=[Epoch(**epoch) for epoch in state["history"]],
-        step=state["step"],
-        seconds=state["seconds"],
-        logs=state["logs"],
-        metrics=state["metrics"],
-        random=state["random"],
-        own=state["own"] and Standing(**state["own"]),
-        carried=state["carried"],
-    )
-
-
-def _build(trainer: Any) -> None:
-    """Creates the variables of the metrics and the loss.
-
-    `fit` would create them at its first step, drawing from PyTorch's generator.
-    """
-    from keras import ops
-
-    targets = ops.zeros((1, *trainer.output_shape[1:]))
-    build_metrics(trainer, targets)
+    own = state["own"] and Standing(**state["own"])
+    history = [Epoch(**epoch) for epoch in state["history"]]
+    plain = {name: state[name] for name in ("step", "seconds", "logs", "metrics", "random")}
+    return StageProgress(history=history, own=own, carried=state["carried"], **plain)
 
 
 def _plain(name: str, value: Any) -> bool:

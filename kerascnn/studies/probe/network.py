@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,10 +86,8 @@ def _features(prepared: Prepared, name: str, observer: Observer) -> tuple[np.nda
     set_trainable(model, plan.layers, plan.batchnorm)
     train, validation = prepared.examples()
 
-    def progress(done: int, total: int) -> None:
-        observer.progress(f"probing {name}", done, total)
-
     parts = cut(model)
+    progress = partial(observer.progress, f"probing {name}")
     listener = Listener(prefix=progress, warned=observer.warned)
     inputs = make_inputs(parts, plan, train, validation, listener)
     if inputs.cached.boundary != parts.boundary:
