@@ -21,8 +21,6 @@ from kerascnn.runtime.arguments import expect
 
 @dataclass(frozen=True)
 class BoundStage:
-    """A stage with its components."""
-
     settings: Stage  # its table of the TOML
     schedule: BoundComponent
     augmentation: BoundComponent  # its own, or the experiment's

@@ -57,7 +57,6 @@ def determinants(prepared: Prepared) -> dict[str, str]:
 
 
 def check_same(then: dict[str, str], now: dict[str, str]) -> None:
-    """Raises ChangedError with the differences unless both are equal."""
     differ = [name for name in {**then, **now} if then.get(name) != now.get(name)]
     if differ:
         raise changed([_difference(name, then.get(name), now.get(name)) for name in differ])
@@ -69,7 +68,6 @@ def _difference(name: str, then: str | None, now: str | None) -> str:
 
 
 def changed(differ: list[str]) -> ChangedError:
-    """The error that names the differences."""
     more = f" and {len(differ) - _NAMED} more" if len(differ) > _NAMED else ""
     return ChangedError(
         "cannot resume exactly: this has changed since the run started: "
@@ -127,7 +125,6 @@ class Checkpointer(Control):
         return state is not None
 
     def begin(self) -> None:
-        """Writes the first checkpoint."""
         self._write(None)
 
     def due(self, epoch_ended: bool) -> bool:
@@ -150,7 +147,6 @@ class Checkpointer(Control):
             raise KeyboardInterrupt
 
     def remove(self) -> None:
-        """Removes the checkpoints of a finished run."""
         self._checkpoints.remove()
 
     def _write(self, stage: State | None) -> None:

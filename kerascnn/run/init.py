@@ -23,7 +23,6 @@ FOLDER_RECIPE, SCRATCH_RECIPE = "folder", "folder_scratch"
 
 
 def recipes() -> dict[str, Path]:
-    """The recipes of the package, by name."""
     installed = Path(__file__).parent / "recipes"
     source = Path(__file__).parents[2] / "experiments"
     folder = installed if installed.is_dir() else source

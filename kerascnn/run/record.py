@@ -80,7 +80,6 @@ def record_start(tracker: Tracker, prepared: Prepared, folder: Path) -> None:
 
 
 def _splits(prepared: Prepared) -> list[dict[str, Any]]:
-    """The data of the run, for MLflow's page."""
     return [
         {
             "name": prepared.experiment.dataset.name,
@@ -100,7 +99,6 @@ def _user() -> dict[str, str]:
 
 
 def _git_commit() -> dict[str, str]:
-    """The git commit of the working directory, if it has one."""
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],

@@ -23,15 +23,12 @@ from kerascnn.runtime.versions import installed_versions
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The evaluation of a trained network."""
-
     test: Metrics  # of the test images
     probabilities: dict[str, np.ndarray]  # float32 [N, K], by split: "validation" and "test"
     temperature: float  # fitted on the validation images
 
 
 def evaluate(prepared: Prepared) -> Evaluated:
-    """Evaluates the trained network on the validation and test images."""
     data, training = prepared.data, prepared.experiment.training
     forward, windows = Forward(prepared.network.model), Preparation.of(training).windows
     probabilities = {

@@ -103,7 +103,6 @@ def _explained(tracker: Tracker) -> Iterator[None]:
 def _begin(
     experiment: BoundExperiment, observer: Observer, tracker: Tracker
 ) -> tuple[Prepared, Path]:
-    """Prepares a run and opens its folder."""
     prepared = prepare_experiment(experiment, observer)
     observer.prepared(prepared)
     if inside := _inside_dataset(experiment):

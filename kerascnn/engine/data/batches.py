@@ -127,7 +127,6 @@ class Ahead(Iterator[T]):
         return item
 
     def close(self) -> None:
-        """Ends the thread."""
         self._abandoned.set()
         self._worker.join()
 

@@ -153,7 +153,6 @@ def _draw(
     shares: Mapping[str, float],
     split_seed: int,
 ) -> list[str]:
-    """The split of each image of a source."""
     if not shares:
         return ["train"] * len(labels)
     from kerascnn.engine.data.near import near_copies  # here, as it imports NumPy

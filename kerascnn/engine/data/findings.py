@@ -22,8 +22,6 @@ PAIR_KINDS = {
 
 
 class Image(NamedTuple):
-    """One of the images of a finding."""
-
     split: str
     row: int
     name: str
@@ -51,7 +49,6 @@ class Findings:
         return {"counts": self.counts, **pairs, **rest}
 
     def notes(self) -> Iterator[str]:
-        """The findings in words."""
         if self.ignored:
             counts = sorted(self.ignored.items(), key=lambda item: -item[1])
             yield "ignored: " + ", ".join(f"{count:,} {what}" for what, count in counts)

@@ -30,7 +30,6 @@ def is_heic(start: bytes) -> bool:
 
 
 def install_heic() -> str:
-    """The command that installs the package that reads HEIC."""
     return pip_install("kerascnn[heic]")
 
 
@@ -90,7 +89,6 @@ def _is_seen(kind: bytes, data: bytes) -> bool:
 
 
 def _is_small(kind: bytes, data: bytes) -> bool:
-    """Whether a text unpacks to no more than the limit."""
     packed = re.match(PACKED[kind], data) if kind in PACKED else None
     if not packed:
         return True

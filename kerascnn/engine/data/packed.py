@@ -67,8 +67,6 @@ def sha256(data: bytes) -> str:
 
 
 class ChosenImages(Images):
-    """Some of other images."""
-
     def __init__(self, images: Images, rows: np.ndarray) -> None:
         super().__init__((len(rows), *images.shape[1:]))
         self.images, self._rows = images, rows

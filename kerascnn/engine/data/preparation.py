@@ -95,7 +95,6 @@ class Preparation:
 
     @classmethod
     def of(cls, training: Training) -> "Preparation":
-        """The preparation that an experiment asks for."""
         return cls(training.image_size, training.crop_margin, training.resize, training.value_range)
 
     @property

@@ -55,8 +55,6 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class PreparedImages:
-    """Prepared images."""
-
     images: np.ndarray  # uint8 [B, P, P, 3]; zeros where it cannot be read
     labels: np.ndarray  # int64 [B]
     digests: np.ndarray  # SHA-256 of each image, uint8 [B, 32]
@@ -67,7 +65,6 @@ class PreparedImages:
 
 
 def prepare_rows(source: Source, rows: Rows, preparation: Preparation) -> PreparedImages:
-    """Prepares some images of a source."""
     count, size = len(rows), preparation.packed_size
     made = PreparedImages(
         images=np.zeros((count, size, size, 3), np.uint8),

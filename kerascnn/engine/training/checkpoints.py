@@ -90,7 +90,6 @@ class Checkpoints:
         return state, list(damaged.values())
 
     def remove(self) -> None:
-        """Removes all checkpoints of a finished run."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _written(self) -> list[Path]:
@@ -153,7 +152,6 @@ def _refuse_other_format(folder: Path, manifest: bytes) -> None:
 
 
 def _manifest(folder: Path) -> str:
-    """The exact manifest of these files."""
     files = {}
     for name in (_TABLE, _ARRAYS):
         with (folder / name).open("rb") as file:

@@ -32,8 +32,6 @@ class Cached:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a stage trains and validates on."""
-
     trainer: Any  # the suffix, or the whole network
     feed: Feed  # of `trainer`
     forward: Forward  # validates with the trainer's weights

@@ -86,7 +86,6 @@ def plan_stage(experiment: BoundExperiment, index: int, network: Built, data: Da
 
 
 def augmentation(experiment: BoundExperiment, index: int, classes: int) -> dict[str, Any]:
-    """The augmentation fields of a plan."""
     bound, size = experiment.stages[index].augmentation, experiment.training.image_size
     if bound.name == NO_AUGMENTATION and bound.params == type(bound.params)():
         return {}

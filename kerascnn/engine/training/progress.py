@@ -22,8 +22,6 @@ from kerascnn.runtime.keras_internals import build_metrics
 
 @dataclass
 class StageProgress:
-    """Where a stage is."""
-
     history: list[Epoch] = field(default_factory=list)  # the completed epochs
     step: int = 0  # completed steps of the current epoch
     seconds: float = 0.0  # time spent on these steps

@@ -10,8 +10,6 @@ from kerascnn.engine.training.listener import Epoch
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage did."""
-
     name: str
     choice: str  # what was trained, in words
     epochs: int

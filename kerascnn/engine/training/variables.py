@@ -33,7 +33,6 @@ def network_variables(model: Any, layers: Iterable[str]) -> list[Any]:
 
 
 def values(variables: Iterable[Any]) -> list[np.ndarray]:
-    """The values of the variables, on the host."""
     return [to_numpy(variable.value) for variable in variables]
 
 

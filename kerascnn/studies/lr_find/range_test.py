@@ -46,7 +46,6 @@ class RangeTest:
 
     @property
     def lowest(self) -> float:
-        """The rate with the lowest smoothed loss."""
         return self.rates[int(np.argmin(self.smoothed))]
 
     @property
