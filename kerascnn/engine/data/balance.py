@@ -16,9 +16,6 @@ ENOUGH_TO_TEST = 50
 """Images that a test split should have, unless that is more than LARGEST_SHARE of all."""
 LARGEST_SHARE = 0.2
 
-Counts = Mapping[str, np.ndarray]
-"""By split, the number of images of each class: int64 [K]."""
-
 
 def share_to_test(images: int) -> float:
     """The share of images to test with, in steps of 0.05."""
@@ -31,7 +28,7 @@ def uneven(counts: np.ndarray) -> bool:
 
 
 def shortages(
-    counts: Counts,
+    counts: Mapping[str, np.ndarray],
     class_names: Sequence[str],
     stages: Sequence[str],
     *,

@@ -3,12 +3,12 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from ssl import SSLError
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
@@ -24,19 +24,29 @@ OnDownload = Callable[[str, int, int | None], None]
 """Called with the file name, the bytes so far and, if known, the bytes in all."""
 
 _on_download: ContextVar[OnDownload | None] = ContextVar("on_download", default=None)
+_downloads: ContextVar[bool] = ContextVar("downloads", default=True)
 
 TIMEOUT_SECONDS = 30.0
 CHUNK_BYTES = 1 << 18
 
 
 @contextmanager
-def reporting(to: OnDownload) -> Iterator[None]:
-    """Reports every download in this context, including those of plugins."""
-    token = _on_download.set(to)
+def _within(variable: ContextVar[Any], value: Any) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _on_download.reset(token)
+        variable.reset(token)
+
+
+def reporting(to: OnDownload) -> AbstractContextManager[None]:
+    """Reports every download in this context, including those of plugins."""
+    return _within(_on_download, to)
+
+
+def without_downloads() -> AbstractContextManager[None]:
+    """In this context `fetch` raises NotAtHandError for files that are not downloaded yet."""
+    return _within(_downloads, False)
 
 
 class NotAtHandError(InputError):
@@ -45,19 +55,6 @@ class NotAtHandError(InputError):
     def __init__(self, message: str, about_bytes: int | None = None) -> None:
         super().__init__(message)
         self.about_bytes = about_bytes
-
-
-_downloads: ContextVar[bool] = ContextVar("downloads", default=True)
-
-
-@contextmanager
-def without_downloads() -> Iterator[None]:
-    """In this context `fetch` raises NotAtHandError for files that are not downloaded yet."""
-    token = _downloads.set(False)
-    try:
-        yield
-    finally:
-        _downloads.reset(token)
 
 
 class Pin(NamedTuple):
