@@ -15,6 +15,30 @@ from kerascnn.errors import did_you_mean
 from kerascnn.experiment.tables import Location, entry_names
 from kerascnn.runtime.toml import as_key, excerpt
 
+_EXPECTED = {  # by pydantic's type of error, with its context
+    "bool_type": "true or false",
+    "dict_type": "a table",
+    "enum": "{expected}",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "greater_than": "a number greater than {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "int_type": "an integer",
+    "less_than": "a number less than {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "list_type": "an array",
+    "literal_error": "{expected}",
+    "model_type": "a table",
+    "multiple_of": "a multiple of {multiple_of}",
+    "path_type": "a path",
+    "string_pattern_mismatch": "a string that matches {pattern}",
+    "string_too_long": "{max_length} or fewer characters",
+    "string_too_short": "{min_length} or more characters",
+    "string_type": "a string",
+    "too_long": "{max_length} or fewer entries",
+    "too_short": "{min_length} or more entries",
+    "tuple_type": "an array",
+}
 _ABSENT = object()
 
 
@@ -121,32 +145,6 @@ def existing(data: Any, location: Location) -> Location:
             found.append(part)
             data = data[part]
     return tuple(found)
-
-
-_EXPECTED = {  # by pydantic's type of error, with its context
-    "bool_type": "true or false",
-    "dict_type": "a table",
-    "enum": "{expected}",
-    "finite_number": "a finite number",
-    "float_type": "a number",
-    "greater_than": "a number greater than {gt}",
-    "greater_than_equal": "a number of at least {ge}",
-    "int_type": "an integer",
-    "less_than": "a number less than {lt}",
-    "less_than_equal": "a number of at most {le}",
-    "list_type": "an array",
-    "literal_error": "{expected}",
-    "model_type": "a table",
-    "multiple_of": "a multiple of {multiple_of}",
-    "path_type": "a path",
-    "string_pattern_mismatch": "a string that matches {pattern}",
-    "string_too_long": "{max_length} or fewer characters",
-    "string_too_short": "{min_length} or more characters",
-    "string_type": "a string",
-    "too_long": "{max_length} or fewer entries",
-    "too_short": "{min_length} or more entries",
-    "tuple_type": "an array",
-}
 
 
 def explain(

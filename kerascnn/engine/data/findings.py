@@ -12,6 +12,7 @@ from kerascnn.engine.data.depth import SMALL, ValueRange
 from kerascnn.engine.data.packed import Packed
 from kerascnn.runtime.text import counted, itemized
 
+LISTED = 1000  # findings of a kind that are written down; the others are only counted
 PAIR_KINDS = {
     "duplicates": "of equal images in two splits, which inflate the accuracy",
     "near_duplicates": "of nearly equal images in two splits, such as cropped, flipped or re-saved "
@@ -83,9 +84,6 @@ def _in_a_line(pair: Iterable[Image]) -> str:
     if first.label != second.label:
         labels = (f" ({first.label})", f" ({second.label})")
     return f"{first.split}: {first.name}{labels[0]} = {second.split}: {second.name}{labels[1]}"
-
-
-LISTED = 1000  # findings of a kind that are written down; the others are only counted
 
 
 def findings_in(

@@ -8,7 +8,18 @@ from importlib.metadata import PackageNotFoundError, version
 
 from kerascnn.runtime.commands import pip_install
 
-FORMAT = "HEIF"  # Pillow's name for it
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SEEN = (b"tRNS", b"eXIf")  # and critical chunks, whose names begin in upper case
+
+# Texts in which Pillow looks for the orientation: ImageMagick's, and Adobe's XMP.
+TURNED = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
+PACKED = {  # what precedes compressed data: keyword, flag and method, language and translation
+    b"zTXt": rb"[^\0]*\0\0",
+    b"iTXt": rb"[^\0]*\0\x01\0[^\0]*\0[^\0]*\0",
+}
+LARGEST = 2**20  # bytes of such a text, compressed or not: Pillow's own limit
+
+HEIF = "HEIF"  # Pillow's name for HEIC
 PACKAGE = "pi-heif"
 
 HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}  # ISO 23008-12
@@ -51,18 +62,6 @@ def register_heic() -> None:
     register_heif_opener(thumbnails=False)
 
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-SEEN = (b"tRNS", b"eXIf")  # and critical chunks, whose names begin in upper case
-
-# Texts in which Pillow looks for the orientation: ImageMagick's, and Adobe's XMP.
-TURNED = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
-PACKED = {  # what precedes compressed data: keyword, flag and method, language and translation
-    b"zTXt": rb"[^\0]*\0\0",
-    b"iTXt": rb"[^\0]*\0\x01\0[^\0]*\0[^\0]*\0",
-}
-LARGEST = 2**20  # bytes of such a text, compressed or not: Pillow's own limit
-
-
 def without_metadata(chunks: bytes) -> bytes:
     """A PNG file, from its chunks, with only those that affect its pixels, without colour profile.
 
@@ -70,7 +69,7 @@ def without_metadata(chunks: bytes) -> bytes:
     beyond `LARGEST`.
     """
     kept = (chunk for chunk in _split(chunks) if _is_seen(chunk[4:8], chunk[8:-4]))
-    return b"".join([SIGNATURE, *kept])
+    return b"".join([PNG_SIGNATURE, *kept])
 
 
 def _split(chunks: bytes) -> Iterator[bytes]:

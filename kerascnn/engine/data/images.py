@@ -15,15 +15,15 @@ from kerascnn.engine.data.depth import Read, ValueRange, bits, to_8_bits
 from kerascnn.engine.data.files import open_file, shown
 from kerascnn.engine.data.formats import (
     AVIF,
+    HEIF,
     PACKAGE,
-    SIGNATURE,
+    PNG_SIGNATURE,
     brands,
     heic_version,
     is_heic,
     register_heic,
     without_metadata,
 )
-from kerascnn.engine.data.formats import FORMAT as HEIF
 from kerascnn.errors import InputError
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.commands import pip_install
@@ -92,7 +92,7 @@ def decode(
                 return _read(file, value_range, draft_side)
             except Exception:
                 file.seek(0)
-                if file.read(len(SIGNATURE)) != SIGNATURE:
+                if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
                     raise
                 lean = BytesIO(without_metadata(file.read()))
                 return _read(lean, value_range, draft_side)

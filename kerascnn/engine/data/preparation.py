@@ -11,6 +11,18 @@ from kerascnn.engine.data.images import ImageLike, Pixels, decode
 from kerascnn.errors import InputError
 from kerascnn.experiment.model import Training
 
+Resizing = Literal["crop", "pad", "stretch"]
+
+# As in the preprocessing of most networks; Pillow's resize always antialiases.
+FILTER = Image.Resampling.BICUBIC
+
+# ImageNet's mean: normalization maps it to zero, the padding of convolutions.
+PADDING = (124, 116, 104)
+
+# The JPEG decoder may reduce an image to no less than this many times the wanted size, so that the
+# antialiased filter does the last of it.
+DRAFT_MARGIN = 2
+
 
 @dataclass(frozen=True)
 class Centred:
@@ -44,15 +56,6 @@ def random_windows(images: np.ndarray, size: int, rng: np.random.Generator) -> n
     return np.moveaxis(chosen, 1, -1)  # [B, S, S, 3]
 
 
-Resizing = Literal["crop", "pad", "stretch"]
-
-# As in the preprocessing of most networks; Pillow's resize always antialiases.
-FILTER = Image.Resampling.BICUBIC
-
-# ImageNet's mean: normalization maps it to zero, the padding of convolutions.
-PADDING = (124, 116, 104)
-
-
 def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop") -> Pixels:
     """Resizes an image to a square, antialiased.
 
@@ -77,11 +80,6 @@ def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop")
     else:
         raise InputError(f'resize = "{how}": expected "crop", "pad" or "stretch".')
     return np.array(drawn)  # [size, size, 3]
-
-
-# The JPEG decoder may reduce an image to no less than this many times the wanted size, so that the
-# antialiased filter does the last of it.
-DRAFT_MARGIN = 2
 
 
 @dataclass(frozen=True)

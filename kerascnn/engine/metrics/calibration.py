@@ -5,6 +5,10 @@ import numpy as np
 from kerascnn.engine.metrics.score import LEAST_PROBABILITY, judge
 from kerascnn.engine.metrics.significance import resampled_means
 
+TEMPERATURES = (0.05, 20.0)
+"""The search range."""
+AS_TRAINED = 1.0
+"""The temperature without effect."""
 CALIBRATION_BINS = 15
 """The number used by Guo et al. 2017 (arXiv 1706.04599)."""
 
@@ -72,13 +76,6 @@ def errors_by_chance(probabilities: np.ndarray, resamples: int) -> np.ndarray:
         drawn = rng.random((min(at_once, resamples - done), len(bins)))
         errors.append(np.abs((confidence - (drawn < confidence)) @ bins).sum(1) / len(bins))
     return np.concatenate(errors)
-
-
-TEMPERATURES = (0.05, 20.0)
-"""The search range."""
-
-AS_TRAINED = 1.0
-"""The temperature without effect."""
 
 
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:

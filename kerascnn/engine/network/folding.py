@@ -9,6 +9,12 @@ import numpy as np
 from kerascnn.engine.network.inference import run_once, to_numpy
 from kerascnn.runtime.keras_internals import nested_layers, nodes_in_order
 
+IMAGES = 8
+"""Real images on which both are compared."""
+TOLERANCE = {"float32": 1e-3, "16 bits": 0.1}
+"""Maximum difference, as a share of the spread among images. Measured on photographs at 160 pixels,
+with EfficientNet-Lite0 (ImageNet weights) and ResNet50, MobileNetV2 and VGG16 (random weights):
+folding up to 4e-6, bfloat16 up to 0.047, float16 up to 0.007, or 4 when it underflows."""
 Nodes = list[Any]
 
 
@@ -127,14 +133,6 @@ def _twin(layer: Any, **changes: Any) -> Any:
     twin = type(layer).from_config({**config, **zeros, **changes})
     twin.build_from_config(layer.get_build_config() or {})
     return twin
-
-
-IMAGES = 8
-"""Real images on which both are compared."""
-TOLERANCE = {"float32": 1e-3, "16 bits": 0.1}
-"""Maximum difference, as a share of the spread among images. Measured on photographs at 160 pixels,
-with EfficientNet-Lite0 (ImageNet weights) and ResNet50, MobileNetV2 and VGG16 (random weights):
-folding up to 4e-6, bfloat16 up to 0.047, float16 up to 0.007, or 4 when it underflows."""
 
 
 class DisagreementError(Exception):

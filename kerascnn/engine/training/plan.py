@@ -19,6 +19,8 @@ from kerascnn.hookspecs import Augmentation
 from kerascnn.runtime.cache import limit_bytes
 from kerascnn.runtime.files import GB
 
+NO_AUGMENTATION = "none"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -47,9 +49,6 @@ class Plan:
         At most the number of epochs.
         """
         return min(self.stage.views or 0, self.stage.epochs) if self.augment else 1
-
-
-NO_AUGMENTATION = "none"
 
 
 def plan_stage(experiment: BoundExperiment, index: int, network: Built, data: Data) -> Plan:
