@@ -13,7 +13,7 @@ from PIL import Image
 
 from kerascnn import InputError, read_image
 from kerascnn.engine.data import formats
-from kerascnn.engine.data.formats import SIGNATURE
+from kerascnn.engine.data.formats import PNG_SIGNATURE
 from kerascnn.engine.data.preparation import Preparation
 
 # 64 x 32 pixels of red, green; blue, white, stored turned by 90 degrees with both the `irot` of
@@ -110,7 +110,7 @@ def chunk(kind, data, checksum=None):
 def with_chunks(*chunks, end=b"", png=None):
     """Such chunks after the header, or before the end."""
     png = png or encode()
-    at, last = len(SIGNATURE) + 25, len(png) - 12
+    at, last = len(PNG_SIGNATURE) + 25, len(png) - 12
     return png[:at] + b"".join(chunks) + png[at:last] + end + png[last:]
 
 
@@ -181,4 +181,4 @@ def test_pixels_that_are_at_fault_are_still_told():
     with pytest.raises(InputError, match=r"truncated|broken|IDAT"):
         read_image(with_chunks(PROFILE)[:-40])
     with pytest.raises(InputError, match="cannot read"):
-        read_image(SIGNATURE + b"\0\0\0\1")
+        read_image(PNG_SIGNATURE + b"\0\0\0\1")
