@@ -328,7 +328,7 @@ def test_what_cannot_be_resumed_is_said(place, run_cli, undisturbed):
     [finished] = [file.parent for file in place.glob("kerascnn-runs/*/result.json")][:1]
     ended = run_cli("run", "--resume", finished.name)
     assert (ended.exit_code, ended.stderr.count("\n")) == (2, 1)
-    assert "is finished" in ended.stderr
+    assert "has finished" in ended.stderr
     assert "no run here" in run_cli("run", "--resume", "nothing").stderr
     assert "--resume RUN" in run_cli("run").stderr
 
