@@ -82,7 +82,7 @@ run       ID in mlflow.db
   epoch 1/2  loss #  val accuracy #  lr #  # images/s  #
   epoch 2/2  loss #  val accuracy #  lr #  # images/s  #
   trained 2,574 parameters after input in #
-  frozen prefix none: nothing comes before the first layer that trains
+  frozen prefix none: the first layer is trainable
   frozen weights and BatchNorm unchanged ✓ · optimizer covers exactly the trainable weights ✓
 
 2/2 head   trains head
