@@ -42,7 +42,7 @@ def test_the_experiment_to_try_a_component_in_runs(shapes_file, run_cli):
     assert answer.exit_code == 0, answer.stderr
     assert "note" not in answer.stderr
     shapes_file.write_text(trial.replace('unfreeze = "all"', 'unfreeze = "head"'))
-    remedy = 'stages.all.unfreeze = "all" (--set stages.all.unfreeze=all) does'
+    remedy = 'stages.all.unfreeze = "all" (--set stages.all.unfreeze=all) trains'
     assert remedy in run_cli("check", shapes_file).stderr
 
 

@@ -45,7 +45,7 @@ class Observer:
         """The run has its id."""
 
     def resumed(self, plan: "Plan | None", epochs: int, steps: int) -> None:
-        """A run resumes in this stage after so many epochs, and steps of the next epoch.
+        """A run resumes in this stage, after these epochs and steps of the next epoch.
 
         `plan` is None if all stages are done.
         """

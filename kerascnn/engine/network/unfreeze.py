@@ -13,7 +13,7 @@ SHARE = 0.8
 EfficientNet-Lite0 these are the last six blocks. On folders of 60 to 200 photographs this was as
 accurate as training the head alone or one block, or better: benchmarks/README.md."""
 MANY_IMAGES = 1000
-"""With at least so many training images per class, `auto` trains everything; a rule of thumb."""
+"""With at least this many training images per class, `auto` trains everything; a rule of thumb."""
 
 
 @dataclass(frozen=True)
