@@ -105,7 +105,7 @@ def suggestions(experiment: str, words: list[str]) -> list[str]:
 def judge(experiment: str, words: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Whether each fresh image is recognised after all stages, bool [N], and its class [N]."""
     from kerascnn import load_experiment
-    from kerascnn.engine.data.windows import Centred
+    from kerascnn.engine.data.preparation import Centred
     from kerascnn.engine.network.inference import Forward
     from kerascnn.engine.observer import Observer
     from kerascnn.engine.prepare import prepare_experiment

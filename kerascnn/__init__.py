@@ -19,13 +19,13 @@ FOR_PLUGINS = {
     # architectures
     "classifier_head": "engine.network.head",
     # datasets
-    "SplitParams": "engine.data.split_params",
+    "SplitParams": "engine.data.content_split",
     "split_files": "engine.data.content_split",
     "split_source": "engine.data.content_split",
     "draw_splits": "engine.data.splitting",
     "near_copies": "engine.data.near",
-    "image_files": "engine.data.file_source",
-    "leads_out": "engine.data.file_source",
+    "image_files": "engine.data.sources",
+    "leads_out": "engine.data.sources",
     "read_image": "engine.data.images",
     "has_image_suffix": "runtime.image_files",
     "ignored_kind": "runtime.image_files",

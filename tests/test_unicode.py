@@ -10,7 +10,7 @@ from PIL import Image
 from kerascnn import InputError, Splits, evaluate_run
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.training.planning import class_weights
+from kerascnn.engine.training.plan import class_weights
 from kerascnn.experiment.bound import bind_experiment
 
 NFC, NFD = "Gänseblume", unicodedata.normalize("NFD", "Gänseblume")

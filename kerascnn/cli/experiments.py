@@ -132,8 +132,8 @@ def lr_find(
     from kerascnn.engine.observer import optional
     from kerascnn.results.canvas import save
     from kerascnn.runtime.commands import command
-    from kerascnn.studies.lr_find.figure import rates_figure
     from kerascnn.studies.lr_find.find import find_learning_rate
+    from kerascnn.studies.lr_find.range_test import rates_figure
 
     experiment = experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True), file)

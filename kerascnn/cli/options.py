@@ -143,7 +143,7 @@ def experiment_of(file: Path, overrides: tuple[str, ...], backend: str | None) -
 def calibrated(result: Any, uncalibrated: bool) -> Any:
     """The run with or without its temperature; prints which calibration applies."""
     from kerascnn.cli.tables.lines import calibration
-    from kerascnn.engine.metrics.temperature import AS_TRAINED
+    from kerascnn.engine.metrics.calibration import AS_TRAINED
 
     if uncalibrated:
         return result.uncalibrated

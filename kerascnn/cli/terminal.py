@@ -21,7 +21,7 @@ from rich.text import Text
 
 from kerascnn.cli.tables.layout import LABEL, interval, line
 from kerascnn.cli.tables.lines import calibration, frozen_part, prepared_rows, verdict
-from kerascnn.engine.metrics.temperature import AS_TRAINED
+from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result

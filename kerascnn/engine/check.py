@@ -12,8 +12,6 @@ from kerascnn.engine.training.memory import memory_bytes, shortage
 
 @dataclass(frozen=True)
 class StageCheck:
-    """What a stage would do."""
-
     name: str
     unfreeze: str
     epochs: int

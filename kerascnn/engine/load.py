@@ -1,15 +1,15 @@
-"""Loads a dataset: packs its splits, checks their labels, and treats copies as asked."""
+"""Loads a dataset: packs its splits, checks labels, treats copies as asked, and examines images."""
 
 import time
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 
+from kerascnn.engine.data.balance import shortages
 from kerascnn.engine.data.copies import copies, equal_groups
-from kerascnn.engine.data.findings import pairs_note
-from kerascnn.engine.data.hygiene import duplicates, named
-from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.data.findings import Examination, duplicates, findings_in, named, pairs_note
+from kerascnn.engine.data.packed import Data, Packed, sha256
 from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.splits import Data
 from kerascnn.engine.data.store import BadImagesError, pack
 from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError, PluginError
@@ -57,15 +57,11 @@ def _pack(splits: Splits, experiment: BoundExperiment, observer: Observer) -> di
     gigabytes = training.stream_above_gb
     packed, faults = dict[str, Packed](), list[str]()
     for name in ("train", "validation", "test"):
-
-        def on_progress(done: int, total: int, name: str = name) -> None:
-            observer.progress(f"packing {name}", done, total)
-
         try:
             packed[name] = pack(
                 getattr(splits, name),
                 Preparation.of(training),
-                on_progress,
+                partial(observer.progress, f"packing {name}"),
                 stream_above=None if gigabytes is None else gigabytes * GB,
                 what=f"{experiment.name}, {name}",
                 skip_bad=training.on_bad_image == "skip",
@@ -116,3 +112,22 @@ def _check_labels(packed: Mapping[str, Packed], class_names: tuple[str, ...]) ->
                 f"the {name} split has labels {split.labels.min()} to {split.labels.max()}; "
                 f"with {classes} classes they must be 0 to {classes - 1}."
             )
+
+
+def examine(data: Data, experiment: BoundExperiment, observer: Observer) -> Examination:
+    """Examines the data of an experiment and reports what is noted to the observer.
+
+    Near duplicates, which take longest to find, are searched once per process and pair of splits.
+    """
+    findings = findings_in(data.splits(), data.class_names, data.ignored)
+    scarce = shortages(
+        data.class_counts(),
+        data.class_names,
+        [stage.name for stage in experiment.stages],
+        weighted=any(stage.class_weights is not None for stage in experiment.settings.stages),
+        batch_size=max(stage.batch_size for stage in experiment.stages),
+    )
+    notes = (*findings.notes(), *scarce)
+    state = [*(split.fingerprint for split in data.splits().values()), *notes]
+    observer.data_noted(notes, sha256("\n".join(state).encode()))
+    return Examination(findings, notes)

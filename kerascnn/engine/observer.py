@@ -84,13 +84,7 @@ class Only(Observer):
 
 @contextmanager
 def optional(what: str, observer: Observer, remedy: str = "") -> Iterator[None]:
-    """Turns any failure to write an optional figure, page or note into a warning.
-
-    Args:
-        what: What is written, for the warning.
-        observer: Receives the warning.
-        remedy: What to do about it.
-    """
+    """Turns any failure to write `what`, which is optional, into a warning."""
     try:
         yield
     except Exception as error:

@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 
 from kerascnn.engine.data.download import reporting
-from kerascnn.engine.examine import examine
-from kerascnn.engine.load import load_data
+from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.network.build import Built, build_network
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.training.plan import Plan
-from kerascnn.engine.training.planning import plan_stage
+from kerascnn.engine.training.plan import Plan, plan_stage
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.runtime.backend import start_backend
 from kerascnn.runtime.commands import setting
@@ -20,24 +18,19 @@ from kerascnn.runtime.devices import device_name
 def prepare_experiment(experiment: BoundExperiment, observer: Observer) -> Prepared:
     """Loads, checks and builds; seeds the process and starts the experiment's backend."""
     with reporting(observer.download):
-        return _prepare(experiment, observer)
-
-
-def _prepare(experiment: BoundExperiment, observer: Observer) -> Prepared:
-    training = experiment.training
-    backend = start_backend(training.backend)
-    make_reproducible(experiment.seed, training.precision)
-    observer.started(experiment.name, backend, device_name())
-    data = load_data(experiment, observer)
-    examination = examine(data, experiment, observer)
-    network = build_network(
-        experiment.architecture,
-        image_size=training.image_size,
-        num_classes=len(data.class_names),
-    )
-    plans = tuple(
-        plan_stage(experiment, index, network, data) for index in range(len(experiment.stages))
-    )
+        backend = start_backend(experiment.training.backend)
+        make_reproducible(experiment.seed, experiment.training.precision)
+        observer.started(experiment.name, backend, device_name())
+        data = load_data(experiment, observer)
+        examination = examine(data, experiment, observer)
+        network = build_network(
+            experiment.architecture,
+            image_size=experiment.training.image_size,
+            num_classes=len(data.class_names),
+        )
+        plans = tuple(
+            plan_stage(experiment, index, network, data) for index in range(len(experiment.stages))
+        )
     for note in _never_trained(network, plans):
         observer.warned(note)
     return Prepared(experiment, backend, data, examination, network, plans)

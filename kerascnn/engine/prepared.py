@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.data.findings import Examination
+from kerascnn.engine.data.packed import Data
 from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.splits import Data
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training.plan import Plan
 from kerascnn.experiment.bound import BoundExperiment

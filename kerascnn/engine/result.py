@@ -4,11 +4,10 @@ import json
 import warnings
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 import kerascnn
-from kerascnn.engine.metrics.score import MetricsTable
-from kerascnn.engine.metrics.temperature import AS_TRAINED
+from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.network.saved import load_model
 from kerascnn.errors import InputError
 from kerascnn.experiment.model import Training
@@ -27,36 +26,6 @@ VALIDATION_PREDICTIONS = "validation_predictions.csv"
 SEEN = "seen.npy"  # SHA-256 of the training and validation images: uint8 [N, 32]
 
 
-class SplitTable(TypedDict):
-    """A split of the dataset."""
-
-    images: int
-    fingerprint: str
-
-
-class StageTable(TypedDict):
-    """A stage; see `training.stage_result.StageResult`."""
-
-    name: str
-    unfreeze: str
-    epochs: int
-    seconds: float
-    prefix_seconds: float
-    fit_seconds: float
-    cache: dict[str, Any]
-    images_per_second: float
-    trainable_parameters: int
-    trainable_layers: list[str]
-    boundary: str
-    val_accuracy: float
-    val_loss: float
-    gain: NotRequired[float]
-    gain_interval: NotRequired[tuple[float, float]]
-    kept: bool
-    frozen_sha256: str
-    ended_sha256: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """The result of a run.
@@ -68,13 +37,13 @@ class Result:
         backend: The backend that it was trained on.
         test_accuracy: On the test images, 0 to 1.
         test_accuracy_interval: 95% (Wilson).
-        test: All metrics of the test images.
-        stages: One table per stage.
+        test: All metrics of the test images, as in `engine.metrics.score.Metrics`.
+        stages: One table per stage, see `run.result.stage_table`.
         class_names: In the order of the probabilities.
         parameters: Number of weights.
         seconds: From the start to the saved result.
         data_seconds: Finding, decoding and packing the images, or finding them packed.
-        data: Number of images and fingerprint of each split.
+        data: By split, its number of `images` and its `fingerprint`.
         experiment: The resolved experiment.
         plugins: The package of each component.
         artifacts: The run's folder.
@@ -96,13 +65,13 @@ class Result:
     backend: str
     test_accuracy: float
     test_accuracy_interval: tuple[float, float]
-    test: MetricsTable
-    stages: list[StageTable]
+    test: dict[str, Any]
+    stages: list[dict[str, Any]]
     class_names: list[str]
     parameters: int
     seconds: float
     data_seconds: float = 0.0
-    data: dict[str, SplitTable]
+    data: dict[str, dict[str, Any]]
     experiment: dict[str, Any]
     plugins: dict[str, str]
     artifacts: str

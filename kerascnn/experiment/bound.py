@@ -11,10 +11,9 @@ from kerascnn.components.component import BoundComponent, validated
 from kerascnn.components.kinds import KINDS
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.errors import InputError
-from kerascnn.experiment.explain import explain
 from kerascnn.experiment.model import Choice, Experiment, Stage, Training
 from kerascnn.experiment.optimizers import optimizer_problems
-from kerascnn.experiment.problems import Problem, report
+from kerascnn.experiment.problems import Problem, explain, report
 from kerascnn.experiment.syntax import escaped_paths
 from kerascnn.experiment.tables import Location, component_tables, override, stage_tables, table_at
 from kerascnn.runtime.arguments import expect
@@ -22,19 +21,10 @@ from kerascnn.runtime.arguments import expect
 
 @dataclass(frozen=True)
 class BoundStage:
-    """A stage with its components.
-
-    Args:
-        settings: Its table of the TOML.
-        schedule: Its learning-rate schedule.
-        augmentation: Its own, or the experiment's.
-        batch_size: Its own, or that of `training`.
-    """
-
-    settings: Stage
+    settings: Stage  # its table of the TOML
     schedule: BoundComponent
-    augmentation: BoundComponent
-    batch_size: int
+    augmentation: BoundComponent  # its own, or the experiment's
+    batch_size: int  # its own, or that of `training`
 
     @property
     def name(self) -> str:
@@ -43,17 +33,11 @@ class BoundStage:
 
 @dataclass(frozen=True)
 class BoundExperiment:
-    """An experiment with its components, ready to prepare and run.
+    """An experiment with its components, ready to prepare and run."""
 
-    Args:
-        settings: What the TOML says.
-        registry: Where the components come from.
-        at: The component that each table names, by the table's location.
-    """
-
-    settings: Experiment
+    settings: Experiment  # what the TOML says
     registry: Registry = field(repr=False, compare=False)
-    at: Mapping[Location, BoundComponent] = field(repr=False)
+    at: Mapping[Location, BoundComponent] = field(repr=False)  # by a table's location
 
     @property
     def name(self) -> str:

@@ -211,8 +211,7 @@ class Stage(Strict):
         None, ge=1, description="images per step; default that of `training`"
     )
     augmentation: Annotated[
-        Augmentation | None,
-        BeforeValidator(_on_or_off, json_schema_input_type=bool | Augmentation),
+        Augmentation | None, BeforeValidator(_on_or_off, json_schema_input_type=bool | Augmentation)
     ] = Field(None, description="true: the experiment's; false: none; or another one")
     views: int | None = Field(
         None,
@@ -221,10 +220,7 @@ class Stage(Strict):
         "prefix is computed once per copy; default: augmented anew at every step",
     )
     layer_decay: float = Field(
-        1.0,
-        gt=0,
-        le=1,
-        description="learning-rate factor per block, from the head down",
+        1.0, gt=0, le=1, description="learning-rate factor per block, from the head down"
     )
     weight_decay: float | None = Field(
         None, ge=0, description="not applied to biases and BatchNorm; default the optimizer's"
@@ -241,18 +237,15 @@ class Stage(Strict):
         0.0, ge=0, lt=1, description="share of each label spread evenly over all classes"
     )
     class_weights: Annotated[
-        Literal["balanced"] | dict[str, float] | None,
-        BeforeValidator(_class_weights),
+        Literal["balanced"] | dict[str, float] | None, BeforeValidator(_class_weights)
     ] = Field(
-        None,
-        description='"balanced" (inverse frequency), or a table of class weights (default 1)',
+        None, description='"balanced" (inverse frequency), or a table of class weights (default 1)'
     )
     batchnorm: Literal["frozen", "train"] | None = Field(
         None, description='default "frozen" with pretrained weights, "train" from scratch'
     )
     early_stopping: EarlyStopping | None = Field(
-        None,
-        description="ends the stage when validation has stopped improving",
+        None, description="ends the stage when validation has stopped improving"
     )
 
 

@@ -22,10 +22,8 @@ def read_from(
 ) -> None:
     """Makes the relative paths of a TOML file in `folder` relative to the working directory.
 
-    Args:
-        data: The file's content, changed in place.
-        warn: Receives a sentence for each path that exists only relative to the working
-            directory, which is kept.
+    `data` is changed in place. `warn` receives a sentence for each path that exists only relative
+    to the working directory, which is kept.
     """
     for table, place, key, is_path in _paths(data, registry):
         written = table[key]

@@ -1,15 +1,44 @@
-"""Faults of an experiment, and the message that lists them with their lines."""
+"""Faults of an experiment, also in words for those of pydantic, and the list with their lines."""
 
+import re
 import tomllib
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
+from kerascnn.errors import did_you_mean
 from kerascnn.experiment.tables import Location, entry_names
 from kerascnn.runtime.toml import as_key, excerpt
 
+_EXPECTED = {  # by pydantic's type of error, with its context
+    "bool_type": "true or false",
+    "dict_type": "a table",
+    "enum": "{expected}",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "greater_than": "a number greater than {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "int_type": "an integer",
+    "less_than": "a number less than {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "list_type": "an array",
+    "literal_error": "{expected}",
+    "model_type": "a table",
+    "multiple_of": "a multiple of {multiple_of}",
+    "path_type": "a path",
+    "string_pattern_mismatch": "a string that matches {pattern}",
+    "string_too_long": "{max_length} or fewer characters",
+    "string_too_short": "{min_length} or more characters",
+    "string_type": "a string",
+    "too_long": "{max_length} or fewer entries",
+    "too_short": "{min_length} or more entries",
+    "tuple_type": "an array",
+}
 _ABSENT = object()
 
 
@@ -64,7 +93,7 @@ def report(
 
 def line_of(location: Location, text: str) -> int:
     """The line, from 1, of the key, or of the nearest table that would hold it."""
-    while location and not _holds(_parsed(text), location):
+    while location and not holds(_parsed(text), location):
         location = location[:-1]
     lines = text.split("\n")
     numbers = range(1, len(lines))
@@ -81,7 +110,7 @@ def _overridden(problem: Problem, text: str, overrides: Mapping[str, Any]) -> bo
     here = "".join(f"{part}." for part in problem.location)
     return any(
         here.startswith(f"{key}.")
-        or (f"{key}.".startswith(here) and not _holds(_parsed(text), problem.location))
+        or (f"{key}.".startswith(here) and not holds(_parsed(text), problem.location))
         for key in overrides
     )
 
@@ -91,7 +120,7 @@ def _appeared(location: Location, lines: list[str], number: int) -> bool:
     for end in range(number, len(lines) + 1):
         data = _parsed("\n".join(lines[:end]))
         if data is not None:
-            return _holds(data, location)
+            return holds(data, location)
     return True
 
 
@@ -102,7 +131,7 @@ def _parsed(text: str) -> Any:
     return None
 
 
-def _holds(data: Any, location: Location) -> bool:
+def holds(data: Any, location: Location) -> bool:
     return len(existing(data, location)) == len(location)
 
 
@@ -116,3 +145,70 @@ def existing(data: Any, location: Location) -> Location:
             found.append(part)
             data = data[part]
     return tuple(found)
+
+
+def explain(
+    error: ValidationError, model: type[BaseModel], table: Any, prefix: Location = ()
+) -> list[Problem]:
+    """Pydantic's errors about a table in TOML's terms, one per key."""
+    problems: dict[Location, Problem] = {}
+    for detail in error.errors(include_url=False):
+        location = _within(table, detail)
+        problem = _problem(detail, (*prefix, *location), _known_keys(model, location))
+        if location in problems:  # another branch of a union
+            problem = _either(problems[location], problem)
+        problems[location] = problem
+    return [
+        problem
+        for location, problem in problems.items()
+        if not any(
+            len(other) > len(location) and other[: len(location)] == location for other in problems
+        )
+    ]
+
+
+def _within(table: Any, detail: Any) -> Location:
+    """The location of an error without the union branches that pydantic puts between keys."""
+    location = existing(table, detail["loc"])
+    return (*location, detail["loc"][-1]) if detail["type"] == "missing" else location
+
+
+def _either(first: Problem, second: Problem) -> Problem:
+    if not second.message.startswith("expected "):
+        return first
+    other = second.message.removeprefix("expected ")
+    return replace(first, message=f"{first.message} or {other}", hint=first.hint or second.hint)
+
+
+def _known_keys(model: Any, location: Location) -> list[str]:
+    """The fields of the table that holds the last part of the location."""
+    for part in location[:-1]:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = next(_models_in(field.annotation), None) if field else model
+    return list(getattr(model, "model_fields", {}))
+
+
+def _models_in(annotation: Any) -> Iterator[Any]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in getattr(annotation, "__args__", ()):
+        yield from _models_in(part)
+
+
+def _problem(detail: Any, location: Location, known: list[str]) -> Problem:
+    kind, received, name = detail["type"], detail["input"], str(location[-1]) if location else ""
+    if kind == "missing":
+        strange = get_close_matches(name, [key for key in received if key not in known], cutoff=0.5)
+        instead = f'; "{strange[0]}" was found instead' if strange else ""
+        return Problem(location, f"required, but missing{instead}")
+    if kind == "extra_forbidden":
+        keys = f" Known keys: {', '.join(known)}." if known else " It takes no keys."
+        return Problem(location, "unknown key", received, did_you_mean(name, known) + keys)
+    if kind in ("list_type", "tuple_type") and isinstance(received, dict):
+        return Problem(location, f"expected an array of tables, each beginning with [[{name}]]")
+    if kind in _EXPECTED:
+        expected = _EXPECTED[kind].format(**detail.get("ctx", {})).replace("'", '"')
+        hint = did_you_mean(str(received), re.findall('"([^"]+)"', expected))
+        return Problem(location, f"expected {expected}", received, hint)
+    message = re.sub("^(Value error|Assertion failed), ", "", detail["msg"])
+    return Problem(location, message.replace("Input should be", "expected").rstrip("."), received)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from kerascnn.experiment.problems import Problem, dotted, line_of
+from kerascnn.experiment.problems import Problem, dotted, holds, line_of
 from kerascnn.experiment.tables import Location
 
 _HERE = "__here"
@@ -42,7 +42,7 @@ def _set_twice(lines: list[str], number: int) -> str:
         own = _place(tomllib.loads(f"{key} = {{ {_HERE} = 0 }}"))
         location = own if header else (*table, *own)
         first = line_of(location, before)
-        if first < number and _has(tomllib.loads(before), location):
+        if first < number and holds(tomllib.loads(before), location):
             return f"{dotted(location)} is set twice, on lines {first} and {number}; remove one."
     return ""
 
@@ -55,14 +55,6 @@ def _place(data: Any, location: Location = ()) -> Location:
         return location
     last = next(reversed(data))  # the table that was opened last
     return _place(data[last], (*location, last))
-
-
-def _has(data: Any, location: Location) -> bool:
-    for part in location:
-        if isinstance(data, dict) and part not in data:
-            return False
-        data = data[part]
-    return True
 
 
 def escaped_paths(data: Any, text: str, location: Location = ()) -> Iterator[Problem]:

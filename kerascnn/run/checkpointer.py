@@ -2,6 +2,7 @@
 
 import time
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +11,75 @@ from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import EXPERIMENT
 from kerascnn.engine.training.checkpoints import Checkpoints, State
-from kerascnn.engine.training.control import Control
-from kerascnn.engine.training.random_state import random_state, set_random_state
+from kerascnn.engine.training.listener import Control
 from kerascnn.engine.training.stage_result import StageResult
-from kerascnn.engine.training.variables import assign, check_finite, network_variables, values
+from kerascnn.engine.training.variables import (
+    assign,
+    check_finite,
+    network_variables,
+    random_state,
+    set_random_state,
+    values,
+)
+from kerascnn.errors import ResumeError
+from kerascnn.experiment.model import INCIDENTAL
 from kerascnn.experiment.paths import read_from
-from kerascnn.run.determinants import changed, check_same, determinants, settings_of
+from kerascnn.experiment.tables import flatten
+from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.interruption import Interruption
+from kerascnn.runtime.versions import installed_versions
 
 CHECKPOINTS = "checkpoints"
+_PACKAGES = ("kerascnn", "keras", "numpy", "pillow")  # and the backend
+_NAMED = 5
+
+
+class ChangedError(ResumeError):
+    """A run cannot resume: something that determines its result has changed."""
+
+
+def settings_of(resolved: dict[str, Any]) -> dict[str, str]:
+    """The settings of a resolved experiment that determine the result, as text."""
+    return {key: repr(value) for key, value in flatten(resolved).items() if key not in INCIDENTAL}
+
+
+def determinants(prepared: Prepared) -> dict[str, str]:
+    """Everything besides the settings that determines the result, by readable names."""
+    found = installed_versions()
+    return {  # causes first: a message names only a few
+        **{f"version of {name}": found.get(name, "") for name in (*_PACKAGES, prepared.backend)},
+        "backend": prepared.backend,
+        "device": device_name(),
+        **prepared.experiment.code_keys,
+        **{f"{name} images": p.fingerprint for name, p in prepared.data.splits().items()},
+        **{f"prepared {name} images": p.key for name, p in prepared.data.splits().items()},
+    }
+
+
+def check_same(then: dict[str, str], now: dict[str, str]) -> None:
+    differ = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    if differ:
+        raise changed([_difference(name, then.get(name), now.get(name)) for name in differ])
+
+
+def _difference(name: str, then: str | None, now: str | None) -> str:
+    hashed = name.startswith("code") or name.endswith("images")
+    return name if hashed else f"{name} (was {then or 'not set'}, is {now or 'not set'})"
+
+
+def changed(differ: list[str]) -> ChangedError:
+    more = f" and {len(differ) - _NAMED} more" if len(differ) > _NAMED else ""
+    return ChangedError(
+        "cannot resume exactly: this has changed since the run started: "
+        f"{'; '.join(differ[:_NAMED])}{more}. Change it back, or start a new run without --resume."
+    )
 
 
 class Checkpointer(Control):
-    """Writes the state of a run, and restores it when the run resumes.
+    """Writes the state of a run in its folder, and restores it when the run resumes.
 
-    Args:
-        prepared: The run, ready to train.
-        folder: The run's folder.
-        observer: Receives warnings about checkpoints, and where the run resumes.
-        interruption: Tells whether the run should stop.
-        start: When this process started the run, by `time.perf_counter`.
+    The observer receives warnings, and where the run resumes; `start` is when this process started
+    the run, by `time.perf_counter`.
     """
 
     def __init__(
@@ -59,11 +109,7 @@ class Checkpointer(Control):
         return time.perf_counter() - self._start
 
     def restore(self) -> bool:
-        """Restores the last intact checkpoint; False if there is none.
-
-        Raises:
-            ChangedError: Something that determines the result has changed.
-        """
+        """Restores the last intact checkpoint; False if there is none; may raise ChangedError."""
         state, damaged = self._checkpoints.read()
         for sentence in damaged:
             self._observer.warned(sentence)
@@ -79,7 +125,6 @@ class Checkpointer(Control):
         return state is not None
 
     def begin(self) -> None:
-        """Writes the first checkpoint."""
         self._write(None)
 
     def due(self, epoch_ended: bool) -> bool:
@@ -102,7 +147,6 @@ class Checkpointer(Control):
             raise KeyboardInterrupt
 
     def remove(self) -> None:
-        """Removes the checkpoints of a finished run."""
         self._checkpoints.remove()
 
     def _write(self, stage: State | None) -> None:
@@ -111,7 +155,7 @@ class Checkpointer(Control):
         state = {
             "determinants": self._determinants,
             "seconds": self.seconds,
-            "results": [result.to_state() for result in self.results],
+            "results": [asdict(result) for result in self.results],
             "stage": stage,
             "network": network,
             "random": random_state(),
@@ -139,7 +183,9 @@ class Checkpointer(Control):
         self._check_frozen()
         set_random_state(state["random"])
         self._start -= state["seconds"]
-        self._report()
+        plan = next(iter(self._prepared.plans[len(self.results) :]), None)
+        stage = self.stage or {"history": (), "step": 0}
+        self._observer.resumed(plan, len(stage["history"]), stage["step"])
 
     def _check_frozen(self) -> None:
         """Weights that no stage has changed are in no checkpoint: they must be built equal."""
@@ -151,9 +197,3 @@ class Checkpointer(Control):
             set_trainable(model, plan.layers, plan.batchnorm)
             if digest(frozen_variables(model)) != frozen:
                 raise changed(["the initial weights of the network"])
-
-    def _report(self) -> None:
-        plans = self._prepared.plans
-        plan = plans[len(self.results)] if len(self.results) < len(plans) else None
-        epochs = len(self.stage["history"]) if self.stage else 0
-        self._observer.resumed(plan, epochs, self.stage["step"] if self.stage else 0)

@@ -11,8 +11,8 @@ import tomli_w
 
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.balance import share_to_test, uneven
-from kerascnn.engine.data.hygiene import findings_in
-from kerascnn.engine.data.splits import Data
+from kerascnn.engine.data.findings import findings_in
+from kerascnn.engine.data.packed import Data
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer, Only
 from kerascnn.errors import InputError, did_you_mean
@@ -23,7 +23,6 @@ FOLDER_RECIPE, SCRATCH_RECIPE = "folder", "folder_scratch"
 
 
 def recipes() -> dict[str, Path]:
-    """The recipes of the package, by name."""
     installed = Path(__file__).parent / "recipes"
     source = Path(__file__).parents[2] / "experiments"
     folder = installed if installed.is_dir() else source

@@ -8,6 +8,7 @@ from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.model import INCIDENTAL
 from kerascnn.experiment.tables import flatten
 from kerascnn.results.find import first_run_of
+from kerascnn.runtime.text import abbreviated
 
 NAMED = 3  # differences
 LONGEST = 24  # characters of a value
@@ -19,8 +20,7 @@ def run_name(experiment: BoundExperiment) -> str:
     differ = [_said(key, value) for key, value in _differences(experiment)]
     if not differ:
         return f"{network}, seed {experiment.seed}"
-    more = f" and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
-    return f"{', '.join(differ[:NAMED])}{more} · {network}"
+    return f"{abbreviated(differ, NAMED)} · {network}"
 
 
 def _differences(experiment: BoundExperiment) -> list[tuple[str, Any]]:

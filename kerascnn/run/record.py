@@ -1,8 +1,9 @@
-"""Records a run on disk and in MLflow: settings, stages, predictions, model, metrics."""
+"""Records a run on disk and in MLflow: settings, stages, predictions, model, metrics, report."""
 
 import getpass
 import shutil
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import tomli_w
 
 from kerascnn.engine.metrics.score import Metrics
+from kerascnn.engine.observer import Observer, optional
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import (
     EXPERIMENT,
@@ -24,8 +26,13 @@ from kerascnn.engine.result import (
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.experiment.paths import written_to
 from kerascnn.experiment.tables import flatten
+from kerascnn.results.confusion import CONFUSION_MATRIX, save_confusion
 from kerascnn.results.predictions import predictions_of, write_predictions
+from kerascnn.results.report.gather import gather
+from kerascnn.results.report.note import note, write_thumbnails
+from kerascnn.results.report.write import write_page
 from kerascnn.run.result import Evaluated, stage_table
+from kerascnn.runtime.commands import command
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.versions import installed_versions
@@ -73,7 +80,6 @@ def record_start(tracker: Tracker, prepared: Prepared, folder: Path) -> None:
 
 
 def _splits(prepared: Prepared) -> list[dict[str, Any]]:
-    """The data of the run, for MLflow's page."""
     return [
         {
             "name": prepared.experiment.dataset.name,
@@ -93,7 +99,6 @@ def _user() -> dict[str, str]:
 
 
 def _git_commit() -> dict[str, str]:
-    """The git commit of the working directory, if it has one."""
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
@@ -109,12 +114,13 @@ def _git_commit() -> dict[str, str]:
 
 def record_stage(tracker: Tracker, result: StageResult) -> None:
     """Tags the run with the main figures of a stage; the result has all of them."""
-    table = stage_table(result).items()
-    tracker.tags({f"stage.{result.name}.{key}": _short(of) for key, of in table if key in _TAGS})
-
-
-def _short(value: Any) -> Any:
-    return f"{value:.4g}" if isinstance(value, float) else value
+    table = {key: value for key, value in stage_table(result).items() if key in _TAGS}
+    tracker.tags(
+        {
+            f"stage.{result.name}.{key}": f"{value:.4g}" if isinstance(value, float) else value
+            for key, value in table.items()
+        }
+    )
 
 
 def record_result(
@@ -149,3 +155,26 @@ def _test_metrics(test: Metrics, result: Result) -> dict[str, float]:
         "total_seconds": result.seconds,
         "parameters": float(result.parameters),
     }
+
+
+def draw_report(
+    prepared: Prepared, result: Result, test: Metrics, tracker: Tracker, observer: Observer
+) -> None:
+    """Writes the confusion matrix, the report and MLflow's note on the run.
+
+    A failure becomes a warning: the run is complete without them.
+    """
+    start, folder = time.perf_counter(), result.folder
+    again = f"`{command('report', result.run_id[:8], '--debug')}` shows where"
+    with optional("the confusion matrix", observer):
+        save_confusion(test, result.class_names, folder / CONFUSION_MATRIX, observer.warned)
+        tracker.artifact(folder / CONFUSION_MATRIX)
+    with optional("the report", observer, again):
+        material = gather(result, prepared.experiment, prepared.network.model, prepared.data)
+        tracker.artifact(write_page(material))
+        with optional("the thumbnails", observer, again):
+            if file := write_thumbnails(material):
+                tracker.artifact(file)
+    with optional("the note on the run", observer):
+        tracker.tags({"mlflow.note.content": note(result)})
+    tracker.metrics({"report_seconds": time.perf_counter() - start}, step=result.epochs)

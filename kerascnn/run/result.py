@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.metrics.calibration import fit_temperature
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import paired_interval
-from kerascnn.engine.metrics.temperature import fit_temperature
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import Result, StageTable
+from kerascnn.engine.result import Result
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.versions import installed_versions
@@ -23,21 +23,12 @@ from kerascnn.runtime.versions import installed_versions
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The evaluation of a trained network.
-
-    Args:
-        test: Metrics of the test images.
-        probabilities: float32 [N, K], by split: "validation" and "test".
-        temperature: Fitted on the validation images.
-    """
-
-    test: Metrics
-    probabilities: dict[str, np.ndarray]
-    temperature: float
+    test: Metrics  # of the test images
+    probabilities: dict[str, np.ndarray]  # float32 [N, K], by split: "validation" and "test"
+    temperature: float  # fitted on the validation images
 
 
 def evaluate(prepared: Prepared) -> Evaluated:
-    """Evaluates the trained network on the validation and test images."""
     data, training = prepared.data, prepared.experiment.training
     forward, windows = Forward(prepared.network.model), Preparation.of(training).windows
     probabilities = {
@@ -66,7 +57,7 @@ def make_result(
         backend=prepared.backend,
         test_accuracy=test.accuracy,
         test_accuracy_interval=test.interval,
-        test=test.table(),
+        test=test.to_json(),
         stages=[stage_table(stage) for stage in stages],
         class_names=list(data.class_names),
         parameters=prepared.network.parameters(),
@@ -91,9 +82,9 @@ def make_result(
     )
 
 
-def stage_table(result: StageResult) -> StageTable:
+def stage_table(result: StageResult) -> dict[str, Any]:
     """A stage for JSON."""
-    table: StageTable = {
+    table = {
         "name": result.name,
         "unfreeze": result.choice,
         "epochs": result.epochs,
@@ -107,14 +98,14 @@ def stage_table(result: StageResult) -> StageTable:
         "trainable_parameters": result.trainable_parameters,
         "trainable_layers": result.trainable_layers,
         "boundary": result.boundary,
-        "val_accuracy": result.own.score.accuracy,
-        "val_loss": result.own.score.loss,
+        "val_accuracy": result.own.accuracy,
+        "val_loss": result.own.loss,
         "kept": result.kept,
         "frozen_sha256": result.frozen_sha256,
         "ended_sha256": result.ended_sha256,
     }
     if result.before:  # gain in validation accuracy over the weights it started from
-        table["gain"] = result.own.score.accuracy - result.before.score.accuracy
+        table["gain"] = result.own.accuracy - result.before.accuracy
         table["gain_interval"] = paired_interval(result.before.correct, result.own.correct)
     return table
 

@@ -4,7 +4,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from kerascnn.engine.observer import Observer, default_observer
@@ -19,8 +19,7 @@ from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.find import backend_of, find_unfinished, runs_folder
 from kerascnn.run.checkpointer import Checkpointer
 from kerascnn.run.naming import run_name
-from kerascnn.run.record import record_result, record_stage, record_start
-from kerascnn.run.report import draw_report
+from kerascnn.run.record import draw_report, record_result, record_stage, record_start
 from kerascnn.run.result import evaluate, make_result
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.commands import command
@@ -104,7 +103,6 @@ def _explained(tracker: Tracker) -> Iterator[None]:
 def _begin(
     experiment: BoundExperiment, observer: Observer, tracker: Tracker
 ) -> tuple[Prepared, Path]:
-    """Prepares a run and opens its folder."""
     prepared = prepare_experiment(experiment, observer)
     observer.prepared(prepared)
     if inside := _inside_dataset(experiment):
@@ -160,11 +158,7 @@ def _fit_stages(
 
 
 def _listener(
-    plan: Plan,
-    tracker: Tracker,
-    observer: Observer,
-    epochs: int,
-    warned: Callable[[str], None],
+    plan: Plan, tracker: Tracker, observer: Observer, epochs: int, warned: Callable[[str], None]
 ) -> Listener:
     """Passes a stage's events to the observer and the tracker; `epochs` came before the stage."""
 
@@ -172,7 +166,5 @@ def _listener(
         tracker.metrics({**done.metrics, "stage": plan.index + 1}, step=epochs + done.number)
         observer.epoch(done, plan.stage.epochs)
 
-    def prefix(done: int, total: int) -> None:
-        observer.progress("running the frozen prefix", done, total)
-
+    prefix = partial(observer.progress, "running the frozen prefix")
     return Listener(prefix, observer.step, epoch, warned)

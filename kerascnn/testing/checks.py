@@ -17,7 +17,7 @@ from kerascnn import hookspecs
 from kerascnn.components.component import BoundComponent
 from kerascnn.components.registry import load_registry
 from kerascnn.errors import InputError, KerascnnError, PluginError
-from kerascnn.experiment.explain import explain as invalid
+from kerascnn.experiment.problems import explain as invalid
 from kerascnn.runtime.process import contained, keep_backend_settings
 
 

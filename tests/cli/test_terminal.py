@@ -14,7 +14,7 @@ from kerascnn import Observer, run_experiment
 from kerascnn.cli.notebook import NotebookTerminal
 from kerascnn.cli.tables.lines import verdict
 from kerascnn.cli.terminal import WIDE, Terminal
-from kerascnn.engine.metrics.standing import Score, Standing
+from kerascnn.engine.metrics.score import Standing
 from kerascnn.experiment.bound import bind_experiment
 
 
@@ -44,7 +44,7 @@ def test_notes_about_the_data_are_shown_in_full_once_and_then_counted(shown):
 
 def standing(right):
     """So many of ten images are right."""
-    return Standing(Score(right / 10, 1.0), np.arange(10) < right)
+    return Standing(right / 10, 1.0, np.arange(10) < right)
 
 
 @pytest.mark.parametrize(

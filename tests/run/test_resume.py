@@ -21,7 +21,7 @@ from kerascnn.engine.observer import Observer
 from kerascnn.engine.training import checkpoints
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_unfinished
-from kerascnn.run.determinants import check_same, determinants
+from kerascnn.run.checkpointer import check_same, determinants
 
 EXPERIMENT = """
 name = "resume"

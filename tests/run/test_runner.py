@@ -26,7 +26,7 @@ from kerascnn import (
 )
 from kerascnn.components.builtin.image_folder import IMAGE_FOLDER
 from kerascnn.components.builtin.shapes import SHAPES
-from kerascnn.engine.metrics.temperature import tempered
+from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_run

@@ -9,7 +9,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from kerascnn.cli.tables.layout import Table, fits, interval, number, plain, words
-from kerascnn.engine.metrics.temperature import AS_TRAINED
+from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import LEAST_SEEDS, Pair, Spread, p_text
 from kerascnn.runtime.commands import command

@@ -1,7 +1,7 @@
 """Short descriptions of a run: its data and network, a stage, the calibration."""
 
+from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.metrics.significance import paired_interval
-from kerascnn.engine.metrics.standing import Standing
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
 from kerascnn.engine.training.stage_result import StageResult
@@ -43,7 +43,7 @@ def calibration(result: Result) -> str:
 
 def verdict(result: StageResult, before: Standing) -> str:
     """What a stage gained over the weights it started from, and which weights were kept."""
-    gain = result.own.score.accuracy - before.score.accuracy
+    gain = result.own.accuracy - before.accuracy
     low, high = paired_interval(before.correct, result.own.correct)
     said = f"{gain:+.3f} validation accuracy (paired 95%: {low:+.3f} to {high:+.3f})"
     if gain > 0:

@@ -15,14 +15,7 @@ MAX_UNPACKED_FILES = 1_000_000
 
 
 def extract(archive: Path, folder: Path) -> Path:
-    """Unpacks a tar archive once; no entry may reach outside of the folder.
-
-    Args:
-        archive: A tar file, compressed or not.
-        folder: The folder to make. If it exists, it is complete and nothing is done.
-
-    Returns:
-        The folder.
+    """Unpacks a tar archive once: if the folder exists, it is complete.
 
     Raises:
         InputError: The archive is damaged or too large, or contains links, devices or paths that

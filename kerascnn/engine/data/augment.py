@@ -7,19 +7,17 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.batches import Augment, to_device
-from kerascnn.engine.data.windows import random_windows
+from kerascnn.engine.data.preparation import random_windows
 from kerascnn.errors import PluginError
 from kerascnn.hookspecs import Augmentation
 from kerascnn.runtime.compilation import compiled
 
 
 def augmenter(policy: Any, seed: tuple[int, ...], image_size: int) -> Augment:
-    """Makes an `augment(images, targets, epoch, step)` from an augmentation.
+    """Makes an `augment(images, targets, epoch, step)`; its draws follow from seed, epoch, step.
 
-    Args:
-        policy: An `Augmentation`, or a Keras preprocessing layer, whose generators are seeded.
-        seed: Keys the draws, together with epoch and step.
-        image_size: Pixels S; from larger images a random window of this size is cut first.
+    The policy is an `Augmentation`, or a Keras preprocessing layer, whose generators are seeded.
+    Images larger than `image_size` are first cut to a random window of this size.
     """
     draw, run = _halves(policy)
 

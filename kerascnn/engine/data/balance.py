@@ -16,9 +16,6 @@ ENOUGH_TO_TEST = 50
 """Images that a test split should have, unless that is more than LARGEST_SHARE of all."""
 LARGEST_SHARE = 0.2
 
-Counts = Mapping[str, np.ndarray]
-"""By split, the number of images of each class: int64 [K]."""
-
 
 def share_to_test(images: int) -> float:
     """The share of images to test with, in steps of 0.05."""
@@ -31,7 +28,7 @@ def uneven(counts: np.ndarray) -> bool:
 
 
 def shortages(
-    counts: Counts,
+    counts: Mapping[str, np.ndarray],
     class_names: Sequence[str],
     stages: Sequence[str],
     *,
@@ -40,11 +37,7 @@ def shortages(
 ) -> Iterator[str]:
     """The shortages, in a sentence each.
 
-    Args:
-        counts: The number of images of each class in each split.
-        stages: The names of the stages.
-        weighted: Whether a stage already weights the classes.
-        batch_size: The largest batch of any stage.
+    `weighted` says whether a stage already weights the classes; `batch_size` is the largest of any.
     """
     for split, what in (("train", "training"), ("validation", "validation"), ("test", "test")):
         if absent := [n for n, count in zip(class_names, counts[split], strict=True) if not count]:

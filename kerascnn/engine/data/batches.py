@@ -15,17 +15,11 @@ Augment = Callable[[Any, Any, int, int], tuple[Any, Any]]
 
 @dataclass(frozen=True)
 class Examples:
-    """Inputs and labels of a stage's training or validation.
+    """Inputs and labels of a stage's training or validation."""
 
-    Args:
-        inputs: uint8 [N, P, P, 3], or activations float [N, ...]: an array, or indexed like one.
-        labels: int64 [N].
-        key: Identifies the inputs in the cache; "" if nothing of them is to be cached.
-    """
-
-    inputs: Any
-    labels: np.ndarray
-    key: str = ""
+    inputs: Any  # uint8 [N, P, P, 3], or activations float [N, ...]: an array, or indexed like one
+    labels: np.ndarray  # int64 [N]
+    key: str = ""  # identifies the inputs in the cache; "" if nothing of them is to be cached
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -44,24 +38,14 @@ class OneHot:
 
 @dataclass(frozen=True)
 class Feed:
-    """The inputs and targets that a stage trains on.
+    """The inputs and targets that a stage trains on."""
 
-    Args:
-        inputs: For each view (the epochs use them in turn), images uint8 or activations
-            float [N, ...]: an array, or indexed like one.
-        targets: For each view, targets float32 [N, K], likewise.
-        batch_size: Examples per step; an epoch's last batch is filled up with its first examples.
-        seed: Keys the order, together with the epoch.
-        augment: `augment(inputs, targets, epoch, step)` returns both, augmented; default none.
-        class_weights: float32 [K], the weight of each class in the loss; default none.
-    """
-
-    inputs: Sequence[Any]
-    targets: Sequence[Any]
-    batch_size: int
-    seed: tuple[int, ...]
-    augment: Augment | None = None
-    class_weights: np.ndarray | None = None
+    inputs: Sequence[Any]  # for each view, images uint8 or activations float [N, ...]
+    targets: Sequence[Any]  # for each view, float32 [N, K]
+    batch_size: int  # an epoch's last batch is filled up with its first examples
+    seed: tuple[int, ...]  # keys the order, together with the epoch
+    augment: Augment | None = None  # as `augment(inputs, targets, epoch, step)`
+    class_weights: np.ndarray | None = None  # float32 [K], of the loss
 
     @property
     def examples(self) -> int:
@@ -78,11 +62,9 @@ class Feed:
         return min(self.batch_size, self.examples)
 
     def epoch(self, epoch: int, first: int = 0) -> "Ahead[Batch]":
-        """The batches of an epoch, prepared ahead: inputs, targets [B, K], weights [B].
+        """The batches of an epoch, from 1, prepared ahead: inputs, targets [B, K], weights [B].
 
-        Args:
-            epoch: From 1.
-            first: The step to begin at, from 0; each step's batch follows from its number.
+        It may begin at a later step than 0: each step's batch follows from its number.
         """
         return Ahead(self._epoch(epoch, first))
 
@@ -128,11 +110,8 @@ class Ahead(Iterator[T]):
     def __init__(self, batches: Iterator[T], depth: int = 2) -> None:
         self._ready: queue.Queue[Any] = queue.Queue(depth)
         self._abandoned = threading.Event()
-        arguments = (
-            batches,
-            self._ready,
-            self._abandoned,
-        )  # not `self`, which could then never be deleted
+        # not `self`, which could then never be deleted
+        arguments = (batches, self._ready, self._abandoned)
         self._worker = threading.Thread(
             target=_fill, args=arguments, daemon=True, name="kerascnn-batches"
         )
@@ -148,7 +127,6 @@ class Ahead(Iterator[T]):
         return item
 
     def close(self) -> None:
-        """Ends the thread."""
         self._abandoned.set()
         self._worker.join()
 

@@ -1,16 +1,52 @@
 """Splits decided by the content of images, for datasets that lack some of their own."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from pathlib import Path
 
-from kerascnn.engine.data.contents import ContentHash, content_of, hash_content
-from kerascnn.engine.data.file_source import ImageFiles, hash_files, image_files
-from kerascnn.engine.data.split_params import SplitParams
+from pydantic import Field, model_validator
+
+from kerascnn.engine.data.files import ContentHash, content_of, hash_content
+from kerascnn.engine.data.sources import ImageFiles, Subset, hash_files, image_files
 from kerascnn.engine.data.splitting import draw_splits
-from kerascnn.engine.data.subset import Subset
 from kerascnn.errors import InputError
-from kerascnn.hookspecs import Source, Splits
+from kerascnn.hookspecs import Params, Source, Splits
+
+
+class SplitParams(Params):
+    """How images are divided where no split is given."""
+
+    validation_fraction: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="Share of each class drawn for validation where no split is given, to within "
+        "one image. A hash of the content decides, so the same images always give the same "
+        "splits. Copies stay together, including mirrored, resized or re-saved ones, and go to "
+        "training if there are enough other images. Adding an image moves at most two others of "
+        "its class, with their copies. Every split gets an image of each class that has three "
+        "different ones.",
+    )
+    test_fraction: float = Field(
+        0.1, gt=0, lt=1, description="Share of each class drawn for testing, in the same way."
+    )
+    split_seed: int = Field(
+        0,
+        ge=0,
+        description="Another number draws other splits. The experiment's `seed` does not, so that "
+        "runs with different seeds can be compared.",
+    )
+
+    @model_validator(mode="after")
+    def _leaves_images_to_train_on(self) -> "SplitParams":
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError("validation_fraction + test_fraction must be below 1")
+        return self
+
+    def shares(self, given: Container[str]) -> dict[str, float]:
+        """The splits to draw, those that are not given, each with its share."""
+        shares = {"test": self.test_fraction, "validation": self.validation_fraction}
+        return {split: share for split, share in shares.items() if split not in given}
 
 
 def split_source(
@@ -117,7 +153,6 @@ def _draw(
     shares: Mapping[str, float],
     split_seed: int,
 ) -> list[str]:
-    """The split of each image of a source."""
     if not shares:
         return ["train"] * len(labels)
     from kerascnn.engine.data.near import near_copies  # here, as it imports NumPy

@@ -31,15 +31,9 @@ def bits(image: Image.Image) -> int:
 
 
 def to_8_bits(image: Image.Image, bits: int, value_range: ValueRange | None) -> Read:
-    """Reduces a loaded image to 8 bits per value.
+    """Reduces a loaded image to 8 bits per value; raises ValueError if its range is not known.
 
-    Args:
-        image: A Pillow image of any mode.
-        bits: Bits per value, from `bits` before the image was loaded.
-        value_range: The values of black and white; default the range of the bits.
-
-    Raises:
-        ValueError: The range is not known.
+    `bits` is from before the image was loaded; the default range of values is that of the bits.
     """
     if bits == 8:
         return Read(image)

@@ -3,12 +3,12 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from ssl import SSLError
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
@@ -24,44 +24,37 @@ OnDownload = Callable[[str, int, int | None], None]
 """Called with the file name, the bytes so far and, if known, the bytes in all."""
 
 _on_download: ContextVar[OnDownload | None] = ContextVar("on_download", default=None)
+_downloads: ContextVar[bool] = ContextVar("downloads", default=True)
 
 TIMEOUT_SECONDS = 30.0
 CHUNK_BYTES = 1 << 18
 
 
 @contextmanager
-def reporting(to: OnDownload) -> Iterator[None]:
-    """Reports every download in this context, including those of plugins."""
-    token = _on_download.set(to)
+def _within(variable: ContextVar[Any], value: Any) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _on_download.reset(token)
+        variable.reset(token)
+
+
+def reporting(to: OnDownload) -> AbstractContextManager[None]:
+    """Reports every download in this context, including those of plugins."""
+    return _within(_on_download, to)
+
+
+def without_downloads() -> AbstractContextManager[None]:
+    """In this context `fetch` raises NotAtHandError for files that are not downloaded yet."""
+    return _within(_downloads, False)
 
 
 class NotAtHandError(InputError):
-    """A file is missing, and downloads are turned off.
-
-    Args:
-        about_bytes: Its approximate size; None if not known.
-    """
+    """A file is missing, and downloads are turned off; `about_bytes` is its size, if known."""
 
     def __init__(self, message: str, about_bytes: int | None = None) -> None:
         super().__init__(message)
         self.about_bytes = about_bytes
-
-
-_downloads: ContextVar[bool] = ContextVar("downloads", default=True)
-
-
-@contextmanager
-def without_downloads() -> Iterator[None]:
-    """In this context `fetch` raises NotAtHandError for files that are not downloaded yet."""
-    token = _downloads.set(False)
-    try:
-        yield
-    finally:
-        _downloads.reset(token)
 
 
 class Pin(NamedTuple):
@@ -111,23 +104,20 @@ def fetch(
     """
     name = _file_name(url, name)
     try:
-        target = _folder(folder) / name
-        unpacked = target.with_name(f"{name}.unpacked")
+        place = (
+            cache_folder("downloads") if folder is None else Path(folder).expanduser().absolute()
+        )
+        target, unpacked = place / name, place / f"{name}.unpacked"
         if unpack and unpacked.is_dir():
             return unpacked
-        archive = _fetch(url, target, _published(sha256, md5), about_bytes)
+        published = Pin("sha256", sha256) if sha256 else Pin("md5", md5) if md5 else None
+        archive = _fetch(url, target, published, about_bytes)
     except OSError as error:
         raise InputError(
             f'cannot store "{name}" from {url}: {error}. Free disk space, allow writing there, or '
             "use another folder."
         ) from error
     return extract(archive, unpacked) if unpack else archive
-
-
-def _folder(folder: str | os.PathLike[str] | None) -> Path:
-    if folder is not None:
-        return Path(folder).expanduser().absolute()
-    return cache_folder("downloads")
 
 
 def _file_name(url: str, name: str | None) -> str:
@@ -140,16 +130,9 @@ def _file_name(url: str, name: str | None) -> str:
     return name
 
 
-def _published(sha256: str | None, md5: str | None) -> Pin | None:
-    if sha256:
-        return Pin("sha256", sha256)
-    return Pin("md5", md5) if md5 else None
-
-
 def _fetch(url: str, target: Path, published: Pin | None, about_bytes: int | None) -> Path:
-    if _is_there(
-        target, published
-    ):  # without the lock, as a target is only ever renamed into place
+    # without the lock, as a target is only ever renamed into place
+    if _is_there(target, published):
         return target
     if not _downloads.get():
         size = f" (about {gigabytes(about_bytes)})" if about_bytes else ""
@@ -162,7 +145,7 @@ def _fetch(url: str, target: Path, published: Pin | None, about_bytes: int | Non
         if pin or not target.exists():
             _download(url, target, pin)
         if not published:
-            _remember(target)
+            write_whole(_record(target), _hash(target, "sha256") + "\n")
     return target
 
 
@@ -172,12 +155,12 @@ def _is_there(target: Path, published: Pin | None) -> bool:
 
 
 def _first_seen(target: Path) -> Pin | None:
-    record = target.with_name(f"{target.name}.sha256")
+    record = _record(target)
     return Pin("sha256", record.read_text().strip()) if record.is_file() else None
 
 
-def _remember(target: Path) -> None:
-    write_whole(target.with_name(f"{target.name}.sha256"), _hash(target, "sha256") + "\n")
+def _record(target: Path) -> Path:
+    return target.with_name(f"{target.name}.sha256")
 
 
 def _hash(path: Path, algorithm: str) -> str:
@@ -240,6 +223,6 @@ def _failure(url: str, target: Path, pin: Pin | None, reason: str) -> str:
     message += f' Try again, or place the file at "{target}"'
     if pin is None:
         return f"{message}."
-    record = target.with_name(f"{target.name}.sha256")
+    record = _record(target)
     renewal = f' If its publisher replaced it, delete "{record}".' if record.exists() else ""
     return f"{message} (expected {pin}).{renewal}"

@@ -1,13 +1,11 @@
-"""Files of images: found below a folder, opened, and named for people."""
+"""Files of images, named for people, and the content of images: bytes and their hashes."""
 
+import hashlib
 import os
 import stat
 import unicodedata
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
-
-from kerascnn.runtime.image_files import has_image_suffix, ignored_kind
+from typing import Any, BinaryIO, NamedTuple
 
 
 def shown(path: str | os.PathLike[str]) -> str:
@@ -33,19 +31,45 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
     return open(descriptor, "rb")
 
 
-def images_below(path: Path) -> list[Path]:
-    """The visible images in a folder at any depth, by name; of a file, the file itself.
+class ContentHash(NamedTuple):
+    """SHA-256 of an image, hexadecimal."""
 
-    Files of operating systems and kerascnn's own output are left out.
+    whole: str  # of all its bytes
+    image: str  # the same without EXIF data and comments, which programs change in copies
+
+
+def content_of(image: Any) -> bytes:
+    """The bytes of an image: a path, encoded bytes, or an array of pixels.
+
+    A file that cannot be read has none: whoever decodes it reports why.
     """
-    if not path.is_dir():
-        return [path]
-    found = list[Path]()
-    for at, folders, files in os.walk(path):
-        folders[:] = filter(partial(_counts, at), folders)
-        found += [Path(at, name) for name in files if has_image_suffix(name) and _counts(at, name)]
-    return sorted(found)
+    if isinstance(image, bytes):
+        return image
+    if isinstance(image, str | os.PathLike):
+        return file_content(Path(image))
+    return str(image.shape).encode() + image.tobytes()
 
 
-def _counts(at: str, name: str) -> bool:
-    return not name.startswith(".") and ignored_kind(Path(at, name)) is None
+def file_content(path: Path, otherwise: bytes = b"") -> bytes:
+    """The bytes of a regular file; `otherwise` if it cannot be read."""
+    try:
+        with open_file(path) as file:
+            return file.read()
+    except (OSError, ValueError):
+        return otherwise
+
+
+def hash_content(content: bytes) -> ContentHash:
+    whole, image = hashlib.sha256(content).hexdigest(), _without_notes(content)
+    return ContentHash(whole, whole if image is content else hashlib.sha256(image).hexdigest())
+
+
+def _without_notes(content: bytes) -> bytes:
+    """A JPEG without EXIF, thumbnails and comments; anything else as it is."""
+    at = 2
+    while content[:2] == b"\xff\xd8" and content[at : at + 1] == b"\xff":
+        marker = content[at + 1 : at + 2]
+        if not (b"\xe0" <= marker <= b"\xef" or marker == b"\xfe"):  # APP0 to APP15, COM
+            return content[at:]
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return content

@@ -54,10 +54,8 @@ def perceptual_hash(pixels: np.ndarray) -> np.ndarray:
 def near_rows(hashes: np.ndarray, classes: Iterable[np.ndarray]) -> Iterator[tuple[int, int]]:
     """Pairs of rows in a class whose images are nearly the same, also if flipped.
 
-    Args:
-        hashes: Perceptual hashes of all images, uint64 [N, 8], in an order unrelated to their
-            content.
-        classes: The rows of each class, int64 [M]; a class with too many is not compared.
+    The hashes uint64 [N, 8] are in an order unrelated to the images' content; `classes` are the
+    rows of each class, and one with too many is not compared.
     """
     comparable = structured(hashes)
     if len(comparable) < 2:

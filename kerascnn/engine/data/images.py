@@ -13,16 +13,17 @@ from PIL import Image, ImageOps, features
 
 from kerascnn.engine.data.depth import Read, ValueRange, bits, to_8_bits
 from kerascnn.engine.data.files import open_file, shown
-from kerascnn.engine.data.heic import (
+from kerascnn.engine.data.formats import (
     AVIF,
+    HEIF,
     PACKAGE,
+    PNG_SIGNATURE,
     brands,
     heic_version,
     is_heic,
     register_heic,
+    without_metadata,
 )
-from kerascnn.engine.data.heic import FORMAT as HEIF
-from kerascnn.engine.data.png import SIGNATURE, without_metadata
 from kerascnn.errors import InputError
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.commands import pip_install
@@ -34,9 +35,7 @@ Pixels = NDArray[np.uint8]
 # Pillow only warns above this, and refuses twice as many: a "decompression bomb" of a few kilobytes
 # can unpack to gigabytes.
 MAX_PIXELS = 89_478_485
-warnings.filterwarnings(
-    "ignore", category=Image.DecompressionBombWarning
-)  # `_check_pixels` refuses it
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # see `_check_pixels`
 
 # Not all of Pillow's formats: EPS would run Ghostscript, whatever the suffix.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
@@ -93,7 +92,7 @@ def decode(
                 return _read(file, value_range, draft_side)
             except Exception:
                 file.seek(0)
-                if file.read(len(SIGNATURE)) != SIGNATURE:
+                if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
                     raise
                 lean = BytesIO(without_metadata(file.read()))
                 return _read(lean, value_range, draft_side)
@@ -122,17 +121,13 @@ def _formats(file: BinaryIO) -> tuple[str, ...]:
 
 
 def _upright(image: Image.Image, depth: int, value_range: ValueRange | None) -> Read:
-    _turn_upright(image)
-    read = to_8_bits(image, depth, value_range)
-    return read._replace(image=_to_rgb(read.image))
-
-
-def _turn_upright(image: Image.Image) -> None:
     """Applies the EXIF orientation; drops other EXIF data, which Pillow may fail to write."""
     image.getexif()
     for key in ("exif", "Raw profile type exif"):
         image.info.pop(key, None)  # else `exif_transpose` writes them again
     ImageOps.exif_transpose(image, in_place=True)
+    read = to_8_bits(image, depth, value_range)
+    return read._replace(image=_to_rgb(read.image))
 
 
 def _reason(image: str | os.PathLike[str] | bytes, error: Exception) -> str:
@@ -189,8 +184,7 @@ def _from_pillow(image: Image.Image, value_range: ValueRange | None) -> Read:
     """Leaves the caller's image unchanged and open."""
     try:
         _check_pixels(image)
-        depth = bits(image)
-        return _upright(image.copy(), depth, value_range)
+        return _upright(image.copy(), bits(image), value_range)
     except Exception as error:  # its file may be damaged
         raise InputError(f"cannot read a Pillow image: {error or type(error).__name__}.") from error
 

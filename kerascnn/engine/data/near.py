@@ -102,7 +102,5 @@ def _append(folder: Path, made: Hashes) -> None:
         records["hash"][row] = value
     with open(folder / _FILE, "r+b") as file:
         end = file.seek(0, 2)
-        file.seek(
-            end - end % _RECORD.itemsize
-        )  # overwrites a record that a killed process did not finish
+        file.seek(end - end % _RECORD.itemsize)  # a killed process may have left part of a record
         file.write(records.tobytes())

@@ -1,15 +1,15 @@
-"""A split ready to train on: its images, labels, hashes and origin."""
+"""The splits of a dataset, ready to train on: images, labels, hashes and origin."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from kerascnn.engine.data.depth import ValueRange
 from kerascnn.engine.data.files import shown
+from kerascnn.engine.data.sources import Subset
 from kerascnn.engine.data.stream import Images, StreamedImages
-from kerascnn.engine.data.subset import Subset
 from kerascnn.hookspecs import Source
 
 COLUMNS = ("labels", "digests", "hashes", "files", "peaks")
@@ -17,34 +17,19 @@ COLUMNS = ("labels", "digests", "hashes", "files", "peaks")
 
 @dataclass(frozen=True)
 class Packed:
-    """One split, ready to train on.
+    """One split, ready to train on."""
 
-    Args:
-        images: uint8 [N, P, P, 3], read from the cache or, if they are too many for it, decoded
-            from the source whenever they are used.
-        labels: int64 [N].
-        digests: SHA-256 of each prepared image, uint8 [N, 32].
-        hashes: Perceptual hash of each image, uint64 [N, 8].
-        fingerprint: That of the source, whatever the preparation.
-        key: Hash of everything that determines images and labels.
-        source: The source that was packed.
-        files: bool [N], whether an image comes from a file.
-        peaks: float64 [N], the greatest value of an image with over 8 bits per value, else 0.
-        value_range: The values of black and white that these were read with.
-        skipped: The images that are left out, each with the reason.
-    """
-
-    images: Images
-    labels: np.ndarray
-    digests: np.ndarray
-    hashes: np.ndarray = field(repr=False)
-    fingerprint: str
-    key: str
+    images: Images  # uint8 [N, P, P, 3], from the cache, or decoded whenever they are used
+    labels: np.ndarray  # int64 [N]
+    digests: np.ndarray  # SHA-256 of each prepared image, uint8 [N, 32]
+    hashes: np.ndarray = field(repr=False)  # perceptual hash of each image, uint64 [N, 8]
+    fingerprint: str  # that of the source, whatever the preparation
+    key: str  # hash of everything that determines images and labels
     source: Source = field(repr=False)
-    files: np.ndarray = field(repr=False)
-    peaks: np.ndarray = field(repr=False)
-    value_range: ValueRange | None = None
-    skipped: tuple[str, ...] = ()
+    files: np.ndarray = field(repr=False)  # bool [N], whether an image comes from a file
+    peaks: np.ndarray = field(repr=False)  # float64 [N], see `PreparedImages`
+    value_range: ValueRange | None = None  # of black and white
+    skipped: tuple[str, ...] = ()  # the images that are left out, each with the reason
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -82,11 +67,31 @@ def sha256(data: bytes) -> str:
 
 
 class ChosenImages(Images):
-    """Some of other images."""
-
     def __init__(self, images: Images, rows: np.ndarray) -> None:
         super().__init__((len(rows), *images.shape[1:]))
         self.images, self._rows = images, rows
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         return self.images[self._rows[rows]]
+
+
+@dataclass(frozen=True)
+class Data:
+    """The packed splits and their classes."""
+
+    train: Packed
+    validation: Packed
+    test: Packed
+    class_names: tuple[str, ...]  # in Unicode form NFC, in the order of the labels
+    ignored: Mapping[str, int]  # what else the dataset found, and how often
+    seconds: float  # time to find, decode and pack the images, or to find them packed
+
+    def class_counts(self) -> dict[str, np.ndarray]:
+        """The number of images of each class in each split: int64 [K]."""
+        return {
+            name: np.bincount(packed.labels, minlength=len(self.class_names))
+            for name, packed in self.splits().items()
+        }
+
+    def splits(self) -> dict[str, Packed]:
+        return {"train": self.train, "validation": self.validation, "test": self.test}

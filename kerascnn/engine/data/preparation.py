@@ -1,13 +1,23 @@
-"""How an image becomes what the network takes."""
+"""How an image becomes what the network takes: decoded, made square, cut to size."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image, ImageOps
 
 from kerascnn.engine.data.depth import ValueRange
 from kerascnn.engine.data.images import ImageLike, Pixels, decode
-from kerascnn.engine.data.resizing import Resizing, resize_image
-from kerascnn.engine.data.windows import Centred
+from kerascnn.errors import InputError
 from kerascnn.experiment.model import Training
+
+Resizing = Literal["crop", "pad", "stretch"]
+
+# As in the preprocessing of most networks; Pillow's resize always antialiases.
+FILTER = Image.Resampling.BICUBIC
+
+# ImageNet's mean: normalization maps it to zero, the padding of convolutions.
+PADDING = (124, 116, 104)
 
 # The JPEG decoder may reduce an image to no less than this many times the wanted size, so that the
 # antialiased filter does the last of it.
@@ -15,25 +25,74 @@ DRAFT_MARGIN = 2
 
 
 @dataclass(frozen=True)
-class Preparation:
-    """How an image becomes what the network takes.
+class Centred:
+    """The middle windows of images, indexed like the images."""
+
+    images: Any  # uint8 [N, P, P, 3]
+    size: int  # pixels S, at most P
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self), self.size, self.size, 3)
+
+    def __getitem__(self, chosen: Any) -> np.ndarray:
+        images = self.images[chosen]
+        first = (images.shape[-2] - self.size) // 2
+        middle = slice(first, first + self.size)
+        return images[..., middle, middle, :]
+
+
+def random_windows(images: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """A window [S, S] at a random place in each image [B, P, P, 3]."""
+    room = images.shape[1] - size
+    if not room:
+        return images
+    tops, lefts = rng.integers(0, room + 1, (2, len(images)))
+    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
+    chosen = windows[np.arange(len(images)), tops, lefts]  # [B, 3, S, S]
+    return np.moveaxis(chosen, 1, -1)  # [B, S, S, 3]
+
+
+def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop") -> Pixels:
+    """Resizes an image to a square, antialiased.
 
     Args:
-        image_size: Side S of the network's input, in pixels.
-        crop_margin: Share of `image_size` by which images are packed larger, 0 to 1.
-        resize: How an image becomes square; see `resize_image`.
-        value_range: The values of black and white in images of more than 8 bits a value; default
-            the range of their bits.
-    """
+        image: uint8 [H, W, 3], or an RGB Pillow image.
+        size: Side of the square, in pixels, at least 1.
+        how: "crop" scales the shorter side to `size` and keeps the middle, "pad" scales the
+            longer side to `size` and fills the rest with ImageNet's mean colour, "stretch" changes
+            the aspect ratio.
 
-    image_size: int
-    crop_margin: float = 0.0
-    resize: Resizing = "crop"
-    value_range: ValueRange | None = None
+    Returns:
+        uint8 [size, size, 3].
+    """
+    drawn = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    square = (size, size)
+    if how == "crop":
+        drawn = ImageOps.fit(drawn, square, FILTER)
+    elif how == "pad":
+        drawn = ImageOps.pad(drawn, square, FILTER, color=PADDING)
+    elif how == "stretch":
+        drawn = drawn.resize(square, FILTER)
+    else:
+        raise InputError(f'resize = "{how}": expected "crop", "pad" or "stretch".')
+    return np.array(drawn)  # [size, size, 3]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How an image becomes what the network takes."""
+
+    image_size: int  # side S of the network's input, in pixels
+    crop_margin: float = 0.0  # share of `image_size` by which images are packed larger, 0 to 1
+    resize: Resizing = "crop"  # how an image becomes square; see `resize_image`
+    value_range: ValueRange | None = None  # of black and white; default that of the bits
 
     @classmethod
     def of(cls, training: Training) -> "Preparation":
-        """The preparation that an experiment asks for."""
         return cls(training.image_size, training.crop_margin, training.resize, training.value_range)
 
     @property
@@ -42,10 +101,7 @@ class Preparation:
         return round(self.image_size * (1 + self.crop_margin))
 
     def prepare(self, image: ImageLike) -> Pixels:
-        """Reads one image straight to a square, decoding a large JPEG at a reduced size.
-
-        Returns:
-            uint8 [P, P, 3].
+        """Reads one image straight to uint8 [P, P, 3], decoding a large JPEG at a reduced size.
 
         Raises:
             InputError: As `read_image` does.

@@ -76,7 +76,6 @@ def _groups(labels: Mapping[str, set[str]], near: Iterable[tuple[str, str]]) -> 
 def _divided(
     groups: list[Group], shares: Mapping[str, float], split_seed: int
 ) -> dict[str, list[str]]:
-    """The contents of a class that each split gets."""
 
     def order(group: Group) -> tuple[int, bytes]:
         return len(group), _position(min(group), split_seed)

@@ -14,7 +14,7 @@ from typing import IO
 
 import numpy as np
 
-from kerascnn.engine.data.contents import content_of
+from kerascnn.engine.data.files import content_of
 from kerascnn.engine.data.images import decoders
 from kerascnn.engine.data.packed import COLUMNS, Packed, sha256
 from kerascnn.engine.data.preparation import Preparation
@@ -54,16 +54,11 @@ def pack(
     """Packs a source, or finds it packed.
 
     Args:
-        source: The images and labels.
-        preparation: How each image is prepared.
         on_progress: Called with the number of images done and in all.
         stream_above: Bytes of packed images above which they are not stored; default the limit
             of the cache.
         what: Name of the source in listings of the cache.
-        skip_bad: Leave out images that cannot be read.
-
-    Raises:
-        BadImagesError: Images that cannot be read, each named with its fault.
+        skip_bad: Leave out images that cannot be read; else they raise BadImagesError.
     """
     workers, size = Workers(source), preparation.packed_size
     limit = limit_bytes() if stream_above is None else stream_above
@@ -147,15 +142,14 @@ def _fingerprint(workers: Workers) -> str:
 
 
 def _contents(source: Source, rows: Rows) -> str:
-    return "".join(_content(source, row) for row in rows)
-
-
-def _content(source: Source, row: int) -> str:
-    try:
-        image, label = source[row]
-    except InputError as error:  # `_build` reports it
-        image, label = str(error).encode(), -1
-    return f"{sha256(content_of(image))} {label}\n"
+    contents = ""
+    for row in rows:
+        try:
+            image, label = source[row]
+        except InputError as error:  # `_build` reports it
+            image, label = str(error).encode(), -1
+        contents += f"{sha256(content_of(image))} {label}\n"
+    return contents
 
 
 def _build(

@@ -34,14 +34,12 @@ class Images(ABC):
         """The image [P, P, 3] at an int, or those [B, P, P, 3] at a slice or an array of ints."""
         if isinstance(rows, int | np.integer | slice):
             rows = range(len(self))[rows]
-        chosen = np.asarray(rows)
-        if chosen.size and (chosen.dtype.kind not in "iu" or not self._holds(chosen)):
-            raise IndexError(f"expected integers from 0 to {len(self) - 1}, not {rows!r}")
+        chosen, count = np.asarray(rows), len(self)
+        whole = chosen.dtype.kind in "iu"
+        if chosen.size and not (whole and chosen.min() >= 0 and chosen.max() < count):
+            raise IndexError(f"expected integers from 0 to {count - 1}, not {rows!r}")
         images = self._read(chosen.reshape(-1).astype(np.int64))
         return images.reshape(*chosen.shape, *self.shape[1:])
-
-    def _holds(self, rows: np.ndarray) -> bool:
-        return bool(rows.min() >= 0 and rows.max() < len(self))
 
     @abstractmethod
     def _read(self, rows: np.ndarray) -> np.ndarray:
@@ -57,29 +55,16 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class PreparedImages:
-    """Prepared images.
-
-    Args:
-        images: uint8 [B, P, P, 3]; zeros for those that cannot be read.
-        labels: int64 [B].
-        digests: SHA-256 of each image, uint8 [B, 32].
-        hashes: Perceptual hash of each image, uint64 [B, 8].
-        files: bool [B], whether an image comes from a file.
-        peaks: float64 [B], the greatest value of an image with over 8 bits per value, else 0.
-        faults: The images that cannot be read.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    digests: np.ndarray
-    hashes: np.ndarray
-    files: np.ndarray
-    peaks: np.ndarray
-    faults: list[Fault]
+    images: np.ndarray  # uint8 [B, P, P, 3]; zeros where it cannot be read
+    labels: np.ndarray  # int64 [B]
+    digests: np.ndarray  # SHA-256 of each image, uint8 [B, 32]
+    hashes: np.ndarray  # perceptual hash of each image, uint64 [B, 8]
+    files: np.ndarray  # bool [B], whether an image comes from a file
+    peaks: np.ndarray  # float64 [B], the greatest value if over 8 bits, else 0
+    faults: list[Fault]  # of the images that cannot be read
 
 
 def prepare_rows(source: Source, rows: Rows, preparation: Preparation) -> PreparedImages:
-    """Prepares some images of a source."""
     count, size = len(rows), preparation.packed_size
     made = PreparedImages(
         images=np.zeros((count, size, size, 3), np.uint8),
@@ -117,14 +102,7 @@ Take = Callable[[Source, Rows], PreparedImages]
 
 
 class StreamedImages(Images):
-    """Images that are prepared each time they are used.
-
-    Args:
-        workers: Read the source.
-        take: Prepares images.
-        size: Side P, in pixels.
-        digests: SHA-256 of each image when all were first read, uint8 [N, 32].
-    """
+    """Images that are prepared each time they are used; their digests must stay the same."""
 
     def __init__(self, workers: Workers, take: Take, size: int, digests: np.ndarray) -> None:
         super().__init__((len(digests), size, size, 3))

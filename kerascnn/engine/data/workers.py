@@ -38,12 +38,9 @@ class Workers:
     def map(
         self, function: Callable[[Source, Rows], T], rows: Rows, row_bytes: int = 1
     ) -> Iterator[T]:
-        """Applies a function to pieces of the rows, in order, computing a few pieces ahead.
+        """Applies `function(source, piece)` to pieces of the rows, in order, a few pieces ahead.
 
-        Args:
-            function: Called as `function(source, piece)`.
-            rows: Indices into the source.
-            row_bytes: Approximate size of the result for one row.
+        `row_bytes` is the approximate size of the result for one row.
         """
         ahead = 2 * available_cores()
         length = max(1, min(_PIECE, _PIECE_BYTES // row_bytes, len(rows) // ahead))

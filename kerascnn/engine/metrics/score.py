@@ -1,13 +1,34 @@
 """Classification metrics: accuracy with its interval, loss, macro F1, and each class."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, TypedDict, cast
+from typing import Any
 
 import numpy as np
 
 from kerascnn.engine.metrics.significance import resampled_means, wilson_interval
-from kerascnn.engine.metrics.standing import judge
 from kerascnn.runtime.screen import accuracy, first_rows, screen
+
+LEAST_PROBABILITY = 1e-7
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How well weights do on the validation images; accuracy decides, then the loss."""
+
+    accuracy: float
+    loss: float
+    correct: np.ndarray  # for each image, bool [N]
+
+    def beats(self, other: "Standing | None") -> bool:
+        return other is None or (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
+
+
+def judge(probabilities: np.ndarray, labels: np.ndarray) -> Standing:
+    """Scores probabilities [N, K] by labels [N]: accuracy and mean cross-entropy."""
+    of_label = probabilities[np.arange(len(labels)), labels]
+    loss = float(-np.log(np.clip(of_label, LEAST_PROBABILITY, 1)).mean())
+    correct = probabilities.argmax(1) == labels
+    return Standing(float(correct.mean()), loss, correct)
 
 
 @dataclass(frozen=True)
@@ -52,31 +73,6 @@ class Metrics:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def table(self) -> "MetricsTable":
-        """For `Result.test`."""
-        return cast("MetricsTable", asdict(self))
-
-
-class ClassTable(TypedDict):
-    """`ClassMetrics` in JSON."""
-
-    precision: float
-    recall: float
-    f1: float
-    images: int
-
-
-class MetricsTable(TypedDict):
-    """`Metrics` in JSON."""
-
-    images: int
-    accuracy: float
-    interval: tuple[float, float]
-    loss: float
-    macro_f1: float
-    per_class: dict[str, ClassTable]
-    confusion: list[list[int]]
-
 
 def measure(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> Metrics:
     """Measures probabilities [N, K] against labels [N]; N at least 1."""
@@ -87,9 +83,9 @@ def measure(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[st
     per_class = {name: _of_class(confusion, index) for index, name in enumerate(class_names)}
     return Metrics(
         images=len(labels),
-        accuracy=standing.score.accuracy,
+        accuracy=standing.accuracy,
         interval=wilson_interval(int(standing.correct.sum()), len(labels)),
-        loss=standing.score.loss,
+        loss=standing.loss,
         macro_f1=float(_macro_f1(confusion.diagonal(), confusion.sum(0) + confusion.sum(1))),
         per_class=per_class,
         confusion=confusion.tolist(),
@@ -115,13 +111,11 @@ def _of_class(confusion: np.ndarray, index: int) -> ClassMetrics:
     )
 
 
-def macro_f1_interval(
-    probabilities: np.ndarray, labels: np.ndarray, seed: int = 0
-) -> tuple[float, float]:
+def macro_f1_interval(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """The 95% bootstrap interval of the macro F1."""
     classes = np.eye(probabilities.shape[1])
     true, predicted = classes[labels], classes[probabilities.argmax(1)]  # [N, K]
-    means = resampled_means(np.hstack([true * predicted, true + predicted]), seed=seed)
+    means = resampled_means(np.hstack([true * predicted, true + predicted]))
     low, high = np.quantile(_macro_f1(*np.hsplit(means, 2)), [0.025, 0.975])
     return float(low), float(high)
 
@@ -129,9 +123,7 @@ def macro_f1_interval(
 def _macro_f1(hits: np.ndarray, either: np.ndarray) -> Any:
     """The mean F1 of the classes with an image or a prediction, as in scikit-learn.
 
-    Args:
-        hits: [..., K] correct predictions per class.
-        either: [..., K] images plus predictions per class.
+    By class, [..., K]: `hits`, the correct predictions; `either`, images plus predictions.
     """
     there = either > 0
     return (2 * hits / np.where(there, either, 1)).sum(-1) / there.sum(-1)

@@ -7,6 +7,9 @@ import numpy as np
 Z95 = 1.959963984540054
 """The normal distribution's 97.5% quantile."""
 
+RESAMPLES = 1000
+_AT_ONCE = 2**20  # rows drawn at a time, 8 bytes each
+
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """The 95% interval of a share (Wilson 1927, doi 10.1080/01621459.1927.10502953).
@@ -60,26 +63,20 @@ def f1_interval(hits: int, misses: int) -> tuple[float, float]:
     return 2 * low / (1 + low), 2 * high / (1 + high)
 
 
-def resampled_means(rows: np.ndarray, resamples: int = 1000, seed: int = 0) -> np.ndarray:
-    """The means of bootstrap samples of rows (Efron 1979): float [resamples, M].
+def resampled_means(rows: np.ndarray) -> np.ndarray:
+    """The means of bootstrap samples (Efron 1979) of rows [N, M], one per image: [RESAMPLES, M].
 
-    Args:
-        rows: [N, M], one row per image.
-        resamples: Number of bootstrap samples.
-        seed: Seed of the resampling, the same for all runs on the same images.
+    The samples are the same for all runs on the same images.
     """
-    count, rng = len(rows), np.random.default_rng(seed)
+    count, rng = len(rows), np.random.default_rng(0)
     at_once = max(1, _AT_ONCE // count)
     means = []
-    for done in range(0, resamples, at_once):
-        samples = min(at_once, resamples - done)
+    for done in range(0, RESAMPLES, at_once):
+        samples = min(at_once, RESAMPLES - done)
         drawn = rng.integers(count, size=(samples, count)) + count * np.arange(samples)[:, None]
         often = np.bincount(drawn.ravel(), minlength=samples * count).reshape(samples, count)
         means.append(often @ rows / count)  # [samples, M]
     return np.concatenate(means)
-
-
-_AT_ONCE = 2**20  # rows drawn at a time, 8 bytes each
 
 
 def mcnemar(first_alone: int, second_alone: int) -> float:

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from kerascnn.engine.network.agreement import DisagreementError, check_agreement
-from kerascnn.engine.network.folding import fold
+from kerascnn.engine.network.folding import DisagreementError, check_agreement, fold
 from kerascnn.engine.network.freezing import digest
 from kerascnn.engine.network.inference import Forward, run_once
 from kerascnn.errors import RunError
@@ -106,18 +105,16 @@ class Prefix:
     def activations(
         self, images: str, count: int, about: str, batches: Callable[[], Iterator[Rows]]
     ) -> Activations:
-        """Runs the prefix over a set of images, or reads the cache.
+        """Runs the prefix over a set of N = `count` images, or reads the cache.
 
         Args:
             images: Identifies the images and labels; "" to cache nothing.
-            count: Number of images N.
             about: A readable line for the cache's index.
             batches: Yields the images in any order: rows int [B], images [B, S, S, 3] and, if
                 they are mixed, labels [B, K], else None.
 
         Returns:
-            The activations [N, ...] in the dtype of the boundary, and the labels float32 [N, K]
-            or None.
+            The activations [N, ...] in the boundary's dtype; the labels float32 [N, K], or None.
 
         Raises:
             RunError: The original model gives numbers that are not finite.
@@ -227,11 +224,7 @@ class _RowsFile:
 
 
 def _structure(model: Any, built_by: Callable | None) -> str:
-    """What determines the model's function besides its weights: settings and code.
-
-    Raises:
-        UnknownCodeError: A layer has no readable settings, or its code is not in a file.
-    """
+    """What determines the model's function besides its weights: settings and code, if known."""
     try:
         config = model.get_config() | {"name": ""}  # Keras numbers its models
     except Exception as error:  # of a plugin's layer

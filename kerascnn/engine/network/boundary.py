@@ -13,18 +13,11 @@ INPUT = "input"
 
 @dataclass(frozen=True)
 class Cut:
-    """A network in two halves that share its layers.
+    """A network in two halves that share its layers."""
 
-    Args:
-        boundary: Name of the layer whose output is the boundary; "input" if no layer with weights
-            comes before it.
-        prefix: Images to activations at the boundary; None if the boundary is the input.
-        suffix: Activations to probabilities.
-    """
-
-    boundary: str
-    prefix: Any | None
-    suffix: Any
+    boundary: str  # the layer before it; "input" if none with weights comes before
+    prefix: Any | None  # images to activations at the boundary; None if the boundary is the input
+    suffix: Any  # activations to probabilities
 
     @property
     def image_size(self) -> int:
@@ -38,12 +31,9 @@ class Cut:
     def moved(self, fits: Callable[[tuple[int, ...]], bool]) -> "Cut":
         """Moves the cut towards the input, to the last single tensor whose shape fits.
 
-        Args:
-            fits: Receives the shape of one activation, without the batch axis.
-
-        Returns:
-            This cut if it fits; else one whose suffix begins with the rest of the prefix, in
-            inference mode; if no tensor fits, one at the input.
+        `fits` receives the shape without the batch axis. Returns this cut if it fits; else one
+        whose suffix begins with the rest of the prefix, in inference mode; if no tensor fits, one
+        at the input.
         """
         import keras
 

@@ -14,35 +14,22 @@ HEAD = "head"
 
 @dataclass(frozen=True)
 class Built:
-    """A network with its layers grouped into blocks.
+    """A network with its layers grouped into blocks."""
 
-    Args:
-        model: The functional model, never compiled: stages compile models that share its layers.
-        block_of: The block of each layer; the classifier's layers are in "head". A layer outside
-            all blocks with weights belongs to the block before it.
-        blocks: The names of the blocks from the input on, without the head.
-        pretrained: Whether the backbone has pretrained weights.
-        weights: Their description.
-    """
-
-    model: Any
-    block_of: Mapping[str, str]
-    blocks: tuple[str, ...]
-    pretrained: bool
-    weights: str = ""
+    model: Any  # never compiled: stages compile models that share its layers
+    block_of: Mapping[str, str]  # layer to block; the classifier is in "head"
+    blocks: tuple[str, ...]  # from the input on, without the head
+    pretrained: bool  # whether the backbone has pretrained weights
+    weights: str = ""  # described
 
     def parameters(self) -> int:
         return self.model.count_params()
 
 
 def build_network(architecture: BoundComponent, *, image_size: int, num_classes: int) -> Built:
-    """Builds the architecture.
+    """Builds the architecture for images [S, S, 3], S = `image_size`, and K = `num_classes`.
 
-    Args:
-        architecture: The component with its parameters; the backbone is pretrained if it has a
-            parameter `weights` other than "none".
-        image_size: Pixels S, height and width.
-        num_classes: Number of classes K.
+    The backbone is pretrained if it has a parameter `weights` other than "none".
 
     Raises:
         PluginError: The model is not a functional model from [B, S, S, 3] to [B, K] with layers
@@ -52,26 +39,23 @@ def build_network(architecture: BoundComponent, *, image_size: int, num_classes:
     network = made if isinstance(made, Network) else Network(made, {})
     fault = _fault(network.model, image_size, num_classes)
     if fault:
-        raise PluginError(f'architecture "{architecture.name}" of {_origin(architecture)}: {fault}')
+        raise PluginError(f"{_named(architecture)}: {fault}")
     block_of = _sort_into_blocks(network, architecture)
     named = dict.fromkeys(block_of[layer.name] for layer in network.model.layers if layer.weights)
     weights = str(getattr(architecture.params, "weights", "none"))
+    described = "ImageNet weights" if weights == "imagenet" else f"weights {weights}"
     _join_the_block_before(network.model.layers, block_of, named)
     return Built(
         model=network.model,
         block_of=block_of,
         blocks=tuple(name for name in named if name != HEAD),
         pretrained=weights != "none",
-        weights=network.weights or _described(weights),
+        weights=network.weights or described,
     )
 
 
-def _described(weights: str) -> str:
-    return "ImageNet weights" if weights == "imagenet" else f"weights {weights}"
-
-
-def _origin(architecture: BoundComponent) -> str:
-    return str(architecture.registered.origin)
+def _named(architecture: BoundComponent) -> str:
+    return f'architecture "{architecture.name}" of {architecture.registered.origin}'
 
 
 def _fault(model: Any, image_size: int, num_classes: int) -> str | None:
@@ -106,8 +90,7 @@ def _sort_into_blocks(network: Network, architecture: BoundComponent) -> dict[st
             block_of[layer.name] = block
         elif layer.weights:
             raise PluginError(
-                f'architecture "{architecture.name}" of {_origin(architecture)}: the layer '
-                f'"{layer.name}" has weights but is in no block.'
+                f'{_named(architecture)}: the layer "{layer.name}" has weights but is in no block.'
             )
     return block_of
 

@@ -67,16 +67,12 @@ def last_spatial_layer(model: Any) -> str:
         InputError: There is none.
     """
     weighted = dropwhile(lambda operation: not getattr(operation, "weights", ()), model.operations)
-    found = [operation for operation in weighted if _is_map(operation.output)]
-    for operation in reversed(found):
-        if not re.search("Pool|Pad", type(operation).__name__):
+    for operation in reversed(list(weighted)):
+        shape: tuple[int, ...] = getattr(operation.output, "shape", ())  # lists have none
+        is_map = len(shape) == 4 and shape[1] * shape[2] > 1
+        if is_map and not re.search("Pool|Pad", type(operation).__name__):
             return operation.name
     raise InputError(f'the network "{model.name}" has no layer with feature maps.')
-
-
-def _is_map(output: Any) -> bool:
-    shape: tuple[int, ...] = getattr(output, "shape", ())  # lists have none
-    return len(shape) == 4 and shape[1] * shape[2] > 1
 
 
 def _after(model: Any, maps: Any, layer: str) -> Any:
@@ -200,19 +196,12 @@ def _channels(model: Any, operation: Any) -> Any:
 
 @dataclass(frozen=True)
 class Parts:
-    """How one filter of a convolution computes its output: the sum of the parts, plus the bias.
+    """How one filter of a convolution computes its output: the sum of the parts, plus the bias."""
 
-    Args:
-        inputs: The input feature maps, float32 [h, w, C_in].
-        kernel: The filter, float32 [kh, kw, C_in].
-        parts: Each input channel convolved with its slice of the filter, float32 [h', w', C_in].
-        bias: The filter's; 0 without one.
-    """
-
-    inputs: np.ndarray
-    kernel: np.ndarray
-    parts: np.ndarray
-    bias: float
+    inputs: np.ndarray  # the input feature maps, float32 [h, w, C_in]
+    kernel: np.ndarray  # the filter, float32 [kh, kw, C_in]
+    parts: np.ndarray  # each input channel with its slice of the filter, float32 [h', w', C_in]
+    bias: float  # the filter's; 0 without one
 
     @property
     def output(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Speeds up a frozen network: folds BatchNorm into the layer before it, reduces precision."""
+"""Speeds up a frozen network by folding BatchNorm and reducing precision; checks the result."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,14 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.network.inference import to_numpy
+from kerascnn.engine.network.inference import run_once, to_numpy
 from kerascnn.runtime.keras_internals import nested_layers, nodes_in_order
 
+IMAGES = 8
+"""Real images on which both are compared."""
+TOLERANCE = {"float32": 1e-3, "16 bits": 0.1}
+"""Maximum difference, as a share of the spread among images. Measured on photographs at 160 pixels,
+with EfficientNet-Lite0 (ImageNet weights) and ResNet50, MobileNetV2 and VGG16 (random weights):
+folding up to 4e-6, bfloat16 up to 0.047, float16 up to 0.007, or 4 when it underflows."""
 Nodes = list[Any]
 
 
 def fold(model: Any, precision: str | None = None) -> Any:
-    """Makes a model with the same output in inference mode and fewer operations.
+    """Makes a functional model with the same output in inference mode and fewer operations.
 
     In inference mode, a BatchNorm scales and shifts the output of the convolution before it; the
     convolution's own kernel and bias can do so (Jacob et al., arXiv 1712.05877, section 3.2).
@@ -23,9 +29,6 @@ def fold(model: Any, precision: str | None = None) -> Any:
         precision: A dtype policy such as "mixed_bfloat16" for the layers from the first one with
             weights on: it would round images in 0–255 before they are rescaled. Default the
             layers' own.
-
-    Returns:
-        A functional model from the same inputs to the same outputs.
     """
     import keras
 
@@ -130,3 +133,39 @@ def _twin(layer: Any, **changes: Any) -> Any:
     twin = type(layer).from_config({**config, **zeros, **changes})
     twin.build_from_config(layer.get_build_config() or {})
     return twin
+
+
+class DisagreementError(Exception):
+    """The fast network gives different activations; the message says how different."""
+
+
+def check_agreement(fast: Any, plain: Any, images: np.ndarray, activations: np.ndarray) -> None:
+    """Raises DisagreementError unless both models give the same activations, within rounding."""
+    expected = run_once(plain, images[:IMAGES])
+    tolerance = TOLERANCE["16 bits" if _rounds_to_16_bits(fast, plain) else "float32"]
+    apart = difference(activations[:IMAGES], expected)
+    if not apart <= tolerance:
+        raise DisagreementError(
+            f"its activations differ by {apart:.2g} of their spread over {len(expected)} images; "
+            f"{tolerance:g} is allowed"
+        )
+
+
+def difference(given: np.ndarray, expected: np.ndarray) -> float:
+    """The root mean square difference of arrays [B, ...], as a share of the spread among rows.
+
+    If the rows are equal, their root mean square replaces the spread.
+    """
+    given, expected = given.astype(np.float64), expected.astype(np.float64)
+    size, spread = _rms(expected), _rms(expected - expected.mean(0))
+    apart, scale = _rms(given - expected), spread if spread > 1e-6 * size else size
+    return 0.0 if apart == 0 else apart / scale if scale else np.inf
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def _rounds_to_16_bits(*models: Any) -> bool:
+    layers = (layer for model in models for layer in nested_layers(model))
+    return any(layer.compute_dtype in ("float16", "bfloat16") for layer in layers)

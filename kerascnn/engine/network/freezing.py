@@ -11,13 +11,10 @@ from kerascnn.runtime.keras_internals import nested_layers, optimized_variables
 
 
 def set_trainable(model: Any, layers: frozenset[str], batchnorm: str) -> None:
-    """Makes only the named layers trainable.
+    """Makes only the named layers of a functional model trainable.
 
-    Args:
-        model: A functional model.
-        layers: Names of layers.
-        batchnorm: "train", or "frozen": BatchNorm keeps its statistics and scales in all layers,
-            because batch statistics of few images spoil pretrained features.
+    With `batchnorm` "frozen", not "train", BatchNorm keeps its statistics and scales in all layers,
+    because batch statistics of few images spoil pretrained features.
     """
     from keras.layers import BatchNormalization
 

@@ -11,11 +11,9 @@ OnProgress = Callable[[int, int], None]
 
 
 class Forward:
-    """A model in inference mode, traced once for all calls.
+    """A functional model in inference mode, traced once for all calls.
 
-    Args:
-        model: A functional model with one input and one output; its weights are read at each
-            call, so it may be trained in between.
+    It has one input and one output, and may be trained between calls.
     """
 
     def __init__(self, model: Any) -> None:
@@ -26,10 +24,7 @@ class Forward:
         self._model.make_predict_function()  # now, or each thread would make one
 
     def __call__(
-        self,
-        inputs: Any,
-        batch_size: int,
-        progress: OnProgress = lambda done, total: None,
+        self, inputs: Any, batch_size: int, progress: OnProgress = lambda done, total: None
     ) -> np.ndarray:
         """Returns the model's outputs for inputs [N, ...], uint8 or float: float32 [N, ...].
 

@@ -12,14 +12,11 @@ from kerascnn.errors import InputError
 
 
 def load_model(file: Path, made_with: Iterable[str]) -> Any:
-    """Loads a Keras model; a backend must be running.
-
-    Args:
-        file: The .keras file.
-        made_with: The packages of its components, for the message if one is missing.
+    """Loads a Keras model from a .keras file; a backend must be running.
 
     Raises:
-        InputError: It has layers of packages that are not installed or not allowed.
+        InputError: It has layers of packages that are not installed or not allowed; `made_with`
+            names the packages of its components.
     """
     import keras
 
@@ -38,8 +35,7 @@ def load_model(file: Path, made_with: Iterable[str]) -> Any:
 def _import_layers(file: Path) -> set[str]:
     """Imports the plugin modules that define layers of a model, to register them with Keras.
 
-    Returns:
-        The packages of its other layers, except Keras.
+    Returns the packages of its other layers, except Keras.
     """
     modules: set[str] = set()
     with ZipFile(file) as archive:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import accumulate
 
 from kerascnn.engine.network.build import HEAD, Built
 from kerascnn.errors import InputError, did_you_mean
@@ -27,7 +28,6 @@ def select(network: Built, unfreeze: str | tuple[str, ...], images_per_class: fl
     """Resolves `unfreeze`; the head is always trained.
 
     Args:
-        network: The network.
         unfreeze: "head", "last:N" blocks, "all", "auto", or glob patterns of block or layer names.
         images_per_class: Mean number of training images per class, for "auto".
 
@@ -94,10 +94,5 @@ def _affordable_blocks(network: Built, images_per_class: float) -> int:
         block = network.block_of.get(layer.name)
         if block in sizes:
             sizes[block] += layer.count_params()
-    budget, count = SHARE * sum(sizes.values()), 0
-    for size in reversed(sizes.values()):
-        budget -= size
-        if budget < 0:
-            break
-        count += 1
-    return count
+    budget = SHARE * sum(sizes.values())
+    return sum(total <= budget for total in accumulate(reversed(sizes.values())))

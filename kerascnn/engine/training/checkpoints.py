@@ -21,7 +21,7 @@ KEPT = 2
 SHARE = 0.02  # of the time, at most, is spent on checkpoints
 
 _TABLE, _ARRAYS, _MANIFEST = "state.json", "arrays.npz", "manifest.json"
-_FORMAT = 3
+_FORMAT = 4
 _HIDDEN = "."
 
 
@@ -34,13 +34,12 @@ class UnreadableError(ResumeError):
 
 
 class Checkpoints:
-    """A folder with the last two states of a run.
+    """A folder, used for nothing else, with the last two states of a run.
 
     A state is written to a temporary folder, hashed, synced to disk and only then renamed, so that
     the last one is always whole. Nothing is pickled.
 
     Args:
-        folder: Used for nothing else; created with the first checkpoint.
         seconds: Minimum time between checkpoints; 0: write at every opportunity.
         clock: Returns the time in seconds.
     """
@@ -63,7 +62,8 @@ class Checkpoints:
         start = self._last = self._clock()
         self._folder.mkdir(exist_ok=True)
         self._remove(lambda path: not path.name.isdecimal())  # what a killed process left
-        with whole_folder(self._folder / f"{self._next():06}") as new:
+        number = 1 + max((int(path.name) for path in self._written()), default=0)
+        with whole_folder(self._folder / f"{number:06}") as new:
             _write(new, state)
         kept = self._written()[-KEPT:]
         self._remove(lambda path: path not in kept)
@@ -71,10 +71,7 @@ class Checkpoints:
         self._cost = self._last - start
 
     def read(self) -> tuple[State | None, list[str]]:
-        """Reads the newest intact state, and removes damaged ones.
-
-        Returns:
-            The state, or None, and a sentence for each damaged one.
+        """The newest intact state, or None; and a sentence for each damaged one, which is removed.
 
         Raises:
             UnreadableError: A newer one may be intact; nothing is removed.
@@ -93,16 +90,12 @@ class Checkpoints:
         return state, list(damaged.values())
 
     def remove(self) -> None:
-        """Removes all checkpoints of a finished run."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _written(self) -> list[Path]:
         """The oldest first, by number."""
         found = self._folder.iterdir() if self._folder.exists() else ()
         return sorted((p for p in found if p.name.isdecimal()), key=lambda path: int(path.name))
-
-    def _next(self) -> int:
-        return 1 + max((int(path.name) for path in self._written()), default=0)
 
     def _remove(self, chosen: Callable[[Path], bool]) -> None:
         for path in filter(chosen, list(self._folder.glob("*"))):
@@ -159,7 +152,6 @@ def _refuse_other_format(folder: Path, manifest: bytes) -> None:
 
 
 def _manifest(folder: Path) -> str:
-    """The exact manifest of these files."""
     files = {}
     for name in (_TABLE, _ARRAYS):
         with (folder / name).open("rb") as file:

@@ -19,20 +19,14 @@ def compile_stage(
 ) -> Any:
     """Compiles for this stage with a new optimizer; returns its schedule as a callback.
 
-    Args:
-        network: The network.
-        plan: The stage.
-        trainer: The model to train.
-        steps: Steps per epoch.
-        one_by_one: Run each step in its own call, and allow a loss that is not finite.
+    `steps` is per epoch; `one_by_one` runs each in its own call, and allows a loss that is not
+    finite.
     """
     import keras
 
-    stage = plan.stage
+    stage, total = plan.stage, steps * plan.stage.epochs
     schedule = plan.schedule(
-        peak_learning_rate=stage.learning_rate,
-        steps=steps * stage.epochs,
-        steps_per_epoch=steps,
+        peak_learning_rate=stage.learning_rate, steps=total, steps_per_epoch=steps
     )
     is_callback = isinstance(schedule, keras.callbacks.Callback)
     at_once = 1 if is_callback or one_by_one else _steps_at_once(trainer, steps)
@@ -42,7 +36,7 @@ def compile_stage(
         weight_decay=stage.weight_decay,
         clip_norm=stage.clip_norm,
         factors=_factors(network, stage.layer_decay),
-        ema_decay=_decay(stage.ema_fraction, steps * stage.epochs),
+        ema_decay=stage.ema_fraction and 1 - 1 / max(1.0, stage.ema_fraction * total),
     )
     trainer.compile(
         optimizer,
@@ -95,13 +89,8 @@ def _steps_at_once(trainer: Any, steps: int) -> int:
     return max(count for count in range(1, min(steps, AT_ONCE) + 1) if steps % count == 0)
 
 
-def _decay(fraction: float | None, steps: int) -> float | None:
-    """The decay of a moving average over that fraction of the steps."""
-    return None if fraction is None else 1 - 1 / max(1.0, fraction * steps)
-
-
 def _factors(network: Built, layer_decay: float) -> dict[str, float]:
-    """Learning-rate factors by variable path: times `layer_decay` per block before the head."""
+    """Learning-rate factors by variable path: `layer_decay` per block before the head."""
     if layer_decay == 1:
         return {}
     depth = {block: index for index, block in enumerate([HEAD, *reversed(network.blocks)])}

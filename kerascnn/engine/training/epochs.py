@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerascnn.engine.data.batches import Ahead, Batch, Feed
-from kerascnn.engine.metrics.standing import Standing, judge
+from kerascnn.engine.metrics.score import Standing, judge
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.compile import NOT_FINITE
 from kerascnn.engine.training.inputs import Inputs
@@ -17,8 +17,7 @@ from kerascnn.engine.training.listener import Epoch, Listener
 from kerascnn.engine.training.optimizers import averaged
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.progress import StageProgress, stage_state
-from kerascnn.engine.training.random_state import random_state, set_random_state
-from kerascnn.engine.training.variables import assign, values
+from kerascnn.engine.training.variables import assign, random_state, set_random_state, values
 from kerascnn.errors import RunError
 from kerascnn.runtime.compilation import fit_source
 from kerascnn.runtime.keras_internals import learning_rate, schedule_step
@@ -75,34 +74,21 @@ class _Fit:
 
 @dataclass(frozen=True)
 class Loop:
-    """The training loop of one stage.
-
-    Args:
-        plan: The stage.
-        inputs: Its data; the trainer is compiled.
-        schedule: The callback that `compile_stage` returned.
-        progress: Where the stage is; updated as it trains.
-        listener: Receives every step and epoch.
-        due: `Control.due`.
-        checkpoint: `Control.checkpoint`.
-    """
+    """The training loop of one stage."""
 
     plan: Plan
-    inputs: Inputs
-    schedule: Any
-    progress: StageProgress
+    inputs: Inputs  # with a compiled trainer
+    schedule: Any  # the callback that `compile_stage` returned
+    progress: StageProgress  # where the stage is; updated as it trains
     listener: Listener
-    due: Callable[[bool], bool]
-    checkpoint: Callable[[State], None]
+    due: Callable[[bool], bool]  # of `Control`
+    checkpoint: Callable[[State], None]  # of `Control`
 
     def epochs(self) -> Iterator[Standing]:
         """Trains one epoch at a time, from where the stage is.
 
-        Yields:
-            The score of the weights, or of their moving average, which is in place meanwhile.
-
-        Raises:
-            RunError: A loss is not finite.
+        Yields the score of the weights, or of their moving average, which is in place meanwhile.
+        Raises RunError if a loss is not finite.
         """
         schedule = self.schedule
         try:
@@ -163,15 +149,15 @@ class Loop:
         with averaged(optimizer):
             probabilities = inputs.forward(validation.inputs, self.plan.batch_size)
             standing = judge(probabilities, validation.labels)
-        if not math.isfinite(standing.score.loss):
+        if not math.isfinite(standing.loss):
             raise self._not_finite(
-                f"{progress.logs['loss']}, on the validation images {standing.score.loss}"
+                f"{progress.logs['loss']}, on the validation images {standing.loss}"
             )
         metrics = {
             "train_loss": progress.logs["loss"],
             "train_accuracy": progress.logs["accuracy"],
-            "val_loss": standing.score.loss,
-            "val_accuracy": standing.score.accuracy,
+            "val_loss": standing.loss,
+            "val_accuracy": standing.accuracy,
             "learning_rate": _applied_rate(optimizer),
             "seconds": progress.seconds,
             "images_per_second": inputs.feed.examples / progress.seconds,

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from kerascnn.engine.data.batches import Augment, Examples, Feed, OneHot
-from kerascnn.engine.data.windows import Centred
+from kerascnn.engine.data.preparation import Centred
 from kerascnn.engine.network.activations import Prefix
 from kerascnn.engine.network.boundary import INPUT, Cut
 from kerascnn.engine.network.inference import Forward
@@ -20,45 +20,24 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True)
 class Cached:
-    """The cached activations of a stage.
+    """The cached activations of a stage."""
 
-    Args:
-        boundary: The layer whose activations are cached; "input" if none are.
-        frozen_part: How far the frozen prefix goes and when it runs, in words.
-        views: How often the prefix runs over each training image before the first step; 0 if it
-            runs in every step.
-        made: Images and views computed, validation images included.
-        reused: Images and views read from the cache.
-        bytes: Size of all activations.
-    """
-
-    boundary: str
-    frozen_part: str
-    views: int = 0
-    made: int = 0
-    reused: int = 0
-    bytes: int = 0
+    boundary: str  # the layer whose activations are cached; "input" if none are
+    frozen_part: str  # how far the frozen prefix goes and when it runs, in words
+    views: int = 0  # runs over each training image before the first step; 0: it runs in every step
+    made: int = 0  # images and views computed, validation images included
+    reused: int = 0  # images and views read from the cache
+    bytes: int = 0  # size of all activations
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a stage trains and validates on.
-
-    Args:
-        trainer: The model to train: the suffix, or the whole network.
-        feed: The training examples of `trainer`.
-        forward: The model to validate, which shares the trainer's weights.
-        validation: The validation examples of `forward`.
-        cached: How cached activations are used.
-        prefix_seconds: Running the frozen prefix before the first step, or reading its cache.
-    """
-
-    trainer: Any
-    feed: Feed
-    forward: Forward
-    validation: Examples
+    trainer: Any  # the suffix, or the whole network
+    feed: Feed  # of `trainer`
+    forward: Forward  # validates with the trainer's weights
+    validation: Examples  # of `forward`
     cached: Cached
-    prefix_seconds: float
+    prefix_seconds: float  # running the frozen prefix before the first step, or reading its cache
 
 
 def make_inputs(
@@ -66,12 +45,8 @@ def make_inputs(
 ) -> Inputs:
     """Runs the frozen prefix once over all images that are not augmented afresh in every step.
 
-    Args:
-        parts: The network, cut at the boundary.
-        plan: The stage.
-        train: Images uint8 [N, P, P, 3], from which augmentation takes random windows [S, S].
-        validation: Images uint8 [N, S, S, 3].
-        listener: Receives the number of images done, and warnings.
+    Of training images uint8 [N, P, P, 3], augmentation takes random windows [S, S]; validation
+    images are uint8 [N, S, S, 3]. The listener receives the number of images done, and warnings.
     """
     start = time.perf_counter()
     if not plan.augment:
@@ -124,7 +99,7 @@ def _when(plan: Plan) -> str:
 
 def _images(trainer: Any, plan: Plan, train: Examples) -> Feed:
     targets = OneHot(train.labels, trainer.output_shape[-1])
-    return _feed(plan, [train.inputs], [targets], augment=plan.augment)
+    return _feed(plan, [train.inputs], [targets], plan.augment)
 
 
 def _activations(kept: Cut, plan: Plan, train: Examples, runs: PrefixRuns) -> Feed:
@@ -132,15 +107,10 @@ def _activations(kept: Cut, plan: Plan, train: Examples, runs: PrefixRuns) -> Fe
     if not plan.augment:
         return _feed(plan, [runs.images(train)], [targets])
     views = [runs.view(train, number, targets) for number in range(plan.views)]
-    return _feed(plan, *zip(*views, strict=True))
+    inputs, targets_of = zip(*views, strict=True)
+    return _feed(plan, inputs, targets_of)
 
 
-def _feed(plan: Plan, inputs: Any, targets: Any, *, augment: Augment | None = None) -> Feed:
-    return Feed(
-        inputs,
-        targets,
-        batch_size=plan.batch_size,
-        seed=(plan.seed, plan.index),
-        augment=augment,
-        class_weights=plan.class_weights,
-    )
+def _feed(plan: Plan, inputs: Any, targets: Any, augment: Augment | None = None) -> Feed:
+    seed = (plan.seed, plan.index)
+    return Feed(inputs, targets, plan.batch_size, seed, augment, plan.class_weights)

@@ -1,7 +1,9 @@
-"""The events of one stage."""
+"""What follows a stage: a listener, and a control that may pause, checkpoint or stop it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from kerascnn.engine.training.checkpoints import State
 
 
 @dataclass(frozen=True)
@@ -23,3 +25,17 @@ class Listener:
 
 
 SILENT = Listener()
+
+
+class Control:
+    """Decides where a stage pauses for a checkpoint; this one never does."""
+
+    def due(self, epoch_ended: bool) -> bool:
+        """Whether to pause here: asked before each step, and with True after each epoch."""
+        return False
+
+    def checkpoint(self, state: State) -> None:
+        """Receives the state to resume from; an exception raised here stops the stage."""
+
+
+NO_PAUSES = Control()

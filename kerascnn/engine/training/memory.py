@@ -21,15 +21,10 @@ _WORDS = ("resource_exhausted", "resourceexhausted", "out of memory", "can't all
 
 def memory_bytes(model: Any, suffix: Any, batch_size: int) -> int:
     """An upper estimate, in float32: weights, gradients, two optimizer slots, and the activations
-    that the backward pass needs.
+    that the backward pass of the suffix, the trainable part, needs.
 
     On a CPU, three networks used 0.51 to 0.59 of it with TensorFlow, 0.64 to 0.83 with JAX, 0.92
     to 0.94 with PyTorch (benchmarks/memory.py).
-
-    Args:
-        model: The whole network, with its trainable layers set.
-        suffix: The trainable part.
-        batch_size: Images per step.
     """
     activations = sum(
         int(np.prod(tensor.shape[1:])) for node in nodes_in_order(suffix) for tensor in node.outputs

@@ -51,11 +51,7 @@ def make_optimizer(
     cls = with_rate_factors(plain) if factors else plain
     cls = cls if ema_decay is None else _averaging(cls)
     try:
-        optimizer = cls(
-            learning_rate=learning_rate,
-            global_clipnorm=clip_norm,
-            **arguments,
-        )
+        optimizer = cls(learning_rate=learning_rate, global_clipnorm=clip_norm, **arguments)
     except (TypeError, ValueError) as error:
         raise InputError(f'optimizer "{choice.name}": {error}') from error
     if factors:

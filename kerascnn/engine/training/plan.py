@@ -1,4 +1,4 @@
-"""A stage with all its settings resolved."""
+"""A stage with all its settings resolved: layers, schedule, augmentation and class weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,48 +6,41 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.engine.data.augment import augmenter
 from kerascnn.engine.data.batches import Augment
+from kerascnn.engine.data.packed import Data
+from kerascnn.engine.network.build import Built
+from kerascnn.engine.network.unfreeze import select
+from kerascnn.engine.training.optimizers import make_optimizer
+from kerascnn.errors import InputError, did_you_mean
+from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.model import Stage
+from kerascnn.hookspecs import Augmentation
+from kerascnn.runtime.cache import limit_bytes
+from kerascnn.runtime.files import GB
+
+NO_AUGMENTATION = "none"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A stage with its components resolved, ready to fit.
-
-    Args:
-        stage: Its settings.
-        index: Its position, from 0.
-        layers: Names of the trainable layers.
-        batchnorm: "frozen" or "train".
-        batch_size: Images per step.
-        schedule: `schedule(peak_learning_rate=, steps=, steps_per_epoch=)`.
-        augment: Augments each batch; None to use the images unchanged.
-        class_weights: float32 [K], or None.
-        seed: The experiment's.
-        augmentation_key: Identifies what `augment` does; "" if its draws cannot be repeated.
-        built_by: The plugin function that built the network; default none.
-        activation_bytes: Disk budget for all cached activations of the stage.
-        prefix_precision: A dtype policy for a frozen prefix that runs before the first step;
-            default the network's.
-        keep: "best" or "last".
-        choice: What is trained, in words.
-    """
+    """A stage with its components resolved, ready to fit."""
 
     stage: Stage
-    index: int
-    layers: frozenset[str]
-    batchnorm: str
+    index: int  # from 0
+    layers: frozenset[str]  # the trainable ones
+    batchnorm: str  # "frozen" or "train"
     batch_size: int
-    schedule: Callable[..., Any]
-    augment: Augment | None = None
-    class_weights: np.ndarray | None = None
-    seed: int = 0
-    augmentation_key: str = ""
-    built_by: Callable[..., Any] | None = None
-    activation_bytes: int = 2 * 2**30
-    prefix_precision: str | None = None
-    keep: str = "best"
-    choice: str = ""
+    schedule: Callable[..., Any]  # `schedule(peak_learning_rate=, steps=, steps_per_epoch=)`
+    augment: Augment | None = None  # none: the images unchanged
+    class_weights: np.ndarray | None = None  # float32 [K]
+    seed: int = 0  # the experiment's
+    augmentation_key: str = ""  # identifies what `augment` does; "" if its draws cannot be repeated
+    built_by: Callable[..., Any] | None = None  # the plugin's function that built the network
+    activation_bytes: int = 2 * 2**30  # disk budget for all cached activations of the stage
+    prefix_precision: str | None = None  # the policy of a prefix that runs before the first step
+    keep: str = "best"  # "best" or "last"
+    choice: str = ""  # what is trained, in words
 
     @property
     def views(self) -> int:
@@ -56,3 +49,65 @@ class Plan:
         At most the number of epochs.
         """
         return min(self.stage.views or 0, self.stage.epochs) if self.augment else 1
+
+
+def plan_stage(experiment: BoundExperiment, index: int, network: Built, data: Data) -> Plan:
+    """Plans a stage; raises InputError if its settings do not fit the network or the data."""
+    bound, training = experiment.stages[index], experiment.training
+    stage, images_per_class = bound.settings, len(data.train) / len(data.class_names)
+    try:
+        trainable = select(network, stage.unfreeze, images_per_class)
+        make_optimizer(  # only to report its faults now
+            stage.optimizer,
+            stage.learning_rate,
+            weight_decay=stage.weight_decay,
+            clip_norm=stage.clip_norm,
+        )
+    except InputError as error:
+        raise InputError(f'stage "{stage.name}": {error}') from error
+    budget = training.activations_gb
+    return Plan(
+        stage=stage,
+        index=index,
+        layers=trainable.layers,
+        batchnorm=stage.batchnorm or ("frozen" if network.pretrained else "train"),
+        batch_size=bound.batch_size,
+        schedule=bound.schedule.build,
+        **augmentation(experiment, index, len(data.class_names)),
+        class_weights=class_weights(stage, data),
+        seed=experiment.seed,
+        keep=training.keep,
+        built_by=experiment.architecture.registered.component.build,
+        activation_bytes=limit_bytes() // 4 if budget is None else int(budget * GB),
+        prefix_precision=training.prefix_precision,
+        choice=trainable.choice,
+    )
+
+
+def augmentation(experiment: BoundExperiment, index: int, classes: int) -> dict[str, Any]:
+    bound, size = experiment.stages[index].augmentation, experiment.training.image_size
+    if bound.name == NO_AUGMENTATION and bound.params == type(bound.params)():
+        return {}
+    policy = bound.build(image_size=size, num_classes=classes)
+    return {
+        "augment": augmenter(policy, (experiment.seed, index), size),
+        # a Keras layer draws its own random numbers: they cannot be repeated
+        "augmentation_key": bound.key if isinstance(policy, Augmentation) else "",
+    }
+
+
+def class_weights(stage: Stage, data: Data) -> np.ndarray | None:
+    """The weight of each class in the loss, float32 [K]; "balanced": by inverse frequency."""
+    if stage.class_weights is None:
+        return None
+    names = data.class_names
+    counts = np.bincount(data.train.labels, minlength=len(names))
+    if stage.class_weights == "balanced":
+        return (len(data.train) / (len(names) * np.maximum(counts, 1))).astype(np.float32)
+    for name in stage.class_weights:
+        if name not in names:
+            raise InputError(
+                f'stage "{stage.name}": class_weights: no class "{name}".'
+                f"{did_you_mean(name, names)} The classes are {', '.join(names[:20])}."
+            )
+    return np.array([stage.class_weights.get(name, 1.0) for name in names], np.float32)

@@ -6,37 +6,30 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.metrics.standing import Standing
+from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.listener import Epoch
-from kerascnn.engine.training.random_state import random_state, set_random_state
-from kerascnn.engine.training.variables import assign, check_finite, optimizer_variables, values
+from kerascnn.engine.training.variables import (
+    assign,
+    check_finite,
+    optimizer_variables,
+    random_state,
+    set_random_state,
+    values,
+)
 from kerascnn.runtime.keras_internals import build_metrics
 
 
 @dataclass
 class StageProgress:
-    """Where a stage is.
-
-    Args:
-        history: The completed epochs.
-        step: Completed steps of the current epoch.
-        seconds: Time spent on these steps.
-        logs: Their loss and accuracy.
-        metrics: Values of the metric variables.
-        random: `random_state()` after the last step.
-        own: Score of the stage's best epoch so far; with `keep="last"`, of its last.
-        carried: The weights to carry forward if the stage ended now, in the order of its variables.
-    """
-
-    history: list[Epoch] = field(default_factory=list)
-    step: int = 0
-    seconds: float = 0.0
-    logs: dict[str, float] = field(default_factory=dict)
-    metrics: list[np.ndarray] = field(default_factory=list)
-    random: State = field(default_factory=dict)
-    own: Standing | None = None
-    carried: list[np.ndarray] = field(default_factory=list)
+    history: list[Epoch] = field(default_factory=list)  # the completed epochs
+    step: int = 0  # completed steps of the current epoch
+    seconds: float = 0.0  # time spent on these steps
+    logs: dict[str, float] = field(default_factory=dict)  # their loss and accuracy
+    metrics: list[np.ndarray] = field(default_factory=list)  # values of the metric variables
+    random: State = field(default_factory=dict)  # `random_state()` after the last step
+    own: Standing | None = None  # of its best epoch; with `keep="last"`, of its last
+    carried: list[np.ndarray] = field(default_factory=list)  # weights if it ended now
 
     def end_epoch(self, epoch: Epoch) -> None:
         self.history.append(epoch)
@@ -46,21 +39,15 @@ class StageProgress:
 def stage_state(progress: StageProgress, keep: str, trainer: Any, schedule: Any) -> State:
     """Gathers the state of a stage, except the variables of the network.
 
-    Args:
-        progress: Where the stage is.
-        keep: "best", or "last", for which no weights to carry forward are stored.
-        trainer: The model being trained.
-        schedule: The callback of the learning-rate schedule.
-
-    Raises:
-        RunError: A number is not finite.
+    With `keep` "last", no weights to carry forward are stored. Raises RunError if a number is not
+    finite.
     """
     optimizer = values(optimizer_variables(trainer.optimizer))
     check_finite(optimizer, "the optimizer")
     return {
         **vars(progress),
         "history": [asdict(epoch) for epoch in progress.history],
-        "own": progress.own and progress.own.to_state(),
+        "own": progress.own and vars(progress.own),
         "carried": progress.carried if keep == "best" else [],
         "optimizer": optimizer,
         "schedule": {name: value for name, value in vars(schedule).items() if _plain(name, value)},
@@ -70,31 +57,17 @@ def stage_state(progress: StageProgress, keep: str, trainer: Any, schedule: Any)
 
 def restore_stage(state: State, trainer: Any, schedule: Any) -> StageProgress:
     """Restores the state from `stage_state`; the trainer has just been compiled for the stage."""
-    _build(trainer)
+    from keras import ops
+
+    # `fit` would create these at its first step, drawing from PyTorch's generator
+    build_metrics(trainer, ops.zeros((1, *trainer.output_shape[1:])))
     assign(optimizer_variables(trainer.optimizer), state["optimizer"])
     vars(schedule).update(state["schedule"])
     set_random_state(state["random"])
-    return StageProgress(
-        history=[Epoch(**epoch) for epoch in state["history"]],
-        step=state["step"],
-        seconds=state["seconds"],
-        logs=state["logs"],
-        metrics=state["metrics"],
-        random=state["random"],
-        own=state["own"] and Standing.from_state(state["own"]),
-        carried=state["carried"],
-    )
-
-
-def _build(trainer: Any) -> None:
-    """Creates the variables of the metrics and the loss.
-
-    `fit` would create them at its first step, drawing from PyTorch's generator.
-    """
-    from keras import ops
-
-    targets = ops.zeros((1, *trainer.output_shape[1:]))
-    build_metrics(trainer, targets)
+    own = state["own"] and Standing(**state["own"])
+    history = [Epoch(**epoch) for epoch in state["history"]]
+    plain = {name: state[name] for name in ("step", "seconds", "logs", "metrics", "random")}
+    return StageProgress(history=history, own=own, carried=state["carried"], **plain)
 
 
 def _plain(name: str, value: Any) -> bool:

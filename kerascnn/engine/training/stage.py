@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.batches import Examples
-from kerascnn.engine.metrics.standing import Standing
+from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.freezing import (
@@ -22,10 +22,9 @@ from kerascnn.engine.network.freezing import (
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.compile import compile_stage
-from kerascnn.engine.training.control import NO_PAUSES, Control
 from kerascnn.engine.training.epochs import Loop
 from kerascnn.engine.training.inputs import Inputs, make_inputs
-from kerascnn.engine.training.listener import SILENT, Epoch, Listener
+from kerascnn.engine.training.listener import NO_PAUSES, SILENT, Control, Epoch, Listener
 from kerascnn.engine.training.memory import explained, shortage
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.progress import StageProgress, restore_stage
@@ -50,16 +49,12 @@ def fit_stage(
     control: Control = NO_PAUSES,
     state: State | None = None,
 ) -> StageResult:
-    """Trains one stage of the network in place.
+    """Trains one stage of the network in place; what the plan freezes is proven unchanged.
 
     Args:
-        network: The network; the weights that the plan freezes are proven unchanged.
-        plan: The stage.
         train: Images uint8 [N, P, P, 3], from which augmentation takes random windows [S, S].
         validation: Images uint8 [N, S, S, 3].
         before: Score of the weights that the stage starts from; None for the first stage.
-        listener: Receives every step and epoch.
-        control: Decides where to pause, and receives the state there.
         state: A state that `control` received, to resume from; the network's variables have been
             restored already.
 

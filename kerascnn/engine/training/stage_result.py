@@ -1,47 +1,30 @@
 """What a stage did."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
-from kerascnn.engine.metrics.standing import Standing
+from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.inputs import Cached
 from kerascnn.engine.training.listener import Epoch
 
-_STANDINGS = ("own", "before")
-
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage did.
-
-    Args:
-        choice: What was trained, in words.
-        own: Validation score of the stage's best epoch; with `keep="last"`, of its last.
-        before: Validation score of the weights that the stage started from; None for the first.
-        kept: False if the weights from before the stage were better and are carried forward.
-        prefix_seconds: Running the frozen prefix before the first step, or reading its cache.
-        fit_seconds: Training and validation.
-        cached: How cached activations were used.
-        frozen_sha256: Hash of the frozen weights and statistics, equal before and after the stage.
-        ended_sha256: Hash of the final state: weights and statistics carried forward, optimizer,
-            random generators.
-    """
-
     name: str
-    choice: str
+    choice: str  # what was trained, in words
     epochs: int
     seconds: float
     trainable_parameters: int
     trainable_layers: list[str]
     boundary: str
-    own: Standing
-    before: Standing | None
-    kept: bool
-    prefix_seconds: float
-    fit_seconds: float
+    own: Standing  # of its best epoch; with `keep="last"`, of its last
+    before: Standing | None  # of the weights that it started from; None for the first stage
+    kept: bool  # false if the weights from before the stage were better
+    prefix_seconds: float  # running the frozen prefix before the first step, or reading its cache
+    fit_seconds: float  # training and validation
     cached: Cached
-    frozen_sha256: str
-    ended_sha256: str
+    frozen_sha256: str  # of frozen weights and statistics, before and after
+    ended_sha256: str  # of what is carried forward, the optimizer and random generators
     history: list[Epoch] = field(repr=False)
 
     @property
@@ -49,18 +32,13 @@ class StageResult:
         """Validation score of the weights carried forward."""
         return self.own if self.kept or self.before is None else self.before
 
-    def to_state(self) -> State:
-        """For a checkpoint."""
-        return {
-            **vars(self),
-            **{name: (at := getattr(self, name)) and at.to_state() for name in _STANDINGS},
-            "cached": asdict(self.cached),
-            "history": [asdict(epoch) for epoch in self.history],
-        }
-
     @classmethod
     def from_state(cls, state: State) -> "StageResult":
-        standings = {name: state[name] and Standing.from_state(state[name]) for name in _STANDINGS}
-        history = [Epoch(**epoch) for epoch in state["history"]]
-        cached = Cached(**state["cached"])
-        return cls(**{**state, **standings, "cached": cached, "history": history})
+        """From `dataclasses.asdict` of a result, in a checkpoint."""
+        parts = {
+            "own": Standing(**state["own"]),
+            "before": state["before"] and Standing(**state["before"]),
+            "cached": Cached(**state["cached"]),
+            "history": [Epoch(**epoch) for epoch in state["history"]],
+        }
+        return cls(**{**state, **parts})

@@ -1,13 +1,16 @@
-"""The values of a network's and an optimizer's variables."""
+"""The values of variables, and the state of random generators."""
 
 import hashlib
+import random
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from kerascnn.engine.network.inference import to_numpy
+from kerascnn.engine.training.checkpoints import State
 from kerascnn.errors import RunError
+from kerascnn.runtime.keras_internals import seed_generator
 
 
 def optimizer_variables(optimizer: Any) -> list[Any]:
@@ -30,7 +33,6 @@ def network_variables(model: Any, layers: Iterable[str]) -> list[Any]:
 
 
 def values(variables: Iterable[Any]) -> list[np.ndarray]:
-    """The values of the variables, on the host."""
     return [to_numpy(variable.value) for variable in variables]
 
 
@@ -61,3 +63,34 @@ def sha256(arrays: Iterable[np.ndarray]) -> str:
         digest.update(f"{array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def random_state() -> State:
+    """The state of the global generators of Python, NumPy, PyTorch and Keras.
+
+    Dropout on PyTorch draws from PyTorch's; Keras uses none of TensorFlow or JAX.
+    """
+    import keras
+
+    state = {"python": random.getstate(), "numpy": np.random.get_state(legacy=False)}
+    if keras.config.backend() == "torch":
+        import torch
+
+        state["torch"] = torch.get_rng_state().numpy()
+        state["cuda"] = [one.numpy() for one in torch.cuda.get_rng_state_all()]
+    if generator := seed_generator():
+        state["keras"] = to_numpy(generator.state.value)
+    return state
+
+
+def set_random_state(state: State) -> None:
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    np.random.set_state(state["numpy"])
+    if "torch" in state:
+        import torch
+
+        torch.set_rng_state(torch.from_numpy(state["torch"]))
+        torch.cuda.set_rng_state_all([torch.from_numpy(one) for one in state["cuda"]])
+    if "keras" in state:
+        seed_generator(create=True).state.assign(state["keras"])

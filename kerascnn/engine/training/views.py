@@ -14,21 +14,11 @@ from kerascnn.engine.training.plan import Plan
 class PrefixRuns:
     """Computes or reads the activations of one stage, and counts both.
 
-    Args:
-        prefix: The frozen prefix.
-        plan: The stage.
-        about: A readable name of the prefix.
-        total: Number of images and views that the stage needs.
-        progress: Receives the number done, and the total.
+    `about` names the prefix; `progress` receives the number of images and views done, of `total`.
     """
 
     def __init__(
-        self,
-        prefix: Prefix,
-        plan: Plan,
-        about: str,
-        total: int,
-        progress: OnProgress,
+        self, prefix: Prefix, plan: Plan, about: str, total: int, progress: OnProgress
     ) -> None:
         self._prefix, self._plan, self._about = prefix, plan, about
         self._total, self._progress = total, progress

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.metrics.standing import LEAST_PROBABILITY
-from kerascnn.engine.metrics.temperature import AS_TRAINED, tempered
+from kerascnn.engine.metrics.calibration import AS_TRAINED, tempered
+from kerascnn.engine.metrics.score import LEAST_PROBABILITY
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.result import Result
 from kerascnn.errors import RunError

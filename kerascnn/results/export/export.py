@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.resizing import PADDING
+from kerascnn.engine.data.preparation import PADDING, Preparation
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.result import Result

@@ -9,8 +9,8 @@ import numpy as np
 
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.data.windows import Centred
-from kerascnn.engine.metrics.score import Metrics, MetricsTable, measure
+from kerascnn.engine.data.preparation import Centred
+from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import SEEN, Result
 from kerascnn.errors import InputError, did_you_mean
@@ -76,9 +76,9 @@ class Evaluation(Metrics):
         return sorted(mistakes, key=lambda mistake: -mistake.probability)
 
     @property
-    def metrics(self) -> MetricsTable:
+    def metrics(self) -> dict[str, Any]:
         """Only the metrics, for JSON."""
-        return Metrics(**{of.name: getattr(self, of.name) for of in fields(Metrics)}).table()
+        return Metrics(**{of.name: getattr(self, of.name) for of in fields(Metrics)}).to_json()
 
     def to_json(self) -> dict[str, Any]:
         return {

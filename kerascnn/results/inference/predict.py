@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.images import ImageLike
-from kerascnn.engine.data.windows import Centred
+from kerascnn.engine.data.preparation import Centred
+from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.metrics.score import ranked
-from kerascnn.engine.metrics.temperature import tempered
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import Result

@@ -11,7 +11,7 @@ from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any
 
 from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.metrics.temperature import tempered
+from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError

@@ -9,8 +9,8 @@ from kerascnn.engine.metrics.calibration import (
     errors_by_chance,
     expected_calibration_error,
 )
+from kerascnn.engine.metrics.score import judge
 from kerascnn.engine.metrics.significance import wilson_interval
-from kerascnn.engine.metrics.standing import judge
 from kerascnn.results.predictions import Predictions
 
 RESAMPLES = 200
@@ -62,7 +62,7 @@ def calibrate(predictions: Predictions) -> Calibration:
         bins=_bins(probabilities, labels),
         error=expected_calibration_error(probabilities, labels),
         by_chance=float(errors_by_chance(probabilities, RESAMPLES).mean()),
-        loss=judge(probabilities, labels).score.loss,
+        loss=judge(probabilities, labels).loss,
     )
 
 

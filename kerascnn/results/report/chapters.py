@@ -10,8 +10,8 @@ import numpy as np
 import tomli_w
 
 from kerascnn.engine.data.findings import PAIR_KINDS
+from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.metrics.significance import f1_interval, wilson_interval
-from kerascnn.engine.metrics.temperature import AS_TRAINED
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.results.confusion import confusion_figure

@@ -3,12 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.splits import Data
-from kerascnn.engine.data.windows import Centred
+from kerascnn.engine.data.packed import Data, Packed
+from kerascnn.engine.data.preparation import Centred, Preparation
 from kerascnn.engine.load import load_data
-from kerascnn.engine.metrics.temperature import tempered
+from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.result import PREDICTIONS, Result
 from kerascnn.errors import KerascnnError

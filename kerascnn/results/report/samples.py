@@ -6,7 +6,7 @@ import numpy as np
 
 from kerascnn.engine.data.batches import shuffled
 from kerascnn.engine.network.inference import to_numpy
-from kerascnn.engine.training.planning import augmentation
+from kerascnn.engine.training.plan import augmentation
 from kerascnn.results.report.gather import Material
 
 

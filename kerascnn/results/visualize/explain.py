@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.images import ImageLike
-from kerascnn.engine.data.windows import Centred
+from kerascnn.engine.data.preparation import Centred
 from kerascnn.engine.network.explain import (
     Parts,
     convolution_parts,

@@ -30,9 +30,7 @@ LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 100
 
 @contained()
 def find_learning_rate(
-    experiment: BoundExperiment,
-    stage: str | None = None,
-    observer: Observer | None = None,
+    experiment: BoundExperiment, stage: str | None = None, observer: Observer | None = None
 ) -> RangeTest:
     """Tests at which learning rates a stage can train.
 

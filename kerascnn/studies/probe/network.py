@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,7 @@ TIMED_SECONDS = 1.0
 
 
 def with_architecture(experiment: BoundExperiment, architecture: str) -> BoundExperiment:
-    """The experiment with another architecture.
-
-    Args:
-        architecture: A name, or NAME:WEIGHTS; the experiment's own keeps its parameters.
+    """The experiment with another architecture, NAME or NAME:WEIGHTS; its own keeps its parameters.
 
     Raises:
         InputError: There is no such architecture, or it does not accept these weights.
@@ -81,19 +79,15 @@ def _probing(experiment: BoundExperiment) -> BoundExperiment:
 
 
 def _features(prepared: Prepared, name: str, observer: Observer) -> tuple[np.ndarray, np.ndarray]:
-    """The input of the head for each training and validation image, cached as in a run.
-
-    Returns:
-        float32 [N, D], and labels int64 [N].
+    """The input of the head for each training and validation image, float32 [N, D], cached as in a
+    run; and the labels int64 [N].
     """
     plan, model = prepared.plans[0], prepared.network.model
     set_trainable(model, plan.layers, plan.batchnorm)
     train, validation = prepared.examples()
 
-    def progress(done: int, total: int) -> None:
-        observer.progress(f"probing {name}", done, total)
-
     parts = cut(model)
+    progress = partial(observer.progress, f"probing {name}")
     listener = Listener(prefix=progress, warned=observer.warned)
     inputs = make_inputs(parts, plan, train, validation, listener)
     if inputs.cached.boundary != parts.boundary:

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 from kerascnn.engine.data.download import NotAtHandError, reporting, without_downloads
-from kerascnn.engine.examine import examine
-from kerascnn.engine.load import load_data
+from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.observer import Observer, Only, default_observer, optional
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
@@ -25,9 +24,9 @@ from kerascnn.runtime.commands import command
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.process import contained
-from kerascnn.studies.probe.figure import probe_figure
+from kerascnn.runtime.text import abbreviated
 from kerascnn.studies.probe.network import probe_network, with_architecture
-from kerascnn.studies.probe.result import ProbedNetwork, ProbeResult
+from kerascnn.studies.probe.result import ProbedNetwork, ProbeResult, probe_figure
 from kerascnn.tracking.tracker import Tracker
 
 ALL_LOCAL = "all-local"
@@ -94,23 +93,18 @@ def _none_to_probe() -> InputError:
 def _downloadable(absent: Mapping[str, NotAtHandError]) -> str:
     """Names the architectures whose weights are not local, the smallest first."""
     ordered = sorted(absent, key=lambda name: absent[name].about_bytes or sys.maxsize)
-    named = [_with_size(name, absent[name].about_bytes) for name in ordered[:NAMED]]
-    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
+    named = [
+        f"{name} ({gigabytes(size)})" if (size := absent[name].about_bytes) else name
+        for name in ordered
+    ]
     return (
-        f"not probed, because their weights are not downloaded: {', '.join(named)}{more}. "
+        f"not probed, because their weights are not downloaded: {abbreviated(named, NAMED)}. "
         f"Name them to download them: --architectures {','.join(ordered[:2])}."
     )
 
 
-def _with_size(name: str, about_bytes: int | None) -> str:
-    return f"{name} ({gigabytes(about_bytes)})" if about_bytes else name
-
-
 def _probe_if_local(
-    name: str,
-    experiment: BoundExperiment,
-    observer: Observer,
-    absent: dict[str, NotAtHandError],
+    name: str, experiment: BoundExperiment, observer: Observer, absent: dict[str, NotAtHandError]
 ) -> Iterator[ProbedNetwork]:
     """Probes an architecture with its default weights; or adds it to `absent`."""
     params = experiment.registry.get("architecture", name).component.params
@@ -153,10 +147,7 @@ def _record(
 
 @contained()
 def promote(
-    experiment: BoundExperiment,
-    probed: ProbeResult,
-    count: int,
-    observer: Observer | None = None,
+    experiment: BoundExperiment, probed: ProbeResult, count: int, observer: Observer | None = None
 ) -> list[Result]:
     """Runs the best networks in full, as child runs of the probe, the best one last.
 

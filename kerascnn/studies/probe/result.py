@@ -95,12 +95,7 @@ def rank_correlation(
 ) -> tuple[float, float, float] | None:
     """Spearman's rank correlation and its 95% interval (Bonett and Wright, doi 10.1007/BF02294183).
 
-    Args:
-        first: At least 4 numbers.
-        second: As many numbers.
-
-    Returns:
-        The correlation, and its lower and upper bound; None if all numbers on one side are equal.
+    Both have at least 4 numbers; None if all numbers on one side are equal.
     """
     from scipy.stats import spearmanr
 
@@ -110,3 +105,36 @@ def rank_correlation(
     half = Z95 * np.sqrt((1 + rho**2 / 2) / (len(first) - 3))
     centre = np.arctanh(np.clip(rho, -0.999999, 0.999999))
     return rho, float(np.tanh(centre - half)), float(np.tanh(centre + half))
+
+
+def probe_figure(networks: "Sequence[ProbedNetwork]") -> Any:
+    """A matplotlib figure: accuracy of the linear probe against milliseconds per image, numbered.
+
+    A line joins the networks that no other beats in both.
+    """
+    from kerascnn.results.canvas import Figure, log_scale
+
+    figure = Figure(figsize=(9, 5), dpi=140, layout="constrained")
+    axes = figure.subplots()
+    points = [(network.batched_ms, network.accuracy) for network in networks]
+    best = sorted(point for point in points if not _beaten(*point, networks))
+    axes.plot(*zip(*best, strict=True), color="#2b6cb0", lw=1, alpha=0.6)
+    for rank, (network, point) in enumerate(zip(networks, points, strict=True), start=1):
+        axes.vlines(point[0], *network.interval, color="#a9c4e0", lw=2)
+        axes.plot(*point, "o", color="#2b6cb0", ms=11)
+        axes.annotate(str(rank), point, ha="center", va="center", color="white", fontsize=7)
+        axes.plot([], [], " ", label=f"{rank}  {network.architecture}")
+    log_scale(axes, "x")
+    axes.set(xlabel="milliseconds per image, in batches of 32", ylabel="accuracy of linear probe")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, handlelength=0)
+    return figure
+
+
+def _beaten(cost: float, accuracy: float, networks: "Sequence[ProbedNetwork]") -> bool:
+    return any(
+        other.batched_ms <= cost
+        and other.accuracy >= accuracy
+        and (other.batched_ms, other.accuracy) != (cost, accuracy)
+        for other in networks
+    )

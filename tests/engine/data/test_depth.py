@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError, evaluate_run, read_image
-from kerascnn.engine.examine import examine
-from kerascnn.engine.load import load_data
+from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.inference.predict import read_images

@@ -10,8 +10,7 @@ from PIL import Image
 
 from kerascnn import InputError, read_image
 from kerascnn.engine.data import images
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.resizing import PADDING, resize_image
+from kerascnn.engine.data.preparation import PADDING, Preparation, resize_image
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 

@@ -1,11 +1,10 @@
-"""One object says how an image becomes what the network takes."""
+"""One object says how an image becomes what the network takes, and how it is cut to size."""
 
 import numpy as np
 import pytest
 
 from kerascnn.engine.data.images import read_image
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.resizing import resize_image
+from kerascnn.engine.data.preparation import Centred, Preparation, random_windows, resize_image
 from kerascnn.experiment.model import Training
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
@@ -29,3 +28,34 @@ def test_it_is_what_the_experiment_says():
     training = Training(image_size=32, crop_margin=0.25, resize="pad", value_range=(0, 4095))
     assert Preparation.of(training) == Preparation(32, 0.25, "pad", (0, 4095))
     assert Preparation.of(Training()) == Preparation(160)
+
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 9, 9, 3), np.uint8)
+
+
+@pytest.mark.parametrize(("size", "first"), [(9, 0), (7, 1), (6, 1), (1, 4)])
+def test_the_middle_window(size, first):
+    centred = Centred(IMAGES, size)
+    expected = IMAGES[:, first : first + size, first : first + size]
+    assert centred.shape == (5, size, size, 3) == expected.shape
+    assert len(centred) == 5
+    np.testing.assert_array_equal(centred[np.array([3, 1])], expected[[3, 1]])
+    np.testing.assert_array_equal(centred[1:4], expected[1:4])
+    np.testing.assert_array_equal(centred[2], expected[2])
+
+
+def test_random_windows_lie_anywhere_in_the_image():
+    places = np.stack(np.meshgrid(np.arange(9), np.arange(9), indexing="ij"), -1)
+    images = np.repeat(np.dstack([places, places[..., :1]])[None], 400, axis=0)
+    windows = random_windows(images, 6, np.random.default_rng(0))
+    assert windows.shape == (400, 6, 6, 3)
+    tops, lefts = windows[:, 0, 0, 0], windows[:, 0, 0, 1]
+    assert {*zip(tops, lefts, strict=True)} == {(a, b) for a in range(4) for b in range(4)}
+    np.testing.assert_array_equal(windows[:, :, 0, 0], tops[:, None] + np.arange(6))
+    np.testing.assert_array_equal(windows[:, 0, :, 1], lefts[:, None] + np.arange(6))
+
+
+def test_without_room_the_images_come_as_they_are():
+    rng = np.random.default_rng(0)
+    assert random_windows(IMAGES, 9, rng) is IMAGES
+    assert rng.random() == np.random.default_rng(0).random()  # nothing was drawn

@@ -214,7 +214,7 @@ def test_of_a_killed_build_nothing_is_believed(tmp_path, cache):
 MEMORY = """
 import sys
 import numpy as np
-from kerascnn.engine.data.hygiene import equal_groups
+from kerascnn.engine.data.findings import equal_groups
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
 

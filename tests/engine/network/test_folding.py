@@ -1,11 +1,11 @@
-"""`fold`: fewer layers, the same numbers."""
+"""`fold`: fewer layers, the same numbers; the difference is a share of their spread."""
 
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
-from kerascnn.engine.network.folding import fold
+from kerascnn.engine.network.folding import difference, fold
 
 pytestmark = pytest.mark.backend
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 12, 12, 3)).astype("float32")
@@ -117,3 +117,22 @@ def test_reduced_precision_takes_over_what_a_layer_makes_of_its_weights():
     expected = run(model)
     np.testing.assert_allclose(run(fold(model, "mixed_bfloat16")), expected, atol=0.05)
     assert abs(expected).max() > 0.5
+
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("mean", [0, 1000])
+def test_a_difference_is_a_share_of_the_spread_among_images(mean):
+    """Not of their size: rounding may erase differences between large, similar rows."""
+    expected = mean + RNG.normal(size=(8, 500))
+    assert difference(expected + 0.1, expected) == pytest.approx(0.107, abs=0.01)
+    assert difference(expected, expected) == 0
+
+
+def test_without_a_spread_it_is_a_share_of_the_size():
+    same = np.full((8, 3), 2.0, np.float32)
+    assert difference(same * 1.01, same) == pytest.approx(0.01, rel=1e-5)
+    assert difference(same[:1] * 1.01, same[:1]) == pytest.approx(0.01, rel=1e-5)
+    assert difference(np.ones((2, 3)), np.zeros((2, 3))) == np.inf
+    assert difference(np.zeros((2, 3)), np.zeros((2, 3))) == 0

@@ -10,7 +10,7 @@ from kerascnn.engine.data.augment import augmenter
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training.checkpoints import Checkpoints
-from kerascnn.engine.training.control import Control
+from kerascnn.engine.training.listener import Control
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.engine.training.variables import assign, network_variables, values

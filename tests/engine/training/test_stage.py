@@ -11,7 +11,7 @@ from keras.callbacks import Callback, LearningRateScheduler, ReduceLROnPlateau
 
 from kerascnn import RunError, classifier_head
 from kerascnn.engine.data.batches import Examples
-from kerascnn.engine.metrics.standing import Score, Standing, judge
+from kerascnn.engine.metrics.score import Standing, judge
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.freezing import digest, frozen_variables
 from kerascnn.engine.network.inference import Forward
@@ -26,7 +26,7 @@ CLASSES, SIZE, BATCH = 3, 8, 8
 HEAD = frozenset({"head_pool", "head_dropout", "head_dense"})
 BLOCK = HEAD | {"block_drop", "block_conv", "block_bn"}
 ALL = BLOCK | {"stem_rescale", "stem_conv", "stem_drop", "stem_bn"}
-PERFECT = Score(accuracy=1.0, loss=0.0)
+PERFECT = Standing(accuracy=1.0, loss=0.0, correct=np.ones(1, bool))
 QUIET = Listener()
 
 
@@ -86,10 +86,6 @@ def metric(result, name):
     return [epoch.metrics[name] for epoch in result.history]
 
 
-def standing(score):
-    return Standing(score, np.ones(len(VALIDATION), bool))
-
-
 @pytest.fixture(scope="module")
 def head():
     heard = {"prefix": [], "step": [], "epoch": []}
@@ -125,19 +121,19 @@ def test_a_lack_of_memory_is_told_before_the_first_step(monkeypatch):
 
 def test_the_weights_carried_forward_are_those_of_the_best_epoch(head):
     network, result, *_ = head
-    scores = [Score(e.metrics["val_accuracy"], e.metrics["val_loss"]) for e in result.history]
-    best = max(scores, key=lambda score: (score.accuracy, -score.loss))
-    assert result.standing.score == result.own.score == best
+    scores = [(e.metrics["val_accuracy"], -e.metrics["val_loss"]) for e in result.history]
+    assert result.standing is result.own
+    assert (result.own.accuracy, -result.own.loss) == max(scores)
     assert result.kept
     probabilities = Forward(network.model)(VALIDATION.inputs, BATCH)
     measured = judge(probabilities, VALIDATION.labels)
-    assert measured.score.loss == pytest.approx(best.loss, abs=1e-5)
+    assert measured.loss == pytest.approx(result.own.loss, abs=1e-5)
     np.testing.assert_array_equal(measured.correct, result.standing.correct)
 
 
 def test_it_learns_and_tells_how_it_goes(head):
     _, result, _, _, heard = head
-    assert result.own.score.loss < np.log(CLASSES) - 0.01
+    assert result.own.loss < np.log(CLASSES) - 0.01
     assert metric(result, "train_loss")[-1] < metric(result, "train_loss")[0]
     assert heard["epoch"] == [1, 2, 3]
     assert heard["step"].count((4, 4)) == 3
@@ -218,17 +214,17 @@ def test_two_runs_with_one_seed_give_the_same_bits():
 def test_a_worse_stage_is_told_and_undone():
     network = make_network()
     before = weights(network)
-    _, result = fit(ALL, network=network, before=standing(PERFECT), batchnorm="train")
+    _, result = fit(ALL, network=network, before=PERFECT, batchnorm="train")
     assert not result.kept
-    assert result.standing.score == PERFECT
-    assert result.own.score.loss > 0
+    assert result.standing is PERFECT
+    assert result.own.loss > 0
     assert changed(before, weights(network)) == set()  # BatchNorm's statistics too
 
 
 def test_keep_last_keeps_a_worse_stage():
     network = make_network()
     before = weights(network)
-    _, result = fit(network=network, before=standing(PERFECT), keep="last")
+    _, result = fit(network=network, before=PERFECT, keep="last")
     assert result.kept
     assert result.standing is result.own
     assert changed(before, weights(network)) == {"head_dense"}
@@ -419,4 +415,4 @@ def test_a_stage_may_hand_on_the_moving_average_of_its_weights():
     assert 0.3 < share < 0.8
     forward = Forward(network.model)
     judged = judge(forward(VALIDATION.inputs, BATCH), VALIDATION.labels)
-    assert judged.score.loss == pytest.approx(result.own.score.loss, rel=1e-5)
+    assert judged.loss == pytest.approx(result.own.loss, rel=1e-5)

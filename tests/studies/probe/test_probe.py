@@ -10,10 +10,9 @@ from kerascnn import InputError, fetch
 from kerascnn.engine.data.download import NotAtHandError, without_downloads
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import bind_experiment
-from kerascnn.studies.probe.figure import probe_figure
 from kerascnn.studies.probe.network import with_architecture
 from kerascnn.studies.probe.probe import probe_architectures, promote
-from kerascnn.studies.probe.result import ProbedNetwork, rank_correlation
+from kerascnn.studies.probe.result import ProbedNetwork, probe_figure, rank_correlation
 from kerascnn.tracking.store import find_tagged, open_store, tracking_uri
 
 

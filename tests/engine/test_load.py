@@ -1,8 +1,7 @@
 """Loading packs and checks; examining is a step of its own, and compares images once."""
 
 from kerascnn.engine.data import copies
-from kerascnn.engine.examine import examine
-from kerascnn.engine.load import load_data
+from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import bind_experiment
 

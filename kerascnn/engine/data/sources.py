@@ -1,4 +1,4 @@
-"""A source of images in the files of a folder."""
+"""Sources of images: the files of a folder, and some images of another source."""
 
 import hashlib
 import os
@@ -6,30 +6,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from kerascnn.engine.data.contents import ContentHash, file_content, hash_content
+from kerascnn.engine.data.files import ContentHash, file_content, hash_content
 from kerascnn.errors import InputError
+from kerascnn.hookspecs import Source
 
 _PIECE = 64  # files per task of a thread: a task costs as much as hashing a small file
 
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """A source of paths, which are read by whoever it gives them to.
-
-    Args:
-        paths: The files.
-        labels: The class index of each.
-        fingerprint: SHA-256 of the names, contents and labels, in order.
-        folder: Contains the files.
-        follow_links: Whether links out of the folder are followed; else each is an error.
-    """
+    """A source of paths, which are read by whoever it gives them to."""
 
     paths: Sequence[Path]
-    labels: Sequence[int]
-    fingerprint: str
-    folder: Path
-    follow_links: bool = False
+    labels: Sequence[int]  # the class index of each
+    fingerprint: str  # SHA-256 of the names, contents and labels, in order
+    folder: Path  # which contains the files
+    follow_links: bool = False  # out of the folder; else each is an error
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -94,10 +88,24 @@ def _hash_file(path: Path, folder: Path, follow_links: bool) -> ContentHash:
 
 
 def leads_out(path: Path, folder: Path) -> bool:
-    """Whether a path leads out of a folder, through links too.
+    """Whether a path, which need not exist, leads out of a folder, through links too.
 
     Args:
-        path: A file or folder, which need not exist.
         folder: An absolute path without links, as `Path.resolve` gives it.
     """
     return not Path(os.path.realpath(path)).is_relative_to(folder)
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some images of a source, in the order of `rows`."""
+
+    source: Source
+    rows: Sequence[int]  # their indices in it
+    fingerprint: str | None = None  # default none: then kerascnn hashes the images
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int, /) -> tuple[Any, int]:
+        return self.source[int(self.rows[index])]

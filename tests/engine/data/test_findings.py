@@ -15,13 +15,12 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from kerascnn import InputError
-from kerascnn.engine.data import copies, hashes, hygiene
+from kerascnn.engine.data import copies, findings, hashes
 from kerascnn.engine.data.copies import equal_groups, near_pairs
 from kerascnn.engine.data.hashes import perceptual_hash
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
-from kerascnn.engine.examine import examine
-from kerascnn.engine.load import load_data
+from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import bind_experiment
 
@@ -433,7 +432,7 @@ def test_many_images_are_compared_in_blocks(monkeypatch):
     monkeypatch.setattr(copies, "MAX_PAIRS", 899)
     assert near_pairs(packed) == []
     assert "900 pairs of images are too many" in next(
-        hygiene.findings_in(packed, ("a",), {}).notes()
+        findings.findings_in(packed, ("a",), {}).notes()
     )
 
 
@@ -475,7 +474,7 @@ def test_an_equal_image_with_two_labels_is_named(folder, registry):
 
 
 def test_findings_are_json_and_long_ones_are_counted(tmp_path, registry, monkeypatch):
-    monkeypatch.setattr(hygiene, "LISTED", 2)
+    monkeypatch.setattr(findings, "LISTED", 2)
     in_splits(tmp_path / "photos", encoded(photo(7, 160)))
     for number in range(8):
         copied = tmp_path / "photos" / "test" / CLASSES[number % 2] / f"c{number}.jpg"

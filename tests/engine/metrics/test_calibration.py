@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerascnn.engine.metrics.standing import judge
-from kerascnn.engine.metrics.temperature import AS_TRAINED, TEMPERATURES, fit_temperature, tempered
+from kerascnn.engine.metrics.calibration import AS_TRAINED, TEMPERATURES, fit_temperature, tempered
+from kerascnn.engine.metrics.score import judge
 
 
 def drawn(count=4000, temperature=1.0, seed=0):
@@ -31,7 +31,7 @@ def test_the_temperature_that_spoilt_the_probabilities_is_found(temperature):
 def test_the_temperature_lowers_the_loss_or_changes_nothing(seed):
     some, labels = drawn(30, temperature=0.5, seed=seed)
     fitted = fit_temperature(some, labels)
-    before, after = (judge(tempered(some, t), labels).score.loss for t in (AS_TRAINED, fitted))
+    before, after = (judge(tempered(some, t), labels).loss for t in (AS_TRAINED, fitted))
     assert after < before or fitted == AS_TRAINED
 
 
