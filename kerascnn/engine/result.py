@@ -4,7 +4,7 @@ import json
 import warnings
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import kerascnn
 from kerascnn.engine.metrics.calibration import AS_TRAINED
@@ -26,6 +26,36 @@ VALIDATION_PREDICTIONS = "validation_predictions.csv"
 SEEN = "seen.npy"  # SHA-256 of the training and validation images: uint8 [N, 32]
 
 
+class SplitTable(TypedDict):
+    """A split of the dataset."""
+
+    images: int
+    fingerprint: str
+
+
+class StageTable(TypedDict):
+    """A stage; see `training.stage_result.StageResult`."""
+
+    name: str
+    unfreeze: str
+    epochs: int
+    seconds: float
+    prefix_seconds: float
+    fit_seconds: float
+    cache: dict[str, Any]
+    images_per_second: float
+    trainable_parameters: int
+    trainable_layers: list[str]
+    boundary: str
+    val_accuracy: float
+    val_loss: float
+    gain: NotRequired[float]
+    gain_interval: NotRequired[tuple[float, float]]
+    kept: bool
+    frozen_sha256: str
+    ended_sha256: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """The result of a run.
@@ -38,12 +68,12 @@ class Result:
         test_accuracy: On the test images, 0 to 1.
         test_accuracy_interval: 95% (Wilson).
         test: All metrics of the test images, as in `engine.metrics.score.Metrics`.
-        stages: One table per stage, see `run.result.stage_table`.
+        stages: One table per stage.
         class_names: In the order of the probabilities.
         parameters: Number of weights.
         seconds: From the start to the saved result.
         data_seconds: Finding, decoding and packing the images, or finding them packed.
-        data: By split, its number of `images` and its `fingerprint`.
+        data: The number of images and the fingerprint of each split.
         experiment: The resolved experiment.
         plugins: The package of each component.
         artifacts: The run's folder.
@@ -66,12 +96,12 @@ class Result:
     test_accuracy: float
     test_accuracy_interval: tuple[float, float]
     test: dict[str, Any]
-    stages: list[dict[str, Any]]
+    stages: list[StageTable]
     class_names: list[str]
     parameters: int
     seconds: float
     data_seconds: float = 0.0
-    data: dict[str, dict[str, Any]]
+    data: dict[str, SplitTable]
     experiment: dict[str, Any]
     plugins: dict[str, str]
     artifacts: str

@@ -15,7 +15,7 @@ from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import Result
+from kerascnn.engine.result import Result, StageTable
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.versions import installed_versions
@@ -82,9 +82,9 @@ def make_result(
     )
 
 
-def stage_table(result: StageResult) -> dict[str, Any]:
+def stage_table(result: StageResult) -> StageTable:
     """A stage for JSON."""
-    table = {
+    table: StageTable = {
         "name": result.name,
         "unfreeze": result.choice,
         "epochs": result.epochs,

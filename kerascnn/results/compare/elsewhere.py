@@ -7,7 +7,7 @@ from typing import Any
 
 from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.result import Result
+from kerascnn.engine.result import Result, SplitTable
 from kerascnn.results.inference.evaluate import predict_folder
 from kerascnn.results.predictions import Predictions
 
@@ -41,7 +41,7 @@ def judge_elsewhere(
         elsewhere.predictions[result.run_id] = said
         elsewhere.images[result.run_id] = images
         test = measure(said.probabilities, said.labels, tuple(result.class_names))
-        split = {"images": len(said), "fingerprint": str(Path(data).resolve())}
+        split: SplitTable = {"images": len(said), "fingerprint": str(Path(data).resolve())}
         judged.append(
             replace(
                 result,

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from kerascnn.engine.result import Result
+from kerascnn.engine.result import Result, StageTable
 from kerascnn.results.page import seconds
 from kerascnn.results.report import explained, mistakes
 from kerascnn.results.report.gather import Material
@@ -42,7 +41,7 @@ def _spaced(cells: Iterable[str]) -> list[str]:
     return [cell if cell == "---" else cell + GAP for cell in cells]
 
 
-def _stage(stage: dict[str, Any]) -> tuple[str, ...]:
+def _stage(stage: StageTable) -> tuple[str, ...]:
     gain = ""
     if "gain" in stage:
         below, above = stage["gain_interval"]
