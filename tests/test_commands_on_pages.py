@@ -210,6 +210,7 @@ def tiny(words):
     return words
 
 
+@pytest.mark.long  # a minute: some of them train
 def test_every_command_runs(place, run_cli):
     commands = runnable()
     assert len(commands) > 25

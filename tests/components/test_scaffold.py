@@ -86,6 +86,7 @@ def test_what_is_written_keeps_the_contract(tmp_path, install, kind):
                 assert outcome.status != "failed", str(outcome)
 
 
+@pytest.mark.long  # installs and trains in processes of its own
 def test_a_run_records_the_package_and_is_used_again(workplace, install, monkeypatch, run_cli):
     folder = write_plugin("kerascnn-fresh", "architecture", workplace)
     install(folder)

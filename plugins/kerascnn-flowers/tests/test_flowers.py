@@ -105,6 +105,7 @@ def test_building_renders_nothing_and_imports_no_drawing_library():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.long  # renders 240 images
 def test_neither_thumbnails_nor_colours_give_the_species_away():
     """A ridge classifier stays far under 60%: what tells the species is form."""
     splits = make(train=150, test=90, size=48)

@@ -13,7 +13,7 @@ SCHEDULES = [component.name for component in kerascnn_schedules()]
 LARGEST_FIRST = sorted(applications(), key=lambda network: -int(network.parameters))
 NETWORKS = {network.name for network in LARGEST_FIRST}
 LEAST = set({network.family: network.name for network in LARGEST_FIRST}.values())  # of each family
-QUICK = {"mobilenet_v2", "resnet50"}
+QUICK = {"resnet50"}
 BACKEND = keras.config.backend()
 REFUSED = {"nasnet_mobile"} if BACKEND == "torch" else set()  # by Keras
 TWICE = {"backends_agree"} if BACKEND == "torch" else set()  # JAX asks PyTorch, and so does CI
@@ -80,7 +80,7 @@ def test_quick_networks(kerascnn_check):
 
 
 @pytest.mark.backend
-@pytest.mark.networks
+@pytest.mark.long
 @pytest.mark.kerascnn("architecture", *sorted(LEAST - QUICK - REFUSED), only=OF_FAMILIES)
 def test_a_network_of_each_family(kerascnn_check):
     kerascnn_check(weights="none")

@@ -86,6 +86,7 @@ class Heard(Observer):
         self.said += (message,)
 
 
+@pytest.mark.long  # asks every architecture
 def test_only_architectures_at_hand_are_local(experiment, registry):
     heard = Heard()
     with pytest.raises(InputError, match="no architectures to probe"):
