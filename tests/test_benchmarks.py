@@ -66,6 +66,7 @@ def beside(tmp_path_factory, fresh_database):
         return *common.beside(experiment, folder, epoch.fit_on_arrays(8, 4)), folder
 
 
+@pytest.mark.long
 def test_epochs_beside_bare_fit(beside):
     ours, bare, _ = beside
     assert len(ours) == len(bare) == 2  # the epoch that compiles is left out

@@ -89,5 +89,6 @@ for size in range(1, 12):
 """
 
 
+@pytest.mark.long
 def test_many_models_bring_no_warning_of_retracing():
     assert not in_a_new_process(MANY_MODELS)

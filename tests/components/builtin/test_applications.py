@@ -137,7 +137,9 @@ def test_preprocessing_survives_saving_and_mixed_precision(rescaling: str, tmp_p
     np.testing.assert_allclose(received, exact, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", TABLE)  # a minute for all: what is tried of each by default
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in KINDS else pytest.mark.long) for n in TABLE]
+)
 def test_blocks_hold_every_layer_with_weights_once_and_in_order(name: str) -> None:
     import keras
 

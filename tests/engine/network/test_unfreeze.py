@@ -86,7 +86,13 @@ def test_auto_trains_everything_with_very_many_images(network):
     assert blocks_of(network, "auto", 1000) == {HEAD, *BLOCKS}
 
 
-@pytest.mark.parametrize("network_name", ["resnet50", "mobilenet_v2", "vgg16"])
+@pytest.mark.parametrize(
+    "network_name",
+    [
+        "mobilenet_v2",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("resnet50", "vgg16")),
+    ],
+)
 def test_auto_keeps_to_its_share_of_a_real_backbone(network_name, registry):
     bound = registry.get("architecture", network_name).bind({"weights": "none"})
     built = replace(build_network(bound, image_size=96, num_classes=2), pretrained=True)

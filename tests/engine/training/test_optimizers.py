@@ -192,7 +192,7 @@ def test_averaged_weights_are_refused():
         make_optimizer(Optimizer(name="adam", use_ema=True), 1e-3)
 
 
-@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("name", ["sgd", pytest.param("adamw", marks=pytest.mark.long)])
 def test_the_moving_average_of_the_weights_is_put_for_a_while(name):
     def trained(steps, decay=None):
         model = make_model()

@@ -192,6 +192,7 @@ def test_what_a_stage_trained_on_is_let_go_with_it(monkeypatch, options):
     assert not [reference() for reference in alive if reference() is not None]
 
 
+@pytest.mark.long
 def test_the_graphs_of_a_stage_are_freed_with_it():
     """TensorFlow keeps every custom gradient, and a graph with it, for as long as it lives."""
     tensorflow = pytest.importorskip("tensorflow")
@@ -206,6 +207,7 @@ def test_the_graphs_of_a_stage_are_freed_with_it():
     assert graphs() == before
 
 
+@pytest.mark.long  # tests/run/test_runner.py shows it of a whole run
 def test_two_runs_with_one_seed_give_the_same_bits():
     first, second = (weights(fit(ALL, batchnorm="train")[0]) for _ in range(2))
     assert changed(first, second) == set()
@@ -270,8 +272,16 @@ class Halving(Callback):
     ("make", "rates"),
     [
         (lambda: ReduceLROnPlateau(factor=0.5, patience=1, min_delta=9), [0.1, 0.1, 0.05]),
-        (lambda: ReduceLROnPlateau("loss", 0.5, patience=1, min_delta=9), [0.1, 0.1, 0.05]),
-        (lambda: LearningRateScheduler(lambda epoch: 0.3 / (epoch + 1)), [0.3, 0.15, 0.1]),
+        pytest.param(
+            lambda: ReduceLROnPlateau("loss", 0.5, patience=1, min_delta=9),
+            [0.1, 0.1, 0.05],
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            lambda: LearningRateScheduler(lambda epoch: 0.3 / (epoch + 1)),
+            [0.3, 0.15, 0.1],
+            marks=pytest.mark.long,
+        ),
         (Halving, [0.0, 0.5**7, 0.5**11]),
     ],
     ids=["plateau", "plateau of loss", "scheduler", "every step"],
@@ -302,7 +312,7 @@ def test_the_loss_has_label_smoothing_and_class_weights():
     assert metric(result, "train_loss") == pytest.approx([expected], rel=1e-5)
 
 
-@pytest.mark.parametrize("batch_size", [BATCH, len(TRAIN)])
+@pytest.mark.parametrize("batch_size", [BATCH, pytest.param(len(TRAIN), marks=pytest.mark.long)])
 def test_a_loss_that_is_not_finite_ends_the_run(batch_size):
     """After a single step only the validation images show its effect."""
     steep = np.full(CLASSES, 1e6, np.float32)
@@ -311,7 +321,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(batch_size):
         fit(batch_size=batch_size, **explosive)
 
 
-@pytest.mark.parametrize("trained", [HEAD, BLOCK])
+@pytest.mark.parametrize("trained", [HEAD, pytest.param(BLOCK, marks=pytest.mark.long)])
 def test_the_first_step_whose_loss_is_not_finite_is_the_last(trained):
     """A head's steps too, of which TensorFlow takes several in one call."""
 
@@ -323,7 +333,7 @@ def test_the_first_step_whose_loss_is_not_finite_is_the_last(trained):
         fit(trained, schedule=lambda **_: Broken(), epochs=2)
 
 
-@pytest.mark.parametrize("trained", [HEAD, ALL])
+@pytest.mark.parametrize("trained", [HEAD, pytest.param(ALL, marks=pytest.mark.long)])
 def test_a_loss_before_the_first_update_is_no_fault_of_the_learning_rate(trained):
     network = make_network()
     network.model.get_layer("head_dense").bias.assign(np.full(CLASSES, np.nan))
@@ -332,7 +342,9 @@ def test_a_loss_before_the_first_update_is_no_fault_of_the_learning_rate(trained
     assert "rate" not in str(fault.value)
 
 
-@pytest.mark.parametrize("spoilt", ["moving_mean", "moving_variance"])
+@pytest.mark.parametrize(
+    "spoilt", ["moving_mean", pytest.param("moving_variance", marks=pytest.mark.long)]
+)
 def test_a_statistic_that_is_not_finite_ends_the_run_with_the_step(spoilt):
     """A training step does without: it uses the batch's own statistics."""
     network = make_network()
@@ -380,7 +392,9 @@ def test_layer_decay_slows_the_blocks_before_the_head():
         np.testing.assert_allclose(slowed[path], factor * plain[path], rtol=0.02, atol=1e-7)
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.long)]
+)
 def test_mixed_precision_trains_and_gives_float32_probabilities(precision):
     keras.config.set_dtype_policy(precision)
     try:

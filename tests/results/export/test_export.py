@@ -54,6 +54,7 @@ def test_a_format_gives_what_keras_gives(name, result, registry, tmp_path):
     assert sorted(file.name for file in path.parent.iterdir()) == [path.name, f"{path.name}.json"]
 
 
+@pytest.mark.long
 def test_an_export_gives_the_probabilities_of_predict(result, registry, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (20, 20, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "image.png")
@@ -75,6 +76,7 @@ def test_where_the_images_are_gone_random_ones_are_asked_about(result, registry)
     assert 250 < images.max() <= 255
 
 
+@pytest.mark.long
 def test_what_differs_from_keras_is_not_kept(result, registry, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "TOLERANCE", -1.0)
     with pytest.raises(RunError, match=r"differ .* was deleted"):
