@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,7 @@ def test_a_missing_package_of_ours_is_named_with_its_installation(registry, kind
             search()
 
 
+@pytest.mark.skipif(find_spec("kerascnn_kerashub") is not None, reason="the package is installed")
 def test_a_missing_package_does_not_make_a_name_ambiguous(install):
     install("kerascnn-other", GOOD.replace("gentle", "kerashub"))
     assert load_registry().find("kerashub").kind == "schedule"
