@@ -134,7 +134,13 @@ ELSEWHERE = {"same_on_all_backends", "backends_agree", "same_in_another_process"
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("text", MODULES, ids=re.findall(r'\[Component\("(\w+)"', PAGE))
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(text, id=name, marks=pytest.mark.long if "mobile" in name else ())
+        for text, name in zip(MODULES, re.findall(r'\[Component\("(\w+)"', PAGE), strict=True)
+    ],
+)
 def test_every_example_keeps_the_contract(installed, text):
     [component] = installed(text)
     subject = find_subject(component.kind, component.component.name, {})
@@ -157,6 +163,7 @@ def test_every_kind_has_an_example():
         assert any(f"def {hook}()" in text for text in MODULES), hook
 
 
+@pytest.mark.long
 def test_the_page_s_tests_pass_in_a_pytest_of_their_own(installed, tmp_path):
     installed(next(text for text in MODULES if '"parabola"' in text))
     (tmp_path / "test_page.py").write_text(TESTS)

@@ -156,7 +156,7 @@ def no_folder(place):
 SLOW = pytest.mark.slow
 FAULTS = [
     pytest.param(failing, "it answered with error 500", id="failing"),
-    pytest.param(corrupt, "the database is damaged", id="corrupt"),
+    pytest.param(corrupt, "the database is damaged", id="corrupt", marks=pytest.mark.long),
     pytest.param(refusing, "nothing answers there", id="refusing", marks=SLOW),
     pytest.param(nonsense, "", id="nonsense", marks=SLOW),
     pytest.param(hanging, "it did not answer in time", id="hanging", marks=SLOW),

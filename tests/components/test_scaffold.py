@@ -75,7 +75,10 @@ def test_what_is_written_is_found_and_named_after_the_package(run_cli, workplace
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=pytest.mark.long if k == "architecture" else ()) for k in KINDS],
+)
 def test_what_is_written_keeps_the_contract(tmp_path, install, kind):
     install(write_plugin("kerascnn-fresh", kind, tmp_path))
     for registered in components_of("kerascnn-fresh"):

@@ -38,6 +38,8 @@ KINDS = [  # the smallest member of each kind of family
     *("efficientnet_b0", "efficientnet_v2_b0", "efficientnet_v2_s", "nasnet_mobile"),
 ]
 
+QUICK = {*KINDS} - {"inception_resnet_v2", "nasnet_mobile", "efficientnet_v2_s", "densenet121"}
+
 
 def each(names: Iterable[str], *ordinary: str) -> Any:
     """Parametrizes over the names, of which all but the ordinary, quick ones are marked slow."""
@@ -138,7 +140,7 @@ def test_preprocessing_survives_saving_and_mixed_precision(rescaling: str, tmp_p
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in KINDS else pytest.mark.long) for n in TABLE]
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.long) for n in TABLE]
 )
 def test_blocks_hold_every_layer_with_weights_once_and_in_order(name: str) -> None:
     import keras

@@ -36,7 +36,10 @@ def spans(name):
 
 
 def case(name, *which, quick=True):
-    return pytest.param(name, *which, marks=() if quick and name not in SLOW else pytest.mark.slow)
+    marks = pytest.mark.long if name == "densenet121" else ()
+    return pytest.param(
+        name, *which, marks=marks if quick and name not in SLOW else pytest.mark.slow
+    )
 
 
 @pytest.fixture(scope="module")

@@ -175,6 +175,7 @@ def test_the_boundary_moves_back_to_where_activations_are_small():
     np.testing.assert_allclose(x, y, atol=1e-6)
 
 
+@pytest.mark.long
 def test_half_the_bytes_in_half_the_precision():
     full, half = inputs_of(), inputs_of(prefix_precision="mixed_bfloat16")
     assert half.cached.bytes * 2 == full.cached.bytes

@@ -17,7 +17,8 @@ from kerascnn.results.export.formats import FORMATS
 
 def needing(name):
     missing = [need for need in FORMATS[name].needs if not find_spec(need.replace("-", "_"))]
-    return pytest.param(name, marks=pytest.mark.skipif(bool(missing), reason=f"needs {missing}"))
+    marks = [pytest.mark.skipif(bool(missing), reason=f"needs {missing}")]
+    return pytest.param(name, marks=marks if name == "keras" else [*marks, pytest.mark.long])
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,7 @@ def test_a_test_that_ends_early_leaves_no_bar_behind():
     assert heard.last == (2, 2)
 
 
+@pytest.mark.long
 def test_a_later_stage_begins_where_those_before_end(workplace, two_stages, registry):
     experiment = bind_experiment(two_stages, registry)
     prepared = prepare_experiment(experiment, Observer())
