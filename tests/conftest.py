@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from importlib.metadata import entry_points
 from types import SimpleNamespace
 
+import click
 import numpy as np
 import pytest
 import tomli_w
@@ -188,3 +189,16 @@ def fresh_database(tmp_path_factory):
     with open_store(f"sqlite:///{file}"):
         pass
     return file
+
+
+@pytest.fixture
+def idle_commands(monkeypatch):
+    """Every command parses its arguments and then does nothing."""
+
+    def silence(group):
+        for one in group.commands.values():
+            monkeypatch.setattr(one, "callback", lambda *_, **__: None)
+            if isinstance(one, click.Group):
+                silence(one)
+
+    silence(cli.cli)

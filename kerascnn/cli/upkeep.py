@@ -50,6 +50,7 @@ def clear(kind: str | None, yes: bool, as_json: bool) -> None:
     from kerascnn.runtime.cache import KINDS, MADE
     from kerascnn.runtime.cache import clear as clear_cache
     from kerascnn.runtime.files import gigabytes
+    from kerascnn.runtime.text import counted
 
     kinds = [kind] if kind else list(KINDS)
     if not _may_remove_downloads(kinds, yes):
@@ -59,20 +60,20 @@ def clear(kind: str | None, yes: bool, as_json: bool) -> None:
     if as_json:
         document({"bytes": freed, "removed": [asdict(entry) for entry in removed]})
     else:
-        entries = "entry" if len(removed) == 1 else "entries"
-        click.echo(f"removed {len(removed):,} {entries}, {gigabytes(freed)}")
+        click.echo(f"removed {counted(len(removed), 'entry')}, {gigabytes(freed)}")
 
 
 def _may_remove_downloads(kinds: list[str], yes: bool) -> bool:
     """Asks before downloads are removed; prints which are kept."""
     from kerascnn.runtime.cache import entries
     from kerascnn.runtime.files import gigabytes
+    from kerascnn.runtime.text import counted
 
     downloads = entries(["downloads"]) if "downloads" in kinds else []
     if not downloads:
         return True
     size = gigabytes(sum(entry.bytes for entry in downloads))
-    held = f"{len(downloads):,} download{'s' if len(downloads) > 1 else ''} ({size})"
+    held = f"{counted(len(downloads), 'download')} ({size})"
     if confirmed(f"Also remove {held}, to be fetched again when needed?", yes):
         return True
     click.echo(f"kept {held}; use --yes to remove downloads without asking", err=True)
