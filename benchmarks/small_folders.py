@@ -46,10 +46,11 @@ def main(
 ) -> None:
     """Say the accuracy of each way to train, and its difference from the recipe's."""
     rows: dict[str, list[np.ndarray]] = {}
+    sizes = list(map(int, counts.split(",")))
     labels, suggested = [], []
     with tempfile.TemporaryDirectory() as place, chdir(place):
         for seed in range(seeds):
-            table = write_table(Path(place, f"{seed}.csv"), data, counts, fresh, seed)
+            table = write_table(Path(place, f"{seed}.csv"), data, sizes, fresh, seed)
             place_of = (f"dataset.path={data}", f"dataset.labels={table}", f"seed={seed}")
             own = [*place_of, "training.on_duplicate=skip", *settings]
             ways = {RECIPE: own, **{words: [*own, *words.split(";")] for words in against}}
@@ -70,21 +71,20 @@ def main(
             "ways": {
                 way: figures(np.concatenate(right), np.concatenate(rows[RECIPE]))
                 | {"seeds": [float(of_seed.mean()) for of_seed in right]}
-                | {"fewest": of_the_fewest(right, labels, counts)}
+                | of_classes(np.concatenate(right), np.concatenate(labels), sizes)
+                | {"fewest": of_the_fewest(right, labels, sizes)}
                 for way, right in rows.items()
             },
         },
     )
 
 
-def write_table(file: Path, data: Path, counts: str, fresh: int, seed: int) -> Path:
+def write_table(file: Path, data: Path, counts: list[int], fresh: int, seed: int) -> Path:
     """The table of labels of a small folder, a tenth of which validates; fresh images test."""
     with file.open("w", newline="") as table:
         writer = csv.writer(table)
         writer.writerow(("path", "label", "split"))
-        for count, (name, files) in zip(
-            map(int, counts.split(",")), shuffled_classes(data, seed), strict=True
-        ):
+        for count, (name, files) in zip(counts, shuffled_classes(data, seed), strict=True):
             validation = max(1, count // 10)
             splits = ["validation"] * validation + ["train"] * (count - validation)
             for path, split in zip(files, splits + ["test"] * fresh, strict=False):
@@ -131,9 +131,17 @@ def figures(right: np.ndarray, recipe: np.ndarray) -> dict[str, Any]:
     }
 
 
-def of_the_fewest(right: list[np.ndarray], labels: list[np.ndarray], counts: str) -> dict[str, Any]:
+def of_classes(right: np.ndarray, labels: np.ndarray, counts: list[int]) -> dict[str, Any]:
+    """Each class's recall, and the accuracy on images as uneven as those trained on."""
+    recalls = [float(right[labels == of].mean()) for of in range(len(counts))]
+    return {"recalls": recalls, "accuracy_as_uneven": float(np.average(recalls, weights=counts))}
+
+
+def of_the_fewest(
+    right: list[np.ndarray], labels: list[np.ndarray], counts: list[int]
+) -> dict[str, Any]:
     """The recall of the class with the fewest images, over all seeds."""
-    fewest = int(np.argmin([int(count) for count in counts.split(",")]))
+    fewest = int(np.argmin(counts))
     hits = np.concatenate([r[of == fewest] for r, of in zip(right, labels, strict=True)])
     return {"recall": float(hits.mean()), "interval": wilson_interval(int(hits.sum()), len(hits))}
 

@@ -223,3 +223,32 @@ def kerascnn_schedules() -> list[Component]:
             return [Component("falling_cosine", build, summary="cosine decay to zero")]
     """
     raise NotImplementedError
+
+
+@hookspec
+def kerascnn_losses() -> list[Component]:
+    """Training losses of a stage.
+
+    `build(params, *, num_classes, class_counts)` returns a `keras.losses.Loss` whose
+    `call(y_true, y_pred)` gives the loss of each image, float32 [B], from labels float32 [B, K],
+    which may be smoothed or mixed, and probabilities float32 [B, K]. `class_counts` is the number
+    of training images of each class. kerascnn weights the images and takes the mean.
+
+    Example:
+        from kerascnn import Component, hookimpl
+
+        def build(params, *, num_classes, class_counts):
+            import keras
+            from keras import ops
+
+            class Brier(keras.losses.Loss):
+                def call(self, y_true, y_pred):
+                    return ops.sum((y_true - y_pred) ** 2, axis=-1)
+
+            return Brier()
+
+        @hookimpl
+        def kerascnn_losses():
+            return [Component("brier", build, summary="squared error of the probabilities")]
+    """
+    raise NotImplementedError

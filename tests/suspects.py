@@ -322,6 +322,56 @@ def build_callback(params, *, peak_learning_rate, steps, steps_per_epoch):
     return keras_parts().Drop([peak_learning_rate * factor for factor in (0.5, last)])
 
 
+# Losses
+
+
+def build_loss(params, *, num_classes, class_counts):
+    import keras
+    from keras import ops
+
+    fault = params.fault
+    counts = np.array(class_counts, np.float32)
+    least = {"unclipped": 0.0, "infinite_slope": 1e-40}.get(fault, 1e-7)
+
+    class Suspicious(keras.losses.Loss):
+        """Cross-entropy, weighted by class."""
+
+        def call(self, y_true, y_pred):
+            if fault == "largest_label":
+                y_true = ops.one_hot(ops.argmax(y_true, axis=-1), num_classes)
+            if fault == "detached":
+                y_pred = ops.stop_gradient(y_pred) + 0.0 * y_pred
+            if fault == "inverse_counts":
+                y_true = y_true * counts.max() / counts
+            losses = -y_true * ops.log(ops.maximum(y_pred, least))
+            if fault == "of_each_class":
+                return losses
+            losses = ops.sum(losses, axis=-1)
+            return wrong(losses)
+
+    def wrong(losses):
+        if fault == "mean_of_the_batch":
+            return ops.mean(losses)
+        if fault == "half_precision":
+            return ops.cast(losses, "float16")
+        if fault == "upside_down":
+            return -losses
+        if fault == "relative_to_the_batch":
+            return losses / ops.mean(losses)
+        if fault == "random":
+            return losses * keras.random.uniform(ops.shape(losses), 0.5, 1)
+        if fault == "other_elsewhere":
+            return losses * {"tensorflow": 1, "jax": 2, "torch": 4}[keras.config.backend()]
+        return losses
+
+    return Suspicious().call if fault == "function" else Suspicious()
+
+
+@hookimpl
+def kerascnn_losses():
+    return [Component("suspect", build_loss, Suspect)]
+
+
 @hookimpl
 def kerascnn_datasets():
     return [Component("suspect", build_dataset, DatasetParams)]

@@ -83,11 +83,27 @@ FAULTS = {
         ("applies_in_training", "asks_for_its_value", {}),
         ("same_on_all_backends", "other_elsewhere", {}),
     ],
+    "loss": [
+        ("builds", "function", {}),
+        ("one_number_for_each_image", "mean_of_the_batch", {}),
+        ("one_number_for_each_image", "of_each_class", {}),
+        ("one_number_for_each_image", "half_precision", {}),
+        ("finite_at_the_extremes", "unclipped", {}),
+        ("finite_at_the_extremes", "infinite_slope", {}),
+        ("any_class_counts", "inverse_counts", {}),
+        ("better_is_lower", "upside_down", {}),
+        ("labels_by_their_shares", "largest_label", {}),
+        ("of_the_image_alone", "relative_to_the_batch", {}),
+        ("of_the_image_alone", "random", {}),
+        ("trains", "detached", {}),
+        ("same_on_all_backends", "other_elsewhere", {}),
+    ],
 }
 RIGHT = {
     "dataset": [{}, {"path": "images"}],
     "augmentation": [{}, {"layer": True}],
     "schedule": [{"final_fraction": 0.1}, {"component": "suspect_callback"}],
+    "loss": [{}],
 }
 DOCUMENT = Path(__file__).parents[1] / "docs" / "plugins.md"
 NOT_ON_TORCH = {"train_step_stays_jitted", "applies_in_training"}  # where nothing is compiled

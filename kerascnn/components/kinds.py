@@ -67,6 +67,13 @@ KINDS = {
             of_experiment=False,
             of_stage=True,
         ),
+        Kind(
+            "loss",
+            ("num_classes", "class_counts"),
+            ("keras.losses.Loss",),
+            of_experiment=False,
+            of_stage=True,
+        ),
     )
 }
 HOOKS = tuple(kind.hook for kind in KINDS.values())

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,6 +25,7 @@ class BoundStage:
     settings: Stage  # its table of the TOML
     schedule: BoundComponent
     augmentation: BoundComponent  # its own, or the experiment's
+    loss: BoundComponent
     batch_size: int  # its own, or that of `training`
 
     @property
@@ -67,6 +69,7 @@ class BoundExperiment:
                 stage,
                 schedule=self.at["stages", index, "schedule"],
                 augmentation=self.at.get(("stages", index, "augmentation"), shared),
+                loss=self.at["stages", index, "loss"],
                 batch_size=stage.batch_size or self.training.batch_size,
             )
             for index, stage in enumerate(self.settings.stages)
@@ -74,8 +77,8 @@ class BoundExperiment:
 
     def components(self) -> list[BoundComponent]:
         """Every component that the run builds, stage by stage after dataset and architecture."""
-        of_stages = [(stage.augmentation, stage.schedule) for stage in self.stages]
-        return [self.dataset, self.architecture, *(one for pair in of_stages for one in pair)]
+        of_stages = [(stage.augmentation, stage.schedule, stage.loss) for stage in self.stages]
+        return [self.dataset, self.architecture, *chain.from_iterable(of_stages)]
 
     @property
     def resolved(self) -> dict[str, Any]:

@@ -55,11 +55,16 @@ class Schedule(Choice):
     """A schedule of the learning rate."""
 
 
+class Loss(Choice):
+    """A training loss."""
+
+
 CHOICES: dict[str, type[Choice]] = {
     "dataset": Dataset,
     "augmentation": Augmentation,
     "architecture": Architecture,
     "schedule": Schedule,
+    "loss": Loss,
 }
 
 
@@ -233,6 +238,10 @@ class Stage(Strict):
         "a window of this fraction of the stage's steps",
     )
     clip_norm: float | None = Field(None, gt=0, description="maximum global norm of the gradients")
+    loss: Loss = Field(
+        Loss(name="cross_entropy"),
+        description="training loss; val_loss is always the cross-entropy",
+    )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="share of each label spread evenly over all classes"
     )

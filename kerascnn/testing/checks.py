@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from kerascnn import hookspecs
 from kerascnn.components.component import BoundComponent
+from kerascnn.components.kinds import KINDS
 from kerascnn.components.registry import load_registry
 from kerascnn.errors import InputError, KerascnnError, PluginError
 from kerascnn.experiment.problems import explain as invalid
@@ -161,9 +162,10 @@ def check(contract: Any) -> Callable[[Callable[[Any], str | None]], Check]:
 
     def decorate(function: Callable[[Any], str | None]) -> Check:
         rule = " ".join((function.__doc__ or "").split())
-        heading = contract.__name__.removeprefix("kerascnn_").removesuffix("s").title()
-        title = contract.__name__ if isinstance(contract, type) else heading
-        where = f'docs/plugins.md, "{title}"; {hookspecs.__name__}.{contract.__name__}'
+        name = contract.__name__
+        of_hook = {kind.hook: kind.name.title() for kind in KINDS.values()}
+        title = of_hook.get(name, name)
+        where = f'docs/plugins.md, "{title}"; {hookspecs.__name__}.{name}'
         return Check(function.__name__, rule, where, function)
 
     return decorate

@@ -98,6 +98,7 @@ RIGHT = {
     "augmentation": "kerascnn.Augmentation or keras.layers.Layer",
     "architecture": "kerascnn.Network or keras.Model",
     "schedule": "keras.optimizers.schedules.LearningRateSchedule or keras.callbacks.Callback",
+    "loss": "keras.losses.Loss",
 }
 
 
@@ -106,7 +107,7 @@ def test_a_build_that_returns_something_else_is_named(
     install, workplace, shapes_file, run_cli, kind, expected
 ):
     install("kerascnn-wrong", WRONG)
-    key = "stages.0.schedule" if kind == "schedule" else kind
+    key = kind if KINDS[kind].of_experiment else f"stages.0.{kind}"
     ended = run_cli("run", shapes_file, "--set", f"{key}=wrong")
     assert ended.exit_code == 2
     assert ended.stderr.splitlines()[-1] == (

@@ -51,10 +51,11 @@ def registered(kind, params):
 def chosen(experiment, one):
     """The experiment with the snippet pasted in."""
     table = tomllib.loads(snippet(one))
-    if one.kind == "schedule":
+    if not KINDS[one.kind].of_experiment:
         (table,) = table["stages"]
         experiment["stages"][0] |= table
-    return experiment | ({} if one.kind == "schedule" else table)
+        return experiment
+    return experiment | table
 
 
 @pytest.mark.parametrize("kind", KINDS)

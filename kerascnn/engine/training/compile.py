@@ -3,6 +3,7 @@
 from typing import Any
 
 from kerascnn.engine.network.build import HEAD, Built
+from kerascnn.engine.training.loss import smoothed
 from kerascnn.engine.training.optimizers import make_optimizer
 from kerascnn.engine.training.plan import Plan
 from kerascnn.runtime.compilation import assert_finite, jit_compile
@@ -40,7 +41,7 @@ def compile_stage(
     )
     trainer.compile(
         optimizer,
-        loss=_loss(trainer, stage.label_smoothing, ends_the_call=at_once > 1),
+        loss=_loss(trainer, plan, ends_the_call=at_once > 1),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=jit_compile(),
         steps_per_execution=at_once,
@@ -53,10 +54,11 @@ def compile_stage(
     return callback
 
 
-def _loss(trainer: Any, label_smoothing: float, *, ends_the_call: bool) -> Any:
-    """Cross-entropy; NaN as soon as a moving statistic is not finite.
+def _loss(trainer: Any, plan: Plan, *, ends_the_call: bool) -> Any:
+    """The stage's loss of the smoothed labels; NaN as soon as a moving statistic is not finite.
 
-    A training step uses the statistics of its batch and would not show it. If a call runs several
+    Only `call` of the stage's loss is used: Keras takes the mean over the batch, in float32. A
+    training step uses the statistics of its batch and would not show it. If a call runs several
     steps, it ends at the first such loss.
     """
     import keras
@@ -65,16 +67,18 @@ def _loss(trainer: Any, label_smoothing: float, *, ends_the_call: bool) -> Any:
     layers = [layer for layer in trainer.layers if layer.trainable]
     weights = [weight for layer in layers for weight in layer.non_trainable_weights]
     moved = [weight for weight in weights if keras.backend.is_float_dtype(weight.dtype)]
+    of_image = (plan.loss or keras.losses.CategoricalCrossentropy()).call
 
-    class Loss(keras.losses.CategoricalCrossentropy):
+    class Loss(keras.losses.Loss):
         def call(self, y_true: Any, y_pred: Any) -> Any:
             sums = [ops.sum(ops.stop_gradient(weight.value)) for weight in moved]
-            losses = super().call(y_true, y_pred) + 0.0 * sum(sums)
+            losses = of_image(smoothed(y_true, plan.stage.label_smoothing), y_pred)
+            losses = losses + 0.0 * sum(sums)
             if ends_the_call:
                 assert_finite(losses, NOT_FINITE, schedule_step(trainer.optimizer))
             return losses
 
-    return Loss(label_smoothing=label_smoothing)
+    return Loss()
 
 
 def _steps_at_once(trainer: Any, steps: int) -> int:

@@ -1,4 +1,4 @@
-"""A stage with all its settings resolved: layers, schedule, augmentation and class weights."""
+"""A stage with all its settings resolved: layers, schedule, loss, augmentation, class weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from kerascnn.engine.data.batches import Augment
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.unfreeze import select
+from kerascnn.engine.training.loss import make_loss
 from kerascnn.engine.training.optimizers import make_optimizer
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment
@@ -32,6 +33,7 @@ class Plan:
     batchnorm: str  # "frozen" or "train"
     batch_size: int
     schedule: Callable[..., Any]  # `schedule(peak_learning_rate=, steps=, steps_per_epoch=)`
+    loss: Any = None  # a `keras.losses.Loss`; none: cross-entropy
     augment: Augment | None = None  # none: the images unchanged
     class_weights: np.ndarray | None = None  # float32 [K]
     seed: int = 0  # the experiment's
@@ -73,6 +75,7 @@ def plan_stage(experiment: BoundExperiment, index: int, network: Built, data: Da
         batchnorm=stage.batchnorm or ("frozen" if network.pretrained else "train"),
         batch_size=bound.batch_size,
         schedule=bound.schedule.build,
+        loss=make_loss(bound.loss, data.class_counts()["train"].tolist()),
         **augmentation(experiment, index, len(data.class_names)),
         class_weights=class_weights(stage, data),
         seed=experiment.seed,

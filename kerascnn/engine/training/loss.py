@@ -1,0 +1,50 @@
+"""A stage's training loss: built and tried before training, and the labels that it is given."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerascnn.components.component import BoundComponent
+from kerascnn.engine.data.batches import to_device
+from kerascnn.errors import PluginError
+
+TRIED = 3
+"""Images that a loss is tried on: not a number that an axis of another meaning is likely to have."""
+
+
+def make_loss(component: BoundComponent, class_counts: Sequence[int]) -> Any:
+    """Builds a stage's loss and tries it on a few labels and probabilities.
+
+    Args:
+        class_counts: The number of training images of each class.
+
+    Raises:
+        PluginError: It fails, or does not give one number for each image.
+    """
+    from keras import backend
+
+    classes = len(class_counts)
+    loss = component.build(num_classes=classes, class_counts=tuple(class_counts))
+    even = np.full((TRIED, classes), 1 / classes, np.float32)
+    try:
+        losses = loss.call(to_device(even), to_device(even))
+        found = f"{backend.standardize_dtype(losses.dtype)} {list(losses.shape)}"
+    except Exception as error:
+        raise component.registered.fault("in call(y_true, y_pred)", error) from error
+    if found != f"float32 [{TRIED}]":
+        raise PluginError(
+            f'loss "{component.name}" of {component.registered.origin}: call(y_true, y_pred) must '
+            f"return float32 [{TRIED}] for a batch of {TRIED} images, not {found}."
+        )
+    return loss
+
+
+def smoothed(labels: Any, share: float) -> Any:
+    """Labels [B, K] of which a share is spread evenly over all classes (arXiv 1512.00567)."""
+    from keras import ops
+
+    if not share:
+        return labels
+    classes = ops.cast(ops.shape(labels)[-1], labels.dtype)
+    return labels * (1.0 - share) + (share / classes)  # as Keras does, to the bit
