@@ -14,7 +14,7 @@ from kerascnn.engine.data.store import BadImagesError, pack
 from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError, PluginError
 from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.experiment.model import Training
+from kerascnn.experiment.model import DEFAULT_LOSS, Training
 from kerascnn.hookspecs import Splits
 from kerascnn.runtime.commands import setting
 from kerascnn.runtime.files import GB
@@ -124,7 +124,10 @@ def examine(data: Data, experiment: BoundExperiment, observer: Observer) -> Exam
         data.class_counts(),
         data.class_names,
         [stage.name for stage in experiment.stages],
-        weighted=any(stage.class_weights is not None for stage in experiment.settings.stages),
+        weighted=any(
+            stage.class_weights is not None or stage.loss != DEFAULT_LOSS
+            for stage in experiment.settings.stages
+        ),
         batch_size=max(stage.batch_size for stage in experiment.stages),
     )
     notes = (*findings.notes(), *scarce)

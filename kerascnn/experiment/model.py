@@ -59,6 +59,9 @@ class Loss(Choice):
     """A training loss."""
 
 
+DEFAULT_LOSS = Loss(name="cross_entropy")
+
+
 CHOICES: dict[str, type[Choice]] = {
     "dataset": Dataset,
     "augmentation": Augmentation,
@@ -239,7 +242,7 @@ class Stage(Strict):
     )
     clip_norm: float | None = Field(None, gt=0, description="maximum global norm of the gradients")
     loss: Loss = Field(
-        Loss(name="cross_entropy"),
+        DEFAULT_LOSS,
         description="training loss; val_loss is always the cross-entropy",
     )
     label_smoothing: float = Field(

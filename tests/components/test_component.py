@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from kerascnn import InputError, PluginError
-from kerascnn.components.kinds import HOOKS
+from kerascnn.components.kinds import HOOKS, KINDS
 from kerascnn.components.registry import load_registry
 from kerascnn.experiment.bound import bind_experiment
 

@@ -31,7 +31,8 @@ def test_a_stage_has_its_own_settings_or_those_of_the_experiment(bound):
 
 
 def test_only_components_that_are_built_have_an_origin_and_a_code_key(bound):
-    used = ["shapes", "sequential_cnn", "light", "constant", "none", "cosine"]
+    entropy = "cross_entropy"
+    used = ["shapes", "sequential_cnn", "light", "constant", entropy, "none", "cosine", entropy]
     assert [component.name for component in bound.components()] == used
     assert list(bound.origins)[:3] == [
         "dataset shapes",
@@ -44,6 +45,7 @@ def test_only_components_that_are_built_have_an_origin_and_a_code_key(bound):
         "code of the architecture",
         "code of the augmentation light",
         "code of the schedule constant",
+        "code of the loss cross_entropy",
         "code of the augmentation none",
         "code of the schedule cosine",
     ]

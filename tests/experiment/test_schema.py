@@ -10,6 +10,7 @@ from pydantic import create_model
 from kerascnn import Component, Params
 from kerascnn.components.component import RegisteredComponent
 from kerascnn.components.entry_points import Origin
+from kerascnn.components.kinds import KINDS
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.experiment.model import OPTIMIZERS

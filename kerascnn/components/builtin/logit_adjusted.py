@@ -26,5 +26,6 @@ class LogitAdjusted(keras.losses.Loss):
         self.offsets = (tau * np.log(counts / counts.sum())).astype(np.float32)  # [K]
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        logits = ops.log(ops.maximum(y_pred, LEAST_PROBABILITY)) + self.offsets  # [B, K]
+        logits = ops.log(ops.maximum(y_pred, LEAST_PROBABILITY))  # [B, K]
+        logits = ops.add(logits, self.offsets)
         return keras.losses.categorical_crossentropy(y_true, logits, from_logits=True)  # [B]

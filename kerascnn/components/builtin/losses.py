@@ -10,7 +10,10 @@ from kerascnn import Component, NoParams, Params, hookimpl
 
 class Focal(Params):
     gamma: float = Field(
-        2.0, ge=0, le=10, description="How strongly images that are already right are discounted; 0 is cross-entropy."
+        2.0,
+        ge=0,
+        le=10,
+        description="How much less images count that are right; 0 is cross-entropy.",
     )
 
 

@@ -10,7 +10,7 @@ from kerascnn.engine.data.batches import to_device
 from kerascnn.errors import PluginError
 
 TRIED = 3
-"""Images that a loss is tried on: not a number that an axis of another meaning is likely to have."""
+"""Images that a loss is tried on."""
 
 
 def make_loss(component: BoundComponent, class_counts: Sequence[int]) -> Any:
