@@ -135,7 +135,7 @@ def test_each_image_is_judged_in_one_fold(script, photos, tmp_path):
 
 
 def test_a_small_folder_is_judged_on_images_that_are_not_in_it(script, photos, tmp_path):
-    table = script("small_folders").write_table(tmp_path / "table.csv", photos, "6,3", 4, 0)
+    table = script("small_folders").write_table(tmp_path / "table.csv", photos, [6, 3], 4, 0)
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert len({row["path"] for row in rows}) == len(rows)
     counts = Counter((row["label"], row["split"]) for row in rows)
@@ -152,9 +152,15 @@ def test_a_small_folder_is_judged_on_images_that_are_not_in_it(script, photos, t
 def test_the_recall_of_the_smallest_class_is_told_over_all_seeds(script):
     right = [np.array([True, False, True]), np.array([True, True, False])]
     labels = [np.array([0, 1, 1]), np.array([0, 1, 1])]
-    of = script("small_folders").of_the_fewest(right, labels, "9,3")
+    of = script("small_folders").of_the_fewest(right, labels, [9, 3])
     assert of["recall"] == 0.5
     assert of["interval"][0] < 0.5 < of["interval"][1]
+
+
+def test_the_accuracy_as_uneven_as_a_small_folder_weights_the_recalls_by_its_counts(script):
+    right, labels = np.array([True, True, False, True]), np.array([0, 0, 1, 1])
+    of = script("small_folders").of_classes(right, labels, [9, 3])
+    assert of == {"recalls": [1.0, 0.5], "accuracy_as_uneven": 0.875}
 
 
 def test_ratios_count_packing_and_prefix(script):
