@@ -339,6 +339,8 @@ def build_loss(params, *, num_classes, class_counts):
         def call(self, y_true, y_pred):
             if fault == "largest_label":
                 y_true = ops.one_hot(ops.argmax(y_true, axis=-1), num_classes)
+            if fault == "logits":
+                y_pred = ops.softmax(y_pred)
             if fault == "detached":
                 y_pred = ops.stop_gradient(y_pred) + 0.0 * y_pred
             if fault == "inverse_counts":

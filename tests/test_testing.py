@@ -92,6 +92,7 @@ FAULTS = {
         ("finite_at_the_extremes", "infinite_slope", {}),
         ("any_class_counts", "inverse_counts", {}),
         ("better_is_lower", "upside_down", {}),
+        ("takes_probabilities", "logits", {}),
         ("labels_by_their_shares", "largest_label", {}),
         ("of_the_image_alone", "relative_to_the_batch", {}),
         ("of_the_image_alone", "random", {}),

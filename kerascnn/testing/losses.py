@@ -127,6 +127,16 @@ def better_is_lower(subject: LossSubject) -> str:
 
 
 @check(kerascnn_losses)
+def takes_probabilities(subject: LossSubject) -> None:
+    """y_pred are probabilities, to which no softmax is applied again: adding one number to all of
+    them changes the loss."""
+    labels, probabilities = sample()
+    shifted = losses_of(subject.made, labels, probabilities + 0.5)
+    if (abs(shifted - subject.losses) <= CLOSE * np.maximum(abs(subject.losses), 1)).all():
+        raise CheckError("the same losses for y_pred + 0.5, as of logits: is from_logits set?")
+
+
+@check(kerascnn_losses)
 def labels_by_their_shares(subject: LossSubject) -> None:
     """Mixed labels count by their shares, as label smoothing, MixUp and CutMix need: a loss that
     uses only the largest is that of other labels."""

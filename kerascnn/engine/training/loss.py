@@ -9,9 +9,6 @@ from kerascnn.components.component import BoundComponent
 from kerascnn.engine.data.batches import to_device
 from kerascnn.errors import PluginError
 
-TRIED = 3
-"""Images that a loss is tried on."""
-
 
 def make_loss(component: BoundComponent, class_counts: Sequence[int]) -> Any:
     """Builds a stage's loss and tries it on a few labels and probabilities.
@@ -25,17 +22,18 @@ def make_loss(component: BoundComponent, class_counts: Sequence[int]) -> Any:
     from keras import backend
 
     classes = len(class_counts)
+    images = classes + 1  # another number, so that the two axes cannot be confused
     loss = component.build(num_classes=classes, class_counts=tuple(class_counts))
-    even = np.full((TRIED, classes), 1 / classes, np.float32)
+    even = np.full((images, classes), 1 / classes, np.float32)
     try:
         losses = loss.call(to_device(even), to_device(even))
         found = f"{backend.standardize_dtype(losses.dtype)} {list(losses.shape)}"
     except Exception as error:
         raise component.registered.fault("in call(y_true, y_pred)", error) from error
-    if found != f"float32 [{TRIED}]":
+    if found != f"float32 [{images}]":
         raise PluginError(
             f'loss "{component.name}" of {component.registered.origin}: call(y_true, y_pred) must '
-            f"return float32 [{TRIED}] for a batch of {TRIED} images, not {found}."
+            f"return float32 [{images}] for a batch of {images} images, not {found}."
         )
     return loss
 
