@@ -35,6 +35,8 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
         console.print(_settings(console, comparison, settings))
     if any(result.temperature != AS_TRAINED for result in comparison.results):
         console.print("ECE: expected calibration error of the probabilities that `predict` gives")
+    for why in comparison.metrics.left_out:
+        console.print(plain(why))
     if not comparison.refusal:
         _show_tests(console, comparison)
 
@@ -43,7 +45,8 @@ def _run_results(comparison: Comparison, settings: list[str], intervals: bool) -
     """One row per run: its metrics and those settings."""
     bounds = ["95%"] if intervals else []
     titles = ("accuracy", "95%", "F1", *bounds, "ECE", *bounds, "parameters", "time")
-    table = Table("run", *map(number, titles), *map(words, settings))
+    named = _columns(comparison)
+    table = Table("run", *map(number, (*titles[:-2], *named, *titles[-2:])), *map(words, settings))
     for run in comparison.runs:
         f1, error = f"{run.macro_f1:.3f}", f"{run.calibration_error:.3f}"
         table.add_row(
@@ -52,6 +55,7 @@ def _run_results(comparison: Comparison, settings: list[str], intervals: bool) -
             interval(*run.interval),
             *((f1, interval(*run.macro_f1_interval)) if intervals else (f1,)),
             *((error, interval(*run.calibration_interval)) if intervals else (error,)),
+            *(f"{run.metrics[name]['value']:.3f}" for name in named),
             f"{run.parameters:,}",
             f"{run.seconds:,.0f} s",
             *(_setting(run.settings[name]) for name in settings),
@@ -62,7 +66,8 @@ def _run_results(comparison: Comparison, settings: list[str], intervals: bool) -
 def _group_results(comparison: Comparison, settings: list[str], intervals: bool) -> RichTable:
     """One row per group: mean and standard deviation over its seeds, and those settings."""
     more = ["F1", "ECE"] if intervals else []
-    titles = ("seeds", "accuracy", "range", *more, "parameters", "time")
+    named = _columns(comparison)
+    titles = ("seeds", "accuracy", "range", *more, *named, "parameters", "time")
     table = Table("group", *map(number, titles), *map(words, settings))
     for group in comparison.groups:
         accuracy = group.test_accuracy
@@ -73,11 +78,17 @@ def _group_results(comparison: Comparison, settings: list[str], intervals: bool)
             spread(accuracy),
             f"{accuracy.least:.3f} to {accuracy.greatest:.3f}",
             *others,
+            *(spread(group.metrics[name]) for name in named),
             f"{group.parameters:,}",
             f"{group.seconds.mean:,.0f} s",
             *(_setting(group.settings[name]) for name in settings),
         )
     return table
+
+
+def _columns(comparison: Comparison) -> list[str]:
+    """The runs' own metrics; macro F1 is in every table."""
+    return [name for name in comparison.runs[0].metrics if name != "macro_f1"]
 
 
 def spread(of: Spread) -> str:
@@ -124,8 +135,10 @@ def _show_tests(console: Console, comparison: Comparison) -> None:
         console.print(_pairs(pairs[:_PAIRS], "group" if comparison.by_seed else "run"))
         if len(pairs) > _PAIRS:
             console.print(f"and {len(pairs) - _PAIRS} more; --json and --html FILE show all pairs.")
+        _show_leads(console, pairs[:_PAIRS], comparison.entrants[0].short)
         return
     _say(console, comparison)
+    _show_leads(console, pairs, comparison.entrants[0].short)
     if not comparison.by_seed:
         _show_flips(console, comparison, pairs[0])
 
@@ -150,6 +163,21 @@ def _pairs(pairs: Sequence[Pair], kind: str) -> RichTable:
             _verdict(pair),
         )
     return table
+
+
+def _show_leads(console: Console, pairs: Sequence[Pair], best: str) -> None:
+    """How far each run is behind the most accurate by the runs' own metrics."""
+    if not pairs[0].metrics:
+        return
+    table = Table("run", words("metric"), number(f"behind {best} by"), number("95%"))
+    for pair in pairs:
+        shown = pair.second[:8]
+        for name, lead in pair.metrics.items():
+            bounds = interval(*lead.interval) if lead.interval else ""
+            table.add_row(shown, plain(name), f"{lead.difference:.3f}", bounds)
+            shown = ""
+    console.print()
+    console.print(table)
 
 
 def _verdict(pair: Pair) -> str:
