@@ -35,8 +35,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
         console.print(_settings(console, comparison, settings))
     if any(result.temperature != AS_TRAINED for result in comparison.results):
         console.print("ECE: expected calibration error of the probabilities that `predict` gives")
-    for why in comparison.metrics.left_out:
-        console.print(plain(why))
+    _show_metrics(console, comparison)
     if not comparison.refusal:
         _show_tests(console, comparison)
 
@@ -45,8 +44,7 @@ def _run_results(comparison: Comparison, settings: list[str], intervals: bool) -
     """One row per run: its metrics and those settings."""
     bounds = ["95%"] if intervals else []
     titles = ("accuracy", "95%", "F1", *bounds, "ECE", *bounds, "parameters", "time")
-    named = _columns(comparison)
-    table = Table("run", *map(number, (*titles[:-2], *named, *titles[-2:])), *map(words, settings))
+    table = Table("run", *map(number, titles), *map(words, settings))
     for run in comparison.runs:
         f1, error = f"{run.macro_f1:.3f}", f"{run.calibration_error:.3f}"
         table.add_row(
@@ -55,7 +53,6 @@ def _run_results(comparison: Comparison, settings: list[str], intervals: bool) -
             interval(*run.interval),
             *((f1, interval(*run.macro_f1_interval)) if intervals else (f1,)),
             *((error, interval(*run.calibration_interval)) if intervals else (error,)),
-            *(f"{run.metrics[name]['value']:.3f}" for name in named),
             f"{run.parameters:,}",
             f"{run.seconds:,.0f} s",
             *(_setting(run.settings[name]) for name in settings),
@@ -66,8 +63,7 @@ def _run_results(comparison: Comparison, settings: list[str], intervals: bool) -
 def _group_results(comparison: Comparison, settings: list[str], intervals: bool) -> RichTable:
     """One row per group: mean and standard deviation over its seeds, and those settings."""
     more = ["F1", "ECE"] if intervals else []
-    named = _columns(comparison)
-    titles = ("seeds", "accuracy", "range", *more, *named, "parameters", "time")
+    titles = ("seeds", "accuracy", "range", *more, "parameters", "time")
     table = Table("group", *map(number, titles), *map(words, settings))
     for group in comparison.groups:
         accuracy = group.test_accuracy
@@ -78,7 +74,6 @@ def _group_results(comparison: Comparison, settings: list[str], intervals: bool)
             spread(accuracy),
             f"{accuracy.least:.3f} to {accuracy.greatest:.3f}",
             *others,
-            *(spread(group.metrics[name]) for name in named),
             f"{group.parameters:,}",
             f"{group.seconds.mean:,.0f} s",
             *(_setting(group.settings[name]) for name in settings),
@@ -86,15 +81,47 @@ def _group_results(comparison: Comparison, settings: list[str], intervals: bool)
     return table
 
 
-def _columns(comparison: Comparison) -> list[str]:
-    """The runs' own metrics; macro F1 is in every table."""
-    return [name for name in comparison.runs[0].metrics if name != "macro_f1"]
-
-
 def spread(of: Spread) -> str:
     """Mean and standard deviation."""
     deviation = "" if of.standard_deviation is None else f" ± {of.standard_deviation:.3f}"
     return f"{of.mean:.3f}{deviation}"
+
+
+def _show_metrics(console: Console, comparison: Comparison) -> None:
+    """The metrics of the experiments: of each run, and how far it is behind the most accurate."""
+    if comparison.entrants[0].metrics:
+        console.print()
+        console.print((_group_metrics if comparison.by_seed else _run_metrics)(comparison))
+    for why in comparison.metrics.left_out:
+        console.print(plain(why))
+
+
+def _run_metrics(comparison: Comparison) -> RichTable:
+    runs = comparison.runs[: _PAIRS + 1]
+    leads = {} if comparison.refusal else {p.second: p.metrics for p in comparison.against_best}
+    behind = (number("behind by"), number("95%")) if leads else ()
+    table = Table("run", words("metric"), number("value"), number("95%"), *behind)
+    for run in runs:
+        shown = run.short
+        for name, of in run.metrics.items():
+            cells = [f"{of['value']:.3f}", interval(*of["interval"]) if of["interval"] else ""]
+            if run.run_id in leads:
+                lead = leads[run.run_id][name]
+                bounds = interval(*lead.interval) if lead.interval else ""
+                cells += [f"{lead.difference:.3f}", bounds]
+            table.add_row(shown, plain(name), *cells)
+            shown = ""
+    return table
+
+
+def _group_metrics(comparison: Comparison) -> RichTable:
+    table = Table("group", words("metric"), number("mean"))
+    for group in comparison.groups:
+        shown = group.short
+        for name, of in group.metrics.items():
+            table.add_row(shown, plain(name), spread(of))
+            shown = ""
+    return table
 
 
 def _settings(console: Console, comparison: Comparison, settings: list[str]) -> RichTable:
@@ -135,10 +162,8 @@ def _show_tests(console: Console, comparison: Comparison) -> None:
         console.print(_pairs(pairs[:_PAIRS], "group" if comparison.by_seed else "run"))
         if len(pairs) > _PAIRS:
             console.print(f"and {len(pairs) - _PAIRS} more; --json and --html FILE show all pairs.")
-        _show_leads(console, pairs[:_PAIRS], comparison.entrants[0].short)
         return
     _say(console, comparison)
-    _show_leads(console, pairs, comparison.entrants[0].short)
     if not comparison.by_seed:
         _show_flips(console, comparison, pairs[0])
 
@@ -163,21 +188,6 @@ def _pairs(pairs: Sequence[Pair], kind: str) -> RichTable:
             _verdict(pair),
         )
     return table
-
-
-def _show_leads(console: Console, pairs: Sequence[Pair], best: str) -> None:
-    """How far each run is behind the most accurate by the runs' own metrics."""
-    if not pairs[0].metrics:
-        return
-    table = Table("run", words("metric"), number(f"behind {best} by"), number("95%"))
-    for pair in pairs:
-        shown = pair.second[:8]
-        for name, lead in pair.metrics.items():
-            bounds = interval(*lead.interval) if lead.interval else ""
-            table.add_row(shown, plain(name), f"{lead.difference:.3f}", bounds)
-            shown = ""
-    console.print()
-    console.print(table)
 
 
 def _verdict(pair: Pair) -> str:
