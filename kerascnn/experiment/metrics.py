@@ -22,8 +22,12 @@ def metric_name(bound: BoundComponent) -> str:
     Only numbers, true, false and single words, such as `top_k_3`: the name does not depend on the
     other metrics of the experiment.
     """
-    default = {name: field.default for name, field in type(bound.params).model_fields.items()}
-    values = [value for name, value in bound.params if value != default[name]]
+    fields = type(bound.params).model_fields
+    values = [
+        value
+        for name, value in bound.params
+        if value != fields[name].get_default(call_default_factory=True)
+    ]
     words = [str(value) for value in values if isinstance(value, str | int | float)]
     return "_".join([bound.name, *(word for word in words if re.fullmatch(_WORD, word))])
 

@@ -178,7 +178,14 @@ class Training(Strict):
     keep: Annotated[
         str,
         BeforeValidator(_keep),
-        WithJsonSchema({"anyOf": [{"enum": ["best", "last"]}, {"pattern": f"^{BEST_BY}$"}]}),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"enum": ["best", "last"]},
+                    {"type": "string", "pattern": f"^{BEST_BY}$"},
+                ]
+            }
+        ),
     ] = Field(
         default="best",
         description="weights carried forward and evaluated: those of the best epoch by accuracy, "

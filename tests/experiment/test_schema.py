@@ -55,7 +55,7 @@ def test_the_schema_refuses_what_is_refused(validator, key, value):
 def test_the_schema_names_every_component_and_its_parameters(registry):
     definitions = make_schema(registry)["$defs"]
     assert definitions["Optimizer"]["anyOf"][0]["enum"] == list(OPTIMIZERS)
-    for kind in ("dataset", "augmentation", "architecture", "schedule"):
+    for kind in ("dataset", "augmentation", "architecture", "schedule", "metric"):
         names, *tables = definitions[kind.title()]["anyOf"]
         assert names["enum"] == registry.names(kind)
         for registered, table in zip(registry.of_kind(kind), tables, strict=True):
