@@ -37,15 +37,15 @@ class NamedMetric:
         Raises:
             PluginError: It fails, or returns another type; `split` says on which images.
         """
-        registered, where = self.bound.registered, f"{len(labels):,} {split} images"
         try:
             value = self.metric.compute(_read_only(labels), _read_only(probabilities))
         except Exception as error:
-            raise registered.fault(f"in compute on {where}", error) from error
+            when = f"in compute on {len(labels):,} {split} images"
+            raise self.bound.registered.fault(when, error) from error
         if isinstance(value, bool) or not isinstance(value, int | float | np.number):
             raise PluginError(
-                f'metric "{self.name}" of {registered.origin}: compute must return a float, not '
-                f"{type(value).__name__}."
+                f'metric "{self.name}" of {self.bound.registered.origin}: compute must return a '
+                f"float, not {type(value).__name__}."
             )
         return float(value) if np.isfinite(value) else float("nan")
 

@@ -239,10 +239,10 @@ def test_early_stopping_ends_the_stage():
     assert result.epochs == len(result.history) == 3
 
 
-def sequence(*values, greater_is_better=True):
+def sequence(*values):
     """A metric that gives these values, one at each epoch."""
     given = iter(values)
-    return NamedMetric("given", Metric(lambda *_: next(given), greater_is_better), None)
+    return NamedMetric("given", Metric(lambda *_: next(given)), None)
 
 
 def test_another_metric_decides_between_epochs_and_stages_and_stops():
@@ -264,29 +264,6 @@ def test_another_metric_decides_between_epochs_and_stages_and_stops():
     )
     assert not second.kept
     assert changed(before, weights(network)) == set()
-
-
-@pytest.mark.parametrize(("value", "epoch"), [((2.0, 1.0, 3.0), 2), ((1.0, 1.0, 1.0), 3)])
-def test_the_smaller_one_is_better_if_the_metric_says_so_and_the_loss_decides_ties(value, epoch):
-    options = {"epochs": 3, "learning_rate": 0.3, "keep": "best:given"}
-    _, result = fit(metrics=(sequence(*value, greater_is_better=False),), **options)
-    losses = metric(result, "val_loss")
-    best = 1 + int(np.argmin(losses)) if epoch == 3 else epoch
-    assert result.own.loss == losses[best - 1]
-
-
-def test_a_metric_without_a_value_may_not_decide():
-    said = []
-    listener = Listener(warned=said.append)
-    _, result = fit(metrics=(sequence(np.nan),), listener=listener)
-    assert "val_given" not in result.history[0].metrics
-    assert said == ['the metric "given" is not defined on the validation images.']
-    for options in (
-        {"keep": "best:given"},
-        {"early_stopping": EarlyStopping(monitor="val_given")},
-    ):
-        with pytest.raises(RunError, match=r'stage "trial": the metric "given" is not defined'):
-            fit(metrics=(sequence(np.nan),), **options)
 
 
 def test_the_rate_that_is_told_is_the_last_steps():

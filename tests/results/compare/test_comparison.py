@@ -249,6 +249,7 @@ def test_the_document_is_json(three, by_seed):
         "groups",
         "refusal",
         "summary",
+        "metrics_left_out",
         "pairs",
         "flipped",
         "advice",
