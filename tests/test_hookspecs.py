@@ -19,6 +19,7 @@ ARGUMENTS = {
     "peak_learning_rate": 0.1,
     "steps": 20,
     "steps_per_epoch": 5,
+    "class_names": ("dark", "bright"),
 }
 
 

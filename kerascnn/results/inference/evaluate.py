@@ -1,7 +1,7 @@
 """Evaluates a run's model on other labelled images."""
 
 import os
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ class Evaluation(Metrics):
     data: str
     test: Predictions
     windows: Centred
-    metrics: dict[str, Measured]
+    metrics: dict[str, Measured] = field(default_factory=dict)
 
     def pixels(self) -> Centred:
         return self.windows
