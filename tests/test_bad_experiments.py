@@ -154,7 +154,7 @@ BAD = {
     "early stopping's monitor": ("{ patience = 2 }", '{ monitor = "accuracy" } #<', 'stages.all.early_stopping.monitor = "accuracy": expected "val_accuracy" or "val_loss". Did you mean "val_accuracy"?'),
     "monitor that no metric measures": ("{ patience = 2 }", '{ monitor = "val_macro_f1" } #<', 'stages.all.early_stopping.monitor = "val_macro_f1": expected "val_accuracy" or "val_loss". To have it, add metrics = ["macro_f1"] above the first table.'),
     "keep by no metric": ("batch_size = 8", 'keep = "best:macro_f1" #<', 'training.keep = "best:macro_f1": expected "best" or "last". To have it, add metrics = ["macro_f1"] above the first table.'),
-    "keep by another metric": ("batch_size = 8", 'keep = "best:top_k" #<\n[[metrics]]\nname = "top_k"\nk = 1', 'training.keep = "best:top_k": expected "best:top_k_1".'),
+    "keep by another metric": ("batch_size = 8", 'keep = "best:top_k" #<\n[[metrics]]\nname = "top_k"\nk = 1', 'training.keep = "best:top_k": expected "best", "last" or "best:top_k_1".'),
     "metric": ("[training]", '[[metrics]]\nname = "makro_f1" #<\n[training]', 'metrics.makro_f1.name = "makro_f1": unknown metric. Did you mean "macro_f1"?'),
     "metric's parameter": ("[training]", '[[metrics]]\nname = "top_k"\nk = 0 #<\n[training]', "metrics.top_k.k = 0: expected a number of at least 1."),
     "metric twice": ("[training]", '[[metrics]]\nname = "top_k"\n[[metrics]] #<\nname = "top_k"\nk = 5\n[training]', 'metrics.1: another metric already has the name "top_k".'),

@@ -63,7 +63,8 @@ def metric_problems(
         names.append(name)
     keep = _value(data, "training", "keep")
     if isinstance(keep, str) and (by := best_by(keep)) and by not in names:
-        yield _unlisted(("training", "keep"), keep, "best:", [f"best:{n}" for n in names], registry)
+        choices = ["best", "last", *(f"best:{name}" for name in names)]
+        yield _unlisted(("training", "keep"), keep, "best:", choices, registry)
     known = [f"val_{name}" for name in dict.fromkeys([*ALWAYS, *names])]
     for index, stage in enumerate(stage_tables(dict(data))):
         monitor = _value(stage, "early_stopping", "monitor")
@@ -76,8 +77,8 @@ def _unlisted(
     location: Location, value: str, prefix: str, known: list[str], registry: Registry
 ) -> Problem:
     name, installed = value.removeprefix(prefix), registry.names("metric")
-    *first, last = [f'"{one}"' for one in known] or ['"best"', '"last"']
-    expected = f"expected {', '.join(first)}{' or ' if first else ''}{last}"
+    *first, last = [f'"{one}"' for one in known]
+    expected = f"expected {', '.join(first)} or {last}"
     if value.startswith(prefix) and name in installed:
         hint = f' To have it, add metrics = ["{name}"] above the first table.'
     else:

@@ -12,6 +12,7 @@ from kerascnn.engine.metrics.significance import RESAMPLES, resamples
 from kerascnn.errors import PluginError
 from kerascnn.hookspecs import Metric
 
+TRIED = 1000  # images on which a metric is tried before training
 CELLS = 5 * 10**9  # probabilities that a bootstrap reads at most, beyond the fewest resamples
 FEWEST = 100  # resamples
 SECONDS = 60.0  # per metric; a quick one never takes as long
@@ -77,6 +78,7 @@ def build_metrics(
 
 def try_metrics(metrics: Sequence[NamedMetric], labels: np.ndarray, classes: int) -> None:
     """Computes each metric of random probabilities; raises PluginError if one fails."""
+    labels = labels[:TRIED]
     drawn = np.random.default_rng(0).dirichlet(np.ones(classes), len(labels)).astype(np.float32)
     for metric in metrics:
         metric.compute(labels, drawn, "validation")
@@ -166,6 +168,6 @@ def _value(metric: NamedMetric, labels: np.ndarray, probabilities: np.ndarray) -
 
 def _read_only(array: np.ndarray) -> Any:
     """A view that a plugin cannot change: the array is used again."""
-    view = array.view()
+    view = np.asarray(array).view()
     view.flags.writeable = False
     return view

@@ -4,7 +4,7 @@ from functools import partial
 
 from pydantic import Field
 
-from kerascnn import Component, Metric, Params, confusion_matrix, hookimpl
+from kerascnn import Component, Metric, Params, hookimpl
 
 
 class FBetaParams(Params):
@@ -22,6 +22,8 @@ def f_beta(labels, probabilities, beta):
         labels: int [N], at least one; a class may have no image.
         probabilities: float [N, K].
     """
+    from kerascnn import confusion_matrix  # imports NumPy
+
     confusion = confusion_matrix(labels, probabilities)  # [K, K]
     hits, images, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
     there = images + predicted > 0
