@@ -16,8 +16,13 @@ FOR_PLUGINS = {
     "Splits": "hookspecs",
     "Augmentation": "hookspecs",
     "Network": "hookspecs",
+    "Metric": "hookspecs",
     # architectures
     "classifier_head": "engine.network.head",
+    # metrics
+    "confusion_matrix": "engine.metrics.score",
+    "macro_f1": "engine.metrics.score",
+    "cross_entropy": "engine.metrics.score",
     # datasets
     "SplitParams": "engine.data.content_split",
     "split_files": "engine.data.content_split",

@@ -120,6 +120,21 @@ class Network:
     weights: str = ""
 
 
+@dataclass(frozen=True)
+class Metric:
+    """A measure of how good probabilities are.
+
+    Args:
+        compute: `compute(labels, probabilities) -> float`, in NumPy: labels int [N] in 0 to K - 1,
+            probabilities float [N, K]; N is at least 1, and a class may have no image. NaN where
+            the metric is not defined for these images.
+        greater_is_better: Whether greater values are better; default True.
+    """
+
+    compute: "Callable[[np.ndarray, np.ndarray], float]"
+    greater_is_better: bool = True
+
+
 @hookspec
 def kerascnn_datasets() -> list[Component]:
     """Datasets. `build(params, *, seed) -> Splits`.
@@ -250,5 +265,29 @@ def kerascnn_losses() -> list[Component]:
         @hookimpl
         def kerascnn_losses():
             return [Component("brier", build, summary="squared error of the probabilities")]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def kerascnn_metrics() -> list[Component]:
+    """Metrics of validation and test images. `build(params, *, class_names) -> Metric`.
+
+    `class_names` is a tuple, in the order of the labels.
+
+    Example:
+        import numpy as np
+        from kerascnn import Component, Metric, hookimpl
+
+        def brier(labels, probabilities):
+            wrong = probabilities - np.eye(probabilities.shape[1])[labels]
+            return np.square(wrong).sum(1).mean()
+
+        def build(params, *, class_names):
+            return Metric(brier, greater_is_better=False)
+
+        @hookimpl
+        def kerascnn_metrics():
+            return [Component("brier_score", build, summary="mean squared error of probabilities")]
     """
     raise NotImplementedError

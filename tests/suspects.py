@@ -5,6 +5,7 @@ tests/test_testing.py installs it; the kit's own processes import it too.
 
 import hashlib
 import os
+import time
 import uuid
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,6 +19,7 @@ from kerascnn import (
     Augmentation,
     Component,
     InputError,
+    Metric,
     Network,
     Params,
     Splits,
@@ -374,6 +376,42 @@ def build_loss(params, *, num_classes, class_counts):
 @hookimpl
 def kerascnn_losses():
     return [Component("suspect", build_loss, Suspect)]
+
+
+# Metrics
+
+
+def build_metric(params, *, class_names):
+    fault, state = params.fault, SimpleNamespace(calls=0)
+    if fault == "function":
+        return np.mean
+
+    def compute(labels, probabilities):
+        state.calls += 1
+        rows = np.arange(len(labels))
+        value = probabilities[rows, labels].mean(dtype=float)
+        if fault == "counts":
+            value += state.calls
+        if fault == "first_image":
+            value = probabilities[0, labels[0]]
+        if fault == "sorts":
+            probabilities.sort()
+        if fault == "raises" and len(set(labels)) < len(class_names):
+            raise ValueError("a class has no image")
+        if fault == "array":
+            value = probabilities.mean(0)
+        if fault == "nan_for_two" and len(class_names) == 2:
+            value = np.nan
+        if fault == "slow" and len(labels) > 5000:
+            time.sleep(0.2)
+        return value
+
+    return Metric(compute, greater_is_better=fault != "other_way")
+
+
+@hookimpl
+def kerascnn_metrics():
+    return [Component("suspect", build_metric, Suspect)]
 
 
 @hookimpl

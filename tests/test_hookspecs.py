@@ -20,6 +20,7 @@ ARGUMENTS = {
     "steps": 20,
     "steps_per_epoch": 5,
     "class_counts": (9, 1),
+    "class_names": ("dark", "bright"),
 }
 
 

@@ -99,12 +99,24 @@ FAULTS = {
         ("trains", "detached", {}),
         ("same_on_all_backends", "other_elsewhere", {}),
     ],
+    "metric": [
+        ("builds", "function", {}),
+        ("finite_number", "array", {}),
+        ("same_twice", "counts", {}),
+        ("any_order", "first_image", {}),
+        ("perfect_is_better", "other_way", {}),
+        ("leaves_its_arguments", "sorts", {}),
+        ("missing_class", "raises", {}),
+        ("few_and_many_classes", "nan_for_two", {}),
+        ("quick", "slow", {}),
+    ],
 }
 RIGHT = {
     "dataset": [{}, {"path": "images"}],
     "augmentation": [{}, {"layer": True}],
     "schedule": [{"final_fraction": 0.1}, {"component": "suspect_callback"}],
     "loss": [{}],
+    "metric": [{}],
 }
 DOCUMENT = Path(__file__).parents[1] / "docs" / "plugins.md"
 NOT_ON_TORCH = {"train_step_stays_jitted", "applies_in_training"}  # where nothing is compiled

@@ -20,7 +20,13 @@ from rich.progress import (
 from rich.text import Text
 
 from kerascnn.cli.tables.layout import LABEL, interval, line
-from kerascnn.cli.tables.lines import calibration, frozen_part, prepared_rows, verdict
+from kerascnn.cli.tables.lines import (
+    calibration,
+    frozen_part,
+    measured_lines,
+    prepared_rows,
+    verdict,
+)
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
@@ -31,12 +37,13 @@ from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.errors import InputError
 from kerascnn.runtime.cache import cache_folder
 from kerascnn.runtime.commands import command
-from kerascnn.runtime.text import counted, visible
+from kerascnn.runtime.text import abbreviated, counted, visible
 
 Columns = Callable[[], Sequence[ProgressColumn]]
 NEXT = (("report", "last", "--open"), ("compare",), ("ui",))
 """Commands shown after a run."""
 
+NAMED = 3  # metrics of an epoch
 WIDE = 10_000  # columns, where lines must not be wrapped
 
 
@@ -116,6 +123,9 @@ class Terminal(Observer):
             f"val accuracy {m['val_accuracy']:.3f}  lr {m['learning_rate']:.1e}  "
             f"{m['images_per_second']:,.0f} images/s  {m['seconds']:.1f} s"
         )
+        if named := epoch.named:
+            shown = [f"{name} {value:.3f}" for name, value in named.items()]
+            self._print(f"  {'':>{6 + 2 * len(str(total)) + 1}}  val {abbreviated(shown, NAMED)}")
 
     def stage_ended(self, result: StageResult) -> None:
         self._clear()
@@ -147,6 +157,8 @@ class Terminal(Observer):
                 f"{interval(*result.test_accuracy_interval)} on {images:,} images",
             )
         )
+        for said in measured_lines(result.metrics):
+            self._print(line("", said))
         if result.temperature != AS_TRAINED:
             self._print(line("calibrated", f" {calibration(result)}"))
         self._print(line("time", f"{result.seconds:.0f} s"))

@@ -74,6 +74,7 @@ KINDS = {
             of_experiment=False,
             of_stage=True,
         ),
+        Kind("metric", ("class_names",), ("kerascnn.Metric",), of_experiment=False, listed=True),
     )
 }
 HOOKS = tuple(kind.hook for kind in KINDS.values())

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from kerascnn.engine.data.download import reporting
 from kerascnn.engine.load import examine, load_data
+from kerascnn.engine.metrics.named import build_metrics, try_metrics
 from kerascnn.engine.network.build import Built, build_network
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
@@ -23,17 +24,20 @@ def prepare_experiment(experiment: BoundExperiment, observer: Observer) -> Prepa
         observer.started(experiment.name, backend, device_name())
         data = load_data(experiment, observer)
         examination = examine(data, experiment, observer)
+        metrics = build_metrics(experiment.metrics, data.class_names)
+        try_metrics(metrics, data.validation.labels, len(data.class_names))
         network = build_network(
             experiment.architecture,
             image_size=experiment.training.image_size,
             num_classes=len(data.class_names),
         )
         plans = tuple(
-            plan_stage(experiment, index, network, data) for index in range(len(experiment.stages))
+            plan_stage(experiment, index, network, data, metrics)
+            for index in range(len(experiment.stages))
         )
     for note in _never_trained(network, plans):
         observer.warned(note)
-    return Prepared(experiment, backend, data, examination, network, plans)
+    return Prepared(experiment, backend, data, examination, network, plans, metrics)
 
 
 def _never_trained(network: Built, plans: tuple[Plan, ...]) -> Iterator[str]:

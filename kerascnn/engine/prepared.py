@@ -6,6 +6,7 @@ from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.data.findings import Examination
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training.plan import Plan
 from kerascnn.experiment.bound import BoundExperiment
@@ -13,7 +14,7 @@ from kerascnn.experiment.bound import BoundExperiment
 
 @dataclass(frozen=True)
 class Prepared:
-    """An experiment with its data, network and planned stages."""
+    """An experiment with its data, network, planned stages and metrics."""
 
     experiment: BoundExperiment
     backend: str
@@ -21,6 +22,7 @@ class Prepared:
     examination: Examination
     network: Built
     plans: tuple[Plan, ...]
+    metrics: tuple[NamedMetric, ...] = ()
 
     def examples(self) -> tuple[Examples, Examples]:
         """The training and the validation examples."""

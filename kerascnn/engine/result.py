@@ -8,6 +8,7 @@ from typing import Any, NotRequired, TypedDict
 
 import kerascnn
 from kerascnn.engine.metrics.calibration import AS_TRAINED
+from kerascnn.engine.metrics.named import Measured
 from kerascnn.engine.network.saved import load_model
 from kerascnn.errors import InputError
 from kerascnn.experiment.model import Training
@@ -33,6 +34,24 @@ class SplitTable(TypedDict):
     fingerprint: str
 
 
+class DecidedTable(TypedDict):
+    """The validation metric that decides instead of the accuracy, with `keep = "best:NAME"`."""
+
+    metric: str
+    value: float
+    gain: NotRequired[float]  # over the weights that the stage started from
+
+
+class MetricTable(Measured):
+    """One of the experiment's metrics on the test images, as trained.
+
+    Args:
+        validation: The value on the validation images, to choose by; None where it is not defined.
+    """
+
+    validation: float | None
+
+
 class StageTable(TypedDict):
     """A stage; see `training.stage_result.StageResult`."""
 
@@ -52,6 +71,7 @@ class StageTable(TypedDict):
     gain: NotRequired[float]
     gain_interval: NotRequired[tuple[float, float]]
     kept: bool
+    decided: NotRequired[DecidedTable]
     frozen_sha256: str
     ended_sha256: str
 
@@ -86,7 +106,8 @@ class Result:
         findings: Problems found in the images: see `engine.data.findings.Findings`.
         notes: Remarks on the data.
         temperature: Calibrates the probabilities, see `engine.metrics.temperature`; 1 leaves them
-            as trained. `predictions.csv` and `test` are not calibrated.
+            as trained. `predictions.csv`, `test` and `metrics` are not calibrated.
+        metrics: The experiment's metrics by name.
     """
 
     version: int = VERSION
@@ -114,6 +135,7 @@ class Result:
     findings: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     temperature: float = AS_TRAINED
+    metrics: dict[str, MetricTable] = field(default_factory=dict)
 
     @classmethod
     def read(cls, file: Path) -> "Result":
@@ -168,9 +190,15 @@ class Result:
         architecture = self.experiment["architecture"]["name"]
         tested = accuracy(self.test_accuracy, self.test_accuracy_interval)
         stages = [f"{stage['name']} {stage['val_accuracy']:.3f}" for stage in self.stages]
+        named = [
+            f"{name} {of['value']:.3f}"
+            for name, of in self.metrics.items()
+            if of["value"] is not None and name != "accuracy"
+        ]
         rows = [
             ("network", f"{architecture}, {self.parameters:,} parameters"),
             ("test", f"accuracy {tested} on {self.test['images']:,} images"),
+            *([("metrics", abbreviated(named))] if named else []),
             ("stages", f"validation accuracy: {abbreviated(stages)}"),
             ("classes", f"{len(self.class_names):,}: {abbreviated(self.class_names)}"),
             ("folder", self.artifacts),

@@ -12,6 +12,7 @@ from kerascnn.components.component import BoundComponent, validated
 from kerascnn.components.kinds import KINDS
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.errors import InputError
+from kerascnn.experiment.metrics import metric_problems, named
 from kerascnn.experiment.model import Choice, Experiment, Stage, Training
 from kerascnn.experiment.optimizers import optimizer_problems
 from kerascnn.experiment.problems import Problem, explain, report
@@ -62,6 +63,11 @@ class BoundExperiment:
         return self.at["architecture",]
 
     @property
+    def metrics(self) -> dict[str, BoundComponent]:
+        """The metrics besides accuracy and loss, by the names under which they are reported."""
+        return named(one for one in self.at.values() if one.kind == "metric")
+
+    @property
     def stages(self) -> tuple[BoundStage, ...]:
         shared = self.at["augmentation",]
         return tuple(
@@ -76,9 +82,10 @@ class BoundExperiment:
         )
 
     def components(self) -> list[BoundComponent]:
-        """Every component that the run builds, stage by stage after dataset and architecture."""
+        """Every component that the run builds: dataset, architecture, those of stages, metrics."""
         of_stages = [(stage.augmentation, stage.schedule, stage.loss) for stage in self.stages]
-        return [self.dataset, self.architecture, *chain.from_iterable(of_stages)]
+        of_all = [self.dataset, self.architecture]
+        return [*of_all, *chain.from_iterable(of_stages), *self.metrics.values()]
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -97,8 +104,9 @@ class BoundExperiment:
     @property
     def code_keys(self) -> dict[str, str]:
         """The key of each component's code and parameters, by what it is."""
+        single = {kind for kind, one in KINDS.items() if not (one.of_stage or one.listed)}
         return {
-            f"code of the {one.kind}{f' {one.name}' if KINDS[one.kind].of_stage else ''}": one.key
+            f"code of the {one.kind}{'' if one.kind in single else f' {one.name}'}": one.key
             for one in self.components()
         }
 
@@ -168,11 +176,16 @@ def bind_experiment(
         location: registry.get(kind, table["name"]).bind(Choice(**table).params)
         for kind, location, table in component_tables(_plain(settings))
     }
+    metrics = {location: one for location, one in bound.items() if one.kind == "metric"}
+    if problems := list(metric_problems(data, metrics, registry)):
+        raise InputError(report(problems, data, text, origin, overrides or {}))
     return BoundExperiment(settings, registry, bound)
 
 
 def _plain(settings: Experiment) -> dict[str, Any]:
-    return settings.model_dump(mode="json", exclude_none=True)
+    """The experiment as its file would have it: without keys that are not set, and empty lists."""
+    plain = settings.model_dump(mode="json", exclude_none=True)
+    return {key: value for key, value in plain.items() if value != []}
 
 
 def _component_problems(

@@ -62,12 +62,17 @@ class Loss(Choice):
 DEFAULT_LOSS = Loss(name="cross_entropy")
 
 
+class Metric(Choice):
+    """A metric of validation and test images."""
+
+
 CHOICES: dict[str, type[Choice]] = {
     "dataset": Dataset,
     "augmentation": Augmentation,
     "architecture": Architecture,
     "schedule": Schedule,
     "loss": Loss,
+    "metric": Metric,
 }
 
 
@@ -80,16 +85,28 @@ class Optimizer(Choice):
 class EarlyStopping(Strict):
     """Ends a stage when validation has stopped improving."""
 
-    monitor: Literal["val_accuracy", "val_loss"] = Field(
-        "val_loss", description="the metric to watch"
+    monitor: str = Field(
+        "val_loss",
+        description='the metric to watch: "val_accuracy", "val_loss" or "val_NAME", with NAME one '
+        "of the experiment's `metrics`",
     )
     patience: int = Field(3, ge=1, description="epochs without improvement before stopping")
+
+
+BEST_BY = "best:(.+)"
+"""The weights of the epoch that is best by one of the experiment's metrics."""
 
 
 def _on_or_off(value: Any) -> Any:
     if isinstance(value, bool):
         return None if value else {"name": "none"}
     return value
+
+
+def _keep(value: Any) -> Any:
+    if value in ("best", "last") or (isinstance(value, str) and re.fullmatch(BEST_BY, value)):
+        return value
+    raise ValueError('expected "best", "last" or "best:METRIC", such as "best:balanced_accuracy"')
 
 
 def _unfreeze(value: Any) -> Any:
@@ -166,9 +183,21 @@ class Training(Strict):
         description="disk budget (GB) for a stage's cached activations; beyond it an earlier layer "
         "is cached, or none (0: never); default a quarter of the cache limit",
     )
-    keep: Literal["best", "last"] = Field(
+    keep: Annotated[
+        str,
+        BeforeValidator(_keep),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"enum": ["best", "last"]},
+                    {"type": "string", "pattern": f"^{BEST_BY}$"},
+                ]
+            }
+        ),
+    ] = Field(
         default="best",
-        description="weights carried forward and evaluated: those of the best or of the last epoch",
+        description="weights carried forward and evaluated: those of the best epoch by accuracy, "
+        'of the last epoch, or with "best:NAME" of the best by one of the `metrics`',
     )
     checkpoint_seconds: float = Field(
         default=300.0,
@@ -277,6 +306,9 @@ class Experiment(Strict):
     )
     architecture: Architecture = Field(description="the network")
     training: Training = Field(Training(), description="settings that all stages share")
+    metrics: tuple[Metric, ...] = Field(
+        (), description="metrics of validation and test images, besides accuracy and loss"
+    )
     stages: tuple[Stage, ...] = Field(min_length=1, description="spans of training, in order")
 
 

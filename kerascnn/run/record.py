@@ -145,16 +145,27 @@ def record_result(
 
 def _test_metrics(test: Metrics, result: Result) -> dict[str, float]:
     """Names without "/": MLflow's page would show such groups of charts before the curves."""
-    return {
-        "test_accuracy": test.accuracy,
-        "test_accuracy_low": test.interval[0],
-        "test_accuracy_high": test.interval[1],
-        "test_loss": test.loss,
-        "test_macro_f1": test.macro_f1,
-        "temperature": result.temperature,
-        "total_seconds": result.seconds,
-        "parameters": float(result.parameters),
+    named = {f"test_{name}": of for name, of in result.metrics.items()}
+    values = {name: of["value"] for name, of in named.items() if of["value"] is not None}
+    bounds = {
+        f"{name}_{end}": bound
+        for name, of in named.items()
+        for end, bound in zip(("low", "high"), of["interval"] or (), strict=False)
     }
+    return (
+        values
+        | bounds
+        | {
+            "test_accuracy": test.accuracy,
+            "test_accuracy_low": test.interval[0],
+            "test_accuracy_high": test.interval[1],
+            "test_loss": test.loss,
+            "test_macro_f1": test.macro_f1,
+            "temperature": result.temperature,
+            "total_seconds": result.seconds,
+            "parameters": float(result.parameters),
+        }
+    )
 
 
 def draw_report(

@@ -1,6 +1,7 @@
 """Evaluates the trained network of a run, and makes its result."""
 
 import statistics
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,12 +11,13 @@ import numpy as np
 
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.metrics.calibration import fit_temperature
+from kerascnn.engine.metrics.named import measure_named, value_of
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import Result, StageTable
+from kerascnn.engine.result import MetricTable, Result, StageTable
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.versions import installed_versions
@@ -26,9 +28,11 @@ class Evaluated:
     test: Metrics  # of the test images
     probabilities: dict[str, np.ndarray]  # float32 [N, K], by split: "validation" and "test"
     temperature: float  # fitted on the validation images
+    metrics: dict[str, MetricTable]
 
 
-def evaluate(prepared: Prepared) -> Evaluated:
+def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
+    """Evaluates the network; `warned` receives what cannot be computed."""
     data, training = prepared.data, prepared.experiment.training
     forward, windows = Forward(prepared.network.model), Preparation.of(training).windows
     probabilities = {
@@ -39,7 +43,23 @@ def evaluate(prepared: Prepared) -> Evaluated:
         measure(probabilities["test"], data.test.labels, data.class_names),
         probabilities,
         fit_temperature(probabilities["validation"], data.validation.labels),
+        _metrics(prepared, probabilities, warned),
     )
+
+
+def _metrics(
+    prepared: Prepared, probabilities: dict[str, np.ndarray], warned: Callable[[str], None]
+) -> dict[str, MetricTable]:
+    data, metrics = prepared.data, prepared.metrics
+    tested = measure_named(metrics, data.test.labels, probabilities["test"], "test", warned)
+    said = data.validation.labels, probabilities["validation"]
+    return {
+        metric.name: {
+            **tested[metric.name],
+            "validation": value_of(metric, *said, "validation", warned),
+        }
+        for metric in metrics
+    }
 
 
 def make_result(
@@ -79,6 +99,7 @@ def make_result(
         findings=prepared.examination.findings.to_json(),
         notes=list(prepared.examination.notes),
         temperature=evaluated.temperature,
+        metrics=evaluated.metrics,
     )
 
 
@@ -104,6 +125,10 @@ def stage_table(result: StageResult) -> StageTable:
         "frozen_sha256": result.frozen_sha256,
         "ended_sha256": result.ended_sha256,
     }
+    if result.own.metric:
+        table["decided"] = {"metric": result.own.metric, "value": result.own.value}
+        if result.before:
+            table["decided"]["gain"] = result.own.value - result.before.value
     if result.before:  # gain in validation accuracy over the weights it started from
         table["gain"] = result.own.accuracy - result.before.accuracy
         table["gain_interval"] = paired_interval(result.before.correct, result.own.correct)

@@ -70,7 +70,7 @@ def run_experiment(
                 record_start(tracker, prepared, folder)
                 checkpointer.begin()
             _fit_stages(prepared, tracker, observer, checkpointer)
-            evaluated = evaluate(prepared)
+            evaluated = evaluate(prepared, observer.warned)
             result = make_result(
                 prepared, folder, evaluated, checkpointer.results, checkpointer.seconds
             )

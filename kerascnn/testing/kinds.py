@@ -10,6 +10,7 @@ from kerascnn.testing import (
     datasets,
     fingerprints,
     losses,
+    metrics,
     schedules,
     training,
 )
@@ -21,6 +22,7 @@ _KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
     "architecture": (architectures.ArchitectureSubject, (architectures, training)),
     "schedule": (schedules.ScheduleSubject, (schedules,)),
     "loss": (losses.LossSubject, (losses,)),
+    "metric": (metrics.MetricSubject, (metrics,)),
 }
 
 

@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -62,8 +63,19 @@ def test_the_verdict_on_a_stage_says_what_is_kept_and_why(own, kept, end):
     assert said.endswith(end)
 
 
+def test_the_verdict_by_another_metric_gives_its_gain_too():
+    own, before = (
+        replace(standing(right), metric="log_loss", value=loss, greater_is_better=False)
+        for right, loss in ((4, 0.5), (5, 0.75))
+    )
+    said = verdict(SimpleNamespace(own=own, kept=True), before)
+    assert said.startswith("-0.250 validation log_loss, -0.100 validation accuracy (paired 95%: ")
+    assert said.endswith("✓[/green] kept")
+
+
 EXPERIMENT = {
     "name": "shapes",
+    "metrics": ["balanced_accuracy", "accuracy"],
     "dataset": {"name": "shapes", "classes": 2, "train": 16, "validation": 8, "test": 8},
     "architecture": {"name": "sequential_cnn", "depth": 2, "filters": 4},
     "training": {"image_size": 16, "batch_size": 8},
@@ -80,19 +92,23 @@ run       ID in mlflow.db
 
 1/2 all   trains all
   epoch 1/2  loss #  val accuracy #  lr #  # images/s  #
+             val balanced_accuracy #
   epoch 2/2  loss #  val accuracy #  lr #  # images/s  #
+             val balanced_accuracy #
   trained 2,574 parameters after input in #
   frozen prefix none: the first layer is trainable
   frozen weights and BatchNorm unchanged ✓ · optimizer covers exactly the trainable weights ✓
 
 2/2 head   trains head
   epoch 1/1  loss #  val accuracy #  lr #  # images/s  #
+             val balanced_accuracy #
   trained 1,410 parameters after head_pool in #
   frozen prefix up to head_pool, once for each image · 24 computed, #
   frozen weights and BatchNorm unchanged ✓ · optimizer covers exactly the trainable weights ✓
   # validation accuracy (paired 95%: # to #) no difference: kept the weights from before this stage
 
 test      accuracy # [#, #] on 8 images
+          balanced_accuracy # [#, #]
 calibrated temperature #, fitted on the validation images
 time      #
 run       kerascnn-runs/ID

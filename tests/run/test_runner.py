@@ -37,6 +37,7 @@ from kerascnn.tracking.store import tracking_uri
 
 EXPERIMENT = """
 name = "shapes"
+metrics = ["balanced_accuracy", { name = "top_k", k = 2 }]
 
 [dataset]
 name = "shapes"
@@ -352,6 +353,31 @@ def test_evaluating_on_the_test_images_gives_the_test_accuracy(place, result):
     assert list(metrics.per_class) == result.class_names
 
 
+def test_the_metrics_of_a_run_are_in_its_result_and_measured_again(place, result):
+    """Each class of shapes has the same number of images, so that two metrics are the accuracy."""
+    tested = result.metrics["balanced_accuracy"]
+    assert tested["value"] == pytest.approx(result.test_accuracy)
+    assert tested["interval"][0] < tested["value"] < tested["interval"][1]
+    assert tested["validation"] == pytest.approx(
+        max(epoch["val_balanced_accuracy"] for epoch in result.history)
+    )
+    assert find_run(result.run_id).metrics == result.metrics
+    assert result.plugins["metric top_k"].startswith("kerascnn ")
+    assert "balanced_accuracy" in repr(result)
+    again = evaluate_run(result, image_folder(place))
+    assert again.metrics["top_k_2"]["value"] == result.metrics["top_k_2"]["value"]
+    assert again.to_json()["metrics"] == again.metrics
+
+
+def test_a_metric_whose_package_is_gone_is_left_out_with_a_note(place, result):
+    heard = Heard()
+    tables = [{"name": "gone"}, *result.experiment["metrics"]]
+    changed = replace(result, experiment=result.experiment | {"metrics": tables})
+    again = evaluate_run(changed, image_folder(place), observer=heard)
+    assert list(again.metrics) == ["balanced_accuracy", "top_k_2"]
+    assert heard.said[0].startswith('without the metric "gone": unknown metric.')
+
+
 def test_evaluating_on_images_that_the_run_has_seen_is_told(place, result):
     params = {k: v for k, v in result.experiment["dataset"].items() if k != "name"}
     dataset = SHAPES.build(SHAPES.params(**params), seed=0)
@@ -409,6 +435,10 @@ def test_mlflow_holds_settings_metrics_and_artifacts(client, result):
     assert steps == [1, 2, 3, 4]
     assert run.data.metrics["test_accuracy"] == pytest.approx(result.test_accuracy)
     assert not any("/" in name for name in run.data.metrics)  # else the curves come last
+    tested = result.metrics["top_k_2"]
+    names = ("test_top_k_2", "test_top_k_2_low", "test_top_k_2_high")
+    assert [run.data.metrics[name] for name in names] == [tested["value"], *tested["interval"]]
+    assert client.get_metric_history(result.run_id, "val_top_k_2")[3].step == 4
     digests = {data.tags[0].value: data.dataset.digest for data in run.inputs.dataset_inputs}
     assert digests == {split: about["fingerprint"][:36] for split, about in result.data.items()}
     assert run.data.tags["stage.head.unfreeze"] == "head"

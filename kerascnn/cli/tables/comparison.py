@@ -35,6 +35,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
         console.print(_settings(console, comparison, settings))
     if any(result.temperature != AS_TRAINED for result in comparison.results):
         console.print("ECE: expected calibration error of the probabilities that `predict` gives")
+    _show_metrics(console, comparison)
     if not comparison.refusal:
         _show_tests(console, comparison)
 
@@ -84,6 +85,43 @@ def spread(of: Spread) -> str:
     """Mean and standard deviation."""
     deviation = "" if of.standard_deviation is None else f" ± {of.standard_deviation:.3f}"
     return f"{of.mean:.3f}{deviation}"
+
+
+def _show_metrics(console: Console, comparison: Comparison) -> None:
+    """The metrics of the experiments: of each run, and how far it is behind the most accurate."""
+    if comparison.entrants[0].metrics:
+        console.print()
+        console.print((_group_metrics if comparison.by_seed else _run_metrics)(comparison))
+    for why in comparison.metrics.left_out:
+        console.print(plain(why))
+
+
+def _run_metrics(comparison: Comparison) -> RichTable:
+    runs = comparison.runs[: _PAIRS + 1]
+    leads = {} if comparison.refusal else {p.second: p.metrics for p in comparison.against_best}
+    behind = (number("behind by"), number("95%")) if leads else ()
+    table = Table("run", words("metric"), number("value"), number("95%"), *behind)
+    for run in runs:
+        shown = run.short
+        for name, of in run.metrics.items():
+            cells = [f"{of['value']:.3f}", interval(*of["interval"]) if of["interval"] else ""]
+            if run.run_id in leads:
+                lead = leads[run.run_id][name]
+                bounds = interval(*lead.interval) if lead.interval else ""
+                cells += [f"{lead.difference:.3f}", bounds]
+            table.add_row(shown, plain(name), *cells)
+            shown = ""
+    return table
+
+
+def _group_metrics(comparison: Comparison) -> RichTable:
+    table = Table("group", words("metric"), number("mean"))
+    for group in comparison.groups:
+        shown = group.short
+        for name, of in group.metrics.items():
+            table.add_row(shown, plain(name), spread(of))
+            shown = ""
+    return table
 
 
 def _settings(console: Console, comparison: Comparison, settings: list[str]) -> RichTable:

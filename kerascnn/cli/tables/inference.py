@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from kerascnn.cli.tables.layout import Table, fits, interval, line, number, plain, rows, words
+from kerascnn.cli.tables.lines import measured_lines
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.text import visible
 
@@ -22,6 +23,8 @@ def show_evaluation(console: Console, evaluation: "Evaluation") -> None:
     """Prints the accuracy, each class, the confusion matrix if it fits, and the mistakes."""
     of = (f"[bold]{evaluation.accuracy:.3f}[/bold]", interval(*evaluation.interval))
     console.print(line("accuracy", f"{' '.join(of)} on {evaluation.images:,} images"))
+    for of_metric in measured_lines(evaluation.metrics):
+        console.print(line("", of_metric))
     table = Table(words("class"), *map(number, ("precision", "recall", "F1", "images")))
     for name, of_class in evaluation.per_class.items():
         shares = (of_class.precision, of_class.recall, of_class.f1) if of_class.images else ()

@@ -1,5 +1,9 @@
 """Short descriptions of a run: its data and network, a stage, the calibration."""
 
+from collections.abc import Mapping
+
+from kerascnn.cli.tables.layout import interval
+from kerascnn.engine.metrics.named import Measured
 from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.prepared import Prepared
@@ -36,6 +40,16 @@ def frozen_part(result: StageResult) -> str:
     return f"frozen prefix {cached.frozen_part}{done}"
 
 
+def measured_lines(metrics: Mapping[str, Measured]) -> list[str]:
+    """One line for each metric besides the accuracy that has a value."""
+    said = []
+    for name, of in metrics.items():
+        if of["value"] is not None and name != "accuracy":
+            bounds = f" {interval(*of['interval'])}" if of["interval"] else ""
+            said.append(f"{name} {of['value']:.3f}{bounds}")
+    return said
+
+
 def calibration(result: Result) -> str:
     """How the probabilities of a run are calibrated."""
     return f"temperature {result.temperature:.2f}, fitted on the validation images"
@@ -43,9 +57,12 @@ def calibration(result: Result) -> str:
 
 def verdict(result: StageResult, before: Standing) -> str:
     """What a stage gained over the weights it started from, and which weights were kept."""
-    gain = result.own.accuracy - before.accuracy
-    low, high = paired_interval(before.correct, result.own.correct)
+    own, gain = result.own, result.own.accuracy - before.accuracy
+    low, high = paired_interval(before.correct, own.correct)
     said = f"{gain:+.3f} validation accuracy (paired 95%: {low:+.3f} to {high:+.3f})"
+    if own.metric:
+        said = f"{own.value - before.value:+.3f} validation {own.metric}, {said}"
+        gain = (own.value - before.value) * (1 if own.greater_is_better else -1)
     if gain > 0:
         return f"{said} [green]✓[/green] kept"
     outcome = "no difference" if gain == 0 else "worse"

@@ -13,22 +13,65 @@ LEAST_PROBABILITY = 1e-7
 
 @dataclass(frozen=True)
 class Standing:
-    """How well weights do on the validation images; accuracy decides, then the loss."""
+    """How well weights do on the validation images: what decides, then the loss.
+
+    Args:
+        metric: The name of the metric that decides; "": the accuracy.
+        value: The value of that metric.
+    """
 
     accuracy: float
     loss: float
     correct: np.ndarray  # for each image, bool [N]
+    metric: str = ""
+    value: float = 0.0
+    greater_is_better: bool = True
+
+    @property
+    def _rank(self) -> tuple[float, float]:
+        deciding = self.value if self.metric else self.accuracy
+        return (deciding if self.greater_is_better else -deciding), -self.loss
 
     def beats(self, other: "Standing | None") -> bool:
-        return other is None or (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
+        return other is None or self._rank > other._rank
 
 
 def judge(probabilities: np.ndarray, labels: np.ndarray) -> Standing:
     """Scores probabilities [N, K] by labels [N]: accuracy and mean cross-entropy."""
-    of_label = probabilities[np.arange(len(labels)), labels]
-    loss = float(-np.log(np.clip(of_label, LEAST_PROBABILITY, 1)).mean())
     correct = probabilities.argmax(1) == labels
-    return Standing(float(correct.mean()), loss, correct)
+    return Standing(float(correct.mean()), cross_entropy(labels, probabilities), correct)
+
+
+def cross_entropy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """The mean of -log of the probability of the true class, which counts as at least 1e-7.
+
+    Args:
+        labels: int [N].
+        probabilities: float [N, K].
+    """
+    of_label = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.clip(of_label, LEAST_PROBABILITY, 1)).mean())
+
+
+def confusion_matrix(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """The number of images by true and most probable class: int [K, K].
+
+    Args:
+        labels: int [N].
+        probabilities: float [N, K].
+    """
+    classes = probabilities.shape[1]
+    cells = np.bincount(labels * classes + probabilities.argmax(1), minlength=classes**2)
+    return cells.reshape(classes, classes)
+
+
+def macro_f1(confusion: np.ndarray) -> float:
+    """The mean F1 of the classes with an image or a prediction, as in scikit-learn.
+
+    Args:
+        confusion: From `confusion_matrix`, int [K, K].
+    """
+    return float(_macro_f1(confusion.diagonal(), confusion.sum(0) + confusion.sum(1)))
 
 
 @dataclass(frozen=True)
@@ -76,9 +119,7 @@ class Metrics:
 
 def measure(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> Metrics:
     """Measures probabilities [N, K] against labels [N]; N at least 1."""
-    classes = len(class_names)
-    confusion = np.zeros((classes, classes), int)
-    np.add.at(confusion, (labels, probabilities.argmax(1)), 1)
+    confusion = confusion_matrix(labels, probabilities)
     standing = judge(probabilities, labels)
     per_class = {name: _of_class(confusion, index) for index, name in enumerate(class_names)}
     return Metrics(
@@ -86,7 +127,7 @@ def measure(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[st
         accuracy=standing.accuracy,
         interval=wilson_interval(int(standing.correct.sum()), len(labels)),
         loss=standing.loss,
-        macro_f1=float(_macro_f1(confusion.diagonal(), confusion.sum(0) + confusion.sum(1))),
+        macro_f1=macro_f1(confusion),
         per_class=per_class,
         confusion=confusion.tolist(),
     )
@@ -121,9 +162,6 @@ def macro_f1_interval(probabilities: np.ndarray, labels: np.ndarray) -> tuple[fl
 
 
 def _macro_f1(hits: np.ndarray, either: np.ndarray) -> Any:
-    """The mean F1 of the classes with an image or a prediction, as in scikit-learn.
-
-    By class, [..., K]: `hits`, the correct predictions; `either`, images plus predictions.
-    """
+    """By class, [..., K]: `hits`, the correct predictions; `either`, images plus predictions."""
     there = either > 0
     return (2 * hits / np.where(there, either, 1)).sum(-1) / there.sum(-1)

@@ -1,6 +1,6 @@
 """Uncertainty of measured shares and differences: intervals and paired tests."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -77,6 +77,13 @@ def resampled_means(rows: np.ndarray) -> np.ndarray:
         often = np.bincount(drawn.ravel(), minlength=samples * count).reshape(samples, count)
         means.append(often @ rows / count)  # [samples, M]
     return np.concatenate(means)
+
+
+def resamples(count: int, times: int) -> Iterator[np.ndarray]:
+    """Bootstrap samples of `count` rows, int [count] each: those of `resampled_means`."""
+    rng = np.random.default_rng(0)
+    for _ in range(times):
+        yield rng.integers(count, size=count)
 
 
 def mcnemar(first_alone: int, second_alone: int) -> float:

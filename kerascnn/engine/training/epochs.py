@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerascnn.engine.data.batches import Ahead, Batch, Feed
-from kerascnn.engine.metrics.score import Standing, judge
+from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.compile import NOT_FINITE
 from kerascnn.engine.training.inputs import Inputs
@@ -17,6 +17,7 @@ from kerascnn.engine.training.listener import Epoch, Listener
 from kerascnn.engine.training.optimizers import averaged
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.progress import StageProgress, stage_state
+from kerascnn.engine.training.validation import validate
 from kerascnn.engine.training.variables import assign, random_state, set_random_state, values
 from kerascnn.errors import RunError
 from kerascnn.runtime.compilation import fit_source
@@ -148,12 +149,14 @@ class Loop:
         optimizer, validation = inputs.trainer.optimizer, inputs.validation
         with averaged(optimizer):
             probabilities = inputs.forward(validation.inputs, self.plan.batch_size)
-            standing = judge(probabilities, validation.labels)
+            standing, named = validate(
+                self.plan, probabilities, validation.labels, self.listener.warned
+            )
         if not math.isfinite(standing.loss):
             raise self._not_finite(
                 f"{progress.logs['loss']}, on the validation images {standing.loss}"
             )
-        metrics = {
+        metrics = {f"val_{name}": value for name, value in named.items()} | {
             "train_loss": progress.logs["loss"],
             "train_accuracy": progress.logs["accuracy"],
             "val_loss": standing.loss,

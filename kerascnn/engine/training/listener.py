@@ -13,6 +13,16 @@ class Epoch:
     number: int
     metrics: dict[str, float]
 
+    @property
+    def named(self) -> dict[str, float]:
+        """The validation metrics that the experiment lists, besides the accuracy."""
+        always = ("val_loss", "val_accuracy")
+        return {
+            name.removeprefix("val_"): value
+            for name, value in self.metrics.items()
+            if name.startswith("val_") and name not in always
+        }
+
 
 @dataclass(frozen=True)
 class Listener:

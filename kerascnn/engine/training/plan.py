@@ -9,12 +9,14 @@ import numpy as np
 from kerascnn.engine.data.augment import augmenter
 from kerascnn.engine.data.batches import Augment
 from kerascnn.engine.data.packed import Data
+from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.unfreeze import select
 from kerascnn.engine.training.loss import make_loss
 from kerascnn.engine.training.optimizers import make_optimizer
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment
+from kerascnn.experiment.metrics import best_by
 from kerascnn.experiment.model import Stage
 from kerascnn.hookspecs import Augmentation
 from kerascnn.runtime.cache import limit_bytes
@@ -41,8 +43,15 @@ class Plan:
     built_by: Callable[..., Any] | None = None  # the plugin's function that built the network
     activation_bytes: int = 2 * 2**30  # disk budget for all cached activations of the stage
     prefix_precision: str | None = None  # the policy of a prefix that runs before the first step
-    keep: str = "best"  # "best" or "last"
+    keep: str = "best"  # "best", "last" or "best:NAME", with NAME one of the metrics
+    metrics: tuple[NamedMetric, ...] = ()  # of the validation images
     choice: str = ""  # what is trained, in words
+
+    @property
+    def best_by(self) -> NamedMetric | None:
+        """The metric that decides which weights are carried forward; none: the accuracy."""
+        name = best_by(self.keep)
+        return next((metric for metric in self.metrics if metric.name == name), None)
 
     @property
     def views(self) -> int:
@@ -53,7 +62,13 @@ class Plan:
         return min(self.stage.views or 0, self.stage.epochs) if self.augment else 1
 
 
-def plan_stage(experiment: BoundExperiment, index: int, network: Built, data: Data) -> Plan:
+def plan_stage(
+    experiment: BoundExperiment,
+    index: int,
+    network: Built,
+    data: Data,
+    metrics: tuple[NamedMetric, ...] = (),
+) -> Plan:
     """Plans a stage; raises InputError if its settings do not fit the network or the data."""
     bound, training = experiment.stages[index], experiment.training
     stage, images_per_class = bound.settings, len(data.train) / len(data.class_names)
@@ -80,6 +95,7 @@ def plan_stage(experiment: BoundExperiment, index: int, network: Built, data: Da
         class_weights=class_weights(stage, data),
         seed=experiment.seed,
         keep=training.keep,
+        metrics=metrics,
         built_by=experiment.architecture.registered.component.build,
         activation_bytes=limit_bytes() // 4 if budget is None else int(budget * GB),
         prefix_precision=training.prefix_precision,

@@ -48,7 +48,7 @@ def stage_state(progress: StageProgress, keep: str, trainer: Any, schedule: Any)
         **vars(progress),
         "history": [asdict(epoch) for epoch in progress.history],
         "own": progress.own and vars(progress.own),
-        "carried": progress.carried if keep == "best" else [],
+        "carried": progress.carried if keep != "last" else [],
         "optimizer": optimizer,
         "schedule": {name: value for name, value in vars(schedule).items() if _plain(name, value)},
         "random": random_state(),

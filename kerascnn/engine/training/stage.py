@@ -36,7 +36,6 @@ from kerascnn.engine.training.variables import (
     sha256,
     values,
 )
-from kerascnn.experiment.model import Stage
 
 
 def fit_stage(
@@ -127,7 +126,7 @@ def _fit(
             progress.own = standing
         if best and _is_kept(plan, standing, before):
             progress.carried = values(changing)
-        if _stops_early(plan.stage, progress.history):
+        if _stops_early(plan, progress.history):
             break
     assign(changing, progress.carried)
     return progress
@@ -143,10 +142,11 @@ def _ended(model: Any, optimizer: Any) -> str:
     return sha256(to_numpy(v.value) for v in [*trained, *optimizer_variables(optimizer)])
 
 
-def _stops_early(stage: Stage, history: list[Epoch]) -> bool:
-    if stage.early_stopping is None:
+def _stops_early(plan: Plan, history: list[Epoch]) -> bool:
+    if plan.stage.early_stopping is None:
         return False
-    monitor, patience = stage.early_stopping.monitor, stage.early_stopping.patience
-    sign = 1 if monitor == "val_accuracy" else -1
+    monitor, patience = plan.stage.early_stopping.monitor, plan.stage.early_stopping.patience
+    signs = {f"val_{metric.name}": metric.sign for metric in plan.metrics}
+    sign = {**signs, "val_accuracy": 1, "val_loss": -1}[monitor]
     values = [sign * epoch.metrics[monitor] for epoch in history]
     return len(values) - 1 - int(np.argmax(values)) >= patience

@@ -16,6 +16,7 @@ from kerascnn.engine.result import PREDICTIONS, Result
 from kerascnn.errors import InputError
 from kerascnn.results.compare.choice import advice
 from kerascnn.results.compare.images import Judged, difference, rows_as_in
+from kerascnn.results.compare.metrics import Drawings, draw_metrics
 from kerascnn.results.compare.results import LEAST_SEEDS, Compared, Flip, Group, Pair, summary
 from kerascnn.results.compare.seeds import groups_by_seed
 from kerascnn.results.compare.settings import differing, settings_of
@@ -71,7 +72,14 @@ class Comparison:
             size_bytes=folder_bytes(result.folder / "model"),
             test_images=result.test["images"],
             same_test_images=result.run_id not in self._strangers,
+            metrics=self.metrics.measured(result.run_id),
         )
+
+    @cached_property
+    def metrics(self) -> Drawings:
+        """The metrics that the runs list, on the test images in one order if they are the same."""
+        rows = {} if self.refusal else self._order
+        return draw_metrics(self.results, self.predictions, rows)
 
     @cached_property
     def predictions(self) -> dict[str, Predictions]:
@@ -142,6 +150,7 @@ class Comparison:
             p_value=mcnemar(*alone),
             first_alone=alone[0],
             second_alone=alone[1],
+            metrics=self.metrics.leads(first.run_id, second.run_id),
         )
 
     def _pair_of_groups(self, first: Group, second: Group) -> Pair:
@@ -231,6 +240,7 @@ class Comparison:
             "refusal": self.refusal or None,
             "summary": self.summary if tested else None,
             "advice": self.advice if tested and self.runs else None,
+            "metrics_left_out": self.metrics.left_out,
             "pairs": [pair.to_json() for pair in self.pairs] if tested else None,
             "flipped": [asdict(flip) for flip in self.flips] if tested else None,
         }

@@ -1,10 +1,12 @@
 """The parts of a comparison: runs, groups of runs, pairs, and images that flip."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+
+from kerascnn.engine.metrics.named import Measured
 
 LEAST_SEEDS = 3
 """Groups with fewer seeds are not tested: see `grouped_difference`."""
@@ -24,6 +26,7 @@ class Compared:
         calibration_error: Expected calibration error, 0 to 1.
         size_bytes: Size of the saved model.
         same_test_images: Whether the test images are those of the reference run.
+        metrics: Every metric that one of the runs lists, by name.
     """
 
     run_id: str
@@ -40,6 +43,7 @@ class Compared:
     size_bytes: int
     test_images: int
     same_test_images: bool
+    metrics: dict[str, Measured] = field(default_factory=dict)
 
     @property
     def short(self) -> str:
@@ -72,6 +76,7 @@ class Group:
     Args:
         name: A letter.
         settings: Those that differ between the groups; None if a group lacks one.
+        metrics: Every metric that one of the runs lists, by name.
     """
 
     name: str
@@ -83,10 +88,24 @@ class Group:
     calibration_error: Spread
     seconds: Spread
     parameters: int
+    metrics: dict[str, Spread] = field(default_factory=dict)
 
     @property
     def short(self) -> str:
         return self.name
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How far a run is ahead of another by a metric, in the direction that is better.
+
+    Args:
+        difference: Positive where the first is better.
+        interval: 95% paired bootstrap interval; None where the metric is often not defined.
+    """
+
+    difference: float
+    interval: list[float] | None
 
 
 @dataclass(frozen=True)
@@ -103,6 +122,7 @@ class Pair:
         first_alone: Test images on which only the first is right; None for groups.
         second_alone: Test images on which only the second is right; None for groups.
         pairs: Number of pairs corrected for.
+        metrics: The lead of the first by each metric that one of the runs lists; {} for groups.
     """
 
     first: str
@@ -114,6 +134,7 @@ class Pair:
     first_alone: int | None = None
     second_alone: int | None = None
     pairs: int = 1
+    metrics: dict[str, Lead] = field(default_factory=dict)
 
     @property
     def better(self) -> str | None:

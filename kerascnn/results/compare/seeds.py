@@ -62,4 +62,10 @@ def _group(name: str, settings: Settings, by_seed: dict[int, Compared]) -> Group
         calibration_error=Spread.of([run.calibration_error for run in runs]),
         seconds=Spread.of([run.seconds for run in runs]),
         parameters=runs[0].parameters,
+        metrics={
+            name: Spread.of(
+                [value for run in runs if (value := run.metrics[name]["value"]) is not None]
+            )
+            for name in runs[0].metrics
+        },
     )

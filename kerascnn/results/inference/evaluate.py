@@ -1,7 +1,7 @@
 """Evaluates a run's model on other labelled images."""
 
 import os
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.preparation import Centred
+from kerascnn.engine.metrics.named import Measured, measure_named
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import SEEN, Result
@@ -18,6 +19,7 @@ from kerascnn.hookspecs import Splits
 from kerascnn.results.find import find_run
 from kerascnn.results.inference.images import packed_for
 from kerascnn.results.inference.predict import probabilities_of
+from kerascnn.results.metrics import built_metrics, listed_metrics
 from kerascnn.results.predictions import Predictions, predictions_of
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.process import contained
@@ -49,12 +51,14 @@ class Evaluation(Metrics):
         data: The folder.
         test: The predictions.
         windows: The images as the network sees them, uint8 [N, S, S, 3].
+        metrics: The metrics that the run's experiment lists, by name.
     """
 
     result: Result
     data: str
     test: Predictions
     windows: Centred
+    metrics: dict[str, Measured] = field(default_factory=dict)
 
     def pixels(self) -> Centred:
         return self.windows
@@ -76,8 +80,8 @@ class Evaluation(Metrics):
         return sorted(mistakes, key=lambda mistake: -mistake.probability)
 
     @property
-    def metrics(self) -> dict[str, Any]:
-        """Only the metrics, for JSON."""
+    def scores(self) -> dict[str, Any]:
+        """Only the metrics of every run, for JSON."""
         return Metrics(**{of.name: getattr(self, of.name) for of in fields(Metrics)}).to_json()
 
     def to_json(self) -> dict[str, Any]:
@@ -85,7 +89,8 @@ class Evaluation(Metrics):
             "run": self.result.run_id,
             "data": self.data,
             "temperature": self.result.temperature,
-            **self.metrics,
+            **self.scores,
+            "metrics": self.metrics,
             "class_names": self.result.class_names,
             "mistakes": [asdict(mistake) for mistake in self.mistakes],
         }
@@ -114,10 +119,22 @@ def evaluate_run(
         InputError: No such run or folder, an unknown class, or unreadable images.
     """
     expect(data, (str, os.PathLike), "data", " Give a folder of class folders.")
-    result = find_run(run)
+    result, observer = find_run(run), observer or default_observer()
     said, windows = predict_folder(result, data, backend=backend, observer=observer)
     measured = measure(said.probabilities, said.labels, tuple(result.class_names))
-    return Evaluation(**vars(measured), result=result, data=str(data), test=said, windows=windows)
+    metrics = built_metrics(
+        listed_metrics([result], observer.warned), result.class_names, observer.warned
+    )
+    return Evaluation(
+        **vars(measured),
+        result=result,
+        data=str(data),
+        test=said,
+        windows=windows,
+        metrics=measure_named(
+            metrics, said.labels, said.probabilities, "evaluated", observer.warned
+        ),
+    )
 
 
 def predict_folder(

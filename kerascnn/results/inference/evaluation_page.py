@@ -11,7 +11,7 @@ from kerascnn.runtime.files import write_whole
 
 def write_evaluation(evaluation: Evaluation, file: Path) -> None:
     """Writes classes, confusion matrix and mistakes, as in the report of a run."""
-    judged = replace(evaluation.result, test=evaluation.metrics, history=[])
+    judged = replace(evaluation.result, test=evaluation.scores, history=[])
     page = render(
         "evaluation.html",
         evaluation=evaluation,

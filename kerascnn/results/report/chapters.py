@@ -77,6 +77,11 @@ def results(result: Result) -> dict[str, Any]:
         "result": result,
         "right": int(np.trace(confusion)),
         "curves": drawn,
+        "metric_curves": [
+            figures.metric_curves(result.history, wide)
+            for wide in (True, False)
+            if figures.named_in(result.history)
+        ],
         "confusion": svg(confusion_figure(confusion, result.class_names), "confusion matrix"),
         "classes": class_rows(result),
         "notes": [note.partition("\n")[0].rstrip(":") for note in result.notes],

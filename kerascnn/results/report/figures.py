@@ -13,6 +13,9 @@ from kerascnn.results.report.calibration import Calibration
 WIDE, NARROW = 9.9, 3.65
 """Width in inches on a desktop and on a phone, at 96 pixels per inch."""
 
+ALWAYS = ("val_accuracy", "val_loss")
+"""The validation metrics that every run has."""
+
 History = Sequence[dict[str, Any]]
 
 
@@ -43,6 +46,34 @@ def curves(history: History, wide: bool) -> Markup:
         for axes in (accuracy, loss, *rates):
             _borders(axes, history, named=axes is accuracy or (wide and axes is loss))
         return svg(figure, "accuracy, loss and learning rate of every epoch")
+
+
+def named_in(history: History) -> list[str]:
+    """The metrics of the validation images that the experiment lists, besides the accuracy."""
+    names = dict.fromkeys(name for epoch in history for name in epoch if name.startswith("val_"))
+    return [name.removeprefix("val_") for name in names if name not in ALWAYS]
+
+
+def metric_curves(history: History, wide: bool) -> Markup:
+    """Each of the experiment's metrics on the validation images, over all stages."""
+    from kerascnn.results.canvas import Figure
+
+    with style():
+        names, columns = named_in(history), 2 if wide else 1
+        rows = -(-len(names) // columns)
+        figure = Figure(figsize=(WIDE if wide else NARROW, 0.6 + 1.9 * rows))
+        grid = figure.subplots(rows, columns, sharex=True, squeeze=False)
+        for axes in grid.flat[len(names) :]:
+            axes.set_visible(False)
+        for axes, name in zip(grid.flat, names, strict=False):
+            values = [epoch.get(f"val_{name}", np.nan) for epoch in history]
+            steps = range(1, len(history) + 1)
+            axes.plot(steps, values, color=BLUE, marker="o", markersize=3)
+            axes.set_title(name, parse_math=False)
+            _borders(axes, history, named=False)
+            axes.tick_params(labelbottom=True)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        return svg(figure, "the experiment's metrics of every epoch")
 
 
 def _lines(axes: Any, history: History, of: str) -> None:

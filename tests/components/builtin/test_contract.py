@@ -7,11 +7,13 @@ from PIL import Image
 
 from kerascnn.components.builtin.applications import applications
 from kerascnn.components.builtin.losses import kerascnn_losses
+from kerascnn.components.builtin.metrics import kerascnn_metrics
 from kerascnn.components.builtin.schedules import kerascnn_schedules
 from kerascnn.testing import checks_of
 
 SCHEDULES = [component.name for component in kerascnn_schedules()]
 LOSSES = [component.name for component in kerascnn_losses()]
+METRICS = [component.name for component in kerascnn_metrics()]
 LARGEST_FIRST = sorted(applications(), key=lambda network: -int(network.parameters))
 NETWORKS = {network.name for network in LARGEST_FIRST}
 LEAST = set({network.family: network.name for network in LARGEST_FIRST}.values())  # of each family
@@ -66,6 +68,11 @@ def test_every_operation_of_an_augmentation(kerascnn_check):
 @pytest.mark.backend
 @pytest.mark.kerascnn("schedule", *SCHEDULES)
 def test_schedules(kerascnn_check):
+    kerascnn_check()
+
+
+@pytest.mark.kerascnn("metric", *METRICS)
+def test_metrics(kerascnn_check):
     kerascnn_check()
 
 

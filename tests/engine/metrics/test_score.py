@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from kerascnn.engine.metrics.calibration import calibration_interval, expected_calibration_error
-from kerascnn.engine.metrics.score import ClassMetrics, macro_f1_interval, measure
+from kerascnn.engine.metrics.score import ClassMetrics, Standing, macro_f1_interval, measure
 
 NAMES = ("daisy", "rose", "tulip")
 PROBABILITIES = np.array(
@@ -108,3 +108,24 @@ def test_the_interval_of_the_macro_f1_holds_that_of_many_images():
     bounds = [macro_f1_interval(*calibrated(150, seed)) for seed in range(60)]
     assert np.mean([low <= true <= high for low, high in bounds]) >= 0.85
     assert macro_f1_interval(*calibrated(150, 1)) == macro_f1_interval(*calibrated(150, 1))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "beats"),
+    [
+        ((0.9, 2.0), (0.8, 1.0), True),
+        ((0.8, 1.0), (0.8, 2.0), True),
+        ((0.8, 1.0), (0.8, 1.0), False),
+        ((0.1, 2.0, "f1", 0.7), (0.9, 1.0, "f1", 0.6), True),
+        ((0.1, 1.0, "f1", 0.7), (0.9, 2.0, "f1", 0.7), True),
+        ((0.9, 1.0, "cost", 3.0, False), (0.1, 2.0, "cost", 4.0, False), True),
+        ((0.9, 1.0, "cost", 4.0, False), (0.1, 2.0, "cost", 3.0, False), False),
+    ],
+)
+def test_what_decides_comes_before_the_loss(one, other, beats):
+    standings = [
+        Standing(accuracy, loss, np.zeros(1, bool), *metric)
+        for accuracy, loss, *metric in (one, other)
+    ]
+    assert standings[0].beats(standings[1]) is beats
+    assert standings[0].beats(None)

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerascnn import RunError, classifier_head
+from kerascnn import Metric, RunError, classifier_head
 from kerascnn.engine.data.augment import augmenter
 from kerascnn.engine.data.batches import Examples
+from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training.checkpoints import Checkpoints
 from kerascnn.engine.training.listener import Control
@@ -43,6 +44,13 @@ def constant(peak_learning_rate, steps, steps_per_epoch):
 
 def plateau(**_):
     return keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1, min_delta=9)
+
+
+def of_first_image(labels, probabilities):
+    return probabilities[0, labels[0]]
+
+
+WORST_FIRST = NamedMetric("worst_first", Metric(of_first_image, greater_is_better=False), None)
 
 
 class StoppedError(Exception):
@@ -109,8 +117,9 @@ def test_every_optimizer_resumes(tmp_path, name):
         {"schedule": plateau},
         {"ema_fraction": 0.5, "layer_decay": 0.5, "clip_norm": 1.0},
         {"keep": "last", "optimizer": Optimizer(name="sgd", momentum=0.9)},
+        {"keep": "best:worst_first", "metrics": (WORST_FIRST,)},
     ],
-    ids=["plateau", "average", "last"],
+    ids=["plateau", "average", "last", "metric"],
 )
 def test_at_every_step_and_with_every_kind_of_state(tmp_path, at, options):
     assert outcome(resumed(tmp_path / "kept", at, **options)) == outcome(fit(**options))

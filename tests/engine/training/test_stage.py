@@ -9,8 +9,9 @@ import pytest
 from keras import layers, ops
 from keras.callbacks import Callback, LearningRateScheduler, ReduceLROnPlateau
 
-from kerascnn import RunError, classifier_head
+from kerascnn import Metric, RunError, classifier_head
 from kerascnn.engine.data.batches import Examples
+from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.metrics.score import Standing, judge
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.freezing import digest, frozen_variables
@@ -236,6 +237,33 @@ def test_early_stopping_ends_the_stage():
     stopping = EarlyStopping(monitor="val_accuracy", patience=2)
     _, result = fit(epochs=9, learning_rate=1e-30, early_stopping=stopping)
     assert result.epochs == len(result.history) == 3
+
+
+def sequence(*values):
+    """A metric that gives these values, one at each epoch."""
+    given = iter(values)
+    return NamedMetric("given", Metric(lambda *_: next(given)), None)
+
+
+def test_another_metric_decides_between_epochs_and_stages_and_stops():
+    stopping = EarlyStopping(monitor="val_given", patience=2)
+    options = {"epochs": 9, "early_stopping": stopping, "keep": "best:given"}
+    network, first = fit(metrics=(sequence(0.3, 0.7, 0.5, 0.7 - 1e-9, 0.8),), **options)
+    assert (first.epochs, first.own.metric, first.own.value) == (4, "given", 0.7)
+    assert metric(first, "val_given") == [0.3, 0.7, 0.5, 0.7 - 1e-9]
+    kept = Forward(network.model)(VALIDATION.inputs, BATCH)
+    assert judge(kept, VALIDATION.labels).loss == pytest.approx(
+        first.history[1].metrics["val_loss"]
+    )
+    before = weights(network)
+    _, second = fit(
+        network=network,
+        before=first.standing,
+        keep="best:given",
+        metrics=(sequence(0.6),),
+    )
+    assert not second.kept
+    assert changed(before, weights(network)) == set()
 
 
 def test_the_rate_that_is_told_is_the_last_steps():

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -78,6 +79,38 @@ def test_the_verdict_names_the_better_run_and_how_sure_that_is(three):
     assert close.verdict == (
         "bbbbbbbb and cccccccc cannot be distinguished: +0.025 [0.000, 0.075], p = 1.000"
     )
+
+
+def test_the_metrics_of_any_run_are_computed_for_all_with_paired_differences(three, written_run):
+    """With as many images of each class, balanced accuracy is accuracy; the loss is the better
+    the smaller it is."""
+    best, tables = three[1], [{"name": "balanced_accuracy"}, {"name": "log_loss"}]
+    worst = written_run("d" * 32, right(*range(20)), metrics=[*tables, {"name": "gone"}])
+    comparison = compare_runs([best, worst])
+    assert comparison.runs[1].metrics["balanced_accuracy"]["value"] == pytest.approx(0.5)
+    (pair,) = comparison.pairs
+    lead = pair.metrics["balanced_accuracy"]
+    assert lead.difference == pytest.approx(pair.difference)
+    assert lead.interval == pytest.approx(pair.interval, abs=0.06)
+    apart = np.log(0.8) - np.log(0.2)
+    assert pair.metrics["log_loss"].difference == pytest.approx(19 / 40 * apart, rel=1e-5)
+    [gone] = comparison.metrics.left_out
+    assert gone.startswith('without the metric "gone": unknown metric.')
+    document = json.loads(json.dumps(comparison.to_json()))
+    assert document["metrics_left_out"] == [gone]
+    text = "\n".join(shown(comparison, 80))
+    assert re.search(r"balanced_accuracy +0\.500 +\[0\.\d+, 0\.\d+\] +0\.475 +\[0", text)
+    assert gone[:30] in text
+
+
+def test_the_metrics_of_groups_are_means_over_seeds(three, written_run):
+    tables = [{"name": "balanced_accuracy"}]
+    for seed, wrong in enumerate(([1], [1, 2, 3]), start=5):
+        written_run(str(seed) * 32, right(*wrong), seed=seed, metrics=tables)
+    comparison = compare_runs(["5", "6"], by_seed=True)
+    of = comparison.groups[0].metrics["balanced_accuracy"]
+    assert (of.least, of.greatest) == (pytest.approx(0.925), pytest.approx(0.975))
+    assert "balanced_accuracy  0.950 ± 0.035" in "\n".join(shown(comparison, 80))
 
 
 def test_all_pairs_are_corrected_together_and_the_best_comes_first(three):
@@ -216,6 +249,7 @@ def test_the_document_is_json(three, by_seed):
         "groups",
         "refusal",
         "summary",
+        "metrics_left_out",
         "pairs",
         "flipped",
         "advice",
