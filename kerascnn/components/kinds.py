@@ -67,6 +67,7 @@ KINDS = {
             of_experiment=False,
             of_stage=True,
         ),
+        Kind("observer", (), ("kerascnn.Observer",), of_experiment=False, listed=True),
     )
 }
 HOOKS = tuple(kind.hook for kind in KINDS.values())

@@ -72,8 +72,12 @@ class BoundExperiment:
             for index, stage in enumerate(self.settings.stages)
         )
 
+    @property
+    def observers(self) -> tuple[BoundComponent, ...]:
+        return tuple(self.at["observers", index] for index in range(len(self.settings.observers)))
+
     def components(self) -> list[BoundComponent]:
-        """Every component that the run builds, stage by stage after dataset and architecture."""
+        """Every component that decides the result, in stages after dataset and architecture."""
         of_stages = [(stage.augmentation, stage.schedule) for stage in self.stages]
         return [self.dataset, self.architecture, *(one for pair in of_stages for one in pair)]
 
@@ -89,7 +93,8 @@ class BoundExperiment:
     @property
     def origins(self) -> dict[str, str]:
         """The package and version that each component comes from, by its kind and name."""
-        return {f"{one.kind} {one.name}": str(one.registered.origin) for one in self.components()}
+        every = [*self.components(), *self.observers]
+        return {f"{one.kind} {one.name}": str(one.registered.origin) for one in every}
 
     @property
     def code_keys(self) -> dict[str, str]:
@@ -169,7 +174,9 @@ def bind_experiment(
 
 
 def _plain(settings: Experiment) -> dict[str, Any]:
-    return settings.model_dump(mode="json", exclude_none=True)
+    """The tables as JSON holds them, without those of which there are none."""
+    data = settings.model_dump(mode="json", exclude_none=True)
+    return {key: value for key, value in data.items() if value != []}
 
 
 def _component_problems(

@@ -9,6 +9,7 @@ from kerascnn.testing import (
     augmentations,
     datasets,
     fingerprints,
+    observers,
     schedules,
     training,
 )
@@ -19,6 +20,7 @@ _KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
     "augmentation": (augmentations.AugmentationSubject, (augmentations,)),
     "architecture": (architectures.ArchitectureSubject, (architectures, training)),
     "schedule": (schedules.ScheduleSubject, (schedules,)),
+    "observer": (observers.ObserverSubject, (observers,)),
 }
 
 

@@ -68,8 +68,8 @@ class Disturbed(Observer):
             if self.left == 0:
                 self.act()
 
-    def resumed(self, plan, epochs, steps):
-        self.went_on = plan and (plan.stage.name, epochs, steps)
+    def resumed(self, stage, epochs, steps):
+        self.went_on = stage and (stage.name, epochs, steps)
 
     def warned(self, message):
         self.said.append(message)

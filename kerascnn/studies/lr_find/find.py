@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.batches import Batch, Feed
+from kerascnn.engine.events import overview, stage_start
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.observer import Observer, default_observer
@@ -52,7 +53,7 @@ def find_learning_rate(
     index = _index(experiment, stage)
     shortened = experiment.with_overrides({"stages": experiment.resolved["stages"][: index + 1]})
     prepared = prepare_experiment(shortened, observer)
-    observer.prepared(prepared)
+    observer.prepared(overview(prepared))
     _train_before(prepared, observer)
     return _test(prepared, observer)
 
@@ -73,7 +74,7 @@ def _train_before(prepared: Prepared, observer: Observer) -> None:
     """Trains all stages but the last, as a run does."""
     standing = None
     for plan in prepared.plans[:-1]:
-        observer.stage_started(plan.index + 1, len(prepared.plans), plan)
+        observer.stage_started(stage_start(plan, len(prepared.plans)))
         epoch = partial(observer.epoch, total=plan.stage.epochs)
         listener = Listener(step=observer.step, epoch=epoch, warned=observer.warned)
         result = fit_stage(prepared.network, plan, *prepared.examples(), standing, listener)
