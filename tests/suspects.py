@@ -4,7 +4,11 @@ tests/test_testing.py installs it; the kit's own processes import it too.
 """
 
 import hashlib
+import importlib
 import os
+import random
+import signal
+import time
 import uuid
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,6 +23,7 @@ from kerascnn import (
     Component,
     InputError,
     Network,
+    Observer,
     Params,
     Splits,
     classifier_head,
@@ -29,6 +34,9 @@ from kerascnn import (
 
 class Suspect(Params):
     fault: str = Field("", description="What is wrong with it.")
+
+
+EVENTS = [name for name in vars(Observer) if not name.startswith("_")]
 
 
 # Datasets
@@ -322,6 +330,60 @@ def build_callback(params, *, peak_learning_rate, steps, steps_per_epoch):
     return keras_parts().Drop([peak_learning_rate * factor for factor in (0.5, last)])
 
 
+# Observers
+
+
+class ObserverParams(Suspect):
+    seconds: float = Field(0.3, description="How long it sleeps.")
+
+
+class Hearer(Observer):
+    def __init__(self, params):
+        self.params = params
+
+    def __getattribute__(self, name):
+        if name in EVENTS:
+            everywhere(object.__getattribute__(self, "params"))
+        return super().__getattribute__(name)
+
+    def epoch(self, epoch, total):
+        if self.params.fault == "adds_a_metric":
+            epoch.metrics["mine"] = 1.0
+        if self.params.fault == "seeds":
+            random.seed(0)
+            np.random.seed(0)
+        if self.params.fault == "prints":
+            print("an epoch")
+
+    def ended(self, result):
+        if self.params.fault == "imports_keras":
+            importlib.import_module("keras")
+
+    def failed(self, message):
+        if self.params.fault == "raises_when_failed":
+            raise ValueError(message)
+
+
+def everywhere(params):
+    """The faults of every event."""
+    if params.fault == "raises_everywhere":
+        raise ValueError("no")
+    if params.fault == "sleeps":
+        time.sleep(params.seconds)
+    if params.fault == "kills_itself":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if params.fault == "only_in_one_process" and os.environ[FIRST] != str(os.getpid()):
+        raise ValueError("not here")
+
+
+FIRST = "SUSPECTS_FIRST_PROCESS"
+os.environ.setdefault(FIRST, str(os.getpid()))
+
+
+def build_observer(params):
+    return print if params.fault == "function" else Hearer(params)
+
+
 @hookimpl
 def kerascnn_datasets():
     return [Component("suspect", build_dataset, DatasetParams)]
@@ -343,3 +405,8 @@ def kerascnn_schedules():
         Component("suspect", build_schedule, ScheduleParams),
         Component("suspect_callback", build_callback, Suspect),
     ]
+
+
+@hookimpl
+def kerascnn_observers():
+    return [Component("suspect", build_observer, ObserverParams)]

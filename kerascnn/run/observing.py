@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Future, wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -11,8 +11,8 @@ from typing import Any
 from kerascnn.components.component import BoundComponent
 from kerascnn.engine.observer import EVENTS, Observer, Only
 from kerascnn.errors import KerascnnError
+from kerascnn.runtime.background import BackgroundProcess, CallError, LostError
 from kerascnn.runtime.text import counted
-from kerascnn.runtime.workers import background_process
 
 HEARING_SECONDS = 30.0  # that a run waits at its end for all observers together
 OFTEN = ("download", "progress", "step")  # sent only to an observer that has heard all before
@@ -53,7 +53,7 @@ class _Hearer:
         self._waiting: deque[Future[tuple[str, str] | None]] = deque()
         self._faults: set[str] = set()
         self._often_at = 0.0
-        self._process = background_process()
+        self._process = BackgroundProcess()
         self._active = True
         self._submit(_build, bound)
 
@@ -76,34 +76,40 @@ class _Hearer:
                 f"{self._who} was stopped: {HEARING_SECONDS:.0f} s after the end of the run it had "
                 f"not yet handled the last {count}."
             )
-        self._stop()
+            self._process.kill()
+        elif self._active:
+            self._process.close()
 
     def _submit(self, function: Any, *arguments: Any) -> None:
-        if self._active:
-            with suppress(BrokenExecutor):  # an earlier event's future says so
-                self._waiting.append(self._process.submit(function, *arguments))
+        if not self._active:
+            return
+        try:
+            self._waiting.append(self._process.submit(function, *arguments))
+        except Exception as error:  # of pickle, which raises many types
+            self._lose(f"cannot be sent to a process of its own: {type(error).__name__}: {error}")
 
     def _read_answers(self) -> None:
         while self._waiting and self._waiting[0].done():
-            error = self._waiting[0].exception()
-            if isinstance(error, BrokenExecutor):
-                self._warn("", f"{self._who} ended unexpectedly; the run continues without it.")
-                self._stop()
-                return
-            answer = self._waiting.popleft()
-            fault = answer.result() if error is None else ("sending", f"{self._who}: {error}.")
-            if fault:
-                self._warn(*fault)
+            try:
+                fault = self._waiting.popleft().result()
+            except LostError:
+                self._lose("ended unexpectedly")
+            except CallError as error:
+                self._lose(f"cannot run in a process of its own: {error}")
+            else:
+                if fault:
+                    self._warn(*fault)
+
+    def _lose(self, reason: str) -> None:
+        self._own.warned(f"{self._who} {reason}; the run continues without it.")
+        self._active = False
+        self._waiting.clear()
+        self._process.kill()
 
     def _warn(self, cause: str, message: str) -> None:
         if cause not in self._faults:
             self._faults.add(cause)
             self._own.warned(message)
-
-    def _stop(self) -> None:
-        self._active = False
-        self._waiting.clear()
-        self._process.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
 
 
 _here: tuple[BoundComponent, Observer] | None = None  # in the observer's process

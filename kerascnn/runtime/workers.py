@@ -5,9 +5,6 @@ Unlike those of `multiprocessing` they do not run the user's script again, which
 """
 
 import os
-import signal
-import threading
-import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
 
@@ -36,19 +33,6 @@ def backend_process(
     return ProcessPoolExecutor(1, initializer=_begin, initargs=settings)
 
 
-def background_process() -> Executor:
-    """One process without Keras that Ctrl-C does not stop; its environment is that of this one."""
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    executor = ProcessPoolExecutor(1, initializer=_begin_in_background)
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        executor.submit(os.getpid)  # starts the process, which inherits the mask
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-    return executor
-
-
 def worker_processes() -> Executor:
     """A process for each core, without Keras; every call returns the same ones."""
     from joblib.externals.loky import get_reusable_executor
@@ -56,25 +40,10 @@ def worker_processes() -> Executor:
     return get_reusable_executor(available_cores())
 
 
-def _begin_in_background() -> None:
-    # not SIG_IGN, which the commands that it starts would inherit
-    signal.signal(signal.SIGINT, lambda number, frame: None)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    _begin(None, silent=False, variables={})
-
-
 def _begin(backend: str | None, silent: bool, variables: Mapping[str, str]) -> None:
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     if silent:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     os.dup2(2, 1)
     os.environ |= variables
     if backend:
         start_backend(backend)
-
-
-def _end_with(parent: int) -> None:
-    """Ends this process soon after its parent, which may have been killed."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)

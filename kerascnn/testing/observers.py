@@ -134,7 +134,7 @@ def _imported_by(bound: BoundComponent) -> list[str]:
 
 
 def _described(arguments: tuple[Any, ...]) -> str:
-    return repr([asdict(one) if is_dataclass(one) else one for one in arguments])  # type: ignore[call-overload]
+    return repr([asdict(one) if is_dataclass(one) else one for one in arguments])  # type: ignore[arg-type]
 
 
 def _state() -> dict[str, Any]:
