@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kerascnn.engine.prepared import Prepared
     from kerascnn.engine.training.plan import Plan
+    from kerascnn.engine.training.stage_result import StageResult
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class StageStart:
         name: The stage's name.
         choice: What is trained, in words.
         epochs: Maximum number of epochs.
+        epochs_before: Of the stages before it.
         batch_size: Images per step.
     """
 
@@ -65,9 +69,18 @@ class StageStart:
     name: str
     choice: str
     epochs: int
+    epochs_before: int
     batch_size: int
 
 
-def stage_start(plan: "Plan", total: int) -> StageStart:
-    stage = plan.stage
-    return StageStart(plan.index + 1, total, stage.name, plan.choice, stage.epochs, plan.batch_size)
+def stage_start(plan: "Plan", total: int, done: "Iterable[StageResult]") -> StageStart:
+    """The start of one of `total` stages, after those that are done."""
+    return StageStart(
+        number=plan.index + 1,
+        total=total,
+        name=plan.stage.name,
+        choice=plan.choice,
+        epochs=plan.stage.epochs,
+        epochs_before=sum(stage.epochs for stage in done),
+        batch_size=plan.batch_size,
+    )

@@ -185,7 +185,8 @@ class Checkpointer(Control):
         set_random_state(state["random"])
         self._start -= state["seconds"]
         plans = self._prepared.plans
-        start = next((stage_start(plan, len(plans)) for plan in plans[len(self.results) :]), None)
+        left = plans[len(self.results) :]
+        start = stage_start(left[0], len(plans), self.results) if left else None
         stage = self.stage or {"history": (), "step": 0}
         self._observer.resumed(start, len(stage["history"]), stage["step"])
 

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 
-from kerascnn.engine.events import overview, stage_start
+from kerascnn.engine.events import StageStart, overview, stage_start
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
 from kerascnn.engine.training.listener import Epoch, Listener
-from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
@@ -161,9 +160,9 @@ def _fit_stages(
     warned = cache(observer.warned)  # stages may repeat a warning
     done = checkpointer.results
     for plan in prepared.plans[len(done) :]:
-        observer.stage_started(stage_start(plan, len(prepared.plans)))
-        epochs = sum(stage.epochs for stage in done)
-        listener = _listener(plan, tracker, observer, epochs, warned)
+        start = stage_start(plan, len(prepared.plans), done)
+        observer.stage_started(start)
+        listener = _listener(start, tracker, observer, warned)
         before = done[-1].standing if done else None
         result = fit_stage(
             prepared.network,
@@ -181,13 +180,14 @@ def _fit_stages(
 
 
 def _listener(
-    plan: Plan, tracker: Tracker, observer: Observer, epochs: int, warned: Callable[[str], None]
+    stage: StageStart, tracker: Tracker, observer: Observer, warned: Callable[[str], None]
 ) -> Listener:
-    """Passes a stage's events to the observer and the tracker; `epochs` came before the stage."""
+    """Passes a stage's events to the observer and the tracker."""
 
     def epoch(done: Epoch) -> None:
-        tracker.metrics({**done.metrics, "stage": plan.index + 1}, step=epochs + done.number)
-        observer.epoch(done, plan.stage.epochs)
+        step = stage.epochs_before + done.number
+        tracker.metrics({**done.metrics, "stage": stage.number}, step=step)
+        observer.epoch(done, stage.epochs)
 
     prefix = partial(observer.progress, "running the frozen prefix")
     return Listener(prefix, observer.step, epoch, warned)

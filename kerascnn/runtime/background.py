@@ -1,4 +1,4 @@
-"""A process beside this one that calls functions in order, while this one goes on.
+"""A process beside this one that calls functions in order, while this one continues.
 
 Unlike those of `runtime.workers` it may hang or die and leave no trace in this process, Ctrl-C does
 not reach it, and it ends when this process does.

@@ -36,7 +36,9 @@ EXPERIMENT = {
     "training": {"image_size": 16, "batch_size": 8},
     "stages": [{"name": "all", "unfreeze": "all", "epochs": EPOCHS, "learning_rate": 1e-3}],
 }
-START = StageStart(number=1, total=1, name="all", choice="all", epochs=EPOCHS, batch_size=8)
+START = StageStart(
+    number=1, total=1, name="all", choice="all", epochs=EPOCHS, epochs_before=0, batch_size=8
+)
 
 
 def stories(folder: Path) -> Iterator[Story]:

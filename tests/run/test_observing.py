@@ -1,12 +1,8 @@
 """Observers of an experiment: they hear the run, and nothing that they do affects it."""
 
-import os
-import signal
-import time
-
 import pytest
 
-from kerascnn import Observer, RunError, run_experiment
+from kerascnn import Observer, run_experiment
 from kerascnn.components.registry import load_registry
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.run import observing

@@ -28,7 +28,9 @@ class Message(Params):
     on: tuple[Event, ...] = Field(
         ("ended", "failed", "interrupted"), min_length=1, description="Events to send it on."
     )
-    timeout_seconds: float = Field(20.0, gt=0, le=600, description="Longest time that it may take.")
+    timeout_seconds: float = Field(
+        20.0, gt=0, le=600, description="Time after which it is given up."
+    )
 
 
 class CommandParams(Message):

@@ -20,6 +20,7 @@ from kerascnn.engine.training.compile import compile_stage
 from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.listener import Listener
 from kerascnn.engine.training.stage import fit_stage
+from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.errors import InputError, RunError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.runtime.compilation import graphs_freed
@@ -72,14 +73,14 @@ def _index(experiment: BoundExperiment, stage: str | None) -> int:
 
 def _train_before(prepared: Prepared, observer: Observer) -> None:
     """Trains all stages but the last, as a run does."""
-    standing = None
+    done = list[StageResult]()
     for plan in prepared.plans[:-1]:
-        observer.stage_started(stage_start(plan, len(prepared.plans)))
+        observer.stage_started(stage_start(plan, len(prepared.plans), done))
         epoch = partial(observer.epoch, total=plan.stage.epochs)
         listener = Listener(step=observer.step, epoch=epoch, warned=observer.warned)
-        result = fit_stage(prepared.network, plan, *prepared.examples(), standing, listener)
-        observer.stage_ended(result)
-        standing = result.standing
+        before = done[-1].standing if done else None
+        done.append(fit_stage(prepared.network, plan, *prepared.examples(), before, listener))
+        observer.stage_ended(done[-1])
 
 
 def _test(prepared: Prepared, observer: Observer) -> RangeTest:
