@@ -4,7 +4,6 @@ tests/test_testing.py installs it; the kit's own processes import it too.
 """
 
 import hashlib
-import importlib
 import os
 import random
 import signal
@@ -14,7 +13,7 @@ import uuid
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 from pydantic import Field
@@ -336,6 +335,7 @@ def build_callback(params, *, peak_learning_rate, steps, steps_per_epoch):
 
 class ObserverParams(Suspect):
     seconds: float = Field(0.3, description="How long it sleeps.")
+    file: Path | None = Field(None, description="A file for the names of the events.")
 
 
 class Hearer(Observer):
@@ -344,7 +344,7 @@ class Hearer(Observer):
 
     def __getattribute__(self, name):
         if name in EVENTS:
-            everywhere(object.__getattribute__(self, "params"))
+            everywhere(object.__getattribute__(self, "params"), name)
         return super().__getattribute__(name)
 
     def epoch(self, epoch, total):
@@ -358,15 +358,18 @@ class Hearer(Observer):
 
     def ended(self, result):
         if self.params.fault == "imports_keras":
-            importlib.import_module("keras")
+            sys.modules.setdefault("keras", ModuleType("keras"))  # Keras itself takes seconds
 
     def failed(self, message):
         if self.params.fault == "raises_when_failed":
             raise ValueError(message)
 
 
-def everywhere(params):
-    """The faults of every event."""
+def everywhere(params, event):
+    """What it does on every event."""
+    if params.file:
+        with params.file.open("a") as file:
+            file.write(f"{event}\n")
     if params.fault == "raises_everywhere":
         raise ValueError("no")
     if params.fault == "sleeps":

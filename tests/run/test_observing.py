@@ -1,58 +1,108 @@
 """Observers of an experiment: they hear the run, and nothing that they do affects it."""
 
+import time
+
 import pytest
 
 from kerascnn import Observer, run_experiment
 from kerascnn.components.registry import load_registry
+from kerascnn.engine.training.listener import Epoch
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.run import observing
-
-
-class Warned(Observer):
-    """Records warnings; may act at the first step."""
-
-    def __init__(self, act=lambda: None):
-        self.act, self.messages = act, []
-
-    def step(self, done, total):
-        self.act()
-
-    def warned(self, message):
-        self.messages.append(message)
-
-
-@pytest.fixture
-def run(suspects, workplace, shapes_experiment, monkeypatch):
-    """Runs the smallest experiment with such observers; the weights' hashes, and what is warned."""
-    monkeypatch.setattr("kerascnn.run.runner.draw_report", lambda *_: None)  # takes the most time
-    registry = load_registry()
-
-    def run(*faults, act=lambda: None, **params):
-        tables = [{"name": "suspect", "fault": fault, **params} for fault in faults]
-        experiment = bind_experiment(shapes_experiment | {"observers": tables}, registry)
-        warned = Warned(act)
-        result = run_experiment(experiment, warned)
-        weights = [(stage["ended_sha256"], stage["frozen_sha256"]) for stage in result.stages]
-        return weights, [said for said in warned.messages if "observer" in said]
-
-    return run
-
+from kerascnn.run.observing import observed
 
 WHO = 'observer "suspect" of suspects 1.0'
 FAULTS = {
     "raises_everywhere": f"{WHO} failed in started: ValueError: no; the run continues.",
     "kills_itself": f"{WHO} ended unexpectedly; the run continues without it.",
-    "sleeps": f"{WHO} was stopped: 1 s after the end of the run it had not yet handled the last ",
+    "sleeps": f"{WHO} was stopped: ",
+    "function": 'observer "suspect" of suspects 1.0: build must return kerascnn.Observer, not ',
     "seeds": None,
 }
 
 
-def test_nothing_that_observers_do_affects_the_run(run, monkeypatch):
+class Warned(Observer):
+    """Records warnings."""
+
+    def __init__(self):
+        self.messages = []
+
+    def warned(self, message):
+        self.messages.append(message)
+
+
+def one_for_each(faults, messages):
+    """Whether there is one warning for each fault."""
+    starts = [FAULTS[fault] for fault in faults if FAULTS[fault]]
+    return len(messages) == len(starts) and all(
+        any(said.startswith(start) for said in messages) for start in starts
+    )
+
+
+@pytest.fixture
+def bound(suspects, shapes_experiment):
+    """Binds the smallest experiment with observers of these parameters."""
+
+    def bind(*tables):
+        observers = [{"name": "suspect", **table} for table in tables]
+        return bind_experiment(shapes_experiment | {"observers": observers}, load_registry())
+
+    return bind
+
+
+@pytest.mark.parametrize("faults", [["sleeps"], [*FAULTS.keys() - {"sleeps"}]], ids=len)
+def test_a_fault_in_an_observer_is_one_warning(bound, monkeypatch, faults):
+    if faults == ["sleeps"]:
+        monkeypatch.setattr(observing, "HEARING_SECONDS", 0.5)
+    observers = bound(*({"fault": fault, "seconds": 60} for fault in faults)).observers
+    own, start = Warned(), time.monotonic()
+    with observed(observers, own) as observer:
+        observer.started("shapes", "tensorflow", "CPU")
+        for number in range(3):
+            observer.epoch(Epoch(number, {}), 3)
+    assert one_for_each(faults, own.messages), own.messages
+    assert time.monotonic() - start < 30  # none of them is waited for
+
+
+def test_events_arrive_in_order_and_frequent_ones_are_dropped(bound, tmp_path):
+    file = tmp_path / "events.txt"
+    own = Warned()
+    with observed(bound({"file": str(file)}).observers, own) as observer:
+        observer.started("shapes", "tensorflow", "CPU")
+        for step in range(500):
+            observer.step(step, 500)
+        observer.epoch(Epoch(1, {}), 1)
+        observer.failed("no")
+    heard = file.read_text().split()
+    assert [event for event in heard if event != "step"] == ["started", "epoch", "failed"]
+    assert heard.count("step") < 5
+    assert not own.messages
+
+
+def test_an_error_of_the_run_is_not_replaced(bound):
+    with pytest.raises(ZeroDivisionError), observed(bound({}).observers, Warned()):
+        raise ZeroDivisionError
+
+
+def test_without_observers_there_is_no_process():
+    own = Warned()
+    with observed((), own) as observer:
+        assert observer is own
+
+
+@pytest.mark.long  # two runs
+def test_nothing_that_observers_do_affects_the_run(bound, workplace, monkeypatch):
+    monkeypatch.setattr("kerascnn.run.runner.draw_report", lambda *_: None)  # takes the most time
     monkeypatch.setattr(observing, "HEARING_SECONDS", 1.0)
+
+    def run(*faults):
+        own = Warned()
+        result = run_experiment(bound(*({"fault": fault, "seconds": 10} for fault in faults)), own)
+        weights = [(stage["ended_sha256"], stage["frozen_sha256"]) for stage in result.stages]
+        return weights, [said for said in own.messages if said.startswith("observer")]
+
     untouched, none = run()
-    assert not none
-    weights, warned = run(*FAULTS, seconds=1.0)
+    weights, messages = run(*FAULTS)
     assert weights == untouched
-    expected = [said for said in FAULTS.values() if said]
-    assert len(warned) == len(expected)
-    assert all(any(said.startswith(start) for said in warned) for start in expected)
+    assert not none
+    assert one_for_each(FAULTS, messages), messages

@@ -160,5 +160,5 @@ def test_an_experiment_cannot_choose_any_variable(shapes_file, variable):
 
 def test_an_unknown_fact_is_refused(shapes_file):
     overrides = {"observers.webhook.text": "{accurracy}"}
-    with pytest.raises(InputError, match="no fact is called .accurracy."):
+    with pytest.raises(InputError, match=r"no fact is called \{accurracy\}"):
         load_experiment(shapes_file, overrides, observers=["webhook"])
