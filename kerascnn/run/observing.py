@@ -48,13 +48,17 @@ class _Hearer:
     """One observer: the process that it is in, and the events that it has not answered yet."""
 
     def __init__(self, bound: BoundComponent, own: Observer) -> None:
+        self._name = bound.name
         self._who = f'observer "{bound.name}" of {bound.registered.origin}'
         self._own = own
         self._waiting: deque[Future[tuple[str, str] | None]] = deque()
         self._faults: set[str] = set()
         self._often_at = 0.0
-        self._process = BackgroundProcess()
-        self._active = True
+        self._process: BackgroundProcess | None = None  # None: it receives no events
+        try:
+            self._process = BackgroundProcess()
+        except OSError as error:
+            own.warned(f"{self._who} cannot be started: {error}; the run continues without it.")
         self._submit(_build, bound)
 
     def tell(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -68,8 +72,9 @@ class _Hearer:
 
     def end(self, deadline: float) -> None:
         with suppress(KeyboardInterrupt):  # it skips the wait
-            wait(self._waiting, timeout=max(0.0, deadline - time.monotonic()))
-        self._read_answers()
+            self._wait(deadline)
+        if self._process is None:
+            return
         if self._waiting:
             count = counted(len(self._waiting), "event")
             self._own.warned(
@@ -77,11 +82,20 @@ class _Hearer:
                 f"not yet handled the last {count}."
             )
             self._process.kill()
-        elif self._active:
+        else:
             self._process.close()
 
+    def _wait(self, deadline: float) -> None:
+        self._read_answers()
+        total = len(self._waiting)
+        while self._waiting and (left := deadline - time.monotonic()) > 0:
+            wait(self._waiting, timeout=min(left, 1.0))
+            self._read_answers()
+            done = total - len(self._waiting)
+            self._own.progress(f"waiting for {self._name}", done, total)
+
     def _submit(self, function: Any, *arguments: Any) -> None:
-        if not self._active:
+        if self._process is None:
             return
         try:
             self._waiting.append(self._process.submit(function, *arguments))
@@ -102,9 +116,10 @@ class _Hearer:
 
     def _lose(self, reason: str) -> None:
         self._own.warned(f"{self._who} {reason}; the run continues without it.")
-        self._active = False
         self._waiting.clear()
-        self._process.kill()
+        if self._process:
+            self._process.kill()
+            self._process = None
 
     def _warn(self, cause: str, message: str) -> None:
         if cause not in self._faults:

@@ -102,7 +102,7 @@ def _begins(folder: Path) -> Iterator[Told]:
     yield "started", (EXPERIMENT["name"], "tensorflow", "CPU")
     yield "download", ("weights.h5", 50, 100)
     yield "progress", ("packing train", 16, 16)
-    yield "data_noted", (["few images"], "a state")
+    yield "data_noted", (("few images",), "a state")
     yield "prepared", (_overview(),)
     yield "left_out", (["notes.txt: not an image"],)
     yield "tracked", (RUN_ID, "mlflow.db", str(folder))

@@ -6,10 +6,12 @@ import pytest
 
 from kerascnn import Observer, run_experiment
 from kerascnn.components.registry import load_registry
+from kerascnn.engine.observer import EVENTS, Only
 from kerascnn.engine.training.listener import Epoch
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.run import observing
 from kerascnn.run.observing import observed
+from kerascnn.testing.story import stories
 
 WHO = 'observer "suspect" of suspects 1.0'
 FAULTS = {
@@ -90,19 +92,28 @@ def test_without_observers_there_is_no_process():
         assert observer is own
 
 
+def shape(told):
+    """An event, the types of its arguments, and the keys of an epoch's metrics."""
+    event, arguments = told
+    types = (type(one).__name__ for one in arguments)
+    return event, *types, *(arguments[0].metrics if event == "epoch" else ())
+
+
 @pytest.mark.long  # two runs
-def test_nothing_that_observers_do_affects_the_run(bound, workplace, monkeypatch):
+def test_nothing_that_observers_do_affects_the_run(bound, workplace, tmp_path, monkeypatch):
     monkeypatch.setattr("kerascnn.run.runner.draw_report", lambda *_: None)  # takes the most time
     monkeypatch.setattr(observing, "HEARING_SECONDS", 1.0)
 
     def run(*faults):
-        own = Warned()
-        result = run_experiment(bound(*({"fault": fault, "seconds": 10} for fault in faults)), own)
-        weights = [(stage["ended_sha256"], stage["frozen_sha256"]) for stage in result.stages]
-        return weights, [said for said in own.messages if said.startswith("observer")]
+        told, experiment = [], bound(*({"fault": fault, "seconds": 10} for fault in faults))
+        note = {event: lambda *args, event=event: told.append((event, args)) for event in EVENTS}
+        result = run_experiment(experiment, Only(**note))
+        return [(stage["ended_sha256"], stage["frozen_sha256"]) for stage in result.stages], told
 
-    untouched, none = run()
-    weights, messages = run(*FAULTS)
+    untouched, told = run()
+    events = [event for story in stories(tmp_path) for event in story.events]
+    assert {*map(shape, told)} <= {*map(shape, events)}  # what the kit tells is what runs tell
+    weights, told = run(*FAULTS)
     assert weights == untouched
-    assert not none
+    messages = [args[0] for event, args in told if event == "warned" and "observer" in args[0]]
     assert one_for_each(FAULTS, messages), messages

@@ -48,7 +48,7 @@ def server(monkeypatch):
             pass
 
     running = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=running.serve_forever, daemon=True).start()
+    threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True).start()
     url = f"http://127.0.0.1:{running.server_port}/{SECRET}"
     monkeypatch.setenv("KERASCNN_WEBHOOK_URL", url)
     yield posted, status
