@@ -125,21 +125,30 @@ def beside(
     """
     from kerascnn import load_experiment, run_experiment
     from kerascnn.engine.observer import Observer
+    from kerascnn.engine.prepare import prepare_experiment
 
     ours: list[float] = []
     theirs: list[float] = []
 
     class Turns(Observer):
-        def prepared(self, prepared: Any) -> None:
+        turn: Callable[[], float]
+
+        def prepare(self, experiment: Any, observer: Observer) -> Any:
+            prepared = prepare_experiment(experiment, observer)
             self.turn = rival(_bare(prepared.network.model))
+            return prepared
 
         def epoch(self, epoch: Any, total: int) -> None:
             ours.append(epoch.metrics["seconds"])
             theirs.append(self.turn())
 
-    file = write_experiment(folder, experiment)
-    with chdir(folder), patch.dict(os.environ, environment(folder / "cache"), clear=True):
-        run_experiment(load_experiment(file), Turns())
+    file, turns = write_experiment(folder, experiment), Turns()
+    with (
+        chdir(folder),
+        patch.dict(os.environ, environment(folder / "cache"), clear=True),
+        patch("kerascnn.run.runner.prepare_experiment", turns.prepare),
+    ):
+        run_experiment(load_experiment(file), turns)
     return ours[1:], theirs[1:]
 
 

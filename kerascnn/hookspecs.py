@@ -291,3 +291,30 @@ def kerascnn_metrics() -> list[Component]:
             return [Component("brier_score", build, summary="mean squared error of probabilities")]
     """
     raise NotImplementedError
+
+
+@hookspec
+def kerascnn_observers() -> list[Component]:
+    """Observers. `build(params) -> kerascnn.Observer`.
+
+    `build` and every event run in a process of their own, without Keras: an observer receives
+    copies, in order, and nothing that it does affects the run.
+
+    Example:
+        from pathlib import Path
+
+        from kerascnn import Component, Observer, hookimpl
+
+        class Accuracies(Observer):
+            def tracked(self, run_id, store, folder):
+                self.file = Path(folder, "accuracies.txt")
+
+            def epoch(self, epoch, total):
+                with self.file.open("a") as file:
+                    file.write(f"{epoch.metrics['val_accuracy']:.4f}\\n")
+
+        @hookimpl
+        def kerascnn_observers():
+            return [Component("accuracies", lambda params: Accuracies(), summary="a text file")]
+    """
+    raise NotImplementedError

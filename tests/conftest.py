@@ -1,8 +1,10 @@
 """What more than one test file needs."""
 
 import os
+import sys
 from contextlib import contextmanager
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import SimpleNamespace
 
 import click
@@ -16,6 +18,7 @@ from kerascnn.components.registry import load_registry
 from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.result import Result
 from kerascnn.runtime.cache import cache_folder
+from kerascnn.testing import other_processes
 from kerascnn.tracking.store import open_store
 
 
@@ -44,6 +47,23 @@ def registry():
     """The built-in components alone, whatever else is installed."""
     points = entry_points(group="kerascnn")
     return load_registry([point for point in points if point.dist.name == "kerascnn"])
+
+
+@pytest.fixture(scope="module")
+def suspects(tmp_path_factory):
+    """Installs tests/suspects.py as the distribution `suspects`."""
+    site = tmp_path_factory.mktemp("site")
+    metadata = site / "suspects-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: suspects\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[kerascnn]\nsuspects = suspects\n")
+    (site / "suspects.py").write_bytes((Path(__file__).parent / "suspects.py").read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(site)
+        patch.setenv("PYTHONPATH", str(site))
+        other_processes._pool.cache_clear()  # processes that earlier tests began know nothing of it
+        yield site
+    sys.modules.pop("suspects", None)
 
 
 @contextmanager

@@ -5,12 +5,15 @@ tests/test_testing.py installs it; the kit's own processes import it too.
 
 import hashlib
 import os
+import random
+import signal
+import sys
 import time
 import uuid
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 from pydantic import Field
@@ -21,6 +24,7 @@ from kerascnn import (
     InputError,
     Metric,
     Network,
+    Observer,
     Params,
     Splits,
     classifier_head,
@@ -31,6 +35,9 @@ from kerascnn import (
 
 class Suspect(Params):
     fault: str = Field("", description="What is wrong with it.")
+
+
+EVENTS = [name for name in vars(Observer) if not name.startswith("_")]
 
 
 # Datasets
@@ -414,6 +421,64 @@ def kerascnn_metrics():
     return [Component("suspect", build_metric, Suspect)]
 
 
+# Observers
+
+
+class ObserverParams(Suspect):
+    seconds: float = Field(0.3, description="How long it sleeps.")
+    file: Path | None = Field(None, description="A file for the names of the events.")
+
+
+class Hearer(Observer):
+    def __init__(self, params):
+        self.params = params
+
+    def __getattribute__(self, name):
+        if name in EVENTS:
+            everywhere(object.__getattribute__(self, "params"), name)
+        return super().__getattribute__(name)
+
+    def epoch(self, epoch, total):
+        if self.params.fault == "adds_a_metric":
+            epoch.metrics["mine"] = 1.0
+        if self.params.fault == "seeds":
+            random.seed(0)
+            np.random.seed(0)
+        if self.params.fault == "prints":
+            sys.stdout.write("an epoch")
+
+    def ended(self, result):
+        if self.params.fault == "imports_keras":
+            sys.modules.setdefault("keras", ModuleType("keras"))  # Keras itself takes seconds
+
+    def failed(self, message):
+        if self.params.fault == "raises_when_failed":
+            raise ValueError(message)
+
+
+def everywhere(params, event):
+    """What it does on every event."""
+    if params.file:
+        with params.file.open("a") as file:
+            file.write(f"{event}\n")
+    if params.fault == "raises_everywhere":
+        raise ValueError("no")
+    if params.fault == "sleeps":
+        time.sleep(params.seconds)
+    if params.fault == "kills_itself":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if params.fault == "only_in_one_process" and os.environ[FIRST] != str(os.getpid()):
+        raise ValueError("not here")
+
+
+FIRST = "SUSPECTS_FIRST_PROCESS"
+os.environ.setdefault(FIRST, str(os.getpid()))
+
+
+def build_observer(params):
+    return print if params.fault == "function" else Hearer(params)
+
+
 @hookimpl
 def kerascnn_datasets():
     return [Component("suspect", build_dataset, DatasetParams)]
@@ -435,3 +500,8 @@ def kerascnn_schedules():
         Component("suspect", build_schedule, ScheduleParams),
         Component("suspect_callback", build_callback, Suspect),
     ]
+
+
+@hookimpl
+def kerascnn_observers():
+    return [Component("suspect", build_observer, ObserverParams)]

@@ -277,7 +277,7 @@ def test_check_warns_of_a_stage_that_needs_more_memory_than_there_is(
 def test_overrides_are_toml_or_else_text(run_cli, shapes_file, monkeypatch):
     seen = {}
 
-    def load(path, values, registry, warn):
+    def load(path, values, registry, warn, observers):
         seen.update(values)
 
     monkeypatch.setattr("kerascnn.experiment.load.load_experiment", load)

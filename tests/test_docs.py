@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import fields
+from inspect import signature
 from pathlib import Path
 from typing import get_type_hints
 
@@ -21,6 +22,7 @@ from kerascnn.cli.plugins import plugins
 from kerascnn.components.kinds import HOOKS, KINDS
 from kerascnn.components.parameters import parameters_of
 from kerascnn.components.registry import load_registry
+from kerascnn.engine.observer import EVENTS
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.experiment.model import EarlyStopping, Experiment, Stage, Training
 from kerascnn.runtime.toml import as_toml
@@ -79,6 +81,16 @@ def test_every_member_of_a_source_is_documented():
     members = [name for name in vars(hookspecs.Source) if name in ("__len__", "__getitem__")]
     assert documented(section("Source")) == [*members, "fingerprint"]
     assert get_type_hints(hookspecs.Source.__len__) == {"return": int}
+
+
+def test_every_event_is_documented_with_its_arguments():
+    found = re.findall(r"(?m)^\| `(\w+)\(([^)]*)\)` \|", section("Events"))
+    signatures = {
+        event: list(signature(getattr(kerascnn.Observer, event)).parameters) for event in EVENTS
+    }
+    assert [(name, ["self", *arguments.split(", ")]) for name, arguments in found] == [
+        *signatures.items()
+    ]
 
 
 def test_every_public_name_is_documented():

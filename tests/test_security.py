@@ -21,6 +21,7 @@ FILES += [file for file in sorted((ROOT / "plugins").rglob("*.py")) if "tests" n
 RUNNING = {"pickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve", "jsonpickle", "yaml"}
 EXCEPT = {
     "kerascnn/engine/data/workers.py",  # from this process to its own workers
+    "kerascnn/runtime/background.py",  # from this process to one that it has started
     "plugins/kerascnn-efficientnet-lite/kerascnn_efficientnet_lite/torch_archive.py",  # see there
 }
 

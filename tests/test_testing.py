@@ -15,7 +15,13 @@ from kerascnn import hookspecs
 from kerascnn.components.kinds import KINDS
 from kerascnn.errors import InputError
 from kerascnn.runtime.backend import installed_backends
-from kerascnn.testing import architectures, checks_of, find_subject, other_processes, training
+from kerascnn.testing import (
+    architectures,
+    checks_of,
+    find_subject,
+    observers,
+    training,
+)
 
 # Which check catches which fault of tests/suspects.py, and with what parameters beside it.
 FAULTS = {
@@ -110,6 +116,16 @@ FAULTS = {
         ("few_and_many_classes", "nan_for_two", {}),
         ("quick", "slow", {}),
     ],
+    "observer": [
+        ("builds", "function", {}),
+        ("hears_every_event", "raises_when_failed", {}),
+        ("hears_in_another_process", "only_in_one_process", {}),
+        ("imports_no_backend", "imports_keras", {}),
+        ("leaves_its_arguments", "adds_a_metric", {}),
+        ("leaves_the_process", "seeds", {}),
+        ("returns_promptly", "sleeps", {"seconds": 0.02}),
+        ("prints_nothing", "prints", {}),
+    ],
 }
 RIGHT = {
     "dataset": [{}, {"path": "images"}],
@@ -117,26 +133,13 @@ RIGHT = {
     "schedule": [{"final_fraction": 0.1}, {"component": "suspect_callback"}],
     "loss": [{}],
     "metric": [{}],
+    "observer": [{}],
 }
 DOCUMENT = Path(__file__).parents[1] / "docs" / "plugins.md"
 NOT_ON_TORCH = {"train_step_stays_jitted", "applies_in_training"}  # where nothing is compiled
 
 
-@pytest.fixture(scope="module", autouse=True)
-def suspects(tmp_path_factory):
-    """Installs tests/suspects.py as the distribution `suspects`."""
-    site = tmp_path_factory.mktemp("site")
-    metadata = site / "suspects-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: suspects\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[kerascnn]\nsuspects = suspects\n")
-    (site / "suspects.py").write_bytes((Path(__file__).parent / "suspects.py").read_bytes())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(site)
-        patch.setenv("PYTHONPATH", str(site))
-        other_processes._pool.cache_clear()  # processes that earlier tests began know nothing of it
-        yield site
-    sys.modules.pop("suspects", None)
+pytestmark = pytest.mark.usefixtures("suspects")
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +185,7 @@ def test_a_fault_is_caught(kind, check, fault, params, images, monkeypatch):
     import keras
 
     monkeypatch.setattr(training, "STEPS", 3)
+    monkeypatch.setattr(observers, "PROMPT_SECONDS", 0.02)
     if check in NOT_ON_TORCH and keras.config.backend() == "torch":
         pytest.skip("nothing is compiled on PyTorch")
     if check in ("same_on_all_backends", "backends_agree") and len(installed_backends()) < 2:

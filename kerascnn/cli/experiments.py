@@ -21,10 +21,18 @@ from kerascnn.cli.options import (
     metavar="RUN",
     help="Resume an unfinished run: its id, a unique prefix of one, or `last`.",
 )
+@click.option(
+    "--observer",
+    "observers",
+    metavar="NAME",
+    multiple=True,
+    help="Add an observer to those of the experiment; may be repeated.",
+)
 @experiment_options
 def run(
     file: Path | None,
     resume: str | None,
+    observers: tuple[str, ...],
     overrides: tuple[str, ...],
     backend: str | None,
     as_json: bool,
@@ -44,7 +52,7 @@ def run(
         file, resume = file or folder / EXPERIMENT, folder.name
     if file is None:
         raise click.UsageError("Missing argument 'FILE' or option --resume RUN.")
-    experiment = experiment_of(file, overrides, backend)
+    experiment = experiment_of(file, overrides, backend, observers)
     terminal = Terminal(console(stderr=True), file)
     for sent in send_pending(runs_folder()):
         terminal.warned(sent)

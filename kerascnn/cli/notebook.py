@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from kerascnn.cli.terminal import WIDE, Terminal
-from kerascnn.engine.training.plan import Plan
+from kerascnn.engine.events import StageStart
 
 REFRESH_SECONDS = 0.1  # as often as a terminal's bars
 
@@ -29,9 +29,9 @@ class NotebookTerminal(Terminal):
         self._handle: Any = None  # IPython's handle on the progress line
         self._drawn = 0.0
 
-    def stage_started(self, number: int, total: int, plan: Plan) -> None:
+    def stage_started(self, stage: StageStart) -> None:
         self._handle = None
-        super().stage_started(number, total, plan)
+        super().stage_started(stage)
 
     def _draw(self, bar: Progress) -> None:
         from IPython.display import display

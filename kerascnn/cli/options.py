@@ -125,7 +125,9 @@ def confirmed(question: str, yes: bool) -> bool:
     return yes or (sys.stdin.isatty() and click.confirm(question, err=True))
 
 
-def experiment_of(file: Path, overrides: tuple[str, ...], backend: str | None) -> Any:
+def experiment_of(
+    file: Path, overrides: tuple[str, ...], backend: str | None, observers: tuple[str, ...] = ()
+) -> Any:
     from kerascnn.components.registry import load_registry
     from kerascnn.experiment.load import load_experiment
 
@@ -136,7 +138,7 @@ def experiment_of(file: Path, overrides: tuple[str, ...], backend: str | None) -
     for slow in registry.slow:
         click.echo(f"note: {slow.origin} {slow}", err=True)
     return load_experiment(
-        file, values, registry, lambda said: click.echo(f"note: {said}", err=True)
+        file, values, registry, lambda said: click.echo(f"note: {said}", err=True), observers
     )
 
 

@@ -24,15 +24,14 @@ from kerascnn.cli.tables.lines import (
     calibration,
     frozen_part,
     measured_lines,
-    prepared_rows,
+    overview_rows,
     verdict,
 )
+from kerascnn.engine.events import Overview, StageStart
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
 from kerascnn.engine.training.listener import Epoch
-from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.errors import InputError
 from kerascnn.runtime.cache import cache_folder
@@ -83,36 +82,37 @@ class Terminal(Observer):
         else:
             super().data_noted(notes, state)
 
-    def prepared(self, prepared: Prepared) -> None:
-        for label, text in prepared_rows(prepared):
+    def prepared(self, overview: Overview) -> None:
+        for label, text in overview_rows(overview):
             self._print(line(label, text))
 
-    def tracked(self, run_id: str, store: str) -> None:
+    def tracked(self, run_id: str, store: str, folder: str) -> None:
         self._print(line("run", f"{run_id[:8]} in {escape(_from_here(store))}"))
 
-    def resumed(self, plan: Plan | None, epochs: int, steps: int) -> None:
-        if plan is None:
+    def resumed(self, stage: StageStart | None, epochs: int, steps: int) -> None:
+        if stage is None:
             self._print(line("resumed", "after the last stage"))
             return
-        self._epochs_before = f"{epochs + 1}/{plan.stage.epochs}"
+        self._epochs_before = f"{epochs + 1}/{stage.epochs}"
         step = f", after step {steps:,}" if steps else ""
-        where = f"in stage {plan.index + 1}, {plan.stage.name}, epoch {self._epochs_before}{step}"
+        where = f"in stage {stage.number}, {stage.name}, epoch {self._epochs_before}{step}"
         self._print(line("resumed", where))
 
-    def stage_started(self, number: int, total: int, plan: Plan) -> None:
-        self._plan = plan
+    def stage_started(self, stage: StageStart) -> None:
+        self._stage = stage
         self._print()
         self._print(
-            f"[bold]{number}/{total} {plan.stage.name}[/bold]   trains {escape(plan.choice)}"
+            f"[bold]{stage.number}/{stage.total} {stage.name}[/bold]   "
+            f"trains {escape(stage.choice)}"
         )
 
     def step(self, done: int, total: int) -> None:
-        speed = ImagesPerSecond(self._plan.batch_size)
+        speed = ImagesPerSecond(self._stage.batch_size)
         self._show(f"  epoch {self._next_epoch}", done, total, lambda: [*_counted(), speed])
 
     @property
     def _next_epoch(self) -> str:
-        return self._epochs_before or f"1/{self._plan.stage.epochs}"
+        return self._epochs_before or f"1/{self._stage.epochs}"
 
     def epoch(self, epoch: Epoch, total: int) -> None:
         self._clear()

@@ -75,6 +75,7 @@ KINDS = {
             of_stage=True,
         ),
         Kind("metric", ("class_names",), ("kerascnn.Metric",), of_experiment=False, listed=True),
+        Kind("observer", (), ("kerascnn.Observer",), of_experiment=False, listed=True),
     )
 }
 HOOKS = tuple(kind.hook for kind in KINDS.values())

@@ -26,6 +26,7 @@ PACKAGES = {
     ("architecture", "efficientnet_lite0"): "kerascnn-efficientnet-lite",
     ("architecture", "kerashub"): "kerascnn-kerashub",
     ("augmentation", "kerascv"): "kerascnn-kerascv",
+    ("observer", "tensorboard"): "kerascnn-tensorboard",
 }  # of kerascnn's authors: messages name them where they are missing
 
 

@@ -1,4 +1,4 @@
-"""Progress events of a run: the methods do nothing; override those that you display."""
+"""Events of a run: the methods do nothing; override those that you display or pass on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +9,9 @@ import kerascnn
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kerascnn.engine.prepared import Prepared
+    from kerascnn.engine.events import Overview, StageStart
     from kerascnn.engine.result import Result
     from kerascnn.engine.training.listener import Epoch
-    from kerascnn.engine.training.plan import Plan
     from kerascnn.engine.training.stage_result import StageResult
 
 
@@ -22,7 +21,10 @@ def default_observer() -> "Observer":
 
 
 class Observer:
-    """Receives the events of a run, in the order of these methods; this one shows nothing."""
+    """Receives the events of a run, in the order of these methods; this one shows nothing.
+
+    A run ends with one of `ended`, `failed` and `interrupted`.
+    """
 
     def started(self, name: str, backend: str, device: str) -> None:
         """The backend is loaded."""
@@ -38,19 +40,19 @@ class Observer:
         for note in notes:
             self.warned(note)
 
-    def prepared(self, prepared: "Prepared") -> None:
+    def prepared(self, overview: "Overview") -> None:
         """Data and network are loaded and checked."""
 
-    def tracked(self, run_id: str, store: str) -> None:
-        """The run has its id."""
+    def tracked(self, run_id: str, store: str, folder: str) -> None:
+        """The run has its id and, for its files, a folder."""
 
-    def resumed(self, plan: "Plan | None", epochs: int, steps: int) -> None:
+    def resumed(self, stage: "StageStart | None", epochs: int, steps: int) -> None:
         """A run resumes in this stage, after `epochs` epochs and `steps` steps of the next one.
 
-        `plan` is None if all stages are done.
+        `stage` is None if all stages are done.
         """
 
-    def stage_started(self, number: int, total: int, plan: "Plan") -> None:
+    def stage_started(self, stage: "StageStart") -> None:
         """A stage begins."""
 
     def step(self, done: int, total: int) -> None:
@@ -70,6 +72,16 @@ class Observer:
 
     def ended(self, result: "Result") -> None:
         """The run is evaluated and saved."""
+
+    def failed(self, message: str) -> None:
+        """The run has failed; the message says why."""
+
+    def interrupted(self, message: str) -> None:
+        """Ctrl-C or SIGTERM stopped the run; the message says how to resume it."""
+
+
+EVENTS = tuple(name for name in vars(Observer) if not name.startswith("_"))
+"""The names of all events, in the order of the methods."""
 
 
 class Only(Observer):

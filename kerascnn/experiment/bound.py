@@ -81,8 +81,12 @@ class BoundExperiment:
             for index, stage in enumerate(self.settings.stages)
         )
 
+    @property
+    def observers(self) -> tuple[BoundComponent, ...]:
+        return tuple(self.at["observers", index] for index in range(len(self.settings.observers)))
+
     def components(self) -> list[BoundComponent]:
-        """Every component that the run builds: dataset, architecture, those of stages, metrics."""
+        """Every component that decides the result: dataset, architecture, of stages, metrics."""
         of_stages = [(stage.augmentation, stage.schedule, stage.loss) for stage in self.stages]
         of_all = [self.dataset, self.architecture]
         return [*of_all, *chain.from_iterable(of_stages), *self.metrics.values()]
@@ -99,7 +103,8 @@ class BoundExperiment:
     @property
     def origins(self) -> dict[str, str]:
         """The package and version that each component comes from, by its kind and name."""
-        return {f"{one.kind} {one.name}": str(one.registered.origin) for one in self.components()}
+        every = [*self.components(), *self.observers]
+        return {f"{one.kind} {one.name}": str(one.registered.origin) for one in every}
 
     @property
     def code_keys(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import os
 import tomllib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ def load_experiment(
     overrides: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
     warn: Callable[[str], Any] = warnings.warn,
+    observers: Sequence[str] = (),
 ) -> BoundExperiment:
     """Reads, checks and binds an experiment.
 
@@ -31,6 +32,8 @@ def load_experiment(
             paths among them are relative to the working directory.
         registry: The components; default all that are installed.
         warn: Receives warnings about the file; default Python's `warnings.warn`.
+        observers: Names of observers to add, unless the file has them; `overrides` may set their
+            parameters.
 
     Raises:
         InputError: One message with every fault: line, key, what was expected and received.
@@ -41,13 +44,27 @@ def load_experiment(
         text, data = _read(Path(path))
         registry = registry or load_registry()
         read_from(Path(path).parent, data, registry, lambda said: warn(f"{path}: {said}"))
+        added = _add_observers(data, observers)
         overrides = {override(data, key, value): value for key, value in (overrides or {}).items()}
+        overrides |= added
         experiment = bind_experiment(data, registry, text, str(path), overrides)
         if problems := list(experiment.faults()):
             raise InputError(report(problems, data, text, str(path), overrides))
         return experiment
     except RecursionError as error:
         raise InputError(f"{path}: nested too deeply for an experiment.") from error
+
+
+def _add_observers(data: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Adds tables of these names that are not there yet; returns their dotted keys."""
+    tables = data.get("observers", [])
+    if not isinstance(tables, list):
+        return {}  # the model reports it
+    given = [table.get("name") if isinstance(table, dict) else table for table in tables]
+    new = [{"name": name} for name in dict.fromkeys(names) if name not in given]
+    if new:
+        data["observers"] = [*tables, *new]
+    return {f"observers.{len(tables) + index}": table for index, table in enumerate(new)}
 
 
 def _read(path: Path) -> tuple[str, dict[str, Any]]:

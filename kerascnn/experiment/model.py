@@ -66,6 +66,10 @@ class Metric(Choice):
     """A metric of validation and test images."""
 
 
+class Observer(Choice):
+    """An observer of the run."""
+
+
 CHOICES: dict[str, type[Choice]] = {
     "dataset": Dataset,
     "augmentation": Augmentation,
@@ -73,6 +77,7 @@ CHOICES: dict[str, type[Choice]] = {
     "schedule": Schedule,
     "loss": Loss,
     "metric": Metric,
+    "observer": Observer,
 }
 
 
@@ -291,7 +296,7 @@ class Stage(Strict):
 
 
 class Experiment(Strict):
-    """Everything that decides the result of a run."""
+    """Everything that decides the result of a run, and who observes it."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_. -]+$", description="name of the MLflow experiment")
     seed: int = Field(
@@ -310,7 +315,14 @@ class Experiment(Strict):
         (), description="metrics of validation and test images, besides accuracy and loss"
     )
     stages: tuple[Stage, ...] = Field(min_length=1, description="spans of training, in order")
+    observers: tuple[Observer, ...] = Field(
+        (), description="what receives the events of a run, such as a message at its end"
+    )
 
 
-INCIDENTAL = ("training.backend", "training.checkpoint_seconds")
-"""Settings that do not affect the result; a run may be resumed with other values."""
+def incidental(key: str) -> bool:
+    """Whether a dotted key does not affect the result: a run may be resumed with another value."""
+    return key in _INCIDENTAL or key.partition(".")[0] == "observers"
+
+
+_INCIDENTAL = ("training.backend", "training.checkpoint_seconds")

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kerascnn.engine.events import stage_start
 from kerascnn.engine.network.freezing import digest, frozen_variables, set_trainable
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
@@ -22,7 +23,7 @@ from kerascnn.engine.training.variables import (
     values,
 )
 from kerascnn.errors import ResumeError
-from kerascnn.experiment.model import INCIDENTAL
+from kerascnn.experiment.model import incidental
 from kerascnn.experiment.paths import read_from
 from kerascnn.experiment.tables import flatten
 from kerascnn.runtime.devices import device_name
@@ -40,7 +41,7 @@ class ChangedError(ResumeError):
 
 def settings_of(resolved: dict[str, Any]) -> dict[str, str]:
     """The settings of a resolved experiment that determine the result, as text."""
-    return {key: repr(value) for key, value in flatten(resolved).items() if key not in INCIDENTAL}
+    return {key: repr(value) for key, value in flatten(resolved).items() if not incidental(key)}
 
 
 def determinants(prepared: Prepared) -> dict[str, str]:
@@ -183,9 +184,11 @@ class Checkpointer(Control):
         self._check_frozen()
         set_random_state(state["random"])
         self._start -= state["seconds"]
-        plan = next(iter(self._prepared.plans[len(self.results) :]), None)
+        plans = self._prepared.plans
+        left = plans[len(self.results) :]
+        start = stage_start(left[0], len(plans), self.results) if left else None
         stage = self.stage or {"history": (), "step": 0}
-        self._observer.resumed(plan, len(stage["history"]), stage["step"])
+        self._observer.resumed(start, len(stage["history"]), stage["step"])
 
     def _check_frozen(self) -> None:
         """Weights that no stage has changed are in no checkpoint: they must be built equal."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from kerascnn.engine.result import EXPERIMENT
 from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.experiment.model import INCIDENTAL
+from kerascnn.experiment.model import incidental
 from kerascnn.experiment.tables import flatten
 from kerascnn.results.find import first_run_of
 from kerascnn.runtime.text import abbreviated
@@ -38,7 +38,7 @@ def _differences(experiment: BoundExperiment) -> list[tuple[str, Any]]:
     return [
         (key.removesuffix(".name"), now.get(key))
         for key in differ
-        if key not in INCIDENTAL and (key.endswith(".name") or not key.startswith(others))
+        if not incidental(key) and (key.endswith(".name") or not key.startswith(others))
     ]
 
 

@@ -7,24 +7,26 @@ from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 
+from kerascnn.engine.events import StageStart, overview, stage_start
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
 from kerascnn.engine.training.listener import Epoch, Listener
-from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.find import backend_of, find_unfinished, runs_folder
 from kerascnn.run.checkpointer import Checkpointer
 from kerascnn.run.naming import run_name
+from kerascnn.run.observing import observed
 from kerascnn.run.record import draw_report, record_result, record_stage, record_start
 from kerascnn.run.result import evaluate, make_result
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.process import contained, put_back
+from kerascnn.runtime.redact import scrubbed
 from kerascnn.tracking.tracker import Tracker
 
 
@@ -40,8 +42,8 @@ def run_experiment(
 
     Args:
         experiment: From `load_experiment`.
-        observer: Receives progress events; default prints them on standard error; `Observer()`
-            shows nothing.
+        observer: Receives the events, besides the experiment's observers; default prints them on
+            standard error; `Observer()` shows nothing.
         parent: The id of the run to show this one under on MLflow's page; default none.
         resume: The id of an unfinished run to resume exactly, a prefix of it, or "last"; default a
             new run.
@@ -62,6 +64,14 @@ def run_experiment(
     select_backend(_backend(experiment, resumed))
     name = run_name(experiment)
     tracker = Tracker(experiment.name, name, runs_folder(), parent=parent, resume=resumed)
+    with observed(experiment.observers, observer) as observer:
+        with _told(observer):
+            result = _run(experiment, observer, tracker, start)
+        observer.ended(result)
+    return result
+
+
+def _run(experiment: BoundExperiment, observer: Observer, tracker: Tracker, start: float) -> Result:
     with _explained(tracker), tracker:
         prepared, folder = _begin(experiment, observer, tracker)
         with Interruption() as interruption:
@@ -79,8 +89,20 @@ def run_experiment(
     if tracker.unsent:
         observer.warned(tracker.unsent)
     checkpointer.remove()
-    observer.ended(result)
     return result
+
+
+@contextmanager
+def _told(observer: Observer) -> Iterator[None]:
+    """Tells the observer of an error that ends the run."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        observer.interrupted(str(error) or "interrupted")
+        raise
+    except BaseException as error:
+        observer.failed(scrubbed(str(error) or type(error).__name__))
+        raise
 
 
 @contextmanager
@@ -104,11 +126,11 @@ def _begin(
     experiment: BoundExperiment, observer: Observer, tracker: Tracker
 ) -> tuple[Prepared, Path]:
     prepared = prepare_experiment(experiment, observer)
-    observer.prepared(prepared)
+    observer.prepared(overview(prepared))
     if inside := _inside_dataset(experiment):
         observer.warned(inside)
     run_id, folder = tracker.open()
-    observer.tracked(run_id, tracker.store)
+    observer.tracked(run_id, tracker.store, str(folder))
     if untracked := tracker.untracked():
         observer.warned(untracked)
     return prepared, folder
@@ -138,9 +160,9 @@ def _fit_stages(
     warned = cache(observer.warned)  # stages may repeat a warning
     done = checkpointer.results
     for plan in prepared.plans[len(done) :]:
-        observer.stage_started(plan.index + 1, len(prepared.plans), plan)
-        epochs = sum(stage.epochs for stage in done)
-        listener = _listener(plan, tracker, observer, epochs, warned)
+        start = stage_start(plan, len(prepared.plans), done)
+        observer.stage_started(start)
+        listener = _listener(start, tracker, observer, warned)
         before = done[-1].standing if done else None
         result = fit_stage(
             prepared.network,
@@ -158,13 +180,14 @@ def _fit_stages(
 
 
 def _listener(
-    plan: Plan, tracker: Tracker, observer: Observer, epochs: int, warned: Callable[[str], None]
+    stage: StageStart, tracker: Tracker, observer: Observer, warned: Callable[[str], None]
 ) -> Listener:
-    """Passes a stage's events to the observer and the tracker; `epochs` came before the stage."""
+    """Passes a stage's events to the observer and the tracker."""
 
     def epoch(done: Epoch) -> None:
-        tracker.metrics({**done.metrics, "stage": plan.index + 1}, step=epochs + done.number)
-        observer.epoch(done, plan.stage.epochs)
+        step = stage.epochs_before + done.number
+        tracker.metrics({**done.metrics, "stage": stage.number}, step=step)
+        observer.epoch(done, stage.epochs)
 
     prefix = partial(observer.progress, "running the frozen prefix")
     return Listener(prefix, observer.step, epoch, warned)

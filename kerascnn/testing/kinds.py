@@ -11,6 +11,7 @@ from kerascnn.testing import (
     fingerprints,
     losses,
     metrics,
+    observers,
     schedules,
     training,
 )
@@ -23,6 +24,7 @@ _KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
     "schedule": (schedules.ScheduleSubject, (schedules,)),
     "loss": (losses.LossSubject, (losses,)),
     "metric": (metrics.MetricSubject, (metrics,)),
+    "observer": (observers.ObserverSubject, (observers,)),
 }
 
 

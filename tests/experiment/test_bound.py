@@ -6,6 +6,7 @@ from kerascnn import InputError
 from kerascnn.components.kinds import KINDS
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.experiment.model import CHOICES
+from kerascnn.run.checkpointer import settings_of
 
 
 @pytest.fixture
@@ -28,6 +29,18 @@ def test_a_stage_has_its_own_settings_or_those_of_the_experiment(bound):
     assert [first.augmentation.name, first.schedule.name] == ["light", "constant"]
     assert [second.augmentation.name, second.schedule.name] == ["none", "cosine"]
     assert (first.batch_size, second.batch_size) == (bound.training.batch_size, 4)
+
+
+def test_observers_are_recorded_but_decide_nothing(shapes_experiment, registry):
+    alone = bind_experiment(shapes_experiment, registry)
+    assert "observers" not in alone.resolved
+    table = {"name": "command", "on": ["failed"]}
+    observed = bind_experiment(shapes_experiment | {"observers": [table]}, registry)
+    assert [observer.name for observer in observed.observers] == ["command"]
+    assert observed.resolved["observers"][0].items() >= table.items()
+    assert observed.origins.keys() - alone.origins.keys() == {"observer command"}
+    assert observed.code_keys == alone.code_keys
+    assert settings_of(observed.resolved) == settings_of(alone.resolved)
 
 
 def test_only_components_that_are_built_have_an_origin_and_a_code_key(bound):

@@ -56,11 +56,11 @@ CLOCK = ("seconds", "images_per_second")
 
 
 class Disturbed(Observer):
-    """Acts once after a number of steps, and records warnings."""
+    """Acts once after a number of steps, and records warnings and the end."""
 
     def __init__(self, after=None, act=None):
         self.left, self.act = after, act
-        self.said, self.went_on = [], None
+        self.said, self.went_on, self.ends = [], None, []
 
     def step(self, done, total):
         if self.left is not None:
@@ -68,11 +68,20 @@ class Disturbed(Observer):
             if self.left == 0:
                 self.act()
 
-    def resumed(self, plan, epochs, steps):
-        self.went_on = plan and (plan.stage.name, epochs, steps)
+    def resumed(self, stage, epochs, steps):
+        self.went_on = stage and (stage.name, epochs, steps)
 
     def warned(self, message):
         self.said.append(message)
+
+    def ended(self, result):
+        self.ends.append(("ended", result.run_id))
+
+    def failed(self, message):
+        self.ends.append(("failed", message))
+
+    def interrupted(self, message):
+        self.ends.append(("interrupted", message))
 
 
 def crash():
@@ -118,8 +127,11 @@ def outcome(result):
 
 def begin(experiment, after, act, **options):
     """Runs until the disturbance; returns the run's folder."""
+    disturbed = Disturbed(after, act)
     with pytest.raises((KeyboardInterrupt, RunError)) as ended:
-        run_experiment(experiment, Disturbed(after, act), **options)
+        run_experiment(experiment, disturbed, **options)
+    event = "interrupted" if ended.type is KeyboardInterrupt else "failed"
+    assert disturbed.ends == [(event, str(ended.value))]
     return find_unfinished("last"), ended.value
 
 
@@ -145,6 +157,7 @@ def test_an_interrupted_run_resumes_exactly(experiment, undisturbed, client, aft
     result = go_on(experiment, run, observer)
     stage, epochs, steps = goes_on_in
     assert observer.went_on[:2] == (stage, epochs)
+    assert observer.ends == [("ended", run.name)]
     assert abs(observer.went_on[2] - steps) <= 1  # JAX and PyTorch are a step ahead
     assert outcome(result) == undisturbed
     assert client.get_run(run.name).info.status == "FINISHED"

@@ -8,8 +8,9 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from kerascnn.cli.tables.layout import Table, interval, line, number, plain, rows, words
-from kerascnn.cli.tables.lines import prepared_rows
+from kerascnn.cli.tables.lines import overview_rows
 from kerascnn.engine.check import StageCheck
+from kerascnn.engine.events import overview
 from kerascnn.engine.prepared import Prepared
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import gigabytes
@@ -26,7 +27,8 @@ if TYPE_CHECKING:  # not needed by other commands
 
 def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -> None:
     """Prints what each stage would do."""
-    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in prepared_rows(prepared)))
+    described = overview_rows(overview(prepared))
+    console.print(rows((f"[bold]{label}[/bold]", text) for label, text in described))
     console.print()
     if len(prepared.data.class_names) <= CLASSES_SHOWN:
         console.print(_classes(prepared))

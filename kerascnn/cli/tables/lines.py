@@ -3,30 +3,27 @@
 from collections.abc import Mapping
 
 from kerascnn.cli.tables.layout import interval
+from kerascnn.engine.events import Overview
 from kerascnn.engine.metrics.named import Measured
 from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.metrics.significance import paired_interval
-from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
 from kerascnn.engine.training.stage_result import StageResult
 
 
-def prepared_rows(prepared: Prepared) -> list[tuple[str, str]]:
+def overview_rows(overview: Overview) -> list[tuple[str, str]]:
     """One line each for the data and the network."""
-    data, network = prepared.data, prepared.network
-    sizes = {name: len(packed) for name, packed in data.splits().items()}
-    parts = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
-    origin = network.weights if network.pretrained else "from scratch"
+    parts = ", ".join(f"{size:,} {name}" for name, size in overview.images.items())
     return [
         (
             "data",
-            f"{sum(sizes.values()):,} images of {len(data.class_names)} classes: {parts}   "
-            f"{data.seconds:.1f} s",
+            f"{sum(overview.images.values()):,} images of {len(overview.class_names)} classes: "
+            f"{parts}   {overview.data_seconds:.1f} s",
         ),
         (
             "network",
-            f"{prepared.experiment.architecture.name}, {origin}, {network.parameters():,} "
-            f"parameters in {len(network.blocks)} blocks",
+            f"{overview.architecture}, {overview.weights or 'from scratch'}, "
+            f"{overview.parameters:,} parameters in {len(overview.blocks)} blocks",
         ),
     ]
 

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from statistics import fmean
 
 from kerascnn.engine.result import PREDICTIONS, Result
-from kerascnn.experiment.model import INCIDENTAL
 from kerascnn.results.compare.results import Compared, Group, Spread
 from kerascnn.results.compare.settings import Settings, differing, settings_of
 
-NO_SETTINGS = {"seed", "name", *INCIDENTAL}  # a name does not affect the result either
+NO_SETTINGS = {"seed", "name"}  # a name does not affect the result either
 
 
 def groups_by_seed(results: Iterable[Result], runs: Iterable[Compared]) -> tuple[Group, ...]:

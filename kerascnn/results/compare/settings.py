@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from kerascnn.engine.result import Result
+from kerascnn.experiment.model import incidental
 from kerascnn.experiment.tables import flatten
 
 Settings = dict[str, Any]
@@ -11,7 +12,9 @@ Settings = dict[str, Any]
 
 def settings_of(result: Result) -> Settings:
     """All settings that affect the result of a run."""
-    return flatten(result.experiment) | {"backend": result.backend}
+    settings = flatten(result.experiment)
+    decisive = {key: value for key, value in settings.items() if not incidental(key)}
+    return decisive | {"backend": result.backend}
 
 
 def differing(settings: list[Settings]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.batches import Batch, Feed
+from kerascnn.engine.events import overview, stage_start
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.observer import Observer, default_observer
@@ -19,6 +20,7 @@ from kerascnn.engine.training.compile import compile_stage
 from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.listener import Listener
 from kerascnn.engine.training.stage import fit_stage
+from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.errors import InputError, RunError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.runtime.compilation import graphs_freed
@@ -52,7 +54,7 @@ def find_learning_rate(
     index = _index(experiment, stage)
     shortened = experiment.with_overrides({"stages": experiment.resolved["stages"][: index + 1]})
     prepared = prepare_experiment(shortened, observer)
-    observer.prepared(prepared)
+    observer.prepared(overview(prepared))
     _train_before(prepared, observer)
     return _test(prepared, observer)
 
@@ -71,14 +73,14 @@ def _index(experiment: BoundExperiment, stage: str | None) -> int:
 
 def _train_before(prepared: Prepared, observer: Observer) -> None:
     """Trains all stages but the last, as a run does."""
-    standing = None
+    done = list[StageResult]()
     for plan in prepared.plans[:-1]:
-        observer.stage_started(plan.index + 1, len(prepared.plans), plan)
+        observer.stage_started(stage_start(plan, len(prepared.plans), done))
         epoch = partial(observer.epoch, total=plan.stage.epochs)
         listener = Listener(step=observer.step, epoch=epoch, warned=observer.warned)
-        result = fit_stage(prepared.network, plan, *prepared.examples(), standing, listener)
-        observer.stage_ended(result)
-        standing = result.standing
+        before = done[-1].standing if done else None
+        done.append(fit_stage(prepared.network, plan, *prepared.examples(), before, listener))
+        observer.stage_ended(done[-1])
 
 
 def _test(prepared: Prepared, observer: Observer) -> RangeTest:

@@ -82,6 +82,12 @@ def test_losses(kerascnn_check):
     kerascnn_check()
 
 
+@pytest.mark.kerascnn("observer", "command", only=["hears_every_event", "imports_no_backend"])
+def test_command(kerascnn_check, monkeypatch):
+    monkeypatch.setenv("KERASCNN_COMMAND_OF_TESTS", "true")
+    kerascnn_check(variable="KERASCNN_COMMAND_OF_TESTS")
+
+
 @pytest.mark.backend
 @pytest.mark.kerascnn("architecture", "sequential_cnn", image_size=16)
 def test_sequential_cnn(kerascnn_check):

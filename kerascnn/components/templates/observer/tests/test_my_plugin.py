@@ -1,0 +1,16 @@
+"""The checks that kerascnn provides: one test for each rule of the contract."""
+
+from pathlib import Path
+
+import pytest
+
+from kerascnn import load_experiment
+
+
+@pytest.mark.kerascnn("observer", "my_component")
+def test_contract(kerascnn_check):
+    kerascnn_check()  # accepts parameters: kerascnn_check(file="table.csv")
+
+
+def test_the_example_is_an_experiment():
+    assert load_experiment(Path(__file__).parents[1] / "example.toml")

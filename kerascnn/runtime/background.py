@@ -1,0 +1,109 @@
+"""A process beside this one that calls functions in order, while this one continues.
+
+Unlike those of `runtime.workers` it may hang or die and leave no trace in this process, Ctrl-C does
+not reach it, and it ends when this process does.
+"""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+CLOSE_SECONDS = 2.0
+_START = "import sys; sys.path[:] = sys.argv[1:]; from kerascnn.runtime import background"
+
+
+class CallError(Exception):
+    """The call failed; the text says why."""
+
+
+class LostError(Exception):
+    """The process has ended."""
+
+
+class BackgroundProcess:
+    """A process without Keras; what it prints goes to this one's standard error."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", f"{_START}; background.serve()", *sys.path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._calls = ThreadPoolExecutor(1, "kerascnn-background")
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+        """Queues a call with copies of the arguments, as they are now.
+
+        The future raises `CallError` where the call fails, and `LostError` where the process does.
+        """
+        import cloudpickle  # type: ignore[import-untyped]
+
+        return self._calls.submit(self._call, cloudpickle.dumps((function, arguments)))
+
+    def close(self) -> None:
+        """Ends the idle process, within `CLOSE_SECONDS`."""
+        self._calls.submit(self._stdin.close)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(CLOSE_SECONDS)
+            self._release()
+            return
+        self.kill()
+
+    def kill(self) -> None:
+        """Kills the process and all that it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._release()
+
+    def _release(self) -> None:
+        self._calls.shutdown(cancel_futures=True)
+        for pipe in (self._stdin, self._stdout):
+            with suppress(OSError):
+                pipe.close()
+
+    def _call(self, call: bytes) -> Any:
+        try:
+            pickle.dump(call, self._stdin)
+            self._stdin.flush()
+            value, fault = pickle.load(self._stdout)
+        except (OSError, EOFError) as error:
+            raise LostError from error
+        if fault:
+            raise CallError(fault)
+        return value
+
+    @property
+    def _stdin(self) -> Any:
+        return self._process.stdin
+
+    @property
+    def _stdout(self) -> Any:
+        return self._process.stdout
+
+
+def serve() -> None:
+    """Answers calls from standard input until that is closed."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    with suppress(EOFError, BrokenPipeError):
+        while True:
+            _answer(pickle.load(requests), answers)
+
+
+def _answer(call: bytes, answers: BinaryIO) -> None:
+    try:
+        function, arguments = pickle.loads(call)
+        answer = pickle.dumps((function(*arguments), ""))
+    except (Exception, SystemExit) as error:
+        answer = pickle.dumps((None, f"{type(error).__name__}: {error}"))
+    answers.write(answer)
+    answers.flush()
