@@ -16,6 +16,7 @@ FOR_PLUGINS = {
     "Splits": "hookspecs",
     "Augmentation": "hookspecs",
     "Network": "hookspecs",
+    "Exporter": "hookspecs",
     # architectures
     "classifier_head": "engine.network.head",
     # datasets

@@ -1,4 +1,4 @@
-"""A component's parameters, described: types, ranges, defaults, and TOML to paste."""
+"""A component's parameters, described: types, ranges, defaults, and TOML or a command to paste."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from kerascnn.components.component import RegisteredComponent
 from kerascnn.components.kinds import KINDS
+from kerascnn.runtime.commands import command
 from kerascnn.runtime.toml import as_toml
 
 Schema = dict[str, Any]
@@ -66,8 +67,13 @@ def parameters_of(model: type[BaseModel]) -> list[Parameter]:
 
 
 def snippet(registered: RegisteredComponent) -> str:
-    """The lines of TOML that choose the component, with every parameter written out."""
+    """What to paste: the TOML that chooses the component, with every parameter written out.
+
+    For a component that no experiment names it is a command, with its required parameters.
+    """
     given = [one for one in parameters(registered) if one.example is not None]
+    if not KINDS[registered.kind].in_toml:
+        return _export_command(registered.component.name, given)
     pairs = [f"name = {as_toml(registered.component.name)}"]
     pairs += [f"{one.name} = {as_toml(one.example)}" for one in given]
     required = [one.name for one in given if one.required]
@@ -78,6 +84,13 @@ def snippet(registered: RegisteredComponent) -> str:
     if kind.of_experiment:
         return note + "\n".join([f"[{kind.name}]", *pairs])
     return f"{note}[[stages]]\n{kind.name} = {{ {', '.join(pairs)} }}"
+
+
+def _export_command(name: str, given: list[Parameter]) -> str:
+    required = {one.name: as_toml(one.example) for one in given if one.required}
+    note = f"# fill in: {', '.join(required)}\n" if required else ""
+    settings = (part for key, text in required.items() for part in ("--set", f"{key}={text}"))
+    return note + command("export", "last", "--format", name, *settings)
 
 
 class _Quiet(GenerateJsonSchema):

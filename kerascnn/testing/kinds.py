@@ -8,6 +8,7 @@ from kerascnn.testing import (
     architectures,
     augmentations,
     datasets,
+    exporters,
     fingerprints,
     schedules,
     training,
@@ -19,6 +20,7 @@ _KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
     "augmentation": (augmentations.AugmentationSubject, (augmentations,)),
     "architecture": (architectures.ArchitectureSubject, (architectures, training)),
     "schedule": (schedules.ScheduleSubject, (schedules,)),
+    "exporter": (exporters.ExporterSubject, (exporters,)),
 }
 
 
