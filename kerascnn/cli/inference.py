@@ -228,7 +228,7 @@ def _exporters(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
 @click.option(
     "--format",
     "format_",
-    metavar="NAME",
+    metavar="FORMAT",
     required=True,
     shell_complete=_exporters,
     help="An exporter, such as keras or onnx; `kerascnn plugins list --kind exporter` lists them.",
@@ -239,7 +239,7 @@ def _exporters(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="The file or folder to write.  [default: NAME-RUN]",
+    help="The file or folder to write.  [default: NAME-RUN.SUFFIX, or NAME-RUN-FORMAT]",
 )
 @uncalibrated_option
 @allow_option

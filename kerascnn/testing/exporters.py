@@ -91,12 +91,13 @@ def quietly(function: Callable[..., Any], *arguments: Any) -> Any:
 def written(subject: ExporterSubject, place: Path, seed: int = 0) -> Written:
     """Writes a network below a place, and looks at what else has changed."""
     model, place = network(seed), Path(tempfile.mkdtemp(dir=place))
+    exporter = subject.built  # in the working directory of its parameters
     expected, before = to_numpy(model(subject.images)), state(model)
     folder, elsewhere = place / "given", place / "working"
     folder.mkdir()
     elsewhere.mkdir()
     with chdir(elsewhere):
-        path = subject.built.write(model, folder)
+        path = exporter.write(model, folder)
     found = {*place.iterdir(), *elsewhere.iterdir()} - {folder, elsewhere}
     after = state(model)
     return Written(

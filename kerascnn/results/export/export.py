@@ -80,7 +80,8 @@ def export_run(
         run: A run's id, a unique prefix of one, "last", or a result; `result.uncalibrated` omits
             the temperature.
         format: The name of an exporter, such as "keras", "saved_model", "onnx" or "litert".
-        output: Path to write; default the run's name and id, in the working directory.
+        output: Path to write; default the run's name and id, with the suffix of the file or the
+            name of the format, in the working directory.
         params: Parameters of the exporter; default none.
 
     Raises:
@@ -102,7 +103,8 @@ def export_run(
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as scratch:
         written, difference = convert(exporter, result, params, Path(scratch), images)
-        path = Path(output or f"{result.name}-{result.run_id[:8]}{written.suffix}")
+        suffix = f"-{format}" if written.is_dir() else written.suffix
+        path = Path(output or f"{result.name}-{result.run_id[:8]}{suffix}")
         _refuse_existing(path)
         shutil.move(written, path)
     exported = Exported(

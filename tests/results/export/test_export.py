@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 import click
 import numpy as np
@@ -65,6 +66,13 @@ def test_a_format_gives_what_keras_gives(name, result, tmp_path):
     assert description["temperature"] == 2.5
     assert description["exporter"]["package"] == result.plugins["dataset shapes"]
     assert sorted(file.name for file in path.parent.iterdir()) == [path.name, f"{path.name}.json"]
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not find_spec("tensorflow"), reason="needs TensorFlow")
+def test_a_folder_is_named_after_its_format(result):
+    exported = export_run(result, "saved_model")
+    assert exported.path == f"shapes-{result.run_id[:8]}-saved_model"
 
 
 @pytest.mark.long
@@ -149,9 +157,10 @@ def elsewhere(tmp_path, monkeypatch):
 
 @pytest.mark.long  # starts a process with Keras
 def test_a_format_of_a_plugin_is_recorded_with_its_package_and_parameters(result, elsewhere):
-    exported = export_run(result, "elsewhere", elsewhere / "m.keras", {"digits": 7})
+    exported = export_run(result, "elsewhere", params={"digits": 7})
     assert exported.runtime == exported.exporter == "kerascnn-elsewhere 1.0"
-    description = json.loads((elsewhere / "m.keras.json").read_text())
+    assert exported.path == f"shapes-{result.run_id[:8]}.keras"
+    description = json.loads(Path(f"{exported.path}.json").read_text())
     assert description["exporter"] == {
         "name": "elsewhere",
         "package": "kerascnn-elsewhere 1.0",
