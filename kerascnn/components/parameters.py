@@ -71,26 +71,20 @@ def snippet(registered: RegisteredComponent) -> str:
 
     For a component that no experiment names it is a command, with its required parameters.
     """
-    given = [one for one in parameters(registered) if one.example is not None]
-    if not KINDS[registered.kind].in_toml:
-        return _export_command(registered.component.name, given)
-    pairs = [f"name = {as_toml(registered.component.name)}"]
-    pairs += [f"{one.name} = {as_toml(one.example)}" for one in given]
-    required = [one.name for one in given if one.required]
+    kind, name = KINDS[registered.kind], registered.component.name
+    given = {one.name: one for one in parameters(registered) if one.example is not None}
+    required = [key for key, one in given.items() if one.required]
     note = f"# fill in: {', '.join(required)}\n" if required else ""
-    kind = KINDS[registered.kind]
+    values = {key: as_toml(one.example) for key, one in given.items()}
+    if not kind.in_toml:
+        settings = [part for key in required for part in ("--set", f"{key}={values[key]}")]
+        return note + command("export", "last", "--format", name, *settings)
+    pairs = [f"{key} = {value}" for key, value in {"name": as_toml(name), **values}.items()]
     if kind.listed:
         return note + "\n".join([f"[[{kind.plural}]]", *pairs])
     if kind.of_experiment:
         return note + "\n".join([f"[{kind.name}]", *pairs])
     return f"{note}[[stages]]\n{kind.name} = {{ {', '.join(pairs)} }}"
-
-
-def _export_command(name: str, given: list[Parameter]) -> str:
-    required = {one.name: as_toml(one.example) for one in given if one.required}
-    note = f"# fill in: {', '.join(required)}\n" if required else ""
-    settings = (part for key, text in required.items() for part in ("--set", f"{key}={text}"))
-    return note + command("export", "last", "--format", name, *settings)
 
 
 class _Quiet(GenerateJsonSchema):
