@@ -92,8 +92,9 @@ def export_run(
     if output is not None:
         expect(output, (str, os.PathLike), "output")
     expect(format, str, "format")
-    start, params = time.perf_counter(), dict(params or {})
-    exporter = BuiltExporter.find(format, params)
+    params = params or {}
+    expect(params, Mapping, "params")
+    start, exporter = time.perf_counter(), BuiltExporter.find(format, params)
     result = find_run(run)
     exporter.check(result.training.image_size)
     if output is not None:
