@@ -15,8 +15,8 @@ import click
 from common import KERASCNN, environment, from_scratch, report, write_experiment
 
 UNTIL_FIRST_STEP = (
-    "import os; from kerascnn import cli, terminal; "
-    "terminal.Terminal.step = lambda *_: os._exit(0); cli.main()"
+    "import os; from kerascnn.cli import main, terminal; "
+    "terminal.Terminal.step = lambda *_: os._exit(0); main()"
 )
 
 
@@ -54,12 +54,12 @@ def spend(command: list[str], folder: Path) -> tuple[float, float]:
     """Wall-clock and processor seconds of a command with that folder's cache and runs."""
     folder.mkdir(exist_ok=True)
     own = environment(folder / "cache")
-    before, start = _processor_seconds(), time.perf_counter()
+    before, start = processor_seconds(), time.perf_counter()
     subprocess.run(command, cwd=folder, env=own, capture_output=True, check=True)
-    return time.perf_counter() - start, _processor_seconds() - before
+    return time.perf_counter() - start, processor_seconds() - before
 
 
-def _processor_seconds() -> float:
+def processor_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -17,6 +17,7 @@ FOR_PLUGINS = {
     "Augmentation": "hookspecs",
     "Network": "hookspecs",
     "Metric": "hookspecs",
+    "Exporter": "hookspecs",
     # architectures
     "classifier_head": "engine.network.head",
     # metrics

@@ -6,6 +6,7 @@ and that an entry point of the group `kerascnn` names. The built-in components a
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
@@ -133,6 +134,31 @@ class Metric:
 
     compute: "Callable[[np.ndarray, np.ndarray], float]"
     greater_is_better: bool = True
+
+
+class Exporter:
+    """A format for other runtimes: how a model is written, and how what was written is run.
+
+    Args:
+        write: `write(model, folder) -> path` writes a functional model into an empty folder and
+            returns the path of the file, or of the folder if the format needs several files. The
+            model maps float32 [N, S, S, 3] in 0-255 to probabilities float32 [N, K] and computes
+            in float32; `write` must not change it.
+        predict: `predict(path, images) -> probabilities` runs what was written, without Keras if
+            the format has a runtime of its own: from float32 [N, S, S, 3] in 0-255, for any N, to
+            float32 [N, K]. The path may be another one by then.
+        backend: The Keras backend that `write` needs, such as "tensorflow"; default any.
+        runtime: The package that `predict` runs the model with, such as "onnxruntime"; its version
+            is recorded. Default the exporter's own package.
+        tolerance: Largest allowed difference between a probability and that of Keras; higher only
+            for formats of lower precision.
+    """
+
+    write: "Callable[[keras.Model, Path], Path]"
+    predict: "Callable[[Path, np.ndarray], np.ndarray]"
+    backend: str = ""
+    runtime: str = ""
+    tolerance: float = 1e-4
 
 
 @hookspec
@@ -316,5 +342,37 @@ def kerascnn_observers() -> list[Component]:
         @hookimpl
         def kerascnn_observers():
             return [Component("accuracies", lambda params: Accuracies(), summary="a text file")]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def kerascnn_exporters() -> list[Component]:
+    """Formats of `kerascnn export`. `build(params) -> Exporter`.
+
+    Keras may not be imported yet when `build` is called; if a package is missing, it raises
+    `InputError` with the command that installs it.
+
+    Example:
+        from kerascnn import Component, Exporter, hookimpl
+
+        def write(model, folder):
+            (folder / "model.json").write_text(model.to_json())
+            model.save_weights(folder / "model.weights.h5")
+            return folder
+
+        def predict(path, images):
+            import keras
+
+            model = keras.models.model_from_json((path / "model.json").read_text())
+            model.load_weights(path / "model.weights.h5")
+            return keras.ops.convert_to_numpy(model(images))
+
+        def build(params):
+            return Exporter(write, predict)
+
+        @hookimpl
+        def kerascnn_exporters():
+            return [Component("json_and_h5", build, summary="the network as JSON, weights as HDF5")]
     """
     raise NotImplementedError

@@ -4,6 +4,7 @@ tests/test_testing.py installs it; the kit's own processes import it too.
 """
 
 import hashlib
+import json
 import os
 import random
 import signal
@@ -21,6 +22,7 @@ from pydantic import Field
 from kerascnn import (
     Augmentation,
     Component,
+    Exporter,
     InputError,
     Metric,
     Network,
@@ -380,11 +382,6 @@ def build_loss(params, *, num_classes, class_counts):
     return Suspicious().call if fault == "function" else Suspicious()
 
 
-@hookimpl
-def kerascnn_losses():
-    return [Component("suspect", build_loss, Suspect)]
-
-
 # Metrics
 
 
@@ -414,11 +411,6 @@ def build_metric(params, *, class_names):
         return value
 
     return Metric(compute, greater_is_better=fault != "other_way")
-
-
-@hookimpl
-def kerascnn_metrics():
-    return [Component("suspect", build_metric, Suspect)]
 
 
 # Observers
@@ -479,6 +471,63 @@ def build_observer(params):
     return print if params.fault == "function" else Hearer(params)
 
 
+# Exporters
+
+
+def build_exporter(params):
+    fault, kept = params.fault, {}
+
+    def write(model, folder):
+        import keras
+
+        weights = model.get_weights()
+        if fault == "backends_differ" and keras.config.backend() != "tensorflow":
+            weights[-1] += np.arange(len(weights[-1]))
+        if fault == "writes_its_first_model":
+            weights = kept.setdefault("weights", weights)
+        if fault == "freezes":
+            model.trainable = False
+        if fault == "rounds_weights":
+            model.set_weights([weight.round(1) for weight in weights])
+        path = folder / "model.json"
+        path.write_text(json.dumps([model.to_json(), [weight.tolist() for weight in weights]]))
+        strays = {
+            "writes_beside": folder.parent,
+            "writes_into_the_working_directory": Path(),
+            "writes_two_files": folder,
+        }
+        if fault in strays:
+            (strays[fault] / "notes.txt").write_text("a stray")
+        kept["path"] = path.absolute()
+        return {"returns_text": str(path), "returns_nothing": None}.get(fault, path)
+
+    def predict(path, images):
+        if fault == "remembers_its_path":
+            path = kept["path"]
+        probabilities = run(path, images)
+        if fault == "classes_in_another_order":
+            return np.roll(probabilities, 1, axis=1)
+        if fault == "one_image_alone":
+            return run(path, images[:1]).repeat(len(images), axis=0)
+        if fault == "normalises_a_batch":
+            return probabilities - probabilities.mean(0) * 0.1
+        return probabilities.astype("float64") if fault == "float64" else probabilities
+
+    if fault == "functions":
+        return write, predict
+    backend = "theano" if fault == "unknown_backend" else ""
+    return Exporter(write, predict, backend, tolerance=1 if fault == "lenient" else 1e-4)
+
+
+def run(path, images):
+    import keras
+
+    configuration, weights = json.loads(path.read_text())
+    model = keras.models.model_from_json(configuration)
+    model.set_weights([np.array(weight, "float32") for weight in weights])
+    return keras.ops.convert_to_numpy(model(images))
+
+
 @hookimpl
 def kerascnn_datasets():
     return [Component("suspect", build_dataset, DatasetParams)]
@@ -503,5 +552,20 @@ def kerascnn_schedules():
 
 
 @hookimpl
+def kerascnn_losses():
+    return [Component("suspect", build_loss, Suspect)]
+
+
+@hookimpl
+def kerascnn_metrics():
+    return [Component("suspect", build_metric, Suspect)]
+
+
+@hookimpl
 def kerascnn_observers():
     return [Component("suspect", build_observer, ObserverParams)]
+
+
+@hookimpl
+def kerascnn_exporters():
+    return [Component("suspect", build_exporter, Suspect)]

@@ -109,6 +109,12 @@ def test_startup_beside_an_import(benchmark):
     assert figures["ratios"]["--help by import click"] > 0
 
 
+@pytest.mark.long  # starts six processes
+def test_many_packages_beside_the_imports(benchmark):
+    figures = benchmark("plugins", "--packages", 2, "--rounds", 1)
+    assert figures["processor_seconds"]["plugins"] > figures["processor_seconds"]["imports"]
+
+
 def test_a_split_folder_has_each_image_once(script, photos, tmp_path):
     script("common").split_folder(photos, tmp_path / "splits", {"test": 0.2, "validation": 0.3})
     files = list(tmp_path.glob("splits/*/*/*.png"))

@@ -126,6 +126,25 @@ FAULTS = {
         ("returns_promptly", "sleeps", {"seconds": 0.02}),
         ("prints_nothing", "prints", {}),
     ],
+    "exporter": [
+        ("builds", "functions", {}),
+        ("builds", "unknown_backend", {}),
+        ("builds", "lenient", {}),
+        ("writes_into_its_folder", "writes_beside", {}),
+        ("writes_into_its_folder", "writes_into_the_working_directory", {}),
+        ("writes_into_its_folder", "writes_two_files", {}),
+        ("writes_into_its_folder", "returns_text", {}),
+        ("writes_into_its_folder", "returns_nothing", {}),
+        ("leaves_the_model", "freezes", {}),
+        ("leaves_the_model", "rounds_weights", {}),
+        ("predicts_as_keras", "classes_in_another_order", {}),
+        ("predicts_as_keras", "one_image_alone", {}),
+        ("any_number_of_images", "normalises_a_batch", {}),
+        ("any_number_of_images", "float64", {}),
+        ("writes_again", "writes_its_first_model", {}),
+        ("same_in_another_process", "remembers_its_path", {}),
+        ("same_on_all_backends", "backends_differ", {}),
+    ],
 }
 RIGHT = {
     "dataset": [{}, {"path": "images"}],
@@ -134,7 +153,9 @@ RIGHT = {
     "loss": [{}],
     "metric": [{}],
     "observer": [{}],
+    "exporter": [{}],
 }
+LOADS_KERAS_ELSEWHERE = {"exporter"}  # in a process of its own, which takes seconds
 DOCUMENT = Path(__file__).parents[1] / "docs" / "plugins.md"
 NOT_ON_TORCH = {"train_step_stays_jitted", "applies_in_training"}  # where nothing is compiled
 
@@ -216,7 +237,12 @@ def test_every_check_has_a_fault_that_it_catches_and_says_where_the_contract_is(
 
 @pytest.mark.backend
 @pytest.mark.parametrize(
-    ("kind", "params"), [(kind, params) for kind, every in RIGHT.items() for params in every]
+    ("kind", "params"),
+    [
+        pytest.param(kind, p, marks=pytest.mark.long if kind in LOADS_KERAS_ELSEWHERE else ())
+        for kind, every in RIGHT.items()
+        for p in every
+    ],
 )
 def test_a_right_component_passes(kind, params, images):
     failed = [

@@ -9,6 +9,7 @@ import click
 from kerascnn.cli.options import (
     allow_option,
     as_json,
+    assignment,
     backend_option,
     calibrated,
     console,
@@ -215,33 +216,54 @@ def visualize(
         click.echo(str(file))
 
 
+def _exporters(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
+    """What the shell may complete --format with."""
+    from kerascnn.components.registry import load_registry
+
+    return [name for name in load_registry().names("exporter") if name.startswith(typed)]
+
+
 @click.command()
 @run_argument
 @click.option(
     "--format",
     "format_",
+    metavar="FORMAT",
     required=True,
-    type=click.Choice(["keras", "saved_model", "onnx", "litert"]),
+    shell_complete=_exporters,
+    help="An exporter, such as keras or onnx; `kerascnn plugins list --kind exporter` lists them.",
+)
+@click.option(
+    "--set", "params", metavar="KEY=VALUE", multiple=True, help="A parameter of the exporter."
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="The file or folder to write.  [default: NAME-RUN]",
+    help="The file or folder to write.  [default: NAME-RUN.SUFFIX, or NAME-RUN-FORMAT]",
 )
 @uncalibrated_option
 @allow_option
 @as_json
-def export(run: str, format_: str, output: Path | None, uncalibrated: bool, as_json: bool) -> None:
+def export(
+    run: str,
+    format_: str,
+    params: tuple[str, ...],
+    output: Path | None,
+    uncalibrated: bool,
+    as_json: bool,
+) -> None:
     """Convert the model of RUN for another runtime, and check it.
 
-    The check runs the file and compares its output with that of Keras. RUN is a run's id, a unique
-    prefix of one, or `last`.
+    The check runs what was written and compares its output with that of Keras. RUN is a run's id, a
+    unique prefix of one, or `last`.
     """
     from kerascnn.cli.tables.inference import show_export
     from kerascnn.results.export.export import export_run
     from kerascnn.results.find import find_run
 
-    exported = export_run(calibrated(find_run(run), uncalibrated), format_, output)
+    result = calibrated(find_run(run), uncalibrated)
+    exported = export_run(result, format_, output, dict(map(assignment, params)))
+    tell_last(run, result)
     if as_json:
         document(exported.to_json())
     else:

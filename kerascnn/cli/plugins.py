@@ -50,7 +50,7 @@ def list_plugins(kind: str | None, as_json: bool) -> None:
 @allow_option
 @as_json
 def show_plugin(name: str, kind: str | None, as_json: bool) -> None:
-    """Show the parameters of the component NAME and its TOML."""
+    """Show the parameters of the component NAME, and the TOML or command that uses it."""
     from kerascnn.cli.tables.plugins import component_document, show_component
     from kerascnn.components.registry import load_registry
 
@@ -73,14 +73,17 @@ def show_plugin(name: str, kind: str | None, as_json: bool) -> None:
 @allow_option
 def new_plugin(name: str, kind: str, into: Path) -> None:
     """Create a working plugin package called NAME."""
-    from kerascnn.components.scaffold import write_plugin
+    from kerascnn.components.kinds import KINDS
+    from kerascnn.components.scaffold import component_name, write_plugin
     from kerascnn.runtime.commands import command, pip_install, python
 
     folder = write_plugin(name, kind, into)
-    click.echo(f"wrote {folder}: one {kind}, its tests and an experiment that uses it", err=True)
+    click.echo(f"wrote {folder}: one {kind}, its tests and an experiment to try it on", err=True)
     click.echo(pip_install("-e", f"{folder}[test]"))
     click.echo(python("-m", "pytest", str(folder)))
     click.echo(command("run", str(folder / "example.toml")))
+    if not KINDS[kind].in_toml:
+        click.echo(command("export", "last", "--format", component_name(name)))
 
 
 @plugins.command("check")

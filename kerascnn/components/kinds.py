@@ -40,6 +40,11 @@ class Kind:
         return f"build({', '.join(arguments)})"
 
     @property
+    def in_toml(self) -> bool:
+        """Whether an experiment names its components, rather than a command."""
+        return self.of_experiment or self.of_stage or self.listed
+
+    @property
     def needs_keras(self) -> bool:
         """Whether its components are built with Keras."""
         return any(name.startswith("keras.") for name in self.returns)
@@ -76,6 +81,7 @@ KINDS = {
         ),
         Kind("metric", ("class_names",), ("kerascnn.Metric",), of_experiment=False, listed=True),
         Kind("observer", (), ("kerascnn.Observer",), of_experiment=False, listed=True),
+        Kind("exporter", (), ("kerascnn.Exporter",), of_experiment=False),
     )
 }
 HOOKS = tuple(kind.hook for kind in KINDS.values())

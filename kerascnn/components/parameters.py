@@ -1,4 +1,4 @@
-"""A component's parameters, described: types, ranges, defaults, and TOML to paste."""
+"""A component's parameters, described: types, ranges, defaults, and TOML or a command to paste."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from kerascnn.components.component import RegisteredComponent
 from kerascnn.components.kinds import KINDS
+from kerascnn.runtime.commands import command
 from kerascnn.runtime.toml import as_toml
 
 Schema = dict[str, Any]
@@ -66,13 +67,19 @@ def parameters_of(model: type[BaseModel]) -> list[Parameter]:
 
 
 def snippet(registered: RegisteredComponent) -> str:
-    """The lines of TOML that choose the component, with every parameter written out."""
-    given = [one for one in parameters(registered) if one.example is not None]
-    pairs = [f"name = {as_toml(registered.component.name)}"]
-    pairs += [f"{one.name} = {as_toml(one.example)}" for one in given]
-    required = [one.name for one in given if one.required]
+    """What to paste: the TOML that chooses the component, with every parameter written out.
+
+    For a component that no experiment names it is a command, with its required parameters.
+    """
+    kind, name = KINDS[registered.kind], registered.component.name
+    given = {one.name: one for one in parameters(registered) if one.example is not None}
+    required = [key for key, one in given.items() if one.required]
     note = f"# fill in: {', '.join(required)}\n" if required else ""
-    kind = KINDS[registered.kind]
+    values = {key: as_toml(one.example) for key, one in given.items()}
+    if not kind.in_toml:
+        settings = [part for key in required for part in ("--set", f"{key}={values[key]}")]
+        return note + command("export", "last", "--format", name, *settings)
+    pairs = [f"{key} = {value}" for key, value in {"name": as_toml(name), **values}.items()]
     if kind.listed:
         return note + "\n".join([f"[[{kind.plural}]]", *pairs])
     if kind.of_experiment:

@@ -82,6 +82,8 @@ class Registry:
         """Returns the component of that name; raises InputError unless there is exactly one."""
         kinds = [kind] if kind else _kinds_of(name, self.claims) or _kinds_of(name, PACKAGES)
         if len(kinds) == 1:
+            if (kinds[0], name) not in self.claims:
+                raise InputError(f'unknown {kinds[0]} "{name}".{self._hints(kinds[0], name)}')
             return self.get(kinds[0], name)
         if kinds:
             listed = " and ".join(kinds)

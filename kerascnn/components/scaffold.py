@@ -38,6 +38,11 @@ def write_plugin(name: str, kind: str, into: Path, registry: Registry | None = N
     return folder
 
 
+def component_name(name: str) -> str:
+    """The component of the package that `write_plugin` writes."""
+    return _names(name)[1]
+
+
 def _names(name: str) -> tuple[str, str]:
     """The module and the component of a new package."""
     if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):  # PEP 508

@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from kerascnn.errors import did_you_mean
+from kerascnn.components.component import BoundComponent, RegisteredComponent
+from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.tables import Location, entry_names
 from kerascnn.runtime.toml import as_key, excerpt
 
@@ -165,6 +166,20 @@ def explain(
             len(other) > len(location) and other[: len(location)] == location for other in problems
         )
     ]
+
+
+def bind_alone(registered: RegisteredComponent, params: Mapping[str, Any]) -> BoundComponent:
+    """Binds a component outside an experiment.
+
+    Raises:
+        InputError: One line per fault of its parameters.
+    """
+    try:
+        return registered.bind(dict(params))
+    except ValidationError as error:
+        model, table = registered.component.params, dict(params)
+        problems = explain(error, model, table, (registered.kind,))
+        raise InputError("\n".join(map(str, problems))) from error
 
 
 def _within(table: Any, detail: Any) -> Location:

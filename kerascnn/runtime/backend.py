@@ -27,11 +27,10 @@ def select_backend(wanted: str = "auto") -> str:
     Raises:
         InputError: It is not installed, or Keras is already loaded on another backend.
     """
-    installed = installed_backends()
     if wanted == "auto":
-        wanted = _loaded() or os.environ.get("KERAS_BACKEND") or next(iter(installed), "none")
-    if wanted not in installed:
-        raise InputError(_not_installed(wanted, installed))
+        first = next(iter(installed_backends()), "none")
+        wanted = _loaded() or os.environ.get("KERAS_BACKEND") or first
+    require_backend(wanted)
     if _loaded() not in (None, wanted):
         raise InputError(
             f"Keras is already loaded on {_loaded()} in this process; {wanted} needs a new process."
@@ -41,6 +40,12 @@ def select_backend(wanted: str = "auto") -> str:
     return wanted
 
 
+def require_backend(wanted: str) -> None:
+    """Raises InputError unless the backend is installed."""
+    if wanted not in (installed := installed_backends()):
+        raise InputError(_not_installed(wanted, installed))
+
+
 def start_backend(wanted: str = "auto") -> str:
     """Selects the backend as `select_backend` does, and loads it without its start-up messages."""
     selected = select_backend(wanted)
@@ -48,7 +53,7 @@ def start_backend(wanted: str = "auto") -> str:
     if _is_not_about_retracing not in logger.filters:
         logger.addFilter(_is_not_about_retracing)
         put_back(logger.removeFilter, _is_not_about_retracing)
-    with _silent_stderr():
+    with silent_stderr():
         from keras import ops
 
         ops.convert_to_numpy(ops.zeros(1))
@@ -78,10 +83,10 @@ def _not_installed(wanted: str, installed: list[str]) -> str:
 
 
 @contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Discards what TensorFlow's C++ code prints at start-up in spite of its log level.
+def silent_stderr() -> Iterator[None]:
+    """Discards what is printed to standard error, by C++ code as well; exceptions are raised.
 
-    An import that fails still raises its exception.
+    TensorFlow prints at start-up in spite of its log level.
     """
     sys.stderr.flush()
     try:

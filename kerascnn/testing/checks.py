@@ -11,14 +11,13 @@ from types import FrameType
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import ValidationError
 
 from kerascnn import hookspecs
 from kerascnn.components.component import BoundComponent
 from kerascnn.components.kinds import KINDS
 from kerascnn.components.registry import load_registry
 from kerascnn.errors import InputError, KerascnnError, PluginError
-from kerascnn.experiment.problems import explain as invalid
+from kerascnn.experiment.problems import bind_alone
 from kerascnn.runtime.process import contained, keep_backend_settings
 
 
@@ -61,12 +60,7 @@ class Subject(ABC):
         Raises:
             InputError: There is no such component, or its parameters are invalid.
         """
-        registered = load_registry().get(cls.kind, name)
-        try:
-            bound = registered.bind(dict(params))
-        except ValidationError as error:
-            problems = invalid(error, registered.component.params, dict(params), (cls.kind,))
-            raise InputError("\n".join(map(str, problems))) from error
+        bound = bind_alone(load_registry().get(cls.kind, name), params)
         return cls(bound, dict(params), **options)
 
     def with_params(self, **params: Any) -> Self:

@@ -8,6 +8,7 @@ from kerascnn.testing import (
     architectures,
     augmentations,
     datasets,
+    exporters,
     fingerprints,
     losses,
     metrics,
@@ -25,6 +26,7 @@ _KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
     "loss": (losses.LossSubject, (losses,)),
     "metric": (metrics.MetricSubject, (metrics,)),
     "observer": (observers.ObserverSubject, (observers,)),
+    "exporter": (exporters.ExporterSubject, (exporters,)),
 }
 
 

@@ -37,6 +37,14 @@ def in_another_process(function: Callable[..., Any], *arguments: Any) -> Any:
     return _result(PLAIN, _submit(PLAIN, function, arguments)).value
 
 
+def on_backend(backend: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function of a module in a process on that backend."""
+    answer = _result(backend, _submit(backend, function, arguments))
+    if answer.refusal:
+        raise CheckError(f"{backend}: {answer.refusal}")
+    return answer.value
+
+
 def on_other_backends(function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
     """Calls a function of a module on every other installed backend.
 

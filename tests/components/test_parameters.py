@@ -1,7 +1,8 @@
-"""`kerascnn plugins show`: parameters in words, and a TOML that is accepted as it stands."""
+"""`kerascnn plugins show`: parameters in words, and TOML or a command that is accepted as it is."""
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -12,7 +13,8 @@ import pytest
 from pydantic import Field
 
 import kerascnn
-from kerascnn import Component, Params
+from kerascnn import Component, NoParams, Params, cli
+from kerascnn.cli.options import assignment
 from kerascnn.components.component import RegisteredComponent
 from kerascnn.components.entry_points import Origin
 from kerascnn.components.kinds import KINDS
@@ -58,7 +60,10 @@ def chosen(experiment, one):
     return experiment | table
 
 
-@pytest.mark.parametrize("kind", KINDS)
+NAMED_IN_TOML = [name for name, kind in KINDS.items() if kind.in_toml]
+
+
+@pytest.mark.parametrize("kind", NAMED_IN_TOML)
 def test_every_built_in_snippet_is_accepted(registry, shapes_experiment, workplace, kind):
     (workplace / "<path>").mkdir()  # what a person fills in
     for one in registry.of_kind(kind):
@@ -66,7 +71,7 @@ def test_every_built_in_snippet_is_accepted(registry, shapes_experiment, workpla
         assert experiment
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", NAMED_IN_TOML)
 def test_required_parameters_get_placeholders_that_are_accepted(shapes_experiment, kind):
     one, registry = registered(kind, Everything), load_registry()
     registry.claims[kind, "thing"].append(one)
@@ -76,6 +81,19 @@ def test_required_parameters_get_placeholders_that_are_accepted(shapes_experimen
     assert 'path = "<path>"' in text
     assert 'marked = "42"' in text
     assert "wait" not in text
+
+
+def test_a_component_that_no_experiment_names_is_shown_with_its_command(idle_commands):
+    note, shown = snippet(registered("exporter", Everything)).splitlines()
+    assert note.startswith("# fill in: path, count, share, some, way, names, either, inner, loud, ")
+    words = shlex.split(shown)
+    assert words[:5] == ["kerascnn", "export", "last", "--format", "thing"]
+    given = dict(map(assignment, words[6::2]))
+    assert set(words[5::2]) == {"--set"}
+    assert Everything(**given).way == "fast"
+    assert (given["path"], given["marked"], given["names"]) == ("<path>", "42", ["<names>"] * 2)
+    cli.cli.main(words[1:], standalone_mode=False)
+    assert snippet(registered("exporter", NoParams)) == "kerascnn export last --format thing"
 
 
 def test_parameters_are_told_in_the_words_of_the_toml():

@@ -59,6 +59,9 @@ def test_what_is_written_is_found_and_named_after_the_package(run_cli, workplace
     folder = Path("a b/c/kerascnn-Sea.green")
     assert answer.exit_code == 0, answer.stderr
     *of_python, run = answer.stdout.splitlines()
+    if kind == "exporter":
+        assert run == "kerascnn export last --format sea_green"
+        *of_python, run = of_python
     assert [line.partition(" -m ")[2] for line in of_python] == [
         f"pip install -e '{folder}[test]'",
         f"pytest '{folder}'",

@@ -71,6 +71,10 @@ def test_what_is_no_experiment_says_how_to_get_one(call, given):
         (lambda: kerascnn.load_experiment("a.toml", ["seed=1"]), "overrides: expected a table"),
         (lambda: kerascnn.evaluate_run("last", ARRAY), "data: expected a string or a path"),
         (lambda: kerascnn.export_run("last", ["keras"]), "format: expected a string"),
+        (
+            lambda: kerascnn.export_run("last", "keras", params=["opset"]),
+            "params: expected a table",
+        ),
         (lambda: kerascnn.export_run("last", "keras", ARRAY), "output: expected a string or a pa"),
         (lambda: kerascnn.read_image([1, 2]), "image: expected a string or a path or bytes or"),
         (lambda: explain_images("last", "a.png", ARRAY), "layers: expected a string"),

@@ -75,7 +75,7 @@ def component_document(registered: RegisteredComponent) -> dict[str, Any]:
 
 
 def show_component(console: Console, registered: RegisteredComponent) -> None:
-    """Prints where a component comes from, its parameters, and the TOML that selects it."""
+    """Prints where a component comes from, its parameters, and the TOML or command that uses it."""
     component = registered.component
     console.print(f"[bold]{component.name}[/bold]   {registered.kind} of {registered.origin}")
     if component.summary:
