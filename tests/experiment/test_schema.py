@@ -10,10 +10,9 @@ from pydantic import create_model
 from kerascnn import Component, Params
 from kerascnn.components.component import RegisteredComponent
 from kerascnn.components.entry_points import Origin
-from kerascnn.components.kinds import KINDS
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.experiment.bound import bind_experiment
-from kerascnn.experiment.model import OPTIMIZERS
+from kerascnn.experiment.model import CHOICES, OPTIMIZERS
 from kerascnn.experiment.schema import make_schema
 from kerascnn.experiment.tables import override
 from kerascnn.run.init import recipes
@@ -56,7 +55,7 @@ def test_the_schema_refuses_what_is_refused(validator, key, value):
 def test_the_schema_names_every_component_and_its_parameters(registry):
     definitions = make_schema(registry)["$defs"]
     assert definitions["Optimizer"]["anyOf"][0]["enum"] == list(OPTIMIZERS)
-    for kind in KINDS:
+    for kind in CHOICES:
         names, *tables = definitions[kind.title()]["anyOf"]
         assert names["enum"] == registry.names(kind)
         for registered, table in zip(registry.of_kind(kind), tables, strict=True):
