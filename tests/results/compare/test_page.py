@@ -40,10 +40,15 @@ def packed(shapes_experiment, registry, workplace):
 
 
 def test_the_page_shows_verdict_curves_and_flipped_images(written_run, packed, workplace):
-    runs = [written_run("a" * 32, right(0, 1, 2)), written_run("b" * 32, right(3), seed=1)]
+    metrics = [{"name": "balanced_accuracy"}]
+    runs = [
+        written_run("a" * 32, right(0, 1, 2), metrics=metrics),
+        written_run("b" * 32, right(3), seed=1),
+    ]
     for run in runs:
         run.data.update(packed)
     page = page_of(compare_runs(runs), workplace)
+    assert page.count('<td class="number" data-label="balanced_accuracy">0.') == 3  # and the lead
     assert "bbbbbbbb and aaaaaaaa cannot be distinguished: +0.250" in page
     assert page.count("<img ") == 4
     assert page.count("data:image/webp") == 4
