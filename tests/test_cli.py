@@ -274,6 +274,30 @@ def test_check_warns_of_a_stage_that_needs_more_memory_than_there_is(
     assert "stage scratch: batch_size = " in told
 
 
+def test_run_adds_observers_that_the_file_does_not_have(run_cli, shapes_file, monkeypatch):
+    ran = []
+    monkeypatch.setenv("KERASCNN_COMMAND", "true")
+    monkeypatch.setattr(
+        "kerascnn.run.runner.run_experiment", lambda bound, *_, **__: ran.append(bound)
+    )
+    shapes_file.write_text(
+        shapes_file.read_text() + '[[observers]]\nname = "command"\non = ["epoch"]\n'
+    )
+    monkeypatch.setenv("KERASCNN_WEBHOOK_URL", "http://127.0.0.1/")
+    options = (
+        "--observer",
+        "command",
+        "--observer",
+        "webhook",
+        "--set",
+        "observers.webhook.key=content",
+    )
+    assert run_cli("run", shapes_file, *options).exit_code == 0
+    [command, webhook] = ran[0].observers
+    assert (command.name, command.params.on) == ("command", ("epoch",))
+    assert (webhook.name, webhook.params.key) == ("webhook", "content")
+
+
 def test_overrides_are_toml_or_else_text(run_cli, shapes_file, monkeypatch):
     seen = {}
 

@@ -78,8 +78,8 @@ class _Hearer:
         if self._waiting:
             count = counted(len(self._waiting), "event")
             self._own.warned(
-                f"{self._who} was stopped: {HEARING_SECONDS:.0f} s after the end of the run it had "
-                f"not yet handled the last {count}."
+                f"{self._who} was stopped before it had handled the last {count}; a run waits at "
+                f"most {HEARING_SECONDS:.0f} s for its observers."
             )
             self._process.kill()
         else:

@@ -17,7 +17,7 @@ WHO = 'observer "suspect" of suspects 1.0'
 FAULTS = {
     "raises_everywhere": f"{WHO} failed in started: ValueError: no; the run continues.",
     "kills_itself": f"{WHO} ended unexpectedly; the run continues without it.",
-    "sleeps": f"{WHO} was stopped: ",
+    "sleeps": f"{WHO} was stopped before it had handled the last ",
     "function": 'observer "suspect" of suspects 1.0: build must return kerascnn.Observer, not ',
     "seeds": None,
 }
