@@ -60,11 +60,12 @@ def test_a_build_that_raises_names_the_package(install):
     install("kerascnn-picky", PICKY)
     bound = load_registry().get("schedule", "picky").bind({"rate": 2, "steps": [1, 2]})
     assert bound.params.steps == (1, 2)
+    line = PICKY.splitlines().index('    raise OSError("disk full")') + 1
     with pytest.raises(PluginError) as caught:
         bound.build(peak_learning_rate=1, steps=1, steps_per_epoch=1)
     assert str(caught.value) == (
         'schedule "picky" of kerascnn-picky 1.0 failed in build(params, peak_learning_rate=1, '
-        "steps=1, steps_per_epoch=1): OSError: disk full"
+        f"steps=1, steps_per_epoch=1): OSError: disk full (kerascnn_picky.py, line {line})"
     )
 
 

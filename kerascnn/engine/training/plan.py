@@ -89,8 +89,9 @@ def augmentation(experiment: BoundExperiment, index: int, classes: int) -> dict[
     if bound.name == NO_AUGMENTATION and bound.params == type(bound.params)():
         return {}
     policy = bound.build(image_size=size, num_classes=classes)
+    augment = augmenter(policy, (experiment.seed, index), size)
     return {
-        "augment": augmenter(policy, (experiment.seed, index), size),
+        "augment": bound.registered.guarded(augment, "while augmenting a batch"),
         # a Keras layer draws its own random numbers: they cannot be repeated
         "augmentation_key": bound.key if isinstance(policy, Augmentation) else "",
     }
