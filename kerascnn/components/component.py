@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -87,6 +88,19 @@ class RegisteredComponent:
         return self.module.partition(".")[0]
 
 
+def _plain(value: Any) -> str:
+    """A parameter as text: that of a file with its content, that of a set in order."""
+    if isinstance(value, BaseModel | dict):
+        return str([(str(name), _plain(part)) for name, part in dict(value).items()])
+    if isinstance(value, set | frozenset):
+        return str(sorted(map(_plain, value)))
+    if isinstance(value, list | tuple):
+        return str(list(map(_plain, value)))
+    if isinstance(value, Path) and value.is_file():
+        return f"{value} {hashlib.sha256(value.read_bytes()).hexdigest()}"
+    return repr(value)
+
+
 @dataclass(frozen=True)
 class BoundComponent:
     """A component with its validated parameters, ready to build."""
@@ -106,11 +120,13 @@ class BoundComponent:
     def key(self) -> str:
         """SHA-256 of all that decides what is built; "" where the code cannot be read."""
         registered = self.registered
+        defined = registered.component.build, registered.component.params
+        modules = [registered.module] if registered.module else []
         try:
-            code = code_key([registered.component.build])
+            code = code_key(defined, modules, [registered.origin.distribution])
         except UnknownCodeError:
             return ""
-        decides = f"{registered.kind} {self.name} {registered.origin} {self.params!r} {code}"
+        decides = f"{registered.kind} {self.name} {registered.origin} {_plain(self.params)} {code}"
         return hashlib.sha256(decides.encode()).hexdigest()
 
     def faults(self, **context: Any) -> dict[str, str]:

@@ -33,6 +33,31 @@ def test_changed_code_below_a_plugin_is_other_code(install, tmp_path):
     assert len(keys) == 2
 
 
+FILED = (
+    IMPORTS
+    + """
+from pathlib import Path
+
+
+class Filed(Params):
+    policy: Path
+    operations: frozenset[str] = frozenset()
+"""
+    + HOOK.format(listed='[Component("filed", print, Filed)]')
+)
+
+
+def test_the_content_of_a_file_that_a_parameter_names_counts(install, tmp_path):
+    install("kerascnn-filed", FILED)
+    filed, policy = load_registry().get("schedule", "filed"), tmp_path / "policy.json"
+    given, keys = {"policy": str(policy), "operations": ["flip", "turn", "zoom"]}, []
+    for text in ("1", "2", "1"):
+        policy.write_text(text)
+        keys.append(filed.bind(given).key)
+    assert keys[0] == keys[2] != keys[1]
+    assert filed.bind({**given, "operations": ["zoom", "turn", "flip"]}).key == keys[0]
+
+
 PICKY = (
     IMPORTS
     + """

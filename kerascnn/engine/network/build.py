@@ -86,7 +86,8 @@ def _sort_into_blocks(network: Network, architecture: BoundComponent) -> dict[st
             block_of[layer.name] = block
         elif layer.weights:
             raise PluginError(
-                f'{architecture.registered}: the layer "{layer.name}" has weights but is in no block.'
+                f'{architecture.registered}: the layer "{layer.name}" has weights but is in no '
+                "block."
             )
     return block_of
 
