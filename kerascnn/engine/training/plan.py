@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.components.component import RegisteredComponent
 from kerascnn.engine.data.augment import augmenter
 from kerascnn.engine.data.batches import Augment
 from kerascnn.engine.data.packed import Data
@@ -32,6 +33,7 @@ class Plan:
     batchnorm: str  # "frozen" or "train"
     batch_size: int
     schedule: Callable[..., Any]  # `schedule(peak_learning_rate=, steps=, steps_per_epoch=)`
+    schedule_of: RegisteredComponent | None = None  # the schedule's component, for messages
     augment: Augment | None = None  # none: the images unchanged
     class_weights: np.ndarray | None = None  # float32 [K]
     seed: int = 0  # the experiment's
@@ -73,6 +75,7 @@ def plan_stage(experiment: BoundExperiment, index: int, network: Built, data: Da
         batchnorm=stage.batchnorm or ("frozen" if network.pretrained else "train"),
         batch_size=bound.batch_size,
         schedule=bound.schedule.build,
+        schedule_of=bound.schedule.registered,
         **augmentation(experiment, index, len(data.class_names)),
         class_weights=class_weights(stage, data),
         seed=experiment.seed,
