@@ -151,7 +151,7 @@ def _located(name: str) -> tuple[tuple[Path, ...], Path | None]:
     else:
         try:
             spec = find_spec(name)
-        except (ImportError, ValueError, AttributeError):  # of a parent that is no package
+        except (ImportError, ValueError, AttributeError):  # of a parent that is a module
             spec = None
         folders = spec and spec.submodule_search_locations
         file = spec.origin if spec and spec.has_location else None

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from kerascnn.runtime.backend import BACKENDS
 
-_LIBRARIES = {"kerascnn", "keras", *BACKENDS, "numpy", "PIL", "pydantic", "pydantic_core", "joblib"}
+_LIBRARIES = {
+    *("kerascnn", "keras", *BACKENDS, "numpy", "PIL", "pydantic", "pydantic_core"),
+    *("cloudpickle", "joblib"),
+}
 _REWRITTEN = "__autograph_generated_file"  # TensorFlow's copy of a function that it compiles
 _NOTED = re.compile(r'^ *File "(.+)", line (\d+), in .*$', re.MULTILINE)
 
@@ -46,7 +49,7 @@ def described(error: BaseException, package: str = "") -> str:
     own = [place for top, place in found if top == package and top not in _LIBRARIES]
     others = [place for top, place in found if top not in libraries]
     where = [f" ({file.name}, line {line})" for file, line in (own or others)[-1:]]
-    return f"{type(error).__name__}: {text}{''.join(where)}"
+    return f"{type(error).__name__}: {text.rstrip('.')}{''.join(where)}"
 
 
 def _package_of(file: Path) -> str:

@@ -125,6 +125,8 @@ class Check:
 
 
 Status = Literal["passed", "failed", "skipped"]
+DARK = 26  # a tenth of white
+EVEN = 8  # the difference between the darkest and the brightest percent
 BUILDS = "builds"  # every kind's first check
 
 
@@ -171,6 +173,12 @@ def check(contract: Any) -> Callable[[Callable[[Any], str | None]], Check]:
 def explain(error: Exception) -> str:
     """The text of a failure; for an exception of the component also its file and line."""
     return str(error) if isinstance(error, CheckError | KerascnnError) else described(error)
+
+
+def blank(pixels: np.ndarray) -> bool:
+    """Whether an image [H, W, 3] in 0-255 is nearly black, or nearly of one colour."""
+    low, high = np.percentile(pixels, (1, 99), axis=(0, 1))  # of each channel
+    return bool(high.max() < DARK or (high - low).max() < EVEN)
 
 
 def random_images(count: int, size: int, labels: np.ndarray | None = None) -> np.ndarray:
