@@ -9,7 +9,7 @@ from kerascnn.runtime.backend import BACKENDS
 
 _LIBRARIES = {
     *("kerascnn", "keras", *BACKENDS, "numpy", "PIL", "pydantic", "pydantic_core"),
-    *("cloudpickle", "joblib"),
+    *("cloudpickle", "importlib_metadata", "joblib", "pluggy"),
 }
 _REWRITTEN = "__autograph_generated_file"  # TensorFlow's copy of a function that it compiles
 _NOTED = re.compile(r'^ *File "(.+)", line (\d+), in .*$', re.MULTILINE)
@@ -42,14 +42,19 @@ def described(error: BaseException, package: str = "") -> str:
     That is the innermost line of the package, by its top-level module; if the error passed through
     none, the innermost line outside of kerascnn, Python and the libraries that both use.
     """
-    text = str(error)
-    if _NOTED.search(text):  # TensorFlow puts its stack before the text
-        text = re.sub(r"^\w+: ", "", text.strip().rpartition("\n\n")[2].strip())
     found, libraries = places(error), {*_LIBRARIES, *sys.stdlib_module_names}
     own = [place for top, place in found if top == package and top not in _LIBRARIES]
     others = [place for top, place in found if top not in libraries]
     where = [f" ({file.name}, line {line})" for file, line in (own or others)[-1:]]
-    return f"{type(error).__name__}: {text.rstrip('.')}{''.join(where)}"
+    return said(error).rstrip(".") + "".join(where)
+
+
+def said(error: BaseException) -> str:
+    """An error's type and text, without the stack that TensorFlow puts before the text."""
+    text = str(error)
+    if _NOTED.search(text):
+        text = re.sub(r"^\w+: ", "", text.strip().rpartition("\n\n")[2].strip())
+    return f"{type(error).__name__}: {text}"
 
 
 def _package_of(file: Path) -> str:

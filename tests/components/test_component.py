@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from kerascnn import InputError, PluginError
+from kerascnn import InputError, PluginError, RunError
 from kerascnn.components.kinds import HOOKS
 from kerascnn.components.registry import load_registry
 from kerascnn.experiment.bound import bind_experiment
@@ -92,6 +92,38 @@ def test_a_build_that_raises_names_the_package(install):
         'schedule "picky" of kerascnn-picky 1.0 failed in build(params, peak_learning_rate=1, '
         f"steps=1, steps_per_epoch=1): OSError: disk full (kerascnn_picky.py, line {line})"
     )
+
+
+CHECKED = IMPORTS + HOOK.format(
+    listed='[Component("checked", print, check=lambda params, **context: params.no_such)]'
+)
+
+
+def test_a_check_that_raises_names_the_package(install):
+    install("kerascnn-checked", CHECKED)
+    bound = load_registry().get("schedule", "checked").bind({})
+    with pytest.raises(
+        PluginError, match=r"failed in its check: .*\(kerascnn_checked.py, line "
+    ):
+        bound.faults(image_size=8)
+
+
+def test_what_a_component_made_names_the_package(install):
+    install("kerascnn-gentle", GOOD)
+    registered = load_registry().get("schedule", "gentle")
+    guarded = registered.guarded(lambda key: {}[key], "in its call")
+    with pytest.raises(
+        PluginError, match=r'"gentle" of kerascnn-gentle 1.0 failed in its call: Ke'
+    ):
+        guarded("rate")
+
+
+@pytest.mark.parametrize("error", [InputError("no"), RunError("no"), MemoryError()])
+def test_a_message_for_the_user_and_a_lack_of_memory_are_passed_on(install, error):
+    install("kerascnn-gentle", GOOD)
+    with pytest.raises(type(error)) as caught, load_registry().get("schedule", "gentle").blamed(""):
+        raise error
+    assert caught.value is error
 
 
 def test_a_validator_that_fails_names_the_package(install):
