@@ -9,9 +9,11 @@ from kerascnn.engine.data.copies import near_rows
 from kerascnn.engine.data.hashes import perceptual_hash
 from kerascnn.hookspecs import Splits
 from kerascnn.testing.checks import CheckError, blank, check
-from kerascnn.testing.datasets import COMPARED, DatasetSubject, digest, sources, spread
+from kerascnn.testing.datasets import COMPARED, SIDE, DatasetSubject, digest, sources, spread
 
 NEAR = 0.05  # of a split's images: official splits of photographs have some
+ALIKE = 0.98  # correlation of thumbnails; drawn patterns with equal hashes have less
+THUMBNAIL = 32  # pixels
 
 
 class Hashed(NamedTuple):
@@ -20,6 +22,7 @@ class Hashed(NamedTuple):
     rows: list[int]
     hashes: np.ndarray  # uint64 [N, 8]
     digests: np.ndarray  # [N, 1]
+    thumbnails: np.ndarray  # grey, float [N, 32, 32], of mean 0 and norm 1
 
 
 @check(Splits)
@@ -56,7 +59,7 @@ def no_near_copies(subject: DatasetSubject) -> str:
     again or slightly changed."""
     hashed = {name: _hashed(decoded) for name, decoded in subject.decoded.items()}
     for (one, some), (other, more) in combinations(hashed.items(), 2):
-        pairs = near_rows(some, more)
+        pairs = [pair for pair in near_rows(some, more) if _alike(some, more, *pair)]
         for side, of in ((some, 0), (more, 1)):
             near = {pair[of] for pair in pairs}
             if len(near) > NEAR * len(side.rows):
@@ -69,10 +72,23 @@ def no_near_copies(subject: DatasetSubject) -> str:
     return f"{sum(len(one.rows) for one in hashed.values()):,} images compared"
 
 
+def _alike(some: Hashed, more: Hashed, row: int, twin: int) -> bool:
+    """Whether two images have nearly the same pixels, as they are, mirrored or upside down."""
+    one, other = some.thumbnails[row], more.thumbnails[twin]
+    flipped = (other, other[:, ::-1], other[::-1], other[::-1, ::-1])
+    return max(float((one * variant).sum()) for variant in flipped) > ALIKE
+
+
 def _hashed(decoded: list[tuple[int, tuple[int, int], np.ndarray]]) -> Hashed:
     pixels = [one for _, _, one in decoded]
+    cell = SIDE // THUMBNAIL
+    cells = np.stack(pixels).reshape(-1, THUMBNAIL, cell, THUMBNAIL, 3 * cell)
+    grey = cells.mean(axis=(2, 4))
+    grey -= grey.mean(axis=(1, 2), keepdims=True)
+    grey /= np.linalg.norm(grey, axis=(1, 2), keepdims=True) + 1e-9
     return Hashed(
         rows=[index for index, *_ in decoded],
         hashes=np.stack([perceptual_hash(one) for one in pixels]),
         digests=np.array([[digest(one)] for one in pixels]),
+        thumbnails=grey,
     )
