@@ -27,6 +27,10 @@ class PluginError(InputError):
     """A plugin package is broken, or breaks the contract of `kerascnn.hookspecs`."""
 
 
+class SourceError(PluginError):
+    """A dataset's source failed; `RegisteredComponent.named` says of which dataset."""
+
+
 class RunError(KerascnnError):
     """The run failed: a check did not pass, or training went wrong."""
 

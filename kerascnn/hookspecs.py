@@ -61,6 +61,9 @@ class Source(Protocol):
     [H, W] or [H, W, 1]); the label is an int, the index of its class name. An optional
     `fingerprint` (str) changes whenever an image or a label changes; without it kerascnn hashes
     the images.
+
+    Several threads read a source at once, and it is sent to other processes with `cloudpickle`:
+    open files and connections in `__getitem__`, once for each thread of each process.
     """
 
     def __len__(self) -> int: ...
@@ -97,6 +100,7 @@ class Augmentation:
             `batch_size`.
         apply: `apply(batch, arrays) -> batch` applies them on the device, using only `keras.ops`.
             A batch is `{"images": float32 [B, H, W, 3] in 0-255, "labels": float32 [B, K]}`.
+            Where images are mixed or exchanged, so are their labels, in the same shares.
     """
 
     draw: "Callable[[np.random.Generator, int], Arrays]"
@@ -249,7 +253,9 @@ def kerascnn_schedules() -> list[Component]:
 
     `build(params, *, peak_learning_rate, steps, steps_per_epoch)` returns a
     `keras.optimizers.schedules.LearningRateSchedule` or a `keras.callbacks.Callback`. `steps` is
-    the number of steps of the stage.
+    the number of steps of the stage: 0 to `steps - 1`, each with a rate above zero. A callback sets
+    `self.model.optimizer.learning_rate` before a step and changes nothing else of the model; finite
+    numbers that it puts into the logs of `on_epoch_end` become metrics of the epoch.
 
     Example:
         from kerascnn import Component, hookimpl

@@ -8,13 +8,16 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import sys
+import threading
 import time
 import uuid
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -58,6 +61,7 @@ class Noise:
     params: DatasetParams
     split: int
     reads: list[int] = field(default_factory=list)
+    opened: Any = None
 
     def __len__(self):
         return 0 if self.params.fault == "empty_split" and self.split == 2 else self.params.images
@@ -67,6 +71,14 @@ class Noise:
         self.reads.append(index)
         if fault == "raises":
             index = index // 0
+        if fault == "bound_to_its_thread":
+            index = self.opened.execute("SELECT ?", (index,)).fetchone()[0]
+        if fault == "one_place_for_all":
+            self.opened = index
+            time.sleep(1e-4)
+            index = self.opened
+        if fault == "one_class" and self.split == 1:
+            label = 0
         if fault == "no_label":
             return self.image(index)
         if fault == "label_too_large":
@@ -82,6 +94,13 @@ class Noise:
             seed = [*seed, os.getpid()]
         rng = np.random.default_rng(None if fault == "unseeded" else seed)
         image = rng.integers(0, 240, (48, 48, 3), np.uint8) + np.uint8(self.params.shade)
+        if fault == "black":
+            image //= 16
+        if fault == "one_colour":
+            image = np.full_like(image, 10 * index) + image // 60
+        if fault == "brightened_copies":
+            shown = np.random.default_rng(index).integers(0, 220, (8, 8, 3), np.uint8)
+            image = shown.repeat(6, 0).repeat(6, 1) + np.uint8(9 * self.split)
         if fault == "floats":
             return image / 255
         return b"no image" if fault == "undecodable" else image
@@ -124,7 +143,8 @@ def build_dataset(params, *, seed):
         return {"train": []}
     if params.path is not None:
         return files(params)
-    sources = [Noise(params, split) for split in range(3)]
+    opened = {"bound_to_its_thread": lambda: sqlite3.connect(":memory:"), "locked": threading.Lock}
+    sources = [Noise(params, split, opened=opened.get(fault, int)()) for split in range(3)]
     if fault == "in_memory":
         sources = [[source[i] for i in range(len(source))] for source in sources]
     return Splits(*sources, ["odd", "odd"] if fault == "one_name_twice" else names)
@@ -172,6 +192,15 @@ def build_augmentation(params, *, image_size, num_classes):
             images = images[:, 1:]
         if fault == "backends_differ":
             images = images * {"tensorflow": 1, "jax": 0.9, "torch": 0.8}[keras.config.backend()]
+        if fault == "labels_rolled":
+            labels = ops.roll(labels, 1, axis=0)
+        if fault == "mixes_images_alone":
+            images = (images + ops.roll(images, 1, axis=0)) / 2
+        if fault == "mixes_the_other_way":
+            images = 0.8 * images + 0.2 * ops.roll(images, 1, axis=0)
+            labels = 0.2 * labels + 0.8 * ops.roll(labels, 1, axis=0)
+        if fault == "blackens":
+            images = images / 255
         if fault == "labels_added":
             labels = labels + ops.roll(labels, 1, axis=0)
         if fault != "unclipped":
@@ -278,6 +307,8 @@ def keras_parts():
             if self.fault == "asks_for_its_value":
                 step = float(step)
             step = ops.cast(step, "float32")
+            offset = {"late": -1, "later": -2, "too_early": 2}.get(self.fault, 0)
+            step = ops.maximum(step + offset, 0)
             first = 0 if self.fault == "starts_at_zero" else 1
             up = (step + first) / (self.rise + first) if self.rise + first else step
             length = self.steps - self.rise
@@ -296,13 +327,18 @@ def keras_parts():
     keras.saving.register_keras_serializable("suspects")(Ramp)
 
     class Drop(keras.callbacks.Callback):
-        def __init__(self, rates):
+        def __init__(self, rates, late):
             super().__init__()
-            self.rates = rates
+            self.rates, self.late = rates, late
 
         def on_epoch_begin(self, epoch, logs=None):
-            if epoch:
+            if epoch and not self.late:
                 self.model.optimizer.learning_rate = self.rates[min(epoch - 1, 1)]
+            self.epoch = epoch
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.epoch and self.late:
+                self.model.optimizer.learning_rate = self.rates[min(self.epoch - 1, 1)]
 
     return SimpleNamespace(Noise=Noise, Counter=Counter, Ramp=Ramp, Drop=Drop)
 
@@ -330,7 +366,8 @@ def build_schedule(params, *, peak_learning_rate, steps, steps_per_epoch):
 
 def build_callback(params, *, peak_learning_rate, steps, steps_per_epoch):
     last = -1 if params.fault == "negative" else 0.25
-    return keras_parts().Drop([peak_learning_rate * factor for factor in (0.5, last)])
+    rates = [peak_learning_rate * factor for factor in (0.5, last)]
+    return keras_parts().Drop(rates, params.fault == "late")
 
 
 # Losses

@@ -144,7 +144,10 @@ def installed(tmp_path, monkeypatch):
 
 
 # in other processes, which do not know of what is installed for one test: of the slow tests
-ELSEWHERE = {"same_on_all_backends", "backends_agree", "same_in_another_process"}
+ELSEWHERE = {
+    *("same_on_all_backends", "backends_agree"),
+    *("same_in_another_process", "sent_to_another_process"),
+}
 
 
 @pytest.mark.backend

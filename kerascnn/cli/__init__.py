@@ -38,9 +38,12 @@ def _run_command() -> NoReturn:
         if isinstance(error, KerascnnError):
             _fail(str(error), error.exit_code)
         from kerascnn.components.entry_points import plugin_at_fault
+        from kerascnn.runtime.tracebacks import said
 
-        said = f"{type(error).__name__}: {error}{plugin_at_fault(error)}"
-        _fail(f"{said}\nRun it again with --debug for the traceback.", 1)
+        _fail(
+            f"{said(error)}{plugin_at_fault(error)}\nRun it again with --debug for the traceback.",
+            1,
+        )
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -2,16 +2,22 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from kerascnn.components.entry_points import Origin
 from kerascnn.components.kinds import KINDS
-from kerascnn.errors import InputError, PluginError
+from kerascnn.errors import InputError, KerascnnError, PluginError, SourceError
 from kerascnn.hookspecs import Component
+from kerascnn.runtime.commands import command
 from kerascnn.runtime.source_code import UnknownCodeError, code_key
+from kerascnn.runtime.tracebacks import described
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -32,6 +38,10 @@ class RegisteredComponent:
     component: Component
     kind: str
     origin: Origin
+    module: str = ""  # that the entry point names
+
+    def __str__(self) -> str:
+        return f'{self.kind} "{self.component.name}" of {self.origin}'
 
     def bind(self, params: dict[str, Any]) -> "BoundComponent":
         """Validates the component's parameters; raises pydantic's ValidationError."""
@@ -43,11 +53,52 @@ class RegisteredComponent:
             raise self.fault("while its parameters were validated", error) from error
 
     def fault(self, when: str, error: Exception) -> PluginError:
-        """The error that names the package whose code failed."""
-        return PluginError(
-            f'{self.kind} "{self.component.name}" of {self.origin} failed {when}: '
-            f"{type(error).__name__}: {error}"
-        )
+        """The error that names the package whose code failed, and where in it."""
+        return PluginError(f"{self} failed {when}: {described(error, self._package)}")
+
+    @contextmanager
+    def blamed(self, when: str) -> Iterator[None]:
+        """Names the package, file and line of an error that its code raises in the context."""
+        try:
+            yield
+        except SourceError as error:
+            raise self.named(error) from error
+        except (KerascnnError, MemoryError):
+            raise
+        except Exception as error:
+            raise self.fault(when, error) from error
+
+    def guarded(self, function: Callable[..., Any], when: str) -> Callable[..., Any]:
+        """A function that the component made, with its errors named."""
+
+        @wraps(function)
+        def guard(*arguments: Any) -> Any:
+            with self.blamed(when):
+                return function(*arguments)
+
+        return guard
+
+    def named(self, error: SourceError) -> PluginError:
+        """The error of a dataset's source, with the dataset."""
+        examine = command("plugins", "check", self.component.name, "--kind", self.kind)
+        return PluginError(f"{self}: {error} `{examine}` examines it.")
+
+    @property
+    def _package(self) -> str:
+        return self.module.partition(".")[0]
+
+
+def _plain(value: Any) -> str:
+    """A parameter as text: that of a file with its content, that of a set in order."""
+    if isinstance(value, BaseModel | dict):
+        return str([(str(name), _plain(part)) for name, part in dict(value).items()])
+    if isinstance(value, set | frozenset):
+        return str(sorted(map(_plain, value)))
+    if isinstance(value, list | tuple):
+        return str(list(map(_plain, value)))
+    if isinstance(value, Path) and value.is_file():
+        return f"{value} {hashlib.sha256(value.read_bytes()).hexdigest()}"
+    return repr(value)
 
 
 @dataclass(frozen=True)
@@ -69,34 +120,30 @@ class BoundComponent:
     def key(self) -> str:
         """SHA-256 of all that decides what is built; "" where the code cannot be read."""
         registered = self.registered
+        defined = registered.component.build, registered.component.params
+        modules = [registered.module] if registered.module else []
         try:
-            code = code_key([registered.component.build])
+            code = code_key(defined, modules, [registered.origin.distribution])
         except UnknownCodeError:
             return ""
-        decides = f"{registered.kind} {self.name} {registered.origin} {self.params!r} {code}"
+        decides = f"{registered.kind} {self.name} {registered.origin} {_plain(self.params)} {code}"
         return hashlib.sha256(decides.encode()).hexdigest()
 
     def faults(self, **context: Any) -> dict[str, str]:
         """The faults that the component's `check` reports, by key."""
         component = self.registered.component
-        try:
+        with self.registered.blamed("in its check"):
             return dict(component.check(self.params, **context)) if component.check else {}
-        except Exception as error:
-            raise self.registered.fault("in its check", error) from error
 
     def build(self, **context: Any) -> Any:
         """Builds the component; raises PluginError where its code fails or returns another type."""
-        try:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in context.items())
+        with self.registered.blamed(f"in build(params, {arguments})"):
             made = self.registered.component.build(self.params, **context)
-        except (InputError, MemoryError):
-            raise
-        except Exception as error:
-            arguments = ", ".join(f"{name}={value!r}" for name, value in context.items())
-            raise self.registered.fault(f"in build(params, {arguments})", error) from error
         kind = KINDS[self.registered.kind]
         if not isinstance(made, kind.types()):
             raise PluginError(
-                f'{kind.name} "{self.name}" of {self.registered.origin}: build must return '
-                f"{' or '.join(kind.returns)}, not {type(made).__name__}."
+                f"{self.registered}: build must return {' or '.join(kind.returns)}, "
+                f"not {type(made).__name__}."
             )
         return made

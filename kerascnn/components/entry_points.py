@@ -4,17 +4,16 @@ import os
 import re
 import sys
 import threading
-import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any
 
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.runtime.backend import BACKENDS
+from kerascnn.runtime.tracebacks import places
 
 GROUP = "kerascnn"
 ALLOW = "KERASCNN_ALLOW_PLUGINS"
@@ -44,10 +43,10 @@ def plugin_packages() -> dict[str, Origin]:
 def plugin_at_fault(error: BaseException) -> str:
     """The plugin whose code raised the error, such as ", in x 1.0 (x.py, line 3)", or ""."""
     homes = plugin_packages()
-    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        origin = homes.get(frame.f_globals.get("__name__", "").partition(".")[0])
+    for package, (file, line) in reversed(places(error)):
+        origin = homes.get(package)
         if origin and origin.distribution != GROUP:
-            return f", in {origin} ({Path(frame.f_code.co_filename).name}, line {line})"
+            return f", in {origin} ({file.name}, line {line})"
     return ""
 
 

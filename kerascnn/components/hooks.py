@@ -11,6 +11,7 @@ from kerascnn import hookspecs
 from kerascnn.components.kinds import HOOKS, KINDS
 from kerascnn.errors import PluginError, did_you_mean
 from kerascnn.hookspecs import Component, Params
+from kerascnn.runtime.tracebacks import described
 
 
 def components_of(plugin: object, name: str) -> list[tuple[str, Component]]:
@@ -71,7 +72,7 @@ def _listed(implementation: pluggy.HookImpl) -> list[Any]:
     try:
         listed = implementation.function()
     except (Exception, SystemExit) as error:
-        raise PluginError(f"{name}() raised {type(error).__name__}: {error}") from error
+        raise PluginError(f"{name}() raised {described(error)}") from error
     if not isinstance(listed, list | tuple):
         made = type(listed).__name__
         raise PluginError(f"{name}() must return a list of Component, not {made}")

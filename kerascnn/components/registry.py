@@ -18,6 +18,7 @@ from kerascnn.components.entry_points import (
 from kerascnn.components.hooks import components_of
 from kerascnn.errors import InputError, PluginError, did_you_mean
 from kerascnn.runtime.commands import command, pip_install
+from kerascnn.runtime.tracebacks import described
 
 SLOW_SECONDS = 2.0
 PACKAGES = {
@@ -179,12 +180,12 @@ def _loaded(point: EntryPoint, origin: Origin, registry: Registry) -> list[Regis
     except (Exception, SystemExit) as error:
         named = isinstance(error, ModuleNotFoundError) and error.name == point.module
         hint = " (the module of its entry point)" if named else ""
-        reason = f"{type(error).__name__}: {error}{hint}"
-        raise PluginError(f"importing {point.value}: {reason}") from error
+        reason = described(error, point.module.partition(".")[0])
+        raise PluginError(f"importing {point.value}: {reason}{hint}") from error
     seconds = time.perf_counter() - start
     if seconds > SLOW_SECONDS:
         registry.slow.append(Slow(origin, seconds))
     return [
-        RegisteredComponent(component, kind, origin)
+        RegisteredComponent(component, kind, origin, point.module)
         for kind, component in components_of(plugin, origin.entry_point)
     ]

@@ -65,6 +65,7 @@ def _pack(splits: Splits, experiment: BoundExperiment, observer: Observer) -> di
                 stream_above=None if gigabytes is None else gigabytes * GB,
                 what=f"{experiment.name}, {name}",
                 skip_bad=training.on_bad_image == "skip",
+                dataset=experiment.dataset.registered,
             )
         except BadImagesError as bad:
             faults += bad.faults

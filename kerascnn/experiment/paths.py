@@ -1,6 +1,6 @@
 """Relative paths in an experiment: relative to the file's folder, or to the working directory.
 
-A component's parameter is a path if its type is `Path`, unless its field has
+A component's parameter is a path if its type is `Path`, or a list of paths, unless its field has
 `json_schema_extra={"relative_to": …}`. A string that may also be a name, such as `weights`, is a
 path if it contains a "/" or a "." and names an existing file or folder.
 """
@@ -25,29 +25,28 @@ def read_from(
     `data` is changed in place. `warn` receives a sentence for each path that exists only relative
     to the working directory, which is kept.
     """
-    for table, place, key, is_path in _paths(data, registry):
-        written = table[key]
+    for holder, key, place, is_path in _paths(data, registry):
+        written = holder[key]
         beside = _relative(os.path.join(folder, written), Path.cwd())
         if not os.path.exists(beside) and os.path.exists(written):
             warn(
-                f'{place}.{key} = "{written}" is not in {os.path.abspath(folder)}; using the one '
+                f'{place} = "{written}" is not in {os.path.abspath(folder)}; using the one '
                 "in the working directory. Write the path relative to the TOML file."
             )
         elif is_path or os.path.exists(beside):
-            table[key] = beside
+            holder[key] = beside
 
 
 def written_to(folder: Path, data: dict[str, Any], registry: Registry) -> None:
     """Makes paths relative to the working directory relative to `folder`, in place."""
-    for table, _, key, is_path in _paths(data, registry):
-        if is_path or os.path.exists(table[key]):
-            table[key] = _relative(table[key], folder)
+    for holder, key, _, is_path in _paths(data, registry):
+        if is_path or os.path.exists(holder[key]):
+            holder[key] = _relative(holder[key], folder)
 
 
-def _paths(
-    data: dict[str, Any], registry: Registry
-) -> Iterator[tuple[dict[str, Any], str, str, bool]]:
-    """Each relative path: its table, the table's dotted key, its key, whether it must be a path.
+def _paths(data: dict[str, Any], registry: Registry) -> Iterator[tuple[Any, Any, str, bool]]:
+    """Each relative path: the table or list that holds it, its key there, its dotted key, and
+    whether it must be a path.
 
     Tables that name no known component are skipped; they are reported later.
     """
@@ -57,8 +56,13 @@ def _paths(
         place = ".".join(map(str, location))
         for key, field in _fields(claims[0].component.params) if len(claims) == 1 else ():
             value, is_path = table.get(key), _holds_path(field.annotation)
-            if _is_relative(value) and (is_path or re.search(r"[/\\.]", value)):
-                yield table, place, key, is_path
+            listed = isinstance(value, list)
+            for holder, one in (
+                ((value, i) for i in range(len(value))) if listed else [(table, key)]
+            ):
+                written = holder[one] if listed else value
+                if _is_relative(written) and (is_path or re.search(r"[/\\.]", written)):
+                    yield holder, one, f"{place}.{key}", is_path
 
 
 def _fields(params: Any) -> Iterator[tuple[str, FieldInfo]]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 
+from kerascnn.components.entry_points import plugin_at_fault
 from kerascnn.engine.events import StageStart, overview, stage_start
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.prepare import prepare_experiment
@@ -27,6 +28,7 @@ from kerascnn.runtime.commands import command
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.process import contained, put_back
 from kerascnn.runtime.redact import scrubbed
+from kerascnn.runtime.tracebacks import said
 from kerascnn.tracking.tracker import Tracker
 
 
@@ -119,7 +121,7 @@ def _explained(tracker: Tracker) -> Iterator[None]:
         if isinstance(error, KeyboardInterrupt):
             again = command("run", "--resume", run)
             raise KeyboardInterrupt(f"interrupted; `{again}` resumes the run.") from None
-        raise RunError(f"run {run} failed: {type(error).__name__}: {error}") from error
+        raise RunError(f"run {run} failed: {said(error)}{plugin_at_fault(error)}") from error
 
 
 def _begin(

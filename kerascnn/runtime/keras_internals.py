@@ -38,6 +38,16 @@ def build_metrics(trainer: Any, targets: Any) -> None:
     trainer._compile_loss.build(targets, targets)
 
 
+def compiled_parts(trainer: Any) -> dict[str, Any]:
+    """What `compile` gives a model, and whether it is to stop, by what messages call it."""
+    return {
+        "the loss": trainer._compile_loss,
+        "the metrics": trainer._compile_metrics,
+        "the optimizer": trainer.optimizer,
+        "stop_training": trainer.stop_training,
+    }
+
+
 def optimized_variables(optimizer: Any) -> list[Any]:
     return _inner(optimizer)._trainable_variables
 

@@ -1,102 +1,191 @@
-"""The code behind a class or function: every file of its package, and what that requires."""
+"""The code behind a class or function: its package, what that imports, and data beside it."""
 
-import ast
-import inspect
 import re
 import sys
-import sysconfig
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from importlib.util import find_spec
+from inspect import isfunction, ismethod
 from pathlib import Path
+from types import FunctionType
+from typing import Any, NamedTuple
 
 from kerascnn.runtime.backend import BACKENDS
 
 _KNOWN_BY_VERSION = {"keras", "numpy", "jaxlib", *BACKENDS}  # see `installed_versions`
-_INSTALLED = {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
-_CODE = (".py", ".so", ".pyd")
+_VALIDATES = {"pydantic", "pydantic_core"}  # parameters, whose values are in every key
+_NOT_CODE = {*_KNOWN_BY_VERSION, *_VALIDATES, *sys.stdlib_module_names}
+_INSTALLED = {"site-packages", "dist-packages"}
+
+# What decides a computation: code, and the settings and tables that it may read. Weights and images
+# are left out, as they are hashed by value: those of a built network and of a dataset's source.
+_CODE = {".py", ".so", ".pyd", ".dll", ".dylib"}
+_DATA = {".json", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".xml", ".txt", ".csv", ".tsv"}
+_ARRAYS = {".npy", ".npz"}
+_DECIDES = _CODE | _DATA | _ARRAYS
+
+_IMPORT = re.compile(
+    rb"^[ \t]*(?:import[ \t]+(?P<plain>[\w. \t,]+)|from[ \t]+(?P<of>\w[\w.]*)[ \t]+import\b)"
+    rb"|(?:import_module|__import__)\([ \t\n]*[\"'](?P<named>\w[\w.]*)",
+    re.MULTILINE,
+)
 
 
 class UnknownCodeError(Exception):
     """Code cannot be read, such as that typed into a notebook; the text says whose."""
 
 
-def code_key(defined: Iterable[type | Callable]) -> str:
-    """SHA-256 of the code of classes and functions.
+class Unit(NamedTuple):
+    """The outermost package of a module, or a module in none."""
 
-    It covers every file of the packages that define them and their base classes, helpers and
-    constants included, and the versions of these packages and of their requirements. Python's own
-    modules, Keras and the backends are left to `installed_versions`.
+    name: str
+    places: tuple[Path, ...]  # the package's folders, or the module's file
+
+    @property
+    def installed(self) -> bool:
+        """Whether its distribution's version says what it holds; not if it is being edited."""
+        return bool(self.places) and all(_INSTALLED & {*place.parts} for place in self.places)
+
+
+def code_key(
+    defined: Iterable[type | Callable], modules: Iterable[str] = (), of: Iterable[str] = ()
+) -> str:
+    """SHA-256 of the code of classes and functions, and of all that it may use.
+
+    It covers every file of code, settings and tables in the packages that define them and their
+    base classes, and in the packages that these import and that are not installed in
+    `site-packages`; and the versions of these packages' distributions, of those that they import,
+    and of the requirements of both. Python's own modules, Keras and the backends are left to
+    `installed_versions`.
+
+    Args:
+        defined: The classes and functions.
+        modules: Further modules, by name.
+        of: Further distributions, by name.
 
     Raises:
         UnknownCodeError: A module has no file.
     """
-    return modules_key(name for one in defined for name in _modules(one))
+    names = [name for one in defined for name in _modules(one)]
+    return modules_key([*names, *modules], of)
 
 
-def modules_key(names: Iterable[str]) -> str:
+def modules_key(names: Iterable[str], of: Iterable[str] = ()) -> str:
     """The same for modules, by name."""
-    known = {*_KNOWN_BY_VERSION, *sys.stdlib_module_names}
-    names = {name for name in names if name.partition(".")[0] not in known}
-    files = {file for name in names for file in _files(name)}
-    digests = sorted(sha256(f.name.encode() + b"\0" + _bytes(f)).hexdigest() for f in files)
-    tops = {name.partition(".")[0] for name in names} - {"kerascnn"}
-    versions = sorted({version for top in tops for version in _versions(top)})
-    return sha256(repr((digests, versions)).encode()).hexdigest()
+    own = {_unit_with_files(name) for name in names if _top(name) not in _NOT_CODE}
+    waiting, seen, digests = list(own), set(own), list[str]()
+    while waiting:
+        unit = waiting.pop()
+        texts = _contents(unit) if unit in own or not unit.installed else {}
+        for name, text in texts.items():
+            digests.append(sha256(f"{unit.name} {name}\0".encode() + text).hexdigest())
+        if unit.name != "kerascnn":  # all of which counts; what it requires, `installed_versions`
+            found = set(_imported(texts)) - seen
+            waiting += found
+            seen |= found
+    owners = {one for unit in seen for one in _owners().get(_top(unit.name), ())}
+    versions = sorted(_versions([*owners, *of]))
+    return sha256(repr((sorted(digests), versions)).encode()).hexdigest()
 
 
-def _modules(defined: type | Callable) -> list[str]:
-    if isinstance(defined, type):
-        return [cls.__module__ for cls in defined.__mro__]
-    return [inspect.unwrap(getattr(defined, "func", defined)).__module__]  # func: of a partial
+def _top(module: str) -> str:
+    return module.partition(".")[0]
 
 
-def _files(name: str) -> set[Path]:
-    """The files of the outermost package that a module is in, or of a single module."""
+def _modules(defined: Any) -> Iterator[str]:
+    """The modules of a class and its bases; or of a function, what it wraps and is bound to."""
+    waiting, seen = [defined], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, type):
+            yield from (cls.__module__ for cls in one.__mro__)
+        elif isinstance(one, partial):
+            waiting += [one.func, *one.args, *one.keywords.values()]
+        elif ismethod(one):
+            waiting += [one.__func__, one.__self__]
+        elif isfunction(one):
+            yield one.__globals__["__name__"]  # `wraps` copies another into __module__
+            waiting += filter(callable, _enclosed(one))
+        else:
+            waiting.append(type(one))
+        waiting += [one.__wrapped__] if hasattr(one, "__wrapped__") else []
+
+
+def _enclosed(function: FunctionType) -> Iterator[Any]:
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # of one that is still empty
+            yield cell.cell_contents
+
+
+def _unit_with_files(name: str) -> Unit:
+    unit = _unit(name)
+    if unit is None:
+        raise UnknownCodeError(f"the code of the module {name} is in no file")
+    return unit
+
+
+def _unit(name: str) -> Unit | None:
+    """The package or module that a name belongs to; None if it is in no file."""
     parts = name.split(".")
     for outermost in (".".join(parts[:length]) for length in range(1, len(parts) + 1)):
-        folders = getattr(sys.modules.get(outermost), "__path__", ())
-        if files := {file for folder in folders for file in _below(Path(folder))}:
-            return files
-    file = getattr(sys.modules.get(name), "__file__", None)
-    if not file:
-        raise UnknownCodeError(f"the code of the module {name} is in no file")
-    return _alone(Path(file))
+        folders, file = _located(outermost)
+        if file and folders:
+            return Unit(outermost, folders)
+        if file and outermost == name and len(parts) > 1:  # in a folder without __init__.py
+            return Unit(_top(name), (file.parent,))
+        if file:
+            return Unit(outermost, (file,))
+    return Unit(name, folders) if folders else None
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    return (file for file in folder.rglob("*") if file.suffix in _CODE)
+def _located(name: str) -> tuple[tuple[Path, ...], Path | None]:
+    """A module's folders, if it is a package, and its file, if it has one."""
+    if module := sys.modules.get(name):
+        folders, file = getattr(module, "__path__", None), getattr(module, "__file__", None)
+    else:
+        try:
+            spec = find_spec(name)
+        except (ImportError, ValueError, AttributeError):  # of a parent that is a module
+            spec = None
+        folders = spec and spec.submodule_search_locations
+        file = spec.origin if spec and spec.has_location else None
+    return tuple(map(Path, folders or ())), Path(file) if file else None
 
 
-def _alone(first: Path) -> set[Path]:
-    """A single module's file and the files beside it that it imports."""
-    found: set[Path] = set()
-    waiting = [first]
-    while waiting:
-        file = waiting.pop()
-        if file in found:
-            continue
-        found.add(file)
-        for name in _imported(file):
-            if (module := file.with_name(f"{name}.py")).is_file():
-                waiting.append(module)
-            elif file.parent not in _INSTALLED:  # where all packages lie side by side
-                found.update(_below(file.with_name(name)))
+def _contents(unit: Unit) -> dict[str, bytes]:
+    """The files that decide, by their path in the package or beside the module."""
+    found = dict[str, bytes]()
+    for place in unit.places:
+        if place.is_dir():
+            files = (file for file in place.rglob("*") if file.suffix in _DECIDES)
+            found |= {file.relative_to(place).as_posix(): _bytes(file) for file in files}
+        else:
+            found[place.name] = text = _bytes(place)
+            beside = (f for f in place.parent.iterdir() if f.suffix in _DATA | _ARRAYS)
+            found |= {f.name: _bytes(f) for f in beside if f.name.encode() in text}
     return found
 
 
-def _imported(file: Path) -> set[str]:
-    """The top-level names of the modules that a file imports."""
-    if file.suffix != ".py":
-        return set()
-    names = set()
-    for node in ast.walk(ast.parse(_bytes(file))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.partition(".")[0])
-    return names
+def _imported(texts: dict[str, bytes]) -> Iterator[Unit]:
+    """The packages and modules that files of code import, wherever they do."""
+    code = (text for name, text in texts.items() if name.endswith(".py"))
+    names = {name for text in code for found in _IMPORT.finditer(text) for name in _named(found)}
+    for name in names:
+        if _top(name) not in _NOT_CODE and (unit := _unit(name)):
+            yield unit
+
+
+def _named(found: "re.Match[bytes]") -> Iterator[str]:
+    plain, of, named = (found[name] for name in ("plain", "of", "named"))
+    for one in (plain or of or named).decode().split(","):
+        if name := one.split(" as ")[0].strip():
+            yield name.split()[0]
 
 
 def _bytes(file: Path) -> bytes:
@@ -111,14 +200,13 @@ def _owners() -> dict[str, list[str]]:
     return {top: list(names) for top, names in packages_distributions().items()}
 
 
-def _versions(top: str) -> set[str]:
-    """A package's distribution and its requirements, each with its version."""
-    found: dict[str, str] = {}
-    waiting = _owners().get(top, [])
+def _versions(names: list[str]) -> set[str]:
+    """Distributions and their requirements, each with its version."""
+    found, waiting = dict[str, str](), list(names)
     while waiting:
-        name, *waiting = waiting
-        if name not in found:
-            found[name], required = _metadata(name)
+        name = waiting.pop()
+        if name.lower() not in found and name.lower() != "kerascnn":
+            found[name.lower()], required = _metadata(name)
             waiting += required
     return {f"{name} {version}" for name, version in found.items()}
 
@@ -128,4 +216,6 @@ def _metadata(name: str) -> tuple[str, list[str]]:
         found = distribution(name)
     except PackageNotFoundError:  # of an extra that is not installed, or for another system
         return "", []
-    return found.version, [re.split(r"[^\w.-]", one)[0] for one in found.requires or ()]
+    metadata = found.metadata  # parsed at each access
+    required = metadata.get_all("Requires-Dist") or ()
+    return metadata["Version"], [re.split(r"[^\w.-]", one)[0] for one in required]

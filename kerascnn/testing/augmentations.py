@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.augment import as_drawn, augmenter
-from kerascnn.engine.data.batches import to_device
+from kerascnn.engine.data.batches import Augment, to_device
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.hookspecs import Arrays, Augmentation, kerascnn_augmentations
 from kerascnn.runtime.compilation import jit_compile
@@ -19,8 +19,7 @@ from kerascnn.testing.other_processes import on_other_backends
 TIMED_SIZE, TIMED_BATCH = 160, 32
 CLOSE = 0.02  # of 255: the float32 error of interpolating between pixels
 IMAGE_SIZE = 32
-CLASSES = 4
-COUNT = 6
+CLASSES = COUNT = 6  # one image of each class
 STEPS = 4  # random operations are likely to occur in at least one
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -45,7 +44,11 @@ class AugmentationSubject(Subject):
     @cached_property
     def batches(self) -> list[Batch]:
         """One batch, as augmented in the first steps of a stage."""
-        return list(augmented(self.made, self.size))
+        return list(augmented(self.augment, self.size))
+
+    @cached_property
+    def augment(self) -> Augment:
+        return augmenter(self.made, (0,), self.size)
 
 
 def sample_batch(size: int, count: int = COUNT) -> Batch:
@@ -55,10 +58,9 @@ def sample_batch(size: int, count: int = COUNT) -> Batch:
     return images, np.eye(CLASSES, dtype=np.float32)[np.arange(count) % CLASSES]
 
 
-def augmented(policy: Any, size: int, count: int = COUNT) -> Iterator[Batch]:
+def augmented(augment: Augment, size: int, count: int = COUNT) -> Iterator[Batch]:
     """The same batch as augmented in the first steps of a stage, as NumPy arrays."""
     images, labels = sample_batch(size, count)
-    augment = augmenter(policy, (0,), size)
     for step in range(STEPS):
         changed = augment(images, labels, 1, step)
         yield to_numpy(changed[0]), to_numpy(changed[1])
@@ -94,7 +96,7 @@ def keeps_shape_and_dtype(subject: AugmentationSubject) -> None:
     size."""
     for count in (1, COUNT):
         inputs = sample_batch(subject.size, count)
-        for images, labels in augmented(subject.made, subject.size, count):
+        for images, labels in augmented(subject.augment, subject.size, count):
             named = zip(("images", "labels"), inputs, (images, labels), strict=True)
             for name, before, after in named:
                 if after.shape != before.shape or after.dtype != np.float32:
@@ -129,7 +131,7 @@ def same_for_a_seed(subject: AugmentationSubject) -> None:
     runs = []
     for run in (1, 2):
         keras.utils.set_random_seed(run if subject.is_pair else 1)
-        runs.append(list(augmented(subject.make(), subject.size)))
+        runs.append(list(augmented(augmenter(subject.make(), (0,), subject.size), subject.size)))
     _same(runs[0], runs[1], "the second time")
 
 
@@ -187,7 +189,7 @@ def train_step_stays_jitted(subject: AugmentationSubject) -> str:
     )  # fmt: skip
     model.compile("sgd", "categorical_crossentropy", jit_compile=jit_compile())
     images, labels = sample_batch(subject.size)
-    model.train_on_batch(*augmenter(subject.made, (0,), subject.size)(images, labels, 1, 0))
+    model.train_on_batch(*subject.augment(images, labels, 1, 0))
     if model.jit_compile != jit_compile():
         raise CheckError("jit_compile was turned off")
     return "traced once" if subject.is_pair else "the layer runs between the steps"
@@ -200,7 +202,8 @@ def _check_compiles_once(subject: AugmentationSubject) -> None:
         traced.append(None)
         return policy.apply(batch, arrays)
 
-    fast = list(augmented(Augmentation(policy.draw, apply), subject.size))
+    augment = augmenter(Augmentation(policy.draw, apply), (0,), subject.size)
+    fast = list(augmented(augment, subject.size))
     if len(traced) > 1:
         raise CheckError(f"apply was traced {len(traced)} times in {STEPS} steps")
     plain = _applied(policy, *_tensors(subject, 0, 1, 1))  # drawn as by augmenter at step 0

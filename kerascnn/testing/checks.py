@@ -2,12 +2,10 @@
 
 import sys
 import time
-import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from types import FrameType
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -19,6 +17,7 @@ from kerascnn.components.registry import load_registry
 from kerascnn.errors import InputError, KerascnnError, PluginError
 from kerascnn.experiment.problems import bind_alone
 from kerascnn.runtime.process import contained, keep_backend_settings
+from kerascnn.runtime.tracebacks import described
 
 
 class CheckError(Exception):
@@ -121,6 +120,8 @@ class Check:
 
 
 Status = Literal["passed", "failed", "skipped"]
+DARK = 26  # a tenth of white
+EVEN = 8  # the difference between the darkest and the brightest percent
 BUILDS = "builds"  # every kind's first check
 
 
@@ -167,12 +168,13 @@ def check(contract: Any) -> Callable[[Callable[[Any], str | None]], Check]:
 
 def explain(error: Exception) -> str:
     """The text of a failure; for an exception of the component also its file and line."""
-    if isinstance(error, CheckError | KerascnnError):
-        return str(error)
-    frames = list(traceback.walk_tb(error.__traceback__))
-    own = [(frame, line) for frame, line in frames if _is_the_authors(frame)]
-    frame, line = (own or frames)[-1]
-    return f"{type(error).__name__}: {error} ({frame.f_code.co_filename}, line {line})"
+    return str(error) if isinstance(error, CheckError | KerascnnError) else described(error)
+
+
+def blank(pixels: np.ndarray) -> bool:
+    """Whether an image [H, W, 3] in 0-255 is nearly black, or nearly of one colour."""
+    low, high = np.percentile(pixels, (1, 99), axis=(0, 1))  # of each channel
+    return bool(high.max() < DARK or (high - low).max() < EVEN)
 
 
 def random_images(count: int, size: int, labels: np.ndarray | None = None) -> np.ndarray:
@@ -185,13 +187,3 @@ def random_images(count: int, size: int, labels: np.ndarray | None = None) -> np
     rows = np.minimum(np.arange(size) * 4 // size, 3)
     images = coarse[:, rows][:, :, rows] + rng.normal(0, 8, (count, size, size, 3))
     return np.clip(images, 0, 255).astype(np.uint8)
-
-
-def _is_the_authors(frame: FrameType) -> bool:
-    module = frame.f_globals.get("__name__", "")
-    root = module.partition(".")[0]
-    ours = root == "kerascnn" and not module.startswith("kerascnn.components.builtin.")
-    return not ours and root not in {*sys.stdlib_module_names, *_LIBRARIES}
-
-
-_LIBRARIES = ("keras", "tensorflow", "jax", "torch", "numpy", "PIL", "pydantic")

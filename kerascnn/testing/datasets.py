@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.images import read_image
+from kerascnn.engine.data.preparation import resize_image
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source, Splits, kerascnn_datasets
 from kerascnn.testing.checks import CheckError, SkipError, Subject, check
@@ -20,6 +21,7 @@ from kerascnn.testing.other_processes import in_another_process
 COMPARED = 5000  # images of all splits compared with each other
 BYTES_A_IMAGE = 1024  # allowed in memory for its path, label and hash
 SPLITS = ("train", "validation", "test")
+SIDE = 160  # pixels; the limits of near copies were measured at it
 SAMPLED = 64  # images examined in each split
 GLANCED = 8  # images examined in each split of each further build
 
@@ -40,6 +42,20 @@ class DatasetSubject(Subject):
             name: [(index, *source[index]) for index in spread(len(source), SAMPLED)]
             for name, source in sources(self.made)
         }
+
+    @cached_property
+    def decoded(self) -> dict[str, list[tuple[int, tuple[int, int], np.ndarray]]]:
+        """Index, height and width, and pixels uint8 [160, 160, 3] of the same images."""
+        found: dict[str, list[tuple[int, tuple[int, int], np.ndarray]]] = {}
+        for name, samples in self.samples.items():
+            found[name] = []
+            for index, image, _ in samples:
+                try:
+                    pixels = read_image(image)
+                except (InputError, TypeError) as error:
+                    raise CheckError(f"{name}[{index}] is {_described(image)}: {error}") from error
+                found[name].append((index, pixels.shape[:2], resize_image(pixels, SIDE)))
+        return found
 
     @property
     def sampled(self) -> Iterator[tuple[str, Any, Any]]:
@@ -115,12 +131,7 @@ def class_names(subject: DatasetSubject) -> str:
 def images(subject: DatasetSubject) -> str:
     """Each image is the path or bytes of an image file that can be decoded, or a uint8 array
     [H, W, 3], [H, W, 1] or [H, W]."""
-    sides = set()
-    for place, image, _ in subject.sampled:
-        try:
-            sides.add(read_image(image).shape[:2])
-        except (InputError, TypeError) as error:
-            raise CheckError(f"{place} is {_described(image)}: {error}") from error
+    sides = [side for decoded in subject.decoded.values() for _, side, _ in decoded]
     heights, widths = zip(*sides, strict=True)
     return f"{_range(heights)} × {_range(widths)} pixels"
 

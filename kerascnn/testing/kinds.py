@@ -10,17 +10,20 @@ from kerascnn.testing import (
     datasets,
     exporters,
     fingerprints,
+    images,
     losses,
     metrics,
     observers,
+    partners,
     schedules,
+    sources,
     training,
 )
 from kerascnn.testing.checks import Check, Outcome, Subject
 
 _KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
-    "dataset": (datasets.DatasetSubject, (datasets, fingerprints)),
-    "augmentation": (augmentations.AugmentationSubject, (augmentations,)),
+    "dataset": (datasets.DatasetSubject, (datasets, sources, images, fingerprints)),
+    "augmentation": (augmentations.AugmentationSubject, (augmentations, partners)),
     "architecture": (architectures.ArchitectureSubject, (architectures, training)),
     "schedule": (schedules.ScheduleSubject, (schedules,)),
     "loss": (losses.LossSubject, (losses,)),

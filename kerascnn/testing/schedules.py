@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from kerascnn.hookspecs import kerascnn_schedules
+from kerascnn.runtime.text import counted
 from kerascnn.testing.checks import CheckError, SkipError, Subject, check
 from kerascnn.testing.other_processes import on_other_backends
 
 PEAK = 1e-3
 STEPS, STEPS_PER_EPOCH = 100, 10
 SHORT = ((1, 1), (2, 1), (7, 3))  # stages of few steps, where fractions round to 0
+LONGER = 5  # times as long as a short stage
+LIKE = 0.2  # of the change of the rate: an offset by one step differs by 0.8
 WARMUP, FINAL = "warmup_fraction", "final_fraction"
 CLOSE = 1e-5  # relative, plus a millionth of the peak: the float32 error of a few operations
 
@@ -45,7 +48,11 @@ class ScheduleSubject(Subject):
 
     @cached_property
     def rates(self) -> np.ndarray:
-        return rates_of(self.made, STEPS, STEPS_PER_EPOCH)
+        return self.built_for(STEPS, STEPS_PER_EPOCH)
+
+    def built_for(self, steps: int, steps_per_epoch: int) -> np.ndarray:
+        """Its rates in a stage of this length, float64 [steps]."""
+        return rates_of(self.build(steps, steps_per_epoch), steps, steps_per_epoch)
 
 
 def rates_of(built: Any, steps: int, steps_per_epoch: int) -> np.ndarray:
@@ -119,6 +126,43 @@ def reaches_its_peak(subject: ScheduleSubject) -> str:
     if abs(subject.rates[step] / PEAK - 1) > 0.01:
         raise CheckError(f"the highest is {_at(step, subject.rates, STEPS)}")
     return f"at step {step}"
+
+
+@check(kerascnn_schedules)
+def on_time(subject: ScheduleSubject) -> str:
+    """From its peak on, a short stage has the rates of a long one at the same share of it: those
+    of its own steps, not of steps before or after."""
+    short, long = subject.built_for(STEPS // LONGER, STEPS_PER_EPOCH // LONGER), subject.rates
+    peak = len(short) - 1 - int(short[::-1].argmax())
+    moves = abs(np.diff(short[peak:]))
+    if moves.sum() <= CLOSE * PEAK:
+        raise SkipError("its rate is constant from its peak on")
+    middle = peak + 1 + int(np.searchsorted(np.cumsum(moves), moves.sum() / 2))
+    parts = slice(peak, middle), slice(middle, len(short))
+    found = set.intersection(*(_offsets(short, long, part) for part in parts))
+    if not found:
+        raise SkipError("its rates at the same share of a stage depend on the stage's length")
+    offset = min(found) if min(found) < 0 else max(found)
+    off = f"{counted(abs(offset), 'step')} {'late' if offset < 0 else 'early'}"
+    if offset not in (0, 1):  # a stage of N steps may divide its time by N, N - 1 or N + 1
+        raise CheckError(f"in a stage of {len(short)} steps its rates are {off}")
+    return f"in stages of {len(short)} and {len(long)} steps"
+
+
+def _offsets(short: np.ndarray, long: np.ndarray, part: slice) -> set[int]:
+    """By how many steps a part of a short stage may be ahead.
+
+    If the rate at step k of N is f((k + a) / N), a stage M times as long has it at its step
+    M k + (M - 1) a.
+    """
+    steps = np.arange(len(short))[part]
+    moved = abs(np.diff(short[part.start : part.stop + 1])).sum()
+
+    def distance(offset: int) -> float:
+        there = np.clip(LONGER * steps + (LONGER - 1) * offset, 0, len(long) - 1)
+        return float(abs(short[steps] - long[there]).sum())
+
+    return {offset for offset in range(-2, 3) if distance(offset) <= LIKE * moved + CLOSE * PEAK}
 
 
 @check(kerascnn_schedules)

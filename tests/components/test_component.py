@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from kerascnn import InputError, PluginError
+from kerascnn import InputError, PluginError, RunError
 from kerascnn.components.kinds import HOOKS, KINDS
 from kerascnn.components.registry import load_registry
 from kerascnn.experiment.bound import bind_experiment
@@ -31,6 +31,31 @@ def test_changed_code_below_a_plugin_is_other_code(install, tmp_path):
         keys.add(load_registry().get("schedule", "gentle").bind({}).key)
     sys.modules.pop("deep")
     assert len(keys) == 2
+
+
+FILED = (
+    IMPORTS
+    + """
+from pathlib import Path
+
+
+class Filed(Params):
+    policy: Path
+    operations: frozenset[str] = frozenset()
+"""
+    + HOOK.format(listed='[Component("filed", print, Filed)]')
+)
+
+
+def test_the_content_of_a_file_that_a_parameter_names_counts(install, tmp_path):
+    install("kerascnn-filed", FILED)
+    filed, policy = load_registry().get("schedule", "filed"), tmp_path / "policy.json"
+    given, keys = {"policy": str(policy), "operations": ["flip", "turn", "zoom"]}, []
+    for text in ("1", "2", "1"):
+        policy.write_text(text)
+        keys.append(filed.bind(given).key)
+    assert keys[0] == keys[2] != keys[1]
+    assert filed.bind({**given, "operations": ["zoom", "turn", "flip"]}).key == keys[0]
 
 
 PICKY = (
@@ -60,12 +85,43 @@ def test_a_build_that_raises_names_the_package(install):
     install("kerascnn-picky", PICKY)
     bound = load_registry().get("schedule", "picky").bind({"rate": 2, "steps": [1, 2]})
     assert bound.params.steps == (1, 2)
+    line = PICKY.splitlines().index('    raise OSError("disk full")') + 1
     with pytest.raises(PluginError) as caught:
         bound.build(peak_learning_rate=1, steps=1, steps_per_epoch=1)
     assert str(caught.value) == (
         'schedule "picky" of kerascnn-picky 1.0 failed in build(params, peak_learning_rate=1, '
-        "steps=1, steps_per_epoch=1): OSError: disk full"
+        f"steps=1, steps_per_epoch=1): OSError: disk full (kerascnn_picky.py, line {line})"
     )
+
+
+CHECKED = IMPORTS + HOOK.format(
+    listed='[Component("checked", print, check=lambda params, **context: params.no_such)]'
+)
+
+
+def test_a_check_that_raises_names_the_package(install):
+    install("kerascnn-checked", CHECKED)
+    bound = load_registry().get("schedule", "checked").bind({})
+    with pytest.raises(PluginError, match=r"failed in its check: .*\(kerascnn_checked.py, line "):
+        bound.faults(image_size=8)
+
+
+def test_what_a_component_made_names_the_package(install):
+    install("kerascnn-gentle", GOOD)
+    registered = load_registry().get("schedule", "gentle")
+    guarded = registered.guarded(lambda key: {}[key], "in its call")
+    with pytest.raises(
+        PluginError, match=r'"gentle" of kerascnn-gentle 1.0 failed in its call: Ke'
+    ):
+        guarded("rate")
+
+
+@pytest.mark.parametrize("error", [InputError("no"), RunError("no"), MemoryError()])
+def test_a_message_for_the_user_and_a_lack_of_memory_are_passed_on(install, error):
+    install("kerascnn-gentle", GOOD)
+    with pytest.raises(type(error)) as caught, load_registry().get("schedule", "gentle").blamed(""):
+        raise error
+    assert caught.value is error
 
 
 def test_a_validator_that_fails_names_the_package(install):

@@ -87,10 +87,13 @@ def test_a_failure_in_a_plugin_s_code_is_reported_with_its_line(install, shapes_
     install("kerascnn-raises", RAISES)
     line = RAISES.splitlines().index('        raise KeyError("no such image")') + 1
     ended = run_cli("run", shapes_file, "--set", "dataset=raises")
-    assert ended.exit_code == 1
-    assert ended.stderr.splitlines()[-2] == (
-        f"KeyError: 'no such image', in kerascnn-raises 1.0 (kerascnn_raises.py, line {line})"
+    assert ended.exit_code == 2
+    said = (
+        'dataset "raises" of kerascnn-raises 1.0: source[0] failed: KeyError: '
+        f"'no such image' (kerascnn_raises.py, line {line}). `"
     )
+    assert ended.stderr.splitlines()[-1].startswith(said)
+    assert ended.stderr.endswith("plugins check raises --kind dataset` examines it.\n")
 
 
 @pytest.fixture

@@ -111,14 +111,17 @@ def test_a_broken_plugin_is_shown_and_listing_succeeds(install, run_cli):
     shown = run_cli("plugins")
     assert shown.exit_code == 0
     (line,) = [line for line in shown.stdout.splitlines() if "kerascnn-bad 1.0" in line]
-    assert "importing kerascnn_bad: RuntimeError: [/bold] not markup" in line
+    assert (
+        "importing kerascnn_bad: RuntimeError: [/bold] not markup (kerascnn_bad.py, line 1)" in line
+    )
     document = json.loads(run_cli("plugins", "--json").stdout)
     assert document["faults"] == [
         {
             "entry_point": "kerascnn_bad",
             "distribution": "kerascnn-bad",
             "version": "1.0",
-            "reason": "importing kerascnn_bad: RuntimeError: [/bold] not markup",
+            "reason": "importing kerascnn_bad: RuntimeError: [/bold] not markup "
+            "(kerascnn_bad.py, line 1)",
         }
     ]
 

@@ -18,6 +18,7 @@ from kerascnn import Component, NoParams, Params, hookimpl
 
 class Own(Params):
     index: Path | None = None
+    parts: tuple[Path, ...] = ()
     weights: str = "imagenet"
 
 @hookimpl
@@ -112,10 +113,15 @@ def test_so_do_the_paths_of_a_plugin_and_what_is_a_name_stays_one(
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "imagenet").mkdir()
     (tmp_path / "project" / "mine.h5").touch()
-    data = {"dataset": {"name": "indexed", "index": "i.csv", "weights": "imagenet"}}
+    named = {"name": "indexed", "weights": "imagenet"}
+    data = {"dataset": {**named, "index": "i.csv", "parts": ["a", "/b"]}}
     monkeypatch.chdir(tmp_path)
     read_from(Path("project"), data, plugin, unheard)
-    assert data["dataset"] == {"name": "indexed", "index": "project/i.csv", "weights": "imagenet"}
+    beside = {"index": "project/i.csv", "parts": ["project/a", "/b"]}
+    assert data["dataset"] == {**named, **beside}
+    written_to(Path("project"), data, plugin)
+    assert data["dataset"]["parts"] == ["a", "/b"]
+    data["dataset"]["parts"] = []
     for written, read in (("mine.h5", "project/mine.h5"), ("hub/mine.h5", "hub/mine.h5")):
         data = {"dataset": {"name": "indexed", "weights": written}}
         read_from(Path("project"), data, plugin, unheard)

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from kerascnn.engine.data.files import ContentHash, content_of, hash_content
+from kerascnn.engine.data.reading import read
 from kerascnn.engine.data.sources import ImageFiles, Subset, hash_files, image_files
 from kerascnn.engine.data.splitting import draw_splits
 from kerascnn.errors import InputError
@@ -67,7 +68,7 @@ def split_source(
     """
     hashes, labels = list[ContentHash](), list[int]()
     for row in range(len(source)):
-        image, label = source[row]
+        image, label = read(source, row)
         hashes.append(hash_content(content_of(image)))
         labels.append(label)
     shares = params.shares(given)

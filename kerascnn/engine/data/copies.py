@@ -3,6 +3,7 @@
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import combinations
+from typing import Protocol
 
 import numpy as np
 
@@ -21,9 +22,20 @@ Place = tuple[str, int]
 """Split and row of an image."""
 Group = list[Place]
 
+
+class Hashed(Protocol):
+    """Images with their perceptual hashes uint64 [N, 8] and the digests [N, D] of their pixels."""
+
+    @property
+    def hashes(self) -> np.ndarray: ...
+
+    @property
+    def digests(self) -> np.ndarray: ...
+
+
 _REMEMBERED = 16  # pairs of splits
 _near: OrderedDict[tuple[str, str], list[tuple[int, int]]] = OrderedDict()
-"""By the keys of two splits, what `_near_rows` found: a study looks at the same images often."""
+"""By the keys of two splits, what `near_rows` found: a study looks at the same images often."""
 
 
 def equal_groups(splits: Mapping[str, Packed]) -> Iterator[Group]:
@@ -66,13 +78,14 @@ def _remembered(a: Packed, b: Packed) -> list[tuple[int, int]]:
         return []
     keys = (a.key, b.key)
     if keys not in _near:
-        _near[keys] = _near_rows(a, b)
+        _near[keys] = near_rows(a, b)
         while len(_near) > _REMEMBERED:
             _near.popitem(last=False)
     return _near[keys]
 
 
-def _near_rows(a: Packed, b: Packed) -> list[tuple[int, int]]:
+def near_rows(a: Hashed, b: Hashed) -> list[tuple[int, int]]:
+    """The rows of images of two splits that are nearly but not quite the same, also if flipped."""
     rows, twins = structured(a.hashes), structured(b.hashes)
     if not len(rows) or not len(twins):
         return []

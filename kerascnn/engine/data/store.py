@@ -14,13 +14,15 @@ from typing import IO
 
 import numpy as np
 
+from kerascnn.components.component import RegisteredComponent
 from kerascnn.engine.data.files import content_of
 from kerascnn.engine.data.images import decoders
 from kerascnn.engine.data.packed import COLUMNS, Packed, sha256
 from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.reading import read, source_faults
 from kerascnn.engine.data.stream import Fault, Images, StreamedImages, Take, name_of, prepare_rows
 from kerascnn.engine.data.workers import Rows, Workers
-from kerascnn.errors import InputError, RunError
+from kerascnn.errors import InputError, RunError, SourceError
 from kerascnn.hookspecs import Source
 from kerascnn.runtime.cache import cached, limit_bytes
 from kerascnn.runtime.commands import command
@@ -50,6 +52,7 @@ def pack(
     stream_above: float | None = None,
     what: str = "a dataset",
     skip_bad: bool = False,
+    dataset: RegisteredComponent | None = None,
 ) -> Packed:
     """Packs a source, or finds it packed.
 
@@ -59,15 +62,16 @@ def pack(
             of the cache.
         what: Name of the source in listings of the cache.
         skip_bad: Leave out images that cannot be read; else they raise BadImagesError.
+        dataset: Whose source it is, for messages.
     """
-    workers, size = Workers(source), preparation.packed_size
+    workers, size = Workers(source, dataset), preparation.packed_size
     limit = limit_bytes() if stream_above is None else stream_above
-    streamed = len(source) * size * size * 3 > limit
+    streamed = workers.count * size * size * 3 > limit
     packing = _Packing(workers, preparation, _fingerprint(workers), streamed, skip_bad, on_progress)
     return cached(
         "packed",
         sha256(f"{packing.key} streamed".encode()) if streamed else packing.key,
-        f"{counted(len(source))} at {size} px of {what}{', streamed' if streamed else ''}",
+        f"{counted(workers.count)} at {size} px of {what}{', streamed' if streamed else ''}",
         packing.build,
         packing.read,
     )
@@ -132,11 +136,12 @@ class _Packing:
 
 def _fingerprint(workers: Workers) -> str:
     """The source's own fingerprint, or the SHA-256 of its images and labels."""
-    own = getattr(workers.source, "fingerprint", None)
+    with workers.named(), source_faults("source.fingerprint"):
+        own = getattr(workers.source, "fingerprint", None)
     if own is not None:
         return str(own)
     digest = hashlib.sha256()
-    for contents in workers.map(_contents, range(len(workers.source))):
+    for contents in workers.map(_contents, range(workers.count)):
         digest.update(contents.encode())
     return digest.hexdigest()
 
@@ -145,7 +150,9 @@ def _contents(source: Source, rows: Rows) -> str:
     contents = ""
     for row in rows:
         try:
-            image, label = source[row]
+            image, label = read(source, row)
+        except SourceError:
+            raise
         except InputError as error:  # `_build` reports it
             image, label = str(error).encode(), -1
         contents += f"{sha256(content_of(image))} {label}\n"
@@ -159,7 +166,7 @@ def _build(
 
     Not through a memory map, whose pages would stay in memory until they are on the disk.
     """
-    count, none = len(workers.source), take(workers.source, ())
+    count, none = workers.count, take(workers.source, ())
     done, faults = 0, list[Fault]()
     with ExitStack() as opened:
         files = {

@@ -14,8 +14,9 @@ from kerascnn.engine.data.files import shown
 from kerascnn.engine.data.hashes import HASH_WORDS, perceptual_hash
 from kerascnn.engine.data.images import ImageError
 from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.reading import read
 from kerascnn.engine.data.workers import Rows, Workers
-from kerascnn.errors import InputError, RunError
+from kerascnn.errors import InputError, RunError, SourceError
 from kerascnn.hookspecs import Source
 
 
@@ -77,9 +78,11 @@ def prepare_rows(source: Source, rows: Rows, preparation: Preparation) -> Prepar
     )
     for at, row in enumerate(rows):
         try:
-            image, made.labels[at] = source[row]
+            image, made.labels[at] = read(source, row)
             made.files[at] = isinstance(image, str | Path)
             made.images[at], made.peaks[at] = preparation.with_peak(image)
+        except SourceError:
+            raise
         except InputError as error:
             reason = error.reason if isinstance(error, ImageError) else str(error)
             made.faults.append(Fault(row, reason))
@@ -91,7 +94,7 @@ def prepare_rows(source: Source, rows: Rows, preparation: Preparation) -> Prepar
 def name_of(source: Source, row: int) -> str:
     """The path of an image, or its number if it has none, for messages."""
     with suppress(InputError):
-        image = source[row][0]
+        image, _ = read(source, row)
         if isinstance(image, str | Path):
             return shown(image)
     return f"image {row}"

@@ -6,12 +6,14 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from kerascnn.errors import InputError
+from kerascnn.components.component import RegisteredComponent
+from kerascnn.engine.data.reading import read, source_faults
+from kerascnn.errors import KerascnnError, SourceError
 from kerascnn.hookspecs import Source
 from kerascnn.runtime.cache import scratch
 from kerascnn.runtime.devices import available_cores
@@ -29,11 +31,25 @@ class Workers:
     """Read a source in parallel.
 
     Threads do for decoding, which releases Python's lock. A source that takes long to return an
-    image, such as one that draws it, is read in processes, and sent to each of them once.
+    image, such as one that draws it, is read in processes, and sent to each of them once; if it
+    cannot be sent, threads read it.
+
+    Args:
+        dataset: Whose source it is; named where it fails.
     """
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, source: Source, dataset: RegisteredComponent | None = None) -> None:
+        self.source, self._dataset = source, dataset
+        with self.named(), source_faults("len(source)"):
+            self.count = len(source)
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Names the dataset where its source fails."""
+        try:
+            yield
+        except SourceError as error:
+            raise (self._dataset.named(error) if self._dataset else error) from error.__cause__
 
     def map(
         self, function: Callable[[Source, Rows], T], rows: Rows, row_bytes: int = 1
@@ -49,12 +65,16 @@ class Workers:
             for first in range(0, len(rows), length):
                 waiting.append(self._submit(function, rows[first : first + length]))
                 if len(waiting) > ahead:
-                    yield waiting.popleft().result()
+                    yield self._result(waiting.popleft())
             while waiting:
-                yield waiting.popleft().result()
+                yield self._result(waiting.popleft())
         finally:
             for future in waiting:
                 future.cancel()
+
+    def _result(self, future: "Future[T]") -> T:
+        with self.named():
+            return future.result()
 
     def _submit(self, function: Callable[[Source, Rows], T], rows: Rows) -> "Future[T]":
         if self._sent is None:
@@ -69,15 +89,15 @@ class Workers:
     def _sent(self) -> str | None:
         """A file with the source, for processes; None if threads do or it cannot be sent."""
         start = time.perf_counter()
-        with suppress(InputError):  # `prepare_rows` reports it
-            self.source[0]
-        if (time.perf_counter() - start) * len(self.source) <= _WORTH_PROCESSES_SECONDS:
+        with suppress(KerascnnError):  # `prepare_rows` reports it
+            read(self.source, 0)
+        if (time.perf_counter() - start) * self.count <= _WORTH_PROCESSES_SECONDS:
             return None
         import cloudpickle  # type: ignore[import-untyped]
 
         try:
             sent = cloudpickle.dumps(self.source)
-        except (TypeError, pickle.PicklingError):  # such as a source with an open file
+        except Exception:  # of a source with an open file, or of its own `__getstate__`
             return None
         # in the cache, which only the user can write to: unpickling runs code
         kept = ExitStack()
@@ -93,4 +113,5 @@ def _with_sent(file: str, function: Callable[[Source, Rows], T], rows: Rows) -> 
 
 @lru_cache(1)
 def _received(file: str) -> Source:
-    return pickle.loads(Path(file).read_bytes())
+    with source_faults("receiving the source in another process"):
+        return pickle.loads(Path(file).read_bytes())

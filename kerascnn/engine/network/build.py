@@ -39,7 +39,7 @@ def build_network(architecture: BoundComponent, *, image_size: int, num_classes:
     network = made if isinstance(made, Network) else Network(made, {})
     fault = _fault(network.model, image_size, num_classes)
     if fault:
-        raise PluginError(f"{_named(architecture)}: {fault}")
+        raise PluginError(f"{architecture.registered}: {fault}")
     block_of = _sort_into_blocks(network, architecture)
     named = dict.fromkeys(block_of[layer.name] for layer in network.model.layers if layer.weights)
     weights = str(getattr(architecture.params, "weights", "none"))
@@ -52,10 +52,6 @@ def build_network(architecture: BoundComponent, *, image_size: int, num_classes:
         pretrained=weights != "none",
         weights=network.weights or described,
     )
-
-
-def _named(architecture: BoundComponent) -> str:
-    return f'architecture "{architecture.name}" of {architecture.registered.origin}'
 
 
 def _fault(model: Any, image_size: int, num_classes: int) -> str | None:
@@ -90,7 +86,8 @@ def _sort_into_blocks(network: Network, architecture: BoundComponent) -> dict[st
             block_of[layer.name] = block
         elif layer.weights:
             raise PluginError(
-                f'{_named(architecture)}: the layer "{layer.name}" has weights but is in no block.'
+                f'{architecture.registered}: the layer "{layer.name}" has weights but is in no '
+                "block."
             )
     return block_of
 

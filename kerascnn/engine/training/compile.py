@@ -1,11 +1,13 @@
 """Compiles a model for a stage: its optimizer, schedule and loss."""
 
+from contextlib import nullcontext
 from typing import Any
 
 from kerascnn.engine.network.build import HEAD, Built
 from kerascnn.engine.training.loss import smoothed
 from kerascnn.engine.training.optimizers import make_optimizer
 from kerascnn.engine.training.plan import Plan
+from kerascnn.engine.training.rate_callback import hold
 from kerascnn.runtime.compilation import assert_finite, jit_compile
 from kerascnn.runtime.keras_internals import schedule_step
 
@@ -30,6 +32,9 @@ def compile_stage(
         peak_learning_rate=stage.learning_rate, steps=total, steps_per_epoch=steps
     )
     is_callback = isinstance(schedule, keras.callbacks.Callback)
+    if not is_callback:
+        with plan.schedule_of.blamed("at step 0") if plan.schedule_of else nullcontext():
+            schedule(keras.ops.convert_to_tensor(0, "int32"))
     at_once = 1 if is_callback or one_by_one else _steps_at_once(trainer, steps)
     optimizer = make_optimizer(
         stage.optimizer,
@@ -50,6 +55,8 @@ def compile_stage(
     callback = schedule if is_callback else keras.callbacks.Callback()
     callback.set_model(trainer)
     callback.set_params({"epochs": stage.epochs, "steps": steps})
+    if is_callback:
+        hold(callback, trainer, plan.schedule_of)
     callback.on_train_begin()
     return callback
 

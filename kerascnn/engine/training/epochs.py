@@ -17,6 +17,7 @@ from kerascnn.engine.training.listener import Epoch, Listener
 from kerascnn.engine.training.optimizers import averaged
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.progress import StageProgress, stage_state
+from kerascnn.engine.training.rate_callback import added
 from kerascnn.engine.training.validation import validate
 from kerascnn.engine.training.variables import assign, random_state, set_random_state, values
 from kerascnn.errors import RunError
@@ -99,7 +100,9 @@ class Loop:
                     epoch, standing = self._end_epoch()
                     m = epoch.metrics
                     keras_names = {"loss": m["train_loss"], "accuracy": m["train_accuracy"]}
-                    schedule.on_epoch_end(epoch.number - 1, m | keras_names)
+                    logs = {**m, **keras_names}
+                    schedule.on_epoch_end(epoch.number - 1, logs)
+                    m |= added({**m, **keras_names}, logs, self.plan.schedule_of)
                     self.listener.epoch(epoch)
                     with averaged(self.inputs.trainer.optimizer):
                         yield standing

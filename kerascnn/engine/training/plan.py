@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.components.component import RegisteredComponent
 from kerascnn.engine.data.augment import augmenter
 from kerascnn.engine.data.batches import Augment
 from kerascnn.engine.data.packed import Data
@@ -36,6 +37,7 @@ class Plan:
     batch_size: int
     schedule: Callable[..., Any]  # `schedule(peak_learning_rate=, steps=, steps_per_epoch=)`
     loss: Any = None  # a `keras.losses.Loss`; none: cross-entropy
+    schedule_of: RegisteredComponent | None = None  # the schedule's component, for messages
     augment: Augment | None = None  # none: the images unchanged
     class_weights: np.ndarray | None = None  # float32 [K]
     seed: int = 0  # the experiment's
@@ -91,6 +93,7 @@ def plan_stage(
         batch_size=bound.batch_size,
         schedule=bound.schedule.build,
         loss=make_loss(bound.loss, data.class_counts()["train"].tolist()),
+        schedule_of=bound.schedule.registered,
         **augmentation(experiment, index, len(data.class_names)),
         class_weights=class_weights(stage, data),
         seed=experiment.seed,
@@ -108,8 +111,9 @@ def augmentation(experiment: BoundExperiment, index: int, classes: int) -> dict[
     if bound.name == NO_AUGMENTATION and bound.params == type(bound.params)():
         return {}
     policy = bound.build(image_size=size, num_classes=classes)
+    augment = augmenter(policy, (experiment.seed, index), size)
     return {
-        "augment": augmenter(policy, (experiment.seed, index), size),
+        "augment": bound.registered.guarded(augment, "while augmenting a batch"),
         # a Keras layer draws its own random numbers: they cannot be repeated
         "augmentation_key": bound.key if isinstance(policy, Augmentation) else "",
     }

@@ -9,7 +9,7 @@ import pytest
 from keras import layers, ops
 from keras.callbacks import Callback, LearningRateScheduler, ReduceLROnPlateau
 
-from kerascnn import Metric, RunError, classifier_head
+from kerascnn import Metric, PluginError, RunError, classifier_head
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.metrics.score import Standing, judge
@@ -320,6 +320,24 @@ def test_a_callback_may_be_the_schedule(make, rates):
     if rates[0] == 0:  # it was applied, not only told: nothing moved from the even probabilities
         assert metric(result, "val_loss")[0] == pytest.approx(np.log(CLASSES), abs=1e-5)
         assert metric(result, "val_loss")[1] != metric(result, "val_loss")[0]
+
+
+def test_a_callback_replaces_nothing_by_compiling():
+    class Compiles(Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.compile("sgd", "mse", metrics=["mae"])
+
+    with pytest.raises(PluginError, match="on_epoch_begin changed the loss, the metrics, the opti"):
+        fit(schedule=lambda **_: Compiles())
+
+
+def test_numbers_that_a_callback_logs_are_metrics_of_the_epoch():
+    class Logs(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["noise/scale"] = np.float32(0.5)
+
+    _, result = fit(schedule=lambda **_: Logs())
+    assert metric(result, "noise/scale") == [0.5]
 
 
 def test_the_loss_has_label_smoothing_and_class_weights():

@@ -1,0 +1,42 @@
+"""Reads a source; its errors say where they were raised and what to do."""
+
+import operator
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kerascnn.errors import KerascnnError, SourceError
+from kerascnn.hookspecs import Source
+from kerascnn.runtime.tracebacks import described
+
+PER_THREAD = (
+    "Threads and other processes read a source: open what belongs to one thread, such as a "
+    "connection, in `__getitem__`, once for each, as the example in docs/plugins.md does "
+    '("Threads and processes").'
+)
+
+
+def read(source: Source, row: int) -> tuple[Any, int]:
+    """`source[row]`: an image and its label.
+
+    Raises:
+        InputError: The image cannot be read, as the source says.
+        SourceError: The source failed.
+    """
+    with source_faults(f"source[{row}]"):
+        image, label = source[row]
+        return image, operator.index(label)
+
+
+@contextmanager
+def source_faults(what: str) -> Iterator[None]:
+    """Turns any error of a source into a SourceError; `what` was called."""
+    try:
+        yield
+    except (KerascnnError, MemoryError):
+        raise
+    except Exception as error:
+        bound = isinstance(error, sqlite3.ProgrammingError) and "thread" in str(error)
+        remedy = f" {PER_THREAD}" if bound else ""
+        raise SourceError(f"{what} failed: {described(error)}.{remedy}") from error
