@@ -13,11 +13,13 @@ from kerascnn.engine.metrics.calibration import fit_temperature
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.network.build import Built
+from kerascnn.engine.network.explain import map_shape
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result, StageTable
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.runtime.devices import device_name
+from kerascnn.runtime.keras_internals import last_calls
 from kerascnn.runtime.versions import installed_versions
 
 
@@ -121,8 +123,7 @@ def _history(stages: list[StageResult]) -> list[dict[str, Any]]:
 def _map_layers(network: Built) -> dict[str, str]:
     """The last layer of each block that gives feature maps [B, h, w, C]."""
     return {
-        network.block_of[layer.name]: layer.name
-        for layer in network.model.layers
-        if len(getattr(layer.output, "shape", ())) == 4
-        and network.block_of.get(layer.name) in network.blocks
+        network.block_of[name]: name
+        for name, node in last_calls(network.model).items()
+        if any(map_shape(node)) and network.block_of.get(name) in network.blocks
     }

@@ -25,8 +25,19 @@ def nodes_in_order(model: Any) -> list[Any]:
     return [node for _, nodes in by_depth for node in nodes]
 
 
-def operation_behind(tensor: Any) -> Any:
-    return tensor._keras_history.operation
+def last_calls(model: Any) -> dict[str, Any]:
+    """The last node of each operation in a functional model's own graph, by name, in order.
+
+    An operation's `input` and `output` may belong to another graph: the first it was called in.
+    """
+    last = {node.operation.name: node for node in nodes_in_order(model)}
+    return {operation.name: last[operation.name] for operation in model.operations}
+
+
+def node_behind(tensor: Any) -> Any:
+    """The call of an operation that gave a tensor."""
+    operation, index, _ = tensor._keras_history
+    return operation._inbound_nodes[index]
 
 
 def build_metrics(trainer: Any, targets: Any) -> None:

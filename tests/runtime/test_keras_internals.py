@@ -59,8 +59,22 @@ def test_the_nodes_of_a_graph_from_the_input_on(nested):
 
 
 @pytest.mark.backend
-def test_the_operation_that_gives_a_tensor(nested):
-    assert internals.operation_behind(nested.output) is nested.get_layer("last")
+def test_the_call_that_gives_a_tensor(nested):
+    node = internals.node_behind(nested.output)
+    assert node.operation is nested.get_layer("last")
+    assert node.outputs == [nested.output]
+
+
+@pytest.mark.backend
+def test_the_last_call_of_each_layer_in_a_graph():
+    twice, once = layers.Dense(3, name="twice"), layers.Dense(3, name="once")
+    twice(keras.Input((3,)))  # another graph, the first that knows it
+    images = keras.Input((3,), name="images")
+    output = twice(once(twice(images)))
+    calls = internals.last_calls(keras.Model(images, output))
+    assert list(calls) == ["images", "twice", "once"]
+    assert calls["twice"].outputs[0] is output
+    assert calls["once"].outputs[0] is calls["twice"].input_tensors[0]
 
 
 @pytest.mark.backend

@@ -54,7 +54,7 @@ def _foldable(nodes: Nodes, outputs: list[Any]) -> Iterator[tuple[Any, Any]]:
         for tensor in node.input_tensors:
             users.setdefault(id(tensor), []).append(node.operation)
     for node in nodes:
-        layer, (user, *others) = node.operation, users[id(node.outputs[0])]
+        layer, (user, *others) = node.operation, users.get(id(node.outputs[0]), [None])
         if (
             type(layer) in (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)
             and layer.activation is keras.activations.linear
