@@ -18,6 +18,7 @@ FOR_PLUGINS = {
     "Network": "hookspecs",
     # architectures
     "classifier_head": "engine.network.head",
+    "flatten_model": "engine.network.flat",
     # datasets
     "SplitParams": "engine.data.content_split",
     "split_files": "engine.data.content_split",

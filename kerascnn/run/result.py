@@ -15,6 +15,7 @@ from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.explain import map_shape
 from kerascnn.engine.network.inference import Forward
+from kerascnn.engine.network.loadable import modules_to_import
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result, StageTable
 from kerascnn.engine.training.stage_result import StageResult
@@ -80,6 +81,7 @@ def make_result(
         ended=datetime.now().astimezone().isoformat(timespec="seconds"),
         findings=prepared.examination.findings.to_json(),
         notes=list(prepared.examination.notes),
+        modules=modules_to_import(prepared.network),
         temperature=evaluated.temperature,
     )
 

@@ -3,6 +3,7 @@
 There is no public way to any of them. tests/runtime/test_keras_internals.py fails when one moves.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -32,6 +33,14 @@ def last_calls(model: Any) -> dict[str, Any]:
     """
     last = {node.operation.name: node for node in nodes_in_order(model)}
     return {operation.name: last[operation.name] for operation in model.operations}
+
+
+def run_graph(model: Any, inputs: Any, call: Callable[..., Any]) -> Any:
+    """Runs `call(operation, *arguments, **named)` for each node of a functional model, in order.
+
+    `inputs` and the outputs that it returns have the structures of the model's own.
+    """
+    return model._run_through_graph(inputs, call_fn=call)
 
 
 def node_behind(tensor: Any) -> Any:

@@ -10,10 +10,12 @@ from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
+from typing import Any
 
 from kerascnn.runtime.backend import BACKENDS
 
 _KNOWN_BY_VERSION = {"keras", "numpy", "jaxlib", *BACKENDS}  # see `installed_versions`
+_KNOWN = {*_KNOWN_BY_VERSION, *sys.stdlib_module_names}
 _INSTALLED = {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
 _CODE = (".py", ".so", ".pyd")
 
@@ -30,20 +32,37 @@ def code_key(defined: Iterable[type | Callable]) -> str:
     modules, Keras and the backends are left to `installed_versions`.
 
     Raises:
-        UnknownCodeError: A module has no file.
+        UnknownCodeError: A module has no file, or does not hold the class: the values that a class
+            made in a function uses are unknown.
     """
-    return modules_key(name for one in defined for name in _modules(one))
+    defined = list(defined)
+    key = modules_key(name for one in defined for name in _modules(one))
+    for cls in (cls for one in defined if isinstance(one, type) for cls in one.__mro__):
+        if cls.__module__.partition(".")[0] not in _KNOWN and not is_in_its_module(cls):
+            raise UnknownCodeError(
+                f"the class {cls.__name__} is not at the top of its module, {cls.__module__}"
+            )
+    return key
 
 
 def modules_key(names: Iterable[str]) -> str:
     """The same for modules, by name."""
-    known = {*_KNOWN_BY_VERSION, *sys.stdlib_module_names}
-    names = {name for name in names if name.partition(".")[0] not in known}
+    names = {name for name in names if name.partition(".")[0] not in _KNOWN}
     files = {file for name in names for file in _files(name)}
     digests = sorted(sha256(f.name.encode() + b"\0" + _bytes(f)).hexdigest() for f in files)
     tops = {name.partition(".")[0] for name in names} - {"kerascnn"}
     versions = sorted({version for top in tops for version in _versions(top)})
     return sha256(repr((digests, versions)).encode()).hexdigest()
+
+
+def is_in_its_module(cls: type) -> bool:
+    """Whether importing its module makes the class: not if a function makes it when called."""
+    module = sys.modules.get(cls.__module__)
+    by_name: Any = module
+    for part in cls.__qualname__.split("."):
+        by_name = getattr(by_name, part, None)
+    held = getattr(module, "__dict__", {}).values()
+    return by_name is cls or any(value is cls for value in held)
 
 
 def _modules(defined: type | Callable) -> list[str]:

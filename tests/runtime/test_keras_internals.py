@@ -59,6 +59,19 @@ def test_the_nodes_of_a_graph_from_the_input_on(nested):
 
 
 @pytest.mark.backend
+def test_a_graph_is_run_call_by_call(nested):
+    called, ones = [], ops.ones((1, 3))
+
+    def call(operation, inputs, **_):
+        called.append(operation.name)
+        return operation(inputs)
+
+    values = internals.run_graph(nested, ones, call)
+    assert called == ["inner", "last"]
+    np.testing.assert_allclose(*map(ops.convert_to_numpy, (values, nested(ones))))
+
+
+@pytest.mark.backend
 def test_the_call_that_gives_a_tensor(nested):
     node = internals.node_behind(nested.output)
     assert node.operation is nested.get_layer("last")
