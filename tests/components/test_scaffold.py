@@ -125,7 +125,7 @@ def test_a_run_records_the_package_and_is_used_again(workplace, install, monkeyp
         check=False,
     )
     assert done.returncode == 2
-    assert "not installed or not allowed: kerascnn_fresh" in done.stderr
+    assert "not part of an installed and allowed plugin" in done.stderr
     assert "kerascnn-fresh 0.1.0" in done.stderr
 
 

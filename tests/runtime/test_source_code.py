@@ -100,5 +100,5 @@ def test_a_class_that_a_function_makes_is_told(packages):
     makes = importlib.import_module("makes")
     assert code_key([makes.Outer.Inner, makes.once])  # made by importing the module
     for cls in (makes.make(3), makes.derive(), type("Derived", (makes.make(3),), {})):
-        with pytest.raises(UnknownCodeError, match="class .* is not at the top of its module"):
+        with pytest.raises(UnknownCodeError, match=r"class .* is not at the top of its module"):
             code_key([cls])

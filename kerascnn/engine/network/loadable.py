@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -45,9 +46,10 @@ def require_loadable(network: Built, architecture: BoundComponent) -> None:
         raise
     except Exception as error:  # whatever the `get_config` of a layer raises
         said = str(error) if isinstance(error, InputError) else reason_of(error)
+        advice = next(_advice(network.model), "") if "Could not locate" in said else ""
         raise PluginError(
             f"{titled(architecture)}: a saved model of this network cannot be loaded again, so the "
-            f"run would be lost: {said}.{next(_advice(network.model), '')}"
+            f"run would be lost: {said}.{advice}"
         ) from error
 
 
@@ -100,6 +102,7 @@ def _key(network: Built, architecture: BoundComponent) -> str:
         code = structure_of(network.model, architecture.registered.component.build)
     except UnknownCodeError:
         return ""
+    code = re.sub(r'_\d+"', '"', code)  # Keras numbers layers without a name through all builds
     allowed = sorted(map(str, packages_for_models().values()))
     decides = code, network.modules, allowed, sorted(installed_versions().items())
     return hashlib.sha256(repr(decides).encode()).hexdigest()
@@ -118,9 +121,12 @@ def _advice(model: Any) -> Iterator[str]:
                 f" Define the class {cls.__name__} at the top of a module of your package, not in "
                 "a function, a script or a notebook."
             )
-        if keras.saving.get_registered_name(cls) == cls.__name__:
-            yield (
-                f" Register the class {cls.__name__} of {cls.__module__} at the top of a module, "
-                "with keras.saving.register_keras_serializable; if that is another module than the "
-                "class's own, name it in kerascnn.Network(…, modules=(…))."
-            )
+        registered = keras.saving.get_registered_name(cls) != cls.__name__
+        yield (
+            f" If the class {cls.__name__} is registered by another module than {cls.__module__}, "
+            "name it in kerascnn.Network(…, modules=(…))."
+            if registered
+            else f" Register the class {cls.__name__} of {cls.__module__} at the top of a module "
+            "with keras.saving.register_keras_serializable; if the class is not yours, name that "
+            "module in kerascnn.Network(…, modules=(…))."
+        )

@@ -52,11 +52,25 @@ def reason_of(error: Exception) -> str:
 
 
 def _modules(config: Any) -> Iterator[str]:
-    if isinstance(config, dict) and isinstance(config.get("module"), str):
-        yield config["module"]
+    if isinstance(config, dict) and isinstance(config.get("class_name"), str):
+        yield from filter(None, [_module(config)])
     if isinstance(config, dict | list | tuple):
         for part in config.values() if isinstance(config, dict) else config:
             yield from _modules(part)
+
+
+def _module(table: dict[str, Any]) -> str | None:
+    """The module that an object's settings name, or that of a function or class registered here.
+
+    Keras names no module of a function, nor of what a script defines.
+    """
+    import keras
+
+    name = table.get("config" if table["class_name"] == "function" else "registered_name")
+    module = table.get("module")
+    if module in (None, "builtins") and isinstance(name, str):
+        module = getattr(keras.saving.get_registered_object(name), "__module__", module)
+    return module if isinstance(module, str) else None
 
 
 def _import(modules: set[str]) -> Iterator[str]:
@@ -65,7 +79,10 @@ def _import(modules: set[str]) -> Iterator[str]:
     for module in sorted(modules):
         package, *inner = module.split(".")
         if package not in allowed or "__main__" in inner:
-            yield f"{module} belongs to no package that an installed and allowed plugin is or needs"
+            yield (
+                f"{module} is not part of an installed and allowed plugin, nor of a package that "
+                "one requires in its pyproject.toml"
+            )
             continue
         try:
             import_module(module)
