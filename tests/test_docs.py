@@ -132,12 +132,14 @@ def installed(tmp_path, monkeypatch):
 # in other processes, which do not know of what is installed for one test: of the slow tests
 ELSEWHERE = {"same_on_all_backends", "backends_agree", "same_in_another_process"}
 
+LONG = {"mobile_halves", "numbered_layers"}  # a network is trained and compiled several times
+
 
 @pytest.mark.backend
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param(text, id=name, marks=pytest.mark.long if "mobile" in name else ())
+        pytest.param(text, id=name, marks=pytest.mark.long if name in LONG else ())
         for text, name in zip(MODULES, re.findall(r'\[Component\("(\w+)"', PAGE), strict=True)
     ],
 )
