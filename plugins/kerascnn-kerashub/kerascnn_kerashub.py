@@ -109,7 +109,7 @@ def _features(backbone: Any, rescaled: Any) -> Any:
         maps = flatten_model(backbone, rescaled)
     except InputError as error:
         raise InputError(
-            f"kerashub: {error} In KerasHub 0.32 this concerns ViT, DeiT, Swin and MiT: choose the "
+            f"{error} In KerasHub 0.32 this concerns ViT, DeiT, Swin and MiT: choose the "
             "preset of a convolutional network."
         ) from error
     except ValueError as error:

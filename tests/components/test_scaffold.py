@@ -105,6 +105,9 @@ def test_a_run_records_the_package_and_is_used_again(workplace, install, monkeyp
         "filters": 16,
         "dropout": 0.0,
     }
+    assert result["modules"] == ["kerascnn_fresh.layers"]
+    requirements = next(workplace.glob("kerascnn-runs/*/model/requirements.txt")).read_text()
+    assert "kerascnn-fresh==0.1.0" in requirements
     data = tracked(result["run_id"])
     assert data.tags["plugin.architecture fresh"] == "kerascnn-fresh 0.1.0"
     assert data.params["architecture.filters"] == "16"

@@ -74,10 +74,11 @@ def _copy(operation: Any, name: str) -> Any:
     try:
         copy = type(operation).from_config({**operation.get_config(), "name": name})
     except Exception as error:
+        module = type(operation).__module__
         raise InputError(
-            f'the layer "{operation.name}", a {type(operation).__name__} of '
-            f"{type(operation).__module__}, cannot be made again from its settings, so a saved "
-            f"model could not be loaded: {reason_of(error)}."
+            f'flatten_model: the layer "{operation.name}", a {type(operation).__name__} of '
+            f"{module}, cannot be made again from its get_config, so a saved model could not be "
+            f"loaded: {reason_of(error)}. The fault is in {module.partition('.')[0]}."
         ) from error
     copy.name = name  # some choose their own
     return copy
