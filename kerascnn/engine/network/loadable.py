@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,17 +33,28 @@ def require_loadable(network: Built, architecture: BoundComponent) -> None:
     Raises:
         PluginError: It cannot be saved, or not be loaded.
     """
-    try:
+    refusal = partial(_refusing, network, architecture)
+    with refusal():
         modules = modules_to_import(network)
-        if not modules and architecture.registered.origin.distribution == GROUP:
-            return
-        trial = partial(_in_a_new_process if modules else _in_this_process, network)
-        if key := _key(network, architecture):
-            cached("networks", key, f"{titled(architecture)} can be loaded", trial, lambda _: None)
-        else:
-            with scratch("networks") as folder:
-                trial(folder)
-    except MemoryError:
+    if not modules and architecture.registered.origin.distribution == GROUP:
+        return
+
+    def build(folder: Path) -> None:
+        with refusal():
+            (_in_a_new_process if modules else _in_this_process)(network, folder)
+
+    if key := _key(network, architecture):
+        cached("networks", key, f"{titled(architecture)} can be loaded", build, lambda _: None)
+    else:
+        with scratch("networks") as folder:
+            build(folder)
+
+
+@contextmanager
+def _refusing(network: Built, architecture: BoundComponent) -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, OSError):
         raise
     except Exception as error:  # whatever the `get_config` of a layer raises
         said = str(error) if isinstance(error, InputError) else reason_of(error)
