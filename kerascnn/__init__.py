@@ -20,6 +20,7 @@ FOR_PLUGINS = {
     "Exporter": "hookspecs",
     # architectures
     "classifier_head": "engine.network.head",
+    "flatten_model": "engine.network.flat",
     # metrics
     "confusion_matrix": "engine.metrics.score",
     "macro_f1": "engine.metrics.score",

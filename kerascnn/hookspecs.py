@@ -118,11 +118,16 @@ class Network:
             first block with a pattern that matches.
         weights: Description of the weights, such as "weights of resnet_50_imagenet"; default the
             value of the parameter `weights`.
+        modules: Modules to import before a saved model is loaded, such as "my_layers.register":
+            those that register layers with Keras without defining them. Each belongs to the
+            package of the component or to one that it requires. Default none: the modules that
+            define the layers are found.
     """
 
     model: "keras.Model"
     blocks: Mapping[str, Sequence[str]]
     weights: str = ""
+    modules: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -246,6 +246,10 @@ def build_architecture(params, *, image_size, num_classes):
         x = parts.Noise(name="stem_noise")(x)
     if fault == "lambda":
         x = layers.Lambda(lambda x: x * 1, name="stem_lambda")(x)
+    if fault == "loads_here_only":
+        x = parts.Doubled(name="stem_doubled")(x)
+    if fault == "nested":
+        x = keras.Sequential([keras.Input(x.shape[1:]), layers.ReLU()], name="stem_model")(x)
     if fault == "counts_frozen":
         x = parts.Counter(name="stem_counter")(x)
     if fault == "backends_differ":
@@ -283,6 +287,13 @@ def keras_parts():
 
         def call(self, inputs):
             return inputs + keras.random.normal(keras.ops.shape(inputs), seed=self.seed)
+
+    @keras.saving.register_keras_serializable("suspects")
+    class Doubled(keras.layers.Layer):
+        """Known only where `build` has run."""
+
+        def call(self, inputs):
+            return inputs * 2
 
     @keras.saving.register_keras_serializable("suspects")
     class Counter(keras.layers.Layer):
@@ -340,7 +351,7 @@ def keras_parts():
             if self.epoch and self.late:
                 self.model.optimizer.learning_rate = self.rates[min(self.epoch - 1, 1)]
 
-    return SimpleNamespace(Noise=Noise, Counter=Counter, Ramp=Ramp, Drop=Drop)
+    return SimpleNamespace(Noise=Noise, Doubled=Doubled, Counter=Counter, Ramp=Ramp, Drop=Drop)
 
 
 # Schedules

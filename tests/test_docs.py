@@ -149,12 +149,14 @@ ELSEWHERE = {
     *("same_in_another_process", "sent_to_another_process"),
 }
 
+LONG = {"mobile_halves", "numbered_layers"}  # a network is trained and compiled several times
+
 
 @pytest.mark.backend
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param(text, id=name, marks=pytest.mark.long if "mobile" in name else ())
+        pytest.param(text, id=name, marks=pytest.mark.long if name in LONG else ())
         for text, name in zip(MODULES, re.findall(r'\[Component\("(\w+)"', PAGE), strict=True)
     ],
 )

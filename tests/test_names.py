@@ -103,7 +103,7 @@ def page_of(result, names, registry):
     data = SimpleNamespace(splits=lambda: {"test": test}, train=images, class_names=names)
     experiment = bind_experiment({**result.experiment, "seed": 0}, registry)
     said = read_predictions(result.folder / "predictions.csv", names)
-    network = SimpleNamespace(name="none", layers=[], operations=[])
+    network = SimpleNamespace(name="none", layers=[], operations=[], _nodes_by_depth={})
     material = Material(result, experiment, said, said, data, "", network)
     return text_of(write_page(material))
 

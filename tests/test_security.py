@@ -170,6 +170,22 @@ def test_a_model_with_code_in_it_is_not_loaded(tmp_path):
     model = keras.Model(inputs, code(inputs))
     marker.rmdir()  # building it ran it
     model.save(folder / "model.keras")
-    with pytest.raises(ValueError, match=r"unsafe|Lambda"):
+    with pytest.raises(InputError, match=r"cannot be loaded: ValueError: .*(unsafe|Lambda)"):
         load_model(folder / "model.keras", ())
     assert not marker.exists()
+
+
+def test_a_model_imports_no_module_of_its_own_choice(tmp_path, monkeypatch):
+    import keras
+
+    from kerascnn.engine.network.saved import load_model
+
+    (tmp_path / "stranger.py").write_text("open(__file__ + '.ran', 'w').close()")
+    monkeypatch.syspath_prepend(tmp_path)
+    layer = type("Layer", (keras.layers.Layer,), {"__module__": "stranger", "call": lambda _, x: x})
+    inputs, file = keras.Input((4,)), tmp_path / "model.keras"
+    keras.Model(inputs, layer()(inputs)).save(file)
+    for recorded in ((), ("kerascnn.__main__",)):
+        with pytest.raises(InputError, match="stranger is not part of an installed and allowed"):
+            load_model(file, ("kerascnn-x 1.0",), recorded)
+    assert not (tmp_path / "stranger.py.ran").exists()

@@ -75,6 +75,7 @@ FAULTS = {
     ],
     "architecture": [
         ("builds", "headless", {}),
+        ("builds", "nested", {}),
         ("rescales_inside", "rescales_twice", {}),
         ("rescales_inside", "rescales_never", {}),
         ("golden_image", "", {"weights": "imagenet"}),
@@ -85,6 +86,7 @@ FAULTS = {
         ("last_n_freezes", "counts_frozen", {}),
         ("overfits_one_batch", "dead", {}),
         ("saves_and_loads", "lambda", {}),
+        ("saves_and_loads", "loads_here_only", {}),
         ("prefix_then_suffix", "noise", {}),
         ("backends_agree", "backends_differ", {}),
     ],
@@ -162,6 +164,7 @@ FAULTS = {
         ("same_on_all_backends", "backends_differ", {}),
     ],
 }
+IN_A_NEW_PROCESS = {"loads_here_only"}
 RIGHT = {
     "dataset": [{}, {"path": "images"}],
     "augmentation": [{}, {"layer": True}],
@@ -215,7 +218,12 @@ def random_classifier():
 @pytest.mark.backend
 @pytest.mark.parametrize(
     ("kind", "check", "fault", "params"),
-    [(kind, *case) for kind, cases in FAULTS.items() for case in cases],
+    [
+        # a new process takes seconds
+        pytest.param(kind, *case, marks=[pytest.mark.long] if case[1] in IN_A_NEW_PROCESS else [])
+        for kind, cases in FAULTS.items()
+        for case in cases
+    ],
     ids=lambda value: "" if isinstance(value, dict) else str(value),
 )
 def test_a_fault_is_caught(kind, check, fault, params, images, monkeypatch):

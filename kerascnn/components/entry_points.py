@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
 from typing import Any
 
 from kerascnn.errors import InputError, did_you_mean
@@ -38,6 +38,32 @@ def plugin_packages() -> dict[str, Origin]:
     """Where each top-level module of the allowed plugins comes from."""
     found, _ = by_permission(None, None)
     return {point.module.partition(".")[0]: origin for point, origin in found}
+
+
+def packages_for_models() -> dict[str, Origin]:
+    """Where each top-level module that a saved model may need comes from.
+
+    Modules of the allowed plugins and of the packages that these require; those that kerascnn
+    requires have no layers.
+    """
+    found, _ = by_permission(None, None)
+    plugins = {origin.distribution: point.dist for point, origin in found}
+    plugins.pop(GROUP, None)
+    required = {name for dist in plugins.values() if dist for name in dist.requires or ()}
+    names = {*plugins, *(re.split(r"[^\w.-]", name)[0] for name in required)}
+    return {**dict(_contents(names)), **plugin_packages()}
+
+
+def _contents(names: Iterable[str]) -> Iterator[tuple[str, Origin]]:
+    """The top-level modules of installed distributions."""
+    for name in names:
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:  # of an extra that is not installed, or for another system
+            continue
+        files = {path.parts[0].removesuffix(".py") for path in found.files or ()}
+        for top in filter(str.isidentifier, {*files, re.sub("[-.]", "_", name)}):
+            yield top, Origin(name, name, found.version)
 
 
 def plugin_at_fault(error: BaseException) -> str:

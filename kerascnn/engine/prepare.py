@@ -6,6 +6,7 @@ from kerascnn.engine.data.download import reporting
 from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.metrics.named import build_metrics, try_metrics
 from kerascnn.engine.network.build import Built, build_network
+from kerascnn.engine.network.loadable import require_loadable
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.plan import Plan, plan_stage
@@ -31,6 +32,7 @@ def prepare_experiment(experiment: BoundExperiment, observer: Observer) -> Prepa
             image_size=experiment.training.image_size,
             num_classes=len(data.class_names),
         )
+        require_loadable(network, experiment.architecture)
         plans = tuple(
             plan_stage(experiment, index, network, data, metrics)
             for index in range(len(experiment.stages))

@@ -105,6 +105,7 @@ class Result:
         ended: Time of the end, in ISO 8601.
         findings: Problems found in the images: see `engine.data.findings.Findings`.
         notes: Remarks on the data.
+        modules: Modules to import before the model is loaded: those of layers not of Keras.
         temperature: Calibrates the probabilities, see `engine.metrics.temperature`; 1 leaves them
             as trained. `predictions.csv`, `test` and `metrics` are not calibrated.
         metrics: The experiment's metrics by name.
@@ -134,6 +135,7 @@ class Result:
     ended: str = ""
     findings: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
     temperature: float = AS_TRAINED
     metrics: dict[str, MetricTable] = field(default_factory=dict)
 
@@ -181,7 +183,8 @@ class Result:
     @property
     def model(self) -> Any:
         """The trained Keras model, loaded from the run's folder."""
-        return load_model(self.folder / MODEL / "data" / "model.keras", self.plugins.values())
+        file = self.folder / MODEL / "data" / "model.keras"
+        return load_model(file, self.plugins.values(), self.modules)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -131,7 +131,8 @@ def record_result(
     shutil.rmtree(folder / MODEL, ignore_errors=True)  # from a run that was killed here
     data, names = prepared.data, prepared.data.class_names
     size = prepared.experiment.training.image_size
-    save_model(prepared.network.model, folder / MODEL, size, names, result.temperature)
+    model = prepared.network.model
+    save_model(model, folder / MODEL, size, names, result.temperature, result.modules)
     for split, file in (("test", PREDICTIONS), ("validation", VALIDATION_PREDICTIONS)):
         said = predictions_of(data.splits()[split], evaluated.probabilities[split])
         write_predictions(folder / file, said, names)

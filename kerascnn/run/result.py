@@ -15,11 +15,14 @@ from kerascnn.engine.metrics.named import measure_named, value_of
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.network.build import Built
+from kerascnn.engine.network.explain import map_shape
 from kerascnn.engine.network.inference import Forward
+from kerascnn.engine.network.loadable import modules_to_import
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import MetricTable, Result, StageTable
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.runtime.devices import device_name
+from kerascnn.runtime.keras_internals import last_calls
 from kerascnn.runtime.versions import installed_versions
 
 
@@ -98,6 +101,7 @@ def make_result(
         ended=datetime.now().astimezone().isoformat(timespec="seconds"),
         findings=prepared.examination.findings.to_json(),
         notes=list(prepared.examination.notes),
+        modules=modules_to_import(prepared.network),
         temperature=evaluated.temperature,
         metrics=evaluated.metrics,
     )
@@ -146,8 +150,7 @@ def _history(stages: list[StageResult]) -> list[dict[str, Any]]:
 def _map_layers(network: Built) -> dict[str, str]:
     """The last layer of each block that gives feature maps [B, h, w, C]."""
     return {
-        network.block_of[layer.name]: layer.name
-        for layer in network.model.layers
-        if len(getattr(layer.output, "shape", ())) == 4
-        and network.block_of.get(layer.name) in network.blocks
+        network.block_of[name]: name
+        for name, node in last_calls(network.model).items()
+        if any(map_shape(node)) and network.block_of.get(name) in network.blocks
     }

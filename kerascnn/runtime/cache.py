@@ -27,7 +27,7 @@ from kerascnn.runtime.image_files import mark
 
 T = TypeVar("T")
 
-MADE = ("packed", "activations", "hashes", "databases", "sources")
+MADE = ("packed", "activations", "hashes", "databases", "sources", "networks")
 KINDS = (*MADE, "downloads")
 
 _ABOUT = "about.txt"
@@ -41,7 +41,8 @@ class Entry:
 
     Args:
         kind: "packed" images, "activations", "hashes" (of images, to find near copies), "databases"
-            (MLflow's, with empty tables), "sources" (passed to other processes) or "downloads".
+            (MLflow's, with empty tables), "sources" (passed to other processes), "networks" (known
+            to be loadable once saved) or "downloads".
         key: The hash of everything the content depends on; a download's file name.
         last_used: Seconds since 1970; for a download, when it was made.
         whole: False while it is being made, and for what a killed process left.

@@ -3,6 +3,7 @@
 There is no public way to any of them. tests/runtime/test_keras_internals.py fails when one moves.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -25,8 +26,27 @@ def nodes_in_order(model: Any) -> list[Any]:
     return [node for _, nodes in by_depth for node in nodes]
 
 
-def operation_behind(tensor: Any) -> Any:
-    return tensor._keras_history.operation
+def last_calls(model: Any) -> dict[str, Any]:
+    """The last node of each operation in a functional model's own graph, by name, in order.
+
+    An operation's `input` and `output` may belong to another graph: the first it was called in.
+    """
+    last = {node.operation.name: node for node in nodes_in_order(model)}
+    return {operation.name: last[operation.name] for operation in model.operations}
+
+
+def run_graph(model: Any, inputs: Any, call: Callable[..., Any]) -> Any:
+    """Runs `call(operation, *arguments, **named)` for each node of a functional model, in order.
+
+    `inputs` and the outputs that it returns have the structures of the model's own.
+    """
+    return model._run_through_graph(inputs, call_fn=call)
+
+
+def node_behind(tensor: Any) -> Any:
+    """The call of an operation that gave a tensor."""
+    operation, index, _ = tensor._keras_history
+    return operation._inbound_nodes[index]
 
 
 def build_metrics(trainer: Any, targets: Any) -> None:

@@ -67,10 +67,17 @@ def code_key(
         of: Further distributions, by name.
 
     Raises:
-        UnknownCodeError: A module has no file.
+        UnknownCodeError: A module has no file, or does not hold the class: the values that a class
+            made in a function uses are unknown.
     """
-    names = [name for one in defined for name in _modules(one)]
-    return modules_key([*names, *modules], of)
+    defined = list(defined)
+    key = modules_key([*(name for one in defined for name in _modules(one)), *modules], of)
+    for cls in (cls for one in defined if isinstance(one, type) for cls in one.__mro__):
+        if _top(cls.__module__) not in _NOT_CODE and not is_in_its_module(cls):
+            raise UnknownCodeError(
+                f"the class {cls.__name__} is not at the top of its module, {cls.__module__}"
+            )
+    return key
 
 
 def modules_key(names: Iterable[str], of: Iterable[str] = ()) -> str:
@@ -89,6 +96,16 @@ def modules_key(names: Iterable[str], of: Iterable[str] = ()) -> str:
     owners = {one for unit in seen for one in _owners().get(_top(unit.name), ())}
     versions = sorted(_versions([*owners, *of]))
     return sha256(repr((sorted(digests), versions)).encode()).hexdigest()
+
+
+def is_in_its_module(cls: type) -> bool:
+    """Whether importing its module makes the class: not if a function makes it when called."""
+    module = sys.modules.get(cls.__module__)
+    by_name: Any = module
+    for part in cls.__qualname__.split("."):
+        by_name = getattr(by_name, part, None)
+    held = getattr(module, "__dict__", {}).values()
+    return by_name is cls or any(value is cls for value in held)
 
 
 def _top(module: str) -> str:

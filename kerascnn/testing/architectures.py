@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import HEAD, Built, build_network
 from kerascnn.engine.network.freezing import frozen_variables, set_trainable
 from kerascnn.engine.network.inference import Forward, to_numpy
+from kerascnn.engine.network.loadable import modules_to_import
 from kerascnn.engine.network.saved import load_model
 from kerascnn.engine.network.unfreeze import select
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Network, kerascnn_architectures
-from kerascnn.runtime.keras_internals import functional_graph, nodes_in_order
+from kerascnn.runtime.keras_internals import nodes_in_order
 from kerascnn.testing.checks import CheckError, SkipError, Subject, check, random_images
-from kerascnn.testing.other_processes import on_other_backends
+from kerascnn.testing.other_processes import in_a_new_process, on_other_backends
 
 LARGEST_INPUT = 160  # a white pixel minus ImageNet's mean is 151
 LEAST_SPREAD = 0.05  # of the first kernel's input; pixels in 0-1 have 0.2 or more
@@ -164,20 +165,15 @@ def rescales_inside(subject: ArchitectureSubject) -> str:
 
 
 def _at_first_kernel(model: Any, inputs: Any) -> np.ndarray:
-    """The input of the first layer with a kernel, in nested models too."""
+    """The input of the first layer with a kernel."""
     import keras
 
-    graph = functional_graph(model)
-    assert graph
     first = next(
         node
-        for node in nodes_in_order(graph)
+        for node in nodes_in_order(model)
         if any(len(w.shape) >= 2 for w in getattr(node.operation, "weights", ()))
     )
-    seen = keras.Model(graph.inputs[0], first.input_tensors[0])(inputs)
-    if isinstance(first.operation, keras.Model):
-        return _at_first_kernel(first.operation, seen)
-    return to_numpy(seen).astype(np.float32)
+    return to_numpy(keras.Model(model.input, first.input_tensors[0])(inputs)).astype(np.float32)
 
 
 @check(kerascnn_architectures)
@@ -241,14 +237,18 @@ def blocks_in_order(subject: ArchitectureSubject) -> str:
 
 @check(kerascnn_architectures)
 def saves_and_loads(subject: ArchitectureSubject) -> str:
-    """Saved as a .keras file and loaded again, the network predicts the same."""
+    """Saved as a .keras file and loaded again, the network predicts the same: in a new process if
+    not all of its layers are Keras's."""
+    modules = modules_to_import(subject.made)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.keras"
-        subject.made.model.save(file)
-        loaded = load_model(file, made_with=())
-        megabytes = file.stat().st_size / 1e6
-    _same(predictor(loaded)(subject.images), subject.predictions, "loaded", CLOSE)
-    return f"{megabytes:.1f} MB"
+        subject.made.model.save(file := Path(folder) / "model.keras")
+        predict = partial(in_a_new_process, _predictions_of) if modules else _predictions_of
+        _same(predict(file, modules, subject.images), subject.predictions, "loaded", CLOSE)
+        return f"{file.stat().st_size / 1e6:.1f} MB" + (", in a new process" if modules else "")
+
+
+def _predictions_of(file: Path, modules: list[str], images: np.ndarray) -> np.ndarray:
+    return predictor(load_model(file, (), modules))(images)
 
 
 @check(kerascnn_architectures)

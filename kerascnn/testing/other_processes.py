@@ -45,6 +45,17 @@ def on_backend(backend: str, function: Callable[..., Any], *arguments: Any) -> A
     return answer.value
 
 
+def in_a_new_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function of a module in a process that has only started this backend."""
+    import keras
+
+    with backend_process(keras.config.backend()) as process:
+        answer = _result("a new process", process.submit(_answer, function, arguments))
+    if answer.refusal:
+        raise CheckError(f"a new process: {answer.refusal}")
+    return answer.value
+
+
 def on_other_backends(function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
     """Calls a function of a module on every other installed backend.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kerascnn.components.entry_points import packages_for_models
 from kerascnn.errors import InputError
 from kerascnn.tracking.store import quiet
 
@@ -13,12 +14,18 @@ LOADER = "kerascnn_named_classes"  # the module's name in a model's folder
 
 
 def save_model(
-    model: Any, folder: Path, image_size: int, class_names: Sequence[str], temperature: float
+    model: Any,
+    folder: Path,
+    image_size: int,
+    class_names: Sequence[str],
+    temperature: float,
+    modules: Sequence[str] = (),
 ) -> None:
     """Writes a model in MLflow's format, with its signature, so that MLflow can load and serve it.
 
     MLflow's predictions, the model's metadata and its signature name the classes. The temperature
     calibrates MLflow's predictions; the network stays as trained, for training and inspection.
+    `modules` define its layers: MLflow imports them first, and requires their packages.
     """
     import keras
     import mlflow.keras
@@ -32,12 +39,20 @@ def save_model(
     probabilities = [ColSpec(DataType.float, name) for name in class_names]
     installed, needed = installed_versions(), ("keras", keras.config.backend(), "numpy")
     packages = [f"{name}=={installed[name]}" for name in needed]
+    if modules:
+        homes = packages_for_models()
+        tops = {module.partition(".")[0] for module in modules} & homes.keys()
+        packages += sorted({f"{homes[top].distribution}=={homes[top].version}" for top in tops})
     mlflow.keras.save_model(
         model,
         str(folder),
         signature=ModelSignature(Schema([images]), Schema(probabilities)),
         pip_requirements=packages,
-        metadata={"class_names": list(class_names), "temperature": temperature},
+        metadata={
+            "class_names": list(class_names),
+            "temperature": temperature,
+            "modules": list(modules),
+        },
     )
     _name_predictions(folder)
 

@@ -3,6 +3,7 @@
 A copy of this file is stored with each model and works without kerascnn.
 """
 
+from importlib import import_module
 from typing import Any
 
 LEAST_PROBABILITY = 1e-7
@@ -31,4 +32,6 @@ def _load_pyfunc(path: str) -> NamedClasses:
     from mlflow.models import Model
 
     said = Model.load(path).metadata
+    for module in said.get("modules", ()):
+        import_module(module)  # registers its layers with Keras
     return NamedClasses(mlflow.keras.load_model(path), said["class_names"], said["temperature"])

@@ -5,7 +5,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from kerascnn import Component, InputError, Network, Params, classifier_head, hookimpl, pip_install
+from kerascnn import (
+    Component,
+    InputError,
+    Network,
+    Params,
+    classifier_head,
+    flatten_model,
+    hookimpl,
+    pip_install,
+)
 
 # How the names of a block's layers begin in KerasHub's backbones: stack0_block1, block2b, stage_0;
 # "encoder" is all of HGNetV2 after its stem, "top" the last convolution of EfficientNet.
@@ -53,7 +62,7 @@ def build(params: PresetParams, *, image_size: int, num_classes: int) -> Network
 
     backbone, converter = _load(params)
     images = keras.Input((image_size, image_size, 3), name="images")
-    features = _features(backbone, images, _rescaled(images, converter))
+    features = _features(backbone, _rescaled(images, converter))
     outputs = classifier_head(features, num_classes, dropout=params.dropout)
     model = keras.Model(images, outputs, name="kerashub")
     return Network(model, _blocks(backbone), weights=f"weights of {params.preset}")
@@ -93,42 +102,22 @@ def _rescaled(images: Any, converter: Any) -> Any:
     return layers.Rescaling(scale, offset, dtype="float32", name="stem_rescaling")(images)
 
 
-def _features(backbone: Any, images: Any, rescaled: Any) -> Any:
-    """Puts a copy of the backbone on the rescaled images, layer by layer: [B, H, W, C].
-
-    A copy, as a layer that is called in two graphs no longer has a single input.
-    """
-    import keras
-
-    def call(layer: Any, *arguments: Any, **options: Any) -> Any:
-        return layer(*(rescaled if given is images else given for given in arguments), **options)
-
+def _features(backbone: Any, rescaled: Any) -> Any:
+    """Puts a copy of the backbone on the rescaled images: [B, H, W, C]."""
+    size, kind = rescaled.shape[1], type(backbone).__name__
     try:
-        copy = keras.models.clone_model(backbone, images, clone_function=_copy, call_function=call)
+        maps = flatten_model(backbone, rescaled)
+    except InputError as error:
+        raise InputError(
+            f"{error} In KerasHub 0.32 this concerns ViT, DeiT, Swin and MiT: choose the "
+            "preset of a convolutional network."
+        ) from error
     except ValueError as error:
         raise InputError(
-            f"kerashub: {type(backbone).__name__} does not accept image_size = "
-            f"{images.shape[1]}; use larger images. Keras reports: {error}"
+            f"kerashub: {kind} does not accept image_size = {size}; use larger images. Keras "
+            f"reports: {error}"
         ) from error
-    for layer in backbone.layers:
-        if layer.weights:
-            copy.get_layer(layer.name).set_weights(layer.get_weights())
-    maps = copy.output
     return list(maps.values())[-1] if isinstance(maps, dict) else maps  # HGNetV2: one per stage
-
-
-def _copy(layer: Any) -> Any:
-    """Makes the layer from its configuration, as loading a saved model does."""
-    try:
-        copy = type(layer).from_config(layer.get_config())
-    except Exception as error:  # TypeError and AttributeError in KerasHub 0.32
-        raise InputError(
-            f"kerashub: KerasHub cannot load its {type(layer).__name__} from a saved model, so the "
-            "run would be lost (in KerasHub 0.32: ViT, DeiT, Swin and MiT). Choose the preset of "
-            "a convolutional network."
-        ) from error
-    copy.name = layer.name  # MobileNet's blocks rename their copies
-    return copy
 
 
 def _blocks(backbone: Any) -> dict[str, list[str]]:

@@ -108,6 +108,9 @@ def test_a_run_records_the_package_and_is_used_again(workplace, install, monkeyp
         "filters": 16,
         "dropout": 0.0,
     }
+    assert result["modules"] == ["kerascnn_fresh.layers"]
+    requirements = next(workplace.glob("kerascnn-runs/*/model/requirements.txt")).read_text()
+    assert "kerascnn-fresh==0.1.0" in requirements
     data = tracked(result["run_id"])
     assert data.tags["plugin.architecture fresh"] == "kerascnn-fresh 0.1.0"
     assert data.params["architecture.filters"] == "16"
@@ -128,7 +131,7 @@ def test_a_run_records_the_package_and_is_used_again(workplace, install, monkeyp
         check=False,
     )
     assert done.returncode == 2
-    assert "not installed or not allowed: kerascnn_fresh" in done.stderr
+    assert "not part of an installed and allowed plugin" in done.stderr
     assert "kerascnn-fresh 0.1.0" in done.stderr
 
 

@@ -59,8 +59,35 @@ def test_the_nodes_of_a_graph_from_the_input_on(nested):
 
 
 @pytest.mark.backend
-def test_the_operation_that_gives_a_tensor(nested):
-    assert internals.operation_behind(nested.output) is nested.get_layer("last")
+def test_a_graph_is_run_call_by_call(nested):
+    called, ones = [], ops.ones((1, 3))
+
+    def call(operation, inputs, **_):
+        called.append(operation.name)
+        return operation(inputs)
+
+    values = internals.run_graph(nested, ones, call)
+    assert called == ["inner", "last"]
+    np.testing.assert_allclose(*map(ops.convert_to_numpy, (values, nested(ones))))
+
+
+@pytest.mark.backend
+def test_the_call_that_gives_a_tensor(nested):
+    node = internals.node_behind(nested.output)
+    assert node.operation is nested.get_layer("last")
+    assert node.outputs == [nested.output]
+
+
+@pytest.mark.backend
+def test_the_last_call_of_each_layer_in_a_graph():
+    twice, once = layers.Dense(3, name="twice"), layers.Dense(3, name="once")
+    twice(keras.Input((3,)))  # another graph, the first that knows it
+    images = keras.Input((3,), name="images")
+    output = twice(once(twice(images)))
+    calls = internals.last_calls(keras.Model(images, output))
+    assert list(calls) == ["images", "twice", "once"]
+    assert calls["twice"].outputs[0] is output
+    assert calls["once"].outputs[0] is calls["twice"].input_tensors[0]
 
 
 @pytest.mark.backend

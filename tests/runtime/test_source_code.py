@@ -177,3 +177,17 @@ def test_code_that_is_in_no_file_is_told(module, monkeypatch):
     monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     with pytest.raises(UnknownCodeError, match=f"module {module} is in no file"):
         code_key([type("Layer", (), {"__module__": module})])
+
+
+def test_a_class_that_a_function_makes_is_told(packages):
+    (packages / "makes.py").write_text(
+        "class Outer:\n    class Inner: pass\n"
+        "def make(scale):\n    class Layer: pass\n    return Layer\n"
+        "def derive(): return type('Typed', (), {'__module__': __name__})\n"
+        "once = make(2)\n"
+    )
+    makes = importlib.import_module("makes")
+    assert code_key([makes.Outer.Inner, makes.once])  # made by importing the module
+    for cls in (makes.make(3), makes.derive(), type("Derived", (makes.make(3),), {})):
+        with pytest.raises(UnknownCodeError, match=r"class .* is not at the top of its module"):
+            code_key([cls])

@@ -13,6 +13,7 @@ from joblib import Parallel, delayed
 from kerascnn.engine.network.folding import DisagreementError, check_agreement, fold
 from kerascnn.engine.network.freezing import digest
 from kerascnn.engine.network.inference import Forward, run_once
+from kerascnn.engine.network.saved import modules_in
 from kerascnn.errors import RunError
 from kerascnn.runtime.cache import cached, scratch
 from kerascnn.runtime.devices import concurrent_calls, device_name
@@ -76,7 +77,7 @@ class Prefix:
         import keras
 
         try:
-            structure = _structure(self._model, self._built_by)
+            structure = structure_of(self._model, self._built_by)
         except UnknownCodeError as unknown:
             self._warned(f"activations are computed in each stage and not cached: {unknown}")
             return ""
@@ -223,7 +224,7 @@ class _RowsFile:
             self._file.write(value.tobytes())
 
 
-def _structure(model: Any, built_by: Callable | None) -> str:
+def structure_of(model: Any, built_by: Callable | None) -> str:
     """What determines the model's function besides its weights: settings and code, if known."""
     try:
         config = model.get_config() | {"name": ""}  # Keras numbers its models
@@ -231,15 +232,5 @@ def _structure(model: Any, built_by: Callable | None) -> str:
         raise UnknownCodeError(f"{type(error).__name__}: {error}") from error
     made_of = {type(operation) for operation in [*model.operations, *nested_layers(model)]}
     code = code_key([*made_of, *([built_by] if built_by else [])])
-    named = modules_key(_modules_in(config))
+    named = modules_key(modules_in(config))
     return json.dumps(config, sort_keys=True, default=str) + code + named
-
-
-def _modules_in(config: Any) -> Iterator[str]:
-    """The modules that the settings name: of layers, activations, regularizers."""
-    parts = config.values() if isinstance(config, dict) else config
-    if isinstance(config, dict) and isinstance(config.get("module"), str):
-        yield config["module"]
-    for part in parts:
-        if isinstance(part, dict | list | tuple):
-            yield from _modules_in(part)

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from kerascnn.components.component import BoundComponent
+from kerascnn.engine.network.flat import inner_graph
 from kerascnn.errors import PluginError
 from kerascnn.hookspecs import Network
 
@@ -21,6 +22,7 @@ class Built:
     blocks: tuple[str, ...]  # from the input on, without the head
     pretrained: bool  # whether the backbone has pretrained weights
     weights: str = ""  # described
+    modules: tuple[str, ...] = ()  # to import before a saved model is loaded
 
     def parameters(self) -> int:
         return self.model.count_params()
@@ -51,6 +53,7 @@ def build_network(architecture: BoundComponent, *, image_size: int, num_classes:
         blocks=tuple(name for name in named if name != HEAD),
         pretrained=weights != "none",
         weights=network.weights or described,
+        modules=tuple(network.modules),
     )
 
 
@@ -66,6 +69,12 @@ def _fault(model: Any, image_size: int, num_classes: int) -> str | None:
         return f"its output must have shape {expected_out}, not {model.output_shape}."
     if model.output.dtype != "float32":
         return f"its output must be float32, not {model.output.dtype}: set its last layer's dtype."
+    for operation in model.operations:
+        if inner := inner_graph(operation):
+            return (
+                f'the layer "{operation.name}" is a model of {len(inner.layers)} layers; '
+                "kerascnn.flatten_model puts them into the network's own graph."
+            )
     if not any(_is_head(layer.name) and layer.weights for layer in model.layers):
         return "no layer with weights is named head_…; kerascnn.classifier_head adds such layers."
     return None

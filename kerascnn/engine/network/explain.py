@@ -11,7 +11,7 @@ import numpy as np
 from kerascnn.engine.network.inference import Forward, to_numpy
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.runtime.compilation import gradient
-from kerascnn.runtime.keras_internals import nested_layers, operation_behind
+from kerascnn.runtime.keras_internals import last_calls, nested_layers, node_behind
 
 BATCH_SIZE = 32
 
@@ -38,7 +38,7 @@ def grad_cam(model: Any, images: Any, classes: Any, layer: str | None = None) ->
     import keras
 
     layer = layer or last_spatial_layer(model)
-    maps = _feature_map(model, layer)
+    maps = _call(model, layer).outputs[0]
     features = Forward(keras.Model(model.input, maps))(images, BATCH_SIZE)  # [N, h, w, C]
     gradients = _gradients(_after(model, maps, layer), features, np.asarray(classes))
     weights = gradients.mean((1, 2), keepdims=True)  # [N, 1, 1, C]
@@ -66,13 +66,19 @@ def last_spatial_layer(model: Any) -> str:
     Raises:
         InputError: There is none.
     """
-    weighted = dropwhile(lambda operation: not getattr(operation, "weights", ()), model.operations)
-    for operation in reversed(list(weighted)):
-        shape: tuple[int, ...] = getattr(operation.output, "shape", ())  # lists have none
-        is_map = len(shape) == 4 and shape[1] * shape[2] > 1
-        if is_map and not re.search("Pool|Pad", type(operation).__name__):
+    calls = last_calls(model).values()
+    weighted = dropwhile(lambda node: not getattr(node.operation, "weights", ()), calls)
+    for node in reversed(list(weighted)):
+        shape, operation = map_shape(node), node.operation
+        if shape[0] * shape[1] > 1 and not re.search("Pool|Pad", type(operation).__name__):
             return operation.name
     raise InputError(f'the network "{model.name}" has no layer with feature maps.')
+
+
+def map_shape(node: Any) -> tuple[int, int, int]:
+    """Height, width and channels of a node's output; zeros if it is not feature maps."""
+    shape = node.outputs[0].shape
+    return shape[1:] if len(node.outputs) == 1 and len(shape) == 4 else (0, 0, 0)
 
 
 def _after(model: Any, maps: Any, layer: str) -> Any:
@@ -93,12 +99,13 @@ def _scores(model: Any) -> Any:
     import keras
     from keras import layers, ops
 
-    last = operation_behind(model.output)
+    node = node_behind(model.output)
+    last, inputs = node.operation, node.input_tensors[0]
     activation = getattr(last, "activation", None)
     if isinstance(last, layers.Dense) and activation is keras.activations.softmax:
-        return ops.matmul(last.input, last.kernel) + (last.bias if last.use_bias else 0.0)
+        return ops.matmul(inputs, last.kernel) + (last.bias if last.use_bias else 0.0)
     if isinstance(last, layers.Softmax) or activation is keras.activations.softmax:
-        return last.input
+        return inputs
     return ops.log(ops.maximum(model.output, np.finfo(np.float32).tiny))
 
 
@@ -127,7 +134,7 @@ def feature_maps(model: Any, image: np.ndarray, layers: Sequence[str]) -> dict[s
     Raises:
         InputError: There is no such layer, or its output is not feature maps.
     """
-    maps = _run(model, image[None], {name: _feature_map(model, name) for name in layers})
+    maps = _run(model, image[None], {name: _call(model, name).outputs[0] for name in layers})
     return {name: of_image[0] for name, of_image in maps.items()}
 
 
@@ -139,14 +146,14 @@ def _run(model: Any, images: np.ndarray, tensors: dict[str, Any]) -> dict[str, n
     return {name: to_numpy(output).astype(np.float32) for name, output in outputs.items()}
 
 
-def _feature_map(model: Any, name: str) -> Any:
-    """The output tensor [B, h, w, C] of a layer."""
-    outputs = {operation.name: operation.output for operation in model.operations}
-    if name not in outputs:
-        raise InputError(f'there is no layer "{name}".{did_you_mean(name, outputs)}')
-    if not len(getattr(outputs[name], "shape", ())) == 4:
+def _call(model: Any, name: str) -> Any:
+    """The last call of a layer, whose output is a tensor [B, h, w, C]."""
+    calls = last_calls(model)
+    if name not in calls:
+        raise InputError(f'there is no layer "{name}".{did_you_mean(name, calls)}')
+    if not any(map_shape(calls[name])):
         raise InputError(f'the output of layer "{name}" is not feature maps [h, w, C].')
-    return outputs[name]
+    return calls[name]
 
 
 def first_kernels(model: Any) -> np.ndarray:
@@ -160,13 +167,13 @@ def first_kernels(model: Any) -> np.ndarray:
     """
     from keras import layers
 
-    for operation in model.operations:
-        for layer in (operation, *nested_layers(operation)):
+    for node in last_calls(model).values():
+        for layer in (node.operation, *nested_layers(node.operation)):
             if isinstance(layer, layers.DepthwiseConv2D | layers.SeparableConv2D):
                 kernel = to_numpy(getattr(layer, "depthwise_kernel", None) or layer.kernel)
                 return kernel.reshape(*kernel.shape[:2], 1, -1).astype(np.float32)
             if isinstance(layer, layers.Conv2D):
-                return to_numpy(layer.kernel)[:, :, _channels(model, operation)].astype(np.float32)
+                return to_numpy(layer.kernel)[:, :, _channels(model, node)].astype(np.float32)
     raise InputError(f'the network "{model.name}" has no convolution.')
 
 
@@ -182,14 +189,15 @@ def kernel_images(kernels: np.ndarray) -> np.ndarray:
     return (127.5 + 127.5 * shown / np.maximum(greatest, 1e-12)).astype(np.uint8)
 
 
-def _channels(model: Any, operation: Any) -> Any:
-    """The input channels of the operation for red, green and blue: some networks use BGR."""
-    if operation.input.shape[-1] != 3:
+def _channels(model: Any, node: Any) -> Any:
+    """The input channels of the node for red, green and blue: some networks use BGR."""
+    inputs = node.input_tensors[0]
+    if inputs.shape[-1] != 3:
         return slice(None)
     size = model.input_shape[1]
     colours = np.zeros((4, size, size, 3), np.float32)
     colours[[1, 2, 3], :, :, [0, 1, 2]] = 255
-    black, *seen = _run(model, colours, {"seen": operation.input})["seen"]
+    black, *seen = _run(model, colours, {"seen": inputs})["seen"]
     order = [int(np.abs(colour - black).mean((0, 1)).argmax()) for colour in seen]
     return order if sorted(order) == [0, 1, 2] else slice(None)
 
@@ -217,15 +225,15 @@ def convolution_parts(model: Any, image: np.ndarray, layer: str, filter: int) ->
     """
     from keras import layers, ops
 
-    _feature_map(model, layer)
-    convolution = next(operation for operation in model.operations if operation.name == layer)
+    node = _call(model, layer)
+    convolution = node.operation
     if type(convolution) is not layers.Conv2D or convolution.groups != 1:
         raise InputError(
             f'the layer "{layer}" is not a convolution over all of its input channels.'
         )
     if not 0 <= filter < convolution.filters:
         raise InputError(f'"{layer}" has the filters 0 to {convolution.filters - 1}, not {filter}.')
-    inputs = _run(model, image[None], {layer: convolution.input})[layer]  # [1, h, w, C_in]
+    inputs = _run(model, image[None], {layer: node.input_tensors[0]})[layer]  # [1, h, w, C_in]
     kernel = to_numpy(convolution.kernel)[..., filter].astype(np.float32)  # [kh, kw, C_in]
     parts = ops.depthwise_conv(
         inputs,

@@ -54,7 +54,7 @@ def _foldable(nodes: Nodes, outputs: list[Any]) -> Iterator[tuple[Any, Any]]:
         for tensor in node.input_tensors:
             users.setdefault(id(tensor), []).append(node.operation)
     for node in nodes:
-        layer, (user, *others) = node.operation, users[id(node.outputs[0])]
+        layer, (user, *others) = node.operation, users.get(id(node.outputs[0]), [None])
         if (
             type(layer) in (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)
             and layer.activation is keras.activations.linear
@@ -108,11 +108,11 @@ def _converted(nodes: Nodes, precision: str) -> Iterator[tuple[str, Any]]:
         seen = seen or bool(getattr(layer, "weights", ()))
         if seen and isinstance(layer, keras.Layer) and not isinstance(layer, keras.Model):
             twin = _twin(layer, dtype=precision)
-            _copy_state(layer, twin)
+            copy_state(layer, twin)
             yield layer.name, twin
 
 
-def _copy_state(layer: Any, twin: Any) -> None:
+def copy_state(layer: Any, twin: Any) -> None:
     """Copies weights and derived values, like loading a saved model.
 
     For example, an adapted Normalization derives its constants when its weights are loaded.

@@ -6,7 +6,7 @@ from typing import Any
 
 from kerascnn.results.describe.description import LayerRow
 from kerascnn.results.describe.layer import dilated, layer_row
-from kerascnn.runtime.keras_internals import functional_graph, nodes_in_order
+from kerascnn.runtime.keras_internals import nodes_in_order
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class _Behind:
 
 
 class Walk:
-    """Walks through the layers of a network from its input, including nested networks."""
+    """Walks through the layers of a network from its input."""
 
     def __init__(self, block_of: Mapping[str, str]) -> None:
         self._block_of = block_of
@@ -35,24 +35,12 @@ class Walk:
     def behind(self, tensor: Any) -> _Behind:
         return self._behind.get(id(tensor), _Behind())
 
-    def rows(self, model: Any, block: str | None = None) -> Iterator[LayerRow]:
-        for node in (node for node in nodes_in_order(model) if node.input_tensors):
-            operation = node.operation
-            own = self._block_of.get(operation.name, "") if block is None else block
-            if inner := functional_graph(operation):
-                self._pass(node.input_tensors, inner.inputs)
-                yield from self.rows(inner, own)
-                self._pass(inner.outputs, node.outputs)
-            else:
-                yield self._row(node, own)
+    def rows(self, model: Any) -> Iterator[LayerRow]:
+        return (self._row(node) for node in nodes_in_order(model) if node.input_tensors)
 
-    def _pass(self, tensors: Sequence[Any], same: Sequence[Any]) -> None:
-        for tensor, other in zip(tensors, same, strict=True):
-            self._behind[id(other)] = self.behind(tensor)
-
-    def _row(self, node: Any, block: str) -> LayerRow:
+    def _row(self, node: Any) -> LayerRow:
         operation = node.operation
-        row = replace(layer_row(node), block=block)
+        row = replace(layer_row(node), block=self._block_of.get(operation.name, ""))
         if id(operation) in self._counted:
             row = replace(row, parameters=0, formula="shared")
         self._counted.add(id(operation))

@@ -16,6 +16,7 @@ from kerascnn.engine.network.explain import (
     first_kernels,
     grad_cam,
     last_spatial_layer,
+    map_shape,
 )
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.result import Result
@@ -24,6 +25,7 @@ from kerascnn.results.find import find_run
 from kerascnn.results.inference.images import image_names, listed_images, read_images
 from kerascnn.runtime.arguments import as_list
 from kerascnn.runtime.backend import select_backend, start_backend
+from kerascnn.runtime.keras_internals import last_calls
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.screen import screen
 from kerascnn.runtime.text import abbreviated
@@ -122,11 +124,11 @@ def _some_layers(model: Any) -> list[str]:
     """For each size of feature maps the last layer after the first weights, thinned out."""
     by_side: dict[int, str] = {}
     weighted = False
-    for operation in model.operations:
-        weighted = weighted or bool(getattr(operation, "weights", ()))
-        shape: tuple[int, ...] = getattr(operation.output, "shape", ())
-        if weighted and len(shape) == 4 and shape[1] > 1 and not _pools(operation):
-            by_side[shape[1]] = operation.name
+    for name, node in last_calls(model).items():
+        weighted = weighted or bool(getattr(node.operation, "weights", ()))
+        side, *_ = map_shape(node)
+        if weighted and side > 1 and not _pools(node.operation):
+            by_side[side] = name
     names = list(by_side.values())
     places = np.linspace(0, len(names) - 1, min(SHOWN_LAYERS, len(names))).round().astype(int)
     return [names[place] for place in places]

@@ -235,3 +235,33 @@ def test_a_network_without_convolution_has_no_kernels():
     images = keras.Input((SIZE, SIZE, 3))
     with pytest.raises(InputError, match="no convolution"):
         first_kernels(keras.Model(images, layers.Flatten()(images)))
+
+
+def shared_twice(elsewhere):
+    """One convolution used twice and layers that another graph has used first, if asked."""
+    images, other = keras.Input((SIZE, SIZE, 3)), keras.Input((SIZE, SIZE, 3))
+    rescale, first = layers.Rescaling(1 / 255), layers.Conv2D(4, 3, padding="same", name="first")
+    twice = layers.Conv2D(4, 3, padding="same", name="twice")
+    top = layers.Dense(3, activation="softmax", name="head_dense")
+
+    def network(x):
+        x = twice(twice(first(rescale(x))))
+        return top(layers.GlobalAveragePooling2D()(x))
+
+    if elsewhere:
+        network(other)
+    return give_weights(keras.Model(images, network(images)))
+
+
+def test_layers_of_another_graph_are_explained_in_this_one():
+    explained = []
+    for elsewhere in (False, True):
+        model = shared_twice(elsewhere)
+        maps = feature_maps(model, IMAGES[0], ["first", "twice"])
+        parts = convolution_parts(model, IMAGES[0], "twice", 2)
+        np.testing.assert_allclose(parts.output, maps["twice"][..., 2], atol=1e-4)
+        heat = grad_cam(model, IMAGES[:4], CLASSES[:4])
+        explained.append([heat, *maps.values(), first_kernels(model)])
+    assert last_spatial_layer(model) == "twice"
+    for alone, shared in zip(*explained, strict=True):
+        np.testing.assert_allclose(alone, shared, atol=1e-6)

@@ -198,16 +198,16 @@ def test_the_field_is_what_an_output_pixel_depends_on():
     assert field == 5 + 2 * 2 + 2 * 4 + 4 * 4 == seen[-1] - seen[0] + 1
 
 
-def test_nested_layers_are_described_and_shared_ones_counted_once():
+def test_shared_layers_are_described_and_counted_once():
     images = keras.Input((16, 16, 3))
     shared = layers.Conv2D(3, 3, padding="same", name="shared")
-    stem = keras.Sequential(
-        [layers.Conv2D(3, 3, name="inner"), layers.ReLU(name="relu")], name="stem"
-    )
+    stem = layers.Conv2D(3, 3, name="stem")
+    shared(keras.Input((4, 4, 3)))  # in another graph first
     model = keras.Model(images, ended(shared(shared(stem(images)))))
     described = of_model(model)
-    assert [row.name for row in described.layers[:4]] == ["inner", "relu", "shared", "shared"]
-    assert described.layers[3].field == 7
+    assert [row.name for row in described.layers[:3]] == ["stem", "shared", "shared"]
+    assert described.layers[2].field == 7
+    assert described.layers[2].output == (14, 14, 3)
     assert described.parameters == model.count_params()
 
 

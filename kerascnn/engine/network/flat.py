@@ -1,0 +1,108 @@
+"""Puts a functional model on new inputs as one flat graph."""
+
+import inspect
+from typing import Any
+
+from kerascnn.engine.network.folding import copy_state
+from kerascnn.engine.network.saved import reason_of
+from kerascnn.errors import InputError, PluginError
+from kerascnn.runtime.keras_internals import functional_graph, node_behind, run_graph
+
+
+def flatten_model(model: Any, inputs: Any, *, prefix: str = "") -> Any:
+    """Copies a functional model onto new inputs as one flat graph, with the same weights.
+
+    Models inside the model, at any depth, are replaced by their layers. A layer that is called
+    several times stays one layer. The copies have variables of their own, with the same values:
+    `model` and its layers are not changed, and may be discarded. A layer keeps its name; where the
+    new graph has that name already, a number is appended.
+
+    Args:
+        model: A functional or Sequential `keras.Model`, of any inputs and outputs.
+        inputs: The tensors to put it on, in the structure of `model.input`.
+        prefix: Put in front of the names of all layers; default nothing.
+
+    Returns:
+        The output tensors, in the structure of `model.output`.
+
+    Raises:
+        InputError: A layer cannot be made again from its settings, as loading a saved model does.
+        PluginError: The model is not functional, or defines a `call` of its own.
+    """
+    import keras
+
+    if inner_graph(model) is None:
+        raise PluginError(
+            f'flatten_model needs a functional or a built Sequential model; "{model.name}" is '
+            f"{type(model).__name__}, with a call of its own or without a graph."
+        )
+    taken = _names_behind(keras.tree.flatten(inputs))
+    copies: dict[int, Any] = {}
+
+    def copy(operation: Any) -> Any:
+        if id(operation) not in copies:
+            name = _free(prefix + operation.name, taken)
+            taken.add(name)
+            copies[id(operation)] = _copy(operation, name)
+        return copies[id(operation)]
+
+    def put(graph: Any, tensors: Any, training: bool | None) -> Any:
+        def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+            if inner := inner_graph(operation):
+                tensors = args[0] if args else kwargs["inputs"]
+                return put(inner, tensors, kwargs.get("training", training))
+            if training is not None and _takes_training(operation):
+                kwargs = {"training": training, **kwargs}
+            made = id(operation) not in copies
+            outputs = copy(operation)(*args, **kwargs)
+            if made and isinstance(operation, keras.Layer):
+                copy_state(operation, copy(operation))
+            return outputs
+
+        return run_graph(graph, tensors, call)
+
+    return put(inner_graph(model), inputs, None)
+
+
+def inner_graph(operation: Any) -> Any | None:
+    """The graph of a functional model that only runs its layers; None for every other operation."""
+    graph = functional_graph(operation)
+    return graph if graph and type(operation).call.__module__.startswith("keras.") else None
+
+
+def _copy(operation: Any, name: str) -> Any:
+    try:
+        copy = type(operation).from_config({**operation.get_config(), "name": name})
+    except Exception as error:
+        module = type(operation).__module__
+        raise InputError(
+            f'flatten_model: the layer "{operation.name}", a {type(operation).__name__} of '
+            f"{module}, cannot be made again from its get_config, so a saved model could not be "
+            f"loaded: {reason_of(error)}. The fault is in {module.partition('.')[0]}."
+        ) from error
+    copy.name = name  # some choose their own
+    return copy
+
+
+def _takes_training(operation: Any) -> bool:
+    return "training" in inspect.signature(operation.call).parameters
+
+
+def _names_behind(tensors: list[Any]) -> set[str]:
+    """The names of the operations that the tensors depend on."""
+    nodes: dict[int, Any] = {}
+    waiting = list(tensors)
+    while waiting:
+        node = node_behind(waiting.pop())
+        if id(node) not in nodes:
+            nodes[id(node)] = node
+            waiting += node.input_tensors
+    return {node.operation.name for node in nodes.values()}
+
+
+def _free(name: str, taken: set[str]) -> str:
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free
