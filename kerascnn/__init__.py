@@ -15,6 +15,7 @@ FOR_PLUGINS = {
     "NoParams": "hookspecs",
     "Splits": "hookspecs",
     "Augmentation": "hookspecs",
+    "HostAugmentation": "hookspecs",
     "Network": "hookspecs",
     # architectures
     "classifier_head": "engine.network.head",

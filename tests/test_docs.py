@@ -66,7 +66,9 @@ def test_every_hook_is_documented_with_its_arguments(kind):
     assert documented(table) == ["params", *kind.arguments]
 
 
-@pytest.mark.parametrize("name", ["Component", "Splits", "Augmentation", "Network"])
+@pytest.mark.parametrize(
+    "name", ["Component", "Splits", "Augmentation", "HostAugmentation", "Network"]
+)
 def test_every_field_of_the_contract_is_documented(name):
     of_type = [field.name for field in fields(getattr(hookspecs, name))]
     titles = len(re.findall(rf"(?m)^### {name}$", PAGE))

@@ -9,6 +9,7 @@ from kerascnn.testing import (
     augmentations,
     datasets,
     fingerprints,
+    host_augmentations,
     schedules,
     training,
 )
@@ -16,7 +17,7 @@ from kerascnn.testing.checks import Check, Outcome, Subject
 
 _KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
     "dataset": (datasets.DatasetSubject, (datasets, fingerprints)),
-    "augmentation": (augmentations.AugmentationSubject, (augmentations,)),
+    "augmentation": (augmentations.AugmentationSubject, (augmentations, host_augmentations)),
     "architecture": (architectures.ArchitectureSubject, (architectures, training)),
     "schedule": (schedules.ScheduleSubject, (schedules,)),
 }

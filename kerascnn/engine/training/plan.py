@@ -15,7 +15,7 @@ from kerascnn.engine.training.optimizers import make_optimizer
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.model import Stage
-from kerascnn.hookspecs import Augmentation
+from kerascnn.hookspecs import Augmentation, HostAugmentation
 from kerascnn.runtime.cache import limit_bytes
 from kerascnn.runtime.files import GB
 
@@ -89,10 +89,12 @@ def augmentation(experiment: BoundExperiment, index: int, classes: int) -> dict[
     if bound.name == NO_AUGMENTATION and bound.params == type(bound.params)():
         return {}
     policy = bound.build(image_size=size, num_classes=classes)
+    named = f'augmentation "{bound.name}" of {bound.registered.origin}'
+    repeatable = isinstance(policy, Augmentation | HostAugmentation)
     return {
-        "augment": augmenter(policy, (experiment.seed, index), size),
+        "augment": augmenter(policy, (experiment.seed, index), size, named),
         # a Keras layer draws its own random numbers: they cannot be repeated
-        "augmentation_key": bound.key if isinstance(policy, Augmentation) else "",
+        "augmentation_key": bound.key if repeatable else "",
     }
 
 
