@@ -1,6 +1,6 @@
-"""The contract between kerascnn and its plugins: four hooks, and the types that they use.
+"""The contract between kerascnn and its plugins: a hook for each kind, and the types that they use.
 
-A plugin is a module that implements some of the four hooks, each marked with `kerascnn.hookimpl`,
+A plugin is a module that implements some of the hooks, each marked with `kerascnn.hookimpl`,
 and that an entry point of the group `kerascnn` names. The built-in components are plugins too.
 """
 

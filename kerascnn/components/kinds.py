@@ -9,11 +9,12 @@ class Kind:
     """A kind of component.
 
     Args:
-        name: What messages and the command line call it; its key in the TOML.
+        name: What messages and the command line call it.
         arguments: What `build` receives by keyword, after the parameters.
         returns: The types of which `build` returns one; imported only when they are needed.
         of_experiment: The experiment has a table of this kind.
         of_stage: A stage has one; where the experiment has one too, the stage's replaces it.
+        listed: The experiment has an array of them.
     """
 
     name: str
@@ -21,16 +22,22 @@ class Kind:
     returns: tuple[str, ...]
     of_experiment: bool = True
     of_stage: bool = False
+    listed: bool = False
+
+    @property
+    def plural(self) -> str:
+        return f"{self.name}es" if self.name.endswith("s") else f"{self.name}s"
 
     @property
     def hook(self) -> str:
         """The function by which a plugin offers its components."""
-        return f"kerascnn_{self.name}s"
+        return f"kerascnn_{self.plural}"
 
     @property
     def call(self) -> str:
         """How `build` is called, such as `build(params, *, seed)`."""
-        return f"build(params, *, {', '.join(self.arguments)})"
+        arguments = ["params", *(["*"] if self.arguments else []), *self.arguments]
+        return f"build({', '.join(arguments)})"
 
     @property
     def needs_keras(self) -> bool:

@@ -72,9 +72,12 @@ def snippet(registered: RegisteredComponent) -> str:
     pairs += [f"{one.name} = {as_toml(one.example)}" for one in given]
     required = [one.name for one in given if one.required]
     note = f"# fill in: {', '.join(required)}\n" if required else ""
-    if not KINDS[registered.kind].of_experiment:
-        return f"{note}[[stages]]\nschedule = {{ {', '.join(pairs)} }}"
-    return note + "\n".join([f"[{registered.kind}]", *pairs])
+    kind = KINDS[registered.kind]
+    if kind.listed:
+        return note + "\n".join([f"[[{kind.plural}]]", *pairs])
+    if kind.of_experiment:
+        return note + "\n".join([f"[{kind.name}]", *pairs])
+    return f"{note}[[stages]]\n{kind.name} = {{ {', '.join(pairs)} }}"
 
 
 class _Quiet(GenerateJsonSchema):

@@ -20,7 +20,7 @@ def write_plugin(name: str, kind: str, into: Path, registry: Registry | None = N
     Args:
         name: Name of the distribution, such as "kerascnn-stripes"; the names of the module and
             the component follow from it.
-        kind: "dataset", "augmentation", "architecture" or "schedule".
+        kind: A key of `KINDS`, such as "dataset".
         into: Where to create the package's folder, which is returned; created if missing.
         registry: The components whose names are taken; default all installed ones.
 

@@ -16,6 +16,9 @@ def component_tables(data: dict[str, Any]) -> Iterator[tuple[str, Location, Any]
     for kind in KINDS.values():
         if kind.of_experiment and kind.name in data:
             yield kind.name, (kind.name,), data[kind.name]
+        if kind.listed:
+            for index, table in enumerate(_array(data, kind.plural)):
+                yield kind.name, (kind.plural, index), table
     for index, stage in enumerate(stage_tables(data)):
         for kind in KINDS.values():
             if kind.of_stage and not isinstance(stage.get(kind.name, False), bool):
@@ -24,9 +27,12 @@ def component_tables(data: dict[str, Any]) -> Iterator[tuple[str, Location, Any]
 
 def stage_tables(data: dict[str, Any]) -> list[dict[str, Any]]:
     """The stages, whatever the file holds; an empty table for one that is not a table."""
-    stages = data.get("stages")
-    stages = stages if isinstance(stages, list) else []
-    return [stage if isinstance(stage, dict) else {} for stage in stages]
+    return [stage if isinstance(stage, dict) else {} for stage in _array(data, "stages")]
+
+
+def _array(data: dict[str, Any], key: str) -> list[Any]:
+    found = data.get(key)
+    return found if isinstance(found, list) else []
 
 
 def table_at(data: Any, location: Location) -> Any:

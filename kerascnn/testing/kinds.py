@@ -33,7 +33,7 @@ def find_subject(kind: str, name: str, params: Mapping[str, Any], **options: Any
     """Finds an installed component and validates its parameters.
 
     Args:
-        kind: "dataset", "augmentation", "architecture" or "schedule".
+        kind: A key of `components.kinds.KINDS`, such as "dataset".
         name: The component's name.
         params: Its parameters, as in the TOML.
         options: `image_size` and `imagenet_classifier`; see `Subject`.

@@ -48,7 +48,7 @@ def _component_json(registered: RegisteredComponent) -> dict[str, Any]:
 def show_plugins(console: Console, registry: Registry, kind: str | None) -> None:
     """Prints the components by kind, then the plugins that failed to load."""
     for shown in [kind] if kind else KINDS:
-        console.print(f"[bold]{shown}s[/bold]")
+        console.print(f"[bold]{KINDS[shown].plural}[/bold]")
         console.print(rows(map(_listed, registry.of_kind(shown)), indent=2))
     if registry.faults:
         console.print("[bold red]not loaded[/bold red]")
