@@ -25,6 +25,7 @@ PACKAGES = {
     ("dataset", "huggingface"): "kerascnn-huggingface",
     ("architecture", "efficientnet_lite0"): "kerascnn-efficientnet-lite",
     ("architecture", "kerashub"): "kerascnn-kerashub",
+    ("augmentation", "albumentations"): "kerascnn-albumentations",
     ("augmentation", "kerascv"): "kerascnn-kerascv",
 }  # of kerascnn's authors: messages name them where they are missing
 

@@ -6,6 +6,7 @@ Unlike those of `multiprocessing` they do not run the user's script again, which
 
 import os
 import pickle
+import signal
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
@@ -17,6 +18,7 @@ from typing import Any
 from kerascnn.runtime.backend import start_backend
 from kerascnn.runtime.cache import scratch
 from kerascnn.runtime.devices import available_cores
+from kerascnn.runtime.interruption import SIGNALS
 
 WORTH_PROCESSES_SECONDS = 3.0  # of work; starting them takes one or two
 _ON_THE_CPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
@@ -47,7 +49,15 @@ def worker_processes() -> Executor:
     """A process for each core, without Keras; every call returns the same ones."""
     from joblib.externals.loky import get_reusable_executor
 
-    return get_reusable_executor(available_cores(), timeout=_IDLE_SECONDS, env=_ONE_CORE_EACH)
+    return get_reusable_executor(
+        available_cores(), timeout=_IDLE_SECONDS, initializer=_stay, env=_ONE_CORE_EACH
+    )
+
+
+def _stay() -> None:
+    """Ctrl-C reaches these processes too, but the step that this one finishes may need them."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 class Sent:
