@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerascnn import RunError, classifier_head
+from kerascnn import HostAugmentation, RunError, classifier_head
 from kerascnn.engine.data.augment import augmenter
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.network.build import Built
@@ -119,6 +119,16 @@ def test_at_every_step_and_with_every_kind_of_state(tmp_path, at, options):
 def test_a_keras_layer_draws_what_it_would_have_drawn(tmp_path):
     def options():
         policy = layers.Pipeline([layers.RandomFlip(), layers.RandomRotation(0.2)])
+        return {"augment": augmenter(policy, (0, 0), SIZE)}
+
+    undisturbed = outcome(fit(**options()))
+    assert outcome(resumed(tmp_path / "kept", 3, **options())) == undisturbed
+
+
+@pytest.mark.long  # fits twice more
+def test_an_augmentation_of_the_host_draws_what_it_would_have_drawn(tmp_path):
+    def options():
+        policy = HostAugmentation(lambda image, rng: np.roll(image, rng.integers(SIZE), axis=1))
         return {"augment": augmenter(policy, (0, 0), SIZE)}
 
     undisturbed = outcome(fit(**options()))
