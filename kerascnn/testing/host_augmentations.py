@@ -60,7 +60,8 @@ def draws_only_from_its_generator(subject: AugmentationSubject) -> None:
         for name, state in _states().items():
             if state != before[name]:
                 raise CheckError(f"it draws from {name}")
-    _same(*runs, "the second time")
+    first, second = runs
+    _same(second, first, "the second time")
 
 
 @check(HostAugmentation)

@@ -155,7 +155,8 @@ def _unsendable(host: Host, error: Exception) -> PluginError:
 
 
 def _described(made: Any) -> str:
-    return f"{made.dtype} {shape(made.shape)}" if isinstance(made, np.ndarray) else repr(type(made))
+    is_array = isinstance(made, np.ndarray)
+    return f"{made.dtype} {shape(made.shape)}" if is_array else type(made).__name__
 
 
 def _raised_at(error: Exception, apply: Callable[..., Any]) -> str:
