@@ -15,6 +15,7 @@ FOR_PLUGINS = {
     "NoParams": "hookspecs",
     "Splits": "hookspecs",
     "Augmentation": "hookspecs",
+    "HostAugmentation": "hookspecs",
     "Network": "hookspecs",
     "Metric": "hookspecs",
     "Exporter": "hookspecs",

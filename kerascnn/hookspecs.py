@@ -108,6 +108,23 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
+class HostAugmentation:
+    """An augmentation of one image at a time on the CPU, with NumPy or any other library.
+
+    It runs ahead of the training step that uses the image, in other processes where that is faster.
+    The labels stay as they are.
+
+    Args:
+        apply: `apply(image, rng) -> image` returns an augmented copy. Both images are uint8
+            [H, W, 3] in RGB, of the same size. `rng` is a NumPy generator keyed by (seed, stage,
+            epoch, step, place in the batch): use no other randomness. `cloudpickle` must be able
+            to send `apply` to another process.
+    """
+
+    apply: "Callable[[np.ndarray, np.random.Generator], np.ndarray]"
+
+
+@dataclass(frozen=True)
 class Network:
     """A functional model and its blocks.
 
@@ -200,8 +217,9 @@ def kerascnn_datasets() -> list[Component]:
 def kerascnn_augmentations() -> list[Component]:
     """Augmentations. `build(params, *, image_size, num_classes) -> Augmentation`.
 
-    `build` may also return a Keras preprocessing layer or a `keras.layers.Pipeline` of them, which
-    draws its random numbers from Keras.
+    `build` may also return a `HostAugmentation`, which augments one image at a time with a library
+    such as OpenCV; or a Keras preprocessing layer or a `keras.layers.Pipeline` of them, which draws
+    its random numbers from Keras.
 
     Example:
         from kerascnn import Augmentation, Component, hookimpl

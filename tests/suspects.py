@@ -26,6 +26,7 @@ from kerascnn import (
     Augmentation,
     Component,
     Exporter,
+    HostAugmentation,
     InputError,
     Metric,
     Network,
@@ -165,6 +166,7 @@ def files(params):
 
 class AugmentationParams(Suspect):
     layer: bool = Field(False, description="Whether it is a Keras layer.")
+    host: bool = Field(False, description="Whether it runs on the host.")
 
 
 def build_augmentation(params, *, image_size, num_classes):
@@ -211,9 +213,49 @@ def build_augmentation(params, *, image_size, num_classes):
 
     if fault == "function":
         return apply
+    if params.host:
+        return HostAugmentation(host_apply(fault))
     if params.layer:
         return never_calm() if fault == "never_calm" else keras.layers.RandomBrightness(0.3)
     return Augmentation(draw, apply)
+
+
+def host_apply(fault):
+    state, lock = SimpleNamespace(calls=0), threading.Lock()
+
+    def apply(image, rng):
+        state.calls += 1
+        if fault == "own_generator":
+            rng = np.random.default_rng(0)
+        if fault == "global_generator":
+            rng = SimpleNamespace(integers=np.random.randint)
+        if fault == "unseeded":
+            rng = np.random.default_rng()
+        shift = int(rng.integers(-40, 40))
+        if fault == "python_generator":
+            shift = random.randint(-40, 40)
+        if fault == "keras_generator":
+            import keras
+
+            shift = int(keras.random.uniform((), -40, 40))
+        if fault == "counts":
+            shift = state.calls
+        if fault == "other_in_each_process":
+            shift += os.getpid() % 50
+        if fault == "no_change":
+            shift = 0
+        if fault == "in_place":
+            image += np.uint8(1)
+        shifted = image.astype(float) + shift
+        if fault == "crops":
+            return image[1:]
+        return shifted if fault == "floats" else np.clip(shifted, 0, 255).astype(np.uint8)
+
+    def guarded(image, rng):
+        with lock:
+            return apply(image, rng)
+
+    return guarded if fault == "holds_a_lock" else apply
 
 
 def never_calm():

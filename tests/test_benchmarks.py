@@ -203,6 +203,16 @@ def test_a_recipe_over_folds(script, benchmark, photos, tmp_path, shapes_experim
 
 
 @pytest.mark.slow
+def test_an_augmentation_of_the_host_alone_and_in_stages(benchmark, photos):
+    pytest.importorskip("kerascnn_albumentations")
+    size = ("--image-size", 16, "--batch-size", 4, "--epochs", 2, "--rounds", 1)
+    network = ("--network", "sequential_cnn", "--weights", "none")
+    figures = benchmark("host_augmentation", "--data", photos, "--images", 10, *size, *network)
+    assert min(figures["alone"].values()) > 0
+    assert figures["stages"]["ratios"].keys() == {"epoch", "view"}
+
+
+@pytest.mark.slow
 def test_both_stages_beside_the_guide(benchmark, photos):
     pytest.importorskip("tensorflow")
     pytest.importorskip("kerascnn_efficientnet_lite")

@@ -76,7 +76,7 @@ def test_a_cache_that_others_may_write_to_is_refused(tmp_path, monkeypatch):
 
 def test_what_is_sent_to_workers_is_the_user_s_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("kerascnn.engine.data.workers._WORTH_PROCESSES_SECONDS", -1)
+    monkeypatch.setattr("kerascnn.engine.data.workers.WORTH_PROCESSES_SECONDS", -1)
     workers = Workers([(np.zeros((4, 4, 3), np.uint8), 0)])
     sent = Path(workers._sent)
     assert sent.is_relative_to(tmp_path / "cache")

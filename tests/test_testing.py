@@ -72,6 +72,18 @@ FAULTS = {
         ("train_step_stays_jitted", "other_shapes", {}),
         ("same_on_all_backends", "backends_differ", {}),
         ("images_a_second", "forgets_labels", {}),
+        ("augments_one_image", "crops", {"host": True}),
+        ("augments_one_image", "floats", {"host": True}),
+        ("leaves_its_image", "in_place", {"host": True}),
+        ("changes_images", "no_change", {"host": True}),
+        ("changes_images", "own_generator", {"host": True}),
+        ("draws_only_from_its_generator", "global_generator", {"host": True}),
+        ("draws_only_from_its_generator", "python_generator", {"host": True}),
+        ("draws_only_from_its_generator", "keras_generator", {"host": True}),
+        ("draws_only_from_its_generator", "unseeded", {"host": True}),
+        ("draws_only_from_its_generator", "counts", {"host": True}),
+        ("same_in_another_process", "other_in_each_process", {"host": True}),
+        ("same_in_another_process", "holds_a_lock", {"host": True}),
     ],
     "architecture": [
         ("builds", "headless", {}),
@@ -167,7 +179,7 @@ FAULTS = {
 IN_A_NEW_PROCESS = {"loads_here_only"}
 RIGHT = {
     "dataset": [{}, {"path": "images"}],
-    "augmentation": [{}, {"layer": True}],
+    "augmentation": [{}, {"layer": True}, {"host": True}],
     "schedule": [{"final_fraction": 0.1}, {"component": "suspect_callback"}],
     "loss": [{}],
     "metric": [{}],

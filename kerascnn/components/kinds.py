@@ -61,7 +61,7 @@ KINDS = {
         Kind(
             "augmentation",
             ("image_size", "num_classes"),
-            ("kerascnn.Augmentation", "keras.layers.Layer"),
+            ("kerascnn.Augmentation", "kerascnn.HostAugmentation", "keras.layers.Layer"),
             of_stage=True,
         ),
         Kind("architecture", ("image_size", "num_classes"), ("kerascnn.Network", "keras.Model")),

@@ -26,6 +26,7 @@ PACKAGES = {
     ("dataset", "huggingface"): "kerascnn-huggingface",
     ("architecture", "efficientnet_lite0"): "kerascnn-efficientnet-lite",
     ("architecture", "kerashub"): "kerascnn-kerashub",
+    ("augmentation", "albumentations"): "kerascnn-albumentations",
     ("augmentation", "kerascv"): "kerascnn-kerascv",
     ("observer", "tensorboard"): "kerascnn-tensorboard",
 }  # of kerascnn's authors: messages name them where they are missing

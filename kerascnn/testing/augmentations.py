@@ -11,7 +11,7 @@ import numpy as np
 from kerascnn.engine.data.augment import as_drawn, augmenter
 from kerascnn.engine.data.batches import Augment, to_device
 from kerascnn.engine.network.inference import to_numpy
-from kerascnn.hookspecs import Arrays, Augmentation, kerascnn_augmentations
+from kerascnn.hookspecs import Arrays, Augmentation, HostAugmentation, kerascnn_augmentations
 from kerascnn.runtime.compilation import jit_compile
 from kerascnn.testing.checks import CheckError, SkipError, Subject, check, random_images
 from kerascnn.testing.other_processes import on_other_backends
@@ -42,6 +42,10 @@ class AugmentationSubject(Subject):
         return isinstance(self.made, Augmentation)
 
     @cached_property
+    def on_host(self) -> bool:
+        return isinstance(self.made, HostAugmentation)
+
+    @cached_property
     def batches(self) -> list[Batch]:
         """One batch, as augmented in the first steps of a stage."""
         return list(augmented(self.augment, self.size))
@@ -68,7 +72,8 @@ def augmented(augment: Augment, size: int, count: int = COUNT) -> Iterator[Batch
 
 @check(kerascnn_augmentations)
 def builds(subject: AugmentationSubject) -> str:
-    """The builder returns a kerascnn.Augmentation or a Keras preprocessing layer."""
+    """The builder returns a kerascnn.Augmentation, a kerascnn.HostAugmentation or a Keras
+    preprocessing layer."""
     return "a pair of draw and apply" if subject.is_pair else type(subject.made).__name__
 
 
@@ -94,6 +99,7 @@ def draws_for_each_image(subject: AugmentationSubject) -> str:
 def keeps_shape_and_dtype(subject: AugmentationSubject) -> None:
     """Images float32 [B, S, S, 3] and labels float32 [B, K] keep shape and dtype, for any batch
     size."""
+    _on_device(subject)
     for count in (1, COUNT):
         inputs = sample_batch(subject.size, count)
         for images, labels in augmented(subject.augment, subject.size, count):
@@ -106,6 +112,7 @@ def keeps_shape_and_dtype(subject: AugmentationSubject) -> None:
 @check(Augmentation)
 def keeps_the_range(subject: AugmentationSubject) -> str:
     """Every pixel stays finite and within 0-255."""
+    _on_device(subject)
     low = min(images.min() for images, _ in subject.batches)
     high = max(images.max() for images, _ in subject.batches)
     if not (low >= 0 and high <= 255):  # so that NaN is caught too
@@ -116,6 +123,7 @@ def keeps_the_range(subject: AugmentationSubject) -> str:
 @check(Augmentation)
 def labels_sum_to_one(subject: AugmentationSubject) -> None:
     """The labels of each image stay probabilities: not negative, with sum 1."""
+    _on_device(subject)
     for _, labels in subject.batches:
         sums = labels.sum(axis=1)
         for image in np.flatnonzero(~((abs(sums - 1) < 1e-5) & (labels.min(axis=1) >= 0)))[:1]:
@@ -128,6 +136,7 @@ def same_for_a_seed(subject: AugmentationSubject) -> None:
     only Keras's."""
     import keras
 
+    _on_device(subject)
     runs = []
     for run in (1, 2):
         keras.utils.set_random_seed(run if subject.is_pair else 1)
@@ -148,8 +157,8 @@ def differs_between_calls(subject: AugmentationSubject) -> None:
 @check(kerascnn_augmentations)
 def identity_off_training(subject: AugmentationSubject) -> None:
     """A layer called with training=False returns its images unchanged."""
-    if subject.is_pair:
-        raise SkipError("draw and apply run only in training")
+    if subject.is_pair or subject.on_host:
+        raise SkipError("it runs only in training")
     images, _ = sample_batch(subject.size)
     calm = to_numpy(subject.made(to_device(images), training=False))
     if (distance := _distance(calm, images)) > CLOSE:
@@ -179,6 +188,7 @@ def train_step_stays_jitted(subject: AugmentationSubject) -> str:
     training step is still compiled."""
     import keras
 
+    _on_device(subject)
     if keras.config.backend() == "torch":
         raise SkipError("PyTorch compiles nothing")
     if subject.is_pair:
@@ -216,7 +226,7 @@ def same_on_all_backends(subject: AugmentationSubject) -> str:
     labels."""
     elsewhere = on_other_backends(attrgetter("batches"), subject)
     for backend, batches in elsewhere.items():
-        if subject.is_pair:
+        if subject.is_pair or subject.on_host:
             _same(batches, subject.batches, f"on {backend}")
         for (images, _), (expected, _) in zip(batches, subject.batches, strict=True):
             if images.shape != expected.shape or not (images.min() >= 0 and images.max() <= 255):
@@ -226,7 +236,7 @@ def same_on_all_backends(subject: AugmentationSubject) -> str:
 
 @check(kerascnn_augmentations)
 def images_a_second(subject: AugmentationSubject) -> str:
-    """Its speed, compiled as in a stage; any speed passes."""
+    """Its speed: compiled as in a stage, or in one process of the host; any speed passes."""
     size = subject.image_size or TIMED_SIZE
     augment = augmenter(subject.build(size), (0,), size)
     images, labels = sample_batch(size, TIMED_BATCH)
@@ -239,9 +249,15 @@ def images_a_second(subject: AugmentationSubject) -> str:
 
 
 def _pair(subject: AugmentationSubject) -> Augmentation:
+    _on_device(subject)
     if not subject.is_pair:
         raise SkipError("it is a Keras layer")
     return subject.made
+
+
+def _on_device(subject: AugmentationSubject) -> None:
+    if subject.on_host:
+        raise SkipError("it runs on the host")
 
 
 def _tensors(subject: AugmentationSubject, *seed: int) -> tuple[Arrays, Arrays]:

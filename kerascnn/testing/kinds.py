@@ -10,6 +10,7 @@ from kerascnn.testing import (
     datasets,
     exporters,
     fingerprints,
+    host_augmentations,
     images,
     losses,
     metrics,
@@ -23,7 +24,10 @@ from kerascnn.testing.checks import Check, Outcome, Subject
 
 _KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
     "dataset": (datasets.DatasetSubject, (datasets, sources, images, fingerprints)),
-    "augmentation": (augmentations.AugmentationSubject, (augmentations, partners)),
+    "augmentation": (
+        augmentations.AugmentationSubject,
+        (augmentations, partners, host_augmentations),
+    ),
     "architecture": (architectures.ArchitectureSubject, (architectures, training)),
     "schedule": (schedules.ScheduleSubject, (schedules,)),
     "loss": (losses.LossSubject, (losses,)),

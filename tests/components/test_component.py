@@ -151,7 +151,7 @@ WRONG = IMPORTS + "\n".join(
 
 RIGHT = {
     "dataset": "kerascnn.Splits",
-    "augmentation": "kerascnn.Augmentation or keras.layers.Layer",
+    "augmentation": "kerascnn.Augmentation or kerascnn.HostAugmentation or keras.layers.Layer",
     "architecture": "kerascnn.Network or keras.Model",
     "schedule": "keras.optimizers.schedules.LearningRateSchedule or keras.callbacks.Callback",
     "loss": "keras.losses.Loss",

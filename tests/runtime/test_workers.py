@@ -1,9 +1,12 @@
 """Other Python processes that compute for this one."""
 
+import signal
 import subprocess
 import sys
 
 import pytest
+
+from kerascnn.runtime.workers import worker_processes
 
 UNGUARDED = """
 import os
@@ -23,3 +26,10 @@ def test_a_process_runs_no_unguarded_script_again_and_keeps_off_standard_output(
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["started", "here", "None"], done.stderr
     assert ("noise" in done.stderr) is not silent
+
+
+def test_ctrl_c_leaves_the_worker_processes_at_work():
+    """A run that is interrupted finishes its step, whose images they may be augmenting."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        worker_processes().submit(signal.raise_signal, number).result()
+    assert worker_processes().submit(len, "abc").result() == 3

@@ -1,4 +1,4 @@
-"""Runs an augmentation on the device; its draws follow from (seed, stage, epoch, step)."""
+"""Runs an augmentation; its draws follow from (seed, stage, epoch, step)."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -7,18 +7,27 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.batches import Augment, to_device
+from kerascnn.engine.data.host_augment import Host, HostAugmenter
 from kerascnn.engine.data.preparation import random_windows
 from kerascnn.errors import PluginError
-from kerascnn.hookspecs import Augmentation
+from kerascnn.hookspecs import Augmentation, HostAugmentation
 from kerascnn.runtime.compilation import compiled
 
 
-def augmenter(policy: Any, seed: tuple[int, ...], image_size: int) -> Augment:
+def augmenter(
+    policy: Any, seed: tuple[int, ...], image_size: int, named: str = "the augmentation"
+) -> Augment:
     """Makes an `augment(images, targets, epoch, step)`; its draws follow from seed, epoch, step.
 
-    The policy is an `Augmentation`, or a Keras preprocessing layer, whose generators are seeded.
-    Images larger than `image_size` are first cut to a random window of this size.
+    The policy is an `Augmentation`, a `HostAugmentation`, or a Keras preprocessing layer, whose
+    generators are seeded. Images larger than `image_size` are first cut to a random window of this
+    size.
+
+    Args:
+        named: What messages call the policy.
     """
+    if isinstance(policy, HostAugmentation):
+        return HostAugmenter(Host(policy, named), seed, image_size)
     draw, run = _halves(policy)
 
     def augment(images: Any, targets: Any, epoch: int, step: int) -> tuple[Any, Any]:
@@ -41,8 +50,8 @@ def _halves(policy: Any) -> tuple[Any, Any]:
         states = [v for v in policy.variables if v.path.endswith("seed_generator_state")]
         return partial(_seed, states), lambda batch, arrays: _through(policy, batch)
     raise PluginError(
-        "an augmentation's build must return kerascnn.Augmentation or a Keras layer, "
-        f"not {type(policy).__name__}."
+        "an augmentation's build must return kerascnn.Augmentation, kerascnn.HostAugmentation or "
+        f"a Keras layer, not {type(policy).__name__}."
     )
 
 

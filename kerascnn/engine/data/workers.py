@@ -1,28 +1,23 @@
 """Workers that read a source in parallel, in threads or processes."""
 
-import pickle
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
-from functools import cached_property, lru_cache
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from functools import cached_property, partial
 from typing import TypeVar
 
 from kerascnn.components.component import RegisteredComponent
 from kerascnn.engine.data.reading import read, source_faults
 from kerascnn.errors import KerascnnError, SourceError
 from kerascnn.hookspecs import Source
-from kerascnn.runtime.cache import scratch
 from kerascnn.runtime.devices import available_cores
-from kerascnn.runtime.workers import worker_processes
+from kerascnn.runtime.workers import WORTH_PROCESSES_SECONDS, Sent
 
 T = TypeVar("T")
 Rows = Sequence[int]
 """Indices of images in a source."""
-_WORTH_PROCESSES_SECONDS = 3.0  # starting them takes one or two
 _PIECE = 16  # images per task of a worker, at most,
 _PIECE_BYTES = 2**22  # and as many as this holds, at least one
 
@@ -79,39 +74,24 @@ class Workers:
     def _submit(self, function: Callable[[Source, Rows], T], rows: Rows) -> "Future[T]":
         if self._sent is None:
             return self._threads.submit(function, self.source, rows)
-        return worker_processes().submit(_with_sent, self._sent, function, rows)
+        return self._sent.submit(function, rows)
 
     @cached_property
     def _threads(self) -> Executor:
         return ThreadPoolExecutor(available_cores(), thread_name_prefix="kerascnn-images")
 
     @cached_property
-    def _sent(self) -> str | None:
-        """A file with the source, for processes; None if threads do or it cannot be sent."""
+    def _sent(self) -> Sent | None:
+        """The source, for processes; None if threads do or it cannot be sent."""
         start = time.perf_counter()
         with suppress(KerascnnError):  # `prepare_rows` reports it
             read(self.source, 0)
-        if (time.perf_counter() - start) * self.count <= _WORTH_PROCESSES_SECONDS:
+        if (time.perf_counter() - start) * self.count <= WORTH_PROCESSES_SECONDS:
             return None
         import cloudpickle  # type: ignore[import-untyped]
 
         try:
-            sent = cloudpickle.dumps(self.source)
+            pickled = cloudpickle.dumps(self.source)
         except Exception:  # of a source with an open file, or of its own `__getstate__`
             return None
-        # in the cache, which only the user can write to: unpickling runs code
-        kept = ExitStack()
-        weakref.finalize(self, kept.close)
-        file = kept.enter_context(scratch("sources")) / "source"
-        file.write_bytes(sent)
-        return str(file)
-
-
-def _with_sent(file: str, function: Callable[[Source, Rows], T], rows: Rows) -> T:
-    return function(_received(file), rows)
-
-
-@lru_cache(1)
-def _received(file: str) -> Source:
-    with source_faults("receiving the source in another process"):
-        return pickle.loads(Path(file).read_bytes())
+        return Sent(pickled, partial(source_faults, "receiving the source in another process"))

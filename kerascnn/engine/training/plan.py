@@ -19,7 +19,7 @@ from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.metrics import best_by
 from kerascnn.experiment.model import Stage
-from kerascnn.hookspecs import Augmentation
+from kerascnn.hookspecs import Augmentation, HostAugmentation
 from kerascnn.runtime.cache import limit_bytes
 from kerascnn.runtime.files import GB
 
@@ -111,11 +111,12 @@ def augmentation(experiment: BoundExperiment, index: int, classes: int) -> dict[
     if bound.name == NO_AUGMENTATION and bound.params == type(bound.params)():
         return {}
     policy = bound.build(image_size=size, num_classes=classes)
-    augment = augmenter(policy, (experiment.seed, index), size)
+    augment = augmenter(policy, (experiment.seed, index), size, str(bound.registered))
+    repeatable = isinstance(policy, Augmentation | HostAugmentation)
     return {
         "augment": bound.registered.guarded(augment, "while augmenting a batch"),
         # a Keras layer draws its own random numbers: they cannot be repeated
-        "augmentation_key": bound.key if isinstance(policy, Augmentation) else "",
+        "augmentation_key": bound.key if repeatable else "",
     }
 
 

@@ -119,7 +119,7 @@ def test_all_are_decoded_once_and_then_only_those_asked_for(tmp_path):
 
 def test_a_slow_source_is_asked_in_processes(tmp_path, monkeypatch):
     expected = pack(Asked(tmp_path / "log"), Preparation(8)).images[:]
-    monkeypatch.setattr(workers, "_WORTH_PROCESSES_SECONDS", 0)
+    monkeypatch.setattr(workers, "WORTH_PROCESSES_SECONDS", 0)
     source = Asked(tmp_path / "slow")
     images = streamed(source).images
     np.testing.assert_array_equal(images[:], expected)
@@ -129,7 +129,7 @@ def test_a_slow_source_is_asked_in_processes(tmp_path, monkeypatch):
 
 
 def test_a_slow_source_that_cannot_be_sent_is_asked_in_threads(tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "_WORTH_PROCESSES_SECONDS", 0)
+    monkeypatch.setattr(workers, "WORTH_PROCESSES_SECONDS", 0)
     source = Asked(tmp_path / "log")
     source.lock = threading.Lock()
     assert streamed(source).images[:].shape == (40, 8, 8, 3)

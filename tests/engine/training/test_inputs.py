@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from kerascnn import RunError, classifier_head
-from kerascnn.engine.data.batches import Examples
+from kerascnn import HostAugmentation, RunError, classifier_head
+from kerascnn.engine.data.augment import augmenter
+from kerascnn.engine.data.batches import Examples, shuffled
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.listener import Listener
@@ -123,6 +124,23 @@ def test_views_are_kept_each_with_its_mixed_labels():
         np.testing.assert_array_equal(first.feed.targets[view], second.feed.targets[view])
     assert 0 < first.feed.targets[0].max(1).min() <= 0.5
     np.testing.assert_allclose(first.feed.targets[0].sum(1), 1)
+
+
+def test_a_view_on_the_host_is_its_images_through_the_prefix():
+    def roll(image, rng):
+        return np.roll(image, rng.integers(SIZE), axis=1)
+
+    augment = augmenter(HostAugmentation(roll), (0, 0), SIZE)
+    options = {"augment": augment, "augmentation_key": "roll", "views": 2}
+    views = inputs_of(**options).feed.inputs
+    rolled = TRAIN.inputs.copy()
+    for place, row in enumerate(shuffled(30, (0, 0), 1)):
+        step, place_in_batch = divmod(place, 8)
+        rng = np.random.default_rng([0, 0, 1, step + 1, place_in_batch + 1])
+        rolled[row] = roll(rolled[row], rng)
+    expected = inputs_of(train=Examples(rolled, TRAIN.labels, "rolled")).feed.inputs[0]
+    np.testing.assert_allclose(views[1], expected, atol=1e-5)
+    assert counts(**options) == (0, 70)
 
 
 @pytest.mark.parametrize(

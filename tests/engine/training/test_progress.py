@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerascnn import Metric, RunError, classifier_head, cross_entropy
+from kerascnn import HostAugmentation, Metric, RunError, classifier_head, cross_entropy
 from kerascnn.engine.data.augment import augmenter
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.metrics.named import NamedMetric
@@ -130,6 +130,16 @@ def test_the_weights_that_another_metric_prefers_are_resumed(tmp_path):
 def test_a_keras_layer_draws_what_it_would_have_drawn(tmp_path):
     def options():
         policy = layers.Pipeline([layers.RandomFlip(), layers.RandomRotation(0.2)])
+        return {"augment": augmenter(policy, (0, 0), SIZE)}
+
+    undisturbed = outcome(fit(**options()))
+    assert outcome(resumed(tmp_path / "kept", 3, **options())) == undisturbed
+
+
+@pytest.mark.long  # fits twice more
+def test_an_augmentation_of_the_host_draws_what_it_would_have_drawn(tmp_path):
+    def options():
+        policy = HostAugmentation(lambda image, rng: np.roll(image, rng.integers(SIZE), axis=1))
         return {"augment": augmenter(policy, (0, 0), SIZE)}
 
     undisturbed = outcome(fit(**options()))
