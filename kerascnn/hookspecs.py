@@ -162,6 +162,7 @@ class Metric:
     greater_is_better: bool = True
 
 
+@dataclass(frozen=True)
 class Exporter:
     """A format for other runtimes: how a model is written, and how what was written is run.
 

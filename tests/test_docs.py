@@ -132,6 +132,7 @@ def installed(tmp_path, monkeypatch):
             f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
         )
         monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.chdir(tmp_path)  # an observer may write where it runs
         importlib.invalidate_caches()
         modules.append(module)
         registry = load_registry()
@@ -146,8 +147,8 @@ def installed(tmp_path, monkeypatch):
 
 # in other processes, which do not know of what is installed for one test: of the slow tests
 ELSEWHERE = {
-    *("same_on_all_backends", "backends_agree"),
-    *("same_in_another_process", "sent_to_another_process"),
+    *("same_on_all_backends", "backends_agree", "imports_no_backend"),
+    *("same_in_another_process", "sent_to_another_process", "hears_in_another_process"),
 }
 
 LONG = {"mobile_halves", "numbered_layers"}  # a network is trained and compiled several times

@@ -231,7 +231,7 @@ def _exporters(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
     metavar="FORMAT",
     required=True,
     shell_complete=_exporters,
-    help="An exporter, such as keras or onnx; `kerascnn plugins list --kind exporter` lists them.",
+    help="An exporter, such as keras or onnx; `plugins list --kind exporter` lists them.",
 )
 @click.option(
     "--set", "params", metavar="KEY=VALUE", multiple=True, help="A parameter of the exporter."

@@ -67,17 +67,10 @@ def code_key(
         of: Further distributions, by name.
 
     Raises:
-        UnknownCodeError: A module has no file, or does not hold the class: the values that a class
-            made in a function uses are unknown.
+        UnknownCodeError: A module has no file.
     """
-    defined = list(defined)
-    key = modules_key([*(name for one in defined for name in _modules(one)), *modules], of)
-    for cls in (cls for one in defined if isinstance(one, type) for cls in one.__mro__):
-        if _top(cls.__module__) not in _NOT_CODE and not is_in_its_module(cls):
-            raise UnknownCodeError(
-                f"the class {cls.__name__} is not at the top of its module, {cls.__module__}"
-            )
-    return key
+    names = [name for one in defined for name in _modules(one)]
+    return modules_key([*names, *modules], of)
 
 
 def modules_key(names: Iterable[str], of: Iterable[str] = ()) -> str:
@@ -96,6 +89,15 @@ def modules_key(names: Iterable[str], of: Iterable[str] = ()) -> str:
     owners = {one for unit in seen for one in _owners().get(_top(unit.name), ())}
     versions = sorted(_versions([*owners, *of]))
     return sha256(repr((sorted(digests), versions)).encode()).hexdigest()
+
+
+def refuse_local(classes: Iterable[type]) -> None:
+    """Raises UnknownCodeError for a class made in a function, whose values may decide as well."""
+    for cls in {base for cls in classes for base in cls.__mro__}:
+        if _top(cls.__module__) not in _NOT_CODE and not is_in_its_module(cls):
+            raise UnknownCodeError(
+                f"the class {cls.__name__} is not at the top of its module, {cls.__module__}"
+            )
 
 
 def is_in_its_module(cls: type) -> bool:

@@ -20,7 +20,10 @@ from kerascnn.components.scaffold import write_plugin
 from kerascnn.testing import checks_of, find_subject
 
 # in other processes, which do not know of what is installed for one test: of the slow tests
-ELSEWHERE = {"same_on_all_backends", "backends_agree", "same_in_another_process"}
+ELSEWHERE = {
+    *("same_on_all_backends", "backends_agree", "imports_no_backend"),
+    *("same_in_another_process", "sent_to_another_process", "hears_in_another_process"),
+}
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from kerascnn.runtime.source_code import UnknownCodeError, code_key
+from kerascnn.runtime.source_code import UnknownCodeError, code_key, refuse_local
 
 FILES = {
     "trial/__init__.py": "",
@@ -187,7 +187,7 @@ def test_a_class_that_a_function_makes_is_told(packages):
         "once = make(2)\n"
     )
     makes = importlib.import_module("makes")
-    assert code_key([makes.Outer.Inner, makes.once])  # made by importing the module
+    refuse_local([makes.Outer.Inner, makes.once])  # made by importing the module
     for cls in (makes.make(3), makes.derive(), type("Derived", (makes.make(3),), {})):
         with pytest.raises(UnknownCodeError, match=r"class .* is not at the top of its module"):
-            code_key([cls])
+            refuse_local([cls])

@@ -18,7 +18,7 @@ from kerascnn.errors import RunError
 from kerascnn.runtime.cache import cached, scratch
 from kerascnn.runtime.devices import concurrent_calls, device_name
 from kerascnn.runtime.keras_internals import nested_layers
-from kerascnn.runtime.source_code import UnknownCodeError, code_key, modules_key
+from kerascnn.runtime.source_code import UnknownCodeError, code_key, modules_key, refuse_local
 from kerascnn.runtime.versions import installed_versions
 
 IN_MEMORY_BYTES = 2**30
@@ -231,6 +231,7 @@ def structure_of(model: Any, built_by: Callable | None) -> str:
     except Exception as error:  # of a plugin's layer
         raise UnknownCodeError(f"{type(error).__name__}: {error}") from error
     made_of = {type(operation) for operation in [*model.operations, *nested_layers(model)]}
+    refuse_local(made_of)
     code = code_key([*made_of, *([built_by] if built_by else [])])
     named = modules_key(modules_in(config))
     return json.dumps(config, sort_keys=True, default=str) + code + named
