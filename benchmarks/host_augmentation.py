@@ -65,7 +65,8 @@ def alone(name: str, photos: Path, options: dict[str, Any]) -> dict[str, float]:
     host = Host(bound.build(image_size=size, num_classes=2), name)
 
     def seconds(augment: Callable[..., Any]) -> float:
-        augment(batches[0], KEY)
+        for batch in batches:  # until every process has started and imported the library
+            augment(batch, KEY)
         start = time.perf_counter()
         for batch in batches:
             augment(batch, KEY)
