@@ -13,6 +13,7 @@ from PIL import Image
 
 import kerascnn
 from kerascnn import Observer, compare_runs
+from kerascnn.engine.events import StageStart
 from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.observer import default_observer
 from kerascnn.results.describe.description import BlockRow, Description
@@ -151,7 +152,9 @@ def test_in_a_notebook_one_line_shows_how_far_long_work_has_come(capsys, cell, m
 def test_each_stage_has_a_line_of_its_own_in_a_notebook(cell):
     observer = default_observer()
     observer.progress("packing train", 2, 2)
-    observer.stage_started(StageStart(1, 1, "head", "the head", epochs=2, epochs_before=0, batch_size=8))
+    observer.stage_started(
+        StageStart(1, 1, "head", "the head", epochs=2, epochs_before=0, batch_size=8)
+    )
     observer.step(4, 4)
     packed, trained = cell.outputs
     assert packed.startswith("packing train")
