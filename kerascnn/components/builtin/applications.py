@@ -119,8 +119,13 @@ def blocks(backbone: Any, family: Family) -> dict[str, list[str]]:
         if kind.replace("_", "") == type(layer).__name__.lower():
             layer.name = f"{block}_{kind}_{place}"
         if getattr(layer, "weights", None):
-            grouped.setdefault(block, []).append(layer.name)
+            grouped.setdefault(block, []).extend(_flat_names(layer))
     return grouped
+
+
+def _flat_names(layer: Any) -> list[str]:
+    """The layer's name, or those of the layers in it: ConvNeXt has Sequential models."""
+    return [one.name for one in getattr(layer, "layers", [layer])]
 
 
 def _block_names(names: list[str], family: Family) -> list[str]:

@@ -8,7 +8,15 @@ from zipfile import BadZipFile
 
 from pydantic import Field
 
-from kerascnn import Component, InputError, Network, Params, classifier_head, hookimpl
+from kerascnn import (
+    Component,
+    InputError,
+    Network,
+    Params,
+    classifier_head,
+    flatten_model,
+    hookimpl,
+)
 from kerascnn.components.builtin import applications as table
 from kerascnn.components.builtin.applications import FAMILIES, RESCALING, Application
 from kerascnn.components.builtin.sequential import SEQUENTIAL_CNN
@@ -95,6 +103,8 @@ def build(
         _load(backbone, path, application.name)
     if probabilities is None:
         probabilities = classifier_head(backbone.output, num_classes, dropout=params.dropout)
+    if any(isinstance(layer, keras.Model) for layer in backbone.layers):
+        probabilities = flatten_model(keras.Model(images, probabilities), images)
     model = keras.Model(images, probabilities, name=application.name)
     return Network(model, blocks)
 
