@@ -507,6 +507,7 @@ def test_in_pytest_a_refused_parameter_is_told_without_a_traceback(tmp_path, sus
     )  # fmt: skip
     assert 'dataset.image = 6: unknown key. Did you mean "images"?' in ended.stdout
     assert "kerascnn/testing" not in ended.stdout
+    assert "During handling" not in ended.stdout
 
 
 def test_the_pytest_plugin_imports_nothing_of_the_kit_until_it_is_used():

@@ -92,7 +92,7 @@ class _Hearer:
             wait(self._waiting, timeout=min(left, 1.0))
             self._read_answers()
             done = total - len(self._waiting)
-            self._own.progress(f"waiting for {self._name}", done, total)
+            self._own.progress(f"waiting for the observer {self._name}", done, total)
 
     def _submit(self, function: Any, *arguments: Any) -> None:
         if self._process is None:
@@ -152,5 +152,5 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> tuple[str, str] | None:
             trace = trace.tb_next
         place = f"{trace.tb_frame.f_code.co_filename} {trace.tb_lineno}" if trace else ""
         fault = bound.registered.fault(f"in {event}", error)  # type: ignore[arg-type]
-        return f"{type(error).__name__} {place}", f"{fault}; the run continues."
+        return f"{type(error).__name__} {place}", f"{fault}; the run is not affected."
     return None
