@@ -66,12 +66,15 @@ class Heard:
 
 def hear(bound: BoundComponent) -> Heard:
     """Tells all stories; after an event that raises or takes too long, no more."""
-    heard = Heard()
+    heard, state = Heard(), _state()
     with TemporaryDirectory() as folder:
         for story in stories(Path(folder)):
             observer = bound.build()
             for event, arguments in story.events:
                 _tell(observer, event, arguments, heard)
+                for what, now in _state().items():
+                    if now != state[what] and not heard.changes_state:
+                        heard.changes_state = f"{event} changes the {what}"
                 if heard.fault:
                     heard.fault = f"{event} in {story.title}: {heard.fault}"
                 if heard.fault or heard.slow:
@@ -80,7 +83,7 @@ def hear(bound: BoundComponent) -> Heard:
 
 
 def _tell(observer: Observer, event: str, arguments: tuple[Any, ...], heard: Heard) -> None:
-    before, state, start = _described(arguments), _state(), time.perf_counter()
+    before, start = _described(arguments), time.perf_counter()
     with redirect_stdout(io.StringIO()) as printed:
         try:
             getattr(observer, event)(*arguments)
@@ -95,9 +98,6 @@ def _tell(observer: Observer, event: str, arguments: tuple[Any, ...], heard: Hea
         heard.prints = heard.prints or f"{event} prints {text[:40]!r}"
     if _described(arguments) != before:
         heard.changes = heard.changes or f"{event} changes its arguments"
-    for what, now in _state().items():
-        if now != state[what]:
-            heard.changes_state = heard.changes_state or f"{event} changes the {what}"
 
 
 @check(kerascnn_observers)

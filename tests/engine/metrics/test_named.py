@@ -27,12 +27,13 @@ PROBABILITIES = RNG.dirichlet(np.ones(3), 90).astype(np.float32)
 class Costs(Params):
     """Parameters that cannot be hashed."""
 
-    costs: dict[str, list[float]] = {"a": [0.0, 1.0]}
+    costs: dict[str, list[float]]
 
 
 def metric(compute, name="mine"):
     component = Component("mine", lambda params, *, class_names: Metric(compute), Costs)
-    bound = RegisteredComponent(component, "metric", Origin("x", "x-plugin", "1.0")).bind({})
+    bound = RegisteredComponent(component, "metric", Origin("x", "x-plugin", "1.0"))
+    bound = bound.bind({"costs": {"a": [0.0, 1.0]}})
     [built] = build_metrics({name: bound}, ["a", "b", "c"])
     return built
 
