@@ -43,7 +43,7 @@ class ObserverSubject(Subject):
         if said := what or self.heard.fault:
             raise CheckError(said)
         if self.heard.slow:
-            raise SkipError("not told of every event: see returns_promptly")
+            raise SkipError("ended by a slow event: see returns_promptly")
 
     @cached_property
     def imported(self) -> list[str]:
@@ -65,7 +65,7 @@ class Heard:
 
 
 def hear(bound: BoundComponent) -> Heard:
-    """Tells all stories; after an event that raises or takes too long, no more."""
+    """Plays all stories, up to an event that raises or takes too long."""
     heard, state = Heard(), _state()
     with TemporaryDirectory() as folder:
         for story in stories(Path(folder)):
