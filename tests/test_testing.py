@@ -402,10 +402,25 @@ def test_the_command_line_says_what_failed(run_cli, monkeypatch):
     assert re.search(r"\n\n\d+ passed, 1 failed in \d+\.\d s\n$", bad.stdout)
 
 
+def test_an_import_is_found_whichever_check_comes_first(images):
+    subject = suspect("observer", {"fault": "imports_keras"}, images)
+    said = {name: outcome.status for name, outcome in outcomes(subject).items()}
+    assert [name for name, status in said.items() if status == "failed"] == ["imports_no_backend"]
+
+
+def test_a_slow_observer_is_told_no_more(images, monkeypatch):
+    monkeypatch.setattr(observers, "PROMPT_SECONDS", 0.02)
+    subject = suspect("observer", {"fault": "sleeps", "seconds": 0.02}, images)
+    prompt = check_named("observer", "returns_promptly").run(subject)
+    every = check_named("observer", "hears_every_event").run(subject)
+    assert (prompt.status, every.status) == ("failed", "skipped")
+    assert subject.heard.events < 10
+
+
 def test_what_several_checks_came_to_is_told_once(run_cli):
     said = run_cli("plugins", "check", "suspect", "--kind", "dataset", "--set", "fault=raises")
     assert said.stdout.count("ZeroDivisionError") == 1
-    assert said.stdout.count("found     same as ") > 1
+    assert len(re.findall(r"✗ \w+ +same as ", said.stdout)) > 1
 
 
 def test_the_command_line_prints_one_document(run_cli):
@@ -495,6 +510,7 @@ def test_in_pytest_a_refused_parameter_is_told_without_a_traceback(tmp_path, sus
     )  # fmt: skip
     assert 'dataset.image = 6: unknown key. Did you mean "images"?' in ended.stdout
     assert "kerascnn/testing" not in ended.stdout
+    assert "During handling" not in ended.stdout
 
 
 def test_the_pytest_plugin_imports_nothing_of_the_kit_until_it_is_used():

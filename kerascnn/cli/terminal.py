@@ -130,6 +130,8 @@ class Terminal(Observer):
     def stage_ended(self, result: StageResult) -> None:
         self._clear()
         self._epochs_before = ""
+        if result.epochs < self._stage.epochs:
+            self._print(f"  stopped early: epoch {result.epochs} of at most {self._stage.epochs}")
         self._print(
             f"  trained {result.trainable_parameters:,} parameters after {result.boundary}"
             f" in {result.seconds:.1f} s"

@@ -13,6 +13,7 @@ from kerascnn.experiment.tables import Location, stage_tables
 
 ALWAYS = ("accuracy", "loss")
 """The metrics that every run has."""
+UNNAMED = " Only parameters that are numbers, true, false or single words are part of a name."
 _WORD = r"[\w.-]+"
 
 
@@ -53,37 +54,59 @@ def metric_problems(
         at: Its metrics, by location.
         registry: The components.
     """
-    names = list[str]()
+    listed = dict[str, BoundComponent]()
     for location, bound in at.items():
         name = metric_name(bound)
-        if name in names:
-            yield Problem(location, f'another metric already has the name "{name}"')
+        if name in listed:
+            hint = "" if bound.params == listed[name].params else UNNAMED
+            yield Problem(location, f'another metric already has the name "{name}"', hint=hint)
         if name == "loss":
             yield Problem(location, 'the name "loss" is that of the cross-entropy')
-        names.append(name)
+        listed[name] = bound
     keep = _value(data, "training", "keep")
-    if isinstance(keep, str) and (by := best_by(keep)) and by not in names:
-        choices = ["best", "last", *(f"best:{name}" for name in names)]
-        yield _unlisted(("training", "keep"), keep, "best:", choices, registry)
-    known = [f"val_{name}" for name in dict.fromkeys([*ALWAYS, *names])]
+    if isinstance(keep, str) and (by := best_by(keep)) and by not in listed:
+        always = ["best", "last"]
+        yield _unlisted(("training", "keep"), keep, "best:", always, listed, registry)
+    always = [f"val_{name}" for name in ALWAYS]
+    known = [*always, *(f"val_{name}" for name in listed)]
     for index, stage in enumerate(stage_tables(dict(data))):
         monitor = _value(stage, "early_stopping", "monitor")
         if isinstance(monitor, str) and monitor not in known:
             location = ("stages", index, "early_stopping", "monitor")
-            yield _unlisted(location, monitor, "val_", known, registry)
+            yield _unlisted(location, monitor, "val_", always, listed, registry)
 
 
 def _unlisted(
-    location: Location, value: str, prefix: str, known: list[str], registry: Registry
+    location: Location,
+    value: str,
+    prefix: str,
+    always: list[str],
+    listed: Mapping[str, BoundComponent],
+    registry: Registry,
 ) -> Problem:
     name, installed = value.removeprefix(prefix), registry.names("metric")
+    known = list(dict.fromkeys([*always, *(f"{prefix}{one}" for one in listed)]))
     *first, last = [f'"{one}"' for one in known]
     expected = f"expected {', '.join(first)} or {last}"
-    if value.startswith(prefix) and name in installed:
-        hint = f' To have it, add metrics = ["{name}"] above the first table.'
+    asked = value.startswith(prefix) and _component_of(name, installed)
+    near = [f"{prefix}{one}" for one, bound in listed.items() if bound.name == asked]
+    if near:
+        hint = did_you_mean(value, near) or did_you_mean(near[0], near)
+    elif asked and asked != name:
+        hint = f' To have it, add {{ name = "{asked}", … }} with its parameters to metrics.'
+    elif asked and listed:
+        hint = f' To have it, add "{asked}" to metrics.'
+    elif asked:
+        hint = f' To have it, add metrics = ["{asked}"] above the first table.'
     else:
         hint = did_you_mean(value, [*known, *(f"{prefix}{one}" for one in installed)])
     return Problem(location, expected, value, hint)
+
+
+def _component_of(name: str, installed: Iterable[str]) -> str:
+    """The component that a metric is named after; "" if there is none."""
+    after = [one for one in installed if name == one or name.startswith(f"{one}_")]
+    return max(after, key=len, default="")
 
 
 def _value(data: Mapping[str, Any], table: str, key: str) -> Any:

@@ -179,7 +179,10 @@ def bind_alone(registered: RegisteredComponent, params: Mapping[str, Any]) -> Bo
     except ValidationError as error:
         model, table = registered.component.params, dict(params)
         problems = explain(error, model, table, (registered.kind,))
-        raise InputError("\n".join(map(str, problems))) from error
+        said = "\n".join(map(str, problems))
+        if missing := [str(one["loc"][-1]) for one in error.errors() if one["type"] == "missing"]:
+            said += f" Give it with {' '.join(f'--set {key}=VALUE' for key in missing)}."
+        raise InputError(said) from error
 
 
 def _within(table: Any, detail: Any) -> Location:

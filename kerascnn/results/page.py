@@ -47,7 +47,7 @@ def _environment() -> Environment:
 
 def share(value: float) -> str:
     """Such as 0.960."""
-    return f"{value:.3f}"
+    return f"{value:z.3f}"
 
 
 def percent(value: float) -> str:

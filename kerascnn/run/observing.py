@@ -93,7 +93,7 @@ class _Hearer:
             wait(self._waiting, timeout=min(left, 1.0))
             self._read_answers()
             done = total - len(self._waiting)
-            self._own.progress(f"waiting for {self._name}", done, total)
+            self._own.progress(f"waiting for the observer {self._name}", done, total)
 
     def _submit(self, function: Any, *arguments: Any) -> None:
         if self._process is None:
@@ -149,5 +149,5 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> tuple[str, str] | None:
         getattr(observer, event)(*arguments)
     except (Exception, SystemExit) as error:
         fault = bound.registered.fault(f"in {event}", error)
-        return f"{type(error).__name__} {places(error)[-1]}", f"{fault}; the run continues."
+        return f"{type(error).__name__} {places(error)[-1]}", f"{fault}; the run is not affected."
     return None

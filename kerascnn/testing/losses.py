@@ -140,7 +140,7 @@ def takes_probabilities(subject: LossSubject) -> None:
 def labels_by_their_shares(subject: LossSubject) -> None:
     """Mixed labels count by their shares, as label smoothing, MixUp and CutMix need: a loss that
     uses only the largest is that of other labels."""
-    shares = np.array([1, 0.9, 0.75, 0.6], np.float32)
+    shares = np.array([1, 0.9, 0.75, 0.6])
     labels = np.zeros((len(shares), CLASSES), np.float32)
     labels[:, 0], labels[:, 1] = shares, 1 - shares
     losses = losses_of(subject.made, labels, np.tile([0.5, 0.3, 0.15, 0.05], (len(shares), 1)))

@@ -22,7 +22,15 @@ class MetricSubject(Subject):
     kind = "metric"
 
     def make(self) -> Any:
-        return self.build(CLASSES)
+        try:
+            return self.build(CLASSES)
+        except PluginError:
+            raise
+        except InputError as error:
+            raise InputError(
+                f'{error} The checks name the classes "class 0" to "class {CLASSES - 1}": give '
+                "parameters that fit them."
+            ) from error
 
     def build(self, classes: int) -> Any:
         return self.bound.build(class_names=tuple(f"class {index}" for index in range(classes)))
@@ -127,8 +135,8 @@ def few_and_many_classes(subject: MetricSubject) -> str:
             made = subject.build(classes)
         except PluginError:
             raise
-        except InputError as error:
-            said.append(f"{classes} classes: {error}")
+        except InputError:
+            said.append(f"{classes} classes refused")
             continue
         value = value_of(made, *random_predictions(classes=classes))
         if not np.isfinite(value):

@@ -37,6 +37,12 @@ def in_another_process(function: Callable[..., Any], *arguments: Any) -> Any:
     return _result(PLAIN, _submit(PLAIN, function, arguments)).value
 
 
+def in_a_plain_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function of a module in a process without Keras that has done nothing before."""
+    with backend_process(None) as process:
+        return _result(PLAIN, process.submit(_answer, function, arguments)).value
+
+
 def on_backend(backend: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """Calls a function of a module in a process on that backend."""
     answer = _result(backend, _submit(backend, function, arguments))

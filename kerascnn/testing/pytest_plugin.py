@@ -62,10 +62,13 @@ def kerascnn_check(request: pytest.FixtureRequest) -> Callable[..., None]:
     def run(**params: Any) -> None:
         from kerascnn.errors import InputError
 
+        refused = ""
         try:
             outcome = check.run(_subject(request.config, kind, name, params, options))
         except InputError as error:
-            pytest.fail(str(error), pytrace=False)
+            refused = f"{error}\nkerascnn_check(KEY=VALUE) gives parameters."
+        if refused:  # outside of the handler: pytest would print the errors before it as well
+            pytest.fail(refused, pytrace=False)
         if outcome.status == "skipped":
             pytest.skip(outcome.detail)
         if outcome.status == "failed":

@@ -69,7 +69,8 @@ def test_the_verdict_by_another_metric_gives_its_gain_too():
         for right, loss in ((4, 0.5), (5, 0.75))
     )
     said = verdict(SimpleNamespace(own=own, kept=True), before)
-    assert said.startswith("-0.250 validation log_loss, -0.100 validation accuracy (paired 95%: ")
+    start = "-0.250 validation log_loss (lower is better), -0.100 validation accuracy (paired 95%: "
+    assert said.startswith(start)
     assert said.endswith("✓[/green] kept")
 
 

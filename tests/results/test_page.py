@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from kerascnn.results.confusion import confusion_figure
-from kerascnn.results.page import data_uri, render, seconds, style, svg
+from kerascnn.results.page import data_uri, render, seconds, share, style, svg
 from kerascnn.results.report import figures
 
 
@@ -100,3 +100,7 @@ def test_a_template_that_is_told_too_little_is_an_error():
 )
 def test_times_read_well(value, said):
     assert seconds(value) == said
+
+
+def test_no_difference_has_a_sign():
+    assert (share(-1e-9), share(-0.25)) == ("0.000", "-0.250")

@@ -108,7 +108,7 @@ def _run_metrics(comparison: Comparison) -> RichTable:
             if run.run_id in leads:
                 lead = leads[run.run_id][name]
                 bounds = interval(*lead.interval) if lead.interval else ""
-                cells += [f"{lead.difference:.3f}", bounds]
+                cells += [f"{lead.difference:z.3f}", bounds]
             table.add_row(shown, plain(name), *cells)
             shown = ""
     return table
@@ -181,7 +181,7 @@ def _pairs(pairs: Sequence[Pair], kind: str) -> RichTable:
     for pair in pairs:
         table.add_row(
             pair.second[:8],
-            f"{pair.difference:.3f}",
+            f"{pair.difference:z.3f}",
             interval(*pair.interval) if pair.interval else "",
             "" if pair.p_value_holm is None else p_text(pair.p_value_holm)[2:].removeprefix("= "),
             *([f"{pair.first_alone:,} : {pair.second_alone:,}"] if alone else []),

@@ -21,7 +21,7 @@ def line(label: str, text: str) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    return rf"\[{low:.3f}, {high:.3f}]"
+    return rf"\[{low:z.3f}, {high:z.3f}]"
 
 
 def Table(*columns: Any) -> RichTable:  # noqa: N802

@@ -43,7 +43,7 @@ def measured_lines(metrics: Mapping[str, Measured]) -> list[str]:
     for name, of in metrics.items():
         if of["value"] is not None and name != "accuracy":
             bounds = f" {interval(*of['interval'])}" if of["interval"] else ""
-            said.append(f"{name} {of['value']:.3f}{bounds}")
+            said.append(f"{name} {of['value']:.3f}{bounds}{_lower(of['greater_is_better'])}")
     return said
 
 
@@ -58,7 +58,8 @@ def verdict(result: StageResult, before: Standing) -> str:
     low, high = paired_interval(before.correct, own.correct)
     said = f"{gain:+.3f} validation accuracy (paired 95%: {low:+.3f} to {high:+.3f})"
     if own.metric:
-        said = f"{own.value - before.value:+.3f} validation {own.metric}, {said}"
+        better = _lower(own.greater_is_better)
+        said = f"{own.value - before.value:+.3f} validation {own.metric}{better}, {said}"
         gain = (own.value - before.value) * (1 if own.greater_is_better else -1)
     if gain > 0:
         return f"{said} [green]✓[/green] kept"
@@ -66,3 +67,7 @@ def verdict(result: StageResult, before: Standing) -> str:
     if not result.kept:
         return f"{said} {outcome}: kept the weights from before this stage"
     return f"{said} {outcome}: kept" + (' (keep = "last")' if gain < 0 else "")
+
+
+def _lower(greater_is_better: bool) -> str:
+    return "" if greater_is_better else " (lower is better)"

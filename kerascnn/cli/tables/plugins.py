@@ -1,7 +1,7 @@
 """What the commands on plugins show; they need nothing of what a run does, nor wait for it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -140,31 +140,26 @@ def show_outcomes(
     name = registered.component.name
     console.print(f"[bold]{name}[/bold]   {registered.kind} of {registered.origin} · {backend}")
     width = max(len(check.name) for check in checks_of(registered.kind))
-    ended = []
+    ended: list[Outcome] = []
+    causes: dict[str, Outcome] = {}  # each failure in full only once
     for outcome in outcomes:
-        said = escape(outcome.detail) if outcome.status != "failed" else "see below"
+        said = escape(outcome.detail)
+        if outcome.status == "failed":
+            first = causes.setdefault(outcome.detail, outcome)
+            said = "see below" if first is outcome else f"same as {first.check.name}"
         dim = f"[dim]{said}[/dim]" if outcome.status == "skipped" else said
         row = f"{_MARKS[outcome.status]} {outcome.check.name:<{width}}   {dim}"
         console.print(row.rstrip(), soft_wrap=True)
         ended.append(outcome)
-    failed = [outcome for outcome in ended if outcome.status == "failed"]
-    for outcome in _each_cause_once(failed):
+    for outcome in causes.values():
         console.print(f"\n[red]✗[/red] {escape(str(outcome))}", soft_wrap=True)
-    counts = ", ".join(f"{count} {status}" for status, count in _counts(ended).items() if count)
-    console.print(f"\n{counts} in {sum(outcome.seconds for outcome in ended):.1f} s")
-    if not failed:
+    counts = _counts(ended)
+    said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    console.print(f"\n{said} in {sum(outcome.seconds for outcome in ended):.1f} s")
+    if not causes:
         following = command("plugins", "show", name, "--kind", registered.kind)
         console.print(line("next", following), soft_wrap=True)
-    return len(failed)
-
-
-def _each_cause_once(failed: "Sequence[Outcome]") -> "Iterable[Outcome]":
-    """Shows a failure of several checks in full only once."""
-    shown: dict[str, str] = {}
-    for outcome in failed:
-        first = shown.setdefault(outcome.detail, outcome.check.name)
-        again = first != outcome.check.name
-        yield replace(outcome, detail=f"same as {first}") if again else outcome
+    return counts["failed"]
 
 
 def _counts(outcomes: "Iterable[Outcome]") -> dict[str, int]:

@@ -96,7 +96,7 @@ class Messenger(Observer, ABC):
         self._on("failed", message)
 
     def interrupted(self, message: str) -> None:
-        self._on("interrupted", message)
+        self._on("interrupted", message.removeprefix("interrupted; "))
 
     def _on(self, event: Event, message: str, accuracy: str = "") -> None:
         if event in self.params.on:

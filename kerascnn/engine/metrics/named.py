@@ -19,9 +19,12 @@ SECONDS = 60.0  # per metric; a quick one never takes as long
 DEFINED = 0.95  # the least share of resamples in which a metric with an interval is defined
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NamedMetric:
-    """A metric of an experiment, by the name under which it is reported."""
+    """A metric of an experiment, by the name under which it is reported.
+
+    It is a key of dicts, whatever its parameters hold: it equals only itself.
+    """
 
     name: str
     metric: Metric

@@ -79,7 +79,9 @@ class BuiltExporter:
             raise self._fault(f"write must return a Path, not {type(path).__name__}")
         names = sorted(entry.name for entry in folder.iterdir())
         if not names:
-            raise self._fault("write left the folder empty that it was given")
+            raise self._fault(
+                f'write returned "{path.name}", but wrote nothing into the folder that it was given'
+            )
         if path.resolve() != folder.resolve() and names != [path.name]:
             raise self._fault(
                 f"write returned {path.name}, but the folder holds {', '.join(names)}; it must "

@@ -87,8 +87,6 @@ def _lines(axes: Any, history: History, of: str) -> None:
 
 
 def _rate(axes: Any, history: History) -> None:
-    from kerascnn.results.canvas import log_scale
-
     axes.step(
         range(1, len(history) + 1),
         [epoch["learning_rate"] for epoch in history],
@@ -96,8 +94,12 @@ def _rate(axes: Any, history: History) -> None:
         color=ORANGE,
     )
     rates = [epoch["learning_rate"] for epoch in history]
-    log_scale(axes, "y")
-    axes.set_ylim(max(min(rates), max(rates) / 1e4) / 2, max(rates) * 2)
+    highest, lowest = max(rates), max(min(rates), max(rates) / 1e4)
+    axes.set_yscale("log")
+    axes.set_ylim(lowest / 2, highest * 2)
+    ends = [lowest, highest] if highest > 1.5 * lowest else [highest]  # more would overlap
+    axes.set_yticks(ends, [f"{rate:.1e}" for rate in ends])
+    axes.minorticks_off()
     axes.set(ylabel="learning\nrate", xlabel="epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kerascnn import Component, Metric, PluginError
+from kerascnn import Component, Metric, Params, PluginError
 from kerascnn.components.component import RegisteredComponent
 from kerascnn.components.entry_points import Origin
 from kerascnn.engine.metrics import named
@@ -24,9 +24,16 @@ LABELS = RNG.integers(3, size=90)
 PROBABILITIES = RNG.dirichlet(np.ones(3), 90).astype(np.float32)
 
 
+class Costs(Params):
+    """Parameters that cannot be hashed."""
+
+    costs: dict[str, list[float]]
+
+
 def metric(compute, name="mine"):
-    component = Component("mine", lambda params, *, class_names: Metric(compute))
-    bound = RegisteredComponent(component, "metric", Origin("x", "x-plugin", "1.0")).bind({})
+    component = Component("mine", lambda params, *, class_names: Metric(compute), Costs)
+    bound = RegisteredComponent(component, "metric", Origin("x", "x-plugin", "1.0"))
+    bound = bound.bind({"costs": {"a": [0.0, 1.0]}})
     [built] = build_metrics({name: bound}, ["a", "b", "c"])
     return built
 

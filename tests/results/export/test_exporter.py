@@ -39,7 +39,7 @@ def fails(*_):
 
 WRITES = {
     "text": (lambda model, folder: "a", "write must return a Path, not str"),
-    "nothing written": (lambda model, folder: folder, "write left the folder empty"),
+    "nothing written": (lambda model, folder: folder, "but wrote nothing into "),
     "a file of two": (two_files, "write returned a, but the folder holds a, b"),
     "another path": (outside, "write returned b, but the folder holds a"),
     "an error": (fails, "OSError: no space"),
