@@ -58,7 +58,7 @@ class RegisteredComponent:
         except Exception as error:
             raise self.fault("while its parameters were validated", error) from error
 
-    def fault(self, when: str, error: Exception) -> PluginError:
+    def fault(self, when: str, error: BaseException) -> PluginError:
         """The error that names the package whose code failed, and where in it."""
         lacking = error.name if isinstance(error, ModuleNotFoundError) else None
         top = (lacking or "").partition(".")[0]
