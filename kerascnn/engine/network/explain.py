@@ -73,7 +73,7 @@ def last_spatial_layer(model: Any) -> str:
         if shape[0] * shape[1] > 1 and not re.search("Pool|Pad", type(operation).__name__):
             return operation.name
     raise InputError(
-        f'the network "{model.name}" has no layer with feature maps: no layer after its first '
+        "the network has no layer with feature maps: no layer after its first "
         "weights returns [B, H, W, C], as convolutions do; a ViT has tokens [B, N, C]."
     )
 
