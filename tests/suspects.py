@@ -312,6 +312,8 @@ def build_architecture(params, *, image_size, num_classes):
     model = keras.Model(images, x)
     if fault == "listed_backwards":
         return Network(model, {"body": ["body_*"], "stem": ["stem_*"]})
+    if fault == "empty_block":
+        return Network(model, {"stem": ["stem_*"], "neck": ["neck_*"], "body": ["*"]})
     if fault == "one_block_for_all":
         return Network(model, {"head": ["*"]})
     return model

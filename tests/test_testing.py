@@ -94,6 +94,7 @@ FAULTS = {
         ("probabilities", "sigmoid", {}),
         ("blocks_in_order", "listed_backwards", {}),
         ("blocks_in_order", "interleaved", {}),
+        ("blocks_in_order", "empty_block", {}),
         ("blocks_in_order", "one_block_for_all", {}),
         ("last_n_freezes", "counts_frozen", {}),
         ("overfits_one_batch", "dead", {}),
@@ -335,6 +336,27 @@ def test_dropout_keeps_no_network_from_learning_a_batch(images):
     subject = suspect("architecture", {"fault": "drops_most"}, images)
     outcome = check_named("architecture", "overfits_one_batch").run(subject)
     assert outcome.status == "passed", outcome.detail
+
+
+@pytest.mark.parametrize(
+    ("check", "fault", "said"),
+    [
+        ("blocks_in_order", "interleaved", '"body_conv" is in block "body", and "stem_norm" after'),
+        ("blocks_in_order", "empty_block", "in block \"neck\": the patterns ['neck_*'] match none"),
+        pytest.param(
+            "saves_and_loads",
+            "loads_here_only",
+            "the model cannot be loaded: TypeError: Could not locate class 'Doubled'. Define the "
+            "class Doubled at the top of a module",
+            marks=pytest.mark.long,  # a new process takes seconds
+        ),
+    ],
+)
+def test_a_fault_of_a_network_is_told_with_the_layer_and_the_remedy(check, fault, said, images):
+    outcome = check_named("architecture", check).run(
+        suspect("architecture", {"fault": fault}, images)
+    )
+    assert said in outcome.detail
 
 
 @pytest.mark.backend

@@ -31,6 +31,12 @@ def validated(model: type[Model], table: dict[str, Any]) -> Model:
     return model.model_validate_json(json.dumps(table, default=str), strict=True)
 
 
+_INSTALL = (
+    "Install the package that has the module {}; a plugin lists what it imports under "
+    '"dependencies" in its pyproject.toml.'
+)
+
+
 @dataclass(frozen=True)
 class RegisteredComponent:
     """A component, its kind and where it comes from."""
@@ -54,7 +60,10 @@ class RegisteredComponent:
 
     def fault(self, when: str, error: BaseException) -> PluginError:
         """The error that names the package whose code failed, and where in it."""
-        return PluginError(f"{self} failed {when}: {described(error, self._package)}")
+        lacking = error.name if isinstance(error, ModuleNotFoundError) else None
+        top = (lacking or "").partition(".")[0]
+        advice = f". {_INSTALL.format(top)}" if top not in ("", self._package) else ""
+        return PluginError(f"{self} failed {when}: {described(error, self._package)}{advice}")
 
     @contextmanager
     def blamed(self, when: str) -> Iterator[None]:

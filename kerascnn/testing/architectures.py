@@ -14,7 +14,7 @@ from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import HEAD, Built, build_network
 from kerascnn.engine.network.freezing import frozen_variables, set_trainable
 from kerascnn.engine.network.inference import Forward, to_numpy
-from kerascnn.engine.network.loadable import modules_to_import
+from kerascnn.engine.network.loadable import loading_advice, modules_to_import
 from kerascnn.engine.network.saved import load_model
 from kerascnn.engine.network.unfreeze import select
 from kerascnn.errors import InputError
@@ -85,10 +85,11 @@ class ArchitectureSubject(Subject):
         return self.predict(self.images)
 
     @cached_property
-    def weighted(self) -> list[str]:
-        """The block of each layer with weights, in order from the input."""
-        layers = (layer for layer in self.made.model.layers if layer.weights)
-        return [self.made.block_of[layer.name] for layer in layers]
+    def spans(self) -> list[tuple[str, list[str]]]:
+        """Blocks, each with the layers with weights that follow each other, from the input on."""
+        names = [layer.name for layer in self.made.model.layers if layer.weights]
+        grouped = groupby(names, self.made.block_of.__getitem__)
+        return [(block, list(layers)) for block, layers in grouped]
 
 
 def freeze(built: Built, blocks: int) -> Any:
@@ -222,14 +223,23 @@ def probabilities(subject: ArchitectureSubject) -> None:
 def blocks_in_order(subject: ArchitectureSubject) -> str:
     """Every layer with weights is in a block. From the input to the output, each block is one
     contiguous span, in the listed order, with the head last."""
-    spans = [block for block, _ in groupby(subject.weighted)]
-    for index, block in enumerate(spans):
+    spans = [block for block, _ in subject.spans]
+    for index, (block, layers) in enumerate(subject.spans):
         if block in spans[:index]:
-            raise CheckError(f'block "{block}" continues after block "{spans[index - 1]}"')
+            other, (between, *_) = subject.spans[index - 1]
+            raise CheckError(
+                f'the layer "{between}" is in block "{other}", and "{layers[0]}" after it is in '
+                f'block "{block}", which began before it'
+            )
     if spans[-1] != HEAD or not subject.made.blocks:
         raise CheckError(f"the blocks in the network's order: {', '.join(spans)}")
     made = subject.bound.build(image_size=subject.image_size, num_classes=CLASSES)
     listed = [b for b in made.blocks if b != HEAD] if isinstance(made, Network) else []
+    for block in (block for block in listed if block not in spans):
+        raise CheckError(
+            f'no layer with weights is in block "{block}": the patterns {list(made.blocks[block])} '
+            "match none, or only layers that a block before it matches"
+        )
     if listed and listed != spans[:-1]:
         raise CheckError(f"listed: {', '.join(listed)}; in the network: {', '.join(spans[:-1])}")
     return _shortened(spans)
@@ -243,7 +253,12 @@ def saves_and_loads(subject: ArchitectureSubject) -> str:
     with tempfile.TemporaryDirectory() as folder:
         subject.made.model.save(file := Path(folder) / "model.keras")
         predict = partial(in_a_new_process, _predictions_of) if modules else _predictions_of
-        _same(predict(file, modules, subject.images), subject.predictions, "loaded", CLOSE)
+        try:
+            loaded = predict(file, modules, subject.images)
+        except (CheckError, InputError) as error:
+            said = str(error).replace(f"{file}: ", "")
+            raise CheckError(said + loading_advice(subject.made.model, said)) from error
+        _same(loaded, subject.predictions, "loaded", CLOSE)
         return f"{file.stat().st_size / 1e6:.1f} MB" + (", in a new process" if modules else "")
 
 

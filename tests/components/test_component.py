@@ -94,6 +94,19 @@ def test_a_build_that_raises_names_the_package(install):
     )
 
 
+@pytest.mark.parametrize(
+    ("imported", "advice"), [("far_away.layers", True), ("kerascnn_lacking.layers", False)]
+)
+def test_a_package_that_is_not_installed_is_named(install, imported, advice):
+    build = f"def build(params, **context):\n    import {imported}\n"
+    install("kerascnn-lacking", IMPORTS + build + HOOK.format(listed='[Component("far", build)]'))
+    bound = load_registry().get("schedule", "far").bind({})
+    with pytest.raises(PluginError, match="ModuleNotFoundError") as caught:
+        bound.build(peak_learning_rate=1, steps=1, steps_per_epoch=1)
+    assert ("Install the package that has the module far_away" in str(caught.value)) is advice
+    assert ("Install" in str(caught.value)) is advice
+
+
 CHECKED = IMPORTS + HOOK.format(
     listed='[Component("checked", print, check=lambda params, **context: params.no_such)]'
 )

@@ -96,7 +96,7 @@ def _sort_into_blocks(network: Network, architecture: BoundComponent) -> dict[st
         elif layer.weights:
             raise PluginError(
                 f'{architecture.registered}: the layer "{layer.name}" has weights but is in no '
-                "block."
+                "block: a pattern of Network.blocks has to match it."
             )
     return block_of
 

@@ -72,7 +72,10 @@ def last_spatial_layer(model: Any) -> str:
         shape, operation = map_shape(node), node.operation
         if shape[0] * shape[1] > 1 and not re.search("Pool|Pad", type(operation).__name__):
             return operation.name
-    raise InputError(f'the network "{model.name}" has no layer with feature maps.')
+    raise InputError(
+        "the network has no layer with feature maps: no layer after its first "
+        "weights returns [B, H, W, C], as convolutions do; a ViT has tokens [B, N, C]."
+    )
 
 
 def map_shape(node: Any) -> tuple[int, int, int]:

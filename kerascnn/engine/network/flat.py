@@ -78,7 +78,8 @@ def _copy(operation: Any, name: str) -> Any:
         raise InputError(
             f'flatten_model: the layer "{operation.name}", a {type(operation).__name__} of '
             f"{module}, cannot be made again from its get_config, so a saved model could not be "
-            f"loaded: {reason_of(error)}. The fault is in {module.partition('.')[0]}."
+            f"loaded: {reason_of(error)}. The fault is in {module.partition('.')[0]}: put a layer "
+            'of your own in its place, as docs/plugins.md shows in "Networks from elsewhere".'
         ) from error
     copy.name = name  # some choose their own
     return copy

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from kerascnn.errors import PluginError
+
 
 def classifier_head(
     features: Any, num_classes: int, *, dropout: float = 0.2, zero_initialized: bool = True
@@ -18,10 +20,18 @@ def classifier_head(
 
     Returns:
         KerasTensor of probabilities, float32 [B, K]; the layers are named `head_...`.
+
+    Raises:
+        PluginError: The features have another shape, such as the tokens [B, N, C] of a ViT.
     """
     from keras import layers
 
     x = features
+    if len(x.shape) not in (2, 4):
+        raise PluginError(
+            f"classifier_head takes features [B, H, W, C] or [B, C], not {tuple(x.shape)}. Of "
+            "tokens [B, N, C] give it one, as in features[:, 0], or their mean."
+        )
     if len(x.shape) == 4:
         x = layers.GlobalAveragePooling2D(name="head_pool")(x)  # [B, C]
     x = layers.Dropout(dropout, name="head_dropout")(x)

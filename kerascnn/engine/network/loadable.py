@@ -58,10 +58,9 @@ def _refusing(network: Built, architecture: BoundComponent) -> Iterator[None]:
         raise
     except Exception as error:  # whatever the `get_config` of a layer raises
         said = str(error) if isinstance(error, InputError) else reason_of(error)
-        advice = next(_advice(network.model), "") if "Could not locate" in said else ""
         raise PluginError(
             f"{architecture.registered}: a saved model of this network cannot be loaded again, so "
-            f"the run would be lost: {said}.{advice}"
+            f"the run would be lost: {said}.{loading_advice(network.model, said)}"
         ) from error
 
 
@@ -118,6 +117,11 @@ def _key(network: Built, architecture: BoundComponent) -> str:
     allowed = sorted(map(str, packages_for_models().values()))
     decides = code, network.modules, allowed, sorted(installed_versions().items())
     return hashlib.sha256(repr(decides).encode()).hexdigest()
+
+
+def loading_advice(model: Any, said: str) -> str:
+    """What to do if Keras said that it does not find a layer's class; "" for other faults."""
+    return next(_advice(model), "") if "Could not locate" in said else ""
 
 
 def _advice(model: Any) -> Iterator[str]:

@@ -7,7 +7,10 @@ import numpy as np
 
 from kerascnn.engine.metrics.score import Standing, judge
 from kerascnn.engine.training.plan import Plan
-from kerascnn.errors import RunError
+from kerascnn.errors import PluginError, RunError
+from kerascnn.runtime.text import abbreviated
+
+ROUNDING = 0.01  # of a sum of probabilities, in 16 bits
 
 
 def validate(
@@ -18,11 +21,13 @@ def validate(
     A metric that is not defined on these images is left out with a warning.
 
     Raises:
-        RunError: It is not defined, but decides.
+        PluginError: What the network returns are not probabilities.
+        RunError: A metric is not defined, but decides.
     """
     standing = judge(probabilities, labels)
     if not np.isfinite(standing.loss):
         return standing, {}
+    _refuse_other_outputs(probabilities)
     values = dict[str, float]()
     for metric in plan.metrics:
         value = metric.compute(labels, probabilities, "validation")
@@ -35,6 +40,18 @@ def validate(
             better = metric.metric.greater_is_better
             standing = replace(standing, metric=metric.name, value=value, greater_is_better=better)
     return standing, values
+
+
+def _refuse_other_outputs(probabilities: np.ndarray) -> None:
+    sums = probabilities.sum(1)
+    wrong = np.flatnonzero((abs(sums - 1) > ROUNDING) | (probabilities.min(1) < 0))
+    for row in wrong[:1]:
+        values = abbreviated([f"{value:.3g}" for value in probabilities[row]])
+        raise PluginError(
+            f"the network returns no probabilities: those of a validation image are {values}, with "
+            f"sum {sums[row]:.3g}. Its last layer has to be a softmax, as kerascnn.classifier_head "
+            "adds."
+        )
 
 
 def _refuse_deciding(plan: Plan, name: str) -> None:

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kerascnn import InputError
+from kerascnn import InputError, flatten_model
 
 plugin = pytest.importorskip("kerascnn_kerashub")
 SIZE, CLASSES = 32, 3
@@ -111,6 +112,20 @@ def test_a_network_that_cannot_be_saved_is_refused(tmp_path: Path) -> None:
         InputError, match=r"a ViTPatchingAndEmbedding of keras_hub.* cannot be made again"
     ):
         built(folder)
+
+
+def test_the_remedy_in_the_documentation_repairs_it() -> None:
+    keras = pytest.importorskip("keras")
+    pytest.importorskip("keras_hub")
+    page = Path(__file__).parents[3] / "docs" / "plugins.md"
+    blocks = re.findall(r"(?ms)^```python\n(.*?)^```$", page.read_text("utf-8"))
+    [remedy] = [block for block in blocks if "def repaired(" in block]
+    exec(remedy, scope := {"__name__": "remedy"})
+    vit, given = small_vit(), keras.Input((SIZE, SIZE, 3))
+    flat = keras.Model(given, flatten_model(scope["repaired"](vit), given))
+    np.testing.assert_allclose(
+        *(keras.ops.convert_to_numpy(of(images() / 255)) for of in (flat, vit)), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("preset", ["resnet_50_imagnet", "empty"])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerascnn import classifier_head
+from kerascnn import PluginError, classifier_head
 
 pytestmark = pytest.mark.backend
 
@@ -22,6 +22,11 @@ def test_the_first_probabilities_are_all_the_same(shape):
     model, probabilities = run(shape)
     np.testing.assert_allclose(probabilities, np.full((3, 5), 0.2), rtol=1e-6)
     assert {layer.name.split("_")[0] for layer in model.layers[1:]} == {"head"}
+
+
+def test_of_tokens_it_asks_for_one():
+    with pytest.raises(PluginError, match=r"not \(None, 5, 6\)\. Of tokens .* features\[:, 0\]"):
+        run((5, 6))
 
 
 def test_without_zeros_they_differ_and_sum_to_one():

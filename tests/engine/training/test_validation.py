@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerascnn import Metric, RunError
+from kerascnn import Metric, PluginError, RunError
 from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.metrics.score import judge
 from kerascnn.engine.training.plan import Plan
@@ -46,3 +46,13 @@ def test_a_metric_without_a_value_is_left_out_with_a_warning_unless_it_decides()
     ):
         with pytest.raises(RunError, match=f'^stage "trial": the metric "given".*{decider}'):
             validate(deciding, PROBABILITIES, LABELS, pytest.fail)
+
+
+@pytest.mark.parametrize(
+    "outputs", [PROBABILITIES / 2, np.log(PROBABILITIES), PROBABILITIES + np.float32([1, -1, 0])]
+)
+def test_outputs_that_are_no_probabilities_are_refused(outputs):
+    with pytest.raises(PluginError, match=r"image are [-\d., e]+, with sum .* a softmax"):
+        validate(plan(3), outputs, LABELS, pytest.fail)
+    in_16_bits = PROBABILITIES.astype("float16").astype("float32")
+    assert validate(plan(3), in_16_bits, LABELS, pytest.fail)[1] == {"given": 3}

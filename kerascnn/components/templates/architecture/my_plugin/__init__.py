@@ -2,6 +2,9 @@
 
 It shows two ways to write a part of a network: `block` is a function that applies Keras layers to a
 tensor, and `layers.ChannelScale` is a layer class with trainable weights.
+
+A network of a library is put on `images` by `kerascnn.flatten_model`, and a `kerascnn.Network`
+lists its blocks: see "Networks from elsewhere" in kerascnn's docs/plugins.md.
 """
 
 from pydantic import Field
