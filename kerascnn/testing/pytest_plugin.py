@@ -65,7 +65,8 @@ def kerascnn_check(request: pytest.FixtureRequest) -> Callable[..., None]:
         try:
             outcome = check.run(_subject(request.config, kind, name, params, options))
         except InputError as error:
-            pytest.fail(str(error), pytrace=False)
+            given = f"{FIXTURE}(KEY=VALUE) gives the component its parameters."
+            pytest.fail(f"{error}\n{given}", pytrace=False)
         if outcome.status == "skipped":
             pytest.skip(outcome.detail)
         if outcome.status == "failed":

@@ -25,8 +25,18 @@ def read(source: Source, row: int) -> tuple[Any, int]:
         SourceError: The source failed.
     """
     with source_faults(f"source[{row}]"):
-        image, label = source[row]
+        pair = source[row]
+    try:
+        image, label = pair
+    except (TypeError, ValueError) as error:
+        count = f" of {len(pair)}" if isinstance(pair, tuple | list) else ""
+        what = f"(image, label), not a {type(pair).__name__}{count}"
+        raise SourceError(f"source[{row}] must return {what}.") from error
+    try:
         return image, operator.index(label)
+    except TypeError as error:
+        what = f"an int, the index of its class name, not {label!r:.60}"
+        raise SourceError(f"the label of source[{row}] must be {what}.") from error
 
 
 @contextmanager
