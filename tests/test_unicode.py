@@ -58,6 +58,8 @@ def test_a_run_is_evaluated_on_the_other_form(tmp_path, written_run, monkeypatch
 
 def test_a_dataset_that_has_a_class_in_both_forms_is_refused(registry, shapes_experiment):
     class Both:
+        registered = None
+
         def build(self, seed):
             source = [(np.zeros((8, 8, 3), np.uint8), 0)]
             return Splits(source, source, source, [NFC, NFD])

@@ -50,7 +50,7 @@ def list_plugins(kind: str | None, as_json: bool) -> None:
 @allow_option
 @as_json
 def show_plugin(name: str, kind: str | None, as_json: bool) -> None:
-    """Show the parameters of the component NAME, and the TOML or command that uses it."""
+    """Show the parameters of the component NAME and how to use it."""
     from kerascnn.cli.tables.plugins import component_document, show_component
     from kerascnn.components.registry import load_registry
 

@@ -52,7 +52,7 @@ class RegisteredComponent:
         except Exception as error:
             raise self.fault("while its parameters were validated", error) from error
 
-    def fault(self, when: str, error: Exception) -> PluginError:
+    def fault(self, when: str, error: BaseException) -> PluginError:
         """The error that names the package whose code failed, and where in it."""
         return PluginError(f"{self} failed {when}: {described(error, self.package)}")
 

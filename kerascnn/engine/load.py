@@ -14,7 +14,8 @@ from kerascnn.engine.data.store import BadImagesError, pack
 from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError, PluginError
 from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.experiment.model import DEFAULT_LOSS, Training
+from kerascnn.experiment.choices import DEFAULT_LOSS
+from kerascnn.experiment.model import Training
 from kerascnn.hookspecs import Splits
 from kerascnn.runtime.commands import setting
 from kerascnn.runtime.files import GB

@@ -12,8 +12,9 @@ from kerascnn.components.component import BoundComponent, validated
 from kerascnn.components.kinds import KINDS
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.errors import InputError
+from kerascnn.experiment.choices import Choice
 from kerascnn.experiment.metrics import metric_problems, named
-from kerascnn.experiment.model import Choice, Experiment, Stage, Training
+from kerascnn.experiment.model import Experiment, Stage, Training
 from kerascnn.experiment.optimizers import optimizer_problems
 from kerascnn.experiment.problems import Problem, explain, report
 from kerascnn.experiment.syntax import escaped_paths

@@ -10,75 +10,25 @@ from pydantic import (
     ConfigDict,
     Field,
     WithJsonSchema,
-    model_validator,
 )
 
+from kerascnn.experiment.choices import (
+    DEFAULT_LOSS,
+    Architecture,
+    Augmentation,
+    Choice,
+    Dataset,
+    Loss,
+    Metric,
+    Observer,
+    Schedule,
+)
 from kerascnn.experiment.optimizers import OPTIMIZERS
 from kerascnn.runtime.text import nfc
 
 
 class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Choice(BaseModel):
-    """A component by name; the other keys are its own parameters."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-    name: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        if not isinstance(value, str | dict):
-            raise ValueError('expected a name in quotes, or a table with a "name"')
-        return {"name": value} if isinstance(value, str) else value
-
-    @property
-    def params(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
-
-
-class Dataset(Choice):
-    """A dataset."""
-
-
-class Augmentation(Choice):
-    """An augmentation."""
-
-
-class Architecture(Choice):
-    """An architecture."""
-
-
-class Schedule(Choice):
-    """A schedule of the learning rate."""
-
-
-class Loss(Choice):
-    """A training loss."""
-
-
-DEFAULT_LOSS = Loss(name="cross_entropy")
-
-
-class Metric(Choice):
-    """A metric of validation and test images."""
-
-
-class Observer(Choice):
-    """An observer of the run."""
-
-
-CHOICES: dict[str, type[Choice]] = {
-    "dataset": Dataset,
-    "augmentation": Augmentation,
-    "architecture": Architecture,
-    "schedule": Schedule,
-    "loss": Loss,
-    "metric": Metric,
-    "observer": Observer,
-}
 
 
 class Optimizer(Choice):

@@ -6,7 +6,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from kerascnn.components.registry import Registry
-from kerascnn.experiment.model import CHOICES, Experiment
+from kerascnn.experiment.choices import CHOICES
+from kerascnn.experiment.model import Experiment
 from kerascnn.hookspecs import Component
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

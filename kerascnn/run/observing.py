@@ -13,6 +13,7 @@ from kerascnn.engine.observer import EVENTS, Observer, Only
 from kerascnn.errors import KerascnnError
 from kerascnn.runtime.background import BackgroundProcess, CallError, LostError
 from kerascnn.runtime.text import counted
+from kerascnn.runtime.tracebacks import places
 
 HEARING_SECONDS = 30.0  # that a run waits at its end for all observers together
 OFTEN = ("download", "progress", "step")  # sent only to an observer that has heard all before
@@ -147,10 +148,6 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> tuple[str, str] | None:
     try:
         getattr(observer, event)(*arguments)
     except (Exception, SystemExit) as error:
-        trace = error.__traceback__
-        while trace and trace.tb_next:
-            trace = trace.tb_next
-        place = f"{trace.tb_frame.f_code.co_filename} {trace.tb_lineno}" if trace else ""
-        fault = bound.registered.fault(f"in {event}", error)  # type: ignore[arg-type]
-        return f"{type(error).__name__} {place}", f"{fault}; the run continues."
+        fault = bound.registered.fault(f"in {event}", error)
+        return f"{type(error).__name__} {places(error)[-1]}", f"{fault}; the run continues."
     return None

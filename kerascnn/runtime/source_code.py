@@ -93,7 +93,7 @@ def modules_key(names: Iterable[str], of: Iterable[str] = ()) -> str:
 
 def refuse_local(classes: Iterable[type]) -> None:
     """Raises UnknownCodeError for a class made in a function, whose values may decide as well."""
-    for cls in {base for cls in classes for base in cls.__mro__}:
+    for cls in {base for one in classes for base in one.__mro__}:
         if _top(cls.__module__) not in _NOT_CODE and not is_in_its_module(cls):
             raise UnknownCodeError(
                 f"the class {cls.__name__} is not at the top of its module, {cls.__module__}"

@@ -5,7 +5,7 @@ import pytest
 from kerascnn import InputError
 from kerascnn.components.kinds import KINDS
 from kerascnn.experiment.bound import bind_experiment
-from kerascnn.experiment.model import CHOICES
+from kerascnn.experiment.choices import CHOICES
 from kerascnn.run.checkpointer import settings_of
 
 

@@ -12,7 +12,8 @@ from kerascnn.components.component import RegisteredComponent
 from kerascnn.components.entry_points import Origin
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.experiment.bound import bind_experiment
-from kerascnn.experiment.model import CHOICES, OPTIMIZERS
+from kerascnn.experiment.choices import CHOICES
+from kerascnn.experiment.model import OPTIMIZERS
 from kerascnn.experiment.schema import make_schema
 from kerascnn.experiment.tables import override
 from kerascnn.run.init import recipes

@@ -15,7 +15,7 @@ from kerascnn.testing.story import stories
 
 WHO = 'observer "suspect" of suspects 1.0'
 FAULTS = {
-    "raises_everywhere": f"{WHO} failed in started: ValueError: no; the run continues.",
+    "raises_everywhere": f"{WHO} failed in started: ValueError: no (suspects.py, line ",
     "kills_itself": f"{WHO} ended unexpectedly; the run continues without it.",
     "sleeps": f"{WHO} was stopped before it had handled the last ",
     "function": 'observer "suspect" of suspects 1.0: build must return kerascnn.Observer, not ',

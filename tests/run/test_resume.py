@@ -222,6 +222,7 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(frequent, u
     assert outcome(result) == undisturbed
 
 
+@pytest.mark.long  # two runs
 def test_without_a_whole_checkpoint_the_same_run_starts_over_and_says_so(frequent, undisturbed):
     experiment, run = frequent
     for file in run.glob("checkpoints/*/manifest.json"):
@@ -284,6 +285,7 @@ def test_a_second_process_is_refused_and_told_of_the_first(frequent, monkeypatch
         run_experiment(experiment, resume=run.name)
 
 
+@pytest.mark.long  # three runs
 def test_a_failed_resume_can_be_repeated(frequent, undisturbed, client, monkeypatch):
     experiment, run = frequent
     before = threading.active_count()
@@ -304,6 +306,7 @@ def test_a_failed_resume_can_be_repeated(frequent, undisturbed, client, monkeypa
     assert outcome(go_on(experiment, run)) == undisturbed
 
 
+@pytest.mark.long  # two runs
 def test_the_seconds_of_a_stage_are_those_of_all_its_processes(frequent):
     experiment, run = frequent
     result = go_on(experiment, run)

@@ -492,6 +492,7 @@ def test_a_run_is_found_by_prefix_and_fetched_from_mlflow(place, result, monkeyp
     assert weights_sha256(fetched) == weights_sha256(result)
 
 
+@pytest.mark.long  # three runs
 def test_comparison_shows_only_what_differs(place, result):
     other = run_experiment(load_experiment("shapes.toml", {"seed": 1, "stages.0.epochs": 1}))
     comparison = compare_runs([result, other])

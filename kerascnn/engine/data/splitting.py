@@ -19,8 +19,9 @@ def draw_splits(
     """Assigns each content to a split, dividing every class as evenly as possible.
 
     The contents of a class are ordered by a hash, and each split takes its share of that order,
-    to within one. Adding a content therefore moves at most one across each border between
-    splits, and every split gets one of a class with at least as many contents as splits.
+    to within one, or 1.5 beside a split whose share is less than half a content. Adding a content
+    therefore moves at most one across each border between splits, and every split gets one of a
+    class with at least as many contents as splits.
     Contents with several labels are divided as a class of their own.
 
     Near copies with the same labels stay together as a group. Groups come after single contents,

@@ -231,7 +231,7 @@ def structure_of(model: Any, built_by: Callable | None) -> str:
     except Exception as error:  # of a plugin's layer
         raise UnknownCodeError(f"{type(error).__name__}: {error}") from error
     made_of = {type(operation) for operation in [*model.operations, *nested_layers(model)]}
-    refuse_local(made_of)
     code = code_key([*made_of, *([built_by] if built_by else [])])
+    refuse_local(made_of)
     named = modules_key(modules_in(config))
     return json.dumps(config, sort_keys=True, default=str) + code + named

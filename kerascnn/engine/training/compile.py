@@ -1,6 +1,5 @@
 """Compiles a model for a stage: its optimizer, schedule and loss."""
 
-from contextlib import nullcontext
 from typing import Any
 
 from kerascnn.engine.network.build import HEAD, Built
@@ -32,8 +31,8 @@ def compile_stage(
         peak_learning_rate=stage.learning_rate, steps=total, steps_per_epoch=steps
     )
     is_callback = isinstance(schedule, keras.callbacks.Callback)
-    if not is_callback:
-        with plan.schedule_of.blamed("at step 0") if plan.schedule_of else nullcontext():
+    if plan.schedule_of and not is_callback:
+        with plan.schedule_of.blamed("at step 0"):
             schedule(keras.ops.convert_to_tensor(0, "int32"))
     at_once = 1 if is_callback or one_by_one else _steps_at_once(trainer, steps)
     optimizer = make_optimizer(

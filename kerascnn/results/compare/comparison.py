@@ -78,7 +78,7 @@ class Comparison:
     @cached_property
     def metrics(self) -> Drawings:
         """The metrics that the runs list, on the test images in one order if they are the same."""
-        rows = {} if self.refusal else self._order
+        rows = {} if self.refusal or not self.results else self._order
         return draw_metrics(self.results, self.predictions, rows)
 
     @cached_property

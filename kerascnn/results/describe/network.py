@@ -12,7 +12,7 @@ from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.network.build import HEAD, Built, build_network
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError, did_you_mean
-from kerascnn.experiment.model import Choice
+from kerascnn.experiment.choices import Choice
 from kerascnn.experiment.problems import explain
 from kerascnn.results.describe.description import BlockRow, Description, LayerRow
 from kerascnn.results.describe.receptive_field import Walk

@@ -84,7 +84,7 @@ def _train_before(prepared: Prepared, observer: Observer) -> None:
 
 
 def _test(prepared: Prepared, observer: Observer) -> RangeTest:
-    plan = replace(prepared.plans[-1], schedule=_rising)
+    plan = replace(prepared.plans[-1], schedule=_rising, schedule_of=None)
     network, stage = prepared.network, plan.stage
     set_trainable(network.model, plan.layers, plan.batchnorm)
     listener = Listener(warned=observer.warned)

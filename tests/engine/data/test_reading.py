@@ -134,5 +134,5 @@ class Secret(Noise):
 
 @pytest.mark.parametrize("source", [Locked(), Secret()])
 def test_a_slow_source_that_cannot_be_sent_is_read_by_threads(source, monkeypatch):
-    monkeypatch.setattr(workers, "_WORTH_PROCESSES_SECONDS", -1)
+    monkeypatch.setattr(workers, "WORTH_PROCESSES_SECONDS", -1)
     assert len(pack(source, Preparation(8), dataset=ROWS)) == 16

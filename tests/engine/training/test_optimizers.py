@@ -153,7 +153,9 @@ def scaled_optimizer(name):
     return make_optimizer(Optimizer(name=name), 0.01, weight_decay=0.1, factors=FACTORS)
 
 
-@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "nadam"])
+@pytest.mark.parametrize(
+    "name", ["sgd", "adamw", *(pytest.param(n, marks=pytest.mark.long) for n in ("adam", "nadam"))]
+)
 def test_a_factor_shortens_the_update_and_nothing_else(name):
     assert_shortened(step(scaled_optimizer(name)), plain_step(name))
 

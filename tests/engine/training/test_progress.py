@@ -97,7 +97,7 @@ def all_but(quick, every):
     return [pytest.param(one, marks=() if one in quick else pytest.mark.long) for one in every]
 
 
-@pytest.mark.parametrize("name", all_but(["adam", "sgd"], OPTIMIZERS))
+@pytest.mark.parametrize("name", all_but(["adam"], OPTIMIZERS))
 def test_every_optimizer_resumes(tmp_path, name):
     options = {"optimizer": Optimizer(name=name)}
     assert outcome(resumed(tmp_path / "kept", 6, **options)) == outcome(fit(**options))

@@ -18,6 +18,8 @@ from kerascnn.results.export import export
 from kerascnn.results.export.export import export_run
 from kerascnn.results.export.exporter import BuiltExporter
 
+pytestmark = pytest.mark.long  # a run, and conversions of its model
+
 NEEDS = {
     "keras": (),
     "saved_model": ("tensorflow",),
@@ -30,7 +32,7 @@ SUFFIXES = {"keras": ".keras", "saved_model": "", "onnx": ".onnx", "litert": ".t
 def needing(name):
     missing = [need for need in NEEDS[name] if not find_spec(need)]
     marks = [pytest.mark.skipif(bool(missing), reason=f"needs {missing}")]
-    return pytest.param(name, marks=marks if name == "keras" else [*marks, pytest.mark.long])
+    return pytest.param(name, marks=marks)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,6 @@ def test_a_format_gives_what_keras_gives(name, result, tmp_path):
     assert sorted(file.name for file in path.parent.iterdir()) == [path.name, f"{path.name}.json"]
 
 
-@pytest.mark.long
 def test_an_export_gives_the_probabilities_of_predict(result, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (20, 20, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "image.png")
