@@ -328,7 +328,7 @@ def test_what_its_own_check_refuses_is_the_users_fault(images):
 @pytest.mark.parametrize(
     ("kind", "params", "cause", "skipped"),
     [
-        ("augmentation", {"host": True, "fault": "crops"}, "augments_one_image", 6),
+        ("augmentation", {"host": True, "fault": "crops"}, "augments_one_image", 7),
         ("schedule", {"fault": "starts_at_zero"}, "at_step_zero", 0),
     ],
 )

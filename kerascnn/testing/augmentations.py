@@ -228,6 +228,7 @@ def _check_compiles_once(subject: AugmentationSubject) -> None:
 def same_on_all_backends(subject: AugmentationSubject) -> str:
     """It runs on every backend and keeps shapes and range; the same draw gives the same images and
     labels."""
+    needs_images(subject)
     elsewhere = on_other_backends(attrgetter("batches"), subject)
     for backend, batches in elsewhere.items():
         if subject.is_pair or subject.on_host:

@@ -44,8 +44,6 @@ def failing(_):
     [
         (Noise(failing), r"source\[3\] failed: KeyError: 'no such row' \(test_reading.py, line \d"),
         ([], r"source\[3\] failed: IndexError: list index out of range\.$"),
-        ([b""] * 4, r"source\[3\] failed: ValueError: not enough values"),
-        ([(b"", "red")] * 4, r"source\[3\] failed: TypeError: 'str' object cannot be interpreted"),
     ],
 )
 def test_where_a_source_failed_is_said(source, said):
@@ -70,6 +68,7 @@ def test_a_label_may_be_an_integer_of_numpy():
     ("item", "said"),
     [
         (b"JPEG", "source[0] must return (image, label), not a bytes."),
+        ({"image": b"", "label": 0}, "source[0] must return (image, label), not a dict."),
         ((b"", 0, 0), "source[0] must return (image, label), not a tuple of 3."),
         (
             (b"", "ants"),
