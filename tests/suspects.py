@@ -622,7 +622,11 @@ def run(path, images):
 
 @hookimpl
 def kerascnn_datasets():
-    return [Component("suspect", build_dataset, DatasetParams)]
+    return [Component("suspect", build_dataset, DatasetParams, check=refuse)]
+
+
+def refuse(params, *, image_size):
+    return {"fault": "it cannot work."} if params.fault == "refused" else {}
 
 
 @hookimpl

@@ -7,13 +7,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from kerascnn import hookspecs
 from kerascnn.components.kinds import KINDS
-from kerascnn.errors import InputError
+from kerascnn.components.registry import load_registry
+from kerascnn.errors import InputError, SourceError
 from kerascnn.runtime.backend import installed_backends
 from kerascnn.testing import (
     architectures,
@@ -22,6 +24,7 @@ from kerascnn.testing import (
     observers,
     training,
 )
+from kerascnn.testing.checks import explain
 
 # Which check catches which fault of tests/suspects.py, and with what parameters beside it.
 FAULTS = {
@@ -303,6 +306,50 @@ def test_what_the_component_raises_is_told_with_its_place(images):
     assert re.fullmatch(r"ZeroDivisionError: .* \(.*suspects\.py, line \d+\)", detail)
 
 
+def test_a_failure_in_a_library_is_told_at_the_line_of_the_package():
+    library = {"__name__": "library"}
+    exec(compile("def fail():\n    raise ValueError('no')", "library.py", "exec"), library)
+    with pytest.raises(ValueError, match="no") as caught:
+        library["fail"]()
+    said = explain(caught.value, SimpleNamespace(package=__name__.partition(".")[0]))
+    assert re.fullmatch(r"ValueError: no \(test_testing\.py, line \d+\)", said)
+
+
+def test_a_check_does_not_refer_to_itself():
+    registered = load_registry().get("dataset", "suspect")
+    error = registered.named(SourceError("source[0] failed."))
+    assert explain(error, registered) == 'dataset "suspect" of suspects 1.0: source[0] failed.'
+
+
+def test_what_its_own_check_refuses_is_the_users_fault(images):
+    with pytest.raises(InputError, match=r"^dataset\.fault: it cannot work\.$"):
+        suspect("dataset", {"fault": "refused"}, images)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "cause", "skipped"),
+    [
+        ("augmentation", {"host": True, "fault": "crops"}, "augments_one_image", 7),
+        ("schedule", {"fault": "starts_at_zero"}, "at_step_zero", 0),
+    ],
+)
+def test_one_fault_is_told_once(kind, params, cause, skipped, images):
+    ended = outcomes(suspect(kind, params, images))
+    refer = [one for one in ended.values() if one.detail.endswith(f"see {cause}")]
+    assert [name for name, one in ended.items() if one.status == "failed"] == [cause]
+    assert len(refer) == skipped
+    assert {one.status for one in refer} <= {"skipped"}
+
+
+def test_an_augmentation_that_differs_each_time_is_not_said_to_mix(images):
+    subject = suspect("augmentation", {"fault": "global_generator"}, images)
+    outcome = check_named("augmentation", "labels_go_with_images").run(subject)
+    assert (outcome.status, outcome.detail) == (
+        "skipped",
+        "it is not the same twice: see same_for_a_seed",
+    )
+
+
 def test_without_its_classifier_a_pretrained_network_has_no_golden_image(images):
     subject = suspect("architecture", {"weights": "imagenet"}, images)
     outcome = check_named("architecture", "golden_image").run(subject)
@@ -531,6 +578,7 @@ def test_in_pytest_a_refused_parameter_is_told_without_a_traceback(tmp_path, sus
         capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
     assert 'dataset.image = 6: unknown key. Did you mean "images"?' in ended.stdout
+    assert "kerascnn_check(KEY=VALUE) gives the component its parameters." in ended.stdout
     assert "kerascnn/testing" not in ended.stdout
     assert "During handling" not in ended.stdout
 

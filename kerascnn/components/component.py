@@ -62,8 +62,8 @@ class RegisteredComponent:
         """The error that names the package whose code failed, and where in it."""
         lacking = error.name if isinstance(error, ModuleNotFoundError) else None
         top = (lacking or "").partition(".")[0]
-        advice = f". {_INSTALL.format(top)}" if top not in ("", self._package) else ""
-        return PluginError(f"{self} failed {when}: {described(error, self._package)}{advice}")
+        advice = f". {_INSTALL.format(top)}" if top not in ("", self.package) else ""
+        return PluginError(f"{self} failed {when}: {described(error, self.package)}{advice}")
 
     @contextmanager
     def blamed(self, when: str) -> Iterator[None]:
@@ -89,11 +89,17 @@ class RegisteredComponent:
 
     def named(self, error: SourceError) -> PluginError:
         """The error of a dataset's source, with the dataset."""
-        examine = command("plugins", "check", self.component.name, "--kind", self.kind)
-        return PluginError(f"{self}: {error} `{examine}` examines it.")
+        return PluginError(f"{self}: {error} {self.examines}")
 
     @property
-    def _package(self) -> str:
+    def examines(self) -> str:
+        """The command that finds the fault of a component that failed."""
+        examine = command("plugins", "check", self.component.name, "--kind", self.kind)
+        return f"`{examine}` examines it."
+
+    @property
+    def package(self) -> str:
+        """The top-level package of the component's module."""
         return self.module.partition(".")[0]
 
 
@@ -142,7 +148,8 @@ class BoundComponent:
         """The faults that the component's `check` reports, by key."""
         component = self.registered.component
         with self.registered.blamed("in its check"):
-            return dict(component.check(self.params, **context)) if component.check else {}
+            found = component.check(self.params, **context) if component.check else {}
+            return {key: fault.rstrip(".") for key, fault in dict(found).items()}
 
     def build(self, **context: Any) -> Any:
         """Builds the component; raises PluginError where its code fails or returns another type."""

@@ -10,7 +10,9 @@ import numpy as np
 
 from kerascnn.engine.data.augment import as_drawn, augmenter
 from kerascnn.engine.data.batches import Augment, to_device
+from kerascnn.engine.data.host_augment import Host
 from kerascnn.engine.network.inference import to_numpy
+from kerascnn.errors import PluginError
 from kerascnn.hookspecs import Arrays, Augmentation, HostAugmentation, kerascnn_augmentations
 from kerascnn.runtime.compilation import jit_compile
 from kerascnn.testing.checks import CheckError, SkipError, Subject, check, random_images
@@ -20,6 +22,7 @@ TIMED_SIZE, TIMED_BATCH = 160, 32
 CLOSE = 0.02  # of 255: the float32 error of interpolating between pixels
 IMAGE_SIZE = 32
 CLASSES = COUNT = 6  # one image of each class
+NAMED = "the augmentation"  # in messages
 STEPS = 4  # random operations are likely to occur in at least one
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -99,7 +102,7 @@ def draws_for_each_image(subject: AugmentationSubject) -> str:
 def keeps_shape_and_dtype(subject: AugmentationSubject) -> None:
     """Images float32 [B, S, S, 3] and labels float32 [B, K] keep shape and dtype, for any batch
     size."""
-    _on_device(subject)
+    on_device(subject)
     for count in (1, COUNT):
         inputs = sample_batch(subject.size, count)
         for images, labels in augmented(subject.augment, subject.size, count):
@@ -112,7 +115,7 @@ def keeps_shape_and_dtype(subject: AugmentationSubject) -> None:
 @check(Augmentation)
 def keeps_the_range(subject: AugmentationSubject) -> str:
     """Every pixel stays finite and within 0-255."""
-    _on_device(subject)
+    on_device(subject)
     low = min(images.min() for images, _ in subject.batches)
     high = max(images.max() for images, _ in subject.batches)
     if not (low >= 0 and high <= 255):  # so that NaN is caught too
@@ -123,7 +126,7 @@ def keeps_the_range(subject: AugmentationSubject) -> str:
 @check(Augmentation)
 def labels_sum_to_one(subject: AugmentationSubject) -> None:
     """The labels of each image stay probabilities: not negative, with sum 1."""
-    _on_device(subject)
+    on_device(subject)
     for _, labels in subject.batches:
         sums = labels.sum(axis=1)
         for image in np.flatnonzero(~((abs(sums - 1) < 1e-5) & (labels.min(axis=1) >= 0)))[:1]:
@@ -136,7 +139,7 @@ def same_for_a_seed(subject: AugmentationSubject) -> None:
     only Keras's."""
     import keras
 
-    _on_device(subject)
+    on_device(subject)
     runs = []
     for run in (1, 2):
         keras.utils.set_random_seed(run if subject.is_pair else 1)
@@ -147,6 +150,7 @@ def same_for_a_seed(subject: AugmentationSubject) -> None:
 @check(kerascnn_augmentations)
 def differs_between_calls(subject: AugmentationSubject) -> None:
     """Each step of a stage augments differently."""
+    on_device(subject)  # else changes_images compares single images
     images, labels = sample_batch(subject.size)
     if all(_equal(batch, (images, labels)) for batch in subject.batches):
         raise SkipError("it changes no image")
@@ -188,7 +192,7 @@ def train_step_stays_jitted(subject: AugmentationSubject) -> str:
     training step is still compiled."""
     import keras
 
-    _on_device(subject)
+    on_device(subject)
     if keras.config.backend() == "torch":
         raise SkipError("PyTorch compiles nothing")
     if subject.is_pair:
@@ -224,6 +228,7 @@ def _check_compiles_once(subject: AugmentationSubject) -> None:
 def same_on_all_backends(subject: AugmentationSubject) -> str:
     """It runs on every backend and keeps shapes and range; the same draw gives the same images and
     labels."""
+    needs_images(subject)
     elsewhere = on_other_backends(attrgetter("batches"), subject)
     for backend, batches in elsewhere.items():
         if subject.is_pair or subject.on_host:
@@ -237,6 +242,7 @@ def same_on_all_backends(subject: AugmentationSubject) -> str:
 @check(kerascnn_augmentations)
 def images_a_second(subject: AugmentationSubject) -> str:
     """Its speed: compiled as in a stage, or in one process of the host; any speed passes."""
+    needs_images(subject)
     size = subject.image_size or TIMED_SIZE
     augment = augmenter(subject.build(size), (0,), size)
     images, labels = sample_batch(size, TIMED_BATCH)
@@ -249,15 +255,24 @@ def images_a_second(subject: AugmentationSubject) -> str:
 
 
 def _pair(subject: AugmentationSubject) -> Augmentation:
-    _on_device(subject)
+    on_device(subject)
     if not subject.is_pair:
         raise SkipError("it is a Keras layer")
     return subject.made
 
 
-def _on_device(subject: AugmentationSubject) -> None:
+def on_device(subject: AugmentationSubject) -> None:
     if subject.on_host:
         raise SkipError("it runs on the host")
+
+
+def needs_images(subject: AugmentationSubject) -> None:
+    """Skips a check of what it makes where an augmentation of the host makes no image."""
+    try:
+        if subject.on_host:
+            Host(subject.made, NAMED)(sample_batch(subject.size)[0], (0, 1, 1))
+    except PluginError as error:
+        raise SkipError("it returns no image: see augments_one_image") from error
 
 
 def _tensors(subject: AugmentationSubject, *seed: int) -> tuple[Arrays, Arrays]:

@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from kerascnn import hookspecs
-from kerascnn.components.component import BoundComponent
+from kerascnn.components.component import BoundComponent, RegisteredComponent
 from kerascnn.components.kinds import KINDS
 from kerascnn.components.registry import load_registry
 from kerascnn.errors import InputError, KerascnnError, PluginError
-from kerascnn.experiment.problems import bind_alone
+from kerascnn.experiment.model import Training
+from kerascnn.experiment.problems import Problem, bind_alone
 from kerascnn.runtime.process import contained, keep_backend_settings
 from kerascnn.runtime.tracebacks import described
 
@@ -57,9 +58,14 @@ class Subject(ABC):
         """Finds an installed component of this kind and validates its parameters.
 
         Raises:
-            InputError: There is no such component, or its parameters are invalid.
+            InputError: There is no such component, its parameters are invalid, or its own `check`
+                refuses them.
         """
         bound = bind_alone(load_registry().get(cls.kind, name), params)
+        size = options.get("image_size") or Training().image_size
+        if faults := bound.faults(image_size=size):
+            problems = (Problem((cls.kind, key), fault) for key, fault in faults.items())
+            raise InputError("\n".join(map(str, problems)))
         return cls(bound, dict(params), **options)
 
     def with_params(self, **params: Any) -> Self:
@@ -110,13 +116,13 @@ class Check:
                 raise
             if self.name != BUILDS:
                 return "skipped", f"nothing was built: see {BUILDS}"
-            return "failed", explain(error)
+            return "failed", explain(error, subject.bound.registered)
         try:
             return "passed", self.function(subject) or ""
         except SkipError as reason:
             return "skipped", str(reason)
         except Exception as error:
-            return "failed", explain(error)
+            return "failed", explain(error, subject.bound.registered)
 
 
 Status = Literal["passed", "failed", "skipped"]
@@ -166,9 +172,11 @@ def check(contract: Any) -> Callable[[Callable[[Any], str | None]], Check]:
     return decorate
 
 
-def explain(error: Exception) -> str:
+def explain(error: Exception, registered: RegisteredComponent | None = None) -> str:
     """The text of a failure; for an exception of the component also its file and line."""
-    return str(error) if isinstance(error, CheckError | KerascnnError) else described(error)
+    if not isinstance(error, CheckError | KerascnnError):
+        return described(error, registered.package if registered else "")
+    return str(error).removesuffix(f" {registered.examines}" if registered else "")
 
 
 def blank(pixels: np.ndarray) -> bool:

@@ -8,7 +8,13 @@ import numpy as np
 from kerascnn.engine.data.host_augment import Host
 from kerascnn.hookspecs import HostAugmentation
 from kerascnn.runtime.workers import Sent
-from kerascnn.testing.augmentations import STEPS, AugmentationSubject, sample_batch
+from kerascnn.testing.augmentations import (
+    NAMED,
+    STEPS,
+    AugmentationSubject,
+    needs_images,
+    sample_batch,
+)
 from kerascnn.testing.checks import CheckError, SkipError, check
 
 
@@ -21,7 +27,7 @@ def augments_one_image(subject: AugmentationSubject) -> None:
 @check(HostAugmentation)
 def leaves_its_image(subject: AugmentationSubject) -> None:
     """apply returns a new image and does not modify the one that it receives."""
-    apply = _host(subject).policy.apply
+    apply = _working(subject).policy.apply
     for image in sample_batch(subject.size)[0]:
         before = image.copy()
         for step in range(STEPS):
@@ -33,7 +39,7 @@ def leaves_its_image(subject: AugmentationSubject) -> None:
 @check(HostAugmentation)
 def changes_images(subject: AugmentationSubject) -> str:
     """Images change, each step in another way."""
-    host, images = _host(subject), sample_batch(subject.size)[0]
+    host, images = _working(subject), sample_batch(subject.size)[0]
     steps = _augmented(host, subject.size)
     changed = np.mean([(step != images).any(axis=(1, 2, 3)) for step in steps])
     if not changed:
@@ -49,12 +55,12 @@ def draws_only_from_its_generator(subject: AugmentationSubject) -> None:
     its generator alone, not from random, NumPy's global generator or Keras."""
     import keras
 
-    _host(subject)
+    _working(subject)
     runs = []
     for seed, order in ((1, range(STEPS)), (2, reversed(range(STEPS)))):
         keras.utils.set_random_seed(seed)  # of Python and NumPy too
         before = _states()
-        host = Host(subject.make(), "apply")
+        host = Host(subject.make(), NAMED)
         steps = {step: _augment(host, subject.size, step) for step in order}
         runs.append([steps[step] for step in range(STEPS)])
         for name, state in _states().items():
@@ -69,7 +75,7 @@ def same_in_another_process(subject: AugmentationSubject) -> None:
     """apply can be sent to another process, and gives the same images there."""
     import cloudpickle  # type: ignore[import-untyped]
 
-    host = _host(subject)
+    host = _working(subject)
     sent = Sent(cloudpickle.dumps(host))
     there = sent.submit(_augmented, subject.size).result()
     _same(there, _augmented(host, subject.size), "there")
@@ -78,7 +84,13 @@ def same_in_another_process(subject: AugmentationSubject) -> None:
 def _host(subject: AugmentationSubject) -> Host:
     if not subject.on_host:
         raise SkipError("it runs on the device")
-    return Host(subject.made, "apply")
+    return Host(subject.made, NAMED)
+
+
+def _working(subject: AugmentationSubject) -> Host:
+    host = _host(subject)
+    needs_images(subject)
+    return host
 
 
 def _augmented(host: Host, size: int) -> list[np.ndarray]:

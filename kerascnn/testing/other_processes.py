@@ -12,7 +12,7 @@ from typing import Any
 from kerascnn.errors import InputError, PluginError
 from kerascnn.runtime.backend import installed_backends
 from kerascnn.runtime.workers import backend_process
-from kerascnn.testing.checks import CheckError, SkipError, explain
+from kerascnn.testing.checks import CheckError, SkipError, Subject, explain
 
 PLAIN = "another process"  # without Keras
 
@@ -115,6 +115,8 @@ def _answer(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Answer:
     except Exception as error:
         if isinstance(error, InputError) and not isinstance(error, PluginError):
             return Answer(refusal=str(error))
-        return Answer(fault=explain(error))
+        subjects = (one for one in arguments if isinstance(one, Subject))
+        registered = next((one.bound.registered for one in subjects), None)
+        return Answer(fault=explain(error, registered))
     finally:
         gc.collect()  # Keras's models are large, and cyclic references keep them alive

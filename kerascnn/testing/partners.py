@@ -4,8 +4,17 @@ import numpy as np
 
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.hookspecs import Augmentation
-from kerascnn.testing.augmentations import CLASSES, COUNT, STEPS, AugmentationSubject, sample_batch
-from kerascnn.testing.checks import CheckError, blank, check
+from kerascnn.testing.augmentations import (
+    CLASSES,
+    CLOSE,
+    COUNT,
+    STEPS,
+    AugmentationSubject,
+    needs_images,
+    on_device,
+    sample_batch,
+)
+from kerascnn.testing.checks import CheckError, SkipError, blank, check
 
 TOLERANCE = 0.35  # of a share: images may be brightened or cut before they are mixed
 FLAT = 0.1  # of the contrast before; dividing by 255 leaves less, halving it twice more
@@ -16,10 +25,14 @@ CELLS = 8  # a side of the textures: many, so that parts of an image are as dist
 def labels_go_with_images(subject: AugmentationSubject) -> str:
     """Each label has the shares that the image has: what an image takes from another, to within
     0.35 of it, its label takes from the other's label."""
+    on_device(subject)
     images, others = _textures(subject.size)
     labels, mixed = np.eye(CLASSES, dtype=np.float32), 0
     for step in range(STEPS):
         before, shares = map(to_numpy, subject.augment(images, labels, 1, step))
+        again = to_numpy(subject.augment(images, labels, 1, step)[0])
+        if abs(again - before).mean() > CLOSE:
+            raise SkipError("it is not the same twice: see same_for_a_seed")
         changes = []
         for row in range(COUNT):
             changed = images.copy()
@@ -55,6 +68,7 @@ def _textures(size: int) -> np.ndarray:
 def leaves_something_to_see(subject: AugmentationSubject) -> str:
     """Of images with contrast, at least three in four keep a tenth of it, and are not nearly
     black."""
+    needs_images(subject)
     contrast = FLAT * sample_batch(subject.size)[0].std(axis=(1, 2, 3)).mean()
     every = [image for images, _ in subject.batches for image in images]
     bad = sum(bool(image.std() < contrast or blank(image)) for image in every)

@@ -66,7 +66,7 @@ def kerascnn_check(request: pytest.FixtureRequest) -> Callable[..., None]:
         try:
             outcome = check.run(_subject(request.config, kind, name, params, options))
         except InputError as error:
-            refused = f"{error}\nkerascnn_check(KEY=VALUE) gives parameters."
+            refused = f"{error}\n{FIXTURE}(KEY=VALUE) gives the component its parameters."
         if refused:  # outside of the handler: pytest would print the errors before it as well
             pytest.fail(refused, pytrace=False)
         if outcome.status == "skipped":

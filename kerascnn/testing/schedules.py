@@ -180,10 +180,11 @@ def after_warm_up(subject: ScheduleSubject) -> str:
 
 @check(kerascnn_schedules)
 def at_the_last_step(subject: ScheduleSubject) -> str:
-    """Until the last step, number steps - 1, the rate is above zero, so that no step is wasted,
-    and at most peak_learning_rate."""
-    for step in np.flatnonzero((subject.rates <= 0) | (subject.rates > PEAK * (1 + CLOSE)))[:1]:
-        raise CheckError(_at(step, subject.rates, STEPS))
+    """From step 1 to the last step, number steps - 1, the rate is above zero, so that no step is
+    wasted, and at most peak_learning_rate."""
+    rates = subject.rates[1:]
+    for before in np.flatnonzero((rates <= 0) | (rates > PEAK * (1 + CLOSE)))[:1]:
+        raise CheckError(_at(before + 1, subject.rates, STEPS))
     return f"{subject.rates[-1]:.1e}"
 
 

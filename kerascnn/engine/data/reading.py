@@ -25,8 +25,23 @@ def read(source: Source, row: int) -> tuple[Any, int]:
         SourceError: The source failed.
     """
     with source_faults(f"source[{row}]"):
-        image, label = source[row]
-        return image, operator.index(label)
+        image, label = _pair(source[row], row)
+        try:
+            return image, operator.index(label)
+        except TypeError as error:
+            what = f"an int, the index of its class name, not {label!r:.60}"
+            raise SourceError(f"the label of source[{row}] must be {what}.") from error
+
+
+def _pair(item: Any, row: int) -> tuple[Any, Any]:
+    pair: Any = () if isinstance(item, dict) else item  # a dict would give its keys
+    try:
+        image, label = pair
+    except (TypeError, ValueError) as error:
+        count = f" of {len(item)}" if isinstance(item, tuple | list) else ""
+        what = f"(image, label), not a {type(item).__name__}{count}"
+        raise SourceError(f"source[{row}] must return {what}.") from error
+    return image, label
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A source that fails: which of its lines did, of which dataset, and what to do."""
 
+import re
 import sqlite3
 import threading
 
@@ -43,8 +44,6 @@ def failing(_):
     [
         (Noise(failing), r"source\[3\] failed: KeyError: 'no such row' \(test_reading.py, line \d"),
         ([], r"source\[3\] failed: IndexError: list index out of range\.$"),
-        ([b""] * 4, r"source\[3\] failed: ValueError: not enough values"),
-        ([(b"", "red")] * 4, r"source\[3\] failed: TypeError: 'str' object cannot be interpreted"),
     ],
 )
 def test_where_a_source_failed_is_said(source, said):
@@ -63,6 +62,27 @@ def test_what_a_source_says_of_an_image_is_kept():
 
 def test_a_label_may_be_an_integer_of_numpy():
     assert read([(b"", np.int64(3))], 0) == (b"", 3)
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        (b"JPEG", "source[0] must return (image, label), not a bytes."),
+        ({"image": b"", "label": 0}, "source[0] must return (image, label), not a dict."),
+        ((b"", 0, 0), "source[0] must return (image, label), not a tuple of 3."),
+        (
+            (b"", "ants"),
+            "the label of source[0] must be an int, the index of its class name, not 'ants'.",
+        ),
+        (
+            (b"", 1.0),
+            "the label of source[0] must be an int, the index of its class name, not 1.0.",
+        ),
+    ],
+)
+def test_what_is_not_an_image_and_its_label_is_named(item, said):
+    with pytest.raises(SourceError, match=re.escape(said)):
+        read([item], 0)
 
 
 def test_a_connection_of_another_thread_is_told_with_what_to_do(monkeypatch):
