@@ -1,0 +1,180 @@
+"""The types of the contract: a component, and what the builders of each kind return."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+Arrays = dict[str, Any]
+"""Arrays by name: NumPy arrays on the host, the backend's tensors on the device."""
+
+
+class Params(BaseModel):
+    """Base class of a component's parameters; unknown keys, NaN and infinity are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+
+
+class NoParams(Params):
+    """The parameters of a component that has none."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """What a plugin registers under a name.
+
+    Args:
+        name: The name that an experiment writes, in snake_case.
+        build: Builds the component, as the hook of its kind says. Heavy imports belong inside it.
+        params: Validates the component's TOML keys, before anything heavy is imported.
+        summary: One line for `kerascnn plugins`.
+        check: `check(params, *, image_size) -> {key: fault}` returns what cannot work: a file that
+            does not exist, images that are too small. Called when an experiment is loaded; must
+            import nothing heavy. Default none.
+    """
+
+    name: str
+    build: Callable[..., Any]
+    params: type[Params] = NoParams
+    summary: str = ""
+    check: Callable[..., Mapping[str, str]] | None = None
+
+
+class Source(Protocol):
+    """A random-access source of labelled images: a map-style dataset of PyTorch or Grain.
+
+    `source[i]` is `(image, label)`. The image is a path, encoded bytes, or uint8 [H, W, 3] (grey:
+    [H, W] or [H, W, 1]); the label is an int, the index of its class name. An optional
+    `fingerprint` (str) changes whenever an image or a label changes; without it kerascnn hashes
+    the images.
+
+    Several threads read a source at once, and it is sent to other processes with `cloudpickle`:
+    open files and connections in `__getitem__`, once for each thread of each process.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> tuple[Any, int]: ...
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A dataset: three sources that share no image, and the class names.
+
+    Args:
+        train: The images to train on.
+        validation: The images that epochs and stages are compared on.
+        test: The images that the final accuracy is measured on.
+        class_names: In the order of the labels; at least two.
+        ignored: What was found besides images, with its count, such as {"HEIC files": 2}.
+    """
+
+    train: Source
+    validation: Source
+    test: Source
+    class_names: Sequence[str]
+    ignored: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """An augmentation in two functions, so that its random numbers are the same on every backend.
+
+    Args:
+        draw: `draw(rng, batch_size) -> arrays` draws the random numbers on the host. `rng` is a
+            NumPy generator keyed by (seed, stage, epoch, step); the first axis of each array is
+            `batch_size`.
+        apply: `apply(batch, arrays) -> batch` applies them on the device, using only `keras.ops`.
+            A batch is `{"images": float32 [B, H, W, 3] in 0-255, "labels": float32 [B, K]}`.
+            Where images are mixed or exchanged, so are their labels, in the same shares.
+    """
+
+    draw: "Callable[[np.random.Generator, int], Arrays]"
+    apply: Callable[[Arrays, Arrays], Arrays]
+
+
+@dataclass(frozen=True)
+class HostAugmentation:
+    """An augmentation of one image at a time on the CPU, with NumPy or any other library.
+
+    It runs ahead of the training step that uses the image, in other processes where that is faster.
+    The labels stay as they are.
+
+    Args:
+        apply: `apply(image, rng) -> image` returns an augmented copy. Both images are uint8
+            [H, W, 3] in RGB, of the same size. `rng` is a NumPy generator keyed by (seed, stage,
+            epoch, step, place in the batch): use no other randomness. `cloudpickle` must be able
+            to send `apply` to another process.
+    """
+
+    apply: "Callable[[np.ndarray, np.random.Generator], np.ndarray]"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A functional model and its blocks.
+
+    Args:
+        model: Maps float32 [B, S, S, 3] in 0-255 to probabilities float32 [B, K]; the layers of
+            its classifier are named `head_...`.
+        blocks: Glob patterns of layer names by block, from the input on. A layer belongs to the
+            first block with a pattern that matches.
+        weights: Description of the weights, such as "weights of resnet_50_imagenet"; default the
+            value of the parameter `weights`.
+        modules: Modules to import before a saved model is loaded, such as "my_layers.register":
+            those that register layers with Keras without defining them. Each belongs to the
+            package of the component or to one that it requires. Default none: the modules that
+            define the layers are found.
+    """
+
+    model: "keras.Model"
+    blocks: Mapping[str, Sequence[str]]
+    weights: str = ""
+    modules: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measure of how good probabilities are.
+
+    Args:
+        compute: `compute(labels, probabilities) -> float`, in NumPy: labels int [N] in 0 to K - 1,
+            probabilities float [N, K]; N is at least 1, and a class may have no image. NaN where
+            the metric is not defined for these images.
+        greater_is_better: Whether greater values are better; default True.
+    """
+
+    compute: "Callable[[np.ndarray, np.ndarray], float]"
+    greater_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """A format for other runtimes: how a model is written, and how what was written is run.
+
+    Args:
+        write: `write(model, folder) -> path` writes a functional model into an empty folder and
+            returns the path of the file, or of the folder if the format needs several files. The
+            model maps float32 [N, S, S, 3] in 0-255 to probabilities float32 [N, K] and computes
+            in float32; `write` must not change it.
+        predict: `predict(path, images) -> probabilities` runs what was written, without Keras if
+            the format has a runtime of its own: from float32 [N, S, S, 3] in 0-255, for any N, to
+            float32 [N, K]. The path may be another one by then.
+        backend: The Keras backend that `write` needs, such as "tensorflow"; default any.
+        runtime: The package that `predict` runs the model with, such as "onnxruntime"; its version
+            is recorded. Default the exporter's own package.
+        tolerance: Largest allowed difference between a probability and that of Keras; higher only
+            for formats of lower precision.
+    """
+
+    write: "Callable[[keras.Model, Path], Path]"
+    predict: "Callable[[Path, np.ndarray], np.ndarray]"
+    backend: str = ""
+    runtime: str = ""
+    tolerance: float = 1e-4
