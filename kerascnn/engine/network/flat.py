@@ -3,7 +3,6 @@
 import inspect
 from typing import Any
 
-from kerascnn.engine.network.folding import copy_state
 from kerascnn.engine.network.saved import reason_of
 from kerascnn.errors import InputError, PluginError
 from kerascnn.runtime.keras_internals import functional_graph, node_behind, run_graph
@@ -30,6 +29,8 @@ def flatten_model(model: Any, inputs: Any, *, prefix: str = "") -> Any:
         PluginError: The model is not functional, or defines a `call` of its own.
     """
     import keras
+
+    from kerascnn.engine.network.folding import copy_state
 
     if inner_graph(model) is None:
         raise PluginError(
