@@ -55,6 +55,7 @@ NAMED = {
     "plugins show": "cosine",
     "plugins check": "cosine",
     "plugins new": "kerascnn-mine",
+    "run FILE": "command",
     "predict": "tensorflow",
 }
 """What NAME stands for."""
@@ -189,6 +190,7 @@ def place(workplace, monkeypatch):
     shutil.copy(file, workplace / "image.jpg")
     shutil.copytree(ROOT / "experiments", workplace / "experiments")
     monkeypatch.setattr("webbrowser.open", lambda address: None)
+    monkeypatch.setenv("KERASCNN_COMMAND", "true")
     return workplace
 
 
@@ -198,6 +200,8 @@ def tiny(words):
     words = list(words) + [part for setting in settings for part in ("--set", setting)]
     if words[0] == "init":
         words.append("--force")
+    if words[:2] == ["plugins", "new"]:
+        words += ["--into", words[-1]]  # of its own, by the kind
     if words[:2] == ["runs", "remove"]:
         words[2:] = [min((Path("kerascnn-runs")).iterdir()).name, "--yes"]
     return words

@@ -55,7 +55,7 @@ def main(packages: int, rounds: int) -> None:
             spend(command, folder)  # compiles
         turns = [{name: spend(rows[name], folder) for name in rows} for _ in range(rounds)]
     least = {name: min(turn[name] for turn in turns) for name in rows}
-    report("plugins", {"packages": packages, "kinds": len(KINDS), "processor_seconds": least})
+    report("packages", {"packages": packages, "kinds": len(KINDS), "processor_seconds": least})
 
 
 def install(folder: Path, module: str) -> None:
