@@ -185,6 +185,13 @@ def bind_alone(registered: RegisteredComponent, params: Mapping[str, Any]) -> Bo
         raise InputError(said) from error
 
 
+def check_alone(bound: BoundComponent, image_size: int) -> None:
+    """Raises InputError with one line per fault that the component's own check finds."""
+    if faults := bound.faults(image_size=image_size):
+        problems = (Problem((bound.kind, key), fault) for key, fault in faults.items())
+        raise InputError("\n".join(map(str, problems)))
+
+
 def _within(table: Any, detail: Any) -> Location:
     """The location of an error without the union branches that pydantic puts between keys."""
     location = existing(table, detail["loc"])

@@ -50,7 +50,7 @@ class _Hearer:
 
     def __init__(self, bound: BoundComponent, own: Observer) -> None:
         self._name = bound.name
-        self._who = f'observer "{bound.name}" of {bound.registered.origin}'
+        self._who = str(bound.registered)
         self._own = own
         self._waiting: deque[Future[tuple[str, str] | None]] = deque()
         self._faults: set[str] = set()

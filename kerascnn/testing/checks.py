@@ -16,7 +16,7 @@ from kerascnn.components.kinds import KINDS
 from kerascnn.components.registry import load_registry
 from kerascnn.errors import InputError, KerascnnError, PluginError
 from kerascnn.experiment.model import Training
-from kerascnn.experiment.problems import Problem, bind_alone
+from kerascnn.experiment.problems import bind_alone, check_alone
 from kerascnn.runtime.process import contained, keep_backend_settings
 from kerascnn.runtime.tracebacks import described
 
@@ -62,10 +62,7 @@ class Subject(ABC):
                 refuses them.
         """
         bound = bind_alone(load_registry().get(cls.kind, name), params)
-        size = options.get("image_size") or Training().image_size
-        if faults := bound.faults(image_size=size):
-            problems = (Problem((cls.kind, key), fault) for key, fault in faults.items())
-            raise InputError("\n".join(map(str, problems)))
+        check_alone(bound, options.get("image_size") or Training().image_size)
         return cls(bound, dict(params), **options)
 
     def with_params(self, **params: Any) -> Self:

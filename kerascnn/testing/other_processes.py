@@ -45,10 +45,7 @@ def in_a_plain_process(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def on_backend(backend: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """Calls a function of a module in a process on that backend."""
-    answer = _result(backend, _submit(backend, function, arguments))
-    if answer.refusal:
-        raise CheckError(f"{backend}: {answer.refusal}")
-    return answer.value
+    return _accepted(backend, _submit(backend, function, arguments))
 
 
 def in_a_new_process(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -56,10 +53,7 @@ def in_a_new_process(function: Callable[..., Any], *arguments: Any) -> Any:
     import keras
 
     with backend_process(keras.config.backend()) as process:
-        answer = _result("a new process", process.submit(_answer, function, arguments))
-    if answer.refusal:
-        raise CheckError(f"a new process: {answer.refusal}")
-    return answer.value
+        return _accepted("a new process", process.submit(_answer, function, arguments))
 
 
 def on_other_backends(function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
@@ -89,6 +83,14 @@ def _submit(name: str, function: Callable[..., Any], arguments: tuple[Any, ...])
     except BrokenProcessPool:
         _pool.cache_clear()
         return _pool(name).submit(_answer, function, arguments)
+
+
+def _accepted(name: str, future: Future[Answer]) -> Any:
+    """The value that a process has found; what it refuses is a failure, too."""
+    answer = _result(name, future)
+    if answer.refusal:
+        raise CheckError(f"{name}: {answer.refusal}")
+    return answer.value
 
 
 def _result(name: str, future: Future[Answer]) -> Answer:

@@ -25,15 +25,13 @@ def make_loss(component: BoundComponent, class_counts: Sequence[int]) -> Any:
     images = classes + 1  # another number, so that the two axes cannot be confused
     loss = component.build(num_classes=classes, class_counts=tuple(class_counts))
     even = np.full((images, classes), 1 / classes, np.float32)
-    try:
+    with component.registered.blamed("in call(y_true, y_pred)"):
         losses = loss.call(to_device(even), to_device(even))
         found = f"{backend.standardize_dtype(losses.dtype)} {list(losses.shape)}"
-    except Exception as error:
-        raise component.registered.fault("in call(y_true, y_pred)", error) from error
     if found != f"float32 [{images}]":
         raise PluginError(
-            f'loss "{component.name}" of {component.registered.origin}: call(y_true, y_pred) must '
-            f"return float32 [{images}] for a batch of {images} images, not {found}."
+            f"{component.registered}: call(y_true, y_pred) must return float32 [{images}] for a "
+            f"batch of {images} images, not {found}."
         )
     return loss
 

@@ -1,7 +1,6 @@
 """An exporter, found and built: writes a model, and compares what was written with Keras."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,8 +10,8 @@ import numpy as np
 
 from kerascnn.components.component import BoundComponent
 from kerascnn.components.registry import load_registry
-from kerascnn.errors import InputError, PluginError, RunError
-from kerascnn.experiment.problems import bind_alone
+from kerascnn.errors import PluginError, RunError
+from kerascnn.experiment.problems import bind_alone, check_alone
 from kerascnn.hookspecs import Exporter
 from kerascnn.runtime.backend import BACKENDS, require_backend, select_backend
 from kerascnn.runtime.text import counted
@@ -62,10 +61,7 @@ class BuiltExporter:
 
     def check(self, image_size: int) -> None:
         """Raises InputError with what the exporter's own check finds."""
-        faults = self.bound.faults(image_size=image_size)
-        if faults:
-            said = (f"exporter.{key}: {fault.rstrip('.')}." for key, fault in faults.items())
-            raise InputError("\n".join(said))
+        check_alone(self.bound, image_size)
 
     def write(self, model: Any, folder: Path) -> Path:
         """Writes a model into an empty folder; returns the file, or the folder.
@@ -73,7 +69,7 @@ class BuiltExporter:
         Raises:
             PluginError: The exporter fails, or returns something else than what it wrote.
         """
-        with self._blamed("write(model, folder)"):
+        with self.bound.registered.blamed("in write(model, folder)"):
             path = self.exporter.write(model, folder)
         if not isinstance(path, Path):
             raise self._fault(f"write must return a Path, not {type(path).__name__}")
@@ -95,7 +91,7 @@ class BuiltExporter:
         Raises:
             PluginError: The exporter fails, or returns something else.
         """
-        with self._blamed("predict(path, images)"):
+        with self.bound.registered.blamed("in predict(path, images)"):
             found = np.asarray(self.exporter.predict(path, images))
         if found.ndim != 2 or len(found) != len(images):
             shape = list(found.shape)
@@ -125,15 +121,4 @@ class BuiltExporter:
         return difference
 
     def _fault(self, what: str) -> PluginError:
-        return PluginError(
-            f'exporter "{self.bound.name}" of {self.bound.registered.origin}: {what}.'
-        )
-
-    @contextmanager
-    def _blamed(self, call: str) -> Iterator[None]:
-        try:
-            yield
-        except (InputError, MemoryError):
-            raise
-        except Exception as error:
-            raise self.bound.registered.fault(f"in {call}", error) from error
+        return PluginError(f"{self.bound.registered}: {what}.")
