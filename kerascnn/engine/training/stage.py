@@ -36,8 +36,10 @@ from kerascnn.engine.training.variables import (
     sha256,
     values,
 )
+from kerascnn.runtime.process import collected
 
 
+@collected()
 def fit_stage(
     network: Built,
     plan: Plan,
