@@ -120,7 +120,7 @@ class RowStore:
         return _Files(folder, self._columns)
 
     def _begin(self, folder: Path) -> Claims:
-        """Keeps the entry from being removed; it may have been, and made anew, since the last time."""
+        """Keeps the entry from being removed; it may have been since it was opened, and made anew."""
         if not self._opened[-1].keys.is_at(folder / "keys.bin"):
             self._opened.append(_Files(folder, self._columns))
         return Claims(folder / CLAIMS)
