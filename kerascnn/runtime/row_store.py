@@ -78,8 +78,7 @@ class RowStore:
         Raises:
             InputError: The disk is full, or the cache folder is not writable.
         """
-        missing = np.flatnonzero(self.find(digests) < 0)
-        if not len(missing):
+        if (self.find(digests) >= 0).all():
             return 0
         limit, grown = limit_bytes(), 0  # checked before the work
 
@@ -97,7 +96,7 @@ class RowStore:
                 filling = Filling(
                     digests, self.find, files.keys, files.columns, claims, self._lock, committed
                 )
-                made = filling.run(missing, make, piece)
+                made = filling.run(make, piece)
                 if grown:
                     keep_to_limit(limit, but=self._key)
                 return made
