@@ -4,7 +4,6 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -70,13 +69,11 @@ def _hashes(source: Source, rows: Mapping[str, int]) -> Hashes:
 
 def _made(workers: Workers, contents: Sequence[str], rows: Sequence[int]) -> Hashes:
     pieces = workers.map(partial(prepare_rows, preparation=Preparation(_SIZE)), rows)
-    found = [(piece.hashes, piece.faults) for piece in pieces]  # without the pixels
-    hashes = chain.from_iterable(values for values, _ in found)
-    bad = {fault.row for _, faults in found for fault in faults}
+    by_row = dict(zip(rows, contents, strict=True))
     return {
-        content: value
-        for content, row, value in zip(contents, rows, hashes, strict=True)
-        if row not in bad
+        by_row[row]: value
+        for piece in pieces
+        for row, value in zip(piece.rows.tolist(), piece.hashes, strict=True)
     }
 
 
