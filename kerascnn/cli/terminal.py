@@ -136,9 +136,9 @@ class Terminal(Observer):
         self._epochs_before = ""
         if result.reused_from:
             self._print(reused(result, self._stage))
+            self._print(f"  {best_epoch(result)}: val accuracy {result.own.accuracy:.3f}")
         else:
             self._show_training(result)
-        self._print(f"  {best_epoch(result)}")
         if result.before:
             self._print(f"  {verdict(result, result.before)}")
 
@@ -147,7 +147,7 @@ class Terminal(Observer):
             self._print(f"  stopped early: epoch {result.epochs} of at most {self._stage.epochs}")
         self._print(
             f"  trained {result.trainable_parameters:,} parameters after {result.boundary}"
-            f" in {result.seconds:.1f} s"
+            f" in {result.seconds:.1f} s · {best_epoch(result)}"
         )
         self._print(f"  {frozen_part(result)}")
         self._print(

@@ -47,13 +47,8 @@ def reused(result: StageResult, stage: StageStart) -> str:
 
 
 def best_epoch(result: StageResult) -> str:
-    """The epoch whose weights a stage is judged by, and their score."""
-    own, what = result.own, "weights of" if result.kept else "best:"
-    metric = f", {own.metric} {own.value:.3f}" if own.metric else ""
-    return (
-        f"{what} epoch {result.best_epoch} of {result.epochs}: "
-        f"val accuracy {own.accuracy:.3f}{metric}"
-    )
+    """The epoch whose weights a stage carries forward, or would have."""
+    return f"{'kept' if result.kept else 'best'} epoch {result.best_epoch} of {result.epochs}"
 
 
 def measured_lines(metrics: Mapping[str, Measured]) -> list[str]:
