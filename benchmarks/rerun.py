@@ -22,9 +22,7 @@ CLOCK = ("seconds", "images_per_second")
 
 
 @click.command()
-@click.option(
-    "--experiment", type=click.Path(exists=True, resolve_path=True), default=str(FLOWERS)
-)
+@click.option("--experiment", type=click.Path(exists=True, resolve_path=True), default=str(FLOWERS))
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Of the experiment.")
 @click.option(
     "--change", metavar="KEY=VALUE", default="stages.finetune.learning_rate=1e-4", show_default=True

@@ -187,7 +187,7 @@ def test_a_study_takes_the_stages_before_the_tested_one(first, monkeypatch):
 
 def test_weights_and_random_generators_are_those_at_the_end_of_the_stage(prepared):
     store = StageStore(prepared, pytest.fail)
-    model, variables = prepared.network.model, prepared.network.model.variables
+    variables = prepared.network.model.variables
     built = values(variables)
     [head, rest] = prepared.plans
     done = [store.take(head, [])]
