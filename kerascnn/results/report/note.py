@@ -50,11 +50,21 @@ def _stage(stage: StageTable) -> tuple[str, ...]:
         markdown(stage["name"]),
         markdown(stage["unfreeze"]),
         f"{stage['trainable_parameters']:,}",
-        str(stage["epochs"]),
+        _epochs(stage),
         f"{stage['val_accuracy']:.3f}",
         gain,
-        seconds(stage["seconds"]),
+        _time(stage),
     )
+
+
+def _epochs(stage: StageTable) -> str:
+    return f"{stage['epochs']}, weights of {stage['best_epoch']}"
+
+
+def _time(stage: StageTable) -> str:
+    if stage["reused_from"] is None:
+        return seconds(stage["seconds"])
+    return f"as in run {stage['reused_from'][:8]}, {seconds(stage['trained_seconds'])} there"
 
 
 def write_thumbnails(material: Material) -> Path | None:
