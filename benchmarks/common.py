@@ -8,9 +8,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import chdir
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -106,6 +107,34 @@ def shuffled_classes(source: Path, seed: int) -> Iterator[tuple[str, list[Path]]
         files = sorted(path for path in folder.iterdir() if path.is_file())
         random.Random(f"{seed} {folder.name}").shuffle(files)
         yield folder.name, files
+
+
+def images_by_split(files: Iterable[tuple[str, Path]]) -> dict[str, set[bytes]]:
+    """The images of each split by the SHA-256 of their content; given are split and file."""
+    images = dict[str, set[bytes]]()
+    for split, file in files:
+        images.setdefault(split, set()).add(sha256(file.read_bytes()).digest())
+    return images
+
+
+def new_rows(stage: dict[str, Any], images: dict[str, set[bytes]], known: set[Any]) -> int:
+    """The rows of activations that a stage of a result had to compute, each image's and view's.
+
+    Args:
+        stage: Of `run --json`; one with views augments its images.
+        images: Those of each split.
+        known: The rows that earlier stages and runs needed; those of this one are added.
+    """
+    if stage["reused_from"]:
+        return 0
+    boundary, views = stage["cache"]["boundary"], stage["cache"]["views"]
+    plain = images["validation"] | (images["train"] if views == 1 else set())
+    rows = {(boundary, 0, image) for image in plain}
+    if views > 1:
+        rows |= {(boundary, view, one) for view in range(1, views + 1) for one in images["train"]}
+    new = rows - known
+    known |= new
+    return len(new)
 
 
 def judged(correct: int, total: int) -> dict[str, Any]:

@@ -1,15 +1,19 @@
 """Accuracy of a recipe over folds: every image is judged once, by a network that never saw it.
 
 The images of each class are dealt into folds; for each fold the program runs the recipe on the
-others, of which a few validate. All runs share one cache.
+others, of which a few validate. All runs share one cache, so that the frozen part runs once for each
+image and view: `rows_expected` in all, and `prefix_by_first` is its time in all folds by that in the
+first.
 """
 
 import csv
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
-from common import judged, report, run, shuffled_classes
+from common import images_by_split, judged, new_rows, report, run, shuffled_classes
 
 
 @click.command()
@@ -33,17 +37,24 @@ def main(
 ) -> None:
     """Say the accuracy over all folds, with its interval, and each fold's seconds."""
     with tempfile.TemporaryDirectory() as place:
-        folder, results = Path(place), []
+        folder, results, expected, known = Path(place), [], 0, set[Any]()
         for fold in range(first or folds):
             table = write_table(folder / f"fold{fold}.csv", data, fold, folds, validation, seed)
             own = (f"dataset.path={data}", f"dataset.labels={table}", *settings)
             words = [word for setting in own for word in ("--set", setting)]
             results.append(run(folder, folder / "cache", experiment, *words))
+            images = images_by_split(rows_of(table, data))
+            expected += sum(new_rows(stage, images, known) for stage in results[-1]["stages"])
     tests = [result["test"] for result in results]
     total = sum(test["images"] for test in tests)
     correct = round(sum(test["accuracy"] * test["images"] for test in tests))
+    prefix = [sum(s["prefix_seconds"] for s in result["stages"]) for result in results]
     figures = {
         "settings": settings,
+        "rows_made": [sum(s["cache"]["made"] for s in result["stages"]) for result in results],
+        "rows_expected": expected,
+        "prefix_seconds": prefix,
+        "prefix_by_first": sum(prefix) / prefix[0],
         "folds": [result["test_accuracy"] for result in results],
         "trained_on": results[0]["data"]["train"]["images"],
         "seconds": [result["seconds"] for result in results],
@@ -66,6 +77,12 @@ def write_table(
                 split = "test" if row % folds == fold else split
                 writer.writerow((path.relative_to(data), name, split))
     return file
+
+
+def rows_of(table: Path, data: Path) -> Iterator[tuple[str, Path]]:
+    """The split and the file of each image."""
+    for row in csv.DictReader(table.read_text().splitlines()):
+        yield row["split"], data / row["path"]
 
 
 if __name__ == "__main__":
