@@ -117,7 +117,7 @@ def find(kind: str, key: str, read: Callable[[Path], T]) -> T | None:
     entry = folder / key
     if not entry.is_dir():  # before a lock file is made
         return None
-    with _writing(folder.parent), FileLock(folder / f"{key}.lock"):
+    with writing(folder.parent), FileLock(folder / f"{key}.lock"):
         if not entry.is_dir():
             return None
         os.utime(entry)
