@@ -36,7 +36,7 @@ OnProgress = Callable[[int, int], None]
 
 _VERSION = 1  # raise when `content_of` or `IDENTITY` changes
 _BLOCK = 2**16  # images; a million of them take 42 MB
-_KEEP_SECONDS, _KEEP_BYTES = 1.0, 2**23  # of prepared images, at most, until they are stored
+_KEEP_SECONDS, _KEEP_BYTES = 4.0, 2**24  # of prepared images, at most, until they are stored
 
 
 @dataclass(frozen=True)
@@ -145,11 +145,15 @@ class _Reading:
             held.append(piece)
             size = sum(seen.prepared.images.nbytes for seen in held)
             if size >= _KEEP_BYTES or time.monotonic() - since >= _KEEP_SECONDS:
-                self._keep([seen.prepared for seen in held])
-                yield from held
+                yield from self._stored(held)
                 held, since = [], time.monotonic()
-        self._keep([seen.prepared for seen in held])
-        yield from held
+        yield from self._stored(held)
+
+    def _stored(self, pieces: list[_Seen]) -> list[_Seen]:
+        prepared = [seen.prepared for seen in pieces if len(seen.prepared.rows)]
+        if prepared:
+            self._keep(prepared)
+        return pieces
 
 
 def _blocks(count: int) -> Iterator[range]:
