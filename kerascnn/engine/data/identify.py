@@ -1,30 +1,42 @@
-"""Identifies the images of a source by their content, decoding none."""
+"""Identifies the images of a source by their content."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import NamedTuple
 
 import numpy as np
 
 from kerascnn.engine.data.files import content_of
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.reading import read, source_faults
 from kerascnn.engine.data.sources import ImageFiles, Known, Subset
-from kerascnn.engine.data.workers import Rows, Workers
+from kerascnn.engine.data.stream import PreparedImages, digest_of, gathered, prepare_image
+from kerascnn.engine.data.workers import Rows, Workers, piece_length
 from kerascnn.errors import InputError, SourceError
 from kerascnn.hookspecs import Source
-from kerascnn.runtime.cache import cached
+from kerascnn.runtime.row_store import RowStore
 from kerascnn.runtime.text import counted
 
-IDENTITY = np.dtype([("content", np.uint8, (32,)), ("label", np.int64), ("is_file", np.bool_)])
-"""An image's SHA-256 of its content, its label, and whether it is the path of a file."""
+IDENTITY = np.dtype(
+    [
+        ("content", np.uint8, (32,)),  # SHA-256
+        ("label", np.int64),
+        ("is_file", np.bool_),  # whether it is a path
+        ("is_readable", np.bool_),
+    ]
+)
+"""What is known of an image before it is prepared."""
+
+Keep = Callable[[Sequence[PreparedImages]], None]
+OnProgress = Callable[[int, int], None]
 
 _VERSION = 1  # raise when `content_of` or `IDENTITY` changes
-_BLOCK = 2**16  # images; a million of them take 41 MB
-_FILE = "identities"
+_BLOCK = 2**16  # images; a million of them take 42 MB
+_KEEP_SECONDS, _KEEP_BYTES = 4.0, 2**24  # of prepared images, at most, until they are stored
 
 
 @dataclass(frozen=True)
@@ -34,48 +46,137 @@ class Identified:
     Args:
         fingerprint: The source's own, or the SHA-256 of its images and labels.
         remembered: Whether the images were read before, under the source's own fingerprint.
-        blocks: Gives the identities of all images in order, each time it is called, in arrays of
-            dtype `IDENTITY`.
+        blocks: Gives the images in order, in arrays of dtype `IDENTITY`, whenever it is called.
     """
 
     fingerprint: str
     remembered: bool
     blocks: Callable[[], Iterator[np.ndarray]]
 
-    def column(self, name: str) -> np.ndarray:
-        """The "label" or "is_file" of each image: [N]."""
-        columns = [block[name].copy() for block in self.blocks()]
-        return np.concatenate([np.empty(0, IDENTITY)[name], *columns])
 
-
-def identify(workers: Workers, what: str) -> Identified:
+def identify(
+    workers: Workers, what: str, preparation: Preparation, keep: Keep, on_progress: OnProgress
+) -> Identified:
     """Identifies the images of a source; those with a fingerprint of its own once for all time.
+
+    Then arrays are prepared as well: to read them again would mean to draw them again.
 
     Args:
         what: Name of the source in listings of the cache.
+        keep: Stores images that have been prepared.
+        on_progress: Called with the number of images read and the number to read.
     """
     source = workers.source
     with workers.named(), source_faults("source.fingerprint"):
         own = getattr(source, "fingerprint", None)
-    if own is not None and isinstance(source, ImageFiles | Subset) and source.known:
+    if own is None:
+        pieces = workers.map(partial(_identify, preparation=None), range(workers.count))
+        identities = np.concatenate(
+            [np.empty(0, IDENTITY), *(piece.identities for piece in pieces)]
+        )
+        return Identified(_known(identities).fingerprint, False, partial(_cut, identities))
+    if isinstance(source, ImageFiles | Subset) and source.known:
         return Identified(str(own), False, partial(_cut, _of_known(source.known)))
-    if own is not None:
-        key = hashlib.sha256(f"{_VERSION} {own} {workers.count}".encode()).hexdigest()
-        about = f"labels and hashes of {counted(workers.count)} of {what}"
-        file = cached("packed", key, about, partial(_write, workers), _open)
-        return Identified(str(own), True, partial(_read, file))
-    identities = np.concatenate([np.empty(0, IDENTITY), *_identities(workers)])
-    return Identified(_known(identities).fingerprint, False, partial(_cut, identities))
+    reading = _Reading(workers, preparation, keep, on_progress)
+    return Identified(str(own), True, reading.remembered(str(own), what))
 
 
-def _known(identities: np.ndarray) -> Known:
-    contents = [content.tobytes().hex() for content in identities["content"]]
-    return Known(contents, identities["label"].tolist(), identities["is_file"].tolist())
+class _Seen(NamedTuple):
+    """Some images of a source that have been read, and those of them that have been prepared."""
+
+    rows: Rows
+    identities: np.ndarray
+    prepared: PreparedImages
 
 
-def digest_of(data: Any) -> np.ndarray:
-    """SHA-256 of bytes or of an array: uint8 [32]."""
-    return np.frombuffer(hashlib.sha256(data).digest(), np.uint8)
+def _identify(source: Source, rows: Rows, preparation: Preparation | None) -> _Seen:
+    identities, made = np.empty(len(rows), IDENTITY), []
+    for at, row in enumerate(rows):
+        try:
+            image, label = read(source, row)
+            content, is_file = content_of(image), isinstance(image, str | PathLike)
+            if preparation and hasattr(image, "dtype"):
+                made.append(prepare_image(row, image, content, preparation))
+        except SourceError:
+            raise
+        except InputError as error:  # reported when it is to be prepared
+            identities[at] = digest_of(str(error).encode()), -1, False, False
+        else:
+            identities[at] = digest_of(content), label, is_file, bool(content)
+    return _Seen(rows, identities, gathered(made, preparation or Preparation(1)))
+
+
+class _Reading:
+    """Reads the images of a source with a fingerprint of its own, and remembers what they are."""
+
+    def __init__(
+        self, workers: Workers, preparation: Preparation, keep: Keep, on_progress: OnProgress
+    ) -> None:
+        self._workers, self._keep, self._on_progress = workers, keep, on_progress
+        self._take = partial(_identify, preparation=preparation)
+        self._piece = piece_length(workers.count, 3 * preparation.packed_size**2)
+        self._done = 0
+
+    def remembered(self, fingerprint: str, what: str) -> Callable[[], Iterator[np.ndarray]]:
+        """The images, in blocks; those that cannot be read are read again every time."""
+        count = self._workers.count
+        key = hashlib.sha256(f"{_VERSION} {fingerprint} {count}".encode()).hexdigest()
+        about = f"labels and hashes of {counted(count)} of {what}"
+        store = RowStore("packed", key, about, {"identity": (IDENTITY, ())})
+        for rows in _blocks(count):
+            store.fill(_keys(rows), partial(self._make, rows), self._piece)
+        return partial(_read, store, count)
+
+    def _make(
+        self, rows: range, claims: Iterator[np.ndarray]
+    ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        pieces = ((rows[0] + claimed).tolist() for claimed in claims)
+        for seen in self._kept(self._workers.map_pieces(self._take, pieces)):
+            readable = seen.identities["is_readable"]
+            chosen = np.array(seen.rows)[readable] - rows[0]
+            yield chosen, {"identity": seen.identities[readable]}
+            self._done += len(seen.rows)
+            self._on_progress(self._done, self._workers.count)
+
+    def _kept(self, pieces: Iterator[_Seen]) -> Iterator[_Seen]:
+        """Passes pieces on when their prepared images are stored."""
+        held, since = list[_Seen](), time.monotonic()
+        for piece in pieces:
+            held.append(piece)
+            size = sum(seen.prepared.images.nbytes for seen in held)
+            if size >= _KEEP_BYTES or time.monotonic() - since >= _KEEP_SECONDS:
+                yield from self._stored(held)
+                held, since = [], time.monotonic()
+        yield from self._stored(held)
+
+    def _stored(self, pieces: list[_Seen]) -> list[_Seen]:
+        prepared = [seen.prepared for seen in pieces if len(seen.prepared.rows)]
+        if prepared:
+            self._keep(prepared)
+        return pieces
+
+
+def _blocks(count: int) -> Iterator[range]:
+    return (range(first, min(count, first + _BLOCK)) for first in range(0, count, _BLOCK))
+
+
+def _keys(rows: range) -> np.ndarray:
+    """The keys of images in the store of a source: their numbers, as uint8 [N, 32]."""
+    keys = np.zeros((len(rows), 4), np.uint64)
+    keys[:, 0] = rows
+    return keys.view(np.uint8)
+
+
+def _read(store: RowStore, count: int) -> Iterator[np.ndarray]:
+    for rows in _blocks(count):
+        places = store.find(_keys(rows))
+        identities = np.zeros(len(rows), IDENTITY)
+        identities[places >= 0] = store.read("identity", places[places >= 0])
+        yield identities
+
+
+def _cut(identities: np.ndarray) -> Iterator[np.ndarray]:
+    return (identities[rows.start : rows.stop] for rows in _blocks(len(identities)))
 
 
 def contents_of(identities: np.ndarray) -> np.ndarray:
@@ -84,47 +185,13 @@ def contents_of(identities: np.ndarray) -> np.ndarray:
 
 
 def _of_known(known: Known) -> np.ndarray:
-    identities = np.empty(len(known.labels), IDENTITY)
+    identities = np.ones(len(known.labels), IDENTITY)
     contents = np.frombuffer(bytes.fromhex("".join(known.contents)), np.uint8)
     identities["content"] = contents.reshape(-1, 32)
     identities["label"], identities["is_file"] = known.labels, known.files
     return identities
 
 
-def _identities(workers: Workers) -> Iterator[np.ndarray]:
-    return workers.map(_identify, range(workers.count))
-
-
-def _identify(source: Source, rows: Rows) -> np.ndarray:
-    identities = np.empty(len(rows), IDENTITY)
-    for at, row in enumerate(rows):
-        try:
-            image, label = read(source, row)
-        except SourceError:
-            raise
-        except InputError as error:  # reported by whoever decodes it
-            image, label = str(error).encode(), -1
-        is_file = isinstance(image, str | PathLike)
-        identities[at] = digest_of(content_of(image)), label, is_file
-    return identities
-
-
-def _write(workers: Workers, folder: Path) -> None:
-    with (folder / _FILE).open("wb") as file:
-        for identities in _identities(workers):
-            file.write(identities.tobytes())
-
-
-def _open(folder: Path) -> BinaryIO:
-    return (folder / _FILE).open("rb")
-
-
-def _read(file: BinaryIO) -> Iterator[np.ndarray]:
-    file.seek(0)
-    while len(identities := np.fromfile(file, IDENTITY, _BLOCK)):
-        yield identities
-
-
-def _cut(identities: np.ndarray) -> Iterator[np.ndarray]:
-    for first in range(0, len(identities), _BLOCK):
-        yield identities[first : first + _BLOCK]
+def _known(identities: np.ndarray) -> Known:
+    contents = [content.tobytes().hex() for content in identities["content"]]
+    return Known(contents, identities["label"].tolist(), identities["is_file"].tolist())

@@ -1,20 +1,20 @@
 """Finds the images of a source in the packed store, and prepares those that it lacks."""
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
-from kerascnn.engine.data.identify import Identified, contents_of
+from kerascnn.engine.data.identify import OnProgress, contents_of, identify
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.stored import Stored
-from kerascnn.engine.data.stream import Fault, Take, refuse_changed
+from kerascnn.engine.data.stream import Fault, PreparedImages, prepare_rows, refuse_changed
 from kerascnn.engine.data.workers import Workers, piece_length
 from kerascnn.errors import SourceError
 from kerascnn.runtime.commands import command
-from kerascnn.runtime.row_store import Columns, RowStore
+from kerascnn.runtime.row_store import RowStore
 
-OnProgress = Callable[[int, int], None]
+Columns = Mapping[str, np.ndarray]
 
 
 class Packing:
@@ -22,32 +22,43 @@ class Packing:
 
     Args:
         workers: Read the source.
-        identified: The images of the source.
-        take: Prepares them.
+        what: Name of the source in listings of the cache.
+        preparation: Of the images.
         store: Takes what is prepared, by the content of each image.
-        columns: Those of the store.
+        columns: The names of what it takes.
         on_progress: Called with the number of images packed and the number to pack.
 
     Attributes:
-        made: The number of images that were prepared here, of which none has a twin.
+        fingerprint: Of the source.
+        labels, files: Of each image the label, and whether it is a file: [N].
+        made: The number of images that were prepared here.
     """
 
     def __init__(
         self,
         workers: Workers,
-        identified: Identified,
-        take: Take,
+        what: str,
+        preparation: Preparation,
         store: RowStore,
-        columns: Columns,
+        columns: Collection[str],
         on_progress: OnProgress,
     ) -> None:
-        self._workers, self._identified, self._take = workers, identified, take
-        self._store, self._columns, self._on_progress = store, columns, on_progress
-        found = [store.find(contents_of(block)) for block in identified.blocks()]
-        self._places = np.concatenate([np.empty(0, np.int64), *found])  # [N]
+        self._workers, self._on_progress = workers, on_progress
+        self._take = partial(prepare_rows, preparation=preparation)
+        self._store, self._columns, self.made = store, columns, 0
+        self._identified = identify(workers, what, preparation, self._keep, on_progress)
+        self.fingerprint = self._identified.fingerprint
+        self.labels = np.empty(workers.count, np.int64)
+        self.files = np.empty(workers.count, np.bool_)
+        self._places = np.empty(workers.count, np.int64)
+        for first, block in self._blocks():
+            here = slice(first, first + len(block))
+            self.labels[here], self.files[here] = block["label"], block["is_file"]
+            self._places[here] = store.find(contents_of(block))
         self._missing = int((self._places < 0).sum())
+        self._piece = piece_length(self._missing, 3 * preparation.packed_size**2)
         self._done, self._unreadable = 0, dict[int, str]()
-        self.made = self._fill() if self._missing else 0
+        self._fill()
 
     @property
     def stored(self) -> Stored:
@@ -59,22 +70,41 @@ class Packing:
         bad = np.flatnonzero(self._places < 0).tolist()
         return [Fault(row, self._unreadable[row]) for row in bad]
 
-    def _fill(self) -> int:
-        first, made, done = 0, 0, 0
-        sizes = (dtype.itemsize * math.prod(shape) for dtype, shape in self._columns.values())
-        piece = piece_length(self._missing, sum(sizes))
+    def _blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """The images in blocks, each with the index of its first one."""
+        first = 0
         for block in self._identified.blocks():
+            yield first, block
+            first += len(block)
+
+    def _keep(self, prepared: Sequence[PreparedImages]) -> None:
+        """Stores images that were prepared when they were identified."""
+        contents = np.concatenate([made.contents for made in prepared])
+        values = {
+            name: np.concatenate([getattr(made, name) for made in prepared])
+            for name in self._columns
+        }
+
+        def give(claims: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, Columns]]:
+            return ((rows, {name: of[rows] for name, of in values.items()}) for rows in claims)
+
+        self.made += self._store.fill(contents, give, max(1, len(contents)))
+
+    def _fill(self) -> None:
+        """Stores the images that are missing."""
+        done = 0
+        for first, block in self._blocks() if self._missing else ():
             rows = first + np.flatnonzero(self._places[first : first + len(block)] < 0)
             contents = contents_of(block[rows - first])
-            made += self._store.fill(contents, partial(self._make, rows, contents), piece)
+            make = partial(self._make, rows, contents)
+            self.made += self._store.fill(contents, make, self._piece)
             self._places[rows] = self._store.find(contents)
-            first, done = first + len(block), done + len(rows)
+            done += len(rows)
             self._tell(done)  # others may have packed some
-        return made
 
     def _make(
         self, rows: np.ndarray, contents: np.ndarray, claims: Iterator[np.ndarray]
-    ) -> Iterator[tuple[np.ndarray, Mapping[str, np.ndarray]]]:
+    ) -> Iterator[tuple[np.ndarray, Columns]]:
         """Prepares the images that are claimed, of these with these contents; see `RowStore`."""
         pieces = (rows[claimed].tolist() for claimed in claims)
         for made in self._workers.map_pieces(self._take, pieces):

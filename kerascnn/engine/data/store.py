@@ -6,10 +6,10 @@ from functools import partial
 import numpy as np
 
 from kerascnn.components.component import RegisteredComponent
-from kerascnn.engine.data.identify import identify
+from kerascnn.engine.data.identify import OnProgress
 from kerascnn.engine.data.images import decoders
 from kerascnn.engine.data.packed import Packed, sha256
-from kerascnn.engine.data.packing import OnProgress, Packing
+from kerascnn.engine.data.packing import Packing
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.stored import DESCRIBED, Stored, pixels
 from kerascnn.engine.data.stream import Images, StreamedImages, name_of, prepare_rows
@@ -56,19 +56,19 @@ def pack(
     workers, size = Workers(source, dataset), preparation.packed_size
     limit = limit_bytes() if stream_above is None else stream_above
     streamed = workers.count * size * size * 3 > limit
-    identified, take = identify(workers, what), partial(prepare_rows, preparation=preparation)
     columns = DESCRIBED if streamed else {**DESCRIBED, **pixels(size)}
     store = _store(preparation, columns)
-    packing = Packing(workers, identified, take, store, columns, on_progress)
+    packing = Packing(workers, what, preparation, store, columns, on_progress)
     stored, faults = packing.stored, packing.faults
+    take = partial(prepare_rows, preparation=preparation)
     packed = Packed(
         StreamedImages(workers, take, size, stored) if streamed else StoredImages(stored, size),
-        labels=identified.column("label"),
+        labels=packing.labels,
         stored=stored,
-        fingerprint=identified.fingerprint,
-        key=sha256(f"{identified.fingerprint} {_decides(preparation)}".encode()),
+        fingerprint=packing.fingerprint,
+        key=sha256(f"{packing.fingerprint} {_decides(preparation)}".encode()),
         source=source,
-        files=identified.column("is_file"),
+        files=packing.files,
         value_range=preparation.value_range,
         made=packing.made,
     )

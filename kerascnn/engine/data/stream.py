@@ -1,8 +1,9 @@
 """Prepares the images of a source in parallel and bounded memory: all once, or batch by batch."""
 
+import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,7 +12,6 @@ import numpy as np
 
 from kerascnn.engine.data.files import content_of, shown
 from kerascnn.engine.data.hashes import HASH_WORDS, perceptual_hash
-from kerascnn.engine.data.identify import digest_of
 from kerascnn.engine.data.images import ImageError
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.reading import read
@@ -68,34 +68,56 @@ class PreparedImages:
     faults: list[Fault]  # of the images that cannot be read
 
 
+class PreparedImage(NamedTuple):
+    """One of `PreparedImages`."""
+
+    row: int
+    content: np.ndarray
+    image: np.ndarray
+    digest: np.ndarray
+    hash: np.ndarray
+    peak: float
+
+
 def prepare_rows(source: Source, rows: Rows, preparation: Preparation) -> PreparedImages:
-    count, size = len(rows), preparation.packed_size
-    columns: dict[str, np.ndarray] = {
-        "rows": np.zeros(count, np.int64),
-        "contents": np.zeros((count, 32), np.uint8),
-        "images": np.zeros((count, size, size, 3), np.uint8),
-        "digests": np.zeros((count, 32), np.uint8),
-        "hashes": np.zeros((count, HASH_WORDS), np.uint64),
-        "peaks": np.zeros(count, np.float64),
-    }
-    done, faults = 0, list[Fault]()
+    made, faults = list[PreparedImage](), list[Fault]()
     for row in rows:
         try:
             image, _ = read(source, row)
-            content = content_of(image)
-            pixels, columns["peaks"][done] = preparation.with_peak(image, content or None)
+            made.append(prepare_image(row, image, content_of(image), preparation))
         except SourceError:
             raise
         except InputError as error:
             reason = error.reason if isinstance(error, ImageError) else str(error)
             faults.append(Fault(row, reason))
-            continue
-        columns["rows"][done], columns["images"][done] = row, pixels
-        columns["contents"][done] = digest_of(content)
-        columns["digests"][done] = digest_of(pixels)
-        columns["hashes"][done] = perceptual_hash(pixels)
-        done += 1
-    return PreparedImages(**{name: of[:done] for name, of in columns.items()}, faults=faults)
+    return gathered(made, preparation, faults)
+
+
+def prepare_image(row: int, image: Any, content: bytes, preparation: Preparation) -> PreparedImage:
+    """Prepares the image of a row; `content` is what `content_of` gave."""
+    pixels, peak = preparation.with_peak(image, content or None)
+    hashed = perceptual_hash(pixels)
+    return PreparedImage(row, digest_of(content), pixels, digest_of(pixels), hashed, peak)
+
+
+def gathered(
+    made: Sequence[PreparedImage], preparation: Preparation, faults: Sequence[Fault] = ()
+) -> PreparedImages:
+    size = preparation.packed_size
+    return PreparedImages(
+        rows=np.array([one.row for one in made], np.int64),
+        contents=np.array([one.content for one in made], np.uint8).reshape(-1, 32),
+        images=np.array([one.image for one in made], np.uint8).reshape(-1, size, size, 3),
+        digests=np.array([one.digest for one in made], np.uint8).reshape(-1, 32),
+        hashes=np.array([one.hash for one in made], np.uint64).reshape(-1, HASH_WORDS),
+        peaks=np.array([one.peak for one in made], np.float64),
+        faults=list(faults),
+    )
+
+
+def digest_of(data: Any) -> np.ndarray:
+    """SHA-256 of bytes or of an array: uint8 [32]."""
+    return np.frombuffer(hashlib.sha256(data).digest(), np.uint8)
 
 
 def name_of(source: Source, row: int) -> str:
