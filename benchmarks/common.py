@@ -125,8 +125,6 @@ def new_rows(stage: dict[str, Any], images: dict[str, set[bytes]], known: set[An
         images: Those of each split.
         known: The rows that earlier stages and runs needed; those of this one are added.
     """
-    if stage["reused_from"]:
-        return 0
     boundary, views = stage["cache"]["boundary"], stage["cache"]["views"]
     plain = images["validation"] | (images["train"] if views == 1 else set())
     rows = {(boundary, 0, image) for image in plain}
@@ -148,15 +146,18 @@ def beside(
     """Runs the experiment in this process, a rival's epoch after each of its own.
 
     Args:
-        experiment: What the TOML would say; everything unfrozen, from scratch.
+        experiment: What the TOML would say; one stage, from scratch.
         folder: Where the run is written and the images are packed.
-        rival: Gets a copy of the network, compiled as the stage compiles its own; gives a
-            function that trains an epoch and returns its seconds.
+        rival: Gets a copy of what the stage trains, the network or its part behind the stored
+            activations, compiled as the stage compiles its own; gives a function that trains an
+            epoch and returns its seconds.
 
     Returns:
         Seconds an epoch, the program's and the rival's, without the first epoch, which compiles.
     """
     from kerascnn import load_experiment, run_experiment
+    from kerascnn.engine.network.boundary import cut
+    from kerascnn.engine.network.freezing import set_trainable
     from kerascnn.engine.observer import Observer
     from kerascnn.engine.prepare import prepare_experiment
 
@@ -168,7 +169,9 @@ def beside(
 
         def prepare(self, experiment: Any, observer: Observer) -> Any:
             prepared = prepare_experiment(experiment, observer)
-            self.turn = rival(_bare(prepared.network.model))
+            model, (plan,) = prepared.network.model, prepared.plans
+            set_trainable(model, plan.layers, plan.batchnorm)
+            self.turn = rival(_bare(cut(model).suffix))
             return prepared
 
         def epoch(self, epoch: Any, total: int) -> None:
@@ -206,11 +209,18 @@ def architecture(name: str, weights: str) -> dict[str, str]:
 
 
 def from_scratch(
-    network: str, *, images: int, size: int, batch_size: int, epochs: int, **training: Any
+    network: str,
+    *,
+    images: int,
+    size: int,
+    batch_size: int,
+    epochs: int,
+    unfreeze: str = "all",
+    **training: Any,
 ) -> dict[str, Any]:
-    """An experiment that trains the whole network on rendered images."""
+    """An experiment that trains the network, or its last blocks, on rendered images."""
     dataset = {"name": "shapes", "size": size, "train": images, "validation": 4, "test": 4}
-    stage = {"name": "whole", "unfreeze": "all", "epochs": epochs + 1, "learning_rate": 1e-3}
+    stage = {"name": "only", "unfreeze": unfreeze, "epochs": epochs + 1, "learning_rate": 1e-3}
     return {
         "name": network,
         "dataset": {**dataset, "classes": 2},

@@ -1,9 +1,9 @@
 """Accuracy of a recipe over folds: every image is judged once, by a network that never saw it.
 
 The images of each class are dealt into folds; for each fold the program runs the recipe on the
-others, of which a few validate. All runs share one cache, so that the frozen part runs once for each
-image and view: `rows_expected` in all, and `prefix_by_first` is its time in all folds by that in the
-first.
+others, of which a few validate. All runs share one cache, so that the frozen part runs once for
+each image and view: `rows_expected` in all. `prefix_by_first` is its time in all folds by that in
+the first.
 """
 
 import csv

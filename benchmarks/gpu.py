@@ -1,14 +1,15 @@
-"""On a GPU: training out of the packed store, against the same train step on data that is there.
+"""On a GPU: training out of the store, against the same train step on data that is there.
 
-Each network on each backend in a process of its own: the program's epochs, and in turn with them
-the same network's compiled train step, again and again on one batch of synthetic images that
-lies on the device.
+The whole network on packed images, and its last block on stored activations. Each in a process of
+its own, on each backend: the program's epochs, and in turn with them the same model's compiled
+train step, again and again on one batch of synthetic data that lies on the device.
 """
 
 import json
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,24 +25,30 @@ from kerascnn.runtime.devices import device_name
 @click.command()
 @click.option("--network", "networks", multiple=True, default=["resnet50", "vgg16"])
 @click.option("--backend", "backends", multiple=True, help="Default: all that are installed.")
+@click.option("--unfreeze", multiple=True, default=["all", "last:1"], show_default=True)
 @click.option("--images", default=4096, show_default=True)
 @click.option("--image-size", default=224, show_default=True, help="Pixels.")
 @click.option("--batch-size", default=128, show_default=True)
 @click.option("--epochs", default=4, show_default=True, help="Each; one more of each compiles.")
 @click.option("--small", is_flag=True, help="To try it on a CPU: 32 small images.")
 @click.option("--one", is_flag=True, hidden=True, help="This process's own: one network.")
-def main(networks: tuple[str, ...], backends: tuple[str, ...], one: bool, **options: Any) -> None:
+def main(
+    networks: tuple[str, ...],
+    backends: tuple[str, ...],
+    unfreeze: tuple[str, ...],
+    one: bool,
+    **options: Any,
+) -> None:
     """Measure images a second; the goal is 0.9 of what the device does on its own data."""
     if options["small"]:
         options |= {"images": 32, "image_size": 32, "batch_size": 8, "epochs": 2}
     if one:
-        click.echo(json.dumps(measure(networks[0], backends[0], options)))
+        click.echo(json.dumps(measure(networks[0], backends[0], unfreeze[0], options)))
         return
     figures = {}
-    for backend in backends or installed_backends():
-        for network in networks:
-            chosen = ("--one", "--network", network, "--backend", backend)
-            figures[f"{network} on {backend}"] = script("gpu.py", *chosen, *words(options))
+    for backend, network, part in product(backends or installed_backends(), networks, unfreeze):
+        chosen = ("--one", "--network", network, "--backend", backend, "--unfreeze", part)
+        figures[f"{network}, {part} on {backend}"] = script("gpu.py", *chosen, *words(options))
     report("gpu", {"settings": options, "rows": figures})
 
 
@@ -53,7 +60,7 @@ def words(options: dict[str, Any]) -> list[Any]:
     return small + [word for pair in pairs for word in pair]
 
 
-def measure(network: str, backend: str, options: dict[str, Any]) -> dict[str, Any]:
+def measure(network: str, backend: str, unfreeze: str, options: dict[str, Any]) -> dict[str, Any]:
     start_backend(backend)
     device = device_name()
     if not device.startswith("GPU") and not options["small"]:
@@ -65,6 +72,7 @@ def measure(network: str, backend: str, options: dict[str, Any]) -> dict[str, An
         size=options["image_size"],
         batch_size=batch_size,
         epochs=options["epochs"],
+        unfreeze=unfreeze,
         backend=backend,
         precision="float32" if options["small"] else "mixed_bfloat16",  # slow on a CPU
     )

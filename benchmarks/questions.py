@@ -2,7 +2,8 @@
 
 A recipe of two stages, the second with augmented views, runs on a copy of the photographs from an
 empty cache; then once for each change. A row is what the frozen part gives for an image, or for one
-view of it. `expected` are the rows of images that have not been in that place yet.
+view of it. `expected` are the rows of images that have not been in that place yet: with another
+split, of those that were not trained on before. All stages are trained anew.
 """
 
 import shutil
@@ -60,8 +61,8 @@ def questions(recipe: dict[str, Any], photos: Path, again: Path) -> Iterator[tup
 def withheld(train: Path, aside: Path) -> Iterator[None]:
     """Moves some training images of all classes aside."""
     files = sorted(train.glob("*/*"))
-    moved = [(file, aside / file.parent.name / file.name) for file in files]
-    moved = moved[:: len(files) // ADDED][:ADDED]
+    chosen = [files[number * len(files) // ADDED] for number in range(ADDED)]
+    moved = [(file, aside / file.parent.name / file.name) for file in chosen]
     for file, place in moved:
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(file, place)
@@ -96,7 +97,7 @@ class Asking:
     def _compared(self, result: dict[str, Any], images: dict[str, set[bytes]]) -> dict[str, Any]:
         stages = []
         for stage in result["stages"]:
-            keys = ("name", "reused_from", "prefix_seconds", "fit_seconds")
+            keys = ("name", "prefix_seconds", "fit_seconds")
             counts = {key: stage["cache"][key] for key in ("made", "reused")}
             rows = {**counts, "expected": new_rows(stage, images, self._rows)}
             stages.append({**{key: stage[key] for key in keys}, **rows})

@@ -182,6 +182,21 @@ def test_ratios_count_packing_and_prefix(script):
     }
 
 
+def test_rows_are_expected_once_for_each_image_and_view(script):
+    new_rows, known = script("common").new_rows, set()
+
+    def stage(views):
+        return {"cache": {"boundary": "block", "views": views}}
+
+    images = {"train": {b"1", b"2"}, "validation": {b"3"}, "test": {b"4"}}
+    assert new_rows(stage(1), images, known) == 3
+    assert new_rows(stage(4), images, known) == 4 * 2
+    assert new_rows(stage(4), images, known) == 0
+    more = {**images, "train": {b"1", b"3", b"5"}}
+    assert new_rows(stage(4), more, known) == 4 * 2
+    assert new_rows(stage(1), more, known) == 1
+
+
 @pytest.mark.slow
 def test_each_script_says_one_line(benchmark):
     size = ("--images", 8, "--image-size", 16, "--batch-size", 4, "--epochs", 1)
@@ -189,7 +204,8 @@ def test_each_script_says_one_line(benchmark):
     assert figures["sequential_cnn"]["ratio"] > 0
     backend = start_backend()
     gpu = benchmark("gpu", "--small", "--network", "sequential_cnn", "--backend", backend)
-    assert gpu["rows"][f"sequential_cnn on {backend}"]["ratio"] > 0
+    for part in ("all", "last:1"):
+        assert gpu["rows"][f"sequential_cnn, {part} on {backend}"]["ratio"] > 0
     assert benchmark("startup", "--rounds", 1)["ratios"]["check by import keras"] > 0
 
 
@@ -209,7 +225,31 @@ def test_a_recipe_over_folds(script, benchmark, photos, tmp_path, shapes_experim
     file = script("common").write_experiment(tmp_path, recipe)
     figures = benchmark("folds", "--data", photos, "--experiment", file, "--folds", 2)
     assert (figures["total"], len(figures["folds"])) == (20, 2)
+    assert sum(figures["rows_made"]) == figures["rows_expected"]
     assert 0 <= figures["accuracy"] <= 1
+
+
+@pytest.mark.slow
+def test_a_second_question_costs_what_is_new_in_it(script, benchmark, photos, tmp_path):
+    pytest.importorskip("kerascnn_efficientnet_lite")  # its weights do not follow from the seed
+    stage = {"epochs": 2, "learning_rate": 1e-3}
+    recipe = {
+        "name": "questions",
+        "dataset": {"name": "image_folder"},
+        "architecture": {"name": "efficientnet_lite0"},
+        "augmentation": {"name": "light"},
+        "training": {"image_size": 32, "batch_size": 4},
+        "stages": [
+            {"name": "head", "augmentation": False, **stage},
+            {"name": "finetune", "unfreeze": "last:1", "views": 2, **stage},
+        ],
+    }
+    file = script("common").write_experiment(tmp_path, recipe)
+    figures = benchmark("questions", "--data", photos, "--experiment", file)
+    assert figures["as_expected"]
+    added = figures["runs"]["ten images added"]
+    assert (added["packed"], added["made"]) == (10, 10 + 2 * 10)
+    assert figures["runs"]["another seed"]["made"] == 0
 
 
 @pytest.mark.slow

@@ -67,7 +67,7 @@ def computed(prepared):
 
 
 def another(first, changes):
-    """The first experiment with changes, its network pretrained: it starts with the same weights."""
+    """With changes to the experiment; its network starts as the first, as if it were pretrained."""
     experiment, weights = first
     prepared = prepare_experiment(experiment.with_overrides(changes), Observer())
     prepared.network.model.set_weights(weights)

@@ -180,21 +180,30 @@ def test_augmented_views_run_through_the_prefix_once_each():
     assert result.cached.views == 2
 
 
-@pytest.mark.parametrize("options", [{}, {"augment": identity}])
-def test_what_a_stage_trained_on_is_let_go_with_it(monkeypatch, options):
-    """TensorFlow keeps what generates a dataset for as long as the process lives."""
+@pytest.mark.parametrize("options", [{}, {"augment": identity}], ids=["activations", "images"])
+def test_a_stage_frees_what_it_trained_on_and_with(monkeypatch, options):
+    """Models and optimizers are in cycles, and TensorFlow keeps what generates a dataset."""
     alive = []
 
-    def watched(*arguments):
-        inputs = make_inputs(*arguments)
-        alive.extend(map(weakref.ref, (inputs.feed, inputs.trainer)))
-        return inputs
+    def inputs_of(parts, *arguments):
+        made = make_inputs(parts, *arguments)
+        watch(parts.prefix, parts.suffix, made.feed, made.trainer, made.forward)
+        watch(*(array for array in made.feed.inputs if array is not TRAIN.inputs))
+        watch(made.validation.inputs)
+        return made
 
-    make_inputs = stage.make_inputs
-    monkeypatch.setattr(stage, "make_inputs", watched)
+    def watch(*objects):
+        alive.extend(map(weakref.ref, objects))
+
+    def check(optimizer, *arguments):
+        watch(optimizer)
+        check_optimizer(optimizer, *arguments)
+
+    make_inputs, check_optimizer = stage.make_inputs, stage.check_optimizer
+    monkeypatch.setattr(stage, "make_inputs", inputs_of)
+    monkeypatch.setattr(stage, "check_optimizer", check)
     fit(**options)
-    gc.collect()
-    assert len(alive) == 2
+    assert len(alive) == (7 if options else 8)  # images are not activations
     assert not [reference() for reference in alive if reference() is not None]
 
 
