@@ -3,7 +3,8 @@
 There is no public way to any of them. tests/runtime/test_keras_internals.py fails when one moves.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -47,6 +48,27 @@ def node_behind(tensor: Any) -> Any:
     """The call of an operation that gave a tensor."""
     operation, index, _ = tensor._keras_history
     return operation._inbound_nodes[index]
+
+
+@contextmanager
+def calls_forgotten(model: Any) -> Iterator[None]:
+    """Forgets at its end the calls of a functional model's operations that were made in its block.
+
+    Every model that shares a layer with another adds such a call, and the layer keeps it, and the
+    layers before and after it with their weights. Models that were made in the block break.
+    """
+    calls = [
+        nodes
+        for operation in model.operations
+        for nodes in (operation._inbound_nodes, operation._outbound_nodes)
+    ]
+    before = [len(nodes) for nodes in calls]
+    try:
+        yield
+    finally:
+        for nodes, count in zip(calls, before, strict=True):
+            while len(nodes) > count:
+                nodes.pop()
 
 
 def build_metrics(trainer: Any, targets: Any) -> None:

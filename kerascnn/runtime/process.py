@@ -4,7 +4,6 @@ A notebook or a server continues after a run: its environment, random generators
 settings and loggers are then what they were before.
 """
 
-import gc
 import os
 import random
 import sys
@@ -53,18 +52,6 @@ def put_back(undo: Callable[..., Any], *arguments: Any) -> None:
     """Registers how to undo an effect; without `contained`, as in the command line, it stays."""
     if _open:
         _open[-1].callback(undo, *arguments)
-
-
-@contextmanager
-def collected() -> Iterator[None]:
-    """Frees at its end what only reference cycles keep; as a decorator, the call's own too.
-
-    Keras models are in such cycles, with their optimizers and with what they were trained on.
-    """
-    try:
-        yield
-    finally:
-        gc.collect()
 
 
 def set_variable(name: str, value: str, *, unless_set: bool = False) -> None:

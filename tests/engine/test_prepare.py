@@ -103,7 +103,7 @@ def test_another_split_computes_what_its_images_have_not_been_yet(first, shared_
     split = shared_workplace / "another split"
     shutil.copytree(shared_workplace / "images", split)
     for source, target in (("test", "train"), ("train", "validation")):
-        file = sorted((split / source / "left").iterdir())[0]
+        file = next((split / source / "left").glob(f"{source}*"))
         shutil.move(file, split / target / "left")
     # the image of the test split is seen for the first time, the other for the first time plain
     assert another(first, {"dataset.path": str(split)}) == (0, (1, VIEWS + 1))

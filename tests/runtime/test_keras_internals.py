@@ -1,6 +1,8 @@
 """Keras's private names are where the package expects them, and no other file uses one."""
 
 import ast
+import gc
+import weakref
 from pathlib import Path
 
 import keras
@@ -218,3 +220,17 @@ def private_names(file):
         *(module for module in modules if module.startswith(PRIVATE_MODULES)),
         *sorted(hidden - own - NAMED_TUPLES),
     ]
+
+
+def test_calls_of_a_shared_layer_are_forgotten():
+    images = keras.Input((3,))
+    last = layers.Dense(2)
+    network = keras.Model(images, last(layers.Dense(4)(images)))
+    with internals.calls_forgotten(network):
+        other = layers.Dense(4)
+        keras.Model(images, last(other(images)))
+        alive = weakref.ref(other)
+        del other
+    gc.collect()
+    assert alive() is None
+    assert keras.Model(network.input, network.output)(np.zeros((1, 3))).shape == (1, 2)

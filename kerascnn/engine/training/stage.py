@@ -1,8 +1,10 @@
 """One stage: set trainable layers, cut at the boundary, fit, prove the freeze."""
 
+import gc
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -36,10 +38,31 @@ from kerascnn.engine.training.variables import (
     sha256,
     values,
 )
-from kerascnn.runtime.process import collected
+from kerascnn.runtime.keras_internals import calls_forgotten
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-@collected()
+def _freeing(fit: Callable[Concatenate[Built, P], T]) -> Callable[Concatenate[Built, P], T]:
+    """Frees what a stage made and only the network and reference cycles keep.
+
+    Those are the halves of the network and the copy of the frozen one that runs faster, its
+    trainer with the optimizer, and on some backends the images and activations.
+    """
+
+    @wraps(fit)
+    def freed(network: Built, *arguments: P.args, **named: P.kwargs) -> T:
+        try:
+            with calls_forgotten(network.model):
+                return fit(network, *arguments, **named)
+        finally:
+            gc.collect()
+
+    return freed
+
+
+@_freeing
 def fit_stage(
     network: Built,
     plan: Plan,

@@ -15,6 +15,7 @@ from kerascnn.engine.data.augment import Augmenter
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.metrics.score import Standing, judge
+from kerascnn.engine.network import activations
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.freezing import digest, frozen_variables
 from kerascnn.engine.network.inference import Forward
@@ -182,7 +183,7 @@ def test_augmented_views_run_through_the_prefix_once_each():
 
 @pytest.mark.parametrize("options", [{}, {"augment": identity}], ids=["activations", "images"])
 def test_a_stage_frees_what_it_trained_on_and_with(monkeypatch, options):
-    """Models and optimizers are in cycles, and TensorFlow keeps what generates a dataset."""
+    """Models are in cycles, shared layers keep those before them, TensorFlow what feeds it."""
     alive = []
 
     def inputs_of(parts, *arguments):
@@ -195,15 +196,22 @@ def test_a_stage_frees_what_it_trained_on_and_with(monkeypatch, options):
     def watch(*objects):
         alive.extend(map(weakref.ref, objects))
 
+    def fold(*arguments):
+        folded = fold_model(*arguments)
+        watch(folded, folded.get_layer("stem_conv"))
+        return folded
+
     def check(optimizer, *arguments):
         watch(optimizer)
         check_optimizer(optimizer, *arguments)
 
     make_inputs, check_optimizer = stage.make_inputs, stage.check_optimizer
+    fold_model = activations.fold
+    monkeypatch.setattr(activations, "fold", fold)
     monkeypatch.setattr(stage, "make_inputs", inputs_of)
     monkeypatch.setattr(stage, "check_optimizer", check)
     fit(**options)
-    assert len(alive) == (7 if options else 8)  # images are not activations
+    assert len(alive) == (9 if options else 10)  # images are not activations
     assert not [reference() for reference in alive if reference() is not None]
 
 
