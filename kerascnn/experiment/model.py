@@ -231,8 +231,8 @@ class Stage(Strict):
     views: int | None = Field(
         None,
         ge=1,
-        description="augmented copies per image, stored and used in turn, so that the frozen prefix "
-        "is computed once per copy; default: augmented anew at every step",
+        description="augmented copies per image, stored and used in turn, so that the frozen "
+        "prefix is computed once per copy; default: augmented anew at every step",
     )
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="learning-rate factor per block, from the head down"

@@ -34,7 +34,8 @@ class Augmenter:
 
     def within(self, guard: Callable[[Callable], Callable]) -> "Augmenter":
         """With each function inside another."""
-        return Augmenter(*(one and guard(one) for one in (self.afresh, self.view, self.mix)))
+        view, mix = self.view and guard(self.view), self.mix and guard(self.mix)
+        return Augmenter(guard(self.afresh), view, mix)
 
 
 def augmenter(

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -41,9 +40,7 @@ def windows_by_image(images: np.ndarray, size: int, rngs: Generators) -> np.ndar
 class ByImage:
     """Augments the images of a view by an `Augmentation`; see `Augmenter.view`."""
 
-    def __init__(
-        self, policy: Augmentation, view_seed: int, image_size: int, named: str
-    ) -> None:
+    def __init__(self, policy: Augmentation, view_seed: int, image_size: int, named: str) -> None:
         self._draw, self._apply = policy.draw, compiled(policy.apply)
         self._view_seed, self._image_size, self._named = view_seed, image_size, named
         self._checked = False

@@ -75,9 +75,7 @@ class HostAugmenter:
     take over, unless there is only one core: the images are the same wherever they are made.
     """
 
-    def __init__(
-        self, host: Host, seed: tuple[int, ...], view_seed: int, image_size: int
-    ) -> None:
+    def __init__(self, host: Host, seed: tuple[int, ...], view_seed: int, image_size: int) -> None:
         self._host, self._image_size = host, image_size
         self._seed, self._view_seed = seed, view_seed
         self._pickled = _pickled(host)  # at once, so that it is refused on any machine

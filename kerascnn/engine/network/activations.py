@@ -1,4 +1,4 @@
-"""Activations at the boundary: computed once per image, by a faster equivalent network, and cached."""
+"""Activations at the boundary: once per image, by a faster equivalent network, and cached."""
 
 import hashlib
 import json

@@ -59,22 +59,21 @@ def make_inputs(
         feed = _images(kept.suffix, plan, train)
         cached = Cached(INPUT, why)
         return Inputs(kept.suffix, feed, Forward(kept.suffix), validation, cached, 0.0)
-    runs, inputs, feed = _run_prefix(kept, plan, train, validation, listener)
-    judged = replace(validation, inputs=inputs)
-    trainer = kept.suffix if feed else parts.whole()
+    runs, judged, stored = _run_prefix(kept, plan, train, validation, listener)
+    trainer = kept.suffix if stored else parts.whole()
+    feed = stored or _images(trainer, plan, train)
     counts = (runs.made, runs.reused, runs.bytes)
     cached = Cached(kept.boundary, why, plan.views, *counts, runs.engine)
     seconds = time.perf_counter() - start
-    feed = feed or _images(trainer, plan, train)
     return Inputs(trainer, feed, Forward(kept.suffix), judged, cached, seconds)
 
 
 def _run_prefix(
     kept: Cut, plan: Plan, train: Examples, validation: Examples, listener: Listener
-) -> tuple[PrefixRuns, Any, Feed | None]:
+) -> tuple[PrefixRuns, Examples, Feed | None]:
     """The activations of the validation images, and the feed unless images are augmented afresh.
 
-    All by one way to run the prefix: by the next one, if the fastest is found to disagree.
+    All come from one way to run the prefix: from the next one, if the fastest disagrees.
     """
     about = f"{plan.architecture} up to {kept.boundary}"
     how = (plan.prefix_precision, plan.built_by, plan.prefix_engine)
@@ -83,7 +82,7 @@ def _run_prefix(
     while True:
         runs = PrefixRuns(prefix, plan, total, listener.prefix)
         try:
-            judged = runs.images(validation)
+            judged = replace(validation, inputs=runs.images(validation))
             return runs, judged, _activations(kept, plan, train, runs) if plan.views else None
         except DisagreementError as reason:
             prefix.reject(reason)
@@ -118,7 +117,8 @@ def _when(plan: Plan) -> str:
 
 def _images(trainer: Any, plan: Plan, train: Examples) -> Feed:
     targets = OneHot(train.labels, trainer.output_shape[-1])
-    return _feed(plan, [train.inputs], [targets], plan.augment and plan.augment.afresh)
+    augment = plan.augment.afresh if plan.augment else None
+    return _feed(plan, [train.inputs], [targets], augment)
 
 
 def _activations(kept: Cut, plan: Plan, train: Examples, runs: PrefixRuns) -> Feed:
