@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -11,52 +12,64 @@ CLAIMS = "claims"  # their folder in an entry
 
 
 class Claims:
-    """The rows that a filler of a store is computing; each is known by its key's first 8 bytes.
+    """The rows that a filler of a store is computing, each by the first 8 bytes of its key.
 
     Each filler has a file of them, and holds a lock that the operating system releases when the
-    process dies. Whoever calls a method but `release` holds the lock of the store's entry.
+    process dies. Of its methods only `release` may be called without the lock of the store's entry.
 
     Args:
         folder: That of all claims on the store.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._lock = FileLock(folder / f"{os.urandom(8).hex()}.lock", thread_local=False)
+        self._path = folder / f"{os.urandom(8).hex()}.lock"
+        self._lock = FileLock(self._path, thread_local=False)
         self._lock.acquire()
-        self._own = np.empty(0, np.uint64)
+        self._file = FileIO(_rows(self._path), "w")
+        self._own: set[int] = set()
 
-    def others(self) -> np.ndarray:
-        """The rows that others are computing, uint64 [N]; forgets fillers that have died."""
-        found = [np.empty(0, np.uint64)]
+    def others(self) -> set[int]:
+        """The rows that other fillers are computing; forgets those that have died."""
+        found = set[int]()
         for lock in self._path.parent.glob("*.lock"):
             if lock == self._path:
                 continue
-            if not _is_held(lock):
+            if _is_held(lock):
+                found.update(np.fromfile(_rows(lock), np.uint64).tolist())
+            else:
                 _remove(lock)
-            elif (file := _file(lock)).exists():
-                found.append(np.fromfile(file, np.uint64))
-        return np.concatenate(found)
+        return found
 
-    def add(self, rows: np.ndarray) -> None:
-        """Claims these rows too, uint64 [N]."""
-        self._set(np.concatenate([self._own, rows]))
+    def add(self, rows: np.ndarray, others: set[int]) -> np.ndarray:
+        """Claims rows, uint64 [N], that are not claimed; which, bool [N]."""
+        free = np.zeros(len(rows), bool)
+        for number, row in enumerate(rows.tolist()):
+            if row not in self._own and row not in others:
+                self._own.add(row)
+                free[number] = True
+        self._file.write(rows[free].tobytes())
+        return free
 
     def drop(self, rows: np.ndarray) -> None:
-        """Gives up these rows, uint64 [N]."""
-        self._set(self._own[~np.isin(self._own, rows)])
+        """Gives up rows, uint64 [N]."""
+        self._own.difference_update(rows.tolist())
+        self._write()
+
+    def clear(self) -> None:
+        """Gives up all rows, until more are claimed."""
+        self._own.clear()
+        self._write()
 
     def release(self) -> None:
-        """Gives up all rows."""
+        """Gives up all rows for good."""
+        self._file.close()
         self._lock.release()
         _remove(self._path)
 
-    def _set(self, rows: np.ndarray) -> None:
-        self._own = rows
-        rows.tofile(_file(self._path))
-
-    @property
-    def _path(self) -> Path:
-        return Path(self._lock.lock_file)
+    def _write(self) -> None:
+        self._file.seek(0)
+        self._file.write(np.array([*self._own], np.uint64).tobytes())
+        self._file.truncate()
 
 
 def are_claimed(entry: Path) -> bool:
@@ -72,11 +85,11 @@ def _is_held(lock: Path) -> bool:
         return True
 
 
-def _file(lock: Path) -> Path:
+def _rows(lock: Path) -> Path:
     return lock.with_suffix(".rows")
 
 
 def _remove(lock: Path) -> None:
     with suppress(OSError):  # on Windows, whoever asks whether it is held has it open
-        _file(lock).unlink(missing_ok=True)
+        _rows(lock).unlink(missing_ok=True)
         lock.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from itertools import chain
 
 import numpy as np
 
@@ -47,23 +48,23 @@ class Filling:
         self._keys, self._columns, self._committed = keys, columns, committed
         self._row_bytes = sum(file.row_bytes for file in (keys, *columns.values()))
         self._made: list[tuple[np.ndarray, Columns]] = []  # since the last commit
+        self._made_rows = 0
         self._last_commit = time.monotonic()
+        self._claimed = np.zeros(len(digests), bool)  # by this process, at any time
 
-    def run(self, make: Make, piece: int) -> int:
+    def run(self, missing: np.ndarray, make: Make, piece: int) -> int:
         """Computes what no other process does, waits for the rest, and returns how much it made."""
-        made, missing = 0, self._missing(np.arange(len(self._digests)))
+        made = 0
         while len(missing):
-            pieces = self._pieces(_without_copies(self._digests, missing), piece)
-            claimed = [next(pieces, missing[:0])]
-            if len(claimed[0]):
-                for rows, values in make(_recorded(pieces, claimed)):
+            pieces = self._pieces(missing, piece)
+            if (first := next(pieces, None)) is not None:
+                for rows, values in make(chain([first], pieces)):
                     made += len(rows)
                     self._add(rows, values)
                 self._commit()
-                taken = np.concatenate(claimed)
-                with self._lock():  # those that `make` has left out
-                    self._claims.drop(prefixes(self._digests[taken]))
-                missing = missing[~np.isin(missing, taken)]
+                with self._lock():
+                    self._claims.clear()  # or others would wait for rows that `make` has left out
+                missing = missing[~self._claimed[missing]]
             else:
                 time.sleep(POLL_SECONDS)
             missing = self._missing(missing)
@@ -76,23 +77,21 @@ class Filling:
         """Claims rows until all are stored or claimed; it does not wait, so no one waits for it."""
         while len(rows):
             with self._lock():
-                taken = self._claims.others()
-                found, lacking = [], piece
-                while lacking and len(rows):
-                    some = self._missing(rows[:lacking])
-                    keys = prefixes(self._digests[some])
-                    found.append(some[~np.isin(keys, taken)])
-                    rows, lacking = rows[lacking:], lacking - len(found[-1])
-                claimed = np.concatenate(found)
-                self._claims.add(prefixes(self._digests[claimed]))
+                others, claimed = self._claims.others(), rows[:0]
+                while len(rows) and len(claimed) < piece:
+                    some, rows = np.split(rows, [piece - len(claimed)])
+                    some = self._missing(some)
+                    free = self._claims.add(prefixes(self._digests[some]), others)
+                    claimed = np.concatenate([claimed, some[free]])
             if len(claimed):
+                self._claimed[claimed] = True
                 yield claimed
 
     def _add(self, rows: np.ndarray, values: Columns) -> None:
         self._made.append((rows, values))
-        count = sum(len(rows) for rows, _ in self._made)
+        self._made_rows += len(rows)
         waited = time.monotonic() - self._last_commit
-        if waited >= COMMIT_SECONDS or count * self._row_bytes >= COMMIT_BYTES:
+        if waited >= COMMIT_SECONDS or self._made_rows * self._row_bytes >= COMMIT_BYTES:
             self._commit()
 
     def _commit(self) -> None:
@@ -113,20 +112,6 @@ class Filling:
             self._keys.write(count, keys)
             self._keys.sync()
             self._claims.drop(prefixes(keys))
-        self._made.clear()
+        self._made, self._made_rows = [], 0
         self._last_commit = time.monotonic()
         self._committed(len(keys) * self._row_bytes)
-
-
-def _without_copies(digests: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """One row for each key; of two keys with the same first 8 bytes one waits for the other."""
-    _, first = np.unique(prefixes(digests[rows]), return_index=True)
-    return rows[np.sort(first)]
-
-
-def _recorded(pieces: Iterator[np.ndarray], claimed: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """Passes on the first piece, already claimed, and the others, each added to `claimed`."""
-    yield claimed[0]
-    for rows in pieces:
-        claimed.append(rows)
-        yield rows

@@ -7,7 +7,7 @@ import numpy as np
 from kerascnn.runtime.row_file import RowFile
 
 KEY_BYTES = 32  # of a SHA-256
-_BLOCK = 2**16  # keys read or searched at once
+_BLOCK = 2**16  # keys read at once
 _GROWTH = 4  # each level has more than this many times the rows of the next one
 
 Level = tuple[np.ndarray, np.ndarray]
@@ -32,24 +32,7 @@ class RowIndex:
     def find(self, keys: np.ndarray) -> np.ndarray:
         """The places of keys, uint8 [N, 32], as int64 [N]; -1 where there is none."""
         self._refresh()
-        places = np.full(len(keys), -1)
-        for first in range(0, len(keys), _BLOCK):
-            block = slice(first, first + _BLOCK)
-            self._find(keys[block], places[block])
-        return places
-
-    def _refresh(self) -> None:
-        """Reads the keys that were added since the last time, by any process."""
-        with self._lock:
-            count = self._keys.count
-            while self._count < count:
-                places = np.arange(self._count, min(count, self._count + _BLOCK), dtype=np.uint32)
-                added = _sorted(prefixes(self._keys.read(places)), places)
-                self._levels = _merged((*self._levels, added))
-                self._count += len(places)
-
-    def _find(self, keys: np.ndarray, places: np.ndarray) -> None:
-        wanted = prefixes(keys)
+        places, wanted = np.full(len(keys), -1), prefixes(keys)
         for stored, at_place in self._levels:
             at = np.searchsorted(stored, wanted)
             while True:  # more than once only where prefixes are equal and keys are not
@@ -61,6 +44,17 @@ class RowIndex:
                 whole = (self._keys.read(found) == keys[rows]).all(1)
                 places[rows[whole]] = found[whole]
                 at[rows] += 1
+        return places
+
+    def _refresh(self) -> None:
+        """Reads the keys that were added since the last time, by any process."""
+        with self._lock:
+            count = self._keys.count
+            while self._count < count:
+                places = np.arange(self._count, min(count, self._count + _BLOCK), dtype=np.uint32)
+                added = _sorted(prefixes(self._keys.read(places)), places)
+                self._levels = _merged((*self._levels, added))
+                self._count += len(places)
 
 
 def _sorted(prefixes: np.ndarray, places: np.ndarray) -> Level:

@@ -18,6 +18,7 @@ EVICT_BYTES = 2**28
 """How much a store grows before others must make room for it."""
 
 _LOCK_POLL_SECONDS = 0.005
+_BLOCK = 2**16  # rows looked up at once
 _OPENED = 2**40  # places of each time that the entry was opened
 
 Columns = Mapping[str, tuple[np.dtype, tuple[int, ...]]]
@@ -38,6 +39,7 @@ class RowStore:
 
     def __init__(self, kind: str, key: str, about: str, columns: Columns) -> None:
         self._kind, self._key, self._about, self._columns = kind, key, about, columns
+        self._lock_file = cache_folder(kind) / f"{key}.lock"
         self._open = partial(cached, kind, key, about, self._create)
         self._opened = [self._open(self._files)]
 
@@ -47,7 +49,13 @@ class RowStore:
         Places are valid as long as this object is.
         """
         places = np.full(len(digests), -1)
-        for number, opened in enumerate(self._opened):
+        for first in range(0, len(digests), _BLOCK):
+            places[first : first + _BLOCK] = self._find(digests[first : first + _BLOCK])
+        return places
+
+    def _find(self, digests: np.ndarray) -> np.ndarray:
+        places = self._opened[0].index.find(digests)
+        for number, opened in enumerate(self._opened[1:], 1):
             unknown = np.flatnonzero(places < 0)
             found = opened.index.find(digests[unknown])
             places[unknown] = np.where(found < 0, -1, found + number * _OPENED)
@@ -70,7 +78,8 @@ class RowStore:
         Raises:
             InputError: The disk is full, or the cache folder is not writable.
         """
-        if (self.find(digests) >= 0).all():
+        missing = np.flatnonzero(self.find(digests) < 0)
+        if not len(missing):
             return 0
         limit, grown = limit_bytes(), 0  # checked before the work
 
@@ -88,7 +97,7 @@ class RowStore:
                 filling = Filling(
                     digests, self.find, files.keys, files.columns, claims, self._lock, committed
                 )
-                made = filling.run(make, piece)
+                made = filling.run(missing, make, piece)
                 if grown:
                     keep_to_limit(limit, but=self._key)
                 return made
@@ -120,15 +129,14 @@ class RowStore:
         return _Files(folder, self._columns)
 
     def _begin(self, folder: Path) -> Claims:
-        """Keeps the entry from being removed; it may have been, and made anew, since the last time."""
+        """Keeps the entry from being removed; it may have been, and made anew, before."""
         if not self._opened[-1].keys.is_at(folder / "keys.bin"):
             self._opened.append(_Files(folder, self._columns))
         return Claims(folder / CLAIMS)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        lock = FileLock(cache_folder(self._kind) / f"{self._key}.lock")
-        with lock.acquire(poll_interval=_LOCK_POLL_SECONDS):
+        with FileLock(self._lock_file).acquire(poll_interval=_LOCK_POLL_SECONDS):
             yield
 
 
