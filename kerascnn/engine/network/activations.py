@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from kerascnn.engine.network.folding import DisagreementError, check_agreement
 from kerascnn.engine.network.freezing import digest
@@ -32,6 +33,8 @@ _REASON = "reason.txt"
 
 Batch = tuple[np.ndarray, Any]
 """Rows int [B], and their images [B, S, S, 3]; later their activations [B, ...]."""
+
+Batches = Generator[Batch]
 
 
 class Prefix:
@@ -101,7 +104,7 @@ class Prefix:
         digests: np.ndarray,
         seen: str,
         what: str,
-        batches: Callable[[Iterator[np.ndarray]], Iterable[Batch]],
+        batches: Callable[[Iterator[np.ndarray]], Batches],
     ) -> Any:
         """The activations of N images, from the cache as far as they are there.
 
@@ -131,7 +134,7 @@ class Prefix:
         store.fill(digests, make, BATCH_SIZE)
         return StoredRows(store, COLUMN, store.find(digests), *columns[COLUMN]).in_memory()
 
-    def unstored(self, count: int, batches: Iterable[Batch]) -> np.ndarray:
+    def unstored(self, count: int, batches: Batches) -> np.ndarray:
         """As `stored`, of images that cannot be found again: on the disk only while in use."""
         shape = (count, *self._model.output_shape[1:])
         return scratch_rows(KIND, shape, self._way.dtype, self._outputs(count, batches))
@@ -169,7 +172,7 @@ class Prefix:
         instead = self._way.changed or "unchanged"
         self._warned(f"the frozen part runs {instead} instead of {rejected.changed}: {reason}")
 
-    def _outputs(self, count: int, batches: Iterable[Batch]) -> Iterator[Batch]:
+    def _outputs(self, count: int, batches: Batches) -> Iterator[Batch]:
         forward, dtype = self._forward, self._way.dtype
 
         def run(number: int, rows: np.ndarray, images: np.ndarray) -> Batch:
@@ -179,9 +182,15 @@ class Prefix:
             self._check(values, images, rows, count, first=number == 0)
             return rows, values
 
-        calls = self._way.calls
-        workers = Parallel(calls, prefer="threads", return_as="generator", pre_dispatch=calls)
-        yield from workers(delayed(run)(number, *batch) for number, batch in enumerate(batches))
+        calls, running = self._way.calls, deque[Future[Batch]]()
+        # the batches in this thread: what making them raises must be raised here
+        with closing(batches), ThreadPoolExecutor(calls) as threads:
+            for number, batch in enumerate(batches):
+                running.append(threads.submit(run, number, *batch))
+                if len(running) > calls:
+                    yield running.popleft().result()
+            for last in running:
+                yield last.result()
 
     def _check(
         self, values: np.ndarray, images: np.ndarray, rows: np.ndarray, count: int, first: bool
