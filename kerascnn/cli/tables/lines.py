@@ -14,11 +14,12 @@ from kerascnn.engine.training.stage_result import StageResult
 def overview_rows(overview: Overview) -> list[tuple[str, str]]:
     """One line each for the data and the network."""
     parts = ", ".join(f"{size:,} {name}" for name, size in overview.images.items())
+    packed = f"{overview.packed:,} packed, " if overview.packed else ""
     return [
         (
             "data",
             f"{sum(overview.images.values()):,} images of {len(overview.class_names)} classes: "
-            f"{parts}   {overview.data_seconds:.1f} s",
+            f"{parts}   {packed}{overview.data_seconds:.1f} s",
         ),
         (
             "network",
