@@ -53,6 +53,8 @@ OF_TRAINING = {
     "backend": (None, NEITHER),  # the same one by its name
     "precision": ("mixed_bfloat16", BOTH),
     "prefix_precision": ("mixed_bfloat16", BOTH),
+    "prefix_engine": ("backend", BOTH),
+    "view_seed": (1, NEITHER),  # there are no stored views
     "activations_gb": (1.0, NEITHER),  # enough for all
     "keep": ("last", BOTH),
     "checkpoint_seconds": (1.0, NEITHER),
@@ -128,6 +130,15 @@ def test_every_setting_is_in_the_table():
 def test_an_experiment_prepared_again_has_the_same_keys(prepared, unchanged):
     assert list(stage_keys(prepared())) == unchanged
     assert len({*unchanged}) == 2
+
+
+@pytest.mark.long  # 0.4 s each
+def test_the_seed_of_views_changes_the_stages_that_have_views(prepared):
+    of_views = {"stages.rest.views": 2, "stages.rest.unfreeze": "head"}
+    before, after = (
+        list(stage_keys(prepared(**of_views, **{"training.view_seed": seed}))) for seed in (0, 1)
+    )
+    assert changed(before, after) == SECOND
 
 
 def with_split(prepared, name, **columns):

@@ -19,7 +19,6 @@ from kerascnn.engine.data.workers import Rows, Workers, piece_length
 from kerascnn.errors import InputError, SourceError
 from kerascnn.hookspecs import Source
 from kerascnn.runtime.row_store import RowStore
-from kerascnn.runtime.text import counted
 
 IDENTITY = np.dtype(
     [
@@ -55,14 +54,13 @@ class Identified:
 
 
 def identify(
-    workers: Workers, what: str, preparation: Preparation, keep: Keep, on_progress: OnProgress
+    workers: Workers, preparation: Preparation, keep: Keep, on_progress: OnProgress
 ) -> Identified:
     """Identifies the images of a source; those with a fingerprint of its own once for all time.
 
     Then arrays are prepared as well: to read them again would mean to draw them again.
 
     Args:
-        what: Name of the source in listings of the cache.
         keep: Stores images that have been prepared.
         on_progress: Called with the number of images read and the number to read.
     """
@@ -78,7 +76,7 @@ def identify(
     if isinstance(source, ImageFiles | Subset) and source.known:
         return Identified(str(own), False, partial(_cut, _of_known(source.known)))
     reading = _Reading(workers, preparation, keep, on_progress)
-    return Identified(str(own), True, reading.remembered(str(own), what))
+    return Identified(str(own), True, reading.remembered(str(own)))
 
 
 class _Seen(NamedTuple):
@@ -117,15 +115,14 @@ class _Reading:
         self._piece = piece_length(workers.count, 3 * preparation.packed_size**2)
         self._done = 0
 
-    def remembered(self, fingerprint: str, what: str) -> Callable[[], Iterator[np.ndarray]]:
+    def remembered(self, fingerprint: str) -> Callable[[], Iterator[np.ndarray]]:
         """The images, in blocks; those that cannot be read are read again every time."""
         count = self._workers.count
-        key = hashlib.sha256(f"{_VERSION} {fingerprint} {count}".encode()).hexdigest()
-        about = f"labels and hashes of {counted(count)} of {what}"
-        store = RowStore("packed", key, about, {"identity": (IDENTITY, ())})
+        key = hashlib.sha256(f"identities {_VERSION}".encode()).hexdigest()
+        store = RowStore("packed", key, "labels and hashes", {"identities": (IDENTITY, ())})
         for rows in _blocks(count):
-            store.fill(_keys(rows), partial(self._make, rows), self._piece)
-        return partial(_read, store, count)
+            store.fill(_keys(fingerprint, rows), partial(self._make, rows), self._piece)
+        return partial(_read, store, fingerprint, count)
 
     def _make(
         self, rows: range, claims: Iterator[np.ndarray]
@@ -134,7 +131,7 @@ class _Reading:
         for seen in self._kept(self._workers.map_pieces(self._take, pieces)):
             readable = seen.identities["is_readable"]
             chosen = np.array(seen.rows)[readable] - rows[0]
-            yield chosen, {"identity": seen.identities[readable]}
+            yield chosen, {"identities": seen.identities[readable]}
             self._done += len(seen.rows)
             self._on_progress(self._done, self._workers.count)
 
@@ -160,18 +157,22 @@ def _blocks(count: int) -> Iterator[range]:
     return (range(first, min(count, first + _BLOCK)) for first in range(0, count, _BLOCK))
 
 
-def _keys(rows: range) -> np.ndarray:
-    """The keys of images in the store of a source: their numbers, as uint8 [N, 32]."""
-    keys = np.zeros((len(rows), 4), np.uint64)
-    keys[:, 0] = rows
+def _keys(fingerprint: str, rows: range) -> np.ndarray:
+    """The keys of the images of a source: its hash, and the number of each: uint8 [N, 32].
+
+    The number is in the first 8 bytes, which tell rows apart most quickly.
+    """
+    hashed = np.frombuffer(hashlib.sha256(fingerprint.encode()).digest(), np.uint64)
+    keys = np.tile(hashed, (len(rows), 1))
+    keys[:, 0] += np.arange(rows.start, rows.stop, dtype=np.uint64)
     return keys.view(np.uint8)
 
 
-def _read(store: RowStore, count: int) -> Iterator[np.ndarray]:
+def _read(store: RowStore, fingerprint: str, count: int) -> Iterator[np.ndarray]:
     for rows in _blocks(count):
-        places = store.find(_keys(rows))
+        places = store.find(_keys(fingerprint, rows))
         identities = np.zeros(len(rows), IDENTITY)
-        identities[places >= 0] = store.read("identity", places[places >= 0])
+        identities[places >= 0] = store.read("identities", places[places >= 0])
         yield identities
 
 

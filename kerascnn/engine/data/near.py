@@ -63,7 +63,8 @@ def _hashes(source: Source, rows: Mapping[str, int]) -> Hashes:
         prepare = partial(prepare_rows, preparation=Preparation(_SIZE))
         pieces = ([numbers[at] for at in claimed] for claimed in claims)
         for made in workers.map_pieces(prepare, pieces):
-            yield np.array([place[row] for row in made.rows], np.int64), {"hash": made.hashes}
+            at = np.array([place[row] for row in made.rows], np.int64)
+            yield at, {"hash": made.descriptions["hash"]}
 
     store.fill(contents, make, piece_length(len(numbers)))
     places = store.find(contents)

@@ -33,17 +33,17 @@ class Packed:
     @cached_property
     def digests(self) -> np.ndarray:
         """SHA-256 of each prepared image: uint8 [N, 32]."""
-        return self.stored.read("digests")
+        return self.stored.every("digest")
 
     @cached_property
     def hashes(self) -> np.ndarray:
         """Perceptual hash of each image: uint64 [N, 8]."""
-        return self.stored.read("hashes")
+        return self.stored.every("hash")
 
     @cached_property
     def peaks(self) -> np.ndarray:
         """The greatest value in each image's file, 0 if it has 8 bits a value: float64 [N]."""
-        return self.stored.read("peaks")
+        return self.stored.every("peak")
 
     def __len__(self) -> int:
         return len(self.labels)

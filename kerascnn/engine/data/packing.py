@@ -22,7 +22,6 @@ class Packing:
 
     Args:
         workers: Read the source.
-        what: Name of the source in listings of the cache.
         preparation: Of the images.
         store: Takes what is prepared, by the content of each image.
         columns: The names of what it takes.
@@ -37,7 +36,6 @@ class Packing:
     def __init__(
         self,
         workers: Workers,
-        what: str,
         preparation: Preparation,
         store: RowStore,
         columns: Collection[str],
@@ -46,7 +44,7 @@ class Packing:
         self._workers, self._on_progress = workers, on_progress
         self._take = partial(prepare_rows, preparation=preparation)
         self._store, self._columns, self.made = store, columns, 0
-        self._identified = identify(workers, what, preparation, self._keep, on_progress)
+        self._identified = identify(workers, preparation, self._keep, on_progress)
         self.fingerprint = self._identified.fingerprint
         self.labels = np.empty(workers.count, np.int64)
         self.files = np.empty(workers.count, np.bool_)

@@ -11,7 +11,7 @@ from kerascnn.engine.data.images import decoders
 from kerascnn.engine.data.packed import Packed, sha256
 from kerascnn.engine.data.packing import Packing
 from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.stored import DESCRIBED, Stored, pixels
+from kerascnn.engine.data.stored import Stored, columns_of
 from kerascnn.engine.data.stream import Images, StreamedImages, name_of, prepare_rows
 from kerascnn.engine.data.workers import Workers
 from kerascnn.errors import InputError
@@ -39,7 +39,6 @@ def pack(
     on_progress: OnProgress = lambda done, total: None,
     *,
     stream_above: float | None = None,
-    what: str = "a dataset",
     skip_bad: bool = False,
     dataset: RegisteredComponent | None = None,
 ) -> Packed:
@@ -49,16 +48,15 @@ def pack(
         on_progress: Called with the number of images packed and the number to pack.
         stream_above: Bytes of packed images above which they are not stored; default the limit
             of the cache.
-        what: Name of the source in listings of the cache.
         skip_bad: Leave out images that cannot be read; else they raise BadImagesError.
         dataset: Whose source it is, for messages.
     """
     workers, size = Workers(source, dataset), preparation.packed_size
     limit = limit_bytes() if stream_above is None else stream_above
     streamed = workers.count * size * size * 3 > limit
-    columns = DESCRIBED if streamed else {**DESCRIBED, **pixels(size)}
+    columns = columns_of(None if streamed else size)
     store = _store(preparation, columns)
-    packing = Packing(workers, what, preparation, store, columns, on_progress)
+    packing = Packing(workers, preparation, store, columns, on_progress)
     stored, faults = packing.stored, packing.faults
     take = partial(prepare_rows, preparation=preparation)
     packed = Packed(
@@ -83,7 +81,7 @@ def pack(
 def _store(preparation: Preparation, columns: Columns) -> RowStore:
     """The store of all images that are prepared like this."""
     key = sha256(f"{_decides(preparation)} {sorted(columns)}".encode())
-    what = "images" if "images" in columns else "hashes of streamed images"
+    what = "images" if "images" in columns else "descriptions of streamed images"
     return RowStore("packed", key, f"{what} at {preparation.packed_size} px", columns)
 
 
@@ -101,4 +99,4 @@ class StoredImages(Images):
         self._stored = stored
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
-        return self._stored.read("images", rows)
+        return self._stored.images(rows)

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerascnn.engine.data.files import content_of, shown
-from kerascnn.engine.data.hashes import HASH_WORDS, perceptual_hash
+from kerascnn.engine.data.hashes import perceptual_hash
 from kerascnn.engine.data.images import ImageError
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.reading import read
-from kerascnn.engine.data.stored import Stored
+from kerascnn.engine.data.stored import DESCRIPTION, Stored
 from kerascnn.engine.data.workers import Rows, Workers
 from kerascnn.errors import InputError, RunError, SourceError
 from kerascnn.hookspecs import Source
@@ -62,9 +62,7 @@ class PreparedImages:
     rows: np.ndarray  # int64 [B], their indices in the source
     contents: np.ndarray  # SHA-256 of the content that was decoded, uint8 [B, 32]
     images: np.ndarray  # uint8 [B, P, P, 3]
-    digests: np.ndarray  # SHA-256 of each image, uint8 [B, 32]
-    hashes: np.ndarray  # perceptual hash of each image, uint64 [B, 8]
-    peaks: np.ndarray  # float64 [B], the greatest value if over 8 bits, else 0
+    descriptions: np.ndarray  # `DESCRIPTION` of each [B]
     faults: list[Fault]  # of the images that cannot be read
 
 
@@ -74,9 +72,7 @@ class PreparedImage(NamedTuple):
     row: int
     content: np.ndarray
     image: np.ndarray
-    digest: np.ndarray
-    hash: np.ndarray
-    peak: float
+    description: tuple[np.ndarray, np.ndarray, float]
 
 
 def prepare_rows(source: Source, rows: Rows, preparation: Preparation) -> PreparedImages:
@@ -96,8 +92,8 @@ def prepare_rows(source: Source, rows: Rows, preparation: Preparation) -> Prepar
 def prepare_image(row: int, image: Any, content: bytes, preparation: Preparation) -> PreparedImage:
     """Prepares the image of a row; `content` is what `content_of` gave."""
     pixels, peak = preparation.with_peak(image, content or None)
-    hashed = perceptual_hash(pixels)
-    return PreparedImage(row, digest_of(content), pixels, digest_of(pixels), hashed, peak)
+    description = digest_of(pixels), perceptual_hash(pixels), peak
+    return PreparedImage(row, digest_of(content), pixels, description)
 
 
 def gathered(
@@ -108,9 +104,7 @@ def gathered(
         rows=np.array([one.row for one in made], np.int64),
         contents=np.array([one.content for one in made], np.uint8).reshape(-1, 32),
         images=np.array([one.image for one in made], np.uint8).reshape(-1, size, size, 3),
-        digests=np.array([one.digest for one in made], np.uint8).reshape(-1, 32),
-        hashes=np.array([one.hash for one in made], np.uint64).reshape(-1, HASH_WORDS),
-        peaks=np.array([one.peak for one in made], np.float64),
+        descriptions=np.array([one.description for one in made], DESCRIPTION),
         faults=list(faults),
     )
 
@@ -141,19 +135,14 @@ class StreamedImages(Images):
         self._workers, self._take, self._stored = workers, take, stored
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
-        images, digests = (
-            np.empty((len(rows), *self.shape[1:]), np.uint8),
-            self._stored.read("digests", rows),
-        )
-        done = 0
+        images = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        source, digests, done = self._workers.source, self._stored.digests(rows), 0
         for made in self._workers.map(self._take, rows.tolist()):
             if made.faults:
                 row, reason = made.faults[0]
-                raise RunError(
-                    f"cannot read {name_of(self._workers.source, row)} any more: {reason}."
-                )
+                raise RunError(f"cannot read {name_of(source, row)} any more: {reason}.")
             here = slice(done, done + len(made.images))
-            refuse_changed(self._workers.source, made.rows, made.digests != digests[here])
+            refuse_changed(source, made.rows, made.descriptions["digest"] != digests[here])
             images[here], done = made.images, here.stop
         return images
 

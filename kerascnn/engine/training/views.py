@@ -7,7 +7,7 @@ import numpy as np
 
 from kerascnn.engine.data.augment import Augmenter
 from kerascnn.engine.data.batches import Ahead, Examples, OneHot, shuffled
-from kerascnn.engine.network.activations import BATCH_SIZE, Batch, Prefix
+from kerascnn.engine.network.activations import BATCH_SIZE, Batch, Batches, Prefix
 from kerascnn.engine.network.inference import OnProgress, to_numpy
 from kerascnn.engine.training.plan import Plan
 
@@ -23,6 +23,11 @@ class PrefixRuns:
         self._total, self._progress = total, progress
         self.made = self.bytes = 0
         self._done = 0  # images and views of the sets that are complete
+
+    @property
+    def engine(self) -> str:
+        """See `Prefix.engine`."""
+        return self._prefix.engine
 
     @property
     def reused(self) -> int:
@@ -52,7 +57,7 @@ class PrefixRuns:
     ) -> Any:
         """Runs over what `images(rows)` gives; `seen` identifies it in the cache, "" if unknown."""
 
-        def batches(claims: Iterable[np.ndarray]) -> Iterator[Batch]:
+        def batches(claims: Iterable[np.ndarray]) -> Batches:
             return self._counted((rows, images(rows)) for rows in claims)
 
         digests, count = examples.digests, len(examples)
@@ -80,7 +85,7 @@ class PrefixRuns:
         activations = self._prefix.unstored(count, self._counted(batches()))
         return self._counted_in(activations), mixed
 
-    def _counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+    def _counted(self, batches: Iterator[Batch]) -> Batches:
         ahead, before = Ahead(batches), self.made
         try:
             for batch in ahead:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kerascnn import RunError, SplitParams, image_files, split_files
+from kerascnn import InputError, RunError, SplitParams, image_files, split_files
 from kerascnn.engine.data import stream
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import BadImagesError, pack
@@ -202,6 +202,57 @@ def test_a_source_with_a_fingerprint_is_read_once(monkeypatch):
     np.testing.assert_array_equal(again.images[:], first.images[:])
     np.testing.assert_array_equal(again.labels, [0, 1, 0, 1])
     assert (first.made, again.made) == (4, 0)
+
+
+def encoded(number):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels(number)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class Noted(list):
+    """Encoded images, or the errors that reading them raises; notes which are read."""
+
+    def __init__(self, images, fingerprint):
+        super().__init__(images)
+        self.fingerprint, self.read = fingerprint, []
+
+    def __getitem__(self, index):
+        self.read.append(index)
+        image = super().__getitem__(index)
+        if isinstance(image, Exception):
+            raise image
+        return image, 0
+
+
+def test_a_new_fingerprint_has_all_images_read_and_new_ones_decoded(monkeypatch):
+    decoded, real = [], Preparation.with_peak
+
+    def noted(self, image, content):
+        decoded.append(image)
+        return real(self, image, content)
+
+    monkeypatch.setattr(Preparation, "with_peak", noted)
+    images = [encoded(number) for number in range(6)]
+    assert pack(Noted(images[:4], "first"), PREPARATION).made == 4
+    decoded.clear()
+    source = Noted(images[:5], "second")
+    assert pack(source, PREPARATION).made == 1
+    assert set(source.read) == set(range(5))
+    assert decoded == images[4:5]
+
+
+def test_an_image_that_a_source_cannot_give_yet_is_asked_for_at_every_start():
+    images = [encoded(0), InputError("the server is away"), encoded(1)]
+    for _ in range(2):
+        source = Noted(images, "of a server")
+        with pytest.raises(BadImagesError, match="image 1: the server is away"):
+            pack(source, PREPARATION)
+    assert 2 not in source.read  # it is known
+    images[1] = encoded(2)
+    packed = pack(Noted(images, "of a server"), PREPARATION)
+    assert (len(packed), packed.made) == (3, 1)
+    np.testing.assert_array_equal(packed.images[1], PREPARATION.prepare(pixels(2)))
 
 
 def test_a_fingerprint_that_stays_when_images_change_is_refused():

@@ -80,9 +80,7 @@ def test_the_second_time_it_is_found(tmp_path):
     first = pack(source, Preparation(8), lambda done, total: steps.append((done, total)))
     assert steps[-1] == (6, 6)
     given = source.given
-    again = pack(
-        source, Preparation(8), lambda done, total: pytest.fail("packed again"), what="other"
-    )
+    again = pack(source, Preparation(8), lambda done, total: pytest.fail("packed again"))
     assert source.given == given
     np.testing.assert_array_equal(first.images[:], again.images[:])
     np.testing.assert_array_equal(first.digests, again.digests)
@@ -113,7 +111,7 @@ def test_all_that_decides_the_content_decides_the_key(monkeypatch):
     ]
     keys = [pack(*variant).key for variant in variants]
     assert len(set(keys)) == len(variants)
-    assert len(entries()) == 4  # stores of images, one for each way to prepare them
+    assert len(entries()) == 4  # one for each way to prepare them
     assert pack(images(), Preparation(8)).key == keys[0]
     monkeypatch.setattr(store, "_VERSION", store._VERSION + 1)
     assert pack(source, Preparation(8)).key not in keys
