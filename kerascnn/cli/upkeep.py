@@ -34,7 +34,9 @@ def list_cache(as_json: bool) -> None:
 @cache.command()
 @click.option(
     "--kind",
-    type=click.Choice(["packed", "activations", "hashes", "databases", "networks", "downloads"]),
+    type=click.Choice(
+        ["packed", "activations", "stages", "hashes", "databases", "networks", "downloads"]
+    ),
     help="Clear only this kind.  [default: all]",
 )
 @yes_option

@@ -24,12 +24,17 @@ from kerascnn.errors import InputError
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import GB, folder_bytes, whole_folder
 from kerascnn.runtime.image_files import mark
-from kerascnn.runtime.row_claims import are_claimed
 
 T = TypeVar("T")
 
 MADE = ("packed", "activations", "stages", "hashes", "databases", "sources", "networks")
 KINDS = (*MADE, "downloads")
+
+CLAIMS = "claims"
+"""A folder in an entry of rows: a process that fills the entry holds a lock in it."""
+
+KEYS, KEY_BYTES = "keys.bin", 32
+"""The rows' keys in an entry of rows, and the bytes of one."""
 
 _ABOUT = "about.txt"
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -41,13 +46,13 @@ class Entry:
     """An entry of the cache.
 
     Args:
-        kind: "packed" images, "activations", "stages" (what they have trained), "hashes" (of
-            images, to find near copies), "databases" (MLflow's, with empty tables), "sources"
-            (passed to other processes), "networks" (known to be loadable once saved) or
-            "downloads".
+        kind: "packed" images, "activations", "stages" (their results), "hashes" (of images, to find
+            near copies), "databases" (MLflow's, with empty tables), "sources" (passed to other
+            processes), "networks" (known to be loadable once saved) or "downloads".
         key: The hash of everything the content depends on; a download's file name.
         last_used: Seconds since 1970; for a download, when it was made.
         whole: False while it is being made, and for what a killed process left.
+        rows: Images or activations that it holds, if it holds such; else None.
     """
 
     kind: str
@@ -56,6 +61,7 @@ class Entry:
     last_used: float
     about: str
     whole: bool
+    rows: int | None = None
 
 
 def cache_folder(*parts: str) -> Path:
@@ -181,7 +187,7 @@ def _remove(entry: Entry) -> bool:
         try:
             for lock in locks:
                 held.enter_context(FileLock(folder / f"{entry.key}.{lock}", timeout=0))
-            if are_claimed(folder / entry.key):
+            if any(is_held(lock) for lock in (folder / entry.key / CLAIMS).glob("*.lock")):
                 return False
             for path in _by_key(entry.kind).get(entry.key, ()):
                 # renamed first: a half-removed entry must not look whole
@@ -190,6 +196,15 @@ def _remove(entry: Entry) -> bool:
         except (OSError, Timeout):
             return False
     return True
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a living process holds a lock."""
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def _by_key(kind: str) -> dict[str, list[Path]]:
@@ -204,12 +219,14 @@ def _by_key(kind: str) -> dict[str, list[Path]]:
 
 def _entry(kind: str, key: str, paths: list[Path]) -> Entry:
     whole = any(path.name in (key, f"{key}.unpacked") for path in paths)
-    about = "" if whole else "unfinished"
+    about, rows = "" if whole else "unfinished", None
     if kind in MADE and whole:
+        folder = cache_folder(kind) / key
         with suppress(OSError):  # it is being removed, or an earlier version made it
-            about = (cache_folder(kind) / key / _ABOUT).read_text("utf-8")
+            about = (folder / _ABOUT).read_text("utf-8")
+            rows = (folder / KEYS).stat().st_size // KEY_BYTES
     size, last_used = sum(map(folder_bytes, paths)), max(map(_changed, paths))
-    return Entry(kind, key, size, last_used, about, whole)
+    return Entry(kind, key, size, last_used, about, whole, rows)
 
 
 def _changed(path: Path) -> float:
