@@ -29,6 +29,6 @@ class Prepared:
         train, validation = self.data.train, self.data.validation
         centred = Preparation.of(self.experiment.training).windows(validation.images)
         return (
-            Examples(train.images, train.labels, train.key),
-            Examples(centred, validation.labels, validation.key),
+            Examples(train.images, train.labels, train.digests),
+            Examples(centred, validation.labels, validation.digests),
         )

@@ -132,6 +132,12 @@ class Training(Strict):
         description="Keras dtype policy of the frozen prefix where it is computed before training; "
         "default `precision`",
     )
+    view_seed: int = Field(
+        default=0,
+        ge=0,
+        lt=2**32,
+        description="seed of stored views (`views`); runs with another `seed` share them",
+    )
     activations_gb: float | None = Field(
         default=None,
         ge=0,
@@ -208,7 +214,7 @@ class Stage(Strict):
     views: int | None = Field(
         None,
         ge=1,
-        description="augmented copies per image, drawn once and used in turn, so that the frozen "
+        description="augmented copies per image, stored and used in turn, so that the frozen "
         "prefix is computed once per copy; default: augmented anew at every step",
     )
     layer_decay: float = Field(

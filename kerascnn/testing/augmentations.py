@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.augment import as_drawn, augmenter
+from kerascnn.engine.data.augment import Augmenter, augmenter
 from kerascnn.engine.data.batches import Augment, to_device
-from kerascnn.engine.data.host_augment import Host
+from kerascnn.engine.data.by_image import CLOSE
+from kerascnn.engine.data.drawn import as_drawn
+from kerascnn.engine.data.host_augment import Host, generators_of
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.errors import PluginError
 from kerascnn.hookspecs import Arrays, Augmentation, HostAugmentation, kerascnn_augmentations
@@ -19,7 +21,6 @@ from kerascnn.testing.checks import CheckError, SkipError, Subject, check, rando
 from kerascnn.testing.other_processes import on_other_backends
 
 TIMED_SIZE, TIMED_BATCH = 160, 32
-CLOSE = 0.02  # of 255: the float32 error of interpolating between pixels
 IMAGE_SIZE = 32
 CLASSES = COUNT = 6  # one image of each class
 NAMED = "the augmentation"  # in messages
@@ -55,6 +56,10 @@ class AugmentationSubject(Subject):
 
     @cached_property
     def augment(self) -> Augment:
+        return self.augmenter.afresh
+
+    @property
+    def augmenter(self) -> Augmenter:
         return augmenter(self.made, (0,), self.size)
 
 
@@ -143,7 +148,8 @@ def same_for_a_seed(subject: AugmentationSubject) -> None:
     runs = []
     for run in (1, 2):
         keras.utils.set_random_seed(run if subject.is_pair else 1)
-        runs.append(list(augmented(augmenter(subject.make(), (0,), subject.size), subject.size)))
+        augment = augmenter(subject.make(), (0,), subject.size).afresh
+        runs.append(list(augmented(augment, subject.size)))
     _same(runs[0], runs[1], "the second time")
 
 
@@ -216,7 +222,7 @@ def _check_compiles_once(subject: AugmentationSubject) -> None:
         traced.append(None)
         return policy.apply(batch, arrays)
 
-    augment = augmenter(Augmentation(policy.draw, apply), (0,), subject.size)
+    augment = augmenter(Augmentation(policy.draw, apply), (0,), subject.size).afresh
     fast = list(augmented(augment, subject.size))
     if len(traced) > 1:
         raise CheckError(f"apply was traced {len(traced)} times in {STEPS} steps")
@@ -244,7 +250,7 @@ def images_a_second(subject: AugmentationSubject) -> str:
     """Its speed: compiled as in a stage, or in one process of the host; any speed passes."""
     needs_images(subject)
     size = subject.image_size or TIMED_SIZE
-    augment = augmenter(subject.build(size), (0,), size)
+    augment = augmenter(subject.build(size), (0,), size).afresh
     images, labels = sample_batch(size, TIMED_BATCH)
     seconds = []
     for step in range(STEPS):
@@ -270,7 +276,9 @@ def needs_images(subject: AugmentationSubject) -> None:
     """Skips a check of what it makes where an augmentation of the host makes no image."""
     try:
         if subject.on_host:
-            Host(subject.made, NAMED)(sample_batch(subject.size)[0], (0, 1, 1))
+            Host(subject.made, NAMED)(
+                sample_batch(subject.size)[0], generators_of((0, 1, 1), COUNT)
+            )
     except PluginError as error:
         raise SkipError("it returns no image: see augments_one_image") from error
 

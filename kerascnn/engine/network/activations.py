@@ -1,8 +1,9 @@
-"""Activations at the boundary: computed once, by a faster equivalent network, and cached."""
+"""Activations at the boundary: once per image, by a faster equivalent network, and cached."""
 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,34 +15,34 @@ from kerascnn.engine.network.folding import DisagreementError, check_agreement, 
 from kerascnn.engine.network.freezing import digest
 from kerascnn.engine.network.inference import Forward, run_once
 from kerascnn.engine.network.saved import modules_in
+from kerascnn.engine.network.stored import StoredRows, scratch_rows
 from kerascnn.errors import RunError
-from kerascnn.runtime.cache import cached, scratch
+from kerascnn.runtime.cache import cached
+from kerascnn.runtime.compilation import BATCH_SIZE
 from kerascnn.runtime.devices import concurrent_calls, device_name
 from kerascnn.runtime.keras_internals import nested_layers
+from kerascnn.runtime.row_store import RowStore
 from kerascnn.runtime.source_code import UnknownCodeError, code_key, modules_key, refuse_local
 from kerascnn.runtime.versions import installed_versions
 
-IN_MEMORY_BYTES = 2**30
-"""Activations up to this size are read into memory; larger ones are memory-mapped."""
+KIND, COLUMN = "activations", "activations"
 
-BATCH_SIZE = 32
-"""Images per call, the same for all experiments, so that they share activations. On two cores, 8 to
-64 are equally fast (benchmarks/README.md)."""
+_REASON = "reason.txt"
 
-_ACTIVATIONS, _LABELS, _REASON = "activations.npy", "labels.npy", "reason.txt"
-
-Rows = tuple[np.ndarray, np.ndarray, np.ndarray | None]
-Activations = tuple[np.ndarray, np.ndarray | None]
+Batch = tuple[np.ndarray, Any]
+"""Rows int [B], and their images [B, S, S, 3]; later their activations [B, ...]."""
 
 
 class Prefix:
-    """A frozen prefix; its activations for a set of images are computed once and cached.
+    """A frozen prefix; the activations of an image are computed once and cached.
 
     It runs folded, and in another precision if requested. The result is compared with the original
-    model; if they disagree, or numbers overflow, the original runs from then on.
+    model: if they disagree, or numbers overflow, DisagreementError is raised, and `reject` makes
+    the original run, in later processes too.
 
     Args:
         model: From images to activations, run in inference mode.
+        about: What listings of the cache call it.
         precision: A dtype policy to compute in; default the layers' own.
         built_by: The function that built the network; its package's code is part of the cache key.
         warned: Receives a warning if the original model runs, or nothing can be cached.
@@ -50,13 +51,17 @@ class Prefix:
     def __init__(
         self,
         model: Any,
+        about: str,
         precision: str | None = None,
         built_by: Callable | None = None,
         warned: Callable[[str], None] = lambda message: None,
     ) -> None:
-        self._model, self._precision, self._warned = model, precision, warned
+        self._model, self._about = model, about
+        self._precision, self._warned = precision, warned
         self._built_by = built_by
         self._original = False
+        if reason := self.key and self._rejection:
+            self._run_original(reason)
 
     @property
     def dtype(self) -> np.dtype:
@@ -103,44 +108,77 @@ class Prefix:
     def _forward(self) -> Forward:
         return Forward(self._model if self._original else self._fast)
 
-    def activations(
-        self, images: str, count: int, about: str, batches: Callable[[], Iterator[Rows]]
-    ) -> Activations:
-        """Runs the prefix over a set of N = `count` images, or reads the cache.
+    def stored(
+        self,
+        digests: np.ndarray,
+        seen: str,
+        what: str,
+        batches: Callable[[Iterator[np.ndarray]], Iterable[Batch]],
+    ) -> Any:
+        """The activations of N images, from the cache as far as they are there.
 
         Args:
-            images: Identifies the images and labels; "" to cache nothing.
-            about: A readable line for the cache's index.
-            batches: Yields the images in any order: rows int [B], images [B, S, S, 3] and, if
-                they are mixed, labels [B, K], else None.
+            digests: SHA-256 of the prepared images, uint8 [N, 32].
+            seen: Identifies what the network sees of an image: all of it, or which view.
+            what: The same in words, for listings of the cache.
+            batches: Receives the rows int [B] to compute, of at most `BATCH_SIZE`; yields them with
+                their images, in any order.
 
         Returns:
-            The activations [N, ...] in the boundary's dtype; the labels float32 [N, K], or None.
+            An array [N, ...] in the boundary's dtype; if it is large, indexed like one, and read
+            when it is.
 
         Raises:
+            DisagreementError: The original has to run: see `reject`.
             RunError: The original model gives numbers that are not finite.
         """
 
-        def build(folder: Path) -> None:
-            try:
-                self._compute(folder, count, batches())
-            except DisagreementError as reason:
-                for file in folder.iterdir():
-                    file.unlink()
-                (folder / _REASON).write_text(str(reason), "utf-8")
+        def make(claims: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, dict]]:
+            for rows, values in self._outputs(len(digests), batches(claims)):
+                yield rows, {COLUMN: values}
 
-        if not (images and self.key):
-            with scratch("activations") as folder:
-                build(folder)
-                found = self._read(folder)
-        else:
-            way = "as it is" if self._original else f"folded, {self._precision}"
-            key = hashlib.sha256(f"{self.key} {way} {images}".encode()).hexdigest()
-            found = cached("activations", key, about, build, self._read)
-        if isinstance(found, str):
-            self._run_original(found)
-            return self.activations(images, count, about, batches)
-        return found
+        key = self._hashed(seen)
+        columns = {COLUMN: (self.dtype, self._model.output_shape[1:])}
+        store = RowStore(KIND, key, f"{self._about}: {what}", columns)
+        store.fill(digests, make, BATCH_SIZE)
+        return StoredRows(store, COLUMN, store.find(digests), *columns[COLUMN]).in_memory()
+
+    def unstored(self, count: int, batches: Iterable[Batch]) -> np.ndarray:
+        """As `stored`, of images that cannot be found again: on the disk only while in use."""
+        shape = (count, *self._model.output_shape[1:])
+        return scratch_rows(KIND, shape, self.dtype, self._outputs(count, batches))
+
+    def reject(self, reason: DisagreementError) -> None:
+        """Runs the original model from now on."""
+
+        def write(folder: Path) -> None:
+            (folder / _REASON).write_text(str(reason), "utf-8")
+
+        if self.key:
+            cached(KIND, self._hashed("rejected"), f"{self._about}: {reason}", write, lambda _: 0)
+        self._run_original(str(reason))
+
+    @property
+    def _rejection(self) -> str:
+        """Why the original model runs, found by an earlier process; "" if it does not."""
+
+        def absent(folder: Path) -> None:
+            raise FileNotFoundError
+
+        def read(folder: Path) -> str:
+            return (folder / _REASON).read_text("utf-8")
+
+        with suppress(FileNotFoundError):
+            return cached(KIND, self._hashed("rejected"), "", absent, read)
+        return ""
+
+    def _hashed(self, seen: str) -> str:
+        return hashlib.sha256(f"{self.key} {self.way} {seen}".encode()).hexdigest()
+
+    @property
+    def way(self) -> str:
+        """How the model runs."""
+        return "as it is" if self._original else f"folded, {self._precision}"
 
     def _run_original(self, reason: str) -> None:
         self._original = True
@@ -148,27 +186,15 @@ class Prefix:
         changed = f"in {self._precision}" if self._precision else "with BatchNorm folded"
         self._warned(f"the frozen part runs unchanged instead of {changed}: {reason}")
 
-    def _compute(self, folder: Path, count: int, batches: Iterable[Rows]) -> None:
-        shape = (count, *self._model.output_shape[1:])
-        with _RowsFile(folder / _ACTIVATIONS, shape, self.dtype) as file:
-            labels: dict[int, np.ndarray] = {}
-            for rows, values, mixed in self._outputs(count, batches):
-                file.write(rows, values)
-                labels |= {} if mixed is None else dict(zip(rows, mixed, strict=True))
-        if labels:
-            np.save(folder / _LABELS, [labels[row] for row in range(count)])
-
-    def _outputs(self, count: int, batches: Iterable[Rows]) -> Iterator[Rows]:
+    def _outputs(self, count: int, batches: Iterable[Batch]) -> Iterator[Batch]:
         forward, dtype = self._forward, self.dtype
 
-        def run(
-            number: int, rows: np.ndarray, images: np.ndarray, mixed: np.ndarray | None
-        ) -> Rows:
+        def run(number: int, rows: np.ndarray, images: np.ndarray) -> Batch:
             with np.errstate(over="ignore"):
                 values = forward(images, BATCH_SIZE).astype(dtype)
             # in this thread: on JAX no two threads may run models that share weights
             self._check(values, images, rows, count, first=number == 0)
-            return rows, values, mixed
+            return rows, values
 
         calls = concurrent_calls()
         workers = Parallel(calls, prefer="threads", return_as="generator", pre_dispatch=calls)
@@ -193,35 +219,6 @@ class Prefix:
             )
         if first and not self._original:
             check_agreement(self._fast, self._model, images, values)
-
-    def _read(self, folder: Path) -> Activations | str:
-        """The cached activations, or the reason why the folded model was rejected."""
-        if (reason := folder / _REASON).exists():
-            return reason.read_text("utf-8")
-        file, labels = folder / _ACTIVATIONS, folder / _LABELS
-        mapped = file.stat().st_size > IN_MEMORY_BYTES
-        activations = np.load(file, mmap_mode="r" if mapped else None)
-        return activations.view(self.dtype), np.load(labels) if labels.exists() else None
-
-
-class _RowsFile:
-    """An .npy file whose rows are written in any order, without keeping pages mapped."""
-
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        array = np.lib.format.open_memmap(path, "w+", dtype, shape)
-        self._offset, self._row_bytes = array.offset, array.strides[0]
-        self._file = path.open("r+b")
-
-    def __enter__(self) -> "_RowsFile":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def write(self, rows: np.ndarray, values: np.ndarray) -> None:
-        for row, value in zip(rows, values, strict=True):
-            self._file.seek(self._offset + int(row) * self._row_bytes)
-            self._file.write(value.tobytes())
 
 
 def structure_of(model: Any, built_by: Callable | None) -> str:
