@@ -15,11 +15,14 @@ from kerascnn.runtime.backend import start_backend
 from kerascnn.runtime.commands import setting
 from kerascnn.runtime.determinism import make_reproducible
 from kerascnn.runtime.devices import device_name
+from kerascnn.runtime.openvino import require_openvino
 
 
 def prepare_experiment(experiment: BoundExperiment, observer: Observer) -> Prepared:
     """Loads, checks and builds; seeds the process and starts the experiment's backend."""
     with reporting(observer.download):
+        if experiment.training.prefix_engine == "openvino":
+            require_openvino()
         backend = start_backend(experiment.training.backend)
         make_reproducible(experiment.seed, experiment.training.precision)
         observer.started(experiment.name, backend, device_name())

@@ -34,7 +34,8 @@ def frozen_part(result: StageResult) -> str:
     counts = [f"{cached.made:,} computed"] if cached.made else []
     counts += [f"{cached.reused:,} from the cache"] if cached.reused else []
     done = f" · {', '.join(counts)}, {result.prefix_seconds:.1f} s" if counts else ""
-    return f"frozen prefix {cached.frozen_part}{done}"
+    engine = f", on {cached.engine}" if cached.engine else ""
+    return f"frozen prefix {cached.frozen_part}{engine}{done}"
 
 
 def measured_lines(metrics: Mapping[str, Measured]) -> list[str]:

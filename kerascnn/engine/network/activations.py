@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from kerascnn.engine.network.folding import DisagreementError, check_agreement, fold
+from kerascnn.engine.network.folding import DisagreementError, check_agreement
 from kerascnn.engine.network.freezing import digest
-from kerascnn.engine.network.inference import Forward, run_once
+from kerascnn.engine.network.inference import run_once
 from kerascnn.engine.network.saved import modules_in
 from kerascnn.engine.network.stored import StoredRows, scratch_rows
+from kerascnn.engine.network.ways import Run, ways
 from kerascnn.errors import RunError
 from kerascnn.runtime.cache import cached
 from kerascnn.runtime.compilation import BATCH_SIZE
-from kerascnn.runtime.devices import concurrent_calls, device_name
+from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.keras_internals import nested_layers
 from kerascnn.runtime.row_store import RowStore
 from kerascnn.runtime.source_code import UnknownCodeError, code_key, modules_key, refuse_local
@@ -36,16 +37,17 @@ Batch = tuple[np.ndarray, Any]
 class Prefix:
     """A frozen prefix; the activations of an image are computed once and cached.
 
-    It runs folded, and in another precision if requested. The result is compared with the original
-    model: if they disagree, or numbers overflow, DisagreementError is raised, and `reject` makes
-    the original run, in later processes too.
+    It runs in the fastest of its `ways`. The result is compared with the original model: if they
+    disagree, or numbers overflow, DisagreementError is raised, and `reject` makes the next way
+    run, in later processes too.
 
     Args:
         model: From images to activations, run in inference mode.
         about: What listings of the cache call it.
         precision: A dtype policy to compute in; default the layers' own.
         built_by: The function that built the network; its package's code is part of the cache key.
-        warned: Receives a warning if the original model runs, or nothing can be cached.
+        engine: What computes: "auto", "openvino" or "backend".
+        warned: Receives a warning if a way is rejected, or nothing can be cached.
     """
 
     def __init__(
@@ -54,24 +56,19 @@ class Prefix:
         about: str,
         precision: str | None = None,
         built_by: Callable | None = None,
+        engine: str = "auto",
         warned: Callable[[str], None] = lambda message: None,
     ) -> None:
         self._model, self._about = model, about
-        self._precision, self._warned = precision, warned
-        self._built_by = built_by
-        self._original = False
-        if reason := self.key and self._rejection:
-            self._run_original(reason)
+        self._built_by, self._warned = built_by, warned
+        self._way, *self._slower = ways(model, precision, engine)
+        while reason := self.key and self._rejection:
+            self._next_way(reason)
 
     @property
-    def dtype(self) -> np.dtype:
-        """The dtype of the cached activations: the boundary's compute dtype, so nothing is lost."""
-        import keras
-        import ml_dtypes  # noqa: F401  makes NumPy know bfloat16
-
-        changed = self._precision and not self._original
-        policy = changed and keras.DTypePolicy(self._precision).compute_dtype
-        return np.dtype(policy or self._model.output.dtype)
+    def engine(self) -> str:
+        """What computes instead of Keras's backend, such as "OpenVINO 2026.4.1"; else ""."""
+        return self._way.engine
 
     @cached_property
     def key(self) -> str:
@@ -96,17 +93,8 @@ class Prefix:
         return hashlib.sha256(repr(decides).encode()).hexdigest()
 
     @cached_property
-    def _fast(self) -> Any:
-        try:
-            return fold(self._model, self._precision)
-        except Exception as error:  # anything that copying a plugin's layer raises
-            raise DisagreementError(
-                f"it cannot be copied: {type(error).__name__}: {error}"
-            ) from error
-
-    @cached_property
-    def _forward(self) -> Forward:
-        return Forward(self._model if self._original else self._fast)
+    def _forward(self) -> Run:
+        return self._way.forward()
 
     def stored(
         self,
@@ -125,11 +113,11 @@ class Prefix:
                 their images, in any order.
 
         Returns:
-            An array [N, ...] in the boundary's dtype; if it is large, indexed like one, and read
+            An array [N, ...] in the way's dtype; if it is large, indexed like one, and read
             when it is.
 
         Raises:
-            DisagreementError: The original has to run: see `reject`.
+            DisagreementError: Another way has to run: see `reject`.
             RunError: The original model gives numbers that are not finite.
         """
 
@@ -138,7 +126,7 @@ class Prefix:
                 yield rows, {COLUMN: values}
 
         key = self._hashed(seen)
-        columns = {COLUMN: (self.dtype, self._model.output_shape[1:])}
+        columns = {COLUMN: (self._way.dtype, self._model.output_shape[1:])}
         store = RowStore(KIND, key, f"{self._about}: {what}", columns)
         store.fill(digests, make, BATCH_SIZE)
         return StoredRows(store, COLUMN, store.find(digests), *columns[COLUMN]).in_memory()
@@ -146,21 +134,21 @@ class Prefix:
     def unstored(self, count: int, batches: Iterable[Batch]) -> np.ndarray:
         """As `stored`, of images that cannot be found again: on the disk only while in use."""
         shape = (count, *self._model.output_shape[1:])
-        return scratch_rows(KIND, shape, self.dtype, self._outputs(count, batches))
+        return scratch_rows(KIND, shape, self._way.dtype, self._outputs(count, batches))
 
     def reject(self, reason: DisagreementError) -> None:
-        """Runs the original model from now on."""
+        """Runs in the next way from now on."""
 
         def write(folder: Path) -> None:
             (folder / _REASON).write_text(str(reason), "utf-8")
 
         if self.key:
             cached(KIND, self._hashed("rejected"), f"{self._about}: {reason}", write, lambda _: 0)
-        self._run_original(str(reason))
+        self._next_way(str(reason))
 
     @property
     def _rejection(self) -> str:
-        """Why the original model runs, found by an earlier process; "" if it does not."""
+        """Why this way was rejected, by an earlier process too; "" if it was not."""
 
         def absent(folder: Path) -> None:
             raise FileNotFoundError
@@ -173,30 +161,25 @@ class Prefix:
         return ""
 
     def _hashed(self, seen: str) -> str:
-        return hashlib.sha256(f"{self.key} {self.way} {seen}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.key} {self._way.key} {seen}".encode()).hexdigest()
 
-    @property
-    def way(self) -> str:
-        """How the model runs."""
-        return "as it is" if self._original else f"folded, {self._precision}"
-
-    def _run_original(self, reason: str) -> None:
-        self._original = True
+    def _next_way(self, reason: str) -> None:
+        rejected, (self._way, *self._slower) = self._way, self._slower
         self.__dict__.pop("_forward", None)
-        changed = f"in {self._precision}" if self._precision else "with BatchNorm folded"
-        self._warned(f"the frozen part runs unchanged instead of {changed}: {reason}")
+        instead = self._way.changed or "unchanged"
+        self._warned(f"the frozen part runs {instead} instead of {rejected.changed}: {reason}")
 
     def _outputs(self, count: int, batches: Iterable[Batch]) -> Iterator[Batch]:
-        forward, dtype = self._forward, self.dtype
+        forward, dtype = self._forward, self._way.dtype
 
         def run(number: int, rows: np.ndarray, images: np.ndarray) -> Batch:
             with np.errstate(over="ignore"):
-                values = forward(images, BATCH_SIZE).astype(dtype)
+                values = forward(images).astype(dtype)
             # in this thread: on JAX no two threads may run models that share weights
             self._check(values, images, rows, count, first=number == 0)
             return rows, values
 
-        calls = concurrent_calls()
+        calls = self._way.calls
         workers = Parallel(calls, prefer="threads", return_as="generator", pre_dispatch=calls)
         yield from workers(delayed(run)(number, *batch) for number, batch in enumerate(batches))
 
@@ -206,10 +189,10 @@ class Prefix:
         """Compares a batch's activations with the original model, if they are suspect."""
         axes = tuple(range(1, values.ndim))
         finite = np.isfinite(values).all(axes)
-        if not self._original and not finite.all():
+        if self._slower and not finite.all():
             values = run_once(self._model, images)
             if np.isfinite(values).all():
-                raise DisagreementError(f"activations overflow {self.dtype}")
+                raise DisagreementError(f"activations overflow {self._way.dtype}")
             finite = np.isfinite(values).all(axes)
         if not finite.all():
             raise RunError(
@@ -217,8 +200,9 @@ class Prefix:
                 f"image {rows[~finite][0] + 1:,} of {count:,}. Its weights are damaged, or "
                 f"{self._model.output.dtype} is too narrow for them."
             )
-        if first and not self._original:
-            check_agreement(self._fast, self._model, images, values)
+        if first and self._slower:
+            in_16_bits = self._way.rounds_to_16_bits
+            check_agreement(self._model, images, values, in_16_bits=in_16_bits)
 
 
 def structure_of(model: Any, built_by: Callable | None) -> str:

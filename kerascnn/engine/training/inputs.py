@@ -29,6 +29,7 @@ class Cached:
     made: int = 0  # images and views computed, validation images included
     reused: int = 0  # images and views read from the cache
     bytes: int = 0  # size of all activations
+    engine: str = ""  # what computed them, such as "OpenVINO 2026.4.1"; "" if the backend did
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def make_inputs(
     runs, judged, stored = _run_prefix(kept, plan, train, validation, listener)
     trainer = kept.suffix if stored else parts.whole()
     feed = stored or _images(trainer, plan, train)
-    cached = Cached(kept.boundary, why, plan.views, runs.made, runs.reused, runs.bytes)
+    counts = (runs.made, runs.reused, runs.bytes)
+    cached = Cached(kept.boundary, why, plan.views, *counts, runs.engine)
     seconds = time.perf_counter() - start
     return Inputs(trainer, feed, Forward(kept.suffix), judged, cached, seconds)
 
@@ -71,10 +73,11 @@ def _run_prefix(
 ) -> tuple[PrefixRuns, Examples, Feed | None]:
     """The activations of the validation images, and the feed unless images are augmented afresh.
 
-    All come from one way to run the prefix: from the original, if the faster one disagrees.
+    All come from one way to run the prefix: from the next one, if the fastest disagrees.
     """
     about = f"{plan.architecture} up to {kept.boundary}"
-    prefix = Prefix(kept.prefix, about, plan.prefix_precision, plan.built_by, listener.warned)
+    how = (plan.prefix_precision, plan.built_by, plan.prefix_engine)
+    prefix = Prefix(kept.prefix, about, *how, listener.warned)
     total = plan.views * len(train) + len(validation)
     while True:
         runs = PrefixRuns(prefix, plan, total, listener.prefix)

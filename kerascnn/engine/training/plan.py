@@ -48,6 +48,7 @@ class Plan:
     built_by: Callable[..., Any] | None = None  # the plugin's function that built the network
     activation_bytes: int = 2 * 2**30  # disk budget for all cached activations of the stage
     prefix_precision: str | None = None  # the policy of a prefix that runs before the first step
+    prefix_engine: str = "auto"  # what computes it: "auto", "openvino" or "backend"
     keep: str = "best"  # "best", "last" or "best:NAME", with NAME one of the metrics
     metrics: tuple[NamedMetric, ...] = ()  # of the validation images
     choice: str = ""  # what is trained, in words
@@ -107,6 +108,7 @@ def plan_stage(
         built_by=experiment.architecture.registered.component.build,
         activation_bytes=limit_bytes() // 4 if budget is None else int(budget * GB),
         prefix_precision=training.prefix_precision,
+        prefix_engine=training.prefix_engine,
         choice=trainable.choice,
     )
 

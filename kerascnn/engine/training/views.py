@@ -25,6 +25,11 @@ class PrefixRuns:
         self._done = 0  # images and views of the sets that are complete
 
     @property
+    def engine(self) -> str:
+        """See `Prefix.engine`."""
+        return self._prefix.engine
+
+    @property
     def reused(self) -> int:
         return self._done - self.made
 
