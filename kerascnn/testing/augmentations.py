@@ -56,11 +56,12 @@ class AugmentationSubject(Subject):
 
     @cached_property
     def augment(self) -> Augment:
-        return self.augmenter.afresh
+        return augmenter_of(self).afresh
 
-    @property
-    def augmenter(self) -> Augmenter:
-        return augmenter(self.made, (0,), self.size)
+
+def augmenter_of(subject: AugmentationSubject) -> Augmenter:
+    """A new augmenter of what the component builds."""
+    return augmenter(subject.made, (0,), subject.size, NAMED)
 
 
 def sample_batch(size: int, count: int = COUNT) -> Batch:
@@ -88,19 +89,26 @@ def builds(subject: AugmentationSubject) -> str:
 @check(Augmentation)
 def draws_for_each_image(subject: AugmentationSubject) -> str:
     """draw(rng, batch_size) returns a dict of numeric NumPy arrays, each with a first axis of
-    length batch_size."""
-    policy = _pair(subject)
-    for count in (1, COUNT):
-        arrays = policy.draw(np.random.default_rng(0), count)
-        if not isinstance(arrays, dict):
-            raise CheckError(f"a {type(arrays).__name__}")
-        for name, array in arrays.items():
-            if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
-                dtype = f" of {array.dtype}" if isinstance(array, np.ndarray) else ""
-                raise CheckError(f'"{name}" is {type(array).__name__}{dtype}')
-            if array.shape[:1] != (count,):
-                raise CheckError(f'"{name}" has shape {array.shape} for batch_size = {count}')
-    return ", ".join(arrays) or "nothing"
+    length batch_size; so does that of mix."""
+    policy = pair(subject)
+    drawn = list[str]()
+    for draw in [policy.draw, *([policy.mix.draw] if policy.mix else [])]:
+        for count in (1, COUNT):
+            arrays = draw(np.random.default_rng(0), count)
+            _check_drawn(arrays, count)
+        drawn += arrays
+    return ", ".join(drawn) or "nothing"
+
+
+def _check_drawn(arrays: Any, count: int) -> None:
+    if not isinstance(arrays, dict):
+        raise CheckError(f"a {type(arrays).__name__}")
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+            dtype = f" of {array.dtype}" if isinstance(array, np.ndarray) else ""
+            raise CheckError(f'"{name}" is {type(array).__name__}{dtype}')
+        if array.shape[:1] != (count,):
+            raise CheckError(f'"{name}" has shape {array.shape} for batch_size = {count}')
 
 
 @check(Augmentation)
@@ -179,7 +187,7 @@ def identity_off_training(subject: AugmentationSubject) -> None:
 def leaves_its_arguments(subject: AugmentationSubject) -> None:
     """apply(batch, arrays) returns new arrays and does not modify its arguments: a batch may be
     augmented again."""
-    policy = _pair(subject)
+    policy = pair(subject)
     batch, arrays = _tensors(subject, 0)
     before = {name: to_numpy(tensor) for name, tensor in (batch | arrays).items()}
     first = _applied(policy, dict(batch), dict(arrays))
@@ -260,7 +268,7 @@ def images_a_second(subject: AugmentationSubject) -> str:
     return f"{TIMED_BATCH / min(seconds):,.0f} at {size} px"
 
 
-def _pair(subject: AugmentationSubject) -> Augmentation:
+def pair(subject: AugmentationSubject) -> Augmentation:
     on_device(subject)
     if not subject.is_pair:
         raise SkipError("it is a Keras layer")

@@ -74,7 +74,7 @@ def _batch(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Images before and after, and the share of each of them [B, B] in each.
 
-    What is mixed after the frozen prefix is no image, and not shown.
+    Where stored activations are mixed, the images before them are shown.
     """
     before, itself = train.images[rows], np.eye(len(rows), dtype=np.float32)
     if first or not augment.view:
