@@ -2,8 +2,8 @@
 
 Nothing of a backend has run before the fork, so a fork is as good as a new process, and takes a
 tenth of the time. A fault is a table: `{"at": 7}` kills at the seventh step that a checkpoint takes
-on the disk, `{"phase": "validation", "number": 2, "share": 0.4}` in the midst of a phase,
-`{"seconds": 3.1}` whenever that is.
+on the disk, `{"append": 7}` at the seventh that rows take into the cache, `{"phase": "validation",
+"number": 2, "share": 0.4}` in the midst of a phase, `{"seconds": 3.1}` whenever that is.
 """
 
 import json
@@ -78,6 +78,8 @@ def run(job):
     from kerascnn import cli
 
     os.chdir(job["folder"])
+    if os.path.isdir("cache"):  # else that of all runs
+        os.environ["KERASCNN_CACHE"] = os.path.abspath("cache")
     said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(said, 1)
@@ -86,6 +88,8 @@ def run(job):
     fault = job["fault"]
     if "at" in fault:
         kill_at_disk(fault["at"])
+    if "append" in fault:
+        kill_at_append(fault["append"])
     if "phase" in fault:
         kill_in_phase(*PHASES[fault["phase"]], fault["number"], fault["share"])
     try:
@@ -153,6 +157,30 @@ def kill_at_disk(at):
         step()  # after all of it
 
     checkpoints.Checkpoints.write = then
+
+
+def kill_at_append(at):
+    """Dies at the at-th write or sync of rows in the cache, in the midst of a write."""
+    from kerascnn.runtime.row_file import RowFile
+
+    write, sync, left = RowFile.write, RowFile.sync, at
+
+    def writing(file, row, values):
+        nonlocal left
+        left -= 1
+        if not left:
+            write(file, row, values[: len(values) // 2])
+            die()
+        write(file, row, values)
+
+    def syncing(file):
+        nonlocal left
+        left -= 1
+        if not left:
+            die()
+        sync(file)
+
+    RowFile.write, RowFile.sync = writing, syncing
 
 
 def kill_in_phase(module, name, number, share):

@@ -417,6 +417,7 @@ def earlier(network):
     return network
 
 
+@pytest.mark.long  # it compiles two prefixes and what is between them
 def test_activations_of_a_later_layer_are_computed_from_stored_ones_of_an_earlier_layer():
     options = {"views": 2, **shifting()}
     afresh = inputs_of(later(model()), **options)
@@ -431,6 +432,7 @@ def test_activations_of_a_later_layer_are_computed_from_stored_ones_of_an_earlie
     assert counts(later(model()), **options) == (0, 70)
 
 
+@pytest.mark.long  # as the one before
 def test_what_does_not_follow_bit_for_bit_from_an_earlier_layer_is_computed_from_the_images(
     monkeypatch,
 ):
