@@ -110,9 +110,9 @@ def cached(
     entry = folder / key
     with writing(folder.parent), FileLock(folder / f"{key}.lock"):
         if not entry.is_dir():
-            limit = limit_bytes()  # checked before the work
+            limit_asked()  # refused before the work
             _make(entry, about, build)
-            keep_to_limit(limit, but=key)
+            keep_to_limit(but=key)
         os.utime(entry)
         return read(entry)
 
@@ -134,9 +134,18 @@ def scratch(kind: str) -> Iterator[Path]:
 
 def limit_bytes() -> int:
     """The greatest size of the cache, without downloads, in bytes."""
+    return limit_asked() or _default_limit(entries(MADE))
+
+
+def limit_asked() -> int:
+    """The limit in bytes that KERASCNN_CACHE_LIMIT_GB sets; 0 if it does not.
+
+    Raises:
+        InputError: It is not a limit.
+    """
     asked = os.environ.get("KERASCNN_CACHE_LIMIT_GB")
     if not asked:
-        return (shutil.disk_usage(cache_folder()).free + sum(e.bytes for e in entries(MADE))) // 2
+        return 0
     try:
         limit = float(asked) * GB
     except ValueError:
@@ -146,7 +155,11 @@ def limit_bytes() -> int:
             f"KERASCNN_CACHE_LIMIT_GB={asked}: expected a number of gigabytes above 0, such as 50; "
             "unset it to use half of the free disk space."
         )
-    return int(limit)
+    return max(1, int(limit))
+
+
+def _default_limit(held: list[Entry]) -> int:
+    return (shutil.disk_usage(cache_folder()).free + sum(entry.bytes for entry in held)) // 2
 
 
 def entries(kinds: Iterable[str] = KINDS) -> list[Entry]:
@@ -168,9 +181,10 @@ def _make(entry: Path, about: str, build: Callable[[Path], None]) -> None:
         (new / _ABOUT).write_text(about, "utf-8")
 
 
-def keep_to_limit(limit: int, but: str) -> None:
-    """Removes unfinished entries, then the least recently used, down to the limit."""
+def keep_to_limit(but: str) -> None:
+    """Removes unfinished entries, then the least recently used, down to the limit; `but` stays."""
     held = entries(MADE)
+    limit = limit_asked() or _default_limit(held)
     total = sum(entry.bytes for entry in held)
     for entry in sorted(held, key=lambda entry: (entry.whole, entry.last_used)):
         if entry.whole and total <= limit:
@@ -221,7 +235,7 @@ def _entry(kind: str, key: str, paths: list[Path]) -> Entry:
     whole = any(path.name in (key, f"{key}.unpacked") for path in paths)
     about, rows = "" if whole else "unfinished", None
     if kind in MADE and whole:
-        folder = cache_folder(kind) / key
+        folder = paths[0].with_name(key)
         with suppress(OSError):  # it is being removed, or an earlier version made it
             about = (folder / _ABOUT).read_text("utf-8")
             rows = (folder / KEYS).stat().st_size // KEY_BYTES

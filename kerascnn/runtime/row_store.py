@@ -15,7 +15,7 @@ from kerascnn.runtime.cache import (
     cache_folder,
     cached,
     keep_to_limit,
-    limit_bytes,
+    limit_asked,
     writing,
 )
 from kerascnn.runtime.row_claims import Claims
@@ -89,13 +89,14 @@ class RowStore:
         """
         if (self.find(digests) >= 0).all():
             return 0
-        limit, grown = limit_bytes(), 0  # checked before the work
+        limit_asked()  # refused before the work
+        grown = 0
 
         def committed(size: int) -> None:
             nonlocal grown
             grown += size
             if grown >= EVICT_BYTES:
-                keep_to_limit(limit, but=self._key)
+                keep_to_limit(but=self._key)
                 grown = 0
 
         with writing(cache_folder()):
@@ -107,7 +108,7 @@ class RowStore:
                 )
                 made = filling.run(make, piece)
                 if grown:
-                    keep_to_limit(limit, but=self._key)
+                    keep_to_limit(but=self._key)
                 return made
             finally:
                 claims.release()
