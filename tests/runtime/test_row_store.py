@@ -201,15 +201,15 @@ def test_a_store_makes_room_while_it_grows(monkeypatch):
     fill(open_store("old"), range(200))
     monkeypatch.setattr(row_filling, "COMMIT_SECONDS", 0)
     monkeypatch.setattr(row_store, "EVICT_BYTES", 2_000)
+    store, keys = open_store("new"), []
     monkeypatch.setenv("KERASCNN_CACHE_LIMIT_GB", str(3e-6))
-    keys = []
 
     def make(claims):
         for rows in claims:
             keys.append([entry.key for entry in entries()])
             yield rows, columns(rows)
 
-    open_store("new").fill(digests(range(100)), make, 25)
+    store.fill(digests(range(100)), make, 25)
     assert "old" in keys[0]
     assert keys[-1] == ["new"]
 
