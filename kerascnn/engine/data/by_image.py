@@ -69,12 +69,15 @@ class ByImage:
         return {name: np.array(ops.convert_to_numpy(made[name])) for name in batch}
 
     def _check(self, batch: Arrays, arrays: Arrays, augmented: Arrays) -> None:
-        """Augments some images again in other company, by the same draws."""
+        """Augments some images again by the same draws, among others with other draws."""
         other = np.random.default_rng(0).random(BATCH_SIZE) < 0.5
         other[0] = True  # draws of single images that refer to one refer to this
         images = np.where(other[:, None, None, None], 255 - batch["images"], batch["images"])
         labels = np.roll(batch["labels"], 1, axis=1)
-        again = self._run({"images": images, "labels": labels}, arrays)
+        drawn = {name: array.copy() for name, array in arrays.items()}
+        for name, array in drawn.items():
+            array[other] = np.roll(arrays[name], 1, axis=0)[other]
+        again = self._run({"images": images, "labels": labels}, drawn)
         distance = abs(again["images"] - augmented["images"])[~other].max()
         if distance > CLOSE or not np.array_equal(augmented["labels"], batch["labels"]):
             raise PluginError(
