@@ -14,12 +14,15 @@ from kerascnn import Augmentation, HostAugmentation, Mixing, PluginError, RunErr
 from kerascnn.engine.data.augment import augmenter
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.data.by_image import generators
+from kerascnn.engine.network import stored
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.listener import Listener
 from kerascnn.engine.training.plan import Plan
 from kerascnn.experiment.model import Stage
+from kerascnn.runtime import row_filling
 from kerascnn.runtime.cache import clear, entries
+from kerascnn.runtime.openvino import openvino_version
 
 pytestmark = pytest.mark.backend
 SIZE, CLASSES = 8, 3
@@ -64,15 +67,25 @@ def shifting(amount=1.0, view_seed=0, seed=(0, 0), mix=None):
 
 
 def inputs_of(
-    network=None, train=TRAIN, validation=VALIDATION, views=None, epochs=9, warned=None, **options
+    network=None,
+    train=TRAIN,
+    validation=VALIDATION,
+    views=None,
+    epochs=9,
+    warned=None,
+    progress=lambda done, total: None,
+    **options,
 ):
     stage = Stage(name="trial", epochs=epochs, learning_rate=0.1, views=views)
-    plan = {"index": 0, "batchnorm": "frozen", "batch_size": 8, "schedule": None} | options
+    plan = {"index": 0, "batchnorm": "frozen", "batch_size": 8, "schedule": None}
+    plan |= {"prefix_engine": "backend"} | options
     plan |= {"architecture": "net", "augmentation": "shifting"}
     plan = Plan(stage=stage, layers=frozenset(), **plan)
     parts = cut(network if network is not None else model())
     said = [] if warned is None else warned
-    inputs = make_inputs(parts, plan, train, validation, Listener(warned=said.append))
+    inputs = make_inputs(
+        parts, plan, train, validation, Listener(prefix=progress, warned=said.append)
+    )
     assert warned is not None or not said
     return inputs
 
@@ -146,6 +159,36 @@ def test_another_layer_with_the_same_weights_is_another_prefix():
     assert counts(scaled(1.0)) == (40, 0)
     assert counts(scaled(1.0)) == (0, 40)
     assert counts(scaled(2.0)) == (40, 0)
+
+
+def test_a_pass_that_is_interrupted_goes_on_where_it_was(monkeypatch):
+    monkeypatch.setattr(row_filling, "COMMIT_SECONDS", 0.0)
+
+    def interrupt(done, total):
+        if done >= 64:
+            raise KeyboardInterrupt
+
+    images = np.random.default_rng(2).integers(0, 256, (160, SIZE, SIZE, 3), np.uint8)
+    train = Examples(images, np.arange(160) % CLASSES, digests_of(images))
+    with pytest.raises(KeyboardInterrupt):
+        inputs_of(train=train, progress=interrupt)
+    again = inputs_of(train=train)
+    assert 32 <= again.cached.reused - len(VALIDATION) < 160
+    assert again.cached.made + again.cached.reused == 170
+    expected = as_it_is(model(), images)
+    np.testing.assert_allclose(again.feed.inputs[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_what_is_too_large_for_memory_is_read_as_it_is_used(monkeypatch):
+    held = inputs_of()
+    monkeypatch.setattr(stored, "IN_MEMORY_BYTES", 0)
+    read = inputs_of()
+    assert isinstance(read.feed.inputs[0], stored.StoredRows)
+    assert read.cached.bytes == held.cached.bytes
+    for ours, theirs in zip(read.feed.epoch(1), held.feed.epoch(1), strict=True):
+        np.testing.assert_array_equal(*(ops.convert_to_numpy(batch[0]) for batch in (ours, theirs)))
+    np.testing.assert_array_equal(read.validation.inputs[2:5], held.validation.inputs[2:5])
+    np.testing.assert_array_equal(read.validation.inputs[3], held.validation.inputs[3])
 
 
 def test_no_more_views_are_computed_than_epochs_use():
@@ -316,6 +359,28 @@ def after_narrow(layer):
 def as_it_is(network, images):
     parts = cut(network)
     return ops.convert_to_numpy(parts.prefix(images.astype("float32"), training=False))
+
+
+@pytest.mark.skipif(not openvino_version(), reason="OpenVINO is not installed")
+def test_openvino_computes_what_the_backend_would_and_is_named():
+    network = model()
+    by_backend, fast = inputs_of(network), inputs_of(network, prefix_engine="auto")
+    assert fast.cached.engine == f"OpenVINO {openvino_version()}"
+    assert not by_backend.cached.engine
+    assert (fast.cached.made, fast.cached.reused) == (40, 0)
+    for one, other in zip(fast.feed.inputs, by_backend.feed.inputs, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.skipif(not openvino_version(), reason="OpenVINO is not installed")
+def test_a_layer_that_openvino_cannot_run_leaves_the_prefix_to_the_backend():
+    network, said = after_narrow(Shift(name="shift")), []
+    inputs = inputs_of(network, prefix_engine="auto", warned=said)
+    np.testing.assert_allclose(inputs.feed.inputs[0], as_it_is(network, TRAIN.inputs), rtol=1e-5)
+    assert not inputs.cached.engine
+    assert len(said) == 1
+    assert "runs with BatchNorm folded instead of on OpenVINO" in said[0]
+    assert 'layer "shift" (Shift)' in said[0]
 
 
 def test_a_prefix_that_does_not_agree_with_the_network_is_not_used():
