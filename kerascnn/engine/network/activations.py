@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from kerascnn.engine.network.earlier import Earlier, Read, earlier_layers
 from kerascnn.engine.network.folding import DisagreementError, check_agreement
@@ -33,6 +34,8 @@ _REASON = "reason.txt"
 
 Batch = tuple[np.ndarray, Any]
 """Rows int [B], and their images [B, S, S, 3]; later their activations [B, ...]."""
+
+Batches = Generator[Batch]
 
 
 class Prefix:
@@ -104,7 +107,7 @@ class Prefix:
         digests: np.ndarray,
         seen: str,
         what: str,
-        batches: Callable[..., Iterable[Batch]],
+        batches: Callable[..., Batches],
     ) -> Any:
         """The activations of N images, from the cache as far as they are there.
 
@@ -139,7 +142,7 @@ class Prefix:
         places, shape = store.find(digests), self._model.output_shape[1:]
         return StoredRows(store, COLUMN, places, self._way.dtype, shape).in_memory()
 
-    def unstored(self, count: int, batches: Iterable[Batch]) -> np.ndarray:
+    def unstored(self, count: int, batches: Batches) -> np.ndarray:
         """As `stored`, of images that cannot be found again: on the disk only while in use."""
         shape = (count, *self._model.output_shape[1:])
         return scratch_rows(KIND, shape, self._way.dtype, self._outputs(count, batches))
@@ -209,7 +212,7 @@ class Prefix:
         earlier: Earlier,
         read: Read,
         count: int,
-        batches: Callable[..., Iterable[Batch]],
+        batches: Callable[..., Batches],
         claims: Iterator[np.ndarray],
     ) -> Iterator[Batch]:
         """Computes from an earlier layer on, once that has given a batch bit for bit."""
@@ -228,7 +231,7 @@ class Prefix:
             if np.isfinite(values).all():  # else they are computed from the images, and examined
                 yield rows, values
 
-    def _outputs(self, count: int, batches: Iterable[Batch]) -> Iterator[Batch]:
+    def _outputs(self, count: int, batches: Batches) -> Iterator[Batch]:
         forward, dtype = self._forward, self._way.dtype
 
         def run(number: int, rows: np.ndarray, images: np.ndarray) -> Batch:
@@ -240,11 +243,17 @@ class Prefix:
 
         yield from self._in_threads(run, batches)
 
-    def _in_threads(self, run: Callable[..., Batch], batches: Iterable[Batch]) -> Iterator[Batch]:
+    def _in_threads(self, run: Callable[..., Batch], batches: Batches) -> Iterator[Batch]:
         """Calls run(number, rows, inputs) for each batch."""
-        calls = self._way.calls
-        workers = Parallel(calls, prefer="threads", return_as="generator", pre_dispatch=calls)
-        yield from workers(delayed(run)(number, *batch) for number, batch in enumerate(batches))
+        calls, running = self._way.calls, deque[Future[Batch]]()
+        # the batches in this thread: what making them raises must be raised here
+        with closing(batches), ThreadPoolExecutor(calls) as threads:
+            for number, batch in enumerate(batches):
+                running.append(threads.submit(run, number, *batch))
+                if len(running) > calls:
+                    yield running.popleft().result()
+            for last in running:
+                yield last.result()
 
     def _check(
         self, values: np.ndarray, images: np.ndarray, rows: np.ndarray, count: int, first: bool
@@ -276,7 +285,7 @@ def _fill(
     store: RowStore,
     digests: np.ndarray,
     rows: np.ndarray,
-    run: Callable[[Iterator[np.ndarray]], Iterable[Batch]],
+    run: Callable[[Iterator[np.ndarray]], Iterator[Batch]],
 ) -> None:
     """Stores the activations of some of the images; `run` receives and yields their rows."""
 

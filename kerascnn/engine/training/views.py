@@ -1,13 +1,14 @@
 """Runs the frozen prefix over whole sets of images, plain or augmented."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
 from kerascnn.engine.data.augment import Augmenter
 from kerascnn.engine.data.batches import Ahead, Examples, OneHot, shuffled
-from kerascnn.engine.network.activations import BATCH_SIZE, Batch, Prefix
+from kerascnn.engine.network.activations import BATCH_SIZE, Batch, Batches, Prefix
 from kerascnn.engine.network.inference import OnProgress, to_numpy
 from kerascnn.engine.training.plan import Plan
 
@@ -57,11 +58,12 @@ class PrefixRuns:
     def _each(self, examples: Examples, seen: str, what: str, images: Read) -> Any:
         """Runs over what `images(rows)` gives; `seen` identifies it in the cache, "" if unknown."""
 
-        def batches(claims: Iterable[np.ndarray], earlier: Read | None = None) -> Iterator[Batch]:
-            made = self._counted((rows, (earlier or images)(rows)) for rows in claims)
-            for rows, inputs in made:
-                yield rows, inputs
-                self.continued += len(rows) if earlier else 0
+        def batches(claims: Iterable[np.ndarray], earlier: Read | None = None) -> Batches:
+            inputs = earlier or images
+            with closing(self._counted((rows, inputs(rows)) for rows in claims)) as made:
+                for batch in made:
+                    yield batch
+                    self.continued += len(batch[0]) if earlier else 0
 
         digests, count = examples.digests, len(examples)
         if seen and self._prefix.key:
@@ -88,7 +90,7 @@ class PrefixRuns:
         activations = self._prefix.unstored(count, self._counted(batches()))
         return self._counted_in(activations), mixed
 
-    def _counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+    def _counted(self, batches: Iterator[Batch]) -> Batches:
         ahead, before = Ahead(batches), self.made
         try:
             for batch in ahead:
