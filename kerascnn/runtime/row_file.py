@@ -61,25 +61,19 @@ class RowFile:
         return values
 
     def write(self, row: int, values: np.ndarray) -> None:
-        """Writes rows [N, *shape] from this number on."""
+        """Writes rows [N, *shape] from this number on, over what a killed process has left there.
+
+        Raises:
+            RunError: Rows before this one are missing.
+        """
         rows = np.ascontiguousarray(values, self.dtype).reshape(len(values), *self.shape)
         left = memoryview(rows.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+        if self.count < row:
+            raise self._truncated()
         with self._position:
             self._file.seek(row * self.row_bytes)
             while left:
                 left = left[self._file.write(left) :]
-
-    def cut(self, count: int) -> None:
-        """Removes what follows the first `count` rows.
-
-        Raises:
-            RunError: There are fewer.
-        """
-        size = os.fstat(self._file.fileno()).st_size
-        if size < count * self.row_bytes:
-            raise self._truncated()
-        if size > count * self.row_bytes:
-            self._file.truncate(count * self.row_bytes)
 
     def sync(self) -> None:
         """Waits until the rows are on the disk."""

@@ -16,6 +16,7 @@ COMMIT_SECONDS = 1.0
 
 COMMIT_BYTES = 2**25
 POLL_SECONDS = 0.05
+_BLOCK = 2**16  # rows looked up at once
 
 Columns = Mapping[str, np.ndarray]
 Make = Callable[[Iterator[np.ndarray]], Iterable[tuple[np.ndarray, Columns]]]
@@ -50,28 +51,32 @@ class Filling:
         self._made: list[tuple[np.ndarray, Columns]] = []  # since the last commit
         self._made_rows = 0
         self._last_commit = time.monotonic()
-        self._claimed = np.zeros(len(digests), bool)  # by this process, at any time
+        self._claimed = np.zeros(len(digests), bool)  # by this filling, at any time
+        self._known = 0  # rows stored when it was seen what is missing, and its own since then
 
-    def run(self, missing: np.ndarray, make: Make, piece: int) -> int:
+    def run(self, make: Make, piece: int) -> int:
         """Computes what no other process does, waits for the rest, and returns how much it made."""
-        made = 0
-        while len(missing):
-            pieces = self._pieces(missing, piece)
-            if (first := next(pieces, None)) is not None:
-                for rows, values in make(chain([first], pieces)):
-                    made += len(rows)
-                    self._add(rows, values)
-                self._commit()
-                with self._lock():
-                    self._claims.clear()  # or others would wait for rows that `make` has left out
-                missing = missing[~self._claimed[missing]]
-            else:
-                time.sleep(POLL_SECONDS)
+        made, missing = 0, np.arange(len(self._digests))
+        while True:
+            self._known = self._keys.count
             missing = self._missing(missing)
-        return made
+            if not len(missing):
+                return made
+            pieces = self._pieces(missing, piece)
+            if (first := next(pieces, None)) is None:
+                time.sleep(POLL_SECONDS)
+                continue
+            for rows, values in make(chain([first], pieces)):
+                made += len(rows)
+                self._add(rows, values)
+            self._commit()
+            with self._lock():
+                self._claims.clear()  # or others would wait for rows that `make` has left out
+            missing = missing[~self._claimed[missing]]
 
     def _missing(self, rows: np.ndarray) -> np.ndarray:
-        return rows[self._find(self._digests[rows]) < 0]
+        blocks = np.split(rows, range(_BLOCK, len(rows), _BLOCK))
+        return np.concatenate([block[self._find(self._digests[block]) < 0] for block in blocks])
 
     def _pieces(self, rows: np.ndarray, piece: int) -> Iterator[np.ndarray]:
         """Claims rows until all are stored or claimed; it does not wait, so no one waits for it."""
@@ -80,7 +85,8 @@ class Filling:
                 others, claimed = self._claims.others(), rows[:0]
                 while len(rows) and len(claimed) < piece:
                     some, rows = np.split(rows, [piece - len(claimed)])
-                    some = self._missing(some)
+                    if self._keys.count != self._known:
+                        some = self._missing(some)
                     free = self._claims.add(prefixes(self._digests[some]), others)
                     claimed = np.concatenate([claimed, some[free]])
             if len(claimed):
@@ -101,8 +107,7 @@ class Filling:
         keys = self._digests[np.concatenate([rows for rows, _ in self._made])]
         with self._lock():
             count = self._keys.count
-            for file in (self._keys, *self._columns.values()):
-                file.cut(count)  # what a killed process has left
+            self._known += len(keys) if count == self._known else 0
             for name, file in self._columns.items():
                 end = count
                 for rows, values in self._made:

@@ -1,22 +1,24 @@
 """Rows by content: found once stored, each computed once, and what was killed is computed again."""
 
-import hashlib
 import itertools
 import os
+import sys
 import threading
 import time
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+from numbered_rows import check, columns, digests, fill, maker, open_store
+
 from kerascnn.errors import InputError, RunError
-from kerascnn.runtime import row_filling
+from kerascnn.runtime import row_filling, row_store
 from kerascnn.runtime.cache import cache_folder, clear, entries
 from kerascnn.runtime.row_file import RowFile
 from kerascnn.runtime.row_store import RowStore
-
-COLUMNS = {"values": (np.dtype(np.float32), (3,)), "size": (np.dtype(np.int16), ())}
 
 
 @pytest.fixture(autouse=True)
@@ -24,49 +26,6 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("KERASCNN_CACHE_LIMIT_GB", raising=False)
     return tmp_path / "cache"
-
-
-def open_store(key="aa"):
-    return RowStore("activations", key, "a network: images", COLUMNS)
-
-
-def digests(numbers):
-    """The keys of numbers, uint8 [N, 32]."""
-    keys = [hashlib.sha256(str(number).encode()).digest() for number in numbers]
-    return np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 32)
-
-
-def columns(numbers):
-    numbers = np.asarray(numbers)
-    return {
-        "values": (numbers[:, None] + [0.0, 0.25, 0.5]).astype(np.float32),
-        "size": numbers.astype(np.int16),
-    }
-
-
-def maker(numbers, made):
-    """Computes the rows of these numbers, and notes which."""
-
-    def make(claims):
-        for rows in claims:
-            made.extend(rows.tolist())
-            yield rows, columns(np.asarray(numbers)[rows])
-
-    return make
-
-
-def fill(store, numbers, piece=4):
-    """The indices of the rows that were computed."""
-    made = []
-    assert store.fill(digests(numbers), maker(numbers, made), piece) == len(made)
-    return made
-
-
-def check(store, numbers):
-    places = store.find(digests(numbers))
-    assert (places >= 0).all()
-    for name, expected in columns(numbers).items():
-        np.testing.assert_array_equal(store.read(name, places), expected)
 
 
 def test_only_missing_rows_are_computed_in_order_and_in_pieces():
@@ -238,6 +197,30 @@ def test_the_least_recently_used_entry_leaves_for_a_store_that_grows(monkeypatch
     assert [entry.key for entry in entries()] == ["newest", "new"]
 
 
+def test_a_store_makes_room_while_it_grows(monkeypatch):
+    fill(open_store("old"), range(200))
+    monkeypatch.setattr(row_filling, "COMMIT_SECONDS", 0)
+    monkeypatch.setattr(row_store, "EVICT_BYTES", 2_000)
+    store, keys = open_store("new"), []
+    monkeypatch.setenv("KERASCNN_CACHE_LIMIT_GB", str(3e-6))
+
+    def make(claims):
+        for rows in claims:
+            keys.append([entry.key for entry in entries()])
+            yield rows, columns(rows)
+
+    store.fill(digests(range(100)), make, 25)
+    assert "old" in keys[0]
+    assert keys[-1] == ["new"]
+
+
+def test_a_wrong_limit_is_refused_before_the_work(monkeypatch):
+    store = open_store()
+    monkeypatch.setenv("KERASCNN_CACHE_LIMIT_GB", "much")
+    with pytest.raises(InputError, match="LIMIT_GB=much"):
+        store.fill(digests([1]), lambda claims: pytest.fail("made"), 1)
+
+
 def test_a_full_disk_is_one_sentence(monkeypatch, folder):
     def full(self, row, values):
         raise OSError(28, "No space left on device")
@@ -269,6 +252,28 @@ def test_threads_compute_each_row_once():
     for thread in threads:
         thread.join(30)
     assert sorted(made[0] + made[1]) == list(range(60))
+
+
+def test_rows_that_two_leave_out_keep_neither_waiting():
+    ready, made = threading.Barrier(2), []
+
+    def make(claims):
+        for number, rows in enumerate(claims):
+            if number == 0 and not made:
+                ready.wait(10)  # each has claimed a half
+            yield rows[:1], columns(rows[:1])
+            made.extend(rows[:1].tolist())
+
+    def work():
+        open_store().fill(digests(range(4)), make, 2)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert sorted(made) == [0, 1, 2, 3]
 
 
 def fill_slowly(first, ready, answers):
