@@ -23,6 +23,7 @@ class Overview:
         weights: Description of the pretrained weights; "" from scratch.
         parameters: Number of weights.
         blocks: From the input on, without the head.
+        packed: The number of images that were packed now; the others were packed before.
         data_seconds: Finding, decoding and packing the images, or finding them packed.
     """
 
@@ -33,6 +34,7 @@ class Overview:
     weights: str
     parameters: int
     blocks: tuple[str, ...]
+    packed: int
     data_seconds: float
 
 
@@ -46,6 +48,7 @@ def overview(prepared: "Prepared") -> Overview:
         weights=network.weights if network.pretrained else "",
         parameters=network.parameters(),
         blocks=network.blocks,
+        packed=sum(packed.made for packed in data.splits().values()),
         data_seconds=data.seconds,
     )
 
@@ -62,6 +65,7 @@ class StageStart:
         epochs: Maximum number of epochs.
         epochs_before: Of the stages before it.
         batch_size: Images per step.
+        reused_from: The id of an earlier run whose result is taken; None if the stage is trained.
     """
 
     number: int
@@ -71,9 +75,12 @@ class StageStart:
     epochs: int
     epochs_before: int
     batch_size: int
+    reused_from: str | None = None
 
 
-def stage_start(plan: "Plan", total: int, done: "Iterable[StageResult]") -> StageStart:
+def stage_start(
+    plan: "Plan", total: int, done: "Iterable[StageResult]", reused_from: str | None = None
+) -> StageStart:
     """The start of one of `total` stages, after those that are done."""
     return StageStart(
         number=plan.index + 1,
@@ -83,4 +90,5 @@ def stage_start(plan: "Plan", total: int, done: "Iterable[StageResult]") -> Stag
         epochs=plan.stage.epochs,
         epochs_before=sum(stage.epochs for stage in done),
         batch_size=plan.batch_size,
+        reused_from=reused_from,
     )

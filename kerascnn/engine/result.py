@@ -32,6 +32,7 @@ class SplitTable(TypedDict):
 
     images: int
     fingerprint: str
+    packed: NotRequired[int]  # in this run; the other images had been packed before
 
 
 class DecidedTable(TypedDict):
@@ -57,8 +58,11 @@ class StageTable(TypedDict):
 
     name: str
     unfreeze: str
+    reused_from: str | None
     epochs: int
+    best_epoch: int
     seconds: float
+    trained_seconds: float
     prefix_seconds: float
     fit_seconds: float
     cache: dict[str, Any]
@@ -93,7 +97,7 @@ class Result:
         parameters: Number of weights.
         seconds: From the start to the saved result.
         data_seconds: Finding, decoding and packing the images, or finding them packed.
-        data: The number of images and the fingerprint of each split.
+        data: The number of images, the fingerprint and the number packed of each split.
         experiment: The resolved experiment.
         plugins: The package of each component.
         artifacts: The run's folder.

@@ -87,7 +87,11 @@ def make_result(
         seconds=seconds,
         data_seconds=data.seconds,
         data={
-            name: {"images": len(packed), "fingerprint": packed.fingerprint}
+            name: {
+                "images": len(packed),
+                "fingerprint": packed.fingerprint,
+                "packed": packed.made,
+            }
             for name, packed in data.splits().items()
         },
         experiment=prepared.experiment.resolved,
@@ -112,8 +116,11 @@ def stage_table(result: StageResult) -> StageTable:
     table: StageTable = {
         "name": result.name,
         "unfreeze": result.choice,
+        "reused_from": result.reused_from,
         "epochs": result.epochs,
+        "best_epoch": result.best_epoch,
         "seconds": result.seconds,
+        "trained_seconds": result.trained_seconds,
         "prefix_seconds": result.prefix_seconds,
         "fit_seconds": result.fit_seconds,
         "cache": asdict(result.cached),

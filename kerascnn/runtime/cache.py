@@ -111,6 +111,19 @@ def cached(
         return read(entry)
 
 
+def find(kind: str, key: str, read: Callable[[Path], T]) -> T | None:
+    """Reads an entry as `cached` does; None if it is missing."""
+    folder = cache_folder(kind)
+    entry = folder / key
+    if not entry.is_dir():  # before a lock file is made
+        return None
+    with writing(folder.parent), FileLock(folder / f"{key}.lock"):
+        if not entry.is_dir():
+            return None
+        os.utime(entry)
+        return read(entry)
+
+
 @contextmanager
 def scratch(kind: str) -> Iterator[Path]:
     """An empty folder in the cache that is removed at the end of the block, and not before."""
@@ -151,7 +164,8 @@ def entries(kinds: Iterable[str] = KINDS) -> list[Entry]:
 
 def clear(kind: str | None = None) -> list[Entry]:
     """Removes the entries of one kind, or of all, that are not in use; returns them."""
-    return [entry for entry in entries([kind] if kind else KINDS) if _remove(entry)]
+    found = entries([kind] if kind else KINDS)
+    return [entry for entry in found if remove(entry.kind, entry.key)]
 
 
 def _make(entry: Path, about: str, build: Callable[[Path], None]) -> None:
@@ -169,21 +183,21 @@ def keep_to_limit(limit: int, but: str) -> None:
     for entry in sorted(held, key=lambda entry: (entry.whole, entry.last_used)):
         if entry.whole and total <= limit:
             return
-        if entry.key != but and _remove(entry):
+        if entry.key != but and remove(entry.kind, entry.key):
             total -= entry.bytes
 
 
-def _remove(entry: Entry) -> bool:
+def remove(kind: str, key: str) -> bool:
     """Removes an entry unless it is being built, filled or read, or, on Windows, has open files."""
-    folder = cache_folder(entry.kind)
-    locks = ("lock", "unpacked.lock") if entry.kind == "downloads" else ("lock",)
+    folder = cache_folder(kind)
+    locks = ("lock", "unpacked.lock") if kind == "downloads" else ("lock",)
     with ExitStack() as held:
         try:
             for lock in locks:
-                held.enter_context(FileLock(folder / f"{entry.key}.{lock}", timeout=0))
-            if are_claimed(folder / entry.key):
+                held.enter_context(FileLock(folder / f"{key}.{lock}", timeout=0))
+            if are_claimed(folder / key):
                 return False
-            for path in _by_key(entry.kind).get(entry.key, ()):
+            for path in _by_key(kind).get(key, ()):
                 # renamed first: a half-removed entry must not look whole
                 doomed = path.rename(folder / f"{path.name}.{os.urandom(4).hex()}.part")
                 shutil.rmtree(doomed) if doomed.is_dir() else doomed.unlink()

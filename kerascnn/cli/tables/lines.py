@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from kerascnn.cli.tables.layout import interval
-from kerascnn.engine.events import Overview
+from kerascnn.engine.events import Overview, StageStart
 from kerascnn.engine.metrics.named import Measured
 from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.metrics.significance import paired_interval
@@ -14,11 +14,12 @@ from kerascnn.engine.training.stage_result import StageResult
 def overview_rows(overview: Overview) -> list[tuple[str, str]]:
     """One line each for the data and the network."""
     parts = ", ".join(f"{size:,} {name}" for name, size in overview.images.items())
+    packed = f"{overview.packed:,} packed, " if overview.packed else ""
     return [
         (
             "data",
             f"{sum(overview.images.values()):,} images of {len(overview.class_names)} classes: "
-            f"{parts}   {overview.data_seconds:.1f} s",
+            f"{parts}   {packed}{overview.data_seconds:.1f} s",
         ),
         (
             "network",
@@ -36,6 +37,20 @@ def frozen_part(result: StageResult) -> str:
     done = f" · {', '.join(counts)}, {result.prefix_seconds:.1f} s" if counts else ""
     engine = f", on {cached.engine}" if cached.engine else ""
     return f"frozen prefix {cached.frozen_part}{engine}{done}"
+
+
+def reused(result: StageResult, stage: StageStart) -> str:
+    """The run that a stage is taken from, and the time that this saves."""
+    saved = max(0.0, result.trained_seconds - result.seconds)
+    return (
+        f"[bold]{stage.number}/{stage.total} {stage.name}[/bold]: as in run "
+        f"{(result.reused_from or '')[:8]}, {saved:.1f} s saved"
+    )
+
+
+def best_epoch(result: StageResult) -> str:
+    """The epoch whose weights a stage carries forward, or would have."""
+    return f"{'kept' if result.kept else 'best'} epoch {result.best_epoch} of {result.epochs}"
 
 
 def measured_lines(metrics: Mapping[str, Measured]) -> list[str]:

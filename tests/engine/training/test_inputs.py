@@ -22,6 +22,7 @@ from kerascnn.engine.training.plan import Plan
 from kerascnn.experiment.model import Stage
 from kerascnn.runtime import row_filling
 from kerascnn.runtime.cache import clear, entries
+from kerascnn.runtime.openvino import openvino_version
 
 pytestmark = pytest.mark.backend
 SIZE, CLASSES = 8, 3
@@ -76,7 +77,8 @@ def inputs_of(
     **options,
 ):
     stage = Stage(name="trial", epochs=epochs, learning_rate=0.1, views=views)
-    plan = {"index": 0, "batchnorm": "frozen", "batch_size": 8, "schedule": None} | options
+    plan = {"index": 0, "batchnorm": "frozen", "batch_size": 8, "schedule": None}
+    plan |= {"prefix_engine": "backend"} | options
     plan |= {"architecture": "net", "augmentation": "shifting"}
     plan = Plan(stage=stage, layers=frozenset(), **plan)
     parts = cut(network if network is not None else model())
@@ -369,6 +371,28 @@ def after_narrow(layer):
 def as_it_is(network, images):
     parts = cut(network)
     return ops.convert_to_numpy(parts.prefix(images.astype("float32"), training=False))
+
+
+@pytest.mark.skipif(not openvino_version(), reason="OpenVINO is not installed")
+def test_openvino_computes_what_the_backend_would_and_is_named():
+    network = model()
+    by_backend, fast = inputs_of(network), inputs_of(network, prefix_engine="auto")
+    assert fast.cached.engine == f"OpenVINO {openvino_version()}"
+    assert not by_backend.cached.engine
+    assert (fast.cached.made, fast.cached.reused) == (40, 0)
+    for one, other in zip(fast.feed.inputs, by_backend.feed.inputs, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.skipif(not openvino_version(), reason="OpenVINO is not installed")
+def test_a_layer_that_openvino_cannot_run_leaves_the_prefix_to_the_backend():
+    network, said = after_narrow(Shift(name="shift")), []
+    inputs = inputs_of(network, prefix_engine="auto", warned=said)
+    np.testing.assert_allclose(inputs.feed.inputs[0], as_it_is(network, TRAIN.inputs), rtol=1e-5)
+    assert not inputs.cached.engine
+    assert len(said) == 1
+    assert "runs with BatchNorm folded instead of on OpenVINO" in said[0]
+    assert 'layer "shift" (Shift)' in said[0]
 
 
 def test_a_prefix_that_does_not_agree_with_the_network_is_not_used():
