@@ -179,6 +179,18 @@ def test_a_pass_that_is_interrupted_goes_on_where_it_was(monkeypatch):
     np.testing.assert_allclose(again.feed.inputs[0], expected, rtol=1e-5, atol=1e-6)
 
 
+def test_what_making_an_image_raises_arrives_however_late():
+    def apply(image, rng):
+        if (image == IMAGES[29]).all():
+            raise ValueError("no such colour")
+        return image
+
+    order = np.r_[np.zeros(140, int), 29]
+    augment = augmenter(HostAugmentation(apply), (0, 0), SIZE)
+    with pytest.raises(PluginError, match="no such colour"):
+        inputs_of(train=chosen(order), views=1, augment=augment)
+
+
 def test_what_is_too_large_for_memory_is_read_as_it_is_used(monkeypatch):
     held = inputs_of()
     monkeypatch.setattr(stored, "IN_MEMORY_BYTES", 0)
