@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +218,7 @@ class Prefix:
     ) -> Iterator[Batch]:
         """Computes from an earlier layer on, once that has given a batch bit for bit."""
         if earlier.agrees is None:
-            for rows, values in self._outputs(count, batches(iter([next(claims)]))):
+            for rows, values in self._outputs(count, batches(islice(claims, 1))):
                 earlier.compare(values, read(rows))
                 yield rows, values
         if not earlier.agrees:
@@ -306,4 +307,11 @@ def structure_of(model: Any, built_by: Callable | None) -> str:
     code = code_key([*made_of, *([built_by] if built_by else [])])
     refuse_local(made_of)
     named = modules_key(modules_in(config))
-    return json.dumps(config, sort_keys=True, default=str) + code + named
+    return json.dumps(_frozen(config), sort_keys=True, default=str) + code + named
+
+
+def _frozen(config: Any) -> Any:
+    """A configuration without which layers are trainable: in inference mode that decides nothing."""
+    if isinstance(config, dict):
+        return {key: _frozen(value) for key, value in config.items() if key != "trainable"}
+    return [*map(_frozen, config)] if isinstance(config, list | tuple) else config

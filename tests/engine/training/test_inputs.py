@@ -134,6 +134,13 @@ def test_split_order_and_whatever_trains_on_them_decide_no_activation():
     np.testing.assert_array_equal(again.validation.inputs, of_image[order[25:]])
 
 
+def test_another_stage_with_the_same_boundary_computes_nothing():
+    inputs_of(views=2, **shifting())
+    network = model()
+    network.get_layer("rescale").trainable = True  # it has no weights: the boundary stays
+    assert counts(network, views=2, **shifting()) == (0, 70)
+
+
 def test_images_that_are_added_are_all_that_is_computed():
     inputs_of(train=chosen(np.arange(20)), views=2, **shifting())
     assert counts(views=2, **shifting()) == (20, 50)
