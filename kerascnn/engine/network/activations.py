@@ -311,7 +311,7 @@ def structure_of(model: Any, built_by: Callable | None) -> str:
 
 
 def _frozen(config: Any) -> Any:
-    """A configuration without which layers are trainable: in inference mode that decides nothing."""
+    """A configuration without what is trainable, which decides nothing in inference mode."""
     if isinstance(config, dict):
         return {key: _frozen(value) for key, value in config.items() if key != "trainable"}
     return [*map(_frozen, config)] if isinstance(config, list | tuple) else config
