@@ -1,5 +1,6 @@
 """The command line; each command imports what it needs when it is called."""
 
+import gc
 import sys
 import traceback
 from typing import NoReturn
@@ -17,7 +18,10 @@ INTERRUPTED = 130
 def main() -> None:
     """Runs the command line; every failure ends in one message and an exit code."""
     with printing():
-        _run_command()
+        try:
+            _run_command()
+        finally:
+            gc.freeze()  # or the interpreter would look for garbage in all of it, for a second
 
 
 def _run_command() -> NoReturn:

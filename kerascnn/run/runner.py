@@ -58,7 +58,6 @@ def run_experiment(
             the run to resume.
         RunError: A check failed, or training failed.
     """
-    put_back(gc.collect)  # when all is released: Keras models are large, and reference cycles
     check_experiment(experiment)
     start = time.perf_counter()
     observer = observer or default_observer()
@@ -128,6 +127,7 @@ def _begin(
     experiment: BoundExperiment, observer: Observer, tracker: Tracker
 ) -> tuple[Prepared, Path]:
     prepared = prepare_experiment(experiment, observer)
+    put_back(gc.collect)  # when all is released: Keras models are large, and reference cycles
     observer.prepared(overview(prepared))
     if inside := _inside_dataset(experiment):
         observer.warned(inside)
