@@ -4,7 +4,6 @@ Each round is `kerascnn run` as a process of its own, on a cache that a run has 
 """
 
 import json
-import os
 import resource
 import subprocess
 import sys

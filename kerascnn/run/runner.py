@@ -21,9 +21,16 @@ from kerascnn.results.find import backend_of, find_unfinished, runs_folder
 from kerascnn.run.checkpointer import Checkpointer
 from kerascnn.run.naming import run_name
 from kerascnn.run.observing import observed
-from kerascnn.run.record import draw_report, record_result, record_stage, record_start
+from kerascnn.run.record import (
+    draw_report,
+    ready_to_draw,
+    record_result,
+    record_stage,
+    record_start,
+)
 from kerascnn.run.result import evaluate, make_result
 from kerascnn.runtime.backend import select_backend
+from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.process import contained, put_back
@@ -73,7 +80,8 @@ def run_experiment(
 
 
 def _run(experiment: BoundExperiment, observer: Observer, tracker: Tracker, start: float) -> Result:
-    with _explained(tracker), tracker:
+    with _explained(tracker), tracker, Beside("matplotlib.figure") as beside:
+        beside.submit(ready_to_draw)
         prepared, folder = _begin(experiment, observer, tracker)
         with Interruption() as interruption:
             checkpointer = Checkpointer(prepared, folder, observer, interruption, start)
@@ -86,7 +94,7 @@ def _run(experiment: BoundExperiment, observer: Observer, tracker: Tracker, star
                 prepared, folder, evaluated, checkpointer.results, checkpointer.seconds
             )
             record_result(prepared, result, evaluated, tracker)
-            draw_report(prepared, result, evaluated.test, tracker, observer)
+            draw_report(prepared, result, evaluated.test, beside, tracker, observer)
     if tracker.unsent:
         observer.warned(tracker.unsent)
     checkpointer.remove()

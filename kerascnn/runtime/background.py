@@ -58,8 +58,9 @@ class BackgroundProcess:
 
     def kill(self) -> None:
         """Kills the process and all that it has started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._release()
 

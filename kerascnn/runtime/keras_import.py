@@ -86,7 +86,7 @@ class _OnFirstUse(ModuleType):
     def __getattr__(self, name: str) -> Any:
         with _lock:
             if type(self) is _OnFirstUse and not name.startswith("__"):
-                self.__class__ = ModuleType
+                self.__class__ = ModuleType  # type: ignore[assignment]
                 self.__loader__.exec_module(self)  # type: ignore[union-attr]
         return object.__getattribute__(self, name)
 
