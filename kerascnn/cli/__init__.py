@@ -1,5 +1,6 @@
 """The command line; each command imports what it needs when it is called."""
 
+import atexit
 import gc
 import sys
 import traceback
@@ -17,11 +18,9 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Runs the command line; every failure ends in one message and an exit code."""
+    atexit.register(gc.freeze)  # or the interpreter ends by looking for garbage, for a second
     with printing():
-        try:
-            _run_command()
-        finally:
-            gc.freeze()  # or the interpreter would look for garbage in all of it, for a second
+        _run_command()
 
 
 def _run_command() -> NoReturn:
