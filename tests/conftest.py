@@ -70,7 +70,7 @@ def suspects(tmp_path_factory):
 def working_in(place):
     """A working directory in a place, with a cache and a tracking store of its own."""
     # or each run would start processes that import these, see `Beside`
-    import matplotlib.figure
+    import matplotlib.figure  # noqa: F401
     import mlflow  # noqa: F401
 
     folder, cache = place / "workplace", place / "cache"

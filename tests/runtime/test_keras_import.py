@@ -34,7 +34,5 @@ assert issubclass(keras.wrappers.SKLearnClassifier, sys.modules["sklearn"].base.
 @pytest.mark.long  # it imports a backend, and then the rest
 @pytest.mark.backend
 def test_what_keras_seldom_uses_is_imported_on_first_use():
-    done = subprocess.run(
-        [sys.executable, "-c", CODE], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
