@@ -50,9 +50,13 @@ def write_experiment(folder: Path, experiment: dict[str, Any]) -> Path:
     return file
 
 
-def run(folder: Path, cache: Path, *arguments: Any) -> dict[str, Any]:
-    """Runs `kerascnn run … --json` in the folder on that cache; see `document`."""
-    return document([*KERASCNN, "run", *arguments, "--json"], folder, cache)
+def run(folder: Path, cache: Path, *arguments: Any, fresh: bool = True) -> dict[str, Any]:
+    """Runs `kerascnn run … --json` in the folder on that cache; see `document`.
+
+    With `fresh`, every stage is trained, as what is timed has to be.
+    """
+    options = ["--fresh", "--json"] if fresh else ["--json"]
+    return document([*KERASCNN, "run", *arguments, *options], folder, cache)
 
 
 def script(name: str, *arguments: Any, python: str = sys.executable) -> dict[str, Any]:

@@ -194,6 +194,16 @@ def test_each_script_says_one_line(benchmark):
 
 
 @pytest.mark.slow
+def test_an_experiment_run_again(script, benchmark, tmp_path, shapes_experiment):
+    file = script("common").write_experiment(tmp_path, shapes_experiment)
+    change = "stages.scratch.learning_rate=1e-2"
+    figures = benchmark("rerun", "--experiment", file, "--change", change)
+    assert figures["unchanged_equals_first"] is figures["changed_equals_fresh"] is True
+    names = ("first", "unchanged", "changed", "fresh")
+    assert [figures[name]["steps_trained"] for name in names] == [2, 0, 2, 2]
+
+
+@pytest.mark.slow
 def test_a_recipe_over_folds(script, benchmark, photos, tmp_path, shapes_experiment):
     recipe = {**shapes_experiment, "dataset": {"name": "image_folder"}}
     file = script("common").write_experiment(tmp_path, recipe)

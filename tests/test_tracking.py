@@ -52,7 +52,8 @@ class Heard(Observer):
 def run():
     """Runs the experiment; returns the result and what was warned of."""
     heard = Heard()
-    return run_experiment(load_experiment("shapes.toml"), heard), heard.warnings
+    experiment = load_experiment("shapes.toml")
+    return run_experiment(experiment, heard, fresh=True), heard.warnings
 
 
 def weights_sha256(result):
@@ -243,7 +244,7 @@ def test_an_epoch_takes_at_most_5_percent_longer(place, monkeypatch, fault):
         with store(place) as uri:
             monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
             clock = Clock()
-            run_experiment(experiment, clock)
+            run_experiment(experiment, clock, fresh=True)
             measured += [after - before for before, after in pairwise(clock.times)]
     least = {store: quantiles(measured, n=4)[0] for store, measured in seconds.items()}
     assert least[fault] < 1.05 * least[sound], seconds
@@ -390,7 +391,7 @@ def test_a_server_that_dies_and_comes_back_has_everything_once(
     server = mlflow_server(place, port)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.__enter__())
     watching = Dying(server)
-    result = run_experiment(load_experiment("shapes.toml"), watching)
+    result = run_experiment(load_experiment("shapes.toml"), watching, fresh=True)
     assert weights_sha256(result) == untroubled
     assert "could not be uploaded" in watching.warnings[-1]
     with mlflow_server(place, port) as uri:

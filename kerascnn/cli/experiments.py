@@ -22,6 +22,11 @@ from kerascnn.cli.options import (
     help="Resume an unfinished run: its id, a unique prefix of one, or `last`.",
 )
 @click.option(
+    "--fresh",
+    is_flag=True,
+    help="Train every stage anew, also those that an earlier run has trained.",
+)
+@click.option(
     "--observer",
     "observers",
     metavar="NAME",
@@ -32,6 +37,7 @@ from kerascnn.cli.options import (
 def run(
     file: Path | None,
     resume: str | None,
+    fresh: bool,
     observers: tuple[str, ...],
     overrides: tuple[str, ...],
     backend: str | None,
@@ -39,7 +45,8 @@ def run(
 ) -> None:
     """Train, evaluate and track the experiment in FILE.
 
-    With --resume, FILE is optional.
+    The first stages are taken from an earlier run that trained the same, bit for bit. With
+    --resume, FILE is optional.
     """
     from kerascnn.cli.terminal import Terminal
     from kerascnn.engine.result import EXPERIMENT
@@ -56,7 +63,7 @@ def run(
     terminal = Terminal(console(stderr=True), file)
     for sent in send_pending(runs_folder()):
         terminal.warned(sent)
-    result = run_experiment(experiment, terminal, resume=resume)
+    result = run_experiment(experiment, terminal, resume=resume, fresh=fresh)
     if as_json:
         document(result.to_json())
 

@@ -21,10 +21,12 @@ from rich.text import Text
 
 from kerascnn.cli.tables.layout import LABEL, interval, line
 from kerascnn.cli.tables.lines import (
+    best_epoch,
     calibration,
     frozen_part,
     measured_lines,
     overview_rows,
+    reused,
     verdict,
 )
 from kerascnn.engine.events import Overview, StageStart
@@ -101,6 +103,8 @@ class Terminal(Observer):
     def stage_started(self, stage: StageStart) -> None:
         self._stage = stage
         self._print()
+        if stage.reused_from:
+            return
         self._print(
             f"[bold]{stage.number}/{stage.total} {stage.name}[/bold]   "
             f"trains {escape(stage.choice)}"
@@ -130,19 +134,26 @@ class Terminal(Observer):
     def stage_ended(self, result: StageResult) -> None:
         self._clear()
         self._epochs_before = ""
+        if result.reused_from:
+            self._print(reused(result, self._stage))
+            self._print(f"  {best_epoch(result)}: val accuracy {result.own.accuracy:.3f}")
+        else:
+            self._show_training(result)
+        if result.before:
+            self._print(f"  {verdict(result, result.before)}")
+
+    def _show_training(self, result: StageResult) -> None:
         if result.epochs < self._stage.epochs:
             self._print(f"  stopped early: epoch {result.epochs} of at most {self._stage.epochs}")
         self._print(
             f"  trained {result.trainable_parameters:,} parameters after {result.boundary}"
-            f" in {result.seconds:.1f} s"
+            f" in {result.seconds:.1f} s · {best_epoch(result)}"
         )
         self._print(f"  {frozen_part(result)}")
         self._print(
             "  frozen weights and BatchNorm unchanged [green]✓[/green] · "
             "optimizer covers exactly the trainable weights [green]✓[/green]"
         )
-        if result.before:
-            self._print(f"  {verdict(result, result.before)}")
 
     def warned(self, message: str) -> None:
         self._clear()

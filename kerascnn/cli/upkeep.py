@@ -14,7 +14,7 @@ from kerascnn.cli.options import (
 
 @click.group()
 def cache() -> None:
-    """List or clear the cache: packed images, activations, downloads."""
+    """List or clear the cache: images, activations, stages, downloads."""
 
 
 @cache.command("list")
@@ -34,7 +34,9 @@ def list_cache(as_json: bool) -> None:
 @cache.command()
 @click.option(
     "--kind",
-    type=click.Choice(["packed", "activations", "hashes", "databases", "networks", "downloads"]),
+    type=click.Choice(
+        ["packed", "activations", "stages", "hashes", "databases", "networks", "downloads"]
+    ),
     help="Clear only this kind.  [default: all]",
 )
 @yes_option
@@ -42,8 +44,8 @@ def list_cache(as_json: bool) -> None:
 def clear(kind: str | None, yes: bool, as_json: bool) -> None:
     """Clear the cache, except for entries in use.
 
-    Packed images and activations are recomputed when needed. Downloads would have to be fetched
-    again, so they are removed only if you confirm it.
+    Packed images, activations and results of stages are computed again when needed. Downloads
+    would have to be fetched again, so they are removed only if you confirm it.
     """
     from dataclasses import asdict
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -131,7 +131,7 @@ class BoundComponent:
     def kind(self) -> str:
         return self.registered.kind
 
-    @property
+    @cached_property
     def key(self) -> str:
         """SHA-256 of all that decides what is built; "" where the code cannot be read."""
         registered = self.registered

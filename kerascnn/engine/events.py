@@ -62,6 +62,7 @@ class StageStart:
         epochs: Maximum number of epochs.
         epochs_before: Of the stages before it.
         batch_size: Images per step.
+        reused_from: The id of an earlier run whose result is taken; None if the stage is trained.
     """
 
     number: int
@@ -71,9 +72,12 @@ class StageStart:
     epochs: int
     epochs_before: int
     batch_size: int
+    reused_from: str | None = None
 
 
-def stage_start(plan: "Plan", total: int, done: "Iterable[StageResult]") -> StageStart:
+def stage_start(
+    plan: "Plan", total: int, done: "Iterable[StageResult]", reused_from: str | None = None
+) -> StageStart:
     """The start of one of `total` stages, after those that are done."""
     return StageStart(
         number=plan.index + 1,
@@ -83,4 +87,5 @@ def stage_start(plan: "Plan", total: int, done: "Iterable[StageResult]") -> Stag
         epochs=plan.stage.epochs,
         epochs_before=sum(stage.epochs for stage in done),
         batch_size=plan.batch_size,
+        reused_from=reused_from,
     )

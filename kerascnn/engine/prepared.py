@@ -1,6 +1,7 @@
 """An experiment prepared for training."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.data.findings import Examination
@@ -9,6 +10,7 @@ from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training.plan import Plan
+from kerascnn.engine.training.variables import network_variables
 from kerascnn.experiment.bound import BoundExperiment
 
 
@@ -32,3 +34,8 @@ class Prepared:
             Examples(train.images, train.labels, train.key),
             Examples(centred, validation.labels, validation.key),
         )
+
+    def changed_by(self, stages: int) -> list[Any]:
+        """The variables that the first stages may have changed."""
+        layers = [layer for plan in self.plans[:stages] for layer in plan.layers]
+        return network_variables(self.network.model, layers)

@@ -57,8 +57,11 @@ class StageTable(TypedDict):
 
     name: str
     unfreeze: str
+    reused_from: str | None
     epochs: int
+    best_epoch: int
     seconds: float
+    trained_seconds: float
     prefix_seconds: float
     fit_seconds: float
     cache: dict[str, Any]

@@ -17,7 +17,6 @@ from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.engine.training.variables import (
     assign,
     check_finite,
-    network_variables,
     random_state,
     set_random_state,
     values,
@@ -151,7 +150,7 @@ class Checkpointer(Control):
         self._checkpoints.remove()
 
     def _write(self, stage: State | None) -> None:
-        network = values(self._variables(len(self.results) + (stage is not None)))
+        network = values(self._prepared.changed_by(self._begun_stages(stage)))
         check_finite(network, "the network")
         state = {
             "determinants": self._determinants,
@@ -172,15 +171,13 @@ class Checkpointer(Control):
                 )
             self._failed = True
 
-    def _variables(self, stages: int) -> list[Any]:
-        """The variables that the first stages may have changed."""
-        layers = [layer for plan in self._prepared.plans[:stages] for layer in plan.layers]
-        return network_variables(self._prepared.network.model, layers)
+    def _begun_stages(self, stage: State | None) -> int:
+        return len(self.results) + (stage is not None)
 
     def _restore(self, state: State) -> None:
         self.results = [StageResult.from_state(result) for result in state["results"]]
         self.stage = state["stage"]
-        assign(self._variables(len(self.results) + (self.stage is not None)), state["network"])
+        assign(self._prepared.changed_by(self._begun_stages(self.stage)), state["network"])
         self._check_frozen()
         set_random_state(state["random"])
         self._start -= state["seconds"]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
+from kerascnn.engine.events import StageStart
 from kerascnn.engine.metrics.score import Metrics
 from kerascnn.engine.observer import Observer, optional
 from kerascnn.engine.prepared import Prepared
@@ -23,6 +24,7 @@ from kerascnn.engine.result import (
     VALIDATION_PREDICTIONS,
     Result,
 )
+from kerascnn.engine.training.listener import Epoch
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.experiment.paths import written_to
 from kerascnn.experiment.tables import flatten
@@ -44,6 +46,7 @@ from kerascnn.tracking.tracker import Tracker
 # The keys of a stage that become tags: MLflow's page shows every tag.
 _TAGS = {
     "unfreeze",
+    "reused_from",
     "epochs",
     "seconds",
     "trainable_parameters",
@@ -114,6 +117,12 @@ def _git_commit() -> dict[str, str]:
     return {"mlflow.source.git.commit": done.stdout.strip()}
 
 
+def record_epoch(tracker: Tracker, stage: StageStart, epoch: Epoch) -> None:
+    """Logs the metrics of an epoch, counted through all stages."""
+    step = stage.epochs_before + epoch.number
+    tracker.metrics({**epoch.metrics, "stage": stage.number}, step=step)
+
+
 def record_stage(tracker: Tracker, result: StageResult) -> None:
     """Tags the run with the main figures of a stage; the result has all of them."""
     table = {key: value for key, value in stage_table(result).items() if key in _TAGS}
@@ -121,6 +130,7 @@ def record_stage(tracker: Tracker, result: StageResult) -> None:
         {
             f"stage.{result.name}.{key}": f"{value:.4g}" if isinstance(value, float) else value
             for key, value in table.items()
+            if value is not None
         }
     )
 

@@ -112,8 +112,11 @@ def stage_table(result: StageResult) -> StageTable:
     table: StageTable = {
         "name": result.name,
         "unfreeze": result.choice,
+        "reused_from": result.reused_from,
         "epochs": result.epochs,
+        "best_epoch": result.best_epoch,
         "seconds": result.seconds,
+        "trained_seconds": result.trained_seconds,
         "prefix_seconds": result.prefix_seconds,
         "fit_seconds": result.fit_seconds,
         "cache": asdict(result.cached),

@@ -24,11 +24,13 @@ from kerascnn.run.observing import observed
 from kerascnn.run.record import (
     draw_report,
     ready_to_draw,
+    record_epoch,
     record_result,
     record_stage,
     record_start,
 )
 from kerascnn.run.result import evaluate, make_result
+from kerascnn.run.stage_store import StageStore
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.commands import command
@@ -46,6 +48,7 @@ def run_experiment(
     *,
     parent: str | None = None,
     resume: str | None = None,
+    fresh: bool = False,
 ) -> Result:
     """Runs an experiment from its images to a tracked, evaluated and saved model.
 
@@ -56,6 +59,7 @@ def run_experiment(
         parent: The id of the run to show this one under on MLflow's page; default none.
         resume: The id of an unfinished run to resume exactly, a prefix of it, or "last"; default a
             new run.
+        fresh: Train every stage, even one that an earlier run has trained with the same outcome.
 
     Returns:
         The result; its `model` loads the trained network.
@@ -74,21 +78,24 @@ def run_experiment(
     tracker = Tracker(experiment.name, name, runs_folder(), parent=parent, resume=resumed)
     with observed(experiment.observers, observer) as observer:
         with _told(observer):
-            result = _run(experiment, observer, tracker, start)
+            result = _run(experiment, observer, tracker, start, fresh)
         observer.ended(result)
     return result
 
 
-def _run(experiment: BoundExperiment, observer: Observer, tracker: Tracker, start: float) -> Result:
+def _run(
+    experiment: BoundExperiment, observer: Observer, tracker: Tracker, start: float, fresh: bool
+) -> Result:
     with _explained(tracker), tracker, Beside("matplotlib.figure") as beside:
         beside.submit(ready_to_draw)
         prepared, folder = _begin(experiment, observer, tracker)
+        store = StageStore(prepared, observer.warned, run=folder.name, fresh=fresh)
         with Interruption() as interruption:
             checkpointer = Checkpointer(prepared, folder, observer, interruption, start)
             if not checkpointer.restore():
                 record_start(tracker, prepared, folder)
                 checkpointer.begin()
-            _fit_stages(prepared, tracker, observer, checkpointer)
+            _fit_stages(prepared, tracker, observer, checkpointer, store)
             evaluated = evaluate(prepared, observer.warned)
             result = make_result(
                 prepared, folder, evaluated, checkpointer.results, checkpointer.seconds
@@ -164,26 +171,35 @@ def _inside_dataset(experiment: BoundExperiment) -> str | None:
 
 
 def _fit_stages(
-    prepared: Prepared, tracker: Tracker, observer: Observer, checkpointer: Checkpointer
+    prepared: Prepared,
+    tracker: Tracker,
+    observer: Observer,
+    checkpointer: Checkpointer,
+    store: StageStore,
 ) -> None:
     train, validation = prepared.examples()
     warned = cache(observer.warned)  # stages may repeat a warning
     done = checkpointer.results
     for plan in prepared.plans[len(done) :]:
-        start = stage_start(plan, len(prepared.plans), done)
+        result = None if checkpointer.stage else store.take(plan, done)
+        reused_from = result.reused_from if result else None
+        start = stage_start(plan, len(prepared.plans), done, reused_from)
         observer.stage_started(start)
-        listener = _listener(start, tracker, observer, warned)
-        before = done[-1].standing if done else None
-        result = fit_stage(
-            prepared.network,
-            plan,
-            train,
-            validation,
-            before,
-            listener,
-            checkpointer,
-            checkpointer.stage,
-        )
+        if result is None:
+            result = fit_stage(
+                prepared.network,
+                plan,
+                train,
+                validation,
+                done[-1].standing if done else None,
+                _listener(start, tracker, observer, warned),
+                checkpointer,
+                checkpointer.stage,
+            )
+            store.keep(plan, result)
+        else:
+            for epoch in result.history:
+                record_epoch(tracker, start, epoch)
         record_stage(tracker, result)
         observer.stage_ended(result)
         checkpointer.stage_ended(result)
@@ -195,8 +211,7 @@ def _listener(
     """Passes a stage's events to the observer and the tracker."""
 
     def epoch(done: Epoch) -> None:
-        step = stage.epochs_before + done.number
-        tracker.metrics({**done.metrics, "stage": stage.number}, step=step)
+        record_epoch(tracker, stage, done)
         observer.epoch(done, stage.epochs)
 
     prefix = partial(observer.progress, "running the frozen prefix")

@@ -24,10 +24,11 @@ from kerascnn.errors import InputError
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import GB, folder_bytes, whole_folder
 from kerascnn.runtime.image_files import mark
+from kerascnn.runtime.row_claims import are_claimed
 
 T = TypeVar("T")
 
-MADE = ("packed", "activations", "hashes", "databases", "sources", "networks")
+MADE = ("packed", "activations", "stages", "hashes", "databases", "sources", "networks")
 KINDS = (*MADE, "downloads")
 
 _ABOUT = "about.txt"
@@ -40,9 +41,10 @@ class Entry:
     """An entry of the cache.
 
     Args:
-        kind: "packed" images, "activations", "hashes" (of images, to find near copies), "databases"
-            (MLflow's, with empty tables), "sources" (passed to other processes), "networks" (known
-            to be loadable once saved) or "downloads".
+        kind: "packed" images, "activations", "stages" (what they have trained), "hashes" (of
+            images, to find near copies), "databases" (MLflow's, with empty tables), "sources"
+            (passed to other processes), "networks" (known to be loadable once saved) or
+            "downloads".
         key: The hash of everything the content depends on; a download's file name.
         last_used: Seconds since 1970; for a download, when it was made.
         whole: False while it is being made, and for what a killed process left.
@@ -100,11 +102,24 @@ def cached(
     """
     folder = cache_folder(kind)
     entry = folder / key
-    with _writing(folder.parent), FileLock(folder / f"{key}.lock"):
+    with writing(folder.parent), FileLock(folder / f"{key}.lock"):
         if not entry.is_dir():
             limit = limit_bytes()  # checked before the work
             _make(entry, about, build)
-            _evict(limit, but=key)
+            keep_to_limit(limit, but=key)
+        os.utime(entry)
+        return read(entry)
+
+
+def find(kind: str, key: str, read: Callable[[Path], T]) -> T | None:
+    """Reads an entry as `cached` does; None if it is missing."""
+    folder = cache_folder(kind)
+    entry = folder / key
+    if not entry.is_dir():  # before a lock file is made
+        return None
+    with writing(folder.parent), FileLock(folder / f"{key}.lock"):
+        if not entry.is_dir():
+            return None
         os.utime(entry)
         return read(entry)
 
@@ -115,7 +130,7 @@ def scratch(kind: str) -> Iterator[Path]:
     folder, key = cache_folder(kind), os.urandom(16).hex()
     lock = FileLock(folder / f"{key}.lock", thread_local=False)
     made = folder / f"{key}.scratch"
-    with _writing(folder.parent), lock:
+    with writing(folder.parent), lock:
         made.mkdir(mode=0o700)
         try:
             yield made
@@ -149,7 +164,8 @@ def entries(kinds: Iterable[str] = KINDS) -> list[Entry]:
 
 def clear(kind: str | None = None) -> list[Entry]:
     """Removes the entries of one kind, or of all, that are not in use; returns them."""
-    return [entry for entry in entries([kind] if kind else KINDS) if _remove(entry)]
+    found = entries([kind] if kind else KINDS)
+    return [entry for entry in found if remove(entry.kind, entry.key)]
 
 
 def _make(entry: Path, about: str, build: Callable[[Path], None]) -> None:
@@ -160,26 +176,28 @@ def _make(entry: Path, about: str, build: Callable[[Path], None]) -> None:
         (new / _ABOUT).write_text(about, "utf-8")
 
 
-def _evict(limit: int, but: str) -> None:
+def keep_to_limit(limit: int, but: str) -> None:
     """Removes unfinished entries, then the least recently used, down to the limit."""
     held = entries(MADE)
     total = sum(entry.bytes for entry in held)
     for entry in sorted(held, key=lambda entry: (entry.whole, entry.last_used)):
         if entry.whole and total <= limit:
             return
-        if entry.key != but and _remove(entry):
+        if entry.key != but and remove(entry.kind, entry.key):
             total -= entry.bytes
 
 
-def _remove(entry: Entry) -> bool:
-    """Removes an entry unless it is being built or read, or, on Windows, has open files."""
-    folder = cache_folder(entry.kind)
-    locks = ("lock", "unpacked.lock") if entry.kind == "downloads" else ("lock",)
+def remove(kind: str, key: str) -> bool:
+    """Removes an entry unless it is being built, filled or read, or, on Windows, has open files."""
+    folder = cache_folder(kind)
+    locks = ("lock", "unpacked.lock") if kind == "downloads" else ("lock",)
     with ExitStack() as held:
         try:
             for lock in locks:
-                held.enter_context(FileLock(folder / f"{entry.key}.{lock}", timeout=0))
-            for path in _by_key(entry.kind).get(entry.key, ()):
+                held.enter_context(FileLock(folder / f"{key}.{lock}", timeout=0))
+            if are_claimed(folder / key):
+                return False
+            for path in _by_key(kind).get(key, ()):
                 # renamed first: a half-removed entry must not look whole
                 doomed = path.rename(folder / f"{path.name}.{os.urandom(4).hex()}.part")
                 shutil.rmtree(doomed) if doomed.is_dir() else doomed.unlink()
@@ -215,7 +233,7 @@ def _changed(path: Path) -> float:
 
 
 @contextmanager
-def _writing(root: Path) -> Iterator[None]:
+def writing(root: Path) -> Iterator[None]:
     """Turns a full disk or a folder that is not writable into a message with a remedy."""
     try:
         yield

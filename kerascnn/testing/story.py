@@ -1,7 +1,7 @@
 """The events of a small run, made up: for observers to hear."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Story:
 
 
 RUN_ID = "0123456789abcdef0123456789abcdef"
+EARLIER_ID = "89abcdef0123456789abcdef01234567"
 NAMES = ("circle", "square")
 LABELS = np.arange(8) % 2
 EPOCHS = 2
@@ -72,6 +73,14 @@ def _resumes_after_its_stages(folder: Path) -> Iterator[Told]:
     yield "ended", (_result(folder),)
 
 
+def _takes_its_stage_from_an_earlier_run(folder: Path) -> Iterator[Told]:
+    """Nothing is told between the start of the stage and its end."""
+    yield from _begins(folder)
+    yield "stage_started", (replace(START, reused_from=EARLIER_ID),)
+    yield "stage_ended", (replace(_stage_result(), reused_from=EARLIER_ID, seconds=0.1),)
+    yield "ended", (_result(folder),)
+
+
 def _fails(folder: Path) -> Iterator[Told]:
     yield from _begins(folder)
     yield "stage_started", (START,)
@@ -92,6 +101,7 @@ _STORIES: dict[str, Callable[[Path], Iterator[Told]]] = {
     "a run that ends": _ends,
     "a run that resumes": _resumes,
     "a run that resumes after its last stage": _resumes_after_its_stages,
+    "a run that takes its stage from an earlier run": _takes_its_stage_from_an_earlier_run,
     "a run that fails": _fails,
     "a run that fails at once": _fails_at_once,
     "a run that is interrupted": _is_interrupted,
@@ -152,10 +162,12 @@ def _stage_result() -> StageResult:
         choice="all",
         epochs=EPOCHS,
         seconds=1.0,
+        trained_seconds=1.0,
         trainable_parameters=1234,
         trainable_layers=["conv1_conv", "head_dense"],
         boundary="input",
         own=Standing(0.75, 0.5, LABELS == 0),
+        best_epoch=EPOCHS,
         before=None,
         kept=True,
         prefix_seconds=0.0,

@@ -51,6 +51,8 @@ class TensorBoard(Observer):
         self._scalars(epoch.metrics, self.epochs_before + epoch.number)
 
     def stage_ended(self, result: Any) -> None:
+        for epoch in result.history if result.reused_from else ():  # not trained in this run
+            self.epoch(epoch, result.epochs)
         figures = {
             "stage/val_accuracy": result.own.accuracy,
             "stage/val_loss": result.own.loss,

@@ -17,6 +17,7 @@ from kerascnn.cli.tables.lines import verdict
 from kerascnn.cli.terminal import WIDE, Terminal
 from kerascnn.engine.metrics.score import Standing
 from kerascnn.experiment.bound import bind_experiment
+from kerascnn.testing.story import stories
 
 
 @pytest.fixture
@@ -96,14 +97,14 @@ run       ID in mlflow.db
              val balanced_accuracy #
   epoch 2/2  loss #  val accuracy #  lr #  # images/s  #
              val balanced_accuracy #
-  trained 2,574 parameters after input in #
+  trained 2,574 parameters after input in # · kept epoch # of 2
   frozen prefix none: the first layer is trainable
   frozen weights and BatchNorm unchanged ✓ · optimizer covers exactly the trainable weights ✓
 
 2/2 head   trains head
   epoch 1/1  loss #  val accuracy #  lr #  # images/s  #
              val balanced_accuracy #
-  trained 1,410 parameters after head_pool in #
+  trained 1,410 parameters after head_pool in # · best epoch 1 of 1
   frozen prefix up to head_pool, once for each image · 24 computed, #
   frozen weights and BatchNorm unchanged ✓ · optimizer covers exactly the trainable weights ✓
   # validation accuracy (paired 95%: # to #) no difference: kept the weights from before this stage
@@ -162,6 +163,7 @@ def masked(text):
     """Without what differs from run to run: measured numbers, the run's id, the machine."""
     text = re.sub(r"[0-9a-f]{32}|(?<=run       )[0-9a-f]{8}", "ID", text)
     text = re.sub(r" on (CPU|GPU)\b.*", " on DEVICE", text)
+    text = re.sub(r"(?<=kept epoch )\d", "#", text)
     return re.sub(
         r"[+-]?\d[\d,]*(\.\d+)?(e[+-]\d+)? s\b|[+-]?\d+\.\d+(e[+-]\d+)?|[\d,]+(?= images/s)",
         "#",
@@ -172,6 +174,17 @@ def masked(text):
 @pytest.mark.parametrize("where", ["terminal", "file", "notebook"])
 def test_a_run_has_one_transcript_wherever_it_is_shown(texts, where):
     assert texts[where].strip() == TRANSCRIPT.strip()
+
+
+def test_a_stage_of_an_earlier_run_takes_two_lines(tmp_path):
+    console = Console(file=io.StringIO(), width=WIDE, highlight=False)
+    terminal = Terminal(console)
+    [story] = [story for story in stories(tmp_path) if "takes its stage" in story.title]
+    for event, arguments in story.events:
+        getattr(terminal, event)(*arguments)
+    said = console.file.getvalue()
+    assert "\n\n1/1 all: as in run 89abcdef, 0.9 s saved\n  kept epoch 2 of 2: val" in said
+    assert "trains" not in said
 
 
 def test_a_notebook_ends_with_the_progress_of_its_last_stage(texts):

@@ -1,9 +1,10 @@
 """Runs of `kerascnn run` that are killed: each a fork of one process that has imported everything.
 
 Nothing of a backend has run before the fork, so a fork is as good as a new process, and takes a
-tenth of the time. A fault is a table: `{"at": 7}` kills at the seventh step that a checkpoint takes
-on the disk, `{"phase": "validation", "number": 2, "share": 0.4}` in the midst of a phase,
-`{"seconds": 3.1}` whenever that is.
+tenth of the time. A fault is a table: `{"at": 7}` kills at the seventh step that a checkpoint or a
+stored stage takes on the disk, `{"phase": "validation", "number": 2, "share": 0.4}` in the midst of
+a phase, `{"seconds": 3.1}` whenever that is. Each folder has a cache of its own: the stages of
+another run would be taken instead of trained.
 """
 
 import json
@@ -16,7 +17,7 @@ import time
 from pathlib import Path
 
 PHASES = {
-    "checkpoint": ("kerascnn.engine.training.checkpoints", "_write"),
+    "checkpoint": ("kerascnn.engine.training.checkpoints", "write_state"),
     "stage": ("kerascnn.engine.training.stage", "compile_stage"),
     "validation": ("kerascnn.engine.training.epochs", "judge"),
 }
@@ -78,6 +79,7 @@ def run(job):
     from kerascnn import cli
 
     os.chdir(job["folder"])
+    os.environ["KERASCNN_CACHE"] = str(Path("cache").absolute())
     said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(said, 1)
@@ -98,12 +100,15 @@ def run(job):
         os._exit(70)
 
 
+STORED = {"checkpoints", "stages"}  # folders
+
+
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def kill_at_disk(at):
-    """Dies at the at-th write, fsync or rename of a checkpoint; where there are fewer, says so."""
+    """Dies at the at-th write, fsync or rename of a checkpoint or a stored stage, if there are."""
     import numpy as np
 
     from kerascnn.engine.training import checkpoints
@@ -136,7 +141,7 @@ def kill_at_disk(at):
 
     def within(folder, function, wrapped):
         def chosen(*arguments, **named):
-            inside = "checkpoints" in str(arguments[0])
+            inside = STORED & {*Path(arguments[0]).parts}
             return (wrapped if inside else function)(*arguments, **named)
 
         return chosen

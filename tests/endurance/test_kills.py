@@ -26,6 +26,7 @@ pytestmark = pytest.mark.endurance
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 KILLS = int(os.environ.get("KERASCNN_KILLS", "200"))
 CHAINED = 20
+STEPS = 264  # on the disk: of checkpoints, stored stages and packed images
 CLOCK = ("seconds", "images_per_second")
 
 EXPERIMENT = """
@@ -127,7 +128,7 @@ def check(killing, folder, undisturbed, fault):
     assert outcome(folder) == undisturbed
 
 
-@pytest.mark.parametrize("at", range(1, 13 * 14, max(1, 364 // KILLS)))
+@pytest.mark.parametrize("at", range(1, STEPS, max(1, 2 * STEPS // KILLS)))
 def test_at_every_write_fsync_and_rename(killing, place, undisturbed, at):
     check(killing, place, undisturbed, {"at": at})
 

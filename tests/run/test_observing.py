@@ -107,7 +107,7 @@ def test_nothing_that_observers_do_affects_the_run(bound, workplace, tmp_path, m
     def run(*faults):
         told, experiment = [], bound(*({"fault": fault, "seconds": 10} for fault in faults))
         note = {event: lambda *args, event=event: told.append((event, args)) for event in EVENTS}
-        result = run_experiment(experiment, Only(**note))
+        result = run_experiment(experiment, Only(**note), fresh=True)
         return [(stage["ended_sha256"], stage["frozen_sha256"]) for stage in result.stages], told
 
     untouched, told = run()

@@ -129,7 +129,7 @@ def begin(experiment, after, act, **options):
     """Runs until the disturbance; returns the run's folder."""
     disturbed = Disturbed(after, act)
     with pytest.raises((KeyboardInterrupt, RunError)) as ended:
-        run_experiment(experiment, disturbed, **options)
+        run_experiment(experiment, disturbed, fresh=True, **options)
     event = "interrupted" if ended.type is KeyboardInterrupt else "failed"
     assert disturbed.ends == [(event, str(ended.value))]
     return find_unfinished("last"), ended.value
@@ -319,10 +319,10 @@ def test_a_full_disk_is_reported_once_and_stops_nothing(place, undisturbed, monk
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "checkpoints")
 
-    monkeypatch.setattr(checkpoints, "_write", full)
+    monkeypatch.setattr(checkpoints, "write_state", full)
     observer = Disturbed()
     experiment = load_experiment("resume.toml", {"training.checkpoint_seconds": 0})
-    assert outcome(run_experiment(experiment, observer)) == undisturbed
+    assert outcome(run_experiment(experiment, observer, fresh=True)) == undisturbed
     assert [said for said in observer.said if "No space left" in said] == observer.said
     assert len(observer.said) == 1
 
@@ -332,7 +332,7 @@ def test_a_loss_that_is_not_finite_stops_at_its_step_and_is_in_no_checkpoint(pla
     wild = {"stages.1.learning_rate": 1e38, "training.checkpoint_seconds": 0}
     wild |= {"stages.1.schedule": "constant", "stages.1.optimizer": "sgd"}
     with pytest.raises(RunError, match=r'"rest", epoch 1: the loss is nan after step [123] of 3'):
-        run_experiment(load_experiment("resume.toml", wild))
+        run_experiment(load_experiment("resume.toml", wild), fresh=True)
     run = find_unfinished("last")
     state, damaged = checkpoints.Checkpoints(run / "checkpoints", 0).read()
     assert damaged == []

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from kerascnn.cli.tables.layout import interval
-from kerascnn.engine.events import Overview
+from kerascnn.engine.events import Overview, StageStart
 from kerascnn.engine.metrics.named import Measured
 from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.metrics.significance import paired_interval
@@ -35,6 +35,20 @@ def frozen_part(result: StageResult) -> str:
     counts += [f"{cached.reused:,} from the cache"] if cached.reused else []
     done = f" · {', '.join(counts)}, {result.prefix_seconds:.1f} s" if counts else ""
     return f"frozen prefix {cached.frozen_part}{done}"
+
+
+def reused(result: StageResult, stage: StageStart) -> str:
+    """The run that a stage is taken from, and the time that this saves."""
+    saved = max(0.0, result.trained_seconds - result.seconds)
+    return (
+        f"[bold]{stage.number}/{stage.total} {stage.name}[/bold]: as in run "
+        f"{(result.reused_from or '')[:8]}, {saved:.1f} s saved"
+    )
+
+
+def best_epoch(result: StageResult) -> str:
+    """The epoch whose weights a stage carries forward, or would have."""
+    return f"{'kept' if result.kept else 'best'} epoch {result.best_epoch} of {result.epochs}"
 
 
 def measured_lines(metrics: Mapping[str, Measured]) -> list[str]:

@@ -40,7 +40,7 @@ def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) ->
     made = sum(entry.bytes for entry in held if entry.kind in MADE)
     lines = {
         "folder": f"{escape(str(folder))} holds {total}",
-        "limit": f"{gigabytes(made)} of {gigabytes(limit)} for packed images and activations; "
+        "limit": f"{gigabytes(made)} of {gigabytes(limit)} for all but downloads; "
         "set by KERASCNN_CACHE_LIMIT_GB",
         "next": command("cache", "clear", "--kind", "packed"),
         "": command("cache", "clear"),

@@ -21,7 +21,7 @@ KEPT = 2
 SHARE = 0.02  # of the time, at most, is spent on checkpoints
 
 _TABLE, _ARRAYS, _MANIFEST = "state.json", "arrays.npz", "manifest.json"
-_FORMAT = 5
+_FORMAT = 6
 _HIDDEN = "."
 
 
@@ -64,7 +64,7 @@ class Checkpoints:
         self._remove(lambda path: not path.name.isdecimal())  # what a killed process left
         number = 1 + max((int(path.name) for path in self._written()), default=0)
         with whole_folder(self._folder / f"{number:06}") as new:
-            _write(new, state)
+            write_state(new, state)
         kept = self._written()[-KEPT:]
         self._remove(lambda path: path not in kept)
         self._last = self._clock()
@@ -81,7 +81,7 @@ class Checkpoints:
         with _kept(self._folder):
             for folder in reversed(self._written()):
                 try:
-                    state = _read(folder)
+                    state = read_state(folder)
                     break
                 except (DamagedError, FileNotFoundError, NotADirectoryError) as fault:
                     damaged[folder] = f"checkpoint {folder.name} is damaged: {fault}"
@@ -119,7 +119,8 @@ def _kept(folder: Path) -> Iterator[None]:
         ) from fault
 
 
-def _write(folder: Path, state: State) -> None:
+def write_state(folder: Path, state: State) -> None:
+    """Writes a state into an empty folder; raises TypeError for Python objects."""
     arrays: dict[str, np.ndarray] = {}
     table = json.dumps(_split(state, "state", arrays))
     (folder / _TABLE).write_text(table, "utf-8")
@@ -128,7 +129,13 @@ def _write(folder: Path, state: State) -> None:
     (folder / _MANIFEST).write_text(_manifest(folder), "utf-8")
 
 
-def _read(folder: Path) -> State:
+def read_state(folder: Path) -> State:
+    """Reads what `write_state` wrote.
+
+    Raises:
+        DamagedError: It differs from what was written.
+        UnreadableError: Another version wrote it.
+    """
     said = (folder / _MANIFEST).read_bytes()
     if said != _manifest(folder).encode():
         _refuse_other_format(folder, said)

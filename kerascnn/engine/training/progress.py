@@ -29,6 +29,7 @@ class StageProgress:
     metrics: list[np.ndarray] = field(default_factory=list)  # values of the metric variables
     random: State = field(default_factory=dict)  # `random_state()` after the last step
     own: Standing | None = None  # of its best epoch; with `keep="last"`, of its last
+    best_epoch: int = 0  # that one's number, from 1
     carried: list[np.ndarray] = field(default_factory=list)  # weights if it ended now
 
     def end_epoch(self, epoch: Epoch) -> None:
@@ -66,7 +67,8 @@ def restore_stage(state: State, trainer: Any, schedule: Any) -> StageProgress:
     set_random_state(state["random"])
     own = state["own"] and Standing(**state["own"])
     history = [Epoch(**epoch) for epoch in state["history"]]
-    plain = {name: state[name] for name in ("step", "seconds", "logs", "metrics", "random")}
+    names = ("step", "seconds", "logs", "metrics", "random", "best_epoch")
+    plain = {name: state[name] for name in names}
     return StageProgress(history=history, own=own, carried=state["carried"], **plain)
 
 

@@ -82,15 +82,18 @@ def fit_stage(
     check_optimizer(inputs.trainer.optimizer, model, plan.stage.name)
     check_frozen(frozen_sha256, model, plan.stage.name)
     assert progress.own  # a stage has at least one epoch
+    seconds = time.perf_counter() - start
     return StageResult(
         name=plan.stage.name,
         choice=plan.choice,
         epochs=len(progress.history),
-        seconds=time.perf_counter() - start,
+        seconds=seconds,
+        trained_seconds=seconds,
         trainable_parameters=count_trainable(model),
         trainable_layers=trainable_layers(model),
         boundary=parts.boundary,
         own=progress.own,
+        best_epoch=progress.best_epoch,
         before=before,
         kept=_is_kept(plan, progress.own, before),
         prefix_seconds=inputs.prefix_seconds,
@@ -123,7 +126,7 @@ def _fit(
     for standing in Loop(plan, inputs, schedule, progress, listener, due, checkpoint).epochs():
         best = plan.keep == "last" or standing.beats(progress.own)
         if best:
-            progress.own = standing
+            progress.own, progress.best_epoch = standing, len(progress.history)
         if best and _is_kept(plan, standing, before):
             progress.carried = values(changing)
         if _stops_early(plan, progress.history):

@@ -13,19 +13,22 @@ class StageResult:
     name: str
     choice: str  # what was trained, in words
     epochs: int
-    seconds: float
+    seconds: float  # of this run
+    trained_seconds: float  # of the run that trained it
     trainable_parameters: int
     trainable_layers: list[str]
     boundary: str
     own: Standing  # of its best epoch; with `keep="last"`, of its last
+    best_epoch: int  # whose score `own` is, from 1
     before: Standing | None  # of the weights that it started from; None for the first stage
     kept: bool  # false if the weights from before the stage were better
     prefix_seconds: float  # running the frozen prefix before the first step, or reading its cache
-    fit_seconds: float  # training and validation
+    fit_seconds: float  # training and validation; both of this run
     cached: Cached
     frozen_sha256: str  # of frozen weights and statistics, before and after
     ended_sha256: str  # of what is carried forward, the optimizer and random generators
     history: list[Epoch] = field(repr=False)
+    reused_from: str | None = None  # the id of the run that trained it; None: this one
 
     @property
     def standing(self) -> Standing:

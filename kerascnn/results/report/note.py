@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from kerascnn.engine.result import Result, StageTable
-from kerascnn.results.page import seconds
+from kerascnn.results.page import saved, seconds
 from kerascnn.results.report import explained, mistakes
 from kerascnn.results.report.gather import Material
 from kerascnn.runtime.text import markdown
@@ -50,11 +50,21 @@ def _stage(stage: StageTable) -> tuple[str, ...]:
         markdown(stage["name"]),
         markdown(stage["unfreeze"]),
         f"{stage['trainable_parameters']:,}",
-        str(stage["epochs"]),
+        _epochs(stage),
         f"{stage['val_accuracy']:.3f}",
         gain,
-        seconds(stage["seconds"]),
+        _time(stage),
     )
+
+
+def _epochs(stage: StageTable) -> str:
+    return f"{stage['epochs']}, {'kept' if stage['kept'] else 'best'} {stage['best_epoch']}"
+
+
+def _time(stage: StageTable) -> str:
+    if stage["reused_from"] is None:
+        return seconds(stage["seconds"])
+    return f"as in run {stage['reused_from'][:8]}, {saved(stage)}"
 
 
 def write_thumbnails(material: Material) -> Path | None:

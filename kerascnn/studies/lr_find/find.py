@@ -23,6 +23,7 @@ from kerascnn.engine.training.stage import fit_stage
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.errors import InputError, RunError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
+from kerascnn.run.stage_store import StageStore
 from kerascnn.runtime.compilation import graphs_freed
 from kerascnn.runtime.process import contained
 from kerascnn.studies.lr_find.range_test import RangeTest, has_diverged, smooth
@@ -36,8 +37,9 @@ def find_learning_rate(
 ) -> RangeTest:
     """Tests at which learning rates a stage can train.
 
-    It builds and seeds a network as a run does, trains the stages before the tested one, and uses
-    the run's frozen prefix, batches and order. It leaves the process unchanged.
+    It builds and seeds a network as a run does, trains the stages before the tested one, or takes
+    those that a run has trained, and uses the run's frozen prefix, batches and order. It leaves the
+    process unchanged.
 
     Args:
         experiment: From `load_experiment`.
@@ -72,14 +74,20 @@ def _index(experiment: BoundExperiment, stage: str | None) -> int:
 
 
 def _train_before(prepared: Prepared, observer: Observer) -> None:
-    """Trains all stages but the last, as a run does."""
-    done = list[StageResult]()
+    """Trains all stages but the last as a run does, or takes them from one."""
+    if len(prepared.plans) == 1:
+        return
+    store, done = StageStore(prepared, observer.warned), list[StageResult]()
     for plan in prepared.plans[:-1]:
-        observer.stage_started(stage_start(plan, len(prepared.plans), done))
+        taken = store.take(plan, done)
+        reused_from = taken.reused_from if taken else None
+        observer.stage_started(stage_start(plan, len(prepared.plans), done, reused_from))
         epoch = partial(observer.epoch, total=plan.stage.epochs)
         listener = Listener(step=observer.step, epoch=epoch, warned=observer.warned)
         before = done[-1].standing if done else None
-        done.append(fit_stage(prepared.network, plan, *prepared.examples(), before, listener))
+        done.append(
+            taken or fit_stage(prepared.network, plan, *prepared.examples(), before, listener)
+        )
         observer.stage_ended(done[-1])
 
 

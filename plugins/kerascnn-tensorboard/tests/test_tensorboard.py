@@ -84,7 +84,7 @@ def test_tensorboard_reads_what_the_run_recorded(file: Path) -> None:
 def test_a_resumed_run_continues_its_curves(file: Path) -> None:
     experiment = load_experiment(file, {"observers": [{"name": "tensorboard", "log_dir": "logs"}]})
     with pytest.raises(KeyboardInterrupt):
-        run_experiment(experiment, Interrupting())
+        run_experiment(experiment, Interrupting(), fresh=True)
     result = run_experiment(experiment, Observer(), resume="last")
     found = read(Path("logs", result.run_id))
     recorded = {number: row["val_loss"] for number, row in enumerate(result.history, 1)}

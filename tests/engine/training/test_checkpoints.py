@@ -145,7 +145,7 @@ def test_truncation_and_flipped_bytes_are_noticed_anywhere(written):
     def noticed(file, content):
         file.write_bytes(content)
         with pytest.raises((checkpoints.DamagedError, UnreadableError, OSError)):
-            checkpoints._read(file.parent)
+            checkpoints.read_state(file.parent)
         file.write_bytes(contents[file])
 
     for number in range(120):
@@ -183,8 +183,8 @@ def test_a_passing_fault_of_reading_removes_nothing(written, monkeypatch, error,
 def test_a_checkpoint_of_another_format_is_refused_by_its_number_and_kept(written):
     for folder in written.iterdir():
         manifest = folder / "manifest.json"
-        manifest.write_text(manifest.read_text().replace('"format": 5', '"format": 51'))
-    with pytest.raises(UnreadableError, match=r"000003 has format 51, .* reads format 5"):
+        manifest.write_text(manifest.read_text().replace('"format": 6', '"format": 61'))
+    with pytest.raises(UnreadableError, match=r"000003 has format 61, .* reads format 6"):
         Checkpoints(written, 0).read()
     assert len(list(written.iterdir())) == 2
 

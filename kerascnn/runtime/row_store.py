@@ -1,0 +1,149 @@
+"""Rows of the cache that are found by content: images, activations."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from kerascnn.runtime.cache import cache_folder, cached, keep_to_limit, limit_bytes, writing
+from kerascnn.runtime.row_claims import CLAIMS, Claims
+from kerascnn.runtime.row_file import RowFile
+from kerascnn.runtime.row_filling import Filling, Make
+from kerascnn.runtime.row_index import KEY_BYTES, RowIndex
+
+EVICT_BYTES = 2**28
+"""How much a store grows before others must make room for it."""
+
+_LOCK_POLL_SECONDS = 0.005
+_BLOCK = 2**16  # rows looked up at once
+_OPENED = 2**40  # places of each time that the entry was opened
+
+Columns = Mapping[str, tuple[np.dtype, tuple[int, ...]]]
+
+
+class RowStore:
+    """Rows of fixed size in files that grow by appending, found by a key of 32 bytes.
+
+    A row is seen once it is whole on the disk, by all processes; what a killed process has not
+    committed is not seen, and is computed again. Several threads and processes may use an entry at
+    once. It leaves the cache as a whole, never while a process fills it; rows that were found
+    before can still be read.
+
+    Args:
+        kind, key, about: See `Entry`; the key decides what a row's own key does not.
+        columns: The values of a row by name, with dtype and shape.
+    """
+
+    def __init__(self, kind: str, key: str, about: str, columns: Columns) -> None:
+        self._kind, self._key, self._about, self._columns = kind, key, about, columns
+        self._lock_file = cache_folder(kind) / f"{key}.lock"
+        self._open = partial(cached, kind, key, about, self._create)
+        self._opened = [self._open(self._files)]
+
+    def find(self, digests: np.ndarray) -> np.ndarray:
+        """The places of rows, int64 [N], by their keys, uint8 [N, 32]; -1 where not stored.
+
+        Places are valid as long as this object is.
+        """
+        places = np.full(len(digests), -1)
+        for first in range(0, len(digests), _BLOCK):
+            places[first : first + _BLOCK] = self._find(digests[first : first + _BLOCK])
+        return places
+
+    def _find(self, digests: np.ndarray) -> np.ndarray:
+        places = self._opened[0].index.find(digests)
+        for number, opened in enumerate(self._opened[1:], 1):
+            unknown = np.flatnonzero(places < 0)
+            found = opened.index.find(digests[unknown])
+            places[unknown] = np.where(found < 0, -1, found + number * _OPENED)
+        return places
+
+    def fill(self, digests: np.ndarray, make: Make, piece: int) -> int:
+        """Stores all rows that are missing; each is computed by one process.
+
+        Args:
+            digests: Keys, uint8 [N, 32]; of equal ones, one is computed.
+            make: Receives an iterator that claims, when asked, the next rows that are neither
+                stored nor computed by others: int64 [at most `piece`], indices into `digests`.
+                Yields (rows, {column: values}) in any order and any pieces; rows that it leaves out
+                stay missing. It is called again for rows whose process has died.
+            piece: Rows claimed at once, above 0.
+
+        Returns:
+            The number of rows made by this call.
+
+        Raises:
+            InputError: The disk is full, or the cache folder is not writable.
+        """
+        missing = np.flatnonzero(self.find(digests) < 0)
+        if not len(missing):
+            return 0
+        limit, grown = limit_bytes(), 0  # checked before the work
+
+        def committed(size: int) -> None:
+            nonlocal grown
+            grown += size
+            if grown >= EVICT_BYTES:
+                keep_to_limit(limit, but=self._key)
+                grown = 0
+
+        with writing(cache_folder()):
+            claims = self._open(self._begin)
+            files = self._opened[-1]
+            try:
+                filling = Filling(
+                    digests, self.find, files.keys, files.columns, claims, self._lock, committed
+                )
+                made = filling.run(missing, make, piece)
+                if grown:
+                    keep_to_limit(limit, but=self._key)
+                return made
+            finally:
+                claims.release()
+
+    def read(self, column: str, places: np.ndarray) -> np.ndarray:
+        """The values of a column at these places, [N, *shape]; several threads may read.
+
+        Raises:
+            RunError: The file is truncated.
+        """
+        opened, rows = np.divmod(places, _OPENED)
+        if not opened.any():
+            return self._opened[0].columns[column].read(rows)
+        dtype, shape = self._columns[column]
+        values = np.empty((len(places), *shape), dtype)
+        for number in np.unique(opened):
+            chosen = opened == number
+            values[chosen] = self._opened[number].columns[column].read(rows[chosen])
+        return values
+
+    def _create(self, folder: Path) -> None:
+        for name in ("keys", *self._columns):
+            (folder / f"{name}.bin").touch()
+        (folder / CLAIMS).mkdir()
+
+    def _files(self, folder: Path) -> "_Files":
+        return _Files(folder, self._columns)
+
+    def _begin(self, folder: Path) -> Claims:
+        """Keeps the entry from being removed; it may have been, and made anew, before."""
+        if not self._opened[-1].keys.is_at(folder / "keys.bin"):
+            self._opened.append(_Files(folder, self._columns))
+        return Claims(folder / CLAIMS)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with FileLock(self._lock_file).acquire(poll_interval=_LOCK_POLL_SECONDS):
+            yield
+
+
+class _Files:
+    """The open files of an entry."""
+
+    def __init__(self, folder: Path, columns: Columns) -> None:
+        self.keys = RowFile(folder / "keys.bin", np.dtype(np.uint8), (KEY_BYTES,))
+        self.columns = {name: RowFile(folder / f"{name}.bin", *columns[name]) for name in columns}
+        self.index = RowIndex(self.keys)
