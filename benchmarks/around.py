@@ -54,14 +54,20 @@ finally:
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--python", "pythons", multiple=True, help="Interpreters; default this one.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As for `run`.")
+@click.option("--reuse", is_flag=True, help="Take trained stages from the cache, too.")
 def main(
-    experiment: Path, rounds: int, pythons: tuple[str, ...], overrides: tuple[str, ...]
+    experiment: Path,
+    rounds: int,
+    pythons: tuple[str, ...],
+    overrides: tuple[str, ...],
+    reuse: bool,
 ) -> None:
     """Run EXPERIMENT several times in turn with each interpreter; medians of the seconds by part.
 
     The first run of each fills its cache and is not counted.
     """
-    words = [str(experiment.resolve()), *(word for one in overrides for word in ("--set", one))]
+    settings = [word for one in overrides for word in ("--set", one)]
+    words = [str(experiment.resolve()), *settings, *([] if reuse else ["--fresh"])]
     with tempfile.TemporaryDirectory() as place:
         folders = {python: Path(place, str(n)) for n, python in enumerate(pythons or PYTHON)}
         turns: dict[str, list[dict[str, float]]] = {python: [] for python in folders}
@@ -96,7 +102,7 @@ def run(python: str, folder: Path, words: list[str]) -> dict[str, float]:
 
 
 def by_part(result: dict[str, Any], marks: dict[str, float], start: float, end: float) -> Any:
-    stages = result["stages"]
+    stages = [stage for stage in result["stages"] if not stage.get("reused_from")]
     work = {
         "data": result["data_seconds"],
         "prefix": sum(stage["prefix_seconds"] for stage in stages),
