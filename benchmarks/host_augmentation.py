@@ -54,7 +54,7 @@ def draw(source: Path, target: Path, per_class: int) -> None:
 def alone(name: str, photos: Path, options: dict[str, Any]) -> dict[str, float]:
     """Images a second by where they are augmented: the median of the rounds."""
     from kerascnn.components.registry import load_registry
-    from kerascnn.engine.data.host_augment import Host, _pickled, _Processes
+    from kerascnn.engine.data.host_augment import Host, _pickled, _Processes, generators_of
     from kerascnn.engine.data.preparation import Preparation
 
     size, count = options["image_size"], options["batch_size"]
@@ -66,10 +66,10 @@ def alone(name: str, photos: Path, options: dict[str, Any]) -> dict[str, float]:
 
     def seconds(augment: Callable[..., Any]) -> float:
         for batch in batches:  # until every process has started and imported the library
-            augment(batch, KEY)
+            augment(batch, generators_of(KEY, len(batch)))
         start = time.perf_counter()
         for batch in batches:
-            augment(batch, KEY)
+            augment(batch, generators_of(KEY, len(batch)))
         return time.perf_counter() - start
 
     found: dict[str, list[float]] = {"this process": [], "1 process": [], "2 processes": []}
@@ -97,7 +97,10 @@ def in_stages(names: tuple[str, str], folder: Path, options: dict[str, Any]) -> 
             epochs = run(folder, cache, *seeded)["history"]
             kept = [epoch["seconds"] for epoch in epochs[1:]]  # the first compiles
             found["epoch"].setdefault(name, []).append(median(kept))
-            views = run(folder, cache, *seeded, "--set", f"stages.0.views={options['views']}")
+            anew = ("--set", f"training.view_seed={seed}")
+            views = run(
+                folder, cache, *seeded, *anew, "--set", f"stages.0.views={options['views']}"
+            )
             seconds = views["stages"][0]["prefix_seconds"] / options["views"]
             found["view"].setdefault(name, []).append(seconds)
     against, name = names

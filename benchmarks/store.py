@@ -25,9 +25,16 @@ from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
 from kerascnn.runtime.backend import start_backend
 from kerascnn.runtime.cache import cache_folder
+from kerascnn.runtime.files import folder_bytes
 
 SIZE, BATCH_SIZE, CLASSES = 64, 64, 10
-FLAT = ("build_resident_bytes", "epoch_resident_bytes", "us_a_image", "build_us_a_image")
+FLAT = (
+    "build_resident_bytes",
+    "start_resident_bytes",
+    "epoch_resident_bytes",
+    "us_a_image",
+    "build_us_a_image",
+)
 
 
 class Rendered:
@@ -78,7 +85,9 @@ def measure(count: int, streamed: bool) -> dict[str, Any]:
     built = spent(lambda: packed.append(pack(source, Preparation(SIZE), stream_above=above)))
     rendering = source.seconds / built["processor_seconds"]
     epoch = spent(lambda: read(packed[0]))
-    stored = sum(path.stat().st_size for path in cache_folder("packed").rglob("*.npy"))
+    found = list[Packed]()
+    start = spent(lambda: found.append(pack(source, Preparation(SIZE), stream_above=above)))
+    stored = folder_bytes(cache_folder("packed"))
     return {
         "images": count,
         "us_a_image": 1e6 * (built["processor_seconds"] + epoch["processor_seconds"]) / count,
@@ -88,6 +97,8 @@ def measure(count: int, streamed: bool) -> dict[str, Any]:
         "build_resident_bytes": built["resident_bytes"],
         "build_bytes_above_before": built["resident_bytes"] - before,
         "disk_bytes_a_image": stored / (count + 200),
+        "start_seconds": start["seconds"],
+        "start_resident_bytes": start["resident_bytes"],
         "epoch_seconds": epoch["seconds"],
         "epoch_ms_a_batch": 1e3 * epoch["seconds"] / math.ceil(count / BATCH_SIZE),
         "epoch_us_a_image": 1e6 * epoch["processor_seconds"] / count,

@@ -16,6 +16,7 @@ FOR_PLUGINS = {
     "Splits": "hookspecs",
     "Augmentation": "hookspecs",
     "HostAugmentation": "hookspecs",
+    "Mixing": "hookspecs",
     "Network": "hookspecs",
     "Metric": "hookspecs",
     "Exporter": "hookspecs",

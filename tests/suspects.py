@@ -29,6 +29,7 @@ from kerascnn import (
     HostAugmentation,
     InputError,
     Metric,
+    Mixing,
     Network,
     Observer,
     Params,
@@ -167,6 +168,7 @@ def files(params):
 class AugmentationParams(Suspect):
     layer: bool = Field(False, description="Whether it is a Keras layer.")
     host: bool = Field(False, description="Whether it runs on the host.")
+    mixes: bool = Field(False, description="Whether it mixes examples.")
 
 
 def build_augmentation(params, *, image_size, num_classes):
@@ -198,6 +200,8 @@ def build_augmentation(params, *, image_size, num_classes):
             labels = ops.roll(labels, 1, axis=0)
         if fault == "mixes_images_alone":
             images = (images + ops.roll(images, 1, axis=0)) / 2
+        if fault == "mixes_in_apply":
+            images, labels = (0.6 * part + 0.4 * ops.roll(part, 1, 0) for part in (images, labels))
         if fault == "mixes_the_other_way":
             images = 0.8 * images + 0.2 * ops.roll(images, 1, axis=0)
             labels = 0.2 * labels + 0.8 * ops.roll(labels, 1, axis=0)
@@ -217,7 +221,28 @@ def build_augmentation(params, *, image_size, num_classes):
         return HostAugmentation(host_apply(fault))
     if params.layer:
         return never_calm() if fault == "never_calm" else keras.layers.RandomBrightness(0.3)
-    return Augmentation(draw, apply)
+    return Augmentation(draw, apply, mixing(fault) if params.mixes else None)
+
+
+def mixing(fault):
+    from keras import ops
+
+    def draw(rng, batch_size):
+        return {"share": rng.uniform(0, 0.5, batch_size)}
+
+    def apply(batch, arrays):
+        inputs, labels = batch["inputs"], batch["labels"]
+        if fault == "mixes_maps_alone":
+            ops.transpose(inputs, (0, 2, 1, 3))
+        share = ops.reshape(arrays["share"], (-1,) + (1,) * (len(inputs.shape) - 1))
+        inputs = inputs + share * (ops.roll(inputs, 1, axis=0) - inputs)
+        if fault == "forgets_axes":
+            inputs = ops.reshape(inputs, (inputs.shape[0], -1))
+        if fault != "mixes_inputs_alone":
+            labels = labels + arrays["share"][:, None] * (ops.roll(labels, 1, axis=0) - labels)
+        return {"inputs": inputs, "labels": labels}
+
+    return Mixing(draw, apply)
 
 
 def host_apply(fault):

@@ -70,7 +70,16 @@ def test_every_hook_is_documented_with_its_arguments(kind):
 
 @pytest.mark.parametrize(
     "name",
-    ["Component", "Splits", "Augmentation", "HostAugmentation", "Network", "Metric", "Exporter"],
+    [
+        "Component",
+        "Splits",
+        "Augmentation",
+        "Mixing",
+        "HostAugmentation",
+        "Network",
+        "Metric",
+        "Exporter",
+    ],
 )
 def test_every_field_of_the_contract_is_documented(name):
     of_type = [field.name for field in fields(getattr(hookspecs, name))]

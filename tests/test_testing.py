@@ -68,6 +68,11 @@ FAULTS = {
         ("labels_go_with_images", "mixes_images_alone", {}),
         ("labels_go_with_images", "mixes_the_other_way", {}),
         ("leaves_something_to_see", "blackens", {}),
+        ("treats_each_image_alone", "mixes_in_apply", {}),
+        ("treats_each_image_alone", "labels_rolled", {}),
+        ("mixes_inputs_of_any_shape", "mixes_maps_alone", {"mixes": True}),
+        ("mixes_inputs_of_any_shape", "forgets_axes", {"mixes": True}),
+        ("labels_go_with_inputs", "mixes_inputs_alone", {"mixes": True}),
         ("same_for_a_seed", "global_generator", {}),
         ("differs_between_calls", "own_generator", {}),
         ("identity_off_training", "never_calm", {"layer": True}),
@@ -183,7 +188,7 @@ FAULTS = {
 IN_A_NEW_PROCESS = {"loads_here_only"}
 RIGHT = {
     "dataset": [{}, {"path": "images"}],
-    "augmentation": [{}, {"layer": True}, {"host": True}],
+    "augmentation": [{}, {"mixes": True}, {"layer": True}, {"host": True}],
     "schedule": [{"final_fraction": 0.1}, {"component": "suspect_callback"}],
     "loss": [{}],
     "metric": [{}],

@@ -23,6 +23,7 @@ class Overview:
         weights: Description of the pretrained weights; "" from scratch.
         parameters: Number of weights.
         blocks: From the input on, without the head.
+        packed: The number of images that were packed now; the others were packed before.
         data_seconds: Finding, decoding and packing the images, or finding them packed.
     """
 
@@ -33,6 +34,7 @@ class Overview:
     weights: str
     parameters: int
     blocks: tuple[str, ...]
+    packed: int
     data_seconds: float
 
 
@@ -46,6 +48,7 @@ def overview(prepared: "Prepared") -> Overview:
         weights=network.weights if network.pretrained else "",
         parameters=network.parameters(),
         blocks=network.blocks,
+        packed=sum(packed.made for packed in data.splits().values()),
         data_seconds=data.seconds,
     )
 

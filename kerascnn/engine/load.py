@@ -64,7 +64,6 @@ def _pack(splits: Splits, experiment: BoundExperiment, observer: Observer) -> di
                 Preparation.of(training),
                 partial(observer.progress, f"packing {name}"),
                 stream_above=None if gigabytes is None else gigabytes * GB,
-                what=f"{experiment.name}, {name}",
                 skip_bad=training.on_bad_image == "skip",
                 dataset=experiment.dataset.registered,
             )

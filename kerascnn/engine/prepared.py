@@ -31,8 +31,8 @@ class Prepared:
         train, validation = self.data.train, self.data.validation
         centred = Preparation.of(self.experiment.training).windows(validation.images)
         return (
-            Examples(train.images, train.labels, train.key),
-            Examples(centred, validation.labels, validation.key),
+            Examples(train.images, train.labels, train.digests),
+            Examples(centred, validation.labels, validation.digests),
         )
 
     def changed_by(self, stages: int) -> list[Any]:

@@ -32,6 +32,7 @@ class SplitTable(TypedDict):
 
     images: int
     fingerprint: str
+    packed: NotRequired[int]  # in this run; the other images had been packed before
 
 
 class DecidedTable(TypedDict):
@@ -96,7 +97,7 @@ class Result:
         parameters: Number of weights.
         seconds: From the start to the saved result.
         data_seconds: Finding, decoding and packing the images, or finding them packed.
-        data: The number of images and the fingerprint of each split.
+        data: The number of images, the fingerprint and the number packed of each split.
         experiment: The resolved experiment.
         plugins: The package of each component.
         artifacts: The run's folder.

@@ -10,6 +10,7 @@ from pydantic import (
     ConfigDict,
     Field,
     WithJsonSchema,
+    model_validator,
 )
 
 from kerascnn.experiment.choices import (
@@ -132,6 +133,18 @@ class Training(Strict):
         description="Keras dtype policy of the frozen prefix where it is computed before training; "
         "default `precision`",
     )
+    prefix_engine: Literal["auto", "openvino", "backend"] = Field(
+        default="auto",
+        description="what computes the frozen prefix before training: OpenVINO (on the CPU, in "
+        'float32) or the backend; "auto": OpenVINO if it is installed, the device is a CPU and '
+        "the precision is float32",
+    )
+    view_seed: int = Field(
+        default=0,
+        ge=0,
+        lt=2**32,
+        description="seed of stored views (`views`); runs with another `seed` share them",
+    )
     activations_gb: float | None = Field(
         default=None,
         ge=0,
@@ -175,6 +188,16 @@ class Training(Strict):
         "instead of stored; default the cache limit, which is half of the free disk",
     )
 
+    @model_validator(mode="after")
+    def _computes_in_float32(self) -> "Training":
+        asked = {self.precision, self.prefix_precision} - {"float32", None}
+        if self.prefix_engine == "openvino" and asked:
+            raise ValueError(
+                f'prefix_engine = "openvino" computes in float32, not in {asked.pop()}; '
+                'use prefix_engine = "auto"'
+            )
+        return self
+
 
 class Stage(Strict):
     """A span of training with a fixed set of trainable layers."""
@@ -208,7 +231,7 @@ class Stage(Strict):
     views: int | None = Field(
         None,
         ge=1,
-        description="augmented copies per image, drawn once and used in turn, so that the frozen "
+        description="augmented copies per image, stored and used in turn, so that the frozen "
         "prefix is computed once per copy; default: augmented anew at every step",
     )
     layer_decay: float = Field(

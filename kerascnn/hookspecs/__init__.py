@@ -13,6 +13,7 @@ from kerascnn.hookspecs.types import (
     Exporter,
     HostAugmentation,
     Metric,
+    Mixing,
     Network,
     NoParams,
     Params,
@@ -27,6 +28,7 @@ __all__ = [
     "Exporter",
     "HostAugmentation",
     "Metric",
+    "Mixing",
     "Network",
     "NoParams",
     "Params",
@@ -67,6 +69,8 @@ def kerascnn_datasets() -> list[Component]:
 @hookspec
 def kerascnn_augmentations() -> list[Component]:
     """Augmentations. `build(params, *, image_size, num_classes) -> Augmentation`.
+
+    What mixes images with each other is a `Mixing`, its third argument.
 
     `build` may also return a `HostAugmentation`, which augments one image at a time with a library
     such as OpenCV; or a Keras preprocessing layer or a `keras.layers.Pipeline` of them, which draws

@@ -83,20 +83,42 @@ class Splits:
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """An augmentation in two functions, so that its random numbers are the same on every backend.
+class Mixing:
+    """How the examples of a batch are mixed with each other, such as MixUp.
+
+    It is drawn anew in every step. Where the frozen prefix has run before, its activations are
+    mixed instead of the images (Manifold MixUp, Verma et al., arXiv 1806.05236).
 
     Args:
-        draw: `draw(rng, batch_size) -> arrays` draws the random numbers on the host. `rng` is a
-            NumPy generator keyed by (seed, stage, epoch, step); the first axis of each array is
-            `batch_size`.
-        apply: `apply(batch, arrays) -> batch` applies them on the device, using only `keras.ops`.
-            A batch is `{"images": float32 [B, H, W, 3] in 0-255, "labels": float32 [B, K]}`.
-            Where images are mixed or exchanged, so are their labels, in the same shares.
+        draw: `draw(rng, batch_size) -> arrays`, as that of an `Augmentation`.
+        apply: `apply(batch, arrays) -> batch` mixes on the device, using only `keras.ops`. A batch
+            is `{"inputs": float32 [B, ...], "labels": float32 [B, K]}`. The inputs are images
+            [B, H, W, 3] in 0-255 or activations: feature maps [B, h, w, C], tokens [B, T, C] or
+            features [B, C]. Labels are mixed in the same shares, so that they still sum to 1.
     """
 
     draw: "Callable[[np.random.Generator, int], Arrays]"
     apply: Callable[[Arrays, Arrays], Arrays]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """An augmentation in two functions, so that its random numbers are the same on every backend.
+
+    Args:
+        draw: `draw(rng, batch_size) -> arrays` draws the random numbers on the host; the first axis
+            of each array is `batch_size`. `rng` is a NumPy generator keyed by (seed, stage, epoch,
+            step); for a stored view, `draw(rng, 1)` is called for each image, with a generator
+            keyed by (`training.view_seed`, view, image).
+        apply: `apply(batch, arrays) -> batch` applies them on the device, using only `keras.ops`.
+            A batch is `{"images": float32 [B, H, W, 3] in 0-255, "labels": float32 [B, K]}`. What
+            becomes of an image depends on the image and its draws alone; labels stay as they are.
+        mix: Mixes the augmented examples with each other. Default none.
+    """
+
+    draw: "Callable[[np.random.Generator, int], Arrays]"
+    apply: Callable[[Arrays, Arrays], Arrays]
+    mix: Mixing | None = None
 
 
 @dataclass(frozen=True)
@@ -109,8 +131,9 @@ class HostAugmentation:
     Args:
         apply: `apply(image, rng) -> image` returns an augmented copy. Both images are uint8
             [H, W, 3] in RGB, of the same size. `rng` is a NumPy generator keyed by (seed, stage,
-            epoch, step, place in the batch): use no other randomness. `cloudpickle` must be able
-            to send `apply` to another process.
+            epoch, step, place in the batch), for a stored view by (`training.view_seed`, view,
+            image): use no other randomness. `cloudpickle` must be able to send `apply` to another
+            process.
     """
 
     apply: "Callable[[np.ndarray, np.random.Generator], np.ndarray]"

@@ -87,7 +87,11 @@ def make_result(
         seconds=seconds,
         data_seconds=data.seconds,
         data={
-            name: {"images": len(packed), "fingerprint": packed.fingerprint}
+            name: {
+                "images": len(packed),
+                "fingerprint": packed.fingerprint,
+                "packed": packed.made,
+            }
             for name, packed in data.splits().items()
         },
         experiment=prepared.experiment.resolved,

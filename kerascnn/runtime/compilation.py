@@ -7,6 +7,10 @@ from typing import Any
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.keras_internals import tensorflow_gradients
 
+BATCH_SIZE = 32
+"""Images per call of what runs before training, the same for all experiments: it is compiled once,
+and rounds alike for every image. On two cores, 8 to 64 are equally fast (benchmarks/README.md)."""
+
 
 def jit_compile() -> bool:
     """Whether training steps are compiled by XLA: always on JAX, on TensorFlow only on a GPU.

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 def installed_versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "platform": platform.platform()}
     packages = ("kerascnn", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "pi-heif")
-    for name in (*packages, "mlflow"):
+    for name in (*packages, "openvino", "mlflow"):
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.augment import as_drawn, augmenter
+from kerascnn.engine.data.augment import Augmenter, augmenter
 from kerascnn.engine.data.batches import Augment, to_device
-from kerascnn.engine.data.host_augment import Host
+from kerascnn.engine.data.by_image import CLOSE
+from kerascnn.engine.data.drawn import as_drawn
+from kerascnn.engine.data.host_augment import Host, generators_of
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.errors import PluginError
 from kerascnn.hookspecs import Arrays, Augmentation, HostAugmentation, kerascnn_augmentations
@@ -19,7 +21,6 @@ from kerascnn.testing.checks import CheckError, SkipError, Subject, check, rando
 from kerascnn.testing.other_processes import on_other_backends
 
 TIMED_SIZE, TIMED_BATCH = 160, 32
-CLOSE = 0.02  # of 255: the float32 error of interpolating between pixels
 IMAGE_SIZE = 32
 CLASSES = COUNT = 6  # one image of each class
 NAMED = "the augmentation"  # in messages
@@ -55,7 +56,12 @@ class AugmentationSubject(Subject):
 
     @cached_property
     def augment(self) -> Augment:
-        return augmenter(self.made, (0,), self.size)
+        return augmenter_of(self).afresh
+
+
+def augmenter_of(subject: AugmentationSubject) -> Augmenter:
+    """A new augmenter of what the component builds."""
+    return augmenter(subject.made, (0,), subject.size, NAMED)
 
 
 def sample_batch(size: int, count: int = COUNT) -> Batch:
@@ -83,19 +89,26 @@ def builds(subject: AugmentationSubject) -> str:
 @check(Augmentation)
 def draws_for_each_image(subject: AugmentationSubject) -> str:
     """draw(rng, batch_size) returns a dict of numeric NumPy arrays, each with a first axis of
-    length batch_size."""
-    policy = _pair(subject)
-    for count in (1, COUNT):
-        arrays = policy.draw(np.random.default_rng(0), count)
-        if not isinstance(arrays, dict):
-            raise CheckError(f"a {type(arrays).__name__}")
-        for name, array in arrays.items():
-            if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
-                dtype = f" of {array.dtype}" if isinstance(array, np.ndarray) else ""
-                raise CheckError(f'"{name}" is {type(array).__name__}{dtype}')
-            if array.shape[:1] != (count,):
-                raise CheckError(f'"{name}" has shape {array.shape} for batch_size = {count}')
-    return ", ".join(arrays) or "nothing"
+    length batch_size; so does that of mix."""
+    policy = pair(subject)
+    drawn = list[str]()
+    for draw in [policy.draw, *([policy.mix.draw] if policy.mix else [])]:
+        for count in (1, COUNT):
+            arrays = draw(np.random.default_rng(0), count)
+            _check_drawn(arrays, count)
+        drawn += arrays
+    return ", ".join(drawn) or "nothing"
+
+
+def _check_drawn(arrays: Any, count: int) -> None:
+    if not isinstance(arrays, dict):
+        raise CheckError(f"a {type(arrays).__name__}")
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+            dtype = f" of {array.dtype}" if isinstance(array, np.ndarray) else ""
+            raise CheckError(f'"{name}" is {type(array).__name__}{dtype}')
+        if array.shape[:1] != (count,):
+            raise CheckError(f'"{name}" has shape {array.shape} for batch_size = {count}')
 
 
 @check(Augmentation)
@@ -143,7 +156,8 @@ def same_for_a_seed(subject: AugmentationSubject) -> None:
     runs = []
     for run in (1, 2):
         keras.utils.set_random_seed(run if subject.is_pair else 1)
-        runs.append(list(augmented(augmenter(subject.make(), (0,), subject.size), subject.size)))
+        augment = augmenter(subject.make(), (0,), subject.size).afresh
+        runs.append(list(augmented(augment, subject.size)))
     _same(runs[0], runs[1], "the second time")
 
 
@@ -173,7 +187,7 @@ def identity_off_training(subject: AugmentationSubject) -> None:
 def leaves_its_arguments(subject: AugmentationSubject) -> None:
     """apply(batch, arrays) returns new arrays and does not modify its arguments: a batch may be
     augmented again."""
-    policy = _pair(subject)
+    policy = pair(subject)
     batch, arrays = _tensors(subject, 0)
     before = {name: to_numpy(tensor) for name, tensor in (batch | arrays).items()}
     first = _applied(policy, dict(batch), dict(arrays))
@@ -216,7 +230,7 @@ def _check_compiles_once(subject: AugmentationSubject) -> None:
         traced.append(None)
         return policy.apply(batch, arrays)
 
-    augment = augmenter(Augmentation(policy.draw, apply), (0,), subject.size)
+    augment = augmenter(Augmentation(policy.draw, apply), (0,), subject.size).afresh
     fast = list(augmented(augment, subject.size))
     if len(traced) > 1:
         raise CheckError(f"apply was traced {len(traced)} times in {STEPS} steps")
@@ -244,7 +258,7 @@ def images_a_second(subject: AugmentationSubject) -> str:
     """Its speed: compiled as in a stage, or in one process of the host; any speed passes."""
     needs_images(subject)
     size = subject.image_size or TIMED_SIZE
-    augment = augmenter(subject.build(size), (0,), size)
+    augment = augmenter(subject.build(size), (0,), size).afresh
     images, labels = sample_batch(size, TIMED_BATCH)
     seconds = []
     for step in range(STEPS):
@@ -254,7 +268,7 @@ def images_a_second(subject: AugmentationSubject) -> str:
     return f"{TIMED_BATCH / min(seconds):,.0f} at {size} px"
 
 
-def _pair(subject: AugmentationSubject) -> Augmentation:
+def pair(subject: AugmentationSubject) -> Augmentation:
     on_device(subject)
     if not subject.is_pair:
         raise SkipError("it is a Keras layer")
@@ -270,7 +284,9 @@ def needs_images(subject: AugmentationSubject) -> None:
     """Skips a check of what it makes where an augmentation of the host makes no image."""
     try:
         if subject.on_host:
-            Host(subject.made, NAMED)(sample_batch(subject.size)[0], (0, 1, 1))
+            Host(subject.made, NAMED)(
+                sample_batch(subject.size)[0], generators_of((0, 1, 1), COUNT)
+            )
     except PluginError as error:
         raise SkipError("it returns no image: see augments_one_image") from error
 

@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 
-from kerascnn.engine.data.host_augment import Host
+from kerascnn.engine.data.host_augment import Host, generators_of
 from kerascnn.hookspecs import HostAugmentation
 from kerascnn.runtime.workers import Sent
 from kerascnn.testing.augmentations import (
@@ -99,7 +99,8 @@ def _augmented(host: Host, size: int) -> list[np.ndarray]:
 
 
 def _augment(host: Host, size: int, step: int) -> np.ndarray:
-    return host(sample_batch(size)[0], (0, 1, step + 1))
+    images = sample_batch(size)[0]
+    return host(images, generators_of((0, 1, step + 1), len(images)))
 
 
 def _states() -> dict[str, object]:

@@ -14,6 +14,7 @@ from kerascnn.testing import (
     images,
     losses,
     metrics,
+    mixings,
     observers,
     partners,
     schedules,
@@ -26,7 +27,7 @@ _KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
     "dataset": (datasets.DatasetSubject, (datasets, sources, images, fingerprints)),
     "augmentation": (
         augmentations.AugmentationSubject,
-        (augmentations, partners, host_augmentations),
+        (augmentations, partners, mixings, host_augmentations),
     ),
     "architecture": (architectures.ArchitectureSubject, (architectures, training)),
     "schedule": (schedules.ScheduleSubject, (schedules,)),

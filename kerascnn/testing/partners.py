@@ -16,7 +16,7 @@ from kerascnn.testing.augmentations import (
 )
 from kerascnn.testing.checks import CheckError, SkipError, blank, check
 
-TOLERANCE = 0.35  # of a share: images may be brightened or cut before they are mixed
+TOLERANCE = 0.35  # of a share: images may be brightened, or cut before and after they are mixed
 FLAT = 0.1  # of the contrast before; dividing by 255 leaves less, halving it twice more
 CELLS = 8  # a side of the textures: many, so that parts of an image are as distinct as all of it
 

@@ -128,6 +128,7 @@ def _overview() -> Overview:
         weights="",
         parameters=1234,
         blocks=("conv1", "conv2"),
+        packed=16,
         data_seconds=0.1,
     )
 

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AfterValidator, Field
 
-from kerascnn import Augmentation, Component, InputError, Params, hookimpl, pip_install
+from kerascnn import Augmentation, Component, InputError, Mixing, Params, hookimpl, pip_install
 
 Batch = dict[str, Any]
 Operation = Callable[[Batch, Any], Batch]  # of a batch and a seed for each image, int32 [B]
+Arrays = dict[str, np.ndarray]
 
 SEEDS = 2**31 - 1
 
@@ -158,16 +159,6 @@ class Draws:
         return layer
 
 
-def whole_batch(layer: Any, draws: Draws) -> Operation:
-    """Applies a layer that draws for all images at once."""
-
-    def apply(batch: Batch, seeds: Any) -> Batch:
-        draws.start(seeds[0])
-        return layer(dict(batch))
-
-    return apply
-
-
 def each_image(change: Callable[[Any], Any], draws: Draws) -> Operation:
     """Applies a function of one image, float32 [S, S, 3], to each image, with its own seed."""
     import tensorflow as tf
@@ -184,12 +175,12 @@ def each_image(change: Callable[[Any], Any], draws: Draws) -> Operation:
 
 
 def horizontal_flip(params: HorizontalFlip, draws: Draws, size: int) -> Operation:
-    return whole_batch(draws.layer("RandomFlip", "horizontal", rate=1.0), draws)
+    return each_image(draws.layer("RandomFlip", "horizontal", rate=1.0), draws)
 
 
 def jittered_resize(params: JitteredResize, draws: Draws, size: int) -> Operation:
     scale = draws.between(*params.scale)
-    return whole_batch(draws.layer("JitteredResize", (size, size), scale), draws)
+    return each_image(draws.layer("JitteredResize", (size, size), scale), draws)
 
 
 def aspect_ratio(params: RandomAspectRatio, draws: Draws, size: int) -> Operation:
@@ -199,7 +190,7 @@ def aspect_ratio(params: RandomAspectRatio, draws: Draws, size: int) -> Operatio
 
 
 def channel_shuffle(params: ChannelShuffle, draws: Draws, size: int) -> Operation:
-    return whole_batch(draws.layer("ChannelShuffle", groups=3), draws)
+    return each_image(draws.layer("ChannelShuffle", groups=3), draws)
 
 
 def channel_shift(params: RandomChannelShift, draws: Draws, size: int) -> Operation:
@@ -222,7 +213,11 @@ def grid_mask(params: GridMask, draws: Draws, size: int) -> Operation:
 
 
 def fourier_mix(params: FourierMix, draws: Draws, size: int) -> Operation:
-    """Mixes through KerasCV's masks; its own draws of partners and shares cannot be seeded."""
+    """Mixes through KerasCV's masks; its own draws of partners and shares cannot be seeded.
+
+    A mask of the image is reduced to the cells of a feature map; without places, inputs are blended
+    by its area.
+    """
     import tensorflow as tf
 
     layer, shape = draws.layer("FourierMix"), tf.constant([size, size])
@@ -234,23 +229,45 @@ def fourier_mix(params: FourierMix, draws: Draws, size: int) -> Operation:
         return layer._binarise_mask(clouds, share, shape)  # [S, S]
 
     def apply(batch: Batch, seeds: Any) -> Batch:
+        inputs, labels = batch["inputs"], batch["labels"]
         draws.start(seeds[0])
         count = tf.shape(seeds)[0]
         partner = tf.argsort(draws.uniform([count]))
         gamma = tf.random.stateless_gamma([2, count], draws.next_seed(), params.alpha)
         share = gamma[0] / (gamma[0] + gamma[1])  # [B], beta distributed
-        masks = tf.map_fn(mask, (share, seeds), fn_output_signature="float32")[..., None]
+        part = tf.reshape(share, [-1] + [1] * (len(inputs.shape) - 1))
+        if len(inputs.shape) == 4:
+            masks = tf.map_fn(mask, (share, seeds), fn_output_signature="float32")[..., None]
+            part = tf.image.resize(masks, tf.shape(inputs)[1:3], "nearest")  # [B, h, w, 1]
+            share = tf.reduce_mean(part, [1, 2, 3])
 
-        def mixed(name: str, part: Any) -> Any:
-            return part * batch[name] + (1 - part) * tf.gather(batch[name], partner)
+        def mixed(values: Any, own: Any) -> Any:
+            return own * values + (1 - own) * tf.gather(values, partner)
 
-        return {"images": mixed("images", masks), "labels": mixed("labels", share[:, None])}
+        return {"inputs": mixed(inputs, part), "labels": mixed(labels, share[:, None])}
 
     return apply
 
 
 def mosaic(params: Mosaic, draws: Draws, size: int) -> Operation:
-    return whole_batch(draws.layer("Mosaic", draws.between(*params.centre)), draws)
+    """Puts four examples together; without places, they are blended by their areas."""
+    import tensorflow as tf
+
+    layer = draws.layer("Mosaic", draws.between(*params.centre))
+
+    def apply(batch: Batch, seeds: Any) -> Batch:
+        inputs, labels = batch["inputs"], batch["labels"]
+        draws.start(seeds[0])
+        drawn = layer.get_random_transformation_batch(tf.shape(seeds)[0])
+        unit = tf.zeros([1, 1, 1, 1])  # the areas are shares
+        if len(inputs.shape) == 4:
+            changed = tf.ensure_shape(layer.augment_images(inputs, drawn), inputs.shape)
+        else:
+            flat = tf.reshape(inputs, [tf.shape(inputs)[0], -1])
+            changed = tf.reshape(layer.augment_labels(flat, drawn, unit), tf.shape(inputs))
+        return {"inputs": changed, "labels": layer.augment_labels(labels, drawn, unit)}
+
+    return apply
 
 
 # In the order in which the pipeline applies them.
@@ -265,6 +282,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Operation], type[Rated], str]] = {
     "fourier_mix": (fourier_mix, FourierMix, "two images mixed through clouds"),
     "mosaic": (mosaic, Mosaic, "four images in one, with their labels"),
 }
+MIXING = ("fourier_mix", "mosaic")
 
 
 class Pipeline(Params):
@@ -310,12 +328,22 @@ def build(params: Pipeline, *, image_size: int, num_classes: int) -> Augmentatio
     """
     _require_tensorflow()
     rates = {name: table.rate for name, table in params if table}
+    alone = {name: rate for name, rate in rates.items() if name not in MIXING}
+    together = {name: rate for name, rate in rates.items() if name in MIXING}
+    mix = Mixing(*_halves(params, together, image_size)) if together else None
+    return Augmentation(*_halves(params, alone, image_size), mix)
+
+
+def _halves(
+    params: Pipeline, rates: dict[str, float], image_size: int
+) -> tuple[Callable[[np.random.Generator, int], Arrays], Callable[[Batch, Any], Batch]]:
+    """`draw` and `apply` of the operations named, each applied to a random share of the batch."""
     operations = {
         name: OPERATIONS[name][0](getattr(params, name), Draws(), image_size) for name in rates
     }
 
-    def draw(rng: np.random.Generator, batch_size: int) -> dict[str, np.ndarray]:
-        def drawn(name: str) -> dict[str, np.ndarray]:
+    def draw(rng: np.random.Generator, batch_size: int) -> Arrays:
+        def drawn(name: str) -> Arrays:
             seeds = rng.integers(SEEDS, size=batch_size)
             return {f"{name}_seeds": seeds, name: rng.random(batch_size) < rates[name]}
 
@@ -329,11 +357,11 @@ def build(params: Pipeline, *, image_size: int, num_classes: int) -> Augmentatio
             batch = _where(arrays[name] > 0, changed, batch)
         return batch
 
-    return Augmentation(draw, apply)
+    return draw, apply
 
 
 def _where(chosen: Any, changed: Batch, batch: Batch) -> Batch:
-    """Takes the chosen images, bool [B], from the changed batch."""
+    """Takes the chosen examples, bool [B], from the changed batch."""
     import tensorflow as tf
 
     def choose(name: str) -> Any:

@@ -88,7 +88,7 @@ EXPERIMENT = {
 }
 TRANSCRIPT = """
 shapes · tensorflow on DEVICE
-data      32 images of 2 classes: 16 train, 8 validation, 8 test   #
+data      32 images of 2 classes: 16 train, 8 validation, 8 test   32 packed, #
 network   sequential_cnn, from scratch, 2,622 parameters in 2 blocks
 run       ID in mlflow.db
 

@@ -1,5 +1,8 @@
 """Loading packs and checks; examining is a step of its own, and compares images once."""
 
+import numpy as np
+from PIL import Image
+
 from kerascnn.engine.data import copies
 from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.observer import Observer
@@ -32,3 +35,27 @@ def test_images_are_compared_when_they_are_examined_and_once(
         assert observer.notes[seed][0] == examination.notes
     assert before == len(compared) > 0
     assert observer.notes[0] == observer.notes[1]
+
+
+def test_images_that_are_added_to_a_folder_are_packed_and_no_others(
+    registry, shapes_experiment, tmp_path
+):
+    def add(numbers):
+        for number in numbers:
+            image = np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)
+            path = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(path)
+
+    def load(**settings):
+        dataset = {"name": "image_folder", "path": str(tmp_path / "photos"), **settings}
+        experiment = bind_experiment({**shapes_experiment, "dataset": dataset}, registry)
+        return load_data(experiment, Observer())
+
+    add(range(30))
+    before = load()
+    add(range(30, 40))
+    after = load()
+    for data, images, made in ((before, 30, 30), (after, 40, 10), (load(split_seed=1), 40, 0)):
+        splits = data.splits().values()
+        assert (sum(map(len, splits)), sum(split.made for split in splits)) == (images, made)

@@ -53,6 +53,8 @@ OF_TRAINING = {
     "backend": (None, NEITHER),  # the same one by its name
     "precision": ("mixed_bfloat16", BOTH),
     "prefix_precision": ("mixed_bfloat16", BOTH),
+    "prefix_engine": ("backend", BOTH),
+    "view_seed": (1, NEITHER),  # there are no stored views
     "activations_gb": (1.0, NEITHER),  # enough for all
     "keep": ("last", BOTH),
     "checkpoint_seconds": (1.0, NEITHER),
@@ -130,8 +132,18 @@ def test_an_experiment_prepared_again_has_the_same_keys(prepared, unchanged):
     assert len({*unchanged}) == 2
 
 
-def with_split(prepared, name, **columns):
-    split = replace(getattr(prepared.data, name), **columns)
+@pytest.mark.long  # 0.4 s each
+def test_the_seed_of_views_changes_the_stages_that_have_views(prepared):
+    of_views = {"stages.rest.views": 2, "stages.rest.unfreeze": "head"}
+    before, after = (
+        list(stage_keys(prepared(**of_views, **{"training.view_seed": seed}))) for seed in (0, 1)
+    )
+    assert changed(before, after) == SECOND
+
+
+def with_split(prepared, name, column, values):
+    split = replace(getattr(prepared.data, name))
+    vars(split)[column] = values  # a field, or a property that is computed once
     return replace(prepared, data=replace(prepared.data, **{name: split}))
 
 
@@ -144,7 +156,7 @@ def test_one_image_or_one_label_changes_both_unless_it_is_for_the_test(prepared,
     for column in ("digests", "labels"):
         values = np.array(getattr(split, column))
         values[-1] ^= 1
-        keys = list(stage_keys(with_split(made, name, **{column: values})))
+        keys = list(stage_keys(with_split(made, name, column, values)))
         assert changed(before, keys) == stages, column
 
 

@@ -14,11 +14,12 @@ from kerascnn.engine.training.stage_result import StageResult
 def overview_rows(overview: Overview) -> list[tuple[str, str]]:
     """One line each for the data and the network."""
     parts = ", ".join(f"{size:,} {name}" for name, size in overview.images.items())
+    packed = f"{overview.packed:,} packed, " if overview.packed else ""
     return [
         (
             "data",
             f"{sum(overview.images.values()):,} images of {len(overview.class_names)} classes: "
-            f"{parts}   {overview.data_seconds:.1f} s",
+            f"{parts}   {packed}{overview.data_seconds:.1f} s",
         ),
         (
             "network",
@@ -34,7 +35,8 @@ def frozen_part(result: StageResult) -> str:
     counts = [f"{cached.made:,} computed"] if cached.made else []
     counts += [f"{cached.reused:,} from the cache"] if cached.reused else []
     done = f" · {', '.join(counts)}, {result.prefix_seconds:.1f} s" if counts else ""
-    return f"frozen prefix {cached.frozen_part}{done}"
+    engine = f", on {cached.engine}" if cached.engine else ""
+    return f"frozen prefix {cached.frozen_part}{engine}{done}"
 
 
 def reused(result: StageResult, stage: StageStart) -> str:

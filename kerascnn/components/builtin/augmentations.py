@@ -1,6 +1,7 @@
 """The augmentations none, light, standard and strong: the same parameters with other defaults.
 
-`random_draws` draws everything random, in NumPy; `image_operations` applies it.
+`random_draws` draws everything random, in NumPy; `image_operations` applies it. `mixing` draws and
+applies what mixes images.
 """
 
 from copy import copy
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import create_model
 
-from kerascnn import Augmentation, Component, hookimpl
+from kerascnn import Augmentation, Component, Mixing, hookimpl
 from kerascnn.components.builtin.strengths import Strengths
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ OPERATIONS = {
     "geometry": "horizontal_flip vertical_flip rotation_degrees shear_degrees zoom shift crop "
     "stretch",
     "erasing": "erasing",
-    "mixing": "mixup cutmix",
 }
 
 
@@ -39,7 +39,17 @@ def build(strengths: Strengths, *, image_size: int, num_classes: int) -> Augment
             for name in active
         }
 
-    return Augmentation(draw, augment)
+    mixes = strengths.mixup or strengths.cutmix
+    return Augmentation(draw, augment, _mixing(strengths, image_size) if mixes else None)
+
+
+def _mixing(strengths: Strengths, image_size: int) -> Mixing:
+    from kerascnn.components.builtin import mixing
+
+    def draw(rng: "np.random.Generator", batch_size: int) -> "dict[str, np.ndarray]":
+        return {"boxes": mixing.draw(strengths, rng, batch_size, image_size)}
+
+    return Mixing(draw, lambda batch, arrays: mixing.mix(batch, arrays["boxes"]))
 
 
 LIGHT = {"horizontal_flip": 0.5, "shift": 0.05, "zoom": 0.1, "brightness": 0.1}

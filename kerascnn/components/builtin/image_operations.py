@@ -22,7 +22,7 @@ def augment(batch: Batch, arrays: dict[str, Any]) -> Batch:
     return batch
 
 
-def _fused(operation: Operation) -> Operation:
+def fused(operation: Operation) -> Operation:
     """Compiles an operation with XLA on TensorFlow: one pass over the pixels instead of dozens.
 
     Each by itself, as XLA would repeat the resampling in a single program for every use of it.
@@ -34,7 +34,7 @@ def _fused(operation: Operation) -> Operation:
     return tf.function(operation, jit_compile=True)
 
 
-@_fused
+@fused
 def recolour(batch: Batch, maps: Any) -> Batch:
     """Maps pixels by their image's first matrix and adds its mean colour, mapped by the second."""
     images = batch["images"]
@@ -49,7 +49,7 @@ def _times(images: Any, matrices: Any) -> Any:
     return sum(images[..., i, None] * rows[:, i] for i in range(3))
 
 
-@_fused
+@fused
 def resample(batch: Batch, lines: Any) -> Batch:
     """Samples the source bilinearly for each pixel, reflecting at the borders.
 
@@ -88,28 +88,14 @@ def _neighbours(place: Any, size: int) -> tuple[Any, Any]:
     return ops.cast(before, "int32"), centre - before
 
 
-@_fused
+@fused
 def erase(batch: Batch, boxes: Any) -> Batch:
     """Fills a box in each image with the grey drawn for it."""
     greys = boxes[:, 5, None, None, None]  # [B, 1, 1, 1]
-    return {**batch, "images": _lay_over(batch["images"], greys, boxes[:, :5])}
+    return {**batch, "images": lay_over(batch["images"], greys, boxes[:, :5])}
 
 
-@_fused
-def mix(batch: Batch, boxes: Any) -> Batch:
-    """Blends the previous image of the batch into a box in each, and mixes labels by area."""
-    images, labels = batch["images"], batch["labels"]
-    _, height, width, _ = ops.shape(images)
-    top, left, bottom, right, opacity = ops.unstack(boxes, axis=1)
-    share = (opacity * (bottom - top) * (right - left) / (height * width))[:, None]  # [B, 1]
-    return {
-        **batch,
-        "images": _lay_over(images, ops.roll(images, 1, axis=0), boxes),
-        "labels": labels + share * (ops.roll(labels, 1, axis=0) - labels),
-    }
-
-
-def _lay_over(images: Any, others: Any, boxes: Any) -> Any:
+def lay_over(images: Any, others: Any, boxes: Any) -> Any:
     """Blends `others` into `images` inside boxes (top, left, bottom, right, opacity) [B, 5]."""
     _, height, width, _ = ops.shape(images)
     top, left, bottom, right, opacity = (v[:, None] for v in ops.unstack(boxes, axis=1))
@@ -125,5 +111,4 @@ OPERATIONS: dict[str, Operation] = {
     "colour": recolour,
     "geometry": resample,
     "erasing": erase,
-    "mixing": mix,
 }

@@ -73,24 +73,8 @@ def draw_erasing(strengths: Strengths, rng: np.random.Generator, count: int, siz
     aspect = np.exp(rng.uniform(np.log(0.3), -np.log(0.3), count))
     sides = np.minimum(np.sqrt(np.stack([area * aspect, area / aspect], axis=1)), 1)
     centre = 0.5 + (1 - sides) * rng.uniform(-0.5, 0.5, (count, 2))
-    boxes = _boxes(centre, sides, rng.random(count) < strengths.erasing, size)
+    boxes = boxes_in(centre, sides, rng.random(count) < strengths.erasing, size)
     return np.hstack([boxes, rng.uniform(0, 255, (count, 1))])  # [B, 6]
-
-
-def draw_mixing(strengths: Strengths, rng: np.random.Generator, count: int, size: int) -> Array:
-    """Draws the box in which another image is blended in: everywhere, faintly (MixUp, Zhang et al.,
-    arXiv 1710.09412) or fully in a part (CutMix, Yun et al., arXiv 1905.04899).
-
-    Returns:
-        float32 [B, 5]: top, left, bottom, right in pixels; opacity.
-    """
-    mixup, cutmix = strengths.mixup, strengths.cutmix
-    cut = rng.random(count) < (cutmix > 0) / ((cutmix > 0) + (mixup > 0))
-    alpha = np.where(cut, cutmix, mixup)
-    other = rng.beta(alpha, alpha)  # share of the other image
-    side = np.where(cut, np.sqrt(other), 2)  # 2: the whole image from any centre
-    sides = side[:, None].repeat(2, axis=1)
-    return _boxes(rng.random((count, 2)), sides, np.where(cut, 1, other), size)
 
 
 def _matrices(rows: list[list[Array]]) -> Array:
@@ -98,7 +82,8 @@ def _matrices(rows: list[list[Array]]) -> Array:
     return np.stack([np.stack(row, axis=1) for row in rows], axis=1)
 
 
-def _boxes(centre: Array, sides: Array, opacity: Array, size: int) -> Array:
+def boxes_in(centre: Array, sides: Array, opacity: Array, size: int) -> Array:
+    """Boxes float [B, 5]: top, left, bottom, right in whole pixels of an image; opacity."""
     first, last = (
         np.clip(np.round(size * (centre + half * sides)), 0, size) for half in (-0.5, 0.5)
     )
@@ -109,5 +94,4 @@ DRAWS = {
     "colour": draw_colour,
     "geometry": draw_geometry,
     "erasing": draw_erasing,
-    "mixing": draw_mixing,
 }

@@ -1,68 +1,138 @@
-"""Runs an augmentation; its draws follow from (seed, stage, epoch, step)."""
+"""Runs an augmentation: afresh in every step, or once for each stored view of an image."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.batches import Augment, to_device
+from kerascnn.engine.data.batches import Augment
+from kerascnn.engine.data.by_image import ByImage
+from kerascnn.engine.data.drawn import as_drawn, on_device
 from kerascnn.engine.data.host_augment import Host, HostAugmenter
 from kerascnn.engine.data.preparation import random_windows
 from kerascnn.errors import PluginError
-from kerascnn.hookspecs import Augmentation, HostAugmentation
+from kerascnn.hookspecs import Arrays, Augmentation, HostAugmentation, Mixing
 from kerascnn.runtime.compilation import compiled
 
 
+@dataclass(frozen=True)
+class Augmenter:
+    """What a stage does to its training examples.
+
+    Args:
+        afresh: `afresh(images, targets, epoch, step)` augments and mixes the images of a step.
+        view: `view(images, digests, targets, number)` augments each image by itself, for the stored
+            view of this number. None: the policy draws by itself, for whole batches.
+        mix: `mix(inputs, targets, epoch, step)` mixes the stored examples of a step. None: nothing
+            is mixed, or only by `afresh`.
+    """
+
+    afresh: Augment
+    view: Callable[[Any, np.ndarray, Any, int], Any] | None = None
+    mix: Augment | None = None
+
+    def within(self, guard: Callable[[Callable], Callable]) -> "Augmenter":
+        """With each function inside another."""
+        view, mix = self.view and guard(self.view), self.mix and guard(self.mix)
+        return Augmenter(guard(self.afresh), view, mix)
+
+
 def augmenter(
-    policy: Any, seed: tuple[int, ...], image_size: int, named: str = "the augmentation"
-) -> Augment:
-    """Makes an `augment(images, targets, epoch, step)`; its draws follow from seed, epoch, step.
+    policy: Any,
+    seed: tuple[int, ...],
+    image_size: int,
+    named: str = "the augmentation",
+    view_seed: int = 0,
+) -> Augmenter:
+    """Makes the augmenter of a policy.
 
     The policy is an `Augmentation`, a `HostAugmentation`, or a Keras preprocessing layer, whose
     generators are seeded. Images larger than `image_size` are first cut to a random window of this
     size.
 
     Args:
+        seed: Keys what is drawn in a step, together with epoch and step.
         named: What messages call the policy.
+        view_seed: Keys what is drawn for a view, together with its number and the image.
     """
-    if isinstance(policy, HostAugmentation):
-        return HostAugmenter(Host(policy, named), seed, image_size)
-    draw, run = _halves(policy)
-
-    def augment(images: Any, targets: Any, epoch: int, step: int) -> tuple[Any, Any]:
-        # steps from 1: NumPy ignores a trailing 0 in a seed, which would give the seed of the order
-        rng = np.random.default_rng([*seed, epoch, step + 1])
-        arrays = draw(rng, len(images))
-        images = random_windows(images, image_size, rng)
-        batch = run(_on_device({"images": images, "labels": targets}), as_drawn(arrays))
-        return batch["images"], batch["labels"]
-
-    return augment
-
-
-def _halves(policy: Any) -> tuple[Any, Any]:
     import keras
 
     if isinstance(policy, Augmentation):
-        return policy.draw, compiled(policy.apply)
+        view = ByImage(policy, view_seed, image_size, named)
+        mix = _mixing(policy.mix, seed) if policy.mix else None
+        return Augmenter(_in_steps(policy, seed, image_size), view, mix)
+    if isinstance(policy, HostAugmentation):
+        host = HostAugmenter(Host(policy, named), seed, view_seed, image_size)
+        return Augmenter(host.afresh, host.view)
     if isinstance(policy, keras.layers.Layer):
-        states = [v for v in policy.variables if v.path.endswith("seed_generator_state")]
-        return partial(_seed, states), lambda batch, arrays: _through(policy, batch)
+        return Augmenter(_layer(policy, seed, image_size))
     raise PluginError(
         "an augmentation's build must return kerascnn.Augmentation, kerascnn.HostAugmentation or "
         f"a Keras layer, not {type(policy).__name__}."
     )
 
 
-def _seed(states: Sequence[Any], rng: np.random.Generator, batch_size: int) -> dict[str, Any]:
+def _generator(seed: tuple[int, ...], epoch: int, step: int) -> np.random.Generator:
+    # steps from 1: NumPy ignores a trailing 0 in a seed, which would give the seed of the order
+    return np.random.default_rng([*seed, epoch, step + 1])
+
+
+def _in_steps(policy: Augmentation, seed: tuple[int, ...], image_size: int) -> Augment:
+    mix = policy.mix
+
+    def apply(images: Arrays, drawn: Arrays, mixing: Arrays) -> Arrays:
+        batch = policy.apply(images, drawn)
+        if mix is None:
+            return batch
+        mixed = mix.apply({"inputs": batch["images"], "labels": batch["labels"]}, mixing)
+        return {"images": mixed["inputs"], "labels": mixed["labels"]}
+
+    run = compiled(apply)
+
+    def augment(images: Any, targets: Any, epoch: int, step: int) -> tuple[Any, Any]:
+        rng = _generator(seed, epoch, step)
+        drawn = policy.draw(rng, len(images))
+        mixing = mix.draw(rng, len(images)) if mix else {}
+        images = random_windows(images, image_size, rng)
+        batch = on_device({"images": images, "labels": targets})
+        batch = run(batch, as_drawn(drawn), as_drawn(mixing))
+        return batch["images"], batch["labels"]
+
+    return augment
+
+
+def _mixing(mix: Mixing, seed: tuple[int, ...]) -> Augment:
+    run = compiled(mix.apply)
+
+    def mixed(inputs: Any, targets: Any, epoch: int, step: int) -> tuple[Any, Any]:
+        arrays = mix.draw(_generator(seed, epoch, step), len(inputs))
+        batch = run(on_device({"inputs": inputs, "labels": targets}), as_drawn(arrays))
+        return batch["inputs"], batch["labels"]
+
+    return mixed
+
+
+def _layer(layer: Any, seed: tuple[int, ...], image_size: int) -> Augment:
+    states = [v for v in layer.variables if v.path.endswith("seed_generator_state")]
+
+    def augment(images: Any, targets: Any, epoch: int, step: int) -> tuple[Any, Any]:
+        rng = _generator(seed, epoch, step)
+        _seed(states, rng)
+        images = random_windows(images, image_size, rng)
+        batch = _through(layer, on_device({"images": images, "labels": targets}))
+        return batch["images"], batch["labels"]
+
+    return augment
+
+
+def _seed(states: Sequence[Any], rng: np.random.Generator) -> None:
     """Seeds a Keras layer, which draws by itself, from this generator."""
     for state in states:
         state.assign(rng.integers(0, 2**30, state.shape).astype(state.dtype))
-    return {}
 
 
-def _through(layer: Any, batch: dict[str, Any]) -> dict[str, Any]:
+def _through(layer: Any, batch: Arrays) -> Arrays:
     """Runs a Keras layer, or several in turn; one that does not take labels gets the images."""
     import keras
     from keras import layers
@@ -76,19 +146,4 @@ def _through(layer: Any, batch: dict[str, Any]) -> dict[str, Any]:
         batch = layer(batch, training=True)
     else:
         batch = {**batch, "images": layer(batch["images"], training=True)}
-    return _on_device(batch)  # float32, whatever the dtype policy
-
-
-def as_drawn(arrays: dict[str, Any]) -> dict[str, Any]:
-    """The draws on the device: integers, which may be indices, as int32, all else as float32."""
-    from keras import ops
-
-    integers = {name for name, array in arrays.items() if np.asarray(array).dtype.kind in "iu"}
-    return {
-        name: ops.convert_to_tensor(array, "int32") if name in integers else to_device(array)
-        for name, array in arrays.items()
-    }
-
-
-def _on_device(arrays: dict[str, Any]) -> dict[str, Any]:
-    return {name: to_device(array) for name, array in arrays.items()}
+    return on_device(batch)  # float32, whatever the dtype policy

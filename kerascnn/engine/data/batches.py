@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,7 +19,7 @@ class Examples:
 
     inputs: Any  # uint8 [N, P, P, 3], or activations float [N, ...]: an array, or indexed like one
     labels: np.ndarray  # int64 [N]
-    key: str = ""  # identifies the inputs in the cache; "" if nothing of them is to be cached
+    digests: np.ndarray = field(repr=False)  # SHA-256 of each prepared image, uint8 [N, 32]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -44,7 +44,7 @@ class Feed:
     targets: Sequence[Any]  # for each view, float32 [N, K]
     batch_size: int  # an epoch's last batch is filled up with its first examples
     seed: tuple[int, ...]  # keys the order, together with the epoch
-    augment: Augment | None = None  # as `augment(inputs, targets, epoch, step)`
+    augment: Augment | None = None  # or mix: as `augment(inputs, targets, epoch, step)`
     class_weights: np.ndarray | None = None  # float32 [K], of the loss
 
     @property
@@ -73,7 +73,7 @@ class Feed:
         order = shuffled(self.examples, self.seed, epoch)
         order = np.resize(order, (self.steps, self._width))
         for step in range(first, self.steps):
-            chosen = order[step]  # unsorted, as augmentations may mix neighbours in a batch
+            chosen = order[step]  # unsorted, as neighbours in a batch may be mixed
             inputs, targets = self.inputs[view][chosen], self.targets[view][chosen]
             if self.augment:
                 inputs, targets = self.augment(inputs, targets, epoch, step)

@@ -1,6 +1,6 @@
 """Splits decided by the content of images, for datasets that lack some of their own."""
 
-import hashlib
+import os
 from collections.abc import Collection, Container, Mapping, Sequence
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from kerascnn.engine.data.files import ContentHash, content_of, hash_content
 from kerascnn.engine.data.reading import read
-from kerascnn.engine.data.sources import ImageFiles, Subset, hash_files, image_files
+from kerascnn.engine.data.sources import ImageFiles, Known, Subset, hash_files, image_files
 from kerascnn.engine.data.splitting import draw_splits
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Params, Source, Splits
@@ -66,21 +66,21 @@ def split_source(
     Returns:
         The name of each split that is not given, "train" among them, and its images.
     """
-    hashes, labels = list[ContentHash](), list[int]()
+    hashes, labels, files = list[ContentHash](), list[int](), list[bool]()
     for row in range(len(source)):
         image, label = read(source, row)
         hashes.append(hash_content(content_of(image)))
         labels.append(label)
+        files.append(isinstance(image, str | os.PathLike))
+    known = Known([own.whole for own in hashes], labels, files)
     shares = params.shares(given)
     drawn = _draw(source, hashes, list(map(str, labels)), shares, params.split_seed)
-    rows = {
-        split: [row for row, name in enumerate(drawn) if name == split]
-        for split in ("train", *shares)
-    }
-    return {
-        split: Subset(source, chosen, _fingerprint([(hashes[i].whole, labels[i]) for i in chosen]))
-        for split, chosen in rows.items()
-    }
+    made = dict[str, Subset]()
+    for split in ("train", *shares):
+        rows = [row for row, name in enumerate(drawn) if name == split]
+        here = known.at(rows)
+        made[split] = Subset(source, rows, here.fingerprint, here)
+    return made
 
 
 def split_files(
@@ -169,14 +169,6 @@ def _draw(
         [(image[one], image[other]) for one, other in near],
     )
     return [drawn[own.image] for own in hashes]
-
-
-def _fingerprint(images: Sequence[tuple[str, int]]) -> str:
-    """SHA-256 of contents and labels, as kerascnn itself makes it of a source that has none."""
-    digest = hashlib.sha256()
-    for whole, label in images:
-        digest.update(f"{whole} {label}\n".encode())
-    return digest.hexdigest()
 
 
 def _check_splits(folder: Path, splits: Mapping[str, Sequence[object]]) -> None:

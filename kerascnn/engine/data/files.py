@@ -39,7 +39,8 @@ class ContentHash(NamedTuple):
 
 
 def content_of(image: Any) -> bytes:
-    """The bytes of an image: a path, encoded bytes, or an array of pixels.
+    """All that decides what an image shows: of a file and of encoded bytes the bytes, of an array
+    its type, shape and values.
 
     A file that cannot be read has none: whoever decodes it reports why.
     """
@@ -47,7 +48,7 @@ def content_of(image: Any) -> bytes:
         return image
     if isinstance(image, str | os.PathLike):
         return file_content(Path(image))
-    return str(image.shape).encode() + image.tobytes()
+    return f"{image.dtype} {image.shape} ".encode() + image.tobytes()
 
 
 def file_content(path: Path, otherwise: bytes = b"") -> bytes:

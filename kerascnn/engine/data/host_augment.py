@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.engine.data.by_image import Generators, generators, windows_by_image
 from kerascnn.engine.data.preparation import random_windows
 from kerascnn.errors import InputError, PluginError, RunError
 from kerascnn.hookspecs import HostAugmentation
@@ -24,8 +25,6 @@ _PICKLABLE = (
     "the HostAugmentation, and create it on first use inside apply."
 )
 
-Key = tuple[int, ...]
-
 
 @dataclass(frozen=True)
 class Host:
@@ -34,12 +33,12 @@ class Host:
     policy: HostAugmentation
     named: str
 
-    def __call__(self, images: np.ndarray, key: Key, first: int = 0) -> np.ndarray:
-        """Augments images uint8 [B, S, S, 3]; `first` is the place in the batch of the first."""
+    def __call__(self, images: np.ndarray, rngs: Generators) -> np.ndarray:
+        """Augments images uint8 [B, S, S, 3], each by its own generator."""
         augmented = np.empty_like(images)
-        for row, image in enumerate(np.ascontiguousarray(images)):
-            # places from 1: NumPy ignores a trailing 0 in a seed
-            augmented[row] = self._one(image, np.random.default_rng([*key, first + row + 1]))
+        each = zip(np.ascontiguousarray(images), rngs, strict=True)
+        for row, (image, rng) in enumerate(each):
+            augmented[row] = self._one(image, rng)
         return augmented
 
     def _one(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -70,28 +69,41 @@ class Host:
 
 
 class HostAugmenter:
-    """Augments batches on the host; see `augmenter`.
+    """Augments images on the host; see `Augmenter`.
 
     It begins in this process. Once that has taken as long as starting other processes does, they
     take over, unless there is only one core: the images are the same wherever they are made.
     """
 
-    def __init__(self, host: Host, seed: tuple[int, ...], image_size: int) -> None:
-        self._host, self._seed, self._image_size = host, seed, image_size
+    def __init__(self, host: Host, seed: tuple[int, ...], view_seed: int, image_size: int) -> None:
+        self._host, self._image_size = host, image_size
+        self._seed, self._view_seed = seed, view_seed
         self._pickled = _pickled(host)  # at once, so that it is refused on any machine
         self._processes: _Processes | None = None
         self._seconds = 0.0  # spent in this process
 
-    def __call__(self, images: Any, targets: Any, epoch: int, step: int) -> tuple[Any, Any]:
+    def afresh(self, images: Any, targets: Any, epoch: int, step: int) -> tuple[Any, Any]:
         key = (*self._seed, epoch, step + 1)
         images = random_windows(images, self._image_size, np.random.default_rng(key))
+        return self._augmented(images, generators_of(key, len(images))), targets
+
+    def view(self, images: Any, digests: np.ndarray, targets: Any, number: int) -> np.ndarray:
+        rngs = generators(self._view_seed, number, digests)
+        return self._augmented(windows_by_image(images, self._image_size, rngs), rngs)
+
+    def _augmented(self, images: np.ndarray, rngs: Generators) -> np.ndarray:
         if self._seconds > WORTH_PROCESSES_SECONDS and available_cores() > 1:
             self._processes = self._processes or _Processes(self._host, self._pickled)
-            return self._processes(images, key), targets
+            return self._processes(images, rngs)
         start = time.perf_counter()
-        augmented = self._host(images, key)
+        augmented = self._host(images, rngs)
         self._seconds += time.perf_counter() - start
-        return augmented, targets
+        return augmented
+
+
+def generators_of(key: tuple[int, ...], count: int) -> Generators:
+    """A generator for each place in a batch, which begins at 1: NumPy ignores a trailing 0."""
+    return [np.random.default_rng([*key, place + 1]) for place in range(count)]
 
 
 class _Processes:
@@ -101,7 +113,7 @@ class _Processes:
         self._host, self._sent = host, Sent(pickled)
         self._file = self._sent.folder / "batch"
 
-    def __call__(self, images: np.ndarray, key: Key) -> np.ndarray:
+    def __call__(self, images: np.ndarray, rngs: Generators) -> np.ndarray:
         if not self._file.exists() or self._file.stat().st_size < images.nbytes:
             self._file.write_bytes(bytes(images.nbytes))  # zeros, so that a full disk is noticed
         shared = _mapped(self._file, images.shape)
@@ -109,7 +121,7 @@ class _Processes:
         width = max(_PIECE, -(-len(images) // available_cores()))
         pieces = [slice(first, first + width) for first in range(0, len(images), width)]
         tasks = [
-            self._sent.submit(_augment_piece, self._file, images.shape, piece, key)
+            self._sent.submit(_augment_piece, self._file, images.shape, piece, rngs[piece])
             for piece in pieces
         ]
         try:
@@ -127,9 +139,11 @@ class _Processes:
         return shared.copy()
 
 
-def _augment_piece(host: Host, file: Path, sizes: tuple[int, ...], piece: slice, key: Key) -> None:
+def _augment_piece(
+    host: Host, file: Path, sizes: tuple[int, ...], piece: slice, rngs: Generators
+) -> None:
     images = _mapped(file, sizes)
-    images[piece] = host(images[piece], key, piece.start)
+    images[piece] = host(images[piece], rngs)
 
 
 def _mapped(file: Path, sizes: tuple[int, ...]) -> np.ndarray:

@@ -77,9 +77,15 @@ def read_image(image: ImageLike, value_range: ValueRange | None = None) -> Pixel
 
 
 def decode(
-    image: ImageLike, value_range: ValueRange | None = None, draft_side: int | None = None
+    image: ImageLike,
+    value_range: ValueRange | None = None,
+    draft_side: int | None = None,
+    content: bytes | None = None,
 ) -> Read:
-    """As `read_image`; a JPEG may be decoded smaller, to no less than `draft_side` pixels."""
+    """As `read_image`; a JPEG may be decoded smaller, to no less than `draft_side` pixels.
+
+    `content` is that of the file at a path, if it has been read already.
+    """
     if isinstance(image, np.ndarray):
         return Read(_from_array(image))
     if isinstance(image, Image.Image):
@@ -87,7 +93,7 @@ def decode(
     expect(image, IMAGE_TYPES, "image")
     name = f"image of {len(image):,} bytes" if isinstance(image, bytes) else f'"{shown(image)}"'
     try:
-        with BytesIO(image) if isinstance(image, bytes) else open_file(image) as file:
+        with _opened(image, content) as file:
             try:
                 return _read(file, value_range, draft_side)
             except Exception:
@@ -98,6 +104,12 @@ def decode(
                 return _read(lean, value_range, draft_side)
     except Exception as error:  # the decoders raise anything, from struct.error to SyntaxError
         raise ImageError(name, _reason(image, error), _what_to_do(image)) from error
+
+
+def _opened(image: str | os.PathLike[str] | bytes, content: bytes | None) -> BinaryIO:
+    if isinstance(image, bytes):
+        return BytesIO(image)
+    return open_file(image) if content is None else BytesIO(content)
 
 
 def _read(file: BinaryIO, value_range: ValueRange | None, draft_side: int | None) -> Read:

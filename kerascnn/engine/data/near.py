@@ -2,11 +2,8 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain
-from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -14,17 +11,13 @@ from kerascnn.engine.data.hashes import HASH_WORDS, near_rows
 from kerascnn.engine.data.images import decoders
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.stream import prepare_rows
-from kerascnn.engine.data.workers import Workers
+from kerascnn.engine.data.workers import Workers, piece_length
 from kerascnn.hookspecs import Source
-from kerascnn.runtime.cache import cached
+from kerascnn.runtime.row_store import RowStore
 
-_VERSION = 1  # raise when `perceptual_hash` changes
+_VERSION = 2  # raise when `perceptual_hash` changes
 _SIZE = 160  # pixels: the limits in `hashes` were measured at it, and it is the default to train on
-_KEPT_AT_ONCE = 1000  # so that an interruption loses the hashes of only a few images
-_FILE = "hashes"
-_RECORD = np.dtype([("content", "V32"), ("hash", np.uint64, (HASH_WORDS,))])
 
-T = TypeVar("T")
 Hashes = dict[str, np.ndarray]
 """Content to perceptual hash, uint64 [8]."""
 
@@ -57,50 +50,23 @@ def near_copies(source: Source, images: Sequence[tuple[str, str]]) -> list[tuple
 
 def _hashes(source: Source, rows: Mapping[str, int]) -> Hashes:
     """The hash of each content that can be read; `rows` are its places in the source."""
-    known = _stored(partial(_load, contents=set(rows)))
-    missing = [content for content in rows if content not in known]
-    workers = Workers(source)
-    for first in range(0, len(missing), _KEPT_AT_ONCE):
-        piece = missing[first : first + _KEPT_AT_ONCE]
-        made = _made(workers, piece, [rows[content] for content in piece])
-        _stored(partial(_append, made=made))
-        known |= made
-    return known
-
-
-def _made(workers: Workers, contents: Sequence[str], rows: Sequence[int]) -> Hashes:
-    pieces = workers.map(partial(prepare_rows, preparation=Preparation(_SIZE)), rows)
-    found = [(piece.hashes, piece.faults) for piece in pieces]  # without the pixels
-    hashes = chain.from_iterable(values for values, _ in found)
-    bad = {fault.row for _, faults in found for fault in faults}
-    return {
-        content: value
-        for content, row, value in zip(contents, rows, hashes, strict=True)
-        if row not in bad
-    }
-
-
-def _stored(use: Callable[[Path], T]) -> T:
-    """Calls `use` with the cache's folder of hashes, which no other process uses meanwhile."""
+    if not rows:
+        return {}
     key = hashlib.sha256(f"{_VERSION} {_SIZE} {decoders()}".encode()).hexdigest()
     about = "perceptual hashes of images, which find near copies"
-    return cached("hashes", key, about, lambda folder: (folder / _FILE).touch(), use)
+    store = RowStore("hashes", key, about, {"hash": (np.dtype(np.uint64), (HASH_WORDS,))})
+    contents = np.frombuffer(bytes.fromhex("".join(rows)), np.uint8).reshape(-1, 32)
+    workers, numbers = Workers(source), list(rows.values())
+    place = {row: place for place, row in enumerate(numbers)}
 
+    def make(claims: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        prepare = partial(prepare_rows, preparation=Preparation(_SIZE))
+        pieces = ([numbers[at] for at in claimed] for claimed in claims)
+        for made in workers.map_pieces(prepare, pieces):
+            at = np.array([place[row] for row in made.rows], np.int64)
+            yield at, {"hash": made.descriptions["hash"]}
 
-def _load(folder: Path, contents: set[str]) -> Hashes:
-    content = (folder / _FILE).read_bytes()
-    records = np.frombuffer(content, _RECORD, count=len(content) // _RECORD.itemsize)
-    names = (name.hex() for name in records["content"].tolist())
-    rows = {name: row for row, name in enumerate(names) if name in contents}
-    return {name: records["hash"][row] for name, row in rows.items()}
-
-
-def _append(folder: Path, made: Hashes) -> None:
-    records = np.empty(len(made), _RECORD)
-    records["content"] = [bytes.fromhex(content) for content in made]
-    for row, value in enumerate(made.values()):
-        records["hash"][row] = value
-    with open(folder / _FILE, "r+b") as file:
-        end = file.seek(0, 2)
-        file.seek(end - end % _RECORD.itemsize)  # a killed process may have left part of a record
-        file.write(records.tobytes())
+    store.fill(contents, make, piece_length(len(numbers)))
+    places = store.find(contents)
+    readable = [content for content, place in zip(rows, places, strict=True) if place >= 0]
+    return dict(zip(readable, store.read("hash", places[places >= 0]), strict=True))

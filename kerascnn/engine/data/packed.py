@@ -3,16 +3,16 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from kerascnn.engine.data.depth import ValueRange
 from kerascnn.engine.data.files import shown
 from kerascnn.engine.data.sources import Subset
+from kerascnn.engine.data.stored import Stored
 from kerascnn.engine.data.stream import Images, StreamedImages
 from kerascnn.hookspecs import Source
-
-COLUMNS = ("labels", "digests", "hashes", "files", "peaks")
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,29 @@ class Packed:
 
     images: Images  # uint8 [N, P, P, 3], from the cache, or decoded whenever they are used
     labels: np.ndarray  # int64 [N]
-    digests: np.ndarray  # SHA-256 of each prepared image, uint8 [N, 32]
-    hashes: np.ndarray = field(repr=False)  # perceptual hash of each image, uint64 [N, 8]
+    stored: Stored = field(repr=False)
     fingerprint: str  # that of the source, whatever the preparation
     key: str  # hash of everything that determines images and labels
     source: Source = field(repr=False)
     files: np.ndarray = field(repr=False)  # bool [N], whether an image comes from a file
-    peaks: np.ndarray = field(repr=False)  # float64 [N], see `PreparedImages`
     value_range: ValueRange | None = None  # of black and white
+    made: int = 0  # images that were prepared now; the others had been stored before
     skipped: tuple[str, ...] = ()  # the images that are left out, each with the reason
+
+    @cached_property
+    def digests(self) -> np.ndarray:
+        """SHA-256 of each prepared image: uint8 [N, 32]."""
+        return self.stored.every("digest")
+
+    @cached_property
+    def hashes(self) -> np.ndarray:
+        """Perceptual hash of each image: uint64 [N, 8]."""
+        return self.stored.every("hash")
+
+    @cached_property
+    def peaks(self) -> np.ndarray:
+        """The greatest value in each image's file, 0 if it has 8 bits a value: float64 [N]."""
+        return self.stored.every("peak")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,11 +64,12 @@ class Packed:
         """The split without these rows, as if the source had never had them."""
         rows = sorted(map(int, rows))
         kept = np.delete(np.arange(len(self)), rows)
-        columns = {name: getattr(self, name)[kept] for name in COLUMNS}
         return replace(
             self,
             images=ChosenImages(self.images, kept),
-            **columns,
+            labels=self.labels[kept],
+            files=self.files[kept],
+            stored=self.stored.at(kept),
             source=Subset(self.source, kept.tolist()),
             fingerprint=sha256(f"{self.fingerprint} without {rows}".encode()),
             key=sha256(f"{self.key} without {rows}".encode()),

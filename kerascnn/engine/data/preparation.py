@@ -108,10 +108,13 @@ class Preparation:
         """
         return self.with_peak(image)[0]
 
-    def with_peak(self, image: ImageLike) -> tuple[Pixels, float]:
-        """As `prepare`, with the greatest value in the file; 0 if the file has 8 bits a value."""
+    def with_peak(self, image: ImageLike, content: bytes | None = None) -> tuple[Pixels, float]:
+        """As `prepare`, with the greatest value in the file; 0 if the file has 8 bits a value.
+
+        `content` is that of the file at a path, if it has been read already.
+        """
         size = self.packed_size
-        read = decode(image, self.value_range, draft_side=DRAFT_MARGIN * size)
+        read = decode(image, self.value_range, DRAFT_MARGIN * size, content)
         return resize_image(read.image, size, self.resize), read.peak
 
     def windows(self, images: Any) -> Centred:

@@ -1,6 +1,7 @@
 """Reads a source; its errors say where they were raised and what to do."""
 
 import operator
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,10 @@ def read(source: Source, row: int) -> tuple[Any, int]:
     """
     with source_faults(f"source[{row}]"):
         image, label = _pair(source[row], row)
+        encoded = isinstance(image, bytes | str | os.PathLike)
+        if not (encoded or (hasattr(image, "dtype") and hasattr(image, "tobytes"))):
+            what = f"a path, the bytes of an image file or a uint8 array, not {image!r:.60}"
+            raise SourceError(f"the image of source[{row}] must be {what}.")
         try:
             return image, operator.index(label)
         except TypeError as error:

@@ -6,13 +6,38 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kerascnn.engine.data.files import ContentHash, file_content, hash_content
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source
 
 _PIECE = 64  # files per task of a thread: a task costs as much as hashing a small file
+
+
+class Known(NamedTuple):
+    """What is known of images before they are read."""
+
+    contents: Sequence[str]  # SHA-256 of the content of each, hexadecimal
+    labels: Sequence[int]
+    files: Sequence[bool]  # whether each is the path of a file
+
+    def at(self, rows: Sequence[int]) -> "Known":
+        """The same of some of the images."""
+        contents, labels, files = self
+        return Known(
+            [contents[row] for row in rows],
+            [labels[row] for row in rows],
+            [files[row] for row in rows],
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of contents and labels, which a source has that gives none of its own."""
+        digest = hashlib.sha256()
+        for content, label in zip(self.contents, self.labels, strict=True):
+            digest.update(f"{content} {label}\n".encode())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -24,6 +49,7 @@ class ImageFiles:
     fingerprint: str  # SHA-256 of the names, contents and labels, in order
     folder: Path  # which contains the files
     follow_links: bool = False  # out of the folder; else each is an error
+    known: Known | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -65,7 +91,8 @@ def image_files(
     for path, label in images:
         name = os.fsencode(path.relative_to(folder).as_posix())  # which may not be UTF-8
         digest.update(name + f"\0{hashes[path].whole}\0{label}\n".encode())
-    return ImageFiles(paths, labels, digest.hexdigest(), folder, follow_links)
+    known = Known([hashes[path].whole for path in paths], labels, [True] * len(paths))
+    return ImageFiles(paths, labels, digest.hexdigest(), folder, follow_links, known)
 
 
 def hash_files(paths: Iterable[Path], folder: Path, follow_links: bool) -> dict[Path, ContentHash]:
@@ -103,6 +130,7 @@ class Subset:
     source: Source
     rows: Sequence[int]  # their indices in it
     fingerprint: str | None = None  # default none: then kerascnn hashes the images
+    known: Known | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

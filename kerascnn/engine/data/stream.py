@@ -1,20 +1,21 @@
 """Prepares the images of a source in parallel and bounded memory: all once, or batch by batch."""
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerascnn.engine.data.files import shown
-from kerascnn.engine.data.hashes import HASH_WORDS, perceptual_hash
+from kerascnn.engine.data.files import content_of, shown
+from kerascnn.engine.data.hashes import perceptual_hash
 from kerascnn.engine.data.images import ImageError
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.reading import read
+from kerascnn.engine.data.stored import DESCRIPTION, Stored
 from kerascnn.engine.data.workers import Rows, Workers
 from kerascnn.errors import InputError, RunError, SourceError
 from kerascnn.hookspecs import Source
@@ -56,46 +57,68 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class PreparedImages:
-    images: np.ndarray  # uint8 [B, P, P, 3]; zeros where it cannot be read
-    labels: np.ndarray  # int64 [B]
-    digests: np.ndarray  # SHA-256 of each image, uint8 [B, 32]
-    hashes: np.ndarray  # perceptual hash of each image, uint64 [B, 8]
-    files: np.ndarray  # bool [B], whether an image comes from a file
-    peaks: np.ndarray  # float64 [B], the greatest value if over 8 bits, else 0
+    """Images of a source, without those that cannot be read."""
+
+    rows: np.ndarray  # int64 [B], their indices in the source
+    contents: np.ndarray  # SHA-256 of the content that was decoded, uint8 [B, 32]
+    images: np.ndarray  # uint8 [B, P, P, 3]
+    descriptions: np.ndarray  # `DESCRIPTION` of each [B]
     faults: list[Fault]  # of the images that cannot be read
 
 
+class PreparedImage(NamedTuple):
+    """One of `PreparedImages`."""
+
+    row: int
+    content: np.ndarray
+    image: np.ndarray
+    description: tuple[np.ndarray, np.ndarray, float]
+
+
 def prepare_rows(source: Source, rows: Rows, preparation: Preparation) -> PreparedImages:
-    count, size = len(rows), preparation.packed_size
-    made = PreparedImages(
-        images=np.zeros((count, size, size, 3), np.uint8),
-        labels=np.zeros(count, np.int64),
-        digests=np.zeros((count, 32), np.uint8),
-        hashes=np.zeros((count, HASH_WORDS), np.uint64),
-        files=np.zeros(count, np.bool_),
-        peaks=np.zeros(count, np.float64),
-        faults=[],
-    )
-    for at, row in enumerate(rows):
+    made, faults = list[PreparedImage](), list[Fault]()
+    for row in rows:
         try:
-            image, made.labels[at] = read(source, row)
-            made.files[at] = isinstance(image, str | Path)
-            made.images[at], made.peaks[at] = preparation.with_peak(image)
+            image, _ = read(source, row)
+            made.append(prepare_image(row, image, content_of(image), preparation))
         except SourceError:
             raise
         except InputError as error:
             reason = error.reason if isinstance(error, ImageError) else str(error)
-            made.faults.append(Fault(row, reason))
-        made.digests[at] = np.frombuffer(hashlib.sha256(made.images[at]).digest(), np.uint8)
-        made.hashes[at] = perceptual_hash(made.images[at])
-    return made
+            faults.append(Fault(row, reason))
+    return gathered(made, preparation, faults)
+
+
+def prepare_image(row: int, image: Any, content: bytes, preparation: Preparation) -> PreparedImage:
+    """Prepares the image of a row; `content` is what `content_of` gave."""
+    pixels, peak = preparation.with_peak(image, content or None)
+    description = digest_of(pixels), perceptual_hash(pixels), peak
+    return PreparedImage(row, digest_of(content), pixels, description)
+
+
+def gathered(
+    made: Sequence[PreparedImage], preparation: Preparation, faults: Sequence[Fault] = ()
+) -> PreparedImages:
+    size = preparation.packed_size
+    return PreparedImages(
+        rows=np.array([one.row for one in made], np.int64),
+        contents=np.array([one.content for one in made], np.uint8).reshape(-1, 32),
+        images=np.array([one.image for one in made], np.uint8).reshape(-1, size, size, 3),
+        descriptions=np.array([one.description for one in made], DESCRIPTION),
+        faults=list(faults),
+    )
+
+
+def digest_of(data: Any) -> np.ndarray:
+    """SHA-256 of bytes or of an array: uint8 [32]."""
+    return np.frombuffer(hashlib.sha256(data).digest(), np.uint8)
 
 
 def name_of(source: Source, row: int) -> str:
     """The path of an image, or its number if it has none, for messages."""
     with suppress(InputError):
         image, _ = read(source, row)
-        if isinstance(image, str | Path):
+        if isinstance(image, str | os.PathLike):
             return shown(image)
     return f"image {row}"
 
@@ -107,26 +130,28 @@ Take = Callable[[Source, Rows], PreparedImages]
 class StreamedImages(Images):
     """Images that are prepared each time they are used; their digests must stay the same."""
 
-    def __init__(self, workers: Workers, take: Take, size: int, digests: np.ndarray) -> None:
-        super().__init__((len(digests), size, size, 3))
-        self._workers, self._take, self._digests = workers, take, digests
+    def __init__(self, workers: Workers, take: Take, size: int, stored: Stored) -> None:
+        super().__init__((len(stored), size, size, 3))
+        self._workers, self._take, self._stored = workers, take, stored
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         images = np.empty((len(rows), *self.shape[1:]), np.uint8)
-        done = 0
+        source, digests, done = self._workers.source, self._stored.digests(rows), 0
         for made in self._workers.map(self._take, rows.tolist()):
-            here = slice(done, done + len(made.images))
             if made.faults:
                 row, reason = made.faults[0]
-                raise RunError(f"cannot read {self._name(row)} any more: {reason}.")
-            changed = (made.digests != self._digests[rows[here]]).any(axis=1)
-            if changed.any():
-                raise RunError(
-                    f"{self._name(rows[here][changed][0])} has changed since this run started. "
-                    "Start it again, and do not change images while it runs."
-                )
+                raise RunError(f"cannot read {name_of(source, row)} any more: {reason}.")
+            here = slice(done, done + len(made.images))
+            refuse_changed(source, made.rows, made.descriptions["digest"] != digests[here])
             images[here], done = made.images, here.stop
         return images
 
-    def _name(self, row: int) -> str:
-        return name_of(self._workers.source, row)
+
+def refuse_changed(source: Source, rows: np.ndarray, differ: np.ndarray) -> None:
+    """Raises RunError where the hashes of images differ, bool [B, 32]; `rows` are their indices."""
+    changed = rows[differ.any(axis=1)]
+    if len(changed):
+        raise RunError(
+            f"{name_of(source, int(changed[0]))} has changed since this run started. "
+            "Start it again, and do not change images while it runs."
+        )

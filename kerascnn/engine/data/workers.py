@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
@@ -20,6 +20,11 @@ Rows = Sequence[int]
 """Indices of images in a source."""
 _PIECE = 16  # images per task of a worker, at most,
 _PIECE_BYTES = 2**22  # and as many as this holds, at least one
+
+
+def piece_length(rows: int, row_bytes: int = 1) -> int:
+    """How many of these rows a worker gets at once; `row_bytes` is what the result of one takes."""
+    return max(1, min(_PIECE, _PIECE_BYTES // row_bytes, rows // (2 * available_cores())))
 
 
 class Workers:
@@ -46,20 +51,21 @@ class Workers:
         except SourceError as error:
             raise (self._dataset.named(error) if self._dataset else error) from error.__cause__
 
-    def map(
-        self, function: Callable[[Source, Rows], T], rows: Rows, row_bytes: int = 1
-    ) -> Iterator[T]:
-        """Applies `function(source, piece)` to pieces of the rows, in order, a few pieces ahead.
+    def map(self, function: Callable[[Source, Rows], T], rows: Rows) -> Iterator[T]:
+        """Applies `function(source, piece)` to pieces of the rows, in order."""
+        length = piece_length(len(rows))
+        pieces = (rows[first : first + length] for first in range(0, len(rows), length))
+        return self.map_pieces(function, pieces)
 
-        `row_bytes` is the approximate size of the result for one row.
-        """
-        ahead = 2 * available_cores()
-        length = max(1, min(_PIECE, _PIECE_BYTES // row_bytes, len(rows) // ahead))
+    def map_pieces(
+        self, function: Callable[[Source, Rows], T], pieces: Iterable[Rows]
+    ) -> Iterator[T]:
+        """Applies `function(source, piece)` to each piece, in order, a few pieces ahead."""
         waiting: deque[Future[T]] = deque()
         try:
-            for first in range(0, len(rows), length):
-                waiting.append(self._submit(function, rows[first : first + length]))
-                if len(waiting) > ahead:
+            for piece in pieces:
+                waiting.append(self._submit(function, piece))
+                if len(waiting) > 2 * available_cores():
                     yield self._result(waiting.popleft())
             while waiting:
                 yield self._result(waiting.popleft())

@@ -1,72 +1,77 @@
-"""Activations at the boundary: computed once, by a faster equivalent network, and cached."""
+"""Activations at the boundary: once per image, by a faster equivalent network, and cached."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 
-from kerascnn.engine.network.folding import DisagreementError, check_agreement, fold
+from kerascnn.engine.network.folding import DisagreementError, check_agreement
 from kerascnn.engine.network.freezing import digest
-from kerascnn.engine.network.inference import Forward, run_once
+from kerascnn.engine.network.inference import run_once
 from kerascnn.engine.network.saved import modules_in
+from kerascnn.engine.network.stored import StoredRows, scratch_rows
+from kerascnn.engine.network.ways import Run, ways
 from kerascnn.errors import RunError
-from kerascnn.runtime.cache import cached, scratch
-from kerascnn.runtime.devices import concurrent_calls, device_name
+from kerascnn.runtime.cache import cached
+from kerascnn.runtime.compilation import BATCH_SIZE
+from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.keras_internals import nested_layers
+from kerascnn.runtime.row_store import RowStore
 from kerascnn.runtime.source_code import UnknownCodeError, code_key, modules_key, refuse_local
 from kerascnn.runtime.versions import installed_versions
 
-IN_MEMORY_BYTES = 2**30
-"""Activations up to this size are read into memory; larger ones are memory-mapped."""
+KIND, COLUMN = "activations", "activations"
 
-BATCH_SIZE = 32
-"""Images per call, the same for all experiments, so that they share activations. On two cores, 8 to
-64 are equally fast (benchmarks/README.md)."""
+_REASON = "reason.txt"
 
-_ACTIVATIONS, _LABELS, _REASON = "activations.npy", "labels.npy", "reason.txt"
+Batch = tuple[np.ndarray, Any]
+"""Rows int [B], and their images [B, S, S, 3]; later their activations [B, ...]."""
 
-Rows = tuple[np.ndarray, np.ndarray, np.ndarray | None]
-Activations = tuple[np.ndarray, np.ndarray | None]
+Batches = Generator[Batch]
 
 
 class Prefix:
-    """A frozen prefix; its activations for a set of images are computed once and cached.
+    """A frozen prefix; the activations of an image are computed once and cached.
 
-    It runs folded, and in another precision if requested. The result is compared with the original
-    model; if they disagree, or numbers overflow, the original runs from then on.
+    It runs in the fastest of its `ways`. The result is compared with the original model: if they
+    disagree, or numbers overflow, DisagreementError is raised, and `reject` makes the next way
+    run, in later processes too.
 
     Args:
         model: From images to activations, run in inference mode.
+        about: What listings of the cache call it.
         precision: A dtype policy to compute in; default the layers' own.
         built_by: The function that built the network; its package's code is part of the cache key.
-        warned: Receives a warning if the original model runs, or nothing can be cached.
+        engine: What computes: "auto", "openvino" or "backend".
+        warned: Receives a warning if a way is rejected, or nothing can be cached.
     """
 
     def __init__(
         self,
         model: Any,
+        about: str,
         precision: str | None = None,
         built_by: Callable | None = None,
+        engine: str = "auto",
         warned: Callable[[str], None] = lambda message: None,
     ) -> None:
-        self._model, self._precision, self._warned = model, precision, warned
-        self._built_by = built_by
-        self._original = False
+        self._model, self._about = model, about
+        self._built_by, self._warned = built_by, warned
+        self._way, *self._slower = ways(model, precision, engine)
+        while reason := self.key and self._rejection:
+            self._next_way(reason)
 
     @property
-    def dtype(self) -> np.dtype:
-        """The dtype of the cached activations: the boundary's compute dtype, so nothing is lost."""
-        import keras
-        import ml_dtypes  # noqa: F401  makes NumPy know bfloat16
-
-        changed = self._precision and not self._original
-        policy = changed and keras.DTypePolicy(self._precision).compute_dtype
-        return np.dtype(policy or self._model.output.dtype)
+    def engine(self) -> str:
+        """What computes instead of Keras's backend, such as "OpenVINO 2026.4.1"; else ""."""
+        return self._way.engine
 
     @cached_property
     def key(self) -> str:
@@ -91,88 +96,101 @@ class Prefix:
         return hashlib.sha256(repr(decides).encode()).hexdigest()
 
     @cached_property
-    def _fast(self) -> Any:
-        try:
-            return fold(self._model, self._precision)
-        except Exception as error:  # anything that copying a plugin's layer raises
-            raise DisagreementError(
-                f"it cannot be copied: {type(error).__name__}: {error}"
-            ) from error
+    def _forward(self) -> Run:
+        return self._way.forward()
 
-    @cached_property
-    def _forward(self) -> Forward:
-        return Forward(self._model if self._original else self._fast)
-
-    def activations(
-        self, images: str, count: int, about: str, batches: Callable[[], Iterator[Rows]]
-    ) -> Activations:
-        """Runs the prefix over a set of N = `count` images, or reads the cache.
+    def stored(
+        self,
+        digests: np.ndarray,
+        seen: str,
+        what: str,
+        batches: Callable[[Iterator[np.ndarray]], Batches],
+    ) -> Any:
+        """The activations of N images, from the cache as far as they are there.
 
         Args:
-            images: Identifies the images and labels; "" to cache nothing.
-            about: A readable line for the cache's index.
-            batches: Yields the images in any order: rows int [B], images [B, S, S, 3] and, if
-                they are mixed, labels [B, K], else None.
+            digests: SHA-256 of the prepared images, uint8 [N, 32].
+            seen: Identifies what the network sees of an image: all of it, or which view.
+            what: The same in words, for listings of the cache.
+            batches: Receives the rows int [B] to compute, of at most `BATCH_SIZE`; yields them with
+                their images, in any order.
 
         Returns:
-            The activations [N, ...] in the boundary's dtype; the labels float32 [N, K], or None.
+            An array [N, ...] in the way's dtype; if it is large, indexed like one, and read
+            when it is.
 
         Raises:
+            DisagreementError: Another way has to run: see `reject`.
             RunError: The original model gives numbers that are not finite.
         """
 
-        def build(folder: Path) -> None:
-            try:
-                self._compute(folder, count, batches())
-            except DisagreementError as reason:
-                for file in folder.iterdir():
-                    file.unlink()
-                (folder / _REASON).write_text(str(reason), "utf-8")
+        def make(claims: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, dict]]:
+            for rows, values in self._outputs(len(digests), batches(claims)):
+                yield rows, {COLUMN: values}
 
-        if not (images and self.key):
-            with scratch("activations") as folder:
-                build(folder)
-                found = self._read(folder)
-        else:
-            way = "as it is" if self._original else f"folded, {self._precision}"
-            key = hashlib.sha256(f"{self.key} {way} {images}".encode()).hexdigest()
-            found = cached("activations", key, about, build, self._read)
-        if isinstance(found, str):
-            self._run_original(found)
-            return self.activations(images, count, about, batches)
-        return found
+        key = self._hashed(seen)
+        columns = {COLUMN: (self._way.dtype, self._model.output_shape[1:])}
+        store = RowStore(KIND, key, f"{self._about}: {what}", columns)
+        store.fill(digests, make, BATCH_SIZE)
+        return StoredRows(store, COLUMN, store.find(digests), *columns[COLUMN]).in_memory()
 
-    def _run_original(self, reason: str) -> None:
-        self._original = True
-        self.__dict__.pop("_forward", None)
-        changed = f"in {self._precision}" if self._precision else "with BatchNorm folded"
-        self._warned(f"the frozen part runs unchanged instead of {changed}: {reason}")
-
-    def _compute(self, folder: Path, count: int, batches: Iterable[Rows]) -> None:
+    def unstored(self, count: int, batches: Batches) -> np.ndarray:
+        """As `stored`, of images that cannot be found again: on the disk only while in use."""
         shape = (count, *self._model.output_shape[1:])
-        with _RowsFile(folder / _ACTIVATIONS, shape, self.dtype) as file:
-            labels: dict[int, np.ndarray] = {}
-            for rows, values, mixed in self._outputs(count, batches):
-                file.write(rows, values)
-                labels |= {} if mixed is None else dict(zip(rows, mixed, strict=True))
-        if labels:
-            np.save(folder / _LABELS, [labels[row] for row in range(count)])
+        return scratch_rows(KIND, shape, self._way.dtype, self._outputs(count, batches))
 
-    def _outputs(self, count: int, batches: Iterable[Rows]) -> Iterator[Rows]:
-        forward, dtype = self._forward, self.dtype
+    def reject(self, reason: DisagreementError) -> None:
+        """Runs in the next way from now on."""
 
-        def run(
-            number: int, rows: np.ndarray, images: np.ndarray, mixed: np.ndarray | None
-        ) -> Rows:
+        def write(folder: Path) -> None:
+            (folder / _REASON).write_text(str(reason), "utf-8")
+
+        if self.key:
+            cached(KIND, self._hashed("rejected"), f"{self._about}: {reason}", write, lambda _: 0)
+        self._next_way(str(reason))
+
+    @property
+    def _rejection(self) -> str:
+        """Why this way was rejected, by an earlier process too; "" if it was not."""
+
+        def absent(folder: Path) -> None:
+            raise FileNotFoundError
+
+        def read(folder: Path) -> str:
+            return (folder / _REASON).read_text("utf-8")
+
+        with suppress(FileNotFoundError):
+            return cached(KIND, self._hashed("rejected"), "", absent, read)
+        return ""
+
+    def _hashed(self, seen: str) -> str:
+        return hashlib.sha256(f"{self.key} {self._way.key} {seen}".encode()).hexdigest()
+
+    def _next_way(self, reason: str) -> None:
+        rejected, (self._way, *self._slower) = self._way, self._slower
+        self.__dict__.pop("_forward", None)
+        instead = self._way.changed or "unchanged"
+        self._warned(f"the frozen part runs {instead} instead of {rejected.changed}: {reason}")
+
+    def _outputs(self, count: int, batches: Batches) -> Iterator[Batch]:
+        forward, dtype = self._forward, self._way.dtype
+
+        def run(number: int, rows: np.ndarray, images: np.ndarray) -> Batch:
             with np.errstate(over="ignore"):
-                values = forward(images, BATCH_SIZE).astype(dtype)
+                values = forward(images).astype(dtype)
             # in this thread: on JAX no two threads may run models that share weights
             self._check(values, images, rows, count, first=number == 0)
-            return rows, values, mixed
+            return rows, values
 
-        calls = concurrent_calls()
-        workers = Parallel(calls, prefer="threads", return_as="generator", pre_dispatch=calls)
-        yield from workers(delayed(run)(number, *batch) for number, batch in enumerate(batches))
+        calls, running = self._way.calls, deque[Future[Batch]]()
+        # the batches in this thread: what making them raises must be raised here
+        with closing(batches), ThreadPoolExecutor(calls) as threads:
+            for number, batch in enumerate(batches):
+                running.append(threads.submit(run, number, *batch))
+                if len(running) > calls:
+                    yield running.popleft().result()
+            for last in running:
+                yield last.result()
 
     def _check(
         self, values: np.ndarray, images: np.ndarray, rows: np.ndarray, count: int, first: bool
@@ -180,10 +198,10 @@ class Prefix:
         """Compares a batch's activations with the original model, if they are suspect."""
         axes = tuple(range(1, values.ndim))
         finite = np.isfinite(values).all(axes)
-        if not self._original and not finite.all():
+        if self._slower and not finite.all():
             values = run_once(self._model, images)
             if np.isfinite(values).all():
-                raise DisagreementError(f"activations overflow {self.dtype}")
+                raise DisagreementError(f"activations overflow {self._way.dtype}")
             finite = np.isfinite(values).all(axes)
         if not finite.all():
             raise RunError(
@@ -191,37 +209,9 @@ class Prefix:
                 f"image {rows[~finite][0] + 1:,} of {count:,}. Its weights are damaged, or "
                 f"{self._model.output.dtype} is too narrow for them."
             )
-        if first and not self._original:
-            check_agreement(self._fast, self._model, images, values)
-
-    def _read(self, folder: Path) -> Activations | str:
-        """The cached activations, or the reason why the folded model was rejected."""
-        if (reason := folder / _REASON).exists():
-            return reason.read_text("utf-8")
-        file, labels = folder / _ACTIVATIONS, folder / _LABELS
-        mapped = file.stat().st_size > IN_MEMORY_BYTES
-        activations = np.load(file, mmap_mode="r" if mapped else None)
-        return activations.view(self.dtype), np.load(labels) if labels.exists() else None
-
-
-class _RowsFile:
-    """An .npy file whose rows are written in any order, without keeping pages mapped."""
-
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        array = np.lib.format.open_memmap(path, "w+", dtype, shape)
-        self._offset, self._row_bytes = array.offset, array.strides[0]
-        self._file = path.open("r+b")
-
-    def __enter__(self) -> "_RowsFile":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def write(self, rows: np.ndarray, values: np.ndarray) -> None:
-        for row, value in zip(rows, values, strict=True):
-            self._file.seek(self._offset + int(row) * self._row_bytes)
-            self._file.write(value.tobytes())
+        if first and self._slower:
+            in_16_bits = self._way.rounds_to_16_bits
+            check_agreement(self._model, images, values, in_16_bits=in_16_bits)
 
 
 def structure_of(model: Any, built_by: Callable | None) -> str:

@@ -69,14 +69,14 @@ def _foldable(nodes: Nodes, outputs: list[Any]) -> Iterator[tuple[Any, Any]]:
 def _folded(layer: Any, batchnorm: Any, dtype: dict[str, str]) -> Any:
     """The layer with the BatchNorm in its kernel and bias."""
     kernel, *bias = layer.get_weights()
-    scale, shift = _affine(batchnorm)
+    scale, shift = affine(batchnorm)
     axes = kernel.shape[2:] if type(layer).__name__ == "DepthwiseConv2D" else (-1,)
     twin = _twin(layer, use_bias=True, **dtype)
     twin.set_weights([kernel * scale.reshape(axes), (bias[0] if bias else 0) * scale + shift])
     return twin
 
 
-def _affine(batchnorm: Any) -> tuple[np.ndarray, np.ndarray]:
+def affine(batchnorm: Any) -> tuple[np.ndarray, np.ndarray]:
     """Scale and shift, float64 [C], of a BatchNorm in inference mode: x · scale + shift."""
     mean = np.array(batchnorm.moving_mean, np.float64)
     scale = 1 / np.sqrt(np.array(batchnorm.moving_variance, np.float64) + batchnorm.epsilon)
@@ -139,10 +139,12 @@ class DisagreementError(Exception):
     """The fast network gives different activations; the message says how different."""
 
 
-def check_agreement(fast: Any, plain: Any, images: np.ndarray, activations: np.ndarray) -> None:
-    """Raises DisagreementError unless both models give the same activations, within rounding."""
+def check_agreement(
+    plain: Any, images: np.ndarray, activations: np.ndarray, *, in_16_bits: bool
+) -> None:
+    """Raises DisagreementError unless the plain model gives the same, within rounding."""
     expected = run_once(plain, images[:IMAGES])
-    tolerance = TOLERANCE["16 bits" if _rounds_to_16_bits(fast, plain) else "float32"]
+    tolerance = TOLERANCE["16 bits" if in_16_bits else "float32"]
     apart = difference(activations[:IMAGES], expected)
     if not apart <= tolerance:
         raise DisagreementError(
@@ -166,6 +168,5 @@ def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-def _rounds_to_16_bits(*models: Any) -> bool:
-    layers = (layer for model in models for layer in nested_layers(model))
-    return any(layer.compute_dtype in ("float16", "bfloat16") for layer in layers)
+def rounds_to_16_bits(model: Any) -> bool:
+    return any(layer.compute_dtype in ("float16", "bfloat16") for layer in nested_layers(model))

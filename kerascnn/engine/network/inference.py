@@ -32,14 +32,29 @@ class Forward:
         """
         from keras import ops
 
-        parts = []
-        for start in range(0, len(inputs), batch_size):
-            batch = np.asarray(inputs[start : start + batch_size], np.float32)
-            filled = np.resize(batch, (batch_size, *batch.shape[1:]))
-            outputs = ops.convert_to_numpy(self._model.predict_on_batch(filled))
-            parts.append(outputs[: len(batch)].astype(np.float32))
-            progress(start + len(batch), len(inputs))
-        return np.concatenate(parts)
+        def run(batch: np.ndarray) -> np.ndarray:
+            return ops.convert_to_numpy(self._model.predict_on_batch(batch))
+
+        return in_batches(run, inputs, batch_size, progress)
+
+
+def in_batches(
+    run: Callable[[np.ndarray], np.ndarray],
+    inputs: Any,
+    batch_size: int,
+    progress: OnProgress = lambda done, total: None,
+) -> np.ndarray:
+    """Joins the float32 outputs of `run` for inputs [N, ...], in batches all of one size.
+
+    The last one is filled with copies.
+    """
+    parts = []
+    for start in range(0, len(inputs), batch_size):
+        batch = np.asarray(inputs[start : start + batch_size], np.float32)
+        filled = np.resize(batch, (batch_size, *batch.shape[1:]))
+        parts.append(run(filled)[: len(batch)].astype(np.float32))
+        progress(start + len(batch), len(inputs))
+    return np.concatenate(parts)
 
 
 def run_once(model: Any, inputs: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from kerascnn.engine.data.batches import Augment, Examples, Feed, OneHot
 from kerascnn.engine.data.preparation import Centred
 from kerascnn.engine.network.activations import Prefix
 from kerascnn.engine.network.boundary import INPUT, Cut
+from kerascnn.engine.network.folding import DisagreementError
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.training.listener import SILENT, Listener
 from kerascnn.engine.training.plan import Plan
@@ -28,6 +29,7 @@ class Cached:
     made: int = 0  # images and views computed, validation images included
     reused: int = 0  # images and views read from the cache
     bytes: int = 0  # size of all activations
+    engine: str = ""  # what computed them, such as "OpenVINO 2026.4.1"; "" if the backend did
 
 
 @dataclass(frozen=True)
@@ -57,17 +59,33 @@ def make_inputs(
         feed = _images(kept.suffix, plan, train)
         cached = Cached(INPUT, why)
         return Inputs(kept.suffix, feed, Forward(kept.suffix), validation, cached, 0.0)
-    prefix = Prefix(kept.prefix, plan.prefix_precision, plan.built_by, listener.warned)
-    runs = PrefixRuns(prefix, plan, f"up to {kept.boundary}", total, listener.prefix)
-    judged = replace(validation, inputs=runs.images(validation))
-    if plan.views:
-        trainer, feed = kept.suffix, _activations(kept, plan, train, runs)
-    else:
-        trainer = parts.whole()
-        feed = _images(trainer, plan, train)
-    cached = Cached(kept.boundary, why, plan.views, runs.made, runs.reused, runs.bytes)
+    runs, judged, stored = _run_prefix(kept, plan, train, validation, listener)
+    trainer = kept.suffix if stored else parts.whole()
+    feed = stored or _images(trainer, plan, train)
+    counts = (runs.made, runs.reused, runs.bytes)
+    cached = Cached(kept.boundary, why, plan.views, *counts, runs.engine)
     seconds = time.perf_counter() - start
     return Inputs(trainer, feed, Forward(kept.suffix), judged, cached, seconds)
+
+
+def _run_prefix(
+    kept: Cut, plan: Plan, train: Examples, validation: Examples, listener: Listener
+) -> tuple[PrefixRuns, Examples, Feed | None]:
+    """The activations of the validation images, and the feed unless images are augmented afresh.
+
+    All come from one way to run the prefix: from the next one, if the fastest disagrees.
+    """
+    about = f"{plan.architecture} up to {kept.boundary}"
+    how = (plan.prefix_precision, plan.built_by, plan.prefix_engine)
+    prefix = Prefix(kept.prefix, about, *how, listener.warned)
+    total = plan.views * len(train) + len(validation)
+    while True:
+        runs = PrefixRuns(prefix, plan, total, listener.prefix)
+        try:
+            judged = replace(validation, inputs=runs.images(validation))
+            return runs, judged, _activations(kept, plan, train, runs) if plan.views else None
+        except DisagreementError as reason:
+            prefix.reject(reason)
 
 
 def choose(parts: Cut, plan: Plan, total: int) -> tuple[Cut, str]:
@@ -99,7 +117,8 @@ def _when(plan: Plan) -> str:
 
 def _images(trainer: Any, plan: Plan, train: Examples) -> Feed:
     targets = OneHot(train.labels, trainer.output_shape[-1])
-    return _feed(plan, [train.inputs], [targets], plan.augment)
+    augment = plan.augment.afresh if plan.augment else None
+    return _feed(plan, [train.inputs], [targets], augment)
 
 
 def _activations(kept: Cut, plan: Plan, train: Examples, runs: PrefixRuns) -> Feed:
@@ -108,7 +127,7 @@ def _activations(kept: Cut, plan: Plan, train: Examples, runs: PrefixRuns) -> Fe
         return _feed(plan, [runs.images(train)], [targets])
     views = [runs.view(train, number, targets) for number in range(plan.views)]
     inputs, targets_of = zip(*views, strict=True)
-    return _feed(plan, inputs, targets_of)
+    return _feed(plan, inputs, targets_of, plan.augment.mix)
 
 
 def _feed(plan: Plan, inputs: Any, targets: Any, augment: Augment | None = None) -> Feed:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from kerascnn.components.component import RegisteredComponent
-from kerascnn.engine.data.augment import augmenter
-from kerascnn.engine.data.batches import Augment
+from kerascnn.engine.data.augment import Augmenter, augmenter
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.network.build import Built
@@ -38,13 +38,17 @@ class Plan:
     schedule: Callable[..., Any]  # `schedule(peak_learning_rate=, steps=, steps_per_epoch=)`
     loss: Any = None  # a `keras.losses.Loss`; none: cross-entropy
     schedule_of: RegisteredComponent | None = None  # the schedule's component, for messages
-    augment: Augment | None = None  # none: the images unchanged
+    augment: Augmenter | None = None  # none: the images unchanged
     class_weights: np.ndarray | None = None  # float32 [K]
     seed: int = 0  # the experiment's
+    view_seed: int = 0  # of stored views
+    augmentation: str = NO_AUGMENTATION  # the name of the component behind `augment`
     augmentation_key: str = ""  # identifies what `augment` does; "" if its draws cannot be repeated
+    architecture: str = ""  # the name of the network's component
     built_by: Callable[..., Any] | None = None  # the plugin's function that built the network
     activation_bytes: int = 2 * 2**30  # disk budget for all cached activations of the stage
     prefix_precision: str | None = None  # the policy of a prefix that runs before the first step
+    prefix_engine: str = "auto"  # what computes it: "auto", "openvino" or "backend"
     keep: str = "best"  # "best", "last" or "best:NAME", with NAME one of the metrics
     metrics: tuple[NamedMetric, ...] = ()  # of the validation images
     choice: str = ""  # what is trained, in words
@@ -97,24 +101,30 @@ def plan_stage(
         **augmentation(experiment, index, len(data.class_names)),
         class_weights=class_weights(stage, data),
         seed=experiment.seed,
+        view_seed=training.view_seed,
+        architecture=experiment.architecture.name,
         keep=training.keep,
         metrics=metrics,
         built_by=experiment.architecture.registered.component.build,
         activation_bytes=limit_bytes() // 4 if budget is None else int(budget * GB),
         prefix_precision=training.prefix_precision,
+        prefix_engine=training.prefix_engine,
         choice=trainable.choice,
     )
 
 
 def augmentation(experiment: BoundExperiment, index: int, classes: int) -> dict[str, Any]:
-    bound, size = experiment.stages[index].augmentation, experiment.training.image_size
+    bound, training = experiment.stages[index].augmentation, experiment.training
+    size, seed = training.image_size, (experiment.seed, index)
     if bound.name == NO_AUGMENTATION and bound.params == type(bound.params)():
         return {}
     policy = bound.build(image_size=size, num_classes=classes)
-    augment = augmenter(policy, (experiment.seed, index), size, str(bound.registered))
+    augment = augmenter(policy, seed, size, str(bound.registered), training.view_seed)
+    guarded = partial(bound.registered.guarded, when="while augmenting a batch")
     repeatable = isinstance(policy, Augmentation | HostAugmentation)
     return {
-        "augment": bound.registered.guarded(augment, "while augmenting a batch"),
+        "augment": augment.within(guarded),
+        "augmentation": bound.name,
         # a Keras layer draws its own random numbers: they cannot be repeated
         "augmentation_key": bound.key if repeatable else "",
     }

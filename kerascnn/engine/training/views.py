@@ -1,12 +1,13 @@
 """Runs the frozen prefix over whole sets of images, plain or augmented."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from kerascnn.engine.data.augment import Augmenter
 from kerascnn.engine.data.batches import Ahead, Examples, OneHot, shuffled
-from kerascnn.engine.network.activations import BATCH_SIZE, Prefix, Rows
+from kerascnn.engine.network.activations import BATCH_SIZE, Batch, Batches, Prefix
 from kerascnn.engine.network.inference import OnProgress, to_numpy
 from kerascnn.engine.training.plan import Plan
 
@@ -14,62 +15,88 @@ from kerascnn.engine.training.plan import Plan
 class PrefixRuns:
     """Computes or reads the activations of one stage, and counts both.
 
-    `about` names the prefix; `progress` receives the number of images and views done, of `total`.
+    `progress` receives the number of images and views done, of `total`.
     """
 
-    def __init__(
-        self, prefix: Prefix, plan: Plan, about: str, total: int, progress: OnProgress
-    ) -> None:
-        self._prefix, self._plan, self._about = prefix, plan, about
+    def __init__(self, prefix: Prefix, plan: Plan, total: int, progress: OnProgress) -> None:
+        self._prefix, self._plan = prefix, plan
         self._total, self._progress = total, progress
-        self.made = self.reused = self.bytes = 0
+        self.made = self.bytes = 0
+        self._done = 0  # images and views of the sets that are complete
 
-    def images(self, examples: Examples) -> np.ndarray:
+    @property
+    def engine(self) -> str:
+        """See `Prefix.engine`."""
+        return self._prefix.engine
+
+    @property
+    def reused(self) -> int:
+        return self._done - self.made
+
+    def images(self, examples: Examples) -> Any:
         """The activations [N, ...] of images without augmentation."""
+        return self._each(examples, "images", "images", lambda rows: examples.inputs[rows])
 
-        def batches() -> Iterator[Rows]:
-            for first in range(0, len(examples), BATCH_SIZE):
-                rows = np.arange(first, min(first + BATCH_SIZE, len(examples)))
-                yield rows, examples.inputs[rows[0] : rows[-1] + 1], None
-
-        return self._run(examples.key, len(examples), "images", batches)[0]
-
-    def view(self, examples: Examples, number: int, targets: OneHot) -> tuple[np.ndarray, Any]:
+    def view(self, examples: Examples, number: int, targets: OneHot) -> tuple[Any, Any]:
         """The activations [N, ...] of one augmented copy of each image, and its targets."""
         plan, augment = self._plan, self._plan.augment
         assert augment
+        view = augment.view
+        if view is None:
+            return self._shuffled(examples, number, targets, augment)
 
-        def batches() -> Iterator[Rows]:
-            # shuffled, because images of a batch may be mixed with each other
-            order = shuffled(len(examples), (plan.seed, plan.index), number)
-            for step, first in enumerate(range(0, len(examples), plan.batch_size)):
+        def images(rows: np.ndarray) -> np.ndarray:
+            return view(examples.inputs[rows], examples.digests[rows], targets[rows], number)
+
+        key = plan.augmentation_key and f"{plan.augmentation_key} {plan.view_seed} {number}"
+        what = f"view {number + 1} of {plan.augmentation}"
+        return self._each(examples, key, what, images), targets
+
+    def _each(
+        self, examples: Examples, seen: str, what: str, images: Callable[[np.ndarray], Any]
+    ) -> Any:
+        """Runs over what `images(rows)` gives; `seen` identifies it in the cache, "" if unknown."""
+
+        def batches(claims: Iterable[np.ndarray]) -> Batches:
+            return self._counted((rows, images(rows)) for rows in claims)
+
+        digests, count = examples.digests, len(examples)
+        if seen and self._prefix.key:
+            return self._counted_in(self._prefix.stored(digests, seen, what, batches))
+        starts = range(0, count, BATCH_SIZE)
+        rows = (np.arange(first, min(first + BATCH_SIZE, count)) for first in starts)
+        return self._counted_in(self._prefix.unstored(count, batches(rows)))
+
+    def _shuffled(
+        self, examples: Examples, number: int, targets: OneHot, augment: Augmenter
+    ) -> tuple[Any, Any]:
+        """A view by a Keras layer: it draws by itself, and may mix the images of a batch."""
+        plan, count = self._plan, len(examples)
+        mixed = np.empty((count, targets.classes), np.float32)
+
+        def batches() -> Iterator[Batch]:
+            order = shuffled(count, (plan.seed, plan.index), number)
+            for step, first in enumerate(range(0, count, plan.batch_size)):
                 rows = order[first : first + plan.batch_size]
-                images, mixed = augment(examples.inputs[rows], targets[rows], number, step)
-                yield rows, to_numpy(images), to_numpy(mixed)
+                images, labels = augment.afresh(examples.inputs[rows], targets[rows], number, step)
+                mixed[rows] = to_numpy(labels)
+                yield rows, to_numpy(images)
 
-        drawn = (plan.augmentation_key, plan.seed, plan.index, plan.batch_size, number)
-        key = f"{examples.key} {drawn}" if examples.key and plan.augmentation_key else ""
-        return self._run(key, len(examples), f"augmented images, view {number + 1}", batches)
+        activations = self._prefix.unstored(count, self._counted(batches()))
+        return self._counted_in(activations), mixed
 
-    def _run(
-        self, key: str, count: int, what: str, batches: Callable[[], Iterator[Rows]]
-    ) -> tuple[np.ndarray, Any]:
-        done, made = self.made + self.reused, self.made
+    def _counted(self, batches: Iterator[Batch]) -> Batches:
+        ahead, before = Ahead(batches), self.made
+        try:
+            for batch in ahead:
+                yield batch
+                self.made += len(batch[0])
+                self._progress(self._done + self.made - before, self._total)
+        finally:
+            ahead.close()
 
-        def counted() -> Iterator[Rows]:
-            self.made = made  # starts over if the prefix has to run unfolded
-            ahead = Ahead(batches())
-            try:
-                for batch in ahead:
-                    yield batch
-                    self.made += len(batch[0])
-                    self._progress(self.made + self.reused, self._total)
-            finally:
-                ahead.close()
-
-        about = f"{self._about}: {count:,} {what}"
-        activations, targets = self._prefix.activations(key, count, about, counted)
-        self.reused = done + count - self.made
-        self._progress(done + count, self._total)
+    def _counted_in(self, activations: Any) -> Any:
+        self._done += len(activations)
+        self._progress(self._done, self._total)
         self.bytes += activations.nbytes
-        return activations, targets
+        return activations

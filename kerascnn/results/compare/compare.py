@@ -44,5 +44,7 @@ def compare_runs(
 
 
 def _comparable() -> list[Result]:
+    """The runs that were tested on the images of the last one."""
     runs = all_runs()
-    return [run for run in runs if run.data["test"] == runs[-1].data["test"]]
+    tested = [run.data["test"]["fingerprint"] for run in runs]
+    return [run for run, images in zip(runs, tested, strict=True) if images == tested[-1]]

@@ -156,7 +156,7 @@ def predict_folder(
     folder = registered.bind({"path": str(data), "follow_links": follow_links, "only_test": True})
     splits: Splits = folder.build(seed=0)
     index_of = _indices(splits, result, data)
-    packed = packed_for(result, splits.test, str(data), observer)
+    packed = packed_for(result, splits.test, observer)
     probabilities = probabilities_of(result, packed.images, backend)
     said = replace(predictions_of(packed, probabilities), labels=index_of[packed.labels])
     _warn_of_seen(result, packed, said, observer)

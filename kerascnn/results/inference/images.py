@@ -74,16 +74,15 @@ def read_images(images: Sequence[ImageLike], result: Result) -> np.ndarray:
 
 
 def packed_for(
-    result: Result, source: Source, what: str, observer: Observer, *, skip_bad: bool = False
+    result: Result, source: Source, observer: Observer, *, skip_bad: bool = False
 ) -> Packed:
     """Packs images like those that the run was trained on.
 
     Args:
-        what: Names the source in messages.
         skip_bad: Leave out images that cannot be read.
     """
     preparation, progress = Preparation.of(result.training), partial(observer.progress, "packing")
-    return pack(source, preparation, progress, what=what, skip_bad=skip_bad)
+    return pack(source, preparation, progress, skip_bad=skip_bad)
 
 
 def collect_images(
@@ -106,11 +105,10 @@ def collect_images(
         else:
             names.append(name)
             images.append(_identified(image))
-    what = ", ".join(map(shown, image_names(given)))
     if not images:
-        raise InputError(f"there are no images in {what}.")
+        raise InputError(f"there are no images in {', '.join(map(shown, image_names(given)))}.")
     source = [(image, place) for place, image in enumerate(images)]  # the label finds the name
-    packed = packed_for(result, source, what, observer, skip_bad=True)
+    packed = packed_for(result, source, observer, skip_bad=True)
     if not len(packed):
         raise BadImagesError(packed.skipped)
     _report_left_out(observer, packed.skipped, others)

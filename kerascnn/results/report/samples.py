@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerascnn.engine.data.augment import Augmenter
 from kerascnn.engine.data.batches import shuffled
+from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.training.plan import augmentation
 from kerascnn.results.report.gather import Material
+from kerascnn.runtime.compilation import BATCH_SIZE
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,10 @@ def augmented(material: Material, count: int) -> Samples | None:
         drawn = augmentation(experiment, index, len(rows))
         if not drawn:
             continue
-        before, itself = data.train.images[rows], np.eye(len(rows), dtype=np.float32)
-        after, mixed = (to_numpy(one) for one in drawn["augment"](before, itself, first, 0))
-        shares, others = mixed.diagonal(), mixed * (1 - itself)
+        if not first and drawn["augment"].view:
+            rows = rows[:BATCH_SIZE]
+        before, after, mixed = _batch(data.train, rows, drawn["augment"], first)
+        shares, others = mixed.diagonal(), mixed * (1 - np.eye(*mixed.shape))
         shown = _recognisable(shares)[:count]
         return Samples(
             stage.name,
@@ -63,6 +67,20 @@ def augmented(material: Material, count: int) -> Samples | None:
             exact=bool(drawn["augmentation_key"]),
         )
     return None
+
+
+def _batch(
+    train: Packed, rows: np.ndarray, augment: Augmenter, first: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images before and after, and the share of each of them [B, B] in each.
+
+    Where stored activations are mixed, the images before them are shown.
+    """
+    before, itself = train.images[rows], np.eye(len(rows), dtype=np.float32)
+    if first or not augment.view:
+        after, mixed = augment.afresh(before, itself, first, 0)
+        return before, to_numpy(after), to_numpy(mixed)
+    return before, augment.view(before, train.digests[rows], itself, first), itself
 
 
 def _recognisable(shares: np.ndarray) -> np.ndarray:

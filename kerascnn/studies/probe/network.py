@@ -8,17 +8,20 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.check import check_stages
+from kerascnn.engine.data.findings import Examination
+from kerascnn.engine.data.packed import Data
 from kerascnn.engine.metrics.significance import wilson_interval
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.prepare import prepare_experiment
+from kerascnn.engine.prepare import prepare_network
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.inputs import FLOAT_BYTES, make_inputs
 from kerascnn.engine.training.listener import Listener
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
+from kerascnn.runtime.determinism import make_reproducible
 from kerascnn.runtime.text import counted
 from kerascnn.studies.probe.result import ProbedNetwork
 
@@ -47,9 +50,17 @@ def with_architecture(experiment: BoundExperiment, architecture: str) -> BoundEx
         raise InputError(f"{architecture}: {error}") from error
 
 
-def probe_network(name: str, experiment: BoundExperiment, observer: Observer) -> ProbedNetwork:
+def probe_network(
+    name: str,
+    experiment: BoundExperiment,
+    data: Data,
+    examination: Examination,
+    observer: Observer,
+) -> ProbedNetwork:
+    """Probes the network of an experiment on its images; `name` is for messages."""
     start = time.perf_counter()
-    prepared = prepare_experiment(_probing(experiment), observer)
+    make_reproducible(experiment.seed, experiment.training.precision)
+    prepared = prepare_network(_probing(experiment), data, examination, observer)
     model = prepared.network.model
     *_, whole = check_stages(prepared)
     features, labels = _features(prepared, name, observer)

@@ -7,8 +7,8 @@ Better?, arXiv 1805.08974, compare both).
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
 
 from kerascnn.engine.data.download import NotAtHandError, reporting, without_downloads
 from kerascnn.engine.load import examine, load_data
@@ -64,20 +64,21 @@ def probe_architectures(
     backend = start_backend(experiment.training.backend)
     observer.started(experiment.name, backend, device_name())
     with reporting(observer.download):
-        # once for all networks, whose own observers report no findings
-        examine(load_data(experiment, observer), experiment, observer)
+        data = load_data(experiment, observer)
+        examination = examine(data, experiment, observer)
     warned = cache(observer.warned)
     heard = Only(download=observer.download, progress=observer.progress, warned=warned)
+    probe = partial(probe_network, data=data, examination=examination, observer=heard)
     networks, refusals = list[ProbedNetwork](), list[InputError]()
     for name, chosen in experiments.items():
         try:
-            networks.append(probe_network(name, chosen, heard))
+            networks.append(probe(name, chosen))
         except InputError as error:
             refusals.append(error)
             warned(f"{name} is skipped: {error}")
     absent: dict[str, NotAtHandError] = {}
     for name in others:
-        networks += _probe_if_local(name, experiment, heard, absent)
+        networks += _probe_if_local(name, experiment, probe, warned, absent)
     if absent:
         warned(_downloadable(absent))
     if not networks:
@@ -104,7 +105,11 @@ def _downloadable(absent: Mapping[str, NotAtHandError]) -> str:
 
 
 def _probe_if_local(
-    name: str, experiment: BoundExperiment, observer: Observer, absent: dict[str, NotAtHandError]
+    name: str,
+    experiment: BoundExperiment,
+    probe: Callable[[str, BoundExperiment], ProbedNetwork],
+    warned: Callable[[str], None],
+    absent: dict[str, NotAtHandError],
 ) -> Iterator[ProbedNetwork]:
     """Probes an architecture with its default weights; or adds it to `absent`."""
     params = experiment.registry.get("architecture", name).component.params
@@ -113,11 +118,11 @@ def _probe_if_local(
         return
     try:
         with without_downloads():
-            yield probe_network(name, with_architecture(experiment, name), observer)
+            yield probe(name, with_architecture(experiment, name))
     except NotAtHandError as error:
         absent[name] = error
     except InputError as error:
-        observer.warned(f"{name} is skipped: {error}")
+        warned(f"{name} is skipped: {error}")
 
 
 def _record(

@@ -34,17 +34,22 @@ def augmented(tensorflow_alone: None) -> Apply:
     def apply(name: str, images: Any = None, seed: int = 0, **params: Any) -> Any:
         component = next(c for c in plugin.kerascnn_augmentations() if c.name == name)
         policy = component.build(component.params(**params), image_size=SIZE, num_classes=CLASSES)
-        arrays = policy.draw(np.random.default_rng(seed), COUNT)
+        rng = np.random.default_rng(seed)
+        arrays = policy.draw(rng, COUNT)
         classes = np.arange(COUNT) % 2
         if images is None:
             images = np.zeros((COUNT, SIZE, SIZE, 3)) + 255 * classes[:, None, None, None]
         batch = {"images": images, "labels": np.eye(CLASSES)[classes]}
-        tensors = [
-            {k: keras.ops.convert_to_tensor(np.float32(v)) for k, v in some.items()}
-            for some in (batch, arrays)
-        ]
-        changed = policy.apply(*tensors)
-        return tuple(keras.ops.convert_to_numpy(changed[name]) for name in ("images", "labels"))
+
+        def tensors(arrays: Any) -> Any:
+            return {k: keras.ops.convert_to_tensor(np.float32(v)) for k, v in arrays.items()}
+
+        images, labels = policy.apply(tensors(batch), tensors(arrays)).values()
+        if policy.mix:
+            examples = {"inputs": images, "labels": labels}
+            mixed = policy.mix.apply(examples, tensors(policy.mix.draw(rng, COUNT)))
+            images, labels = mixed["inputs"], mixed["labels"]
+        return keras.ops.convert_to_numpy(images), keras.ops.convert_to_numpy(labels)
 
     return apply
 
@@ -109,7 +114,7 @@ def test_a_scale_of_one_and_a_factor_of_one_change_nothing(augmented: Apply) -> 
 def test_what_is_drawn_for_a_image_does_not_depend_on_the_others(augmented: Apply) -> None:
     other = noise()
     other[1:] = 0
-    for name in ("grid_mask", "channel_shift", "jpeg_quality", "aspect_ratio"):
+    for name in {*SINGLE} - {*plugin.MIXING}:
         np.testing.assert_array_equal(augmented(name, noise())[0][0], augmented(name, other)[0][0])
 
 

@@ -28,7 +28,7 @@ def shifts(seed, epoch, step):
 
 
 def run(augment, epoch=1, step=0):
-    images, labels = augment(IMAGES, LABELS, epoch, step)
+    images, labels = augment.afresh(IMAGES, LABELS, epoch, step)
     return ops.convert_to_numpy(images), ops.convert_to_numpy(labels)
 
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from kerascnn import InputError
-from kerascnn.engine.data import copies, findings, hashes
+from kerascnn.engine.data import copies, findings, hashes, stream
 from kerascnn.engine.data.copies import equal_groups, near_pairs
 from kerascnn.engine.data.hashes import perceptual_hash
 from kerascnn.engine.data.preparation import Preparation
@@ -212,9 +212,9 @@ def test_what_was_skipped_is_known_the_second_time_and_refused_where_it_is_an_er
     first, before = load(registry, folder, on_bad_image="skip")
     real = Preparation.with_peak
 
-    def refused(self, image):
-        assert Path(image).name in ("empty.jpg", "page.jpg")  # which drawing the splits tries again
-        return real(self, image)
+    def refused(self, image, content):
+        assert Path(image).name in ("empty.jpg", "page.jpg")  # which are tried again
+        return real(self, image, content)
 
     monkeypatch.setattr(Preparation, "with_peak", refused)
     again, after = load(registry, folder, on_bad_image="skip")
@@ -262,16 +262,16 @@ def test_an_image_turned_by_its_exif_is_the_same_as_the_upright_one(tmp_path, or
 
 
 def test_an_image_that_vanishes_while_they_are_read_is_named(folder, registry, monkeypatch):
-    real = Preparation.with_peak
+    real = stream.content_of
     lock = threading.Lock()
 
-    def vanishing(self, image):
+    def vanishing(image):
         with lock:
             if Path(image).name == "07.jpg":
                 Path(image).unlink(missing_ok=True)
-        return real(self, image)
+        return real(image)
 
-    monkeypatch.setattr(Preparation, "with_peak", vanishing)
+    monkeypatch.setattr(stream, "content_of", vanishing)
     with pytest.raises(InputError, match=r"07\.jpg: there is no such file"):
         load(registry, folder)
 

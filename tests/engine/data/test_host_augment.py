@@ -27,7 +27,7 @@ shifted = lambda image, rng: image + rng.integers(1, 256, dtype=np.uint8)  # noq
 
 
 def make(apply=shifted, seed=(0, 0), size=SIZE):
-    return augmenter(HostAugmentation(apply), seed, size, NAMED)
+    return augmenter(HostAugmentation(apply), seed, size, NAMED).afresh
 
 
 def shifts(augment, epoch=1, step=0):
@@ -61,7 +61,7 @@ def test_a_window_is_that_of_other_augmentations_and_comes_first():
         sizes.append(image.shape)
         return image
 
-    other = augmenter(Augmentation(lambda rng, size: {}, lambda batch, _: batch), (0, 0), 6)
+    other = augmenter(Augmentation(lambda rng, size: {}, lambda batch, _: batch), (0, 0), 6).afresh
     expected, _ = other(IMAGES, LABELS, 2, 3)
     images, _ = make(seen, size=6)(IMAGES, LABELS, 2, 3)
     np.testing.assert_array_equal(images, ops.convert_to_numpy(expected))
@@ -85,7 +85,9 @@ def test_an_epoch_is_fed_the_same_on_every_backend_and_from_every_step():
 def test_other_processes_give_the_same_images(at_once):
     augment, main = make(), os.getpid()
     for images in (IMAGES, IMAGES[:3], np.tile(IMAGES, (3, 1, 1, 1))):  # smaller and larger batches
-        here = host_augment.Host(HostAugmentation(shifted), NAMED)(images, (0, 0, 1, 1))
+        here = host_augment.Host(HostAugmentation(shifted), NAMED)(
+            images, host_augment.generators_of((0, 0, 1, 1), len(images))
+        )
         np.testing.assert_array_equal(augment(images, None, 1, 0)[0], here)
     elsewhere = make(lambda image, rng: image + np.uint8(os.getpid() != main))
     assert {*shifts(elsewhere)} == {1}

@@ -84,12 +84,15 @@ def test_only_new_images_are_decoded(own_cache, photo, photos, monkeypatch):
 def test_what_a_killed_process_did_not_finish_is_written_anew(own_cache, photo, photos, tmp_path):
     files = [*photos, COPIES["mirrored"](photo(7))]
     found(files[:5])
-    [store] = (tmp_path / "cache" / "hashes").glob("*/hashes")
-    whole = store.read_bytes()
-    store.write_bytes(whole[:-10])
+    keys, hashes = (
+        next((tmp_path / "cache" / "hashes").glob(f"*/{name}.bin")) for name in ("keys", "hash")
+    )
+    whole = keys.read_bytes()
+    keys.write_bytes(whole[:-10])
     for _ in range(2):
         assert found(files) == {frozenset({7, 12})}
-    assert store.stat().st_size == len(whole) * len(files) // 5
+    assert keys.stat().st_size == len(whole) * len(files) // 5
+    assert hashes.stat().st_size == 64 * len(files)
 
 
 def test_several_at_once_lose_nothing(own_cache, photo, photos, monkeypatch):

@@ -50,7 +50,8 @@ def test_what_is_streamed_is_what_would_be_packed(source, cache):
     np.testing.assert_array_equal(packed.digests, anew.digests)
     assert [packed.name(i) for i in range(40)] == [anew.name(i) for i in range(40)]
     assert (packed.images.shape, packed.images.dtype) == (anew.images.shape, anew.images.dtype)
-    assert len(list(cache.rglob("images.npy"))) == 1
+    assert len(list(cache.rglob("descriptions.*"))) == 2
+    assert len(list(cache.rglob("images.*"))) == 1
 
 
 ROWS = {

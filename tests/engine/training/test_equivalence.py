@@ -9,6 +9,7 @@ from functools import cache
 import keras
 import numpy as np
 import pytest
+from digests import digests_of
 
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.data.batches import Examples
@@ -29,13 +30,14 @@ OPTIMIZERS = {  # small steps: a rounding may flip a ReLU, whose gradient comes 
 VARIANCE = {"vgg16": 1, "resnet50": 0.3}  # else 2 (He): with it random features are about one
 
 
-def examples(count, name):
+def examples(count):
     rng = np.random.default_rng(count)
     images = rng.uniform(0, 200, (count, 1, 1, 3)) + rng.uniform(0, 55, (count, SIZE, SIZE, 3))
-    return Examples(images.astype(np.uint8), np.arange(count) % CLASSES, f"equivalence {name}")
+    images = images.astype(np.uint8)
+    return Examples(images, np.arange(count) % CLASSES, digests_of(images))
 
 
-TRAIN, VALIDATION = examples(12, "train"), examples(4, "validation")
+TRAIN, VALIDATION = examples(12), examples(4)
 
 
 @pytest.fixture(scope="module")

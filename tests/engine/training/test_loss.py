@@ -3,12 +3,14 @@
 import keras
 import numpy as np
 import pytest
+from digests import digests_of
 from keras import layers, ops
 
 from kerascnn import Component, InputError, Params, classifier_head
 from kerascnn.components.component import RegisteredComponent
 from kerascnn.components.entry_points import Origin
 from kerascnn.components.registry import load_registry
+from kerascnn.engine.data.augment import Augmenter
 from kerascnn.engine.data.batches import Examples, to_device
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.inference import to_numpy
@@ -28,7 +30,8 @@ def fit(loss, augment=None, **options):
     model = keras.Model(images, classifier_head(layers.Flatten(name="stem_flat")(images), CLASSES))
     model.get_layer("head_dense").bias.assign(BIAS)
     network = Built(model, {"stem_flat": "stem"}, ("stem",), pretrained=True)
-    examples = Examples(np.zeros((IMAGES, SIZE, SIZE, 3), np.uint8), np.arange(IMAGES) % CLASSES)
+    black = np.zeros((IMAGES, SIZE, SIZE, 3), np.uint8)
+    examples = Examples(black, np.arange(IMAGES) % CLASSES, digests_of(black))
     plan = Plan(
         Stage(name="one", epochs=1, learning_rate=1e-30, **options),
         index=0,
@@ -50,6 +53,7 @@ def fit(loss, augment=None, **options):
 def test_the_focal_loss_of_a_step_with_smoothing_class_weights_and_mixup_by_hand():
     seen = []
 
+    @Augmenter
     def mixup(images, targets, epoch, step):
         seen.append(np.array(targets))
         mixed = 0.75 * seen[0] + 0.25 * seen[0][::-1]

@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 import pytest
+from digests import digests_of
 from keras import layers, ops
 
 from kerascnn import classifier_head
+from kerascnn.engine.data.augment import Augmenter
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import Built
@@ -30,7 +32,8 @@ def examples(count):
     rng, labels = np.random.default_rng(count), np.arange(count) % CLASSES
     images = rng.integers(0, 56, (count, SIZE, SIZE, 3))
     images[np.arange(count), :, :, labels] += 200
-    return Examples(images.astype(np.uint8), labels)
+    images = images.astype(np.uint8)
+    return Examples(images, labels, digests_of(images))
 
 
 TRAIN, VALIDATION = examples(24), examples(9)
@@ -79,6 +82,7 @@ def constant(peak_learning_rate, steps, steps_per_epoch):
     return keras.optimizers.schedules.PiecewiseConstantDecay([steps], [peak_learning_rate] * 2)
 
 
+@Augmenter
 def identity(images, targets, epoch, step):
     return ops.convert_to_tensor(images), ops.convert_to_tensor(targets)
 

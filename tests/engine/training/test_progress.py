@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from digests import digests_of
 from keras import layers
 
 from kerascnn import HostAugmentation, Metric, RunError, classifier_head, cross_entropy
@@ -22,8 +23,8 @@ CLASSES, SIZE, BATCH = 3, 8, 8
 CLOCK = ("seconds", "images_per_second")
 RNG = np.random.default_rng(0)
 TRAIN, VALIDATION = (
-    Examples(RNG.integers(0, 256, (n, SIZE, SIZE, 3), np.uint8), np.arange(n) % CLASSES)
-    for n in (30, 12)
+    Examples(images, np.arange(len(images)) % CLASSES, digests_of(images))
+    for images in (RNG.integers(0, 256, (n, SIZE, SIZE, 3), np.uint8) for n in (30, 12))
 )
 
 

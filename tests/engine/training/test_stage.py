@@ -6,10 +6,12 @@ import weakref
 import keras
 import numpy as np
 import pytest
+from digests import digests_of
 from keras import layers, ops
 from keras.callbacks import Callback, LearningRateScheduler, ReduceLROnPlateau
 
 from kerascnn import Metric, PluginError, RunError, classifier_head
+from kerascnn.engine.data.augment import Augmenter
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.metrics.score import Standing, judge
@@ -37,7 +39,8 @@ def coloured(count, seed):
     labels = np.arange(count) % CLASSES
     images = rng.integers(0, 128, (count, SIZE, SIZE, 3))
     images[np.arange(count), :, :, labels] += 60
-    return Examples(images.astype(np.uint8), labels)
+    images = images.astype(np.uint8)
+    return Examples(images, labels, digests_of(images))
 
 
 TRAIN, VALIDATION = coloured(30, 0), coloured(12, 1)
@@ -61,6 +64,7 @@ def constant(peak_learning_rate, steps, steps_per_epoch):
     return keras.optimizers.schedules.PiecewiseConstantDecay([steps], [peak_learning_rate] * 2)
 
 
+@Augmenter
 def identity(images, targets, epoch, step):
     return ops.convert_to_tensor(images), ops.convert_to_tensor(targets)
 
@@ -166,6 +170,7 @@ def test_the_prefix_run_once_or_with_every_step_trains_the_same_weights(trained)
 def test_augmented_views_run_through_the_prefix_once_each():
     seen = []
 
+    @Augmenter
     def brighter(images, targets, epoch, step):
         seen.append((epoch, step))
         return ops.convert_to_tensor(images + 10.0), ops.convert_to_tensor(targets)
@@ -456,6 +461,7 @@ def test_mixed_precision_trains_and_gives_float32_probabilities(precision):
 
 @pytest.mark.parametrize("at", [0, 3])
 def test_a_fault_in_the_augmentation_arrives_as_it_is(at):
+    @Augmenter
     def broken(images, targets, epoch, step):
         if step == at:
             raise ZeroDivisionError("no such colour")

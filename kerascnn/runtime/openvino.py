@@ -1,0 +1,39 @@
+"""OpenVINO, an optional engine that runs frozen networks faster on CPUs than most backends."""
+
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from kerascnn.errors import InputError
+from kerascnn.runtime.commands import pip_install
+
+_TELEMETRY = "openvino_telemetry"
+
+
+def openvino_version() -> str | None:
+    """The version of the installed package, which is not imported; None if there is none."""
+    try:
+        return version("openvino")
+    except PackageNotFoundError:
+        return None
+
+
+def require_openvino() -> None:
+    """Raises InputError unless OpenVINO is installed."""
+    if not openvino_version():
+        raise InputError(
+            f"OpenVINO is not installed: `{pip_install('kerascnn[openvino]')}` installs it."
+        )
+
+
+def load_openvino() -> Any:
+    """Imports OpenVINO without its telemetry, which would report each import to its makers."""
+    hidden = _TELEMETRY not in sys.modules
+    if hidden:
+        sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # importing it now fails
+    try:
+        import openvino
+    finally:
+        if hidden:
+            del sys.modules[_TELEMETRY]
+    return openvino
