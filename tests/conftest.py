@@ -69,6 +69,10 @@ def suspects(tmp_path_factory):
 @contextmanager
 def working_in(place):
     """A working directory in a place, with a cache and a tracking store of its own."""
+    # or each run would start processes that import these, see `Beside`
+    import matplotlib.figure  # noqa: F401
+    import mlflow  # noqa: F401
+
     folder, cache = place / "workplace", place / "cache"
     databases = cache_folder("databases")  # those of all tests: to make one takes seconds
     for made in (folder, cache):

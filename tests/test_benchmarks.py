@@ -210,6 +210,13 @@ def test_each_script_says_one_line(benchmark):
 
 
 @pytest.mark.slow
+def test_what_a_run_takes_around_its_work(benchmark, shapes_file):
+    seconds = benchmark("around", shapes_file, "--rounds", 1)["seconds"]
+    work = sum(seconds[part] for part in ("data", "prefix", "fit", "test"))
+    assert seconds["around"] + work == pytest.approx(seconds["process"], abs=0.2)
+
+
+@pytest.mark.slow
 def test_an_experiment_run_again(script, benchmark, tmp_path, shapes_experiment):
     file = script("common").write_experiment(tmp_path, shapes_experiment)
     change = "stages.scratch.learning_rate=1e-2"

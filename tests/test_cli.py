@@ -21,6 +21,7 @@ from kerascnn.components.registry import load_registry
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.run.init import recipes
 from kerascnn.runtime.cache import cache_folder, cached
+from kerascnn.runtime.row_store import RowStore
 
 COMMAND = "import sys; sys.argv[0] = 'kerascnn'; from kerascnn.cli import main; main()"
 
@@ -353,6 +354,27 @@ def test_the_cache_is_listed_the_last_used_first(run_cli, held):
     assert {entry["key"] for entry in document["entries"]} == {"aa", "bb", "roses.tgz"}
     assert document["bytes"] == sum(entry["bytes"] for entry in document["entries"]) > 3_000_000
     assert document["folder"] == str(held)
+
+
+def test_activations_up_to_a_layer_are_one_line(run_cli, workplace):
+    def make(claims):
+        yield from ((rows, {"values": np.zeros(len(rows))}) for rows in claims)
+
+    digests = np.random.default_rng(0).integers(0, 256, (1600, 32), np.uint8)
+    for what in ("images", "view 1 of light", "view 2 of light"):
+        about = f"vgg16 up to block5: {what}"
+        store = RowStore("activations", what, about, {"values": (np.dtype(np.float32), ())})
+        store.fill(digests, make, 800)
+    cached("activations", "aa", "vgg16 up to block5: overflow", lambda _: None, lambda _: None)
+    lines = [line.rstrip() for line in run_cli("cache", "list").stdout.splitlines()]
+    of_network = [line for line in lines if "vgg16" in line]
+    assert [line.split("vgg16")[1] for line in of_network] == [
+        " up to block5: overflow",
+        " up to block5: images and 2 views",
+    ]
+    assert of_network[1].split()[:2] == ["activations", "4,800"]
+    entries = json.loads(run_cli("cache", "list", "--json").stdout)["entries"]
+    assert [entry["rows"] for entry in entries if entry["key"] == "view 2 of light"] == [1600]
 
 
 def test_the_cache_is_cleared_of_one_kind_or_of_all(run_cli, held):

@@ -1,5 +1,7 @@
 """The command line; each command imports what it needs when it is called."""
 
+import atexit
+import gc
 import sys
 import traceback
 from typing import NoReturn
@@ -16,6 +18,7 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Runs the command line; every failure ends in one message and an exit code."""
+    atexit.register(gc.freeze)  # or the interpreter ends by looking for garbage, for a second
     with printing():
         _run_command()
 

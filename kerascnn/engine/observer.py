@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import kerascnn
+from kerascnn.runtime.background import CallError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,4 +102,5 @@ def optional(what: str, observer: Observer, remedy: str = "") -> Iterator[None]:
         yield
     except Exception as error:
         then = f"; {remedy}" if remedy else ""
-        observer.warned(f"could not write {what}: {type(error).__name__}: {error}{then}.")
+        said = str(error) if isinstance(error, CallError) else f"{type(error).__name__}: {error}"
+        observer.warned(f"could not write {what}: {said}{then}.")

@@ -30,10 +30,12 @@ from kerascnn.experiment.paths import written_to
 from kerascnn.experiment.tables import flatten
 from kerascnn.results.confusion import CONFUSION_MATRIX, save_confusion
 from kerascnn.results.predictions import predictions_of, write_predictions
+from kerascnn.results.report import chapters
 from kerascnn.results.report.gather import gather
 from kerascnn.results.report.note import note, write_thumbnails
 from kerascnn.results.report.write import write_page
 from kerascnn.run.result import Evaluated, stage_table
+from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import write_whole
@@ -179,24 +181,45 @@ def _test_metrics(test: Metrics, result: Result) -> dict[str, float]:
     )
 
 
+def ready_to_draw() -> None:
+    """Imports what `draw_report` has another process do."""
+    import kerascnn.results.canvas  # noqa: F401
+
+
 def draw_report(
-    prepared: Prepared, result: Result, test: Metrics, tracker: Tracker, observer: Observer
+    prepared: Prepared,
+    result: Result,
+    test: Metrics,
+    beside: Beside,
+    tracker: Tracker,
+    observer: Observer,
 ) -> None:
     """Writes the confusion matrix, the report and MLflow's note on the run.
 
-    A failure becomes a warning: the run is complete without them.
+    A failure becomes a warning: the run is complete without them. `beside` draws the figures, while
+    this process explains the network.
     """
     start, folder = time.perf_counter(), result.folder
+    drawn = beside.submit(chapters.drawn, result)
+    confusion = beside.submit(_draw_confusion, test, result.class_names, folder / CONFUSION_MATRIX)
     again = f"`{command('report', result.run_id[:8], '--debug')}` shows where"
-    with optional("the confusion matrix", observer):
-        save_confusion(test, result.class_names, folder / CONFUSION_MATRIX, observer.warned)
-        tracker.artifact(folder / CONFUSION_MATRIX)
     with optional("the report", observer, again):
         material = gather(result, prepared.experiment, prepared.network.model, prepared.data)
-        tracker.artifact(write_page(material))
+        tracker.artifact(write_page(material, drawn))
         with optional("the thumbnails", observer, again):
             if file := write_thumbnails(material):
                 tracker.artifact(file)
+    with optional("the confusion matrix", observer):
+        for warning in confusion():
+            observer.warned(warning)
+        tracker.artifact(folder / CONFUSION_MATRIX)
     with optional("the note on the run", observer):
         tracker.tags({"mlflow.note.content": note(result)})
     tracker.metrics({"report_seconds": time.perf_counter() - start}, step=result.epochs)
+
+
+def _draw_confusion(test: Metrics, class_names: list[str], file: Path) -> list[str]:
+    """Writes the confusion matrix; returns warnings."""
+    warnings: list[str] = []
+    save_confusion(test, class_names, file, warnings.append)
+    return warnings

@@ -23,6 +23,7 @@ from kerascnn.run.naming import run_name
 from kerascnn.run.observing import observed
 from kerascnn.run.record import (
     draw_report,
+    ready_to_draw,
     record_epoch,
     record_result,
     record_stage,
@@ -31,6 +32,7 @@ from kerascnn.run.record import (
 from kerascnn.run.result import evaluate, make_result
 from kerascnn.run.stage_store import StageStore
 from kerascnn.runtime.backend import select_backend
+from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.process import contained, put_back
@@ -67,7 +69,6 @@ def run_experiment(
             the run to resume.
         RunError: A check failed, or training failed.
     """
-    put_back(gc.collect)  # when all is released: Keras models are large, and reference cycles
     check_experiment(experiment)
     start = time.perf_counter()
     observer = observer or default_observer()
@@ -85,7 +86,8 @@ def run_experiment(
 def _run(
     experiment: BoundExperiment, observer: Observer, tracker: Tracker, start: float, fresh: bool
 ) -> Result:
-    with _explained(tracker), tracker:
+    with _explained(tracker), tracker, Beside("matplotlib.figure") as beside:
+        beside.submit(ready_to_draw)
         prepared, folder = _begin(experiment, observer, tracker)
         store = StageStore(prepared, observer.warned, run=folder.name, fresh=fresh)
         with Interruption() as interruption:
@@ -99,7 +101,7 @@ def _run(
                 prepared, folder, evaluated, checkpointer.results, checkpointer.seconds
             )
             record_result(prepared, result, evaluated, tracker)
-            draw_report(prepared, result, evaluated.test, tracker, observer)
+            draw_report(prepared, result, evaluated.test, beside, tracker, observer)
     if tracker.unsent:
         observer.warned(tracker.unsent)
     checkpointer.remove()
@@ -140,6 +142,7 @@ def _begin(
     experiment: BoundExperiment, observer: Observer, tracker: Tracker
 ) -> tuple[Prepared, Path]:
     prepared = prepare_experiment(experiment, observer)
+    put_back(gc.collect)  # when all is released: Keras models are large, and reference cycles
     observer.prepared(overview(prepared))
     if inside := _inside_dataset(experiment):
         observer.warned(inside)

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 from kerascnn.errors import InputError
 from kerascnn.runtime.commands import pip_install
+from kerascnn.runtime.keras_import import import_keras
 from kerascnn.runtime.process import put_back, set_variable
 
 BACKENDS = ("tensorflow", "torch", "jax")  # from the fastest on a CPU to the slowest
@@ -54,6 +55,7 @@ def start_backend(wanted: str = "auto") -> str:
         logger.addFilter(_is_not_about_retracing)
         put_back(logger.removeFilter, _is_not_about_retracing)
     with silent_stderr():
+        import_keras()
         from keras import ops
 
         ops.convert_to_numpy(ops.zeros(1))

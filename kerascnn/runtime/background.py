@@ -9,9 +9,11 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any, BinaryIO
 
 CLOSE_SECONDS = 2.0
@@ -58,8 +60,9 @@ class BackgroundProcess:
 
     def kill(self) -> None:
         """Kills the process and all that it has started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._release()
 
@@ -94,16 +97,30 @@ def serve() -> None:
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    with suppress(EOFError, BrokenPipeError):
+    calls, busy = SimpleQueue[bytes | None](), threading.Event()
+    threading.Thread(target=_listen, args=(requests, calls, busy), daemon=True).start()
+    with suppress(BrokenPipeError):
+        while call := calls.get():
+            _answer(call, answers, busy)
+
+
+def _listen(requests: BinaryIO, calls: "SimpleQueue[bytes | None]", busy: threading.Event) -> None:
+    with suppress(EOFError, OSError):
         while True:
-            _answer(pickle.load(requests), answers)
+            call = pickle.load(requests)
+            busy.set()
+            calls.put(call)
+    if busy.is_set():  # who called has been killed, and another process may do the same work
+        os._exit(1)
+    calls.put(None)
 
 
-def _answer(call: bytes, answers: BinaryIO) -> None:
+def _answer(call: bytes, answers: BinaryIO, busy: threading.Event) -> None:
     try:
         function, arguments = pickle.loads(call)
         answer = pickle.dumps((function(*arguments), ""))
     except (Exception, SystemExit) as error:
         answer = pickle.dumps((None, f"{type(error).__name__}: {error}"))
+    busy.clear()
     answers.write(answer)
     answers.flush()

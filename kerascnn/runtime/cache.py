@@ -24,12 +24,17 @@ from kerascnn.errors import InputError
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import GB, folder_bytes, whole_folder
 from kerascnn.runtime.image_files import mark
-from kerascnn.runtime.row_claims import are_claimed
 
 T = TypeVar("T")
 
 MADE = ("packed", "activations", "stages", "hashes", "databases", "sources", "networks")
 KINDS = (*MADE, "downloads")
+
+CLAIMS = "claims"
+"""A folder in an entry of rows: a process that fills the entry holds a lock in it."""
+
+KEYS, KEY_BYTES = "keys.bin", 32
+"""The rows' keys in an entry of rows, and the bytes of one."""
 
 _ABOUT = "about.txt"
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -41,13 +46,13 @@ class Entry:
     """An entry of the cache.
 
     Args:
-        kind: "packed" images, "activations", "stages" (what they have trained), "hashes" (of
-            images, to find near copies), "databases" (MLflow's, with empty tables), "sources"
-            (passed to other processes), "networks" (known to be loadable once saved) or
-            "downloads".
+        kind: "packed" images, "activations", "stages" (their results), "hashes" (of images, to find
+            near copies), "databases" (MLflow's, with empty tables), "sources" (passed to other
+            processes), "networks" (known to be loadable once saved) or "downloads".
         key: The hash of everything the content depends on; a download's file name.
         last_used: Seconds since 1970; for a download, when it was made.
         whole: False while it is being made, and for what a killed process left.
+        rows: Images or activations that it holds, if it holds such; else None.
     """
 
     kind: str
@@ -56,6 +61,7 @@ class Entry:
     last_used: float
     about: str
     whole: bool
+    rows: int | None = None
 
 
 def cache_folder(*parts: str) -> Path:
@@ -104,9 +110,9 @@ def cached(
     entry = folder / key
     with writing(folder.parent), FileLock(folder / f"{key}.lock"):
         if not entry.is_dir():
-            limit = limit_bytes()  # checked before the work
+            limit_asked()  # refused before the work
             _make(entry, about, build)
-            keep_to_limit(limit, but=key)
+            keep_to_limit(but=key)
         os.utime(entry)
         return read(entry)
 
@@ -141,9 +147,18 @@ def scratch(kind: str) -> Iterator[Path]:
 
 def limit_bytes() -> int:
     """The greatest size of the cache, without downloads, in bytes."""
+    return limit_asked() or _default_limit(entries(MADE))
+
+
+def limit_asked() -> int:
+    """The limit in bytes that KERASCNN_CACHE_LIMIT_GB sets; 0 if it does not.
+
+    Raises:
+        InputError: It is not a limit.
+    """
     asked = os.environ.get("KERASCNN_CACHE_LIMIT_GB")
     if not asked:
-        return (shutil.disk_usage(cache_folder()).free + sum(e.bytes for e in entries(MADE))) // 2
+        return 0
     try:
         limit = float(asked) * GB
     except ValueError:
@@ -153,7 +168,11 @@ def limit_bytes() -> int:
             f"KERASCNN_CACHE_LIMIT_GB={asked}: expected a number of gigabytes above 0, such as 50; "
             "unset it to use half of the free disk space."
         )
-    return int(limit)
+    return max(1, int(limit))
+
+
+def _default_limit(held: list[Entry]) -> int:
+    return (shutil.disk_usage(cache_folder()).free + sum(entry.bytes for entry in held)) // 2
 
 
 def entries(kinds: Iterable[str] = KINDS) -> list[Entry]:
@@ -176,9 +195,10 @@ def _make(entry: Path, about: str, build: Callable[[Path], None]) -> None:
         (new / _ABOUT).write_text(about, "utf-8")
 
 
-def keep_to_limit(limit: int, but: str) -> None:
-    """Removes unfinished entries, then the least recently used, down to the limit."""
+def keep_to_limit(but: str) -> None:
+    """Removes unfinished entries, then the least recently used, down to the limit; `but` stays."""
     held = entries(MADE)
+    limit = limit_asked() or _default_limit(held)
     total = sum(entry.bytes for entry in held)
     for entry in sorted(held, key=lambda entry: (entry.whole, entry.last_used)):
         if entry.whole and total <= limit:
@@ -195,7 +215,7 @@ def remove(kind: str, key: str) -> bool:
         try:
             for lock in locks:
                 held.enter_context(FileLock(folder / f"{key}.{lock}", timeout=0))
-            if are_claimed(folder / key):
+            if any(is_held(lock) for lock in (folder / key / CLAIMS).glob("*.lock")):
                 return False
             for path in _by_key(kind).get(key, ()):
                 # renamed first: a half-removed entry must not look whole
@@ -204,6 +224,15 @@ def remove(kind: str, key: str) -> bool:
         except (OSError, Timeout):
             return False
     return True
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a living process holds a lock."""
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def _by_key(kind: str) -> dict[str, list[Path]]:
@@ -218,12 +247,14 @@ def _by_key(kind: str) -> dict[str, list[Path]]:
 
 def _entry(kind: str, key: str, paths: list[Path]) -> Entry:
     whole = any(path.name in (key, f"{key}.unpacked") for path in paths)
-    about = "" if whole else "unfinished"
+    about, rows = "" if whole else "unfinished", None
     if kind in MADE and whole:
+        folder = paths[0].with_name(key)
         with suppress(OSError):  # it is being removed, or an earlier version made it
-            about = (cache_folder(kind) / key / _ABOUT).read_text("utf-8")
+            about = (folder / _ABOUT).read_text("utf-8")
+            rows = (folder / KEYS).stat().st_size // KEY_BYTES
     size, last_used = sum(map(folder_bytes, paths)), max(map(_changed, paths))
-    return Entry(kind, key, size, last_used, about, whole)
+    return Entry(kind, key, size, last_used, about, whole, rows)
 
 
 def _changed(path: Path) -> float:

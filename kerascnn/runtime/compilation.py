@@ -40,6 +40,27 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return torch.no_grad()(function)
 
 
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """TensorFlow runs each operation alone in its block, for work that is done once.
+
+    To trace and optimize a network takes longer than to run a few images through it.
+    """
+    import keras
+
+    if keras.config.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow
+
+    before = tensorflow.config.functions_run_eagerly()
+    tensorflow.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tensorflow.config.run_functions_eagerly(before)
+
+
 def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     """The gradient of a scalar function of tensors with respect to the first, as a function.
 

@@ -67,13 +67,13 @@ def sync(path: Path) -> None:
 
 def folder_bytes(path: Path) -> int:
     """The size of a file, or of the files in a folder; what vanishes meanwhile counts nothing."""
-    inside = (Path(at, name) for at, _, names in os.walk(path) for name in names)
-    return sum(map(_bytes, (path, *inside)))
+    inside = (os.path.join(at, name) for at, _, names in os.walk(path) for name in names)
+    return sum(map(_bytes, (str(path), *inside)))
 
 
-def _bytes(path: Path) -> int:
+def _bytes(path: str) -> int:
     try:
-        status = path.stat()
+        status = os.stat(path)
     except OSError:
         return 0
     return status.st_size if stat.S_ISREG(status.st_mode) else 0

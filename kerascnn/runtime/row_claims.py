@@ -6,9 +6,9 @@ from io import FileIO
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-CLAIMS = "claims"  # their folder in an entry
+from kerascnn.runtime.cache import is_held
 
 
 class Claims:
@@ -34,7 +34,7 @@ class Claims:
         for lock in self._path.parent.glob("*.lock"):
             if lock == self._path:
                 continue
-            if _is_held(lock):
+            if is_held(lock):
                 found.update(np.fromfile(_rows(lock), np.uint64).tolist())
             else:
                 _remove(lock)
@@ -70,19 +70,6 @@ class Claims:
         self._file.seek(0)
         self._file.write(np.array([*self._own], np.uint64).tobytes())
         self._file.truncate()
-
-
-def are_claimed(entry: Path) -> bool:
-    """Whether a living process fills an entry of the cache; hold the entry's lock."""
-    return any(_is_held(lock) for lock in (entry / CLAIMS).glob("*.lock"))
-
-
-def _is_held(lock: Path) -> bool:
-    try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
 
 
 def _rows(lock: Path) -> Path:

@@ -6,7 +6,6 @@ import numpy as np
 
 from kerascnn.runtime.row_file import RowFile
 
-KEY_BYTES = 32  # of a SHA-256
 _BLOCK = 2**16  # keys read at once
 _GROWTH = 4  # each level has more than this many times the rows of the next one
 

@@ -8,11 +8,20 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from kerascnn.runtime.cache import cache_folder, cached, keep_to_limit, limit_bytes, writing
-from kerascnn.runtime.row_claims import CLAIMS, Claims
+from kerascnn.runtime.cache import (
+    CLAIMS,
+    KEY_BYTES,
+    KEYS,
+    cache_folder,
+    cached,
+    keep_to_limit,
+    limit_asked,
+    writing,
+)
+from kerascnn.runtime.row_claims import Claims
 from kerascnn.runtime.row_file import RowFile
 from kerascnn.runtime.row_filling import Filling, Make
-from kerascnn.runtime.row_index import KEY_BYTES, RowIndex
+from kerascnn.runtime.row_index import RowIndex
 
 EVICT_BYTES = 2**28
 """How much a store grows before others must make room for it."""
@@ -80,13 +89,14 @@ class RowStore:
         """
         if (self.find(digests) >= 0).all():
             return 0
-        limit, grown = limit_bytes(), 0  # checked before the work
+        limit_asked()  # refused before the work
+        grown = 0
 
         def committed(size: int) -> None:
             nonlocal grown
             grown += size
             if grown >= EVICT_BYTES:
-                keep_to_limit(limit, but=self._key)
+                keep_to_limit(but=self._key)
                 grown = 0
 
         with writing(cache_folder()):
@@ -98,7 +108,7 @@ class RowStore:
                 )
                 made = filling.run(make, piece)
                 if grown:
-                    keep_to_limit(limit, but=self._key)
+                    keep_to_limit(but=self._key)
                 return made
             finally:
                 claims.release()
@@ -120,8 +130,8 @@ class RowStore:
         return values
 
     def _create(self, folder: Path) -> None:
-        for name in ("keys", *self._columns):
-            (folder / f"{name}.bin").touch()
+        for name in (KEYS, *(f"{name}.bin" for name in self._columns)):
+            (folder / name).touch()
         (folder / CLAIMS).mkdir()
 
     def _files(self, folder: Path) -> "_Files":
@@ -129,7 +139,7 @@ class RowStore:
 
     def _begin(self, folder: Path) -> Claims:
         """Keeps the entry from being removed; it may have been, and made anew, before."""
-        if not self._opened[-1].keys.is_at(folder / "keys.bin"):
+        if not self._opened[-1].keys.is_at(folder / KEYS):
             self._opened.append(_Files(folder, self._columns))
         return Claims(folder / CLAIMS)
 
@@ -143,6 +153,6 @@ class _Files:
     """The open files of an entry."""
 
     def __init__(self, folder: Path, columns: Columns) -> None:
-        self.keys = RowFile(folder / "keys.bin", np.dtype(np.uint8), (KEY_BYTES,))
+        self.keys = RowFile(folder / KEYS, np.dtype(np.uint8), (KEY_BYTES,))
         self.columns = {name: RowFile(folder / f"{name}.bin", *columns[name]) for name in columns}
         self.index = RowIndex(self.keys)

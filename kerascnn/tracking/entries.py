@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,50 @@ Entry = dict[str, Any]
 
 class RefusedError(TrackingError):
     """The store will never accept this entry."""
+
+
+@dataclass
+class Uploaded:
+    """What became of the entries of a journal.
+
+    Args:
+        mlflow_id: The run's id in the store; None until it is created there.
+        count: Entries that are uploaded or refused.
+        refused: The reason for each entry that the store refused.
+        fault: Why the others are not uploaded.
+    """
+
+    mlflow_id: str | None
+    count: int = 0
+    refused: list[str] = field(default_factory=list)
+    fault: TrackingError | None = None
+
+
+def upload(uri: str, mlflow_id: str | None, entries: Sequence[Entry], folder: Path) -> Uploaded:
+    """Uploads entries in order until the store fails; without any, it only tries the store."""
+    done = Uploaded(mlflow_id)
+    try:
+        with open_store(uri) as client:
+            if not entries:
+                client.search_experiments(max_results=1)
+            for entry in entries:
+                _upload(client, uri, entry, folder, done)
+                done.count += 1
+    except TrackingError as error:
+        done.fault = error
+    return done
+
+
+def _upload(client: Any, uri: str, entry: Entry, folder: Path, done: Uploaded) -> None:
+    try:
+        if entry["kind"] == "create":
+            done.mlflow_id = done.mlflow_id or create_run(client, uri, entry, folder.name)
+        elif done.mlflow_id:
+            send(client, done.mlflow_id, entry, folder)
+        else:
+            raise RefusedError("the journal's first line is damaged")
+    except RefusedError as error:
+        done.refused.append(f"{entry['kind']}: {error}")
 
 
 def create_run(client: Any, uri: str, entry: Entry, folder: str) -> str:

@@ -9,7 +9,7 @@ the journal's lock; a run holds it from its start to its end.
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,16 @@ from kerascnn.runtime.image_files import JOURNAL
 from kerascnn.runtime.redact import shown_uri
 from kerascnn.runtime.text import counted
 from kerascnn.tracking.artifacts import correct_records
-from kerascnn.tracking.entries import Entry, RefusedError, create_run, send
+from kerascnn.tracking.entries import Entry, upload
 from kerascnn.tracking.store import RefusingStoreError, TrackingError, open_store
 
 RUNS = "kerascnn-runs"
 STATE = "tracking.json"
 LOCK = "tracking.lock"
+_AT_ONCE = 100  # entries, between two writes of the state
 _STATE = ("mlflow_id", "sent", "refused", "told", "refusing")  # attributes of a journal
+
+Call = Callable[..., Any]
 
 
 @dataclass
@@ -142,20 +145,35 @@ class Journal:
 
     def open(self) -> contextlib.AbstractContextManager[Any]:
         """Yields a client of the run's store; raises TrackingError where the store fails."""
+        return open_store(self._address())
+
+    def _address(self) -> str:
         if self.login:
             raise RefusingStoreError(
                 f"{displayed(self.uri)}: the login for this address is not stored; set "
                 "MLFLOW_TRACKING_URI to the whole address."
             )
-        return open_store(self.uri)
+        return self.uri
 
-    def send(self) -> None:
-        """Uploads the pending entries in order; raises TrackingError where the store fails."""
-        with self.open() as client:
-            while self.pending:
-                self._send_next(client)
-                self.sent += 1
-                self.save_state()
+    def send(self, call: Call = lambda function, *arguments: function(*arguments)) -> None:
+        """Uploads the pending entries in order.
+
+        Args:
+            call: Calls a function of a module; default here.
+
+        Raises:
+            TrackingError: The store fails.
+        """
+        uri = self._address()
+        while self.pending:
+            entries = self.entries[self.sent : self.sent + _AT_ONCE]
+            done = call(upload, uri, self.mlflow_id, entries, self.folder)
+            self.mlflow_id = done.mlflow_id
+            self.sent += done.count
+            self.refused += done.refused
+            self.save_state()
+            if done.fault:
+                raise done.fault
 
     def tell(self, fault: TrackingError) -> None:
         """Stores the fault of the store that is reported to the user."""
@@ -169,19 +187,6 @@ class Journal:
         self.login, self.mlflow_id, self.told, self.refusing = False, None, None, False
         self.sent, self.refused = 0, []
         self.save_state()
-
-    def _send_next(self, client: Any) -> None:
-        entry = self.entries[self.sent]
-        try:
-            if entry["kind"] == "create":
-                name = self.folder.name
-                self.mlflow_id = self.mlflow_id or create_run(client, self.uri, entry, name)
-            elif self.mlflow_id:
-                send(client, self.mlflow_id, entry, self.folder)
-            else:
-                raise RefusedError("the journal's first line is damaged")
-        except RefusedError as error:
-            self.refused.append(f"{entry['kind']}: {error}")
 
 
 def _read_state(file: Path) -> dict[str, Any]:

@@ -1,8 +1,13 @@
 """Models in MLflow's format, and MLflow's scoring server."""
 
+import json
+import platform
 import shutil
+import uuid
 from base64 import b64decode
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,7 @@ from kerascnn.errors import InputError
 from kerascnn.tracking.store import quiet
 
 LOADER = "kerascnn_named_classes"  # the module's name in a model's folder
+CONDA, VIRTUALENV, REQUIREMENTS = "conda.yaml", "python_env.yaml", "requirements.txt"
 
 
 def save_model(
@@ -26,55 +32,105 @@ def save_model(
     MLflow's predictions, the model's metadata and its signature name the classes. The temperature
     calibrates MLflow's predictions; the network stays as trained, for training and inspection.
     `modules` define its layers: MLflow imports them first, and requires their packages.
+
+    The files are those of `mlflow.keras.save_model`, whose import takes seconds.
     """
     import keras
-    import mlflow.keras
-    import numpy as np
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+
+    data, code = folder / "data", folder / "code"
+    data.mkdir(parents=True)
+    code.mkdir()
+    model.save(data / "model.keras")
+    (data / "keras_module.txt").write_text("keras")
+    shutil.copyfile(Path(__file__).with_name("named_classes.py"), code / f"{LOADER}.py")
+    saved = {
+        "data": data.name,
+        "keras_backend": keras.config.backend(),
+        "keras_version": keras.__version__,
+        "save_exported_model": False,
+    }
+    metadata = {
+        "class_names": list(class_names),
+        "temperature": temperature,
+        "modules": list(modules),
+    }
+    described = _described(saved, metadata, image_size)
+    described["model_size_bytes"] = sum(file.stat().st_size for file in data.iterdir())
+    _write_yaml(folder / "MLmodel", described)
+    _write_environment(folder, [f"mlflow=={version('mlflow')}", *_required(modules)])
+
+
+def _described(saved: dict[str, Any], metadata: dict[str, Any], image_size: int) -> dict[str, Any]:
+    """The contents of the file MLmodel: https://mlflow.org/docs/latest/ml/model/#storage-format."""
+    images = {"dtype": "float32", "shape": [-1, image_size, image_size, 3]}
+    classes = [
+        {"type": "float", "name": name, "required": True} for name in metadata["class_names"]
+    ]
+    return {
+        "flavors": {
+            "keras": saved,
+            "python_function": {
+                "code": "code",
+                "env": {"conda": CONDA, "virtualenv": VIRTUALENV},
+                "loader_module": LOADER,
+                "python_version": platform.python_version(),
+            },
+        },
+        "metadata": metadata,
+        "mlflow_version": version("mlflow"),
+        "model_id": None,
+        "model_uuid": uuid.uuid4().hex,
+        "prompts": None,
+        "signature": {
+            "inputs": json.dumps([{"type": "tensor", "tensor-spec": images}]),
+            "outputs": json.dumps(classes),
+            "params": None,
+        },
+        "is_signature_from_type_hint": False,
+        "type_hint_from_example": False,
+        "utc_time_created": str(datetime.now(UTC).replace(tzinfo=None)),
+    }
+
+
+def _required(modules: Sequence[str]) -> list[str]:
+    """The packages that the model needs, with their versions."""
+    import keras
 
     from kerascnn.runtime.versions import installed_versions
 
-    images = TensorSpec(np.dtype("float32"), (-1, image_size, image_size, 3))
-    probabilities = [ColSpec(DataType.float, name) for name in class_names]
     installed, needed = installed_versions(), ("keras", keras.config.backend(), "numpy")
     packages = [f"{name}=={installed[name]}" for name in needed]
-    if modules:
-        homes = packages_for_models()
-        tops = {module.partition(".")[0] for module in modules} & homes.keys()
-        packages += sorted({f"{homes[top].distribution}=={homes[top].version}" for top in tops})
-    mlflow.keras.save_model(
-        model,
-        str(folder),
-        signature=ModelSignature(Schema([images]), Schema(probabilities)),
-        pip_requirements=packages,
-        metadata={
-            "class_names": list(class_names),
-            "temperature": temperature,
-            "modules": list(modules),
-        },
-    )
-    _name_predictions(folder)
+    if not modules:
+        return packages
+    homes = packages_for_models()
+    tops = {module.partition(".")[0] for module in modules} & homes.keys()
+    return packages + sorted({f"{homes[top].distribution}=={homes[top].version}" for top in tops})
 
 
-def _name_predictions(folder: Path) -> None:
-    """Adds a loader to a saved model, so that its predictions name the classes."""
-    from mlflow import pyfunc
-    from mlflow.models import Model
+def _write_environment(folder: Path, packages: list[str]) -> None:
+    """The environment to serve the model in, for pip, virtualenv and Conda."""
+    python, pip = platform.python_version(), _pinned("pip")
+    (folder / REQUIREMENTS).write_text("\n".join(packages))
+    build = [_pinned(name) for name in ("pip", "setuptools", "wheel")]
+    needed = {"python": python, "build_dependencies": build}
+    _write_yaml(folder / VIRTUALENV, needed | {"dependencies": [f"-r {REQUIREMENTS}"]})
+    # conda-forge has a new pip some days later
+    dependencies = [f"python={python}", pip.replace("==", "<="), {"pip": packages}]
+    conda = {"channels": ["conda-forge"], "dependencies": dependencies, "name": "mlflow-env"}
+    _write_yaml(folder / CONDA, conda)
 
-    code = folder / "code"
-    code.mkdir()
-    shutil.copyfile(Path(__file__).with_name("named_classes.py"), code / f"{LOADER}.py")
-    saved = Model.load(str(folder))
-    environment = saved.flavors[pyfunc.FLAVOR_NAME][pyfunc.ENV]
-    pyfunc.add_to_model(
-        saved,
-        loader_module=LOADER,
-        code=code.name,
-        conda_env=environment["conda"],
-        python_env=environment["virtualenv"],
-    )
-    saved.save(str(folder / "MLmodel"))
+
+def _pinned(package: str) -> str:
+    try:
+        return f"{package}=={version(package)}"
+    except PackageNotFoundError:
+        return package
+
+
+def _write_yaml(file: Path, content: dict[str, Any]) -> None:
+    import yaml  # type: ignore[import-untyped]
+
+    file.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
 
 
 def scoring_app(answer: Callable[[list[bytes]], list[dict[str, Any]]]) -> Any:

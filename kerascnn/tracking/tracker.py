@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,12 +14,14 @@ from filelock import FileLock, Timeout
 
 from kerascnn.errors import InputError, ResumeError
 from kerascnn.runtime.address import address_fault, displayed, tracking_uri
+from kerascnn.runtime.background import CallError, LostError
+from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.redact import scrubbed
 from kerascnn.runtime.text import counted
-from kerascnn.tracking.entries import FAILURE
+from kerascnn.tracking.entries import FAILURE, upload
 from kerascnn.tracking.journal import LOCK, Journal, refusals, unsent
-from kerascnn.tracking.store import TAG, RefusingStoreError, TrackingError, open_store
+from kerascnn.tracking.store import TAG, RefusingStoreError, TrackingError
 
 HOLDER = "process.txt"  # names the process that has the lock
 START_SECONDS = 30.0  # a new SQLite store takes several; a server that answers takes less
@@ -33,8 +35,9 @@ class Tracker:
     """Tracks one run: a context manager that ends the run as its block ends.
 
     Nothing that the store does stops or slows the caller. The store is connected to in the
-    background from the start of the block; the run exists from `open` on. It ends as finished,
-    as interrupted (KeyboardInterrupt, ResumeError) or, with the exception as a tag, as failed.
+    background, see `Beside`, from the start of the block; the run exists from `open` on. It ends as
+    finished, as interrupted (KeyboardInterrupt, ResumeError) or, with the exception as a tag, as
+    failed.
 
     Args:
         runs: The folder that holds the runs' folders.
@@ -68,6 +71,7 @@ class Tracker:
         if not resume and (wrong := address_fault(uri)):
             raise InputError(f"MLFLOW_TRACKING_URI: {wrong}")
         self._journal = Journal(runs, uri)
+        self._mlflow = Beside("mlflow")
         self._logged: set[tuple[str, int]] = set()
         self._changed = threading.Condition()
         self._closing = False
@@ -96,6 +100,7 @@ class Tracker:
             self.unsent = self._pending() or refusals(self._journal)
         elif self._lock:
             self._lock.release()
+        self._mlflow.end()
 
     def _status(self, error: BaseException | None) -> str:
         if error is None:
@@ -204,15 +209,24 @@ class Tracker:
             self._journal.add(kind, **content)
             self._changed.notify_all()
 
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return self._mlflow.submit(function, *arguments)()
+        except CallError as error:
+            raise TrackingError(str(error)) from error
+        except LostError as error:
+            raise TrackingError("the upload was stopped.") from error
+
     def _work(self) -> None:
         ready = False
         while True:
             try:
                 if not ready:
-                    with open_store(self._journal.uri) as client:
-                        client.search_experiments(max_results=1)
+                    fault = self._call(upload, self._journal.uri, None, [], self._runs).fault
+                    if fault:
+                        raise fault
                     ready = True
-                self._journal.send()
+                self._journal.send(self._call)
                 self.fault = None
             except TrackingError as error:
                 self.fault = error
@@ -224,6 +238,7 @@ class Tracker:
                     self._changed.wait_for(lambda: self._closing, RETRY_SECONDS)
                 else:
                     self._changed.wait_for(lambda: self._closing or self._journal.pending)
+        self._mlflow.end()
         if self._lock:
             self._lock.release()
 

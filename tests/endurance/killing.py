@@ -2,9 +2,10 @@
 
 Nothing of a backend has run before the fork, so a fork is as good as a new process, and takes a
 tenth of the time. A fault is a table: `{"at": 7}` kills at the seventh step that a checkpoint or a
-stored stage takes on the disk, `{"phase": "validation", "number": 2, "share": 0.4}` in the midst of
-a phase, `{"seconds": 3.1}` whenever that is. Each folder has a cache of its own: the stages of
-another run would be taken instead of trained.
+stored stage takes on the disk, `{"append": 7}` at the seventh that rows take into the cache,
+`{"phase": "validation", "number": 2, "share": 0.4}` in the midst of a phase, `{"seconds": 3.1}`
+whenever that is. Each folder has a cache of its own: the stages of another run would be taken
+instead of trained.
 """
 
 import json
@@ -88,6 +89,8 @@ def run(job):
     fault = job["fault"]
     if "at" in fault:
         kill_at_disk(fault["at"])
+    if "append" in fault:
+        kill_at_append(fault["append"])
     if "phase" in fault:
         kill_in_phase(*PHASES[fault["phase"]], fault["number"], fault["share"])
     try:
@@ -158,6 +161,30 @@ def kill_at_disk(at):
         step()  # after all of it
 
     checkpoints.Checkpoints.write = then
+
+
+def kill_at_append(at):
+    """Dies at the at-th write or sync of rows in the cache, in the midst of a write."""
+    from kerascnn.runtime.row_file import RowFile
+
+    write, sync, left = RowFile.write, RowFile.sync, at
+
+    def writing(file, row, values):
+        nonlocal left
+        left -= 1
+        if not left:
+            write(file, row, values[: len(values) // 2])
+            die()
+        write(file, row, values)
+
+    def syncing(file):
+        nonlocal left
+        left -= 1
+        if not left:
+            die()
+        sync(file)
+
+    RowFile.write, RowFile.sync = writing, syncing
 
 
 def kill_in_phase(module, name, number, share):

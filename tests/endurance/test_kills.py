@@ -133,6 +133,11 @@ def test_at_every_write_fsync_and_rename(killing, place, undisturbed, at):
     check(killing, place, undisturbed, {"at": at})
 
 
+@pytest.mark.parametrize("at", range(1, 60, max(1, 200 // KILLS)))
+def test_at_every_write_and_sync_of_rows(killing, place, undisturbed, at):
+    check(killing, place, undisturbed, {"append": at})
+
+
 @pytest.mark.parametrize("seed", range(KILLS // 5))
 @pytest.mark.parametrize("phase", PHASES)
 def test_in_every_phase(killing, place, undisturbed, phase, seed):

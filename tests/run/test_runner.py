@@ -185,6 +185,7 @@ def test_the_commands_say_how_probabilities_are_calibrated(place, result, run_cl
 def test_two_runs_of_one_experiment_end_with_the_same_weights(experiment, result):
     again = run_experiment(experiment, fresh=True)
     assert weights_sha256(again) == weights_sha256(result)
+    assert [split["packed"] for split in again.data.values()] == [0, 0, 0]
 
 
 @pytest.mark.backend

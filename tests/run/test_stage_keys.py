@@ -141,8 +141,9 @@ def test_the_seed_of_views_changes_the_stages_that_have_views(prepared):
     assert changed(before, after) == SECOND
 
 
-def with_split(prepared, name, **columns):
-    split = replace(getattr(prepared.data, name), **columns)
+def with_split(prepared, name, column, values):
+    split = replace(getattr(prepared.data, name))
+    vars(split)[column] = values  # a field, or a property that is computed once
     return replace(prepared, data=replace(prepared.data, **{name: split}))
 
 
@@ -155,7 +156,7 @@ def test_one_image_or_one_label_changes_both_unless_it_is_for_the_test(prepared,
     for column in ("digests", "labels"):
         values = np.array(getattr(split, column))
         values[-1] ^= 1
-        keys = list(stage_keys(with_split(made, name, **{column: values})))
+        keys = list(stage_keys(with_split(made, name, column, values)))
         assert changed(before, keys) == stages, column
 
 

@@ -198,7 +198,7 @@ def test_weights_and_random_generators_are_those_at_the_end_of_the_stage(prepare
     }
     assert changed - {"seed_generator"} == {"head_dense"}
     assert store.take(rest, [replace(done[0], reused_from=None)]) is None  # trained here
-    assert store.take(rest, done).before == done[0].standing
+    assert store.take(rest, done).before.loss == done[0].standing.loss
     ended, random = sha256(values(variables)), repr(random_state())
     np.random.random()
     assert repr(random_state()) != random

@@ -89,3 +89,26 @@ def test_it_ends_when_this_process_is_killed():
             break
         time.sleep(0.02)
     assert ended(int(done.stdout))
+
+
+ABANDONED = """
+import os, sys, time
+from kerascnn.runtime.background import BackgroundProcess
+process = BackgroundProcess()
+print(process.submit(os.getpid).result(), flush=True)
+process.submit(time.sleep, 60)
+time.sleep(0.3)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_it_ends_in_the_midst_of_a_call_if_who_called_is_killed():
+    done = subprocess.run([sys.executable, "-c", ABANDONED], stdout=subprocess.PIPE, check=False)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(int(done.stdout), 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail("it still runs")

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from numbered_rows import check, columns, digests, fill, maker, open_store
 
 from kerascnn.errors import InputError, RunError
-from kerascnn.runtime import row_filling
+from kerascnn.runtime import row_filling, row_store
 from kerascnn.runtime.cache import cache_folder, clear, entries
 from kerascnn.runtime.row_file import RowFile
 from kerascnn.runtime.row_store import RowStore
@@ -195,6 +195,30 @@ def test_the_least_recently_used_entry_leaves_for_a_store_that_grows(monkeypatch
     monkeypatch.setenv("KERASCNN_CACHE_LIMIT_GB", str(2.5 * new.bytes / 1e9))
     fill(open_store("newest"), range(200))
     assert [entry.key for entry in entries()] == ["newest", "new"]
+
+
+def test_a_store_makes_room_while_it_grows(monkeypatch):
+    fill(open_store("old"), range(200))
+    monkeypatch.setattr(row_filling, "COMMIT_SECONDS", 0)
+    monkeypatch.setattr(row_store, "EVICT_BYTES", 2_000)
+    store, keys = open_store("new"), []
+    monkeypatch.setenv("KERASCNN_CACHE_LIMIT_GB", str(3e-6))
+
+    def make(claims):
+        for rows in claims:
+            keys.append([entry.key for entry in entries()])
+            yield rows, columns(rows)
+
+    store.fill(digests(range(100)), make, 25)
+    assert "old" in keys[0]
+    assert keys[-1] == ["new"]
+
+
+def test_a_wrong_limit_is_refused_before_the_work(monkeypatch):
+    store = open_store()
+    monkeypatch.setenv("KERASCNN_CACHE_LIMIT_GB", "much")
+    with pytest.raises(InputError, match="LIMIT_GB=much"):
+        store.fill(digests([1]), lambda claims: pytest.fail("made"), 1)
 
 
 def test_a_full_disk_is_one_sentence(monkeypatch, folder):

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from kerascnn.errors import InputError, ResumeError
+from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.redact import shown_uri
 from kerascnn.tracking import journal
 from kerascnn.tracking.artifacts import local_path
@@ -63,6 +64,22 @@ def test_everything_logged_is_in_the_store(store, runs):
     assert history(store, run_id) == [(1, 0.1), (2, 0.2), (3, 0.3)]
     assert [a.path for a in store.list_artifacts(run_id)] == ["predictions.csv"]
     assert run.data.tags[TAG] == run_id
+
+
+@pytest.mark.long  # another process imports MLflow
+@pytest.mark.parametrize("killed", [False, True])
+def test_nothing_that_another_process_uploads_is_lost(store, runs, monkeypatch, killed):
+    beside = Beside("absent")
+    monkeypatch.setattr("kerascnn.tracking.tracker.Beside", lambda _: beside)
+    with Tracker("experiment", "a run", runs) as tracker:
+        run_id, _ = tracker.open()
+        for epoch in range(1, 201):
+            tracker.metrics({"val_accuracy": epoch / 1000}, step=epoch)
+            if killed and epoch == 100:
+                beside._process._process.kill()
+    assert tracker.unsent is None
+    assert history(store, run_id) == [(epoch, epoch / 1000) for epoch in range(1, 201)]
+    assert store.get_run(run_id).info.status == "FINISHED"
 
 
 def test_artifacts_of_a_local_store_lie_beside_it(store, runs, tmp_path):

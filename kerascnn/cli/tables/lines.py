@@ -32,7 +32,8 @@ def overview_rows(overview: Overview) -> list[tuple[str, str]]:
 def frozen_part(result: StageResult) -> str:
     """Which activations of the frozen prefix were computed before the first step."""
     cached = result.cached
-    counts = [f"{cached.made:,} computed"] if cached.made else []
+    continued = f" ({cached.continued:,} from an earlier layer)" if cached.continued else ""
+    counts = [f"{cached.made:,} computed{continued}"] if cached.made else []
     counts += [f"{cached.reused:,} from the cache"] if cached.reused else []
     done = f" · {', '.join(counts)}, {result.prefix_seconds:.1f} s" if counts else ""
     engine = f", on {cached.engine}" if cached.engine else ""

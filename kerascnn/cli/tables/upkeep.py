@@ -1,7 +1,8 @@
 """What `cache` and `doctor` print."""
 
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from kerascnn.cli.tables.layout import Table, number, plain, rows, words
 from kerascnn.runtime.cache import MADE, Entry
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import gigabytes
+from kerascnn.runtime.text import counted
 
 
 def cache_document(folder: Path, limit: int, held: list[Entry]) -> dict[str, Any]:
@@ -28,11 +30,14 @@ def cache_document(folder: Path, limit: int, held: list[Entry]) -> dict[str, Any
 
 def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) -> None:
     """Prints the entries, folder and limit of the cache."""
-    table = Table("kind", number("size"), Column("last used", no_wrap=True), words("content"))
-    for entry in held:
-        used = datetime.fromtimestamp(entry.last_used).strftime("%Y-%m-%d %H:%M")
+    kind = Column("kind", min_width=max(map(len, MADE)))
+    used = Column("last used", no_wrap=True)
+    table = Table(kind, number("rows"), number("size"), used, words("content"))
+    for entry in _by_network(held):
+        time = datetime.fromtimestamp(entry.last_used).strftime("%Y-%m-%d %H:%M")
         about = entry.about if entry.kind in MADE else entry.key
-        table.add_row(entry.kind, gigabytes(entry.bytes), used, plain(about))
+        count = "" if entry.rows is None else f"{entry.rows:,}"
+        table.add_row(entry.kind, count, gigabytes(entry.bytes), time, plain(about))
     if held:
         console.print(table)
         console.print()
@@ -46,6 +51,35 @@ def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) ->
         "": command("cache", "clear"),
     }
     console.print(rows((f"[bold]{label}[/bold]", text) for label, text in lines.items()))
+
+
+def _by_network(held: list[Entry]) -> list[Entry]:
+    """The entries, the last used first; those of a network's activations up to a layer are one.
+
+    Their `about` is "NETWORK up to LAYER: images" or "…: view 3 of light".
+    """
+    networks = defaultdict[str, list[Entry]](list)
+    for entry in held:
+        of_network = entry.kind == "activations" and entry.rows is not None
+        networks[entry.about.rpartition(": ")[0] if of_network else ""].append(entry)
+    others = networks.pop("", [])
+    together = [
+        replace(
+            sets[0],
+            about=f"{network}: {_sets([entry.about for entry in sets])}",
+            bytes=sum(entry.bytes for entry in sets),
+            rows=sum(entry.rows or 0 for entry in sets),
+        )
+        for network, sets in networks.items()
+    ]
+    return sorted([*others, *together], key=lambda entry: entry.last_used, reverse=True)
+
+
+def _sets(abouts: list[str]) -> str:
+    images = sum(about.endswith(": images") for about in abouts)
+    views = len(abouts) - images
+    counts = [f"{images} sets of images" if images > 1 else "images"] if images else []
+    return " and ".join([*counts, *([counted(views, "view")] if views else [])])
 
 
 def show_examination(console: Console, findings: dict[str, Any]) -> None:

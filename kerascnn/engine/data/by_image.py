@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerascnn.engine.data.drawn import as_drawn, on_device
-from kerascnn.engine.data.preparation import random_windows
 from kerascnn.errors import PluginError
 from kerascnn.hookspecs import Arrays, Augmentation
 from kerascnn.runtime.compilation import BATCH_SIZE, compiled
@@ -33,8 +32,10 @@ def windows_by_image(images: np.ndarray, size: int, rngs: Generators) -> np.ndar
     """A window [S, S] at a random place in each image [B, P, P, 3], by its own generator."""
     if images.shape[1] == size:
         return images
-    each = zip(images, rngs, strict=True)
-    return np.concatenate([random_windows(image[None], size, rng) for image, rng in each])
+    room = images.shape[1] - size
+    corners = [rng.integers(0, room + 1, 2) for rng in rngs]
+    each = zip(images, corners, strict=True)
+    return np.stack([image[top : top + size, left : left + size] for image, (top, left) in each])
 
 
 class ByImage:
@@ -66,7 +67,7 @@ class ByImage:
         from keras import ops
 
         made = self._apply(on_device(batch), as_drawn(arrays))
-        return {name: np.array(ops.convert_to_numpy(made[name])) for name in batch}
+        return {name: ops.convert_to_numpy(made[name]) for name in batch}
 
     def _check(self, batch: Arrays, arrays: Arrays, augmented: Arrays) -> None:
         """Augments some images again by the same draws, among others with other draws."""

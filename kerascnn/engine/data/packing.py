@@ -124,6 +124,6 @@ class Packing:
             with self._workers.named():
                 raise SourceError(
                     f"source[{row}] returned another image before, under the same fingerprint. "
-                    "An image must be the same on every call, and the fingerprint must change "
-                    f"with it. When that is mended, run `{clear}`."
+                    "Return the same image on every call, and change the fingerprint with any "
+                    f"image; then run `{clear}`."
                 )

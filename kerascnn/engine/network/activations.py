@@ -6,12 +6,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kerascnn.engine.network.earlier import Earlier, Read, earlier_layers
 from kerascnn.engine.network.folding import DisagreementError, check_agreement
 from kerascnn.engine.network.freezing import digest
 from kerascnn.engine.network.inference import run_once
@@ -19,7 +21,7 @@ from kerascnn.engine.network.saved import modules_in
 from kerascnn.engine.network.stored import StoredRows, scratch_rows
 from kerascnn.engine.network.ways import Run, ways
 from kerascnn.errors import RunError
-from kerascnn.runtime.cache import cached
+from kerascnn.runtime.cache import cached, entries
 from kerascnn.runtime.compilation import BATCH_SIZE
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.keras_internals import nested_layers
@@ -64,6 +66,8 @@ class Prefix:
     ) -> None:
         self._model, self._about = model, about
         self._built_by, self._warned = built_by, warned
+        self._precision, self._engine = precision, engine
+        self._before: dict[str, Earlier | None] = {}  # by what the cache calls them
         self._way, *self._slower = ways(model, precision, engine)
         while reason := self.key and self._rejection:
             self._next_way(reason)
@@ -104,16 +108,19 @@ class Prefix:
         digests: np.ndarray,
         seen: str,
         what: str,
-        batches: Callable[[Iterator[np.ndarray]], Batches],
+        batches: Callable[..., Batches],
     ) -> Any:
         """The activations of N images, from the cache as far as they are there.
+
+        Others are computed from those of an earlier layer, if the cache has them, or from images.
 
         Args:
             digests: SHA-256 of the prepared images, uint8 [N, 32].
             seen: Identifies what the network sees of an image: all of it, or which view.
             what: The same in words, for listings of the cache.
-            batches: Receives the rows int [B] to compute, of at most `BATCH_SIZE`; yields them with
-                their images, in any order.
+            batches: Receives the rows int [B] to compute, of at most `BATCH_SIZE`, and how to read
+                their activations at an earlier layer, if these are stored. Yields rows with those
+                or with their images, in any order.
 
         Returns:
             An array [N, ...] in the way's dtype; if it is large, indexed like one, and read
@@ -123,16 +130,18 @@ class Prefix:
             DisagreementError: Another way has to run: see `reject`.
             RunError: The original model gives numbers that are not finite.
         """
-
-        def make(claims: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, dict]]:
-            for rows, values in self._outputs(len(digests), batches(claims)):
-                yield rows, {COLUMN: values}
-
-        key = self._hashed(seen)
-        columns = {COLUMN: (self._way.dtype, self._model.output_shape[1:])}
-        store = RowStore(KIND, key, f"{self._about}: {what}", columns)
-        store.fill(digests, make, BATCH_SIZE)
-        return StoredRows(store, COLUMN, store.find(digests), *columns[COLUMN]).in_memory()
+        store, count = self._store(seen, what), len(digests)
+        missing = np.flatnonzero(store.find(digests) < 0)
+        for earlier in self._earlier(seen, what) if len(missing) else ():
+            before = earlier.prefix._store(seen, what)
+            places = before.find(digests)
+            known = missing[places[missing] >= 0]
+            read = partial(_read, before, places)
+            _fill(store, digests, known, partial(self._continued, earlier, read, count, batches))
+            missing = missing[store.find(digests[missing]) < 0]
+        _fill(store, digests, missing, lambda rows: self._outputs(count, batches(rows)))
+        places, shape = store.find(digests), self._model.output_shape[1:]
+        return StoredRows(store, COLUMN, places, self._way.dtype, shape).in_memory()
 
     def unstored(self, count: int, batches: Batches) -> np.ndarray:
         """As `stored`, of images that cannot be found again: on the disk only while in use."""
@@ -169,8 +178,59 @@ class Prefix:
     def _next_way(self, reason: str) -> None:
         rejected, (self._way, *self._slower) = self._way, self._slower
         self.__dict__.pop("_forward", None)
+        self._before.clear()
         instead = self._way.changed or "unchanged"
         self._warned(f"the frozen part runs {instead} instead of {rejected.changed}: {reason}")
+
+    def _store(self, seen: str, what: str) -> RowStore:
+        columns = {COLUMN: (self._way.dtype, self._model.output_shape[1:])}
+        return RowStore(KIND, self._hashed(seen), f"{self._about}: {what}", columns)
+
+    def _earlier(self, seen: str, what: str) -> Iterator[Earlier]:
+        """The earlier layers of which activations are stored, the nearest first."""
+        found = [entry for entry in entries([KIND]) if entry.rows]
+        keys, end = {entry.key for entry in found}, f": {what}"
+        listed = {entry.about.removesuffix(end) for entry in found if entry.about.endswith(end)}
+        for about, before, between in earlier_layers(self._model, self._about, listed):
+            if about not in self._before:
+                self._before[about] = self._from(about, before, between)
+            earlier = self._before[about]
+            if earlier and earlier.agrees is not False and earlier.prefix._hashed(seen) in keys:
+                yield earlier
+
+    def _from(self, about: str, before: Any, between: Any) -> Earlier | None:
+        """An earlier layer, unless it does not run in this prefix's way."""
+        prefix = Prefix(before, about, self._precision, self._built_by, self._engine)
+        if prefix._way.key == self._way.key:
+            ways_on = ways(between, self._precision, self._engine)
+            with suppress(DisagreementError, StopIteration):
+                way = next(way for way in ways_on if way.key == self._way.key)
+                return Earlier(prefix, way.forward())
+        return None
+
+    def _continued(
+        self,
+        earlier: Earlier,
+        read: Read,
+        count: int,
+        batches: Callable[..., Batches],
+        claims: Iterator[np.ndarray],
+    ) -> Iterator[Batch]:
+        """Computes from an earlier layer on, once that has given a batch bit for bit."""
+        if earlier.agrees is None:
+            for rows, values in self._outputs(count, batches(islice(claims, 1))):
+                earlier.compare(values, read(rows))
+                yield rows, values
+        if not earlier.agrees:
+            yield from self._outputs(count, batches(claims))
+            return
+
+        def run(number: int, rows: np.ndarray, before: np.ndarray) -> Batch:
+            return rows, earlier.forward(before).astype(self._way.dtype)
+
+        for rows, values in self._in_threads(run, batches(claims, read)):
+            if np.isfinite(values).all():  # else they are computed from the images, and examined
+                yield rows, values
 
     def _outputs(self, count: int, batches: Batches) -> Iterator[Batch]:
         forward, dtype = self._forward, self._way.dtype
@@ -182,6 +242,10 @@ class Prefix:
             self._check(values, images, rows, count, first=number == 0)
             return rows, values
 
+        yield from self._in_threads(run, batches)
+
+    def _in_threads(self, run: Callable[..., Batch], batches: Batches) -> Iterator[Batch]:
+        """Calls run(number, rows, inputs) for each batch."""
         calls, running = self._way.calls, deque[Future[Batch]]()
         # the batches in this thread: what making them raises must be raised here
         with closing(batches), ThreadPoolExecutor(calls) as threads:
@@ -214,6 +278,25 @@ class Prefix:
             check_agreement(self._model, images, values, in_16_bits=in_16_bits)
 
 
+def _read(store: RowStore, places: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return store.read(COLUMN, places[rows])
+
+
+def _fill(
+    store: RowStore,
+    digests: np.ndarray,
+    rows: np.ndarray,
+    run: Callable[[Iterator[np.ndarray]], Iterator[Batch]],
+) -> None:
+    """Stores the activations of some of the images; `run` receives and yields their rows."""
+
+    def make(claims: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, dict]]:
+        for made, values in run(rows[claim] for claim in claims):
+            yield np.searchsorted(rows, made), {COLUMN: values}
+
+    store.fill(digests[rows], make, BATCH_SIZE)
+
+
 def structure_of(model: Any, built_by: Callable | None) -> str:
     """What determines the model's function besides its weights: settings and code, if known."""
     try:
@@ -224,4 +307,11 @@ def structure_of(model: Any, built_by: Callable | None) -> str:
     code = code_key([*made_of, *([built_by] if built_by else [])])
     refuse_local(made_of)
     named = modules_key(modules_in(config))
-    return json.dumps(config, sort_keys=True, default=str) + code + named
+    return json.dumps(_frozen(config), sort_keys=True, default=str) + code + named
+
+
+def _frozen(config: Any) -> Any:
+    """A configuration without what is trainable, which decides nothing in inference mode."""
+    if isinstance(config, dict):
+        return {key: _frozen(value) for key, value in config.items() if key != "trainable"}
+    return [*map(_frozen, config)] if isinstance(config, list | tuple) else config

@@ -39,7 +39,7 @@ class Cut:
 
         if self.prefix is None or fits(self.prefix.output_shape[1:]):
             return self
-        whole, stay = self.prefix, [t for t in _single_tensors(self.prefix) if fits(t[0].shape[1:])]
+        whole, stay = self.prefix, [t for t in single_tensors(self.prefix) if fits(t[0].shape[1:])]
         if not stay:
             return Cut(INPUT, None, _join(whole, self.suffix))
         tensor, name = stay[-1]
@@ -55,7 +55,7 @@ def cut(model: Any) -> Cut:
     """
     import keras
 
-    *_, (tensor, name) = [(None, INPUT), *_single_tensors(model)]
+    *_, (tensor, name) = [(None, INPUT), *single_tensors(model)]
     if tensor is None:
         return Cut(INPUT, None, keras.Model(model.input, model.output))
     return Cut(name, keras.Model(model.input, tensor), keras.Model(tensor, model.output))
@@ -74,7 +74,7 @@ def _join(frozen: Any, suffix: Any) -> Any:
     return keras.Model(inputs, suffix(Frozen(autocast=False)(inputs)))
 
 
-def _single_tensors(model: Any) -> Iterator[tuple[Any, str]]:
+def single_tensors(model: Any) -> Iterator[tuple[Any, str]]:
     """The single tensors from the first weights to the first trainable layer, with their layers.
 
     In any topological order, everything that such a tensor depends on comes before it and

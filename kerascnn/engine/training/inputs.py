@@ -9,6 +9,7 @@ from kerascnn.engine.data.batches import Augment, Examples, Feed, OneHot
 from kerascnn.engine.data.preparation import Centred
 from kerascnn.engine.network.activations import Prefix
 from kerascnn.engine.network.boundary import INPUT, Cut
+from kerascnn.engine.network.earlier import UP_TO
 from kerascnn.engine.network.folding import DisagreementError
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.training.listener import SILENT, Listener
@@ -29,6 +30,7 @@ class Cached:
     made: int = 0  # images and views computed, validation images included
     reused: int = 0  # images and views read from the cache
     bytes: int = 0  # size of all activations
+    continued: int = 0  # images and views computed from stored activations of an earlier layer
     engine: str = ""  # what computed them, such as "OpenVINO 2026.4.1"; "" if the backend did
 
 
@@ -62,7 +64,7 @@ def make_inputs(
     runs, judged, stored = _run_prefix(kept, plan, train, validation, listener)
     trainer = kept.suffix if stored else parts.whole()
     feed = stored or _images(trainer, plan, train)
-    counts = (runs.made, runs.reused, runs.bytes)
+    counts = (runs.made, runs.reused, runs.bytes, runs.continued)
     cached = Cached(kept.boundary, why, plan.views, *counts, runs.engine)
     seconds = time.perf_counter() - start
     return Inputs(trainer, feed, Forward(kept.suffix), judged, cached, seconds)
@@ -75,7 +77,7 @@ def _run_prefix(
 
     All come from one way to run the prefix: from the next one, if the fastest disagrees.
     """
-    about = f"{plan.architecture} up to {kept.boundary}"
+    about = f"{plan.architecture}{UP_TO}{kept.boundary}"
     how = (plan.prefix_precision, plan.built_by, plan.prefix_engine)
     prefix = Prefix(kept.prefix, about, *how, listener.warned)
     total = plan.views * len(train) + len(validation)

@@ -1,6 +1,7 @@
 """Runs the frozen prefix over whole sets of images, plain or augmented."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from kerascnn.engine.data.batches import Ahead, Examples, OneHot, shuffled
 from kerascnn.engine.network.activations import BATCH_SIZE, Batch, Batches, Prefix
 from kerascnn.engine.network.inference import OnProgress, to_numpy
 from kerascnn.engine.training.plan import Plan
+
+Read = Callable[[np.ndarray], Any]  # rows [B] to images, or activations of an earlier layer
 
 
 class PrefixRuns:
@@ -21,7 +24,7 @@ class PrefixRuns:
     def __init__(self, prefix: Prefix, plan: Plan, total: int, progress: OnProgress) -> None:
         self._prefix, self._plan = prefix, plan
         self._total, self._progress = total, progress
-        self.made = self.bytes = 0
+        self.made = self.continued = self.bytes = 0
         self._done = 0  # images and views of the sets that are complete
 
     @property
@@ -52,13 +55,15 @@ class PrefixRuns:
         what = f"view {number + 1} of {plan.augmentation}"
         return self._each(examples, key, what, images), targets
 
-    def _each(
-        self, examples: Examples, seen: str, what: str, images: Callable[[np.ndarray], Any]
-    ) -> Any:
+    def _each(self, examples: Examples, seen: str, what: str, images: Read) -> Any:
         """Runs over what `images(rows)` gives; `seen` identifies it in the cache, "" if unknown."""
 
-        def batches(claims: Iterable[np.ndarray]) -> Batches:
-            return self._counted((rows, images(rows)) for rows in claims)
+        def batches(claims: Iterable[np.ndarray], earlier: Read | None = None) -> Batches:
+            inputs = earlier or images
+            with closing(self._counted((rows, inputs(rows)) for rows in claims)) as made:
+                for batch in made:
+                    yield batch
+                    self.continued += len(batch[0]) if earlier else 0
 
         digests, count = examples.digests, len(examples)
         if seen and self._prefix.key:

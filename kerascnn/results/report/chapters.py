@@ -18,7 +18,7 @@ from kerascnn.results.confusion import confusion_figure
 from kerascnn.results.page import Thumbnail, data_uri, svg
 from kerascnn.results.report import explained, figures, mistakes
 from kerascnn.results.report.calibration import calibrate
-from kerascnn.results.report.gather import Judged, Material
+from kerascnn.results.report.gather import Judged, Material, calibrated_predictions
 from kerascnn.results.report.samples import augmented
 from kerascnn.runtime.text import counted
 
@@ -69,14 +69,19 @@ def class_rows(result: Result) -> list[ClassRow]:
     return sorted(rows, key=lambda row: row.f1)
 
 
+def drawn(result: Result) -> dict[str, Any]:
+    """What needs neither images nor network: a run has it drawn by another process."""
+    return {**results(result), **calibration(result), **balance(result), **origin(result)}
+
+
 def results(result: Result) -> dict[str, Any]:
-    """What needs neither images nor network."""
+    """The curves, the confusion matrix and the classes."""
     confusion = result.test["confusion"]
-    drawn = [figures.curves(result.history, wide) for wide in (True, False) if result.history]
+    curves = [figures.curves(result.history, wide) for wide in (True, False) if result.history]
     return {
         "result": result,
         "right": int(np.trace(confusion)),
-        "curves": drawn,
+        "curves": curves,
         "metric_curves": [
             figures.metric_curves(result.history, wide)
             for wide in (True, False)
@@ -148,12 +153,12 @@ def file_name(material: Judged, row: int) -> str:
     return f"image {name}" if name.isdecimal() else Path(name).name
 
 
-def calibration(material: Material) -> dict[str, Any]:
+def calibration(result: Result) -> dict[str, Any]:
     """How well the probabilities are calibrated, as trained and with the temperature."""
-    temperature = material.result.temperature
-    shown = {"as trained": calibrate(material.as_trained)}
+    temperature = result.temperature
+    shown = {"as trained": calibrate(calibrated_predictions(result.uncalibrated))}
     if temperature != AS_TRAINED:
-        shown[f"temperature {temperature:.2f}"] = calibrate(material.test)
+        shown[f"temperature {temperature:.2f}"] = calibrate(calibrated_predictions(result))
     used = list(shown)[-1]
     return {
         "calibrations": shown,
@@ -219,14 +224,10 @@ def _exemplars(material: Material) -> list[tuple[int, int | None, int | None]]:
 
 
 def images(material: Material) -> dict[str, Any]:
-    """The data: class balance, problems found, and augmented samples."""
+    """The data: problems found, and augmented samples."""
     result = material.result
-    counts = result.class_counts
     samples = augmented(material, IMAGES)
     return {
-        "balance": [
-            figures.balance(counts, result.class_names, wide) for wide in (True, False) if counts
-        ],
         "findings": _findings(material),
         "samples": samples,
         "sample_pairs": _sample_pairs(samples, result.class_names) if samples else [],
@@ -275,6 +276,12 @@ def _found(material: Material, pair: list[dict[str, Any]]) -> Thumbnail | None:
     both = [explained.resized(splits[of["split"]].images[of["row"]], SIDE) for of in pair]
     lines = [f"{of['split']}: {Path(of['name']).name} ({of['label']})" for of in pair]
     return Thumbnail(data_uri(explained.sheet(np.stack(both), 2)), " = ".join(lines), tuple(lines))
+
+
+def balance(result: Result) -> dict[str, Any]:
+    """The number of images per class."""
+    counts, names = result.class_counts, result.class_names
+    return {"balance": [figures.balance(counts, names, wide) for wide in (True, False) if counts]}
 
 
 def origin(result: Result) -> dict[str, Any]:

@@ -33,7 +33,6 @@ class Material:
 
     Args:
         test: The predictions for the test images, calibrated by the run's temperature.
-        as_trained: The same without the temperature.
         data: The images; None if they are missing.
         missing: Why they are missing, in a sentence; "" if they are not.
         model: The trained network.
@@ -42,7 +41,6 @@ class Material:
     result: Result
     experiment: BoundExperiment
     test: Predictions
-    as_trained: Predictions
     data: Data | None
     missing: str
     model: Any
@@ -71,7 +69,6 @@ def gather(
         result,
         experiment,
         test=calibrated_predictions(result),
-        as_trained=calibrated_predictions(result.uncalibrated),
         data=data,
         missing=missing,
         model=model,

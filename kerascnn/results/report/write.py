@@ -1,6 +1,8 @@
 """Writes the report of a run: one self-contained HTML page."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from kerascnn.engine.observer import Observer, default_observer, optional
 from kerascnn.engine.result import Result
@@ -12,6 +14,7 @@ from kerascnn.results.report.gather import Material, gather
 from kerascnn.results.report.note import write_thumbnails
 from kerascnn.results.report.steps import next_steps
 from kerascnn.runtime.backend import installed_backends, start_backend
+from kerascnn.runtime.compilation import uncompiled
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.process import contained
 
@@ -45,18 +48,21 @@ def report_run(run: str | Result, *, observer: Observer | None = None) -> Path:
     return page
 
 
-def write_page(material: Material) -> Path:
-    """Writes report.html to the run's folder."""
+def write_page(material: Material, drawn: Callable[[], dict[str, Any]] | None = None) -> Path:
+    """Writes report.html to the run's folder.
+
+    Args:
+        drawn: Gives `chapters.drawn` of the result, asked for last; default it is drawn here.
+    """
     result = material.result
+    with uncompiled():
+        of_network = {**chapters.explanations(material), **chapters.images(material)}
     page = render(
         "report.html",
         missing=material.missing,
-        **chapters.results(result),
+        **of_network,
         **chapters.errors(material),
-        **chapters.calibration(material),
-        **chapters.explanations(material),
-        **chapters.images(material),
-        **chapters.origin(result),
+        **(drawn() if drawn else chapters.drawn(result)),
         steps=next_steps(material),
     )
     file = result.folder / REPORT

@@ -134,6 +134,13 @@ def test_split_order_and_whatever_trains_on_them_decide_no_activation():
     np.testing.assert_array_equal(again.validation.inputs, of_image[order[25:]])
 
 
+def test_another_stage_with_the_same_boundary_computes_nothing():
+    inputs_of(views=2, **shifting())
+    network = model()
+    network.get_layer("rescale").trainable = True  # it has no weights: the boundary stays
+    assert counts(network, views=2, **shifting()) == (0, 70)
+
+
 def test_images_that_are_added_are_all_that_is_computed():
     inputs_of(train=chosen(np.arange(20)), views=2, **shifting())
     assert counts(views=2, **shifting()) == (20, 50)
@@ -177,6 +184,18 @@ def test_a_pass_that_is_interrupted_goes_on_where_it_was(monkeypatch):
     assert again.cached.made + again.cached.reused == 170
     expected = as_it_is(model(), images)
     np.testing.assert_allclose(again.feed.inputs[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_what_making_an_image_raises_arrives_however_late():
+    def apply(image, rng):
+        if (image == IMAGES[29]).all():
+            raise ValueError("no such colour")
+        return image
+
+    order = np.r_[np.zeros(140, int), 29]
+    augment = augmenter(HostAugmentation(apply), (0, 0), SIZE)
+    with pytest.raises(PluginError, match="no such colour"):
+        inputs_of(train=chosen(order), views=1, augment=augment)
 
 
 def test_what_is_too_large_for_memory_is_read_as_it_is_used(monkeypatch):
@@ -469,3 +488,39 @@ def test_a_prefix_that_cannot_be_made_anew_runs_as_it_is():
     inputs = inputs_of(network, prefix_precision="mixed_bfloat16", warned=said)
     np.testing.assert_allclose(inputs.feed.inputs[0], as_it_is(network, TRAIN.inputs), rtol=1e-5)
     assert any("no settings" in message for message in said)
+
+
+def later(network):
+    """The same network with the boundary one layer further on."""
+    network.get_layer("wide").trainable = False
+    return network
+
+
+def earlier(network):
+    network.get_layer("wide").trainable = True
+    return network
+
+
+@pytest.mark.long  # it compiles two prefixes and what is between them
+def test_activations_of_a_later_layer_are_computed_from_stored_ones_of_an_earlier_layer():
+    options = {"views": 2, **shifting()}
+    afresh = inputs_of(later(model()), **options)
+    clear("activations")
+    inputs_of(earlier(model()), train=chosen(np.arange(25)), **options)
+    continued = inputs_of(later(model()), **options)
+    assert (continued.cached.made, continued.cached.reused) == (70, 0)
+    assert continued.cached.continued == 50  # the first batch was computed both ways
+    for view in range(2):
+        np.testing.assert_array_equal(continued.feed.inputs[view], afresh.feed.inputs[view])
+    np.testing.assert_array_equal(continued.validation.inputs, afresh.validation.inputs)
+    assert counts(later(model()), **options) == (0, 70)
+
+
+@pytest.mark.long  # as the one before
+def test_what_does_not_follow_bit_for_bit_from_an_earlier_layer_is_computed_from_the_images(
+    monkeypatch,
+):
+    monkeypatch.setattr(np, "array_equal", lambda *_: False)
+    inputs_of(earlier(model()))
+    cached = inputs_of(later(model())).cached
+    assert (cached.made, cached.reused, cached.continued) == (40, 0, 0)

@@ -15,7 +15,8 @@ def material(shapes_experiment, registry):
     shapes_experiment["augmentation"] = {"name": "none", "mixup": 1.0}
     shapes_experiment["training"] = {"image_size": 16, "batch_size": 16}
     images = np.repeat(np.arange(0, 240, 15, dtype=np.uint8), 16 * 16 * 3).reshape(16, 16, 16, 3)
-    train = SimpleNamespace(images=images, labels=np.arange(16))
+    digests = np.arange(16 * 32, dtype=np.uint8).reshape(16, 32)
+    train = SimpleNamespace(images=images, labels=np.arange(16), digests=digests)
     data = SimpleNamespace(train=train, class_names=[str(i) for i in range(16)])
     data.train = type("Split", (SimpleNamespace,), {"__len__": lambda self: 16})(**vars(train))
     experiment = bind_experiment(shapes_experiment, registry)
@@ -30,3 +31,12 @@ def test_the_original_is_the_greater_part_of_what_is_shown_beside_it(material):
     own, other = 15.0 * samples.labels, 15.0 * samples.partners
     mixed = samples.shares * own + (1 - samples.shares) * other
     assert samples.after.mean((1, 2, 3)) == pytest.approx(mixed, abs=1.5)
+
+
+def test_of_stored_views_the_images_are_shown_that_the_frozen_part_received(material):
+    stages = [stage | {"views": 2} for stage in material.experiment.resolved["stages"]]
+    material.experiment = material.experiment.with_overrides({"stages": stages})
+    samples = augmented(material, 12)
+    assert samples.exact
+    np.testing.assert_array_equal(samples.shares, 1)
+    np.testing.assert_array_equal(samples.after, samples.before)  # its activations are mixed

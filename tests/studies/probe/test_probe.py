@@ -99,7 +99,8 @@ def test_only_architectures_at_hand_are_local(experiment, registry):
     assert "Name them to download them: --architectures mobilenet_v3_small," in said
 
 
-def test_a_network_that_is_not_to_be_had_costs_no_other(experiment, registry):
+def test_a_network_that_is_not_to_be_had_costs_no_other(experiment, registry, monkeypatch):
+    monkeypatch.setattr("kerascnn.engine.prepare.load_data", None)  # images are loaded once for all
     with without_downloads():
         probed = probe_architectures(experiment, ["resnet50", "sequential_cnn"])
     assert [network.architecture for network in probed.networks] == ["sequential_cnn"]
