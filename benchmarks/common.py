@@ -126,6 +126,8 @@ def new_rows(stage: dict[str, Any], images: dict[str, set[bytes]], known: set[An
         known: The rows that earlier stages and runs needed; those of this one are added.
     """
     boundary, views = stage["cache"]["boundary"], stage["cache"]["views"]
+    if boundary == "input":  # nothing is stored
+        return 0
     plain = images["validation"] | (images["train"] if views == 1 else set())
     rows = {(boundary, 0, image) for image in plain}
     if views > 1:

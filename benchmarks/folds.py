@@ -54,7 +54,7 @@ def main(
         "rows_made": [sum(s["cache"]["made"] for s in result["stages"]) for result in results],
         "rows_expected": expected,
         "prefix_seconds": prefix,
-        "prefix_by_first": sum(prefix) / prefix[0],
+        "prefix_by_first": sum(prefix) / prefix[0] if prefix[0] else None,
         "folds": [result["test_accuracy"] for result in results],
         "trained_on": results[0]["data"]["train"]["images"],
         "seconds": [result["seconds"] for result in results],

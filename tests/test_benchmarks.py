@@ -185,10 +185,11 @@ def test_ratios_count_packing_and_prefix(script):
 def test_rows_are_expected_once_for_each_image_and_view(script):
     new_rows, known = script("common").new_rows, set()
 
-    def stage(views):
-        return {"cache": {"boundary": "block", "views": views}}
+    def stage(views, boundary="block"):
+        return {"cache": {"boundary": boundary, "views": views}}
 
     images = {"train": {b"1", b"2"}, "validation": {b"3"}, "test": {b"4"}}
+    assert new_rows(stage(0, "input"), images, known) == 0
     assert new_rows(stage(1), images, known) == 3
     assert new_rows(stage(4), images, known) == 4 * 2
     assert new_rows(stage(4), images, known) == 0
