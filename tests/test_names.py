@@ -104,7 +104,7 @@ def page_of(result, names, registry):
     experiment = bind_experiment({**result.experiment, "seed": 0}, registry)
     said = read_predictions(result.folder / "predictions.csv", names)
     network = SimpleNamespace(name="none", layers=[], operations=[], _nodes_by_depth={})
-    material = Material(result, experiment, said, said, data, "", network)
+    material = Material(result, experiment, said, data, "", network)
     return text_of(write_page(material))
 
 

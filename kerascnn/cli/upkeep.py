@@ -14,7 +14,7 @@ from kerascnn.cli.options import (
 
 @click.group()
 def cache() -> None:
-    """List or clear the cache: images, activations, stages, downloads."""
+    """List or clear the cache of images, activations, stages."""
 
 
 @cache.command("list")

@@ -33,7 +33,7 @@ def built(file):
             given = [argument for argument in node.args if not isinstance(argument, ast.Starred)]
             texts = [arg.value if isinstance(arg, ast.Constant) else "1" for arg in given]
             if texts[-2:] == ["--kind", "1"]:
-                texts[-1] = "dataset"
+                texts[-1] = "packed" if texts[0] == "cache" else "dataset"
             if texts:
                 yield texts
 

@@ -218,7 +218,7 @@ def private_names(file):
     hidden = {name for name in used if name.startswith("_") and not name.startswith("__")}
     return [
         *(module for module in modules if module.startswith(PRIVATE_MODULES)),
-        *sorted(hidden - own - NAMED_TUPLES),
+        *sorted(hidden - own - NAMED_TUPLES - {"_exit"}),  # `os._exit` is public
     ]
 
 
