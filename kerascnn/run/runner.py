@@ -3,9 +3,11 @@
 import gc
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 from kerascnn.components.entry_points import plugin_at_fault
 from kerascnn.engine.events import StageStart, overview, stage_start
@@ -39,6 +41,8 @@ from kerascnn.runtime.process import contained, put_back
 from kerascnn.runtime.redact import scrubbed
 from kerascnn.runtime.tracebacks import said
 from kerascnn.tracking.tracker import Tracker
+
+_NEEDED_LAST = ("scipy.optimize", "matplotlib.colors")  # to calibrate, and to colour heat maps
 
 
 @contained()
@@ -87,14 +91,15 @@ def _run(
     experiment: BoundExperiment, observer: Observer, tracker: Tracker, start: float, fresh: bool
 ) -> Result:
     with _explained(tracker), tracker, Beside("matplotlib.figure") as beside:
-        beside.submit(ready_to_draw)
         prepared, folder = _begin(experiment, observer, tracker)
+        beside.submit(ready_to_draw)
         store = StageStore(prepared, observer.warned, run=folder.name, fresh=fresh)
         with Interruption() as interruption:
             checkpointer = Checkpointer(prepared, folder, observer, interruption, start)
             if not checkpointer.restore():
                 record_start(tracker, prepared, folder)
                 checkpointer.begin()
+            Thread(target=_import, args=_NEEDED_LAST, daemon=True).start()
             _fit_stages(prepared, tracker, observer, checkpointer, store)
             evaluated = evaluate(prepared, observer.warned)
             result = make_result(
@@ -106,6 +111,13 @@ def _run(
         observer.warned(tracker.unsent)
     checkpointer.remove()
     return result
+
+
+def _import(*modules: str) -> None:
+    """Imports modules while the device trains; whoever needs them reports what fails."""
+    for module in modules:
+        with suppress(Exception):
+            import_module(module)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def grad_cam(model: Any, images: Any, classes: Any, layer: str | None = None) ->
 
     layer = layer or last_spatial_layer(model)
     maps = _call(model, layer).outputs[0]
-    features = Forward(keras.Model(model.input, maps))(images, BATCH_SIZE)  # [N, h, w, C]
+    features = Forward(keras.Model(model.input, maps))(images, min(BATCH_SIZE, len(images)))
     gradients = _gradients(_after(model, maps, layer), features, np.asarray(classes))
     weights = gradients.mean((1, 2), keepdims=True)  # [N, 1, 1, C]
     heat = np.maximum((weights * features).sum(-1), 0)  # [N, h, w]
