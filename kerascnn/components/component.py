@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -143,6 +143,19 @@ class BoundComponent:
             return ""
         decides = f"{registered.kind} {self.name} {registered.origin} {_plain(self.params)} {code}"
         return hashlib.sha256(decides.encode()).hexdigest()
+
+    def key_without(self, params: Sequence[str]) -> str:
+        """The `key` if these parameters had their default values."""
+        if not params:
+            return self.key
+        fields = type(self.params).model_fields
+        if unknown := [name for name in params if name not in fields]:
+            raise PluginError(
+                f"{self.registered}: Mixing(params=...) names {unknown[0]!r}, which is none of its "
+                f"parameters; they are {', '.join(fields)}."
+            )
+        defaults = {name: fields[name].get_default(call_default_factory=True) for name in params}
+        return replace(self, params=self.params.model_copy(update=defaults)).key
 
     def faults(self, **context: Any) -> dict[str, str]:
         """The faults that the component's `check` reports, by key."""

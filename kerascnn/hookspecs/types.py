@@ -95,10 +95,13 @@ class Mixing:
             is `{"inputs": float32 [B, ...], "labels": float32 [B, K]}`. The inputs are images
             [B, H, W, 3] in 0-255 or activations: feature maps [B, h, w, C], tokens [B, T, C] or
             features [B, C]. Labels are mixed in the same shares, so that they still sum to 1.
+        params: The names of the component's parameters that nothing but mixing uses; by default
+            none is known. Where only these differ, experiments share stored views.
     """
 
     draw: "Callable[[np.random.Generator, int], Arrays]"
     apply: Callable[[Arrays, Arrays], Arrays]
+    params: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

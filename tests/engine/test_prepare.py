@@ -99,6 +99,11 @@ def test_it_computes_other_views_where_their_seed_or_augmentation_differs(first)
     assert another(first, {"augmentation.horizontal_flip": 0.0}) == (0, (0, VIEWS * 12))
 
 
+def test_mixing_decides_no_view(first):
+    assert another(first, {"augmentation.mixup": 0.0}) == (0, (0, 0))
+    assert another(first, {"augmentation.cutmix": 1.0}) == (0, (0, 0))
+
+
 def test_another_split_computes_what_its_images_have_not_been_yet(first, shared_workplace):
     split = shared_workplace / "another split"
     shutil.copytree(shared_workplace / "images", split)

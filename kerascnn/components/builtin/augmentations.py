@@ -49,7 +49,10 @@ def _mixing(strengths: Strengths, image_size: int) -> Mixing:
     def draw(rng: "np.random.Generator", batch_size: int) -> "dict[str, np.ndarray]":
         return {"boxes": mixing.draw(strengths, rng, batch_size, image_size)}
 
-    return Mixing(draw, lambda batch, arrays: mixing.mix(batch, arrays["boxes"]))
+    def apply(batch: dict[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
+        return mixing.mix(batch, arrays["boxes"])
+
+    return Mixing(draw, apply, params=("mixup", "cutmix"))
 
 
 LIGHT = {"horizontal_flip": 0.5, "shift": 0.05, "zoom": 0.1, "brightness": 0.1}

@@ -44,6 +44,7 @@ class Plan:
     view_seed: int = 0  # of stored views
     augmentation: str = NO_AUGMENTATION  # the name of the component behind `augment`
     augmentation_key: str = ""  # identifies what `augment` does; "" if its draws cannot be repeated
+    views_key: str = ""  # the same without mixing, which stored views do not depend on
     architecture: str = ""  # the name of the network's component
     built_by: Callable[..., Any] | None = None  # the plugin's function that built the network
     activation_bytes: int = 2 * 2**30  # disk budget for all cached activations of the stage
@@ -122,11 +123,13 @@ def augmentation(experiment: BoundExperiment, index: int, classes: int) -> dict[
     augment = augmenter(policy, seed, size, str(bound.registered), training.view_seed)
     guarded = partial(bound.registered.guarded, when="while augmenting a batch")
     repeatable = isinstance(policy, Augmentation | HostAugmentation)
+    mix = policy.mix if isinstance(policy, Augmentation) else None
     return {
         "augment": augment.within(guarded),
         "augmentation": bound.name,
         # a Keras layer draws its own random numbers: they cannot be repeated
         "augmentation_key": bound.key if repeatable else "",
+        "views_key": bound.key_without(mix.params if mix else ()) if repeatable else "",
     }
 
 

@@ -51,7 +51,7 @@ class PrefixRuns:
         def images(rows: np.ndarray) -> np.ndarray:
             return view(examples.inputs[rows], examples.digests[rows], targets[rows], number)
 
-        key = plan.augmentation_key and f"{plan.augmentation_key} {plan.view_seed} {number}"
+        key = plan.views_key and f"{plan.views_key} {plan.view_seed} {number}"
         what = f"view {number + 1} of {plan.augmentation}"
         return self._each(examples, key, what, images), targets
 

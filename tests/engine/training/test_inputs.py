@@ -63,7 +63,7 @@ def shifting(amount=1.0, view_seed=0, seed=(0, 0), mix=None):
 
     policy = Augmentation(draw, apply, mix)
     augment = augmenter(policy, seed, SIZE, view_seed=view_seed)
-    return {"augment": augment, "augmentation_key": f"by {amount}", "view_seed": view_seed}
+    return {"augment": augment, "views_key": f"by {amount}", "view_seed": view_seed}
 
 
 def inputs_of(
@@ -236,7 +236,7 @@ def roll(image, rng):
 
 def test_a_view_on_the_host_is_its_images_through_the_prefix():
     augment = augmenter(HostAugmentation(roll), (0, 0), SIZE, view_seed=5)
-    options = {"augment": augment, "augmentation_key": "roll", "views": 2, "view_seed": 5}
+    options = {"augment": augment, "views_key": "roll", "views": 2, "view_seed": 5}
     views = inputs_of(**options).feed.inputs
     rngs = generators(5, 1, TRAIN.digests)
     rolled = np.stack([roll(*one) for one in zip(TRAIN.inputs, rngs, strict=True)])
@@ -294,7 +294,7 @@ def test_an_augmentation_that_mixes_images_by_itself_is_refused_for_stored_views
 
     augment = augmenter(Augmentation(lambda rng, count: {}, apply), (0, 0), SIZE, "the suspect")
     with pytest.raises(PluginError, match=r"^the suspect: apply must .* kerascnn\.Mixing"):
-        inputs_of(views=1, augment=augment, augmentation_key="mixing")
+        inputs_of(views=1, augment=augment, views_key="mixing")
     assert entries(["activations"])[0].bytes < 10**4  # no row of it
 
 
