@@ -67,7 +67,7 @@ class BackgroundProcess:
         self._release()
 
     def _release(self) -> None:
-        self._calls.shutdown(cancel_futures=True)
+        self._calls.shutdown()  # after those that wait have found it ended
         for pipe in (self._stdin, self._stdout):
             with suppress(OSError):
                 pipe.close()

@@ -9,9 +9,10 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import wraps
 from importlib.util import find_spec
 from threading import RLock
-from typing import Any
+from typing import Any, TypeVar
 
 from kerascnn.runtime.keras_internals import (
     disable_tensorflow_determinism,
@@ -21,6 +22,8 @@ from kerascnn.runtime.keras_internals import (
     tensorflow_is_deterministic,
     tensorflow_seed,
 )
+
+T = TypeVar("T")
 
 _one_at_a_time = RLock()
 _open: list[ExitStack] = []
@@ -52,6 +55,27 @@ def put_back(undo: Callable[..., Any], *arguments: Any) -> None:
     """Registers how to undo an effect; without `contained`, as in the command line, it stays."""
     if _open:
         _open[-1].callback(undo, *arguments)
+
+
+def kept(function: Callable[..., T]) -> Callable[..., T]:
+    """Calls a function once for the same arguments in a block of `contained`.
+
+    For what cannot change meanwhile, such as the code of modules that are imported. Without a block
+    it is called every time.
+    """
+    results: dict[tuple[Any, ...], T] = {}
+
+    @wraps(function)
+    def once(*arguments: Any) -> T:
+        if not _open:
+            return function(*arguments)
+        if not results:
+            put_back(results.clear)
+        if arguments not in results:
+            results[arguments] = function(*arguments)
+        return results[arguments]
+
+    return once
 
 
 def set_variable(name: str, value: str, *, unless_set: bool = False) -> None:

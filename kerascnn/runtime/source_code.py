@@ -15,6 +15,7 @@ from types import FunctionType
 from typing import Any, NamedTuple
 
 from kerascnn.runtime.backend import BACKENDS
+from kerascnn.runtime.process import kept
 
 _KNOWN_BY_VERSION = {"keras", "numpy", "jaxlib", *BACKENDS}  # see `installed_versions`
 _VALIDATES = {"pydantic", "pydantic_core"}  # parameters, whose values are in every key
@@ -82,13 +83,11 @@ def modules_key(names: Iterable[str], of: Iterable[str] = ()) -> str:
     waiting, seen, digests = list(own), set(own), list[str]()
     while waiting:
         unit = waiting.pop()
-        texts = _contents(unit) if unit in own or not unit.installed else {}
-        for name, text in texts.items():
-            digests.append(sha256(f"{unit.name} {name}\0".encode() + text).hexdigest())
-        if unit.name != "kerascnn":  # all of which counts; what it requires, `installed_versions`
-            found = set(_imported(texts)) - seen
-            waiting += found
-            seen |= found
+        if unit in own or not unit.installed:
+            hashed, imported = _read(unit)
+            digests += hashed
+            waiting += imported - seen
+            seen |= imported
     owners = {one for unit in seen for one in _owners().get(_top(unit.name), ())}
     versions = sorted(_versions([*owners, *of]))
     return sha256(repr((sorted(digests), versions)).encode()).hexdigest()
@@ -180,6 +179,16 @@ def _located(name: str) -> tuple[tuple[Path, ...], Path | None]:
     return tuple(map(Path, folders or ())), Path(file) if file else None
 
 
+@kept
+def _read(unit: Unit) -> tuple[list[str], set[Unit]]:
+    """The hashes of the files that decide, and what they import."""
+    texts = _contents(unit)
+    named = ((f"{unit.name} {name}\0".encode(), text) for name, text in texts.items())
+    digests = [sha256(name + text).hexdigest() for name, text in named]
+    # all of kerascnn counts; what it requires, `installed_versions`
+    return digests, set() if unit.name == "kerascnn" else set(_imported(texts))
+
+
 def _contents(unit: Unit) -> dict[str, bytes]:
     """The files that decide, by their path in the package or beside the module."""
     found = dict[str, bytes]()
@@ -254,6 +263,7 @@ def _versions(names: list[str]) -> set[str]:
     return {f"{name} {version}" for name, version in found.items()}
 
 
+@kept
 def _metadata(name: str) -> tuple[str, list[str]]:
     try:
         found = distribution(name)

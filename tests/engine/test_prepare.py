@@ -18,6 +18,9 @@ COUNTS = {"train": 12, "validation": 4, "test": 4}
 FIRST = (12 + 4, VIEWS * 12 + 4)  # rows of the head stage and of the second
 
 
+pytestmark = pytest.mark.long  # a network is built for each question
+
+
 def draw(folder, split, number):
     rng = np.random.default_rng([len(split), number])
     place = folder / split / ("left", "right")[number % 2]

@@ -69,6 +69,9 @@ class Recording(Observer):
         self.warnings.append(message)
 
 
+pytestmark = pytest.mark.long  # all compare runs with one that is trained first
+
+
 @pytest.fixture(scope="module")
 def place(shared_workplace):
     (shared_workplace / "stored.toml").write_text(EXPERIMENT)
@@ -136,7 +139,6 @@ def test_an_unchanged_experiment_ends_the_same_without_training(first):
 
 
 @pytest.mark.backend
-@pytest.mark.long  # two runs
 def test_with_another_last_stage_only_that_is_trained_and_ends_as_in_a_fresh_run(first, kept):
     told, changed = Recording(), load_experiment("stored.toml", LAST_CHANGED)
     shared = run_experiment(changed, told)
@@ -151,7 +153,6 @@ def test_with_another_last_stage_only_that_is_trained_and_ends_as_in_a_fresh_run
 
 
 @pytest.mark.backend
-@pytest.mark.long  # three runs
 def test_a_run_that_took_a_stage_is_interrupted_and_resumed(first, kept):
     overrides = {**LAST_CHANGED, "training.checkpoint_seconds": 0}
     changed = load_experiment("stored.toml", overrides)
@@ -164,7 +165,6 @@ def test_a_run_that_took_a_stage_is_interrupted_and_resumed(first, kept):
     assert outcome(resumed, clock=False) == outcome(fresh, clock=False)
 
 
-@pytest.mark.long  # two runs
 def test_the_command_says_which_run_a_stage_is_taken_from(first, kept, run_cli):
     ended = run_cli("run", "stored.toml", "--json")
     assert f"1/2 head: as in run {first.run_id[:8]}, " in ended.stderr
@@ -176,7 +176,6 @@ def test_the_command_says_which_run_a_stage_is_taken_from(first, kept, run_cli):
     assert [s["reused_from"] for s in json.loads(fresh.stdout)["stages"]] == [None, None]
 
 
-@pytest.mark.long  # a hundred steps, twice
 def test_a_study_takes_the_stages_before_the_tested_one(first, monkeypatch):
     told, experiment = Recording(), load_experiment("stored.toml")
     taken = find_learning_rate(experiment, "rest", told)

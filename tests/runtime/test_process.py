@@ -11,7 +11,7 @@ import pytest
 
 from kerascnn import run_experiment
 from kerascnn.experiment.bound import bind_experiment
-from kerascnn.runtime.process import contained, put_back, set_variable
+from kerascnn.runtime.process import contained, kept, put_back, set_variable
 from kerascnn.tracking.store import open_store, tracking_uri
 
 LOGGERS = ("tensorflow", "mlflow", "alembic")
@@ -123,3 +123,13 @@ def test_calls_of_two_threads_wait_for_each_other():
         assert not entered.wait(0.1)
     assert entered.wait(5)
     thread.join()
+
+
+def test_what_cannot_change_in_a_block_is_asked_for_once():
+    asked = []
+    twice = kept(lambda number: asked.append(number) or 2 * number)
+    assert [twice(1), twice(1)] == [2, 2] and asked == [1, 1]  # without a block
+    for _ in range(2):
+        with contained():
+            assert [twice(1), twice(2), twice(1)] == [2, 4, 2]
+    assert asked == [1, 1, 1, 2, 1, 2]
