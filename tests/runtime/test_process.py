@@ -128,7 +128,8 @@ def test_calls_of_two_threads_wait_for_each_other():
 def test_what_cannot_change_in_a_block_is_asked_for_once():
     asked = []
     twice = kept(lambda number: asked.append(number) or 2 * number)
-    assert [twice(1), twice(1)] == [2, 2] and asked == [1, 1]  # without a block
+    assert [twice(1), twice(1)] == [2, 2]
+    assert asked == [1, 1]  # without a block
     for _ in range(2):
         with contained():
             assert [twice(1), twice(2), twice(1)] == [2, 4, 2]
