@@ -2,10 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
-
-import numpy as np
 
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.keras_internals import tensorflow_gradients
@@ -96,7 +93,7 @@ def gradient(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def fit_source(
-    batches: Callable[[], Iterator[Any]], shapes: Sequence[tuple[int | None, ...]], together: int
+    batches: Callable[[], Iterator[Any]], shapes: Sequence[tuple[int | None, ...]]
 ) -> Iterator[Callable[[], Any]]:
     """Yields a function that returns the input for each call of `Model.fit`.
 
@@ -110,7 +107,6 @@ def fit_source(
     Args:
         batches: Starts an epoch's batches of float32 arrays.
         shapes: The shapes of the arrays, None for an axis of any length.
-        together: Batches that TensorFlow takes at a time: each time costs as much as a small step.
     """
     import keras
 
@@ -120,26 +116,16 @@ def fit_source(
     import tensorflow
 
     held = [batches]
+    signature = tuple(tensorflow.TensorSpec(shape, tensorflow.float32) for shape in shapes)
     options = tensorflow.data.Options()
     options.autotune.enabled = False
-    made = tensorflow.data.Dataset.from_generator
-    if together == 1:
-        signature = tuple(tensorflow.TensorSpec(shape, tensorflow.float32) for shape in shapes)
-        dataset = made(lambda: held[0](), output_signature=signature)
-    else:
-        stacks = tuple(tensorflow.TensorSpec((None, *one), tensorflow.float32) for one in shapes)
-        dataset = made(lambda: _stacked(held[0](), together), output_signature=stacks).unbatch()
+    dataset = tensorflow.data.Dataset.from_generator(lambda: held[0](), output_signature=signature)
     dataset = dataset.with_options(options)
     try:
         with graphs_freed():
             yield lambda: dataset
     finally:
         held.clear()
-
-
-def _stacked(batches: Iterator[Any], count: int) -> Iterator[Any]:
-    while some := list(islice(batches, count)):
-        yield tuple(np.stack(arrays) for arrays in zip(*some, strict=True))
 
 
 @contextmanager

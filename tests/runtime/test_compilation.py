@@ -16,10 +16,9 @@ def test_a_compiled_function_computes_the_same():
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("together", [1, 2, 9])
-def test_what_fit_is_given_holds_the_batches_and_waits_for_no_autotuner(together):
+def test_what_fit_is_given_holds_the_batches_and_waits_for_no_autotuner():
     batches = [(np.full((2, 3), i, "float32"), np.zeros((2,), "float32")) for i in range(3)]
-    with fit_source(lambda: iter(batches), [(None, 3), (None,)], together) as source:
+    with fit_source(lambda: iter(batches), [(None, 3), (None,)]) as source:
         if keras.config.backend() == "tensorflow":
             assert source().options().autotune.enabled is False
         for _ in range(2):

@@ -34,8 +34,7 @@ class _Fit:
 
     def __enter__(self) -> "_Fit":
         shapes = self._trainer.input_shape, self._trainer.output_shape, (None,)
-        together = self._trainer.steps_per_execution
-        self._source = self._open.enter_context(fit_source(self._batches, shapes, together))
+        self._source = self._open.enter_context(fit_source(self._batches, shapes))
         return self
 
     def __exit__(self, *_: object) -> None:
