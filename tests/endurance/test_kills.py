@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from two_stages import outcome_of, two_stages
 
 sys.path.insert(0, str(Path(__file__).parent))
 from killing import PHASES, Killing
@@ -27,37 +28,12 @@ BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 KILLS = int(os.environ.get("KERASCNN_KILLS", "200"))
 CHAINED = 20
 STEPS = 264  # on the disk: of checkpoints, stored stages and packed images
-CLOCK = ("seconds", "images_per_second")
-
-EXPERIMENT = """
-name = "kills"
-dataset = { name = "shapes", train = 48 }
-augmentation = "light"
-[architecture]
-name = "sequential_cnn"
-depth = 2
-convolutions = 1
-filters = 4
-dense_units = []
-[training]
-image_size = 16
-batch_size = 16
-checkpoint_seconds = 0
-[[stages]]
-name = "head"
-epochs = 2
-learning_rate = 1e-2
-augmentation = false
-schedule = "plateau"
-[[stages]]
-name = "rest"
-unfreeze = "all"
-epochs = 2
-learning_rate = 3e-3
-schedule = "cosine"
-optimizer = "adamw"
-ema_fraction = 0.3
-"""
+EXPERIMENT = two_stages(
+    "kills",
+    training="checkpoint_seconds = 0",
+    head='schedule = "plateau"',
+    rest='optimizer = "adamw"\nema_fraction = 0.3',
+)
 
 
 @pytest.fixture(scope="module")
@@ -96,15 +72,8 @@ def outcome(folder):
         counts = {(key, step): count for key, step, count in logged}
         assert store.execute("SELECT status FROM runs").fetchall() == [("FINISHED",)]
     assert set(counts.values()) == {1}
-    return {
-        "sha256": [(stage["ended_sha256"], stage["frozen_sha256"]) for stage in result["stages"]],
-        "history": [
-            {key: value for key, value in epoch.items() if key not in CLOCK}
-            for epoch in result["history"]
-        ],
-        "test": result["test"],
-        "logged": sorted(counts),
-    }
+    ended = outcome_of(result["stages"], result["history"], result["test"])
+    return {**ended, "logged": sorted(counts)}
 
 
 def go_on(killing, folder, fault=None):

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from filelock import FileLock
+from two_stages import outcome_of, two_stages
 
 from kerascnn import InputError, RunError, load_experiment, run_experiment
 from kerascnn.engine.observer import Observer
@@ -23,36 +24,9 @@ from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_unfinished
 from kerascnn.run.checkpointer import check_same, determinants
 
-EXPERIMENT = """
-name = "resume"
-dataset = { name = "shapes", train = 48 }
-augmentation = "light"
-[architecture]
-name = "sequential_cnn"
-depth = 2
-convolutions = 1
-filters = 4
-dense_units = []
-[training]
-image_size = 16
-batch_size = 16
-[[stages]]
-name = "head"
-epochs = 2
-learning_rate = 1e-2
-augmentation = false
-schedule = { name = "plateau", patience_epochs = 1 }
-[[stages]]
-name = "rest"
-unfreeze = "all"
-epochs = 2
-learning_rate = 3e-3
-schedule = "cosine"
-optimizer = "adamw"
-ema_fraction = 0.3
-"""
 STEPS = 3  # an epoch
-CLOCK = ("seconds", "images_per_second")
+HEAD = 'schedule = { name = "plateau", patience_epochs = 1 }'
+REST = 'optimizer = "adamw"\nema_fraction = 0.3'
 
 
 class Disturbed(Observer):
@@ -94,7 +68,7 @@ def interrupt(number=signal.SIGINT):
 
 @pytest.fixture(scope="module")
 def place(shared_workplace):
-    (shared_workplace / "resume.toml").write_text(EXPERIMENT)
+    (shared_workplace / "resume.toml").write_text(two_stages("resume", head=HEAD, rest=REST))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kerascnn.run.runner.draw_report", lambda *_: None)  # takes the most time
         yield shared_workplace
@@ -118,11 +92,7 @@ def client(place):
 
 
 def outcome(result):
-    return {
-        "sha256": [(stage["ended_sha256"], stage["frozen_sha256"]) for stage in result.stages],
-        "history": [{k: v for k, v in e.items() if k not in CLOCK} for e in result.history],
-        "test": result.test,
-    }
+    return outcome_of(result.stages, result.history, result.test)
 
 
 def begin(experiment, after, act, **options):

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from two_stages import CLOCK, outcome_of, two_stages
 
 from kerascnn import Observer, load_experiment, run_experiment
 from kerascnn.components.component import BoundComponent
@@ -20,32 +21,6 @@ from kerascnn.run.stage_store import KIND, StageStore
 from kerascnn.runtime.cache import cache_folder, entries
 from kerascnn.studies.lr_find.find import find_learning_rate
 
-EXPERIMENT = """
-name = "stored"
-dataset = { name = "shapes", train = 48 }
-augmentation = "light"
-[architecture]
-name = "sequential_cnn"
-depth = 2
-convolutions = 1
-filters = 4
-dense_units = []
-[training]
-image_size = 16
-batch_size = 16
-[[stages]]
-name = "head"
-epochs = 2
-learning_rate = 1e-2
-augmentation = false
-[[stages]]
-name = "rest"
-unfreeze = "all"
-epochs = 2
-learning_rate = 3e-3
-schedule = "cosine"
-"""
-CLOCK = ("seconds", "images_per_second")
 LAST_CHANGED = {"stages.rest.learning_rate": 1e-3, "stages.rest.optimizer": "adamw"}
 
 
@@ -74,7 +49,7 @@ pytestmark = pytest.mark.long  # all compare runs with one that is trained first
 
 @pytest.fixture(scope="module")
 def place(shared_workplace):
-    (shared_workplace / "stored.toml").write_text(EXPERIMENT)
+    (shared_workplace / "stored.toml").write_text(two_stages("stored"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kerascnn.run.runner.draw_report", lambda *_: None)  # takes the most time
         yield shared_workplace
@@ -103,12 +78,8 @@ def kept(first, tmp_path):
 def outcome(result, clock=True):
     weights = b"".join(weight.tobytes() for weight in result.model.get_weights())
     left_out = () if clock else CLOCK
-    return {
-        "sha256": [(stage["ended_sha256"], stage["frozen_sha256"]) for stage in result.stages],
-        "weights": hashlib.sha256(weights).hexdigest(),
-        "history": [{k: v for k, v in e.items() if k not in left_out} for e in result.history],
-        "test": result.test,
-    }
+    ended = outcome_of(result.stages, result.history, result.test, left_out)
+    return {**ended, "weights": hashlib.sha256(weights).hexdigest()}
 
 
 def sources(result):
