@@ -24,6 +24,7 @@ from kerascnn.errors import InputError
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import GB, folder_bytes, whole_folder
 from kerascnn.runtime.image_files import mark
+from kerascnn.runtime.process import kept
 
 T = TypeVar("T")
 
@@ -145,8 +146,12 @@ def scratch(kind: str) -> Iterator[Path]:
             Path(lock.lock_file).unlink(missing_ok=True)
 
 
+@kept
 def limit_bytes() -> int:
-    """The greatest size of the cache, without downloads, in bytes."""
+    """The greatest size of the cache, without downloads, in bytes.
+
+    The default takes a look at every entry; what the run itself stores does not change it.
+    """
     return limit_asked() or _default_limit(entries(MADE))
 
 

@@ -21,7 +21,7 @@ from kerascnn.engine.network.saved import modules_in
 from kerascnn.engine.network.stored import StoredRows, scratch_rows
 from kerascnn.engine.network.ways import Run, ways
 from kerascnn.errors import RunError
-from kerascnn.runtime.cache import cached, entries
+from kerascnn.runtime.cache import Entry, cached, entries
 from kerascnn.runtime.compilation import BATCH_SIZE
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.keras_internals import nested_layers
@@ -186,11 +186,16 @@ class Prefix:
         columns = {COLUMN: (self._way.dtype, self._model.output_shape[1:])}
         return RowStore(KIND, self._hashed(seen), f"{self._about}: {what}", columns)
 
+    @cached_property
+    def _listed(self) -> list[Entry]:
+        """The activations that the cache had when it was first searched."""
+        return [entry for entry in entries([KIND]) if entry.rows]
+
     def _earlier(self, seen: str, what: str) -> Iterator[Earlier]:
         """The earlier layers of which activations are stored, the nearest first."""
-        found = [entry for entry in entries([KIND]) if entry.rows]
-        keys, end = {entry.key for entry in found}, f": {what}"
-        listed = {entry.about.removesuffix(end) for entry in found if entry.about.endswith(end)}
+        keys, end = {entry.key for entry in self._listed}, f": {what}"
+        abouts = (entry.about for entry in self._listed if entry.about.endswith(end))
+        listed = {about.removesuffix(end) for about in abouts}
         for about, before, between in earlier_layers(self._model, self._about, listed):
             if about not in self._before:
                 self._before[about] = self._from(about, before, between)
