@@ -193,10 +193,14 @@ def fetch_run(run: str, runs: Path) -> Path | None:
         if not folder.exists():
             runs.mkdir(parents=True, exist_ok=True)
             with whole_folder(folder) as new:
-                run_id, place = found[0].info.run_id, str(new)
-                client.download_artifacts(run_id, "", place)
-                model = f"runs:/{run_id}/model"
-                download_artifacts(model, dst_path=place, tracking_uri=tracking_uri())
+                client.download_artifacts(found[0].info.run_id, "", str(new))
+                for model in found[0].outputs.model_outputs:
+                    # not runs:/ID/model, which would be resolved in the environment's store
+                    place = client.get_logged_model(model.model_id).artifact_location
+                    files = download_artifacts(
+                        place, dst_path=str(new), tracking_uri=tracking_uri()
+                    )
+                    Path(files).rename(new / "model")
         return folder
 
 
