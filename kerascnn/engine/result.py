@@ -154,15 +154,24 @@ class Result:
             found = {"version": 0, **json.loads(file.read_text("utf-8"))}
         except (ValueError, TypeError) as error:
             raise InputError(f"cannot read {file}: it is not a JSON object ({error}).") from error
-        found["artifacts"] = str(file.parent)
+        return cls.of({**found, "artifacts": str(file.parent)}, str(file))
+
+    @classmethod
+    def of(cls, found: dict[str, Any], origin: str) -> "Result":
+        """A result from its JSON; `origin` says where that was read, for messages.
+
+        Raises:
+            InputError: It lacks a key that every version has.
+        """
         known = {key.name: key for key in fields(cls)}
         needed = [name for name, key in known.items() if not _has_default(key)]
         if missing := [name for name in needed if name not in found]:
-            raise InputError(f"cannot read {file}: it has no {', '.join(missing)}.")
+            raise InputError(f"cannot read {origin}: it has no {', '.join(missing)}.")
         if found["version"] > VERSION or found.keys() - known.keys():
-            warnings.warn(_not_known(found, known), stacklevel=2)
-        found["test_accuracy_interval"] = tuple(found["test_accuracy_interval"])
-        return cls(**{name: value for name, value in found.items() if name in known})
+            warnings.warn(_not_known(found, known), stacklevel=3)
+        interval = tuple(found["test_accuracy_interval"])
+        read = {name: value for name, value in found.items() if name in known}
+        return cls(**{**read, "test_accuracy_interval": interval})
 
     @property
     def folder(self) -> Path:
