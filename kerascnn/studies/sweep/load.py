@@ -31,6 +31,11 @@ class Planned:
         return self.space.experiment
 
     @property
+    def tables(self) -> dict[str, Any]:
+        """What is tried, as a file has it."""
+        return {one.key: one.table for one in self.asked}
+
+    @property
     def trials(self) -> int:
         """The number of trials, at most."""
         if self.settings.sampler == "grid":
