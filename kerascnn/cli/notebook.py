@@ -1,4 +1,4 @@
-"""Shows the progress of a run or sweep in a notebook: plain lines, and one that is updated in place."""
+"""Shows progress in a notebook: plain lines, and one that is updated in place."""
 
 import io
 import sys

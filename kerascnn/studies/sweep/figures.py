@@ -18,6 +18,7 @@ COLOURS = {"best": ORANGE, "not told apart": BLUE}
 """Colours of trials by their standing; the others are grey."""
 
 CROWD = 60  # trials; of more, only the best ones have intervals
+ROOM = 18  # characters of labels below a slice on a desktop
 JITTER = 0.5  # of the width of a category
 
 
@@ -59,8 +60,12 @@ def history(result: SweepResult, wide: bool) -> Markup | None:
                 alpha=0.8,
             )
         axes.set(xlabel="trial", ylabel=metric_name(result))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        _whole_numbers(axes)
         return svg(figure, f"{metric_name(result)} of every trial, and the best so far")
+
+
+def _whole_numbers(axes: Any) -> None:
+    axes.xaxis.get_major_locator().set_params(integer=True)
 
 
 def slices(result: SweepResult, wide: bool) -> Markup | None:
@@ -78,34 +83,37 @@ def slices(result: SweepResult, wide: bool) -> Markup | None:
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for axes in grid.flat[len(keys) :]:
             axes.set_visible(False)
-        names = short_keys(result.space)
+        names, room = short_keys(result.space), ROOM if wide else 2 * ROOM // 3
         for axes, key in zip(grid.flat, keys, strict=False):
-            _slice(axes, result, key)
+            _slice(axes, result, key, room)
             axes.set_title(short_label(names[key]), parse_math=False)
         for axes in grid[:, 0]:
             axes.set_ylabel(metric_name(result))
         return svg(figure, f"{metric_name(result)} by the value of each key")
 
 
-def _slice(axes: Any, result: SweepResult, key: str) -> None:
+def _slice(axes: Any, result: SweepResult, key: str, room: int) -> None:
+    """One key; `room` limits the characters of its labels."""
     scale = scale_of(result, key)
     _points(
         axes,
         result,
         {
-            trial.number: scale.place(trial.params[key]) + _jitter(scale, trial)
+            trial.number: scale.place(trial.params[key]) + jitter(scale, trial)
             for trial in drawn(result)
             if key in trial.params
         },
     )
     places, labels = zip(*scale.ticks, strict=True)
-    slanted = scale.ends is None and sum(map(len, labels)) > 18
+    crowded = sum(map(len, labels)) > room
+    if crowded and scale.ends:
+        places, labels = (places[0], places[-1]), (labels[0], labels[-1])
     turned: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
-    axes.set_xticks(places, labels, fontsize=8, **(turned if slanted else {}))
+    axes.set_xticks(places, labels, fontsize=8, **(turned if crowded and not scale.ends else {}))
     axes.set_xlim(-0.06, 1.06)
 
 
-def _jitter(scale: Scale, trial: Trial) -> float:
+def jitter(scale: Scale, trial: Trial) -> float:
     """Keeps the trials of one category apart: the golden ratio spreads any number of them."""
     if scale.ends is not None:
         return 0.0
@@ -196,7 +204,7 @@ def curves(result: SweepResult, wide: bool) -> Markup | None:
         values = _later([trial.history for trial in trials])
         axes.set_ylim(*(frame(values, result.greater_is_better) or (0.0, 1.0)))
         axes.set(xlabel="epoch, over all stages", ylabel=metric_name(result))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        _whole_numbers(axes)
         return svg(figure, f"{metric_name(result)} after each epoch of every trial")
 
 

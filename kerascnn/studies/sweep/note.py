@@ -11,10 +11,7 @@ FIRST = 10  # trials in the table
 
 def note(result: SweepResult) -> str:
     """The verdict and the best trials, in Markdown."""
-    said = [
-        *verdict.sentences(result),
-        *([f"{test}." for test in [verdict.tested(result)] if test]),
-    ]
+    said = verdict.sentences(result) + ([f"{verdict.tested(result)}."] if result.winner else [])
     names = verdict.short_keys(result.space)
     metric = verdict.metric_name(result)
     heads = ("trial", metric, "95%", *names.values(), "epochs", "state")

@@ -65,7 +65,7 @@ def _values(result: SweepResult) -> dict[str, Any]:
         "keys": list(result.space),
         "names": verdict.short_keys(result.space),
         "searched": verdict.searched(result),
-        "best": {key: verdict.setting(value) for key, value in _best(result).items()},
+        "best": {key: verdict.short_label(value) for key, value in _best(result).items()},
         "first": rows[:FIRST],
         "others": rows[FIRST:],
         "colours": figures.COLOURS,

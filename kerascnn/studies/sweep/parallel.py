@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from kerascnn.results.page import style, svg
 from kerascnn.results.report.figures import NARROW, WIDE
-from kerascnn.studies.sweep.figures import drawn, looks
+from kerascnn.studies.sweep.figures import drawn, jitter, looks
 from kerascnn.studies.sweep.result import SweepResult, Trial
 from kerascnn.studies.sweep.scales import Scale, frame, scale_of, ticks
 from kerascnn.studies.sweep.verdict import metric_name, short_keys, short_label
@@ -52,7 +52,7 @@ def _value_scale(result: SweepResult) -> Scale:
 def _place(scale: Scale, trial: Trial, key: str) -> float:
     if key == VALUE:
         return float(np.clip(scale.place(trial.value), 0, 1))
-    return scale.place(trial.params[key]) if key in trial.params else np.nan
+    return scale.place(trial.params[key]) + jitter(scale, trial) if key in trial.params else np.nan
 
 
 def _axis(axes: Any, row: int, name: str, scale: Scale, wide: bool) -> None:
