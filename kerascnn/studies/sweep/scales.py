@@ -1,14 +1,16 @@
 """How a figure places the values of a key: on a line, a logarithmic line, or side by side."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 from typing import Any
 
 import numpy as np
 
+from kerascnn.runtime.toml import as_toml
 from kerascnn.studies.sweep.result import SweepResult
-from kerascnn.studies.sweep.verdict import setting, short_label
+from kerascnn.studies.sweep.values import Choices
+from kerascnn.studies.sweep.verdict import short_label, values_tried
 
 FAR = 6  # times the distance between the best and the median value
 
@@ -44,23 +46,19 @@ class Scale:
 
 def scale_of(result: SweepResult, key: str) -> Scale:
     """The scale of a key, by the values that trials have had."""
-    values = [trial.params[key] for trial in result.trials if key in trial.params]
-    asked = result.space.get(key)
-    numbers = all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in values
-    )
-    listed = asked.get("one_of") if isinstance(asked, dict) else None
-    if listed or not numbers or not values:
-        return Scale(None, False, tuple(listed or _distinct(values)))
-    low, high = min(values), max(values)
-    log = bool(isinstance(asked, dict) and asked.get("log", low > 0 and high >= 10 * low))
+    tried = values_tried(result)[key]
+    if isinstance(tried, Choices):
+        return Scale(None, False, tried.values)
+    drawn = [trial.params[key] for trial in result.trials if key in trial.params]
+    low, high = min(drawn), max(drawn)
     if low == high:
         return Scale(None, False, (low,))
-    return Scale((low, high), log and low > 0, tuple(ticks(low, high, log and low > 0)))
+    return Scale((low, high), tried.log, tuple(ticks(low, high, tried.log)))
 
 
 def as_category(value: Any) -> str:
-    return f"{type(value).__name__} {setting(value)}"
+    """What tells one choice from another: 1, 1.0 and true differ."""
+    return f"{type(value).__name__} {as_toml(value)}"
 
 
 def frame(values: Iterable[float | None], greater_is_better: bool) -> tuple[float, float] | None:
@@ -75,18 +73,8 @@ def frame(values: Iterable[float | None], greater_is_better: bool) -> tuple[floa
     return low - margin, high + margin
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _line(value: float, log: bool) -> float:
     return log10(value) if log else float(value)
-
-
-def _distinct(values: Sequence[Any]) -> list[Any]:
-    """In order, where they have one."""
-    found = list({as_category(value): value for value in values}.values())
-    return sorted(found, key=lambda value: (type(value).__name__, setting(value)))
 
 
 def ticks(low: float, high: float, log: bool) -> list[float]:

@@ -6,7 +6,9 @@ from typing import Any
 from kerascnn.results.page import seconds
 from kerascnn.runtime.text import abbreviated, counted
 from kerascnn.runtime.toml import as_toml
+from kerascnn.studies.sweep.asked import of_table
 from kerascnn.studies.sweep.result import SweepResult, Trial
+from kerascnn.studies.sweep.values import Choices, Range
 from kerascnn.tracking.journal import RUNS
 
 ENDED = ("complete", "pruned", "failed")
@@ -156,17 +158,20 @@ def sentences(result: SweepResult) -> list[str]:
 
 
 def searched(result: SweepResult) -> dict[str, str]:
-    """What was tried of each key, such as "1e-05 to 0.01, log" or "sgd, adamw"."""
-    return {key: _tried(asked) for key, asked in result.space.items()}
+    """What was tried of each key, such as "1e-05 to 0.01, logarithmic" or "sgd, adamw"."""
+    return {key: _said(values) for key, values in values_tried(result).items()}
 
 
-def _tried(asked: Any) -> str:
-    if isinstance(asked, dict) and "from" in asked:
-        step = f", in steps of {setting(asked['step'])}" if asked.get("step") else ""
-        log = ", log" if asked.get("log") else ""
-        return f"{setting(asked['from'])} to {setting(asked['to'])}{step}{log}"
-    values = asked["one_of"] if isinstance(asked, dict) and "one_of" in asked else asked
-    return ", ".join(map(setting, values)) if isinstance(values, list) else setting(values)
+def values_tried(result: SweepResult) -> dict[str, Range | Choices]:
+    """The range or the choices of each key."""
+    return {asked.key: asked.values() for asked in of_table(result.space)}
+
+
+def _said(values: Range | Choices) -> str:
+    if isinstance(values, Choices):
+        return ", ".join(map(setting, values.values))
+    step = f" in steps of {setting(values.step)}" if values.step else ""
+    return f"{setting(values.low)} to {setting(values.high)}{step}{', logarithmic' * values.log}"
 
 
 def next_commands(result: SweepResult) -> list[tuple[str, ...]]:
