@@ -59,7 +59,7 @@ FOR_SCRIPTS = {
     "export_run": "results.export.export",
     "Observer": "engine.observer",
     "default_observer": "cli.observers",
-    "as_html": "results.notebook",
+    "as_html": "studies.notebook",
 }
 ERRORS = {
     "KerascnnError": "errors",

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import kerascnn
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.runtime.files import write_whole
@@ -140,6 +141,10 @@ class SweepResult:
             rows.append(("winner", f"run {self.winner.run_id[:8]}"))
         title = f"sweep {self.study[:8]} · {self.name} · {self.seconds:.0f} s"
         return screen(title, first_rows([*rows, ("folder", self.artifacts)]))
+
+    def _repr_html_(self) -> str:
+        """The display in a notebook."""
+        return kerascnn.as_html(self)
 
 
 def _pair(trial: dict[str, Any]) -> tuple[float, float] | None:
