@@ -189,22 +189,19 @@ def verdict(
         entrants: Number of entrants of the whole sweep, at most.
 
     Returns:
-        None if there is no one to compare it with yet.
+        None if there is no one to compare it with yet, or it has trained all epochs.
     """
     own = race[entrant][-1]
     share = own.share
     ahead = {
-        number: [curve for curve in seeds if curve.share >= share]
+        number: [curve for curve in seeds if curve.share >= share and curve.until(share / 2)]
         for number, seeds in race.items()
         if number != entrant
     }
     leader = max((n for n in ahead if ahead[n]), key=lambda n: _standing(ahead[n]), default=None)
-    if leader is None:
+    if leader is None or share == 1:
         return None
-    found = _worst(ahead[leader], share)
-    if found is None:
-        return None
-    epoch, theirs = found
+    epoch, theirs = _worst(ahead[leader], share)
     shown = [marks for curve in race[entrant] for marks in curve.looks.values()]
     mine = max(shown, key=lambda marks: marks.value)
     p_value = 1.0
@@ -218,15 +215,12 @@ def _standing(seeds: Sequence[Curve]) -> float:
     return value_of([curve.looks[max(curve.looks)] for curve in seeds])
 
 
-def _worst(seeds: Sequence[Curve], share: Fraction) -> tuple[int, Marks] | None:
-    """The epoch and marks of the worst look from half the share on; None if one seed has none."""
-    since = [(curve, curve.until(share / 2)[-1:], curve.until(share)) for curve in seeds]
-    if not all(first for _, first, _ in since):
-        return None
+def _worst(seeds: Sequence[Curve], share: Fraction) -> tuple[int, Marks]:
+    """The epoch and marks of the worst look from half the share on."""
     looks = [
         (epoch, curve.looks[epoch])
-        for curve, (first,), epochs in since
-        for epoch in epochs
-        if epoch >= first
+        for curve in seeds
+        for epoch in curve.until(share)
+        if epoch >= curve.until(share / 2)[-1]
     ]
     return min(looks, key=lambda look: look[1].value)
