@@ -19,10 +19,11 @@ from kerascnn.studies.sweep.find import PLAN
 from kerascnn.studies.sweep.load import Planned
 from kerascnn.studies.sweep.note import note, numbers, params
 from kerascnn.studies.sweep.observer import SweepObserver
-from kerascnn.studies.sweep.outcome import SECONDS, Standing
+from kerascnn.studies.sweep.outcome import Standing
 from kerascnn.studies.sweep.page import PAGE, write_page
 from kerascnn.studies.sweep.result import SWEEP, SweepResult
 from kerascnn.studies.sweep.storage import numbered, release
+from kerascnn.studies.sweep.stored import SECONDS
 from kerascnn.studies.sweep.supervision import Supervision
 from kerascnn.studies.sweep.worker import Job
 from kerascnn.tracking.tracker import Tracker
@@ -115,8 +116,8 @@ class Part:
     def _enqueue(self) -> None:
         """Queues the settings that are drawn beforehand, unless they are queued already."""
         done = len(numbered(self.study.get_trials(deepcopy=False)))
-        for params in settings_of(self.planned)[done:]:
-            self.study.enqueue_trial(self.planned.space.stored(params))
+        for drawn in settings_of(self.planned)[done:]:
+            self.study.enqueue_trial(self.planned.space.stored(drawn))
 
     def _run_winner(self, result: SweepResult, observer: SweepObserver) -> Result:
         assert result.best is not None

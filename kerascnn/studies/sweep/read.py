@@ -3,10 +3,10 @@
 from kerascnn.errors import InputError
 from kerascnn.runtime.address import sqlite_uri
 from kerascnn.studies.sweep.find import DATABASE, find_sweep
-from kerascnn.studies.sweep.outcome import SECONDS, Standing
+from kerascnn.studies.sweep.outcome import Standing
 from kerascnn.studies.sweep.result import SWEEP, SweepResult
 from kerascnn.studies.sweep.storage import check_storage, open_study
-from kerascnn.studies.sweep.stored import stored_plan
+from kerascnn.studies.sweep.stored import SECONDS, stored_plan
 
 
 def read_sweep(sweep: str, storage: str | None = None) -> SweepResult:
