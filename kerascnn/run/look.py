@@ -18,7 +18,7 @@ class Look:
         epoch: Counted through all stages, from 1.
         epochs: Of all stages, at most.
         stage: The name of the epoch's stage.
-        stage_epoch: Counted from 1 in that stage.
+        stage_epoch: Within that stage, from 1.
         stage_epochs: Of that stage, at most.
         probabilities: float32 [N, K].
         labels: int [N].

@@ -9,6 +9,7 @@ from kerascnn.runtime.commands import command
 
 PLAN = "sweep.toml"
 DATABASE = "sweep.db"
+TRIALS = "trials"
 
 
 def find_sweep(sweep: str | os.PathLike[str]) -> Path:
@@ -35,6 +36,11 @@ def find_sweep(sweep: str | os.PathLike[str]) -> Path:
     ids = ", ".join(folder.name[:12] for folder in found)
     which = f"matches {len(found)} sweeps: {ids}" if found else "matches none"
     raise InputError(f'sweep "{name}" {which} in {runs_folder()}.')
+
+
+def trial_folder(sweep: Path, number: int, seed: int) -> Path:
+    """The folder of a trial's seed, in that of its sweep."""
+    return sweep / TRIALS / f"{number}-{seed}"
 
 
 def _begun(folder: Path) -> float:

@@ -15,14 +15,14 @@ from kerascnn.run.session import Session
 from kerascnn.run.trial import TrialResult, run_trial
 from kerascnn.runtime.redact import scrubbed
 from kerascnn.runtime.toml import as_toml
+from kerascnn.studies.sweep.find import trial_folder
 from kerascnn.studies.sweep.load import Planned
+from kerascnn.studies.sweep.marks import Board
 from kerascnn.studies.sweep.pruning import Judge
 from kerascnn.studies.sweep.storage import OUTCOME, WORKER, numbered
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
-
-TRIALS = "trials"  # the folder in the sweep's
 
 
 class SurplusError(Exception):
@@ -44,6 +44,7 @@ class Objective:
     parent: str
     worker: str
     session: Session
+    board: Board
     judge: Judge
     _done: list[TrialResult] = field(default_factory=list)
 
@@ -67,6 +68,7 @@ class Objective:
         except KeyboardInterrupt:
             raise SystemExit("interrupted") from None  # Optuna would count the trial as failed
         except Exception as error:
+            self.board.forget(number)
             self._record(trial, scrubbed(str(error) or type(error).__name__))
             raise
         self._record(trial, reason)
@@ -125,7 +127,9 @@ class Objective:
 
     def _record(self, trial: "Trial", reason: str) -> None:
         metric = self.planned.settings.metric
-        history = [epoch[metric] for done in self._done for epoch in done.history if metric in epoch]
+        history = [
+            epoch[metric] for done in self._done for epoch in done.history if metric in epoch
+        ]
         losses = [done.look.metrics["val_loss"] for done in self._done]
         outcome = {
             "reason": reason,
@@ -135,10 +139,6 @@ class Objective:
             "value": self._value() if self._done else None,
         }
         trial.set_user_attr(OUTCOME, outcome)
-
-
-def trial_folder(sweep: Path, number: int, seed: int) -> Path:
-    return sweep / TRIALS / f"{number}-{seed}"
 
 
 def _name(number: int, seed: int | None, params: dict[str, Any]) -> str:
