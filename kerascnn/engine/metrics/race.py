@@ -178,7 +178,8 @@ def verdict(
     10 it is the leader's epochs 4 to 6. If the best trial is never further behind the leader than
     that, it is dropped with a probability of at most `LEVEL`, whatever the others are.
 
-    The correction is Bonferroni's, for every opponent that may lead and for the looks of `tests`.
+    The correction is Bonferroni's, for every opponent that may lead and for the looks that
+    `distinct_looks` counts.
 
     Args:
         scoring: What marked all of them.
@@ -205,13 +206,13 @@ def verdict(
     mine = max(shown, key=lambda marks: marks.value)
     p_value = 1.0
     if mine.value < theirs.value:
-        times = max(1, entrants - 1) * tests(own.epochs)
+        times = max(1, entrants - 1) * distinct_looks(own.epochs)
         p_value = min(1.0, scoring.p_value([mine], [theirs]) / 2 * times)
     return Verdict(leader, epoch, mine.value, theirs.value, p_value)
 
 
-def tests(epochs: int) -> int:
-    """The number of looks to correct for: 2 of 10 epochs, 5 of 20.
+def distinct_looks(epochs: int) -> int:
+    """The number of looks to correct for: 3 of 10 epochs, 6 of 20.
 
     All epochs whose windows share an epoch count once: a trial that is worse than all that the
     leader shows in its window is worse at the shared epoch too, whose look both windows have. It
