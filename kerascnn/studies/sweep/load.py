@@ -24,11 +24,15 @@ class Planned:
 
     space: Space
     settings: Settings
-    asked: tuple[Asked, ...]
 
     @property
     def experiment(self) -> BoundExperiment:
         return self.space.experiment
+
+    @property
+    def tables(self) -> dict[str, Any]:
+        """What is tried, as a file has it."""
+        return {one.key: one.table for one in self.space.dimensions}
 
     @property
     def trials(self) -> int:
@@ -111,7 +115,7 @@ def plan(
     space = bind_space(experiment, asked)
     if settings.sampler == "grid":
         check_grid(space)
-    return Planned(space, settings, tuple(asked))
+    return Planned(space, settings)
 
 
 def _check_metric(experiment: BoundExperiment, metric: str) -> None:

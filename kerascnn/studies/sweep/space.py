@@ -34,6 +34,7 @@ class Dimension:
     """A key, its values and, where only some components have it, the key and names of these."""
 
     key: str
+    table: dict[str, Any]  # as a file has the values
     values: Values
     place: str = field(compare=False)
     of: str = ""
@@ -159,7 +160,7 @@ def _dimension(experiment: BoundExperiment, asked: Asked) -> Dimension:
     names = isinstance(values, Choices) and all(isinstance(one, str) for one in values.values)
     if names and key.rpartition(".")[2] in _COMPONENTS:
         key = f"{key}.name"
-    return Dimension(key, values, asked.place)
+    return Dimension(key, asked.table, values, asked.place)
 
 
 def _canonical(experiment: BoundExperiment, asked: Asked) -> str:
