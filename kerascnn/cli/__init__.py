@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from kerascnn.cli import experiments, inference, plugins, runs, upkeep
+from kerascnn.cli import experiments, inference, plugins, runs, sweep, upkeep
 from kerascnn.cli.streams import printing, reader_has_gone
 from kerascnn.errors import KerascnnError
 from kerascnn.runtime.redact import scrubbed
@@ -66,6 +66,7 @@ for command in (
     experiments.check,
     experiments.probe,
     experiments.lr_find,
+    sweep.sweep,
     experiments.init,
     experiments.schema,
     plugins.plugins,

@@ -103,7 +103,7 @@ def _quietly(end: Callable[[], None]) -> None:
 
 
 def gpus() -> list[str]:
-    """The GPUs of this host that may be used, as the variable names them; found without a backend."""
+    """The GPUs that may be used, as the environment variable names them."""
     if (given := os.environ.get(_GPUS)) is not None:
         return [one for one in given.split(",") if one and one != "-1"]
     if which("nvidia-smi") is None:

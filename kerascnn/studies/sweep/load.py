@@ -88,9 +88,7 @@ def _settings(data: dict[str, Any], text: str, origin: str, options: Mapping[str
         raise InputError(report(problems, data, text, origin, options)) from error
 
 
-def plan(
-    experiment: BoundExperiment, asked: Sequence[Asked], given: Mapping[str, Any]
-) -> Planned:
+def plan(experiment: BoundExperiment, asked: Sequence[Asked], given: Mapping[str, Any]) -> Planned:
     """Checks everything that a sweep will try, before its first trial.
 
     Args:
@@ -123,9 +121,7 @@ def _check_metric(experiment: BoundExperiment, metric: str) -> None:
     listed = experiment.metrics
     if metric not in (*always, *(f"val_{name}" for name in listed)):
         place = ("metric",)
-        raise InputError(
-            str(unlisted(place, metric, "val_", always, listed, experiment.registry))
-        )
+        raise InputError(str(unlisted(place, metric, "val_", always, listed, experiment.registry)))
 
 
 def with_settings(planned: Planned, **changes: Any) -> Planned:

@@ -1,9 +1,8 @@
 """The file of a sweep: which experiment, how many trials, by what, and what is tried."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
-from typing_extensions import Annotated
 
 from kerascnn.experiment.model import Strict
 

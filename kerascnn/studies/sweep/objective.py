@@ -125,7 +125,9 @@ class Objective:
 
     def _record(self, trial: "Trial", reason: str) -> None:
         metric = self.planned.settings.metric
-        history = [epoch[metric] for done in self._done for epoch in done.history if metric in epoch]
+        history = [
+            epoch[metric] for done in self._done for epoch in done.history if metric in epoch
+        ]
         losses = [done.look.metrics["val_loss"] for done in self._done]
         outcome = {
             "reason": reason,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
+IMAGES, SECONDS = "images", "seconds"  # attributes of the study
 LEAST_FOR_IMPORTANCE = 10  # complete trials
 
 
@@ -36,6 +37,12 @@ class Standing:
     images: int
     greater_is_better: bool
     workers: int
+    _runs: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, planned: Planned, study: "Study", folder: Path, workers: int) -> "Standing":
+        images, better = study.user_attrs[IMAGES], study.direction.name == "MAXIMIZE"
+        return cls(planned, study, folder, images, better, workers)
 
     def trials(self) -> list[Trial]:
         """All trials that have begun."""
@@ -66,9 +73,11 @@ class Standing:
 
     def _run_id(self, number: int) -> str | None:
         folder = trial_folder(self.folder, number, 0)
-        if not folder.is_dir():
-            return None
+        if number in self._runs or not folder.is_dir():
+            return self._runs.get(number)
         journal = Journal.read(folder)
+        if journal.mlflow_id:
+            self._runs[number] = journal.mlflow_id
         return journal.mlflow_id or journal.created.get("run")
 
     def best(self, trials: Sequence[Trial]) -> Trial | None:
@@ -99,7 +108,11 @@ class Standing:
         }
         return SweepResult(**(fields | found))
 
-    def importance(self) -> dict[str, float]:
+    def judged(self, seconds: float) -> SweepResult:
+        """The sweep with what its trials say together."""
+        return self.result(seconds, importance=self._importance())
+
+    def _importance(self) -> dict[str, float]:
         """The share of each key in the variance of the values (fANOVA, Hutter et al. 2014)."""
         from optuna.importance import FanovaImportanceEvaluator, get_param_importances
         from optuna.trial import TrialState

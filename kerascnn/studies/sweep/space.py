@@ -12,7 +12,7 @@ from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.model import incidental
 from kerascnn.experiment.optimizers import OF_ALL_OPTIMIZERS, OPTIMIZERS
 from kerascnn.experiment.problems import dotted
-from kerascnn.experiment.tables import Location, entry_names, override
+from kerascnn.experiment.tables import entry_names, override
 from kerascnn.studies.sweep.asked import Asked
 from kerascnn.studies.sweep.values import Choices, Range
 

@@ -1,53 +1,29 @@
-"""The story of a sweep: draw settings, run trials in workers, run the winner in full."""
+"""The story of a sweep: begin or resume it, run its trials in workers, run the winner in full."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import tomli_w
 
 from kerascnn.engine.load import load_data
 from kerascnn.engine.metrics.named import build_metrics
 from kerascnn.engine.observer import EVENTS, Observer, default_observer
-from kerascnn.engine.result import EXPERIMENT, Result
-from kerascnn.errors import RunError
-from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.experiment.paths import written_to
+from kerascnn.errors import InputError
 from kerascnn.results.find import runs_folder
-from kerascnn.run.runner import run_experiment
 from kerascnn.runtime.address import sqlite_uri
 from kerascnn.runtime.commands import command
-from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import counted
 from kerascnn.studies.sweep.crew import gpus
-from kerascnn.studies.sweep.drawing import settings_of
-from kerascnn.studies.sweep.find import DATABASE, PLAN
-from kerascnn.studies.sweep.load import Planned
+from kerascnn.studies.sweep.find import DATABASE, find_sweep
+from kerascnn.studies.sweep.load import Planned, with_settings
 from kerascnn.studies.sweep.observer import SweepObserver
-from kerascnn.studies.sweep.outcome import Standing
-from kerascnn.studies.sweep.result import SWEEP, SweepResult
-from kerascnn.studies.sweep.storage import (
-    check_storage,
-    create_study,
-    import_optuna,
-    numbered,
-    release,
-)
-from kerascnn.studies.sweep.stored import store_plan
-from kerascnn.studies.sweep.supervision import Supervision
-from kerascnn.studies.sweep.worker import Job
+from kerascnn.studies.sweep.outcome import IMAGES
+from kerascnn.studies.sweep.part import Part, write_plan
+from kerascnn.studies.sweep.result import SweepResult
+from kerascnn.studies.sweep.storage import check_storage, create_study, import_optuna, open_study
+from kerascnn.studies.sweep.stored import store_plan, stored_plan
 from kerascnn.tracking.tracker import Tracker
-
-if TYPE_CHECKING:
-    from optuna import Study
-
-WINNER = "winner.toml"
-_IMAGES, _SECONDS = "images", "seconds"  # attributes of the study
 
 
 @contained()
@@ -68,23 +44,86 @@ def run_sweep(
     if storage:
         check_storage(storage)
     heard = heard_by(observer)
+    better, images = _judged_by(planned, heard)
     experiment = planned.experiment
-    data = load_data(experiment, heard)
-    metrics = {f"val_{one.name}": one for one in build_metrics(experiment.metrics, data.class_names)}
-    sign = metrics[planned.settings.metric].sign if planned.settings.metric in metrics else 1
-    better = sign > 0 and planned.settings.metric != "val_loss"
     title = f"sweep of {counted(planned.trials, 'trial')}"
     with _interruptible() as begun, Tracker(experiment.name, title, runs_folder()) as tracker:
         _, folder = tracker.open()
         begun.append(folder.name)
         address = storage or sqlite_uri(folder / DATABASE)
         study = create_study(address, folder.name, better)
+        study.set_user_attr(IMAGES, images)
         store_plan(study, planned)
-        study.set_user_attr(_IMAGES, len(data.validation))
-        _write_plan(planned, folder)
-        return Part(planned, study, address, folder, workers or default_workers()).lead(
-            tracker, heard, alone=storage is None
-        )
+        write_plan(planned, folder)
+        part = Part(planned, study, address, folder, workers or default_workers(), not storage)
+        return part.lead(tracker, heard)
+
+
+def _judged_by(planned: Planned, observer: SweepObserver) -> tuple[bool, int]:
+    """Whether a greater value of the metric is better, and the number of validation images."""
+    data = load_data(planned.experiment, observer)
+    metric = planned.settings.metric
+    named = build_metrics(planned.experiment.metrics, data.class_names)
+    signs = {f"val_{one.name}": one.sign for one in named}
+    return signs.get(metric, -1 if metric == "val_loss" else 1) > 0, len(data.validation)
+
+
+@contained()
+def resume_sweep(
+    sweep: str,
+    observer: Observer | None = None,
+    *,
+    trials: int | None = None,
+    minutes: float | None = None,
+    workers: int | None = None,
+    storage: str | None = None,
+) -> SweepResult:
+    """Continues a sweep that was interrupted or killed, or takes part in one of another host.
+
+    Args:
+        sweep: Its id, a unique prefix of it, "last", or its folder; the whole id of another host's.
+        trials: Another number of trials, at least as many as have begun; default the same.
+        minutes: Another limit, with the time spent before; default the same.
+        storage: Where other hosts have it; default the file in its folder.
+
+    Raises:
+        InputError: There is no such sweep, another process has it, or it cannot be resumed.
+    """
+    import_optuna()
+    if storage:
+        check_storage(storage)
+    heard = heard_by(observer)
+    folder = _folder_of(sweep, storage)
+    address = storage or sqlite_uri(folder / DATABASE)
+    if not storage and not (folder / DATABASE).is_file():
+        raise InputError(f"sweep {folder.name[:8]} is in a database: give its --storage.")
+    study = open_study(address, folder.name)
+    changes = {"trials": trials, "minutes": minutes}
+    planned = with_settings(
+        stored_plan(study), **{key: value for key, value in changes.items() if value is not None}
+    )
+    part = Part(planned, study, address, folder, workers or default_workers(), not storage)
+    with _interruptible() as begun:
+        begun.append(folder.name)
+        if not folder.exists():
+            return part.help(heard)
+        title = f"sweep of {counted(planned.trials, 'trial')}"
+        experiment = planned.experiment.name
+        with Tracker(experiment, title, runs_folder(), resume=folder) as tracker:
+            tracker.open()
+            store_plan(study, planned)
+            write_plan(planned, folder)
+            return part.lead(tracker, heard)
+
+
+def _folder_of(sweep: str, storage: str | None) -> Path:
+    """The sweep's folder; where another host began it, one that does not exist."""
+    try:
+        return find_sweep(sweep)
+    except InputError:
+        if not storage:
+            raise
+        return runs_folder() / sweep
 
 
 def default_workers() -> int:
@@ -114,97 +153,3 @@ def _interruptible() -> Iterator[list[str]]:
             raise
         again = command("sweep", "--resume", begun[0][:8])
         raise KeyboardInterrupt(f"interrupted; `{again}` resumes the sweep.") from None
-
-
-def _write_plan(planned: Planned, folder: Path) -> None:
-    """The sweep as a file that can be run again, with the resolved experiment beside it."""
-    _write_experiment(planned.experiment, folder / EXPERIMENT)
-    settings = planned.settings.model_dump(mode="json", exclude_none=True)
-    asked = {"experiment": EXPERIMENT, **settings, "space": planned.tables}
-    write_whole(folder / PLAN, tomli_w.dumps(asked))
-
-
-def _write_experiment(experiment: BoundExperiment, file: Path) -> None:
-    written = experiment.resolved
-    written_to(file.parent, written, experiment.registry)
-    write_whole(file, tomli_w.dumps(written))
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one host does of a sweep.
-
-    Args:
-        address: Of the storage.
-        folder: The sweep's folder on this host.
-    """
-
-    planned: Planned
-    study: "Study"
-    address: str
-    folder: Path
-    workers: int
-
-    @property
-    def _standing(self) -> Standing:
-        images = self.study.user_attrs[_IMAGES]
-        better = self.study.direction.name == "MAXIMIZE"
-        return Standing(self.planned, self.study, self.folder, images, better, self.workers)
-
-    def lead(self, tracker: Tracker, observer: SweepObserver, *, alone: bool) -> SweepResult:
-        """Runs the trials and then the winner, and records them."""
-        if alone:
-            release(self.study, None)
-        self._enqueue()
-        (self.folder / SWEEP).unlink(missing_ok=True)
-        standing, supervision = self.run_trials(observer, alone=alone)
-        result = standing.result(supervision.seconds)
-        if result.best is None:
-            reasons = {trial.reason for trial in result.trials if trial.reason}
-            raise RunError(f"no trial is complete: {'; '.join(sorted(reasons)) or 'none began'}")
-        result = replace(result, importance=standing.importance())
-        winner = self._run_winner(result, observer)
-        result = replace(result, winner=winner, seconds=supervision.seconds)
-        self.study.set_user_attr(_SECONDS, result.seconds)
-        result.write()
-        _record(result, tracker)
-        observer.sweep_ended(result)
-        return result
-
-    def run_trials(
-        self, observer: SweepObserver, *, alone: bool
-    ) -> tuple[Standing, Supervision]:
-        """Runs what is left of the trials, in this host's workers."""
-        before = self.study.user_attrs.get(_SECONDS, 0.0)
-        minutes, standing = self.planned.settings.minutes, self._standing
-        until = None if minutes is None else time.time() + 60 * minutes - before
-        job = Job(self.address, self.study.study_name, self.folder, "", until)
-        supervision = Supervision(standing, job, observer, alone, before)
-        observer.sweep_started(standing.result(before))
-        try:
-            supervision.run()
-        finally:
-            self.study.set_user_attr(_SECONDS, supervision.seconds)
-        return standing, supervision
-
-    def _enqueue(self) -> None:
-        """Queues the settings that are drawn beforehand, unless they are queued already."""
-        done = len(numbered(self.study.get_trials(deepcopy=False)))
-        for params in settings_of(self.planned)[done:]:
-            self.study.enqueue_trial(self.planned.space.stored(params))
-
-    def _run_winner(self, result: SweepResult, observer: SweepObserver) -> Result:
-        assert result.best is not None
-        experiment = self.planned.space.bound(result.best.params)
-        _write_experiment(experiment, self.folder / WINNER)
-        return run_experiment(experiment, observer, parent=self.study.study_name)
-
-
-def _record(result: SweepResult, tracker: Tracker) -> None:
-    """Records a sweep in its run on MLflow."""
-    assert result.best is not None
-    counts: dict[str, Any] = {f"trials_{state}": n for state, n in result.counts().items()}
-    best = {f"best_{result.metric}": result.best.value or 0.0, "best_trial": result.best.number}
-    tracker.metrics({**counts, **best}, step=0)
-    for name in (PLAN, EXPERIMENT, SWEEP, WINNER):
-        tracker.artifact(result.folder / name)

@@ -42,9 +42,7 @@ def work(job: Job) -> None:
     study.pruner = optuna_pruner(planned)
     with Session() as session:
         judge = judge_of(planned)
-        objective = Objective(
-            planned, study, job.folder, job.study, job.worker, session, judge
-        )
+        objective = Objective(planned, study, job.folder, job.study, job.worker, session, judge)
         while _in_time(job) and more(planned, study.get_trials(deepcopy=False)):
             study.optimize(objective, n_trials=1, catch=(Exception,))
 
