@@ -21,7 +21,7 @@ from kerascnn.studies.sweep.note import note, numbers, params
 from kerascnn.studies.sweep.observer import SweepObserver
 from kerascnn.studies.sweep.outcome import SECONDS, Standing
 from kerascnn.studies.sweep.page import PAGE, write_page
-from kerascnn.studies.sweep.result import SWEEP, SweepResult
+from kerascnn.studies.sweep.result import SWEEP, WINNER, SweepResult
 from kerascnn.studies.sweep.storage import numbered, release
 from kerascnn.studies.sweep.supervision import Supervision
 from kerascnn.studies.sweep.worker import Job
@@ -29,8 +29,6 @@ from kerascnn.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from optuna import Study
-
-WINNER = "winner.toml"
 
 
 def write_plan(planned: Planned, folder: Path) -> None:

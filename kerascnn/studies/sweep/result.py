@@ -13,7 +13,7 @@ from kerascnn.runtime.screen import first_rows, screen
 from kerascnn.runtime.text import counted
 from kerascnn.runtime.toml import as_toml
 
-SWEEP = "sweep.json"
+SWEEP, WINNER = "sweep.json", "winner.toml"
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,12 @@ from kerascnn.results.page import seconds
 from kerascnn.runtime.text import abbreviated, counted
 from kerascnn.runtime.toml import as_toml
 from kerascnn.studies.sweep.asked import of_table
-from kerascnn.studies.sweep.result import SweepResult, Trial
+from kerascnn.studies.sweep.result import WINNER, SweepResult, Trial
 from kerascnn.studies.sweep.values import Choices, Range
 from kerascnn.tracking.journal import RUNS
 
 ENDED = ("complete", "pruned", "failed")
 ORDER = ("complete", "pruned", "running", "waiting", "failed")
-WINNER = "winner.toml"
 LONGEST = 22  # characters of a label
 NAMED = 8  # trials named in a sentence
 
@@ -127,10 +126,9 @@ def optimism(result: SweepResult) -> str:
     sign = 1 if result.greater_is_better else -1
     expected = result.best.value - sign * result.optimism
     far = "too high" if result.greater_is_better else "too low"
-    judged = result.counts().get("complete", 0) + result.counts().get("pruned", 0)
     return (
-        f"As the best of {judged}, its value is expected to be {result.optimism:.3f} {far}: "
-        f"about {expected:z.3f} on other images"
+        f"As the best of {result.counts()['complete']} complete trials, its value is expected to "
+        f"be {result.optimism:.3f} {far}: about {expected:z.3f} on other images"
     )
 
 
