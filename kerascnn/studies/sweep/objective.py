@@ -1,14 +1,16 @@
 """One trial: a setting is trained with each seed, and judged on the validation images."""
 
 import math
+import shutil
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerascnn.engine.observer import Observer
-from kerascnn.errors import RunError
+from kerascnn.errors import ResumeError, RunError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.run.look import Look
 from kerascnn.run.session import Session
@@ -97,7 +99,8 @@ class Objective:
             self._report(trial, look, before)
             return self.judge(trial, look, number, seed)
 
-        return run_trial(
+        run = partial(
+            run_trial,
             experiment.with_overrides({"seed": experiment.seed + seed}),
             Observer(),
             session=self.session,
@@ -105,8 +108,12 @@ class Objective:
             name=_name(number, seed if self.planned.settings.seeds > 1 else None, params),
             parent=self.parent,
             judge=judge,
-            resume=folder.exists(),
         )
+        try:
+            return run(resume=folder.exists())
+        except ResumeError:  # code or images have changed since
+            shutil.rmtree(folder)
+            return run()
 
     def _report(self, trial: "Trial", look: Look, before: int) -> None:
         with warnings.catch_warnings():
