@@ -150,19 +150,15 @@ def show(name: str, storage: str | None, everything: bool, as_json: bool) -> Non
 @sweep.command()
 @sweep_argument
 @storage_option
-@click.option("--toml", "as_toml", is_flag=True, help="Print its experiment, to be run alone.")
+@click.option("--toml", is_flag=True, help="Print the experiment of the winner instead.")
 @as_json
-def best(name: str, storage: str | None, as_toml: bool, as_json: bool) -> None:
+def best(name: str, storage: str | None, toml: bool, as_json: bool) -> None:
     """Show the settings of the best trial of SWEEP, and how certain it is that it is the best."""
-    import tomli_w
-
     from kerascnn.cli.tables.sweep import show_best
-    from kerascnn.studies.sweep.read import best_experiment, read_sweep
+    from kerascnn.studies.sweep.read import read_sweep, winner_toml
 
-    if as_toml and as_json:
-        raise click.UsageError("--toml and --json exclude each other.")
-    if as_toml:
-        click.echo(tomli_w.dumps(best_experiment(name, storage).resolved), nl=False)
+    if toml:
+        click.echo(winner_toml(name), nl=False)
         return
     found = read_sweep(name, storage)
     if as_json:

@@ -138,7 +138,7 @@ def seconds_left(so_far: SweepResult) -> str:
 def _best_line(so_far: SweepResult) -> str:
     if so_far.best is None:
         return ""
-    settings = verdict.settings(so_far.best, list(so_far.space))
+    settings = verdict.settings(so_far.best.params, so_far.space)
     return f"best   trial {so_far.best.number}  {_value(so_far.best)}  {' '.join(settings)}"
 
 
@@ -150,7 +150,7 @@ def _trial_line(trial: Trial, so_far: SweepResult, best: bool, done: int) -> str
         said = f"{_value(trial)}{'  best so far' if best else ''}"
     else:
         said = f"{trial.state}{f': {trial.reason}' if trial.reason else ''}"
-    settings = abbreviated(verdict.settings(trial, list(so_far.space)), KEYS)
+    settings = abbreviated(verdict.settings(trial.params, so_far.space), KEYS)
     took = f"  {seconds(trial.seconds)}" if trial.seconds is not None else ""
     return f"  {place}  trial {trial.number}  {said}  {settings}{took}"
 

@@ -21,6 +21,7 @@ VERSION = 1
 
 EXPERIMENT = "experiment.toml"
 RESULT = "result.json"
+SWEEP_PLAN = "sweep.toml"  # in the folder of a sweep
 MODEL = "model"
 PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"

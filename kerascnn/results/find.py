@@ -5,7 +5,7 @@ import warnings
 from datetime import datetime
 from pathlib import Path
 
-from kerascnn.engine.result import RESULT, Result
+from kerascnn.engine.result import RESULT, SWEEP_PLAN, Result
 from kerascnn.errors import InputError
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.commands import command
@@ -46,6 +46,7 @@ def find_run(run: str | os.PathLike[str] | Result) -> Result:
                 f"`{command('run', 'FILE')}`."
             )
         return finished[-1]
+    _refuse_sweep(run)
     found = [file for file in _finished() if file.parent.name.startswith(run)]
     if len(found) > 1:
         ids = ", ".join(file.parent.name[:12] for file in found)
@@ -64,6 +65,14 @@ def find_run(run: str | os.PathLike[str] | Result) -> Result:
     return Result.read(fetched / RESULT)
 
 
+def _refuse_sweep(run: str) -> None:
+    """Raises InputError if this is the id of a sweep."""
+    for file in runs_folder().glob(f"*/{SWEEP_PLAN}"):
+        if file.parent.name.startswith(run):
+            shown = command("sweep", "show", file.parent.name[:8])
+            raise InputError(f"{run} is a sweep, not a run; `{shown}` shows it and its winner.")
+
+
 def find_unfinished(run: str) -> Path:
     """Finds the folder of a run that can be resumed.
 
@@ -75,7 +84,8 @@ def find_unfinished(run: str) -> Path:
     """
     folders = sorted((file.parent for file in runs_folder().glob(f"*/{JOURNAL}")), key=_begun)
     if run == "last":
-        unfinished = (folder for folder in reversed(folders) if not _has_ended_well(folder))
+        runs = [folder for folder in folders if not (folder / SWEEP_PLAN).exists()]
+        unfinished = (folder for folder in reversed(runs) if not _has_ended_well(folder))
         if found := next(unfinished, None):
             return found
         raise InputError("no unfinished run in this folder: nothing to resume.")
@@ -84,6 +94,9 @@ def find_unfinished(run: str) -> Path:
         shown = ", ".join(folder.name[:12] for folder in named)
         which = f"matches {len(named)} runs: {shown}" if named else "matches no run in this folder"
         raise InputError(f"--resume {run}: {which}.")
+    if (named[0] / SWEEP_PLAN).exists():
+        again = command("sweep", "--resume", named[0].name[:8])
+        raise InputError(f"--resume {run}: this is a sweep; `{again}` resumes it.")
     if _has_ended_well(named[0]):
         raise InputError(f"--resume {run}: this run has finished; there is nothing to resume.")
     return named[0]

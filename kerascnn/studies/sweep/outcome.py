@@ -2,47 +2,45 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from kerascnn.studies.sweep.find import trial_folder
 from kerascnn.studies.sweep.load import Planned
-from kerascnn.studies.sweep.objective import trial_folder
+from kerascnn.studies.sweep.marks import Board, board_of
 from kerascnn.studies.sweep.result import SweepResult, Trial
 from kerascnn.studies.sweep.storage import OUTCOME, numbered
+from kerascnn.studies.sweep.stored import CLASSES, IMAGES
 from kerascnn.tracking.journal import Journal
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-IMAGES, SECONDS = "images", "seconds"  # attributes of the study
 LEAST_FOR_IMPORTANCE = 10  # complete trials
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A sweep in progress: its plan, its study, and what is known of the images.
+    """A sweep in progress: its plan, its study, and what the validation images show.
 
     Args:
         folder: The sweep's folder.
-        images: Number of validation images.
-        greater_is_better: Whether a greater value of the metric is better.
         workers: Number of workers.
     """
 
     planned: Planned
     study: "Study"
     folder: Path
-    images: int
-    greater_is_better: bool
+    board: Board
     workers: int
     _runs: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, planned: Planned, study: "Study", folder: Path, workers: int) -> "Standing":
-        images, better = study.user_attrs[IMAGES], study.direction.name == "MAXIMIZE"
-        return cls(planned, study, folder, images, better, workers)
+        board = board_of(planned, study.user_attrs[CLASSES], folder)
+        return cls(planned, study, folder, board, workers)
 
     def trials(self) -> list[Trial]:
         """All trials that have begun."""
@@ -62,7 +60,7 @@ class Standing:
             number=number,
             state=state,
             value=outcome.get("value") if state in ("complete", "pruned") else None,
-            interval=None,
+            interval=self.board.interval(number) if state in ("complete", "pruned") else None,
             params=self.planned.space.given(attempt.params),
             seconds=outcome.get("seconds"),
             run_id=self._run_id(number),
@@ -82,35 +80,43 @@ class Standing:
 
     def best(self, trials: Sequence[Trial]) -> Trial | None:
         """The complete trial with the best value; the earlier one of two that are equal."""
-        sign = 1 if self.greater_is_better else -1
+        sign = self.board.scoring.sign
         complete = [trial for trial in trials if trial.state == "complete"]
         return max(complete, key=lambda trial: sign * (trial.value or 0.0), default=None)
 
-    def result(self, seconds: float, **found: Any) -> SweepResult:
+    def result(self, seconds: float) -> SweepResult:
         trials = self.trials()
         settings = self.planned.settings.model_dump(mode="json", exclude={"metric"})
-        fields: dict[str, Any] = {
-            "study": self.study.study_name,
-            "name": self.planned.experiment.name,
-            "metric": self.planned.settings.metric,
-            "greater_is_better": self.greater_is_better,
-            "images": self.images,
-            "space": self.planned.tables,
-            "trials": trials,
-            "best": self.best(trials),
-            "not_told_apart": [],
-            "optimism": None,
-            "importance": {},
-            "winner": None,
-            "seconds": seconds,
-            "settings": {**settings, "trials": self.planned.trials, "workers": self.workers},
-            "artifacts": str(self.folder),
-        }
-        return SweepResult(**(fields | found))
+        return SweepResult(
+            study=self.study.study_name,
+            name=self.planned.experiment.name,
+            metric=self.planned.settings.metric,
+            greater_is_better=self.board.scoring.sign > 0,
+            images=self.study.user_attrs[IMAGES],
+            space=self.planned.tables,
+            trials=trials,
+            best=self.best(trials),
+            not_told_apart=[],
+            optimism=None,
+            importance={},
+            winner=None,
+            seconds=seconds,
+            settings={**settings, "trials": self.planned.trials, "workers": self.workers},
+            artifacts=str(self.folder),
+        )
 
     def judged(self, seconds: float) -> SweepResult:
         """The sweep with what its trials say together."""
-        return self.result(seconds, importance=self._importance())
+        result = self.result(seconds)
+        if result.best is None:
+            return result
+        complete = [trial.number for trial in result.trials if trial.state == "complete"]
+        return replace(
+            result,
+            not_told_apart=self.board.alike(complete, result.best.number),
+            optimism=self.board.optimism(complete, result.best.number),
+            importance=self._importance(),
+        )
 
     def _importance(self) -> dict[str, float]:
         """The share of each key in the variance of the values (fANOVA, Hutter et al. 2014)."""

@@ -1,26 +1,29 @@
 """Reads a sweep: its outcome, or how it stands while it runs or after it was killed."""
 
+import tomli_w
+
 from kerascnn.errors import InputError
-from kerascnn.experiment.bound import BoundExperiment
+from kerascnn.experiment.load import load_experiment
 from kerascnn.runtime.address import sqlite_uri
-from kerascnn.studies.sweep.find import DATABASE, PLAN, find_sweep
-from kerascnn.studies.sweep.load import load_sweep
-from kerascnn.studies.sweep.outcome import SECONDS, Standing
+from kerascnn.runtime.commands import command
+from kerascnn.studies.sweep.find import DATABASE, WINNER, find_sweep
+from kerascnn.studies.sweep.outcome import Standing
 from kerascnn.studies.sweep.result import SWEEP, SweepResult
 from kerascnn.studies.sweep.storage import check_storage, open_study
-from kerascnn.studies.sweep.stored import stored_plan
+from kerascnn.studies.sweep.stored import SECONDS, stored_plan
 
 
-def best_experiment(sweep: str, storage: str | None = None) -> BoundExperiment:
-    """The experiment of the best trial so far; arguments as those of `read_sweep`.
+def winner_toml(sweep: str) -> str:
+    """The experiment of a sweep's winner, with paths relative to the working directory.
 
     Raises:
-        InputError: There is no such sweep, or no trial of it is complete.
+        InputError: The sweep has no winner yet.
     """
-    found = read_sweep(sweep, storage)
-    if found.best is None:
-        raise InputError(f"sweep {found.study[:8]}: no trial is complete yet.")
-    return load_sweep(found.folder / PLAN).space.bound(found.best.params)
+    file = find_sweep(sweep) / WINNER
+    if not file.is_file():
+        again = command("sweep", "--resume", file.parent.name[:8])
+        raise InputError(f"sweep {file.parent.name[:8]} has no winner yet; `{again}` continues it.")
+    return tomli_w.dumps(load_experiment(file).resolved)
 
 
 def read_sweep(sweep: str, storage: str | None = None) -> SweepResult:

@@ -13,7 +13,7 @@ from kerascnn.runtime.screen import first_rows, screen
 from kerascnn.runtime.text import counted
 from kerascnn.runtime.toml import as_toml
 
-SWEEP, WINNER = "sweep.json", "winner.toml"
+SWEEP = "sweep.json"
 
 
 @dataclass(frozen=True)

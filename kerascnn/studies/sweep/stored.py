@@ -9,7 +9,11 @@ from kerascnn.studies.sweep.load import Planned, plan
 if TYPE_CHECKING:
     from optuna import Study
 
-_PLAN = "kerascnn"  # an attribute of the study
+# Attributes of the study.
+_PLAN = "kerascnn"
+CLASSES = "classes"  # their names
+IMAGES = "images"  # of the validation split
+SECONDS = "seconds"  # spent so far
 
 
 def store_plan(study: "Study", planned: Planned) -> None:

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kerascnn.engine.load import load_data
-from kerascnn.engine.metrics.named import build_metrics
 from kerascnn.engine.observer import EVENTS, Observer, default_observer
 from kerascnn.errors import InputError
 from kerascnn.results.find import runs_folder
@@ -17,12 +16,12 @@ from kerascnn.runtime.text import counted
 from kerascnn.studies.sweep.crew import gpus
 from kerascnn.studies.sweep.find import DATABASE, find_sweep
 from kerascnn.studies.sweep.load import Planned, with_settings
+from kerascnn.studies.sweep.marks import scoring_of
 from kerascnn.studies.sweep.observer import SweepObserver
-from kerascnn.studies.sweep.outcome import IMAGES
 from kerascnn.studies.sweep.part import Part, write_plan
 from kerascnn.studies.sweep.result import SweepResult
 from kerascnn.studies.sweep.storage import check_storage, create_study, import_optuna, open_study
-from kerascnn.studies.sweep.stored import store_plan, stored_plan
+from kerascnn.studies.sweep.stored import CLASSES, IMAGES, store_plan, stored_plan
 from kerascnn.tracking.tracker import Tracker
 
 
@@ -44,28 +43,21 @@ def run_sweep(
     if storage:
         check_storage(storage)
     heard = heard_by(observer)
-    better, images = _judged_by(planned, heard)
     experiment = planned.experiment
+    data = load_data(experiment, heard)
+    better = scoring_of(planned, data.class_names).sign > 0
     title = f"sweep of {counted(planned.trials, 'trial')}"
     with _interruptible() as begun, Tracker(experiment.name, title, runs_folder()) as tracker:
         _, folder = tracker.open()
         begun.append(folder.name)
         address = storage or sqlite_uri(folder / DATABASE)
         study = create_study(address, folder.name, better)
-        study.set_user_attr(IMAGES, images)
+        study.set_user_attr(IMAGES, len(data.validation))
+        study.set_user_attr(CLASSES, list(data.class_names))
         store_plan(study, planned)
         write_plan(planned, folder)
         part = Part(planned, study, address, folder, workers or default_workers(), not storage)
         return part.lead(tracker, heard)
-
-
-def _judged_by(planned: Planned, observer: SweepObserver) -> tuple[bool, int]:
-    """Whether a greater value of the metric is better, and the number of validation images."""
-    data = load_data(planned.experiment, observer)
-    metric = planned.settings.metric
-    named = build_metrics(planned.experiment.metrics, data.class_names)
-    signs = {f"val_{one.name}": one.sign for one in named}
-    return signs.get(metric, -1 if metric == "val_loss" else 1) > 0, len(data.validation)
 
 
 @contained()

@@ -54,8 +54,8 @@ class Range:
 
     def suggest(self, trial: "Trial", key: str) -> Any:
         if self.whole:
-            low, high, step = int(self.low), int(self.high), int(self.step or 1)
-            return trial.suggest_int(key, low, high, log=self.log, step=step)
+            ends, step = (int(self.low), int(self.high)), int(self.step or 1)
+            return trial.suggest_int(key, *ends, log=self.log, step=step)
         high = self.high if self.step is None else self.low + self.step * self._steps(self.step)
         return trial.suggest_float(key, self.low, high, log=self.log, step=self.step)
 

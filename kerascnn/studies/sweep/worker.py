@@ -8,10 +8,11 @@ from pathlib import Path
 from kerascnn.run.session import Session
 from kerascnn.runtime.redact import scrubbed
 from kerascnn.studies.sweep.drawing import more, sampler_of
+from kerascnn.studies.sweep.marks import board_of
 from kerascnn.studies.sweep.objective import Objective
 from kerascnn.studies.sweep.pruning import judge_of, optuna_pruner
 from kerascnn.studies.sweep.storage import open_study
-from kerascnn.studies.sweep.stored import stored_plan
+from kerascnn.studies.sweep.stored import CLASSES, stored_plan
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,11 @@ def work(job: Job) -> None:
     study.sampler = sampler_of(planned, study)
     study.pruner = optuna_pruner(planned)
     with Session() as session:
-        judge = judge_of(planned)
-        objective = Objective(planned, study, job.folder, job.study, job.worker, session, judge)
+        board = board_of(planned, study.user_attrs[CLASSES], job.folder)
+        judge = judge_of(planned, board)
+        objective = Objective(
+            planned, study, job.folder, job.study, job.worker, session, board, judge
+        )
         while _in_time(job) and more(planned, study.get_trials(deepcopy=False)):
             study.optimize(objective, n_trials=1, catch=(Exception,))
 

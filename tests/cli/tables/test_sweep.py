@@ -49,7 +49,7 @@ def test_the_verdict_follows_the_table(printed, tmp_path):
         in said
     )
     assert "keys      by importance: learning_rate 50%, architecture 50%" in said
-    assert said.rstrip().endswith("kerascnn sweep best c0ffee12 --toml")
+    assert said.rstrip().endswith("kerascnn sweep --resume c0ffee12")
 
 
 def test_the_best_is_printed_with_its_settings_in_full(tmp_path):
