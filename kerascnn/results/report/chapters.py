@@ -12,7 +12,7 @@ import tomli_w
 from kerascnn.engine.data.findings import PAIR_KINDS
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.metrics.significance import f1_interval, wilson_interval
-from kerascnn.engine.result import Result
+from kerascnn.engine.result import Outcome, Result
 from kerascnn.errors import InputError
 from kerascnn.results.confusion import confusion_figure
 from kerascnn.results.page import Thumbnail, data_uri, svg
@@ -46,7 +46,7 @@ class ClassRow:
     f1_interval: Interval | None
 
 
-def class_rows(result: Result) -> list[ClassRow]:
+def class_rows(result: Outcome) -> list[ClassRow]:
     """Every class, the lowest F1 first."""
     counts = np.array(result.test["confusion"])
     rows = []
@@ -74,7 +74,7 @@ def drawn(result: Result) -> dict[str, Any]:
     return {**results(result), **calibration(result), **balance(result), **origin(result)}
 
 
-def results(result: Result) -> dict[str, Any]:
+def results(result: Outcome) -> dict[str, Any]:
     """The curves, the confusion matrix and the classes."""
     confusion = result.test["confusion"]
     curves = [figures.curves(result.history, wide) for wide in (True, False) if result.history]
@@ -94,7 +94,7 @@ def results(result: Result) -> dict[str, Any]:
     }
 
 
-def macro_explained(result: Result) -> str:
+def macro_explained(result: Outcome) -> str:
     """Why macro F1 differs from accuracy, in a sentence; "" if they differ little."""
     macro, accuracy = result.test["macro_f1"], result.test_accuracy
     if abs(macro - accuracy) < MACRO_DIFFERS:
