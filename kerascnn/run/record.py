@@ -136,7 +136,11 @@ def record_stage(tracker: Tracker, result: StageResult) -> None:
 
 
 def record_result(
-    prepared: Prepared, result: Result, evaluated: Evaluated, tracker: Tracker
+    prepared: Prepared,
+    result: Result,
+    evaluated: Evaluated,
+    tracker: Tracker,
+    upload_model: bool = True,
 ) -> None:
     """Writes the model, every prediction and the metrics of the test images."""
     folder = result.folder
@@ -152,7 +156,8 @@ def record_result(
     result.write()
     for name in (PREDICTIONS, VALIDATION_PREDICTIONS, SEEN, RESULT):
         tracker.artifact(folder / name)
-    tracker.model(folder / MODEL)
+    if upload_model:
+        tracker.model(folder / MODEL)
     tracker.metrics(_test_metrics(evaluated.test, result), step=result.epochs)
 
 

@@ -58,7 +58,7 @@ def put_back(undo: Callable[..., Any], *arguments: Any) -> None:
 
 
 def kept(function: Callable[..., T]) -> Callable[..., T]:
-    """Calls a function once for the same arguments in a block of `contained`.
+    """Calls a function once for the same arguments in the outermost block of `contained`.
 
     For what cannot change meanwhile, such as the code of modules that are imported. Without a block
     it is called every time.
@@ -70,7 +70,7 @@ def kept(function: Callable[..., T]) -> Callable[..., T]:
         if not _open:
             return function(*arguments)
         if not results:
-            put_back(results.clear)
+            _open[0].callback(results.clear)
         if arguments not in results:
             results[arguments] = function(*arguments)
         return results[arguments]

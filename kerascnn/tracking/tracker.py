@@ -28,6 +28,7 @@ START_SECONDS = 30.0  # a new SQLite store takes several; a server that answers 
 END_SECONDS = 60.0  # for the model's upload; a server that is gone or hangs fails sooner
 LEAST_START_SECONDS = 5.0  # where START_SECONDS have already passed
 RETRY_SECONDS = 30.0
+PRUNED = "pruned"  # a tag: why a trial was pruned
 LOCK_SECONDS = 5.0  # longer than another command needs to check whether the run is active
 
 
@@ -43,6 +44,9 @@ class Tracker:
         runs: The folder that holds the runs' folders.
         parent: The id of the run that this one is shown under; default none.
         resume: The folder of a run to resume; default a new run.
+        folder: The run's folder, which must not exist or be empty; default one in `runs` that is
+            named by the run's id, for which `open` waits a while.
+        mlflow: Makes the calls of MLflow; default a process of this run's own.
 
     Attributes:
         run_id: MLflow's id where the store has answered in time; None before `open`.
@@ -62,16 +66,21 @@ class Tracker:
         *,
         parent: str | None = None,
         resume: Path | None = None,
+        folder: Path | None = None,
+        mlflow: Beside | None = None,
     ) -> None:
         self._runs = runs
         self._resume = resume
+        self._folder = folder
+        self._pruned = False
         self._create = {"experiment": experiment, "name": name, "parent": parent}
         check_writable(runs)
         uri = Journal.read(resume).uri if resume else tracking_uri()
         if not resume and (wrong := address_fault(uri)):
             raise InputError(f"MLFLOW_TRACKING_URI: {wrong}")
         self._journal = Journal(runs, uri)
-        self._mlflow = Beside("mlflow")
+        self._mlflow = mlflow or Beside("mlflow")
+        self._release = (lambda: None) if mlflow else self._mlflow.end
         self._logged: set[tuple[str, int]] = set()
         self._changed = threading.Condition()
         self._closing = False
@@ -100,11 +109,13 @@ class Tracker:
             self.unsent = self._pending() or refusals(self._journal)
         elif self._lock:
             self._lock.release()
-        self._mlflow.end()
+        if self._thread.is_alive():
+            self._mlflow.stop()
+        self._release()
 
     def _status(self, error: BaseException | None) -> str:
         if error is None:
-            return "FINISHED"
+            return "KILLED" if self._pruned else "FINISHED"
         if isinstance(error, KeyboardInterrupt | ResumeError):
             return "KILLED"
         self.tags({FAILURE: f"{type(error).__name__}: {error}"})
@@ -116,7 +127,8 @@ class Tracker:
         Returns:
             The id and the run's folder.
         """
-        folder = self._resume or self._runs / uuid.uuid4().hex
+        run = uuid.uuid4().hex
+        folder = self._resume or self._folder or self._runs / run
         if not self._resume:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(folder)
@@ -129,9 +141,11 @@ class Tracker:
             self._journal.save_state()
         else:
             store = self._journal.written_address()
-            self._add("create", run=folder.name, store=store, **self._create)
-            self._name_folder()
-        self.run_id = self._journal.folder.name
+            self._add("create", run=run, store=store, **self._create)
+            if not self._folder:
+                self._name_folder()
+        created = self._journal.created.get("run", "")
+        self.run_id = created if self._folder else self._journal.folder.name
         return self.run_id, self._journal.folder
 
     @property
@@ -178,6 +192,11 @@ class Tracker:
     def model(self, path: Path) -> None:
         """Logs a folder written by `save_model`."""
         self._add("model", path=path.name)
+
+    def prune(self, reason: str) -> None:
+        """Lets the run end as killed, with the reason as a tag."""
+        self._pruned = True
+        self.tags({PRUNED: reason})
 
     def nest(self, runs: Iterable[str]) -> None:
         """Nests other runs, given by their ids, under this one."""
@@ -238,7 +257,7 @@ class Tracker:
                     self._changed.wait_for(lambda: self._closing, RETRY_SECONDS)
                 else:
                     self._changed.wait_for(lambda: self._closing or self._journal.pending)
-        self._mlflow.end()
+        self._release()
         if self._lock:
             self._lock.release()
 

@@ -1,6 +1,6 @@
 """Classification metrics: accuracy with its interval, loss, macro F1, and each class."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ class Standing:
     Args:
         metric: The name of the metric that decides; "": the accuracy.
         value: The value of that metric.
+        probabilities: Of the validation images, float32 [N, K].
     """
 
     accuracy: float
@@ -26,6 +27,9 @@ class Standing:
     metric: str = ""
     value: float = 0.0
     greater_is_better: bool = True
+    probabilities: np.ndarray = field(
+        default_factory=lambda: np.zeros((0, 0), np.float32), repr=False
+    )
 
     @property
     def _rank(self) -> tuple[float, float]:
@@ -39,7 +43,8 @@ class Standing:
 def judge(probabilities: np.ndarray, labels: np.ndarray) -> Standing:
     """Scores probabilities [N, K] by labels [N]: accuracy and mean cross-entropy."""
     correct = probabilities.argmax(1) == labels
-    return Standing(float(correct.mean()), cross_entropy(labels, probabilities), correct)
+    loss = cross_entropy(labels, probabilities)
+    return Standing(float(correct.mean()), loss, correct, probabilities=probabilities)
 
 
 def cross_entropy(labels: np.ndarray, probabilities: np.ndarray) -> float:
