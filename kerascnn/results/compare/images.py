@@ -22,13 +22,13 @@ def difference(run: Judged, reference: Judged) -> str:
         reference[0].training
     ):
         return "its images differ and are prepared differently, so they cannot be matched"
-    here, there = _contents(run), _contents(reference)
-    if here == there:
+    own, others = _contents(run), _contents(reference)
+    if own == others:
         return ""
-    missing, count = (here - there).total(), here.total()
+    missing, count = (own - others).total(), own.total()
     if not missing:
-        return f"{(there - here).total():,} of the {there.total():,} images are missing"
-    return f"{missing:,} of its {count:,} images are not among the {there.total():,}"
+        return f"{(others - own).total():,} of the {others.total():,} images are missing"
+    return f"{missing:,} of its {count:,} images are not among the {others.total():,}"
 
 
 def rows_as_in(first: Judged, other: Judged) -> np.ndarray:

@@ -23,6 +23,11 @@ FOLDS = "folds.json"
 FOLDS_PAGE = "folds.html"
 
 
+def divided(k: int, repeats: int) -> str:
+    """Such as "5 folds" or "5 folds, 3 times"."""
+    return f"{k} folds" + (f", {repeats} times" if repeats > 1 else "")
+
+
 class FoldTable(TypedDict):
     """A fold of a study.
 
@@ -156,7 +161,7 @@ class FoldsResult:
     @property
     def divided(self) -> str:
         """Such as "5 folds" or "5 folds, 3 times"."""
-        return f"{self.k} folds" + (f", {self.repeats} times" if self.repeats > 1 else "")
+        return divided(self.k, self.repeats)
 
     def to_json(self) -> dict[str, Any]:
         """The fields, with `predictions` (a path) and `spread`."""
