@@ -5,9 +5,9 @@ import warnings
 from datetime import datetime
 from pathlib import Path
 
+from kerascnn.engine.folds_result import FOLDS, FOLDS_PAGE, FoldsResult
 from kerascnn.engine.result import RESULT, Outcome, Result
 from kerascnn.errors import InputError
-from kerascnn.results.folds.result import FOLDS, FOLDS_PAGE, FoldsResult
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.commands import command
 from kerascnn.tracking.journal import JOURNAL, RUNS, Journal

@@ -144,3 +144,10 @@ class Pooled:
     ignored: Mapping[str, int]
     validation_share: float
     seconds: float
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all images and their labels, in their order, whatever their preparation."""
+        digest = hashlib.sha256("\n".join(self.class_names).encode())
+        digest.update(self.images.contents.tobytes() + self.images.labels.tobytes())
+        return digest.hexdigest()

@@ -85,7 +85,7 @@ def paired_interval(
     return float(low), float(high)
 
 
-def f1_interval(hits: int, misses: int) -> tuple[float, float]:
+def f1_interval(hits: float, misses: float) -> tuple[float, float]:
     """The 95% interval of an F1 score: that of hits / (hits + misses), which rises with F1.
 
     The "Wilson indirect" method of Lam et al. 2023 (arXiv 2309.14621).

@@ -4,12 +4,12 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from kerascnn.engine.folds_result import FoldsResult
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import Outcome, Result
 from kerascnn.errors import InputError
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.find import all_runs, find_outcome
-from kerascnn.results.folds.result import FoldsResult
 from kerascnn.runtime.arguments import as_list
 from kerascnn.runtime.process import contained
 

@@ -48,16 +48,16 @@ class ClassRow:
 
 def class_rows(result: Outcome) -> list[ClassRow]:
     """Every class, the lowest F1 first."""
-    counts = np.array(result.test["confusion"])
+    counts = np.array(result.test["confusion"]) / result.repeats  # [K, K], by image
     rows = []
     for index, (name, of_class) in enumerate(result.test["per_class"].items()):
-        hits, images = int(counts[index, index]), int(counts[index].sum())
-        predicted = int(counts[:, index].sum())
+        hits, images = counts[index, index], counts[index].sum()
+        predicted = counts[:, index].sum()
         misses = images + predicted - 2 * hits
         rows.append(
             ClassRow(
                 name,
-                images,
+                round(images),
                 of_class["precision"],
                 wilson_interval(hits, predicted) if predicted else None,
                 of_class["recall"],
@@ -113,6 +113,7 @@ def errors(material: Judged) -> dict[str, Any]:
     test, names = material.test, material.result.class_names
     pairs = mistakes.confusions(test)
     return {
+        "tested": len(test),
         "wrong": len(test.wrong),
         "pairs": [
             {
@@ -286,8 +287,10 @@ def balance(result: Result) -> dict[str, Any]:
 
 def origin(result: Result) -> dict[str, Any]:
     """How to repeat the run, and what it depends on."""
-    ended = datetime.fromisoformat(result.ended) if result.ended else None
-    return {
-        "toml": tomli_w.dumps(result.experiment),
-        "ended": f"{ended.day} {ended:%B %Y, %H:%M}" if ended else "",
-    }
+    return {"toml": tomli_w.dumps(result.experiment), "ended": said_time(result.ended)}
+
+
+def said_time(ended: str) -> str:
+    """Such as 29 November 2026, 21:36, of a time in ISO 8601; "" of none."""
+    time = datetime.fromisoformat(ended) if ended else None
+    return f"{time.day} {time:%B %Y, %H:%M}" if time else ""

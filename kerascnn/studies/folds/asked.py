@@ -7,11 +7,11 @@ from pathlib import Path
 import tomli_w
 
 from kerascnn.components.registry import Registry, load_registry
+from kerascnn.engine.folds_result import FOLDS
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
 from kerascnn.experiment.paths import read_from, written_to
 from kerascnn.results.find import runs_folder
-from kerascnn.results.folds.result import FOLDS
 from kerascnn.run.checkpointer import check_same, settings_of
 from kerascnn.runtime.files import write_whole
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from kerascnn.engine.data.folds import Folds
+from kerascnn.engine.folds_result import FoldTable
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.results.find import runs_folder
-from kerascnn.results.folds.result import FoldTable
 from kerascnn.run.checkpointer import Checkpointer
 from kerascnn.run.record import record_start
 from kerascnn.run.result import Evaluated, evaluate

@@ -1,6 +1,5 @@
 """Records a study of folds on disk and in MLflow: predictions, metrics, page."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -9,27 +8,22 @@ import numpy as np
 
 from kerascnn.engine.data.folds import Folds
 from kerascnn.engine.data.packed import Pooled
+from kerascnn.engine.folds_result import FOLDS, FOLDS_PAGE, FoldsResult
 from kerascnn.engine.metrics.named import build_metrics, measure_named
 from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.metrics.significance import by_image, repeated_interval
 from kerascnn.engine.observer import Observer, optional
 from kerascnn.engine.result import PREDICTIONS
+from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.tables import flatten
+from kerascnn.results.folds.material import gather_folds
 from kerascnn.results.folds.page import write_page
-from kerascnn.results.folds.result import FOLDS, FOLDS_PAGE, FoldsResult
 from kerascnn.results.predictions import Predictions, write_predictions
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.versions import installed_versions
 from kerascnn.studies.folds.asked import ASKED, Asked
 from kerascnn.studies.folds.fold import DoneFold
 from kerascnn.tracking.tracker import Tracker
-
-
-def tested_hash(pooled: Pooled) -> str:
-    """Identifies all images and their labels, in their order, whatever their preparation."""
-    digest = hashlib.sha256("\n".join(pooled.class_names).encode())
-    digest.update(pooled.images.contents.tobytes() + pooled.images.labels.tobytes())
-    return digest.hexdigest()
 
 
 def record_begin(tracker: Tracker, asked: Asked, folder: Path) -> None:
@@ -127,14 +121,18 @@ def _write(said: Predictions, every: Sequence[Folds], names: Sequence[str], fold
 
 
 def record_result(
-    result: FoldsResult, pooled: Pooled, tracker: Tracker, observer: Observer
+    result: FoldsResult,
+    experiment: BoundExperiment,
+    pooled: Pooled,
+    tracker: Tracker,
+    observer: Observer,
 ) -> None:
     """Writes the result and its page, and logs both."""
     result.write()
     for name in (PREDICTIONS, FOLDS):
         tracker.artifact(result.folder / name)
     with optional("the page", observer):
-        write_page(result, pooled, observer.warned)
+        write_page(gather_folds(result, experiment, pooled))
         tracker.artifact(result.folder / FOLDS_PAGE)
     deviation, least, greatest = result.spread
     low, high = result.interval

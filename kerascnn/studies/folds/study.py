@@ -11,13 +11,13 @@ from kerascnn.components.entry_points import plugin_at_fault
 from kerascnn.engine.data.download import reporting
 from kerascnn.engine.data.folds import Folds, draw_folds
 from kerascnn.engine.events import Overview, StageStart
+from kerascnn.engine.folds_result import FoldsResult, FoldTable, divided
 from kerascnn.engine.load import examine_folds, load_pooled
 from kerascnn.engine.observer import Observer, Only, default_observer
 from kerascnn.engine.training.listener import Epoch
 from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.find import runs_folder
-from kerascnn.results.folds.result import FoldsResult, FoldTable, divided
 from kerascnn.run.observing import told
 from kerascnn.run.session import Session
 from kerascnn.runtime.arguments import expect_count
@@ -28,7 +28,7 @@ from kerascnn.runtime.process import contained
 from kerascnn.runtime.tracebacks import said
 from kerascnn.studies.folds.asked import Asked, find_begun
 from kerascnn.studies.folds.fold import DoneFold, run_fold
-from kerascnn.studies.folds.record import make_result, record_begin, record_result, tested_hash
+from kerascnn.studies.folds.record import make_result, record_begin, record_result
 from kerascnn.tracking.tracker import Tracker
 
 OnFold = Callable[[FoldTable], None]
@@ -111,7 +111,7 @@ class _Study:
             done = [one for folds in every for one in self._run(folds, folder, run_id)]
             result = make_result(asked, every, done, notes, folder, self.observer.warned)
             result = replace(result, seconds=self._seconds(result))
-            record_result(result, every[0].pooled, tracker, self.observer)
+            record_result(result, self.experiment, every[0].pooled, tracker, self.observer)
         if tracker.unsent:
             self.observer.warned(tracker.unsent)
         return result
@@ -126,7 +126,7 @@ class _Study:
             every = [draw_folds(pooled, self.k, number) for number in range(self.repeats)]
             data = [folds.data(fold) for folds in every for fold in range(self.k)]
             notes = examine_folds(every[0], data, experiment, observer).notes
-        return every, Asked(experiment, self.k, self.repeats, tested_hash(pooled), backend), notes
+        return every, Asked(experiment, self.k, self.repeats, pooled.fingerprint, backend), notes
 
     def _run(self, folds: Folds, folder: Path, run_id: str) -> Iterator[DoneFold]:
         """Each fold, trained now or before."""

@@ -130,6 +130,11 @@ class FoldsResult:
         return self.folder / PREDICTIONS
 
     @property
+    def page(self) -> Path:
+        """The page, where it could be written."""
+        return self.folder / FOLDS_PAGE
+
+    @property
     def spread(self) -> tuple[float, float, float]:
         """Of the folds' accuracies the standard deviation, the least and the greatest."""
         values = [fold["accuracy"] for fold in self.folds]
