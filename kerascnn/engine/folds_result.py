@@ -44,7 +44,7 @@ class FoldTable(TypedDict):
     repeat: int
     fold: int
     accuracy: float
-    interval: tuple[float, float]
+    interval: list[float]
     images: int
     run_id: str
     temperature: float

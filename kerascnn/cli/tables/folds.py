@@ -23,10 +23,9 @@ def fold_line(fold: FoldTable, k: int, repeats: int) -> str:
     name = f"fold {fold['fold']:>{len(str(k))}}/{k}"
     if repeats > 1:
         name = f"repeat {fold['repeat']:>{len(str(repeats))}}/{repeats}, {name}"
-    return (
-        f"  {name}  accuracy {fold['accuracy']:.3f} {interval(*fold['interval'])} on "
-        f"{counted(fold['images'], 'image')}  {fold['seconds']:.0f} s"
-    )
+    low, high = fold["interval"]
+    tested = f"{interval(low, high)} on {counted(fold['images'], 'image')}"
+    return f"  {name}  accuracy {fold['accuracy']:.3f} {tested}  {fold['seconds']:.0f} s"
 
 
 def show_folds(

@@ -123,7 +123,7 @@ def _tested(
         repeat=repeat,
         fold=fold,
         accuracy=test.accuracy,
-        interval=test.interval,
+        interval=list(test.interval),
         images=test.images,
         run_id=run_id,
         temperature=evaluated.temperature,
