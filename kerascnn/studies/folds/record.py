@@ -8,7 +8,7 @@ import numpy as np
 
 from kerascnn.engine.data.folds import Folds
 from kerascnn.engine.data.packed import Pooled
-from kerascnn.engine.folds_result import FOLDS, FOLDS_PAGE, FoldsResult
+from kerascnn.engine.folds_result import FOLDS, FOLDS_PAGE, FOLDS_PLAN, FoldsResult
 from kerascnn.engine.metrics.named import build_metrics, measure_named
 from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.metrics.significance import by_image, repeated_interval
@@ -21,7 +21,7 @@ from kerascnn.results.folds.page import write_page
 from kerascnn.results.predictions import Predictions, write_predictions
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.versions import installed_versions
-from kerascnn.studies.folds.asked import ASKED, Asked
+from kerascnn.studies.folds.asked import Asked
 from kerascnn.studies.folds.fold import DoneFold
 from kerascnn.tracking.tracker import Tracker
 
@@ -30,7 +30,7 @@ def record_begin(tracker: Tracker, asked: Asked, folder: Path) -> None:
     """Records what is asked, so that the study can be resumed."""
     asked.write(folder)
     experiment = asked.experiment
-    tracker.artifact(folder / ASKED)
+    tracker.artifact(folder / FOLDS_PLAN)
     tracker.params({**flatten(experiment.resolved), "folds": asked.k, "repeats": asked.repeats})
     tracker.tags(
         {

@@ -29,6 +29,7 @@ from kerascnn.runtime.tracebacks import said
 from kerascnn.studies.folds.asked import Asked, find_begun
 from kerascnn.studies.folds.fold import DoneFold, run_fold
 from kerascnn.studies.folds.record import make_result, record_begin, record_result
+from kerascnn.tracking.journal import FOLDS
 from kerascnn.tracking.tracker import Tracker
 
 OnFold = Callable[[FoldTable], None]
@@ -131,7 +132,7 @@ class _Study:
     def _run(self, folds: Folds, folder: Path, run_id: str) -> Iterator[DoneFold]:
         """Each fold, trained now or before."""
         for fold in range(self.k):
-            place = folder / "folds" / f"{folds.number + 1}-{fold + 1}"
+            place = folder / FOLDS / f"{folds.number + 1}-{fold + 1}"
             name = f"fold {fold + 1}/{self.k}"
             if self.repeats > 1:
                 name = f"repeat {folds.number + 1}/{self.repeats}, {name}"
