@@ -150,12 +150,16 @@ def show(name: str, storage: str | None, everything: bool, as_json: bool) -> Non
 @sweep.command()
 @sweep_argument
 @storage_option
+@click.option("--toml", is_flag=True, help="Print the experiment of the winner instead.")
 @as_json
-def best(name: str, storage: str | None, as_json: bool) -> None:
+def best(name: str, storage: str | None, toml: bool, as_json: bool) -> None:
     """Show the settings of the best trial of SWEEP, and how certain it is that it is the best."""
     from kerascnn.cli.tables.sweep import show_best
-    from kerascnn.studies.sweep.read import read_sweep
+    from kerascnn.studies.sweep.read import read_sweep, winner_toml
 
+    if toml:
+        click.echo(winner_toml(name), nl=False)
+        return
     found = read_sweep(name, storage)
     if as_json:
         document({key: found.to_json()[key] for key in ("study", "best", "not_told_apart")})

@@ -19,6 +19,7 @@ from kerascnn.runtime.commands import setting
 from kerascnn.runtime.determinism import make_reproducible
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.openvino import require_openvino
+from kerascnn.runtime.process import set_objects_aside
 
 
 def prepare_experiment(
@@ -38,6 +39,7 @@ def prepare_experiment(
         if experiment.training.prefix_engine == "openvino":
             require_openvino()
         backend = start_backend(experiment.training.backend)
+        set_objects_aside()
         make_reproducible(experiment.seed, experiment.training.precision)
         observer.started(experiment.name, backend, device_name())
         data = data or load_data(experiment, observer, kept)

@@ -11,6 +11,7 @@ from kerascnn.engine.prepared import Prepared
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.process import contained
+from kerascnn.tracking.trial_tracker import Uploads
 
 
 class Session:
@@ -21,16 +22,19 @@ class Session:
 
     Attributes:
         mlflow: Makes the calls of MLflow.
+        uploads: Uploads what trials log; `uploads.unsent` says after the block what is left.
     """
 
     def __init__(self) -> None:
         self.mlflow = Beside("mlflow")
+        self.uploads = Uploads(self.mlflow)
         self._kept = Kept()
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
         self._open.enter_context(contained())
         self._open.enter_context(self.mlflow)
+        self._open.callback(self.uploads.end)
         return self
 
     def __exit__(self, *error: object) -> None:

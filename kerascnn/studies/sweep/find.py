@@ -3,13 +3,14 @@
 import os
 from pathlib import Path
 
+from kerascnn.engine.result import SWEEP_PLAN
 from kerascnn.errors import InputError
 from kerascnn.results.find import runs_folder
 from kerascnn.runtime.commands import command
+from kerascnn.tracking.journal import TRIALS
 
-PLAN = "sweep.toml"
 DATABASE = "sweep.db"
-TRIALS = "trials"
+WINNER = "winner.toml"
 
 
 def find_sweep(sweep: str | os.PathLike[str]) -> Path:
@@ -22,9 +23,9 @@ def find_sweep(sweep: str | os.PathLike[str]) -> Path:
         InputError: There is no such sweep, or more than one.
     """
     name = os.fspath(sweep)
-    if name and Path(name, PLAN).is_file():
+    if name and Path(name, SWEEP_PLAN).is_file():
         return Path(name).resolve()
-    folders = sorted((file.parent for file in runs_folder().glob(f"*/{PLAN}")), key=_begun)
+    folders = sorted((file.parent for file in runs_folder().glob(f"*/{SWEEP_PLAN}")), key=_begun)
     if name == "last":
         if not folders:
             again = command("sweep", "FILE")
@@ -44,4 +45,4 @@ def trial_folder(sweep: Path, number: int, seed: int) -> Path:
 
 
 def _begun(folder: Path) -> float:
-    return (folder / PLAN).stat().st_mtime
+    return (folder / SWEEP_PLAN).stat().st_mtime

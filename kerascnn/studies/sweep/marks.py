@@ -19,8 +19,9 @@ from kerascnn.engine.metrics.named import build_metrics
 from kerascnn.engine.metrics.race import Curve, Marks, Scoring
 from kerascnn.run.trial import LABELS, VALIDATION
 from kerascnn.runtime.files import whole_file
-from kerascnn.studies.sweep.find import TRIALS, trial_folder
+from kerascnn.studies.sweep.find import trial_folder
 from kerascnn.studies.sweep.load import Planned
+from kerascnn.tracking.journal import TRIALS
 
 LOOKS = "looks"  # the folder in a trial's
 

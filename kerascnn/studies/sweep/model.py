@@ -1,8 +1,8 @@
 """The file of a sweep: which experiment, how many trials, by what, and what is tried."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
 from kerascnn.experiment.model import Strict
 
@@ -49,6 +49,4 @@ class Sweep(Settings):
     """A sweep: many trials of an experiment."""
 
     experiment: str = Field(description="path of the experiment, relative to this file's folder")
-    space: Annotated[dict[str, Any], WithJsonSchema({"$ref": "#/$defs/Space"})] = Field(
-        description="the values to try, by dotted key of the experiment"
-    )
+    space: dict[str, Any] = Field(description="the values to try, by dotted key of the experiment")

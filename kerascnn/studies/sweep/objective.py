@@ -1,25 +1,26 @@
 """One trial: a setting is trained with each seed, and judged on the validation images."""
 
 import math
+import shutil
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerascnn.engine.observer import Observer
-from kerascnn.errors import RunError
+from kerascnn.errors import ResumeError, RunError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.run.look import Look
 from kerascnn.run.session import Session
 from kerascnn.run.trial import TrialResult, run_trial
 from kerascnn.runtime.redact import scrubbed
-from kerascnn.runtime.toml import as_toml
 from kerascnn.studies.sweep.find import trial_folder
 from kerascnn.studies.sweep.load import Planned
 from kerascnn.studies.sweep.marks import Board
 from kerascnn.studies.sweep.pruning import Judge
 from kerascnn.studies.sweep.storage import OUTCOME, WORKER, numbered
+from kerascnn.studies.sweep.verdict import settings
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -97,7 +98,8 @@ class Objective:
             self._report(trial, look, before)
             return self.judge(trial, look, number, seed)
 
-        return run_trial(
+        run = partial(
+            run_trial,
             experiment.with_overrides({"seed": experiment.seed + seed}),
             Observer(),
             session=self.session,
@@ -105,8 +107,12 @@ class Objective:
             name=_name(number, seed if self.planned.settings.seeds > 1 else None, params),
             parent=self.parent,
             judge=judge,
-            resume=folder.exists(),
         )
+        try:
+            return run(resume=folder.exists())
+        except ResumeError:  # code or images have changed since
+            shutil.rmtree(folder)
+            return run()
 
     def _report(self, trial: "Trial", look: Look, before: int) -> None:
         with warnings.catch_warnings():
@@ -143,6 +149,5 @@ class Objective:
 
 def _name(number: int, seed: int | None, params: dict[str, Any]) -> str:
     """The trial's name on MLflow's page."""
-    tried: Sequence[str] = [f"{key}={as_toml(value)}" for key, value in params.items()]
     run = str(number) if seed is None else f"{number}, seed +{seed}"
-    return f"trial {run}: {', '.join(tried)}"
+    return f"trial {run}: {', '.join(settings(params, params))}"

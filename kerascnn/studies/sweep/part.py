@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import tomli_w
 
 from kerascnn.engine.observer import optional
-from kerascnn.engine.result import EXPERIMENT, Result
+from kerascnn.engine.result import EXPERIMENT, SWEEP_PLAN, Result
 from kerascnn.errors import RunError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.paths import written_to
 from kerascnn.run.runner import run_experiment
 from kerascnn.runtime.files import write_whole
 from kerascnn.studies.sweep.drawing import settings_of
-from kerascnn.studies.sweep.find import PLAN
+from kerascnn.studies.sweep.find import WINNER
 from kerascnn.studies.sweep.load import Planned
 from kerascnn.studies.sweep.note import note, numbers, params
 from kerascnn.studies.sweep.observer import SweepObserver
@@ -31,15 +31,13 @@ from kerascnn.tracking.tracker import Tracker
 if TYPE_CHECKING:
     from optuna import Study
 
-WINNER = "winner.toml"
-
 
 def write_plan(planned: Planned, folder: Path) -> None:
     """The sweep as a file that can be run again, with the resolved experiment beside it."""
     _write_experiment(planned.experiment, folder / EXPERIMENT)
     settings = planned.settings.model_dump(mode="json", exclude_none=True)
     asked = {"experiment": EXPERIMENT, **settings, "space": planned.tables}
-    write_whole(folder / PLAN, tomli_w.dumps(asked))
+    write_whole(folder / SWEEP_PLAN, tomli_w.dumps(asked))
 
 
 def _write_experiment(experiment: BoundExperiment, file: Path) -> None:
@@ -130,7 +128,13 @@ def _record(result: SweepResult, tracker: Tracker) -> None:
     """Records a sweep in its run on MLflow."""
     tracker.params(params(result))
     tracker.metrics(numbers(result), step=0)
-    tracker.tags({"mlflow.note.content": note(result)})
-    for name in (PLAN, EXPERIMENT, WINNER, SWEEP, PAGE):
+    tracker.tags(
+        {
+            "mlflow.note.content": note(result),
+            "mlflow.source.name": "kerascnn sweep",
+            "mlflow.source.type": "LOCAL",
+        }
+    )
+    for name in (SWEEP_PLAN, EXPERIMENT, WINNER, SWEEP, PAGE):
         if (result.folder / name).is_file():
             tracker.artifact(result.folder / name)
