@@ -194,17 +194,18 @@ def test_equal_trials_have_small_p_values_as_rarely_as_they_should(scoring):
     assert np.mean(np.array(p_values) <= 0.005) <= 0.0125
 
 
-@pytest.mark.long  # 120 sweeps of up to 40 trials, three quarters of them with crossing curves
-@pytest.mark.parametrize(("trials", "epochs", "images"), [(10, 3, 192), (40, 10, 300)])
-def test_the_best_trial_is_rarely_dropped(monkeypatch, trials, epochs, images):
+@pytest.mark.long  # 84 sweeps of up to 40 trials, most of them with crossing curves
+@pytest.mark.parametrize(("trials", "epochs", "images", "sweeps"), [(10, 3, 192, 15), (40, 10, 300, 6)]
+)
+def test_the_best_trial_is_rarely_dropped(monkeypatch, trials, epochs, images, sweeps):
     monkeypatch.syspath_prepend(BENCHMARKS)
     import race
 
     lost = []
-    for seed in range(15):
+    for seed in range(sweeps):
         for family in race.FAMILIES:
             correct, true = race.simulated(trials, epochs, images, family, seed)
             rng, workers = np.random.default_rng(seed), 1 + 3 * (seed % 2)
             _, dropped = race.run_sweep(trials, epochs, race.race(correct), rng, workers)
-            lost.append(true[~dropped].max() < true.max())
+            lost.append(dropped[true.argmax()])  # of equal trials the first
     assert np.mean(lost) <= LEVEL
