@@ -1,6 +1,7 @@
 """What the runs of one process share."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Self
 
 from kerascnn.engine.data.packed import Data
@@ -11,6 +12,7 @@ from kerascnn.engine.prepared import Prepared
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.process import contained
+from kerascnn.tracking.trial_tracker import Uploads
 
 
 class Session:
@@ -21,20 +23,32 @@ class Session:
 
     Attributes:
         mlflow: Makes the calls of MLflow.
+        uploads: Uploads what trials log; `uploads.unsent` says after the block what is left.
     """
 
     def __init__(self) -> None:
         self.mlflow = Beside("mlflow")
+        self.uploads = Uploads(self.mlflow)
         self._kept = Kept()
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
         self._open.enter_context(contained())
         self._open.enter_context(self.mlflow)
+        self._open.callback(self.uploads.end)
         return self
 
     def __exit__(self, *error: object) -> None:
         self._open.close()
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Forgets all that is kept if its block fails: that may have left it in any state."""
+        try:
+            yield
+        except BaseException:
+            self._kept = Kept()
+            raise
 
     def prepare(
         self, experiment: BoundExperiment, observer: Observer, data: Data | None = None

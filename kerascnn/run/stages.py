@@ -11,12 +11,12 @@ from kerascnn.engine.training.stage import fit_stage
 from kerascnn.run.checkpointer import Checkpointer
 from kerascnn.run.record import record_epoch, record_stage
 from kerascnn.run.stage_store import StageStore
-from kerascnn.tracking.tracker import Tracker
+from kerascnn.tracking.log import Log
 
 
 def fit_stages(
     prepared: Prepared,
-    tracker: Tracker,
+    tracker: Log,
     observer: Observer,
     checkpointer: Checkpointer,
     store: StageStore,
@@ -54,7 +54,7 @@ def fit_stages(
 
 
 def _listener(
-    stage: StageStart, tracker: Tracker, observer: Observer, warned: Callable[[str], None]
+    stage: StageStart, tracker: Log, observer: Observer, warned: Callable[[str], None]
 ) -> Listener:
     """Passes a stage's events to the observer and the tracker."""
 

@@ -13,11 +13,10 @@ from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.results.find import runs_folder
 from kerascnn.run.checkpointer import Checkpointer
 from kerascnn.run.look import Look, look_back
 from kerascnn.run.observing import told
-from kerascnn.run.record import record_start
+from kerascnn.run.record import record_trial
 from kerascnn.run.result import history_of
 from kerascnn.run.session import Session
 from kerascnn.run.stage_store import StageStore
@@ -26,7 +25,7 @@ from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.process import contained
 from kerascnn.tracking.journal import JOURNAL
-from kerascnn.tracking.tracker import Tracker
+from kerascnn.tracking.trial_tracker import TrialTracker
 
 VALIDATION, LABELS = "validation.npy", "labels.npy"
 
@@ -86,26 +85,24 @@ def run_trial(
     """
     start = time.perf_counter()
     select_backend(experiment.training.backend)
-    begun = folder if resume and (folder / JOURNAL).is_file() else None
-    tracker = Tracker(
+    tracker = TrialTracker(
+        session.uploads,
         experiment.name,
         name or folder.name,
-        runs_folder(),
+        folder,
         parent=parent,
-        resume=begun,
-        folder=folder,
-        mlflow=session.mlflow,
+        resume=resume and (folder / JOURNAL).is_file(),
     )
-    with told(observer), tracker:
+    with told(observer), session.attempt(), tracker:
         prepared = session.prepare(experiment, observer)
         observer.prepared(overview(prepared))
-        run_id, _ = tracker.open()
+        run_id = tracker.open()
         observer.tracked(run_id, tracker.store, str(folder))
         with Interruption() as interruption:
             checkpointer = Checkpointer(prepared, folder, observer, interruption, start, judge)
             store = StageStore(prepared, observer.warned, run=run_id)
             if not checkpointer.restore():
-                record_start(tracker, prepared, folder)
+                record_trial(tracker, prepared, folder)
             fit_stages(prepared, tracker, observer, checkpointer, store)
             result = _ended(prepared, folder, run_id, checkpointer)
         if result.pruned:

@@ -4,6 +4,7 @@ A notebook or a server continues after a run: its environment, random generators
 settings and loggers are then what they were before.
 """
 
+import gc
 import os
 import random
 import sys
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 _one_at_a_time = RLock()
 _open: list[ExitStack] = []
+_aside = False  # whether objects are set aside
 
 
 @contextmanager
@@ -76,6 +78,25 @@ def kept(function: Callable[..., T]) -> Callable[..., T]:
         return results[arguments]
 
     return once
+
+
+def set_objects_aside() -> None:
+    """Leaves the objects of this moment out of garbage collections, to the end of all blocks.
+
+    A pass over all of TensorFlow takes 0.2 s.
+    """
+    global _aside
+    if not _aside:
+        _aside = True
+        gc.freeze()
+        if _open:
+            _open[0].callback(_take_back)
+
+
+def _take_back() -> None:
+    global _aside
+    _aside = False
+    gc.unfreeze()
 
 
 def set_variable(name: str, value: str, *, unless_set: bool = False) -> None:
