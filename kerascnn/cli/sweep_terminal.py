@@ -23,6 +23,7 @@ class SweepTerminal(Terminal, SweepObserver):
     """Shows a sweep as text: one line a trial, or two lines that are updated on a terminal."""
 
     _so_far: SweepResult | None = None
+    _done = 0
     _winning = False
 
     def sweep_started(self, so_far: SweepResult) -> None:
@@ -33,7 +34,8 @@ class SweepTerminal(Terminal, SweepObserver):
             self._print(Text(f"          {key}: {tried}"))
         self._print(line("sweep", f"{so_far.study[:8]} in {from_here(so_far.artifacts)}"))
         if done := _ended(so_far):
-            self._print(line("resumed", f"{counted(done, 'trial')} of it had ended"))
+            self._print(line("resumed", f"{counted(done, 'trial')} had ended before"))
+        self._done = done
         self._print()
         self._show_trials(so_far)
 
@@ -43,8 +45,9 @@ class SweepTerminal(Terminal, SweepObserver):
 
     def trial_ended(self, trial: Trial, so_far: SweepResult) -> None:
         best = so_far.best is not None and so_far.best.number == trial.number
+        self._done += 1
         if self._bars is None or best or trial.state == "failed":
-            said = Text(_trial_line(trial, so_far, best))
+            said = Text(_trial_line(trial, so_far, best, self._done))
             self.console.print(said, no_wrap=True, overflow="ellipsis")
         self._so_far = so_far
         self._show_trials(so_far)
@@ -135,19 +138,19 @@ def seconds_left(so_far: SweepResult) -> str:
 def _best_line(so_far: SweepResult) -> str:
     if so_far.best is None:
         return ""
-    settings = verdict.settings(so_far.best, list(so_far.space))
+    settings = verdict.settings(so_far.best.params, so_far.space)
     return f"best   trial {so_far.best.number}  {_value(so_far.best)}  {' '.join(settings)}"
 
 
-def _trial_line(trial: Trial, so_far: SweepResult, best: bool) -> str:
+def _trial_line(trial: Trial, so_far: SweepResult, best: bool, done: int) -> str:
     """Such as "  12/40  trial 11  0.942 [0.904, 0.966]  best so far  dropout=0.2  4.2 s"."""
     total = so_far.settings.get("trials") or len(so_far.trials)
-    place = f"{_ended(so_far):>{len(str(total))}}/{total}"
+    place = f"{done:>{len(str(total))}}/{total}"
     if trial.state == "complete":
         said = f"{_value(trial)}{'  best so far' if best else ''}"
     else:
         said = f"{trial.state}{f': {trial.reason}' if trial.reason else ''}"
-    settings = abbreviated(verdict.settings(trial, list(so_far.space)), KEYS)
+    settings = abbreviated(verdict.settings(trial.params, so_far.space), KEYS)
     took = f"  {seconds(trial.seconds)}" if trial.seconds is not None else ""
     return f"  {place}  trial {trial.number}  {said}  {settings}{took}"
 

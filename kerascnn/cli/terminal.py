@@ -182,6 +182,11 @@ class Terminal(Observer):
         self._print(line("time", f"{result.seconds:.0f} s"))
         self._print(line("run", escape(from_here(result.artifacts))))
 
+    def told(self, text: str) -> None:
+        """A line of a study: markup."""
+        self._clear()
+        self._print(text)
+
     def _print(self, text: str | Text = "") -> None:
         self.console.print(text, soft_wrap=True)
 

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from kerascnn.tracking.store import RefusingStoreError, TrackingError, open_stor
 RUNS = "kerascnn-runs"
 STATE = "tracking.json"
 TRIALS = "trials"  # the folder of a sweep's trials, in its own
+FOLDS = "folds"  # the folder of the folds of a study, in its own
 LOCK = "tracking.lock"
 _AT_ONCE = 100  # entries, between two writes of the state
 _STATE = ("mlflow_id", "sent", "refused", "told", "refusing")  # attributes of a journal
@@ -220,8 +222,9 @@ def send_pending(runs: Path, *, why: bool = False) -> list[str]:
 
 
 def trials_of(run: Path) -> list[Path]:
-    """The folders of the trials of a sweep, which are runs too; none of another run."""
-    return [file.parent for file in sorted(run.glob(f"{TRIALS}/*/{JOURNAL}"))]
+    """The folders of a study's trials or folds, which are runs too; none of another run."""
+    found = (run.glob(f"{place}/*/{JOURNAL}") for place in (TRIALS, FOLDS))
+    return [file.parent for file in sorted(chain(*found))]
 
 
 def _send_rest(journal: Journal, faults: dict[str, TrackingError]) -> Iterator[str]:

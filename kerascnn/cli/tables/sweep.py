@@ -61,7 +61,7 @@ def _show_trials(console: Console, result: SweepResult, shown: list[Trial]) -> N
         state = plain(f"{cells}{_state(result, trial)}")
         state.truncate(console.width, overflow="ellipsis")
         console.print(state)
-        settings = plain(" ".join(verdict.settings(trial, list(result.space))))
+        settings = plain(" ".join(verdict.settings(trial.params, result.space)))
         console.print(Padding(settings, INDENT, expand=False))
 
 
@@ -126,7 +126,7 @@ def _show_verdict(console: Console, result: SweepResult) -> None:
     best = result.best
     said = [("best", f"trial {best.number}: {verdict.best_value(result)}" if best else "")]
     if best:
-        said += [("", " ".join(verdict.settings(best, list(result.space), full=True)))]
+        said += [("", " ".join(verdict.settings(best.params, result.space, full=True)))]
     said += [("", verdict.alike(result)), ("expect", verdict.optimism(result))]
     said += [("keys", _importance(result)), ("winner", verdict.tested(result))]
     pairs = [(f"[bold]{label}[/bold]", plain(text)) for label, text in said if text]

@@ -19,7 +19,7 @@ def note(result: SweepResult) -> str:
     lines = table_lines([markdown(head) for head in heads], rows)
     more = len(result.trials) - len(rows)
     below = [f"and {more:,} more, in the table of runs below this one", ""] if more > 0 else []
-    first, *others = map(markdown, said)
+    first, *others = (sentence.replace("_", "\\_") for sentence in said)
     paragraphs = [part for sentence in (f"**{first}**", *others) for part in (sentence, "")]
     searched = [f"- `{key}`: {markdown(tried)}" for key, tried in verdict.searched(result).items()]
     where = f"All figures are in the artifact {PAGE}."

@@ -3,7 +3,6 @@
 import math
 import shutil
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,12 +15,12 @@ from kerascnn.run.look import Look
 from kerascnn.run.session import Session
 from kerascnn.run.trial import TrialResult, run_trial
 from kerascnn.runtime.redact import scrubbed
-from kerascnn.runtime.toml import as_toml
 from kerascnn.studies.sweep.find import trial_folder
 from kerascnn.studies.sweep.load import Planned
 from kerascnn.studies.sweep.marks import Board
 from kerascnn.studies.sweep.pruning import Judge
 from kerascnn.studies.sweep.storage import OUTCOME, WORKER, numbered
+from kerascnn.studies.sweep.verdict import settings
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -150,6 +149,5 @@ class Objective:
 
 def _name(number: int, seed: int | None, params: dict[str, Any]) -> str:
     """The trial's name on MLflow's page."""
-    tried: Sequence[str] = [f"{key}={as_toml(value)}" for key, value in params.items()]
     run = str(number) if seed is None else f"{number}, seed +{seed}"
-    return f"trial {run}: {', '.join(tried)}"
+    return f"trial {run}: {', '.join(settings(params, params))}"

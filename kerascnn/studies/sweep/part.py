@@ -128,7 +128,13 @@ def _record(result: SweepResult, tracker: Tracker) -> None:
     """Records a sweep in its run on MLflow."""
     tracker.params(params(result))
     tracker.metrics(numbers(result), step=0)
-    tracker.tags({"mlflow.note.content": note(result)})
+    tracker.tags(
+        {
+            "mlflow.note.content": note(result),
+            "mlflow.source.name": "kerascnn sweep",
+            "mlflow.source.type": "LOCAL",
+        }
+    )
     for name in (SWEEP_PLAN, EXPERIMENT, WINNER, SWEEP, PAGE):
         if (result.folder / name).is_file():
             tracker.artifact(result.folder / name)

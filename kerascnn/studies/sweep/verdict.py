@@ -1,19 +1,19 @@
 """What a sweep found, in sentences: for the terminal, the page and MLflow's note."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kerascnn.results.page import seconds
 from kerascnn.runtime.text import abbreviated, counted
 from kerascnn.runtime.toml import as_toml
 from kerascnn.studies.sweep.asked import of_table
+from kerascnn.studies.sweep.find import WINNER
 from kerascnn.studies.sweep.result import SweepResult, Trial
 from kerascnn.studies.sweep.values import Choices, Range
 from kerascnn.tracking.journal import RUNS
 
 ENDED = ("complete", "pruned", "failed")
 ORDER = ("complete", "pruned", "running", "waiting", "failed")
-WINNER = "winner.toml"
 LONGEST = 22  # characters of a label
 NAMED = 8  # trials named in a sentence
 
@@ -77,10 +77,10 @@ def short_label(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 9]}…{text[-8:]}"
 
 
-def settings(trial: Trial, keys: Sequence[str], full: bool = False) -> list[str]:
+def settings(params: Mapping[str, Any], keys: Iterable[str], full: bool = False) -> list[str]:
     """What a trial tried, by short keys, such as "dropout=0.2"; in full, or long values cut."""
     names, said = short_keys(keys), setting if full else short_label
-    return [f"{names[key]}={said(trial.params[key])}" for key in keys if key in trial.params]
+    return [f"{names[key]}={said(params[key])}" for key in names if key in params]
 
 
 def title(result: SweepResult) -> str:
@@ -127,10 +127,9 @@ def optimism(result: SweepResult) -> str:
     sign = 1 if result.greater_is_better else -1
     expected = result.best.value - sign * result.optimism
     far = "too high" if result.greater_is_better else "too low"
-    judged = result.counts().get("complete", 0) + result.counts().get("pruned", 0)
     return (
-        f"As the best of {judged}, its value is expected to be {result.optimism:.3f} {far}: "
-        f"about {expected:z.3f} on other images"
+        f"As the best of {result.counts()['complete']} complete trials, its value is expected to "
+        f"be {result.optimism:.3f} {far}: about {expected:z.3f} on other images"
     )
 
 
@@ -178,7 +177,7 @@ def next_commands(result: SweepResult) -> list[tuple[str, ...]]:
     """The commands to continue with, as arguments of `kerascnn`."""
     study = result.study[:8]
     if result.winner is None:
-        return [("sweep", "show", study, "--all"), ("sweep", "best", study, "--toml")]
+        return [("sweep", "show", study, "--all"), ("sweep", "--resume", study)]
     return [
         ("report", result.winner.run_id[:8], "--open"),
         ("sweep", "show", study, "--all"),

@@ -44,9 +44,12 @@ def test_all_trials_are_listed_with_their_reasons(printed, tmp_path):
 def test_the_verdict_follows_the_table(printed, tmp_path):
     said = printed(swept(tmp_path, keys=2), 120)
     assert "best      trial 1: validation accuracy 0.950 [0.921, 0.979] on 225 images" in said
-    assert "expect    As the best of 11, its value is expected to be 0.012 too high" in said
+    assert (
+        "expect    As the best of 7 complete trials, its value is expected to be 0.012 too high"
+        in said
+    )
     assert "keys      by importance: learning_rate 50%, architecture 50%" in said
-    assert said.rstrip().endswith("kerascnn sweep best c0ffee12 --toml")
+    assert said.rstrip().endswith("kerascnn sweep --resume c0ffee12")
 
 
 def test_the_best_is_printed_with_its_settings_in_full(tmp_path):

@@ -42,8 +42,8 @@ def test_the_verdict_names_the_best_the_uncertain_and_the_optimism(tmp_path):
     assert verdict.sentences(swept(tmp_path)) == [
         "Trial 1 is the best: validation accuracy 0.950 [0.921, 0.979] on 225 images.",
         "2 other trials cannot be told apart from it: trials 0, 7.",
-        "As the best of 11, its value is expected to be 0.012 too high: about 0.938 on other "
-        "images.",
+        "As the best of 7 complete trials, its value is expected to be 0.012 too high: about 0.938 "
+        "on other images.",
     ]
 
 
