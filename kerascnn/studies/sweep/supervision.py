@@ -22,7 +22,7 @@ from kerascnn.studies.sweep.worker import Job
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.5
 LOSSES = 5  # of workers in a row, with no trial ended between them
 FAILURES = 3  # if all of the first trials fail, all others would
 ENDED = ("complete", "pruned", "failed")
