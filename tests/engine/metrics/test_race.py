@@ -195,7 +195,8 @@ def test_equal_trials_have_small_p_values_as_rarely_as_they_should(scoring):
 
 
 @pytest.mark.long  # 84 sweeps of up to 40 trials, most of them with crossing curves
-@pytest.mark.parametrize(("trials", "epochs", "images", "sweeps"), [(10, 3, 192, 15), (40, 10, 300, 6)]
+@pytest.mark.parametrize(
+    ("trials", "epochs", "images", "sweeps"), [(10, 3, 192, 15), (40, 10, 300, 6)]
 )
 def test_the_best_trial_is_rarely_dropped(monkeypatch, trials, epochs, images, sweeps):
     monkeypatch.syspath_prepend(BENCHMARKS)
