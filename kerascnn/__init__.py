@@ -56,11 +56,13 @@ FOR_SCRIPTS = {
     "report_run": "results.report.write",
     "compare_runs": "results.compare.compare",
     "probe_architectures": "studies.probe.probe",
+    "cross_validate": "studies.folds.study",
+    "sweep_experiment": "studies.sweep.sweep",
     "find_learning_rate": "studies.lr_find.find",
     "export_run": "results.export.export",
     "Observer": "engine.observer",
     "default_observer": "cli.observers",
-    "as_html": "results.notebook",
+    "as_html": "studies.notebook",
 }
 ERRORS = {
     "KerascnnError": "errors",

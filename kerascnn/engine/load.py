@@ -2,15 +2,26 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from kerascnn.engine.data.balance import shortages
 from kerascnn.engine.data.copies import copies, equal_groups
-from kerascnn.engine.data.findings import Examination, duplicates, findings_in, named, pairs_note
-from kerascnn.engine.data.packed import Data, Packed, sha256
+from kerascnn.engine.data.findings import (
+    Examination,
+    Findings,
+    duplicates,
+    findings_in,
+    named,
+    pairs_note,
+)
+from kerascnn.engine.data.folds import Folds
+from kerascnn.engine.data.packed import Data, Packed, Pooled, sha256
 from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.sources import Chained
 from kerascnn.engine.data.store import BadImagesError, pack
 from kerascnn.engine.kept import Kept
 from kerascnn.engine.observer import Observer
@@ -18,10 +29,12 @@ from kerascnn.errors import InputError, PluginError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.choices import DEFAULT_LOSS
 from kerascnn.experiment.model import Training
-from kerascnn.hookspecs import Splits
+from kerascnn.hookspecs import Source, Splits
 from kerascnn.runtime.commands import setting
 from kerascnn.runtime.files import GB
 from kerascnn.runtime.text import counted, nfc
+
+SPLITS = ("train", "validation", "test")
 
 _OF_IMAGES = {
     *("image_size", "crop_margin", "resize", "value_range"),
@@ -48,18 +61,44 @@ def load_data(experiment: BoundExperiment, observer: Observer, kept: Kept | None
 
     settings = experiment.training.model_dump(mode="json", include=_OF_IMAGES)
     decides = [experiment.dataset.key, experiment.seed, settings]
-    data = (kept or Kept()).once("data", decides, load)
+    data = kept.once("data", decides, load) if kept else load()  # without Keras
     data = data if new else data.found_again()
     return replace(data, seconds=time.perf_counter() - start)
 
 
 def _load(experiment: BoundExperiment, observer: Observer) -> Data:
     splits = experiment.dataset.build(seed=experiment.seed)
-    packed = _pack(splits, experiment, observer)
+    sources = {name: getattr(splits, name) for name in SPLITS}
+    packed = _pack(sources, experiment, observer)
     class_names = _class_names(splits)
     _check_labels(packed, class_names)
     packed = _without_copies(packed, class_names, experiment.training)
     return Data(**packed, class_names=class_names, ignored=splits.ignored, seconds=0.0)
+
+
+def load_pooled(experiment: BoundExperiment, observer: Observer) -> Pooled:
+    """Packs all images of an experiment's dataset together, whatever split they are in.
+
+    Copies are kept, also of images in two splits.
+
+    Raises:
+        InputError: Images that cannot be read, or none.
+        PluginError: The dataset's labels or class names are wrong.
+    """
+    start = time.perf_counter()
+    splits = experiment.dataset.build(seed=experiment.seed)
+    sources = {name: getattr(splits, name) for name in SPLITS}
+    images = _pack({"images": Chained(list(sources.values()))}, experiment, observer)["images"]
+    class_names = _class_names(splits)
+    _check_labels({"images": images}, class_names)
+    train, validation = len(splits.train), len(splits.validation)
+    return Pooled(
+        images,
+        class_names,
+        splits.ignored,
+        validation_share=validation / max(train + validation, 1),
+        seconds=time.perf_counter() - start,
+    )
 
 
 def _class_names(splits: Splits) -> tuple[str, ...]:
@@ -70,15 +109,17 @@ def _class_names(splits: Splits) -> tuple[str, ...]:
     return names
 
 
-def _pack(splits: Splits, experiment: BoundExperiment, observer: Observer) -> dict[str, Packed]:
-    """Packs the splits; the images that cannot be read are reported together."""
+def _pack(
+    sources: Mapping[str, Source], experiment: BoundExperiment, observer: Observer
+) -> dict[str, Packed]:
+    """Packs the sources; the images that cannot be read are reported together."""
     training = experiment.training
     gigabytes = training.stream_above_gb
     packed, faults = dict[str, Packed](), list[str]()
-    for name in ("train", "validation", "test"):
+    for name, source in sources.items():
         try:
             packed[name] = pack(
-                getattr(splits, name),
+                source,
                 Preparation.of(training),
                 partial(observer.progress, f"packing {name}"),
                 stream_above=None if gigabytes is None else gigabytes * GB,
@@ -147,9 +188,29 @@ def examine(
         [identity, data.class_names, dict(data.ignored)],
         lambda: findings_in(splits, data.class_names, data.ignored),
     )
-    scarce = shortages(
-        data.class_counts(),
-        data.class_names,
+    scarce = _shortages(data.class_counts(), data.class_names, experiment)
+    return _examined(findings, scarce, splits, observer)
+
+
+def examine_folds(
+    folds: Folds, every: Sequence[Data], experiment: BoundExperiment, observer: Observer
+) -> Examination:
+    """The same for images in folds; `every` are the splits of each fold."""
+    pooled = folds.pooled
+    findings = findings_in({"images": pooled.images}, pooled.class_names, pooled.ignored)
+    tested = np.bincount(pooled.images.labels, minlength=len(pooled.class_names))
+    train = np.max([data.class_counts()["train"] for data in every], axis=0)
+    counts = {"train": train, "validation": tested, "test": tested}
+    scarce = _shortages(counts, pooled.class_names, experiment)
+    return _examined(findings, [*folds.notes, *scarce], {"images": pooled.images}, observer)
+
+
+def _shortages(
+    counts: Mapping[str, np.ndarray], class_names: Sequence[str], experiment: BoundExperiment
+) -> Iterator[str]:
+    return shortages(
+        counts,
+        class_names,
         [stage.name for stage in experiment.stages],
         weighted=any(
             stage.class_weights is not None or stage.loss != DEFAULT_LOSS
@@ -157,7 +218,12 @@ def examine(
         ),
         batch_size=max(stage.batch_size for stage in experiment.stages),
     )
-    notes = (*findings.notes(), *scarce)
+
+
+def _examined(
+    findings: Findings, others: Iterable[str], splits: Mapping[str, Packed], observer: Observer
+) -> Examination:
+    notes = (*findings.notes(), *others)
     state = [*(split.fingerprint for split in splits.values()), *notes]
     observer.data_noted(notes, sha256("\n".join(state).encode()))
     return Examination(findings, notes)

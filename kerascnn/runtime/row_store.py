@@ -1,6 +1,6 @@
 """Rows of the cache that are found by content: images, activations."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -119,14 +119,21 @@ class RowStore:
         Raises:
             RunError: The file is truncated.
         """
+        return self._read([opened.columns[column] for opened in self._opened], places)
+
+    def keys(self, places: np.ndarray) -> np.ndarray:
+        """The keys of the rows at these places: uint8 [N, 32]; else as `read`."""
+        return self._read([opened.keys for opened in self._opened], places)
+
+    def _read(self, files: Sequence[RowFile], places: np.ndarray) -> np.ndarray:
+        """The values of rows; `files` are those of each time that the entry was opened."""
         opened, rows = np.divmod(places, _OPENED)
         if not opened.any():
-            return self._opened[0].columns[column].read(rows)
-        dtype, shape = self._columns[column]
-        values = np.empty((len(places), *shape), dtype)
+            return files[0].read(rows)
+        values = np.empty((len(places), *files[0].shape), files[0].dtype)
         for number in np.unique(opened):
             chosen = opened == number
-            values[chosen] = self._opened[number].columns[column].read(rows[chosen])
+            values[chosen] = files[number].read(rows[chosen])
         return values
 
     def _create(self, folder: Path) -> None:

@@ -36,6 +36,11 @@ class Packed:
         return self.stored.every("digest")
 
     @cached_property
+    def contents(self) -> np.ndarray:
+        """SHA-256 of the content that each image was prepared from: uint8 [N, 32]."""
+        return self.stored.contents()
+
+    @cached_property
     def hashes(self) -> np.ndarray:
         """Perceptual hash of each image: uint64 [N, 8]."""
         return self.stored.every("hash")
@@ -60,21 +65,24 @@ class Packed:
         """The path of an image, or its index in the source if it has none."""
         return shown(self.source[int(index)][0] if self.files[index] else str(index))
 
-    def without(self, rows: Iterable[int], reasons: Iterable[str]) -> "Packed":
-        """The split without these rows, as if the source had never had them."""
-        rows = sorted(map(int, rows))
-        kept = np.delete(np.arange(len(self)), rows)
+    def at(self, rows: np.ndarray) -> "Packed":
+        """The images of these rows, int [M], as a split of their own; none is copied."""
+        chosen = hashlib.sha256(np.asarray(rows, np.int64).tobytes()).hexdigest()
         return replace(
             self,
-            images=ChosenImages(self.images, kept),
-            labels=self.labels[kept],
-            files=self.files[kept],
-            stored=self.stored.at(kept),
-            source=Subset(self.source, kept.tolist()),
-            fingerprint=sha256(f"{self.fingerprint} without {rows}".encode()),
-            key=sha256(f"{self.key} without {rows}".encode()),
-            skipped=(*self.skipped, *reasons),
+            images=ChosenImages(self.images, rows),
+            labels=self.labels[rows],
+            files=self.files[rows],
+            stored=self.stored.at(rows),
+            source=Subset(self.source, rows.tolist()),
+            fingerprint=sha256(f"{self.fingerprint} at {chosen}".encode()),
+            key=sha256(f"{self.key} at {chosen}".encode()),
         )
+
+    def without(self, rows: Iterable[int], reasons: Iterable[str]) -> "Packed":
+        """The split without these rows, as if the source had never had them."""
+        kept = np.delete(np.arange(len(self)), sorted(map(int, rows)))
+        return replace(self.at(kept), skipped=(*self.skipped, *reasons))
 
 
 def sha256(data: bytes) -> str:
@@ -117,3 +125,29 @@ class Data:
         return Data(
             **splits, class_names=self.class_names, ignored=self.ignored, seconds=self.seconds
         )
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """The images of all splits together, and their classes.
+
+    Args:
+        images: Those to train on, then those of the validation and of the test split.
+        class_names: In Unicode form NFC, in the order of the labels.
+        ignored: What else the dataset found, and how often.
+        validation_share: Of those that are not tested, the share that the dataset validates by.
+        seconds: Time to find, decode and pack the images, or to find them packed.
+    """
+
+    images: Packed
+    class_names: tuple[str, ...]
+    ignored: Mapping[str, int]
+    validation_share: float
+    seconds: float
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all images and their labels, in their order, whatever their preparation."""
+        digest = hashlib.sha256("\n".join(self.class_names).encode())
+        digest.update(self.images.contents.tobytes() + self.images.labels.tobytes())
+        return digest.hexdigest()

@@ -1,10 +1,12 @@
-"""Sources of images: the files of a folder, and some images of another source."""
+"""Sources of images: the files of a folder, some images of a source, and several sources."""
 
 import hashlib
 import os
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import cached_property
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,3 +139,36 @@ class Subset:
 
     def __getitem__(self, index: int, /) -> tuple[Any, int]:
         return self.source[int(self.rows[index])]
+
+
+@dataclass(frozen=True)
+class Chained:
+    """The images of several sources, one source after the other."""
+
+    sources: Sequence[Source]
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return list(accumulate(map(len, self.sources)))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, index: int, /) -> tuple[Any, int]:
+        number = bisect_right(self._ends, index)
+        return self.sources[number][index - (self._ends[number - 1] if number else 0)]
+
+    @cached_property
+    def fingerprint(self) -> str | None:
+        """That of the sources together; None, then kerascnn hashes the images, if one has none."""
+        own = [getattr(source, "fingerprint", None) for source in self.sources]
+        return (
+            None if None in own else hashlib.sha256("\n".join(map(str, own)).encode()).hexdigest()
+        )
+
+    @cached_property
+    def known(self) -> Known | None:
+        every = [getattr(source, "known", None) for source in self.sources]
+        if not all(isinstance(known, Known) for known in every):
+            return None
+        return Known(*([*chain(*values)] for values in zip(*every, strict=True)))

@@ -53,5 +53,9 @@ class Stored:
             values[block] = self.store.read("descriptions", self.places[block])[name]
         return values
 
+    def contents(self) -> np.ndarray:
+        """SHA-256 of the content that each image was prepared from: uint8 [N, 32]."""
+        return self.store.keys(self.places)
+
     def at(self, rows: np.ndarray) -> "Stored":
         return Stored(self.store, self.places[rows])

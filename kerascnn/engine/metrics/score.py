@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.metrics.significance import resampled_means, wilson_interval
+from kerascnn.engine.metrics.significance import by_image, resampled_means, wilson_interval
 from kerascnn.runtime.screen import accuracy, first_rows, screen
 
 LEAST_PROBABILITY = 1e-7
@@ -157,11 +157,14 @@ def _of_class(confusion: np.ndarray, index: int) -> ClassMetrics:
     )
 
 
-def macro_f1_interval(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """The 95% bootstrap interval of the macro F1."""
+def macro_f1_interval(
+    probabilities: np.ndarray, labels: np.ndarray, repeats: int = 1
+) -> tuple[float, float]:
+    """The 95% bootstrap interval of the macro F1; `repeats` as in `by_image`."""
     classes = np.eye(probabilities.shape[1])
     true, predicted = classes[labels], classes[probabilities.argmax(1)]  # [N, K]
-    means = resampled_means(np.hstack([true * predicted, true + predicted]))
+    counts = by_image(np.hstack([true * predicted, true + predicted]), repeats)
+    means = resampled_means(counts)
     low, high = np.quantile(_macro_f1(*np.hsplit(means, 2)), [0.025, 0.975])
     return float(low), float(high)
 
