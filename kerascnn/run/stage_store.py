@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 
 from kerascnn.engine.network.freezing import check_frozen, set_trainable
@@ -114,8 +113,14 @@ class StageStore:
         try:
             if self._fresh:
                 remove(KIND, key)
-            write = partial(write_state, state=state)
-            cached(KIND, key, about, write, _read_later, durable=False)
+            cached(
+                KIND,
+                key,
+                about,
+                lambda folder: write_state(folder, state),
+                _read_later,
+                durable=False,
+            )
         except (InputError, OSError, TypeError) as error:
             self._warned(f"cannot store the result of stage {name}: {error}")
 
