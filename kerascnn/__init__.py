@@ -55,6 +55,7 @@ FOR_SCRIPTS = {
     "report_run": "results.report.write",
     "compare_runs": "results.compare.compare",
     "probe_architectures": "studies.probe.probe",
+    "probe_blocks": "studies.probe.blocks",
     "find_learning_rate": "studies.lr_find.find",
     "export_run": "results.export.export",
     "Observer": "engine.observer",

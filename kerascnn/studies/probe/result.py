@@ -1,7 +1,7 @@
 """The result of a probe: the accuracy and cost of each network."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from kerascnn.engine.metrics.significance import Z95
 from kerascnn.engine.result import Result
 from kerascnn.runtime.screen import accuracy, first_rows, screen
+from kerascnn.studies.probe.behind import Behind, behind_best
 
 FEWEST_RANKED = 4
 """Fewer networks give no rank correlation."""
@@ -20,9 +21,11 @@ class ProbedNetwork:
 
     Args:
         architecture: A name, or NAME:WEIGHTS.
-        accuracy: Cross-validated accuracy of the linear probe on training and validation images.
+        accuracy: Of the linear probe on training and validation images, out of fold.
         interval: 95% interval of the accuracy (Wilson).
+        loss: Mean cross-entropy of the same predictions.
         images: Number of these images.
+        stored: Number of them whose features the cache had.
         features: Features per image.
         parameters: Number of weights.
         model_bytes: Size of the weights.
@@ -30,12 +33,15 @@ class ProbedNetwork:
         single_ms: Milliseconds to predict one image.
         batched_ms: Milliseconds per image, in batches of 32.
         seconds: Duration of this network's probe.
+        behind: How far it is behind the most accurate one; None for that one.
     """
 
     architecture: str
     accuracy: float
     interval: tuple[float, float]
+    loss: float
     images: int
+    stored: int
     features: int
     parameters: int
     model_bytes: int
@@ -43,6 +49,7 @@ class ProbedNetwork:
     single_ms: float
     batched_ms: float
     seconds: float
+    behind: Behind | None = None
 
 
 @dataclass(frozen=True)
@@ -86,8 +93,25 @@ class ProbeResult:
         probed = [network.accuracy for network in self.networks[: len(results)]]
         return rank_correlation(probed, [result.test_accuracy for result in results])
 
+    @property
+    def not_told_apart(self) -> list[str]:
+        """The networks that the paired test cannot tell from the most accurate one."""
+        return [
+            network.architecture
+            for network in self.networks
+            if network.behind and not network.behind.told_apart
+        ]
+
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"not_told_apart": self.not_told_apart}
+
+
+def ranked(probed: Sequence[tuple[ProbedNetwork, np.ndarray]]) -> list[ProbedNetwork]:
+    """Networks, each with whether it is correct on each image, bool [N]; the best come first."""
+    ordered = sorted(probed, key=lambda pair: (-pair[0].accuracy, pair[0].loss))
+    behind = behind_best([right for _, right in ordered], best=0)
+    pairs = zip(ordered, behind, strict=True)
+    return [replace(network, behind=lag) for (network, _), lag in pairs]
 
 
 def rank_correlation(

@@ -1,0 +1,93 @@
+"""The result of a probe by blocks: the accuracy that each depth of a network allows."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kerascnn.runtime.screen import accuracy, first_rows, screen
+from kerascnn.studies.probe.behind import Behind
+
+
+@dataclass(frozen=True)
+class ProbedBlock:
+    """A linear probe on the features at the end of a block.
+
+    Args:
+        block: Its name.
+        unfreeze: What a stage trains that keeps this block and those before it frozen.
+        boundary: The layer whose output is probed.
+        features: Features per image, pooled over height and width.
+        accuracy: Of the probe on training and validation images, out of fold.
+        interval: 95% interval of the accuracy (Wilson).
+        loss: Mean cross-entropy of the same predictions.
+        behind: How far it is behind the most accurate block; None for that one.
+    """
+
+    block: str
+    unfreeze: str
+    boundary: str
+    features: int
+    accuracy: float
+    interval: tuple[float, float]
+    loss: float
+    behind: Behind | None
+
+
+@dataclass(frozen=True)
+class BlocksResult:
+    """The blocks of a network, from the input on, and the run that records them.
+
+    Args:
+        device: The device that computed.
+        images: Number of training and validation images.
+        stored: Number of them whose features the cache had.
+        seconds: Time of the probe, without loading the images.
+        artifacts: The run's folder, with `blocks.json` and `blocks.png`.
+    """
+
+    run_id: str
+    name: str
+    device: str
+    architecture: str
+    images: int
+    stored: int
+    blocks: list[ProbedBlock]
+    seconds: float
+    artifacts: str
+
+    @property
+    def best(self) -> ProbedBlock:
+        """The block with the most accurate probe."""
+        return next(block for block in self.blocks if block.behind is None)
+
+    @property
+    def enough(self) -> ProbedBlock:
+        """The first block that the paired test cannot tell from the best."""
+        return next(
+            block for block in self.blocks if not (block.behind and block.behind.told_apart)
+        )
+
+    def __repr__(self) -> str:
+        rows = [(one.block, accuracy(one.accuracy, one.interval)) for one in self.blocks]
+        title = f"blocks of {self.architecture} {self.run_id[:8]} · {self.name} · {self.device}"
+        return screen(f"{title}: {self.enough.block} is enough", first_rows(rows))
+
+    def to_json(self) -> dict[str, Any]:
+        chosen = {"best": self.best.block, "enough": self.enough.block}
+        return asdict(self) | chosen | {"unfreeze": self.enough.unfreeze}
+
+
+def blocks_figure(probed: BlocksResult) -> Any:
+    """A matplotlib figure: the accuracy by block, and the cut after the first that is enough."""
+    from kerascnn.results.canvas import Figure
+
+    blocks, places = probed.blocks, range(len(probed.blocks))
+    figure = Figure(figsize=(max(6, 1.5 + 0.45 * len(blocks)), 4.5), dpi=140, layout="constrained")
+    axes = figure.subplots()
+    axes.vlines(places, *zip(*(block.interval for block in blocks), strict=True), color="#a9c4e0")
+    axes.plot(places, [block.accuracy for block in blocks], "o-", color="#2b6cb0", ms=5, lw=1)
+    cut = blocks.index(probed.enough)
+    axes.axvline(cut + 0.5, color="#888888", lw=1, ls="--")
+    axes.set_xticks(places, [block.block for block in blocks], rotation=45, ha="right")
+    axes.set(ylabel="accuracy of linear probe", title=f"{probed.architecture}, by block")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
