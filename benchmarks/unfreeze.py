@@ -77,7 +77,7 @@ def outcomes_of(
 ) -> tuple[str, dict[str, np.ndarray]]:
     """What the last stage trains, and what becomes of the validation and the test images.
 
-    Of each whether it is recognised, and its loss: [N]. A choice that is known is not trained again.
+    Of each whether it is recognised, and its loss: [N]. A known choice is not trained again.
     """
     from kerascnn.engine.data.preparation import Centred
     from kerascnn.engine.network.inference import Forward
