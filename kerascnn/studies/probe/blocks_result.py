@@ -80,14 +80,29 @@ def blocks_figure(probed: BlocksResult) -> Any:
     """A matplotlib figure: the accuracy by block, and the cut after the first that is enough."""
     from kerascnn.results.canvas import Figure
 
-    blocks, places = probed.blocks, range(len(probed.blocks))
+    blocks, cut = probed.blocks, probed.blocks.index(probed.enough)
     figure = Figure(figsize=(max(6, 1.5 + 0.45 * len(blocks)), 4.5), dpi=140, layout="constrained")
     axes = figure.subplots()
-    axes.vlines(places, *zip(*(block.interval for block in blocks), strict=True), color="#a9c4e0")
-    axes.plot(places, [block.accuracy for block in blocks], "o-", color="#2b6cb0", ms=5, lw=1)
-    cut = blocks.index(probed.enough)
-    axes.axvline(cut + 0.5, color="#888888", lw=1, ls="--")
-    axes.set_xticks(places, [block.block for block in blocks], rotation=45, ha="right")
+    intervals = zip(*(block.interval for block in blocks), strict=True)
+    axes.vlines(range(len(blocks)), *intervals, color="#a9c4e0", zorder=1)
+    axes.plot([block.accuracy for block in blocks], color="#2b6cb0", lw=1, zorder=1)
+    for label, told_apart, face in (
+        ("cannot be distinguished from the best", False, "#2b6cb0"),
+        ("less accurate", True, "white"),
+    ):
+        points = [
+            (at, block.accuracy)
+            for at, block in enumerate(blocks)
+            if bool(block.behind and block.behind.told_apart) is told_apart
+        ]
+        if points:
+            drawn = zip(*points, strict=True)
+            axes.scatter(*drawn, s=26, facecolor=face, edgecolor="#2b6cb0", label=label)
+    label = f'cut of unfreeze = "{probed.enough.unfreeze}"'
+    axes.axvline(cut + 0.5, color="#888888", lw=1, ls="--", label=label)
+    names = [block.block for block in blocks]
+    axes.set_xticks(range(len(blocks)), names, rotation=45, ha="right")
     axes.set(ylabel="accuracy of linear probe", title=f"{probed.architecture}, by block")
     axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="upper left", framealpha=0.9, edgecolor="none")
     return figure

@@ -134,7 +134,8 @@ def rank_correlation(
 def probe_figure(networks: "Sequence[ProbedNetwork]") -> Any:
     """A matplotlib figure: accuracy of the linear probe against milliseconds per image, numbered.
 
-    A line joins the networks that no other beats in both.
+    A line joins the networks that no other beats in both. Those that are less accurate than the
+    best with certainty are pale.
     """
     from kerascnn.results.canvas import Figure, log_scale
 
@@ -145,11 +146,13 @@ def probe_figure(networks: "Sequence[ProbedNetwork]") -> Any:
     axes.plot(*zip(*best, strict=True), color="#2b6cb0", lw=1, alpha=0.6)
     for rank, (network, point) in enumerate(zip(networks, points, strict=True), start=1):
         axes.vlines(point[0], *network.interval, color="#a9c4e0", lw=2)
-        axes.plot(*point, "o", color="#2b6cb0", ms=11)
+        sure = network.behind and network.behind.told_apart
+        axes.plot(*point, "o", color="#7fa8d1" if sure else "#2b6cb0", ms=11)
         axes.annotate(str(rank), point, ha="center", va="center", color="white", fontsize=7)
         axes.plot([], [], " ", label=f"{rank}  {network.architecture}")
     log_scale(axes, "x")
     axes.set(xlabel="milliseconds per image, in batches of 32", ylabel="accuracy of linear probe")
+    axes.set_title("pale: less accurate than the best", fontsize=9, loc="left", color="#555555")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, handlelength=0)
     return figure
