@@ -2,6 +2,7 @@
 
 import math
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -198,11 +199,11 @@ class Loop:
 
         trainer, schedule, progress = self.inputs.trainer, self.schedule, self.progress
         first, total = progress.step, self.inputs.feed.steps
-        due, listener = self.due, self.listener
+        due, listener, one_at_a_time = self.due, self.listener, threading.Lock()
 
         class Span(keras.callbacks.Callback):
             async_safe = type(schedule) is keras.callbacks.Callback
-            steps = 0
+            steps = done = 0
             broken: int | None = None
 
             def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -220,11 +221,14 @@ class Loop:
                     trainer.stop_training = True
 
             def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+                step = first + batch + 1
                 schedule.on_train_batch_end(first + batch)
-                listener.step(first + batch + 1, total)
-                if self.broken is None and not math.isfinite(logs["loss"]):
-                    self.broken = first + batch + 1
-                    trainer.stop_training = True
+                with one_at_a_time:  # Keras may call from several threads, in any order
+                    self.done = max(self.done, step)
+                    listener.step(self.done, total)
+                    if not math.isfinite(logs["loss"]):
+                        self.broken = min(self.broken or step, step)
+                        trainer.stop_training = True
 
         return Span()
 
