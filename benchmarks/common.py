@@ -184,7 +184,7 @@ def beside(
     with (
         chdir(folder),
         patch.dict(os.environ, environment(folder / "cache"), clear=True),
-        patch("kerascnn.run.runner.prepare_experiment", turns.prepare),
+        patch("kerascnn.run.session.prepare_experiment", turns.prepare),
     ):
         run_experiment(load_experiment(file), turns)
     return ours[1:], theirs[1:]

@@ -1,19 +1,26 @@
-"""Accuracy of a recipe over folds: every image is judged once, by a network that never saw it.
+"""Accuracy of a recipe over folds: every image is tested once, by a network that never saw it.
 
-The images of each class are dealt into folds; for each fold the program runs the recipe on the
-others, of which a few validate. All runs share one cache, so that the frozen part runs once for
-each image and view: `rows_expected` in all. `prefix_by_first` is its time in all folds by that in
-the first.
+`prefix_by_first` is the time of the frozen prefix in all folds by that in the first: they share a
+cache, in which each image and view is computed once. With --against, the recipe with another
+setting has the same folds, and both are compared on all images. `power` says how often McNemar's
+test finds a difference of 0.02 between two recipes that disagree as often as these: on all images
+and on one test split, as many as a fold has. It resamples the images, with weights that make their
+difference 0.02.
 """
 
 import csv
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
-from common import images_by_split, judged, new_rows, report, run, shuffled_classes
+import numpy as np
+from common import KERASCNN, document, report
+from scipy.stats import binom
+
+DIFFERENCE = 0.02
+RESAMPLES = 2000
+SURE = 0.05
 
 
 @click.command()
@@ -22,67 +29,79 @@ from common import images_by_split, judged, new_rows, report, run, shuffled_clas
 )
 @click.option("--experiment", type=click.Path(exists=True, resolve_path=True), required=True)
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(min=2))
-@click.option("--first", type=click.IntRange(min=1), help="Use only this many.")
-@click.option("--validation", default=0.02, show_default=True, help="Share of the other folds.")
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Of the experiment.")
-@click.option("--seed", default=0, show_default=True, help="That deals the images.")
+@click.option("--against", metavar="KEY=VALUE", help="Compare with this setting instead.")
 def main(
-    data: Path,
-    experiment: str,
-    folds: int,
-    first: int | None,
-    validation: float,
-    settings: tuple[str, ...],
-    seed: int,
+    data: Path, experiment: str, folds: int, settings: tuple[str, ...], against: str | None
 ) -> None:
     """Say the accuracy over all folds, with its interval, and each fold's seconds."""
     with tempfile.TemporaryDirectory() as place:
-        folder, results, expected, known = Path(place), [], 0, set[Any]()
-        for fold in range(first or folds):
-            table = write_table(folder / f"fold{fold}.csv", data, fold, folds, validation, seed)
-            own = (f"dataset.path={data}", f"dataset.labels={table}", *settings)
-            words = [word for setting in own for word in ("--set", setting)]
-            results.append(run(folder, folder / "cache", experiment, *words))
-            images = images_by_split(rows_of(table, data))
-            expected += sum(new_rows(stage, images, known) for stage in results[-1]["stages"])
-    tests = [result["test"] for result in results]
-    total = sum(test["images"] for test in tests)
-    correct = round(sum(test["accuracy"] * test["images"] for test in tests))
-    prefix = [sum(s["prefix_seconds"] for s in result["stages"]) for result in results]
-    figures = {
-        "settings": settings,
-        "rows_made": [sum(s["cache"]["made"] for s in result["stages"]) for result in results],
-        "rows_expected": expected,
+        folder = Path(place)
+        own = (f"dataset.path={data}", *settings)
+        words = [word for setting in own for word in ("--set", setting)]
+        study = [*KERASCNN, "folds", experiment, "-k", folds, "--json", *words]
+        done = document(study, folder, folder / "cache")
+        figures = {"settings": settings, **figures_of(done)}
+        if against:
+            other = document([*study, "--set", against], folder, folder / "cache")
+            both = [done["run_id"], other["run_id"]]
+            compared = document([*KERASCNN, "compare", *both, "--json"], folder, folder / "cache")
+            figures |= {
+                "against": {"setting": against, **figures_of(other)},
+                "verdict": compared["pairs"][0]["verdict"],
+                "power": powers(done, other),
+            }
+    report("folds", figures)
+
+
+def figures_of(done: dict[str, Any]) -> dict[str, Any]:
+    """What is reported of a study, of its JSON document."""
+    folds = done["folds"]
+    prefix = [fold["prefix_seconds"] for fold in folds]
+    return {
+        "accuracy": done["accuracy"],
+        "interval": done["interval"],
+        "total": done["images"],
+        "folds": [fold["accuracy"] for fold in folds],
+        "rows_made": [fold["rows_made"] for fold in folds],
         "prefix_seconds": prefix,
         "prefix_by_first": sum(prefix) / prefix[0] if prefix[0] else None,
-        "folds": [result["test_accuracy"] for result in results],
-        "trained_on": results[0]["data"]["train"]["images"],
-        "seconds": [result["seconds"] for result in results],
+        "seconds": [fold["seconds"] for fold in folds],
+        "process_seconds": done["process_seconds"],
     }
-    report("folds", {**judged(correct, total), "total": total, **figures})
 
 
-def write_table(
-    file: Path, data: Path, fold: int, folds: int, validation: float, seed: int
-) -> Path:
-    """The table of labels in which one fold tests."""
-    with file.open("w", newline="") as table:
-        writer = csv.writer(table)
-        writer.writerow(("path", "label", "split"))
-        for name, images in shuffled_classes(data, seed):
-            others = [path for row, path in enumerate(images) if row % folds != fold]
-            validating = set(others[: max(1, round(validation * len(others)))])
-            for row, path in enumerate(images):
-                split = "validation" if path in validating else "train"
-                split = "test" if row % folds == fold else split
-                writer.writerow((path.relative_to(data), name, split))
-    return file
+def powers(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """The power on all images and on one fold of them; of two studies by their documents."""
+    right, wrong = (correct(Path(study["predictions"])) for study in (first, second))
+    apart = float(np.mean([right[image] != wrong[image] for image in right]))
+    sizes = (len(right), first["folds"][0]["images"])
+    return {
+        "apart": apart,
+        **{f"of {images}": power(apart, DIFFERENCE, images) for images in sizes},
+    }
 
 
-def rows_of(table: Path, data: Path) -> Iterator[tuple[str, Path]]:
-    """The split and the file of each image."""
-    for row in csv.DictReader(table.read_text().splitlines()):
-        yield row["split"], data / row["path"]
+def correct(table: Path) -> dict[str, bool]:
+    """Whether each image, by its content, was classified correctly."""
+    with table.open(newline="", encoding="utf-8") as file:
+        return {row["sha256"]: row["label"] == row["predicted"] for row in csv.DictReader(file)}
+
+
+def power(apart: float, difference: float, images: int) -> float:
+    """How often McNemar's test finds a difference.
+
+    Args:
+        apart: Share of the images on which one of two networks alone is right.
+        difference: In accuracy.
+        images: Number that is drawn in each of the resamples.
+    """
+    apart = max(apart, difference)
+    shares = [(apart + difference) / 2, (apart - difference) / 2, 1 - apart]
+    drawn = np.random.default_rng(0).multinomial(images, shares, RESAMPLES)
+    first, second = drawn[:, 0], drawn[:, 1]
+    p_values = 2 * binom.cdf(np.minimum(first, second), first + second, 0.5)  # `mcnemar` of each
+    return float(((p_values < SURE) & (first > second)).mean())
 
 
 if __name__ == "__main__":

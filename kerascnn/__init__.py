@@ -56,6 +56,7 @@ FOR_SCRIPTS = {
     "compare_runs": "results.compare.compare",
     "probe_architectures": "studies.probe.probe",
     "probe_blocks": "studies.probe.blocks",
+    "cross_validate": "studies.folds.study",
     "find_learning_rate": "studies.lr_find.find",
     "export_run": "results.export.export",
     "Observer": "engine.observer",

@@ -15,8 +15,11 @@ from PIL import Image
 
 from kerascnn import cli
 from kerascnn.components.registry import load_registry
+from kerascnn.engine.folds_result import FoldsResult
 from kerascnn.engine.metrics.score import measure
+from kerascnn.engine.metrics.significance import repeated_interval
 from kerascnn.engine.result import Result
+from kerascnn.results.predictions import Predictions, write_predictions
 from kerascnn.runtime.cache import cache_folder
 from kerascnn.testing import other_processes
 from kerascnn.tracking.store import open_store
@@ -161,6 +164,62 @@ def written_run(workplace, shapes_experiment):
                 {"stage": stage, "epoch": epoch, "val_accuracy": 0.5, "val_loss": 1 / epoch}
                 for stage, epoch in epochs
             ],
+        )
+        result.write()
+        return result
+
+    return write
+
+
+@pytest.fixture
+def written_study(workplace, shapes_experiment):
+    """Writes the folder of a study of folds that was never trained, and gives its result."""
+
+    def write(run_id, right, k=2, *, tested="images", order=None, **changes):
+        """`right`: whether each image is recognised, once a repeat: [R, N]; `order`: of images."""
+        right = np.atleast_2d(np.asarray(right, bool))
+        repeats, count = right.shape
+        rows = np.arange(count) if order is None else np.asarray(order)
+        names, folder = ("circle", "square"), workplace / "kerascnn-runs" / run_id
+        folder.mkdir(parents=True)
+        labels = np.tile(rows % 2, repeats)
+        best = np.where(right[:, rows].ravel(), labels, 1 - labels)
+        said = Predictions(
+            names=[str(row) for row in rows] * repeats,
+            labels=labels,
+            probabilities=np.where(np.eye(2)[best] > 0, 0.8, 0.2).astype(np.float32),
+            digests=[f"{row:064x}" for row in rows] * repeats,
+            repeats=repeats,
+        )
+        more = {"repeat": np.arange(repeats).repeat(count) + 1, "fold": np.tile(rows % k, repeats)}
+        write_predictions(folder / "predictions.csv", said, names, more)
+        test = measure(said.probabilities, labels, names)
+        table = {"run_id": "f" * 32, "temperature": 1.0, "epochs": 1, "seconds": 2.0}
+        table |= {"images": count // k, "interval": [0.0, 1.0], "accuracy": test.accuracy}
+        table |= {"prefix_seconds": 0.0, "rows_made": 0}
+        result = FoldsResult(
+            run_id=run_id,
+            name="shapes",
+            backend="tensorflow",
+            accuracy=test.accuracy,
+            interval=repeated_interval(right.mean(0)),
+            images=count,
+            k=k,
+            repeats=repeats,
+            folds=[
+                {**table, "repeat": repeat + 1, "fold": fold + 1}
+                for repeat in range(repeats)
+                for fold in range(k)
+            ],
+            test=test.to_json(),
+            metrics={},
+            class_names=list(names),
+            parameters=1234,
+            seconds=5.0,
+            experiment=with_changes({"seed": 0, **shapes_experiment}, changes),
+            plugins={},
+            artifacts=str(folder),
+            tested=tested,
         )
         result.write()
         return result

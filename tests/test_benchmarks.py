@@ -126,18 +126,11 @@ def test_a_split_folder_has_each_image_once(script, photos, tmp_path):
     assert counts == {"train": 5, "validation": 3, "test": 2}
 
 
-def test_each_image_is_judged_in_one_fold(script, photos, tmp_path):
-    judged = []
-    for fold in range(5):
-        table = script("folds").write_table(tmp_path / "table.csv", photos, fold, 5, 0.1, 0)
-        rows = list(csv.DictReader(table.read_text().splitlines()))
-        assert {row["path"] for row in rows} == {
-            f"{d}/{n}.png" for d in ("left", "right") for n in range(10)
-        }
-        counts = Counter((row["label"], row["split"]) for row in rows)
-        assert {counts[label, "validation"] for label in ("left", "right")} == {1}
-        judged += [row["path"] for row in rows if row["split"] == "test"]
-    assert len(set(judged)) == len(judged) == 20
+def test_folds_find_what_one_test_split_cannot(script):
+    power = script("folds").power
+    assert power(0.06, 0.02, 300) < 0.3
+    assert power(0.06, 0.02, 1500) > 0.8
+    assert power(0.06, 0.0, 1500) < 0.05
 
 
 def test_a_small_folder_is_judged_on_images_that_are_not_in_it(script, photos, tmp_path):
@@ -231,10 +224,12 @@ def test_an_experiment_run_again(script, benchmark, tmp_path, shapes_experiment)
 def test_a_recipe_over_folds(script, benchmark, photos, tmp_path, shapes_experiment):
     recipe = {**shapes_experiment, "dataset": {"name": "image_folder"}}
     file = script("common").write_experiment(tmp_path, recipe)
-    figures = benchmark("folds", "--data", photos, "--experiment", file, "--folds", 2)
+    change = "stages.scratch.learning_rate=1e-2"
+    options = ("--experiment", file, "--folds", 2, "--against", change)
+    figures = benchmark("folds", "--data", photos, *options)
     assert (figures["total"], len(figures["folds"])) == (20, 2)
-    assert sum(figures["rows_made"]) == figures["rows_expected"]
     assert 0 <= figures["accuracy"] <= 1
+    assert figures["power"].keys() == {"apart", "of 20", "of 10"}
 
 
 @pytest.mark.slow

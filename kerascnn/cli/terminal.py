@@ -179,6 +179,11 @@ class Terminal(Observer):
         for label, following in zip(("next", "", ""), NEXT, strict=True):
             self._print(line(label, escape(command(*following))))
 
+    def told(self, text: str) -> None:
+        """A line of a study: markup."""
+        self._clear()
+        self._print(text)
+
     def _print(self, text: str | Text = "") -> None:
         self.console.print(text, soft_wrap=True)
 

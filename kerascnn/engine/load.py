@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -22,6 +23,7 @@ from kerascnn.engine.data.packed import Data, Packed, Pooled, sha256
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.sources import Chained
 from kerascnn.engine.data.store import BadImagesError, pack
+from kerascnn.engine.kept import Kept
 from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError, PluginError
 from kerascnn.experiment.bound import BoundExperiment
@@ -34,28 +36,44 @@ from kerascnn.runtime.text import counted, nfc
 
 SPLITS = ("train", "validation", "test")
 
+_OF_IMAGES = {
+    *("image_size", "crop_margin", "resize", "value_range"),
+    *("on_bad_image", "on_duplicate", "stream_above_gb"),
+}
 
-def load_data(experiment: BoundExperiment, observer: Observer) -> Data:
+
+def load_data(experiment: BoundExperiment, observer: Observer, kept: Kept | None = None) -> Data:
     """Packs the three splits of an experiment's dataset; `examine` is a step of its own.
+
+    Args:
+        kept: Has the splits if they were loaded with it before; default nothing is kept.
 
     Raises:
         InputError: Images that cannot be read, an empty split, or images that are in two splits,
             unless the experiment says what to do with them.
         PluginError: The dataset's labels or class names are wrong.
     """
-    start = time.perf_counter()
+    start, new = time.perf_counter(), list[Data]()
+
+    def load() -> Data:
+        new.append(_load(experiment, observer))
+        return new[0]
+
+    settings = experiment.training.model_dump(mode="json", include=_OF_IMAGES)
+    decides = [experiment.dataset.key, experiment.seed, settings]
+    data = (kept or Kept()).once("data", decides, load)
+    data = data if new else data.found_again()
+    return replace(data, seconds=time.perf_counter() - start)
+
+
+def _load(experiment: BoundExperiment, observer: Observer) -> Data:
     splits = experiment.dataset.build(seed=experiment.seed)
     sources = {name: getattr(splits, name) for name in SPLITS}
     packed = _pack(sources, experiment, observer)
     class_names = _class_names(splits)
     _check_labels(packed, class_names)
     packed = _without_copies(packed, class_names, experiment.training)
-    return Data(
-        **packed,
-        class_names=class_names,
-        ignored=splits.ignored,
-        seconds=time.perf_counter() - start,
-    )
+    return Data(**packed, class_names=class_names, ignored=splits.ignored, seconds=0.0)
 
 
 def load_pooled(experiment: BoundExperiment, observer: Observer) -> Pooled:
@@ -156,14 +174,22 @@ def _check_labels(packed: Mapping[str, Packed], class_names: tuple[str, ...]) ->
             )
 
 
-def examine(data: Data, experiment: BoundExperiment, observer: Observer) -> Examination:
+def examine(
+    data: Data, experiment: BoundExperiment, observer: Observer, kept: Kept | None = None
+) -> Examination:
     """Examines the data of an experiment and reports what is noted to the observer.
 
     Near duplicates, which take longest to find, are searched once per process and pair of splits.
     """
-    findings = findings_in(data.splits(), data.class_names, data.ignored)
+    splits = data.splits()
+    identity = [(split.fingerprint, split.key) for split in splits.values()]
+    findings = (kept or Kept()).once(
+        "findings",
+        [identity, data.class_names, dict(data.ignored)],
+        lambda: findings_in(splits, data.class_names, data.ignored),
+    )
     scarce = _shortages(data.class_counts(), data.class_names, experiment)
-    return _examined(findings, scarce, data.splits(), observer)
+    return _examined(findings, scarce, splits, observer)
 
 
 def examine_folds(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from kerascnn.engine.data.download import reporting
 from kerascnn.engine.data.findings import Examination
 from kerascnn.engine.data.packed import Data
+from kerascnn.engine.kept import Initial, Kept
 from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.metrics.named import build_metrics, try_metrics
 from kerascnn.engine.network.build import Built, build_network
@@ -18,23 +19,40 @@ from kerascnn.runtime.commands import setting
 from kerascnn.runtime.determinism import make_reproducible
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.openvino import require_openvino
+from kerascnn.runtime.process import set_objects_aside
 
 
-def prepare_experiment(experiment: BoundExperiment, observer: Observer) -> Prepared:
-    """Loads, checks and builds; seeds the process and starts the experiment's backend."""
+def prepare_experiment(
+    experiment: BoundExperiment,
+    observer: Observer,
+    kept: Kept | None = None,
+    data: Data | None = None,
+) -> Prepared:
+    """Loads, checks and builds; seeds the process and starts the experiment's backend.
+
+    Args:
+        kept: Has what experiments before loaded and built with it; default nothing.
+        data: The images; default those of the experiment's dataset.
+    """
+    kept = kept or Kept()
     with reporting(observer.download):
         if experiment.training.prefix_engine == "openvino":
             require_openvino()
         backend = start_backend(experiment.training.backend)
+        set_objects_aside()
         make_reproducible(experiment.seed, experiment.training.precision)
         observer.started(experiment.name, backend, device_name())
-        data = load_data(experiment, observer)
-        examination = examine(data, experiment, observer)
-    return prepare_network(experiment, data, examination, observer)
+        data = data or load_data(experiment, observer, kept)
+        examination = examine(data, experiment, observer, kept)
+    return prepare_network(experiment, data, examination, observer, kept)
 
 
 def prepare_network(
-    experiment: BoundExperiment, data: Data, examination: Examination, observer: Observer
+    experiment: BoundExperiment,
+    data: Data,
+    examination: Examination,
+    observer: Observer,
+    kept: Kept | None = None,
 ) -> Prepared:
     """Builds an experiment's network for its loaded data, and plans the stages.
 
@@ -43,12 +61,8 @@ def prepare_network(
     with reporting(observer.download):
         metrics = build_metrics(experiment.metrics, data.class_names)
         try_metrics(metrics, data.validation.labels, len(data.class_names))
-        network = build_network(
-            experiment.architecture,
-            image_size=experiment.training.image_size,
-            num_classes=len(data.class_names),
-        )
-        require_loadable(network, experiment.architecture)
+        initial = _network(experiment, len(data.class_names), kept or Kept())
+        network = initial.restored()
         plans = tuple(
             plan_stage(experiment, index, network, data, metrics)
             for index in range(len(experiment.stages))
@@ -56,7 +70,22 @@ def prepare_network(
     for note in _never_trained(network, plans):
         observer.warned(note)
     backend = select_backend(experiment.training.backend)
-    return Prepared(experiment, backend, data, examination, network, plans, metrics)
+    prepared = Prepared(experiment, backend, data, examination, network, plans, metrics)
+    initial.keep(prepared.changed_by(len(plans)))
+    return prepared
+
+
+def _network(experiment: BoundExperiment, classes: int, kept: Kept) -> Initial:
+    architecture, training = experiment.architecture, experiment.training
+
+    def build() -> Initial:
+        size = training.image_size
+        network = build_network(architecture, image_size=size, num_classes=classes)
+        require_loadable(network, architecture)
+        return Initial(network)
+
+    decides = [architecture.key, training.image_size, training.precision, classes]
+    return kept.once("network", decides, build)
 
 
 def _never_trained(network: Built, plans: tuple[Plan, ...]) -> Iterator[str]:

@@ -4,7 +4,7 @@ import json
 import warnings
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, Protocol, TypedDict
 
 import kerascnn
 from kerascnn.engine.metrics.calibration import AS_TRAINED
@@ -80,6 +80,54 @@ class StageTable(TypedDict):
     ended_sha256: str
 
 
+class Outcome(Protocol):
+    """What a run and a study of folds have in common: how well networks do on which images."""
+
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def backend(self) -> str: ...
+    @property
+    def experiment(self) -> dict[str, Any]: ...
+    @property
+    def class_names(self) -> list[str]: ...
+    @property
+    def parameters(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def history(self) -> list[dict[str, Any]]: ...
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def notes(self) -> list[str]: ...
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def training(self) -> Training: ...
+    @property
+    def test_accuracy(self) -> float: ...
+    @property
+    def test_accuracy_interval(self) -> tuple[float, float]: ...
+    @property
+    def test(self) -> dict[str, Any]:
+        """All metrics of the tested images, as in `engine.metrics.score.Metrics`."""
+
+    @property
+    def tested(self) -> str:
+        """What identifies the tested images and their order."""
+
+    @property
+    def repeats(self) -> int:
+        """How often each image was tested."""
+
+    @property
+    def divided(self) -> str:
+        """The folds of a study, in words; "" for a run, which tests one split."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """The result of a run.
@@ -150,19 +198,9 @@ class Result:
         Raises:
             InputError: It is not a JSON object, or lacks a key that every version has.
         """
-        try:
-            found = {"version": 0, **json.loads(file.read_text("utf-8"))}
-        except (ValueError, TypeError) as error:
-            raise InputError(f"cannot read {file}: it is not a JSON object ({error}).") from error
-        found["artifacts"] = str(file.parent)
-        known = {key.name: key for key in fields(cls)}
-        needed = [name for name, key in known.items() if not _has_default(key)]
-        if missing := [name for name in needed if name not in found]:
-            raise InputError(f"cannot read {file}: it has no {', '.join(missing)}.")
-        if found["version"] > VERSION or found.keys() - known.keys():
-            warnings.warn(_not_known(found, known), stacklevel=2)
+        found = read_versioned(cls, file, VERSION)
         found["test_accuracy_interval"] = tuple(found["test_accuracy_interval"])
-        return cls(**{name: value for name, value in found.items() if name in known})
+        return cls(**found)
 
     @property
     def folder(self) -> Path:
@@ -176,8 +214,20 @@ class Result:
     @property
     def training(self) -> Training:
         """Settings shared by the stages, such as how to prepare images."""
-        given = self.experiment["training"]
-        return Training(**{key: given[key] for key in Training.model_fields if key in given})
+        return training_of(self.experiment)
+
+    @property
+    def tested(self) -> str:
+        """The fingerprint of the test images."""
+        return self.data["test"]["fingerprint"]
+
+    @property
+    def repeats(self) -> int:
+        return 1
+
+    @property
+    def divided(self) -> str:
+        return ""
 
     @property
     def uncalibrated(self) -> "Result":
@@ -220,15 +270,42 @@ class Result:
         write_whole(self.folder / RESULT, json.dumps(self.to_json(), indent=2))
 
 
+def training_of(experiment: dict[str, Any]) -> Training:
+    """The table `training` of a resolved experiment of any version."""
+    given = experiment["training"]
+    return Training(**{key: given[key] for key in Training.model_fields if key in given})
+
+
+def read_versioned(kind: Any, file: Path, version: int) -> dict[str, Any]:
+    """Reads the fields of a dataclass from a JSON file of any version; see `Result.read`.
+
+    Args:
+        kind: Has a field `version` and, for the folder of the file, `artifacts`.
+        version: That which is written now.
+    """
+    try:
+        found = {"version": 0, **json.loads(file.read_text("utf-8"))}
+    except (ValueError, TypeError) as error:
+        raise InputError(f"cannot read {file}: it is not a JSON object ({error}).") from error
+    found["artifacts"] = str(file.parent)
+    known = {key.name: key for key in fields(kind)}
+    needed = [name for name, key in known.items() if not _has_default(key)]
+    if missing := [name for name in needed if name not in found]:
+        raise InputError(f"cannot read {file}: it has no {', '.join(missing)}.")
+    if found["version"] > version or found.keys() - known.keys():
+        warnings.warn(_not_known(file.name, found, known, version), stacklevel=3)
+    return {name: value for name, value in found.items() if name in known}
+
+
 def _has_default(key: Field[Any]) -> bool:
     return key.default is not MISSING or key.default_factory is not MISSING
 
 
-def _not_known(found: dict[str, Any], known: dict[str, Any]) -> str:
+def _not_known(name: str, found: dict[str, Any], known: dict[str, Any], version: int) -> str:
     """Without the run's name, so that Python shows it once for many runs of one version."""
     writer = found.get("versions", {}).get("kerascnn", "another version")
     unknown = ", ".join(sorted(found.keys() - known.keys())) or "none"
     return (
-        f"{RESULT} was written by kerascnn {writer} in format {found['version']}; this version "
-        f"reads format {VERSION} and ignores other keys: {unknown}."
+        f"{name} was written by kerascnn {writer} in format {found['version']}; this version "
+        f"reads format {version} and ignores other keys: {unknown}."
     )

@@ -5,7 +5,8 @@ import warnings
 from datetime import datetime
 from pathlib import Path
 
-from kerascnn.engine.result import RESULT, Result
+from kerascnn.engine.folds_result import FOLDS, FOLDS_PAGE, FoldsResult
+from kerascnn.engine.result import RESULT, Outcome, Result
 from kerascnn.errors import InputError
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.commands import command
@@ -47,6 +48,11 @@ def find_run(run: str | os.PathLike[str] | Result) -> Result:
             )
         return finished[-1]
     found = [file for file in _finished() if file.parent.name.startswith(run)]
+    if not found and (study := _study(run)):
+        raise InputError(
+            f'"{run}" is a study of folds, not a run: it has no network of its own. Its page is '
+            f"{study.parent / FOLDS_PAGE}."
+        )
     if len(found) > 1:
         ids = ", ".join(file.parent.name[:12] for file in found)
         raise InputError(f'"{run}" matches {len(found)} runs: {ids}. Give more of the id.')
@@ -62,6 +68,23 @@ def find_run(run: str | os.PathLike[str] | Result) -> Result:
             "the ids of their runs."
         )
     return Result.read(fetched / RESULT)
+
+
+def find_outcome(run: str | os.PathLike[str] | Outcome) -> Outcome:
+    """Finds a finished run as `find_run` does, or a study of folds by its id or its folder."""
+    if isinstance(run, FoldsResult | Result):
+        return run
+    if isinstance(run, str | os.PathLike) and (study := _study(os.fspath(run))):
+        return FoldsResult.read(study.resolve())
+    return find_run(run)  # type: ignore[arg-type]
+
+
+def _study(run: str) -> Path | None:
+    """The file of the only study of folds with this folder, or with an id that begins so."""
+    if Path(run, FOLDS).is_file():
+        return Path(run, FOLDS)
+    found = [file for file in runs_folder().glob(f"*/{FOLDS}") if file.parent.name.startswith(run)]
+    return found[0] if run and len(found) == 1 else None
 
 
 def find_unfinished(run: str) -> Path:

@@ -7,13 +7,13 @@ from pydantic import ValidationError
 from kerascnn.components.component import BoundComponent
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.metrics.named import NamedMetric, build_metrics
-from kerascnn.engine.result import Result
+from kerascnn.engine.result import Outcome
 from kerascnn.errors import InputError
 from kerascnn.experiment.metrics import metric_name
 
 
 def listed_metrics(
-    results: Iterable[Result], warned: Callable[[str], None]
+    results: Iterable[Outcome], warned: Callable[[str], None]
 ) -> dict[str, BoundComponent]:
     """The metrics that any of the runs lists; of different ones with one name, the first.
 

@@ -1,21 +1,24 @@
-"""Results and comparisons as HTML, for notebooks."""
+"""Results, studies and comparisons as HTML, for notebooks."""
 
 from functools import singledispatch
 
+from kerascnn.engine.folds_result import FoldsResult
 from kerascnn.engine.result import Result
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.page import comparison_html
+from kerascnn.results.folds.page import folds_html
 from kerascnn.results.page import render
 from kerascnn.results.report.chapters import results
 
 
 @singledispatch
 def as_html(shown: object) -> str:
-    """A result or a comparison as HTML, with its style."""
+    """A result, a study or a comparison as HTML, with its style."""
     raise TypeError(f"a {type(shown).__name__} has no HTML")
 
 
 as_html.register(Comparison, comparison_html)
+as_html.register(FoldsResult, folds_html)
 
 
 @as_html.register

@@ -1,9 +1,10 @@
 """The predictions of a network: kept exactly by every run, in `predictions.csv`."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,13 +21,16 @@ class Predictions:
         names: The path of each image, or its number.
         labels: int [N].
         probabilities: float [N, K].
-        digests: The SHA-256 of each prepared image.
+        digests: The SHA-256 of each prepared image; in a study of folds that of its content.
+        repeats: R; a study tests each image R times, and N is R times their number. Those of the
+            first time come first, each time in the same order of images.
     """
 
     names: list[str]
     labels: np.ndarray
     probabilities: np.ndarray
     digests: list[str] = field(default_factory=list)
+    repeats: int = 1
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,33 +60,42 @@ def predictions_of(split: Packed, probabilities: np.ndarray) -> Predictions:
     )
 
 
-def write_predictions(file: Path, said: Predictions, class_names: Sequence[str]) -> None:
+def write_predictions(
+    file: Path,
+    said: Predictions,
+    class_names: Sequence[str],
+    more: Mapping[str, Sequence[Any]] | None = None,
+) -> None:
     """Writes a CSV file: image, true and predicted label, the probability of each class.
 
-    Nine digits identify every float32, so reading gives back the same values.
+    Nine digits identify every float32, so reading gives back the same values. `more` are columns
+    before those of the classes.
     """
     rows = zip(said.names, said.digests, said.labels, said.predicted, strict=True)
+    others = list(zip(*more.values(), strict=True)) if more else [()] * len(said)
     with file.open("w", newline="", encoding="utf-8", errors="surrogatepass") as opened:
         table = csv.writer(opened)
-        table.writerow([*_HEAD, *class_names])
-        for (name, digest, label, best), of_image in zip(rows, said.probabilities, strict=True):
+        table.writerow([*_HEAD, *(more or ()), *class_names])
+        every = zip(rows, others, said.probabilities, strict=True)
+        for (name, digest, label, best), other, of_image in every:
             digits = [f"{value:.9g}" for value in of_image.astype(np.float32)]
             labels = (class_names[label], class_names[best])
-            table.writerow([name, digest, *labels, digits[best], *digits])
+            table.writerow([name, digest, *labels, digits[best], *other, *digits])
 
 
-def read_predictions(file: Path, class_names: Sequence[str]) -> Predictions:
-    """Reads what `write_predictions` wrote."""
+def read_predictions(file: Path, class_names: Sequence[str], repeats: int = 1) -> Predictions:
+    """Reads what `write_predictions` wrote, without its other columns."""
     with file.open(newline="", encoding="utf-8", errors="surrogatepass") as opened:
         _, *rows = csv.reader(opened)
     index = {name: number for number, name in enumerate(class_names)}
-    probabilities = np.array([row[len(_HEAD) :] for row in rows], np.float32)
+    probabilities = np.array([row[-len(class_names) :] for row in rows], np.float32)
     _settle_ties(probabilities, np.array([index[row[3]] for row in rows]))
     return Predictions(
         names=[row[0] for row in rows],
         labels=np.array([index[row[2]] for row in rows]),
         probabilities=probabilities,
         digests=[row[1] for row in rows],
+        repeats=repeats,
     )
 
 

@@ -2,9 +2,12 @@
 
 import time
 import tomllib
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from kerascnn.engine.events import stage_start
 from kerascnn.engine.network.freezing import digest, frozen_variables, set_trainable
@@ -12,7 +15,7 @@ from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import EXPERIMENT
 from kerascnn.engine.training.checkpoints import Checkpoints, State
-from kerascnn.engine.training.listener import Control
+from kerascnn.engine.training.listener import Control, Epoch
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.engine.training.variables import (
     assign,
@@ -25,6 +28,7 @@ from kerascnn.errors import ResumeError
 from kerascnn.experiment.model import incidental
 from kerascnn.experiment.paths import read_from
 from kerascnn.experiment.tables import flatten
+from kerascnn.run.look import Look, look_at, look_back
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.versions import installed_versions
@@ -78,8 +82,16 @@ def changed(differ: list[str]) -> ChangedError:
 class Checkpointer(Control):
     """Writes the state of a run in its folder, and restores it when the run resumes.
 
-    The observer receives warnings, and where the run resumes; `start` is when this process started
-    the run, by `time.perf_counter`.
+    Args:
+        observer: Receives warnings, and where the run resumes.
+        start: When this process started the run, by `time.perf_counter`.
+        judge: Asked after each epoch, and once after a stage that an earlier run has trained, about
+            the weights that it ended with. Returns why the run is to end there, or "".
+
+    Attributes:
+        results: Of the stages that are done.
+        stage: The state of the stage to resume in, if any.
+        pruned: What `judge` returned last.
     """
 
     def __init__(
@@ -89,6 +101,7 @@ class Checkpointer(Control):
         observer: Observer,
         interruption: Interruption,
         start: float,
+        judge: Callable[[Look], str] | None = None,
     ) -> None:
         self._prepared, self._observer = prepared, observer
         self._interruption = interruption
@@ -99,7 +112,9 @@ class Checkpointer(Control):
             folder / CHECKPOINTS, prepared.experiment.training.checkpoint_seconds
         )
         self._start = start
+        self._judge = judge
         self._failed = False
+        self.pruned = ""
         self.results: list[StageResult] = []
         self.stage: State | None = None
 
@@ -137,10 +152,18 @@ class Checkpointer(Control):
         if self._interruption.asked:
             raise KeyboardInterrupt
 
+    def stops(self, epoch: Epoch, probabilities: np.ndarray) -> bool:
+        if self._judge:
+            look = look_at(self._prepared, self.results, epoch, probabilities)
+            self.pruned = self._judge(look)
+        return bool(self.pruned)
+
     def stage_ended(self, result: StageResult) -> None:
         self.results.append(result)
         self.stage = None
-        if self.due(True):
+        if self._judge and result.reused_from:
+            self.pruned = self._judge(look_back(self._prepared, self.results))
+        if not self.pruned and self.due(True):
             self._write(None)
         self._interruption.patient = False
         if self._interruption.asked:

@@ -12,6 +12,7 @@ from kerascnn.components.component import BoundComponent
 from kerascnn.engine.observer import EVENTS, Observer, Only
 from kerascnn.errors import KerascnnError
 from kerascnn.runtime.background import BackgroundProcess, CallError, LostError
+from kerascnn.runtime.redact import scrubbed
 from kerascnn.runtime.text import counted
 from kerascnn.runtime.tracebacks import places
 
@@ -43,6 +44,19 @@ def observed(observers: Sequence[BoundComponent], own: Observer) -> Iterator[Obs
         deadline = time.monotonic() + HEARING_SECONDS
         for hearer in hearers:
             hearer.end(deadline)
+
+
+@contextmanager
+def told(observer: Observer) -> Iterator[None]:
+    """Tells the observer of an error that ends the run."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        observer.interrupted(str(error) or "interrupted")
+        raise
+    except BaseException as error:
+        observer.failed(scrubbed(str(error) or type(error).__name__))
+        raise
 
 
 class _Hearer:

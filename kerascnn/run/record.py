@@ -40,6 +40,7 @@ from kerascnn.runtime.commands import command
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.versions import installed_versions
+from kerascnn.tracking.log import Log
 from kerascnn.tracking.models import save_model
 from kerascnn.tracking.tracker import Tracker
 
@@ -84,6 +85,23 @@ def record_start(tracker: Tracker, prepared: Prepared, folder: Path) -> None:
     )
 
 
+def record_trial(tracker: Log, prepared: Prepared, folder: Path) -> None:
+    """Records the resolved experiment of a trial; what all trials share, their parent records."""
+    written = prepared.experiment.resolved
+    written_to(folder, written, prepared.experiment.registry)
+    write_whole(folder / EXPERIMENT, tomli_w.dumps(written))
+    tracker.params(flatten(prepared.experiment.resolved))
+    tracker.tags(
+        {
+            "architecture": prepared.experiment.architecture.name,
+            "dataset": prepared.experiment.dataset.name,
+            "backend": prepared.backend,
+            "device": device_name(),
+            **_user(),
+        }
+    )
+
+
 def _splits(prepared: Prepared) -> list[dict[str, Any]]:
     return [
         {
@@ -117,13 +135,13 @@ def _git_commit() -> dict[str, str]:
     return {"mlflow.source.git.commit": done.stdout.strip()}
 
 
-def record_epoch(tracker: Tracker, stage: StageStart, epoch: Epoch) -> None:
+def record_epoch(tracker: Log, stage: StageStart, epoch: Epoch) -> None:
     """Logs the metrics of an epoch, counted through all stages."""
     step = stage.epochs_before + epoch.number
     tracker.metrics({**epoch.metrics, "stage": stage.number}, step=step)
 
 
-def record_stage(tracker: Tracker, result: StageResult) -> None:
+def record_stage(tracker: Log, result: StageResult) -> None:
     """Tags the run with the main figures of a stage; the result has all of them."""
     table = {key: value for key, value in stage_table(result).items() if key in _TAGS}
     tracker.tags(
@@ -136,7 +154,11 @@ def record_stage(tracker: Tracker, result: StageResult) -> None:
 
 
 def record_result(
-    prepared: Prepared, result: Result, evaluated: Evaluated, tracker: Tracker
+    prepared: Prepared,
+    result: Result,
+    evaluated: Evaluated,
+    tracker: Tracker,
+    upload_model: bool = True,
 ) -> None:
     """Writes the model, every prediction and the metrics of the test images."""
     folder = result.folder
@@ -152,7 +174,8 @@ def record_result(
     result.write()
     for name in (PREDICTIONS, VALIDATION_PREDICTIONS, SEEN, RESULT):
         tracker.artifact(folder / name)
-    tracker.model(folder / MODEL)
+    if upload_model:
+        tracker.model(folder / MODEL)
     tracker.metrics(_test_metrics(evaluated.test, result), step=result.epochs)
 
 

@@ -97,7 +97,7 @@ def make_result(
         experiment=prepared.experiment.resolved,
         plugins=prepared.experiment.origins,
         artifacts=str(folder),
-        history=_history(stages),
+        history=history_of(stages),
         class_counts={name: counts.tolist() for name, counts in data.class_counts().items()},
         blocks=_map_layers(prepared.network),
         device=device_name(),
@@ -146,7 +146,8 @@ def stage_table(result: StageResult) -> StageTable:
     return table
 
 
-def _history(stages: list[StageResult]) -> list[dict[str, Any]]:
+def history_of(stages: list[StageResult]) -> list[dict[str, Any]]:
+    """One table per epoch: stage, epoch from 1 within it, metrics."""
     return [
         {"stage": stage.name, "epoch": epoch.number, **epoch.metrics}
         for stage in stages

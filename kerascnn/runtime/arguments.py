@@ -37,11 +37,11 @@ def expect(given: Any, kinds: type | tuple[type, ...], what: str, hint: str = ""
         raise InputError(f"{what}: expected {_types(kinds)}, not {_type(given)}.{hint}")
 
 
-def expect_count(given: Any, what: str) -> None:
-    """Raises InputError unless `given` is a whole number of at least 1."""
-    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+def expect_count(given: Any, what: str, least: int = 1) -> None:
+    """Raises InputError unless `given` is a whole number of at least `least`."""
+    if not isinstance(given, int) or isinstance(given, bool) or given < least:
         shown = given if isinstance(given, int) else _type(given)
-        raise InputError(f"{what}: expected a whole number of at least 1, not {shown}.")
+        raise InputError(f"{what}: expected a whole number of at least {least}, not {shown}.")
 
 
 def _types(kinds: type | tuple[type, ...]) -> str:

@@ -34,8 +34,8 @@ class Beside:
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
         """Starts a call; returns a function that waits for its result.
 
-        That raises `CallError` if the call fails, and `LostError` after the end. If the process is
-        lost, as for lack of memory, this one makes the call.
+        That raises `CallError` if the call fails, and `LostError` after `stop` or the end. If the
+        process is lost, as for lack of memory, this one makes the call.
         """
         here = partial(function, *arguments)
         process = self._started()
@@ -47,7 +47,7 @@ class Beside:
             try:
                 return future.result()
             except LostError:
-                if self._ended:
+                if self._ended or self._process is not process:
                     raise
                 return here()
 
@@ -63,6 +63,13 @@ class Beside:
             except OSError:
                 return None
             return self._process
+
+    def stop(self) -> None:
+        """Ends the process, whatever it does; the next call starts another."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process:
+            process.kill()
 
     def end(self) -> None:
         """Ends the process, whatever it does."""

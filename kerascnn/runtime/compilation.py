@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from kerascnn.runtime.devices import device_name
@@ -97,9 +98,10 @@ def fit_source(
 ) -> Iterator[Callable[[], Any]]:
     """Yields a function that returns the input for each call of `Model.fit`.
 
-    On TensorFlow that is one dataset, traced once, without autotuning: an epoch waits for the
-    autotuner of Keras's own dataset to stop, which sleeps twice as long each time, up to as long
-    as the epoch took (TensorFlow 2.21). On other backends it is the batches themselves.
+    On TensorFlow that is one dataset for all arrays of these shapes, traced once, without
+    autotuning: an epoch waits for the autotuner of Keras's own dataset to stop, which sleeps twice
+    as long each time, up to as long as the epoch took (TensorFlow 2.21). On other backends it is
+    the batches themselves.
 
     TensorFlow never frees a dataset's generator: what it refers to is released at the end, and so
     are the graphs of the training steps.
@@ -113,19 +115,26 @@ def fit_source(
     if keras.config.backend() != "tensorflow":
         yield batches
         return
-    import tensorflow
-
-    held = [batches]
-    signature = tuple(tensorflow.TensorSpec(shape, tensorflow.float32) for shape in shapes)
-    options = tensorflow.data.Options()
-    options.autotune.enabled = False
-    dataset = tensorflow.data.Dataset.from_generator(lambda: held[0](), output_signature=signature)
-    dataset = dataset.with_options(options)
+    dataset, held = _dataset(tuple(map(tuple, shapes)))
+    held.append(batches)
     try:
         with graphs_freed():
             yield lambda: dataset
     finally:
         held.clear()
+
+
+@cache
+def _dataset(shapes: tuple[tuple[int | None, ...], ...]) -> tuple[Any, list[Any]]:
+    """A TensorFlow dataset of the batches that the function in the list starts."""
+    import tensorflow
+
+    held: list[Any] = []
+    signature = tuple(tensorflow.TensorSpec(shape, tensorflow.float32) for shape in shapes)
+    options = tensorflow.data.Options()
+    options.autotune.enabled = False
+    dataset = tensorflow.data.Dataset.from_generator(lambda: held[0](), output_signature=signature)
+    return dataset.with_options(options), held
 
 
 @contextmanager

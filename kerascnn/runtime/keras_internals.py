@@ -3,6 +3,7 @@
 There is no public way to any of them. tests/runtime/test_keras_internals.py fails when one moves.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -172,6 +173,20 @@ def set_keras_state(state: Any) -> None:
     from keras.src.backend.common import global_state
 
     global_state.GLOBAL_STATE_TRACKER = state
+
+
+def name_counts() -> dict[str, int]:
+    """How often Keras has given out each name, which numbers the next layer of that name."""
+    from keras.src.backend.common import global_state
+
+    return dict(global_state.get_global_attribute("object_name_uids", {}))
+
+
+def set_name_counts(counts: dict[str, int]) -> None:
+    """Restores what `name_counts` returned."""
+    from keras.src.backend.common import global_state
+
+    global_state.set_global_attribute("object_name_uids", defaultdict(int, counts))
 
 
 def tensorflow_seed() -> int | None:

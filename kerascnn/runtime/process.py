@@ -4,6 +4,7 @@ A notebook or a server continues after a run: its environment, random generators
 settings and loggers are then what they were before.
 """
 
+import gc
 import os
 import random
 import sys
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 _one_at_a_time = RLock()
 _open: list[ExitStack] = []
+_aside = False  # whether objects are set aside
 
 
 @contextmanager
@@ -58,7 +60,7 @@ def put_back(undo: Callable[..., Any], *arguments: Any) -> None:
 
 
 def kept(function: Callable[..., T]) -> Callable[..., T]:
-    """Calls a function once for the same arguments in a block of `contained`.
+    """Calls a function once for the same arguments in the outermost block of `contained`.
 
     For what cannot change meanwhile, such as the code of modules that are imported. Without a block
     it is called every time.
@@ -70,12 +72,30 @@ def kept(function: Callable[..., T]) -> Callable[..., T]:
         if not _open:
             return function(*arguments)
         if not results:
-            put_back(results.clear)
+            _open[0].callback(results.clear)
         if arguments not in results:
             results[arguments] = function(*arguments)
         return results[arguments]
 
     return once
+
+
+def set_objects_aside() -> None:
+    """Leaves the objects of this moment out of garbage collections, to the end of all blocks.
+
+    Those of the imported modules alone make a collection take 0.3 s.
+    """
+    global _aside
+    if _open and not _aside:
+        _aside = True
+        gc.freeze()
+        _open[0].callback(_take_back)
+
+
+def _take_back() -> None:
+    global _aside
+    _aside = False
+    gc.unfreeze()
 
 
 def set_variable(name: str, value: str, *, unless_set: bool = False) -> None:

@@ -4,7 +4,10 @@ import platform
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
+from kerascnn.runtime.process import kept
 
+
+@kept
 def installed_versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "platform": platform.platform()}
     packages = ("kerascnn", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "pi-heif")

@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Callable, Container, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from kerascnn.tracking.store import (
 PARENT = "mlflow.parentRunId"
 FAILURE = "failure"  # a tag: the error of a failed run
 _DELETED = "must be in the 'active' state"  # MLflow's error for a deleted run
+
+_MOST = {"params": 100, "tags": 100, "metrics": 1000}  # that MLflow takes at once
 
 Entry = dict[str, Any]
 
@@ -56,15 +59,51 @@ def upload(uri: str, mlflow_id: str | None, entries: Sequence[Entry], folder: Pa
         with open_store(uri) as client:
             if not entries:
                 client.search_experiments(max_results=1)
-            for entry in entries:
-                _upload(client, uri, entry, folder, done)
-                done.count += 1
+            for group in _grouped(entries):
+                _upload(client, uri, group, folder, done)
     except TrackingError as error:
         done.fault = error
     return done
 
 
-def _upload(client: Any, uri: str, entry: Entry, folder: Path, done: Uploaded) -> None:
+def _grouped(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Entries in a row that one call uploads."""
+    group: list[Entry] = []
+    for entry in entries:
+        if group and not (entry["kind"] in _MOST and _fits([*group, entry])):
+            yield group
+            group = []
+        group.append(entry)
+    if group:
+        yield group
+
+
+def _fits(group: list[Entry]) -> bool:
+    """Whether all are values, and no more than MLflow takes at once."""
+    if group[0]["kind"] not in _MOST:
+        return False
+    sizes = Counter[str]()
+    for entry in group:
+        sizes[entry["kind"]] += len(entry["values"])
+    return all(size <= _MOST[kind] for kind, size in sizes.items())
+
+
+def _upload(client: Any, uri: str, group: list[Entry], folder: Path, done: Uploaded) -> None:
+    """Uploads a group at once, or one by one if the store refuses one of them."""
+    entry = group[0]
+    try:
+        if len(group) > 1 and done.mlflow_id:
+            send(client, done.mlflow_id, {"kind": "values", "group": group}, folder)
+            done.count += len(group)
+            return
+    except RefusedError:
+        pass
+    for entry in group:
+        _upload_one(client, uri, entry, folder, done)
+        done.count += 1
+
+
+def _upload_one(client: Any, uri: str, entry: Entry, folder: Path, done: Uploaded) -> None:
     try:
         if entry["kind"] == "create":
             done.mlflow_id = done.mlflow_id or create_run(client, uri, entry, folder.name)
@@ -176,16 +215,29 @@ def delete_run(client: Any, run_id: str) -> None:
 
 def _values(client: Any, run_id: str, entry: Entry) -> None:
     """Logs params, tags or metrics, within MLflow's limits."""
+    kind, rows = entry["kind"], _rows(entry)
+    for start in range(0, len(rows), _MOST[kind]):
+        client.log_batch(run_id, **{kind: rows[start : start + _MOST[kind]]})
+
+
+def _group(client: Any, run_id: str, entry: Entry) -> None:
+    """Logs several entries of params, tags and metrics in one call."""
+    batch: dict[str, list[Any]] = {kind: [] for kind in _MOST}
+    for one in entry["group"]:
+        batch[one["kind"]] += _rows(one)
+    client.log_batch(run_id, **batch)
+
+
+def _rows(entry: Entry) -> list[Any]:
     from mlflow.entities import Metric, Param, RunTag
 
-    make, most = {
-        "params": (lambda name, value: Param(name, str(value)[:6000]), 100),
-        "tags": (lambda name, value: RunTag(name, str(value)[:8000]), 100),
-        "metrics": (lambda name, value: Metric(name, value, entry["time"], entry["step"]), 1000),
-    }[entry["kind"]]
-    rows = [make(re.sub(r"[^/\w.\- :]", "_", key), value) for key, value in entry["values"].items()]
-    for start in range(0, len(rows), most):
-        client.log_batch(run_id, **{entry["kind"]: rows[start : start + most]})
+    make: dict[str, Callable[[str, Any], Any]] = {
+        "params": lambda name, value: Param(name, str(value)[:6000]),
+        "tags": lambda name, value: RunTag(name, str(value)[:8000]),
+        "metrics": lambda name, value: Metric(name, value, entry["time"], entry["step"]),
+    }
+    named = {re.sub(r"[^/\w.\- :]", "_", key): value for key, value in entry["values"].items()}
+    return [make[entry["kind"]](key, value) for key, value in named.items()]
 
 
 def _datasets(client: Any, run_id: str, entry: Entry) -> None:
@@ -235,6 +287,7 @@ _SEND: dict[str, Callable[[Any, str, Entry], None]] = {
     "params": _values,
     "tags": _values,
     "metrics": _values,
+    "values": _group,
     "datasets": _datasets,
     "artifact": lambda client, run_id, entry: client.log_artifact(run_id, entry["path"]),
     "model": _model,

@@ -205,7 +205,7 @@ def send_pending(runs: Path, *, why: bool = False) -> list[str]:
     said = list(correct_records(tracking_uri()))
     kept: dict[str, list[Journal]] = {}
     faults: dict[str, TrackingError] = {}
-    for file in sorted(runs.glob(f"*/{JOURNAL}")):
+    for file in sorted([*runs.glob(f"*/{JOURNAL}"), *runs.glob(f"*/trials/*/{JOURNAL}")]):
         if _read_state(file.parent / STATE).get("complete"):
             continue
         with contextlib.suppress(Timeout, OSError), FileLock(file.parent / LOCK, timeout=0):

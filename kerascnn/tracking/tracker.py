@@ -2,36 +2,33 @@
 
 import contextlib
 import os
-import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from kerascnn.errors import InputError, ResumeError
+from kerascnn.errors import InputError
 from kerascnn.runtime.address import address_fault, displayed, tracking_uri
 from kerascnn.runtime.background import CallError, LostError
 from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.commands import command
-from kerascnn.runtime.redact import scrubbed
 from kerascnn.runtime.text import counted
-from kerascnn.tracking.entries import FAILURE, upload
-from kerascnn.tracking.journal import LOCK, Journal, refusals, unsent
+from kerascnn.tracking.entries import upload
+from kerascnn.tracking.journal import Journal, refusals, unsent
+from kerascnn.tracking.log import Log, locked
 from kerascnn.tracking.store import TAG, RefusingStoreError, TrackingError
 
-HOLDER = "process.txt"  # names the process that has the lock
 START_SECONDS = 30.0  # a new SQLite store takes several; a server that answers takes less
 END_SECONDS = 60.0  # for the model's upload; a server that is gone or hangs fails sooner
 LEAST_START_SECONDS = 5.0  # where START_SECONDS have already passed
 RETRY_SECONDS = 30.0
-LOCK_SECONDS = 5.0  # longer than another command needs to check whether the run is active
 
 
-class Tracker:
+class Tracker(Log):
     """Tracks one run: a context manager that ends the run as its block ends.
 
     Nothing that the store does stops or slows the caller. The store is connected to in the
@@ -43,6 +40,7 @@ class Tracker:
         runs: The folder that holds the runs' folders.
         parent: The id of the run that this one is shown under; default none.
         resume: The folder of a run to resume; default a new run.
+        mlflow: Makes the calls of MLflow; default a process of this run's own.
 
     Attributes:
         run_id: MLflow's id where the store has answered in time; None before `open`.
@@ -62,7 +60,9 @@ class Tracker:
         *,
         parent: str | None = None,
         resume: Path | None = None,
+        mlflow: Beside | None = None,
     ) -> None:
+        super().__init__()
         self._runs = runs
         self._resume = resume
         self._create = {"experiment": experiment, "name": name, "parent": parent}
@@ -71,8 +71,8 @@ class Tracker:
         if not resume and (wrong := address_fault(uri)):
             raise InputError(f"MLFLOW_TRACKING_URI: {wrong}")
         self._journal = Journal(runs, uri)
-        self._mlflow = Beside("mlflow")
-        self._logged: set[tuple[str, int]] = set()
+        self._mlflow = mlflow or Beside("mlflow")
+        self._release = (lambda: None) if mlflow else self._mlflow.end
         self._changed = threading.Condition()
         self._closing = False
         self._lock: FileLock | None = None
@@ -82,7 +82,7 @@ class Tracker:
 
     def __enter__(self) -> Self:
         if self._resume:
-            self._lock = _locked(self._resume)
+            self._lock = locked(self._resume)
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._work, daemon=True, name="kerascnn-tracking")
         self._thread.start()
@@ -100,15 +100,9 @@ class Tracker:
             self.unsent = self._pending() or refusals(self._journal)
         elif self._lock:
             self._lock.release()
-        self._mlflow.end()
-
-    def _status(self, error: BaseException | None) -> str:
-        if error is None:
-            return "FINISHED"
-        if isinstance(error, KeyboardInterrupt | ResumeError):
-            return "KILLED"
-        self.tags({FAILURE: f"{type(error).__name__}: {error}"})
-        return "FAILED"
+        if self._thread.is_alive():
+            self._mlflow.stop()
+        self._release()
 
     def open(self) -> tuple[str, Path]:
         """Creates the run, or resumes it; waits a while for a new run's id in the store.
@@ -119,7 +113,7 @@ class Tracker:
         folder = self._resume or self._runs / uuid.uuid4().hex
         if not self._resume:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(folder)
+            self._lock = locked(folder)
         with self._changed:
             new = Journal(folder, self._journal.uri)
             self._journal = Journal.read(folder) if self._resume else new
@@ -153,35 +147,6 @@ class Tracker:
             if run_id := self._journal.mlflow_id:
                 self._journal.folder = self._journal.folder.rename(self._runs / run_id)
                 self._add("tags", values={TAG: run_id})
-
-    def params(self, values: dict[str, Any]) -> None:
-        self._add("params", values=_clean(values))
-
-    def tags(self, values: dict[str, Any]) -> None:
-        self._add("tags", values=_clean(values))
-
-    def metrics(self, values: dict[str, float], step: int) -> None:
-        """Logs metrics; a resumed run logs each metric of a step only once."""
-        new = {name: value for name, value in values.items() if (name, step) not in self._logged}
-        self._logged |= {(name, step) for name in new}
-        if new:
-            self._add("metrics", values=new, step=step)
-
-    def datasets(self, splits: list[dict[str, Any]]) -> None:
-        """Logs the name, context, digest and number of images of each split."""
-        self._add("datasets", splits=splits)
-
-    def artifact(self, path: Path) -> None:
-        """Logs a file or folder in the run's folder."""
-        self._add("artifact", path=path.name)
-
-    def model(self, path: Path) -> None:
-        """Logs a folder written by `save_model`."""
-        self._add("model", path=path.name)
-
-    def nest(self, runs: Iterable[str]) -> None:
-        """Nests other runs, given by their ids, under this one."""
-        self._add("nest", runs=list(runs))
 
     def _pending(self) -> str | None:
         journal = self._journal
@@ -238,7 +203,7 @@ class Tracker:
                     self._changed.wait_for(lambda: self._closing, RETRY_SECONDS)
                 else:
                     self._changed.wait_for(lambda: self._closing or self._journal.pending)
-        self._mlflow.end()
+        self._release()
         if self._lock:
             self._lock.release()
 
@@ -251,24 +216,3 @@ def check_writable(folder: Path) -> None:
             f"cannot write to {folder}: {there} is not a writable directory. Change its "
             "permissions, or start from another directory."
         )
-
-
-def _locked(folder: Path) -> FileLock:
-    lock = FileLock(folder / LOCK, timeout=LOCK_SECONDS, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        holder = ""
-        with contextlib.suppress(OSError):
-            holder = (folder / HOLDER).read_text()
-        raise InputError(
-            f"run {folder.name[:8]} is in use by {holder or 'another process'}; wait for it to "
-            "finish."
-        ) from None
-    with contextlib.suppress(OSError):  # a full disk is reported by what needs it
-        (folder / HOLDER).write_text(f"process {os.getpid()} on {socket.gethostname()}")
-    return lock
-
-
-def _clean(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: scrubbed(v) if isinstance(v, str) else v for name, v in values.items()}

@@ -264,7 +264,7 @@ def test_a_failed_resume_can_be_repeated(frequent, undisturbed, client, monkeypa
         raise InputError("the images are away")
 
     with monkeypatch.context() as patch:
-        patch.setattr("kerascnn.run.runner.prepare_experiment", away)
+        patch.setattr("kerascnn.run.session.prepare_experiment", away)
         for resume in (run.name, None):
             with pytest.raises(InputError, match="away"):
                 run_experiment(experiment, resume=resume)

@@ -89,10 +89,10 @@ class Folds:
         counts = zip(self.pooled.class_names, map(len, self.groups), strict=True)
         few = {name: count for name, count in counts if 0 < count < self.count}
         if few:
-            named = ", ".join(f"{name} ({count})" for name, count in few.items())
+            named = ", ".join(f"{name} {count}" for name, count in few.items())
             yield (
-                f"fewer images than {self.count} folds, counting copies once: {named}. Each image "
-                "is still tested once, but not every fold has one of these classes."
+                f"fewer images than the {self.count} folds (copies count once): {named}. Each is "
+                "still tested once, but some folds test none of these classes."
             )
         if alone := [name for name, count in few.items() if count == 1]:
             yield (

@@ -119,6 +119,13 @@ class Data:
     def splits(self) -> dict[str, Packed]:
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
+    def found_again(self) -> "Data":
+        """The same images, none of which is packed now."""
+        splits = {name: replace(split, made=0) for name, split in self.splits().items()}
+        return Data(
+            **splits, class_names=self.class_names, ignored=self.ignored, seconds=self.seconds
+        )
+
 
 @dataclass(frozen=True)
 class Pooled:
@@ -137,3 +144,10 @@ class Pooled:
     ignored: Mapping[str, int]
     validation_share: float
     seconds: float
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all images and their labels, in their order, whatever their preparation."""
+        digest = hashlib.sha256("\n".join(self.class_names).encode())
+        digest.update(self.images.contents.tobytes() + self.images.labels.tobytes())
+        return digest.hexdigest()

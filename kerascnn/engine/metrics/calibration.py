@@ -3,7 +3,7 @@
 import numpy as np
 
 from kerascnn.engine.metrics.score import LEAST_PROBABILITY, judge
-from kerascnn.engine.metrics.significance import resampled_means
+from kerascnn.engine.metrics.significance import by_image, resampled_means
 
 TEMPERATURES = (0.05, 20.0)
 """The search range."""
@@ -49,7 +49,9 @@ def calibration_gaps(
     return gaps  # the mean over images is, bin by bin, share × (confidence - accuracy)
 
 
-def calibration_interval(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+def calibration_interval(
+    probabilities: np.ndarray, labels: np.ndarray, repeats: int = 1
+) -> tuple[float, float]:
     """The 95% interval of the expected calibration error.
 
     The error is biased upwards with few images, and in bootstrap samples even more: this is the
@@ -57,12 +59,14 @@ def calibration_interval(probabilities: np.ndarray, labels: np.ndarray) -> tuple
     to the measured error if necessary. It starts at 0 if at least one in forty calibrated networks
     would show an error this large (Bröcker and Smith 2007, doi 10.1175/WAF993.1). In simulations
     with 60 to 600 images it covered the true error in 88% to 98% of cases; bootstrap percentiles
-    covered it in 0% to 95%.
+    covered it in 0% to 95%. `repeats` as in `by_image`.
     """
     error = expected_calibration_error(probabilities, labels)
-    drawn = np.abs(resampled_means(calibration_gaps(probabilities, labels))).sum(1)
+    gaps = by_image(calibration_gaps(probabilities, labels), repeats)
+    drawn = np.abs(resampled_means(gaps)).sum(1)
     low, high = (max(0.0, 2 * error - float(q)) for q in np.quantile(drawn, [0.975, 0.025]))
-    by_chance = np.quantile(errors_by_chance(probabilities, 1000), 0.975)
+    once = probabilities[: len(gaps)]
+    by_chance = np.quantile(errors_by_chance(once, 1000), 0.975)
     return (0.0 if error <= by_chance else low), max(high, error)
 
 

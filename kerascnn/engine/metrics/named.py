@@ -93,10 +93,15 @@ def measure_named(
     probabilities: np.ndarray,
     split: str,
     warned: Callable[[str], None],
+    repeats: int = 1,
 ) -> dict[str, Measured]:
-    """Each metric of labels [N] and probabilities [N, K], with its bootstrap interval."""
+    """Each metric of labels [N] and probabilities [N, K], with its bootstrap interval.
+
+    `repeats` as in `by_image`.
+    """
     values = {metric: value_of(metric, labels, probabilities, split, warned) for metric in metrics}
-    drawn = resampled([m for m in metrics if values[m] is not None], labels, probabilities)
+    defined = [metric for metric in metrics if values[metric] is not None]
+    drawn = resampled(defined, labels, probabilities, repeats)
     return {
         metric.name: Measured(
             value=value,
@@ -127,7 +132,10 @@ def value_of(
 
 
 def resampled(
-    metrics: Sequence[NamedMetric], labels: np.ndarray, probabilities: np.ndarray
+    metrics: Sequence[NamedMetric],
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    repeats: int = 1,
 ) -> dict[str, np.ndarray]:
     """Each metric of bootstrap samples (Efron 1979) of the images: [R], NaN where not defined.
 
@@ -138,7 +146,9 @@ def resampled(
     count = min(RESAMPLES, max(FEWEST, CELLS // probabilities.size)) if metrics else 0
     values: dict[str, list[float]] = {metric.name: [] for metric in metrics}
     spent = dict.fromkeys(values, 0.0)
-    for rows in resamples(len(labels), count):
+    images = len(labels) // repeats
+    for drawn in resamples(images, count):
+        rows = (drawn + images * np.arange(repeats)[:, None]).ravel()
         of_labels, of_probabilities = labels[rows], probabilities[rows]
         for metric in metrics:
             if spent[metric.name] > SECONDS:

@@ -1,11 +1,11 @@
 """Classification metrics: accuracy with its interval, loss, macro F1, and each class."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.metrics.significance import resampled_means, wilson_interval
+from kerascnn.engine.metrics.significance import by_image, resampled_means, wilson_interval
 from kerascnn.runtime.screen import accuracy, first_rows, screen
 
 LEAST_PROBABILITY = 1e-7
@@ -18,6 +18,7 @@ class Standing:
     Args:
         metric: The name of the metric that decides; "": the accuracy.
         value: The value of that metric.
+        probabilities: Of the validation images, float32 [N, K].
     """
 
     accuracy: float
@@ -26,6 +27,9 @@ class Standing:
     metric: str = ""
     value: float = 0.0
     greater_is_better: bool = True
+    probabilities: np.ndarray = field(
+        default_factory=lambda: np.zeros((0, 0), np.float32), repr=False
+    )
 
     @property
     def _rank(self) -> tuple[float, float]:
@@ -39,7 +43,8 @@ class Standing:
 def judge(probabilities: np.ndarray, labels: np.ndarray) -> Standing:
     """Scores probabilities [N, K] by labels [N]: accuracy and mean cross-entropy."""
     correct = probabilities.argmax(1) == labels
-    return Standing(float(correct.mean()), cross_entropy(labels, probabilities), correct)
+    loss = cross_entropy(labels, probabilities)
+    return Standing(float(correct.mean()), loss, correct, probabilities=probabilities)
 
 
 def cross_entropy(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -152,11 +157,14 @@ def _of_class(confusion: np.ndarray, index: int) -> ClassMetrics:
     )
 
 
-def macro_f1_interval(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """The 95% bootstrap interval of the macro F1."""
+def macro_f1_interval(
+    probabilities: np.ndarray, labels: np.ndarray, repeats: int = 1
+) -> tuple[float, float]:
+    """The 95% bootstrap interval of the macro F1; `repeats` as in `by_image`."""
     classes = np.eye(probabilities.shape[1])
     true, predicted = classes[labels], classes[probabilities.argmax(1)]  # [N, K]
-    means = resampled_means(np.hstack([true * predicted, true + predicted]))
+    counts = by_image(np.hstack([true * predicted, true + predicted]), repeats)
+    means = resampled_means(counts)
     low, high = np.quantile(_macro_f1(*np.hsplit(means, 2)), [0.025, 0.975])
     return float(low), float(high)
 

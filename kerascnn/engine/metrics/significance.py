@@ -11,7 +11,7 @@ RESAMPLES = 1000
 _AT_ONCE = 2**20  # rows drawn at a time, 8 bytes each
 
 
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+def wilson_interval(successes: float, trials: float) -> tuple[float, float]:
     """The 95% interval of a share (Wilson 1927, doi 10.1080/01621459.1927.10502953).
 
     Args:
@@ -25,6 +25,41 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     centre = (share + Z95**2 / (2 * trials)) / scale
     half = Z95 / scale * np.sqrt(share * (1 - share) / trials + Z95**2 / (4 * trials**2))
     return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+
+
+def by_image(values: np.ndarray, repeats: int) -> np.ndarray:
+    """The mean of each image's values over the repeats of a study: [N, ...] of [R * N, ...].
+
+    Repeats say nothing about other images, so whatever is said of these is computed of the N means.
+    """
+    return values.reshape(repeats, -1, *values.shape[1:]).mean(0)
+
+
+def repeated_interval(shares: np.ndarray) -> tuple[float, float]:
+    """The 95% interval of the mean of shares: Wilson's, of as many images as these are worth.
+
+    They are worth p (1 - p) / variance images (Rao and Scott 1992, doi 10.2307/2532311): exactly
+    their number if each is 0 or 1, more where predictions of one image vary from repeat to repeat.
+
+    Args:
+        shares: Of the predictions for each image, those that are correct: [N].
+    """
+    mean, count = float(shares.mean()), len(shares)
+    variance = float(shares.var())
+    worth = count * mean * (1 - mean) / variance if variance else float(count)
+    return wilson_interval(mean * worth, worth)
+
+
+def repeated_test(differences: np.ndarray) -> float:
+    """The two-sided p-value that the mean of N differences is 0, one of each image (t-test).
+
+    `mcnemar` counts images; this takes the place of it where each has several predictions.
+    """
+    from scipy.stats import ttest_1samp
+
+    if not np.ptp(differences):
+        return float(not differences.any())
+    return float(ttest_1samp(differences, 0).pvalue)
 
 
 def paired_interval(
@@ -50,7 +85,7 @@ def paired_interval(
     return float(low), float(high)
 
 
-def f1_interval(hits: int, misses: int) -> tuple[float, float]:
+def f1_interval(hits: float, misses: float) -> tuple[float, float]:
     """The 95% interval of an F1 score: that of hits / (hits + misses), which rises with F1.
 
     The "Wilson indirect" method of Lam et al. 2023 (arXiv 2309.14621).

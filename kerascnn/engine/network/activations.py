@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -302,8 +303,23 @@ def _fill(
     store.fill(digests[rows], make, BATCH_SIZE)
 
 
+_structures = WeakKeyDictionary[Any, tuple[Any, str]]()  # of models, by their last operation
+
+
 def structure_of(model: Any, built_by: Callable | None) -> str:
-    """What determines the model's function besides its weights: settings and code, if known."""
+    """What determines the model's function besides its weights: settings and code, if known.
+
+    It is the same for all models of the same operations in the same order.
+    """
+    last, made_of = model.operations[-1], (built_by, [*map(id, model.operations)])
+    known, structure = _structures.get(last, (None, ""))
+    if known != made_of:
+        structure = _structure(model, built_by)
+        _structures[last] = made_of, structure
+    return structure
+
+
+def _structure(model: Any, built_by: Callable | None) -> str:
     try:
         config = model.get_config() | {"name": ""}  # Keras numbers its models
     except Exception as error:  # of a plugin's layer

@@ -21,7 +21,7 @@ KEPT = 2
 SHARE = 0.02  # of the time, at most, is spent on checkpoints
 
 _TABLE, _ARRAYS, _MANIFEST = "state.json", "arrays.npz", "manifest.json"
-_FORMAT = 6
+_FORMAT = 7
 _HIDDEN = "."
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from kerascnn.engine.training.checkpoints import State
 
 
@@ -38,7 +40,7 @@ SILENT = Listener()
 
 
 class Control:
-    """Decides where a stage pauses for a checkpoint; this one never does."""
+    """Decides where a stage pauses for a checkpoint, or ends early; this one does neither."""
 
     def due(self, epoch_ended: bool) -> bool:
         """Whether to pause here: asked before each step, and with True after each epoch."""
@@ -46,6 +48,14 @@ class Control:
 
     def checkpoint(self, state: State) -> None:
         """Receives the state to resume from; an exception raised here stops the stage."""
+
+    def stops(self, epoch: Epoch, probabilities: np.ndarray) -> bool:
+        """Whether the stage ends here: asked after each epoch.
+
+        Args:
+            probabilities: Of the validation images, float32 [N, K].
+        """
+        return False
 
 
 NO_PAUSES = Control()

@@ -102,7 +102,7 @@ def fit_stage(
         control.checkpoint({"frozen_sha256": frozen_sha256, **times, **state})
 
     with explained(model, parts.suffix, plan):
-        progress = _fit(network, plan, inputs, before, listener, control.due, checkpoint, state)
+        progress = _fit(network, plan, inputs, before, listener, control, checkpoint, state)
     fit_seconds = time.perf_counter() - fit_start
     check_optimizer(inputs.trainer.optimizer, model, plan.stage.name)
     check_frozen(frozen_sha256, model, plan.stage.name)
@@ -136,7 +136,7 @@ def _fit(
     inputs: Inputs,
     before: Standing | None,
     listener: Listener,
-    due: Callable[[bool], bool],
+    control: Control,
     checkpoint: Callable[[State], None],
     state: State | None,
 ) -> StageProgress:
@@ -148,13 +148,15 @@ def _fit(
         progress = restore_stage(state, trainer, schedule)
     else:
         progress = StageProgress(carried=values(changing))
-    for standing in Loop(plan, inputs, schedule, progress, listener, due, checkpoint).epochs():
+    loop = Loop(plan, inputs, schedule, progress, listener, control.due, checkpoint)
+    for standing in loop.epochs():
         best = plan.keep == "last" or standing.beats(progress.own)
         if best:
             progress.own, progress.best_epoch = standing, len(progress.history)
         if best and _is_kept(plan, standing, before):
             progress.carried = values(changing)
-        if _stops_early(plan, progress.history):
+        last = progress.history[-1]
+        if control.stops(last, standing.probabilities) or _stops_early(plan, progress.history):
             break
     assign(changing, progress.carried)
     return progress

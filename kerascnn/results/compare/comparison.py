@@ -11,8 +11,15 @@ import numpy as np
 import kerascnn
 from kerascnn.engine.metrics.calibration import calibration_interval, expected_calibration_error
 from kerascnn.engine.metrics.score import macro_f1_interval
-from kerascnn.engine.metrics.significance import grouped_difference, holm, mcnemar, paired_interval
-from kerascnn.engine.result import PREDICTIONS, Result
+from kerascnn.engine.metrics.significance import (
+    by_image,
+    grouped_difference,
+    holm,
+    mcnemar,
+    paired_interval,
+    repeated_test,
+)
+from kerascnn.engine.result import PREDICTIONS, Outcome
 from kerascnn.errors import InputError
 from kerascnn.results.compare.choice import advice
 from kerascnn.results.compare.images import Judged, difference, rows_as_in
@@ -40,8 +47,8 @@ class Comparison:
         elsewhere: Predictions for other images, if the runs are evaluated on those instead.
     """
 
-    results: tuple[Result, ...]
-    reference: Result | None
+    results: tuple[Outcome, ...]
+    reference: Outcome | None
     by_seed: bool = False
     elsewhere: "Elsewhere | None" = None
 
@@ -55,7 +62,7 @@ class Comparison:
             for result, table in zip(self.results, settings, strict=True)
         )
 
-    def _compared(self, result: Result, settings: dict[str, Any]) -> Compared:
+    def _compared(self, result: Outcome, settings: dict[str, Any]) -> Compared:
         said = self.predictions[result.run_id]
         return Compared(
             run_id=result.run_id,
@@ -64,13 +71,15 @@ class Comparison:
             test_accuracy=result.test_accuracy,
             interval=result.test_accuracy_interval,
             macro_f1=result.test["macro_f1"],
-            macro_f1_interval=macro_f1_interval(said.probabilities, said.labels),
+            macro_f1_interval=macro_f1_interval(said.probabilities, said.labels, said.repeats),
             calibration_error=expected_calibration_error(said.probabilities, said.labels),
-            calibration_interval=calibration_interval(said.probabilities, said.labels),
+            calibration_interval=calibration_interval(
+                said.probabilities, said.labels, said.repeats
+            ),
             parameters=result.parameters,
             seconds=result.seconds,
             size_bytes=folder_bytes(result.folder / "model"),
-            test_images=result.test["images"],
+            test_images=len(said) // said.repeats,
             same_test_images=result.run_id not in self._strangers,
             metrics=self.metrics.measured(result.run_id),
         )
@@ -140,22 +149,24 @@ class Comparison:
         return advice(self.entrants, self.against_best, self.runs[0].test_images)
 
     def _pair_of_runs(self, first: Compared, second: Compared) -> Pair:
-        one, other = self._right[first.run_id], self._right[second.run_id]
-        alone = int((one & ~other).sum()), int((other & ~one).sum())
+        one, other = self._shares[first.run_id], self._shares[second.run_id]
+        once = self.predictions[first.run_id].repeats == 1
+        alone = (int((one > other).sum()), int((other > one).sum())) if once else None
         return Pair(
             first.run_id,
             second.run_id,
-            difference=(alone[0] - alone[1]) / len(one),
+            difference=float((one - other).mean()),
             interval=paired_interval(other, one),
-            p_value=mcnemar(*alone),
-            first_alone=alone[0],
-            second_alone=alone[1],
+            p_value=mcnemar(*alone) if alone else repeated_test(one - other),
+            first_alone=alone[0] if alone else None,
+            second_alone=alone[1] if alone else None,
             metrics=self.metrics.leads(first.run_id, second.run_id),
         )
 
     def _pair_of_groups(self, first: Group, second: Group) -> Pair:
         one, other = (
-            np.stack([self._right[run_id] for run_id in group.run_ids]) for group in (first, second)
+            np.stack([self._shares[run_id] for run_id in group.run_ids])
+            for group in (first, second)
         )
         if min(len(one), len(other)) < LEAST_SEEDS:
             difference = first.test_accuracy.mean - second.test_accuracy.mean
@@ -164,10 +175,18 @@ class Comparison:
 
     @cached_property
     def _right(self) -> dict[str, np.ndarray]:
-        """For each run, whether it is right on each test image, in one order: bool [N]."""
+        """For each run, whether each prediction is right, in one order: bool [N]."""
         return {
             run_id: (said.predicted == said.labels)[self._order[run_id]]
             for run_id, said in self.predictions.items()
+        }
+
+    @cached_property
+    def _shares(self) -> dict[str, np.ndarray]:
+        """For each run, the share of its predictions for each image that are right: float [M]."""
+        return {
+            run_id: by_image(right, self.predictions[run_id].repeats)
+            for run_id, right in self._right.items()
         }
 
     @cached_property
@@ -185,7 +204,7 @@ class Comparison:
         texts = {run.run_id: difference(self._judged(run), reference) for run in self.results}
         return {run_id: text for run_id, text in texts.items() if text}
 
-    def _judged(self, result: Result) -> Judged:
+    def _judged(self, result: Outcome) -> Judged:
         return result, self.predictions[result.run_id]
 
     @property
@@ -266,7 +285,7 @@ class Comparison:
 SHOWN = 10  # runs listed in a message; the others are counted
 
 
-def _predictions(result: Result) -> Predictions:
+def _predictions(result: Outcome) -> Predictions:
     file = result.folder / PREDICTIONS
     if not file.is_file():
         raise InputError(

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from kerascnn.engine.result import Result
+from kerascnn.engine.result import Outcome
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import Group
 from kerascnn.results.page import BLUE, GREEN, ORANGE, RED, style, svg
@@ -48,7 +48,7 @@ def curves(comparison: Comparison, wide: bool) -> Markup | None:
         return svg(figure, "validation accuracy and loss of every epoch of every run")
 
 
-def _starts(results: list[Result]) -> list[int]:
+def _starts(results: list[Outcome]) -> list[int]:
     """The epochs before each stage, each stage as long as in the run with most epochs."""
     lengths = ([last - first + 1 for first, last, _ in stages(run.history)] for run in results)
     longest = (max(column) for column in zip_longest(*lengths, fillvalue=0))
@@ -56,7 +56,7 @@ def _starts(results: list[Result]) -> list[int]:
 
 
 def _curve(
-    axes: Any, results: list[Result], result: Result, metric: str, colour: str | None
+    axes: Any, results: list[Outcome], result: Outcome, metric: str, colour: str | None
 ) -> None:
     looks: dict[str, Any] = {"color": "black", "alpha": 0.25, "linewidth": 1}
     if colour:
@@ -66,7 +66,7 @@ def _curve(
         axes.plot(epochs, [of[metric] for of in result.history[first - 1 : last]], **looks)
 
 
-def _name_stages(axes: Any, results: list[Result]) -> None:
+def _name_stages(axes: Any, results: list[Outcome]) -> None:
     """Borders between the stages, and their names."""
     starts = _starts(results)
     for index, (start, end) in enumerate(pairwise(starts)):

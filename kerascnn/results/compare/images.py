@@ -5,26 +5,30 @@ from collections import Counter
 import numpy as np
 
 from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.result import Result
+from kerascnn.engine.result import Outcome
 from kerascnn.results.predictions import Predictions
 
-Judged = tuple[Result, Predictions]
-"""A run and its predictions for its test images."""
+Judged = tuple[Outcome, Predictions]
+"""A run, or a study of folds, and its predictions for its test images."""
 
 
 def difference(run: Judged, reference: Judged) -> str:
     """How the test images of a run differ from those of another; "" if they do not."""
+    if run[0].divided != reference[0].divided:
+        return f"it tests {_divided(run)}, not {_divided(reference)}"
     if _as_packed(run, reference):
         return ""
-    if Preparation.of(run[0].training) != Preparation.of(reference[0].training):
+    if not run[0].divided and Preparation.of(run[0].training) != Preparation.of(
+        reference[0].training
+    ):
         return "its images differ and are prepared differently, so they cannot be matched"
-    here, there = _contents(run), _contents(reference)
-    if here == there:
+    own, others = _contents(run), _contents(reference)
+    if own == others:
         return ""
-    missing, count = (here - there).total(), here.total()
+    missing, count = (own - others).total(), own.total()
     if not missing:
-        return f"{(there - here).total():,} of the {there.total():,} images are missing"
-    return f"{missing:,} of its {count:,} images are not among the {there.total():,}"
+        return f"{(others - own).total():,} of the {others.total():,} images are missing"
+    return f"{missing:,} of its {count:,} images are not among the {others.total():,}"
 
 
 def rows_as_in(first: Judged, other: Judged) -> np.ndarray:
@@ -40,9 +44,13 @@ def rows_as_in(first: Judged, other: Judged) -> np.ndarray:
     return ordered
 
 
+def _divided(judged: Judged) -> str:
+    return f"all images in {judged[0].divided}" if judged[0].divided else "one split"
+
+
 def _as_packed(one: Judged, other: Judged) -> bool:
     """Whether the source and order are the same; images left out as unreadable change it."""
-    fingerprints = {result.data["test"]["fingerprint"] for result, _ in (one, other)}
+    fingerprints = {result.tested for result, _ in (one, other)}
     return len(fingerprints) == 1 and _labels(one) == _labels(other)
 
 

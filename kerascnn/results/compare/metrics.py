@@ -1,7 +1,7 @@
 """The metrics of the runs of a comparison, each computed on every run."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from kerascnn.engine.metrics.named import (
     resampled,
     value_of,
 )
-from kerascnn.engine.result import Result
+from kerascnn.engine.result import Outcome
 from kerascnn.results.compare.results import Lead
 from kerascnn.results.metrics import built_metrics, listed_metrics
 from kerascnn.results.predictions import Predictions
@@ -60,7 +60,7 @@ class Drawings:
 
 
 def draw_metrics(
-    results: Sequence[Result],
+    results: Sequence[Outcome],
     predictions: Mapping[str, Predictions],
     rows: Mapping[str, np.ndarray],
 ) -> Drawings:
@@ -82,7 +82,8 @@ def draw_metrics(
     for run in results:
         said, order = predictions[run.run_id], rows.get(run.run_id, slice(None))
         metrics = built_metrics(listed, run.class_names, leave_out)
-        of[run.run_id] = _drawn(metrics, said.labels[order], said.probabilities[order], leave_out)
+        ordered = replace(said, labels=said.labels[order], probabilities=said.probabilities[order])
+        of[run.run_id] = _drawn(metrics, ordered, leave_out)
     common = [name for name in listed if all(name in of_run for of_run in of.values())]
     return Drawings(
         {run_id: {name: of_run[name] for name in common} for run_id, of_run in of.items()},
@@ -91,16 +92,14 @@ def draw_metrics(
 
 
 def _drawn(
-    metrics: Sequence[NamedMetric],
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    leave_out: Callable[[str], None],
+    metrics: Sequence[NamedMetric], said: Predictions, leave_out: Callable[[str], None]
 ) -> dict[str, Drawn]:
+    labels, probabilities = said.labels, said.probabilities
     values = {
         metric: value_of(metric, labels, probabilities, "test", leave_out) for metric in metrics
     }
     defined = {metric: value for metric, value in values.items() if value is not None}
-    resamples = resampled(list(defined), labels, probabilities)
+    resamples = resampled(list(defined), labels, probabilities, said.repeats)
     return {m.name: Drawn(m, value, resamples[m.name]) for m, value in defined.items()}
 
 

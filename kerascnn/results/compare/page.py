@@ -3,14 +3,17 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from kerascnn.engine.folds_result import FoldsResult
+from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.compare import figures
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import Flip
 from kerascnn.results.find import runs_folder
+from kerascnn.results.folds.material import gather_folds
 from kerascnn.results.page import Thumbnail, data_uri, render
 from kerascnn.results.report.gather import gather
 from kerascnn.runtime.commands import command
@@ -158,7 +161,11 @@ def _images(comparison: Comparison) -> tuple[str, Any]:
     if comparison.elsewhere:
         return "", comparison.elsewhere.images[result.run_id]
     try:
-        material = gather(result, bind_experiment(result.experiment), model=None)
+        experiment = bind_experiment(result.experiment)
+        if isinstance(result, FoldsResult):
+            of_folds = gather_folds(result, experiment)
+            return of_folds.missing, of_folds.pixels(result.repeats)
+        material = gather(cast(Result, result), experiment, model=None)
     except InputError as error:  # such as a plugin that is no longer installed
         return str(error), None
     return material.missing, material.pixels()

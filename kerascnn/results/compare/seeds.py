@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from statistics import fmean
 
-from kerascnn.engine.result import PREDICTIONS, Result
+from kerascnn.engine.result import PREDICTIONS, Outcome
 from kerascnn.results.compare.results import Compared, Group, Spread
 from kerascnn.results.compare.settings import Settings, differing, settings_of
 
 NO_SETTINGS = {"seed", "name"}  # a name does not affect the result either
 
 
-def groups_by_seed(results: Iterable[Result], runs: Iterable[Compared]) -> tuple[Group, ...]:
+def groups_by_seed(results: Iterable[Outcome], runs: Iterable[Compared]) -> tuple[Group, ...]:
     """Groups runs by their settings without the seed.
 
     Args:
@@ -34,7 +34,7 @@ def groups_by_seed(results: Iterable[Result], runs: Iterable[Compared]) -> tuple
     )
 
 
-def _written(run: tuple[Result, Compared]) -> float:
+def _written(run: tuple[Outcome, Compared]) -> float:
     return (run[0].folder / PREDICTIONS).stat().st_mtime
 
 

@@ -3,14 +3,14 @@
 import re
 from typing import Any
 
-from kerascnn.engine.result import Result
+from kerascnn.engine.result import Outcome
 from kerascnn.experiment.model import incidental
 from kerascnn.experiment.tables import flatten
 
 Settings = dict[str, Any]
 
 
-def settings_of(result: Result) -> Settings:
+def settings_of(result: Outcome) -> Settings:
     """All settings that affect the result of a run."""
     settings = flatten(result.experiment)
     decisive = {key: value for key, value in settings.items() if not incidental(key)}

@@ -12,7 +12,7 @@ import tomli_w
 from kerascnn.engine.data.findings import PAIR_KINDS
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.metrics.significance import f1_interval, wilson_interval
-from kerascnn.engine.result import Result
+from kerascnn.engine.result import Outcome, Result
 from kerascnn.errors import InputError
 from kerascnn.results.confusion import confusion_figure
 from kerascnn.results.page import Thumbnail, data_uri, svg
@@ -46,18 +46,18 @@ class ClassRow:
     f1_interval: Interval | None
 
 
-def class_rows(result: Result) -> list[ClassRow]:
+def class_rows(result: Outcome) -> list[ClassRow]:
     """Every class, the lowest F1 first."""
-    counts = np.array(result.test["confusion"])
+    counts = np.array(result.test["confusion"]) / result.repeats  # [K, K], by image
     rows = []
     for index, (name, of_class) in enumerate(result.test["per_class"].items()):
-        hits, images = int(counts[index, index]), int(counts[index].sum())
-        predicted = int(counts[:, index].sum())
+        hits, images = counts[index, index], counts[index].sum()
+        predicted = counts[:, index].sum()
         misses = images + predicted - 2 * hits
         rows.append(
             ClassRow(
                 name,
-                images,
+                round(images),
                 of_class["precision"],
                 wilson_interval(hits, predicted) if predicted else None,
                 of_class["recall"],
@@ -74,7 +74,7 @@ def drawn(result: Result) -> dict[str, Any]:
     return {**results(result), **calibration(result), **balance(result), **origin(result)}
 
 
-def results(result: Result) -> dict[str, Any]:
+def results(result: Outcome) -> dict[str, Any]:
     """The curves, the confusion matrix and the classes."""
     confusion = result.test["confusion"]
     curves = [figures.curves(result.history, wide) for wide in (True, False) if result.history]
@@ -94,7 +94,7 @@ def results(result: Result) -> dict[str, Any]:
     }
 
 
-def macro_explained(result: Result) -> str:
+def macro_explained(result: Outcome) -> str:
     """Why macro F1 differs from accuracy, in a sentence; "" if they differ little."""
     macro, accuracy = result.test["macro_f1"], result.test_accuracy
     if abs(macro - accuracy) < MACRO_DIFFERS:
@@ -113,6 +113,7 @@ def errors(material: Judged) -> dict[str, Any]:
     test, names = material.test, material.result.class_names
     pairs = mistakes.confusions(test)
     return {
+        "tested": len(test),
         "wrong": len(test.wrong),
         "pairs": [
             {
@@ -286,8 +287,10 @@ def balance(result: Result) -> dict[str, Any]:
 
 def origin(result: Result) -> dict[str, Any]:
     """How to repeat the run, and what it depends on."""
-    ended = datetime.fromisoformat(result.ended) if result.ended else None
-    return {
-        "toml": tomli_w.dumps(result.experiment),
-        "ended": f"{ended.day} {ended:%B %Y, %H:%M}" if ended else "",
-    }
+    return {"toml": tomli_w.dumps(result.experiment), "ended": said_time(result.ended)}
+
+
+def said_time(ended: str) -> str:
+    """Such as 29 November 2026, 21:36, of a time in ISO 8601; "" of none."""
+    time = datetime.fromisoformat(ended) if ended else None
+    return f"{time.day} {time:%B %Y, %H:%M}" if time else ""

@@ -8,7 +8,7 @@ from kerascnn.engine.data.preparation import Centred, Preparation
 from kerascnn.engine.load import load_data
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.result import PREDICTIONS, Result
+from kerascnn.engine.result import PREDICTIONS, Outcome, Result
 from kerascnn.errors import KerascnnError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.results.predictions import Predictions, read_predictions
@@ -18,7 +18,7 @@ class Judged(Protocol):
     """Images that a run's model was evaluated on: its test images, or others."""
 
     @property
-    def result(self) -> Result: ...
+    def result(self) -> Outcome: ...
 
     @property
     def test(self) -> Predictions: ...
@@ -91,7 +91,7 @@ def _differs(packed: Packed, result: Result, split: str) -> bool:
     return packed.fingerprint != result.data[split]["fingerprint"]
 
 
-def calibrated_predictions(result: Result) -> Predictions:
-    """The predictions for the test images, with the run's temperature applied."""
-    read = read_predictions(result.folder / PREDICTIONS, result.class_names)
+def calibrated_predictions(result: Outcome) -> Predictions:
+    """The predictions for the tested images, with the temperature applied."""
+    read = read_predictions(result.folder / PREDICTIONS, result.class_names, result.repeats)
     return replace(read, probabilities=tempered(read.probabilities, result.temperature))

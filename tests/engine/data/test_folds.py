@@ -91,7 +91,7 @@ def test_copies_have_one_fold(pooled, tmp_path, photo):
 def test_a_class_with_fewer_images_than_folds_is_noted_and_still_tested(pooled):
     folds = draw_folds(pooled({**CLASSES, "fox": range(40, 43)}), 5)
     (note,) = folds.notes
-    assert "fox (3)" in note
+    assert "fox 3." in note
     assert sum((folds.data(fold).test.labels == 2).sum() for fold in range(5)) == 3
 
 

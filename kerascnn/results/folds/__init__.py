@@ -1,0 +1,1 @@
+"""Studies of folds: their results, predictions and page."""

@@ -1,0 +1,53 @@
+"""What the runs of one process share."""
+
+from contextlib import ExitStack
+from typing import Self
+
+from kerascnn.engine.data.packed import Data
+from kerascnn.engine.kept import Kept
+from kerascnn.engine.observer import Observer
+from kerascnn.engine.prepare import prepare_experiment
+from kerascnn.engine.prepared import Prepared
+from kerascnn.experiment.bound import BoundExperiment
+from kerascnn.runtime.beside import Beside
+from kerascnn.runtime.process import contained
+from kerascnn.tracking.trial_tracker import Uploads
+
+
+class Session:
+    """Runs and trials of one process, one after another; a context manager.
+
+    What is loaded or built for one is there for the next: images, networks, the process that has
+    MLflow imported. Each has the outcome that it would have in a process of its own, bit for bit.
+
+    Attributes:
+        mlflow: Makes the calls of MLflow.
+        uploads: Uploads what trials log; `uploads.unsent` says after the block what is left.
+    """
+
+    def __init__(self) -> None:
+        self.mlflow = Beside("mlflow")
+        self.uploads = Uploads(self.mlflow)
+        self._kept = Kept()
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._open.enter_context(contained())
+        self._open.enter_context(self.mlflow)
+        self._open.callback(self.uploads.end)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def prepare(
+        self, experiment: BoundExperiment, observer: Observer, data: Data | None = None
+    ) -> Prepared:
+        """Loads, checks and builds what is new, and seeds the process.
+
+        Only the experiment prepared last may be trained: others may share its network.
+
+        Args:
+            data: The images; default those of the experiment's dataset.
+        """
+        return prepare_experiment(experiment, observer, self._kept, data)
