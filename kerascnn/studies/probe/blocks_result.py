@@ -96,8 +96,9 @@ def blocks_figure(probed: BlocksResult) -> Any:
             if bool(block.behind and block.behind.told_apart) is told_apart
         ]
         if points:
-            drawn = zip(*points, strict=True)
-            axes.scatter(*drawn, s=26, facecolor=face, edgecolor="#2b6cb0", label=label)
+            places, accuracies = zip(*points, strict=True)
+            how = {"facecolor": face, "edgecolor": "#2b6cb0", "label": label}
+            axes.scatter(places, accuracies, s=26, **how)
     label = f'cut of unfreeze = "{probed.enough.unfreeze}"'
     axes.axvline(cut + 0.5, color="#888888", lw=1, ls="--", label=label)
     names = [block.block for block in blocks]
