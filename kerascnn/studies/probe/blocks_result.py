@@ -97,8 +97,7 @@ def blocks_figure(probed: BlocksResult) -> Any:
         ]
         if points:
             places, accuracies = zip(*points, strict=True)
-            how = {"facecolor": face, "edgecolor": "#2b6cb0", "label": label}
-            axes.scatter(places, accuracies, s=26, **how)
+            axes.scatter(places, accuracies, s=26, fc=face, ec="#2b6cb0", label=label)
     label = f'cut of unfreeze = "{probed.enough.unfreeze}"'
     axes.axvline(cut + 0.5, color="#888888", lw=1, ls="--", label=label)
     names = [block.block for block in blocks]
