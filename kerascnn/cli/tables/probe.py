@@ -7,10 +7,9 @@ from rich.markup import escape
 
 from kerascnn.cli.tables.layout import Table, interval, line, number, plain, words
 from kerascnn.runtime.files import gigabytes
-from kerascnn.runtime.text import abbreviated, visible
+from kerascnn.runtime.text import visible
 
 WIDE = 110  # columns; with fewer, some figures of a network are only in --json
-NAMED = 8  # networks that cannot be told apart
 
 if TYPE_CHECKING:  # not needed by other commands
     from kerascnn.engine.result import Result
@@ -48,7 +47,7 @@ def show_probe(console: Console, probed: "ProbeResult") -> None:
     _explain(
         console,
         {
-            "best": _summary(probed),
+            "best": probed.verdict,
             "accuracy": f"linear probe, out of fold, {probed.networks[0].images:,} images",
             "p": _P.format("the first"),
             "stored": "images whose features were in the cache",
@@ -65,16 +64,6 @@ _P = "that it is as accurate as {}: exact McNemar test, Holm-corrected"
 def _explain(console: Console, lines: dict[str, str]) -> None:
     for label, text in lines.items():
         console.print(line(label, escape(visible(text))), soft_wrap=True)
-
-
-def _summary(probed: "ProbeResult") -> str:
-    """Which networks cannot be distinguished from the best, in words."""
-    (best, *others), level = probed.networks, probed.not_told_apart
-    name = best.architecture
-    if not level:
-        return f"{name}, more accurate than all others" if others else name
-    named = "the others" if len(level) == len(others) > 1 else abbreviated(level, NAMED)
-    return f"{name}; cannot be distinguished from it: {named}"
 
 
 def _p(behind: "Behind | None") -> str:
@@ -112,20 +101,13 @@ def show_blocks(console: Console, probed: "BlocksResult") -> None:
     _explain(
         console,
         {
-            "enough": _cut(probed),
+            "enough": probed.verdict,
             "accuracy": f"linear probe, out of fold, {probed.images:,} images; features in the "
             f"cache: {_stored(probed.stored, probed.images)}",
             "p": _P.format(probed.best.block),
             "plot": f"{probed.artifacts}/blocks.png",
         },
     )
-
-
-def _cut(probed: "BlocksResult") -> str:
-    best, enough = probed.best.block, probed.enough
-    if enough.block == best:
-        return f"{best}: all earlier blocks are less accurate"
-    return f"{enough.block}: cannot be distinguished from {best}, the most accurate block"
 
 
 def probe_document(probed: "ProbeResult", results: "list[Result]") -> dict[str, Any]:

@@ -66,10 +66,24 @@ class BlocksResult:
             block for block in self.blocks if not (block.behind and block.behind.told_apart)
         )
 
+    @property
+    def verdict(self) -> str:
+        """Where the features stop improving, in words."""
+        best, enough = self.best.block, self.enough.block
+        if enough == best:
+            return f"{best}: all earlier blocks are less accurate"
+        return f"{enough}: cannot be distinguished from {best}, the most accurate block"
+
     def __repr__(self) -> str:
-        rows = [(one.block, accuracy(one.accuracy, one.interval)) for one in self.blocks]
+        deepest = [(one.block, accuracy(one.accuracy, one.interval)) for one in self.blocks[::-1]]
         title = f"blocks of {self.architecture} {self.run_id[:8]} · {self.name} · {self.device}"
-        return screen(f"{title}: {self.enough.block} is enough", first_rows(rows))
+        return screen(f"{title}: enough is {self.verdict}", first_rows(deepest))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from kerascnn.studies.probe.page import blocks_html
+
+        return blocks_html(self)
 
     def to_json(self) -> dict[str, Any]:
         chosen = {"best": self.best.block, "enough": self.enough.block}
@@ -104,5 +118,5 @@ def blocks_figure(probed: BlocksResult) -> Any:
     axes.set_xticks(range(len(blocks)), names, rotation=45, ha="right")
     axes.set(ylabel="accuracy of linear probe", title=f"{probed.architecture}, by block")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper left", framealpha=0.9, edgecolor="none")
+    axes.legend(loc="upper left", frameon=False)
     return figure

@@ -9,6 +9,7 @@ import numpy as np
 from kerascnn.engine.metrics.significance import Z95
 from kerascnn.engine.result import Result
 from kerascnn.runtime.screen import accuracy, first_rows, screen
+from kerascnn.runtime.text import abbreviated
 from kerascnn.studies.probe.behind import Behind, behind_best
 
 FEWEST_RANKED = 4
@@ -76,7 +77,24 @@ class ProbeResult:
             )
             for network in self.networks
         ]
-        return screen(f"probe {self.run_id[:8]} · {self.name} · {self.device}", first_rows(rows))
+        title = f"probe {self.run_id[:8]} · {self.name} · {self.device}: {self.verdict}"
+        return screen(title, first_rows(rows))
+
+    @property
+    def verdict(self) -> str:
+        """Which networks cannot be distinguished from the best, in words."""
+        (best, *others), level = self.networks, self.not_told_apart
+        name = best.architecture
+        if not level:
+            return f"{name}, more accurate than all others" if others else name
+        named = "the others" if len(level) == len(others) > 1 else abbreviated(level)
+        return f"{name}; cannot be distinguished from it: {named}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from kerascnn.studies.probe.page import probe_html
+
+        return probe_html(self)
 
     def agreement(self, results: Sequence[Result]) -> tuple[float, float, float] | None:
         """The rank correlation with the test accuracy of full runs of the best networks.

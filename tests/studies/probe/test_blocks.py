@@ -45,6 +45,7 @@ def test_every_block_is_judged_on_all_images(probed):
         assert file.read(4) == b"\x89PNG"
 
 
+@pytest.mark.long  # probes the network three times
 def test_the_last_block_is_the_ordinary_probe_and_nothing_is_computed_twice(
     experiment, probed, monkeypatch
 ):
@@ -81,7 +82,8 @@ def test_enough_is_the_first_block_that_the_test_cannot_tell_from_the_best():
     )
     assert (probed.best.block, probed.enough.block) == ("last", "second")
     assert {"best": "last", "enough": "second"}.items() <= probed.to_json().items()
-    assert "second is enough" in repr(probed)
+    assert "enough is second: cannot be distinguished from last" in repr(probed)
+    assert "<svg" in probed._repr_html_()
     (axes,) = blocks_figure(probed).axes
     assert [text.get_text() for text in axes.get_xticklabels()] == [
         "first",

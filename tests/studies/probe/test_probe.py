@@ -199,6 +199,8 @@ def test_networks_are_ranked_and_tested_against_the_best():
     assert networks[0].behind is None
     assert [one.behind.told_apart for one in networks[1:]] == [False, True]
     done = ProbeResult("a" * 32, "shapes", "CPU", networks, "folder")
+    assert "good; cannot be distinguished from it: close" in repr(done)
+    assert "<svg" in done._repr_html_()
     assert done.not_told_apart == done.to_json()["not_told_apart"] == ["close"]
 
 
