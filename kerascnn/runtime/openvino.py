@@ -1,6 +1,7 @@
 """OpenVINO, an optional engine that runs frozen networks faster on CPUs than most backends."""
 
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -37,3 +38,14 @@ def load_openvino() -> Any:
         if hidden:
             del sys.modules[_TELEMETRY]
     return openvino
+
+
+@cache
+def openvino_core() -> Any:
+    """OpenVINO's device manager, the same one for the life of the process.
+
+    Its plugin for CPUs gives the thread that first uses it a stack for signal handlers, and frees
+    it when it is itself destroyed (2026.4). In any other thread the first one keeps the address of
+    freed memory, and the next Ctrl-C kills the process.
+    """
+    return load_openvino().Core()

@@ -12,7 +12,7 @@ from kerascnn.engine.network.openvino_graph import convert
 from kerascnn.engine.network.openvino_rules import ConversionError
 from kerascnn.runtime.compilation import BATCH_SIZE
 from kerascnn.runtime.devices import available_cores, concurrent_calls, device_name
-from kerascnn.runtime.openvino import load_openvino, openvino_version
+from kerascnn.runtime.openvino import openvino_core, openvino_version
 
 REQUESTS = 2
 """Batches that OpenVINO computes at a time, each on half of the cores."""
@@ -83,18 +83,14 @@ class OnOpenVINO(AsItIs):
 
     def forward(self) -> Run:
         try:
-            compiled = (
-                load_openvino()
-                .Core()
-                .compile_model(
-                    convert(self._network, BATCH_SIZE),
-                    "CPU",
-                    {
-                        "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 on some CPUs
-                        "NUM_STREAMS": self.calls,
-                        "ENABLE_CPU_PINNING": False,  # other processes may want the same cores
-                    },
-                )
+            compiled = openvino_core().compile_model(
+                convert(self._network, BATCH_SIZE),
+                "CPU",
+                {
+                    "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 on some CPUs
+                    "NUM_STREAMS": self.calls,
+                    "ENABLE_CPU_PINNING": False,  # other processes may want the same cores
+                },
             )
         except ConversionError as error:
             raise DisagreementError(str(error)) from error
