@@ -57,11 +57,12 @@ FOR_SCRIPTS = {
     "probe_architectures": "studies.probe.probe",
     "probe_blocks": "studies.probe.blocks",
     "cross_validate": "studies.folds.study",
+    "sweep_experiment": "studies.sweep.sweep",
     "find_learning_rate": "studies.lr_find.find",
     "export_run": "results.export.export",
     "Observer": "engine.observer",
     "default_observer": "cli.observers",
-    "as_html": "results.notebook",
+    "as_html": "studies.notebook",
 }
 ERRORS = {
     "KerascnnError": "errors",

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from kerascnn.cli import experiments, folds, inference, plugins, runs, upkeep
+from kerascnn.cli import experiments, folds, inference, plugins, runs, sweep, upkeep
 from kerascnn.cli.streams import printing, reader_has_gone
 from kerascnn.errors import KerascnnError
 from kerascnn.runtime.redact import scrubbed
@@ -67,6 +67,7 @@ for command in (
     experiments.probe,
     folds.folds,
     experiments.lr_find,
+    sweep.sweep,
     experiments.init,
     experiments.schema,
     plugins.plugins,

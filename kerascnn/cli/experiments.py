@@ -280,13 +280,15 @@ def init(
 
 
 @click.command()
+@click.option("--sweep", is_flag=True, help="Print that of the file of a sweep instead.")
 @allow_option
-def schema() -> None:
+def schema(sweep: bool) -> None:
     """Print the JSON Schema of an experiment, for use in an editor.
 
     It includes the installed components and their parameters.
     """
     from kerascnn.components.registry import load_registry
     from kerascnn.experiment.schema import make_schema
+    from kerascnn.studies.sweep.schema import make_sweep_schema
 
-    document(make_schema(load_registry()))
+    document(make_sweep_schema() if sweep else make_schema(load_registry()))

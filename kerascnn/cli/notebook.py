@@ -1,4 +1,4 @@
-"""Shows the progress of a run in a notebook: plain lines, and one that is updated in place."""
+"""Shows progress in a notebook: plain lines, and one that is updated in place."""
 
 import io
 import sys
@@ -8,13 +8,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from kerascnn.cli.terminal import WIDE, Terminal
+from kerascnn.cli.sweep_terminal import SweepTerminal
+from kerascnn.cli.terminal import WIDE
 from kerascnn.engine.events import StageStart
 
 REFRESH_SECONDS = 0.1  # as often as a terminal's bars
 
 
-class NotebookTerminal(Terminal):
+class NotebookTerminal(SweepTerminal):
     """Shows a run in the output of a notebook's cell.
 
     One line shows progress: it stays where it first appeared, and is reused by the next task. Each

@@ -5,10 +5,11 @@ import sys
 
 from rich.console import Console
 
-from kerascnn.cli.terminal import WIDE, Terminal
+from kerascnn.cli.sweep_terminal import SweepTerminal
+from kerascnn.cli.terminal import WIDE
 
 
-def default_observer() -> Terminal:
+def default_observer() -> SweepTerminal:
     """Shows progress on standard error, or in a notebook in the output of the cell."""
     ipython = getattr(builtins, "get_ipython", lambda: None)()
     if hasattr(ipython, "kernel"):  # IPython in a terminal has none
@@ -16,4 +17,4 @@ def default_observer() -> Terminal:
 
         return NotebookTerminal()
     width = None if sys.stderr.isatty() else WIDE
-    return Terminal(Console(stderr=True, force_jupyter=False, highlight=False, width=width))
+    return SweepTerminal(Console(stderr=True, force_jupyter=False, highlight=False, width=width))

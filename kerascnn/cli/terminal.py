@@ -89,7 +89,7 @@ class Terminal(Observer):
             self._print(line(label, text))
 
     def tracked(self, run_id: str, store: str, folder: str) -> None:
-        self._print(line("run", f"{run_id[:8]} in {escape(_from_here(store))}"))
+        self._print(line("run", f"{run_id[:8]} in {escape(from_here(store))}"))
 
     def resumed(self, stage: StageStart | None, epochs: int, steps: int) -> None:
         if stage is None:
@@ -161,6 +161,11 @@ class Terminal(Observer):
         self._print(head + Text(("\n" + " " * LABEL).join(map(visible, message.split("\n")))))
 
     def ended(self, result: Result) -> None:
+        self._show_tested(result)
+        for label, following in zip(("next", "", ""), NEXT, strict=True):
+            self._print(line(label, escape(command(*following))))
+
+    def _show_tested(self, result: Result) -> None:
         images = result.test["images"]
         self._print()
         self._print(
@@ -175,9 +180,7 @@ class Terminal(Observer):
         if result.temperature != AS_TRAINED:
             self._print(line("calibrated", f" {calibration(result)}"))
         self._print(line("time", f"{result.seconds:.0f} s"))
-        self._print(line("run", escape(_from_here(result.artifacts))))
-        for label, following in zip(("next", "", ""), NEXT, strict=True):
-            self._print(line(label, escape(command(*following))))
+        self._print(line("run", escape(from_here(result.artifacts))))
 
     def told(self, text: str) -> None:
         """A line of a study: markup."""
@@ -220,7 +223,7 @@ def shown_before(state: str) -> bool:
     return False
 
 
-def _from_here(place: str) -> str:
+def from_here(place: str) -> str:
     """A path relative to the working directory, if it is below it."""
     return place.removeprefix(f"{Path.cwd()}/")
 

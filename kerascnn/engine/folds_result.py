@@ -10,7 +10,7 @@ import numpy as np
 import kerascnn
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.metrics.named import Measured
-from kerascnn.engine.result import PREDICTIONS, read_versioned, training_of
+from kerascnn.engine.result import PREDICTIONS, known_fields, read_json, training_of
 from kerascnn.experiment.model import Training
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.screen import accuracy, first_rows, screen
@@ -20,6 +20,7 @@ VERSION = 1
 """Of `folds.json`."""
 
 FOLDS = "folds.json"
+FOLDS_PLAN = "folds.toml"
 FOLDS_PAGE = "folds.html"
 
 
@@ -116,9 +117,8 @@ class FoldsResult:
         Raises:
             InputError: It is not a JSON object, or lacks a key that every version has.
         """
-        found = read_versioned(cls, file, VERSION)
-        found["interval"] = tuple(found["interval"])
-        return cls(**found)
+        read = known_fields(cls, read_json(file), str(file), FOLDS, VERSION)
+        return cls(**{**read, "interval": tuple(read["interval"])})
 
     @property
     def folder(self) -> Path:

@@ -61,7 +61,7 @@ def load_data(experiment: BoundExperiment, observer: Observer, kept: Kept | None
 
     settings = experiment.training.model_dump(mode="json", include=_OF_IMAGES)
     decides = [experiment.dataset.key, experiment.seed, settings]
-    data = (kept or Kept()).once("data", decides, load)
+    data = kept.once("data", decides, load) if kept else load()  # without Keras
     data = data if new else data.found_again()
     return replace(data, seconds=time.perf_counter() - start)
 

@@ -21,6 +21,7 @@ VERSION = 1
 
 EXPERIMENT = "experiment.toml"
 RESULT = "result.json"
+SWEEP_PLAN = "sweep.toml"  # in the folder of a sweep
 MODEL = "model"
 PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"
@@ -198,9 +199,17 @@ class Result:
         Raises:
             InputError: It is not a JSON object, or lacks a key that every version has.
         """
-        found = read_versioned(cls, file, VERSION)
-        found["test_accuracy_interval"] = tuple(found["test_accuracy_interval"])
-        return cls(**found)
+        return cls.of(read_json(file), str(file))
+
+    @classmethod
+    def of(cls, found: dict[str, Any], origin: str) -> "Result":
+        """A result from its JSON; `origin` says where that was read, for messages.
+
+        Raises:
+            InputError: It lacks a key that every version has.
+        """
+        read = known_fields(cls, found, origin, RESULT, VERSION)
+        return cls(**{**read, "test_accuracy_interval": tuple(read["test_accuracy_interval"])})
 
     @property
     def folder(self) -> Path:
@@ -276,25 +285,39 @@ def training_of(experiment: dict[str, Any]) -> Training:
     return Training(**{key: given[key] for key in Training.model_fields if key in given})
 
 
-def read_versioned(kind: Any, file: Path, version: int) -> dict[str, Any]:
-    """Reads the fields of a dataclass from a JSON file of any version; see `Result.read`.
+def read_json(file: Path) -> dict[str, Any]:
+    """The contents of `result.json`, or of another such file, with their version and folder.
 
-    Args:
-        kind: Has a field `version` and, for the folder of the file, `artifacts`.
-        version: That which is written now.
+    Raises:
+        InputError: It is not a JSON object.
     """
     try:
         found = {"version": 0, **json.loads(file.read_text("utf-8"))}
     except (ValueError, TypeError) as error:
         raise InputError(f"cannot read {file}: it is not a JSON object ({error}).") from error
-    found["artifacts"] = str(file.parent)
+    return {**found, "artifacts": str(file.parent)}
+
+
+def known_fields(
+    kind: Any, found: dict[str, Any], origin: str, name: str, version: int
+) -> dict[str, Any]:
+    """The fields of a dataclass, out of a file of any version.
+
+    Args:
+        origin: Where it was read.
+        name: Of such files.
+        version: That which is written now.
+
+    Raises:
+        InputError: It lacks a key that every version has.
+    """
     known = {key.name: key for key in fields(kind)}
-    needed = [name for name, key in known.items() if not _has_default(key)]
-    if missing := [name for name in needed if name not in found]:
-        raise InputError(f"cannot read {file}: it has no {', '.join(missing)}.")
+    needed = [key for key, of in known.items() if not _has_default(of)]
+    if missing := [key for key in needed if key not in found]:
+        raise InputError(f"cannot read {origin}: it has no {', '.join(missing)}.")
     if found["version"] > version or found.keys() - known.keys():
-        warnings.warn(_not_known(file.name, found, known, version), stacklevel=3)
-    return {name: value for name, value in found.items() if name in known}
+        warnings.warn(_not_known(name, found, known, version), stacklevel=4)
+    return {key: value for key, value in found.items() if key in known}
 
 
 def _has_default(key: Field[Any]) -> bool:

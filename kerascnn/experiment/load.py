@@ -41,12 +41,11 @@ def load_experiment(
     expect(path, (str, os.PathLike), "path", " Pass the path of a TOML file.")
     expect(overrides or {}, Mapping, "overrides")
     try:
-        text, data = _read(Path(path))
+        text, data = read_toml(Path(path))
         registry = registry or load_registry()
         read_from(Path(path).parent, data, registry, lambda said: warn(f"{path}: {said}"))
         added = _add_observers(data, observers)
-        overrides = {override(data, key, value): value for key, value in (overrides or {}).items()}
-        overrides |= added
+        overrides = _set(data, overrides or {}) | added
         experiment = bind_experiment(data, registry, text, str(path), overrides)
         if problems := list(experiment.faults()):
             raise InputError(report(problems, data, text, str(path), overrides))
@@ -67,7 +66,20 @@ def _add_observers(data: dict[str, Any], names: Sequence[str]) -> dict[str, Any]
     return {f"observers.{len(tables) + index}": table for index, table in enumerate(new)}
 
 
-def _read(path: Path) -> tuple[str, dict[str, Any]]:
+def _set(data: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Sets dotted keys; returns them with indices instead of the stages' names."""
+    try:
+        return {override(data, key, value): value for key, value in overrides.items()}
+    except InputError as error:
+        raise InputError(f"--set {error}") from error
+
+
+def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """The text of a TOML file and what it holds.
+
+    Raises:
+        InputError: It cannot be read, or is not TOML.
+    """
     try:
         text = path.read_text("utf-8-sig")
         return text, tomllib.loads(text)

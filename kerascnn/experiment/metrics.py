@@ -66,17 +66,17 @@ def metric_problems(
     keep = _value(data, "training", "keep")
     if isinstance(keep, str) and (by := best_by(keep)) and by not in listed:
         always = ["best", "last"]
-        yield _unlisted(("training", "keep"), keep, "best:", always, listed, registry)
+        yield unlisted(("training", "keep"), keep, "best:", always, listed, registry)
     always = [f"val_{name}" for name in ALWAYS]
     known = [*always, *(f"val_{name}" for name in listed)]
     for index, stage in enumerate(stage_tables(dict(data))):
         monitor = _value(stage, "early_stopping", "monitor")
         if isinstance(monitor, str) and monitor not in known:
             location = ("stages", index, "early_stopping", "monitor")
-            yield _unlisted(location, monitor, "val_", always, listed, registry)
+            yield unlisted(location, monitor, "val_", always, listed, registry)
 
 
-def _unlisted(
+def unlisted(
     location: Location,
     value: str,
     prefix: str,
@@ -84,6 +84,7 @@ def _unlisted(
     listed: Mapping[str, BoundComponent],
     registry: Registry,
 ) -> Problem:
+    """The fault of a value that names a metric, "val_NAME" or "best:NAME", that is not listed."""
     name, installed = value.removeprefix(prefix), registry.names("metric")
     known = list(dict.fromkeys([*always, *(f"{prefix}{one}" for one in listed)]))
     *first, last = [f'"{one}"' for one in known]

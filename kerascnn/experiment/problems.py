@@ -210,7 +210,8 @@ def _known_keys(model: Any, location: Location) -> list[str]:
     for part in location[:-1]:
         field = getattr(model, "model_fields", {}).get(part)
         model = next(_models_in(field.annotation), None) if field else model
-    return list(getattr(model, "model_fields", {}))
+    fields = getattr(model, "model_fields", {})
+    return [field.alias or name for name, field in fields.items()]
 
 
 def _models_in(annotation: Any) -> Iterator[Any]:

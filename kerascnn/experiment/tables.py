@@ -85,12 +85,12 @@ def _key(here: Any, dotted: str, depth: int) -> str | int:
     if isinstance(here, dict):
         return part
     if not isinstance(here, list):
-        raise InputError(f"--set {dotted}: {place} = {excerpt(here)} is not a table.")
+        raise InputError(f"{dotted}: {place} = {excerpt(here)} is not a table.")
     if part.isdecimal() and int(part) < len(here):  # counted from 0
         return int(part)
     names = entry_names(here)
     if part not in names:
         near = did_you_mean(part, names)
         listed = ", ".join(names) or "no entries"
-        raise InputError(f'--set {dotted}: {place} has no "{part}".{near} It has {listed}.')
+        raise InputError(f'{dotted}: {place} has no "{part}".{near} It has {listed}.')
     return names.index(part)

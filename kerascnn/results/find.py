@@ -5,8 +5,8 @@ import warnings
 from datetime import datetime
 from pathlib import Path
 
-from kerascnn.engine.folds_result import FOLDS, FOLDS_PAGE, FoldsResult
-from kerascnn.engine.result import RESULT, Outcome, Result
+from kerascnn.engine.folds_result import FOLDS, FOLDS_PLAN, FoldsResult
+from kerascnn.engine.result import RESULT, SWEEP_PLAN, Outcome, Result
 from kerascnn.errors import InputError
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.commands import command
@@ -47,12 +47,8 @@ def find_run(run: str | os.PathLike[str] | Result) -> Result:
                 f"`{command('run', 'FILE')}`."
             )
         return finished[-1]
+    _refuse_study(run)
     found = [file for file in _finished() if file.parent.name.startswith(run)]
-    if not found and (study := _study(run)):
-        raise InputError(
-            f'"{run}" is a study of folds, not a run: it has no network of its own. Its page is '
-            f"{study.parent / FOLDS_PAGE}."
-        )
     if len(found) > 1:
         ids = ", ".join(file.parent.name[:12] for file in found)
         raise InputError(f'"{run}" matches {len(found)} runs: {ids}. Give more of the id.')
@@ -74,17 +70,36 @@ def find_outcome(run: str | os.PathLike[str] | Outcome) -> Outcome:
     """Finds a finished run as `find_run` does, or a study of folds by its id or its folder."""
     if isinstance(run, FoldsResult | Result):
         return run
-    if isinstance(run, str | os.PathLike) and (study := _study(os.fspath(run))):
+    if isinstance(run, str | os.PathLike) and (study := _study_of_folds(os.fspath(run))):
         return FoldsResult.read(study.resolve())
     return find_run(run)  # type: ignore[arg-type]
 
 
-def _study(run: str) -> Path | None:
+def _study_of_folds(run: str) -> Path | None:
     """The file of the only study of folds with this folder, or with an id that begins so."""
     if Path(run, FOLDS).is_file():
         return Path(run, FOLDS)
     found = [file for file in runs_folder().glob(f"*/{FOLDS}") if file.parent.name.startswith(run)]
     return found[0] if run and len(found) == 1 else None
+
+
+def _refuse_study(run: str) -> None:
+    """Raises InputError if this is the id of a study."""
+    for folder in runs_folder().glob(f"{run}*"):
+        if (folder / SWEEP_PLAN).exists():
+            shown = command("sweep", "show", folder.name[:8])
+            raise InputError(f"{run} is a sweep, not a run; `{shown}` shows it and its winner.")
+        if (folder / FOLDS_PLAN).exists():
+            raise InputError(
+                f"{run} is a study of folds, not a run: it has no network of its own. "
+                f"`{command('compare', folder.name[:8], 'STUDY')}` compares it with another."
+            )
+
+
+def _resumed_by(folder: Path) -> str:
+    """The command that resumes a study; "" for a run."""
+    plans = {SWEEP_PLAN: "sweep", FOLDS_PLAN: "folds"}
+    return next((name for plan, name in plans.items() if (folder / plan).exists()), "")
 
 
 def find_unfinished(run: str) -> Path:
@@ -98,7 +113,8 @@ def find_unfinished(run: str) -> Path:
     """
     folders = sorted((file.parent for file in runs_folder().glob(f"*/{JOURNAL}")), key=_begun)
     if run == "last":
-        unfinished = (folder for folder in reversed(folders) if not _has_ended_well(folder))
+        runs = [folder for folder in folders if not _resumed_by(folder)]
+        unfinished = (folder for folder in reversed(runs) if not _has_ended_well(folder))
         if found := next(unfinished, None):
             return found
         raise InputError("no unfinished run in this folder: nothing to resume.")
@@ -107,6 +123,9 @@ def find_unfinished(run: str) -> Path:
         shown = ", ".join(folder.name[:12] for folder in named)
         which = f"matches {len(named)} runs: {shown}" if named else "matches no run in this folder"
         raise InputError(f"--resume {run}: {which}.")
+    if study := _resumed_by(named[0]):
+        again = command(study, "--resume", named[0].name[:8])
+        raise InputError(f"--resume {run}: this is a study; `{again}` resumes it.")
     if _has_ended_well(named[0]):
         raise InputError(f"--resume {run}: this run has finished; there is nothing to resume.")
     return named[0]

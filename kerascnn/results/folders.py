@@ -17,7 +17,7 @@ from kerascnn.runtime.address import address_fault, displayed
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import folder_bytes
 from kerascnn.tracking.entries import delete_run
-from kerascnn.tracking.journal import JOURNAL, LOCK, Journal, send_pending
+from kerascnn.tracking.journal import JOURNAL, LOCK, Journal, send_pending, trials_of
 from kerascnn.tracking.store import TrackingError
 
 
@@ -130,14 +130,15 @@ def remove_run(folder: Path) -> str | None:
         InputError: It is running, or its folder cannot be removed.
     """
     with _held(folder):
-        fault = _delete_from_store(Journal.read(folder))
+        every = [folder, *trials_of(folder)]
+        faults = [fault for one in every if (fault := _delete_from_store(Journal.read(one)))]
     try:
         # moved away first, so that a half removed run is never listed
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".removed-") as scratch:
             folder.rename(Path(scratch, folder.name))
     except OSError as error:
         raise InputError(f"cannot remove {error.filename}: {error.strerror}.") from error
-    return fault
+    return faults[0] if faults else None
 
 
 def _delete_from_store(journal: Journal) -> str | None:
@@ -171,7 +172,8 @@ def send_runs(runs: Iterable[str] = (), to: str | None = None) -> list[str]:
     if to:
         for folder in folders or [Path(run.folder) for run in list_runs() if run.unsent]:
             with _held(folder):
-                Journal.read(folder).redirect(to)
+                for one in (folder, *trials_of(folder)):
+                    Journal.read(one).redirect(to)
     return send_pending(runs_folder(), why=True)
 
 

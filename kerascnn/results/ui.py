@@ -1,5 +1,6 @@
 """MLflow's page for the store of this folder, on 127.0.0.1 only."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from socket import socket
 from typing import IO
 
 from kerascnn.errors import KerascnnError
-from kerascnn.results.find import last_experiment
+from kerascnn.results.find import last_experiment, runs_folder
 from kerascnn.results.inference.serve import HOST, HOSTS
 from kerascnn.runtime.address import tracking_uri
 from kerascnn.runtime.interruption import Interruption
@@ -60,8 +61,24 @@ def page_of_server() -> str:
 
 
 def _table() -> str:
+    experiment = last_experiment()
+    columns, study = last_sweep(experiment)
     with open_store(tracking_uri()) as client:  # one sentence, no traceback of MLflow
-        return runs_table(client, last_experiment())
+        return runs_table(client, experiment, columns, expanded=study)
+
+
+def last_sweep(experiment: str | None) -> tuple[list[str], str | None]:
+    """The columns for the last sweep of an experiment, and the sweep's id; [], None: no sweep.
+
+    The columns are its metric, its keys, and why a trial was pruned.
+    """
+    files = sorted(runs_folder().glob("*/sweep.json"), key=lambda file: -file.stat().st_mtime)
+    sweeps = (json.loads(file.read_text("utf-8")) for file in files)
+    last = next((sweep for sweep in sweeps if sweep["name"] == experiment), None)
+    if last is None:
+        return [], None
+    keys = [f"params.`{key}`" for key in last["space"]]
+    return [f"metrics.`{last['metric']}`", *keys, "tags.`pruned`"], last["study"]
 
 
 def _command(port: int) -> list[str]:

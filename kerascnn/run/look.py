@@ -18,6 +18,8 @@ class Look:
         epoch: Counted through all stages, from 1.
         epochs: Of all stages, at most.
         stage: The name of the epoch's stage.
+        stage_epoch: Within that stage, from 1.
+        stage_epochs: Of that stage, at most.
         probabilities: float32 [N, K].
         labels: int [N].
         metrics: As in `Epoch.metrics`: `val_loss`, `val_accuracy`, others of the experiment.
@@ -26,6 +28,8 @@ class Look:
     epoch: int
     epochs: int
     stage: str
+    stage_epoch: int
+    stage_epochs: int
     probabilities: np.ndarray = field(repr=False)
     labels: np.ndarray = field(repr=False)
     metrics: dict[str, float]
@@ -35,10 +39,13 @@ def look_at(
     prepared: Prepared, done: Sequence[StageResult], epoch: Epoch, probabilities: np.ndarray
 ) -> Look:
     """The look at an epoch of the stage that follows those that are done."""
+    stage = prepared.plans[len(done)].stage
     return Look(
         epoch=sum(result.epochs for result in done) + epoch.number,
         epochs=sum(plan.stage.epochs for plan in prepared.plans),
-        stage=prepared.plans[len(done)].stage.name,
+        stage=stage.name,
+        stage_epoch=epoch.number,
+        stage_epochs=stage.epochs,
         probabilities=probabilities,
         labels=prepared.data.validation.labels,
         metrics=epoch.metrics,

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
@@ -29,14 +29,19 @@ class LostError(Exception):
 
 
 class BackgroundProcess:
-    """A process without Keras; what it prints goes to this one's standard error."""
+    """A process without Keras; what it prints goes to this one's standard error.
 
-    def __init__(self) -> None:
+    Args:
+        variables: Further environment variables.
+    """
+
+    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-c", f"{_START}; background.serve()", *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
+            env={**os.environ, **(variables or {})},
         )
         self._calls = ThreadPoolExecutor(1, "kerascnn-background")
 
@@ -48,6 +53,10 @@ class BackgroundProcess:
         import cloudpickle  # type: ignore[import-untyped]
 
         return self._calls.submit(self._call, cloudpickle.dumps((function, arguments)))
+
+    def terminate(self) -> None:
+        """Sends SIGTERM: the call may end as it would by Ctrl-C."""
+        self._process.terminate()
 
     def close(self) -> None:
         """Ends the idle process, within `CLOSE_SECONDS`."""

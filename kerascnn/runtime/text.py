@@ -25,8 +25,12 @@ def visible(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Markdown that shows the text as it is."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible(text))
+    """Markdown that shows the text as it is, by MLflow's renderer as well.
+
+    That one shows the backslash before other punctuation, such as a comma.
+    """
+    entities = visible(text).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_{}\[\]()>#+.!~|-])", r"\\\1", entities)
 
 
 def nfc(text: str) -> str:

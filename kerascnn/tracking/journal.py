@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from kerascnn.tracking.store import RefusingStoreError, TrackingError, open_stor
 
 RUNS = "kerascnn-runs"
 STATE = "tracking.json"
+TRIALS = "trials"  # the folder of a sweep's trials, in its own
+FOLDS = "folds"  # the folder of the folds of a study, in its own
 LOCK = "tracking.lock"
 _AT_ONCE = 100  # entries, between two writes of the state
 _STATE = ("mlflow_id", "sent", "refused", "told", "refusing")  # attributes of a journal
@@ -205,16 +208,23 @@ def send_pending(runs: Path, *, why: bool = False) -> list[str]:
     said = list(correct_records(tracking_uri()))
     kept: dict[str, list[Journal]] = {}
     faults: dict[str, TrackingError] = {}
-    for file in sorted([*runs.glob(f"*/{JOURNAL}"), *runs.glob(f"*/trials/*/{JOURNAL}")]):
-        if _read_state(file.parent / STATE).get("complete"):
+    folders = [file.parent for file in sorted(runs.glob(f"*/{JOURNAL}"))]
+    for folder in [one for run in folders for one in (run, *trials_of(run))]:
+        if _read_state(folder / STATE).get("complete"):
             continue
-        with contextlib.suppress(Timeout, OSError), FileLock(file.parent / LOCK, timeout=0):
-            journal = Journal.read(file.parent)
+        with contextlib.suppress(Timeout, OSError), FileLock(folder / LOCK, timeout=0):
+            journal = Journal.read(folder)
             said += _send_rest(journal, faults)
             if journal.pending:
                 kept.setdefault(journal.uri, []).append(journal)
             journal.save_state()
     return said + [_still_pending(journals, faults[uri], why) for uri, journals in kept.items()]
+
+
+def trials_of(run: Path) -> list[Path]:
+    """The folders of a study's trials or folds, which are runs too; none of another run."""
+    found = (run.glob(f"{place}/*/{JOURNAL}") for place in (TRIALS, FOLDS))
+    return [file.parent for file in sorted(chain(*found))]
 
 
 def _send_rest(journal: Journal, faults: dict[str, TrackingError]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -24,7 +24,7 @@ from kerascnn.tracking.artifacts import follow
 
 TAG = "kerascnn.run"
 VIEW = "kerascnn"  # the key of a shared view of MLflow's table of runs: its choice of columns
-COLUMNS = {"selectedColumns": ["metrics.`test_accuracy`", "metrics.`val_accuracy`"]}
+COLUMNS = ("metrics.`test_accuracy`", "metrics.`val_accuracy`")
 EMPTY = "empty.db"
 LONGEST = 1000  # characters of an error; its remedy comes last
 LOCK_SECONDS = 60.0  # longer than another process needs to create a database's tables
@@ -163,12 +163,26 @@ def find_tagged(client: Any, run: str, experiments: list[str] | None = None) -> 
     return found[0] if found else None
 
 
-def runs_table(client: Any, experiment: str | None) -> str:
-    """The fragment of the address of MLflow's table of an experiment's runs; None: no run yet."""
+def runs_table(
+    client: Any,
+    experiment: str | None,
+    columns: Sequence[str] = (),
+    expanded: str | None = None,
+) -> str:
+    """The fragment of the address of MLflow's table of an experiment's runs.
+
+    Args:
+        experiment: Its name; None if there is no run yet.
+        columns: Shown besides test and validation accuracy, such as "params.`seed`".
+        expanded: The id of the run whose nested runs are shown, too.
+    """
     found = client.get_experiment_by_name(experiment) if experiment else None
     if found is None:
         return "#/experiments"
-    tag, view = f"mlflow.sharedViewState.{VIEW}", json.dumps(COLUMNS)
+    shown: dict[str, Any] = {"selectedColumns": list(dict.fromkeys([*COLUMNS, *columns]))}
+    if expanded:
+        shown["runsExpanded"] = {expanded: True}
+    tag, view = f"mlflow.sharedViewState.{VIEW}", json.dumps(shown)
     if found.tags.get(tag) != view:
         client.set_experiment_tag(found.experiment_id, tag, view)
     return f"#/experiments/{found.experiment_id}/runs?viewStateShareKey={VIEW}"

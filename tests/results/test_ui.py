@@ -10,8 +10,10 @@ import time
 import urllib.request
 
 import pytest
+from swept import swept
 
 from kerascnn.results.find import runs_folder
+from kerascnn.results.ui import last_sweep
 from kerascnn.runtime.address import tracking_uri
 from kerascnn.tracking.store import open_store, runs_table
 from kerascnn.tracking.tracker import Tracker
@@ -48,6 +50,21 @@ def test_the_page_opens_at_the_runs_with_their_test_accuracy(run):
     with open_store(tracking_uri()) as client:
         tags = client.get_experiment_by_name("photos").tags
     assert "metrics.`test_accuracy`" in tags["mlflow.sharedViewState.kerascnn"]
+
+
+def test_after_a_sweep_the_table_has_what_it_tried(workplace):
+    folder = runs_folder() / "c0ffee"
+    folder.mkdir(parents=True)
+    swept(folder, keys=2, name="photos").write()
+    assert last_sweep("others") == ([], None)
+    columns, study = last_sweep("photos")
+    assert study == "c0ffee12" * 4
+    assert columns == [
+        "metrics.`val_accuracy`",
+        "params.`stages.head.learning_rate`",
+        "params.`architecture.name`",
+        "tags.`pruned`",
+    ]
 
 
 @pytest.mark.slow

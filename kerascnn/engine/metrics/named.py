@@ -136,14 +136,15 @@ def resampled(
     labels: np.ndarray,
     probabilities: np.ndarray,
     repeats: int = 1,
+    most: int = RESAMPLES,
 ) -> dict[str, np.ndarray]:
     """Each metric of bootstrap samples (Efron 1979) of the images: [R], NaN where not defined.
 
-    The samples are the same for all networks on the same images in the same order. R is 1000; for
+    The samples are the same for all networks on the same images in the same order. R is `most`; for
     more than five million probabilities fewer, down to 100, so that 50,000 images of 1,000
     classes take half a minute. A metric that needs over a minute has fewer samples.
     """
-    count = min(RESAMPLES, max(FEWEST, CELLS // probabilities.size)) if metrics else 0
+    count = min(most, max(FEWEST, CELLS // probabilities.size)) if metrics else 0
     values: dict[str, list[float]] = {metric.name: [] for metric in metrics}
     spent = dict.fromkeys(values, 0.0)
     images = len(labels) // repeats

@@ -7,15 +7,13 @@ from pathlib import Path
 import tomli_w
 
 from kerascnn.components.registry import Registry, load_registry
-from kerascnn.engine.folds_result import FOLDS
+from kerascnn.engine.folds_result import FOLDS, FOLDS_PLAN
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
 from kerascnn.experiment.paths import read_from, written_to
 from kerascnn.results.find import runs_folder
 from kerascnn.run.checkpointer import check_same, settings_of
 from kerascnn.runtime.files import write_whole
-
-ASKED = "folds.toml"
 
 
 @dataclass(frozen=True)
@@ -39,12 +37,12 @@ class Asked:
         resolved = self.experiment.resolved
         written_to(folder, resolved, self.experiment.registry)
         own = {name: getattr(self, name) for name in ("k", "repeats", "tested", "backend")}
-        write_whole(folder / ASKED, tomli_w.dumps({**own, "experiment": resolved}))
+        write_whole(folder / FOLDS_PLAN, tomli_w.dumps({**own, "experiment": resolved}))
 
     @classmethod
     def read(cls, folder: Path, registry: Registry | None = None) -> "Asked":
         """What the study in a folder was asked."""
-        own = tomllib.loads((folder / ASKED).read_text("utf-8"))
+        own = tomllib.loads((folder / FOLDS_PLAN).read_text("utf-8"))
         registry, data = registry or load_registry(), own.pop("experiment")
         read_from(folder, data, registry, lambda warning: None)
         return cls(bind_experiment(data, registry), **own)
@@ -64,7 +62,7 @@ def find_begun(study: str) -> Path:
     Raises:
         InputError: There is none, or more than one.
     """
-    files = sorted(runs_folder().glob(f"*/{ASKED}"), key=lambda file: file.stat().st_mtime)
+    files = sorted(runs_folder().glob(f"*/{FOLDS_PLAN}"), key=lambda file: file.stat().st_mtime)
     if study == "last":
         begun = [file.parent for file in files if not (file.parent / FOLDS).is_file()]
         if begun:

@@ -13,17 +13,16 @@ from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.results.find import runs_folder
 from kerascnn.run.checkpointer import Checkpointer
-from kerascnn.run.record import record_start
+from kerascnn.run.record import record_trial
 from kerascnn.run.result import Evaluated, evaluate
 from kerascnn.run.session import Session
 from kerascnn.run.stage_store import StageStore
 from kerascnn.run.stages import fit_stages
 from kerascnn.runtime.files import whole_file, write_whole
 from kerascnn.runtime.interruption import Interruption
-from kerascnn.tracking.journal import JOURNAL, Journal
-from kerascnn.tracking.tracker import Tracker
+from kerascnn.tracking.journal import FOLDS, JOURNAL
+from kerascnn.tracking.trial_tracker import TrialTracker
 
 FOLD, PROBABILITIES = "fold.json", "probabilities.npy"
 
@@ -56,6 +55,11 @@ class DoneFold:
         write_whole(folder / FOLD, json.dumps(done, indent=2))
 
 
+def folder_of_fold(study: Path, repeat: int, fold: int) -> Path:
+    """Where a fold's run is, in the folder of the study; both are counted from 1."""
+    return study / FOLDS / f"{repeat}-{fold}"
+
+
 def run_fold(
     experiment: BoundExperiment,
     folds: Folds,
@@ -79,31 +83,26 @@ def run_fold(
         parent: The id of the study's run.
     """
     start = time.perf_counter()
-    begun = folder if (folder / JOURNAL).is_file() else None
-    tracker = Tracker(
+    tracker = TrialTracker(
+        session.uploads,
         experiment.name,
         name,
-        runs_folder(),
+        folder,
         parent=parent,
-        resume=begun,
-        folder=folder,
-        mlflow=session.mlflow,
+        resume=(folder / JOURNAL).is_file(),
     )
     with tracker:
         prepared = session.prepare(experiment, observer, folds.data(fold))
-        run_id, _ = tracker.open()
+        run_id = tracker.open()
         with Interruption() as interruption:
             checkpointer = Checkpointer(prepared, folder, observer, interruption, start)
             store = StageStore(prepared, observer.warned, run=run_id)
             if not checkpointer.restore():
-                record_start(tracker, prepared, folder)
+                record_trial(tracker, prepared, folder)
             fit_stages(prepared, tracker, observer, checkpointer, store)
             evaluated = evaluate(prepared, observer.warned)
         test, epochs = evaluated.test, sum(stage.epochs for stage in checkpointer.results)
         tracker.metrics({"test_accuracy": test.accuracy, "test_loss": test.loss}, step=epochs)
-    if tracker.unsent:
-        observer.warned(tracker.unsent)
-    run_id = Journal.read(folder).mlflow_id or run_id
     tested = _tested(prepared, checkpointer, evaluated, folds.number + 1, fold + 1, run_id)
     tested.write(folder)
     checkpointer.remove()

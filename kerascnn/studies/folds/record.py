@@ -8,7 +8,7 @@ import numpy as np
 
 from kerascnn.engine.data.folds import Folds
 from kerascnn.engine.data.packed import Pooled
-from kerascnn.engine.folds_result import FOLDS, FOLDS_PAGE, FoldsResult
+from kerascnn.engine.folds_result import FOLDS, FOLDS_PAGE, FOLDS_PLAN, FoldsResult, FoldTable
 from kerascnn.engine.metrics.named import build_metrics, measure_named
 from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.metrics.significance import by_image, repeated_interval
@@ -21,8 +21,9 @@ from kerascnn.results.folds.page import write_page
 from kerascnn.results.predictions import Predictions, write_predictions
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.versions import installed_versions
-from kerascnn.studies.folds.asked import ASKED, Asked
-from kerascnn.studies.folds.fold import DoneFold
+from kerascnn.studies.folds.asked import Asked
+from kerascnn.studies.folds.fold import DoneFold, folder_of_fold
+from kerascnn.tracking.journal import Journal
 from kerascnn.tracking.tracker import Tracker
 
 
@@ -30,7 +31,7 @@ def record_begin(tracker: Tracker, asked: Asked, folder: Path) -> None:
     """Records what is asked, so that the study can be resumed."""
     asked.write(folder)
     experiment = asked.experiment
-    tracker.artifact(folder / ASKED)
+    tracker.artifact(folder / FOLDS_PLAN)
     tracker.params({**flatten(experiment.resolved), "folds": asked.k, "repeats": asked.repeats})
     tracker.tags(
         {
@@ -76,7 +77,7 @@ def make_result(
         images=len(pooled.images),
         k=asked.k,
         repeats=repeats,
-        folds=[one.table for one in done],
+        folds=[_with_id(one.table, folder) for one in done],
         test={**test.to_json(), "interval": interval},
         metrics=measure_named(metrics, labels, probabilities, "test", warned, repeats),
         class_names=list(names),
@@ -91,6 +92,12 @@ def make_result(
         ended=datetime.now().astimezone().isoformat(timespec="seconds"),
         notes=list(notes),
     )
+
+
+def _with_id(table: FoldTable, folder: Path) -> FoldTable:
+    """With the id that the run of a fold has in MLflow, if it is there."""
+    place = folder_of_fold(folder, table["repeat"], table["fold"])
+    return {**table, "run_id": Journal.read(place).mlflow_id or table["run_id"]}
 
 
 def _together(every: Sequence[Folds], done: Sequence[DoneFold]) -> Predictions:

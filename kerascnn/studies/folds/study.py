@@ -27,7 +27,7 @@ from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.tracebacks import said
 from kerascnn.studies.folds.asked import Asked, find_begun
-from kerascnn.studies.folds.fold import DoneFold, run_fold
+from kerascnn.studies.folds.fold import DoneFold, folder_of_fold, run_fold
 from kerascnn.studies.folds.record import make_result, record_begin, record_result
 from kerascnn.tracking.tracker import Tracker
 
@@ -109,11 +109,12 @@ class _Study:
             if not before:
                 record_begin(tracker, asked, folder)
             done = [one for folds in every for one in self._run(folds, folder, run_id)]
+            self.session.uploads.end()  # from then on the runs of the folds have their ids
             result = make_result(asked, every, done, notes, folder, self.observer.warned)
             result = replace(result, seconds=self._seconds(result))
             record_result(result, self.experiment, every[0].pooled, tracker, self.observer)
-        if tracker.unsent:
-            self.observer.warned(tracker.unsent)
+        for unsent in filter(None, (tracker.unsent, self.session.uploads.unsent)):
+            self.observer.warned(unsent)
         return result
 
     def _divide(self) -> tuple[list[Folds], Asked, tuple[str, ...]]:
@@ -131,7 +132,7 @@ class _Study:
     def _run(self, folds: Folds, folder: Path, run_id: str) -> Iterator[DoneFold]:
         """Each fold, trained now or before."""
         for fold in range(self.k):
-            place = folder / "folds" / f"{folds.number + 1}-{fold + 1}"
+            place = folder_of_fold(folder, folds.number + 1, fold + 1)
             name = f"fold {fold + 1}/{self.k}"
             if self.repeats > 1:
                 name = f"repeat {folds.number + 1}/{self.repeats}, {name}"

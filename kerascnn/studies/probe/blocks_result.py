@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import kerascnn
 from kerascnn.runtime.screen import accuracy, first_rows, screen
 from kerascnn.studies.probe.behind import Behind
 
@@ -81,9 +82,7 @@ class BlocksResult:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from kerascnn.studies.probe.page import blocks_html
-
-        return blocks_html(self)
+        return kerascnn.as_html(self)
 
     def to_json(self) -> dict[str, Any]:
         chosen = {"best": self.best.block, "enough": self.enough.block}

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+import kerascnn
 from kerascnn.engine.metrics.significance import Z95
 from kerascnn.engine.result import Result
 from kerascnn.runtime.screen import accuracy, first_rows, screen
@@ -92,9 +93,7 @@ class ProbeResult:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from kerascnn.studies.probe.page import probe_html
-
-        return probe_html(self)
+        return kerascnn.as_html(self)
 
     def agreement(self, results: Sequence[Result]) -> tuple[float, float, float] | None:
         """The rank correlation with the test accuracy of full runs of the best networks.

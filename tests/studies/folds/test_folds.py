@@ -42,7 +42,7 @@ def study(experiment):
     """Two folds, undisturbed."""
     done = []
     result = cross_validate(experiment, 2, observer=Observer(), on_fold=done.append)
-    assert done == result.folds
+    assert [fold["accuracy"] for fold in done] == [fold["accuracy"] for fold in result.folds]
     return result
 
 

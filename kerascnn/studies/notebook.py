@@ -1,4 +1,4 @@
-"""Results, studies and comparisons as HTML, for notebooks."""
+"""Results, comparisons and studies as HTML, for notebooks."""
 
 from functools import singledispatch
 
@@ -9,16 +9,24 @@ from kerascnn.results.compare.page import comparison_html
 from kerascnn.results.folds.page import folds_html
 from kerascnn.results.page import render
 from kerascnn.results.report.chapters import results
+from kerascnn.studies.probe.blocks_result import BlocksResult
+from kerascnn.studies.probe.page import blocks_html, probe_html
+from kerascnn.studies.probe.result import ProbeResult
+from kerascnn.studies.sweep.page import sweep_html
+from kerascnn.studies.sweep.result import SweepResult
 
 
 @singledispatch
 def as_html(shown: object) -> str:
-    """A result, a study or a comparison as HTML, with its style."""
+    """A result, a comparison or a study as HTML, with its style."""
     raise TypeError(f"a {type(shown).__name__} has no HTML")
 
 
 as_html.register(Comparison, comparison_html)
 as_html.register(FoldsResult, folds_html)
+as_html.register(ProbeResult, probe_html)
+as_html.register(BlocksResult, blocks_html)
+as_html.register(SweepResult, sweep_html)
 
 
 @as_html.register

@@ -1,0 +1,1 @@
+"""Many trials of one experiment: which settings suit its images."""

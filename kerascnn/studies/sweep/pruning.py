@@ -1,0 +1,76 @@
+"""When a trial is given up: the judges of a sweep."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from kerascnn.engine.metrics.race import verdict
+from kerascnn.run.look import Look
+from kerascnn.studies.sweep.load import Planned
+from kerascnn.studies.sweep.marks import Board
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+Judge = Callable[["Trial", Look, int, int], str]
+"""Returns why a trial is pruned after a look, or ""; receives its number and seed, too."""
+
+STARTUP_TRIALS = 5  # that the median needs
+REDUCTION = 3  # of Hyperband: the best third continues
+
+
+def optuna_pruner(planned: Planned) -> Any:
+    """Optuna's pruner; that of a race decides nothing."""
+    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
+
+    if planned.settings.pruner == "median":
+        return MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=1)
+    if planned.settings.pruner == "hyperband":
+        epochs = sum(stage.settings.epochs for stage in planned.experiment.stages)
+        return HyperbandPruner(1, max(epochs, 1), REDUCTION)
+    return NopPruner()
+
+
+def judge_of(planned: Planned, board: Board) -> Judge:
+    """The judge of the sweep's pruner."""
+    judges: dict[str, Judge] = {
+        "race": Race(planned, board),
+        "median": _asks_optuna("worse than the median of the trials before"),
+        "hyperband": _asks_optuna(f"not among the best of {REDUCTION} in Hyperband"),
+        "none": lambda trial, look, number, seed: "",
+    }
+    return judges[planned.settings.pruner]
+
+
+def _asks_optuna(why: str) -> Judge:
+    def judge(trial: "Trial", look: Look, number: int, seed: int) -> str:
+        return f"{why}, after epoch {look.epoch}" if trial.should_prune() else ""
+
+    return judge
+
+
+class Race:
+    """Drops a trial that a paired test says is worse than the best so far; see `metrics.race`.
+
+    It decides in the last stage: the weights of earlier ones are only where it starts from.
+    """
+
+    def __init__(self, planned: Planned, board: Board) -> None:
+        self._planned = planned
+        self._board = board
+
+    def __call__(self, trial: "Trial", look: Look, number: int, seed: int) -> str:
+        last = self._planned.experiment.stages[-1]
+        marks = self._board.scoring.marks(look.probabilities, look.labels)
+        if look.stage != last.name or marks is None:
+            return ""
+        epochs, epoch = look.stage_epochs, look.stage_epoch
+        self._board.keep(number, seed, epoch, epochs, marks)
+        curves = self._board.curves()
+        found = verdict(self._board.scoring, number, curves, self._planned.trials)
+        if found is None or not found.drop:
+            return ""
+        sign = self._board.scoring.sign
+        return (
+            f"worse than trial {found.leader}: {sign * found.mine:.3f} against "
+            f"{sign * found.theirs:.3f} at its epoch {found.epoch}, p = {found.p_value:.1g}"
+        )

@@ -1,0 +1,173 @@
+"""The state of a sweep's trials: Optuna's database, and what it takes up of lost workers."""
+
+import sqlite3
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerascnn.errors import InputError, did_you_mean
+from kerascnn.runtime.address import displayed, sqlite_file
+from kerascnn.runtime.commands import pip_install
+from kerascnn.runtime.process import put_back
+from kerascnn.runtime.redact import scrubbed
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+DATABASES = ("sqlite", "postgresql", "mysql")
+HEARTBEAT_SECONDS = 10
+GRACE_SECONDS = 60  # without a heartbeat, until a trial of another host is taken up
+GRACE = timedelta(seconds=GRACE_SECONDS)
+LOCKED_SECONDS = 60.0  # that a process waits for another one's write
+ATTEMPTS = 5  # of a trial whose workers are lost, after the first
+WORKER = "worker"  # an attribute of a trial: who has it
+OUTCOME = "outcome"  # how it ended
+
+
+def import_optuna() -> Any:
+    """Optuna, which reports nothing by itself.
+
+    Raises:
+        InputError: It is not installed.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        install = pip_install("kerascnn[sweep]")
+        raise InputError(f"a sweep needs Optuna; install it with `{install}`.") from error
+    put_back(optuna.logging.set_verbosity, optuna.logging.get_verbosity())
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    return optuna
+
+
+def check_storage(address: str) -> None:
+    """Raises InputError unless the address is that of a database whose storage has heartbeats."""
+    scheme = address.partition(":")[0].partition("+")[0]
+    if scheme not in DATABASES or "://" not in address or address.endswith((":///", ":memory:")):
+        raise InputError(
+            f"--storage {displayed(address)}: expected postgresql://… or mysql://….{_near(scheme)} "
+            "Without heartbeats, as in a journal file, the trial of a killed worker is lost."
+        )
+
+
+def _near(scheme: str) -> str:
+    return "" if scheme in DATABASES else did_you_mean(scheme, DATABASES)
+
+
+@contextmanager
+def _explained(address: str) -> Iterator[None]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ModuleNotFoundError as error:
+        install = pip_install(str(error.name))
+        message = f"its driver is not installed; `{install}` installs it."
+        raise InputError(f"--storage {displayed(address)}: {message}") from error
+    except (ImportError, SQLAlchemyError, sqlite3.Error, RuntimeError) as error:
+        cause = scrubbed(str(error.__cause__ or error)).split("\n")[0]
+        raise InputError(f"--storage {displayed(address)}: {cause}.") from error
+
+
+def open_study(address: str, study: str) -> "Study":
+    """Opens a study that exists.
+
+    Raises:
+        InputError: The storage cannot be used, or does not have it.
+    """
+    optuna = import_optuna()
+    try:
+        with _explained(address):
+            return optuna.load_study(study_name=study, storage=_storage(address))
+    except KeyError as error:
+        raise InputError(f"{displayed(address)} has no sweep {study}.") from error
+
+
+def create_study(address: str, study: str, greater_is_better: bool) -> "Study":
+    """Creates a study, and the tables of a new database."""
+    optuna = import_optuna()
+    direction = "maximize" if greater_is_better else "minimize"
+    with _explained(address):
+        storage = _storage(address)
+        return optuna.create_study(study_name=study, storage=storage, direction=direction)
+
+
+def _storage(address: str) -> Any:
+    optuna, file = import_optuna(), sqlite_file(address)
+    return optuna.storages.RDBStorage(
+        address,
+        engine_kwargs={"creator": partial(_connect, file)} if file else {},
+        heartbeat_interval=HEARTBEAT_SECONDS,
+        grace_period=GRACE_SECONDS,
+        heartbeat_stale_trial_callback=_retry(),
+    )
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    """A connection that does not wait for the disk at each of a trial's fifteen writes.
+
+    A process that is killed loses nothing; a power failure may lose the last writes.
+    """
+    connection = sqlite3.connect(file, timeout=LOCKED_SECONDS, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def _retry() -> Any:
+    from optuna.storages import RetryHeartbeatStaleTrialCallback
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is experimental in Optuna 5, as heartbeats are
+        return RetryHeartbeatStaleTrialCallback(ATTEMPTS, inherit_intermediate_values=True)
+
+
+def numbered(trials: Sequence["FrozenTrial"]) -> list["FrozenTrial"]:
+    """The last attempt of each trial, in the order in which the trials were drawn.
+
+    Their numbers in the sweep are their places in this list: Optuna numbers each attempt.
+    """
+    last: dict[int, FrozenTrial] = {}
+    for trial in trials:
+        last[trial.system_attrs.get("failed_trial", trial.number)] = trial
+    return list(last.values())
+
+
+def release(study: "Study", worker: str | None) -> None:
+    """Queues the trial of a lost worker again; None: of all, where no other host has any."""
+    from optuna.trial import TrialState
+
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        if worker is None or trial.user_attrs.get(WORKER) == worker:
+            _requeue(study, trial)
+
+
+def _requeue(study: "Study", trial: "FrozenTrial") -> None:
+    """Ends an attempt as failed and queues the next one, unless another process has done so."""
+    from optuna.exceptions import UpdateFinishedTrialError
+    from optuna.trial import TrialState
+
+    with suppress(UpdateFinishedTrialError):
+        if study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL):
+            _retry()(study, trial)
+
+
+def release_silent(study: "Study") -> None:
+    """Queues the trials again whose workers, on any host, give no sign of life."""
+    from optuna.storages import fail_stale_trials
+    from optuna.trial import TrialState
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fail_stale_trials(study)
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        begun = trial.datetime_start
+        if WORKER not in trial.user_attrs and begun and begun < datetime.now() - GRACE:
+            _requeue(study, trial)  # lost before its first heartbeat, which Optuna overlooks

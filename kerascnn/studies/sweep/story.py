@@ -1,0 +1,147 @@
+"""The story of a sweep: begin or resume it, run its trials in workers, run the winner in full."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kerascnn.engine.load import load_data
+from kerascnn.engine.observer import EVENTS, Observer, default_observer
+from kerascnn.errors import InputError
+from kerascnn.results.find import runs_folder
+from kerascnn.runtime.address import sqlite_uri
+from kerascnn.runtime.commands import command
+from kerascnn.runtime.interruption import Interruption
+from kerascnn.runtime.process import contained
+from kerascnn.runtime.text import counted
+from kerascnn.studies.sweep.crew import gpus
+from kerascnn.studies.sweep.find import DATABASE, find_sweep
+from kerascnn.studies.sweep.load import Planned, with_settings
+from kerascnn.studies.sweep.marks import scoring_of
+from kerascnn.studies.sweep.observer import SweepObserver
+from kerascnn.studies.sweep.part import Part, write_plan
+from kerascnn.studies.sweep.result import SweepResult
+from kerascnn.studies.sweep.storage import check_storage, create_study, import_optuna, open_study
+from kerascnn.studies.sweep.stored import CLASSES, IMAGES, store_plan, stored_plan
+from kerascnn.tracking.tracker import Tracker
+
+
+@contained()
+def run_sweep(
+    planned: Planned,
+    observer: Observer | None = None,
+    *,
+    workers: int | None = None,
+    storage: str | None = None,
+) -> SweepResult:
+    """Runs a new sweep; arguments as those of `sweep_experiment`.
+
+    Raises:
+        InputError: The storage or the data are at fault.
+        RunError: All trials failed.
+    """
+    import_optuna()
+    if storage:
+        check_storage(storage)
+    heard = heard_by(observer)
+    experiment = planned.experiment
+    data = load_data(experiment, heard)
+    better = scoring_of(planned, data.class_names).sign > 0
+    title = f"sweep of {counted(planned.trials, 'trial')}"
+    with _interruptible() as begun, Tracker(experiment.name, title, runs_folder()) as tracker:
+        _, folder = tracker.open()
+        begun.append(folder.name)
+        address = storage or sqlite_uri(folder / DATABASE)
+        study = create_study(address, folder.name, better)
+        study.set_user_attr(IMAGES, len(data.validation))
+        study.set_user_attr(CLASSES, list(data.class_names))
+        store_plan(study, planned)
+        write_plan(planned, folder)
+        part = Part(planned, study, address, folder, workers or default_workers(), not storage)
+        return part.lead(tracker, heard)
+
+
+@contained()
+def resume_sweep(
+    sweep: str,
+    observer: Observer | None = None,
+    *,
+    trials: int | None = None,
+    minutes: float | None = None,
+    workers: int | None = None,
+    storage: str | None = None,
+) -> SweepResult:
+    """Continues a sweep that was interrupted or killed, or takes part in one of another host.
+
+    Args:
+        sweep: Its id, a unique prefix of it, "last", or its folder; the whole id of another host's.
+        trials: Another number of trials, at least as many as have begun; default the same.
+        minutes: Another limit, with the time spent before; default the same.
+        storage: Where other hosts have it; default the file in its folder.
+
+    Raises:
+        InputError: There is no such sweep, another process has it, or it cannot be resumed.
+    """
+    import_optuna()
+    if storage:
+        check_storage(storage)
+    heard = heard_by(observer)
+    folder = _folder_of(sweep, storage)
+    address = storage or sqlite_uri(folder / DATABASE)
+    if not storage and not (folder / DATABASE).is_file():
+        raise InputError(f"sweep {folder.name[:8]} is in a database: give its --storage.")
+    study = open_study(address, folder.name)
+    changes = {"trials": trials, "minutes": minutes}
+    planned = with_settings(
+        stored_plan(study), **{key: value for key, value in changes.items() if value is not None}
+    )
+    part = Part(planned, study, address, folder, workers or default_workers(), not storage)
+    with _interruptible() as begun:
+        begun.append(folder.name)
+        if not folder.exists():
+            return part.help(heard)
+        title = f"sweep of {counted(planned.trials, 'trial')}"
+        experiment = planned.experiment.name
+        with Tracker(experiment, title, runs_folder(), resume=folder) as tracker:
+            tracker.open()
+            store_plan(study, planned)
+            write_plan(planned, folder)
+            return part.lead(tracker, heard)
+
+
+def _folder_of(sweep: str, storage: str | None) -> Path:
+    """The sweep's folder; where another host began it, one that does not exist."""
+    try:
+        return find_sweep(sweep)
+    except InputError:
+        if not storage:
+            raise
+        return runs_folder() / sweep
+
+
+def default_workers() -> int:
+    """One for each GPU, or one."""
+    return len(gpus()) or 1
+
+
+def heard_by(observer: Observer | None) -> SweepObserver:
+    """The observer; of another kind it receives the events of the winner's run alone."""
+    observer = observer or default_observer()
+    if isinstance(observer, SweepObserver):
+        return observer
+    heard = SweepObserver()
+    vars(heard).update({event: getattr(observer, event) for event in EVENTS})
+    return heard
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[str]]:
+    """Says how to resume the sweep whose id is in the list."""
+    begun: list[str] = []
+    try:
+        with Interruption():
+            yield begun
+    except KeyboardInterrupt:
+        if not begun:
+            raise
+        again = command("sweep", "--resume", begun[0][:8])
+        raise KeyboardInterrupt(f"interrupted; `{again}` resumes the sweep.") from None
