@@ -72,8 +72,8 @@ class BlocksResult:
         """Where the features stop improving, in words."""
         best, enough = self.best.block, self.enough.block
         if enough == best:
-            return f"{best}: all earlier blocks are less accurate"
-        return f"{enough}: cannot be distinguished from {best}, the most accurate block"
+            return f"{best}, more accurate than all earlier blocks"
+        return f"{enough}, which cannot be distinguished from {best}, the most accurate block"
 
     def __repr__(self) -> str:
         deepest = [(one.block, accuracy(one.accuracy, one.interval)) for one in self.blocks[::-1]]

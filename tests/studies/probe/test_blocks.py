@@ -82,7 +82,7 @@ def test_enough_is_the_first_block_that_the_test_cannot_tell_from_the_best():
     )
     assert (probed.best.block, probed.enough.block) == ("last", "second")
     assert {"best": "last", "enough": "second"}.items() <= probed.to_json().items()
-    assert "enough is second: cannot be distinguished from last" in repr(probed)
+    assert "enough is second, which cannot be distinguished from last" in repr(probed)
     assert "<svg" in probed._repr_html_()
     (axes,) = blocks_figure(probed).axes
     assert [text.get_text() for text in axes.get_xticklabels()] == [
