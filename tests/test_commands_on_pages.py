@@ -32,14 +32,19 @@ ELSEWHERE = {
     "ui": "tests/results/test_ui.py",
     "serve": "tests/results/inference/test_serve.py",
     "run --resume": "tests/run/test_resume.py",
+    "folds": "tests/studies/folds/test_folds.py",
+    "sweep --resume": "tests/studies/sweep/test_story.py",
 }
-"""Commands that go on until they are stopped, or need a run that was, and what runs them."""
+"""Commands that go on until they are stopped, need a run that was or train often, and what runs
+them."""
 
 VALUES = {
     "FILE": "photos.toml",
     "FOLDER": "photos",
     "TABLE": "labels.csv",
     "RUN": "last",
+    "SWEEP": "last",
+    "KEY=LOW..HIGH": "stages.head.learning_rate=1e-4..1e-2",
     "[RUN…]": "last",
     "IMAGE": "image.jpg",
     "IMAGE…": "image.jpg",
@@ -198,6 +203,8 @@ def tiny(words):
     """A command as it is run here: in seconds, without asking, over what an earlier one wrote."""
     settings = next((TINY[word] for word in words if word in TINY), [])
     words = list(words) + [part for setting in settings for part in ("--set", setting)]
+    if words[0] == "sweep" and settings:
+        words += ["--trials", "1"]
     if words[0] == "init":
         words.append("--force")
     if words[:2] == ["plugins", "new"]:

@@ -26,6 +26,7 @@ from kerascnn.engine.observer import EVENTS
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.experiment.model import EarlyStopping, Experiment, Stage, Training
 from kerascnn.runtime.toml import as_toml
+from kerascnn.studies.sweep.load import load_sweep
 from kerascnn.testing import checks_of, find_subject, run_checks
 
 ROOT = Path(__file__).parents[1]
@@ -236,6 +237,14 @@ def test_every_key_of_an_experiment_is_documented(title, model):
 def test_the_page_s_experiment_is_one():
     text = re.search(r"(?ms)^```toml\n(.*?)^```$", KEYS)[1]
     assert len(bind_experiment(tomllib.loads(text), load_registry(), text).stages) == 2
+
+
+def test_the_page_s_sweep_is_one(tmp_path):
+    pages = {"photos.toml": KEYS, "sweep.toml": (ROOT / "docs" / "studies.md").read_text("utf-8")}
+    for name, page in pages.items():
+        (tmp_path / name).write_text(re.search(r"(?ms)^```toml\n(.*?)^```$", page)[1])
+    planned = load_sweep(tmp_path / "sweep.toml")
+    assert (planned.trials, len(planned.space.dimensions)) == (40, 3)
 
 
 FENCED = r"(?ms)^```.*?^```$"

@@ -12,7 +12,13 @@ from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.variables import assign, random_state, set_random_state
-from kerascnn.runtime.keras_internals import name_counts, nested_layers, set_name_counts
+from kerascnn.runtime.keras_internals import (
+    forget_calls,
+    known_calls,
+    name_counts,
+    nested_layers,
+    set_name_counts,
+)
 
 T = TypeVar("T")
 
@@ -25,6 +31,8 @@ class Kept:
 
     def __init__(self) -> None:
         self._made: OrderedDict[str, tuple[Any, State]] = OrderedDict()
+        self._variables: list[tuple[Any, np.ndarray]] = []
+        self._layers: list[tuple[Any, bool]] = []
 
     def once(self, what: str, decides: Sequence[Any], make: Callable[[], T]) -> T:
         """What `make` returns, made once for the same `decides` and random state.
@@ -47,28 +55,49 @@ class Kept:
         set_name_counts(after["names"])
         return made
 
-
-class Initial:
-    """A network that experiments train one after another, each from its initial state."""
-
-    def __init__(self, network: Built) -> None:
-        self._network = network
-        self._trainable = [(layer, layer.trainable) for layer in nested_layers(network.model)]
-        self._values: dict[int, tuple[Any, np.ndarray]] = {}  # by the variable's id
-
-    def restored(self) -> Built:
-        """The network as it was built."""
-        variables = [variable for variable, _ in self._values.values()]
-        assign(variables, [value for _, value in self._values.values()])
-        for layer, trainable in self._trainable:
+    def build(self, decides: Sequence[Any], make: Callable[[], Built]) -> Built:
+        """The network as `make` builds it, whatever it or parts of it have been trained for."""
+        assign([variable for variable, _ in self._variables], [v for _, v in self._variables])
+        for layer, trainable in self._layers:
             layer.trainable = trainable
-        return self._network
+        _building.append(self)
+        try:
+            return self.once("network", decides, make)
+        finally:
+            _building.pop()
 
-    def keep(self, variables: Iterable[Any]) -> None:
-        """Keeps the values of variables that are about to change; the network is as built."""
-        for variable in variables:
-            if id(variable) not in self._values:
-                self._values[id(variable)] = variable, to_numpy(variable.value)
+    def about_to_train(self, network: Built, variables: Iterable[Any]) -> None:
+        """Notes a network's initial state before these variables of it, and no others, change."""
+        self._variables = [(variable, to_numpy(variable.value)) for variable in variables]
+        self._layers = [(layer, layer.trainable) for layer in nested_layers(network.model)]
+
+
+_building: list[Kept] = []
+
+
+def build_once(decides: Sequence[Any], make: Callable[[], Any]) -> Any:
+    """Builds a part of a network once for all networks of a study that contain it.
+
+    An architecture calls it for its backbone, so that trials which differ in the classifier alone
+    share that.
+
+    Args:
+        decides: All that decides the model: its name, the image size, the weights.
+        make: Returns a functional `keras.Model`. What it draws at random is the same each time.
+
+    Returns:
+        That model, to be put under other layers and not changed otherwise.
+    """
+    if not _building:
+        return make()
+
+    def made() -> tuple[Any, Any]:
+        model = make()
+        return model, known_calls(model)
+
+    model, calls = _building[-1].once("part", decides, made)
+    forget_calls(calls)
+    return model
 
 
 def _state() -> State:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from kerascnn.engine.data.download import reporting
 from kerascnn.engine.data.findings import Examination
 from kerascnn.engine.data.packed import Data
-from kerascnn.engine.kept import Initial, Kept
+from kerascnn.engine.kept import Kept
 from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.metrics.named import build_metrics, try_metrics
 from kerascnn.engine.network.build import Built, build_network
@@ -58,11 +58,11 @@ def prepare_network(
 
     The backend is started, and the process seeded.
     """
+    kept = kept or Kept()
     with reporting(observer.download):
         metrics = build_metrics(experiment.metrics, data.class_names)
         try_metrics(metrics, data.validation.labels, len(data.class_names))
-        initial = _network(experiment, len(data.class_names), kept or Kept())
-        network = initial.restored()
+        network = _network(experiment, len(data.class_names), kept)
         plans = tuple(
             plan_stage(experiment, index, network, data, metrics)
             for index in range(len(experiment.stages))
@@ -71,21 +71,21 @@ def prepare_network(
         observer.warned(note)
     backend = select_backend(experiment.training.backend)
     prepared = Prepared(experiment, backend, data, examination, network, plans, metrics)
-    initial.keep(prepared.changed_by(len(plans)))
+    kept.about_to_train(network, prepared.changed_by(len(plans)))
     return prepared
 
 
-def _network(experiment: BoundExperiment, classes: int, kept: Kept) -> Initial:
+def _network(experiment: BoundExperiment, classes: int, kept: Kept) -> Built:
     architecture, training = experiment.architecture, experiment.training
 
-    def build() -> Initial:
+    def build() -> Built:
         size = training.image_size
         network = build_network(architecture, image_size=size, num_classes=classes)
         require_loadable(network, architecture)
-        return Initial(network)
+        return network
 
     decides = [architecture.key, training.image_size, training.precision, classes]
-    return kept.once("network", decides, build)
+    return kept.build(decides, build)
 
 
 def _never_trained(network: Built, plans: tuple[Plan, ...]) -> Iterator[str]:

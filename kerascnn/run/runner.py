@@ -105,7 +105,7 @@ def run_in(
     )
     story = _Story(session, tracker, data, start, fresh, report, upload_model)
     with observed(experiment.observers, observer) as observer:
-        with told(observer):
+        with told(observer), session.attempt():
             result = story.run(experiment, observer)
         observer.ended(result)
     return result

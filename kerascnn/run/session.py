@@ -1,6 +1,7 @@
 """What the runs of one process share."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Self
 
 from kerascnn.engine.data.packed import Data
@@ -39,6 +40,15 @@ class Session:
 
     def __exit__(self, *error: object) -> None:
         self._open.close()
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Forgets all that is kept if its block fails: that may have left it in any state."""
+        try:
+            yield
+        except BaseException:
+            self._kept = Kept()
+            raise
 
     def prepare(
         self, experiment: BoundExperiment, observer: Observer, data: Data | None = None

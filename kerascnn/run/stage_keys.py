@@ -11,9 +11,9 @@ import numpy as np
 
 from kerascnn.components.component import BoundComponent
 from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.network.activations import structure_of
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
+from kerascnn.engine.network.structure import structure_of
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.inputs import choose
 from kerascnn.engine.training.plan import Plan

@@ -93,7 +93,7 @@ def run_trial(
         parent=parent,
         resume=resume and (folder / JOURNAL).is_file(),
     )
-    with told(observer), tracker:
+    with told(observer), session.attempt(), tracker:
         prepared = session.prepare(experiment, observer)
         observer.prepared(overview(prepared))
         run_id = tracker.open()

@@ -15,7 +15,7 @@ from threading import RLock
 from types import ModuleType
 from typing import Any
 
-from kerascnn.runtime.process import put_back
+from kerascnn.runtime.process import set_objects_aside
 
 _ON_FIRST_USE = ("keras.wrappers", "keras.visualization", "keras.src.visualization")
 _ASKS_FOR_PANDAS = "keras.src.trainers.data_adapters.array_slicing"
@@ -35,8 +35,7 @@ def import_keras() -> None:
         with _later():
             import keras  # noqa: F401
     finally:
-        gc.freeze()
-        put_back(gc.unfreeze)
+        set_objects_aside()
         if enabled:
             gc.enable()
 

@@ -47,8 +47,13 @@ def run_graph(model: Any, inputs: Any, call: Callable[..., Any]) -> Any:
 
 def node_behind(tensor: Any) -> Any:
     """The call of an operation that gave a tensor."""
-    operation, index, _ = tensor._keras_history
-    return operation._inbound_nodes[index]
+    return place_of(tensor)[0]
+
+
+def place_of(tensor: Any) -> tuple[Any, int]:
+    """The call of an operation that gave a tensor, and which of its outputs that is, from 0."""
+    operation, call, output = tensor._keras_history
+    return operation._inbound_nodes[call], output
 
 
 @contextmanager
@@ -58,18 +63,27 @@ def calls_forgotten(model: Any) -> Iterator[None]:
     Every model that shares a layer with another adds such a call, and the layer keeps it, and the
     layers before and after it with their weights. Models that were made in the block break.
     """
-    calls = [
-        nodes
-        for operation in model.operations
-        for nodes in (operation._inbound_nodes, operation._outbound_nodes)
-    ]
-    before = [len(nodes) for nodes in calls]
+    calls = known_calls(model)
     try:
         yield
     finally:
-        for nodes, count in zip(calls, before, strict=True):
-            while len(nodes) > count:
-                nodes.pop()
+        forget_calls(calls)
+
+
+def known_calls(model: Any) -> list[tuple[list[Any], int]]:
+    """The calls of a functional model's operations, and how many there are."""
+    return [
+        (nodes, len(nodes))
+        for operation in model.operations
+        for nodes in (operation._inbound_nodes, operation._outbound_nodes)
+    ]
+
+
+def forget_calls(calls: list[tuple[list[Any], int]]) -> None:
+    """Forgets those that were made after `known_calls` returned these."""
+    for nodes, count in calls:
+        while len(nodes) > count:
+            nodes.pop()
 
 
 def build_metrics(trainer: Any, targets: Any) -> None:

@@ -83,13 +83,14 @@ def kept(function: Callable[..., T]) -> Callable[..., T]:
 def set_objects_aside() -> None:
     """Leaves the objects of this moment out of garbage collections, to the end of all blocks.
 
-    Those of the imported modules alone make a collection take 0.3 s.
+    A pass over all of TensorFlow takes 0.2 s.
     """
     global _aside
-    if _open and not _aside:
+    if not _aside:
         _aside = True
         gc.freeze()
-        _open[0].callback(_take_back)
+        if _open:
+            _open[0].callback(_take_back)
 
 
 def _take_back() -> None:

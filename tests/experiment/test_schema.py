@@ -17,6 +17,7 @@ from kerascnn.experiment.model import OPTIMIZERS
 from kerascnn.experiment.schema import make_schema
 from kerascnn.experiment.tables import override
 from kerascnn.run.init import recipes
+from kerascnn.studies.sweep.schema import make_sweep_schema
 
 GOOD = (Path(__file__).parent / "good.toml").read_text()
 
@@ -80,3 +81,27 @@ def test_parameters_of_one_name_in_two_plugins_keep_apart(registry):
         for table in definitions["Dataset"]["anyOf"][1:]
     ]
     assert [model["properties"]["value"]["type"] for model in inner] == ["integer", "string"]
+
+
+SWEEPS = {
+    "quoted": {"stages.head.learning_rate": {"from": 1e-4, "to": 1e-2}},
+    "nested": {"stages": {"head": {"epochs": {"one_of": [1, 2]}}}},
+}
+
+
+def test_the_schema_of_a_sweep_accepts_and_refuses_what_is_accepted_and_refused():
+    document = make_sweep_schema()
+    jsonschema.Draft202012Validator.check_schema(document)
+    validator = jsonschema.Draft202012Validator(document)
+    for space in SWEEPS.values():
+        validator.validate({"experiment": "photos.toml", "trials": 5, "space": space})
+    rate = SWEEPS["quoted"]
+    for wrong in (
+        {"space": rate},
+        {"experiment": "photos.toml"},
+        {"experiment": "photos.toml", "space": rate, "sampler": "tpee"},
+        {"experiment": "photos.toml", "space": rate, "trials": 0},
+        {"experiment": "photos.toml", "space": {"seed": 3}},
+        {"experiment": "photos.toml", "space": {"stages.head.epochs": {"form": 3}}},
+    ):
+        assert not validator.is_valid(wrong)

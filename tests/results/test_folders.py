@@ -10,8 +10,9 @@ import pytest
 
 from kerascnn import InputError
 from kerascnn.results.find import all_runs, find_run, find_unfinished, runs_folder
-from kerascnn.results.folders import find_folders, list_runs, remove_run
+from kerascnn.results.folders import find_folders, list_runs, remove_run, send_runs
 from kerascnn.runtime.address import tracking_uri
+from kerascnn.tracking.journal import Journal, trials_of
 from kerascnn.tracking.store import open_store
 from kerascnn.tracking.tracker import Tracker
 
@@ -67,6 +68,48 @@ def test_a_run_is_removed_here_and_in_mlflow(place, run_cli):
         assert client.get_run(run_id).info.lifecycle_stage == "deleted"
         assert client.get_run(other).info.lifecycle_stage == "active"
         assert len(client.search_logged_models(["1"])) == 1
+
+
+@pytest.fixture
+def sweep(place):
+    """An interrupted sweep of one trial; its folder, and the ids of both in the store."""
+    with suppress(KeyboardInterrupt), Tracker("photos", "a sweep", runs_folder()) as tracker:
+        run_id, folder = tracker.open()
+        (folder / "sweep.toml").write_text("")
+        trial = folder / "trials" / "0-0"
+        with Tracker("photos", "trial 0", runs_folder(), parent=run_id, folder=trial) as below:
+            below.open()
+        raise KeyboardInterrupt
+    return folder, [run_id, Journal.read(trial).mlflow_id]
+
+
+def test_a_sweep_is_removed_with_its_trials(sweep):
+    folder, ids = sweep
+    assert remove_run(folder) is None
+    with open_store(tracking_uri()) as client:
+        assert {client.get_run(one).info.lifecycle_stage for one in ids} == {"deleted"}
+
+
+def test_the_trials_of_a_sweep_are_uploaded_with_it(sweep, place, monkeypatch):
+    folder, _ = sweep
+    shutil.copy("mlflow.db", "other.db")
+    send_runs([folder.name], f"sqlite:///{place / 'other.db'}")
+    assert {Journal.read(one).pending for one in (folder, *trials_of(folder))} == {0}
+    assert {Journal.read(one).uri for one in (folder, *trials_of(folder))} == {
+        f"sqlite:///{place / 'other.db'}"
+    }
+
+
+def test_a_sweep_is_not_a_run(sweep):
+    folder, _ = sweep
+    with pytest.raises(InputError, match=r"is a sweep, not a run; `.*sweep show"):
+        find_run(folder.name[:8])
+    with pytest.raises(InputError, match=r"this is a sweep; `.*sweep --resume"):
+        find_unfinished(folder.name[:8])
+    with pytest.raises(InputError, match="no unfinished run"):
+        find_unfinished("last")
+    assert [run.run_id for run in list_runs()] == [folder.name]
+    assert all_runs() == []
 
 
 def test_a_run_that_mlflow_cannot_remove_is_removed_here_and_that_is_said(place, run_cli):

@@ -13,6 +13,7 @@ from kerascnn import (
     InputError,
     Network,
     Params,
+    build_once,
     classifier_head,
     flatten_model,
     hookimpl,
@@ -95,14 +96,16 @@ def build(
         raise InputError(f"{named}: {fault}.")
     path = _weights_file(application, params.weights, image_size)
     images = keras.Input((image_size, image_size, 3), name="images")
-    backbone, probabilities = _backbone(application, images), None
     if params.top == "original":
-        backbone, probabilities = _with_top(application, backbone, images, num_classes)
-    blocks = table.blocks(backbone, FAMILIES[application.family])
-    if path:
+        backbone, probabilities = _with_top(application, images, num_classes)
         _load(backbone, path, application.name)
-    if probabilities is None:
+    else:
+        changed = path.stat().st_mtime_ns if path else 0
+        decides = (application.name, image_size, str(path), changed)
+        backbone = build_once(decides, partial(_loaded, application, images, path))
+        images = backbone.input
         probabilities = classifier_head(backbone.output, num_classes, dropout=params.dropout)
+    blocks = table.blocks(backbone, FAMILIES[application.family])
     if any(isinstance(layer, keras.Model) for layer in backbone.layers):
         probabilities = flatten_model(keras.Model(images, probabilities), images)
     model = keras.Model(images, probabilities, name=application.name)
@@ -119,12 +122,18 @@ def preprocess(images: Any, rescaling: str) -> Any:
     return layers.Rescaling(*RESCALING[rescaling], dtype="float32", name="preprocess")(images)
 
 
-def _with_top(application: Application, backbone: Any, images: Any, classes: int) -> Any:
-    """The same network with Keras's own classifier: its backbone and its probabilities."""
+def _loaded(application: Application, images: Any, path: Path | None) -> Any:
+    backbone = _backbone(application, images)
+    _load(backbone, path, application.name)
+    return backbone
+
+
+def _with_top(application: Application, images: Any, classes: int) -> Any:
+    """The network with Keras's own classifier: its backbone and its probabilities."""
     import keras
 
+    end = len(_backbone(application, images).operations)
     whole = _backbone(application, images, classes)
-    end = len(backbone.operations)
     for layer in whole.operations[end:]:
         layer.name = f"head_{layer.name}"
     backbone = keras.Model(whole.input, whole.operations[end - 1].output)
@@ -164,9 +173,11 @@ def _weights_file(application: Application, weights: str, image_size: int) -> Pa
     return Path(weights).expanduser()
 
 
-def _load(backbone: Any, path: Path, name: str) -> None:
+def _load(backbone: Any, path: Path | None, name: str) -> None:
     from keras import layers
 
+    if path is None:
+        return
     # EfficientNet's own Normalization stays the identity: `preprocess` has normalized, and the
     # published file has the deviation where the layer expects the variance (tensorflow#49930).
     own = [layer for layer in backbone.layers if isinstance(layer, layers.Normalization)]

@@ -172,14 +172,14 @@ def verdict(
 ) -> Verdict | None:
     """Compares an entrant, whose last seed is training, with the best entrant so far.
 
-    A slow starter that ends best must not be dropped, so a trial's best look is compared with the
-    worst that the leader has shown since half of the trial's share of the stage: at epoch 6 of
-    10, with the leader's epochs 3 to 6. If the best trial learns at least half as fast as the
-    leader, it is dropped with a probability of at most `LEVEL`, whatever the others are.
+    A slow starter that ends best must not be dropped, and it has time to catch up: at a share s of
+    the stage, a trial's best look so far is compared with the worst that the leader has shown from
+    s (1 + s) / 2 to s. That is half of s at the beginning and all of it at the end; at epoch 6 of
+    10 it is the leader's epochs 4 to 6. If the best trial is never further behind the leader than
+    that, it is dropped with a probability of at most `LEVEL`, whatever the others are.
 
-    The correction is Bonferroni's, for every opponent that may lead, and for log2(epochs) looks:
-    a trial that is dropped at an epoch from 2^m to 2^(m+1) - 1 is worse than the leader at epoch
-    2^m too, as that is among the looks of both.
+    The correction is Bonferroni's, for every opponent that may lead and for the looks that
+    `distinct_looks` counts.
 
     Args:
         scoring: What marked all of them.
@@ -189,44 +189,57 @@ def verdict(
         entrants: Number of entrants of the whole sweep, at most.
 
     Returns:
-        None if there is no one to compare it with yet.
+        None if there is no one to compare it with yet, or it has trained all epochs.
     """
     own = race[entrant][-1]
     share = own.share
     ahead = {
-        number: [curve for curve in seeds if curve.share >= share]
+        number: [curve for curve in seeds if curve.share >= share and curve.until(_since(share))]
         for number, seeds in race.items()
         if number != entrant
     }
     leader = max((n for n in ahead if ahead[n]), key=lambda n: _standing(ahead[n]), default=None)
-    if leader is None:
+    if leader is None or share == 1:
         return None
-    found = _worst(ahead[leader], share)
-    if found is None:
-        return None
-    epoch, theirs = found
+    epoch, theirs = _worst(ahead[leader], share)
     shown = [marks for curve in race[entrant] for marks in curve.looks.values()]
     mine = max(shown, key=lambda marks: marks.value)
     p_value = 1.0
     if mine.value < theirs.value:
-        tests = max(1, entrants - 1) * max(1, own.epochs.bit_length() - 1)
-        p_value = min(1.0, scoring.p_value([mine], [theirs]) / 2 * tests)
+        times = max(1, entrants - 1) * distinct_looks(own.epochs)
+        p_value = min(1.0, scoring.p_value([mine], [theirs]) / 2 * times)
     return Verdict(leader, epoch, mine.value, theirs.value, p_value)
+
+
+def distinct_looks(epochs: int) -> int:
+    """The number of looks to correct for: 3 of 10 epochs, 6 of 20.
+
+    All epochs whose windows share an epoch count once: a trial that is worse than all that the
+    leader shows in its window is worse at the shared epoch too, whose look both windows have. It
+    is the fewest epochs of which one is in every window.
+    """
+    counted, last = 0, 0
+    for epoch in range(2, epochs):
+        first = int(_since(Fraction(epoch, epochs)) * epochs)
+        if first > last:
+            counted, last = counted + 1, epoch
+    return max(1, counted)
+
+
+def _since(share: Fraction) -> Fraction:
+    return share * (1 + share) / 2
 
 
 def _standing(seeds: Sequence[Curve]) -> float:
     return value_of([curve.looks[max(curve.looks)] for curve in seeds])
 
 
-def _worst(seeds: Sequence[Curve], share: Fraction) -> tuple[int, Marks] | None:
-    """The epoch and marks of the worst look from half the share on; None if one seed has none."""
-    since = [(curve, curve.until(share / 2)[-1:], curve.until(share)) for curve in seeds]
-    if not all(first for _, first, _ in since):
-        return None
+def _worst(seeds: Sequence[Curve], share: Fraction) -> tuple[int, Marks]:
+    """The epoch and marks of the worst look in the window that ends at the share."""
     looks = [
         (epoch, curve.looks[epoch])
-        for curve, (first,), epochs in since
-        for epoch in epochs
-        if epoch >= first
+        for curve in seeds
+        for epoch in curve.until(share)
+        if epoch >= curve.until(_since(share))[-1]
     ]
     return min(looks, key=lambda look: look[1].value)

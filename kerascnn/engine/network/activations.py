@@ -1,7 +1,6 @@
 """Activations at the boundary: once per image, by a faster equivalent network, and cached."""
 
 import hashlib
-import json
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +9,6 @@ from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -18,16 +16,15 @@ from kerascnn.engine.network.earlier import Earlier, Read, earlier_layers
 from kerascnn.engine.network.folding import DisagreementError, check_agreement
 from kerascnn.engine.network.freezing import digest
 from kerascnn.engine.network.inference import run_once
-from kerascnn.engine.network.saved import modules_in
 from kerascnn.engine.network.stored import StoredRows, scratch_rows
+from kerascnn.engine.network.structure import structure_of
 from kerascnn.engine.network.ways import Run, ways
 from kerascnn.errors import RunError
 from kerascnn.runtime.cache import Entry, cached, entries
 from kerascnn.runtime.compilation import BATCH_SIZE
 from kerascnn.runtime.devices import device_name
-from kerascnn.runtime.keras_internals import nested_layers
 from kerascnn.runtime.row_store import RowStore
-from kerascnn.runtime.source_code import UnknownCodeError, code_key, modules_key, refuse_local
+from kerascnn.runtime.source_code import UnknownCodeError
 from kerascnn.runtime.versions import installed_versions
 
 KIND, COLUMN = "activations", "activations"
@@ -301,38 +298,3 @@ def _fill(
             yield np.searchsorted(rows, made), {COLUMN: values}
 
     store.fill(digests[rows], make, BATCH_SIZE)
-
-
-_structures = WeakKeyDictionary[Any, tuple[Any, str]]()  # of models, by their last operation
-
-
-def structure_of(model: Any, built_by: Callable | None) -> str:
-    """What determines the model's function besides its weights: settings and code, if known.
-
-    It is the same for all models of the same operations in the same order.
-    """
-    last, made_of = model.operations[-1], (built_by, [*map(id, model.operations)])
-    known, structure = _structures.get(last, (None, ""))
-    if known != made_of:
-        structure = _structure(model, built_by)
-        _structures[last] = made_of, structure
-    return structure
-
-
-def _structure(model: Any, built_by: Callable | None) -> str:
-    try:
-        config = model.get_config() | {"name": ""}  # Keras numbers its models
-    except Exception as error:  # of a plugin's layer
-        raise UnknownCodeError(f"{type(error).__name__}: {error}") from error
-    made_of = {type(operation) for operation in [*model.operations, *nested_layers(model)]}
-    code = code_key([*made_of, *([built_by] if built_by else [])])
-    refuse_local(made_of)
-    named = modules_key(modules_in(config))
-    return json.dumps(_frozen(config), sort_keys=True, default=str) + code + named
-
-
-def _frozen(config: Any) -> Any:
-    """A configuration without what is trainable, which decides nothing in inference mode."""
-    if isinstance(config, dict):
-        return {key: _frozen(value) for key, value in config.items() if key != "trainable"}
-    return [*map(_frozen, config)] if isinstance(config, list | tuple) else config

@@ -3,17 +3,18 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from kerascnn.components.component import BoundComponent
 from kerascnn.components.entry_points import GROUP, packages_for_models
-from kerascnn.engine.network.activations import structure_of
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.saved import OF_KERAS, load_model, modules_in, reason_of
+from kerascnn.engine.network.structure import structure_of
 from kerascnn.errors import InputError, PluginError
 from kerascnn.runtime.cache import cached, scratch
 from kerascnn.runtime.keras_internals import nested_layers
@@ -28,12 +29,28 @@ def require_loadable(network: Built, architecture: BoundComponent) -> None:
 
     A network with layers of other packages than Keras is saved, and loaded in a new process, which
     takes seconds; one of Keras's layers alone is made again from its settings. Those that passed
-    are remembered by settings and code. kerascnn's own networks are tested, and need no trial.
+    are remembered by settings and code. kerascnn's own networks are tested, and need no trial. Of a
+    network that shares layers with one that passed in this process, only Keras's other layers are
+    made again.
 
     Raises:
         PluginError: It cannot be saved, or not be loaded.
     """
     refusal = partial(_refusing, network, architecture)
+    layers = network.model.layers
+    new = [layer for layer in layers if layer not in _passed]
+    if len(new) < len(layers) and all(type(layer).__module__.startswith("keras.") for layer in new):
+        with refusal():
+            _in_this_process(*new)
+    else:
+        _try(network, architecture, refusal)
+    _passed.update(layers)
+
+
+_passed = WeakSet[Any]()  # the layers of networks that can be loaded
+
+
+def _try(network: Built, architecture: BoundComponent, refusal: Callable[[], Any]) -> None:
     with refusal():
         modules = modules_to_import(network)
     if not modules and architecture.registered.origin.distribution == GROUP:
@@ -41,7 +58,10 @@ def require_loadable(network: Built, architecture: BoundComponent) -> None:
 
     def build(folder: Path) -> None:
         with refusal():
-            (_in_a_new_process if modules else _in_this_process)(network, folder)
+            if modules:
+                _in_a_new_process(network, folder)
+            else:
+                _in_this_process(network.model)
 
     if key := _key(network, architecture):
         cached("networks", key, f"{architecture.registered} can be loaded", build, lambda _: None)
@@ -76,11 +96,13 @@ def _in_a_new_process(network: Built, folder: Path) -> None:
         raise InputError(fault)
 
 
-def _in_this_process(network: Built, folder: Path) -> None:
+def _in_this_process(*made: Any) -> None:
+    """Makes models or layers again from their settings."""
     import keras
 
     with contained():  # it draws new weights
-        keras.saving.deserialize_keras_object(_settings(network.model), safe_mode=True)
+        for one in made:
+            keras.saving.deserialize_keras_object(_settings(one), safe_mode=True)
 
 
 def modules_to_import(network: Built) -> list[str]:
@@ -88,11 +110,11 @@ def modules_to_import(network: Built) -> list[str]:
     return sorted({*modules_in(_settings(network.model)), *network.modules})
 
 
-def _settings(model: Any) -> Any:
-    """The model's settings as a saved model holds them."""
+def _settings(made: Any) -> Any:
+    """The settings of a model or a layer as a saved model holds them."""
     import keras
 
-    config = keras.saving.serialize_keras_object(model)
+    config = keras.saving.serialize_keras_object(made)
     if '"class_name": "__lambda__"' in json.dumps(config):
         raise InputError("it has a lambda, whose code is not run from a file; write a layer")
     return config

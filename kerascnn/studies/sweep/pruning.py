@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from kerascnn.engine.metrics.race import verdict
+from kerascnn.engine.metrics.race import Verdict, verdict
 from kerascnn.run.look import Look
 from kerascnn.studies.sweep.load import Planned
 from kerascnn.studies.sweep.marks import Board
@@ -59,18 +59,21 @@ class Race:
         self._board = board
 
     def __call__(self, trial: "Trial", look: Look, number: int, seed: int) -> str:
-        last = self._planned.experiment.stages[-1]
-        marks = self._board.scoring.marks(look.probabilities, look.labels)
-        if look.stage != last.name or marks is None:
+        if look.stage != self._planned.experiment.stages[-1].name:
             return ""
-        epochs, epoch = look.stage_epochs, look.stage_epoch
-        self._board.keep(number, seed, epoch, epochs, marks)
+        marks = self._board.scoring.marks(look.probabilities, look.labels)
+        if marks is None:
+            return ""
+        self._board.keep(number, seed, look.stage_epoch, look.stage_epochs, marks)
         curves = self._board.curves()
         found = verdict(self._board.scoring, number, curves, self._planned.trials)
-        if found is None or not found.drop:
-            return ""
-        sign = self._board.scoring.sign
+        return self._reason(found, look) if found and found.drop else ""
+
+    def _reason(self, found: Verdict, look: Look) -> str:
+        mine, theirs = (self._board.scoring.sign * value for value in (found.mine, found.theirs))
+        p_value = "p < 0.001" if found.p_value < 0.001 else f"p = {found.p_value:.3f}"
         return (
-            f"worse than trial {found.leader}: {sign * found.mine:.3f} against "
-            f"{sign * found.theirs:.3f} at its epoch {found.epoch}, p = {found.p_value:.1g}"
+            f"worse than trial {found.leader} at epoch {found.epoch} of {look.stage}: at best "
+            f"{mine:.3f} by epoch {look.stage_epoch} against {theirs:.3f} on the same "
+            f"{len(look.labels):,} images, {p_value} after correction"
         )

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from kerascnn import Component, InputError, Params, classifier_head, hookimpl, pip_install
+from kerascnn import (
+    Component,
+    InputError,
+    Params,
+    build_once,
+    classifier_head,
+    hookimpl,
+    pip_install,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -79,11 +87,22 @@ def build(params: EfficientNetLiteParams, *, image_size: int, num_classes: int) 
     """
     import keras
 
+    file = Path(params.weights)
+    changed = file.stat().st_mtime_ns if file.is_file() else 0
+    decides = ("efficientnet_lite0", image_size, params.weights, changed)
+    network = build_once(decides, lambda: loaded_backbone(image_size, params.weights))
+    outputs = classifier_head(network.output, num_classes, dropout=params.dropout)
+    return keras.Model(network.input, outputs, name="efficientnet_lite0")
+
+
+def loaded_backbone(image_size: int, weights: str) -> "keras.Model":
+    """The network without its classifier, with its weights."""
+    import keras
+
     inputs = keras.Input((image_size, image_size, 3))
-    features = backbone(inputs)
-    load(keras.Model(inputs, features), params.weights)
-    outputs = classifier_head(features, num_classes, dropout=params.dropout)
-    return keras.Model(inputs, outputs, name="efficientnet_lite0")
+    network = keras.Model(inputs, backbone(inputs))
+    load(network, weights)
+    return network
 
 
 def backbone(images: Any) -> Any:
