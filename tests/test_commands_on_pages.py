@@ -32,9 +32,11 @@ ELSEWHERE = {
     "ui": "tests/results/test_ui.py",
     "serve": "tests/results/inference/test_serve.py",
     "run --resume": "tests/run/test_resume.py",
+    "folds": "tests/studies/folds/test_folds.py",
     "sweep --resume": "tests/studies/sweep/test_story.py",
 }
-"""Commands that go on until they are stopped, or need a run that was, and what runs them."""
+"""Commands that go on until they are stopped, need a run that was or train often, and what runs
+them."""
 
 VALUES = {
     "FILE": "photos.toml",

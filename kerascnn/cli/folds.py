@@ -20,7 +20,7 @@ from kerascnn.cli.options import console, document, experiment_of, experiment_op
 @click.option(
     "--resume",
     metavar="STUDY",
-    help="Go on with an unfinished study: its id, a unique prefix of one, or `last`.",
+    help="Resume an unfinished study: its id, a unique prefix of one, or `last`.",
 )
 @experiment_options
 def folds(

@@ -71,7 +71,7 @@ def run_fold(
     name: str,
     parent: str,
 ) -> DoneFold:
-    """Trains on the other folds and tests the images of one, or goes on with what has begun.
+    """Trains on the other folds and tests the images of one; resumes what has begun.
 
     It has a run on MLflow's page, but neither report nor model.
 

@@ -57,7 +57,7 @@ def cross_validate(
         observer: Receives warnings and progress; default prints them on standard error;
             `Observer()` shows nothing.
         resume: The id of an unfinished study of the same experiment, a prefix of it, or "last":
-            goes on with the folds that are left.
+            trains the folds that are left.
         on_fold: Called with each fold that is done.
 
     Returns:
@@ -178,7 +178,7 @@ class _Heard(Only):
 
 @contextmanager
 def _explained(tracker: Tracker) -> Iterator[None]:
-    """Says how to go on after an error that is not kerascnn's own."""
+    """Says how to resume after an error that is not kerascnn's own."""
     try:
         yield
     except KerascnnError:
@@ -188,6 +188,6 @@ def _explained(tracker: Tracker) -> Iterator[None]:
             raise
         again = f"`{command('folds', '--resume', tracker.run_id[:8])}`"
         if isinstance(error, KeyboardInterrupt):
-            raise KeyboardInterrupt(f"interrupted; {again} goes on where it stopped.") from None
+            raise KeyboardInterrupt(f"interrupted; {again} resumes the study.") from None
         where = f"study {tracker.run_id[:8]} failed: {said(error)}{plugin_at_fault(error)}"
-        raise RunError(f"{where}\n{again} goes on where it stopped.") from error
+        raise RunError(f"{where}\n{again} resumes the study.") from error
