@@ -23,7 +23,7 @@ FOR_PLUGINS = {
     # architectures
     "classifier_head": "engine.network.head",
     "flatten_model": "engine.network.flat",
-    "build_once": "engine.kept",
+    "build_once": "engine.network.parts",
     # metrics
     "confusion_matrix": "engine.metrics.score",
     "macro_f1": "engine.metrics.score",

@@ -10,6 +10,7 @@ import numpy as np
 
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.inference import to_numpy
+from kerascnn.engine.network.parts import shared
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.variables import assign, random_state, set_random_state
 from kerascnn.runtime.keras_internals import (
@@ -60,44 +61,24 @@ class Kept:
         assign([variable for variable, _ in self._variables], [v for _, v in self._variables])
         for layer, trainable in self._layers:
             layer.trainable = trainable
-        _building.append(self)
-        try:
+        with shared(self._part):
             return self.once("network", decides, make)
-        finally:
-            _building.pop()
+
+    def _part(self, decides: Sequence[Any], make: Callable[[], Any]) -> Any:
+        """A model that networks have as a part; it forgets those of which it was one."""
+
+        def made() -> tuple[Any, Any]:
+            model = make()
+            return model, known_calls(model)
+
+        model, calls = self.once("part", decides, made)
+        forget_calls(calls)
+        return model
 
     def about_to_train(self, network: Built, variables: Iterable[Any]) -> None:
         """Notes a network's initial state before these variables of it, and no others, change."""
         self._variables = [(variable, to_numpy(variable.value)) for variable in variables]
         self._layers = [(layer, layer.trainable) for layer in nested_layers(network.model)]
-
-
-_building: list[Kept] = []
-
-
-def build_once(decides: Sequence[Any], make: Callable[[], Any]) -> Any:
-    """Builds a part of a network once for all networks of a study that contain it.
-
-    An architecture calls it for its backbone, so that trials which differ in the classifier alone
-    share that.
-
-    Args:
-        decides: All that decides the model: its name, the image size, the weights.
-        make: Returns a functional `keras.Model`. What it draws at random is the same each time.
-
-    Returns:
-        That model, to be put under other layers and not changed otherwise.
-    """
-    if not _building:
-        return make()
-
-    def made() -> tuple[Any, Any]:
-        model = make()
-        return model, known_calls(model)
-
-    model, calls = _building[-1].once("part", decides, made)
-    forget_calls(calls)
-    return model
 
 
 def _state() -> State:

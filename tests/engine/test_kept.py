@@ -5,7 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from kerascnn.engine.kept import LAST, Kept, build_once
+from kerascnn import build_once
+from kerascnn.engine.kept import LAST, Kept
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training.variables import random_state
 from kerascnn.runtime.backend import start_backend
