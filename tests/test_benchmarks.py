@@ -299,3 +299,20 @@ def test_ways_to_train_on_small_folders(script, benchmark, photos, tmp_path, sha
     figures = benchmark("small_folders", "--data", photos, "--experiment", file, *arguments)
     assert figures["ways"]["recipe"]["difference"] == 0
     assert len(figures["ways"]["stages.0.epochs=2"]["seeds"]) == 2
+
+
+@pytest.mark.long  # imports Optuna and starts nine sweeps of it
+def test_the_race_beside_pruners(benchmark, tmp_path):
+    one = ["--sweeps", 1, "--trials", 4, "--epochs", 3, "--images", 60]
+    line = benchmark("race", *one)
+    assert len(line["figures"]) == 4  # families of curves
+    for figures in line["figures"].values():
+        assert set(figures) == {"race", "hyperband", "successive_halving", "median"}
+        assert all(0 < way["epochs"] <= 1 for way in figures.values())
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=80)
+    for trial in range(3):
+        predicted = rng.dirichlet(np.ones(2), (3, 80))
+        np.savez(tmp_path / f"{trial}.npz", probabilities=predicted, labels=labels)
+    line = benchmark("race", *one, "--curves", tmp_path)
+    assert set(line["figures"]) == {"60 images"}

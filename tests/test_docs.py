@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
+from PIL import Image
 
 import kerascnn
 from kerascnn import hookspecs
@@ -243,6 +244,9 @@ def test_the_page_s_sweep_is_one(tmp_path):
     pages = {"photos.toml": KEYS, "sweep.toml": (ROOT / "docs" / "studies.md").read_text("utf-8")}
     for name, page in pages.items():
         (tmp_path / name).write_text(re.search(r"(?ms)^```toml\n(.*?)^```$", page)[1])
+    for label in ("red", "blue"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        Image.new("RGB", (8, 8), label).save(tmp_path / "photos" / label / "1.png")
     planned = load_sweep(tmp_path / "sweep.toml")
     assert (planned.trials, len(planned.space.dimensions)) == (40, 3)
 

@@ -36,12 +36,20 @@ class Sweep(click.Group):
         return [name for name in super().list_commands(context) if name != START]
 
 
+class Start(click.Command):
+    """Shows its usage as that of `sweep` itself."""
+
+    def format_usage(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        pieces = " ".join(self.collect_usage_pieces(context))
+        formatter.write_usage(context.command_path.rstrip(), pieces)
+
+
 @click.group(cls=Sweep)
 def sweep() -> None:
     """Try many settings of an experiment; run the best one in full."""
 
 
-@sweep.command(START)
+@sweep.command(START, cls=Start)
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--try",

@@ -132,7 +132,7 @@ def seconds_left(so_far: SweepResult) -> str:
     minutes = so_far.settings.get("minutes")
     left = [60 * minutes - so_far.seconds] if minutes else []
     left += [so_far.seconds / done * (total - done)] if done and total else []
-    return f"{seconds(max(0.0, min(left)))} left" if left else ""
+    return f"{seconds(max(0.0, min(left)))} left" if left and done != total else ""
 
 
 def _best_line(so_far: SweepResult) -> str:

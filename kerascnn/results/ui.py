@@ -62,23 +62,19 @@ def page_of_server() -> str:
 
 def _table() -> str:
     experiment = last_experiment()
-    columns, study = last_sweep(experiment)
     with open_store(tracking_uri()) as client:  # one sentence, no traceback of MLflow
-        return runs_table(client, experiment, columns, expanded=study)
+        return runs_table(client, experiment, swept_columns(experiment))
 
 
-def last_sweep(experiment: str | None) -> tuple[list[str], str | None]:
-    """The columns for the last sweep of an experiment, and the sweep's id; [], None: no sweep.
-
-    The columns are its metric, its keys, and why a trial was pruned.
-    """
+def swept_columns(experiment: str | None) -> list[str]:
+    """The columns for the last sweep of an experiment: its metric, its keys, what it pruned."""
     files = sorted(runs_folder().glob("*/sweep.json"), key=lambda file: -file.stat().st_mtime)
     sweeps = (json.loads(file.read_text("utf-8")) for file in files)
     last = next((sweep for sweep in sweeps if sweep["name"] == experiment), None)
     if last is None:
-        return [], None
+        return []
     keys = [f"params.`{key}`" for key in last["space"]]
-    return [f"metrics.`{last['metric']}`", *keys, "tags.`pruned`"], last["study"]
+    return [f"metrics.`{last['metric']}`", *keys, "tags.`pruned`"]
 
 
 def _command(port: int) -> list[str]:

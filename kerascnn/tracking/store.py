@@ -163,25 +163,17 @@ def find_tagged(client: Any, run: str, experiments: list[str] | None = None) -> 
     return found[0] if found else None
 
 
-def runs_table(
-    client: Any,
-    experiment: str | None,
-    columns: Sequence[str] = (),
-    expanded: str | None = None,
-) -> str:
+def runs_table(client: Any, experiment: str | None, columns: Sequence[str] = ()) -> str:
     """The fragment of the address of MLflow's table of an experiment's runs.
 
     Args:
         experiment: Its name; None if there is no run yet.
         columns: Shown besides test and validation accuracy, such as "params.`seed`".
-        expanded: The id of the run whose nested runs are shown, too.
     """
     found = client.get_experiment_by_name(experiment) if experiment else None
     if found is None:
         return "#/experiments"
-    shown: dict[str, Any] = {"selectedColumns": list(dict.fromkeys([*COLUMNS, *columns]))}
-    if expanded:
-        shown["runsExpanded"] = {expanded: True}
+    shown = {"selectedColumns": list(dict.fromkeys([*COLUMNS, *columns]))}
     tag, view = f"mlflow.sharedViewState.{VIEW}", json.dumps(shown)
     if found.tags.get(tag) != view:
         client.set_experiment_tag(found.experiment_id, tag, view)

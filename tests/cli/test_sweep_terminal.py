@@ -41,7 +41,7 @@ def test_without_a_terminal_each_trial_is_a_line(tmp_path):
 def test_a_terminal_has_two_lines_and_only_what_must_be_read(tmp_path):
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
     said = watch(swept(tmp_path, keys=2), console)
-    assert "4 pruned, 1 failed · 0.0 s left" in said
+    assert "12/12 4 pruned, 1 failed" in said
     assert "best   trial 1  0.950 [0.921, 0.979]  learning_rate=" in said
     assert "trial 4  failed" in said
     assert "trial 2  pruned" not in said

@@ -8,14 +8,16 @@ import pytest
 from kerascnn.engine.kept import LAST, Kept, build_once
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training.variables import random_state
+from kerascnn.runtime.backend import start_backend
+from kerascnn.runtime.determinism import make_reproducible
+from kerascnn.runtime.process import contained
 
 
 @pytest.fixture(autouse=True)
-def generators():
-    before = random.getstate(), np.random.get_state()
-    yield
-    random.setstate(before[0])
-    np.random.set_state(before[1])
+def process():
+    with contained():
+        start_backend()
+        yield
 
 
 def drawn():
@@ -72,8 +74,7 @@ def network(rate):
 
 def test_networks_share_a_part_and_begin_with_its_first_weights():
     kept = Kept()
-    random.seed(2)
-    state = random.getstate()
+    make_reproducible(2)
     first = kept.build([0.1], lambda: network(0.1))
     weights = [value.copy() for value in first.model.get_weights()]
     after = random_state()["python"]
@@ -83,7 +84,7 @@ def test_networks_share_a_part_and_begin_with_its_first_weights():
     first.model.set_weights([value + 1 for value in weights])
     calls = len(body._outbound_nodes)
     for rate in (0.2, 0.3):
-        random.setstate(state)
+        make_reproducible(2)
         other = kept.build([rate], lambda rate=rate: network(rate))
         assert other.model.get_layer("body") is body
         assert body.trainable

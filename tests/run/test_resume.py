@@ -246,7 +246,7 @@ def test_a_refusal_names_causes_before_what_follows_from_them(shapes_experiment,
 
 def test_a_second_process_is_refused_and_told_of_the_first(frequent, monkeypatch):
     experiment, run = frequent
-    monkeypatch.setattr("kerascnn.tracking.tracker.LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("kerascnn.tracking.log.LOCK_SECONDS", 0.1)
     (run / "process.txt").write_text("process 123 on castle")
     with (
         FileLock(run / "tracking.lock"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kerascnn.runtime.text import abbreviated, counted, itemized, nfc
+from kerascnn.runtime.text import abbreviated, counted, itemized, markdown, nfc
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,8 @@ def test_lists_say_how_much_they_leave_out():
 
 def test_names_that_look_the_same_are_equal():
     assert nfc("a\u0308") == nfc("\u00e4") == "\u00e4"
+
+
+def test_markdown_shows_names_literally_and_leaves_other_punctuation_alone():
+    assert markdown("a_b: [c], *d* 0.5") == r"a\_b: \[c\], \*d\* 0\.5"
+    assert markdown("<b> & |") == r"&lt;b\> &amp; \|"

@@ -236,7 +236,7 @@ def test_a_run_at_work_is_left_alone(store, runs, monkeypatch):
     with tracked(runs) as (_, _, folder):
         set_state(folder, sent=0)
         assert send_pending(runs) == []
-        monkeypatch.setattr("kerascnn.tracking.tracker.LOCK_SECONDS", 0.1)
+        monkeypatch.setattr("kerascnn.tracking.log.LOCK_SECONDS", 0.1)
         again = Tracker("experiment", "a run", runs, resume=folder)
         with pytest.raises(InputError, match="in use by process"), again:
             pytest.fail("entered")

@@ -17,6 +17,7 @@ from kerascnn.studies.sweep.storage import (
     release,
     release_silent,
 )
+from kerascnn.studies.sweep.stored import SECONDS
 from kerascnn.studies.sweep.worker import Job
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Supervision:
 
     def _ended(self, trial: Trial) -> None:
         self._losses = []
+        self._study.set_user_attr(SECONDS, self.seconds)
         so_far = self._standing.result(self.seconds)
         self._observer.trial_ended(trial, so_far)
         ended = [one for one in so_far.trials if one.state in ENDED]

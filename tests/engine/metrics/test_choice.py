@@ -43,6 +43,14 @@ def test_only_those_that_are_as_good_cannot_be_told_from_the_best():
     assert not_told_apart(ACCURACY, {3: entrants[3]}) == []
 
 
+def test_the_tests_are_corrected_for_their_number():
+    correct = np.ones((4, 50), bool)
+    for row in (1, 2, 3):
+        correct[row, :6] = False  # p = 0.03 alone
+    assert not_told_apart(ACCURACY, entered(correct[:2])) == []
+    assert not_told_apart(ACCURACY, entered(correct)) == [1, 2, 3]
+
+
 def test_the_true_best_is_among_the_best_and_those_not_told_apart():
     rng, missed = np.random.default_rng(1), 0
     for _ in range(40):

@@ -51,13 +51,14 @@ def test_a_trial_that_is_worse_is_dropped_with_the_numbers_that_say_why():
     assert found.drop
     assert (found.leader, found.epoch) == (0, 2)  # it may be behind by 4 - 2.8 epochs
     assert (found.mine, found.theirs) == (pytest.approx(0.3), pytest.approx(200 / 300))
-    assert found.p_value == pytest.approx(mcnemar(0, 110) / 2 * 3)  # looks of ten epochs
+    assert found.p_value == mcnemar(0, 110) / 2 * 3  # looks of ten epochs
 
 
 def test_more_opponents_and_looks_need_a_lower_p_value():
-    race = of(curve(*LEADER), curve(60, 190))
+    race = of(curve(*LEADER), curve(60, 130))  # 20 images apart, 3 looks
     few, many = (verdict(ACCURACY, 1, race, entrants=count) for count in (2, 100))
-    assert many.p_value == min(1, 99 * few.p_value)
+    assert few.p_value == pytest.approx(3 * 0.5**20, rel=1e-9, abs=0)
+    assert many.p_value == pytest.approx(99 * few.p_value, rel=1e-9, abs=0)
 
 
 def test_a_slow_starter_that_catches_up_is_kept():
@@ -193,17 +194,19 @@ def test_equal_trials_have_small_p_values_as_rarely_as_they_should(scoring):
     assert np.mean(np.array(p_values) <= 0.005) <= 0.0125
 
 
-@pytest.mark.long  # 120 sweeps of up to 40 trials, three quarters of them with crossing curves
-@pytest.mark.parametrize(("trials", "epochs", "images"), [(10, 3, 192), (40, 10, 300)])
-def test_the_best_trial_is_rarely_dropped(monkeypatch, trials, epochs, images):
+@pytest.mark.long  # 84 sweeps of up to 40 trials, most of them with crossing curves
+@pytest.mark.parametrize(
+    ("trials", "epochs", "images", "sweeps"), [(10, 3, 192, 15), (40, 10, 300, 6)]
+)
+def test_the_best_trial_is_rarely_dropped(monkeypatch, trials, epochs, images, sweeps):
     monkeypatch.syspath_prepend(BENCHMARKS)
     import race
 
     lost = []
-    for seed in range(15):
+    for seed in range(sweeps):
         for family in race.FAMILIES:
             correct, true = race.simulated(trials, epochs, images, family, seed)
             rng, workers = np.random.default_rng(seed), 1 + 3 * (seed % 2)
             _, dropped = race.run_sweep(trials, epochs, race.race(correct), rng, workers)
-            lost.append(true[~dropped].max() < true.max())
+            lost.append(dropped[true.argmax()])  # of equal trials the first
     assert np.mean(lost) <= LEVEL
