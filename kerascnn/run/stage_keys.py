@@ -5,7 +5,6 @@ import json
 import os
 from collections.abc import Iterator
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -64,7 +63,7 @@ def _start(prepared: Prepared) -> dict[str, Any]:
         "images": [_images(split) for split in (prepared.data.train, prepared.data.validation)],
         "classes": prepared.data.class_names,
         "network": structure_of(network.model, architecture.build),
-        "weights": _weights(network.model),
+        "weights": sha256(values(network.model.variables)),
         "random": random_state(),
         "backend": prepared.backend,
         "device": device_name(),
@@ -75,16 +74,6 @@ def _start(prepared: Prepared) -> dict[str, Any]:
             if name.startswith(_VARIABLES) and not name.startswith(_LOGS)
         },
     }
-
-
-_as_built = WeakKeyDictionary[Any, str]()
-
-
-def _weights(model: Any) -> str:
-    """The SHA-256 of the weights of a network as it was built."""
-    if model not in _as_built:
-        _as_built[model] = sha256(values(model.variables))
-    return _as_built[model]
 
 
 def _images(split: Packed) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from kerascnn.engine.network.freezing import check_frozen, set_trainable
@@ -113,7 +114,8 @@ class StageStore:
         try:
             if self._fresh:
                 remove(KIND, key)
-            cached(KIND, key, about, lambda folder: write_state(folder, state), _read_later)
+            write = partial(write_state, state=state)
+            cached(KIND, key, about, write, _read_later, durable=False)
         except (InputError, OSError, TypeError) as error:
             self._warned(f"cannot store the result of stage {name}: {error}")
 

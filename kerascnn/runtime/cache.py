@@ -91,7 +91,13 @@ def _refuse_shared(root: Path) -> None:
 
 
 def cached(
-    kind: str, key: str, about: str, build: Callable[[Path], None], read: Callable[[Path], T]
+    kind: str,
+    key: str,
+    about: str,
+    build: Callable[[Path], None],
+    read: Callable[[Path], T],
+    *,
+    durable: bool = True,
 ) -> T:
     """Reads an entry, after building it if it is missing.
 
@@ -103,6 +109,7 @@ def cached(
         kind, key, about: See `Entry`.
         build: Fills the empty folder that it is given.
         read: Receives the entry's folder, which is locked meanwhile; its result is returned.
+        durable: See `whole_folder`; not needed where `read` finds damage.
 
     Raises:
         InputError: The disk is full, or the cache folder is not writable.
@@ -112,7 +119,7 @@ def cached(
     with writing(folder.parent), FileLock(folder / f"{key}.lock"):
         if not entry.is_dir():
             limit_asked()  # refused before the work
-            _make(entry, about, build)
+            _make(entry, about, build, durable)
             keep_to_limit(but=key)
         os.utime(entry)
         return read(entry)
@@ -192,10 +199,10 @@ def clear(kind: str | None = None) -> list[Entry]:
     return [entry for entry in found if remove(entry.kind, entry.key)]
 
 
-def _make(entry: Path, about: str, build: Callable[[Path], None]) -> None:
+def _make(entry: Path, about: str, build: Callable[[Path], None], durable: bool) -> None:
     for leftover in _by_key(entry.parent.name).get(entry.name, ()):
         shutil.rmtree(leftover, ignore_errors=True)
-    with whole_folder(entry) as new:
+    with whole_folder(entry, durable=durable) as new:
         build(new)
         (new / _ABOUT).write_text(about, "utf-8")
 

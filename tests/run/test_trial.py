@@ -132,8 +132,13 @@ def test_a_stopped_trial_resumes_in_the_same_run(workplace, experiment, session,
 
 
 def test_a_failed_trial_spoils_none_after_it(experiment, trial):
+    def judge(look):
+        if look.epoch == 3:
+            raise ZeroDivisionError
+        return ""
+
     with pytest.raises(ZeroDivisionError):
-        trial(experiment, "fails", judge=lambda look: str(1 / (look.epoch - 3)))
+        trial(experiment, "fails", judge=judge)
     other = experiment.with_overrides({"stages.head.learning_rate": 3e-3})
     after = trial(other, "after")
     fresh = run_experiment(other, Observer(), fresh=True)
@@ -178,9 +183,11 @@ def used():
     files = len(os.listdir("/proc/self/fd"))
     return pages * os.sysconf("SC_PAGE_SIZE"), threading.active_count(), files
 with Session() as session:
-    for number in range(20):
+    for number in range(16):
         changes = {
             "stages.head.learning_rate": 1e-3 + number / 1e5,
+            "stages.head.epochs": 1 + number % 2,
+            "stages.rest.epochs": 1,
             "architecture.filters": 4 + number % 3,
         }
         folder = Path(f"kerascnn-runs/sweep/trials/{number}").absolute()
@@ -193,7 +200,7 @@ with Session() as session:
 def test_trials_do_not_grow(workplace, experiment):
     done = subprocess.run([sys.executable, "-c", MANY], check=True, capture_output=True, text=True)
     lines = [[int(n) for n in line.split()] for line in done.stdout.splitlines()]
-    middle, last = lines[11], lines[-1]
+    middle, last = lines[9], lines[-1]
     assert last[0] <= 1.05 * middle[0]
     assert last[1] <= middle[1] + 2
     assert last[2] <= middle[2] + 8

@@ -135,7 +135,9 @@ def _key(network: Built, architecture: BoundComponent) -> str:
         code = structure_of(network.model, architecture.registered.component.build)
     except UnknownCodeError:
         return ""
-    code = re.sub(r'_\d+"', '"', code)  # Keras numbers layers without a name through all builds
+    code = re.sub(
+        r'_\d+(?=\\*")', "", code
+    )  # Keras numbers layers without a name through all builds
     allowed = sorted(map(str, packages_for_models().values()))
     decides = code, network.modules, allowed, sorted(installed_versions().items())
     return hashlib.sha256(repr(decides).encode()).hexdigest()

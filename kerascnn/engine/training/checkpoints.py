@@ -19,6 +19,7 @@ State = dict[str, Any]
 
 KEPT = 2
 SHARE = 0.02  # of the time, at most, is spent on checkpoints
+FIRST_COST = 0.05  # seconds that the first one is expected to take
 
 _TABLE, _ARRAYS, _MANIFEST = "state.json", "arrays.npz", "manifest.json"
 _FORMAT = 7
@@ -48,7 +49,7 @@ class Checkpoints:
         self, folder: Path, seconds: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._folder, self._seconds, self._clock = folder, seconds, clock
-        self._last, self._cost = clock(), 0.0
+        self._last, self._cost = clock(), FIRST_COST
 
     def due(self, epoch_ended: bool = False) -> bool:
         """Whether to write one now: at the end of an epoch before `seconds` are over, if cheap."""
