@@ -12,9 +12,11 @@ from kerascnn import InputError
 from kerascnn.results.find import all_runs, find_run, find_unfinished, runs_folder
 from kerascnn.results.folders import find_folders, list_runs, remove_run, send_runs
 from kerascnn.runtime.address import tracking_uri
+from kerascnn.runtime.beside import Beside
 from kerascnn.tracking.journal import Journal, trials_of
 from kerascnn.tracking.store import open_store
 from kerascnn.tracking.tracker import Tracker
+from kerascnn.tracking.trial_tracker import TrialTracker, Uploads
 
 
 @pytest.fixture
@@ -76,9 +78,10 @@ def sweep(place):
     with suppress(KeyboardInterrupt), Tracker("photos", "a sweep", runs_folder()) as tracker:
         run_id, folder = tracker.open()
         (folder / "sweep.toml").write_text("")
-        trial = folder / "trials" / "0-0"
-        with Tracker("photos", "trial 0", runs_folder(), parent=run_id, folder=trial) as below:
+        trial, uploads = folder / "trials" / "0-0", Uploads(Beside("mlflow"))
+        with TrialTracker(uploads, "photos", "trial 0", trial, parent=run_id) as below:
             below.open()
+        uploads.end()
         raise KeyboardInterrupt
     return folder, [run_id, Journal.read(trial).mlflow_id]
 
@@ -104,7 +107,7 @@ def test_a_sweep_is_not_a_run(sweep):
     folder, _ = sweep
     with pytest.raises(InputError, match=r"is a sweep, not a run; `.*sweep show"):
         find_run(folder.name[:8])
-    with pytest.raises(InputError, match=r"this is a sweep; `.*sweep --resume"):
+    with pytest.raises(InputError, match=r"`.*sweep --resume"):
         find_unfinished(folder.name[:8])
     with pytest.raises(InputError, match="no unfinished run"):
         find_unfinished("last")

@@ -1,7 +1,7 @@
 """How trials do on each validation image: kept in their folders, read by all workers."""
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -111,17 +111,24 @@ class Board:
         marks = {number: self.end(number) for number in complete}
         return {number: seeds for number, seeds in marks.items() if len(seeds) == self._seeds}
 
-    def alike(self, complete: Iterable[int], best: int) -> list[int]:
-        """The trials that the paired test cannot tell from the best."""
-        entrants = self.entrants(complete)
-        if best not in entrants or best_of(entrants) != best:
-            return []
-        return not_told_apart(self.scoring, entrants)
+    def alike(self, complete: Collection[int], best: int) -> list[int]:
+        """The trials that the paired test cannot tell from the best.
 
-    def optimism(self, complete: Iterable[int], best: int) -> float | None:
-        """By how much the best trial's value exceeds its true value; see `choice.optimism`."""
+        It has no say about those whose predictions are on another host.
+        """
         entrants = self.entrants(complete)
-        if best not in entrants:
+        apart: set[int] = set()
+        if best in entrants and best_of(entrants) == best:
+            apart = entrants.keys() - not_told_apart(self.scoring, entrants)
+        return [number for number in complete if number not in {best, *apart}]
+
+    def optimism(self, complete: Collection[int], best: int) -> float | None:
+        """By how much the best trial's value exceeds its true value; see `choice.optimism`.
+
+        None where the predictions of a trial are on another host.
+        """
+        entrants = self.entrants(complete)
+        if len(entrants) < len(complete):
             return None
         if not self.scoring.named:
             return optimism(self.scoring, entrants)

@@ -1,4 +1,4 @@
-"""How a sweep stands: its trials from Optuna's database and from their folders."""
+"""The state of a sweep: its trials from Optuna's database and from their folders."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Reads a sweep: its outcome, or how it stands while it runs or after it was killed."""
+"""Reads a sweep: its outcome, or its state while it runs or after it was killed."""
 
 import tomli_w
 

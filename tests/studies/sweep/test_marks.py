@@ -32,12 +32,13 @@ def test_trials_are_compared_on_the_same_images(board, tmp_path):
     assert 0 <= board.optimism([0, 1, 2], 0) < 0.05
 
 
-def test_trials_of_another_host_are_left_out(board, tmp_path):
+def test_trials_of_another_host_cannot_be_told_apart(board, tmp_path):
     predict(tmp_path, 0, 90)
+    predict(tmp_path, 2, 30)
     assert board.interval(1) is None
-    assert board.alike([0, 1], 0) == []
-    assert board.alike([0, 1], 1) == []
-    assert board.optimism([0, 1], 1) is None
+    assert board.alike([0, 1, 2], 0) == [1]
+    assert board.alike([0, 1, 2], 1) == [0, 2]
+    assert board.optimism([0, 1, 2], 0) is None
 
 
 def test_a_trial_of_several_seeds_is_judged_by_their_mean(tmp_path):
