@@ -2,7 +2,9 @@
 
 Rate, weight decay, smoothing, dropout and optimizer are drawn at random. Each process has one
 session; a trial's seconds are those of this process and of its processor. "own" is what is left of
-a trial without its data, the frozen prefix, fit and validation.
+a trial without its data, the frozen prefix, fit and validation; "processor_seconds_around" what it
+takes before and after its stage, data included, by the processor's clock, which does not count what
+other processes do.
 """
 
 import json
@@ -45,7 +47,10 @@ def main(images: str, part: int | None, **asked: Any) -> None:
         seconds = time.perf_counter() - start
     trials = [trial for rows in parts for trial in rows]
     later = [trial for rows in parts for trial in rows[1:]] or trials
-    keys = ("seconds", "processor_seconds", "prepare", "prefix", "fit", "own", "rows")
+    keys = (
+        *("seconds", "processor_seconds", "processor_seconds_around"),
+        *("prepare", "prefix", "fit", "own", "rows"),
+    )
     report(
         "trials",
         {
@@ -79,7 +84,8 @@ def rows_of(process: subprocess.Popen[bytes]) -> list[dict[str, float]]:
 
 def run_part(images: str, part: int, asked: dict[str, Any]) -> list[dict[str, float]]:
     """This process's trials: for each its seconds by part."""
-    from kerascnn import Observer, load_experiment
+    from kerascnn import load_experiment
+    from kerascnn.engine.observer import Only
     from kerascnn.run.session import Session
     from kerascnn.run.trial import run_trial
 
@@ -90,8 +96,9 @@ def run_part(images: str, part: int, asked: dict[str, Any]) -> list[dict[str, fl
             drawn = load_experiment(file, draw(number))
             folder = Path.cwd() / "kerascnn-runs" / f"{asked['trials']}" / "trials" / f"{number}-0"
             heard = Parts()
-            observer = Observer()
-            observer.prepared = heard.prepared
+            observer = Only(
+                prepared=heard.prepared, stage_started=heard.started, stage_ended=heard.ended
+            )
             processor = time.process_time()
             result = run_trial(drawn, observer, session=session, folder=folder)
             (stage,) = result.stages
@@ -99,6 +106,7 @@ def run_part(images: str, part: int, asked: dict[str, Any]) -> list[dict[str, fl
                 {
                     "seconds": result.seconds,
                     "processor_seconds": time.process_time() - processor,
+                    "processor_seconds_around": heard.began - processor + heard.processor_since(),
                     "prepare": heard.seconds,
                     "prefix": stage.prefix_seconds,
                     "fit": stage.fit_seconds,
@@ -113,10 +121,21 @@ def run_part(images: str, part: int, asked: dict[str, Any]) -> list[dict[str, fl
 
 
 class Parts:
-    """When a trial was prepared."""
+    """When a trial was prepared, and when its stage began and ended."""
 
     def __init__(self) -> None:
         self._start, self.seconds, self.data_seconds = time.perf_counter(), 0.0, 0.0
+        self.began = self._done = 0.0  # by the processor's clock
+
+    def started(self, stage: Any) -> None:
+        self.began = time.process_time()
+
+    def ended(self, result: Any) -> None:
+        self._done = time.process_time()
+
+    def processor_since(self) -> float:
+        """Seconds of the processor since the stage ended."""
+        return time.process_time() - self._done
 
     def prepared(self, overview: Any) -> None:
         self.seconds, self.data_seconds = time.perf_counter() - self._start, overview.data_seconds
