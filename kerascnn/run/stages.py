@@ -21,7 +21,7 @@ def fit_stages(
     checkpointer: Checkpointer,
     store: StageStore,
 ) -> None:
-    """Goes on from where the checkpointer is, through the last stage or until one is pruned."""
+    """Trains the stages that are not done yet, up to the last or to one that is pruned."""
     train, validation = prepared.examples()
     warned = cache(observer.warned)  # stages may repeat a warning
     done = checkpointer.results

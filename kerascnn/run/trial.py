@@ -68,7 +68,7 @@ def run_trial(
     """Trains an experiment's stages, or takes those that are stored.
 
     It never reads the test images, and has no report and no model. The experiment's own observers
-    do not hear it.
+    receive nothing.
 
     Args:
         observer: Receives the events up to the last `stage_ended`, and `failed` or `interrupted`.
@@ -77,7 +77,7 @@ def run_trial(
         parent: The id of the run to show it under; default none.
         judge: Returns why the trial is to be pruned, or "". It is asked after each epoch; of a
             stage that an earlier run has trained once, about the weights that it ended with.
-        resume: Go on from the folder's last checkpoint, in the same run, if there is one.
+        resume: Continue from the folder's last checkpoint, in the same run, if there is one.
 
     Raises:
         InputError: The experiment or its data are at fault, or differ from those to resume.

@@ -111,7 +111,7 @@ class TrialTracker(Log):
     Args:
         folder: For the journal; a new one, unless `resume`.
         parent: The id of the run that this one is shown under; default none.
-        resume: Go on with the run of the folder.
+        resume: Continue the run of the folder.
 
     Attributes:
         run_id: What its tag `kerascnn.run` says; None before `open`.
