@@ -9,6 +9,7 @@ from kerascnn.tracking.journal import RUNS
 
 ENDED = ("complete", "pruned", "failed")
 ORDER = ("complete", "pruned", "running", "waiting", "failed")
+LEAST = 0.001  # of a difference that is shown
 NAMED = 8  # trials named in a sentence
 
 
@@ -76,10 +77,10 @@ def optimism(result: SweepResult) -> str:
     sign = 1 if result.greater_is_better else -1
     expected = result.best.value - sign * result.optimism
     far = "too high" if result.greater_is_better else "too low"
-    return (
-        f"As the best of {result.counts()['complete']} complete trials, its value is expected to "
-        f"be {result.optimism:.3f} {far}: about {expected:z.3f} on other images"
-    )
+    chosen = f"As the best of {result.counts()['complete']} complete trials, its value is expected"
+    if result.optimism < LEAST:
+        return f"{chosen} to be less than {LEAST} {far}"
+    return f"{chosen} to be {result.optimism:.3f} {far}: about {expected:z.3f} on other images"
 
 
 def tested(result: SweepResult) -> str:

@@ -29,6 +29,8 @@ def test_the_verdict_names_the_best_the_uncertain_and_the_optimism(tmp_path):
 def test_a_lower_value_is_too_low(tmp_path):
     result = swept(tmp_path, metric="val_loss", greater_is_better=False)
     assert "0.012 too low: about 0.962" in verdict.optimism(result)
+    none = swept(tmp_path, optimism=0.0)
+    assert verdict.optimism(none).endswith("is expected to be less than 0.001 too high")
 
 
 @pytest.mark.parametrize(
