@@ -6,7 +6,8 @@ from datetime import datetime
 from pathlib import Path
 
 from kerascnn.engine.folds_result import FOLDS, FOLDS_PLAN, FoldsResult
-from kerascnn.engine.result import RESULT, SWEEP_PLAN, Outcome, Result
+from kerascnn.engine.outcome import Outcome
+from kerascnn.engine.result import RESULT, SWEEP_PLAN, Result
 from kerascnn.errors import InputError
 from kerascnn.runtime.arguments import expect
 from kerascnn.runtime.commands import command

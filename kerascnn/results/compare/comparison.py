@@ -19,7 +19,8 @@ from kerascnn.engine.metrics.significance import (
     paired_interval,
     repeated_test,
 )
-from kerascnn.engine.result import PREDICTIONS, Outcome
+from kerascnn.engine.outcome import Outcome
+from kerascnn.engine.result import PREDICTIONS
 from kerascnn.errors import InputError
 from kerascnn.results.compare.choice import advice
 from kerascnn.results.compare.images import Judged, difference, rows_as_in

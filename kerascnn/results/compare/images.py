@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.result import Outcome
+from kerascnn.engine.outcome import Outcome
 from kerascnn.results.predictions import Predictions
 
 Judged = tuple[Outcome, Predictions]

@@ -12,7 +12,8 @@ import tomli_w
 from kerascnn.engine.data.findings import PAIR_KINDS
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.metrics.significance import f1_interval, wilson_interval
-from kerascnn.engine.result import Outcome, Result
+from kerascnn.engine.outcome import Outcome
+from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.results.confusion import confusion_figure
 from kerascnn.results.page import Thumbnail, data_uri, svg

@@ -8,7 +8,8 @@ from kerascnn.engine.data.preparation import Centred, Preparation
 from kerascnn.engine.load import load_data
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.result import PREDICTIONS, Outcome, Result
+from kerascnn.engine.outcome import Outcome
+from kerascnn.engine.result import PREDICTIONS, Result
 from kerascnn.errors import KerascnnError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.results.predictions import Predictions, read_predictions

@@ -77,11 +77,14 @@ def test_copies_have_one_fold(pooled, tmp_path, photo):
     ImageOps.mirror(photo(20)).save(folder / "mirrored.jpg")
     photo(20).resize((160, 120)).save(folder / "small.jpg")
     photo(21).save(tmp_path / "photos" / "cat" / "other label.jpg")
+    photo(50).save(folder / "quick.png", compress_level=1)
+    photo(50).save(tmp_path / "photos" / "cat" / "small.png")  # another file of equal pixels
     folds = draw_folds(pooled(CLASSES), 5)
-    names = [folds.pooled.images.name(row).rpartition("/")[2] for row in range(26)]
+    names = [folds.pooled.images.name(row).rpartition("/")[2] for row in range(28)]
     fold = dict(zip(names, folds.fold.tolist(), strict=True))
     assert fold["20.jpg"] == fold["mirrored.jpg"] == fold["small.jpg"]
     assert fold["21.jpg"] == fold["other label.jpg"]
+    assert fold["quick.png"] == fold["small.png"]
     for number in range(5):
         training = folds.data(number).train
         seen = {training.name(row).rpartition("/")[2] for row in range(len(training))}
