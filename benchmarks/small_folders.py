@@ -79,13 +79,15 @@ def main(
     )
 
 
-def write_table(file: Path, data: Path, counts: list[int], fresh: int, seed: int) -> Path:
-    """The table of labels of a small folder, a tenth of which validates; fresh images test."""
+def write_table(
+    file: Path, data: Path, counts: list[int], fresh: int, seed: int, share: float = 0.1
+) -> Path:
+    """The table of labels of a small folder, a share of which validates; fresh images test."""
     with file.open("w", newline="") as table:
         writer = csv.writer(table)
         writer.writerow(("path", "label", "split"))
         for count, (name, files) in zip(counts, shuffled_classes(data, seed), strict=True):
-            validation = max(1, count // 10)
+            validation = max(1, int(share * count))
             splits = ["validation"] * validation + ["train"] * (count - validation)
             for path, split in zip(files, splits + ["test"] * fresh, strict=False):
                 writer.writerow((path.relative_to(data), name, split))

@@ -56,6 +56,7 @@ FOR_SCRIPTS = {
     "report_run": "results.report.write",
     "compare_runs": "results.compare.compare",
     "probe_architectures": "studies.probe.probe",
+    "probe_blocks": "studies.probe.blocks",
     "cross_validate": "studies.folds.study",
     "sweep_experiment": "studies.sweep.sweep",
     "find_learning_rate": "studies.lr_find.find",

@@ -182,6 +182,7 @@ def written_study(workplace, shapes_experiment):
         rows = np.arange(count) if order is None else np.asarray(order)
         names, folder = ("circle", "square"), workplace / "kerascnn-runs" / run_id
         folder.mkdir(parents=True)
+        (folder / "folds.toml").touch()
         labels = np.tile(rows % 2, repeats)
         best = np.where(right[:, rows].ravel(), labels, 1 - labels)
         said = Predictions(

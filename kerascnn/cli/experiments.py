@@ -1,6 +1,7 @@
 """Commands that take an experiment."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -169,8 +170,12 @@ def lr_find(
 @click.option(
     "--architectures",
     metavar="NAME[:WEIGHTS],…",
-    required=True,
     help="`resnet50:none` has random weights; `all-local` takes all with local weights.",
+)
+@click.option(
+    "--blocks",
+    is_flag=True,
+    help="Probe the network of FILE at the end of every block: where it can be cut.",
 )
 @click.option(
     "--promote", metavar="K", type=click.IntRange(min=1), help="Train the best K in full."
@@ -178,23 +183,38 @@ def lr_find(
 @experiment_options
 def probe(
     file: Path,
-    architectures: str,
+    architectures: str | None,
+    blocks: bool,
     promote: int | None,
     overrides: tuple[str, ...],
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Rank architectures quickly on the images of FILE.
+    """Rank architectures, or the blocks of one, quickly on the images of FILE.
 
-    Each network runs once over the training and validation images; a linear classifier on its
-    features is cross-validated. Shows the cost of each network, too.
+    Each network runs once over the training and validation images, or not at all if the cache has
+    its features; a linear classifier on them is judged out of fold. Shows the cost of each network,
+    too.
     """
-    from kerascnn.cli.tables.experiments import probe_document, show_probe, show_promoted
+    if bool(architectures) == blocks:
+        raise click.UsageError("Give either --architectures NAME,… or --blocks.")
+    if blocks and promote:
+        raise click.UsageError("--promote takes --architectures.")
+    experiment = experiment_of(file, overrides, backend)
+    if blocks:
+        _probe_blocks(experiment, file, as_json)
+    else:
+        _probe_networks(experiment, file, architectures or "", promote, as_json)
+
+
+def _probe_networks(
+    experiment: Any, file: Path, architectures: str, promote: int | None, as_json: bool
+) -> None:
+    from kerascnn.cli.tables.probe import probe_document, show_probe, show_promoted
     from kerascnn.cli.terminal import Terminal
     from kerascnn.studies.probe.probe import probe_architectures
     from kerascnn.studies.probe.probe import promote as promote_best
 
-    experiment = experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True), file)
     probed = probe_architectures(experiment, architectures.split(","), terminal)
     if not as_json:
@@ -204,6 +224,18 @@ def probe(
         document(probe_document(probed, results))
     elif results:
         show_promoted(console(), probed, results)
+
+
+def _probe_blocks(experiment: Any, file: Path, as_json: bool) -> None:
+    from kerascnn.cli.tables.probe import show_blocks
+    from kerascnn.cli.terminal import Terminal
+    from kerascnn.studies.probe.blocks import probe_blocks
+
+    probed = probe_blocks(experiment, Terminal(console(stderr=True), file))
+    if as_json:
+        document(probed.to_json())
+    else:
+        show_blocks(console(), probed)
 
 
 @click.command()

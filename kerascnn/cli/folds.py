@@ -45,7 +45,7 @@ def folds(
     from kerascnn.studies.folds.study import cross_validate
     from kerascnn.tracking.journal import send_pending
 
-    terminal = Terminal(console(stderr=True), file)
+    terminal = Terminal(console(stderr=True))  # `check` has other notes
     if resume:
         if file or overrides or backend:
             raise click.UsageError("--resume takes the experiment from the study; leave out FILE.")

@@ -12,7 +12,7 @@ from kerascnn.cli.terminal import Terminal, from_here
 from kerascnn.engine.result import Result
 from kerascnn.results.page import seconds
 from kerascnn.runtime.text import abbreviated, counted
-from kerascnn.studies.sweep import verdict
+from kerascnn.studies.sweep import labels, verdict
 from kerascnn.studies.sweep.observer import SweepObserver
 from kerascnn.studies.sweep.result import SweepResult, Trial
 
@@ -30,7 +30,7 @@ class SweepTerminal(Terminal, SweepObserver):
         self._so_far, self._winning = so_far, False
         self._clear()
         self._print(f"[bold]sweep of {so_far.name}[/bold]: {_planned(so_far)}")
-        for key, tried in verdict.searched(so_far).items():
+        for key, tried in labels.searched(so_far).items():
             self._print(Text(f"          {key}: {tried}"))
         self._print(line("sweep", f"{so_far.study[:8]} in {from_here(so_far.artifacts)}"))
         if done := _ended(so_far):
@@ -138,7 +138,7 @@ def seconds_left(so_far: SweepResult) -> str:
 def _best_line(so_far: SweepResult) -> str:
     if so_far.best is None:
         return ""
-    settings = verdict.settings(so_far.best.params, so_far.space)
+    settings = labels.settings(so_far.best.params, so_far.space)
     return f"best   trial {so_far.best.number}  {_value(so_far.best)}  {' '.join(settings)}"
 
 
@@ -150,7 +150,7 @@ def _trial_line(trial: Trial, so_far: SweepResult, best: bool, done: int) -> str
         said = f"{_value(trial)}{'  best so far' if best else ''}"
     else:
         said = f"{trial.state}{f': {trial.reason}' if trial.reason else ''}"
-    settings = abbreviated(verdict.settings(trial.params, so_far.space), KEYS)
+    settings = abbreviated(labels.settings(trial.params, so_far.space), KEYS)
     took = f"  {seconds(trial.seconds)}" if trial.seconds is not None else ""
     return f"  {place}  trial {trial.number}  {said}  {settings}{took}"
 

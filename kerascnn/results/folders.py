@@ -3,13 +3,14 @@
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from kerascnn.engine.folds_result import FOLDS
 from kerascnn.engine.result import RESULT
 from kerascnn.errors import InputError
 from kerascnn.results.find import runs_folder
@@ -74,7 +75,7 @@ def _describe(folder: Path) -> RunFolder:
         name=created.get("name", ""),
         status=_status(journal),
         started=datetime.fromtimestamp(begun).astimezone().isoformat(timespec="milliseconds"),
-        test_accuracy=_test_accuracy(folder / RESULT),
+        test_accuracy=_test_accuracy(folder),
         bytes=folder_bytes(folder),
         store=displayed(journal.uri),
         unsent=journal.pending,
@@ -98,11 +99,12 @@ def _status(journal: Journal) -> str:
     return ended.get(journal.entries[-1].get("status", ""), "interrupted")
 
 
-def _test_accuracy(file: Path) -> float | None:
-    try:
-        return float(json.loads(file.read_text("utf-8"))["test_accuracy"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def _test_accuracy(folder: Path) -> float | None:
+    """Of a run, or of a study of folds."""
+    for name, key in ((RESULT, "test_accuracy"), (FOLDS, "accuracy")):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return float(json.loads((folder / name).read_text("utf-8"))[key])
+    return None
 
 
 def find_folders(runs: Iterable[str]) -> list[Path]:

@@ -9,6 +9,9 @@ from kerascnn.results.compare.page import comparison_html
 from kerascnn.results.folds.page import folds_html
 from kerascnn.results.page import render
 from kerascnn.results.report.chapters import results
+from kerascnn.studies.probe.blocks_result import BlocksResult
+from kerascnn.studies.probe.page import blocks_html, probe_html
+from kerascnn.studies.probe.result import ProbeResult
 from kerascnn.studies.sweep.page import sweep_html
 from kerascnn.studies.sweep.result import SweepResult
 
@@ -21,6 +24,8 @@ def as_html(shown: object) -> str:
 
 as_html.register(Comparison, comparison_html)
 as_html.register(FoldsResult, folds_html)
+as_html.register(ProbeResult, probe_html)
+as_html.register(BlocksResult, blocks_html)
 as_html.register(SweepResult, sweep_html)
 
 

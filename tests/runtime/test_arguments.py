@@ -53,6 +53,7 @@ EXPERIMENT_TAKERS = {
     "run_experiment": kerascnn.run_experiment,
     "find_learning_rate": kerascnn.find_learning_rate,
     "probe_architectures": lambda given: kerascnn.probe_architectures(given, "sequential_cnn"),
+    "probe_blocks": kerascnn.probe_blocks,
     "promote": lambda given: promote(given, None, 1),
 }
 

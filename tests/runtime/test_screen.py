@@ -53,7 +53,7 @@ def of_a_prediction(_):
 
 def of_a_probe(_):
     networks = [
-        ProbedNetwork(name, 0.5, (0.4, 0.6), 100, 10, 1000, 4000, 9000, 1.0, 0.5, 2.0)
+        ProbedNetwork(name, 0.5, (0.4, 0.6), 1.2, 100, 0, 10, 1000, 4000, 9000, 1.0, 0.5, 2.0)
         for name in NAMES
     ]
     return ProbeResult("a" * 32, "photos", "CPU", networks, "folder")

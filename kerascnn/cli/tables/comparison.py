@@ -201,9 +201,11 @@ def _show_flips(console: Console, comparison: Comparison, pair: Pair) -> None:
         console.print("Both classify the same images correctly.")
         return
     first, second = pair.first, pair.second
+    alone = [len(list(comparison.flipped(*two))) for two in ((first, second), (second, first))]
+    noun = "image" if pair.first_alone is not None else "prediction"
     console.print(
-        f"Only {first[:8]} is right on {counted(pair.first_alone or 0, 'image')}, "
-        f"only {second[:8]} on {pair.second_alone:,}:"
+        f"Only {first[:8]} is right on {counted(alone[0], noun)}, only {second[:8]} on "
+        f"{alone[1]:,}:"
     )
     console.print()
     table = Table(words("image"), words("label"), words(first[:8]), words(second[:8]))

@@ -1,13 +1,13 @@
 """What the commands on an experiment print."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from kerascnn.cli.tables.layout import Table, interval, line, number, plain, rows, words
+from kerascnn.cli.tables.layout import Table, line, number, plain, rows, words
 from kerascnn.cli.tables.lines import overview_rows
 from kerascnn.engine.check import StageCheck
 from kerascnn.engine.events import overview
@@ -17,12 +17,9 @@ from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.text import visible
 
 CLASSES_SHOWN = 30
-WIDE = 100  # columns; with fewer, some figures of a network are only in --json
 
 if TYPE_CHECKING:  # not needed by other commands
-    from kerascnn.engine.result import Result
     from kerascnn.studies.lr_find.range_test import RangeTest
-    from kerascnn.studies.probe.result import ProbeResult
 
 
 def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -> None:
@@ -84,70 +81,3 @@ def _suggested(test: "RangeTest") -> dict[str, str]:
         "suggested": f"[bold]{test.suggestion:.1e}[/bold], a tenth of {test.lowest:.1e}, where the "
         f"loss is lowest; check with `{escape(command('compare'))}` whether it is better"
     }
-
-
-def show_probe(console: Console, probed: "ProbeResult") -> None:
-    """Prints networks with their cost, the most promising first."""
-    wide = console.width >= WIDE
-    more = ("ms of 32", "parameters", "size") if wide else ()
-    table = Table(
-        words("architecture"), *map(number, ("accuracy", "95%", "ms for 1", *more, "train"))
-    )
-    for network in probed.networks:
-        costs = (
-            f"{network.batched_ms:.1f}",
-            f"{network.parameters:,}",
-            gigabytes(network.model_bytes),
-        )
-        table.add_row(
-            plain(network.architecture),
-            f"{network.accuracy:.3f}",
-            interval(*network.interval),
-            f"{network.single_ms:.1f}",
-            *(costs if wide else ()),
-            gigabytes(network.training_bytes),
-        )
-    console.print(table)
-    console.print()
-    console.print(
-        f"accuracy: linear probe, 5-fold, {probed.networks[0].images:,} images · ms: per image, in "
-        f"batches of 1 and 32, on {probed.device} · train: most memory for training all layers",
-        soft_wrap=True,
-    )
-    console.print(line("plot", escape(f"{probed.artifacts}/probe.png")), soft_wrap=True)
-
-
-def probe_document(probed: "ProbeResult", results: "list[Result]") -> dict[str, Any]:
-    """A probe, and the runs of its best networks, for JSON."""
-    return {
-        **probed.to_json(),
-        "runs": [result.to_json() for result in results],
-        "rank_correlation": probed.agreement(results),
-    }
-
-
-def show_promoted(console: Console, probed: "ProbeResult", results: "list[Result]") -> None:
-    """Prints the accuracy of each probe next to that of the full run."""
-    from kerascnn.studies.probe.result import FEWEST_RANKED
-
-    table = Table("run", "architecture", *map(number, ("probe", "95%", "test", "95%", "time")))
-    for network, result in zip(probed.networks, results, strict=False):
-        table.add_row(
-            result.run_id[:8],
-            plain(network.architecture),
-            f"{network.accuracy:.3f}",
-            interval(*network.interval),
-            f"{result.test_accuracy:.3f}",
-            interval(*result.test_accuracy_interval),
-            f"{result.seconds:,.0f} s",
-        )
-    console.print()
-    console.print(table)
-    if agreement := probed.agreement(results):
-        rho, low, high = agreement
-        console.print(
-            f"rank correlation between probe and runs (Spearman): {rho:+.2f} "
-            rf"\[{low:+.2f}, {high:+.2f}], {len(results)} networks"
-        )
-    elif len(results) >= FEWEST_RANKED:
-        console.print("no rank correlation: all accuracies are equal")

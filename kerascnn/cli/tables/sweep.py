@@ -12,7 +12,7 @@ from kerascnn.cli.tables.layout import Table, fits, line, number, plain, rows, w
 from kerascnn.results.page import seconds
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.text import abbreviated
-from kerascnn.studies.sweep import verdict
+from kerascnn.studies.sweep import labels, verdict
 from kerascnn.studies.sweep.page import PAGE
 from kerascnn.studies.sweep.result import SweepResult, Trial
 
@@ -61,7 +61,7 @@ def _show_trials(console: Console, result: SweepResult, shown: list[Trial]) -> N
         state = plain(f"{cells}{_state(result, trial)}")
         state.truncate(console.width, overflow="ellipsis")
         console.print(state)
-        settings = plain(" ".join(verdict.settings(trial.params, result.space)))
+        settings = plain(" ".join(labels.settings(trial.params, result.space)))
         console.print(Padding(settings, INDENT, expand=False))
 
 
@@ -71,12 +71,12 @@ def _aligned(cells: Iterable[str], result: SweepResult) -> str:
 
 
 def _apart(result: SweepResult, shown: list[Trial], reasons: bool) -> RichTable:
-    keys = [words(name) for name in verdict.short_keys(result.space).values()]
+    keys = [words(name) for name in labels.short_keys(result.space).values()]
     numbers = map(number, ("trial", _metric(result), "95%"))
     table = Table(*numbers, *keys, number("time"), number("epochs"), words("state"))
     for trial in shown:
         settings = [
-            verdict.short_label(trial.params[key]) if key in trial.params else "–"
+            labels.short_label(trial.params[key]) if key in trial.params else "–"
             for key in result.space
         ]
         state = _state(result, trial) if reasons else verdict.standing(result, trial)
@@ -126,7 +126,7 @@ def _show_verdict(console: Console, result: SweepResult) -> None:
     best = result.best
     said = [("best", f"trial {best.number}: {verdict.best_value(result)}" if best else "")]
     if best:
-        said += [("", " ".join(verdict.settings(best.params, result.space, full=True)))]
+        said += [("", " ".join(labels.settings(best.params, result.space, full=True)))]
     said += [("", verdict.alike(result)), ("expect", verdict.optimism(result))]
     said += [("keys", _importance(result)), ("winner", verdict.tested(result))]
     pairs = [(f"[bold]{label}[/bold]", plain(text)) for label, text in said if text]
@@ -134,7 +134,7 @@ def _show_verdict(console: Console, result: SweepResult) -> None:
 
 
 def _importance(result: SweepResult) -> str:
-    names = verdict.short_keys(result.space)
+    names = labels.short_keys(result.space)
     shares = sorted(result.importance.items(), key=lambda pair: -pair[1])
     said = [f"{names.get(key, key)} {share:.0%}" for key, share in shares]
     return f"by importance: {abbreviated(said)}" if said else ""

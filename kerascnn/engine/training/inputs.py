@@ -7,14 +7,11 @@ from typing import Any
 
 from kerascnn.engine.data.batches import Augment, Examples, Feed, OneHot
 from kerascnn.engine.data.preparation import Centred
-from kerascnn.engine.network.activations import Prefix
 from kerascnn.engine.network.boundary import INPUT, Cut
-from kerascnn.engine.network.earlier import UP_TO
-from kerascnn.engine.network.folding import DisagreementError
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.training.listener import SILENT, Listener
 from kerascnn.engine.training.plan import Plan
-from kerascnn.engine.training.views import PrefixRuns
+from kerascnn.engine.training.views import PrefixRuns, run_prefix
 from kerascnn.runtime.files import GB
 
 FLOAT_BYTES = 4
@@ -73,21 +70,15 @@ def make_inputs(
 def _run_prefix(
     kept: Cut, plan: Plan, train: Examples, validation: Examples, listener: Listener
 ) -> tuple[PrefixRuns, Examples, Feed | None]:
-    """The activations of the validation images, and the feed unless images are augmented afresh.
+    """The activations of the validation images, and the feed unless images are augmented afresh."""
 
-    All come from one way to run the prefix: from the next one, if the fastest disagrees.
-    """
-    about = f"{plan.architecture}{UP_TO}{kept.boundary}"
-    how = (plan.prefix_precision, plan.built_by, plan.prefix_engine)
-    prefix = Prefix(kept.prefix, about, *how, listener.warned)
+    def use(runs: PrefixRuns) -> tuple[Examples, Feed | None]:
+        judged = replace(validation, inputs=runs.images(validation))
+        return judged, _activations(kept, plan, train, runs) if plan.views else None
+
     total = plan.views * len(train) + len(validation)
-    while True:
-        runs = PrefixRuns(prefix, plan, total, listener.prefix)
-        try:
-            judged = replace(validation, inputs=runs.images(validation))
-            return runs, judged, _activations(kept, plan, train, runs) if plan.views else None
-        except DisagreementError as reason:
-            prefix.reject(reason)
+    runs, (judged, feed) = run_prefix(kept.prefix, kept.boundary, plan, total, listener, use)
+    return runs, judged, feed
 
 
 def choose(parts: Cut, plan: Plan, total: int) -> tuple[Cut, str]:

@@ -2,17 +2,52 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from kerascnn.engine.data.augment import Augmenter
 from kerascnn.engine.data.batches import Ahead, Examples, OneHot, shuffled
 from kerascnn.engine.network.activations import BATCH_SIZE, Batch, Batches, Prefix
+from kerascnn.engine.network.earlier import UP_TO
+from kerascnn.engine.network.folding import DisagreementError
 from kerascnn.engine.network.inference import OnProgress, to_numpy
+from kerascnn.engine.training.listener import Listener
 from kerascnn.engine.training.plan import Plan
 
+T = TypeVar("T")
 Read = Callable[[np.ndarray], Any]  # rows [B] to images, or activations of an earlier layer
+
+
+def run_prefix(
+    model: Any,
+    boundary: str,
+    plan: Plan,
+    total: int,
+    listener: Listener,
+    use: Callable[["PrefixRuns"], T],
+) -> tuple["PrefixRuns", T]:
+    """Runs a frozen prefix over images and views; all come from one way to run it.
+
+    Args:
+        model: From images to activations.
+        boundary: Its last layer, for the listing of the cache.
+        plan: How it runs, and what augments a view.
+        total: Number of images and views.
+        listener: Receives the number done, and warnings.
+        use: Takes activations from the runs; called again if the fastest way disagrees.
+
+    Returns:
+        The runs, and what `use` returned.
+    """
+    how = (plan.prefix_precision, plan.built_by, plan.prefix_engine)
+    prefix = Prefix(model, f"{plan.architecture}{UP_TO}{boundary}", *how, listener.warned)
+    while True:
+        runs = PrefixRuns(prefix, plan, total, listener.prefix)
+        try:
+            return runs, use(runs)
+        except DisagreementError as reason:
+            prefix.reject(reason)
 
 
 class PrefixRuns:

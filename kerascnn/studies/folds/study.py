@@ -74,7 +74,8 @@ def cross_validate(
     start, observer = time.perf_counter(), observer or default_observer()
     begun = find_begun(resume) if resume else None
     with Session() as session, told(observer):
-        study = _Study(session, experiment, k, repeats, observer, on_fold, start)
+        warned = cache(observer.warned)  # folds repeat a warning
+        study = _Study(session, experiment, k, repeats, observer, warned, on_fold, start)
         return study.run(begun)
 
 
@@ -87,6 +88,7 @@ class _Study:
     k: int
     repeats: int
     observer: Observer
+    warned: Callable[[str], None]
     on_fold: OnFold
     start: float
 
@@ -110,7 +112,7 @@ class _Study:
                 record_begin(tracker, asked, folder)
             done = [one for folds in every for one in self._run(folds, folder, run_id)]
             self.session.uploads.end()  # from then on the runs of the folds have their ids
-            result = make_result(asked, every, done, notes, folder, self.observer.warned)
+            result = make_result(asked, every, done, notes, folder, self.warned)
             result = replace(result, seconds=self._seconds(result))
             record_result(result, self.experiment, every[0].pooled, tracker, self.observer)
         for unsent in filter(None, (tracker.unsent, self.session.uploads.unsent)):
@@ -141,7 +143,7 @@ class _Study:
                     self.experiment,
                     folds,
                     fold,
-                    _Heard(self.observer, name),
+                    _Heard(self.observer, self.warned, name),
                     session=self.session,
                     folder=place,
                     name=name,
@@ -157,10 +159,10 @@ class _Study:
 
 
 class _Heard(Only):
-    """What a study shows of a fold: its epochs as progress, and warnings once for all folds."""
+    """What a study shows of a fold: its epochs, as progress, and warnings."""
 
-    def __init__(self, observer: Observer, name: str) -> None:
-        super().__init__(download=observer.download, warned=cache(observer.warned))
+    def __init__(self, observer: Observer, warned: Callable[[str], None], name: str) -> None:
+        super().__init__(download=observer.download, warned=warned)
         self._observer, self._name, self._stage = observer, name, ""
 
     def progress(self, what: str, done: int, total: int) -> None:

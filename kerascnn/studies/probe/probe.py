@@ -5,30 +5,32 @@ classifier on its features tells more (Kornblith et al., Do Better ImageNet Mode
 Better?, arXiv 1805.08974, compare both).
 """
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
+from pathlib import Path
 
-from kerascnn.engine.data.download import NotAtHandError, reporting, without_downloads
-from kerascnn.engine.load import examine, load_data
-from kerascnn.engine.observer import Observer, Only, default_observer, optional
+import numpy as np
+
+from kerascnn.engine.data.download import NotAtHandError, without_downloads
+from kerascnn.engine.observer import Observer, Only, default_observer
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
-from kerascnn.results.find import runs_folder
 from kerascnn.run.runner import run_experiment
 from kerascnn.runtime.arguments import as_list, expect_count
-from kerascnn.runtime.backend import select_backend, start_backend
+from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.process import contained
-from kerascnn.runtime.text import abbreviated
+from kerascnn.runtime.text import abbreviated, counted
+from kerascnn.studies.probe.images import load_images
 from kerascnn.studies.probe.network import probe_network, with_architecture
-from kerascnn.studies.probe.result import ProbedNetwork, ProbeResult, probe_figure
-from kerascnn.tracking.tracker import Tracker
+from kerascnn.studies.probe.record import record
+from kerascnn.studies.probe.result import ProbedNetwork, ProbeResult, probe_figure, ranked
 
+Probed = tuple[ProbedNetwork, np.ndarray]
 ALL_LOCAL = "all-local"
 NAMED = 8  # architectures to download
 
@@ -61,15 +63,11 @@ def probe_architectures(
     listed = experiment.registry.of_kind("architecture") if ALL_LOCAL in architectures else ()
     others = [known.component.name for known in listed if known.component.name not in named]
     experiments = {name: with_architecture(experiment, name) for name in named}
-    backend = start_backend(experiment.training.backend)
-    observer.started(experiment.name, backend, device_name())
-    with reporting(observer.download):
-        data = load_data(experiment, observer)
-        examination = examine(data, experiment, observer)
+    images = load_images(experiment, observer)
     warned = cache(observer.warned)
     heard = Only(download=observer.download, progress=observer.progress, warned=warned)
-    probe = partial(probe_network, data=data, examination=examination, observer=heard)
-    networks, refusals = list[ProbedNetwork](), list[InputError]()
+    probe = partial(probe_network, images=images, observer=heard)
+    networks, refusals = list[Probed](), list[InputError]()
     for name, chosen in experiments.items():
         try:
             networks.append(probe(name, chosen))
@@ -107,10 +105,10 @@ def _downloadable(absent: Mapping[str, NotAtHandError]) -> str:
 def _probe_if_local(
     name: str,
     experiment: BoundExperiment,
-    probe: Callable[[str, BoundExperiment], ProbedNetwork],
+    probe: Callable[[str, BoundExperiment], Probed],
     warned: Callable[[str], None],
     absent: dict[str, NotAtHandError],
-) -> Iterator[ProbedNetwork]:
+) -> Iterator[Probed]:
     """Probes an architecture with its default weights; or adds it to `absent`."""
     params = experiment.registry.get("architecture", name).component.params
     fields = params.model_fields
@@ -125,29 +123,27 @@ def _probe_if_local(
         warned(f"{name} is skipped: {error}")
 
 
-def _record(
-    experiment: BoundExperiment, networks: list[ProbedNetwork], observer: Observer
-) -> ProbeResult:
+def _record(experiment: BoundExperiment, networks: list[Probed], observer: Observer) -> ProbeResult:
     """Records the probe as a run, the parent of promoted runs."""
-    title = f"probe of {len(networks)} networks"
-    with Tracker(experiment.name, title, runs_folder()) as tracker:
-        run_id, folder = tracker.open()
-        done = ProbeResult(
+
+    def result(run_id: str, folder: Path) -> ProbeResult:
+        return ProbeResult(
             run_id=run_id,
             name=experiment.name,
             device=device_name(),
-            networks=sorted(networks, key=lambda network: -network.accuracy),
+            networks=ranked(networks),
             artifacts=str(folder),
         )
-        (folder / "probe.json").write_text(json.dumps(done.to_json(), indent=2))
-        tracker.artifact(folder / "probe.json")
-        with optional("the plot of the probe", observer):
-            from kerascnn.results.canvas import save
 
-            save(probe_figure(done.networks), folder / "probe.png", observer.warned)
-            tracker.artifact(folder / "probe.png")
-        tracker.metrics({"probed_networks": len(networks)}, step=0)
-    return done
+    return record(
+        experiment.name,
+        f"probe of {counted(len(networks), 'network')}",
+        "probe",
+        result,
+        lambda done: probe_figure(done.networks),
+        {"probed_networks": len(networks)},
+        observer,
+    )
 
 
 @contained()

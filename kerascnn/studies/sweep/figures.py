@@ -10,9 +10,10 @@ from markupsafe import Markup
 
 from kerascnn.results.page import BLUE, ORANGE, style, svg
 from kerascnn.results.report.figures import NARROW, WIDE
+from kerascnn.studies.sweep.labels import metric_name, short_keys, short_label
 from kerascnn.studies.sweep.result import SweepResult, Trial
 from kerascnn.studies.sweep.scales import Scale, frame, scale_of
-from kerascnn.studies.sweep.verdict import metric_name, ranked, short_keys, short_label, standing
+from kerascnn.studies.sweep.verdict import ranked, standing
 
 COLOURS = {"best": ORANGE, "not told apart": BLUE}
 """Colours of trials by their standing; the others are grey."""

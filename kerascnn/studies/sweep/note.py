@@ -2,7 +2,7 @@
 
 from kerascnn.results.report.note import table_lines
 from kerascnn.runtime.text import markdown
-from kerascnn.studies.sweep import verdict
+from kerascnn.studies.sweep import labels, verdict
 from kerascnn.studies.sweep.page import PAGE
 from kerascnn.studies.sweep.result import SweepResult, Trial
 
@@ -12,8 +12,8 @@ FIRST = 10  # trials in the table
 def note(result: SweepResult) -> str:
     """The verdict and the best trials, in Markdown."""
     said = verdict.sentences(result) + ([f"{verdict.tested(result)}."] if result.winner else [])
-    names = verdict.short_keys(result.space)
-    metric = verdict.metric_name(result)
+    names = labels.short_keys(result.space)
+    metric = labels.metric_name(result)
     heads = ("trial", metric, "95%", *names.values(), "epochs", "state")
     rows = [_row(result, trial) for trial in verdict.ranked(result)[:FIRST]]
     lines = table_lines([markdown(head) for head in heads], rows)
@@ -21,7 +21,7 @@ def note(result: SweepResult) -> str:
     below = [f"and {more:,} more, in the table of runs below this one", ""] if more > 0 else []
     first, *others = (sentence.replace("_", "\\_") for sentence in said)
     paragraphs = [part for sentence in (f"**{first}**", *others) for part in (sentence, "")]
-    searched = [f"- `{key}`: {markdown(tried)}" for key, tried in verdict.searched(result).items()]
+    searched = [f"- `{key}`: {markdown(tried)}" for key, tried in labels.searched(result).items()]
     where = f"All figures are in the artifact {PAGE}."
     return "\n".join([*paragraphs, *lines, "", *below, "Tried:", "", *searched, "", where])
 
@@ -30,7 +30,7 @@ def _row(result: SweepResult, trial: Trial) -> list[str]:
     value = f"{trial.value:z.3f}" if trial.value is not None else "–"
     bounds = f"{trial.interval[0]:z.3f} to {trial.interval[1]:z.3f}" if trial.interval else ""
     settings = [
-        markdown(verdict.setting(trial.params[key])) if key in trial.params else "–"
+        markdown(labels.setting(trial.params[key])) if key in trial.params else "–"
         for key in result.space
     ]
     state = verdict.standing(result, trial)
@@ -52,6 +52,6 @@ def numbers(result: SweepResult) -> dict[str, float]:
 
 def params(result: SweepResult) -> dict[str, str]:
     """The parameters of the sweep's own run: what was tried of each key, and the settings."""
-    tried = {f"space.{key}": said for key, said in verdict.searched(result).items()}
+    tried = {f"space.{key}": said for key, said in labels.searched(result).items()}
     settings = {key: value for key, value in result.settings.items() if value is not None}
-    return tried | {f"sweep.{key}": verdict.setting(value) for key, value in settings.items()}
+    return tried | {f"sweep.{key}": labels.setting(value) for key, value in settings.items()}

@@ -16,11 +16,11 @@ from kerascnn.run.session import Session
 from kerascnn.run.trial import TrialResult, run_trial
 from kerascnn.runtime.redact import scrubbed
 from kerascnn.studies.sweep.find import trial_folder
+from kerascnn.studies.sweep.labels import settings
 from kerascnn.studies.sweep.load import Planned
 from kerascnn.studies.sweep.marks import Board
 from kerascnn.studies.sweep.pruning import Judge
 from kerascnn.studies.sweep.storage import OUTCOME, WORKER, numbered
-from kerascnn.studies.sweep.verdict import settings
 
 if TYPE_CHECKING:
     from optuna import Study, Trial

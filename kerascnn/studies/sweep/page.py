@@ -6,7 +6,7 @@ from typing import Any
 
 from kerascnn.results.page import render
 from kerascnn.runtime.commands import command
-from kerascnn.studies.sweep import figures, verdict
+from kerascnn.studies.sweep import figures, labels, verdict
 from kerascnn.studies.sweep.parallel import parallel
 from kerascnn.studies.sweep.result import SweepResult, Trial
 
@@ -59,13 +59,13 @@ def _values(result: SweepResult) -> dict[str, Any]:
     rows = [_row(result, trial) for trial in verdict.ranked(result)]
     return {
         "result": result,
-        "metric": verdict.metric_name(result),
+        "metric": labels.metric_name(result),
         "tally": verdict.tally(result),
         "sentences": verdict.sentences(result),
         "keys": list(result.space),
-        "names": verdict.short_keys(result.space),
-        "searched": verdict.searched(result),
-        "best": {key: verdict.short_label(value) for key, value in _best(result).items()},
+        "names": labels.short_keys(result.space),
+        "searched": labels.searched(result),
+        "best": {key: labels.short_label(value) for key, value in _best(result).items()},
         "first": rows[:FIRST],
         "others": rows[FIRST:],
         "colours": figures.COLOURS,
@@ -80,5 +80,5 @@ def _best(result: SweepResult) -> dict[str, Any]:
 def _row(result: SweepResult, trial: Trial) -> Row:
     standing = verdict.standing(result, trial)
     params = [trial.params.get(key, "") for key in result.space]
-    settings = [(verdict.short_label(value), verdict.setting(value)) for value in params]
+    settings = [(labels.short_label(value), labels.setting(value)) for value in params]
     return Row(trial, standing, figures.COLOURS.get(standing, "var(--soft)"), settings)

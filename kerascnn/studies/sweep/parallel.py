@@ -9,9 +9,9 @@ from markupsafe import Markup
 from kerascnn.results.page import style, svg
 from kerascnn.results.report.figures import NARROW, WIDE
 from kerascnn.studies.sweep.figures import drawn, jitter, looks
+from kerascnn.studies.sweep.labels import metric_name, short_keys, short_label
 from kerascnn.studies.sweep.result import SweepResult, Trial
 from kerascnn.studies.sweep.scales import Scale, frame, scale_of, ticks
-from kerascnn.studies.sweep.verdict import metric_name, short_keys, short_label
 
 VALUE = ""  # the axis of the value, beside those of the keys
 MOST = 12  # labels of an axis

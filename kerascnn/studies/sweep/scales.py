@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from kerascnn.runtime.toml import as_toml
+from kerascnn.studies.sweep.labels import short_label, values_tried
 from kerascnn.studies.sweep.result import SweepResult
 from kerascnn.studies.sweep.values import Choices
-from kerascnn.studies.sweep.verdict import short_label, values_tried
 
 FAR = 6  # times the distance between the best and the median value
 

@@ -34,10 +34,13 @@ def test_repeats_count_as_one_image(written_study):
     other = np.stack([right(1, 2, 3, 4), right(2, 3, 4, 5), right(3, 4, 5, 6)])
     written_study(A, one)
     written_study(B, other)
-    (pair,) = compare_runs([A, B]).pairs
+    comparison, printed = compare_runs([A, B]), io.StringIO()
+    (pair,) = comparison.pairs
     assert pair.difference == pytest.approx(one.mean() - other.mean())
     assert pair.p_value == repeated_test(one.mean(0) - other.mean(0))
     assert pair.first_alone is None
+    show_comparison(Console(file=printed, width=120), comparison)
+    assert "is right on 12 predictions, only bbbbbbbb on 2" in printed.getvalue()
 
 
 def test_other_folds_are_refused(written_study):

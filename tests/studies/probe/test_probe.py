@@ -1,18 +1,27 @@
 """The probe of many networks: its images, its files, and promoted runs."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import ImageOps
 from scipy.stats import spearmanr
 
 from kerascnn import InputError, fetch
 from kerascnn.engine.data.download import NotAtHandError, without_downloads
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import bind_experiment
+from kerascnn.studies.probe.images import load_images
 from kerascnn.studies.probe.network import with_architecture
 from kerascnn.studies.probe.probe import probe_architectures, promote
-from kerascnn.studies.probe.result import ProbedNetwork, probe_figure, rank_correlation
+from kerascnn.studies.probe.result import (
+    ProbedNetwork,
+    ProbeResult,
+    probe_figure,
+    rank_correlation,
+    ranked,
+)
 from kerascnn.tracking.store import find_tagged, open_store, tracking_uri
 
 
@@ -169,7 +178,9 @@ def network(name, accuracy, milliseconds):
         architecture=name,
         accuracy=accuracy,
         interval=(accuracy - 0.1, accuracy + 0.1),
+        loss=1 - accuracy,
         images=40,
+        stored=0,
         features=16,
         parameters=1000,
         model_bytes=4000,
@@ -178,6 +189,49 @@ def network(name, accuracy, milliseconds):
         batched_ms=milliseconds,
         seconds=1.0,
     )
+
+
+def test_networks_are_ranked_and_tested_against_the_best():
+    right = {"good": np.arange(40) < 36, "close": np.arange(40) < 35, "bad": np.arange(40) < 12}
+    probed = [(network(name, of.mean(), 1.0), of) for name, of in sorted(right.items())]
+    networks = ranked(probed)
+    assert [one.architecture for one in networks] == ["good", "close", "bad"]
+    assert networks[0].behind is None
+    assert [one.behind.told_apart for one in networks[1:]] == [False, True]
+    done = ProbeResult("a" * 32, "shapes", "CPU", networks, "folder")
+    assert "good; cannot be distinguished from it: close" in repr(done)
+    assert "<svg" in done._repr_html_()
+    assert done.not_told_apart == done.to_json()["not_told_apart"] == ["close"]
+
+
+def test_the_folds_follow_from_content_and_keep_copies_together(tmp_path, photo, experiment):
+    for name, first in (("cat", 0), ("dog", 20)):
+        (tmp_path / name).mkdir()
+        for number in range(first, first + 12):
+            photo(number).save(tmp_path / name / f"{number}.jpg")
+        ImageOps.mirror(photo(first)).save(tmp_path / name / "copy.jpg")
+    table = {"name": "image_folder", "path": str(tmp_path)}
+    of_seeds = []
+    for seed in (0, 1):
+        images = load_images(
+            experiment.with_overrides({"dataset": table, "seed": seed}), Observer()
+        )
+        splits = (images.data.train, images.data.validation)
+        names = [Path(split.name(row)).name for split in splits for row in range(len(split))]
+        assert len(names) == len(images.labels) == len(images.folds) < 26
+        of_seeds.append(dict(zip(names, images.folds.tolist(), strict=True)))
+    first, second = of_seeds
+    shared = first.keys() & second.keys()
+    assert first.keys() != second.keys()
+    assert all(first[name] == second[name] for name in shared)
+    assert len({first[name] for name in ("0.jpg", "copy.jpg") if name in first}) <= 1
+    assert len(set(first.values())) == 5
+
+
+def test_a_class_with_few_images_cannot_be_judged_out_of_fold(experiment, registry):
+    few = experiment.with_overrides({"dataset.train": 6, "dataset.validation": 2})
+    with pytest.raises(InputError, match=r"the smallest class has 4 .*needs 5 per class"):
+        probe_architectures(few, ["sequential_cnn"], Observer())
 
 
 def test_the_line_of_the_plot_joins_what_no_other_network_beats():
