@@ -2,6 +2,7 @@
 
 command   KERAS_BACKEND=tensorflow pytest -m endurance tests/endurance/test_sweep_kills.py
           KERASCNN_KILLS: how many sweeps, 40 by default; every fifth one is killed as a whole
+last      TensorFlow 2.21 on two busy cores: 5 of 5 in 4 min, of which one was killed as a whole
 """
 
 import os
