@@ -169,8 +169,8 @@ def beside(
     class Turns(Observer):
         turn: Callable[[], float]
 
-        def prepare(self, experiment: Any, observer: Observer) -> Any:
-            prepared = prepare_experiment(experiment, observer)
+        def prepare(self, *arguments: Any) -> Any:
+            prepared = prepare_experiment(*arguments)
             model, (plan,) = prepared.network.model, prepared.plans
             set_trainable(model, plan.layers, plan.batchnorm)
             self.turn = rival(_bare(cut(model).suffix))

@@ -117,7 +117,7 @@ def test_debug_adds_the_traceback_and_keeps_the_code(run_cli, workplace):
 
 
 def test_a_failure_of_our_own_is_code_1(run_cli, shapes_file, monkeypatch):
-    monkeypatch.setattr("kerascnn.experiment.load._read", lambda path: 1 / 0)
+    monkeypatch.setattr("kerascnn.experiment.load.read_toml", lambda path: 1 / 0)
     answer = run_cli("check", "shapes.toml")
     assert answer.exit_code == 1
     assert answer.stderr == (

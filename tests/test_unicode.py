@@ -59,6 +59,7 @@ def test_a_run_is_evaluated_on_the_other_form(tmp_path, written_run, monkeypatch
 def test_a_dataset_that_has_a_class_in_both_forms_is_refused(registry, shapes_experiment):
     class Both:
         registered = None
+        key = ""
 
         def build(self, seed):
             source = [(np.zeros((8, 8, 3), np.uint8), 0)]

@@ -190,7 +190,7 @@ def probe(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Rank architectures, or the blocks of one, quickly on the images of FILE.
+    """Rank architectures, or the blocks of one, by linear probes.
 
     Each network runs once over the training and validation images, or not at all if the cache has
     its features; a linear classifier on them is judged out of fold. Shows the cost of each network,

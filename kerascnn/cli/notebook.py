@@ -34,7 +34,7 @@ class NotebookTerminal(SweepTerminal):
         self._handle = None
         super().stage_started(stage)
 
-    def _draw(self, bar: Progress) -> None:
+    def draw(self, bar: Progress) -> None:
         from IPython.display import display
 
         if time.monotonic() - self._drawn < REFRESH_SECONDS and not bar.finished:

@@ -28,15 +28,15 @@ class SweepTerminal(Terminal, SweepObserver):
 
     def sweep_started(self, so_far: SweepResult) -> None:
         self._so_far, self._winning = so_far, False
-        self._clear()
-        self._print(f"[bold]sweep of {so_far.name}[/bold]: {_planned(so_far)}")
+        self.clear()
+        self.say(f"[bold]sweep of {so_far.name}[/bold]: {_planned(so_far)}")
         for key, tried in labels.searched(so_far).items():
-            self._print(Text(f"          {key}: {tried}"))
-        self._print(line("sweep", f"{so_far.study[:8]} in {from_here(so_far.artifacts)}"))
+            self.say(Text(f"          {key}: {tried}"))
+        self.say(line("sweep", f"{so_far.study[:8]} in {from_here(so_far.artifacts)}"))
         if done := _ended(so_far):
-            self._print(line("resumed", f"{counted(done, 'trial')} had ended before"))
+            self.say(line("resumed", f"{counted(done, 'trial')} had ended before"))
         self._done = done
-        self._print()
+        self.say()
         self._show_trials(so_far)
 
     def trial_started(self, trial: Trial) -> None:
@@ -46,7 +46,7 @@ class SweepTerminal(Terminal, SweepObserver):
     def trial_ended(self, trial: Trial, so_far: SweepResult) -> None:
         best = so_far.best is not None and so_far.best.number == trial.number
         self._done += 1
-        if self._bars is None or best or trial.state == "failed":
+        if self.bars is None or best or trial.state == "failed":
             said = Text(_trial_line(trial, so_far, best, self._done))
             self.console.print(said, no_wrap=True, overflow="ellipsis")
         self._so_far = so_far
@@ -55,37 +55,37 @@ class SweepTerminal(Terminal, SweepObserver):
     def started(self, name: str, backend: str, device: str) -> None:
         """The winner's run begins, unless the trials have not begun."""
         if self._so_far and self._so_far.best:
-            self._clear()
+            self.clear()
             self._winning = True
-            self._print()
-            self._print(f"[bold]winner[/bold]: trial {self._so_far.best.number}, run in full")
+            self.say()
+            self.say(f"[bold]winner[/bold]: trial {self._so_far.best.number}, run in full")
         super().started(name, backend, device)
 
     def ended(self, result: Result) -> None:
         if self._winning:
-            self._show_tested(result)  # the next commands are those of the sweep
+            self.show_tested(result)  # the next commands are those of the sweep
         else:
             super().ended(result)
 
     def sweep_ended(self, result: SweepResult) -> None:
-        self._clear()
+        self.clear()
         self._so_far, self._winning = None, False
-        self._print()
+        self.say()
 
     def _show_trials(self, so_far: SweepResult) -> None:
         """Draws the two lines: how far the sweep is, and the best so far."""
-        if self._bars is None:
+        if self.bars is None:
             return
         if not isinstance(self._progress, TrialsBar):
-            self._clear()
-            self._progress = TrialsBar(self._bars)
+            self.clear()
+            self._progress = TrialsBar(self.bars)
             self._task = self._progress.add_task("trials", left="")
         self._progress.best = _best_line(so_far)
         total = so_far.settings.get("trials")
         self._progress.update(
             self._task, total=total, completed=_ended(so_far), left=_status(so_far)
         )
-        self._draw(self._progress)
+        self.draw(self._progress)
 
 
 class TrialsBar(Progress):

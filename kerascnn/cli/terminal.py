@@ -63,13 +63,13 @@ class Terminal(Observer):
     ) -> None:
         self.console = console
         self._file = file
-        self._bars = bars or (console if console.is_terminal else None)
+        self.bars = bars or (console if console.is_terminal else None)
         self._progress: Progress | None = None
         self._task = TaskID(0)
         self._epochs_before = ""
 
     def started(self, name: str, backend: str, device: str) -> None:
-        self._print(f"[bold]{name}[/bold] · {backend} on {device}")
+        self.say(f"[bold]{name}[/bold] · {backend} on {device}")
 
     def download(self, name: str, done: int, total: int | None) -> None:
         self._show(name, done, total, _downloaded)
@@ -86,26 +86,26 @@ class Terminal(Observer):
 
     def prepared(self, overview: Overview) -> None:
         for label, text in overview_rows(overview):
-            self._print(line(label, text))
+            self.say(line(label, text))
 
     def tracked(self, run_id: str, store: str, folder: str) -> None:
-        self._print(line("run", f"{run_id[:8]} in {escape(from_here(store))}"))
+        self.say(line("run", f"{run_id[:8]} in {escape(from_here(store))}"))
 
     def resumed(self, stage: StageStart | None, epochs: int, steps: int) -> None:
         if stage is None:
-            self._print(line("resumed", "after the last stage"))
+            self.say(line("resumed", "after the last stage"))
             return
         self._epochs_before = f"{epochs + 1}/{stage.epochs}"
         step = f", after step {steps:,}" if steps else ""
         where = f"in stage {stage.number}, {stage.name}, epoch {self._epochs_before}{step}"
-        self._print(line("resumed", where))
+        self.say(line("resumed", where))
 
     def stage_started(self, stage: StageStart) -> None:
         self._stage = stage
-        self._print()
+        self.say()
         if stage.reused_from:
             return
-        self._print(
+        self.say(
             f"[bold]{stage.number}/{stage.total} {stage.name}[/bold]   "
             f"trains {escape(stage.choice)}"
         )
@@ -119,56 +119,56 @@ class Terminal(Observer):
         return self._epochs_before or f"1/{self._stage.epochs}"
 
     def epoch(self, epoch: Epoch, total: int) -> None:
-        self._clear()
+        self.clear()
         m = epoch.metrics
         self._epochs_before = f"{epoch.number + 1}/{total}"
-        self._print(
+        self.say(
             f"  epoch {epoch.number:>{len(str(total))}}/{total}  loss {m['train_loss']:.3f}  "
             f"val accuracy {m['val_accuracy']:.3f}  lr {m['learning_rate']:.1e}  "
             f"{m['images_per_second']:,.0f} images/s  {m['seconds']:.1f} s"
         )
         if named := epoch.named:
             shown = [f"{name} {value:.3f}" for name, value in named.items()]
-            self._print(f"  {'':>{6 + 2 * len(str(total)) + 1}}  val {abbreviated(shown, NAMED)}")
+            self.say(f"  {'':>{6 + 2 * len(str(total)) + 1}}  val {abbreviated(shown, NAMED)}")
 
     def stage_ended(self, result: StageResult) -> None:
-        self._clear()
+        self.clear()
         self._epochs_before = ""
         if result.reused_from:
-            self._print(reused(result, self._stage))
-            self._print(f"  {best_epoch(result)}: val accuracy {result.own.accuracy:.3f}")
+            self.say(reused(result, self._stage))
+            self.say(f"  {best_epoch(result)}: val accuracy {result.own.accuracy:.3f}")
         else:
             self._show_training(result)
         if result.before:
-            self._print(f"  {verdict(result, result.before)}")
+            self.say(f"  {verdict(result, result.before)}")
 
     def _show_training(self, result: StageResult) -> None:
         if result.epochs < self._stage.epochs:
-            self._print(f"  stopped early: epoch {result.epochs} of at most {self._stage.epochs}")
-        self._print(
+            self.say(f"  stopped early: epoch {result.epochs} of at most {self._stage.epochs}")
+        self.say(
             f"  trained {result.trainable_parameters:,} parameters after {result.boundary}"
             f" in {result.seconds:.1f} s · {best_epoch(result)}"
         )
-        self._print(f"  {frozen_part(result)}")
-        self._print(
+        self.say(f"  {frozen_part(result)}")
+        self.say(
             "  frozen weights and BatchNorm unchanged [green]✓[/green] · "
             "optimizer covers exactly the trainable weights [green]✓[/green]"
         )
 
     def warned(self, message: str) -> None:
-        self._clear()
+        self.clear()
         head = Text.from_markup(line("[yellow]note[/yellow]" + " " * (LABEL - 4), ""))
-        self._print(head + Text(("\n" + " " * LABEL).join(map(visible, message.split("\n")))))
+        self.say(head + Text(("\n" + " " * LABEL).join(map(visible, message.split("\n")))))
 
     def ended(self, result: Result) -> None:
-        self._show_tested(result)
+        self.show_tested(result)
         for label, following in zip(("next", "", ""), NEXT, strict=True):
-            self._print(line(label, escape(command(*following))))
+            self.say(line(label, escape(command(*following))))
 
-    def _show_tested(self, result: Result) -> None:
+    def show_tested(self, result: Result) -> None:
         images = result.test["images"]
-        self._print()
-        self._print(
+        self.say()
+        self.say(
             line(
                 "test",
                 f"accuracy [bold]{result.test_accuracy:.3f}[/bold] "
@@ -176,37 +176,37 @@ class Terminal(Observer):
             )
         )
         for said in measured_lines(result.metrics):
-            self._print(line("", said))
+            self.say(line("", said))
         if result.temperature != AS_TRAINED:
-            self._print(line("calibrated", f" {calibration(result)}"))
-        self._print(line("time", f"{result.seconds:.0f} s"))
-        self._print(line("run", escape(from_here(result.artifacts))))
+            self.say(line("calibrated", f" {calibration(result)}"))
+        self.say(line("time", f"{result.seconds:.0f} s"))
+        self.say(line("run", escape(from_here(result.artifacts))))
 
     def told(self, text: str) -> None:
         """A line of a study: markup."""
-        self._clear()
-        self._print(text)
+        self.clear()
+        self.say(text)
 
-    def _print(self, text: str | Text = "") -> None:
+    def say(self, text: str | Text = "") -> None:
         self.console.print(text, soft_wrap=True)
 
     def _show(self, what: str, done: int, total: int | None, columns: Columns) -> None:
         """Shows a progress bar until the work is done, if bars can be drawn."""
-        if self._bars is None:
+        if self.bars is None:
             return
         if self._progress is None:
             text = TextColumn("{task.description:<26}")
-            self._progress = Progress(text, *columns(), console=self._bars, transient=True)
+            self._progress = Progress(text, *columns(), console=self.bars, transient=True)
             self._task = self._progress.add_task(what, total=total)
         self._progress.update(self._task, description=what, completed=done, total=total)
-        self._draw(self._progress)
+        self.draw(self._progress)
         if total is not None and done >= total:
-            self._clear()
+            self.clear()
 
-    def _draw(self, bar: Progress) -> None:
+    def draw(self, bar: Progress) -> None:
         bar.start()  # from then on it draws itself
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
         if self._progress:
             self._progress.stop()
             self._progress = None

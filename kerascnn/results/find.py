@@ -99,8 +99,12 @@ def _refuse_study(run: str) -> None:
 
 def _resumed_by(folder: Path) -> str:
     """The command that resumes a study; "" for a run."""
-    plans = {SWEEP_PLAN: "sweep", FOLDS_PLAN: "folds"}
-    return next((name for plan, name in plans.items() if (folder / plan).exists()), "")
+    study = folder.name[:8]
+    commands = {
+        SWEEP_PLAN: command("sweep", "--resume", study),
+        FOLDS_PLAN: command("folds", "--resume", study),
+    }
+    return next((again for plan, again in commands.items() if (folder / plan).exists()), "")
 
 
 def find_unfinished(run: str) -> Path:
@@ -124,8 +128,7 @@ def find_unfinished(run: str) -> Path:
         shown = ", ".join(folder.name[:12] for folder in named)
         which = f"matches {len(named)} runs: {shown}" if named else "matches no run in this folder"
         raise InputError(f"--resume {run}: {which}.")
-    if study := _resumed_by(named[0]):
-        again = command(study, "--resume", named[0].name[:8])
+    if again := _resumed_by(named[0]):
         raise InputError(f"--resume {run}: this is a study; `{again}` resumes it.")
     if _has_ended_well(named[0]):
         raise InputError(f"--resume {run}: this run has finished; there is nothing to resume.")

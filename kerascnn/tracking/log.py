@@ -29,7 +29,7 @@ class Log:
     def _add(self, kind: str, **content: Any) -> None:
         raise NotImplementedError
 
-    def _status(self, error: BaseException | None) -> str:
+    def status_of(self, error: BaseException | None) -> str:
         """How the run ends."""
         if error is None:
             return "KILLED" if self._pruned else "FINISHED"

@@ -90,7 +90,7 @@ class Tracker(Log):
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if self.run_id:
-            self._add("end", status=self._status(error))
+            self._add("end", status=self.status_of(error))
         with self._changed:
             self._closing = True
             self._changed.notify_all()

@@ -145,7 +145,7 @@ class TrialTracker(Log):
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if self.run_id:
-            self._add("end", status=self._status(error))
+            self._add("end", status=self.status_of(error))
             self.ended = True
             self._uploads.wake()
 

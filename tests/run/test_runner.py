@@ -486,10 +486,11 @@ def test_the_logged_experiment_runs_again(result):
 def test_a_run_is_found_by_prefix_and_fetched_from_mlflow(place, result, monkeypatch, tmp_path):
     import mlflow
 
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/other.db")  # is not what kerascnn uses
     assert find_run(result.run_id[:8]).run_id == result.run_id
     with pytest.raises(InputError, match='no run "nothing"'):
         find_run("nothing")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}/mlflow.db")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/other.db")  # it sets the variable too
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}/mlflow.db")
     monkeypatch.chdir(place.parent)
     fetched = find_run(result.run_id)

@@ -154,9 +154,9 @@ def _requeue(study: "Study", trial: "FrozenTrial") -> None:
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
-    with suppress(UpdateFinishedTrialError):
-        if study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL):
-            _retry()(study, trial)
+    with suppress(UpdateFinishedTrialError, ValueError):
+        study.tell(trial.number, state=TrialState.FAIL)
+        _retry()(study, trial)
 
 
 def release_silent(study: "Study") -> None:

@@ -211,16 +211,15 @@ def test_the_folds_follow_from_content_and_keep_copies_together(tmp_path, photo,
             photo(number).save(tmp_path / name / f"{number}.jpg")
         ImageOps.mirror(photo(first)).save(tmp_path / name / "copy.jpg")
     table = {"name": "image_folder", "path": str(tmp_path)}
-    of_seeds = []
+    of_splits = []
     for seed in (0, 1):
-        images = load_images(
-            experiment.with_overrides({"dataset": table, "seed": seed}), Observer()
-        )
+        settings = {"dataset": table | {"split_seed": seed}}
+        images = load_images(experiment.with_overrides(settings), Observer())
         splits = (images.data.train, images.data.validation)
         names = [Path(split.name(row)).name for split in splits for row in range(len(split))]
         assert len(names) == len(images.labels) == len(images.folds) < 26
-        of_seeds.append(dict(zip(names, images.folds.tolist(), strict=True)))
-    first, second = of_seeds
+        of_splits.append(dict(zip(names, images.folds.tolist(), strict=True)))
+    first, second = of_splits
     shared = first.keys() & second.keys()
     assert first.keys() != second.keys()
     assert all(first[name] == second[name] for name in shared)
