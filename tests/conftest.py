@@ -39,13 +39,19 @@ def pytest_configure():
         os.sched_setaffinity(0, cores[int(worker.removeprefix("gw")) % len(cores) :: count])
 
 
-def pytest_collection_finish():
-    """Leaves what was imported and collected out of garbage collections.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Leaves what is imported and collected out of garbage collections, then and later.
 
     Each stage ends with one, and a pass over Keras, its backend and 5000 tests takes half a second.
     """
-    gc.collect()
-    set_objects_aside()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        set_objects_aside()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
