@@ -1,5 +1,6 @@
 """What more than one test file needs."""
 
+import gc
 import os
 import sys
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from kerascnn.engine.metrics.significance import repeated_interval
 from kerascnn.engine.result import Result
 from kerascnn.results.predictions import Predictions, write_predictions
 from kerascnn.runtime.cache import cache_folder
+from kerascnn.runtime.process import set_objects_aside
 from kerascnn.testing import other_processes
 from kerascnn.tracking.store import open_store
 
@@ -35,6 +37,21 @@ def pytest_configure():
     if worker and hasattr(os, "sched_setaffinity"):
         cores, count = sorted(os.sched_getaffinity(0)), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
         os.sched_setaffinity(0, cores[int(worker.removeprefix("gw")) % len(cores) :: count])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Leaves what is imported and collected out of garbage collections, then and later.
+
+    Each stage ends with one, and a pass over Keras, its backend and 5000 tests takes half a second.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        set_objects_aside()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -100,6 +117,14 @@ def shared_workplace(tmp_path_factory):
     """The same for all tests of a file."""
     with working_in(tmp_path_factory.mktemp("shared")) as folder:
         yield folder
+
+
+@pytest.fixture(scope="module")
+def without_reports():
+    """Runs of the file draw no report, which takes the most time of a tiny one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kerascnn.run.runner.draw_report", lambda *_: None)
+        yield
 
 
 @pytest.fixture

@@ -235,6 +235,7 @@ class Heard(Observer):
         self.warnings.append(message)
 
 
+@pytest.mark.long  # takes a run
 def test_a_run_on_classes_of_hostile_names_ends_well(workplace, registry):
     rng, names = np.random.default_rng(0), HOSTILE[:12]
     for name in names:

@@ -551,6 +551,7 @@ def test_one(kerascnn_check):
 """
 
 
+@pytest.mark.long  # a pytest of its own
 def test_in_pytest_each_check_is_a_test_of_its_own(tmp_path, suspects):
     (tmp_path / "test_contract.py").write_text(TESTS)
     ended = subprocess.run(

@@ -87,9 +87,11 @@ def _subject(config: pytest.Config, kind: str, name: str, params: Any, options: 
     from kerascnn.testing import find_subject
 
     asked = kind, name, params, options
-    if _LAST not in config.stash or config.stash[_LAST][0] != asked:
+    before, _ = config.stash.get(_LAST, (None, None))
+    if before != asked:
         config.stash[_LAST] = None, None
-        gc.collect()  # Keras's models are large, and cyclic references keep them alive
+        if before and before[0] == "architecture":
+            gc.collect()  # Keras's models are large, and cyclic references keep them alive
         subject = find_subject(kind, name, params, **options)  # before Keras, as a run does
         if KINDS[kind].needs_keras:
             start_backend()

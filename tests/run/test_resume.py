@@ -67,11 +67,9 @@ def interrupt(number=signal.SIGINT):
 
 
 @pytest.fixture(scope="module")
-def place(shared_workplace):
+def place(shared_workplace, without_reports):
     (shared_workplace / "resume.toml").write_text(two_stages("resume", head=HEAD, rest=REST))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kerascnn.run.runner.draw_report", lambda *_: None)  # takes the most time
-        yield shared_workplace
+    return shared_workplace
 
 
 @pytest.fixture(scope="module")
@@ -297,6 +295,7 @@ def test_a_full_disk_is_reported_once_and_stops_nothing(place, undisturbed, monk
     assert len(observer.said) == 1
 
 
+@pytest.mark.long  # takes a run; of a stage tests/engine/training/test_stage.py shows it
 @pytest.mark.backend
 def test_a_loss_that_is_not_finite_stops_at_its_step_and_is_in_no_checkpoint(place):
     wild = {"stages.1.learning_rate": 1e38, "training.checkpoint_seconds": 0}

@@ -32,7 +32,7 @@ def place(shared_workplace):
 
 
 @pytest.fixture(scope="module")
-def runs(place):
+def runs(place, without_reports):
     experiment = load_experiment("shapes.toml")
     return [run_experiment(experiment) for _ in range(2)]
 

@@ -41,11 +41,10 @@ KINDS = [  # the smallest member of each kind of family
 QUICK = {*KINDS} - {"inception_resnet_v2", "nasnet_mobile", "efficientnet_v2_s", "densenet121"}
 
 
-def each(names: Iterable[str], *ordinary: str) -> Any:
-    """Parametrizes over the names, of which all but the ordinary, quick ones are marked slow."""
-    marked = [
-        pytest.param(name, marks=() if name in ordinary else pytest.mark.slow) for name in names
-    ]
+def each(names: Iterable[str], *ordinary: str, long: Iterable[str] = ()) -> Any:
+    """Parametrizes over the names, of which all but the ordinary, quick ones are marked."""
+    marks = {**dict.fromkeys(ordinary, ()), **dict.fromkeys(long, pytest.mark.long)}
+    marked = [pytest.param(name, marks=marks.get(name, pytest.mark.slow)) for name in names]
     return pytest.mark.parametrize("name", marked)
 
 
@@ -203,7 +202,7 @@ def published_like(name: str, path: Path) -> Path:
     return path
 
 
-@each(KINDS, "mobilenet", "efficientnet_b0")
+@each(KINDS, "mobilenet", long=("efficientnet_b0",))
 @pytest.mark.filterwarnings("ignore")
 def test_features_are_those_of_keras_with_its_own_preprocessing_and_loading(
     name: str, keras_file: Callable[[str, Path], None], tmp_path: Path

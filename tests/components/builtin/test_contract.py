@@ -17,7 +17,7 @@ METRICS = [component.name for component in kerascnn_metrics()]
 LARGEST_FIRST = sorted(applications(), key=lambda network: -int(network.parameters))
 NETWORKS = {network.name for network in LARGEST_FIRST}
 LEAST = set({network.family: network.name for network in LARGEST_FIRST}.values())  # of each family
-QUICK = {"resnet50"}
+WHOLE = {"resnet50"}  # under all checks on every backend
 BACKEND = keras.config.backend()
 REFUSED = {"nasnet_mobile"} if BACKEND == "torch" else set()  # by Keras
 TWICE = {"backends_agree"} if BACKEND == "torch" else set()  # JAX asks PyTorch, and so does CI
@@ -95,20 +95,21 @@ def test_sequential_cnn(kerascnn_check):
 
 
 @pytest.mark.backend
-@pytest.mark.kerascnn("architecture", *sorted(QUICK), only=CHECKS)
-def test_quick_networks(kerascnn_check):
+@pytest.mark.long
+@pytest.mark.kerascnn("architecture", *sorted(WHOLE), only=CHECKS)
+def test_a_large_network(kerascnn_check):
     kerascnn_check(weights="none")
 
 
 @pytest.mark.backend
 @pytest.mark.long
-@pytest.mark.kerascnn("architecture", *sorted(LEAST - QUICK - REFUSED), only=OF_FAMILIES)
+@pytest.mark.kerascnn("architecture", *sorted(LEAST - WHOLE - REFUSED), only=OF_FAMILIES)
 def test_a_network_of_each_family(kerascnn_check):
     kerascnn_check(weights="none")
 
 
 @pytest.mark.backend
 @pytest.mark.slow
-@pytest.mark.kerascnn("architecture", *sorted(NETWORKS - LEAST - QUICK - REFUSED), only=CHECKS)
+@pytest.mark.kerascnn("architecture", *sorted(NETWORKS - LEAST - WHOLE - REFUSED), only=CHECKS)
 def test_all_other_networks(kerascnn_check):
     kerascnn_check(weights="none")

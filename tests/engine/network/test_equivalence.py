@@ -36,7 +36,7 @@ def spans(name):
 
 
 def case(name, *which, quick=True):
-    marks = pytest.mark.long if name == "densenet121" else ()
+    marks = pytest.mark.long if name in ("densenet121", "resnet50") else ()
     return pytest.param(
         name, *which, marks=marks if quick and name not in SLOW else pytest.mark.slow
     )

@@ -111,6 +111,7 @@ def test_stored_or_not_the_weights_are_the_same(networks, name, span, optimizer,
             assert one.metrics[loss] == pytest.approx(other.metrics[loss], abs=1e-3)
 
 
+@pytest.mark.long  # fits four times
 def test_another_order_or_other_dropout_would_show(networks):
     fit = fitting(*networks("sequential_cnn"), "last:2", "sgd", "frozen")
     _, expected, _ = fit()

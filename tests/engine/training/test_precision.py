@@ -101,7 +101,9 @@ EVERY_STEP = pytest.param({"augment": identity}, id="the whole network with ever
 STORED = pytest.param({}, id="stored activations")
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(
+    "precision", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("options", [EVERY_STEP, STORED])
 def test_mixed_precision_learns_and_keeps_float32_where_it_matters(prepare, precision, options):
     prepare(precision)

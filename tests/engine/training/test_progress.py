@@ -110,7 +110,10 @@ def test_every_optimizer_resumes(tmp_path, name):
     [
         {"schedule": plateau},
         {"ema_fraction": 0.5, "layer_decay": 0.5, "clip_norm": 1.0},
-        {"keep": "last", "optimizer": Optimizer(name="sgd", momentum=0.9)},
+        pytest.param(
+            {"keep": "last", "optimizer": Optimizer(name="sgd", momentum=0.9)},
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["plateau", "average", "last"],
 )

@@ -157,7 +157,9 @@ def test_how_many_steps_are_taken_at_once_changes_nothing(head, monkeypatch):
         np.testing.assert_allclose(value, together[path], atol=1e-6, err_msg=path)
 
 
-@pytest.mark.parametrize("trained", [HEAD, BLOCK - {"block_drop"}])
+@pytest.mark.parametrize(
+    "trained", [pytest.param(HEAD, marks=pytest.mark.long), BLOCK - {"block_drop"}]
+)
 def test_the_prefix_run_once_or_with_every_step_trains_the_same_weights(trained):
     """The frozen dropout in the prefix would tell them apart, were it not in inference mode."""
     once, first = fit(trained, epochs=2, keep="last")
@@ -476,7 +478,7 @@ def test_mixed_precision_trains_and_gives_float32_probabilities(precision):
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-6)
 
 
-@pytest.mark.parametrize("at", [0, 3])
+@pytest.mark.parametrize("at", [pytest.param(0, marks=pytest.mark.long), 3])
 def test_a_fault_in_the_augmentation_arrives_as_it_is(at):
     @Augmenter
     def broken(images, targets, epoch, step):

@@ -17,10 +17,8 @@ from kerascnn.results.describe.network import describe_built, describe_network
 from kerascnn.runtime.compilation import gradient
 
 TABLE = {application.name: application for application in applications()}
-QUICK = ("vgg16", "resnet50", "mobilenet_v2")
-NAMES = [
-    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(TABLE)
-]
+MARKS = {"vgg16": (), "mobilenet_v2": (), "resnet50": pytest.mark.long}
+NAMES = [pytest.param(name, marks=MARKS.get(name, pytest.mark.slow)) for name in sorted(TABLE)]
 
 # The numbers in the names, and MathWorks' table of "pretrained deep neural networks". That has 164
 # for Inception-ResNet-v2, whose longest way in Keras is stem 5, mixed_5b 3, 10 · 4, mixed_6a 3,

@@ -38,7 +38,7 @@ def place(shared_workplace):
 
 
 @pytest.fixture(scope="module")
-def result(place):
+def result(place, without_reports):
     return run_experiment(load_experiment("shapes.toml"))
 
 

@@ -265,6 +265,7 @@ def test_images_that_have_changed_are_not_shown(page, result, place):
     assert "images differ from those of the run" in without
 
 
+@pytest.mark.long  # takes a run
 def test_a_report_that_fails_is_told_and_fails_no_run(workplace, registry, monkeypatch):
     paint(workplace / "photos")
     short = experiment(workplace / "photos")
@@ -324,7 +325,9 @@ def is_painted(file):
 
 @browser
 @pytest.mark.browser
-@pytest.mark.parametrize(("width", "scheme"), [(1280, 1), (500, 0)])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1280, 1), pytest.param(500, 0, marks=pytest.mark.long)]
+)
 def test_a_browser_shows_curves_confusion_matrix_and_images(page, result, tmp_path, width, scheme):
     address = (result.folder / "report.html").as_uri()
     looks = (f"--blink-settings=preferredColorScheme={scheme}", f"--window-size={width},1200")

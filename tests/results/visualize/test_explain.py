@@ -31,7 +31,7 @@ EXPERIMENT = {
 
 
 @pytest.fixture(scope="module")
-def place(shared_workplace):
+def place(shared_workplace, without_reports):
     """A folder with a finished run and two images."""
     run_experiment(bind_experiment(EXPERIMENT, load_registry()))
     rng = np.random.default_rng(0)
