@@ -1,6 +1,5 @@
 """A run: load, check, build; for each stage set trainable and fit; evaluate; save."""
 
-import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,7 +29,7 @@ from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.interruption import Interruption
-from kerascnn.runtime.process import contained, put_back
+from kerascnn.runtime.process import contained
 from kerascnn.runtime.tracebacks import said
 from kerascnn.tracking.tracker import Tracker
 
@@ -152,7 +151,6 @@ class _Story:
     def _begin(self, experiment: BoundExperiment, observer: Observer) -> tuple[Prepared, Path]:
         tracker = self.tracker
         prepared = self.session.prepare(experiment, observer, self.data)
-        put_back(gc.collect)  # when all is released: Keras models are large, and reference cycles
         observer.prepared(overview(prepared))
         if inside := _inside_dataset(experiment):
             observer.warned(inside)

@@ -103,7 +103,7 @@ def build(
         changed = path.stat().st_mtime_ns if path else 0
         decides = (application.name, image_size, str(path), changed)
         backbone = build_once(decides, partial(_loaded, application, images, path))
-        images = backbone.input
+        (images,) = backbone.inputs  # a list of them in some families
         probabilities = classifier_head(backbone.output, num_classes, dropout=params.dropout)
     blocks = table.blocks(backbone, FAMILIES[application.family])
     if any(isinstance(layer, keras.Model) for layer in backbone.layers):
