@@ -3,31 +3,38 @@
 import contextlib
 import os
 import socket
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from kerascnn.errors import InputError, ResumeError
+from kerascnn.runtime.address import address_fault, tracking_uri
+from kerascnn.runtime.background import CallError, LostError
+from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.redact import scrubbed
 from kerascnn.tracking.entries import FAILURE
 from kerascnn.tracking.journal import LOCK
+from kerascnn.tracking.store import TrackingError
 
 HOLDER = "process.txt"  # names the process that has the lock
 PRUNED = "pruned"  # a tag: why a trial was pruned
 LOCK_SECONDS = 5.0  # longer than another command needs to check whether the run is active
+END_SECONDS = 60.0  # for the uploads that are left; a server that is gone or hangs fails sooner
+RETRY_SECONDS = 30.0
 
 
-class Log:
+class Log(ABC):
     """The entries of a run, by their kinds."""
 
     def __init__(self) -> None:
         self._logged: set[tuple[str, int]] = set()
         self._pruned = False
 
-    def _add(self, kind: str, **content: Any) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _add(self, kind: str, **content: Any) -> None: ...
 
     def status_of(self, error: BaseException | None) -> str:
         """How the run ends."""
@@ -71,6 +78,24 @@ class Log:
     def nest(self, runs: Iterable[str]) -> None:
         """Nests other runs, given by their ids, under this one."""
         self._add("nest", runs=list(runs))
+
+
+def address_for_new() -> str:
+    """The store's address for a new run; raises InputError where it is wrong."""
+    uri = tracking_uri()
+    if wrong := address_fault(uri):
+        raise InputError(f"MLFLOW_TRACKING_URI: {wrong}")
+    return uri
+
+
+def call(mlflow: Beside, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function of MLflow beside the run; raises TrackingError where that fails."""
+    try:
+        return mlflow.submit(function, *arguments)()
+    except CallError as error:
+        raise TrackingError(str(error)) from error
+    except LostError as error:
+        raise TrackingError("the upload was stopped.") from error
 
 
 def locked(folder: Path) -> FileLock:

@@ -5,27 +5,31 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from filelock import FileLock
 
 from kerascnn.errors import InputError
-from kerascnn.runtime.address import address_fault, displayed, tracking_uri
-from kerascnn.runtime.background import CallError, LostError
+from kerascnn.runtime.address import displayed
 from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.text import counted
 from kerascnn.tracking.entries import upload
 from kerascnn.tracking.journal import Journal, refusals, unsent
-from kerascnn.tracking.log import Log, locked
+from kerascnn.tracking.log import (
+    END_SECONDS,
+    RETRY_SECONDS,
+    Log,
+    address_for_new,
+    call,
+    locked,
+)
 from kerascnn.tracking.store import TAG, RefusingStoreError, TrackingError
 
 START_SECONDS = 30.0  # a new SQLite store takes several; a server that answers takes less
-END_SECONDS = 60.0  # for the model's upload; a server that is gone or hangs fails sooner
 LEAST_START_SECONDS = 5.0  # where START_SECONDS have already passed
-RETRY_SECONDS = 30.0
 
 
 class Tracker(Log):
@@ -67,11 +71,9 @@ class Tracker(Log):
         self._resume = resume
         self._create = {"experiment": experiment, "name": name, "parent": parent}
         check_writable(runs)
-        uri = Journal.read(resume).uri if resume else tracking_uri()
-        if not resume and (wrong := address_fault(uri)):
-            raise InputError(f"MLFLOW_TRACKING_URI: {wrong}")
-        self._journal = Journal(runs, uri)
+        self._journal = Journal(runs, Journal.read(resume).uri if resume else address_for_new())
         self._mlflow = mlflow or Beside("mlflow")
+        self._call = partial(call, self._mlflow)
         self._release = (lambda: None) if mlflow else self._mlflow.end
         self._changed = threading.Condition()
         self._closing = False
@@ -173,14 +175,6 @@ class Tracker(Log):
         with self._changed:
             self._journal.add(kind, **content)
             self._changed.notify_all()
-
-    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        try:
-            return self._mlflow.submit(function, *arguments)()
-        except CallError as error:
-            raise TrackingError(str(error)) from error
-        except LostError as error:
-            raise TrackingError("the upload was stopped.") from error
 
     def _work(self) -> None:
         ready = False

@@ -3,23 +3,26 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from filelock import FileLock
 
-from kerascnn.errors import InputError
-from kerascnn.runtime.address import address_fault, displayed, tracking_uri
-from kerascnn.runtime.background import CallError, LostError
+from kerascnn.runtime.address import displayed
 from kerascnn.runtime.beside import Beside
 from kerascnn.tracking.journal import Journal, unsent
-from kerascnn.tracking.log import Log, locked
+from kerascnn.tracking.log import (
+    END_SECONDS,
+    RETRY_SECONDS,
+    Log,
+    address_for_new,
+    call,
+    locked,
+)
 from kerascnn.tracking.store import TrackingError
 
 PERIOD_SECONDS = 10.0  # between two uploads of a trial that runs
-RETRY_SECONDS = 30.0
-END_SECONDS = 60.0  # for the uploads that are left at the end
 
 
 class Uploads:
@@ -33,7 +36,7 @@ class Uploads:
     """
 
     def __init__(self, mlflow: Beside) -> None:
-        self._mlflow = mlflow
+        self._call = partial(call, mlflow)
         self._open: list[TrialTracker] = []
         self._changed = threading.Condition()
         self._closing = False
@@ -94,14 +97,6 @@ class Uploads:
             self._left += [tracker.journal] if tracker.journal.pending else []
             tracker.release()
 
-    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        try:
-            return self._mlflow.submit(function, *arguments)()
-        except CallError as error:
-            raise TrackingError(str(error)) from error
-        except LostError as error:
-            raise TrackingError("the upload was stopped.") from error
-
 
 class TrialTracker(Log):
     """Tracks a trial in its folder: a context manager that ends its run as its block ends.
@@ -132,10 +127,7 @@ class TrialTracker(Log):
         super().__init__()
         self._uploads, self._resume = uploads, resume
         self._create = {"experiment": experiment, "name": name, "parent": parent}
-        uri = tracking_uri()
-        if not resume and (wrong := address_fault(uri)):
-            raise InputError(f"MLFLOW_TRACKING_URI: {wrong}")
-        self.journal = Journal.read(folder) if resume else Journal(folder, uri)
+        self.journal = Journal.read(folder) if resume else Journal(folder, address_for_new())
         self._lock: FileLock | None = None
         self.run_id: str | None = None
         self.ended = False
