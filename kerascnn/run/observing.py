@@ -1,20 +1,22 @@
-"""The observers of an experiment: each hears the run in a process of its own."""
+"""The observers of an experiment, each in a process of its own; and how the end is told."""
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 from kerascnn.components.component import BoundComponent
+from kerascnn.components.entry_points import plugin_at_fault
 from kerascnn.engine.observer import EVENTS, Observer, Only
-from kerascnn.errors import KerascnnError
+from kerascnn.errors import KerascnnError, RunError
 from kerascnn.runtime.background import BackgroundProcess, CallError, LostError
 from kerascnn.runtime.redact import scrubbed
 from kerascnn.runtime.text import counted
-from kerascnn.runtime.tracebacks import places
+from kerascnn.runtime.tracebacks import places, said
+from kerascnn.tracking.tracker import Tracker
 
 HEARING_SECONDS = 30.0  # that a run waits at its end for all observers together
 OFTEN = ("download", "progress", "step")  # sent only to an observer that has heard all before
@@ -57,6 +59,32 @@ def told(observer: Observer) -> Iterator[None]:
     except BaseException as error:
         observer.failed(scrubbed(str(error) or type(error).__name__))
         raise
+
+
+@contextmanager
+def explained(
+    tracker: Tracker, what: str, resume: Callable[[str], str], *, hint: bool = False
+) -> Iterator[None]:
+    """Names what is tracked in an error that is not kerascnn's own, and how to resume it.
+
+    Args:
+        what: "run" or "study".
+        resume: The command that resumes the one with this id.
+        hint: Whether a failure names it too; an interruption always does.
+    """
+    try:
+        yield
+    except KerascnnError:
+        raise
+    except BaseException as error:
+        if tracker.run_id is None:
+            raise
+        short = tracker.run_id[:8]
+        again = f"`{resume(short)}` resumes the {what}."
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"interrupted; {again}") from None
+        failed = f"{what} {short} failed: {said(error)}{plugin_at_fault(error)}"
+        raise RunError(f"{failed}\n{again}" if hint else failed) from error
 
 
 class _Hearer:

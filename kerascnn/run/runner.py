@@ -1,25 +1,22 @@
 """A run: load, check, build; for each stage set trainable and fit; evaluate; save."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
-from kerascnn.components.entry_points import plugin_at_fault
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.events import overview
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
-from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.find import backend_of, find_unfinished, runs_folder
 from kerascnn.run.checkpointer import Checkpointer
 from kerascnn.run.naming import run_name
-from kerascnn.run.observing import observed, told
+from kerascnn.run.observing import explained, observed, told
 from kerascnn.run.record import draw_report, ready_to_draw, record_result, record_start
 from kerascnn.run.result import evaluate, make_result
 from kerascnn.run.session import Session
@@ -30,7 +27,6 @@ from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.process import contained
-from kerascnn.runtime.tracebacks import said
 from kerascnn.tracking.tracker import Tracker
 
 _NEEDED_LAST = ("scipy.optimize", "matplotlib.colors")  # to calibrate, and to colour heat maps
@@ -124,7 +120,7 @@ class _Story:
 
     def run(self, experiment: BoundExperiment, observer: Observer) -> Result:
         tracker = self.tracker
-        with _explained(tracker), tracker, Beside("matplotlib.figure") as beside:
+        with explained(tracker, "run", _resume), tracker, Beside("matplotlib.figure") as beside:
             prepared, folder = self._begin(experiment, observer)
             if self.report:
                 beside.submit(ready_to_draw)
@@ -168,23 +164,6 @@ def _import(*modules: str) -> None:
             import_module(module)
 
 
-@contextmanager
-def _explained(tracker: Tracker) -> Iterator[None]:
-    """Names the run in an error that is not kerascnn's own, and how to resume it."""
-    try:
-        yield
-    except KerascnnError:
-        raise
-    except BaseException as error:
-        if tracker.run_id is None:
-            raise
-        run = tracker.run_id[:8]
-        if isinstance(error, KeyboardInterrupt):
-            again = command("run", "--resume", run)
-            raise KeyboardInterrupt(f"interrupted; `{again}` resumes the run.") from None
-        raise RunError(f"run {run} failed: {said(error)}{plugin_at_fault(error)}") from error
-
-
 def _backend(experiment: BoundExperiment, resumed: Path | None) -> str:
     """The experiment's; for "auto", a resumed run keeps the backend that it started on."""
     asked, started = experiment.training.backend, resumed and backend_of(resumed)
@@ -200,3 +179,7 @@ def _inside_dataset(experiment: BoundExperiment) -> str | None:
         f"this run is written to {runs}, inside the folder of the dataset. Its files are not read "
         "as images; to keep the two apart, start runs from another folder."
     )
+
+
+def _resume(run: str) -> str:
+    return command("run", "--resume", run)

@@ -2,12 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from kerascnn.components.entry_points import plugin_at_fault
 from kerascnn.engine.data.download import reporting
 from kerascnn.engine.data.folds import Folds, draw_folds
 from kerascnn.engine.events import Overview, StageStart
@@ -15,17 +13,15 @@ from kerascnn.engine.folds_result import FoldsResult, FoldTable, divided
 from kerascnn.engine.load import examine_folds, load_pooled
 from kerascnn.engine.observer import Observer, Only, default_observer
 from kerascnn.engine.training.listener import Epoch
-from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.find import runs_folder
-from kerascnn.run.observing import told
+from kerascnn.run.observing import explained, told
 from kerascnn.run.session import Session
 from kerascnn.runtime.arguments import expect_count
 from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.process import contained
-from kerascnn.runtime.tracebacks import said
 from kerascnn.studies.folds.asked import Asked, find_begun
 from kerascnn.studies.folds.fold import DoneFold, folder_of_fold, run_fold
 from kerascnn.studies.folds.record import make_result, record_begin, record_result
@@ -102,7 +98,7 @@ class _Study:
             resume=begun,
             mlflow=self.session.mlflow,
         )
-        with _explained(tracker), tracker:
+        with explained(tracker, "study", _resume, hint=True), tracker:
             every, asked, notes = self._divide()
             if before:
                 before.check(asked)
@@ -178,18 +174,5 @@ class _Heard(Only):
         self._observer.progress(f"{self._name}: {self._stage}", epoch.number, total)
 
 
-@contextmanager
-def _explained(tracker: Tracker) -> Iterator[None]:
-    """Says how to resume after an error that is not kerascnn's own."""
-    try:
-        yield
-    except KerascnnError:
-        raise
-    except BaseException as error:
-        if tracker.run_id is None:
-            raise
-        again = f"`{command('folds', '--resume', tracker.run_id[:8])}`"
-        if isinstance(error, KeyboardInterrupt):
-            raise KeyboardInterrupt(f"interrupted; {again} resumes the study.") from None
-        where = f"study {tracker.run_id[:8]} failed: {said(error)}{plugin_at_fault(error)}"
-        raise RunError(f"{where}\n{again} resumes the study.") from error
+def _resume(study: str) -> str:
+    return command("folds", "--resume", study)
