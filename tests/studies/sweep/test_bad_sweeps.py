@@ -81,15 +81,26 @@ FILES = {
 }
 
 
+@pytest.fixture
+def refusal(shapes_file, monkeypatch, registry):
+    """Why a sweep with these lines is refused, in the words of the error."""
+
+    def refused(lines):
+        monkeypatch.chdir(shapes_file.parent)
+        file = shapes_file.with_name("sweep.toml").relative_to(shapes_file.parent)
+        file.write_text(f'experiment = "shapes.toml"\n{lines}\n')
+        with pytest.raises(InputError) as error:
+            load_sweep(file, registry=registry)
+        return str(error.value)
+
+    return refused
+
+
 @pytest.mark.parametrize(("space", "message"), FILES.values(), ids=FILES)
-def test_a_bad_space_is_one_message(shapes_file, monkeypatch, registry, space, message):
-    monkeypatch.chdir(shapes_file.parent)
-    file = shapes_file.with_name("sweep.toml").relative_to(shapes_file.parent)
-    file.write_text(f'experiment = "shapes.toml"\n[space]\n{space}\n')
-    with pytest.raises(InputError) as refused:
-        load_sweep(file, registry=registry)
-    assert str(refused.value).startswith(message)
-    assert "\n" not in str(refused.value)
+def test_a_bad_space_is_one_message(refusal, space, message):
+    said = refusal(f"[space]\n{space}")
+    assert said.startswith(message)
+    assert "\n" not in said
 
 
 SETTINGS = {
@@ -105,14 +116,10 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize(("setting", "message"), SETTINGS.items(), ids=SETTINGS)
-def test_a_bad_setting_is_one_message(shapes_file, monkeypatch, registry, setting, message):
-    monkeypatch.chdir(shapes_file.parent)
-    file = shapes_file.with_name("sweep.toml").relative_to(shapes_file.parent)
-    file.write_text(f'experiment = "shapes.toml"\n{setting}\n[space]\n{RATE}\n')
-    with pytest.raises(InputError) as refused:
-        load_sweep(file, registry=registry)
-    assert str(refused.value).startswith(message)
-    assert "\n" not in str(refused.value)
+def test_a_bad_setting_is_one_message(refusal, setting, message):
+    said = refusal(f"{setting}\n[space]\n{RATE}")
+    assert said.startswith(message)
+    assert "\n" not in said
 
 
 TRIES = {
