@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from kerascnn.cli import experiments, folds, inference, plugins, runs, sweep, upkeep
+from kerascnn.cli import best, experiments, folds, inference, plugins, runs, sweep, upkeep
 from kerascnn.cli.streams import printing, reader_has_gone
 from kerascnn.errors import KerascnnError
 from kerascnn.runtime.redact import scrubbed
@@ -65,6 +65,7 @@ for command in (
     experiments.run,
     experiments.check,
     experiments.probe,
+    best.best,
     folds.folds,
     experiments.lr_find,
     sweep.sweep,

@@ -36,6 +36,9 @@ from kerascnn.runtime.text import counted, nfc
 
 SPLITS = ("train", "validation", "test")
 
+TRAINING_SPLITS = {"train": SPLITS[:1], "train+validation": SPLITS[:2], "all": SPLITS}
+"""The splits that train, by `training.train_on`."""
+
 _OF_IMAGES = {
     *("image_size", "crop_margin", "resize", "value_range"),
     *("on_bad_image", "on_duplicate", "stream_above_gb"),
@@ -74,6 +77,24 @@ def _load(experiment: BoundExperiment, observer: Observer) -> Data:
     _check_labels(packed, class_names)
     packed = _without_copies(packed, class_names, experiment.training)
     return Data(**packed, class_names=class_names, ignored=splits.ignored, seconds=0.0)
+
+
+def trained_on(data: Data, experiment: BoundExperiment, kept: Kept) -> Data:
+    """The data with the images of all splits that train in the training split.
+
+    The other splits keep theirs.
+    """
+    splits = TRAINING_SPLITS[experiment.training.train_on]
+    if len(splits) == 1:
+        return data
+    parts = [data.splits()[name] for name in splits]
+
+    def together() -> Packed:
+        source = Chained([part.source for part in parts])
+        return _pack({"train": source}, experiment, Observer())["train"]
+
+    decides = [part.key for part in parts]
+    return replace(data, train=kept.once("trained on", decides, together))
 
 
 def load_pooled(experiment: BoundExperiment, observer: Observer) -> Pooled:
@@ -189,7 +210,16 @@ def examine(
         lambda: findings_in(splits, data.class_names, data.ignored),
     )
     scarce = _shortages(data.class_counts(), data.class_names, experiment)
-    return _examined(findings, scarce, splits, observer)
+    return _examined(findings, [*_seen(experiment), *scarce], splits, observer)
+
+
+def _seen(experiment: BoundExperiment) -> Iterator[str]:
+    """A note on the splits that judge the network, but train it too."""
+    if seen := TRAINING_SPLITS[experiment.training.train_on][1:]:
+        yield (
+            f"the {' and '.join(seen)} images are trained on too (training.train_on): figures on "
+            "them say nothing about other images."
+        )
 
 
 def examine_folds(

@@ -6,7 +6,7 @@ from kerascnn.engine.data.download import reporting
 from kerascnn.engine.data.findings import Examination
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.kept import Kept
-from kerascnn.engine.load import examine, load_data
+from kerascnn.engine.load import examine, load_data, trained_on
 from kerascnn.engine.metrics.named import build_metrics, try_metrics
 from kerascnn.engine.network.build import Built, build_network
 from kerascnn.engine.network.loadable import require_loadable
@@ -44,6 +44,7 @@ def prepare_experiment(
         observer.started(experiment.name, backend, device_name())
         data = data or load_data(experiment, observer, kept)
         examination = examine(data, experiment, observer, kept)
+        data = trained_on(data, experiment, kept)
     return prepare_network(experiment, data, examination, observer, kept)
 
 

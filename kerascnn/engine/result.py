@@ -22,6 +22,7 @@ VERSION = 1
 EXPERIMENT = "experiment.toml"
 RESULT = "result.json"
 SWEEP_PLAN = "sweep.toml"  # in the folder of a sweep
+BEST_PLAN = "best.toml"  # in the folder of a study of `best`
 MODEL = "model"
 PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"

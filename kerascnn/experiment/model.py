@@ -173,6 +173,17 @@ class Training(Strict):
         description="seconds between checkpoints within a stage; the end of an epoch writes one "
         "earlier; none is written that costs over 2% of the time since the last (0: at every step)",
     )
+    train_on: Literal["train", "train+validation", "all"] = Field(
+        default="train",
+        description="the splits that train: also the validation images, or all, once the settings "
+        'are chosen; figures on those say nothing about other images, so `keep` must be "last"',
+    )
+    temperature: float | None = Field(
+        default=None,
+        gt=0,
+        description="calibrates the probabilities; default the one fitted on the validation "
+        "images, or 1 where these are trained on",
+    )
     on_bad_image: Literal["error", "skip"] = Field(
         default="error", description="what to do with images that cannot be read; all are listed"
     )
@@ -187,6 +198,15 @@ class Training(Strict):
         description="a split larger than this (GB) when packed is decoded anew for every batch "
         "instead of stored; default the cache limit, which is half of the free disk",
     )
+
+    @model_validator(mode="after")
+    def _chooses_by_unseen_images(self) -> "Training":
+        if self.train_on != "train" and self.keep != "last":
+            raise ValueError(
+                f'train_on = "{self.train_on}" leaves no images to choose an epoch by; '
+                'use keep = "last"'
+            )
+        return self
 
     @model_validator(mode="after")
     def _computes_in_float32(self) -> "Training":
@@ -291,6 +311,16 @@ class Experiment(Strict):
     observers: tuple[Observer, ...] = Field(
         (), description="what receives the events of a run, such as a message at its end"
     )
+
+    @model_validator(mode="after")
+    def _stops_by_unseen_images(self) -> "Experiment":
+        stopping = [stage.name for stage in self.stages if stage.early_stopping]
+        if stopping and self.training.train_on != "train":
+            raise ValueError(
+                f'training.train_on = "{self.training.train_on}" leaves no images to stop stage '
+                f'"{stopping[0]}" by; remove its early_stopping'
+            )
+        return self
 
 
 def incidental(key: str) -> bool:

@@ -69,7 +69,7 @@ def write_experiment(
     if architecture:
         text = _with_architecture(text, architecture)
     if folder is not None:
-        dataset = _dataset(folder, follow_links, labels, registry)
+        dataset = folder_dataset(folder, follow_links, labels, registry)
         text = _for_folder(text, folder, target.stem, dataset)
         text, summary = _adapted(text, target, registry, observer or Observer())
     _parsed(text, target, registry)
@@ -123,7 +123,7 @@ def _recipe(name: str) -> str:
     return re.sub(r"(?m)^#:schema .*\n", "", text)  # there is no schema next to the new file
 
 
-def _dataset(
+def folder_dataset(
     folder: Path, follow_links: bool, labels: Path | None, registry: Registry
 ) -> dict[str, Any]:
     """The dataset's table, its path relative to the working directory."""
@@ -172,7 +172,7 @@ def _for_folder(text: str, folder: Path, name: str, dataset: dict[str, Any]) -> 
     """The recipe with another dataset; keeps its other comments."""
     header = f"# Written by `kerascnn init` for the images in {folder.resolve().name}.\n"
     text = re.sub(r"\A(?:#.*\n)*", lambda _: header, text)
-    text = re.sub(r'(?m)^name = ".*"$', f'name = "{_allowed(name)}"', text, count=1)
+    text = re.sub(r'(?m)^name = ".*"$', f'name = "{allowed_name(name)}"', text, count=1)
     beside = os.path.basename(os.path.abspath(folder))
     text = _replaced(text, "dataset", dataset | {"path": beside})
     return _explained(text, "test_fraction", "a tenth of so few images is too small a test split")
@@ -194,7 +194,7 @@ def _explained(text: str, key: str, why: str) -> str:
     return re.sub(rf"(?m)^({key} = .*)$", lambda line: f"{line[1]:<33} # because {why}", text)
 
 
-def _allowed(name: str) -> str:
+def allowed_name(name: str) -> str:
     """A valid experiment name: without accents, other characters replaced."""
     plain = unicodedata.normalize("NFKD", name)
     plain = "".join(sign for sign in plain if not unicodedata.combining(sign))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.metrics.calibration import fit_temperature
+from kerascnn.engine.metrics.calibration import AS_TRAINED, fit_temperature
 from kerascnn.engine.metrics.named import measure_named, value_of
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import paired_interval
@@ -21,6 +21,7 @@ from kerascnn.engine.network.loadable import modules_to_import
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import MetricTable, Result, StageTable
 from kerascnn.engine.training.stage_result import StageResult
+from kerascnn.experiment.model import Training
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.keras_internals import last_calls
 from kerascnn.runtime.versions import installed_versions
@@ -45,9 +46,16 @@ def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
     return Evaluated(
         measure(probabilities["test"], data.test.labels, data.class_names),
         probabilities,
-        fit_temperature(probabilities["validation"], data.validation.labels),
+        _temperature(training, probabilities["validation"], data.validation.labels),
         _metrics(prepared, probabilities, warned),
     )
+
+
+def _temperature(training: Training, probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The one that is set, or else fitted on validation images that were not trained on."""
+    if training.temperature is not None:
+        return training.temperature
+    return fit_temperature(probabilities, labels) if training.train_on == "train" else AS_TRAINED
 
 
 def _metrics(

@@ -24,8 +24,22 @@ from kerascnn.runtime.versions import installed_versions
 
 # Settings that decide nothing by themselves: those of the images are seen in these, the others in
 # what a plan makes of them.
-_OF_IMAGES = {"resize", "value_range", "on_bad_image", "on_duplicate", "stream_above_gb"}
-_OF_PLANS = {"backend", "batch_size", "activations_gb", "view_seed", "checkpoint_seconds"}
+_OF_IMAGES = {
+    "resize",
+    "value_range",
+    "on_bad_image",
+    "on_duplicate",
+    "stream_above_gb",
+    "train_on",
+}
+_OF_PLANS = {
+    "backend",
+    "batch_size",
+    "activations_gb",
+    "view_seed",
+    "checkpoint_seconds",
+    "temperature",
+}
 _OF_TRAINING = {*_OF_IMAGES, *_OF_PLANS}
 _OF_STAGE = {"name", "unfreeze", "batchnorm", "batch_size", "augmentation", "schedule", "loss"}
 

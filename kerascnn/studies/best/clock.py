@@ -1,0 +1,92 @@
+"""The time of a study: what is left, and what each rung is expected to take of it."""
+
+import time
+from dataclasses import dataclass, field
+
+from kerascnn.studies.best.rungs import FINETUNED, FROZEN, Rung
+
+SLACK = 1.15
+"""Of an estimate: what a rung may take beyond it."""
+TRAINING_BY_PREFIX = 2.0
+"""Time to train an image behind the boundary by that of the frozen prefix, until it is measured."""
+CLOSING_SECONDS = 4.0
+"""To save the model, draw the report and end the process, on a quiet machine."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The number of images in each split."""
+
+    train: int
+    validation: int
+    test: int
+
+    @property
+    def both(self) -> int:
+        return self.train + self.validation
+
+
+@dataclass
+class Clock:
+    """Measures how fast networks are here, and what is left of the time.
+
+    Args:
+        seconds: That the study may take in this process.
+        start: By `time.perf_counter`.
+    """
+
+    seconds: float
+    start: float
+    counts: Counts
+    _prefix: dict[tuple[str, int], float] = field(default_factory=dict)  # seconds an image
+    _fit: dict[tuple[str, int, str], float] = field(default_factory=dict)  # and epoch
+    _around: float = 0.0  # of a trial: neither frozen prefix nor fit
+
+    @property
+    def left(self) -> float:
+        return self.seconds - (time.perf_counter() - self.start)
+
+    def measured(self, rung: Rung, seconds: float, prefix: float, made: int, fit: float) -> None:
+        """Notes what a rung has taken.
+
+        Args:
+            prefix: Seconds of it for the frozen prefix, over `made` images and views.
+            fit: Seconds of it for the epochs of its last stage.
+        """
+        if made:
+            self._prefix[rung.network, rung.image_size] = prefix / made
+        per_epoch = fit / (rung.epochs * self.counts.train)
+        self._fit[rung.network, rung.image_size, rung.kind] = per_epoch
+        self._around = max(self._around, seconds - prefix - fit)
+
+    def trial(self, rung: Rung) -> float | None:
+        """The expected seconds of a rung; None if nothing is known of its network here."""
+        fit = self._fit_of(rung)
+        if fit is None:
+            return None
+        count = self.counts
+        if rung.kind == FROZEN:  # its images have been through the prefix if its speed is known
+            return self._around + fit * rung.epochs * count.train
+        prefix = self._prefix.get((rung.network, rung.image_size), 0.0) * rung.views * count.train
+        return SLACK * (self._around + prefix + fit * rung.epochs * count.train)
+
+    def final(self, rung: Rung, retrained: bool) -> float:
+        """The expected seconds to train a tried rung on more images, to test it and to report."""
+        count, around = self.counts, CLOSING_SECONDS + 2 * self._around
+        prefix = self._prefix.get((rung.network, rung.image_size), 0.0)
+        closing = around + 2 * prefix * (count.test + count.validation)
+        if not retrained:
+            return closing
+        views = rung.views if rung.kind == FINETUNED else 0
+        fit = self._fit_of(rung) or 0.0
+        return closing + SLACK * (
+            fit * rung.epochs * count.both + prefix * views * count.validation
+        )
+
+    def _fit_of(self, rung: Rung) -> float | None:
+        """Seconds of an epoch for each image, measured or supposed."""
+        known = self._fit.get((rung.network, rung.image_size, rung.kind))
+        prefix = self._prefix.get((rung.network, rung.image_size))
+        if known is None and prefix is not None and rung.kind == FINETUNED:
+            return TRAINING_BY_PREFIX * prefix
+        return known

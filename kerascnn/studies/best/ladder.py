@@ -1,0 +1,60 @@
+"""The order of the ladder: what is worth the most per minute comes first."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from kerascnn.studies.best.result import DONE, BestResult, Tried
+from kerascnn.studies.best.rungs import (
+    FINETUNED,
+    FROZEN,
+    HEAD_EPOCHS,
+    IMAGE_SIZE,
+    LARGER_SIZE,
+    SCRATCH,
+    Rung,
+)
+
+THOROUGHNESS = (8, 4, 2)
+"""Epochs of a fine-tuning, each on views of its own, the most thorough first."""
+SCRATCH_EPOCHS = (160, 80, 40, 20, 10, 5)
+SCRATCH_NETWORK, SCRATCH_SIZE = "sequential_cnn", 96
+SEEDS = 3
+"""Fine-tunings of one network that differ in nothing but the seed, at most."""
+
+Alternatives = Sequence[Rung]
+"""Rungs of which one is tried: the first for which there is time."""
+
+
+def ladder(networks: Sequence[str], so_far: Callable[[], BestResult]) -> Iterator[Alternatives]:
+    """Yields what to try next, as the results so far suggest.
+
+    First the frozen features of each network; then the networks are fine-tuned, the best features
+    first; then the best network with larger images; then with other seeds.
+    """
+    if not networks:
+        yield [Rung(SCRATCH, SCRATCH_NETWORK, SCRATCH_SIZE, epochs) for epochs in SCRATCH_EPOCHS]
+        return
+    for network in networks:
+        yield [Rung(FROZEN, network, IMAGE_SIZE, HEAD_EPOCHS)]
+    for one in ranked(so_far(), FROZEN):
+        yield _finetunings(one.rung.network, IMAGE_SIZE)
+    for one in ranked(so_far(), FROZEN)[:1]:
+        yield [Rung(FROZEN, one.rung.network, LARGER_SIZE, HEAD_EPOCHS)]
+    for one in ranked(so_far(), FROZEN)[:1]:
+        if one.rung.image_size == LARGER_SIZE:
+            yield _finetunings(one.rung.network, LARGER_SIZE)
+    for seed in range(1, SEEDS):
+        for one in ranked(so_far(), FINETUNED)[:1]:
+            yield _finetunings(one.rung.network, one.rung.image_size, seed)
+
+
+def ranked(so_far: BestResult, kind: str) -> list[Tried]:
+    """What is done of a kind, the least loss first."""
+    done = [one for one in so_far.tried if one.state == DONE and one.rung.kind == kind]
+    return sorted(done, key=lambda one: one.val_loss or 0.0)
+
+
+def _finetunings(network: str, image_size: int, seed: int = 0) -> Alternatives:
+    return [
+        Rung(FINETUNED, network, image_size, epochs, views=epochs, seed=seed)
+        for epochs in THOROUGHNESS
+    ]

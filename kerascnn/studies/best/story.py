@@ -1,0 +1,200 @@
+"""The story of `best`: load the images, climb the ladder, run the best in full, say what was found."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from kerascnn.engine.data.balance import uneven
+from kerascnn.engine.data.packed import Data
+from kerascnn.engine.load import examine, load_data
+from kerascnn.engine.observer import EVENTS, Observer, default_observer, optional
+from kerascnn.engine.result import BEST_PLAN, EXPERIMENT, Result
+from kerascnn.errors import InputError, RunError
+from kerascnn.results.find import runs_folder
+from kerascnn.run.observing import told
+from kerascnn.run.runner import run_in
+from kerascnn.run.session import Session
+from kerascnn.runtime.backend import select_backend
+from kerascnn.runtime.commands import command
+from kerascnn.runtime.process import contained
+from kerascnn.studies.best.asked import Asked, find_best
+from kerascnn.studies.best.climb import Climb
+from kerascnn.studies.best.clock import Clock, Counts
+from kerascnn.studies.best.observer import BestObserver
+from kerascnn.studies.best.result import BEST, FAILED, BestResult, Tried
+from kerascnn.studies.best.rungs import IMAGE_SIZE
+from kerascnn.tracking.tracker import Tracker
+
+KILLED = "the process ended while it was tried, as for lack of memory"
+
+
+@contained()
+def find_best_classifier(
+    asked: Asked, minutes: float, observer: Observer | None = None
+) -> BestResult:
+    """Finds the best classifier of some images within a time.
+
+    Args:
+        asked: The images, and what may be tried.
+        minutes: From the call to the return, above 0.
+        observer: Receives the progress, as a `BestObserver` all of it; default prints it on
+            standard error.
+
+    Raises:
+        InputError: The images are at fault.
+        RunError: Nothing could be trained.
+    """
+    return _Study(asked, minutes, _heard_by(observer), time.perf_counter()).run(None)
+
+
+@contained()
+def resume_best(study: str, minutes: float, observer: Observer | None = None) -> BestResult:
+    """Goes on with a study for more minutes; what it has tried is not tried again.
+
+    Args:
+        study: Its id, a unique prefix of it, or "last".
+    """
+    start, folder = time.perf_counter(), find_best(study)
+    return _Study(Asked.read(folder), minutes, _heard_by(observer), start).run(folder)
+
+
+@dataclass(frozen=True)
+class _Study:
+    """A study from its images to its end; see `find_best_classifier`."""
+
+    asked: Asked
+    minutes: float
+    observer: BestObserver
+    start: float
+
+    def run(self, begun: Path | None) -> BestResult:
+        experiment = self.asked.experiment
+        select_backend(experiment.training.backend)
+        with Session() as session, told(self.observer):
+            data = self._load()
+            tracker = Tracker(
+                experiment.name,
+                "best",
+                runs_folder(),
+                resume=begun,
+                mlflow=session.mlflow,
+            )
+            with tracker:
+                run_id, folder = tracker.open()
+                so_far = self._begin(run_id, folder, data, begun)
+                with _resumable(folder):
+                    result = self._climb_and_finish(session, so_far, data)
+                self._record(result, tracker)
+        for unsent in filter(None, (tracker.unsent, session.uploads.unsent)):
+            self.observer.warned(unsent)
+        self.observer.best_ended(result)
+        return result
+
+    def _load(self) -> Data:
+        """The images, at the size of the first rungs; examined, and what is noted told."""
+        experiment = self.asked.experiment.with_overrides({"training.image_size": IMAGE_SIZE})
+        data = load_data(experiment, self.observer)
+        examine(data, experiment, self.observer)
+        return data
+
+    def _begin(self, run_id: str, folder: Path, data: Data, begun: Path | None) -> BestResult:
+        images = {name: len(split) for name, split in data.splits().items()}
+        if begun and (begun / BEST).is_file():
+            before = BestResult.read(begun)
+            tried = [_ended(one) for one in before.tried]
+            so_far = replace(before, tried=tried, minutes=before.minutes + self.minutes)
+        else:
+            self.asked.write(folder)
+            so_far = BestResult(
+                study=run_id,
+                name=self.asked.experiment.name,
+                minutes=self.minutes,
+                seconds=0.0,
+                images=images["validation"],
+                artifacts=str(folder),
+            )
+        self.observer.best_started(so_far, images)
+        return so_far
+
+    def _climb_and_finish(self, session: Session, so_far: BestResult, data: Data) -> BestResult:
+        counts = Counts(*(len(split) for split in data.splits().values()))
+        climb = Climb(
+            base=self.asked.experiment,
+            class_weights="balanced" if uneven(data.class_counts()["train"]) else None,
+            networks=self.asked.networks,
+            session=session,
+            clock=Clock(60 * self.minutes, self.start, counts),
+            observer=self.observer,
+            warned=cache(self.observer.warned),
+            so_far=so_far,
+        )
+        try:
+            climb.run()
+        except KeyboardInterrupt:
+            if climb.so_far.best is None:
+                raise
+            self.observer.warned("interrupted: the best so far is run; Ctrl-C again ends at once.")
+        best = climb.so_far.best
+        if best is None:
+            raise self._nothing(climb.so_far)
+        retrained = climb.reserve(None) <= climb.clock.left
+        self.observer.finishing(best, retrained, climb.so_far)
+        winner = self._run(climb, best, "train+validation" if retrained else "train")
+        return replace(
+            climb.so_far,
+            winner=winner,
+            retrained=retrained,
+            seconds=so_far.seconds + time.perf_counter() - self.start,
+        )
+
+    def _run(self, climb: Climb, best: Tried, train_on: str) -> Result:
+        """The best as a run of its own."""
+        experiment = best.rung.of(climb.base, climb.class_weights)
+        if train_on != "train":
+            calibrated = {"training.temperature": best.temperature}
+            experiment = experiment.with_overrides({"training.train_on": train_on} | calibrated)
+        study = climb.so_far.study
+        return run_in(
+            climb.session, experiment, self.observer, parent=study, name=f"best: {best.what}"
+        )
+
+    def _nothing(self, so_far: BestResult) -> RunError:
+        reasons = dict.fromkeys(one.reason for one in so_far.tried if one.reason)
+        more = command("best", "--resume", so_far.study[:8], "--minutes", "MINUTES")
+        return RunError(
+            f"nothing could be trained in {self.minutes:g} min: {'; '.join(reasons)}. "
+            f"`{more}` gives it more time."
+        )
+
+    def _record(self, result: BestResult, tracker: Tracker) -> None:
+        result.write()
+        for name in (BEST_PLAN, BEST):
+            tracker.artifact(result.folder / name)
+
+
+def _ended(one: Tried) -> Tried:
+    """What was tried as a later process finds it."""
+    return replace(one, state=FAILED, reason=KILLED) if one.state == "running" else one
+
+
+def _heard_by(observer: Observer | None) -> BestObserver:
+    """The observer; of another kind it receives the events of the winner's run alone."""
+    observer = observer or default_observer()
+    if isinstance(observer, BestObserver):
+        return observer
+    heard = BestObserver()
+    vars(heard).update({event: getattr(observer, event) for event in EVENTS})
+    return heard
+
+
+@contextmanager
+def _resumable(folder: Path) -> Iterator[None]:
+    """Says how to go on with the study that is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        again = command("best", "--resume", folder.name[:8])
+        raise KeyboardInterrupt(f"interrupted; `{again}` resumes the study.") from None

@@ -1,0 +1,74 @@
+"""What a study found, in sentences: for the terminal, the page and MLflow's note."""
+
+from kerascnn.results.page import seconds
+from kerascnn.runtime.text import counted
+from kerascnn.studies.best.result import DONE, LEFT_OUT, BestResult, Tried
+
+
+def best_so_far(so_far: BestResult) -> str:
+    """Such as "best so far 0.913"; "" if nothing is done."""
+    return f"best so far {so_far.best.val_accuracy:.3f}" if so_far.best else ""
+
+
+def tried_line(one: Tried, so_far: BestResult) -> str:
+    """Such as "  0.913 [0.879, 0.940]  +0.012 [-0.004, +0.028]  best so far  WHAT  12 s"."""
+    if one.state != DONE:
+        return f"  {one.state}: {one.what}: {one.reason}"
+    low, high = one.interval or (0.0, 0.0)
+    marked = "best so far" if one.better else "not better"
+    return (
+        f"  {one.val_accuracy:.3f} [{low:.3f}, {high:.3f}]{gained(one)}  {marked}  {one.what}"
+        f"  {seconds(one.seconds)}"
+    )
+
+
+def gained(one: Tried) -> str:
+    """Such as "  +0.012 [-0.004, +0.028]"; "" for the first."""
+    if one.gain is None or one.gain_interval is None:
+        return ""
+    low, high = one.gain_interval
+    return f"  {one.gain:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def finishing(one: Tried, retrained: bool) -> str:
+    """What is run in the end."""
+    images = "the training and validation images" if retrained else "the training images"
+    return f"the best, {one.what}, trained on {images}"
+
+
+def sentences(result: BestResult) -> list[str]:
+    """What was tried and how certain the choice is."""
+    best, done = result.best, [one for one in result.tried if one.state == DONE]
+    if best is None or best.val_accuracy is None:
+        return ["Nothing could be trained."]
+    said = [
+        f"The best of {counted(len(done), 'thing')} tried is {best.what}: validation accuracy "
+        f"{best.val_accuracy:.3f} on {counted(result.images, 'image')}."
+    ]
+    if result.winner:
+        low, high = result.winner.test_accuracy_interval
+        images = result.winner.test["images"]
+        said.append(
+            f"Run in full, its accuracy on {counted(images, 'test image')}, which nothing had "
+            f"seen, is {result.winner.test_accuracy:.3f} [{low:.3f}, {high:.3f}]."
+        )
+    return said + left_out(result)
+
+
+def left_out(result: BestResult) -> list[str]:
+    """What it would take to try more."""
+    others = [one for one in result.tried if one.state == LEFT_OUT and one.seconds]
+    if not others:
+        return []
+    first = others[0]
+    minutes = max(1, -(-round(first.seconds) // 60))
+    return [f"More time would try {first.what} next, in about {minutes} min."]
+
+
+def next_commands(result: BestResult) -> list[tuple[str, ...]]:
+    """The commands to continue with, as arguments of `kerascnn`."""
+    again = ("best", "--resume", result.study[:8], "--minutes", "10")
+    if result.winner is None:
+        return [again]
+    run = result.winner.run_id[:8]
+    return [("report", run, "--open"), ("predict", run, "IMAGE"), again]
