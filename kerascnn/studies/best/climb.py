@@ -55,7 +55,7 @@ class Climb:
     def standing(self) -> Standing | None:
         """That of the best so far on the validation images, calibrated."""
         best = self.so_far.best
-        return best and self._standing(best)
+        return self._standing(best) if best else None
 
     def reserve(self, rung: Rung | None, retrained: bool = True) -> float:
         """The seconds that running a rung in full takes; of the best so far without one."""
@@ -138,13 +138,12 @@ class Climb:
     def _judged(self, one: Tried, seconds: float) -> Tried:
         """What was tried with what the validation images say of it, against the best before."""
         before = self.standing
-        own = self._standing(replace(one, temperature=fit_temperature(*self._predicted(one))))
-        compared = {}
+        one = replace(one, temperature=fit_temperature(*self._predicted(one)))
+        own = self._standing(one)
         if before:
-            compared = {
-                "gain": own.accuracy - before.accuracy,
-                "gain_interval": paired_interval(before.correct, own.correct),
-            }
+            gain = own.accuracy - before.accuracy
+            gain_interval = paired_interval(before.correct, own.correct)
+            one = replace(one, gain=gain, gain_interval=gain_interval)
         return replace(
             one,
             state=DONE,
@@ -152,9 +151,7 @@ class Climb:
             val_accuracy=own.accuracy,
             interval=wilson_interval(int(own.correct.sum()), len(own.correct)),
             val_loss=own.loss,
-            temperature=fit_temperature(*self._predicted(one)),
             better=before is None or own.loss < before.loss,
-            **compared,
         )
 
     def _note(self, one: Tried) -> None:

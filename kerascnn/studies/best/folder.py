@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 from kerascnn.components.registry import Registry
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment

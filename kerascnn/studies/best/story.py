@@ -1,4 +1,4 @@
-"""The story of `best`: load the images, climb the ladder, run the best in full, say what was found."""
+"""The story of `best`: load the images, climb the ladder, run the best in full."""
 
 import time
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from pathlib import Path
 from kerascnn.engine.data.balance import uneven
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.load import examine, load_data
-from kerascnn.engine.observer import EVENTS, Observer, default_observer, optional
-from kerascnn.engine.result import BEST_PLAN, EXPERIMENT, Result
-from kerascnn.errors import InputError, RunError
+from kerascnn.engine.observer import EVENTS, Observer, default_observer
+from kerascnn.engine.result import BEST_PLAN, Result
+from kerascnn.errors import RunError
 from kerascnn.results.find import runs_folder
 from kerascnn.run.observing import told
 from kerascnn.run.runner import run_in
