@@ -10,7 +10,7 @@ IMAGE_SIZE = 224
 LARGER_SIZE = 288
 """1.3 times: networks often do better above the size of their training (arXiv 1906.06423)."""
 
-HEAD_EPOCHS = 30
+HEAD_EPOCHS = 20
 FROZEN, FINETUNED, SCRATCH = "frozen", "finetuned", "scratch"
 
 
@@ -99,6 +99,6 @@ def _head() -> dict[str, Any]:
         "epochs": HEAD_EPOCHS,
         "learning_rate": 3e-3,
         "optimizer": "adamw",
-        "weight_decay": 0.05,
+        "weight_decay": 1.0,
         "schedule": {"name": "cosine"},
     }
