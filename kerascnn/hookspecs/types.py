@@ -37,6 +37,8 @@ class Component:
         check: `check(params, *, image_size) -> {key: fault}` returns what cannot work: a file that
             does not exist, images that are too small. Called when an experiment is loaded; must
             import nothing heavy. Default none.
+        trained: Of an architecture: what it builds is trained already, so that an experiment needs
+            no stages.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Component:
     params: type[Params] = NoParams
     summary: str = ""
     check: Callable[..., Mapping[str, str]] | None = None
+    trained: bool = False
 
 
 class Source(Protocol):

@@ -51,7 +51,7 @@ def build_network(architecture: BoundComponent, *, image_size: int, num_classes:
         model=network.model,
         block_of=block_of,
         blocks=tuple(name for name in named if name != HEAD),
-        pretrained=weights != "none",
+        pretrained=weights != "none" or architecture.registered.component.trained,
         weights=network.weights or described,
         modules=tuple(network.modules),
     )
