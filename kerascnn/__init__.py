@@ -25,6 +25,7 @@ FOR_PLUGINS = {
     "classifier_head": "engine.network.head",
     "flatten_model": "engine.network.flat",
     "build_once": "engine.network.parts",
+    "join_runs": "results.joined",
     # metrics
     "confusion_matrix": "engine.metrics.score",
     "macro_f1": "engine.metrics.score",
@@ -62,6 +63,7 @@ FOR_SCRIPTS = {
     "cross_validate": "studies.folds.study",
     "sweep_experiment": "studies.sweep.sweep",
     "find_learning_rate": "studies.lr_find.find",
+    "ensemble_runs": "studies.ensemble.ensemble",
     "export_run": "results.export.export",
     "Observer": "engine.observer",
     "default_observer": "cli.observers",

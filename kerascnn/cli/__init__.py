@@ -8,7 +8,17 @@ from typing import NoReturn
 
 import click
 
-from kerascnn.cli import best, experiments, folds, inference, plugins, runs, sweep, upkeep
+from kerascnn.cli import (
+    best,
+    ensemble,
+    experiments,
+    folds,
+    inference,
+    plugins,
+    runs,
+    sweep,
+    upkeep,
+)
 from kerascnn.cli.streams import printing, reader_has_gone
 from kerascnn.errors import KerascnnError
 from kerascnn.runtime.redact import scrubbed
@@ -69,6 +79,7 @@ for command in (
     folds.folds,
     experiments.lr_find,
     sweep.sweep,
+    ensemble.ensemble,
     experiments.init,
     experiments.schema,
     plugins.plugins,

@@ -1,5 +1,6 @@
 """The result of a run: typed, versioned, and readable from any version of `result.json`."""
 
+import hashlib
 import json
 import warnings
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 import kerascnn
+from kerascnn.engine.ensemble_table import EnsembleTable
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.metrics.named import Measured
 from kerascnn.engine.network.saved import load_model
@@ -125,6 +127,7 @@ class Result:
             as trained. `predictions.csv`, `test` and `metrics` are not calibrated.
         metrics: The experiment's metrics by name.
         weights: The pretrained weights that the network started from; None from scratch.
+        ensemble: The members of an ensemble and how it was made; None for other runs.
     """
 
     version: int = VERSION
@@ -155,6 +158,7 @@ class Result:
     temperature: float = AS_TRAINED
     metrics: dict[str, MetricTable] = field(default_factory=dict)
     weights: WeightsTable | None = None
+    ensemble: EnsembleTable | None = None
 
     @classmethod
     def read(cls, file: Path) -> "Result":
@@ -208,10 +212,13 @@ class Result:
         return replace(self, temperature=AS_TRAINED)
 
     @property
+    def model_file(self) -> Path:
+        return self.folder / MODEL / "data" / "model.keras"
+
+    @property
     def model(self) -> Any:
         """The trained Keras model, loaded from the run's folder."""
-        file = self.folder / MODEL / "data" / "model.keras"
-        return load_model(file, self.plugins.values(), self.modules)
+        return load_model(self.model_file, self.plugins.values(), self.modules)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -241,6 +248,21 @@ class Result:
 
     def write(self) -> None:
         write_whole(self.folder / RESULT, json.dumps(self.to_json(), indent=2))
+
+
+def weights_sha256(result: Result) -> str:
+    """SHA-256 of the file of a run's model.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    try:
+        return hashlib.sha256(result.model_file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(
+            f"run {result.run_id[:8]} has no model: cannot read {result.model_file} "
+            f"({error.strerror})."
+        ) from error
 
 
 def training_of(experiment: dict[str, Any]) -> Training:

@@ -307,7 +307,9 @@ class Experiment(Strict):
     metrics: tuple[Metric, ...] = Field(
         (), description="metrics of validation and test images, besides accuracy and loss"
     )
-    stages: tuple[Stage, ...] = Field(min_length=1, description="spans of training, in order")
+    stages: tuple[Stage, ...] = Field(
+        description="spans of training, in order; an ensemble of trained runs needs none"
+    )
     observers: tuple[Observer, ...] = Field(
         (), description="what receives the events of a run, such as a message at its end"
     )

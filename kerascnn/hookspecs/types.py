@@ -62,6 +62,8 @@ class Component:
         weights: Of an architecture: `weights(params, *, image_size) -> Weights | None` describes
             the pretrained weights that `build` would load, without Keras and without a download;
             None from scratch. Default: a parameter `weights` other than "none" is their origin.
+        trained: Of an architecture: what it builds is trained already, so that an experiment needs
+            no stages.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Component:
     summary: str = ""
     check: Callable[..., Mapping[str, str]] | None = None
     weights: Callable[..., Weights | None] | None = None
+    trained: bool = False
 
 
 class Source(Protocol):

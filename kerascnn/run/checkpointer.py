@@ -213,10 +213,10 @@ class Checkpointer(Control):
     def _check_frozen(self) -> None:
         """Weights that no stage has changed are in no checkpoint: they must be built equal."""
         done = self.results[-1] if self.results else None
-        plan = self._prepared.plans[len(self.results) - (self.stage is None)]
         frozen = self.stage["frozen_sha256"] if self.stage else done and done.frozen_sha256
         model = self._prepared.network.model
         if frozen:
+            plan = self._prepared.plans[len(self.results) - (self.stage is None)]
             set_trainable(model, plan.layers, plan.batchnorm)
             if digest(frozen_variables(model)) != frozen:
                 raise changed(["the initial weights of the network"])

@@ -1,7 +1,7 @@
 """Evaluates the trained network of a run, and makes its result."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.metrics.calibration import AS_TRAINED, fit_temperature
 from kerascnn.engine.metrics.named import measure_named, value_of
 from kerascnn.engine.metrics.score import Metrics, measure
@@ -17,12 +18,14 @@ from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.explain import map_shape
 from kerascnn.engine.network.inference import Forward
+from kerascnn.engine.network.joined import with_members
 from kerascnn.engine.network.loadable import modules_to_import
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import MetricTable, Result, StageTable, WeightsTable
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.experiment.model import Training
 from kerascnn.hookspecs import Weights
+from kerascnn.run.ensemble_table import ensemble_table
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.keras_internals import last_calls
 from kerascnn.runtime.versions import installed_versions
@@ -34,21 +37,29 @@ class Evaluated:
     probabilities: dict[str, np.ndarray]  # float32 [N, K], by split: "validation" and "test"
     temperature: float  # fitted on the validation images
     metrics: dict[str, MetricTable]
+    members: dict[str, np.ndarray]  # of an ensemble's, float32 [M, N, K], by split; else empty
 
 
 def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
     """Evaluates the network; `warned` receives what cannot be computed."""
     data, training = prepared.data, prepared.experiment.training
-    forward, windows = Forward(prepared.network.model), Preparation.of(training).windows
+    model, windows = prepared.network.model, Preparation.of(training).windows
+    together = with_members(model)
+    forward = Forward(together or model)
     probabilities = {
         split: forward(windows(data.splits()[split].images), training.batch_size)
         for split in ("validation", "test")
     }
+    members = dict[str, np.ndarray]()
+    if together:  # [N, K, 1 + M]
+        members = {split: np.moveaxis(of[..., 1:], -1, 0) for split, of in probabilities.items()}
+        probabilities = {split: of[..., 0] for split, of in probabilities.items()}
     return Evaluated(
         measure(probabilities["test"], data.test.labels, data.class_names),
         probabilities,
         _temperature(training, probabilities["validation"], data.validation.labels),
         _metrics(prepared, probabilities, warned),
+        members,
     )
 
 
@@ -80,8 +91,12 @@ def make_result(
     evaluated: Evaluated,
     stages: list[StageResult],
     seconds: float,
+    decisions: Sequence[Decision] = (),
 ) -> Result:
-    """Makes the result; `folder` is named by the run's id, `seconds` is the run's duration."""
+    """Makes the result; `folder` is named by the run's id, `seconds` is the run's duration.
+
+    `decisions` are those by which an ensemble was put together.
+    """
     data, test = prepared.data, evaluated.test
     return Result(
         run_id=folder.name,
@@ -118,6 +133,7 @@ def make_result(
         temperature=evaluated.temperature,
         metrics=evaluated.metrics,
         weights=_weights_table(prepared.network.weights),
+        ensemble=ensemble_table(prepared, evaluated.probabilities, evaluated.members, decisions),
     )
 
 
