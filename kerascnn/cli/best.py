@@ -85,7 +85,7 @@ def _asked(
     from kerascnn.components.registry import load_registry
     from kerascnn.studies.best.asked import Asked
     from kerascnn.studies.best.folder import folder_experiment
-    from kerascnn.studies.best.networks import named_networks
+    from kerascnn.studies.best.networks import networks_to_try
 
     if source.is_file():
         if labels:
@@ -97,4 +97,4 @@ def _asked(
     experiment = experiment.with_overrides(
         {key: value for key, value in changes.items() if value is not None}
     )
-    return Asked(experiment, all_images, named_networks(networks, experiment.registry))
+    return Asked(experiment, all_images, networks_to_try(networks, experiment.registry))

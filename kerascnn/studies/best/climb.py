@@ -1,14 +1,14 @@
 """Climbs the ladder: tries one rung after another while there is time for it and for the end."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from kerascnn.engine.data.download import NotAtHandError, without_downloads
-from kerascnn.engine.metrics.calibration import fit_temperature, tempered
-from kerascnn.engine.metrics.score import Standing, judge
+from kerascnn.engine.metrics.calibration import AS_TRAINED, fit_temperature, tempered
+from kerascnn.engine.metrics.score import judge
 from kerascnn.engine.metrics.significance import paired_interval, wilson_interval
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.run.session import Session
@@ -17,6 +17,7 @@ from kerascnn.runtime.redact import scrubbed
 from kerascnn.studies.best.clock import Clock
 from kerascnn.studies.best.heard import Heard, OutOfTimeError
 from kerascnn.studies.best.ladder import Alternatives, ladder
+from kerascnn.studies.best.mean import choose_members
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.result import DONE, FAILED, LEFT_OUT, RUNNING, BestResult, Tried
 from kerascnn.studies.best.rungs import Rung
@@ -43,6 +44,7 @@ class Climb:
     observer: BestObserver
     warned: Callable[[str], None]
     so_far: BestResult
+    _said: dict[int, np.ndarray] = field(default_factory=dict)
 
     def run(self) -> None:
         """Tries what there is time for; on return `so_far` has it."""
@@ -51,16 +53,37 @@ class Climb:
             if tried.isdisjoint(alternatives):
                 self._try(self._fitting(alternatives))
 
-    @property
-    def standing(self) -> Standing | None:
-        """That of the best so far on the validation images, calibrated."""
+    def finished(self) -> Tried | None:
+        """The best, or the mean of several if its loss is lower, which is then tried too."""
         best = self.so_far.best
-        return self._standing(best) if best else None
+        members = self._members()
+        if len(members) < 2 or self.reserve(retrained=False) > self.clock.left:
+            return best
+        mean = np.mean([self._calibrated(self.so_far.tried[number]) for number in members], axis=0)
+        what = f"the mean of {', '.join(self.so_far.tried[number].what for number in members)}"
+        seconds = sum(self.so_far.tried[number].seconds for number in members)
+        one = Tried(len(self.so_far.tried), what, DONE, members=members, seconds=seconds)
+        self._end(self._judged(one, mean, self._labels))
+        return self.so_far.best
 
-    def reserve(self, rung: Rung | None, retrained: bool = True) -> float:
-        """The seconds that running a rung in full takes; of the best so far without one."""
-        chosen = rung or (self.so_far.best and self.so_far.best.rung)
-        return self.clock.final(chosen, retrained) if chosen else 0.0
+    def _members(self) -> tuple[int, ...]:
+        """The best to average, of those with the image size of the best."""
+        best = self.so_far.best
+        size = best and best.rung and best.rung.image_size
+        alike = [
+            one
+            for one in self.so_far.tried
+            if one.state == DONE and one.rung and one.rung.image_size == size
+        ]
+        said = {one.number: self._calibrated(one) for one in alike}
+        return choose_members(said, self._labels) if said else ()
+
+    def reserve(self, rung: Rung | None = None, retrained: bool = True) -> float:
+        """The seconds that the end takes: that of the best so far, with another rung."""
+        numbers = self._members()
+        rungs = [self.so_far.tried[number].rung for number in numbers] + [rung]
+        distinct = [one for one in dict.fromkeys(rungs) if one]
+        return self.clock.final(distinct, retrained) if distinct else 0.0
 
     def _fitting(self, alternatives: Alternatives) -> Rung:
         """The first for which there is time; the last if there is for none."""
@@ -106,11 +129,12 @@ class Climb:
             self._end(replace(one, state=FAILED, reason=reason))
         else:
             self._measure(rung, done)
-            self._end(self._judged(one, done.seconds))
+            one = replace(one, seconds=done.seconds)
+            self._end(self._judged(one, done.look.probabilities, done.look.labels))
 
     def _number(self, rung: Rung) -> int:
         """That of the rung if it was left out before, else the next one."""
-        known = {one.rung: one.number for one in self.so_far.tried}
+        known = {one.rung: one.number for one in self.so_far.tried if one.rung}
         return known.get(rung, len(self.so_far.tried))
 
     def _folder(self, one: Tried) -> Path:
@@ -126,33 +150,37 @@ class Climb:
             fit=stages[-1].fit_seconds,
         )
 
-    def _standing(self, one: Tried) -> Standing:
-        probabilities, labels = self._predicted(one)
-        assert one.temperature
-        return judge(tempered(probabilities, one.temperature), labels)
+    @property
+    def _labels(self) -> np.ndarray:
+        first = next(one for one in self.so_far.tried if one.state == DONE)
+        return np.load(self._folder(first) / LABELS)
 
-    def _predicted(self, one: Tried) -> tuple[np.ndarray, np.ndarray]:
-        folder = self._folder(one)
-        return np.load(folder / VALIDATION), np.load(folder / LABELS)
+    def _calibrated(self, one: Tried) -> np.ndarray:
+        """Probabilities of the validation images, float [N, K]."""
+        if one.number not in self._said:
+            raw = np.load(self._folder(one) / VALIDATION)
+            self._said[one.number] = tempered(raw, one.temperature or AS_TRAINED)
+        return self._said[one.number]
 
-    def _judged(self, one: Tried, seconds: float) -> Tried:
+    def _judged(self, one: Tried, probabilities: np.ndarray, labels: np.ndarray) -> Tried:
         """What was tried with what the validation images say of it, against the best before."""
-        before = self.standing
-        one = replace(one, temperature=fit_temperature(*self._predicted(one)))
-        own = self._standing(one)
-        if before:
-            gain = own.accuracy - before.accuracy
-            gain_interval = paired_interval(before.correct, own.correct)
-            one = replace(one, gain=gain, gain_interval=gain_interval)
-        return replace(
+        before = self.so_far.best
+        temperature = fit_temperature(probabilities, labels)
+        own = judge(tempered(probabilities, temperature), labels)
+        one = replace(
             one,
             state=DONE,
-            seconds=seconds,
             val_accuracy=own.accuracy,
             interval=wilson_interval(int(own.correct.sum()), len(own.correct)),
             val_loss=own.loss,
-            better=before is None or own.loss < before.loss,
+            temperature=temperature,
+            better=before is None or own.loss < (before.val_loss or 0.0),
         )
+        if before is None:
+            return one
+        correct = self._calibrated(before).argmax(1) == labels
+        gain = own.accuracy - float(correct.mean())
+        return replace(one, gain=gain, gain_interval=paired_interval(correct, own.correct))
 
     def _note(self, one: Tried) -> None:
         self.so_far = self.so_far.with_tried(one)

@@ -1,14 +1,17 @@
 """The time of a study: what is left, and what each rung is expected to take of it."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from kerascnn.studies.best.rungs import FINETUNED, FROZEN, Rung
 
 SLACK = 1.15
 """Of an estimate: what a rung may take beyond it."""
-TRAINING_BY_PREFIX = 2.0
+TRAINING_BY_PREFIX = 1.5
 """Time to train an image behind the boundary by that of the frozen prefix, until it is measured."""
+UNFOLDED = 1.5
+"""Time of a whole network by that of its frozen prefix, which runs faster."""
 CLOSING_SECONDS = 4.0
 """To save the model, draw the report and end the process, on a quiet machine."""
 
@@ -70,18 +73,27 @@ class Clock:
         prefix = self._prefix.get((rung.network, rung.image_size), 0.0) * rung.views * count.train
         return SLACK * (self._around + prefix + fit * rung.epochs * count.train)
 
-    def final(self, rung: Rung, retrained: bool) -> float:
-        """The expected seconds to train a tried rung on more images, to test it and to report."""
-        count, around = self.counts, CLOSING_SECONDS + 2 * self._around
-        prefix = self._prefix.get((rung.network, rung.image_size), 0.0)
-        closing = around + 2 * prefix * (count.test + count.validation)
-        if not retrained:
-            return closing
-        views = rung.views if rung.kind == FINETUNED else 0
-        fit = self._fit_of(rung) or 0.0
-        return closing + SLACK * (
-            fit * rung.epochs * count.both + prefix * views * count.validation
+    def final(self, rungs: Sequence[Rung], retrained: bool) -> float:
+        """The expected seconds to run rungs in full, tested, and the mean of several.
+
+        Args:
+            retrained: Whether each is trained on more images than before.
+        """
+        passes = 2 if len(rungs) > 1 else 1  # a mean is tested with all its members
+        return CLOSING_SECONDS + sum(
+            passes * self._tested(rung) + retrained * self._retrained(rung) for rung in rungs
         )
+
+    def _tested(self, rung: Rung) -> float:
+        prefix = self._prefix.get((rung.network, rung.image_size), 0.0)
+        return self._around + UNFOLDED * prefix * (self.counts.test + self.counts.validation)
+
+    def _retrained(self, rung: Rung) -> float:
+        """The training of a rung on the validation images too, whose views are new."""
+        count, fit = self.counts, self._fit_of(rung) or 0.0
+        prefix = self._prefix.get((rung.network, rung.image_size), 0.0)
+        views = rung.views if rung.kind == FINETUNED else 0
+        return SLACK * (fit * rung.epochs * count.both + prefix * views * count.validation)
 
     def _fit_of(self, rung: Rung) -> float | None:
         """Seconds of an epoch for each image, measured or supposed."""

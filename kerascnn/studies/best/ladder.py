@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from kerascnn.studies.best.result import DONE, BestResult, Tried
+from kerascnn.studies.best.result import DONE, BestResult
 from kerascnn.studies.best.rungs import (
     FINETUNED,
     FROZEN,
@@ -17,6 +17,8 @@ THOROUGHNESS = (8, 4, 2)
 """Epochs of a fine-tuning, each on views of its own, the most thorough first."""
 SCRATCH_EPOCHS = (160, 80, 40, 20, 10, 5)
 SCRATCH_NETWORK, SCRATCH_SIZE = "sequential_cnn", 96
+FIRST = 2
+"""Networks whose features are compared before one is fine-tuned."""
 SEEDS = 3
 """Fine-tunings of one network that differ in nothing but the seed, at most."""
 
@@ -27,30 +29,35 @@ Alternatives = Sequence[Rung]
 def ladder(networks: Sequence[str], so_far: Callable[[], BestResult]) -> Iterator[Alternatives]:
     """Yields what to try next, as the results so far suggest.
 
-    First the frozen features of each network; then the networks are fine-tuned, the best features
-    first; then the best network with larger images; then with other seeds.
+    First the frozen features of two networks, and the better one fine-tuned; then the features of
+    the others, which are fine-tuned too, the best features first; then the best network with larger
+    images; then with other seeds.
     """
     if not networks:
         yield [Rung(SCRATCH, SCRATCH_NETWORK, SCRATCH_SIZE, epochs) for epochs in SCRATCH_EPOCHS]
         return
-    for network in networks:
-        yield [Rung(FROZEN, network, IMAGE_SIZE, HEAD_EPOCHS)]
-    for one in ranked(so_far(), FROZEN):
-        yield _finetunings(one.rung.network, IMAGE_SIZE)
-    for one in ranked(so_far(), FROZEN)[:1]:
-        yield [Rung(FROZEN, one.rung.network, LARGER_SIZE, HEAD_EPOCHS)]
-    for one in ranked(so_far(), FROZEN)[:1]:
-        if one.rung.image_size == LARGER_SIZE:
-            yield _finetunings(one.rung.network, LARGER_SIZE)
+    frozen = [[Rung(FROZEN, network, IMAGE_SIZE, HEAD_EPOCHS)] for network in networks]
+    yield from frozen[:FIRST]
+    for rung in ranked(so_far(), FROZEN)[:1]:
+        yield _finetunings(rung.network, IMAGE_SIZE)
+    yield from frozen[FIRST:]
+    for rung in ranked(so_far(), FROZEN):
+        yield _finetunings(rung.network, IMAGE_SIZE)
+    for rung in ranked(so_far(), FROZEN)[:1]:
+        yield [Rung(FROZEN, rung.network, LARGER_SIZE, HEAD_EPOCHS)]
+    for rung in ranked(so_far(), FROZEN)[:1]:
+        if rung.image_size == LARGER_SIZE:
+            yield _finetunings(rung.network, LARGER_SIZE)
     for seed in range(1, SEEDS):
-        for one in ranked(so_far(), FINETUNED)[:1]:
-            yield _finetunings(one.rung.network, one.rung.image_size, seed)
+        for rung in ranked(so_far(), FINETUNED)[:1]:
+            yield _finetunings(rung.network, rung.image_size, seed)
 
 
-def ranked(so_far: BestResult, kind: str) -> list[Tried]:
+def ranked(so_far: BestResult, kind: str) -> list[Rung]:
     """What is done of a kind, the least loss first."""
-    done = [one for one in so_far.tried if one.state == DONE and one.rung.kind == kind]
-    return sorted(done, key=lambda one: one.val_loss or 0.0)
+    done = [one for one in so_far.tried if one.state == DONE]
+    ordered = sorted(done, key=lambda one: one.val_loss or 0.0)
+    return [one.rung for one in ordered if one.rung and one.rung.kind == kind]
 
 
 def _finetunings(network: str, image_size: int, seed: int = 0) -> Alternatives:

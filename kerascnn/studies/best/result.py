@@ -25,7 +25,8 @@ class Tried:
         number: From 0; its folder in that of the study has this name.
         what: In words.
         state: "done", "failed", "left out" or "running".
-        rung: Its settings.
+        rung: Its settings; None for an ensemble.
+        members: Of an ensemble, the numbers of those that it is the mean of.
         seconds: That it took; of one that was left out, what it needs.
         val_accuracy: On the validation images, which did not train it.
         interval: 95% (Wilson).
@@ -40,7 +41,8 @@ class Tried:
     number: int
     what: str
     state: str
-    rung: Rung
+    rung: Rung | None = None
+    members: tuple[int, ...] = ()
     seconds: float = 0.0
     val_accuracy: float | None = None
     interval: tuple[float, float] | None = None
@@ -88,6 +90,10 @@ class BestResult:
     def best(self) -> Tried | None:
         """The best of what is done: the last that was better than all before it."""
         return next((one for one in reversed(self.tried) if one.better), None)
+
+    def parts(self, one: Tried) -> list[Tried]:
+        """The members of an ensemble, or the one itself."""
+        return [self.tried[number] for number in one.members] or [one]
 
     def with_tried(self, one: Tried) -> "BestResult":
         """With one thing more, in the place of what has its number."""
@@ -140,4 +146,5 @@ class BestResult:
 
 def _tried(found: dict[str, Any]) -> Tried:
     pairs = {name: found[name] and tuple(found[name]) for name in ("interval", "gain_interval")}
-    return Tried(**{**found, **pairs, "rung": Rung(**found["rung"])})
+    rung = found["rung"] and Rung(**found["rung"])
+    return Tried(**{**found, **pairs, "rung": rung, "members": tuple(found["members"])})

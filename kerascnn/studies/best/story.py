@@ -11,11 +11,10 @@ from kerascnn.engine.data.balance import uneven
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.observer import EVENTS, Observer, default_observer
-from kerascnn.engine.result import BEST_PLAN, Result
+from kerascnn.engine.result import BEST_PLAN
 from kerascnn.errors import RunError
 from kerascnn.results.find import runs_folder
 from kerascnn.run.observing import told
-from kerascnn.run.runner import run_in
 from kerascnn.run.session import Session
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.commands import command
@@ -23,6 +22,7 @@ from kerascnn.runtime.process import contained
 from kerascnn.studies.best.asked import Asked, find_best
 from kerascnn.studies.best.climb import Climb
 from kerascnn.studies.best.clock import Clock, Counts
+from kerascnn.studies.best.finish import ALL, BOTH, TRAIN, Finish
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.result import BEST, FAILED, BestResult, Tried
 from kerascnn.studies.best.rungs import IMAGE_SIZE
@@ -104,7 +104,7 @@ class _Study:
         images = {name: len(split) for name, split in data.splits().items()}
         if begun and (begun / BEST).is_file():
             before = BestResult.read(begun)
-            tried = [_ended(one) for one in before.tried]
+            tried = [_ended(one) for one in before.tried if not one.members]
             so_far = replace(before, tried=tried, minutes=before.minutes + self.minutes)
         else:
             self.asked.write(folder)
@@ -137,29 +137,18 @@ class _Study:
             if climb.so_far.best is None:
                 raise
             self.observer.warned("interrupted: the best so far is run; Ctrl-C again ends at once.")
-        best = climb.so_far.best
+        best = climb.finished()
         if best is None:
             raise self._nothing(climb.so_far)
-        retrained = climb.reserve(None) <= climb.clock.left
+        retrained = climb.reserve() <= climb.clock.left
         self.observer.finishing(best, retrained, climb.so_far)
-        winner = self._run(climb, best, "train+validation" if retrained else "train")
-        return replace(
-            climb.so_far,
-            winner=winner,
-            retrained=retrained,
-            seconds=so_far.seconds + time.perf_counter() - self.start,
-        )
-
-    def _run(self, climb: Climb, best: Tried, train_on: str) -> Result:
-        """The best as a run of its own."""
-        experiment = best.rung.of(climb.base, climb.class_weights)
-        if train_on != "train":
-            calibrated = {"training.temperature": best.temperature}
-            experiment = experiment.with_overrides({"training.train_on": train_on} | calibrated)
-        study = climb.so_far.study
-        return run_in(
-            climb.session, experiment, self.observer, parent=study, name=f"best: {best.what}"
-        )
+        winner = Finish(climb, BOTH if retrained else TRAIN).run(best)
+        result = replace(climb.so_far, winner=winner, retrained=retrained)
+        if self.asked.all_images:
+            everything = Finish(climb, ALL).run(best)
+            result = replace(result, everything=everything.run_id)
+        spent = time.perf_counter() - self.start
+        return replace(result, seconds=so_far.seconds + spent)
 
     def _nothing(self, so_far: BestResult) -> RunError:
         reasons = dict.fromkeys(one.reason for one in so_far.tried if one.reason)

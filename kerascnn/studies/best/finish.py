@@ -1,0 +1,78 @@
+"""The end of a study: its best is run in full, trained on more images if there is time."""
+
+from dataclasses import dataclass
+
+from kerascnn.engine.ensemble_table import Decision
+from kerascnn.engine.observer import Only
+from kerascnn.engine.result import Result
+from kerascnn.experiment.bound import bind_experiment
+from kerascnn.run.runner import run_in
+from kerascnn.studies.best.climb import Climb
+from kerascnn.studies.best.result import Tried
+from kerascnn.studies.ensemble.members import ensemble_settings
+
+TRAIN, BOTH, ALL = "train", "train+validation", "all"
+"""What trains, as `training.train_on`."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Runs what was tried in full, on some of the images.
+
+    Args:
+        train_on: "train" repeats what was tried, whose stages are stored; "train+validation" and
+            "all" train anew.
+    """
+
+    climb: Climb
+    train_on: str
+
+    def run(self, one: Tried) -> Result:
+        """The best, or the mean of several, as a run."""
+        if not one.members:
+            return self._single(one, report=True)
+        climb = self.climb
+        members = [self._single(part, report=False) for part in climb.so_far.parts(one)]
+        settings = ensemble_settings(
+            members,
+            [1 / len(members)] * len(members),
+            name=climb.base.name,
+            backend=climb.base.training.backend,
+        )
+        settings["training"] |= self._training(one)
+        why = "each member was taken because it lowers the loss on the validation images."
+        return run_in(
+            climb.session,
+            bind_experiment(settings, climb.base.registry),
+            climb.observer,
+            parent=climb.so_far.study,
+            name=self._name(one),
+            decisions=[Decision(what="weights", chosen="equal", why=why)],
+        )
+
+    def _single(self, one: Tried, report: bool) -> Result:
+        climb = self.climb
+        assert one.rung
+        experiment = one.rung.of(climb.base, climb.class_weights)
+        changes = {f"training.{key}": value for key, value in self._training(one).items()}
+        heard = climb.observer
+        quiet = Only(progress=heard.progress, warned=climb.warned, download=heard.download)
+        return run_in(
+            climb.session,
+            experiment.with_overrides(changes),
+            heard if report else quiet,
+            parent=climb.so_far.study,
+            name=self._name(one),
+            report=report,
+            upload_model=report,
+        )
+
+    def _training(self, one: Tried) -> dict[str, object]:
+        """The calibration comes from the validation images, which did not train what was tried."""
+        if self.train_on == TRAIN and not one.members:
+            return {}
+        return {"train_on": self.train_on, "temperature": one.temperature, "keep": "last"}
+
+    def _name(self, one: Tried) -> str:
+        trained = {TRAIN: "", BOTH: ", with the validation images", ALL: ", with all images"}
+        return f"best: {one.what}{trained[self.train_on]}"

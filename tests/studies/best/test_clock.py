@@ -1,0 +1,48 @@
+import time
+
+import pytest
+
+from kerascnn.studies.best.clock import CLOSING_SECONDS, Clock, Counts
+from kerascnn.studies.best.rungs import FINETUNED, FROZEN, Rung
+
+HEAD = Rung(FROZEN, "one", 224, 20)
+COUNTS = Counts(train=1000, validation=200, test=100)
+
+
+def finetuned(epochs):
+    return Rung(FINETUNED, "one", 224, epochs, views=epochs)
+
+
+@pytest.fixture
+def clock():
+    """After the features of one network, which took 10 s of 12."""
+    clock = Clock(180.0, time.perf_counter() - 12, COUNTS)
+    clock.measured(HEAD, seconds=12.0, prefix=10.0, made=1000, fit=1.0)
+    return clock
+
+
+def test_what_is_left_shrinks(clock):
+    assert clock.left == pytest.approx(168, abs=1)
+
+
+def test_nothing_is_expected_of_a_network_that_has_not_run(clock):
+    assert clock.trial(Rung(FROZEN, "two", 224, 20)) is None
+    assert clock.trial(HEAD) is not None
+
+
+def test_more_views_and_epochs_are_expected_to_take_more_time(clock):
+    few, many = clock.trial(finetuned(2)), clock.trial(finetuned(8))
+    assert 20 < few < many
+    assert clock.final([finetuned(2)], True) < clock.final([finetuned(8)], True)
+
+
+def test_a_measured_fit_replaces_the_supposed_one(clock):
+    before = clock.trial(finetuned(2))
+    clock.measured(finetuned(2), seconds=100.0, prefix=20.0, made=2000, fit=79.0)
+    assert clock.trial(finetuned(2)) > before
+
+
+def test_what_is_not_trained_again_is_only_tested(clock):
+    assert clock.final([HEAD], False) < clock.final([HEAD], True)
+    assert clock.final([HEAD], False) > CLOSING_SECONDS
+    assert clock.final([HEAD, finetuned(2)], False) > 2 * clock.final([HEAD], False)

@@ -1,0 +1,51 @@
+from dataclasses import replace
+
+from kerascnn.studies.best.ladder import THOROUGHNESS, ladder
+from kerascnn.studies.best.result import DONE, FAILED, BestResult, Tried
+from kerascnn.studies.best.rungs import FINETUNED, FROZEN, IMAGE_SIZE, LARGER_SIZE, SCRATCH
+
+
+def climbed(networks, losses, failed=()):
+    """The rungs that are tried, each the first of its alternatives; losses by network and size."""
+    so_far = BestResult("study", "x", 3.0, 0.0, 100, "")
+    tried = []
+    for rung, *_ in ladder(networks, lambda: so_far):
+        loss = losses.get((rung.network, rung.image_size), 1.0)
+        state = FAILED if rung.network in failed else DONE
+        one = Tried(len(so_far.tried), rung.what, state, rung, val_loss=loss)
+        so_far = so_far.with_tried(replace(one, better=state == DONE))
+        tried.append(rung)
+    return tried
+
+
+def test_the_better_of_two_networks_is_fine_tuned_before_others_are_looked_at():
+    tried = climbed(("one", "two", "three"), {("two", IMAGE_SIZE): 0.5})
+    begun = [(rung.kind, rung.network) for rung in tried[:4]]
+    assert begun == [(FROZEN, "one"), (FROZEN, "two"), (FINETUNED, "two"), (FROZEN, "three")]
+
+
+def test_larger_images_are_fine_tuned_only_where_their_features_are_better():
+    sizes = {rung.image_size for rung in climbed(("one",), {}) if rung.kind == FINETUNED}
+    assert sizes == {IMAGE_SIZE}
+    tried = climbed(("one",), {("one", LARGER_SIZE): 0.5})
+    assert LARGER_SIZE in {rung.image_size for rung in tried if rung.kind == FINETUNED}
+
+
+def test_a_network_that_fails_is_not_fine_tuned():
+    tried = climbed(("one", "two"), {}, failed=("one",))
+    assert {rung.network for rung in tried if rung.kind == FINETUNED} == {"two"}
+
+
+def test_the_most_thorough_fine_tuning_is_the_first_alternative():
+    alternatives = [rungs for rungs in ladder(("one",), lambda: done("one"))]
+    assert [rung.epochs for rung in alternatives[1]] == list(THOROUGHNESS)
+
+
+def done(network):
+    so_far = BestResult("study", "x", 3.0, 0.0, 100, "")
+    (first,) = next(ladder((network,), lambda: so_far))
+    return so_far.with_tried(Tried(0, first.what, DONE, first, val_loss=1.0, better=True))
+
+
+def test_without_pretrained_networks_one_is_trained_from_scratch():
+    assert {rung.kind for rung in climbed((), {})} == {SCRATCH}
