@@ -1,10 +1,16 @@
 """Shows the progress of `best` on standard error: what is tried, the best so far, the time left."""
 
+import time
+
+from rich.markup import escape
 from rich.text import Text
 
 from kerascnn.cli.tables.layout import line
 from kerascnn.cli.terminal import Terminal, from_here
+from kerascnn.engine.events import Overview, StageStart
 from kerascnn.engine.result import Result
+from kerascnn.engine.training.listener import Epoch
+from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.results.page import seconds
 from kerascnn.studies.best import verdict
 from kerascnn.studies.best.observer import BestObserver
@@ -15,39 +21,58 @@ class BestTerminal(Terminal, BestObserver):
     """Shows a study as text: a line for each thing tried; what runs, on a terminal, as a bar."""
 
     _so_far: BestResult | None = None
-    _finishing = False
+    _until = 0.0
 
-    def best_started(self, so_far: BestResult, splits: dict[str, int]) -> None:
-        self._so_far, self._finishing = so_far, False
+    def best_started(self, so_far: BestResult, splits: dict[str, int], left: float) -> None:
+        self._so_far, self._until = so_far, time.perf_counter() + left
         self.clear()
         images = ", ".join(f"{count:,} {name}" for name, count in splits.items())
         self.say(line("images", f"{sum(splits.values()):,}: {images}"))
-        self.say(line("study", f"{so_far.study[:8]} in {from_here(so_far.artifacts)}"))
+        self.say(line("study", f"{so_far.study[:8]} in {escape(from_here(so_far.artifacts))}"))
+        self.say(line("time", f"{so_far.minutes:g} min"))
         self.say()
 
     def progress(self, what: str, done: int, total: int) -> None:
+        left = max(0.0, self._until - time.perf_counter())
         best = self._so_far and verdict.best_so_far(self._so_far)
-        super().progress(f"{what} · {best}" if best else what, done, total)
+        shown = [what, f"{seconds(left)} left", *([best] if best else [])]
+        super().progress(" · ".join(shown), done, total)
 
     def tried(self, one: Tried, so_far: BestResult) -> None:
         self._so_far = so_far
         self.clear()
-        self.say(Text(verdict.tried_line(one, so_far)))
+        self.say(Text(verdict.tried_line(one)))
 
     def finishing(self, one: Tried, retrained: bool, so_far: BestResult) -> None:
-        self._finishing = True
         self.clear()
         self.say()
         self.say(Text(verdict.finishing(one, retrained)))
 
     def started(self, name: str, backend: str, device: str) -> None:
-        if not self._finishing:
-            super().started(name, backend, device)
+        """Was said at the beginning."""
+
+    def prepared(self, overview: Overview) -> None:
+        """Was said at the beginning."""
+
+    def tracked(self, run_id: str, store: str, folder: str) -> None:
+        """Is said at the end."""
+
+    def stage_started(self, stage: StageStart) -> None:
+        self._stage = stage
+
+    def step(self, done: int, total: int) -> None:
+        """The epochs are shown."""
+
+    def epoch(self, epoch: Epoch, total: int) -> None:
+        self.progress(f"training {self._stage.name}", epoch.number, total)
+
+    def stage_ended(self, result: StageResult) -> None:
+        self.clear()
 
     def ended(self, result: Result) -> None:
-        self.show_tested(result)  # the next commands are those of the study
+        """What it has shown is said by the command."""
 
     def best_ended(self, result: BestResult) -> None:
         self.clear()
         self._so_far = None
-        self.say(line("in all", seconds(result.seconds)))
+        self.say()

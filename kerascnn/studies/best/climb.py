@@ -11,6 +11,7 @@ from kerascnn.engine.metrics.calibration import AS_TRAINED, fit_temperature, tem
 from kerascnn.engine.metrics.score import judge
 from kerascnn.engine.metrics.significance import paired_interval, wilson_interval
 from kerascnn.experiment.bound import BoundExperiment
+from kerascnn.results.page import seconds
 from kerascnn.run.session import Session
 from kerascnn.run.trial import LABELS, VALIDATION, TrialResult, run_trial
 from kerascnn.runtime.redact import scrubbed
@@ -44,13 +45,14 @@ class Climb:
     observer: BestObserver
     warned: Callable[[str], None]
     so_far: BestResult
+    _late: set[Rung] = field(default_factory=set)  # left out by this process
     _said: dict[int, np.ndarray] = field(default_factory=dict)
 
     def run(self) -> None:
         """Tries what there is time for; on return `so_far` has it."""
         for alternatives in ladder(self.networks, lambda: self.so_far):
-            tried = {one.rung for one in self.so_far.tried if one.state in (DONE, FAILED)}
-            if tried.isdisjoint(alternatives):
+            met = {one.rung for one in self.so_far.tried if one.state in (DONE, FAILED)}
+            if (met | self._late).isdisjoint(alternatives):
                 self._try(self._fitting(alternatives))
 
     def finished(self) -> Tried | None:
@@ -61,8 +63,8 @@ class Climb:
             return best
         mean = np.mean([self._calibrated(self.so_far.tried[number]) for number in members], axis=0)
         what = f"the mean of {', '.join(self.so_far.tried[number].what for number in members)}"
-        seconds = sum(self.so_far.tried[number].seconds for number in members)
-        one = Tried(len(self.so_far.tried), what, DONE, members=members, seconds=seconds)
+        taken = sum(self.so_far.tried[number].seconds for number in members)
+        one = Tried(len(self.so_far.tried), what, DONE, members=members, seconds=taken)
         self._end(self._judged(one, mean, self._labels))
         return self.so_far.best
 
@@ -105,7 +107,7 @@ class Climb:
         one = Tried(self._number(rung), rung.what, RUNNING, rung)
         expected, allowed = self._expected(rung), self._allowed(rung)
         if expected > allowed or allowed <= 0:
-            self._end(_left_out(one, expected + self.reserve(rung), self.clock.left))
+            self._leave_out(one, rung, expected)
             return
         self._note(one)
         self.observer.trying(rung.what, self.so_far)
@@ -121,7 +123,7 @@ class Climb:
                     parent=self.so_far.study,
                 )
         except OutOfTimeError as late:
-            self._end(_left_out(one, late.needs + self.reserve(rung), self.clock.left))
+            self._leave_out(one, rung, late.needs)
         except NotAtHandError as absent:
             self._end(replace(one, state=LEFT_OUT, reason=str(absent)))
         except Exception as error:
@@ -131,6 +133,12 @@ class Climb:
             self._measure(rung, done)
             one = replace(one, seconds=done.seconds)
             self._end(self._judged(one, done.look.probabilities, done.look.labels))
+
+    def _leave_out(self, one: Tried, rung: Rung, needs: float) -> None:
+        needs, left = needs + self.reserve(rung), max(self.clock.left, 0.0)
+        self._late.add(rung)
+        reason = f"needs about {seconds(needs)}, of {seconds(left)} left"
+        self._end(replace(one, state=LEFT_OUT, seconds=needs, reason=reason))
 
     def _number(self, rung: Rung) -> int:
         """That of the rung if it was left out before, else the next one."""
@@ -189,8 +197,3 @@ class Climb:
     def _end(self, one: Tried) -> None:
         self._note(one)
         self.observer.tried(one, self.so_far)
-
-
-def _left_out(one: Tried, needs: float, left: float) -> Tried:
-    reason = f"needs about {needs:.0f} s, of {max(left, 0):.0f} s left"
-    return replace(one, state=LEFT_OUT, seconds=needs, reason=reason)

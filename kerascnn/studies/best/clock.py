@@ -43,7 +43,7 @@ class Clock:
     counts: Counts
     _prefix: dict[tuple[str, int], float] = field(default_factory=dict)  # seconds an image
     _fit: dict[tuple[str, int, str], float] = field(default_factory=dict)  # and epoch
-    _around: float = 0.0  # of a trial: neither frozen prefix nor fit
+    _trials: list[float] = field(default_factory=list)  # seconds of neither prefix nor fit
 
     @property
     def left(self) -> float:
@@ -60,7 +60,7 @@ class Clock:
             self._prefix[rung.network, rung.image_size] = prefix / made
         per_epoch = fit / (rung.epochs * self.counts.train)
         self._fit[rung.network, rung.image_size, rung.kind] = per_epoch
-        self._around = max(self._around, seconds - prefix - fit)
+        self._trials.append(seconds - prefix - fit)
 
     def trial(self, rung: Rung) -> float | None:
         """The expected seconds of a rung; None if nothing is known of its network here."""
@@ -94,6 +94,11 @@ class Clock:
         prefix = self._prefix.get((rung.network, rung.image_size), 0.0)
         views = rung.views if rung.kind == FINETUNED else 0
         return SLACK * (fit * rung.epochs * count.both + prefix * views * count.validation)
+
+    @property
+    def _around(self) -> float:
+        """Seconds of a trial beside frozen prefix and fit; the first one also compiles."""
+        return min(self._trials, default=0.0)
 
     def _fit_of(self, rung: Rung) -> float | None:
         """Seconds of an epoch for each image, measured or supposed."""

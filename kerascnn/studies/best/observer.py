@@ -15,8 +15,13 @@ class BestObserver(Observer):
     of the trials.
     """
 
-    def best_started(self, so_far: "BestResult", splits: dict[str, int]) -> None:
-        """The study has its id and its folder, and the images are loaded; `splits` counts them."""
+    def best_started(self, so_far: "BestResult", splits: dict[str, int], left: float) -> None:
+        """The study has its id and its folder, and the images are loaded.
+
+        Args:
+            splits: The number of images in each.
+            left: Seconds of the study's time.
+        """
 
     def trying(self, what: str, so_far: "BestResult") -> None:
         """The next thing is tried."""

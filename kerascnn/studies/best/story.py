@@ -16,7 +16,7 @@ from kerascnn.errors import RunError
 from kerascnn.results.find import runs_folder
 from kerascnn.run.observing import told
 from kerascnn.run.session import Session
-from kerascnn.runtime.backend import select_backend
+from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.process import contained
 from kerascnn.studies.best.asked import Asked, find_best
@@ -70,6 +70,10 @@ class _Study:
     observer: BestObserver
     start: float
 
+    @property
+    def _left(self) -> float:
+        return 60 * self.minutes - (time.perf_counter() - self.start)
+
     def run(self, begun: Path | None) -> BestResult:
         experiment = self.asked.experiment
         select_backend(experiment.training.backend)
@@ -96,6 +100,7 @@ class _Study:
     def _load(self) -> Data:
         """The images, at the size of the first rungs; examined, and what is noted told."""
         experiment = self.asked.experiment.with_overrides({"training.image_size": IMAGE_SIZE})
+        start_backend(experiment.training.backend)
         data = load_data(experiment, self.observer)
         examine(data, experiment, self.observer)
         return data
@@ -116,7 +121,7 @@ class _Study:
                 images=images["validation"],
                 artifacts=str(folder),
             )
-        self.observer.best_started(so_far, images)
+        self.observer.best_started(so_far, images, self._left)
         return so_far
 
     def _climb_and_finish(self, session: Session, so_far: BestResult, data: Data) -> BestResult:

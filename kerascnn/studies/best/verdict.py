@@ -10,7 +10,7 @@ def best_so_far(so_far: BestResult) -> str:
     return f"best so far {so_far.best.val_accuracy:.3f}" if so_far.best else ""
 
 
-def tried_line(one: Tried, so_far: BestResult) -> str:
+def tried_line(one: Tried) -> str:
     """Such as "  0.913 [0.879, 0.940]  +0.012 [-0.004, +0.028]  best so far  WHAT  12 s"."""
     if one.state != DONE:
         return f"  {one.state}: {one.what}: {one.reason}"

@@ -44,8 +44,8 @@ def asked(workplace, shapes_experiment, monkeypatch):
 def test_a_study_ends_with_a_run_trained_on_the_validation_images_too(asked):
     watching = Watching()
     result = find_best_classifier(asked, 5.0, watching)
-    assert [one.state for one in watching.lines] == [DONE] * len(watching.lines)
-    assert result.winner and result.retrained and result.best
+    assert {one.state for one in watching.lines} == {DONE}
+    assert result.retrained
     run = find_run(result.winner.run_id)
     assert run.training.train_on == "train+validation"
     assert run.temperature == pytest.approx(result.best.temperature)
@@ -60,7 +60,8 @@ def test_a_study_ends_with_a_run_trained_on_the_validation_images_too(asked):
 @pytest.mark.long  # two processes' worth of runs
 def test_an_interrupted_study_ends_with_the_best_so_far_and_goes_on_later(asked):
     first = find_best_classifier(asked, 5.0, Watching(interrupt=1))
-    assert first.winner and len(first.tried) == 1
+    assert first.winner
+    assert len(first.tried) == 1
     watching = Watching()
     second = resume_best("last", 5.0, watching)
     assert second.study == first.study
@@ -70,5 +71,5 @@ def test_an_interrupted_study_ends_with_the_best_so_far_and_goes_on_later(asked)
 
 
 def test_without_time_for_anything_the_message_says_how_to_go_on(asked):
-    with pytest.raises(RunError, match="best --resume .* --minutes MINUTES"):
+    with pytest.raises(RunError, match=r"best --resume .* --minutes MINUTES"):
         find_best_classifier(asked, 1e-3, Watching())
