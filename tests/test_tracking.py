@@ -19,7 +19,7 @@ import pytest
 
 from kerascnn import load_experiment, run_experiment
 from kerascnn.engine.observer import Observer
-from kerascnn.results.find import runs_folder
+from kerascnn.results.lookup import runs_folder
 from kerascnn.runtime.redact import scrubbed, shown_uri
 from kerascnn.tracking.journal import RUNS, Journal, send_pending
 
