@@ -51,13 +51,13 @@ def run(
     """
     from kerascnn.cli.terminal import Terminal
     from kerascnn.engine.result import EXPERIMENT
-    from kerascnn.results.find import find_unfinished, runs_folder
+    from kerascnn.results.lookup import Kind, find_unfinished, runs_folder
     from kerascnn.run.runner import run_experiment
     from kerascnn.tracking.journal import send_pending
 
     if resume:
-        folder = find_unfinished(resume)
-        file, resume = file or folder / EXPERIMENT, folder.name
+        folder = find_unfinished(resume, Kind.RUN)
+        file, resume = file or folder / EXPERIMENT, str(folder)
     if file is None:
         raise click.UsageError("Missing argument 'FILE' or option --resume RUN.")
     experiment = experiment_of(file, overrides, backend, observers)

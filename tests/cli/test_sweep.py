@@ -38,7 +38,7 @@ def test_show_and_best_take_a_prefix_of_the_id(run_cli, written):
 def test_a_sweep_that_does_not_exist_is_told(run_cli, workplace):
     answer = run_cli("sweep", "show", "abc")
     assert answer.exit_code == 2
-    assert 'sweep "abc" matches none' in answer.stderr
+    assert 'no sweep "abc" in' in answer.stderr
     assert "no sweep in" in run_cli("sweep", "--resume", "last").stderr
     assert "has no winner yet" not in run_cli("sweep", "best", "abc", "--toml").stderr
 

@@ -12,7 +12,7 @@ from kerascnn.cli.tables.layout import Table, fits, interval, number, plain, wor
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import LEAST_SEEDS, Pair, Spread, p_text
-from kerascnn.runtime.commands import command
+from kerascnn.results.lookup import Kind
 from kerascnn.runtime.text import counted
 from kerascnn.runtime.toml import excerpt
 
@@ -20,10 +20,7 @@ from kerascnn.runtime.toml import excerpt
 def show_comparison(console: Console, comparison: Comparison) -> None:
     """Prints runs, the most accurate first, their settings and how certain the differences are."""
     if not comparison.results:
-        made = command("run", "FILE")
-        console.print(
-            f"no finished run in this folder yet; create one with `{made}`.", soft_wrap=True
-        )
+        console.print(Kind.RUN.none_yet("finished "), soft_wrap=True)
         return
     results = _group_results if comparison.by_seed else _run_results
     settings = list(comparison.entrants[0].settings)

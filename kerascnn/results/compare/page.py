@@ -12,11 +12,10 @@ from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.compare import figures
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import Flip
-from kerascnn.results.find import runs_folder
 from kerascnn.results.folds.material import gather_folds
+from kerascnn.results.lookup import Kind, runs_folder
 from kerascnn.results.page import Thumbnail, data_uri, render
 from kerascnn.results.report.gather import gather
-from kerascnn.runtime.commands import command
 from kerascnn.runtime.toml import excerpt
 from kerascnn.tracking.tracker import Tracker
 
@@ -47,8 +46,7 @@ class Flipped:
 def write_comparison(comparison: Comparison, file: Path) -> None:
     """Writes the comparison as one self-contained HTML page."""
     if not comparison.results:
-        made = command("run", "FILE")
-        raise InputError(f"no finished run to compare; create one with `{made}`.")
+        raise InputError(Kind.RUN.none_yet("finished "))
     missing, flipped = _flipped(comparison)
     page = render(
         "comparison.html",

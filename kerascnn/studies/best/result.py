@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import kerascnn
-from kerascnn.engine.result import Result
+from kerascnn.engine.result import BEST, Result
 from kerascnn.errors import InputError
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.screen import first_rows, screen
 from kerascnn.studies.best.rungs import Rung
 
-BEST = "best.json"
 DONE, FAILED, LEFT_OUT, RUNNING = "done", "failed", "left out", "running"
 """The states of what was tried."""
 

@@ -11,20 +11,20 @@ from kerascnn.engine.data.balance import uneven
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.observer import EVENTS, Observer, default_observer
-from kerascnn.engine.result import BEST_PLAN
+from kerascnn.engine.result import BEST, BEST_PLAN
 from kerascnn.errors import RunError
-from kerascnn.results.find import runs_folder
+from kerascnn.results.lookup import Kind, find, runs_folder
 from kerascnn.run.observing import told
 from kerascnn.run.session import Session
 from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.process import contained
-from kerascnn.studies.best.asked import Asked, find_best
+from kerascnn.studies.best.asked import Asked
 from kerascnn.studies.best.climb import Climb
 from kerascnn.studies.best.clock import Clock, Counts
 from kerascnn.studies.best.finish import ALL, BOTH, TRAIN, Finish
 from kerascnn.studies.best.observer import BestObserver
-from kerascnn.studies.best.result import BEST, FAILED, BestResult, Tried
+from kerascnn.studies.best.result import FAILED, BestResult, Tried
 from kerascnn.studies.best.rungs import IMAGE_SIZE
 from kerascnn.tracking.tracker import Tracker
 
@@ -57,7 +57,7 @@ def resume_best(study: str, minutes: float, observer: Observer | None = None) ->
     Args:
         study: Its id, a unique prefix of it, or "last".
     """
-    start, folder = time.perf_counter(), find_best(study)
+    start, folder = time.perf_counter(), find(study, Kind.BEST)
     return _Study(Asked.read(folder), minutes, _heard_by(observer), start).run(folder)
 
 

@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import kerascnn
-from kerascnn.engine.result import Result
+from kerascnn.engine.result import SWEEP, Result
 from kerascnn.errors import InputError
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.screen import first_rows, screen
 from kerascnn.runtime.text import counted
 from kerascnn.runtime.toml import as_toml
-
-SWEEP = "sweep.json"
 
 
 @dataclass(frozen=True)

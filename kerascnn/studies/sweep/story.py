@@ -7,13 +7,13 @@ from pathlib import Path
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import EVENTS, Observer, default_observer
 from kerascnn.errors import InputError
-from kerascnn.results.find import runs_folder
+from kerascnn.results.lookup import Kind, find, matching, runs_folder
 from kerascnn.runtime.address import sqlite_uri
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import counted
-from kerascnn.studies.sweep.find import DATABASE, find_sweep
+from kerascnn.studies.sweep.folder import DATABASE
 from kerascnn.studies.sweep.observer import SweepObserver
 from kerascnn.studies.sweep.part import Part, write_plan
 from kerascnn.studies.sweep.plan.load import Planned, with_settings
@@ -115,12 +115,9 @@ def resume_sweep(
 
 def _folder_of(sweep: str, storage: str | None) -> Path:
     """The sweep's folder; where another host began it, one that does not exist."""
-    try:
-        return find_sweep(sweep)
-    except InputError:
-        if not storage:
-            raise
+    if storage and not matching(sweep, Kind.SWEEP):
         return runs_folder() / sweep
+    return find(sweep, Kind.SWEEP)
 
 
 def default_workers() -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerascnn.studies.sweep.find import trial_folder
+from kerascnn.studies.sweep.folder import trial_folder
 from kerascnn.studies.sweep.plan.load import Planned
 from kerascnn.studies.sweep.result import SweepResult, Trial
 from kerascnn.studies.sweep.trials.marks import Board, board_of
