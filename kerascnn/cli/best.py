@@ -15,6 +15,9 @@ from kerascnn.cli.options import (
 )
 
 MINUTES = 3.0
+_ALONE = (
+    "--resume and --show take everything from the study; only --minutes may be given with --resume."
+)
 
 
 @click.command()
@@ -35,6 +38,7 @@ MINUTES = 3.0
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of all training.  [default: 0]")
 @click.option("--resume", metavar="STUDY", help="Go on with a study: its id, a prefix, or `last`.")
+@click.option("--show", metavar="STUDY", help="Show what a study has tried, and end.")
 @backend_option
 @allow_option
 @as_json
@@ -42,6 +46,7 @@ def best(
     source: Path | None,
     minutes: float,
     resume: str | None,
+    show: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -52,17 +57,18 @@ def best(
     so far.
     """
     from kerascnn.cli.best_terminal import BestTerminal
-    from kerascnn.cli.tables.best import show_best
+    from kerascnn.cli.tables.best import show_best, show_tried
+    from kerascnn.results.lookup import Kind, find
+    from kerascnn.studies.best.result import BestResult
     from kerascnn.studies.best.story import find_best_classifier, resume_best
 
     terminal = BestTerminal(console(stderr=True))
-    if resume:
-        given = {name for name, value in options.items() if value}
-        if source or given:
-            raise click.UsageError(
-                "--resume goes on with the study as it was begun; only --minutes may be given "
-                "with it."
-            )
+    if (resume or show) and (source or any(options.values())):
+        raise click.UsageError(_ALONE)
+    if show:
+        done = BestResult.read(find(show, Kind.BEST))
+        show_tried(console(), done)
+    elif resume:
         done = resume_best(resume, minutes, terminal)
     elif source:
         done = find_best_classifier(_asked(source, **options), minutes, terminal)

@@ -5,8 +5,8 @@ import time
 from rich.markup import escape
 from rich.text import Text
 
-from kerascnn.cli.tables.layout import line
-from kerascnn.cli.terminal import Terminal, from_here
+from kerascnn.cli.tables.layout import from_here, line
+from kerascnn.cli.terminal import Terminal
 from kerascnn.engine.events import Overview, StageStart
 from kerascnn.engine.result import Result
 from kerascnn.engine.training.listener import Epoch

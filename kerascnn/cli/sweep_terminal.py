@@ -7,8 +7,8 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from kerascnn.cli.tables.layout import line
-from kerascnn.cli.terminal import Terminal, from_here
+from kerascnn.cli.tables.layout import from_here, line
+from kerascnn.cli.terminal import Terminal
 from kerascnn.engine.result import Result
 from kerascnn.results.page import seconds
 from kerascnn.runtime.text import abbreviated, counted

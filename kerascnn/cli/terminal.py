@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from kerascnn.cli.tables.layout import LABEL, interval, line
+from kerascnn.cli.tables.layout import LABEL, from_here, interval, line
 from kerascnn.cli.tables.lines import (
     best_epoch,
     calibration,
@@ -221,11 +221,6 @@ def shown_before(state: str) -> bool:
     except (InputError, OSError):
         return False
     return False
-
-
-def from_here(place: str) -> str:
-    """A path relative to the working directory, if it is below it."""
-    return place.removeprefix(f"{Path.cwd()}/")
 
 
 class ImagesPerSecond(ProgressColumn):

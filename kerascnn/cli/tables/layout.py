@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -18,6 +19,11 @@ LABEL = 10  # columns of the left margin
 def line(label: str, text: str) -> str:
     """A line with its label in the left margin."""
     return f"[bold]{label:<{LABEL}}[/bold]{text}"
+
+
+def from_here(place: str) -> str:
+    """A path relative to the working directory, if it is below it."""
+    return place.removeprefix(f"{Path.cwd()}/")
 
 
 def interval(low: float, high: float) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from kerascnn.engine.data.balance import uneven
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.load import examine, load_data
-from kerascnn.engine.observer import EVENTS, Observer, default_observer
+from kerascnn.engine.observer import EVENTS, Observer, default_observer, optional
 from kerascnn.engine.result import BEST, BEST_PLAN
 from kerascnn.errors import RunError
 from kerascnn.results.lookup import Kind, find, runs_folder
@@ -19,11 +19,14 @@ from kerascnn.run.session import Session
 from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.process import contained
+from kerascnn.runtime.text import markdown
+from kerascnn.studies.best import verdict
 from kerascnn.studies.best.asked import Asked
 from kerascnn.studies.best.climb import Climb
 from kerascnn.studies.best.clock import Clock, Counts
 from kerascnn.studies.best.finish import ALL, BOTH, TRAIN, Finish
 from kerascnn.studies.best.observer import BestObserver
+from kerascnn.studies.best.page import PAGE, write_page
 from kerascnn.studies.best.result import FAILED, BestResult, Tried
 from kerascnn.studies.best.rungs import IMAGE_SIZE
 from kerascnn.tracking.tracker import Tracker
@@ -165,8 +168,31 @@ class _Study:
 
     def _record(self, result: BestResult, tracker: Tracker) -> None:
         result.write()
-        for name in (BEST_PLAN, BEST):
-            tracker.artifact(result.folder / name)
+        with optional(f"the page {PAGE}", self.observer):
+            write_page(result)
+        for name in (BEST_PLAN, BEST, PAGE):
+            if (result.folder / name).is_file():
+                tracker.artifact(result.folder / name)
+        tracker.metrics(_numbers(result), step=0)
+        tracker.tags(
+            {
+                "study": "best",
+                "mlflow.note.content": "\n\n".join(map(markdown, verdict.sentences(result))),
+                "mlflow.source.name": "kerascnn best",
+                "mlflow.source.type": "LOCAL",
+            }
+        )
+
+
+def _numbers(result: BestResult) -> dict[str, float]:
+    """The metrics of the study's own run."""
+    values = {
+        "val_accuracy": result.best.val_accuracy if result.best else None,
+        "test_accuracy": result.winner.test_accuracy if result.winner else None,
+        "tried": float(len(result.tried)),
+        "total_seconds": result.seconds,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _ended(one: Tried) -> Tried:
