@@ -1,9 +1,10 @@
 """`image_folder`: a folder of images as a dataset."""
 
+import hashlib
 import os
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -22,6 +23,9 @@ from kerascnn.components.builtin.class_folders import (
 from kerascnn.components.builtin.label_columns import TableParams
 from kerascnn.components.builtin.label_table import read_table
 
+LEAST_SAMPLED = 10
+"""Images of a class in a split that a sample has, if there are as many."""
+
 
 class ImageFolderParams(SplitParams, TableParams):
     """A folder of images."""
@@ -35,6 +39,12 @@ class ImageFolderParams(SplitParams, TableParams):
         False,
         description="Whether links in the folder to images and folders elsewhere are followed; "
         "otherwise each is an error.",
+    )
+    sample: int | None = Field(
+        None,
+        ge=1,
+        description="At most about this many images, those of each class and split in proportion, "
+        "but at least ten; a hash of their paths decides. Default all.",
     )
     only_test: bool = Field(
         False,
@@ -53,7 +63,30 @@ def build_image_folder(params: ImageFolderParams, *, seed: int) -> Splits:
     if not params.only_test:
         hint = "" if params.labels else f"{folders.doubled(root)}{tables_in(root)}"
         _check_classes(root, found, hint)
+    if params.sample:
+        found = sampled(found, root, params.sample)
     return split_files(root, found, params, follow_links=follow_links, ignored=folders.ignored)
+
+
+def sampled(
+    found: Mapping[str, Sequence[Labelled]], root: Path, count: int
+) -> dict[str, list[Labelled]]:
+    """About `count` of the images, those of each class and split in proportion."""
+    share = count / max(1, sum(map(len, found.values())))
+    return {split: list(_sampled(images, root, share)) for split, images in found.items()}
+
+
+def _sampled(images: Sequence[Labelled], root: Path, share: float) -> Iterator[Labelled]:
+    classes: dict[str, list[Labelled]] = {}
+    for image in images:
+        classes.setdefault(image[1], []).append(image)
+
+    def position(image: Labelled) -> bytes:
+        return hashlib.sha256(os.fsencode(image[0].relative_to(root).as_posix())).digest()
+
+    for of_class in classes.values():
+        count = max(LEAST_SAMPLED, round(share * len(of_class)))
+        yield from sorted(of_class, key=position)[:count]
 
 
 def check(params: ImageFolderParams, *, image_size: int) -> dict[str, str]:

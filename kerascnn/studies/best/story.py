@@ -29,6 +29,7 @@ from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.page import PAGE, write_page
 from kerascnn.studies.best.result import FAILED, BestResult, Tried
 from kerascnn.studies.best.rungs import IMAGE_SIZE
+from kerascnn.studies.best.sample import sampled
 from kerascnn.tracking.tracker import Tracker
 
 KILLED = "the process ended while it was tried, as for lack of memory"
@@ -50,7 +51,9 @@ def find_best_classifier(
         InputError: The images are at fault.
         RunError: Nothing could be trained.
     """
-    return _Study(asked, minutes, _heard_by(observer), time.perf_counter()).run(None)
+    start, heard = time.perf_counter(), _heard_by(observer)
+    asked = replace(asked, experiment=sampled(asked.experiment, minutes, heard.warned))
+    return _Study(asked, minutes, heard, start).run(None)
 
 
 @contained()
