@@ -61,6 +61,7 @@ FOR_SCRIPTS = {
     "probe_architectures": "studies.probe.probe",
     "probe_blocks": "studies.probe.blocks",
     "cross_validate": "studies.folds.study",
+    "best_classifier": "studies.best.best",
     "sweep_experiment": "studies.sweep.sweep",
     "find_learning_rate": "studies.lr_find.find",
     "ensemble_runs": "studies.ensemble.ensemble",

@@ -33,6 +33,7 @@ ELSEWHERE = {
     "serve": "tests/results/inference/test_serve.py",
     "run --resume": "tests/run/test_resume.py",
     "folds": "tests/studies/folds/test_folds.py",
+    "best": "tests/cli/test_best.py",
     "sweep --resume": "tests/studies/sweep/test_story.py",
 }
 """Commands that go on until they are stopped, need a run that was or train often, and what runs
@@ -44,6 +45,7 @@ VALUES = {
     "TABLE": "labels.csv",
     "RUN": "last",
     "SWEEP": "last",
+    "STUDY": "last",
     "KEY=LOW..HIGH": "stages.head.learning_rate=1e-4..1e-2",
     "[RUN…]": "last",
     "IMAGE": "image.jpg",

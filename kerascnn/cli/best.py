@@ -11,10 +11,9 @@ from kerascnn.cli.options import (
     backend_option,
     console,
     document,
-    experiment_of,
 )
 
-MINUTES = 3.0
+MINUTES = 3.0  # as in `best_classifier`, which is imported when it is called
 _ALONE = (
     "--resume and --show take everything from the study; only --minutes may be given with --resume."
 )
@@ -29,7 +28,12 @@ _ALONE = (
     show_default=True,
     help="The time to use, from start to end.",
 )
-@click.option("--networks", metavar="NAME,…", help="Try these.  [default: all at hand]")
+@click.option(
+    "--networks",
+    metavar="NAME,…",
+    callback=lambda _context, _option, names: names and names.split(","),
+    help="Try these.  [default: those with weights at hand]",
+)
 @click.option("--all-images", is_flag=True, help="In the end also train on the test images.")
 @click.option(
     "--labels",
@@ -59,8 +63,9 @@ def best(
     from kerascnn.cli.best_terminal import BestTerminal
     from kerascnn.cli.tables.best import show_best, show_tried
     from kerascnn.results.lookup import Kind, find
+    from kerascnn.studies.best.best import best_classifier
     from kerascnn.studies.best.result import BestResult
-    from kerascnn.studies.best.story import find_best_classifier, resume_best
+    from kerascnn.studies.best.story import resume_best
 
     terminal = BestTerminal(console(stderr=True))
     if (resume or show) and (source or any(options.values())):
@@ -71,36 +76,10 @@ def best(
     elif resume:
         done = resume_best(resume, minutes, terminal)
     elif source:
-        done = find_best_classifier(_asked(source, **options), minutes, terminal)
+        done = best_classifier(source, minutes, terminal, **options)
     else:
         raise click.UsageError("Missing argument 'FOLDER|FILE' or option --resume STUDY.")
     if as_json:
         document(done.to_json())
     else:
         show_best(console(), done)
-
-
-def _asked(
-    source: Path,
-    networks: str | None,
-    all_images: bool,
-    labels: Path | None,
-    seed: int | None,
-    backend: str | None,
-) -> Any:
-    from kerascnn.components.registry import load_registry
-    from kerascnn.studies.best.asked import Asked
-    from kerascnn.studies.best.folder import folder_experiment
-    from kerascnn.studies.best.networks import networks_to_try
-
-    if source.is_file():
-        if labels:
-            raise click.UsageError("--labels belongs to a FOLDER; FILE has its own dataset.")
-        experiment = experiment_of(source, (), backend)
-    else:
-        experiment = folder_experiment(source, load_registry(), labels=labels)
-    changes = {"training.backend": backend, "seed": seed}
-    experiment = experiment.with_overrides(
-        {key: value for key, value in changes.items() if value is not None}
-    )
-    return Asked(experiment, all_images, networks_to_try(networks, experiment.registry))
