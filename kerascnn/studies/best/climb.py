@@ -1,6 +1,6 @@
 """Climbs the ladder: tries one rung after another while there is time for it and for the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class Climb:
         networks: To try, the first ones first.
         warned: Receives each warning once.
         so_far: What was tried before.
+        ends: How often the best is run in full.
     """
 
     base: BoundExperiment
@@ -45,28 +46,51 @@ class Climb:
     observer: BestObserver
     warned: Callable[[str], None]
     so_far: BestResult
+    ends: int = 1
     _late: set[Rung] = field(default_factory=set)  # left out by this process
     _said: dict[int, np.ndarray] = field(default_factory=dict)
 
     def run(self) -> None:
         """Tries what there is time for; on return `so_far` has it."""
+        for one in self.so_far.tried:
+            if one.state == DONE:
+                self.clock.measured(one)
         for alternatives in ladder(self.networks, lambda: self.so_far):
             met = {one.rung for one in self.so_far.tried if one.state in (DONE, FAILED)}
             if (met | self._late).isdisjoint(alternatives):
                 self._try(self._fitting(alternatives))
 
-    def finished(self) -> Tried | None:
-        """The best, or the mean of several if its loss is lower, which is then tried too."""
-        best = self.so_far.best
-        members = self._members()
-        if len(members) < 2 or self.reserve(retrained=False) > self.clock.left:
-            return best
-        mean = np.mean([self._calibrated(self.so_far.tried[number]) for number in members], axis=0)
-        what = f"the mean of {', '.join(self.so_far.tried[number].what for number in members)}"
-        taken = sum(self.so_far.tried[number].seconds for number in members)
-        one = Tried(len(self.so_far.tried), what, DONE, members=members, seconds=taken)
+    def finished(self, in_haste: bool = False) -> tuple[Tried, bool] | None:
+        """What is run in the end, and whether there is time to train it on more images.
+
+        The mean of several is it, if its loss is lower and there is time to run its members; it is
+        then tried too. None if nothing is done.
+
+        Args:
+            in_haste: Train nothing anew.
+        """
+        best, members = self.so_far.best, self._members()
+        if best is None or best.rung is None:
+            return None
+        rungs = [one.rung for one in map(self.so_far.tried.__getitem__, members) if one.rung]
+        if len(members) > 1 and self._fits(rungs, retrained=False):
+            best = self._mean(members)
+        rungs = rungs if best.members else [best.rung] if best.rung else []
+        return best, not in_haste and self._fits(rungs, retrained=True)
+
+    def _mean(self, members: Sequence[int]) -> Tried:
+        """The best, once the mean of these has been judged too."""
+        parts = [self.so_far.tried[number] for number in members]
+        mean = np.mean([self._calibrated(part) for part in parts], axis=0)
+        what = f"the mean of {', '.join(part.what for part in parts)}"
+        taken = sum(part.seconds for part in parts)
+        one = Tried(len(self.so_far.tried), what, DONE, members=tuple(members), seconds=taken)
         self._end(self._judged(one, mean, self._labels))
+        assert self.so_far.best
         return self.so_far.best
+
+    def _fits(self, rungs: Sequence[Rung], retrained: bool) -> bool:
+        return self.ends * self.clock.final(rungs, retrained) <= self.clock.left
 
     def _members(self) -> tuple[int, ...]:
         """The best to average, of those with the image size of the best."""
@@ -80,12 +104,11 @@ class Climb:
         said = {one.number: self._calibrated(one) for one in alike}
         return choose_members(said, self._labels) if said else ()
 
-    def reserve(self, rung: Rung | None = None, retrained: bool = True) -> float:
-        """The seconds that the end takes: that of the best so far, with another rung."""
-        numbers = self._members()
-        rungs = [self.so_far.tried[number].rung for number in numbers] + [rung]
-        distinct = [one for one in dict.fromkeys(rungs) if one]
-        return self.clock.final(distinct, retrained) if distinct else 0.0
+    def _reserve(self, rung: Rung) -> float:
+        """The seconds that the end takes if the rung is the best."""
+        best = self.so_far.best
+        known = rung if self.clock.trial(rung) else best and best.rung
+        return self.ends * self.clock.final([known], True) if known else 0.0
 
     def _fitting(self, alternatives: Alternatives) -> Rung:
         """The first for which there is time; the last if there is for none."""
@@ -97,11 +120,11 @@ class Climb:
         return self.clock.trial(rung) or 0.0
 
     def _allowed(self, rung: Rung) -> float:
-        """The seconds that a rung may take; what is reserved is for the end.
+        """The seconds that a rung may take: all but what the end needs.
 
-        A network whose speed is not known may take all but what the best so far needs.
+        For a network whose speed is not known, that is what the best so far needs.
         """
-        return self.clock.left - self.reserve(rung if self._expected(rung) else None)
+        return self.clock.left - self._reserve(rung)
 
     def _try(self, rung: Rung) -> None:
         one = Tried(self._number(rung), rung.what, RUNNING, rung)
@@ -130,12 +153,12 @@ class Climb:
             reason = scrubbed(str(error) or type(error).__name__)
             self._end(replace(one, state=FAILED, reason=reason))
         else:
-            self._measure(rung, done)
-            one = replace(one, seconds=done.seconds)
+            one = _measured(one, done)
+            self.clock.measured(one)
             self._end(self._judged(one, done.look.probabilities, done.look.labels))
 
     def _leave_out(self, one: Tried, rung: Rung, needs: float) -> None:
-        needs, left = needs + self.reserve(rung), max(self.clock.left, 0.0)
+        needs, left = needs + self._reserve(rung), max(self.clock.left, 0.0)
         self._late.add(rung)
         reason = f"needs about {seconds(needs)}, of {seconds(left)} left"
         self._end(replace(one, state=LEFT_OUT, seconds=needs, reason=reason))
@@ -147,16 +170,6 @@ class Climb:
 
     def _folder(self, one: Tried) -> Path:
         return self.so_far.folder / TRIALS / str(one.number)
-
-    def _measure(self, rung: Rung, done: TrialResult) -> None:
-        stages = done.stages
-        self.clock.measured(
-            rung,
-            done.seconds,
-            prefix=sum(stage.prefix_seconds for stage in stages),
-            made=sum(stage.cached.made for stage in stages),
-            fit=stages[-1].fit_seconds,
-        )
 
     @property
     def _labels(self) -> np.ndarray:
@@ -182,13 +195,16 @@ class Climb:
             interval=wilson_interval(int(own.correct.sum()), len(own.correct)),
             val_loss=own.loss,
             temperature=temperature,
-            better=before is None or own.loss < (before.val_loss or 0.0),
+            better=before is None or self.is_better(own.loss, before),
         )
         if before is None:
             return one
         correct = self._calibrated(before).argmax(1) == labels
         gain = own.accuracy - float(correct.mean())
         return replace(one, gain=gain, gain_interval=paired_interval(correct, own.correct))
+
+    def is_better(self, loss: float, before: Tried) -> bool:
+        return before.val_loss is None or loss < before.val_loss
 
     def _note(self, one: Tried) -> None:
         self.so_far = self.so_far.with_tried(one)
@@ -197,3 +213,13 @@ class Climb:
     def _end(self, one: Tried) -> None:
         self._note(one)
         self.observer.tried(one, self.so_far)
+
+
+def _measured(one: Tried, done: TrialResult) -> Tried:
+    return replace(
+        one,
+        seconds=done.seconds,
+        prefix_seconds=sum(stage.prefix_seconds for stage in done.stages),
+        rows_made=sum(stage.cached.made for stage in done.stages),
+        fit_seconds=done.stages[-1].fit_seconds,
+    )

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from kerascnn.studies.best.result import Tried
 from kerascnn.studies.best.rungs import FINETUNED, FROZEN, Rung
 
 SLACK = 1.15
@@ -49,18 +50,17 @@ class Clock:
     def left(self) -> float:
         return self.seconds - (time.perf_counter() - self.start)
 
-    def measured(self, rung: Rung, seconds: float, prefix: float, made: int, fit: float) -> None:
-        """Notes what a rung has taken.
-
-        Args:
-            prefix: Seconds of it for the frozen prefix, over `made` images and views.
-            fit: Seconds of it for the epochs of its last stage.
-        """
-        if made:
-            self._prefix[rung.network, rung.image_size] = prefix / made
-        per_epoch = fit / (rung.epochs * self.counts.train)
+    def measured(self, one: Tried) -> None:
+        """Notes what a rung has taken."""
+        rung = one.rung
+        if rung is None:
+            return
+        if one.rows_made:
+            speed = one.prefix_seconds / one.rows_made
+            self._prefix[rung.network, rung.image_size] = speed
+        per_epoch = one.fit_seconds / (rung.epochs * self.counts.train)
         self._fit[rung.network, rung.image_size, rung.kind] = per_epoch
-        self._trials.append(seconds - prefix - fit)
+        self._trials.append(one.seconds - one.prefix_seconds - one.fit_seconds)
 
     def trial(self, rung: Rung) -> float | None:
         """The expected seconds of a rung; None if nothing is known of its network here."""

@@ -13,7 +13,7 @@ from kerascnn.studies.best.rungs import (
     Rung,
 )
 
-THOROUGHNESS = (8, 4, 2)
+THOROUGHNESS = (8, 6, 5, 4, 3, 2)
 """Epochs of a fine-tuning, each on views of its own, the most thorough first."""
 SCRATCH_EPOCHS = (160, 80, 40, 20, 10, 5)
 SCRATCH_NETWORK, SCRATCH_SIZE = "sequential_cnn", 96

@@ -35,6 +35,9 @@ class Tried:
         gain_interval: 95%, paired image by image.
         better: Whether it was the best when it was done.
         reason: Why it failed or was left out.
+        prefix_seconds: Of its seconds, those of the frozen prefix.
+        rows_made: Images and views that the frozen prefix ran over.
+        fit_seconds: Of its seconds, those of the epochs of its last stage.
     """
 
     number: int
@@ -51,6 +54,9 @@ class Tried:
     gain_interval: tuple[float, float] | None = None
     better: bool = False
     reason: str = ""
+    prefix_seconds: float = 0.0
+    rows_made: int = 0
+    fit_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

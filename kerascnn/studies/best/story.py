@@ -141,17 +141,22 @@ class _Study:
             observer=self.observer,
             warned=cache(self.observer.warned),
             so_far=so_far,
+            ends=2 if self.asked.all_images else 1,
         )
+        interrupted = False
         try:
             climb.run()
         except KeyboardInterrupt:
             if climb.so_far.best is None:
                 raise
-            self.observer.warned("interrupted: the best so far is run; Ctrl-C again ends at once.")
-        best = climb.finished()
-        if best is None:
+            interrupted = True
+            self.observer.warned(
+                "interrupted: the best so far is run as it is; Ctrl-C again ends at once."
+            )
+        finished = climb.finished(in_haste=interrupted)
+        if finished is None:
             raise self._nothing(climb.so_far)
-        retrained = climb.reserve() <= climb.clock.left
+        best, retrained = finished
         self.observer.finishing(best, retrained, climb.so_far)
         winner = Finish(climb, BOTH if retrained else TRAIN).run(best)
         result = replace(climb.so_far, winner=winner, retrained=retrained)

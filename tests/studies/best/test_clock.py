@@ -3,6 +3,7 @@ import time
 import pytest
 
 from kerascnn.studies.best.clock import CLOSING_SECONDS, Clock, Counts
+from kerascnn.studies.best.result import DONE, Tried
 from kerascnn.studies.best.rungs import FINETUNED, FROZEN, Rung
 
 HEAD = Rung(FROZEN, "one", 224, 20)
@@ -13,11 +14,15 @@ def finetuned(epochs):
     return Rung(FINETUNED, "one", 224, epochs, views=epochs)
 
 
+def took(rung, seconds, **taken):
+    return Tried(0, rung.what, DONE, rung, seconds=seconds, **taken)
+
+
 @pytest.fixture
 def clock():
     """After the features of one network, which took 10 s of 12."""
     clock = Clock(180.0, time.perf_counter() - 12, COUNTS)
-    clock.measured(HEAD, seconds=12.0, prefix=10.0, made=1000, fit=1.0)
+    clock.measured(took(HEAD, 12.0, prefix_seconds=10.0, rows_made=1000, fit_seconds=1.0))
     return clock
 
 
@@ -38,7 +43,8 @@ def test_more_views_and_epochs_are_expected_to_take_more_time(clock):
 
 def test_a_measured_fit_replaces_the_supposed_one(clock):
     before = clock.trial(finetuned(2))
-    clock.measured(finetuned(2), seconds=100.0, prefix=20.0, made=2000, fit=79.0)
+    taken = {"prefix_seconds": 20.0, "rows_made": 2000, "fit_seconds": 79.0}
+    clock.measured(took(finetuned(2), 100.0, **taken))
     assert clock.trial(finetuned(2)) > before
 
 

@@ -7,10 +7,11 @@ import pytest
 from kerascnn.errors import RunError
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_run
-from kerascnn.studies.best import ladder, story
+from kerascnn.studies.best import climb, story
 from kerascnn.studies.best.asked import Asked
 from kerascnn.studies.best.observer import BestObserver
-from kerascnn.studies.best.result import DONE, BestResult
+from kerascnn.studies.best.result import BestResult
+from kerascnn.studies.best.rungs import FINETUNED, FROZEN, Rung
 from kerascnn.studies.best.story import find_best_classifier, resume_best
 
 
@@ -31,43 +32,40 @@ class Watching(BestObserver):
 
 @pytest.fixture
 def asked(workplace, shapes_experiment, monkeypatch):
-    """A ladder of few epochs of a tiny network on tiny images."""
-    values = {"IMAGE_SIZE": 16, "LARGER_SIZE": 20, "SEEDS": 1, "THOROUGHNESS": (2, 1)}
-    for name, value in {**values, "HEAD_EPOCHS": 2}.items():
-        monkeypatch.setattr(ladder, name, value)
+    """A ladder of two rungs of a tiny network on tiny images, one epoch each."""
+    rungs = [
+        Rung(FROZEN, "sequential_cnn", 16, 1),
+        Rung(FINETUNED, "sequential_cnn", 16, 1, views=1),
+    ]
+    monkeypatch.setattr(climb, "ladder", lambda *_: [[rung] for rung in rungs])
     monkeypatch.setattr(story, "IMAGE_SIZE", 16)
     monkeypatch.setattr("kerascnn.run.runner.draw_report", lambda *_: None)
     return Asked(bind_experiment(shapes_experiment), False, ("sequential_cnn",))
 
 
-@pytest.mark.long  # trains a network five times, in several runs
-def test_a_study_ends_with_a_run_trained_on_the_validation_images_too(asked):
-    watching = Watching()
-    result = find_best_classifier(asked, 5.0, watching)
-    assert {one.state for one in watching.lines} == {DONE}
-    assert result.retrained
-    run = find_run(result.winner.run_id)
-    assert run.training.train_on == "train+validation"
-    assert run.temperature == pytest.approx(result.best.temperature)
-    assert run.data["train"]["images"] == 24 or run.ensemble
-    written = BestResult.read(result.folder)
-    assert written.tried == result.tried
-    document = json.loads(json.dumps(result.to_json()))
-    assert document["test_accuracy"] == run.test_accuracy
+@pytest.mark.long  # two studies train a network six times, and save and load what they end with
+def test_an_interrupted_study_ends_with_the_best_so_far_and_goes_on_later(asked, monkeypatch):
+    first = find_best_classifier(asked, 60.0, Watching(interrupt=1))
+    assert not first.retrained
+    assert first.winner.stages[0]["reused_from"]
+    document = json.loads(json.dumps(first.to_json()))
+    assert document["test_accuracy"] == find_run(first.winner.run_id).test_accuracy
     assert {"what", "val_accuracy", "seconds"} <= document["tried"][0].keys()
 
-
-@pytest.mark.long  # two processes' worth of runs
-def test_an_interrupted_study_ends_with_the_best_so_far_and_goes_on_later(asked):
-    first = find_best_classifier(asked, 5.0, Watching(interrupt=1))
-    assert first.winner
-    assert len(first.tried) == 1
+    monkeypatch.setattr(climb, "choose_members", lambda tried, _: tuple(tried))
+    monkeypatch.setattr(climb.Climb, "is_better", lambda *_: True)
     watching = Watching()
-    second = resume_best("last", 5.0, watching)
-    assert second.study == first.study
-    assert second.minutes == 10.0
+    second = resume_best("last", 60.0, watching)
+    assert (second.study, second.minutes) == (first.study, 120.0)
     assert second.tried[0] == first.tried[0]
-    assert watching.lines[0].number == 1
+    assert [one.number for one in watching.lines] == [1, 2]
+    assert second.retrained
+    members = [find_run(member["run"]) for member in second.winner.ensemble["members"]]
+    assert [member.training.train_on for member in members] == 2 * ["train+validation"]
+    assert {member.data["train"]["images"] for member in members} == {24}
+    assert members[0].temperature == pytest.approx(second.tried[0].temperature)
+    assert BestResult.read(second.folder).tried == second.tried
+    assert (second.folder / "best.html").is_file()
 
 
 def test_without_time_for_anything_the_message_says_how_to_go_on(asked):

@@ -1,0 +1,96 @@
+"""The climb with trials that are made up: what fails, what is late, and what is the best."""
+
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from kerascnn.engine.data.download import NotAtHandError
+from kerascnn.errors import RunError
+from kerascnn.run.trial import LABELS, VALIDATION
+from kerascnn.studies.best import climb as module
+from kerascnn.studies.best.climb import Climb
+from kerascnn.studies.best.clock import Clock, Counts
+from kerascnn.studies.best.heard import OutOfTimeError
+from kerascnn.studies.best.observer import BestObserver
+from kerascnn.studies.best.result import DONE, FAILED, LEFT_OUT, BestResult
+from kerascnn.studies.best.rungs import FROZEN
+
+LABEL = np.tile([0, 1], 20)
+STAGE = SimpleNamespace(
+    prefix_seconds=1.0, fit_seconds=1.0, cached=SimpleNamespace(made=100), name="head"
+)
+
+
+def saying(share):
+    """Probabilities by which this share of the images is recognised."""
+    right = np.arange(len(LABEL)) < share * len(LABEL)
+    return np.where(np.eye(2)[np.where(right, LABEL, 1 - LABEL)] > 0, 0.8, 0.2).astype(np.float32)
+
+
+@pytest.fixture
+def climb(tmp_path, monkeypatch):
+    """Climbs with the outcomes of networks by name: a share, or an error; all heads, no more."""
+
+    def run(outcomes, minutes=10.0):
+        def trial(rung, heard, *, folder, **_):
+            outcome = outcomes[rung.network]
+            if isinstance(outcome, Exception):
+                raise outcome
+            folder.mkdir(parents=True)
+            np.save(folder / VALIDATION, saying(outcome))
+            np.save(folder / LABELS, LABEL)
+            look = SimpleNamespace(probabilities=saying(outcome), labels=LABEL)
+            return SimpleNamespace(seconds=3.0, stages=[STAGE], look=look)
+
+        monkeypatch.setattr(module, "run_trial", trial)
+        monkeypatch.setattr("kerascnn.studies.best.rungs.Rung.of", lambda rung, *_: rung)
+        ladder = module.ladder
+        heads = lambda *names: (  # noqa: E731
+            rungs for rungs in ladder(*names) if rungs[0].kind == FROZEN
+        )
+        monkeypatch.setattr(module, "ladder", heads)
+        clock = Clock(60 * minutes, time.perf_counter(), Counts(80, len(LABEL), 20))
+        so_far = BestResult("study", "x", minutes, 0.0, len(LABEL), str(tmp_path))
+        climbing = Climb(
+            *(None, None, tuple(outcomes), None, clock, BestObserver(), print), so_far=so_far
+        )
+        climbing.run()
+        return climbing
+
+    return run
+
+
+def test_a_network_that_fails_or_is_not_at_hand_leaves_the_others_as_they_are(climb):
+    outcomes = {"big": RunError("memory"), "far": NotAtHandError("a download"), "one": 0.9}
+    tried = climb(outcomes).so_far.tried
+    assert [one.state for one in tried[:3]] == [FAILED, LEFT_OUT, DONE]
+    assert [one.reason for one in tried[:3]] == ["memory", "a download", ""]
+
+
+def test_one_that_takes_too_long_is_left_out_with_what_it_needs(climb):
+    (one,) = climb({"slow": OutOfTimeError(500.0)}).so_far.tried
+    assert (one.state, one.seconds >= 500) == (LEFT_OUT, True)
+    assert "needs about 8 min 2" in one.reason
+
+
+def test_a_gain_is_measured_against_the_best_before(climb):
+    so_far = climb({"one": 0.8, "two": 0.95, "three": 0.7}).so_far
+    assert so_far.best.rung.network == "two"
+    assert so_far.tried[1].gain == pytest.approx(0.15)
+    assert so_far.tried[1].gain_interval[0] > 0
+    three = next(one for one in so_far.tried if one.rung.network == "three")
+    assert (three.better, three.gain) == (False, pytest.approx(-0.25))
+
+
+def test_a_mean_that_is_not_better_is_not_what_is_run(climb):
+    climbing = climb({"one": 0.95})
+    best, retrained = climbing.finished()
+    assert best.rung.network == "one"
+    assert retrained
+    assert not climbing.finished(in_haste=True)[1]
+
+
+def test_nothing_is_begun_when_the_time_is_over(climb):
+    assert {one.state for one in climb({"one": 0.9}, minutes=0.0).so_far.tried} == {LEFT_OUT}
