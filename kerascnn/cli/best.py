@@ -41,7 +41,7 @@ _ALONE = (
     help="A CSV file with the images in FOLDER and their labels.",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of all training.  [default: 0]")
-@click.option("--resume", metavar="STUDY", help="Go on with a study: its id, a prefix, or `last`.")
+@click.option("--resume", metavar="STUDY", help="Continue a study: its id, a prefix, or `last`.")
 @click.option("--show", metavar="STUDY", help="Show what a study has tried, and end.")
 @backend_option
 @allow_option

@@ -120,7 +120,7 @@ class Climb:
         return self.clock.trial(rung) or 0.0
 
     def _allowed(self, rung: Rung) -> float:
-        """The seconds that a rung may take: all but what the end needs.
+        """The seconds available for a rung: all but what the end needs.
 
         For a network whose speed is not known, that is what the best so far needs.
         """

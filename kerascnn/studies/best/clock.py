@@ -8,7 +8,7 @@ from kerascnn.studies.best.result import Tried
 from kerascnn.studies.best.rungs import FINETUNED, FROZEN, Rung
 
 SLACK = 1.15
-"""Of an estimate: what a rung may take beyond it."""
+"""A margin on estimates."""
 TRAINING_BY_PREFIX = 1.5
 """Time to train an image behind the boundary by that of the frozen prefix, until it is measured."""
 UNFOLDED = 1.5
@@ -35,7 +35,7 @@ class Clock:
     """Measures how fast networks are here, and what is left of the time.
 
     Args:
-        seconds: That the study may take in this process.
+        seconds: Those of the study in this process.
         start: By `time.perf_counter`.
     """
 

@@ -26,8 +26,7 @@ class Heard(Only):
 
     Args:
         what: Is tried, in words.
-        allowed: Seconds from now that the trial may take.
-        expected: Seconds that the stages after the one that runs are expected to take.
+        allowed: Seconds from now within which the trial has to end.
     """
 
     def __init__(

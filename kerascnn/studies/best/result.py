@@ -101,7 +101,7 @@ class BestResult:
         return [self.tried[number] for number in one.members] or [one]
 
     def with_tried(self, one: Tried) -> "BestResult":
-        """With one thing more, in the place of what has its number."""
+        """With one more entry, which replaces that with its number."""
         others = [each for each in self.tried if each.number != one.number]
         return replace(self, tried=sorted([*others, one], key=lambda each: each.number))
 

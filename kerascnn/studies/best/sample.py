@@ -13,7 +13,7 @@ from kerascnn.runtime.devices import available_cores
 from kerascnn.runtime.image_files import has_image_suffix
 
 SHARE = 0.4
-"""Of the time: what reading all images and running one network over them may take."""
+"""Of the time: for reading all images and running one network over them."""
 NETWORK_SECONDS = 0.01
 """For each image, frozen, on a few cores; an accelerator is faster, so that more would fit."""
 TIMED = 16

@@ -58,7 +58,7 @@ def find_best_classifier(
 
 @contained()
 def resume_best(study: str, minutes: float, observer: Observer | None = None) -> BestResult:
-    """Goes on with a study for more minutes; what it has tried is not tried again.
+    """Continues a study for more minutes; what it has tried is not tried again.
 
     Args:
         study: Its id, a unique prefix of it, or "last".
