@@ -12,6 +12,7 @@ from kerascnn.engine.ensemble_table import EnsembleTable
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.metrics.named import Measured
 from kerascnn.engine.network.saved import load_model
+from kerascnn.engine.teacher_table import TeacherTable
 from kerascnn.errors import InputError
 from kerascnn.experiment.model import Training
 from kerascnn.runtime.files import write_whole
@@ -27,6 +28,7 @@ SWEEP_PLAN = "sweep.toml"  # in the folder of a sweep
 MODEL = "model"
 PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"
+MEMBERS = "members.npy"  # calibrated probabilities of an ensemble's members: float32 [M, N, K]
 SEEN = "seen.npy"  # SHA-256 of the training and validation images: uint8 [N, 32]
 
 
@@ -117,6 +119,7 @@ class Result:
             as trained. `predictions.csv`, `test` and `metrics` are not calibrated.
         metrics: The experiment's metrics by name.
         ensemble: The members of an ensemble and how it was made; None for other runs.
+        teacher: The run that taught the network; None without one.
     """
 
     version: int = VERSION
@@ -147,6 +150,7 @@ class Result:
     temperature: float = AS_TRAINED
     metrics: dict[str, MetricTable] = field(default_factory=dict)
     ensemble: EnsembleTable | None = None
+    teacher: TeacherTable | None = None
 
     @classmethod
     def read(cls, file: Path) -> "Result":

@@ -25,6 +25,7 @@ from kerascnn.experiment.choices import (
     Schedule,
 )
 from kerascnn.experiment.optimizers import OPTIMIZERS
+from kerascnn.experiment.teacher import Teacher
 from kerascnn.runtime.text import nfc
 
 
@@ -166,6 +167,11 @@ class Training(Strict):
         default="best",
         description="weights carried forward and evaluated: those of the best epoch by accuracy, "
         'of the last epoch, or with "best:NAME" of the best by one of the `metrics`',
+    )
+    teacher: Teacher | None = Field(
+        default=None,
+        description="a run that teaches the network: its probabilities for each augmented image "
+        "are the labels; a run's id, or a table",
     )
     checkpoint_seconds: float = Field(
         default=300.0,

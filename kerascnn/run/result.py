@@ -24,6 +24,7 @@ from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import MetricTable, Result, StageTable
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.run.ensemble_table import ensemble_table
+from kerascnn.run.teacher_table import teacher_table
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.keras_internals import last_calls
 from kerascnn.runtime.versions import installed_versions
@@ -124,6 +125,7 @@ def make_result(
         temperature=evaluated.temperature,
         metrics=evaluated.metrics,
         ensemble=ensemble_table(prepared, evaluated.probabilities, evaluated.members, decisions),
+        teacher=teacher_table(prepared, evaluated.probabilities["test"].argmax(1)),
     )
 
 

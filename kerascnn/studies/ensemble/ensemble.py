@@ -13,13 +13,14 @@ from kerascnn.engine.observer import Observer, Only, default_observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
+from kerascnn.results.leaks import Loaded, as_prepared
 from kerascnn.run.runner import run_in
 from kerascnn.run.session import Session
 from kerascnn.runtime.arguments import as_list
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import counted
-from kerascnn.studies.ensemble.checked import Loaded, as_prepared, check_members, refuse_leaks
+from kerascnn.studies.ensemble.checked import check_members, refuse_leaks
 from kerascnn.studies.ensemble.choice import choose_views, choose_weights
 from kerascnn.studies.ensemble.members import ensemble_settings, find_members
 
