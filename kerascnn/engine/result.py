@@ -228,7 +228,7 @@ class Result:
             ("network", f"{architecture}, {self.parameters:,} parameters"),
             ("test", f"accuracy {tested} on {self.test['images']:,} images"),
             *([("metrics", abbreviated(named))] if named else []),
-            ("stages", f"validation accuracy: {abbreviated(stages)}"),
+            *([("stages", f"validation accuracy: {abbreviated(stages)}")] if stages else []),
             ("classes", f"{len(self.class_names):,}: {abbreviated(self.class_names)}"),
             ("folder", self.artifacts),
         ]

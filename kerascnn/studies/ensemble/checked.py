@@ -1,9 +1,10 @@
 """What must hold for an ensemble's figures: nobody trained on them, each member sees them well."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.metrics.significance import mcnemar
 from kerascnn.engine.result import Result
@@ -35,20 +36,22 @@ def check_members(
     inside: np.ndarray,
     loaded: Loaded,
     resized: Sequence[bool],
-    told: Callable[[str], None],
-) -> None:
+) -> list[Decision]:
     """Compares each member's probabilities in the ensemble with those of its own run.
 
     Args:
         inside: Calibrated probabilities of the ensemble's validation images, float [M, N, K].
         loaded: The images as a member prepares them.
         resized: Whether a member sees other pixels in the ensemble, which resizes them.
-        told: Receives how far those are apart.
+
+    Returns:
+        For each member with resized images how far the probabilities are apart.
 
     Raises:
         RunError: A member sees the same pixels, but its probabilities differ.
         InputError: It sees resized images, and is less accurate on them.
     """
+    told = []
     for member, probabilities, other in zip(members, inside, resized, strict=True):
         own, split = validation_of(member), loaded(member).validation
         here, there = rows_of(split.digests, own)
@@ -56,9 +59,10 @@ def check_members(
             alone = tempered(own.probabilities[there], member.temperature)
             compared = probabilities[here], alone, split.labels[here]
             if other:
-                _compare_resized(member, *compared, told)
+                told.append(_resized(member, *compared))
             else:
                 _compare(member, *compared[:2])
+    return told
 
 
 def _compare(member: Result, inside: np.ndarray, alone: np.ndarray) -> None:
@@ -71,22 +75,19 @@ def _compare(member: Result, inside: np.ndarray, alone: np.ndarray) -> None:
         )
 
 
-def _compare_resized(
-    member: Result,
-    inside: np.ndarray,
-    alone: np.ndarray,
-    labels: np.ndarray,
-    told: Callable[[str], None],
-) -> None:
+def _resized(member: Result, inside: np.ndarray, alone: np.ndarray, labels: np.ndarray) -> Decision:
     changed = int((inside.argmax(1) != alone.argmax(1)).sum())
     before, after = alone.argmax(1) == labels, inside.argmax(1) == labels
+    named, size = f"images of run {member.run_id[:8]}", member.training.image_size
     said = (
-        f"run {member.run_id[:8]} was trained at {member.training.image_size} px, and sees images "
-        f"that the ensemble resizes. On {counted(len(labels), 'validation image')} its "
-        f"probabilities differ by {np.abs(inside - alone).mean():.2g} on average, its class on "
-        f"{changed:,}; its accuracy is {after.mean():.3f} instead of {before.mean():.3f}"
+        f"on {counted(len(labels), 'validation image')} its probabilities differ from those of its "
+        f"own run by {np.abs(inside - alone).mean():.2g} on average, and its class on {changed:,}; "
+        f"its accuracy is {after.mean():.3f} instead of {before.mean():.3f}"
     )
     worse = mcnemar(int((before & ~after).sum()), int((after & ~before).sum()))
     if after.mean() < before.mean() and worse < SURE:
-        raise InputError(f"{said}, which is surely worse. Use runs of one image size.")
-    told(f"{said}.")
+        raise InputError(
+            f"{named} have to be resized to {size} px, and {said}: surely worse. Use runs of one "
+            "image size."
+        )
+    return Decision(what=named, chosen=f"resized to {size} px", why=f"{said}.")
