@@ -1,4 +1,4 @@
-"""What must hold for an ensemble's figures: nobody trained on them, each member sees them well."""
+"""What must hold for an ensemble's figures: no member trained on them, and each sees them well."""
 
 from collections.abc import Sequence
 
