@@ -30,6 +30,7 @@ class Trial:
         epochs: Trained, over all stages and seeds.
         history: The metric after each epoch.
         reason: Why it was pruned or failed; "" if it was not.
+        ended: Time of the end (UTC), in ISO 8601; "" if it has not ended.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Trial:
     epochs: int
     history: list[float]
     reason: str
+    ended: str
 
 
 @dataclass(frozen=True)

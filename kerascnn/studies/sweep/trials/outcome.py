@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ class Standing:
 
     def _trial(self, number: int, attempt: "FrozenTrial") -> Trial:
         outcome = attempt.user_attrs.get(OUTCOME, {})
-        state = _STATES[attempt.state.name]
+        state, ended = _STATES[attempt.state.name], attempt.datetime_complete
         history = outcome.get("history") or list(attempt.intermediate_values.values())
         return Trial(
             number=number,
@@ -67,6 +68,7 @@ class Standing:
             epochs=len(history),
             history=history,
             reason=outcome.get("reason", _LOST if state == "failed" else ""),
+            ended=ended.astimezone(UTC).isoformat(timespec="milliseconds") if ended else "",
         )
 
     def _run_id(self, number: int) -> str | None:
