@@ -12,6 +12,7 @@ from kerascnn.cli.options import (
     experiment_of,
     experiment_options,
     file_argument,
+    sweep_of,
 )
 
 
@@ -80,7 +81,7 @@ def check(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Check an experiment without training, and show its stages.
+    """Check an experiment or a sweep without training, and show its stages.
 
     Does everything that `run` does before training, but downloads nothing without --download.
     """
@@ -94,8 +95,11 @@ def check(
     from kerascnn.engine.prepare import prepare_experiment
     from kerascnn.errors import InputError
     from kerascnn.runtime.commands import command
+    from kerascnn.runtime.text import counted
+    from kerascnn.studies.sweep.plan.reach import too_few
 
-    experiment = experiment_of(file, overrides, backend)
+    planned = sweep_of(file, overrides, backend)
+    experiment = planned.experiment if planned else experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True))
     try:
         with nullcontext() if download else without_downloads():
@@ -109,11 +113,18 @@ def check(
     for stage in stages:
         if stage.shortage:
             terminal.warned(f"stage {stage.name}: {stage.shortage}")
+    if planned and (few := too_few(planned, len(prepared.data.validation))):
+        terminal.warned(few)
     if as_json:
+        tried = {"trials": planned.trials, "space": planned.tables} if planned else None
         findings = prepared.examination.findings.to_json()
         stages_json = [asdict(stage) for stage in stages]
-        document({"name": experiment.name, "stages": stages_json, "findings": findings})
+        about = {"name": experiment.name, "sweep": tried}
+        document({**about, "stages": stages_json, "findings": findings})
     else:
+        if planned:
+            keys = ", ".join(planned.tables)
+            click.echo(f"sweep     at most {counted(planned.trials, 'trial')} over {keys}")
         show_check(console(), prepared, stages)
 
 

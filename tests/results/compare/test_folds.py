@@ -44,6 +44,11 @@ def test_repeats_count_as_one_image(written_study):
     assert "is right on 12 predictions, only bbbbbbbb on 2" in printed.getvalue()
 
 
+def test_the_spread_between_folds_is_beside_that_of_chance(written_study):
+    study = written_study(A, right(0, 1, 2, 3))  # 0.9 in each fold of 20 images
+    assert study.to_json()["spread"]["by_chance"] == pytest.approx((0.9 * 0.1 / 20) ** 0.5)
+
+
 def test_other_folds_are_refused(written_study):
     written_study(A, right())
     written_study(B, right(), k=5)

@@ -113,11 +113,12 @@ class Standing:
         if result.best is None:
             return result
         complete = [trial.number for trial in result.trials if trial.state == "complete"]
+        alike = self.board.alike(complete, result.best.number)
         return replace(
             result,
-            not_told_apart=self.board.alike(complete, result.best.number),
+            not_told_apart=alike,
             optimism=self.board.optimism(complete, result.best.number),
-            importance=self._importance(),
+            importance=self._importance() if len(alike) + 1 < len(complete) else {},
         )
 
     def _importance(self) -> dict[str, float]:
