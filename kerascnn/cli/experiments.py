@@ -85,30 +85,17 @@ def check(
 
     Does everything that `run` does before training, but downloads nothing without --download.
     """
-    from contextlib import nullcontext
     from dataclasses import asdict
 
     from kerascnn.cli.tables.experiments import show_check
     from kerascnn.cli.terminal import Terminal
     from kerascnn.engine.check import check_stages
-    from kerascnn.engine.data.download import NotAtHandError, without_downloads
-    from kerascnn.engine.prepare import prepare_experiment
-    from kerascnn.errors import InputError
-    from kerascnn.runtime.commands import command
-    from kerascnn.runtime.text import counted
     from kerascnn.studies.sweep.plan.reach import too_few
 
     planned = sweep_of(file, overrides, backend)
     experiment = planned.experiment if planned else experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True))
-    try:
-        with nullcontext() if download else without_downloads():
-            prepared = prepare_experiment(experiment, terminal)
-    except NotAtHandError as error:
-        again = command("check", str(file), "--download")
-        raise InputError(
-            f"{error} `{again}` downloads it now; `run` does so when needed."
-        ) from error
+    prepared = _prepared(experiment, file, download, terminal)
     stages = list(check_stages(prepared))
     for stage in stages:
         if stage.shortage:
@@ -116,16 +103,35 @@ def check(
     if planned and (few := too_few(planned, len(prepared.data.validation))):
         terminal.warned(few)
     if as_json:
-        tried = {"trials": planned.trials, "space": planned.tables} if planned else None
-        findings = prepared.examination.findings.to_json()
-        stages_json = [asdict(stage) for stage in stages]
-        about = {"name": experiment.name, "sweep": tried}
-        document({**about, "stages": stages_json, "findings": findings})
+        document(
+            {
+                "name": experiment.name,
+                "sweep": planned and {"trials": planned.trials, "space": planned.tables},
+                "stages": [asdict(stage) for stage in stages],
+                "findings": prepared.examination.findings.to_json(),
+            }
+        )
     else:
-        if planned:
-            keys = ", ".join(planned.tables)
-            click.echo(f"sweep     at most {counted(planned.trials, 'trial')} over {keys}")
-        show_check(console(), prepared, stages)
+        show_check(console(), prepared, stages, planned)
+
+
+def _prepared(experiment: Any, file: Path, download: bool, observer: Any) -> Any:
+    """The experiment before its first stage; says how to download what is not at hand."""
+    from contextlib import nullcontext
+
+    from kerascnn.engine.data.download import NotAtHandError, without_downloads
+    from kerascnn.engine.prepare import prepare_experiment
+    from kerascnn.errors import InputError
+    from kerascnn.runtime.commands import command
+
+    try:
+        with nullcontext() if download else without_downloads():
+            return prepare_experiment(experiment, observer)
+    except NotAtHandError as error:
+        again = command("check", str(file), "--download")
+        raise InputError(
+            f"{error} `{again}` downloads it now; `run` does so when needed."
+        ) from error
 
 
 @click.command("lr-find")

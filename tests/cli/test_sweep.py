@@ -102,7 +102,7 @@ def sweep_file(shapes_file, workplace):
 def test_a_sweep_is_checked_without_a_trial(run_cli, sweep_file):
     answer = run_cli("check", "sweep.toml")
     assert answer.exit_code == 0, answer.stderr
-    assert "sweep     at most 4 trials over stages.scratch.learning_rate\n" in answer.stdout
+    assert "sweep     at most 4 trials over stages.scratch.learning_rate" in answer.stdout
     assert "8 validation images can show only differences of 0.75 or more" in answer.stderr
 
 
