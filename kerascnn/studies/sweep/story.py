@@ -7,21 +7,27 @@ from pathlib import Path
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import EVENTS, Observer, default_observer
 from kerascnn.errors import InputError
-from kerascnn.results.find import runs_folder
+from kerascnn.results.lookup import Kind, find, matching, runs_folder
 from kerascnn.runtime.address import sqlite_uri
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import counted
-from kerascnn.studies.sweep.crew import gpus
-from kerascnn.studies.sweep.find import DATABASE, find_sweep
-from kerascnn.studies.sweep.load import Planned, with_settings
-from kerascnn.studies.sweep.marks import scoring_of
+from kerascnn.studies.sweep.folder import DATABASE
 from kerascnn.studies.sweep.observer import SweepObserver
 from kerascnn.studies.sweep.part import Part, write_plan
+from kerascnn.studies.sweep.plan.load import Planned, with_settings
+from kerascnn.studies.sweep.plan.reach import too_few
 from kerascnn.studies.sweep.result import SweepResult
-from kerascnn.studies.sweep.storage import check_storage, create_study, import_optuna, open_study
-from kerascnn.studies.sweep.stored import CLASSES, IMAGES, store_plan, stored_plan
+from kerascnn.studies.sweep.trials.marks import scoring_of
+from kerascnn.studies.sweep.trials.storage import (
+    check_storage,
+    create_study,
+    import_optuna,
+    open_study,
+)
+from kerascnn.studies.sweep.trials.stored import CLASSES, IMAGES, store_plan, stored_plan
+from kerascnn.studies.sweep.workers.crew import gpus
 from kerascnn.tracking.tracker import Tracker
 
 
@@ -45,6 +51,8 @@ def run_sweep(
     heard = heard_by(observer)
     experiment = planned.experiment
     data = load_data(experiment, heard)
+    if few := too_few(planned, len(data.validation)):
+        heard.warned(few)
     better = scoring_of(planned, data.class_names).sign > 0
     title = f"sweep of {counted(planned.trials, 'trial')}"
     with _interruptible() as begun, Tracker(experiment.name, title, runs_folder()) as tracker:
@@ -110,12 +118,9 @@ def resume_sweep(
 
 def _folder_of(sweep: str, storage: str | None) -> Path:
     """The sweep's folder; where another host began it, one that does not exist."""
-    try:
-        return find_sweep(sweep)
-    except InputError:
-        if not storage:
-            raise
+    if storage and not matching(sweep, Kind.SWEEP):
         return runs_folder() / sweep
+    return find(sweep, Kind.SWEEP)
 
 
 def default_workers() -> int:
