@@ -80,6 +80,7 @@ for command in (
     experiments.lr_find,
     sweep.sweep,
     ensemble.ensemble,
+    ensemble.distil,
     experiments.init,
     experiments.schema,
     plugins.plugins,

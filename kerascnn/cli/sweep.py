@@ -8,11 +8,11 @@ import click
 from kerascnn.cli.options import (
     allow_option,
     as_json,
-    assignment,
     backend_option,
     console,
     document,
     set_option,
+    values_of,
 )
 
 START = "FILE"
@@ -108,9 +108,7 @@ def start(
     else:
         if file is None:
             raise click.UsageError("Missing argument 'FILE' or option --resume SWEEP.")
-        values = dict(assignment(text) for text in overrides)
-        if backend:
-            values["training.backend"] = backend
+        values = values_of(overrides, backend)
         planned = load_sweep(file, of_options(tries), given, values)
         done = run_sweep(planned, terminal, workers=workers, storage=storage)
     if as_json:

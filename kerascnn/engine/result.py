@@ -12,6 +12,7 @@ from kerascnn.engine.ensemble_table import EnsembleTable
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.metrics.named import Measured
 from kerascnn.engine.network.saved import load_model
+from kerascnn.engine.teacher_table import TeacherTable
 from kerascnn.errors import InputError
 from kerascnn.experiment.model import Training
 from kerascnn.runtime.files import write_whole
@@ -29,6 +30,7 @@ BEST_PLAN, BEST = "best.toml", "best.json"  # in the folder of a study of `best`
 MODEL = "model"
 PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"
+MEMBERS = "members.npy"  # calibrated probabilities of an ensemble's members: float32 [M, N, K]
 SEEN = "seen.npy"  # SHA-256 of the training and validation images: uint8 [N, 32]
 
 
@@ -129,6 +131,7 @@ class Result:
         metrics: The experiment's metrics by name.
         weights: The pretrained weights that the network started from; None from scratch.
         ensemble: The members of an ensemble and how it was made; None for other runs.
+        teacher: The run that taught the network; None without one.
     """
 
     version: int = VERSION
@@ -160,6 +163,7 @@ class Result:
     metrics: dict[str, MetricTable] = field(default_factory=dict)
     weights: WeightsTable | None = None
     ensemble: EnsembleTable | None = None
+    teacher: TeacherTable | None = None
 
     @classmethod
     def read(cls, file: Path) -> "Result":
@@ -237,7 +241,7 @@ class Result:
             ("network", f"{architecture}, {self.parameters:,} parameters"),
             ("test", f"accuracy {tested} on {self.test['images']:,} images"),
             *([("metrics", abbreviated(named))] if named else []),
-            ("stages", f"validation accuracy: {abbreviated(stages)}"),
+            *([("stages", f"validation accuracy: {abbreviated(stages)}")] if stages else []),
             ("classes", f"{len(self.class_names):,}: {abbreviated(self.class_names)}"),
             ("folder", self.artifacts),
         ]

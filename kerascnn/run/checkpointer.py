@@ -55,6 +55,7 @@ def determinants(prepared: Prepared) -> dict[str, str]:
         "backend": prepared.backend,
         "device": device_name(),
         **prepared.experiment.code_keys,
+        **{f"teacher of {p.stage.name}": p.teacher.key for p in prepared.plans if p.teacher},
         **{f"{name} images": p.fingerprint for name, p in prepared.data.splits().items()},
         **{f"prepared {name} images": p.key for name, p in prepared.data.splits().items()},
     }
@@ -67,7 +68,7 @@ def check_same(then: dict[str, str], now: dict[str, str]) -> None:
 
 
 def _difference(name: str, then: str | None, now: str | None) -> str:
-    hashed = name.startswith("code") or name.endswith("images")
+    hashed = name.startswith("code") or name.endswith("images") or name.startswith("teacher")
     return name if hashed else f"{name} (was {then or 'not set'}, is {now or 'not set'})"
 
 

@@ -18,6 +18,7 @@ from kerascnn.engine.observer import Observer, optional
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import (
     EXPERIMENT,
+    MEMBERS,
     MODEL,
     PREDICTIONS,
     RESULT,
@@ -192,6 +193,8 @@ def record_result(
     for split, file in (("test", PREDICTIONS), ("validation", VALIDATION_PREDICTIONS)):
         said = predictions_of(data.splits()[split], evaluated.probabilities[split])
         write_predictions(folder / file, said, names)
+    if evaluated.members:
+        np.save(folder / MEMBERS, evaluated.members["test"].astype(np.float32))
     np.save(folder / SEEN, np.concatenate([data.train.digests, data.validation.digests]))
     result.write()
     for name in (PREDICTIONS, VALIDATION_PREDICTIONS, SEEN, RESULT):

@@ -26,6 +26,7 @@ from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.experiment.model import Training
 from kerascnn.hookspecs import Weights
 from kerascnn.run.ensemble_table import ensemble_table
+from kerascnn.run.teacher_table import teacher_table
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.keras_internals import last_calls
 from kerascnn.runtime.versions import installed_versions
@@ -134,6 +135,7 @@ def make_result(
         metrics=evaluated.metrics,
         weights=_weights_table(prepared.network.weights),
         ensemble=ensemble_table(prepared, evaluated.probabilities, evaluated.members, decisions),
+        teacher=teacher_table(prepared, evaluated.probabilities["test"].argmax(1)),
     )
 
 

@@ -40,7 +40,7 @@ _OF_PLANS = {
     "checkpoint_seconds",
     "temperature",
 }
-_OF_TRAINING = {*_OF_IMAGES, *_OF_PLANS}
+_OF_TRAINING = {*_OF_IMAGES, *_OF_PLANS, "teacher"}
 _OF_STAGE = {"name", "unfreeze", "batchnorm", "batch_size", "augmentation", "schedule", "loss"}
 
 # Of the environment, what changes how backends compute.
@@ -108,6 +108,7 @@ def _stage(prepared: Prepared, plan: Plan, bound: BoundStage) -> dict[str, Any]:
         "schedule": _known(bound.schedule),
         "loss": _known(bound.loss),
         "cached": _cached_boundary(prepared, plan),
+        "teacher": plan.teacher.key if plan.teacher else None,
     }
 
 

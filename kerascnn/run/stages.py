@@ -51,7 +51,8 @@ def fit_stages(
         checkpointer.stage_ended(result)
         if checkpointer.pruned:
             break
-    record_kept(tracker, done)
+    if done:  # an ensemble has no stages
+        record_kept(tracker, done)
 
 
 def _listener(

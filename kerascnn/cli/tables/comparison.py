@@ -1,4 +1,4 @@
-"""What `compare` prints: the runs, their settings, and how certain their differences are."""
+"""What `compare` prints: runs or studies, their settings, and how certain their differences are."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -41,7 +41,7 @@ def _run_results(comparison: Comparison, settings: list[str], intervals: bool) -
     """One row per run: its metrics and those settings."""
     bounds = ["95%"] if intervals else []
     titles = ("accuracy", "95%", "F1", *bounds, "ECE", *bounds, "parameters", "time")
-    table = Table("run", *map(number, titles), *map(words, settings))
+    table = Table(comparison.noun, *map(number, titles), *map(words, settings))
     for run in comparison.runs:
         f1, error = f"{run.macro_f1:.3f}", f"{run.calibration_error:.3f}"
         table.add_row(
@@ -97,7 +97,7 @@ def _run_metrics(comparison: Comparison) -> RichTable:
     runs = comparison.runs[: _PAIRS + 1]
     leads = {} if comparison.refusal else {p.second: p.metrics for p in comparison.against_best}
     behind = (number("behind by"), number("95%")) if leads else ()
-    table = Table("run", words("metric"), number("value"), number("95%"), *behind)
+    table = Table(comparison.noun, words("metric"), number("value"), number("95%"), *behind)
     for run in runs:
         shown = run.short
         for name, of in run.metrics.items():
@@ -131,8 +131,8 @@ def _settings(console: Console, comparison: Comparison, settings: list[str]) -> 
         beside.add_row(plain(name), value, *("=" if cell == value else cell for cell in cells))
     if fits(console, beside):
         return beside
-    kind = "group" if comparison.by_seed else "run"
-    listed = Table(Column(kind, no_wrap=True), words("setting"), words("value"), words(best.short))
+    first = Column(comparison.kind, no_wrap=True)
+    listed = Table(first, words("setting"), words("value"), words(best.short))
     for one in others:
         shown = one.short
         for name in settings:
@@ -156,7 +156,7 @@ def _show_tests(console: Console, comparison: Comparison) -> None:
     if len(pairs) > 1:
         _say(console, comparison)
         console.print()
-        console.print(_pairs(pairs[:_PAIRS], "group" if comparison.by_seed else "run"))
+        console.print(_pairs(pairs[:_PAIRS], comparison.kind))
         if len(pairs) > _PAIRS:
             console.print(f"and {len(pairs) - _PAIRS} more; --json and --html FILE show all pairs.")
         return

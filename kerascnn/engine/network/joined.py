@@ -23,9 +23,9 @@ from kerascnn.runtime.keras_internals import named, nested_layers, node_behind
 MEMBER, MEMBERS, MIXTURE = "member", "head_members", "head_mixture"
 
 VIEWS = {
-    1: "each image as it is",
-    2: "each image and its mirror image",
-    4: "each image, its central part enlarged, and both mirrored",
+    1: "the image as it is",
+    2: "the image and its mirror image",
+    4: "the image, its central part enlarged, and both mirrored",
 }
 CENTRE = 7 / 8
 """The share of width and height that the enlarged part has."""

@@ -15,6 +15,7 @@ from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.unfreeze import select
 from kerascnn.engine.training.loss import make_loss
 from kerascnn.engine.training.optimizers import make_optimizer
+from kerascnn.engine.training.teacher import Teacher
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.metrics import best_by
@@ -53,6 +54,7 @@ class Plan:
     keep: str = "best"  # "best", "last" or "best:NAME", with NAME one of the metrics
     metrics: tuple[NamedMetric, ...] = ()  # of the validation images
     choice: str = ""  # what is trained, in words
+    teacher: Teacher | None = None  # its probabilities are the labels; none: the classes
 
     @property
     def best_by(self) -> NamedMetric | None:
@@ -75,6 +77,7 @@ def plan_stage(
     network: Built,
     data: Data,
     metrics: tuple[NamedMetric, ...] = (),
+    teacher: Teacher | None = None,
 ) -> Plan:
     """Plans a stage; raises InputError if its settings do not fit the network or the data."""
     bound, training = experiment.stages[index], experiment.training
@@ -89,7 +92,15 @@ def plan_stage(
         )
     except InputError as error:
         raise InputError(f'stage "{stage.name}": {error}') from error
-    budget = training.activations_gb
+    budget, augmented = (
+        training.activations_gb,
+        augmentation(experiment, index, len(data.class_names)),
+    )
+    if teacher and stage.views and augmented and augmented["augment"].view is None:
+        raise InputError(
+            f'stage "{stage.name}": a teacher cannot see the stored views of '
+            f"{bound.augmentation.registered}, a Keras layer that draws by itself; leave out views."
+        )
     return Plan(
         stage=stage,
         index=index,
@@ -99,7 +110,7 @@ def plan_stage(
         schedule=bound.schedule.build,
         loss=make_loss(bound.loss, data.class_counts()["train"].tolist()),
         schedule_of=bound.schedule.registered,
-        **augmentation(experiment, index, len(data.class_names)),
+        **augmented,
         class_weights=class_weights(stage, data),
         seed=experiment.seed,
         view_seed=training.view_seed,
@@ -111,6 +122,7 @@ def plan_stage(
         prefix_precision=training.prefix_precision,
         prefix_engine=training.prefix_engine,
         choice=trainable.choice,
+        teacher=teacher,
     )
 
 

@@ -16,6 +16,7 @@ from kerascnn.results.folds.material import gather_folds
 from kerascnn.results.lookup import Kind, runs_folder
 from kerascnn.results.page import Thumbnail, data_uri, render
 from kerascnn.results.report.gather import gather
+from kerascnn.runtime.text import counted
 from kerascnn.runtime.toml import excerpt
 from kerascnn.tracking.tracker import Tracker
 
@@ -73,7 +74,8 @@ def log_comparison(comparison: Comparison) -> str | None:
         What could not be uploaded and why, in one sentence, or None.
     """
     best, ids = comparison.results[0], sorted(result.run_id for result in comparison.results)
-    title = f"comparison of {len(ids)} runs{' by seed' if comparison.by_seed else ''}"
+    by_seed = " by seed" if comparison.by_seed else ""
+    title = f"comparison of {counted(len(ids), comparison.noun)}{by_seed}"
     if comparison.elsewhere:
         title += f" on {Path(comparison.elsewhere.data).name}"
     earlier = _earlier(comparison, ids)
@@ -117,7 +119,8 @@ def _results(comparison: Comparison) -> dict[str, Any]:
         "runs": comparison.runs,
         "groups": comparison.groups if comparison.by_seed else (),
         "entrants": entrants,
-        "kind": "group" if comparison.by_seed else "run",
+        "kind": comparison.kind,
+        "noun": comparison.noun,
         "summary": comparison.summary if tested else "",
         "advice": comparison.advice if tested and entrants else "",
         "against_best": comparison.against_best if tested else (),

@@ -49,8 +49,9 @@ class Gain:
         way = "lower" if self.loss >= 0 else "higher"
         low, high = (low, high) if self.loss >= 0 else (-high, -low)
         return (
-            f"cross-entropy {abs(self.loss):.4f} {way} [{low:.4f}, {high:.4f}], "
-            f"p = {self.p_value:.2g}, accuracy {self.accuracy:+.3f}"
+            f"cross-entropy {abs(self.loss):.4f} {way} [{low:.4f}, {high:.4f}] "
+            f"(p = {self.p_value:.2g}), accuracy {self.accuracy:+.3f}; "
+            f"{'better' if self.sure else 'not surely better'}"
         )
 
 
@@ -91,12 +92,12 @@ def choose_weights(members: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray,
         weights = fit_weights(members[:, ~rows], labels[~rows])
         stacked[rows] = np.tensordot(weights, members[:, rows], 1)
     found = gain(np.tensordot(equal, members, 1), stacked, labels)
-    measured = f"out of {FOLDS} folds of the validation images, stacking has {found}"
-    if found.sure:
-        weights = fit_weights(members, labels)
-        shown = ", ".join(f"{weight:.2f}" for weight in weights)
-        return weights, Decision(what="weights", chosen=shown, why=f"{measured}: better.")
-    return equal, Decision(what="weights", chosen="equal", why=f"{measured}: not surely better.")
+    why = f"stacking, out of {FOLDS} folds of the validation images, against equal weights: {found}"
+    if not found.sure:
+        return equal, Decision(what="weights", chosen="equal", why=why)
+    weights = fit_weights(members, labels)
+    shown = ", ".join(f"{weight:.2f}" for weight in weights)
+    return weights, Decision(what="weights", chosen=shown, why=why)
 
 
 def fit_weights(members: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -123,7 +124,7 @@ def choose_views(
     images: Centred,
     predict: Callable[[Any], np.ndarray],
     labels: np.ndarray,
-) -> tuple[int, list[Decision]]:
+) -> tuple[int, Decision]:
     """The number of views to average over: each step must be better than the one before it.
 
     Args:
@@ -132,23 +133,17 @@ def choose_views(
         predict: Gives the probabilities [N, K] of such images.
         labels: int [N].
     """
-    chosen, decisions = 1, []
+    chosen, why = 1, ""
     mirrored = (plain + predict(Seen(images, mirror))) / 2
     steps = {2: lambda: mirrored, 4: lambda: _with_centres(mirrored, images, predict)}
     for views, probabilities in steps.items():
         better = probabilities()
         found = gain(plain, better, labels)
-        said = f"{VIEWS[views]}: {found} than {VIEWS[chosen]} on the validation images"
+        why = f"{VIEWS[views]} against {VIEWS[chosen]}, on the validation images: {found}"
         if not found.sure:
-            decisions.append(_views(chosen, f"{said}: not surely better."))
             break
         chosen, plain = views, better
-        decisions.append(_views(views, f"{said}: better."))
-    return chosen, decisions[-1:]
-
-
-def _views(chosen: int, why: str) -> Decision:
-    return Decision(what="views", chosen=f"{chosen}: {VIEWS[chosen]}", why=why)
+    return chosen, Decision(what="views", chosen=VIEWS[chosen], why=why)
 
 
 def _with_centres(

@@ -1,6 +1,6 @@
 """`kerascnn ensemble`: one classifier of several runs."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,14 @@ from kerascnn.engine.observer import Observer, Only, default_observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
+from kerascnn.results.leaks import Loaded, as_prepared
 from kerascnn.run.runner import run_in
 from kerascnn.run.session import Session
 from kerascnn.runtime.arguments import as_list
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import counted
-from kerascnn.studies.ensemble.checked import Loaded, as_prepared, check_members, refuse_leaks
+from kerascnn.studies.ensemble.checked import check_members, refuse_leaks
 from kerascnn.studies.ensemble.choice import choose_views, choose_weights
 from kerascnn.studies.ensemble.members import ensemble_settings, find_members
 
@@ -81,10 +82,9 @@ def ensemble_in(
         data = prepared.data
         loaded = as_prepared(experiment, data, quiet)
         refuse_leaks(members, loaded)
-        decided = _decide(experiment, members, prepared, loaded, observer.warned)
-    weights, views, decisions = decided
+        weights, views, decisions = _decide(experiment, members, prepared, loaded)
     for decision in decisions:
-        observer.warned(f"{decision['what']}: {decision['chosen']}. {decision['why']}")
+        observer.warned(f"{decision['what']}: {decision['chosen']}; {decision['why']}")
     settings = ensemble_settings(members, weights.tolist(), views, name=name, backend=backend)
     title = f"ensemble of {counted(len(members), 'run')}"
     return run_in(
@@ -103,7 +103,6 @@ def _decide(
     members: Sequence[Result],
     prepared: Prepared,
     loaded: Loaded,
-    told: Callable[[str], None],
 ) -> tuple[np.ndarray, int, list[Decision]]:
     """Checks the members in an ensemble with equal weights, and chooses weights and views."""
     training, validation = experiment.training, prepared.data.validation
@@ -117,12 +116,12 @@ def _decide(
     inside = each(images)
     seen = (training.image_size, training.crop_margin)
     own = [(member.training.image_size, member.training.crop_margin) for member in members]
-    check_members(members, inside, loaded, [one != seen for one in own], told)
+    resized = check_members(members, inside, loaded, [one != seen for one in own])
     weights, decision = choose_weights(inside, labels)
 
     def mean(images: Any) -> np.ndarray:
         return np.tensordot(weights, each(images), 1)
 
     plain = np.tensordot(weights, inside, 1)
-    views, more = choose_views(plain, images, mean, labels)
-    return weights, views, [decision, *more]
+    views, seen_as = choose_views(plain, images, mean, labels)
+    return weights, views, [*resized, decision, seen_as]

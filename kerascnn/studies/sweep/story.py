@@ -17,6 +17,7 @@ from kerascnn.studies.sweep.folder import DATABASE
 from kerascnn.studies.sweep.observer import SweepObserver
 from kerascnn.studies.sweep.part import Part, write_plan
 from kerascnn.studies.sweep.plan.load import Planned, with_settings
+from kerascnn.studies.sweep.plan.reach import too_few
 from kerascnn.studies.sweep.result import SweepResult
 from kerascnn.studies.sweep.trials.marks import scoring_of
 from kerascnn.studies.sweep.trials.storage import (
@@ -50,6 +51,8 @@ def run_sweep(
     heard = heard_by(observer)
     experiment = planned.experiment
     data = load_data(experiment, heard)
+    if few := too_few(planned, len(data.validation)):
+        heard.warned(few)
     better = scoring_of(planned, data.class_names).sign > 0
     title = f"sweep of {counted(planned.trials, 'trial')}"
     with _interruptible() as begun, Tracker(experiment.name, title, runs_folder()) as tracker:
