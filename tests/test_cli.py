@@ -482,7 +482,10 @@ def test_init_keeps_a_larger_share_of_few_images_to_test_by(run_cli, photos):
     ("architecture", "stages"), [("sequential_cnn", ["scratch"]), ("vgg16", ["head", "finetune"])]
 )
 def test_init_takes_the_recipe_for_the_kind_of_network(run_cli, photos, architecture, stages):
-    assert run_cli("init", photos, "--architecture", architecture).exit_code == 0
+    answer = run_cli("init", photos, "--architecture", architecture)
+    assert answer.exit_code == 0
+    missing = "the weights of vgg16 are not on this machine; the run takes them from https://"
+    assert (missing in answer.stderr) is (architecture == "vgg16")
     experiment = load_experiment(photos.parent / "my photos.v2.toml")
     assert [stage.name for stage in experiment.stages] == stages
     assert experiment.architecture.name == architecture
