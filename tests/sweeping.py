@@ -12,10 +12,10 @@ import tomli_w
 from optuna.trial import TrialState
 
 from kerascnn.runtime.address import sqlite_uri
-from kerascnn.studies.sweep.drawing import settings_of
 from kerascnn.studies.sweep.find import DATABASE, find_sweep
-from kerascnn.studies.sweep.storage import numbered, open_study
-from kerascnn.studies.sweep.stored import stored_plan
+from kerascnn.studies.sweep.trials.drawing import settings_of
+from kerascnn.studies.sweep.trials.storage import numbered, open_study
+from kerascnn.studies.sweep.trials.stored import stored_plan
 from kerascnn.tracking.journal import Journal, trials_of
 
 RATES = ("--try", "stages.0.learning_rate=1e-4..1e-2", "--sampler", "random", "--pruner", "none")

@@ -27,7 +27,7 @@ from kerascnn.engine.observer import EVENTS
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.experiment.model import EarlyStopping, Experiment, Stage, Training
 from kerascnn.runtime.toml import as_toml
-from kerascnn.studies.sweep.load import load_sweep
+from kerascnn.studies.sweep.plan.load import load_sweep
 from kerascnn.testing import checks_of, find_subject, run_checks
 
 ROOT = Path(__file__).parents[1]

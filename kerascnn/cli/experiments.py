@@ -289,6 +289,6 @@ def schema(sweep: bool) -> None:
     """
     from kerascnn.components.registry import load_registry
     from kerascnn.experiment.schema import make_schema
-    from kerascnn.studies.sweep.schema import make_sweep_schema
+    from kerascnn.studies.sweep.plan.schema import make_sweep_schema
 
     document(make_sweep_schema() if sweep else make_schema(load_registry()))

@@ -96,8 +96,8 @@ def start(
     """
     from kerascnn.cli.sweep_terminal import SweepTerminal
     from kerascnn.cli.tables.sweep import show_sweep
-    from kerascnn.studies.sweep.asked import of_options
-    from kerascnn.studies.sweep.load import load_sweep
+    from kerascnn.studies.sweep.plan.asked import of_options
+    from kerascnn.studies.sweep.plan.load import load_sweep
     from kerascnn.studies.sweep.story import resume_sweep, run_sweep
 
     given = {key: value for key, value in settings.items() if value is not None}

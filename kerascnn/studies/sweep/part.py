@@ -14,18 +14,18 @@ from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.paths import written_to
 from kerascnn.run.runner import run_experiment
 from kerascnn.runtime.files import write_whole
-from kerascnn.studies.sweep.drawing import settings_of
 from kerascnn.studies.sweep.find import WINNER
-from kerascnn.studies.sweep.load import Planned
-from kerascnn.studies.sweep.note import note, numbers, params
 from kerascnn.studies.sweep.observer import SweepObserver
-from kerascnn.studies.sweep.outcome import Standing
-from kerascnn.studies.sweep.page import PAGE, write_page
+from kerascnn.studies.sweep.plan.load import Planned
+from kerascnn.studies.sweep.report.note import note, numbers, params
+from kerascnn.studies.sweep.report.page import PAGE, write_page
 from kerascnn.studies.sweep.result import SWEEP, SweepResult
-from kerascnn.studies.sweep.storage import numbered, release
-from kerascnn.studies.sweep.stored import SECONDS
-from kerascnn.studies.sweep.supervision import Supervision
-from kerascnn.studies.sweep.worker import Job
+from kerascnn.studies.sweep.trials.drawing import settings_of
+from kerascnn.studies.sweep.trials.outcome import Standing
+from kerascnn.studies.sweep.trials.storage import numbered, release
+from kerascnn.studies.sweep.trials.stored import SECONDS
+from kerascnn.studies.sweep.workers.supervision import Supervision
+from kerascnn.studies.sweep.workers.worker import Job
 from kerascnn.tracking.tracker import Tracker
 
 if TYPE_CHECKING:

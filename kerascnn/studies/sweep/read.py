@@ -7,10 +7,10 @@ from kerascnn.experiment.load import load_experiment
 from kerascnn.runtime.address import sqlite_uri
 from kerascnn.runtime.commands import command
 from kerascnn.studies.sweep.find import DATABASE, WINNER, find_sweep
-from kerascnn.studies.sweep.outcome import Standing
 from kerascnn.studies.sweep.result import SWEEP, SweepResult
-from kerascnn.studies.sweep.storage import check_storage, open_study
-from kerascnn.studies.sweep.stored import SECONDS, stored_plan
+from kerascnn.studies.sweep.trials.outcome import Standing
+from kerascnn.studies.sweep.trials.storage import check_storage, open_study
+from kerascnn.studies.sweep.trials.stored import SECONDS, stored_plan
 
 
 def winner_toml(sweep: str) -> str:

@@ -13,15 +13,20 @@ from kerascnn.runtime.commands import command
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import counted
-from kerascnn.studies.sweep.crew import gpus
 from kerascnn.studies.sweep.find import DATABASE, find_sweep
-from kerascnn.studies.sweep.load import Planned, with_settings
-from kerascnn.studies.sweep.marks import scoring_of
 from kerascnn.studies.sweep.observer import SweepObserver
 from kerascnn.studies.sweep.part import Part, write_plan
+from kerascnn.studies.sweep.plan.load import Planned, with_settings
 from kerascnn.studies.sweep.result import SweepResult
-from kerascnn.studies.sweep.storage import check_storage, create_study, import_optuna, open_study
-from kerascnn.studies.sweep.stored import CLASSES, IMAGES, store_plan, stored_plan
+from kerascnn.studies.sweep.trials.marks import scoring_of
+from kerascnn.studies.sweep.trials.storage import (
+    check_storage,
+    create_study,
+    import_optuna,
+    open_study,
+)
+from kerascnn.studies.sweep.trials.stored import CLASSES, IMAGES, store_plan, stored_plan
+from kerascnn.studies.sweep.workers.crew import gpus
 from kerascnn.tracking.tracker import Tracker
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.runtime.arguments import expect
-from kerascnn.studies.sweep.asked import of_table
-from kerascnn.studies.sweep.load import plan
+from kerascnn.studies.sweep.plan.asked import of_table
+from kerascnn.studies.sweep.plan.load import plan
 from kerascnn.studies.sweep.result import SweepResult
 from kerascnn.studies.sweep.story import run_sweep
 
