@@ -1,11 +1,14 @@
 """Loading packs and checks; examining is a step of its own, and compares images once."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from kerascnn.engine.data import copies
-from kerascnn.engine.load import examine, load_data
+from kerascnn.engine.kept import Kept
+from kerascnn.engine.load import examine, load_data, trained_on
 from kerascnn.engine.observer import Observer
+from kerascnn.errors import InputError
 from kerascnn.experiment.bound import bind_experiment
 
 
@@ -59,3 +62,31 @@ def test_images_that_are_added_to_a_folder_are_packed_and_no_others(
     for data, images, made in ((before, 30, 30), (after, 40, 10), (load(split_seed=1), 40, 0)):
         splits = data.splits().values()
         assert (sum(map(len, splits)), sum(split.made for split in splits)) == (images, made)
+
+
+@pytest.mark.parametrize(
+    ("train_on", "count", "seen"),
+    [("train", 16, ""), ("train+validation", 24, "validation images"), ("all", 32, "test images")],
+)
+def test_more_splits_train_if_asked_and_are_noted(
+    registry, shapes_experiment, train_on, count, seen
+):
+    shapes_experiment["training"] |= {"train_on": train_on, "keep": "last"}
+    experiment = bind_experiment(shapes_experiment, registry)
+    data = load_data(experiment, Observer())
+    notes = examine(data, experiment, Observer()).notes
+    more = trained_on(data, experiment, Kept())
+    assert [len(split) for split in more.splits().values()] == [count, 8, 8]
+    parts = [data.splits()[split].digests for split in ("train", "validation", "test")]
+    np.testing.assert_array_equal(more.train.digests, np.concatenate(parts)[:count])
+    assert any("are trained on too" in note and seen in note for note in notes) == bool(seen)
+    assert not any("duplicate" in note for note in notes)
+
+
+@pytest.mark.parametrize("change", [{"keep": "best"}, {"early_stopping": {"patience": 2}}])
+def test_nothing_is_chosen_by_images_that_are_trained_on(registry, shapes_experiment, change):
+    shapes_experiment["training"] |= {"train_on": "train+validation", "keep": "last"}
+    table = shapes_experiment["training"] if "keep" in change else shapes_experiment["stages"][0]
+    table |= change
+    with pytest.raises(InputError, match='train_on = "train\\+validation" leaves no images'):
+        bind_experiment(shapes_experiment, registry)

@@ -25,6 +25,10 @@ from kerascnn.studies.best.rungs import Rung
 from kerascnn.tracking.journal import TRIALS
 
 
+UNKNOWN_SHARE = 0.25
+"""Of the whole time: for a network whose speed is not known yet, unless it is the first."""
+
+
 @dataclass
 class Climb:
     """Tries rungs and keeps what they were worth.
@@ -122,9 +126,12 @@ class Climb:
     def _allowed(self, rung: Rung) -> float:
         """The seconds available for a rung: all but what the end needs.
 
-        For a network whose speed is not known, that is what the best so far needs.
+        For a network whose speed is not known, that is what the best so far needs, and others
+        must not be left without time.
         """
-        return self.clock.left - self._reserve(rung)
+        allowed = self.clock.left - self._reserve(rung)
+        unknown = self.so_far.best is not None and self.clock.trial(rung) is None
+        return min(allowed, UNKNOWN_SHARE * self.clock.seconds) if unknown else allowed
 
     def _try(self, rung: Rung) -> None:
         one = Tried(self._number(rung), rung.what, RUNNING, rung)

@@ -354,3 +354,16 @@ def test_a_relative_path_holds_after_the_working_directory_changed(tmp_path, mon
 def test_parameters_are_checked(params):
     with pytest.raises(ValidationError):
         IMAGE_FOLDER.params(path=".", **params)
+
+
+def test_a_sample_has_each_class_in_proportion_and_a_larger_one_contains_it(tmp_path):
+    write_classes(tmp_path, 100, ("roses",))
+    write_classes(tmp_path, 12, ("daisy",), start=1000)
+    found = [split_of(build(tmp_path, sample=count), tmp_path) for count in (40, 80, 1000)]
+    counts = [[name.partition("/")[0] for name in one] for one in found]
+    assert [(names.count("roses"), names.count("daisy")) for names in counts] == [
+        (36, 10),
+        (71, 10),
+        (100, 12),
+    ]
+    assert found[0].keys() < found[1].keys() < found[2].keys()
