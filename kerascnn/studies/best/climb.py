@@ -24,7 +24,6 @@ from kerascnn.studies.best.result import DONE, FAILED, LEFT_OUT, RUNNING, BestRe
 from kerascnn.studies.best.rungs import Rung
 from kerascnn.tracking.journal import TRIALS
 
-
 UNKNOWN_SHARE = 0.25
 """Of the whole time: for a network whose speed is not known yet, unless it is the first."""
 
@@ -92,6 +91,10 @@ class Climb:
         self._end(self._judged(one, mean, self._labels))
         assert self.so_far.best
         return self.so_far.best
+
+    def failed(self, one: Tried, reason: str) -> None:
+        """Notes that what was the best has failed in the end."""
+        self._end(replace(one, state=FAILED, better=False, reason=reason))
 
     def _fits(self, rungs: Sequence[Rung], retrained: bool) -> bool:
         return self.ends * self.clock.final(rungs, retrained) <= self.clock.left

@@ -11,7 +11,7 @@ from kerascnn.engine.data.balance import uneven
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.observer import EVENTS, Observer, default_observer, optional
-from kerascnn.engine.result import BEST, BEST_PLAN
+from kerascnn.engine.result import BEST, BEST_PLAN, Result
 from kerascnn.errors import RunError
 from kerascnn.results.lookup import Kind, find, runs_folder
 from kerascnn.run.observing import told
@@ -19,6 +19,7 @@ from kerascnn.run.session import Session
 from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.process import contained
+from kerascnn.runtime.redact import scrubbed
 from kerascnn.runtime.text import markdown
 from kerascnn.studies.best import verdict
 from kerascnn.studies.best.asked import Asked
@@ -158,13 +159,26 @@ class _Study:
             raise self._nothing(climb.so_far)
         best, retrained = finished
         self.observer.finishing(best, retrained, climb.so_far)
-        winner = Finish(climb, BOTH if retrained else TRAIN).run(best)
+        best, winner = self._run(climb, best, BOTH if retrained else TRAIN)
         result = replace(climb.so_far, winner=winner, retrained=retrained)
         if self.asked.all_images:
             everything = Finish(climb, ALL).run(best)
             result = replace(result, everything=everything.run_id)
         spent = time.perf_counter() - self.start
         return replace(result, seconds=so_far.seconds + spent)
+
+    def _run(self, climb: Climb, best: Tried, train_on: str) -> tuple[Tried, Result]:
+        """Runs the best in full; if a mean fails, its first member, which is the best of them."""
+        try:
+            return best, Finish(climb, train_on).run(best)
+        except Exception as error:
+            if not best.members:
+                raise
+            reason = scrubbed(str(error) or type(error).__name__)
+            first = climb.so_far.parts(best)[0]
+            climb.failed(best, reason)
+            self.observer.warned(f"{best.what} failed: {reason} Its best member is run instead.")
+            return first, Finish(climb, train_on).run(first)
 
     def _nothing(self, so_far: BestResult) -> RunError:
         reasons = dict.fromkeys(one.reason for one in so_far.tried if one.reason)
