@@ -47,7 +47,11 @@ class Rung:
 
     def of(self, base: BoundExperiment, class_weights: str | None) -> BoundExperiment:
         """Its experiment: that of the study, with another network, size and stages."""
-        stages = {FROZEN: [_head()], FINETUNED: self._finetuned(), SCRATCH: self._scratch()}
+        stages = {
+            FROZEN: [_head(self.epochs)],
+            FINETUNED: self._finetuned(),
+            SCRATCH: self._scratch(),
+        }
         weights = {"class_weights": class_weights} if class_weights else {}
         own = base.architecture.name == self.network
         return base.with_overrides(
@@ -74,7 +78,7 @@ class Rung:
             "ema_fraction": 0.33,
             "schedule": {"name": "cosine", "warmup_fraction": 0.2},
         }
-        return [_head(), finetune]
+        return [_head(HEAD_EPOCHS), finetune]
 
     def _scratch(self) -> list[dict[str, Any]]:
         """The stage of the recipe `folder_scratch`."""
@@ -91,12 +95,12 @@ class Rung:
         ]
 
 
-def _head() -> dict[str, Any]:
+def _head(epochs: int) -> dict[str, Any]:
     return {
         "name": "head",
         "unfreeze": "head",
         "augmentation": False,
-        "epochs": HEAD_EPOCHS,
+        "epochs": epochs,
         "learning_rate": 3e-3,
         "optimizer": "adamw",
         "weight_decay": 1.0,

@@ -11,7 +11,7 @@ from kerascnn.studies.best import climb, story
 from kerascnn.studies.best.asked import Asked
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.result import BestResult
-from kerascnn.studies.best.rungs import FINETUNED, FROZEN, Rung
+from kerascnn.studies.best.rungs import FROZEN, Rung
 from kerascnn.studies.best.story import find_best_classifier, resume_best
 
 
@@ -33,10 +33,7 @@ class Watching(BestObserver):
 @pytest.fixture
 def asked(workplace, shapes_experiment, monkeypatch):
     """A ladder of two rungs of a tiny network on tiny images, one epoch each."""
-    rungs = [
-        Rung(FROZEN, "sequential_cnn", 16, 1),
-        Rung(FINETUNED, "sequential_cnn", 16, 1, views=1),
-    ]
+    rungs = [Rung(FROZEN, "sequential_cnn", 16, 1, seed=seed) for seed in (0, 1)]
     monkeypatch.setattr(climb, "ladder", lambda *_: [[rung] for rung in rungs])
     monkeypatch.setattr(story, "IMAGE_SIZE", 16)
     monkeypatch.setattr("kerascnn.run.runner.draw_report", lambda *_: None)
