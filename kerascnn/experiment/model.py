@@ -316,7 +316,8 @@ class Experiment(Strict):
         (), description="metrics of validation and test images, besides accuracy and loss"
     )
     stages: tuple[Stage, ...] = Field(
-        description="spans of training, in order; an ensemble of trained runs needs none"
+        description="spans of training, in order; an ensemble of trained runs needs none",
+        json_schema_extra={"minItems": 1},
     )
     observers: tuple[Observer, ...] = Field(
         (), description="what receives the events of a run, such as a message at its end"

@@ -42,10 +42,10 @@ def check_members(
     Args:
         inside: Calibrated probabilities of the ensemble's validation images, float [M, N, K].
         loaded: The images as a member prepares them.
-        resized: Whether a member sees other pixels in the ensemble, which resizes them.
+        resized: Whether the ensemble resizes or cuts the images of a member.
 
     Returns:
-        For each member with resized images how far the probabilities are apart.
+        How far the probabilities of each such member are apart, if by more than rounding.
 
     Raises:
         RunError: A member sees the same pixels, but its probabilities differ.
@@ -58,10 +58,10 @@ def check_members(
         if here:
             alone = tempered(own.probabilities[there], member.temperature)
             compared = probabilities[here], alone, split.labels[here]
-            if other:
-                told.append(_resized(member, *compared))
-            else:
+            if not other:
                 _compare(member, *compared[:2])
+            elif np.abs(compared[0] - alone).max() > ROUNDING["float32"]:
+                told.append(_resized(member, *compared))
     return told
 
 
