@@ -333,3 +333,16 @@ def test_the_race_beside_pruners(benchmark, tmp_path):
         np.savez(tmp_path / f"{trial}.npz", probabilities=predicted, labels=labels)
     line = benchmark("race", *one, "--curves", tmp_path)
     assert set(line["figures"]) == {"60 images"}
+
+
+def test_the_best_after_some_minutes(script, benchmark, photos, monkeypatch):
+    tried = [{"what": "one", "val_accuracy": 0.9, "seconds": 3.0, "better": True}]
+    call = {"process_seconds": 66.0, "test_accuracy": 0.75, "retrained": True, "tried": tried}
+    right = np.array([True, True, True, False])
+    monkeypatch.setattr(script("best"), "best", lambda *_: (call, right))
+    figures = benchmark("best", "--data", photos, "--minutes", 1, "--repetitions", 2)
+    (one,) = figures["minutes"].values()
+    assert (one["accuracy"], one["repetitions"]) == (0.75, [0.75, 0.75])
+    assert one["over"] == pytest.approx(1.1)
+    assert one["winners"] == ["one", "one"]
+    assert script("best").figures_of(1.0, [call], right, [~right])["difference"] == 0.5
