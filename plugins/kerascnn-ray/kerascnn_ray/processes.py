@@ -1,0 +1,126 @@
+"""A process on a node of a Ray cluster, behind an actor that has its resources.
+
+The actor computes nothing: Ray's own processes have other settings (threads, signals, search path)
+than one that Keras works in as it does elsewhere. It ends with the actor, which ends with the
+process that started it.
+"""
+
+import os
+import pickle
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import cloudpickle
+
+from kerascnn import BackgroundProcess
+
+CLOSE_SECONDS = 10.0
+THREADS = "OMP_NUM_THREADS"  # Ray sets it to the CPUs that an actor reserves
+PASSED = ("KERAS", "MLFLOW_", "TF_", "XLA_", "JAX_", "TORCH", "PYTORCH_", THREADS)
+"""Beginnings of the names of the environment variables that a process receives."""
+
+
+class LostError(Exception):
+    """The process has ended, or has never started."""
+
+
+class CallError(Exception):
+    """The call failed; the text says why."""
+
+
+class RayProcess:
+    """A process behind an actor, as `kerascnn.Engine` has it."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+        self._ready = actor.ready.remote()
+
+    def submit(self, function: Any, /, *arguments: Any) -> "Future[Any]":
+        future = Future[Any]()
+        answer = self._actor.call.remote(cloudpickle.dumps((function, arguments)))
+        answer.future().add_done_callback(partial(_pass_on, future))
+        return future
+
+    def terminate(self) -> None:
+        if self._is_ready():
+            self._actor.terminate.remote()
+        else:  # it still waits for resources
+            self.close()
+
+    def close(self) -> None:
+        import ray
+
+        if self._is_ready():
+            with suppress(ray.exceptions.RayError):
+                ray.get(self._actor.close.remote(), timeout=CLOSE_SECONDS)
+        ray.kill(self._actor)
+
+    def _is_ready(self) -> bool:
+        import ray
+
+        return bool(ray.wait([self._ready], timeout=0)[0])
+
+
+class Host:
+    """The actor: on its node it has a process that answers calls.
+
+    Args:
+        directory: To work in.
+        variables: Environment variables.
+    """
+
+    def __init__(self, directory: str, variables: dict[str, str]) -> None:
+        with suppress(OSError):  # a worker says what its host lacks
+            os.chdir(directory)
+        os.environ.pop(THREADS, None)
+        os.environ.update(variables)
+        self._process = BackgroundProcess()
+
+    def ready(self) -> None:
+        """Answers once the actor has its resources."""
+
+    def call(self, pickled: bytes) -> tuple[bytes, str, bool]:
+        """What a call returns, or else why it failed and whether the process is lost."""
+        try:
+            return self._process.submit(_called, pickled).result(), "", False
+        except Exception as error:
+            return b"", str(error), type(error).__name__ == "LostError"
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def close(self) -> None:
+        self._process.close()
+
+
+def start_process(cpus: float, gpus: float) -> RayProcess:
+    """Starts a process on a node that has these resources free, now or later."""
+    import ray
+
+    variables = {name: value for name, value in os.environ.items() if name.startswith(PASSED)}
+    placed = ray.remote(Host).options(
+        num_cpus=cpus,
+        num_gpus=gpus,
+        scheduling_strategy="SPREAD",
+        max_concurrency=3,  # `terminate` and `close` during a call
+    )
+    return RayProcess(placed.remote(os.getcwd(), variables))
+
+
+def _called(pickled: bytes) -> bytes:
+    function, arguments = pickle.loads(pickled)
+    return cloudpickle.dumps(function(*arguments))
+
+
+def _pass_on(future: "Future[Any]", answer: "Future[Any]") -> None:
+    if error := answer.exception():
+        said = [line.strip() for line in str(error).splitlines() if line.strip()]
+        future.set_exception(LostError(f"its actor was lost: {said[-1] if said else error!r}"))
+        return
+    returned, fault, lost = answer.result()
+    if fault:
+        future.set_exception(LostError(fault) if lost else CallError(fault))
+    else:
+        future.set_result(pickle.loads(returned))
