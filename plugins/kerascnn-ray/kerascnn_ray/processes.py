@@ -117,7 +117,8 @@ def _called(pickled: bytes) -> bytes:
 def _pass_on(future: "Future[Any]", answer: "Future[Any]") -> None:
     if error := answer.exception():
         said = [line.strip() for line in str(error).splitlines() if line.strip()]
-        future.set_exception(LostError(f"its actor was lost: {said[-1] if said else error!r}"))
+        why = said[-1] if said else type(error).__name__
+        future.set_exception(LostError(f"its actor was lost: {why}"))
         return
     returned, fault, lost = answer.result()
     if fault:
