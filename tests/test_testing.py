@@ -208,7 +208,7 @@ RIGHT = {
     "metric": [{}],
     "observer": [{}],
     "exporter": [{}],
-    "engine": [{}],
+    "engine": [{"component": "local"}],
 }
 LOADS_KERAS_ELSEWHERE = {"exporter"}  # in a process of its own, which takes seconds
 STARTS_PROCESSES = {"engine"}  # without Keras; each takes a fraction of a second
