@@ -1,7 +1,7 @@
 """The story of a sweep: begin or resume it, run its trials in workers, run the winner in full."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from kerascnn.engine.load import load_data
@@ -51,7 +51,7 @@ def run_sweep(
     if storage:
         check_storage(storage)
     heard = heard_by(observer)
-    with _placing(engine, workers, storage) as (placing, begun):
+    with _placing(engine, workers, storage, heard) as (placing, begun):
         return _begin(planned, heard, placing, begun, storage)
 
 
@@ -118,7 +118,7 @@ def resume_sweep(
     planned = with_settings(
         stored_plan(study), **{key: value for key, value in changes.items() if value is not None}
     )
-    with _placing(engine, workers, storage) as (placing, begun):
+    with _placing(engine, workers, storage, heard) as (placing, begun):
         part = Part(planned, study, address, folder, placing, not storage)
         begun.append(folder.name)
         if not folder.exists():
@@ -153,12 +153,18 @@ def heard_by(observer: Observer | None) -> SweepObserver:
 
 @contextmanager
 def _placing(
-    asked: Asked, workers: int | None, storage: str | None
+    asked: Asked, workers: int | None, storage: str | None, observer: SweepObserver
 ) -> Iterator[tuple[Engine, list[str]]]:
     """The engine, and a list for the id of the sweep, which Ctrl-C says how to resume."""
     bound, begun = bind_engine(asked), list[str]()
     try:
-        with Interruption(), opened(bound, workers) as engine:
+        with Interruption(), ExitStack() as stack:
+            what = f"starting the engine {bound.name}"
+            observer.progress(what, 0, 1)  # a cluster takes half a minute
+            try:
+                engine = stack.enter_context(opened(bound, workers))
+            finally:
+                observer.progress(what, 1, 1)
             check_databases(engine, storage)
             yield engine, begun
     except KeyboardInterrupt:
