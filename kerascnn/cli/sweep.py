@@ -71,7 +71,7 @@ def sweep() -> None:
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes that run trials.  [default: one for each GPU, or 1]",
+    help="Processes that run trials.  [default: one for each GPU, or for each host]",
 )
 @click.option(
     "--engine",

@@ -7,8 +7,10 @@ process that started it.
 
 import os
 import pickle
+import sys
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -22,12 +24,8 @@ PASSED = ("KERAS", "MLFLOW_", "TF_", "XLA_", "JAX_", "TORCH", "PYTORCH_", THREAD
 """Beginnings of the names of the environment variables that a process receives."""
 
 
-class LostError(Exception):
-    """The process has ended, or has never started."""
-
-
-class CallError(Exception):
-    """The call failed; the text says why."""
+class ProcessError(Exception):
+    """A call failed or its process is lost; the text says why."""
 
 
 class RayProcess:
@@ -76,17 +74,18 @@ class Host:
             os.chdir(directory)
         os.environ.pop(THREADS, None)
         os.environ.update(variables)
-        self._process = BackgroundProcess()
+        with _path_without_ray():
+            self._process = BackgroundProcess()
 
     def ready(self) -> None:
         """Answers once the actor has its resources."""
 
-    def call(self, pickled: bytes) -> tuple[bytes, str, bool]:
-        """What a call returns, or else why it failed and whether the process is lost."""
+    def call(self, pickled: bytes) -> tuple[bytes, str]:
+        """What a call returns, or else why it failed."""
         try:
-            return self._process.submit(_called, pickled).result(), "", False
+            return self._process.submit(_called, pickled).result(), ""
         except Exception as error:
-            return b"", str(error), type(error).__name__ == "LostError"
+            return b"", str(error)
 
     def terminate(self) -> None:
         self._process.terminate()
@@ -109,6 +108,19 @@ def start_process(cpus: float, gpus: float) -> RayProcess:
     return RayProcess(placed.remote(os.getcwd(), variables))
 
 
+@contextmanager
+def _path_without_ray() -> Iterator[None]:
+    """Leaves out the folders of Ray's own copies of packages, which its workers search first."""
+    import ray
+
+    before, of_ray = list(sys.path), os.path.join(os.path.dirname(ray.__file__), "")
+    sys.path[:] = [folder for folder in before if not folder.startswith(of_ray)]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
 def _called(pickled: bytes) -> bytes:
     function, arguments = pickle.loads(pickled)
     return cloudpickle.dumps(function(*arguments))
@@ -118,10 +130,10 @@ def _pass_on(future: "Future[Any]", answer: "Future[Any]") -> None:
     if error := answer.exception():
         said = [line.strip() for line in str(error).splitlines() if line.strip()]
         why = said[-1] if said else type(error).__name__
-        future.set_exception(LostError(f"its actor was lost: {why}"))
+        future.set_exception(ProcessError(f"its actor was lost: {why}"))
         return
-    returned, fault, lost = answer.result()
+    returned, fault = answer.result()
     if fault:
-        future.set_exception(LostError(fault) if lost else CallError(fault))
+        future.set_exception(ProcessError(fault))
     else:
         future.set_result(pickle.loads(returned))

@@ -95,9 +95,9 @@ def test_a_process_behind_an_actor_works_as_the_one_that_asks(host: Any, tmp_pat
     assert answered(host, os.getcwd).result() == str(tmp_path)
     assert answered(host, os.getenv, "KERASCNN_TRIED").result() == "1"
     assert answered(host, os.getenv, "OMP_NUM_THREADS").result() is None
-    with pytest.raises(processes.CallError, match="ZeroDivisionError"):
+    with pytest.raises(processes.ProcessError, match="ZeroDivisionError"):
         answered(host, divmod, 1, 0).result()
-    with pytest.raises(processes.LostError, match="its process was killed or crashed"):
+    with pytest.raises(processes.ProcessError, match="its process was killed or crashed"):
         answered(host, os._exit, 1).result()
 
 
@@ -105,5 +105,5 @@ def test_of_a_lost_actor_the_last_line_is_told() -> None:
     future, answer = Future[Any](), Future[Any]()
     answer.set_exception(RuntimeError("The actor died.\n\tpid: 1\nIts node has died.\n"))
     processes._pass_on(future, answer)
-    with pytest.raises(processes.LostError, match=r"^its actor was lost: Its node has died\.$"):
+    with pytest.raises(processes.ProcessError, match=r"^its actor was lost: Its node has died\.$"):
         future.result()
