@@ -665,6 +665,9 @@ class Placed(BackgroundProcess):
     def submit(self, function, /, *arguments):
         if self.fault == "here":
             return ThreadPoolExecutor(1).submit(function, *arguments)
+        if self.fault == "out_of_order" and arguments == (2,):
+            self.late, self.held = Future(), function
+            return self.late
         if self.fault == "elsewhere":
             super().submit(os.chdir, "/")
         if self.fault == "takes_turns":
@@ -677,7 +680,11 @@ class Placed(BackgroundProcess):
                 if self.fault == "swallows" or "killed" in str(error):
                     return done(None)
                 raise
-        return super().submit(function, *arguments)
+        future = super().submit(function, *arguments)
+        if self.fault == "out_of_order" and arguments == (3,):
+            held = super().submit(self.held, 2)
+            held.add_done_callback(lambda call: self.late.set_result(call.result()))
+        return future
 
     def terminate(self):
         if self.fault != "deaf":

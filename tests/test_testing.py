@@ -189,6 +189,7 @@ FAULTS = {
         ("builds", "function", {}),
         ("builds", "one_place", {}),
         ("calls_functions", "here", {}),
+        ("calls_functions", "out_of_order", {}),
         ("tells_what_fails", "swallows", {}),
         ("runs_side_by_side", "takes_turns", {}),
         ("works_as_this_process", "elsewhere", {}),

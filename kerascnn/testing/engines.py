@@ -79,13 +79,13 @@ def builds(subject: EngineSubject) -> str:
 def calls_functions(subject: EngineSubject) -> str:
     """submit calls functions in order, in another process, and gives what they return."""
     with subject.process() as process:
-        futures = [process.submit(divmod, number, 2) for number in range(5)]
+        futures = [process.submit(placed.called, number) for number in range(5)]
         found = [_answer(future) for future in futures]
         host, pid = _answer(process.submit(placed.identity))
-    if found != [divmod(number, 2) for number in range(5)]:
-        raise CheckError(f"divmod(n, 2) of 0 to 4 gives {found}")
     if (host, pid) == placed.identity():
         raise CheckError("the functions run in this process")
+    if found != [list(range(last + 1)) for last in range(5)]:
+        raise CheckError(f"of the calls 0 to 4, each answers with those so far: {found}")
     return f"on {host}"
 
 

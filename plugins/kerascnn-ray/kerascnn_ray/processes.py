@@ -6,7 +6,6 @@ process that started it.
 """
 
 import os
-import pickle
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -14,14 +13,15 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
-import cloudpickle
-
 from kerascnn import BackgroundProcess
 
 CLOSE_SECONDS = 10.0
 THREADS = "OMP_NUM_THREADS"  # Ray sets it to the CPUs that an actor reserves
 PASSED = ("KERAS", "MLFLOW_", "TF_", "XLA_", "JAX_", "TORCH", "PYTORCH_", THREADS)
 """Beginnings of the names of the environment variables that a process receives."""
+
+
+BESIDE = "beside"  # the calls, which the actor has in order, one at a time
 
 
 class ProcessError(Exception):
@@ -37,13 +37,13 @@ class RayProcess:
 
     def submit(self, function: Any, /, *arguments: Any) -> "Future[Any]":
         future = Future[Any]()
-        answer = self._actor.call.remote(cloudpickle.dumps((function, arguments)))
+        answer = self._actor.call.remote(function, *arguments)
         answer.future().add_done_callback(partial(_pass_on, future))
         return future
 
     def terminate(self) -> None:
         if self._is_ready():
-            self._actor.terminate.remote()
+            self._during_a_call(self._actor.terminate)
         else:  # it still waits for resources
             self.close()
 
@@ -52,8 +52,11 @@ class RayProcess:
 
         if self._is_ready():
             with suppress(ray.exceptions.RayError):
-                ray.get(self._actor.close.remote(), timeout=CLOSE_SECONDS)
+                ray.get(self._during_a_call(self._actor.close), timeout=CLOSE_SECONDS)
         ray.kill(self._actor)
+
+    def _during_a_call(self, method: Any) -> Any:
+        return method.options(concurrency_group=BESIDE).remote()
 
     def _is_ready(self) -> bool:
         import ray
@@ -80,12 +83,12 @@ class Host:
     def ready(self) -> None:
         """Answers once the actor has its resources."""
 
-    def call(self, pickled: bytes) -> tuple[bytes, str]:
+    def call(self, function: Any, *arguments: Any) -> tuple[Any, str]:
         """What a call returns, or else why it failed."""
         try:
-            return self._process.submit(_called, pickled).result(), ""
+            return self._process.submit(function, *arguments).result(), ""
         except Exception as error:
-            return b"", str(error)
+            return None, str(error)
 
     def terminate(self) -> None:
         self._process.terminate()
@@ -99,13 +102,9 @@ def start_process(cpus: float, gpus: float) -> RayProcess:
     import ray
 
     variables = {name: value for name, value in os.environ.items() if name.startswith(PASSED)}
-    placed = ray.remote(Host).options(
-        num_cpus=cpus,
-        num_gpus=gpus,
-        scheduling_strategy="SPREAD",
-        max_concurrency=3,  # `terminate` and `close` during a call
-    )
-    return RayProcess(placed.remote(os.getcwd(), variables))
+    placed = ray.remote(concurrency_groups={BESIDE: 2})(Host)
+    where = placed.options(num_cpus=cpus, num_gpus=gpus, scheduling_strategy="SPREAD")
+    return RayProcess(where.remote(os.getcwd(), variables))
 
 
 @contextmanager
@@ -121,11 +120,6 @@ def _path_without_ray() -> Iterator[None]:
         sys.path[:] = before
 
 
-def _called(pickled: bytes) -> bytes:
-    function, arguments = pickle.loads(pickled)
-    return cloudpickle.dumps(function(*arguments))
-
-
 def _pass_on(future: "Future[Any]", answer: "Future[Any]") -> None:
     if error := answer.exception():
         said = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -136,4 +130,4 @@ def _pass_on(future: "Future[Any]", answer: "Future[Any]") -> None:
     if fault:
         future.set_exception(ProcessError(fault))
     else:
-        future.set_result(pickle.loads(returned))
+        future.set_result(returned)

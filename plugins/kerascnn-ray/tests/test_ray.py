@@ -85,7 +85,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def answered(host: Any, function: Any, *arguments: Any) -> "Future[Any]":
     """The future of a call, as the process that asks has it."""
     future, answer = Future[Any](), Future[Any]()
-    answer.set_result(host.call(processes.cloudpickle.dumps((function, arguments))))
+    answer.set_result(host.call(function, *arguments))
     processes._pass_on(future, answer)
     return future
 
