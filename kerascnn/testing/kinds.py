@@ -8,6 +8,7 @@ from kerascnn.testing import (
     architectures,
     augmentations,
     datasets,
+    engines,
     exporters,
     fingerprints,
     host_augmentations,
@@ -35,6 +36,7 @@ _KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
     "metric": (metrics.MetricSubject, (metrics,)),
     "observer": (observers.ObserverSubject, (observers,)),
     "exporter": (exporters.ExporterSubject, (exporters,)),
+    "engine": (engines.EngineSubject, (engines,)),
 }
 
 
