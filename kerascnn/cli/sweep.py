@@ -8,6 +8,7 @@ import click
 from kerascnn.cli.options import (
     allow_option,
     as_json,
+    assignment,
     backend_option,
     console,
     document,

@@ -1,6 +1,7 @@
 """The image networks of KerasHub for kerascnn, from a preset folder or a download."""
 
 import re
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from kerascnn import (
     InputError,
     Network,
     Params,
+    Weights,
     classifier_head,
     flatten_model,
     hookimpl,
@@ -39,7 +41,14 @@ class PresetParams(Params):
 @hookimpl
 def kerascnn_architectures() -> list[Component]:
     summary = "convolutional networks of KerasHub presets: ResNet, EfficientNet, CSPNet and others"
-    return [Component("kerashub", build, PresetParams, summary)]
+    return [Component("kerashub", build, PresetParams, summary, weights=weights)]
+
+
+def weights(params: PresetParams, *, image_size: int) -> Weights | None:
+    """The preset's; only its publisher's page has the licence."""
+    if params.weights == "none":
+        return None
+    return Weights(params.preset, at_hand=Path(params.preset).expanduser().is_dir())
 
 
 def build(params: PresetParams, *, image_size: int, num_classes: int) -> Network:
@@ -65,7 +74,7 @@ def build(params: PresetParams, *, image_size: int, num_classes: int) -> Network
     features = _features(backbone, _rescaled(images, converter))
     outputs = classifier_head(features, num_classes, dropout=params.dropout)
     model = keras.Model(images, outputs, name="kerashub")
-    return Network(model, _blocks(backbone), weights=f"weights of {params.preset}")
+    return Network(model, _blocks(backbone))
 
 
 def _load(params: PresetParams) -> tuple[Any, Any]:
