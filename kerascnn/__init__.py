@@ -11,6 +11,7 @@ FOR_PLUGINS = {
     # the contract
     "hookimpl": "hookspecs",
     "Component": "hookspecs",
+    "Weights": "hookspecs",
     "Params": "hookspecs",
     "NoParams": "hookspecs",
     "Splits": "hookspecs",
@@ -42,6 +43,7 @@ FOR_PLUGINS = {
     "KERASCNN_OUTPUT": "runtime.image_files",
     # downloads and messages
     "fetch": "engine.data.download",
+    "is_fetched": "engine.data.download",
     "pip_install": "runtime.commands",
     "command": "runtime.commands",
     "did_you_mean": "errors",

@@ -34,7 +34,9 @@ from kerascnn import (
     Observer,
     Params,
     Splits,
+    Weights,
     classifier_head,
+    fetch,
     hookimpl,
     read_image,
 )
@@ -300,6 +302,14 @@ class ArchitectureParams(Suspect):
     weights: str = Field("none", description="Said to be pretrained unless it is none.")
 
 
+def describe_weights(params, *, image_size):
+    if params.fault == "imports_keras_to_describe":
+        import keras  # noqa: F401
+    if params.weights == "none" and params.fault != "described_from_scratch":
+        return None
+    return Weights("suspects" if params.fault != "of_nowhere" else "", at_hand=True)
+
+
 def build_architecture(params, *, image_size, num_classes):
     import keras
     from keras import layers
@@ -309,6 +319,8 @@ def build_architecture(params, *, image_size, num_classes):
     scale = {"rescales_twice": 1 / 255**2, "rescales_never": 1}.get(fault, 1 / 255)
     x = layers.Rescaling(scale, name="stem_rescaling")(images)
     x = layers.Conv2D(8, 3, 2, activation="relu", name="stem_conv")(x)
+    if fault == "downloads":
+        fetch("http://127.0.0.1:9/suspect.h5", about_bytes=1)
     if fault == "noise":
         x = parts.Noise(name="stem_noise")(x)
     if fault == "lambda":
@@ -661,7 +673,7 @@ def kerascnn_augmentations():
 
 @hookimpl
 def kerascnn_architectures():
-    return [Component("suspect", build_architecture, ArchitectureParams)]
+    return [Component("suspect", build_architecture, ArchitectureParams, weights=describe_weights)]
 
 
 @hookimpl

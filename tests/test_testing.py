@@ -96,6 +96,7 @@ FAULTS = {
     "architecture": [
         ("builds", "headless", {}),
         ("builds", "nested", {}),
+        ("builds", "downloads", {"weights": "imagenet"}),
         ("rescales_inside", "rescales_twice", {}),
         ("rescales_inside", "rescales_never", {}),
         ("golden_image", "", {"weights": "imagenet"}),
@@ -110,6 +111,9 @@ FAULTS = {
         ("saves_and_loads", "loads_here_only", {}),
         ("prefix_then_suffix", "noise", {}),
         ("backends_agree", "backends_differ", {}),
+        ("weights_described", "described_from_scratch", {}),
+        ("weights_described", "imports_keras_to_describe", {}),
+        ("weights_described", "of_nowhere", {"weights": "imagenet"}),
     ],
     "schedule": [
         ("builds", "number", {}),

@@ -17,6 +17,7 @@ from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer, Only
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
+from kerascnn.experiment.model import Training
 from kerascnn.experiment.paths import read_from
 
 FOLDER_RECIPE, SCRATCH_RECIPE = "folder", "folder_scratch"
@@ -85,7 +86,9 @@ def write_experiment(
 
 def _adapted(text: str, target: Path, registry: Registry, observer: Observer) -> tuple[str, str]:
     """The experiment adapted to the images of its folder, and a one-line summary of these."""
-    data = _look_at(_parsed(text, target, registry), observer)
+    experiment = _parsed(text, target, registry)
+    _look_for_weights(experiment, observer)
+    data = _look_at(experiment, observer)
     text = _weighted(text, data)
     for key, why in dict.fromkeys(re.findall(r"(?m)^(\w+ = \S+) +# (because .*)$", text)):
         observer.warned(f"{key}, {why}")
@@ -102,9 +105,8 @@ def _recipe_for(architecture: str | None, registry: Registry) -> str:
     """The recipe for networks of this kind: pretrained, or from scratch."""
     if architecture is None or ("architecture", architecture) not in registry.claims:
         return FOLDER_RECIPE  # an unknown name is reported later
-    fields = registry.get("architecture", architecture).component.params.model_fields
-    pretrained = "weights" in fields and fields["weights"].default != "none"
-    return FOLDER_RECIPE if pretrained else SCRATCH_RECIPE
+    weights = registry.get("architecture", architecture).weights(Training().image_size)
+    return FOLDER_RECIPE if weights else SCRATCH_RECIPE
 
 
 def _beside(folder: Path) -> Path:
@@ -158,6 +160,16 @@ def _look_at(experiment: BoundExperiment, observer: Observer) -> Data:
             "--set training.on_bad_image=skip"
         )
     return data
+
+
+def _look_for_weights(experiment: BoundExperiment, observer: Observer) -> None:
+    """Warns of a network whose pretrained weights are not on this machine."""
+    weights = experiment.architecture.weights(experiment.training.image_size)
+    if weights and not weights.at_hand:
+        observer.warned(
+            f"the weights of {experiment.architecture.name} are not on this machine; the run takes "
+            f"them from {weights.origin}"
+        )
 
 
 def _summary(data: Data) -> str:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.engine.data.download import NotAtHandError, without_downloads
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import HEAD, Built, build_network
 from kerascnn.engine.network.freezing import frozen_variables, set_trainable
@@ -57,11 +58,15 @@ class ArchitectureSubject(Subject):
         return built
 
     def build(self) -> Built:
-        """Builds the network at the first size that it accepts."""
+        """Builds the network at the first size that it accepts; weights at hand, from there."""
         sizes = [self.image_size] if self.image_size else IMAGE_SIZES
         for size in sizes:
+            weights = self.bound.weights(size)
             try:
-                built = build_network(self.bound, image_size=size, num_classes=CLASSES)
+                with without_downloads() if weights and weights.at_hand else nullcontext():
+                    built = build_network(self.bound, image_size=size, num_classes=CLASSES)
+            except NotAtHandError as error:
+                raise CheckError(f"its weights are said to be at hand, but {error}") from error
             except InputError as error:
                 if size == sizes[-1] or "image_size" not in str(error):
                     raise

@@ -20,6 +20,7 @@ from kerascnn.testing import (
     schedules,
     sources,
     training,
+    weights,
 )
 from kerascnn.testing.checks import Check, Outcome, Subject
 
@@ -29,7 +30,7 @@ _KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
         augmentations.AugmentationSubject,
         (augmentations, partners, mixings, host_augmentations),
     ),
-    "architecture": (architectures.ArchitectureSubject, (architectures, training)),
+    "architecture": (architectures.ArchitectureSubject, (architectures, weights, training)),
     "schedule": (schedules.ScheduleSubject, (schedules,)),
     "loss": (losses.LossSubject, (losses,)),
     "metric": (metrics.MetricSubject, (metrics,)),

