@@ -52,6 +52,9 @@ class ModelPart(keras.Layer):
         self.layer = layer
         self._made = made  # kept for the layers that are still to come
 
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        return self.layer.compute_output_spec(*args, **kwargs)
+
     def get_config(self) -> dict[str, Any]:
         settings = {"model": json.loads(self.model), "place": self.place}
         return {**super().get_config(), **settings, "layer_class": self.layer_class}

@@ -1,6 +1,5 @@
 """The image networks of KerasHub for kerascnn, from a preset folder or a download."""
 
-import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from kerascnn import (
     flatten_model,
     hookimpl,
     pip_install,
+    stated_licence,
 )
 
 
@@ -45,16 +45,7 @@ def weights(params: PresetParams, *, image_size: int) -> Weights | None:
     if params.weights == "none":
         return None
     folder = Path(params.preset).expanduser()
-    return Weights(params.preset, licence=_licence(folder), at_hand=folder.is_dir())
-
-
-def _licence(folder: Path) -> str:
-    """What the model card in a preset's folder states, or ""."""
-    card = folder / "README.md"
-    text = card.read_text("utf-8", "replace") if card.is_file() else ""
-    head = text.split("\n---", 1)[0] if text.startswith("---") else ""  # YAML
-    found = re.search(r"^license: *[\"']?([^\s\"']+)", head, re.MULTILINE)
-    return found[1] if found else ""
+    return Weights(params.preset, licence=stated_licence(folder), at_hand=folder.is_dir())
 
 
 def build(params: PresetParams, *, image_size: int, num_classes: int) -> Network:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-# How the names of a block's layers begin: stack0_block1, block2b, stage_0; transformer_block_1 (ViT,
-# DeiT), layers_0 (DINO), encoder_block_0 (SigLIP, CLIP), stage_0_blocks_1 (Swin), and so on.
+# How the names of a block's layers begin: stack0_block1, block2b, stage_0; transformer_block_1
+# (ViT, DeiT), layers_0 (DINO), encoder_block_0 (SigLIP, CLIP), stage_0_blocks_1 (Swin), and so on.
 # "top" is the last convolution of EfficientNet.
 UNIT = re.compile(
     r"stack\d+_block\d+|block_?\d+[a-z]?|transition\d+|stage_\d+(_blocks_\d+|(?!_down))|top"
