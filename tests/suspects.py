@@ -326,6 +326,10 @@ def build_architecture(params, *, image_size, num_classes):
         fetch("http://127.0.0.1:9/suspect.h5", about_bytes=1)
     if fault == "noise":
         x = parts.Noise(name="stem_noise")(x)
+    if fault == "among_others":
+        x = x - keras.ops.mean(x, axis=0)
+    if fault == "remembers":
+        x = parts.Remembers(name="stem_remembers")(x)
     if fault == "lambda":
         x = layers.Lambda(lambda x: x * 1, name="stem_lambda")(x)
     if fault == "loads_here_only":
@@ -371,6 +375,15 @@ def keras_parts():
 
         def call(self, inputs):
             return inputs + keras.random.normal(keras.ops.shape(inputs), seed=self.seed)
+
+    @keras.saving.register_keras_serializable("suspects")
+    class Remembers(keras.layers.Layer):
+        factor = 1.0  # changed by training, and neither saved nor restored
+
+        def call(self, inputs, training=None):
+            if training:
+                self.factor = 2.0
+            return inputs * self.factor
 
     @keras.saving.register_keras_serializable("suspects")
     class Doubled(keras.layers.Layer):
@@ -435,7 +448,8 @@ def keras_parts():
             if self.epoch and self.late:
                 self.model.optimizer.learning_rate = self.rates[min(self.epoch - 1, 1)]
 
-    return SimpleNamespace(Noise=Noise, Doubled=Doubled, Counter=Counter, Ramp=Ramp, Drop=Drop)
+    every = (Noise, Remembers, Doubled, Counter, Ramp, Drop)
+    return SimpleNamespace(**{part.__name__: part for part in every})
 
 
 # Schedules
