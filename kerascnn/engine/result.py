@@ -1,6 +1,5 @@
 """The result of a run: typed, versioned, and readable from any version of `result.json`."""
 
-import hashlib
 import json
 import warnings
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
@@ -39,6 +38,15 @@ class SplitTable(TypedDict):
     images: int
     fingerprint: str
     packed: NotRequired[int]  # in this run; the other images had been packed before
+
+
+class WeightsTable(TypedDict):
+    """The pretrained weights that the network started from; see `kerascnn.Weights`."""
+
+    origin: str
+    licence: str
+    trained_on: str
+    image_size: int | None
 
 
 class DecidedTable(TypedDict):
@@ -121,6 +129,7 @@ class Result:
         metrics: The experiment's metrics by name.
         ensemble: The members of an ensemble and how it was made; None for other runs.
         teacher: The run that taught the network; None without one.
+        weights: The pretrained weights that the network started from; None from scratch.
     """
 
     version: int = VERSION
@@ -152,6 +161,7 @@ class Result:
     metrics: dict[str, MetricTable] = field(default_factory=dict)
     ensemble: EnsembleTable | None = None
     teacher: TeacherTable | None = None
+    weights: WeightsTable | None = None
 
     @classmethod
     def read(cls, file: Path) -> "Result":
@@ -241,21 +251,6 @@ class Result:
 
     def write(self) -> None:
         write_whole(self.folder / RESULT, json.dumps(self.to_json(), indent=2))
-
-
-def weights_sha256(result: Result) -> str:
-    """SHA-256 of the file of a run's model.
-
-    Raises:
-        InputError: The file cannot be read.
-    """
-    try:
-        return hashlib.sha256(result.model_file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(
-            f"run {result.run_id[:8]} has no model: cannot read {result.model_file} "
-            f"({error.strerror})."
-        ) from error
 
 
 def training_of(experiment: dict[str, Any]) -> Training:

@@ -21,8 +21,9 @@ from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.network.joined import with_members
 from kerascnn.engine.network.loadable import modules_to_import
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import MetricTable, Result, StageTable
+from kerascnn.engine.result import MetricTable, Result, StageTable, WeightsTable
 from kerascnn.engine.training.stage_result import StageResult
+from kerascnn.hookspecs import Weights
 from kerascnn.run.ensemble_table import ensemble_table
 from kerascnn.run.teacher_table import teacher_table
 from kerascnn.runtime.devices import device_name
@@ -50,9 +51,14 @@ def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
         for split in ("validation", "test")
     }
     members = dict[str, np.ndarray]()
-    if together:  # [N, K, 1 + M]
-        members = {split: np.moveaxis(of[..., 1:], -1, 0) for split, of in probabilities.items()}
-        probabilities = {split: of[..., 0] for split, of in probabilities.items()}
+    if together:
+        classes = len(data.class_names)
+        each = {
+            split: np.moveaxis(of.reshape(len(of), -1, classes), 1, 0)  # [1 + M, N, K]
+            for split, of in probabilities.items()
+        }
+        members = {split: of[1:] for split, of in each.items()}
+        probabilities = {split: of[0] for split, of in each.items()}
     return Evaluated(
         measure(probabilities["test"], data.test.labels, data.class_names),
         probabilities,
@@ -126,7 +132,19 @@ def make_result(
         metrics=evaluated.metrics,
         ensemble=ensemble_table(prepared, evaluated.probabilities, evaluated.members, decisions),
         teacher=teacher_table(prepared, evaluated.probabilities["test"].argmax(1)),
+        weights=_weights_table(prepared.network.weights),
     )
+
+
+def _weights_table(weights: Weights | None) -> WeightsTable | None:
+    if weights is None:
+        return None
+    return {
+        "origin": weights.origin,
+        "licence": weights.licence,
+        "trained_on": weights.trained_on,
+        "image_size": weights.image_size,
+    }
 
 
 def stage_table(result: StageResult) -> StageTable:

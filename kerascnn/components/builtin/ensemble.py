@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from kerascnn import Component, Network, Params
+from kerascnn import Component, Network, Params, Weights
 
 
 class Member(Params):
@@ -42,7 +42,12 @@ def build(params: EnsembleParams, *, image_size: int, num_classes: int) -> Any:
     model = join_runs(members, image_size, num_classes, params.views)
     blocks = {f"member{number}": [f"member{number}_*"] for number in range(1, len(members) + 1)}
     seen = {"images": ["centre_*"]} if params.views == 4 else {}
-    return Network(model, {**seen, **blocks}, weights=f"the weights of {len(members)} runs")
+    return Network(model, {**seen, **blocks})
+
+
+def weights(params: EnsembleParams, *, image_size: int) -> Weights:
+    """The weights of its members, which are in folders here."""
+    return Weights(f"{len(params.members)} runs", at_hand=True)
 
 
 ENSEMBLE = Component(
@@ -51,4 +56,5 @@ ENSEMBLE = Component(
     EnsembleParams,
     "The mean of several trained runs, as `kerascnn ensemble RUN…` writes it.",
     trained=True,
+    weights=weights,
 )

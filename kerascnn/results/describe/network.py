@@ -82,7 +82,7 @@ def _saved(model: Any) -> Built:
     block_of = {layer.name: layer.name.split("_")[0] for layer in model.layers}
     weighted = dict.fromkeys(block_of[layer.name] for layer in model.layers if layer.weights)
     blocks = tuple(block for block in weighted if block != HEAD)
-    return Built(model, block_of, blocks, pretrained=True)
+    return Built(model, block_of, blocks)
 
 
 def _of_its_paper(name: str, registry: Registry) -> dict[str, str]:
