@@ -1,6 +1,5 @@
 """The result of a run: typed, versioned, and readable from any version of `result.json`."""
 
-import hashlib
 import json
 import warnings
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
@@ -129,9 +128,9 @@ class Result:
         temperature: Calibrates the probabilities, see `engine.metrics.temperature`; 1 leaves them
             as trained. `predictions.csv`, `test` and `metrics` are not calibrated.
         metrics: The experiment's metrics by name.
-        weights: The pretrained weights that the network started from; None from scratch.
         ensemble: The members of an ensemble and how it was made; None for other runs.
         teacher: The run that taught the network; None without one.
+        weights: The pretrained weights that the network started from; None from scratch.
     """
 
     version: int = VERSION
@@ -161,9 +160,9 @@ class Result:
     modules: list[str] = field(default_factory=list)
     temperature: float = AS_TRAINED
     metrics: dict[str, MetricTable] = field(default_factory=dict)
-    weights: WeightsTable | None = None
     ensemble: EnsembleTable | None = None
     teacher: TeacherTable | None = None
+    weights: WeightsTable | None = None
 
     @classmethod
     def read(cls, file: Path) -> "Result":
@@ -253,21 +252,6 @@ class Result:
 
     def write(self) -> None:
         write_whole(self.folder / RESULT, json.dumps(self.to_json(), indent=2))
-
-
-def weights_sha256(result: Result) -> str:
-    """SHA-256 of the file of a run's model.
-
-    Raises:
-        InputError: The file cannot be read.
-    """
-    try:
-        return hashlib.sha256(result.model_file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(
-            f"run {result.run_id[:8]} has no model: cannot read {result.model_file} "
-            f"({error.strerror})."
-        ) from error
 
 
 def training_of(experiment: dict[str, Any]) -> Training:

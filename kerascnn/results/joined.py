@@ -1,11 +1,12 @@
 """One network of the networks of several runs."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerascnn.engine.network.joined import Part, join
 from kerascnn.engine.network.parts import build_once
-from kerascnn.engine.result import Result, weights_sha256
+from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.results.find import find_run
 
@@ -53,3 +54,18 @@ def _model(member: Mapping[str, Any], classes: int) -> Any:
 def trained_model(result: Result, sha256: str) -> Any:
     """A run's network, loaded once for all networks of a session that contain it."""
     return build_once(["trained", sha256], lambda: result.model)
+
+
+def weights_sha256(result: Result) -> str:
+    """SHA-256 of the file of a run's model.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    try:
+        return hashlib.sha256(result.model_file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(
+            f"run {result.run_id[:8]} has no model: cannot read {result.model_file} "
+            f"({error.strerror})."
+        ) from error

@@ -8,11 +8,12 @@ import numpy as np
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.network.joined import Part, join
 from kerascnn.engine.observer import Observer, Only
-from kerascnn.engine.result import PREDICTIONS, Result, weights_sha256
+from kerascnn.engine.result import PREDICTIONS, Result
 from kerascnn.engine.training.teacher import Teacher
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.results.find import find_run
+from kerascnn.results.joined import weights_sha256
 from kerascnn.results.leaks import Loaded, as_prepared, leaks, rows_of
 from kerascnn.results.predictions import read_predictions
 

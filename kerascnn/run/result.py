@@ -52,9 +52,14 @@ def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
         for split in ("validation", "test")
     }
     members = dict[str, np.ndarray]()
-    if together:  # [N, K, 1 + M]
-        members = {split: np.moveaxis(of[..., 1:], -1, 0) for split, of in probabilities.items()}
-        probabilities = {split: of[..., 0] for split, of in probabilities.items()}
+    if together:
+        classes = len(data.class_names)
+        each = {
+            split: np.moveaxis(of.reshape(len(of), -1, classes), 1, 0)  # [1 + M, N, K]
+            for split, of in probabilities.items()
+        }
+        members = {split: of[1:] for split, of in each.items()}
+        probabilities = {split: of[0] for split, of in each.items()}
     return Evaluated(
         measure(probabilities["test"], data.test.labels, data.class_names),
         probabilities,
@@ -133,9 +138,9 @@ def make_result(
         modules=modules_to_import(prepared.network),
         temperature=evaluated.temperature,
         metrics=evaluated.metrics,
-        weights=_weights_table(prepared.network.weights),
         ensemble=ensemble_table(prepared, evaluated.probabilities, evaluated.members, decisions),
         teacher=teacher_table(prepared, evaluated.probabilities["test"].argmax(1)),
+        weights=_weights_table(prepared.network.weights),
     )
 
 

@@ -4,9 +4,10 @@ import numpy as np
 
 from kerascnn.engine.metrics.significance import mcnemar, paired_interval
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import MEMBERS, Result, weights_sha256
+from kerascnn.engine.result import MEMBERS, Result
 from kerascnn.engine.teacher_table import Compared, TeacherTable
 from kerascnn.results.find import find_run
+from kerascnn.results.joined import weights_sha256
 
 
 def teacher_table(prepared: Prepared, predicted: np.ndarray) -> TeacherTable | None:

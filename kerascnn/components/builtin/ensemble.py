@@ -46,6 +46,7 @@ def build(params: EnsembleParams, *, image_size: int, num_classes: int) -> Any:
 
 
 def weights(params: EnsembleParams, *, image_size: int) -> Weights:
+    """The weights of its members, which are in folders here."""
     return Weights(f"{len(params.members)} runs", at_hand=True)
 
 
@@ -54,6 +55,6 @@ ENSEMBLE = Component(
     build,
     EnsembleParams,
     "The mean of several trained runs, as `kerascnn ensemble RUN…` writes it.",
-    weights=weights,
     trained=True,
+    weights=weights,
 )

@@ -7,13 +7,18 @@ from typing import Any
 
 from kerascnn.engine.network.saved import reason_of
 from kerascnn.errors import InputError, PluginError
-from kerascnn.runtime.keras_internals import functional_graph, node_behind, run_graph
+from kerascnn.runtime.keras_internals import (
+    functional_graph,
+    nested_layers,
+    node_behind,
+    run_graph,
+)
 
 Share = Callable[[Any, Any, Any, Callable[[Any, Any], tuple[Any, Any]]], tuple[Any, Any]]
 """Receives an operation, its arguments and how to call a copy of it with such; see `Flattening`."""
 
 
-def flatten_model(model: Any, inputs: Any, *, prefix: str = "") -> Any:
+def flatten_model(model: Any, inputs: Any, *, prefix: str = "", owner: Any = None) -> Any:
     """Copies a functional model onto new inputs as one flat graph, with the same weights.
 
     Models inside the model, at any depth, are replaced by their layers. A layer that is called
@@ -21,10 +26,16 @@ def flatten_model(model: Any, inputs: Any, *, prefix: str = "") -> Any:
     `model` and its layers are not changed, and may be discarded. A layer keeps its name; where the
     new graph has that name already, a number is appended.
 
+    Layers of Keras are made again from their settings. So are others, unless they are part of a
+    model that defines settings of its own, as those of libraries do: they become `ModelPart`s,
+    which that model makes again.
+
     Args:
         model: A functional or Sequential `keras.Model`, of any inputs and outputs.
         inputs: The tensors to put it on, in the structure of `model.input`.
         prefix: Put in front of the names of all layers; default nothing.
+        owner: The model that has these layers, where `model` is another graph of them; default
+            `model`.
 
     Returns:
         The output tensors, in the structure of `model.output`.
@@ -40,7 +51,7 @@ def flatten_model(model: Any, inputs: Any, *, prefix: str = "") -> Any:
             f'flatten_model needs a functional or a built Sequential model; "{model.name}" is '
             f"{type(model).__name__}, with a call of its own or without a graph."
         )
-    return Flattening(keras.tree.flatten(inputs)).put(model, inputs, prefix)
+    return Flattening(keras.tree.flatten(inputs)).put(model, inputs, prefix, owner)
 
 
 class Flattening:
@@ -56,10 +67,12 @@ class Flattening:
         self._shared = shared
         self._prefix = ""
         self._copies: dict[int, Any] = {}
+        self._made_by_owner: dict[int, Callable[[Any, str], Any]] = {}
 
-    def put(self, model: Any, inputs: Any, prefix: str = "") -> Any:
+    def put(self, model: Any, inputs: Any, prefix: str = "", owner: Any = None) -> Any:
         """The outputs of a functional model on these inputs; see `flatten_model`."""
         self._prefix, self._copies = prefix, {}
+        self._made_by_owner = _made_by(owner or model)
         return self._run(inner_graph(model), inputs, None)
 
     def _run(self, graph: Any, tensors: Any, training: bool | None) -> Any:
@@ -88,11 +101,12 @@ class Flattening:
         if new:
             name = _free(self._prefix + operation.name, self._taken)
             self._taken.add(name)
-            self._copies[id(operation)] = _copy(operation, name)
+            make = self._made_by_owner.get(id(operation), _copy)
+            self._copies[id(operation)] = make(operation, name)
         copy = self._copies[id(operation)]
         outputs = copy(*args, **kwargs)
         if new and isinstance(operation, keras.Layer):
-            copy_state(operation, copy)
+            copy_state(operation, copy.layer if id(operation) in self._made_by_owner else copy)
         return copy, outputs
 
 
@@ -100,6 +114,26 @@ def inner_graph(operation: Any) -> Any | None:
     """The graph of a functional model that only runs its layers; None for every other operation."""
     graph = functional_graph(operation)
     return graph if graph and type(operation).call.__module__.startswith("keras.") else None
+
+
+def _made_by(owner: Any) -> dict[int, Callable[[Any, str], Any]]:
+    """How to make those layers again that a model of a library makes: by the layers' id."""
+    import keras
+
+    if type(owner).__module__.startswith("keras.") or "layers" in owner.get_config():
+        return {}  # its settings are those of its layers
+    from kerascnn.engine.network.model_part import ModelPart
+
+    def make(place: int, layer: Any, name: str) -> Any:
+        cls = type(layer).__name__
+        return ModelPart(settings, place, cls, name=name, dtype=layer.dtype_policy)
+
+    settings = keras.saving.serialize_keras_object(owner)
+    return {
+        id(layer): partial(make, place)
+        for place, layer in enumerate(nested_layers(owner))
+        if not type(layer).__module__.startswith("keras.")
+    }
 
 
 def _copy(operation: Any, name: str) -> Any:

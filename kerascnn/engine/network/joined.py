@@ -18,9 +18,9 @@ from kerascnn.engine.network.flat import Flattening
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.network.resampling import resampling
 from kerascnn.engine.network.structure import frozen_settings
-from kerascnn.runtime.keras_internals import named, nested_layers, node_behind
+from kerascnn.runtime.keras_internals import last_calls, named, nested_layers, node_behind
 
-MEMBER, MEMBERS, MIXTURE = "member", "head_members", "head_mixture"
+MEMBER, SHARE, MIXTURE = "member", "head_share", "head_mixture"
 
 VIEWS = {
     1: "the image as it is",
@@ -78,16 +78,11 @@ def join(parts: Sequence[Part], image_size: int, views: int = 1) -> Any:
         (probabilities,) = keras.tree.flatten(outputs)
         probabilities = calibrated(probabilities, part.temperature, f"calibrated{number}")
         said.append(whole.mean(probabilities, f"views{number}"))  # [B, K]
-    classes = said[0].shape[-1]
-    columns = [
-        layers.Reshape((classes, 1), dtype="float32", name=f"head_column{number}")(one)
-        for number, one in enumerate(said, 1)
+    shares = [
+        _weighted(one, part.weight, f"{SHARE}{number}")
+        for number, (one, part) in enumerate(zip(said, parts, strict=True), 1)
     ]
-    name = {"dtype": "float32", "name": MEMBERS}
-    beside = layers.Concatenate(**name)(columns) if len(columns) > 1 else columns[0]  # [B, K, M]
-    mixture = layers.Dense(1, use_bias=False, dtype="float32", name=MIXTURE)
-    mixed = layers.Reshape((classes,), dtype="float32", name="head_probabilities")(mixture(beside))
-    mixture.set_weights([np.array([[part.weight] for part in parts], np.float32)])
+    mixed = layers.Add(dtype="float32", name=MIXTURE)(shares) if len(shares) > 1 else shares[0]
     return keras.Model(images, mixed, name="ensemble")
 
 
@@ -109,36 +104,47 @@ def with_members(model: Any) -> Any:
     """A joined model that also returns its members' calibrated probabilities.
 
     Returns:
-        A model from images to float32 [B, K, 1 + M], first those of the whole; None for others.
+        A model from images to float32 [B, (1 + M) · K]: the probabilities of the whole, then those
+        of each member; None for other models.
     """
     import keras
     from keras import layers
 
-    if not is_joined(model):
+    if not (shares := _shares(model)):
         return None
-    said = model.get_layer(MEMBERS).output
-    column = layers.Reshape((*model.output.shape[1:], 1), dtype="float32")(model.output)
-    together = layers.Concatenate(dtype="float32")([column, said])
+    said = [node_behind(share).input_tensors[0] for share in shares]
+    together = layers.Concatenate(dtype="float32")([model.output, *said])
     return keras.Model(model.input, together)
 
 
-def is_joined(model: Any) -> bool:
-    return any(layer.name == MIXTURE for layer in model.layers)
+def _shares(model: Any) -> list[Any]:
+    """The weighted probabilities [B, K] of each member of a joined model; [] of other models."""
+    mixture = last_calls(model).get(MIXTURE)
+    return list(mixture.input_tensors) if mixture else []
 
 
 def members_of(model: Any) -> list[JoinedMember]:
     """The members of a joined model, in their order; none of another model."""
     import keras
 
-    if not is_joined(model):
-        return []
-    weights = to_numpy(model.get_layer(MIXTURE).kernel)[:, 0]
-    columns = node_behind(model.get_layer(MEMBERS).output).input_tensors
-    said = [_as_trained(node_behind(column).input_tensors[0]) for column in columns]
-    return [
-        JoinedMember(keras.Model(model.input, probabilities), float(weight))
-        for probabilities, weight in zip(said, weights, strict=True)
-    ]
+    found = []
+    for share in _shares(model):
+        node = node_behind(share)
+        weight = float(to_numpy(node.operation.kernel)[0])
+        probabilities = _as_trained(node.input_tensors[0])
+        found.append(JoinedMember(keras.Model(model.input, probabilities), weight))
+    return found
+
+
+def _weighted(probabilities: Any, weight: float, name: str) -> Any:
+    """Probabilities [B, K] times a weight that the layer keeps for each class."""
+    from keras import layers
+
+    classes = probabilities.shape[-1]
+    layer = layers.EinsumDense("bk,k->bk", (classes,), dtype="float32", name=name)
+    weighted = layer(probabilities)
+    layer.set_weights([np.full(classes, weight, np.float32)])
+    return weighted
 
 
 def _as_trained(tensor: Any) -> Any:

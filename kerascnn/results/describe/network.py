@@ -14,7 +14,6 @@ from kerascnn.engine.result import Result
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.choices import Choice
 from kerascnn.experiment.problems import explain
-from kerascnn.hookspecs import Weights
 from kerascnn.results.describe.description import BlockRow, Description, LayerRow
 from kerascnn.results.describe.receptive_field import Walk
 from kerascnn.results.find import find_run
@@ -83,7 +82,7 @@ def _saved(model: Any) -> Built:
     block_of = {layer.name: layer.name.split("_")[0] for layer in model.layers}
     weighted = dict.fromkeys(block_of[layer.name] for layer in model.layers if layer.weights)
     blocks = tuple(block for block in weighted if block != HEAD)
-    return Built(model, block_of, blocks, Weights("trained runs", at_hand=True))
+    return Built(model, block_of, blocks)
 
 
 def _of_its_paper(name: str, registry: Registry) -> dict[str, str]:

@@ -5,9 +5,10 @@ from typing import Any
 
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.observer import Observer, default_observer
-from kerascnn.engine.result import Result, weights_sha256
+from kerascnn.engine.result import Result
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
 from kerascnn.results.find import find_run
+from kerascnn.results.joined import weights_sha256
 from kerascnn.run.init import recipe_text
 from kerascnn.run.runner import run_in
 from kerascnn.run.session import Session

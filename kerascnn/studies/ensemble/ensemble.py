@@ -111,7 +111,8 @@ def _decide(
 
     def each(images: Any) -> np.ndarray:
         """The members' probabilities [M, N, K] of images."""
-        return np.moveaxis(forward(images, training.batch_size)[..., 1:], -1, 0)
+        said = forward(images, training.batch_size)
+        return np.moveaxis(said.reshape(len(said), -1, len(prepared.data.class_names)), 1, 0)[1:]
 
     inside = each(images)
     seen = (training.image_size, training.crop_margin)

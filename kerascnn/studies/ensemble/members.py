@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.result import Result, weights_sha256
+from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.results.find import find_run
+from kerascnn.results.joined import weights_sha256
 
 LEAST = 2
 

@@ -55,8 +55,8 @@ def test_the_mean_of_what_the_members_say_of_the_views(tmp_path):
     joined.save(tmp_path / "joined.keras")
     loaded = keras.saving.load_model(tmp_path / "joined.keras")
     np.testing.assert_allclose(said(loaded), said(joined), atol=1e-6)
-    together = said(with_members(loaded))  # [3, 3, 1 + 3]
-    np.testing.assert_allclose(together[..., 1:] @ [0.5, 0.3, 0.2], together[..., 0], atol=1e-5)
+    whole, *each = np.moveaxis(said(with_members(loaded)).reshape(3, 4, 3), 1, 0)
+    np.testing.assert_allclose(np.tensordot([0.5, 0.3, 0.2], each, 1), whole, atol=1e-5)
 
 
 def test_what_members_share_is_there_once():
@@ -66,11 +66,11 @@ def test_what_members_share_is_there_once():
     assert sorted(named) == ["member1_b1_conv", "member1_b2_conv", "member2_b2_conv"]
     shared = members[0].get_layer("b1_conv").count_params()
     whole = sum(member.count_params() for member in members)
-    assert joined.count_params() == whole - shared + len(members)  # and their weights
+    assert joined.count_params() == whole - shared + 2 * 3  # and a weight for each class
     changed = network(2)
     changed.get_layer("b1_conv").kernel.assign_add(np.full((3, 3, 3, 4), 1e-6))
     apart = join([Part(member, 12, 1.0, 0.5) for member in (members[0], changed)], 12)
-    assert apart.count_params() == whole + len(members)
+    assert apart.count_params() == whole + 2 * 3
 
 
 def test_members_are_found_again_and_explain_the_whole():
