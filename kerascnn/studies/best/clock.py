@@ -13,8 +13,9 @@ TRAINING_BY_PREFIX = 1.5
 """Time to train an image behind the boundary by that of the frozen prefix, until it is measured."""
 UNFOLDED = 1.5
 """Time of a whole network by that of its frozen prefix, which runs faster."""
-CLOSING_SECONDS = 4.0
-"""To save the model, draw the report and end the process, on a quiet machine."""
+CLOSING_SECONDS = 3.0
+CLOSING_BY_TRIAL = 3.0
+"""To save the model, draw the report and end the process, by what is around a trial's training."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,15 @@ class Clock:
             retrained: Whether each is trained on more images than before.
         """
         passes = 2 if len(rungs) > 1 else 1  # a mean is tested with all its members
-        return CLOSING_SECONDS + sum(
+        closing = CLOSING_SECONDS + CLOSING_BY_TRIAL * self._around
+        return closing + sum(
             passes * self._tested(rung) + retrained * self._retrained(rung) for rung in rungs
         )
 
     def _tested(self, rung: Rung) -> float:
         prefix = self._prefix.get((rung.network, rung.image_size), 0.0)
-        return self._around + UNFOLDED * prefix * (self.counts.test + self.counts.validation)
+        tested = UNFOLDED * prefix * (self.counts.test + self.counts.validation)
+        return self._around + SLACK * tested
 
     def _retrained(self, rung: Rung) -> float:
         """The training of a rung on the validation images too, whose views are new."""
