@@ -134,7 +134,7 @@ def test_folds_find_what_one_test_split_cannot(script):
 
 
 def test_a_small_folder_is_judged_on_images_that_are_not_in_it(script, photos, tmp_path):
-    table = script("small_folders").write_table(tmp_path / "table.csv", photos, [6, 3], 4, 0)
+    table = script("drawn").write_table(tmp_path / "table.csv", photos, [6, 3], 4, 0)
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert len({row["path"] for row in rows}) == len(rows)
     counts = Counter((row["label"], row["split"]) for row in rows)

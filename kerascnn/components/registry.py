@@ -35,6 +35,7 @@ PACKAGES = {
     ("augmentation", "albumentations"): "kerascnn-albumentations",
     ("augmentation", "kerascv"): "kerascnn-kerascv",
     ("observer", "tensorboard"): "kerascnn-tensorboard",
+    ("engine", "ray"): "kerascnn-ray",
 }  # of kerascnn's authors: messages name them where they are missing
 
 
