@@ -301,6 +301,23 @@ def test_ways_to_train_on_small_folders(script, benchmark, photos, tmp_path, sha
     assert len(figures["ways"]["stages.0.epochs=2"]["seeds"]) == 2
 
 
+@pytest.mark.slow
+def test_recipes_beside_features_on_the_same_folds(
+    script, benchmark, photos, tmp_path, shapes_experiment
+):
+    recipe = {**shapes_experiment, "dataset": {"name": "image_folder"}}
+    file = script("common").write_experiment(tmp_path, recipe)
+    arguments = ("--folds", 3, "--floor-size", 32, "--against", "stages.0.epochs=2")
+    figures = benchmark("recipes", "--data", photos, "--experiment", file, *arguments)
+    found = figures["folders"]["photos"]
+    assert found["images"] == 20
+    assert 0 <= found["floor"] <= 1
+    recipe = found["ways"]["recipe"]
+    assert recipe["from_recipe"] == {"difference": 0, "interval": [0, 0]}
+    assert recipe["from_floor"]["difference"] == pytest.approx(recipe["accuracy"] - found["floor"])
+    assert found["ways"].keys() == {"recipe", "stages.0.epochs=2"}
+
+
 @pytest.mark.long  # imports Optuna and starts nine sweeps of it
 def test_the_race_beside_pruners(benchmark, tmp_path):
     one = ["--sweeps", 1, "--trials", 4, "--epochs", 3, "--images", 60]

@@ -192,12 +192,23 @@ def tell_last(name: str, run: Any) -> None:
         )
 
 
-def assignment(text: str) -> tuple[str, Any]:
+def named(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Completes the names of the components of a kind in a shell."""
+
+    def complete(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
+        from kerascnn.components.registry import load_registry
+
+        return [name for name in load_registry().names(kind) if name.startswith(typed)]
+
+    return complete
+
+
+def assignment(text: str, example: str = "--set stages.head.epochs=1") -> tuple[str, Any]:
     import tomllib
 
     key, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--set {text}: expected KEY=VALUE, such as --set stages.head.epochs=1.")
+        raise InputError(f"{example.split()[0]} {text}: expected KEY=VALUE, such as {example}.")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

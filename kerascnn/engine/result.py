@@ -37,6 +37,15 @@ class SplitTable(TypedDict):
     packed: NotRequired[int]  # in this run; the other images had been packed before
 
 
+class WeightsTable(TypedDict):
+    """The pretrained weights that the network started from; see `kerascnn.Weights`."""
+
+    origin: str
+    licence: str
+    trained_on: str
+    image_size: int | None
+
+
 class DecidedTable(TypedDict):
     """The validation metric that decides instead of the accuracy, with `keep = "best:NAME"`."""
 
@@ -115,6 +124,7 @@ class Result:
         temperature: Calibrates the probabilities, see `engine.metrics.temperature`; 1 leaves them
             as trained. `predictions.csv`, `test` and `metrics` are not calibrated.
         metrics: The experiment's metrics by name.
+        weights: The pretrained weights that the network started from; None from scratch.
     """
 
     version: int = VERSION
@@ -144,6 +154,7 @@ class Result:
     modules: list[str] = field(default_factory=list)
     temperature: float = AS_TRAINED
     metrics: dict[str, MetricTable] = field(default_factory=dict)
+    weights: WeightsTable | None = None
 
     @classmethod
     def read(cls, file: Path) -> "Result":

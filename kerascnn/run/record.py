@@ -180,7 +180,15 @@ def record_result(
     data, names = prepared.data, prepared.data.class_names
     size = prepared.experiment.training.image_size
     model = prepared.network.model
-    save_model(model, folder / MODEL, size, names, result.temperature, result.modules)
+    save_model(
+        model,
+        folder / MODEL,
+        size,
+        names,
+        result.temperature,
+        result.modules,
+        weights=result.weights,
+    )
     for split, file in (("test", PREDICTIONS), ("validation", VALIDATION_PREDICTIONS)):
         said = predictions_of(data.splits()[split], evaluated.probabilities[split])
         write_predictions(folder / file, said, names)

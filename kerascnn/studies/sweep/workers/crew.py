@@ -1,29 +1,32 @@
-"""The workers of a sweep on this host: started, watched, and ended."""
+"""The workers of a sweep: started by an engine, watched, and ended."""
 
-import os
-import subprocess
 import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from shutil import which
 from typing import Any, Self
 
-from kerascnn.runtime.background import BackgroundProcess, CallError, LostError
+from kerascnn.hookspecs import Engine, Process
 from kerascnn.studies.sweep.workers.worker import Job, work
 
 END_SECONDS = 60.0  # for a worker to write its checkpoint
-_GPUS = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A worker that has ended: its name, and why if it was lost or failed."""
+    """A worker that has ended.
+
+    Args:
+        worker: Its name.
+        fault: Why, if it was lost or failed.
+        obstacle: Why it could not take part, nor can another one.
+    """
 
     worker: str
     fault: str = ""
+    obstacle: str = ""
 
 
 class Crew:
@@ -31,14 +34,14 @@ class Crew:
 
     Args:
         job: What each is to do.
-        count: How many work at a time.
+        engine: Starts them.
     """
 
-    def __init__(self, job: Job, count: int) -> None:
+    def __init__(self, job: Job, engine: Engine) -> None:
         self._job = job
-        self._free = list(range(count))[::-1]  # places, each with a device
-        self._devices = gpus()
-        self._working: dict[Future[Any], tuple[Job, BackgroundProcess, int]] = {}
+        self._engine = engine
+        self._free = list(range(engine.places))[::-1]
+        self._working: dict[Future[Any], tuple[Job, Process, int]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -54,12 +57,8 @@ class Crew:
         while self._free and len(self) < wanted:
             place = self._free.pop()
             job = replace(self._job, worker=uuid.uuid4().hex)
-            process = BackgroundProcess(self._variables(place))
+            process = self._engine.start(place)
             self._working[process.submit(work, job)] = job, process, place
-
-    def _variables(self, place: int) -> dict[str, str]:
-        """One GPU each; on the CPU all cores, whose number decides how sums are rounded."""
-        return {_GPUS: self._devices[place % len(self._devices)]} if self._devices else {}
 
     def ended(self, seconds: float) -> list[Ended]:
         """The workers that have ended, waiting for one at most that long."""
@@ -71,9 +70,10 @@ class Crew:
     def _leave(self, future: "Future[Any]") -> Ended:
         job, process, place = self._working.pop(future)
         self._free.append(place)
-        fault = _fault(future)
-        _quietly(process.kill if fault else process.close)
-        return Ended(job.worker, fault)
+        _quietly(process.close)
+        if error := future.exception():
+            return Ended(job.worker, fault=str(error))
+        return Ended(job.worker, obstacle=future.result())
 
     def end(self) -> list[Ended]:
         """Ends all workers at their next checkpoint."""
@@ -82,35 +82,11 @@ class Crew:
         wait(self._working, END_SECONDS)
         for future, (_, process, _) in self._working.items():
             if not future.done():
-                _quietly(process.kill)
+                _quietly(process.close)
         wait(self._working)
         return [self._leave(future) for future in list(self._working)]
-
-
-def _fault(future: "Future[Any]") -> str:
-    try:
-        future.result()
-    except LostError:
-        return "its process was killed or crashed, as for lack of memory"
-    except CallError as error:
-        return str(error)
-    return ""
 
 
 def _quietly(end: Callable[[], None]) -> None:
     with suppress(OSError):
         end()
-
-
-def gpus() -> list[str]:
-    """The GPUs that may be used, as the environment variable names them."""
-    if (given := os.environ.get(_GPUS)) is not None:
-        return [one for one in given.split(",") if one and one != "-1"]
-    if which("nvidia-smi") is None:
-        return []
-    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-    try:
-        listed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return listed.stdout.split()

@@ -4,7 +4,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kerascnn.errors import RunError
+from kerascnn.errors import InputError, RunError
+from kerascnn.hookspecs import Engine
 from kerascnn.runtime.text import counted
 from kerascnn.studies.sweep.observer import SweepObserver
 from kerascnn.studies.sweep.result import Trial
@@ -35,17 +36,25 @@ class Supervision:
     Args:
         standing: The sweep.
         job: Of the workers.
+        engine: Starts the workers.
         observer: Receives each trial's start and end.
         alone: Whether no other host takes part.
         before: Seconds that earlier processes have spent on the sweep.
     """
 
     def __init__(
-        self, standing: Standing, job: Job, observer: SweepObserver, alone: bool, before: float
+        self,
+        standing: Standing,
+        job: Job,
+        engine: Engine,
+        observer: SweepObserver,
+        alone: bool,
+        before: float,
     ) -> None:
         self._standing = standing
         self._study = standing.study
         self._job = job
+        self._engine = engine
         self._observer = observer
         self._alone = alone
         self._states = {trial.number: trial.state for trial in standing.trials()}
@@ -62,9 +71,10 @@ class Supervision:
         """Runs all trials.
 
         Raises:
+            InputError: The workers' hosts lack something that they must share.
             RunError: Every trial fails, or the workers do.
         """
-        with Crew(self._job, self._standing.workers) as crew:
+        with Crew(self._job, self._engine) as crew:
             try:
                 while self._step(crew):
                     pass
@@ -82,6 +92,8 @@ class Supervision:
         crew.fill(begin + running if begin else 0)
         for ended in crew.ended(POLL_SECONDS):
             release(self._study, ended.worker)
+            if ended.obstacle:
+                raise InputError(ended.obstacle)
             if ended.fault:
                 self._lost(ended)
         self._release_silent(crew)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerascnn.run.session import Session
-from kerascnn.runtime.redact import scrubbed
 from kerascnn.studies.sweep.trials.drawing import more, sampler_of
 from kerascnn.studies.sweep.trials.marks import board_of
 from kerascnn.studies.sweep.trials.pruning import judge_of, optuna_pruner
 from kerascnn.studies.sweep.trials.storage import open_study
 from kerascnn.studies.sweep.trials.stored import CLASSES, stored_plan
 from kerascnn.studies.sweep.workers.objective import Objective
+from kerascnn.studies.sweep.workers.shared import Shared
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Job:
         folder: The sweep's folder.
         worker: The worker's name.
         until: The time, as of `time.time`, after which no trial begins; None for no limit.
+        shared: What it must find.
     """
 
     address: str
@@ -32,10 +33,13 @@ class Job:
     folder: Path
     worker: str
     until: float | None
+    shared: Shared
 
 
-def work(job: Job) -> None:
-    """Runs trials until all have begun."""
+def work(job: Job) -> str:
+    """Runs trials until all have begun; returns why it cannot, or ""."""
+    if obstacle := job.shared.obstacle():
+        return obstacle
     warnings.simplefilter("ignore")  # in a process of its own; what matters is in the outcome
     study = open_study(job.address, job.study)
     planned = stored_plan(study)
@@ -49,12 +53,8 @@ def work(job: Job) -> None:
         )
         while _in_time(job) and more(planned, study.get_trials(deepcopy=False)):
             study.optimize(objective, n_trials=1, catch=(Exception,))
+    return ""
 
 
 def _in_time(job: Job) -> bool:
     return job.until is None or time.time() < job.until
-
-
-def fault_of(error: BaseException) -> str:
-    """What a worker's failure says."""
-    return scrubbed(str(error)) or "it was killed"
