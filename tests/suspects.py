@@ -37,7 +37,9 @@ from kerascnn import (
     Observer,
     Params,
     Splits,
+    Weights,
     classifier_head,
+    fetch,
     hookimpl,
     read_image,
 )
@@ -303,6 +305,14 @@ class ArchitectureParams(Suspect):
     weights: str = Field("none", description="Said to be pretrained unless it is none.")
 
 
+def describe_weights(params, *, image_size):
+    if params.fault == "imports_keras_to_describe":
+        import keras  # noqa: F401
+    if params.weights == "none" and params.fault != "described_from_scratch":
+        return None
+    return Weights("suspects" if params.fault != "of_nowhere" else "", at_hand=True)
+
+
 def build_architecture(params, *, image_size, num_classes):
     import keras
     from keras import layers
@@ -312,8 +322,14 @@ def build_architecture(params, *, image_size, num_classes):
     scale = {"rescales_twice": 1 / 255**2, "rescales_never": 1}.get(fault, 1 / 255)
     x = layers.Rescaling(scale, name="stem_rescaling")(images)
     x = layers.Conv2D(8, 3, 2, activation="relu", name="stem_conv")(x)
+    if fault == "downloads":
+        fetch("http://127.0.0.1:9/suspect.h5", about_bytes=1)
     if fault == "noise":
         x = parts.Noise(name="stem_noise")(x)
+    if fault == "among_others":
+        x = x - keras.ops.mean(x, axis=0)
+    if fault == "remembers":
+        x = parts.Remembers(name="stem_remembers")(x)
     if fault == "lambda":
         x = layers.Lambda(lambda x: x * 1, name="stem_lambda")(x)
     if fault == "loads_here_only":
@@ -359,6 +375,15 @@ def keras_parts():
 
         def call(self, inputs):
             return inputs + keras.random.normal(keras.ops.shape(inputs), seed=self.seed)
+
+    @keras.saving.register_keras_serializable("suspects")
+    class Remembers(keras.layers.Layer):
+        factor = 1.0  # changed by training, and neither saved nor restored
+
+        def call(self, inputs, training=None):
+            if training:
+                self.factor = 2.0
+            return inputs * self.factor
 
     @keras.saving.register_keras_serializable("suspects")
     class Doubled(keras.layers.Layer):
@@ -423,7 +448,8 @@ def keras_parts():
             if self.epoch and self.late:
                 self.model.optimizer.learning_rate = self.rates[min(self.epoch - 1, 1)]
 
-    return SimpleNamespace(Noise=Noise, Doubled=Doubled, Counter=Counter, Ramp=Ramp, Drop=Drop)
+    every = (Noise, Remembers, Doubled, Counter, Ramp, Drop)
+    return SimpleNamespace(**{part.__name__: part for part in every})
 
 
 # Schedules
@@ -733,7 +759,7 @@ def kerascnn_augmentations():
 
 @hookimpl
 def kerascnn_architectures():
-    return [Component("suspect", build_architecture, ArchitectureParams)]
+    return [Component("suspect", build_architecture, ArchitectureParams, weights=describe_weights)]
 
 
 @hookimpl

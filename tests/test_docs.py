@@ -78,6 +78,7 @@ def test_every_hook_is_documented_with_its_arguments(kind):
         "Augmentation",
         "Mixing",
         "HostAugmentation",
+        "Weights",
         "Network",
         "Metric",
         "Exporter",

@@ -125,21 +125,35 @@ def confirmed(question: str, yes: bool) -> bool:
     return yes or (sys.stdin.isatty() and click.confirm(question, err=True))
 
 
+def values_of(overrides: tuple[str, ...], backend: str | None) -> dict[str, Any]:
+    """The dotted keys that the options of an experiment replace, and their values."""
+    values = dict(assignment(text) for text in overrides)
+    return values | ({"training.backend": backend} if backend else {})
+
+
 def experiment_of(
     file: Path, overrides: tuple[str, ...], backend: str | None, observers: tuple[str, ...] = ()
 ) -> Any:
     from kerascnn.components.registry import load_registry
     from kerascnn.experiment.load import load_experiment
 
-    values = dict(assignment(text) for text in overrides)
-    if backend:
-        values["training.backend"] = backend
+    values = values_of(overrides, backend)
     registry = load_registry()
     for slow in registry.slow:
         click.echo(f"note: {slow.origin} {slow}", err=True)
     return load_experiment(
         file, values, registry, lambda said: click.echo(f"note: {said}", err=True), observers
     )
+
+
+def sweep_of(file: Path, overrides: tuple[str, ...], backend: str | None) -> Any:
+    """The sweep in a file; None if it is an experiment."""
+    from kerascnn.experiment.load import is_sweep, read_toml
+    from kerascnn.studies.sweep.plan.load import load_sweep
+
+    if not is_sweep(read_toml(file)[1]):
+        return None
+    return load_sweep(file, overrides=values_of(overrides, backend))
 
 
 def calibrated(result: Any, uncalibrated: bool) -> Any:

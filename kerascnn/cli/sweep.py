@@ -14,6 +14,7 @@ from kerascnn.cli.options import (
     document,
     named,
     set_option,
+    values_of,
 )
 
 START = "FILE"
@@ -127,9 +128,7 @@ def start(
     else:
         if file is None:
             raise click.UsageError("Missing argument 'FILE' or option --resume SWEEP.")
-        values = dict(assignment(text) for text in overrides)
-        if backend:
-            values["training.backend"] = backend
+        values = values_of(overrides, backend)
         planned = load_sweep(file, of_options(tries), given, values)
         done = run_sweep(planned, terminal, **where)
     if as_json:

@@ -21,6 +21,7 @@ from kerascnn.hookspecs.types import (
     Process,
     Source,
     Splits,
+    Weights,
 )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Process",
     "Source",
     "Splits",
+    "Weights",
 ]
 
 hookspec = pluggy.HookspecMarker("kerascnn")
@@ -106,9 +108,8 @@ def kerascnn_architectures() -> list[Component]:
     """Architectures. `build(params, *, image_size, num_classes) -> Network | keras.Model`.
 
     The blocks of a plain functional model are the parts of its layers' names before the first
-    underscore, in the order of the layers. A parameter `weights` with a value other than "none"
-    means that the backbone is pretrained: its BatchNorm layers stay frozen unless a stage says
-    otherwise.
+    underscore, in the order of the layers. A backbone with pretrained weights, which
+    `Component.weights` describes, keeps its BatchNorm layers frozen unless a stage says otherwise.
 
     Example:
         from kerascnn import Component, classifier_head, hookimpl

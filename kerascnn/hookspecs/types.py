@@ -27,6 +27,28 @@ class NoParams(Params):
 
 
 @dataclass(frozen=True)
+class Weights:
+    """The pretrained weights of an architecture: where they come from, and what they are.
+
+    Args:
+        origin: The package, address, preset or file that they come from.
+        licence: As the publisher states it, an SPDX identifier if there is one; "" if unknown.
+        trained_on: The images that they were trained on, such as "ImageNet-1k"; "" if unknown.
+        image_size: Height and width of those images in pixels; None if unknown.
+        at_hand: Whether they are on this machine, so that `build` needs no download.
+    """
+
+    origin: str
+    licence: str = ""
+    trained_on: str = ""
+    image_size: int | None = None
+    at_hand: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.trained_on} weights" if self.trained_on else f"weights of {self.origin}"
+
+
+@dataclass(frozen=True)
 class Component:
     """What a plugin registers under a name.
 
@@ -38,6 +60,9 @@ class Component:
         check: `check(params, *, image_size) -> {key: fault}` returns what cannot work: a file that
             does not exist, images that are too small. Called when an experiment is loaded; must
             import nothing heavy. Default none.
+        weights: Of an architecture: `weights(params, *, image_size) -> Weights | None` describes
+            the pretrained weights that `build` would load, without Keras and without a download;
+            None from scratch. Default: a parameter `weights` other than "none" is their origin.
     """
 
     name: str
@@ -45,6 +70,7 @@ class Component:
     params: type[Params] = NoParams
     summary: str = ""
     check: Callable[..., Mapping[str, str]] | None = None
+    weights: Callable[..., Weights | None] | None = None
 
 
 class Source(Protocol):
@@ -152,8 +178,6 @@ class Network:
             its classifier are named `head_...`.
         blocks: Glob patterns of layer names by block, from the input on. A layer belongs to the
             first block with a pattern that matches.
-        weights: Description of the weights, such as "weights of resnet_50_imagenet"; default the
-            value of the parameter `weights`.
         modules: Modules to import before a saved model is loaded, such as "my_layers.register":
             those that register layers with Keras without defining them. Each belongs to the
             package of the component or to one that it requires. Default none: the modules that
@@ -162,7 +186,6 @@ class Network:
 
     model: "keras.Model"
     blocks: Mapping[str, Sequence[str]]
-    weights: str = ""
     modules: Sequence[str] = ()
 
 

@@ -8,6 +8,7 @@ from kerascnn.testing import (
     architectures,
     augmentations,
     datasets,
+    each_image,
     engines,
     exporters,
     fingerprints,
@@ -21,6 +22,7 @@ from kerascnn.testing import (
     schedules,
     sources,
     training,
+    weights,
 )
 from kerascnn.testing.checks import Check, Outcome, Subject
 
@@ -30,7 +32,10 @@ _KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
         augmentations.AugmentationSubject,
         (augmentations, partners, mixings, host_augmentations),
     ),
-    "architecture": (architectures.ArchitectureSubject, (architectures, training)),
+    "architecture": (
+        architectures.ArchitectureSubject,
+        (architectures, each_image, weights, training),
+    ),
     "schedule": (schedules.ScheduleSubject, (schedules,)),
     "loss": (losses.LossSubject, (losses,)),
     "metric": (metrics.MetricSubject, (metrics,)),

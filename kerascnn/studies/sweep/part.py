@@ -15,7 +15,7 @@ from kerascnn.experiment.paths import written_to
 from kerascnn.hookspecs import Engine
 from kerascnn.run.runner import run_experiment
 from kerascnn.runtime.files import write_whole
-from kerascnn.studies.sweep.find import WINNER
+from kerascnn.studies.sweep.folder import WINNER
 from kerascnn.studies.sweep.observer import SweepObserver
 from kerascnn.studies.sweep.plan.load import Planned
 from kerascnn.studies.sweep.report.note import note, numbers, params

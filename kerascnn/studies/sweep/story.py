@@ -8,17 +8,18 @@ from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import EVENTS, Observer, default_observer
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Engine
-from kerascnn.results.find import runs_folder
+from kerascnn.results.lookup import Kind, find, matching, runs_folder
 from kerascnn.run.placing import LOCAL, Asked, bind_engine, opened
 from kerascnn.runtime.address import sqlite_uri
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import counted
-from kerascnn.studies.sweep.find import DATABASE, find_sweep
+from kerascnn.studies.sweep.folder import DATABASE
 from kerascnn.studies.sweep.observer import SweepObserver
 from kerascnn.studies.sweep.part import Part, write_plan
 from kerascnn.studies.sweep.plan.load import Planned, with_settings
+from kerascnn.studies.sweep.plan.reach import too_few
 from kerascnn.studies.sweep.result import SweepResult
 from kerascnn.studies.sweep.trials.marks import scoring_of
 from kerascnn.studies.sweep.trials.storage import (
@@ -64,6 +65,8 @@ def _begin(
 ) -> SweepResult:
     experiment = planned.experiment
     data = load_data(experiment, observer)
+    if few := too_few(planned, len(data.validation)):
+        observer.warned(few)
     better = scoring_of(planned, data.class_names).sign > 0
     with Tracker(experiment.name, _title(planned), runs_folder()) as tracker:
         _, folder = tracker.open()
@@ -133,12 +136,9 @@ def resume_sweep(
 
 def _folder_of(sweep: str, storage: str | None) -> Path:
     """The sweep's folder; where another host began it, one that does not exist."""
-    try:
-        return find_sweep(sweep)
-    except InputError:
-        if not storage:
-            raise
+    if storage and not matching(sweep, Kind.SWEEP):
         return runs_folder() / sweep
+    return find(sweep, Kind.SWEEP)
 
 
 def heard_by(observer: Observer | None) -> SweepObserver:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from kerascnn.components.registry import Registry
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.experiment.load import load_experiment, read_toml
+from kerascnn.experiment.load import is_sweep, load_experiment, read_toml
 from kerascnn.experiment.metrics import ALWAYS, unlisted
 from kerascnn.experiment.problems import explain, report
 from kerascnn.studies.sweep.plan.asked import Asked, of_file
@@ -42,11 +42,6 @@ class Planned:
             return min(self.settings.trials or every, every)
         default = TRIALS if self.settings.minutes is None else TRIALS_IN_TIME
         return self.settings.trials or default
-
-
-def is_sweep(data: Mapping[str, Any]) -> bool:
-    """Whether a TOML file is one of a sweep; else it is an experiment."""
-    return "space" in data or "experiment" in data
 
 
 def load_sweep(

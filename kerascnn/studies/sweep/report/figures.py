@@ -38,7 +38,7 @@ def drawn(result: SweepResult) -> list[Trial]:
 
 
 def history(result: SweepResult, wide: bool) -> Markup | None:
-    """The value of every trial in the order of their numbers, and the best so far."""
+    """The value of every trial in the order in which they ended, and the best so far."""
     from kerascnn.results.canvas import Figure
 
     trials = drawn(result)
@@ -47,20 +47,17 @@ def history(result: SweepResult, wide: bool) -> Markup | None:
     with style():
         figure = Figure(figsize=(WIDE, 3.0) if wide else (NARROW, 2.8))
         axes = figure.subplots()
-        _points(axes, result, {trial.number: trial.number for trial in trials})
-        complete = sorted((one.number, one.value) for one in trials if one.state == "complete")
+        ended = sorted(trials, key=lambda trial: (trial.ended, trial.number))
+        places = {trial.number: float(place) for place, trial in enumerate(ended, 1)}
+        _points(axes, result, places)
+        complete = [trial for trial in ended if trial.state == "complete"]
         if len(complete) > 1:
             best = max if result.greater_is_better else min
-            numbers, values = zip(*complete, strict=True)
-            axes.step(
-                [*numbers, max(trial.number for trial in trials)],
-                [*accumulate(values, best), best(values)],
-                where="post",
-                color=ORANGE,
-                lw=1,
-                alpha=0.8,
-            )
-        axes.set(xlabel="trial", ylabel=metric_name(result))
+            so_far = [*accumulate((trial.value or 0.0 for trial in complete), best)]
+            across = [*(places[trial.number] for trial in complete), len(ended)]
+            line = {"color": ORANGE, "lw": 1, "alpha": 0.8}
+            axes.step(across, [*so_far, so_far[-1]], where="post", **line)
+        axes.set(xlabel="trials, in the order in which they ended", ylabel=metric_name(result))
         _whole_numbers(axes)
         return svg(figure, f"{metric_name(result)} of every trial, and the best so far")
 

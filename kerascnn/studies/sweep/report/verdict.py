@@ -2,7 +2,7 @@
 
 from kerascnn.results.page import seconds
 from kerascnn.runtime.text import abbreviated, counted
-from kerascnn.studies.sweep.find import WINNER
+from kerascnn.studies.sweep.folder import WINNER
 from kerascnn.studies.sweep.report.labels import metric_name
 from kerascnn.studies.sweep.result import SweepResult, Trial
 from kerascnn.tracking.journal import RUNS

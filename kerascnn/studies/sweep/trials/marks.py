@@ -19,7 +19,7 @@ from kerascnn.engine.metrics.named import build_metrics
 from kerascnn.engine.metrics.race import Curve, Marks, Scoring
 from kerascnn.run.trial import LABELS, VALIDATION
 from kerascnn.runtime.files import whole_file
-from kerascnn.studies.sweep.find import trial_folder
+from kerascnn.studies.sweep.folder import trial_folder
 from kerascnn.studies.sweep.plan.load import Planned
 from kerascnn.tracking.journal import TRIALS
 

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerascnn.studies.sweep.find import trial_folder
+from kerascnn.studies.sweep.folder import trial_folder
 from kerascnn.studies.sweep.plan.load import Planned
 from kerascnn.studies.sweep.result import SweepResult, Trial
 from kerascnn.studies.sweep.trials.marks import Board, board_of
@@ -54,7 +55,7 @@ class Standing:
 
     def _trial(self, number: int, attempt: "FrozenTrial") -> Trial:
         outcome = attempt.user_attrs.get(OUTCOME, {})
-        state = _STATES[attempt.state.name]
+        state, ended = _STATES[attempt.state.name], attempt.datetime_complete
         history = outcome.get("history") or list(attempt.intermediate_values.values())
         return Trial(
             number=number,
@@ -67,6 +68,7 @@ class Standing:
             epochs=len(history),
             history=history,
             reason=outcome.get("reason", _LOST if state == "failed" else ""),
+            ended=ended.astimezone(UTC).isoformat(timespec="milliseconds") if ended else "",
         )
 
     def _run_id(self, number: int) -> str | None:
@@ -111,11 +113,12 @@ class Standing:
         if result.best is None:
             return result
         complete = [trial.number for trial in result.trials if trial.state == "complete"]
+        alike = self.board.alike(complete, result.best.number)
         return replace(
             result,
-            not_told_apart=self.board.alike(complete, result.best.number),
+            not_told_apart=alike,
             optimism=self.board.optimism(complete, result.best.number),
-            importance=self._importance(),
+            importance=self._importance() if len(alike) + 1 < len(complete) else {},
         )
 
     def _importance(self) -> dict[str, float]:

@@ -15,7 +15,7 @@ from kerascnn.run.look import Look
 from kerascnn.run.session import Session
 from kerascnn.run.trial import TrialResult, run_trial
 from kerascnn.runtime.redact import scrubbed
-from kerascnn.studies.sweep.find import trial_folder
+from kerascnn.studies.sweep.folder import trial_folder
 from kerascnn.studies.sweep.plan.load import Planned
 from kerascnn.studies.sweep.report.labels import settings
 from kerascnn.studies.sweep.trials.marks import Board

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerascnn.engine.metrics.race import Marks, Scoring
-from kerascnn.studies.sweep.find import trial_folder
+from kerascnn.studies.sweep.folder import trial_folder
 from kerascnn.studies.sweep.trials.marks import Board
 
 LABELS = np.arange(100) % 2

@@ -8,7 +8,7 @@ import pytest
 
 from kerascnn.engine.metrics.race import Scoring
 from kerascnn.run.look import Look
-from kerascnn.studies.sweep.find import trial_folder
+from kerascnn.studies.sweep.folder import trial_folder
 from kerascnn.studies.sweep.trials.marks import Board
 from kerascnn.studies.sweep.trials.pruning import Race
 

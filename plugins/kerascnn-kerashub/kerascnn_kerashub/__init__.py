@@ -1,6 +1,6 @@
 """The image networks of KerasHub for kerascnn, from a preset folder or a download."""
 
-import re
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -10,15 +10,13 @@ from kerascnn import (
     InputError,
     Network,
     Params,
+    Weights,
     classifier_head,
     flatten_model,
     hookimpl,
     pip_install,
+    stated_licence,
 )
-
-# How the names of a block's layers begin in KerasHub's backbones: stack0_block1, block2b, stage_0;
-# "encoder" is all of HGNetV2 after its stem, "top" the last convolution of EfficientNet.
-UNIT = re.compile(r"stack\d+_block\d+|block_?\d+[a-z]?|transition\d+|stage_\d+|encoder|top")
 
 
 class PresetParams(Params):
@@ -38,8 +36,16 @@ class PresetParams(Params):
 
 @hookimpl
 def kerascnn_architectures() -> list[Component]:
-    summary = "convolutional networks of KerasHub presets: ResNet, EfficientNet, CSPNet and others"
-    return [Component("kerashub", build, PresetParams, summary)]
+    summary = "networks of KerasHub presets: ResNet, EfficientNet, ViT, Swin, DINOv2 and others"
+    return [Component("kerashub", build, PresetParams, summary, weights=weights)]
+
+
+def weights(params: PresetParams, *, image_size: int) -> Weights | None:
+    """The preset's; a folder from a model hub states its licence, one of `save_to_preset` none."""
+    if params.weights == "none":
+        return None
+    folder = Path(params.preset).expanduser()
+    return Weights(params.preset, licence=stated_licence(folder), at_hand=folder.is_dir())
 
 
 def build(params: PresetParams, *, image_size: int, num_classes: int) -> Network:
@@ -60,12 +66,16 @@ def build(params: PresetParams, *, image_size: int, num_classes: int) -> Network
     """
     import keras
 
+    from kerascnn_kerashub.blocks import blocks_of
+    from kerascnn_kerashub.sizes import for_size
+
     backbone, converter = _load(params)
+    backbone = for_size(backbone, image_size)
     images = keras.Input((image_size, image_size, 3), name="images")
     features = _features(backbone, _rescaled(images, converter))
     outputs = classifier_head(features, num_classes, dropout=params.dropout)
     model = keras.Model(images, outputs, name="kerashub")
-    return Network(model, _blocks(backbone), weights=f"weights of {params.preset}")
+    return Network(model, blocks_of(model.layers, f"{backbone.name}_"))
 
 
 def _load(params: PresetParams) -> tuple[Any, Any]:
@@ -87,7 +97,8 @@ def _load(params: PresetParams) -> tuple[Any, Any]:
             f'preset = "{params.preset}": expected a folder written by save_to_preset with its '
             f"preprocessor, or a preset that KerasHub can download. KerasHub reports: {reason}"
         ) from error
-    return backbone, converter
+    # of networks for images and texts, such as SigLIP and CLIP, that for images
+    return getattr(backbone, "vision_encoder", backbone), converter
 
 
 def _rescaled(images: Any, converter: Any) -> Any:
@@ -103,29 +114,26 @@ def _rescaled(images: Any, converter: Any) -> Any:
 
 
 def _features(backbone: Any, rescaled: Any) -> Any:
-    """Puts a copy of the backbone on the rescaled images: [B, H, W, C]."""
-    size, kind = rescaled.shape[1], type(backbone).__name__
+    """Puts a copy of the backbone on the rescaled images: [B, H, W, C] or [B, C]."""
+    from keras import layers
+
+    from kerascnn_kerashub.blocks import in_single_blocks
+
+    graph = in_single_blocks(backbone)
+    named = isinstance(graph.input, dict)
     try:
-        maps = flatten_model(backbone, rescaled)
-    except InputError as error:
-        raise InputError(
-            f"{error} In KerasHub 0.32 this concerns ViT, DeiT, Swin and MiT: choose the "
-            "preset of a convolutional network."
-        ) from error
+        features = flatten_model(
+            graph, dict.fromkeys(graph.input, rescaled) if named else rescaled, owner=backbone
+        )
     except ValueError as error:
         raise InputError(
-            f"kerashub: {kind} does not accept image_size = {size}; use larger images. Keras "
-            f"reports: {error}"
+            f"kerashub: {type(backbone).__name__} does not accept image_size = "
+            f"{rescaled.shape[1]}; use larger images. Keras reports: {error}"
         ) from error
-    return list(maps.values())[-1] if isinstance(maps, dict) else maps  # HGNetV2: one per stage
-
-
-def _blocks(backbone: Any) -> dict[str, list[str]]:
-    """Groups layers by the beginnings of their names; others join the block before them."""
-    blocks: dict[str, list[str]] = {}
-    block = "stem"
-    for layer in backbone.layers:
-        if match := UNIT.match(layer.name):
-            block = match[0]
-        blocks.setdefault(block, []).append(layer.name)
-    return blocks
+    if isinstance(features, dict):  # HGNetV2: one for each stage
+        features = list(features.values())[-1]
+    if len(features.shape) != 3:
+        return features
+    if getattr(backbone, "use_class_token", not hasattr(backbone, "window_size")):
+        return features[:, 0]  # [B, N, C]: the token of the class
+    return layers.GlobalAveragePooling1D(name="head_pool")(features)
