@@ -29,6 +29,7 @@ PACKAGES = {
     ("dataset", "huggingface"): "kerascnn-huggingface",
     ("architecture", "efficientnet_lite0"): "kerascnn-efficientnet-lite",
     ("architecture", "kerashub"): "kerascnn-kerashub",
+    ("architecture", "zeromodels"): "kerascnn-zeromodels",
     ("augmentation", "albumentations"): "kerascnn-albumentations",
     ("augmentation", "kerascv"): "kerascnn-kerascv",
     ("observer", "tensorboard"): "kerascnn-tensorboard",

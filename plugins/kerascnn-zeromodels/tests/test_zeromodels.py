@@ -153,6 +153,11 @@ def test_weights_are_loaded_for_another_image_size(folders: Any, kind: str) -> N
     assert not all(np.array_equal(values(one), values(other)) for one, other in pairs)
 
 
+def test_a_size_that_is_not_a_multiple_of_the_patch_is_refused(folders: Any) -> None:
+    with pytest.raises(InputError, match=r"image_size = 36 into patches of 8 .* choose 32 or 40"):
+        built(folders(QUICK)[1], 36)
+
+
 def test_the_licence_is_that_of_the_model_card(folders: Any) -> None:
     component, folder = plugin.kerascnn_architectures()[0], folders(QUICK)[1]
     (folder / "README.md").write_text('---\nlicense: "other"\n---\n')

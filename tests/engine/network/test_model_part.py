@@ -106,7 +106,7 @@ def test_another_graph_of_the_same_layers_is_flattened_for_its_owner():
 
 def test_a_library_that_has_changed_is_noticed():
     settings = flat(Backbone(6, 2)).get_layer("block0_mix").get_config()
-    with pytest.raises(ValueError, match=r"of Backbone is Block, not OldBlock: .* another version"):
+    with pytest.raises(TypeError, match=r"of Backbone is Block, not OldBlock: .* another version"):
         ModelPart.from_config({**settings, "layer_class": "OldBlock"})
 
 
