@@ -21,6 +21,9 @@ FOR_PLUGINS = {
     "Network": "hookspecs",
     "Metric": "hookspecs",
     "Exporter": "hookspecs",
+    "Engine": "hookspecs",
+    # engines
+    "BackgroundProcess": "runtime.background",
     # architectures
     "classifier_head": "engine.network.head",
     "flatten_model": "engine.network.flat",

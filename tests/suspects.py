@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,7 +25,9 @@ from pydantic import Field
 
 from kerascnn import (
     Augmentation,
+    BackgroundProcess,
     Component,
+    Engine,
     Exporter,
     HostAugmentation,
     InputError,
@@ -671,6 +674,75 @@ def run(path, images):
     return keras.ops.convert_to_numpy(model(images))
 
 
+# Engines
+
+
+class Placed(BackgroundProcess):
+    """A process with one fault."""
+
+    one_at_a_time = threading.Lock()
+
+    def __init__(self, fault):
+        self.fault = fault
+        # a pipe that stays open for a while after this process has ended
+        lingers = ["sh", "-c", '(cat; sleep 3) | "$@"', "sh"]
+        super().__init__(launcher=lingers if fault == "outlives" else [])
+
+    def submit(self, function, /, *arguments):
+        if self.fault == "here":
+            return ThreadPoolExecutor(1).submit(function, *arguments)
+        if self.fault == "out_of_order" and arguments == (2,):
+            self.late, self.held = Future(), function
+            return self.late
+        if self.fault == "elsewhere":
+            super().submit(os.chdir, "/")
+        if self.fault == "takes_turns":
+            with self.one_at_a_time:
+                return done(super().submit(function, *arguments).result())
+        if self.fault in ("swallows", "loses"):
+            try:
+                return done(super().submit(function, *arguments).result())
+            except Exception as error:
+                if self.fault == "swallows" or "killed" in str(error):
+                    return done(None)
+                raise
+        future = super().submit(function, *arguments)
+        if self.fault == "out_of_order" and arguments == (3,):
+            held = super().submit(self.held, 2)
+            held.add_done_callback(lambda call: self.late.set_result(call.result()))
+        return future
+
+    def terminate(self):
+        if self.fault != "deaf":
+            super().terminate()
+
+    def close(self):
+        if self.fault == "stays":
+            threading.Timer(2, super().close).start()
+        else:
+            super().close()
+
+
+def done(value):
+    future = Future()
+    future.set_result(value)
+    return future
+
+
+def build_engine(params, *, processes):
+    fault = params.fault
+
+    def close():
+        if fault == "fails_to_close":
+            raise ValueError("no")
+
+    if fault == "function":
+        return Placed
+    return Engine(
+        lambda place: Placed(fault), 1 if fault == "one_place" else processes, close=close
+    )
+
+
 @hookimpl
 def kerascnn_datasets():
     return [Component("suspect", build_dataset, DatasetParams, check=refuse)]
@@ -716,3 +788,8 @@ def kerascnn_observers():
 @hookimpl
 def kerascnn_exporters():
     return [Component("suspect", build_exporter, Suspect)]
+
+
+@hookimpl
+def kerascnn_engines():
+    return [Component("suspect", build_engine, Suspect)]

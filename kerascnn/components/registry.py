@@ -27,12 +27,16 @@ SLOW_SECONDS = 2.0
 PACKAGES = {
     ("dataset", "flowers"): "kerascnn-flowers",
     ("dataset", "huggingface"): "kerascnn-huggingface",
-    ("architecture", "efficientnet_lite0"): "kerascnn-efficientnet-lite",
+    **{
+        ("architecture", f"efficientnet_lite{number}"): "kerascnn-efficientnet-lite"
+        for number in range(5)
+    },
     ("architecture", "kerashub"): "kerascnn-kerashub",
     ("architecture", "zeromodels"): "kerascnn-zeromodels",
     ("augmentation", "albumentations"): "kerascnn-albumentations",
     ("augmentation", "kerascv"): "kerascnn-kerascv",
     ("observer", "tensorboard"): "kerascnn-tensorboard",
+    ("engine", "ray"): "kerascnn-ray",
 }  # of kerascnn's authors: messages name them where they are missing
 
 

@@ -22,6 +22,7 @@ VERSION = 1
 EXPERIMENT = "experiment.toml"
 RESULT = "result.json"
 SWEEP_PLAN = "sweep.toml"  # in the folder of a sweep
+SWEEP = "sweep.json"  # in that of one that has ended
 MODEL = "model"
 PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"

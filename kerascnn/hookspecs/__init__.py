@@ -10,6 +10,7 @@ from kerascnn.hookspecs.types import (
     Arrays,
     Augmentation,
     Component,
+    Engine,
     Exporter,
     HostAugmentation,
     Metric,
@@ -17,6 +18,7 @@ from kerascnn.hookspecs.types import (
     Network,
     NoParams,
     Params,
+    Process,
     Source,
     Splits,
     Weights,
@@ -26,6 +28,7 @@ __all__ = [
     "Arrays",
     "Augmentation",
     "Component",
+    "Engine",
     "Exporter",
     "HostAugmentation",
     "Metric",
@@ -33,6 +36,7 @@ __all__ = [
     "Network",
     "NoParams",
     "Params",
+    "Process",
     "Source",
     "Splits",
     "Weights",
@@ -259,5 +263,29 @@ def kerascnn_exporters() -> list[Component]:
         @hookimpl
         def kerascnn_exporters():
             return [Component("json_and_h5", build, summary="the network as JSON, weights as HDF5")]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def kerascnn_engines() -> list[Component]:
+    """Engines, which place processes on devices. `build(params, *, processes) -> Engine`.
+
+    `processes` is how many are to run at a time, or None for one on each device. `build` may start
+    or reach a cluster; Keras may not be imported yet. If that fails, it raises `InputError` with a
+    message that says what to do.
+
+    Example:
+        from kerascnn import BackgroundProcess, Component, Engine, hookimpl
+
+        def build(params, *, processes):
+            def start(place):
+                return BackgroundProcess({"CUDA_VISIBLE_DEVICES": str(place)})
+
+            return Engine(start, processes or 8)
+
+        @hookimpl
+        def kerascnn_engines():
+            return [Component("eight_gpus", build, summary="the eight GPUs of this host")]
     """
     raise NotImplementedError

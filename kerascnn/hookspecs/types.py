@@ -1,6 +1,7 @@
 """The types of the contract: a component, and what the builders of each kind return."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -227,3 +228,45 @@ class Exporter:
     backend: str = ""
     runtime: str = ""
     tolerance: float = 1e-4
+
+
+class Process(Protocol):
+    """A Python process that calls functions one after another, such as a `BackgroundProcess`.
+
+    It works as this process does: in the same working directory, with the same packages, and with
+    the environment variables of kerascnn, Keras and MLflow. It ends when this process does, even if
+    that is killed, also in the middle of a call. Ctrl-C in a terminal does not reach it, and what
+    it prints does not reach standard output.
+    """
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> "Future[Any]":
+        """Queues a call with copies of the arguments, which `cloudpickle` sends.
+
+        The future raises an exception if the call fails or the process is lost; its text says why.
+        """
+
+    def terminate(self) -> None:
+        """Sends SIGTERM, which lets a call end at its next checkpoint."""
+
+    def close(self) -> None:
+        """Ends the process within seconds; a call that is running is lost."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where processes run: on the devices of this host or of a cluster.
+
+    Args:
+        start: `start(place) -> Process` starts a process in a place from 0 to `places - 1`, whose
+            devices it has to itself, and does not wait for it. A place is given again only after
+            its process has ended.
+        places: How many processes can run at a time.
+        hosts: How many hosts they may run on. With more than one, files must be on a shared disk,
+            and databases on a server.
+        close: Releases what `build` has acquired, after all processes have ended. Default nothing.
+    """
+
+    start: Callable[[int], Process]
+    places: int
+    hosts: int = 1
+    close: Callable[[], None] = lambda: None

@@ -10,7 +10,7 @@ from typing import Any
 import tomli_w
 
 from kerascnn.components.registry import Registry, load_registry
-from kerascnn.engine.data.balance import share_to_test, uneven
+from kerascnn.engine.data.balance import share_to_test
 from kerascnn.engine.data.findings import findings_in
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.load import load_data
@@ -19,6 +19,7 @@ from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
 from kerascnn.experiment.model import Training
 from kerascnn.experiment.paths import read_from
+from kerascnn.run.adapt import explained, with_class_weights, with_longer_head, with_native_size
 
 FOLDER_RECIPE, SCRATCH_RECIPE = "folder", "folder_scratch"
 
@@ -88,8 +89,9 @@ def _adapted(text: str, target: Path, registry: Registry, observer: Observer) ->
     """The experiment adapted to the images of its folder, and a one-line summary of these."""
     experiment = _parsed(text, target, registry)
     _look_for_weights(experiment, observer)
-    data = _look_at(experiment, observer)
-    text = _weighted(text, data)
+    text = with_native_size(text, experiment)
+    data = _look_at(_parsed(text, target, registry), observer)
+    text = with_longer_head(with_class_weights(text, data), experiment, data)
     for key, why in dict.fromkeys(re.findall(r"(?m)^(\w+ = \S+) +# (because .*)$", text)):
         observer.warned(f"{key}, {why}")
     return text, _summary(data)
@@ -187,23 +189,7 @@ def _for_folder(text: str, folder: Path, name: str, dataset: dict[str, Any]) -> 
     text = re.sub(r'(?m)^name = ".*"$', f'name = "{_allowed(name)}"', text, count=1)
     beside = os.path.basename(os.path.abspath(folder))
     text = _replaced(text, "dataset", dataset | {"path": beside})
-    return _explained(text, "test_fraction", "a tenth of so few images is too small a test split")
-
-
-def _weighted(text: str, data: Data) -> str:
-    """The experiment with class weights in each stage if the classes are imbalanced."""
-    counts, names = data.class_counts()["train"], data.class_names
-    if not uneven(counts):
-        return text
-    most, least = int(counts.argmax()), int(counts.argmin())
-    text = re.sub(r"(?m)^(learning_rate = .*)$", r'\1\nclass_weights = "balanced"', text)
-    why = f"{names[most]} has {counts[most]:,} training images, {names[least]} {counts[least]:,}"
-    return _explained(text, "class_weights", why)
-
-
-def _explained(text: str, key: str, why: str) -> str:
-    """The text with a comment after a key."""
-    return re.sub(rf"(?m)^({key} = .*)$", lambda line: f"{line[1]:<33} # because {why}", text)
+    return explained(text, "test_fraction", "a tenth of so few images is too small a test split")
 
 
 def _allowed(name: str) -> str:

@@ -9,6 +9,7 @@ from kerascnn.testing import (
     augmentations,
     datasets,
     each_image,
+    engines,
     exporters,
     fingerprints,
     host_augmentations,
@@ -40,6 +41,7 @@ _KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
     "metric": (metrics.MetricSubject, (metrics,)),
     "observer": (observers.ObserverSubject, (observers,)),
     "exporter": (exporters.ExporterSubject, (exporters,)),
+    "engine": (engines.EngineSubject, (engines,)),
 }
 
 

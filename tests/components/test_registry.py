@@ -74,7 +74,7 @@ def test_architectures_at_hand_are_pretrained_and_need_no_download(install, tmp_
     monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
     install("kerascnn-networks", AT_HAND)
     found = load_registry().at_hand(160)
-    assert {bound.name for bound in found} - {"efficientnet_lite0"} == {"here"}
+    assert {one.name for one in found if not one.name.startswith("efficientnet_lite")} == {"here"}
 
 
 def test_a_slow_import_is_reported(install, run_cli, shapes_file, monkeypatch):

@@ -494,7 +494,7 @@ def test_a_fault_in_the_augmentation_arrives_as_it_is(at):
 def test_a_stage_may_hand_on_the_moving_average_of_its_weights():
     """At a constant gradient the average lags behind by its horizon."""
     options = {"optimizer": Optimizer(name="sgd"), "epochs": 4, "keep": "last"}
-    plain, _ = fit(**options)
+    plain, _ = fit(ema_fraction=0, **options)
     network, result = fit(ema_fraction=0.5, **options)
     kernel, average = (n.model.get_layer("head_dense").get_weights()[0] for n in (plain, network))
     share = (average * kernel).sum() / (kernel**2).sum()
