@@ -198,6 +198,7 @@ def test_the_licence_is_that_of_the_model_card(presets: Any) -> None:
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n# A model")
     described = component.weights(params, image_size=SIZE)
     assert (described.licence, described.at_hand) == ("apache-2.0", True)
+    assert described.image_size == SIZE
     assert component.weights(params.model_copy(update={"weights": "none"}), image_size=SIZE) is None
 
 

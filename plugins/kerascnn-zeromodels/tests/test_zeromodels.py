@@ -163,6 +163,7 @@ def test_the_licence_is_that_of_the_model_card(folders: Any) -> None:
     (folder / "README.md").write_text('---\nlicense: "other"\n---\n')
     described = component.weights(component.params(model=str(folder)), image_size=SIZE)
     assert (described.licence, described.at_hand) == ("other", True)
+    assert described.image_size == SIZE
 
 
 def test_what_is_not_a_model_is_an_input_error(tmp_path: Path, folders: Any) -> None:
