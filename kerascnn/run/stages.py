@@ -51,8 +51,7 @@ def fit_stages(
         checkpointer.stage_ended(result)
         if checkpointer.pruned:
             break
-    if done:  # an ensemble has no stages
-        record_kept(tracker, done)
+    record_kept(tracker, done)
 
 
 def _listener(

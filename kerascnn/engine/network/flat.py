@@ -106,7 +106,7 @@ class Flattening:
         copy = self._copies[id(operation)]
         outputs = copy(*args, **kwargs)
         if new and isinstance(operation, keras.Layer):
-            copy_state(operation, copy.layer if id(operation) in self._made_by_owner else copy)
+            copy_state(operation, copy.called() if id(operation) in self._made_by_owner else copy)
         return copy, outputs
 
 
