@@ -150,6 +150,8 @@ def record_kept(tracker: Log, done: Sequence[StageResult]) -> None:
     MLflow's table shows the last step of a metric, so they are a step after all epochs, as MLflow's
     own logging of Keras has it where early stopping restores weights.
     """
+    if not done:  # an ensemble trains no stage
+        return
     kept = kept_epoch(done)
     if kept is not done[-1].history[-1]:
         values = {name: of for name, of in kept.metrics.items() if name.startswith("val_")}
