@@ -15,7 +15,7 @@ from kerascnn.studies.best.rungs import (
 
 THOROUGHNESS = (8, 6, 5, 4, 3, 2)
 """Epochs of a fine-tuning, each on views of its own, the most thorough first."""
-SCRATCH_EPOCHS = (160, 80, 40, 20, 10, 5)
+SCRATCH_EPOCHS = (5, 10, 20, 40, 80, 160)
 SCRATCH_NETWORK, SCRATCH_SIZE = "sequential_cnn", 96
 FIRST = 2
 """Networks whose features are compared before one is fine-tuned."""
@@ -34,7 +34,8 @@ def ladder(networks: Sequence[str], so_far: Callable[[], BestResult]) -> Iterato
     images; then with other seeds.
     """
     if not networks:
-        yield [Rung(SCRATCH, SCRATCH_NETWORK, SCRATCH_SIZE, epochs) for epochs in SCRATCH_EPOCHS]
+        for epochs in SCRATCH_EPOCHS:
+            yield [Rung(SCRATCH, SCRATCH_NETWORK, SCRATCH_SIZE, epochs)]
         return
     frozen = [[Rung(FROZEN, network, IMAGE_SIZE, HEAD_EPOCHS)] for network in networks]
     yield from frozen[:FIRST]
