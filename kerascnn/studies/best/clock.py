@@ -14,7 +14,7 @@ TRAINING_BY_PREFIX = 1.5
 UNFOLDED = 1.5
 """Time of a whole network by that of its frozen prefix, which runs faster."""
 CLOSING_SECONDS = 3.0
-CLOSING_BY_TRIAL = 3.0
+CLOSING_BY_TRIAL = 2.0
 """To save the model, draw the report and end the process, by what is around a trial's training."""
 
 
@@ -80,16 +80,16 @@ class Clock:
         Args:
             retrained: Whether each is trained on more images than before.
         """
-        passes = 2 if len(rungs) > 1 else 1  # a mean is tested with all its members
         closing = CLOSING_SECONDS + CLOSING_BY_TRIAL * self._around
-        return closing + sum(
-            passes * self._tested(rung) + retrained * self._retrained(rung) for rung in rungs
+        each = sum(
+            self._around + self._tested(rung) + retrained * self._retrained(rung) for rung in rungs
         )
+        together = sum(map(self._tested, rungs)) if len(rungs) > 1 else 0.0
+        return closing + each + together
 
     def _tested(self, rung: Rung) -> float:
         prefix = self._prefix.get((rung.network, rung.image_size), 0.0)
-        tested = UNFOLDED * prefix * (self.counts.test + self.counts.validation)
-        return self._around + SLACK * tested
+        return UNFOLDED * prefix * (self.counts.test + self.counts.validation)
 
     def _retrained(self, rung: Rung) -> float:
         """The training of a rung on the validation images too, whose views are new."""
