@@ -160,6 +160,27 @@ def graphs_freed() -> Iterator[None]:
                 del registered[name]
 
 
+def steps_in_one_call(trainer: Any) -> Callable[[Iterator[Any]], dict[str, Any]]:
+    """A `train_function` for a compiled model on TensorFlow: a batch of it holds many.
+
+    Keras's own, with `steps_per_execution`, asks Python for each of them. It may be given fewer
+    than that.
+    """
+    import tensorflow
+
+    def steps(*stacks: Any) -> dict[str, Any]:
+        def step(number: Any) -> list[Any]:
+            trainer.train_step(tuple(stack[number] for stack in stacks))
+            return [number + 1]
+
+        count = tensorflow.shape(stacks[0])[0]
+        tensorflow.while_loop(lambda number: number < count, step, [0])
+        return trainer.get_metrics_result()
+
+    traced = tensorflow.function(steps, autograph=False, jit_compile=jit_compile())
+    return lambda batches: traced(*next(batches))
+
+
 def assert_finite(numbers: Any, *message: Any) -> None:
     """Stops TensorFlow with this message where a number is not finite; XLA skips the check."""
     import tensorflow
