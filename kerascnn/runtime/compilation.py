@@ -161,10 +161,10 @@ def graphs_freed() -> Iterator[None]:
 
 
 def steps_in_one_call(trainer: Any) -> Callable[[Iterator[Any]], dict[str, Any]]:
-    """A `train_function` for a compiled model on TensorFlow: a batch of it holds many.
+    """A `train_function` for a compiled model on TensorFlow that takes stacks of batches.
 
-    Keras's own, with `steps_per_execution`, asks Python for each of them. It may be given fewer
-    than that.
+    Keras's own, with `steps_per_execution`, asks Python for each batch. The arrays of a stack,
+    inputs, targets and weights, are float32 [steps, B, ...].
     """
     import tensorflow
 
@@ -177,7 +177,9 @@ def steps_in_one_call(trainer: Any) -> Callable[[Iterator[Any]], dict[str, Any]]
         tensorflow.while_loop(lambda number: number < count, step, [0])
         return trainer.get_metrics_result()
 
-    traced = tensorflow.function(steps, autograph=False, jit_compile=jit_compile())
+    batch = trainer.input_shape, trainer.output_shape, (None,)
+    signature = [tensorflow.TensorSpec((None, *shape), tensorflow.float32) for shape in batch]
+    traced = tensorflow.function(steps, signature, autograph=False, jit_compile=jit_compile())
     return lambda batches: traced(*next(batches))
 
 

@@ -20,20 +20,18 @@ from kerascnn.engine.training.stage import fit_stage
 from kerascnn.experiment.model import Optimizer, Stage
 from kerascnn.runtime.process import contained
 
+pytestmark = pytest.mark.long  # most trace two or three training steps
 CLASSES, SIZE, BATCH = 3, 8, 8
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 255, (30, SIZE, SIZE, 3)).astype(np.uint8)
 EXAMPLES = Examples(IMAGES, np.arange(30) % CLASSES, digests_of(IMAGES))
 FIRST = {"learning_rate": 1e-3, "weight_decay": 1e-4, "label_smoothing": 0.0, "dropout": 0.2}
 OTHER = {"learning_rate": 3e-2, "weight_decay": 1e-2, "label_smoothing": 0.1, "dropout": 0.4}
-OPTIMIZERS = (
-    *("adam", "adamw", "sgd", "lion", "nadam", "rmsprop", "adagrad", "adadelta", "adamax"),
-    *("adafactor", "ftrl", "lamb", "muon"),
-)
 
 
-def cosine(peak_learning_rate, steps, steps_per_epoch):
-    return schedules.CosineDecay(peak_learning_rate, steps)
+def falling(peak_learning_rate, steps, steps_per_epoch):
+    """By divisions: a cosine may differ in its last bit between one step and several at once."""
+    return schedules.InverseTimeDecay(peak_learning_rate, steps, 1.0)
 
 
 def fit(*, dropout, alone=False, seed=0, control=None, epochs=2, optimizer="adamw", **numbers):
@@ -49,7 +47,7 @@ def fit(*, dropout, alone=False, seed=0, control=None, epochs=2, optimizer="adam
         layers=frozenset({"head_pool", "head_dropout", "head_dense"}),
         batchnorm="frozen",
         batch_size=BATCH,
-        schedule=cosine,
+        schedule=falling,
         loss_key="" if alone else "cross-entropy",
     )
     control = control or Control()
@@ -102,8 +100,7 @@ def test_without_dropout_a_shared_trainer_is_the_plain_one():
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.long  # trains each of them three times
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", ["sgd", "nadam", "adagrad", "muon"])
 def test_every_optimizer_begins_anew(monkeypatch, optimizer):
     pytest.importorskip("tensorflow")
     with counted(monkeypatch) as made:
@@ -113,11 +110,7 @@ def test_every_optimizer_begins_anew(monkeypatch, optimizer):
     assert_equal(after_another, fit(**OTHER, optimizer=optimizer, alone=True))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"epochs": 1}, {"optimizer": "sgd"}, {"weight_decay": None}, {"clip_norm": 1.0}],
-    ids=str,
-)
+@pytest.mark.parametrize("change", [{"epochs": 1}, {"weight_decay": None}], ids=str)
 def test_another_structure_has_a_trainer_of_its_own(monkeypatch, change):
     with counted(monkeypatch) as made:
         fit(**FIRST)
