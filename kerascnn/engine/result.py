@@ -22,6 +22,7 @@ VERSION = 1
 EXPERIMENT = "experiment.toml"
 RESULT = "result.json"
 SWEEP_PLAN = "sweep.toml"  # in the folder of a sweep
+SWEEP = "sweep.json"  # in that of one that has ended
 MODEL = "model"
 PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"
@@ -34,6 +35,15 @@ class SplitTable(TypedDict):
     images: int
     fingerprint: str
     packed: NotRequired[int]  # in this run; the other images had been packed before
+
+
+class WeightsTable(TypedDict):
+    """The pretrained weights that the network started from; see `kerascnn.Weights`."""
+
+    origin: str
+    licence: str
+    trained_on: str
+    image_size: int | None
 
 
 class DecidedTable(TypedDict):
@@ -114,6 +124,7 @@ class Result:
         temperature: Calibrates the probabilities, see `engine.metrics.temperature`; 1 leaves them
             as trained. `predictions.csv`, `test` and `metrics` are not calibrated.
         metrics: The experiment's metrics by name.
+        weights: The pretrained weights that the network started from; None from scratch.
     """
 
     version: int = VERSION
@@ -143,6 +154,7 @@ class Result:
     modules: list[str] = field(default_factory=list)
     temperature: float = AS_TRAINED
     metrics: dict[str, MetricTable] = field(default_factory=dict)
+    weights: WeightsTable | None = None
 
     @classmethod
     def read(cls, file: Path) -> "Result":
