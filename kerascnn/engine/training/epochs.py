@@ -83,7 +83,7 @@ class Loop:
 
     plan: Plan
     inputs: Inputs  # with a compiled trainer
-    schedule: Any  # the callback that `compile_stage` returned
+    schedule: Any  # that of `Compiled`
     progress: StageProgress  # where the stage is; updated as it trains
     listener: Listener
     due: Callable[[bool], bool]  # of `Control`
