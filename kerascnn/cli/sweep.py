@@ -76,6 +76,7 @@ def sweep() -> None:
 )
 @click.option(
     "--engine",
+    metavar="ENGINE",
     default="local",
     show_default=True,
     shell_complete=named("engine"),

@@ -32,6 +32,7 @@ PACKAGES = {
         for number in range(5)
     },
     ("architecture", "kerashub"): "kerascnn-kerashub",
+    ("architecture", "zeromodels"): "kerascnn-zeromodels",
     ("augmentation", "albumentations"): "kerascnn-albumentations",
     ("augmentation", "kerascv"): "kerascnn-kerascv",
     ("observer", "tensorboard"): "kerascnn-tensorboard",

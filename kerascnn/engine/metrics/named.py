@@ -101,7 +101,7 @@ def measure_named(
     """
     values = {metric: value_of(metric, labels, probabilities, split, warned) for metric in metrics}
     defined = [metric for metric in metrics if values[metric] is not None]
-    drawn = resampled(defined, labels, probabilities, repeats)
+    drawn = resampled(defined, labels, probabilities, repeats=repeats)
     return {
         metric.name: Measured(
             value=value,
@@ -135,6 +135,7 @@ def resampled(
     metrics: Sequence[NamedMetric],
     labels: np.ndarray,
     probabilities: np.ndarray,
+    *,
     repeats: int = 1,
     most: int = RESAMPLES,
 ) -> dict[str, np.ndarray]:

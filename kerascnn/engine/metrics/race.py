@@ -80,7 +80,7 @@ class Scoring:
             return None
         if np.isnan(value):
             return None
-        (drawn,) = resampled([metric], labels, probabilities, RESAMPLES).values()
+        (drawn,) = resampled([metric], labels, probabilities, most=RESAMPLES).values()
         return Marks(self.sign * value, (self.sign * drawn).astype(np.float32))
 
     def p_value(self, first: Sequence[Marks], second: Sequence[Marks]) -> float:
@@ -186,7 +186,7 @@ def verdict(
         entrant: The number of the entrant to judge.
         race: The curves of each entrant's seeds by the entrant's number; each has a look. What
             was dropped or is still training belongs to it, but what failed does not.
-        entrants: Number of entrants of the whole sweep, at most.
+        entrants: Number of entrants of the whole sweep, at most; as many as `race` has, or more.
 
     Returns:
         None if there is no one to compare it with yet, or it has trained all epochs.
@@ -206,7 +206,7 @@ def verdict(
     mine = max(shown, key=lambda marks: marks.value)
     p_value = 1.0
     if mine.value < theirs.value:
-        times = max(1, entrants - 1) * distinct_looks(own.epochs)
+        times = (entrants - 1) * distinct_looks(own.epochs)
         p_value = min(1.0, scoring.p_value([mine], [theirs]) / 2 * times)
     return Verdict(leader, epoch, mine.value, theirs.value, p_value)
 

@@ -46,7 +46,13 @@ def _slopes(model: Any, layer: str, images: Any, classes: Any) -> tuple[np.ndarr
 
     maps = _call(model, layer).outputs[0]
     features = Forward(keras.Model(model.input, maps))(images, min(BATCH_SIZE, len(images)))
-    gradients = _gradients(_after(model, maps, layer), features, np.asarray(classes))
+    after = _after(model, maps)
+    if after is None:
+        raise InputError(
+            f'Grad-CAM: other layers bypass "{layer}"; choose the last layer of a block, such as '
+            f"{last_spatial_layer(model)}."
+        )
+    gradients = _gradients(after, features, np.asarray(classes))
     return as_maps(features), as_maps(gradients)
 
 
@@ -73,10 +79,10 @@ def last_spatial_layer(model: Any) -> str:
     Raises:
         InputError: There is none.
     """
-    found = list(spatial_layers(model))
-    calls = last_calls(model)
+    calls, found = last_calls(model), list(spatial_layers(model))
     for name in found:
-        if len(calls[name].outputs[0].shape) == 4 or _patches_count(model, name):
+        maps = calls[name].outputs[0]
+        if len(maps.shape) == 4 or _patches_count(model, name, maps):
             return name
     if found:
         return found[0]
@@ -86,27 +92,23 @@ def last_spatial_layer(model: Any) -> str:
     )
 
 
-def _patches_count(model: Any, layer: str) -> bool:
+def _patches_count(model: Any, layer: str, tokens: Any) -> bool:
     """Whether the scores of an image of noise depend on the layer's tokens of patches."""
+    if _after(model, tokens) is None:
+        return False
     size = model.input_shape[1]
     noise = np.random.default_rng(0).uniform(0, 255, (1, size, size, 3)).astype(np.float32)
-    try:
-        return bool(_slopes(model, layer, noise, np.zeros(1, int))[1].any())
-    except InputError:  # others bypass it
-        return False
+    return bool(_slopes(model, layer, noise, np.zeros(1, int))[1].any())
 
 
-def _after(model: Any, maps: Any, layer: str) -> Any:
-    """The network from the feature maps to the scores before the softmax."""
+def _after(model: Any, maps: Any) -> Any | None:
+    """The network from maps to the scores before the softmax; None if other layers bypass them."""
     import keras
 
     try:
         return keras.Model(maps, _scores(model))
-    except ValueError as error:
-        raise InputError(
-            f'Grad-CAM: other layers bypass "{layer}"; choose the last layer of a block, such as '
-            f"{last_spatial_layer(model)}."
-        ) from error
+    except ValueError:
+        return None
 
 
 def _scores(model: Any) -> Any:

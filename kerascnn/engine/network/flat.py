@@ -73,7 +73,7 @@ def flatten_model(model: Any, inputs: Any, *, prefix: str = "", owner: Any = Non
             outputs = copy(operation)(*args, **kwargs)
             if made and isinstance(operation, keras.Layer):
                 copied = copy(operation)
-                copy_state(operation, copied.layer if id(operation) in made_by_owner else copied)
+                copy_state(operation, copied.called() if id(operation) in made_by_owner else copied)
             return outputs
 
         return run_graph(graph, tensors, call)

@@ -115,10 +115,11 @@ def _converted(nodes: Nodes, precision: str) -> Iterator[tuple[str, Any]]:
 def copy_state(layer: Any, twin: Any) -> None:
     """Copies weights and derived values, like loading a saved model.
 
-    For example, an adapted Normalization derives its constants when its weights are loaded.
+    For example, an adapted Normalization derives its constants when its weights are loaded. The
+    layers inside come first, as a `ModelPart` sets the weights of those that change them.
     """
     for one, other in zip(
-        (layer, *nested_layers(layer)), (twin, *nested_layers(twin)), strict=True
+        (*nested_layers(layer), layer), (*nested_layers(twin), twin), strict=True
     ):
         store: dict[str, Any] = {}
         one.save_own_variables(store)

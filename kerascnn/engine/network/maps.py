@@ -14,7 +14,9 @@ from kerascnn.runtime.keras_internals import last_calls
 def map_shape(node: Any) -> tuple[int, int, int]:
     """Height, width and channels of a node's output; zeros if it is not maps of the image."""
     shape = node.outputs[0].shape
-    if len(node.outputs) == 1 and len(shape) == 4:
+    if len(node.outputs) > 1 or shape[:1] != (None,):  # of no image, such as rotary positions
+        return (0, 0, 0)
+    if len(shape) == 4:
         return shape[1:]
     side = math.isqrt(shape[1]) if len(shape) == 3 and shape[1] else 0
     return (side, side, shape[2]) if side > 1 else (0, 0, 0)

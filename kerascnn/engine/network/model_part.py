@@ -9,6 +9,8 @@ import keras
 
 from kerascnn.runtime.keras_internals import nested_layers
 
+HIDDEN = "__layer"  # an attribute that Keras does not look into when it saves and loads
+
 
 class _Made:
     """A model that was made from its settings, and the places of its layers that are in use."""
@@ -49,15 +51,53 @@ class ModelPart(keras.Layer):
         object.__setattr__(self, "call", wraps(layer.call)(partial(_call, layer)))
         super().__init__(**kwargs)
         self.model, self.place, self.layer_class = json.dumps(model), place, layer_class
-        self.layer = layer
+        setattr(self, HIDDEN, layer)
         self._made = made  # kept for the layers that are still to come
 
+    def called(self) -> Any:
+        """The layer that it calls; as a property, Keras would find it."""
+        return getattr(self, HIDDEN)
+
+    def save_own_variables(self, store: Any) -> None:
+        for number, layer in enumerate(self._inside()):
+            values: dict[str, Any] = {}
+            if _is_of_keras(layer):
+                layer.save_own_variables(values)
+            else:
+                values = {str(place): weight.numpy() for place, weight in enumerate(_own(layer))}
+            for key, value in values.items():
+                store[f"{number}_{key}"] = value
+
+    def load_own_variables(self, store: Any) -> None:
+        """Weights of library layers are set as they are: DINOv2's own method interpolates them."""
+        stored = [key.split("_", 1) for key in store.keys()]  # noqa: SIM118  # not iterable
+        for number, layer in enumerate(self._inside()):
+            values = {key: store[f"{n}_{key}"] for n, key in stored if n == str(number)}
+            if _is_of_keras(layer):
+                layer.load_own_variables(values)
+            else:
+                for place, weight in enumerate(_own(layer)):
+                    weight.assign(values[str(place)])
+
+    def _inside(self) -> list[Any]:
+        return [self.called(), *nested_layers(self.called())]
+
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        return self.layer.compute_output_spec(*args, **kwargs)
+        return self.called().compute_output_spec(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         settings = {"model": json.loads(self.model), "place": self.place}
         return {**super().get_config(), **settings, "layer_class": self.layer_class}
+
+
+def _is_of_keras(layer: Any) -> bool:
+    return type(layer).__module__.startswith("keras.")
+
+
+def _own(layer: Any) -> list[Any]:
+    """The weights of a layer that are in none of the layers inside it."""
+    inside = {id(weight) for part in nested_layers(layer) for weight in part.weights}
+    return [weight for weight in layer.weights if id(weight) not in inside]
 
 
 def _call(layer: Any, *args: Any, **kwargs: Any) -> Any:

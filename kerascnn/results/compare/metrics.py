@@ -99,7 +99,7 @@ def _drawn(
         metric: value_of(metric, labels, probabilities, "test", leave_out) for metric in metrics
     }
     defined = {metric: value for metric, value in values.items() if value is not None}
-    resamples = resampled(list(defined), labels, probabilities, said.repeats)
+    resamples = resampled(list(defined), labels, probabilities, repeats=said.repeats)
     return {m.name: Drawn(m, value, resamples[m.name]) for m, value in defined.items()}
 
 

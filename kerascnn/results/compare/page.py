@@ -148,12 +148,14 @@ def _flipped(comparison: Comparison) -> tuple[str, list[Flipped]]:
     if comparison.refusal or comparison.by_seed or len(comparison.results) < 2:
         return "", []
     missing, images = _images(comparison)
-    ways = [
-        way
-        for pair in comparison.against_best[:OPENED]
-        for way in ((pair.first, pair.second), (pair.second, pair.first))
+    pairs = [
+        [
+            _way(comparison, images, *way)
+            for way in ((one.first, one.second), (one.second, one.first))
+        ]
+        for one in comparison.against_best[:OPENED]
     ]
-    return missing, [_way(comparison, images, *way) for way in ways]
+    return missing, [way for both in pairs for way in both if any(one.count for one in both)]
 
 
 def _images(comparison: Comparison) -> tuple[str, Any]:

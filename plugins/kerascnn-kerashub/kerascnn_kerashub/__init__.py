@@ -1,5 +1,6 @@
 """The image networks of KerasHub for kerascnn, from a preset folder or a download."""
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,7 +46,20 @@ def weights(params: PresetParams, *, image_size: int) -> Weights | None:
     if params.weights == "none":
         return None
     folder = Path(params.preset).expanduser()
-    return Weights(params.preset, licence=stated_licence(folder), at_hand=folder.is_dir())
+    return Weights(
+        params.preset,
+        licence=stated_licence(folder),
+        image_size=_own_size(folder),
+        at_hand=folder.is_dir(),
+    )
+
+
+def _own_size(folder: Path) -> int | None:
+    """The size of the images that the preset in a folder is for, if it is for one alone."""
+    file = folder / "config.json"
+    config = json.loads(file.read_text("utf-8"))["config"] if file.is_file() else {}
+    config = config.get("vision_encoder", {}).get("config", config)
+    return (config.get("image_shape") or [None])[0]
 
 
 def build(params: PresetParams, *, image_size: int, num_classes: int) -> Network:

@@ -24,7 +24,7 @@ def for_size(backbone: Any, image_size: int) -> Any:
     other = type(backbone).from_config({**config, "image_shape": (image_size, image_size, 3)})
     for weight, twin in zip(backbone.weights, other.weights, strict=True):
         if "int" not in twin.dtype:  # the places themselves, in SigLIP and CLIP
-            twin.assign(_fitted(weight, twin.shape))
+            twin.assign(fitted(weight, twin.shape))
     if hasattr(backbone, "position_embedding_shape"):  # DINOv2 interpolates whenever it loads
         store: dict[str, Any] = {}
         backbone.embeddings.save_own_variables(store)
@@ -56,7 +56,7 @@ def _grid(backbone: Any) -> tuple[int, int]:
     return unit, unit
 
 
-def _fitted(weight: Any, shape: tuple[int, ...]) -> Any:
+def fitted(weight: Any, shape: tuple[int, ...]) -> Any:
     """A weight, or position embeddings [..., N, C] for another grid, by bicubic interpolation.
 
     The first of them may belong to tokens that are not patches; these stay as they are.

@@ -1,4 +1,3 @@
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kerascnn import InputError, flatten_model
+from kerascnn import InputError
 
 plugin = pytest.importorskip("kerascnn_kerashub")
 SIZE, CLASSES = 32, 3
@@ -24,19 +23,6 @@ def small_resnet() -> Any:
         stackwise_num_blocks=[1, 2],
         stackwise_num_strides=[1, 2],
         block_type="basic_block",
-    )
-
-
-def small_vit() -> Any:
-    from keras_hub.models import ViTBackbone
-
-    return ViTBackbone(
-        image_shape=(SIZE, SIZE, 3),
-        patch_size=(8, 8),
-        num_layers=2,
-        num_heads=2,
-        hidden_dim=16,
-        mlp_dim=32,
     )
 
 
@@ -103,29 +89,6 @@ def test_without_its_weights_the_network_is_random(resnet: Any) -> None:
     )
     np.testing.assert_array_equal(kept, kernel)
     assert not np.allclose(random, kernel)
-
-
-def test_a_network_that_cannot_be_saved_is_refused(tmp_path: Path) -> None:
-    pytest.importorskip("keras_hub")
-    folder = save(small_vit(), "ViT", tmp_path / "vit")
-    with pytest.raises(
-        InputError, match=r"a ViTPatchingAndEmbedding of keras_hub.* cannot be made again"
-    ):
-        built(folder)
-
-
-def test_the_remedy_in_the_documentation_repairs_it() -> None:
-    keras = pytest.importorskip("keras")
-    pytest.importorskip("keras_hub")
-    page = Path(__file__).parents[3] / "docs" / "plugins.md"
-    blocks = re.findall(r"(?ms)^```python\n(.*?)^```$", page.read_text("utf-8"))
-    [remedy] = [block for block in blocks if "def repaired(" in block]
-    exec(remedy, scope := {"__name__": "remedy"})
-    vit, given = small_vit(), keras.Input((SIZE, SIZE, 3))
-    flat = keras.Model(given, flatten_model(scope["repaired"](vit), given))
-    np.testing.assert_allclose(
-        *(keras.ops.convert_to_numpy(of(images() / 255)) for of in (flat, vit)), atol=1e-6
-    )
 
 
 @pytest.mark.parametrize("preset", ["resnet_50_imagnet", "empty"])

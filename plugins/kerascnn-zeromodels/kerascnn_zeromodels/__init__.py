@@ -1,5 +1,6 @@
 """The image networks of zeromodels for kerascnn, from a folder or a download."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -50,7 +51,15 @@ def weights(params: ModelParams, *, image_size: int) -> Weights | None:
     if params.weights == "none":
         return None
     folder = Path(params.model).expanduser()
-    return Weights(params.model, licence=stated_licence(folder), at_hand=folder.is_dir())
+    file = folder / "zm_config.json"
+    config = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    own = {**config.get("vision_config", {}), **config}.get("image_size")
+    return Weights(
+        params.model,
+        licence=stated_licence(folder),
+        image_size=own if isinstance(own, int) else None,
+        at_hand=folder.is_dir(),
+    )
 
 
 def build(params: ModelParams, *, image_size: int, num_classes: int) -> Network:

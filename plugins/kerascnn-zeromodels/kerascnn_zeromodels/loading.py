@@ -44,7 +44,16 @@ def load(model: str, image_size: int, with_weights: bool) -> tuple[Any, Any, Any
             full = backbone if kind is declared else _built(declared, config, image_size)
             full.load_weights(files.weights())  # interpolates position embeddings
             _copy(full, backbone)
-        return backbone, *_rescaling(files.read("zm_preprocessor.json"), kind)
+        rescaling = _rescaling(files.read("zm_preprocessor.json"), kind)
+    patch = getattr(backbone, "patch_size", 1)
+    if isinstance(patch, int) and (over := image_size % patch):
+        below = image_size - over
+        raise InputError(
+            f"zeromodels: {kind.__name__} cannot divide images of image_size = {image_size} into "
+            f"patches of {patch} pixels; choose {below or ''}{' or ' if below else ''}"
+            f"{below + patch}."
+        )
+    return backbone, *rescaling
 
 
 class _Folder:
@@ -126,8 +135,9 @@ def _built(kind: Any, config: dict[str, Any], image_size: int) -> Any:
     try:
         return kind(**{**settings, "image_size": image_size})
     except ValueError as error:
+        said = str(error).partition("\n")[0]
         raise InputError(
-            f"{kind.__name__} does not accept image_size = {image_size}: {error}"
+            f"{kind.__name__} does not accept image_size = {image_size}: {said}"
         ) from error
 
 

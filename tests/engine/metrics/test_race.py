@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerascnn.engine.metrics.race import LEVEL, Curve, Marks, Scoring, distinct_looks, verdict
+from kerascnn.engine.metrics.race import (
+    LEVEL,
+    Curve,
+    Marks,
+    Scoring,
+    Verdict,
+    distinct_looks,
+    verdict,
+)
 from kerascnn.engine.metrics.significance import grouped_difference, mcnemar
 from kerascnn.errors import PluginError
 
@@ -59,6 +67,14 @@ def test_more_opponents_and_looks_need_a_lower_p_value():
     few, many = (verdict(ACCURACY, 1, race, entrants=count) for count in (2, 100))
     assert few.p_value == pytest.approx(3 * 0.5**20, rel=1e-9, abs=0)
     assert many.p_value == pytest.approx(99 * few.p_value, rel=1e-9, abs=0)
+    close = of(curve(*LEADER), curve(60, 148))
+    assert verdict(ACCURACY, 1, close, entrants=100).p_value == 1.0
+    equal = of(curve(200, 210, 220, epochs=3), curve(190, 200, epochs=3))
+    assert verdict(ACCURACY, 1, equal, entrants=2).p_value == 1.0
+
+
+def test_a_trial_is_dropped_up_to_the_level():
+    assert [Verdict(0, 1, 0.1, 0.2, p).drop for p in (0.05, 0.051)] == [True, False]
 
 
 def test_a_slow_starter_that_catches_up_is_kept():
@@ -85,6 +101,13 @@ def test_a_dip_of_the_trial_or_a_leap_of_the_leader_drops_no_one():
     assert not verdict(ACCURACY, 1, of(curve(*LEADER), dip), entrants=2).drop
     leap = curve(150, 290, 290, 190, 280)
     assert not verdict(ACCURACY, 1, of(leap, curve(150, 180, 185, 187, 189)), entrants=2).drop
+
+
+def test_the_window_ends_with_the_trials_own_epoch():
+    leap = curve(150, 290, 290, 190, 280)
+    assert verdict(ACCURACY, 1, of(leap, curve(150, 180, 185, 187)), entrants=2).epoch == 4
+    falls = curve(200, 290, 290, 290, 100)
+    assert verdict(ACCURACY, 1, of(falls, curve(10, 10, 10)), entrants=2).epoch == 1
 
 
 def test_no_one_is_dropped_without_an_opponent_that_is_as_far_or_after_the_last_epoch():
@@ -162,6 +185,8 @@ def test_a_named_metric_is_compared_by_a_paired_bootstrap(sign):
     assert one.value > other.value  # greater is better, whatever the metric's direction
     assert scoring.p_value([one], [other]) < 1e-6
     assert scoring.p_value([one], [one]) == 1.0
+    assert one.parts.mean() == pytest.approx(one.value, abs=0.01)
+    assert 0.015 < one.parts.std() < 0.035  # the standard error of a share of 300 images: 0.025
     assert scoring.sign == sign
 
 
@@ -173,11 +198,22 @@ def test_a_metric_that_is_not_defined_marks_nothing():
         assert Scoring("val_recall", macro_recall()).marks(probabilities, labels) is None
 
 
-def test_seeds_are_tested_with_their_own_variance():
+def test_the_error_of_a_named_metric_is_that_of_the_samples_where_it_is_defined():
+    scoring, nan = Scoring("val_recall", macro_recall()), np.nan
+    assert scoring.error(np.array([1, nan, 2, 4])) == (pytest.approx(7 / 3), 2)
+    assert scoring.error(np.array([1, nan, 2, nan])) == (np.inf, 1)  # too few to know
+
+
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_seeds_are_tested_with_their_own_variance(seeds):
     rng = np.random.default_rng(1)
-    groups = [rng.random((3, 200)) < share for share in (0.8, 0.7)]
+    groups = [rng.random((seeds, 200)) < share for share in (0.8, 0.7)]
     entrants = [[Marks(float(one.mean()), one) for one in group] for group in groups]
-    assert ACCURACY.p_value(*entrants) == pytest.approx(grouped_difference(*groups)[2])
+    p_value = ACCURACY.p_value(*entrants)
+    assert p_value == pytest.approx(grouped_difference(*groups)[2])
+    assert ACCURACY.p_value(*entrants[::-1]) == p_value
+    alone, many = entrants[0][:1], entrants[1]
+    assert ACCURACY.p_value(alone, many) == ACCURACY.p_value(many, alone)
 
 
 @pytest.mark.parametrize("scoring", [ACCURACY, LOSS])

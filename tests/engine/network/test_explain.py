@@ -173,6 +173,32 @@ def test_a_network_without_maps_has_no_heat():
         last_spatial_layer(keras.Model(images, x))
 
 
+def small_vit():
+    """Patches of 4 pixels, a token for the class, and two blocks that mix tokens."""
+    images = keras.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(6, 4, 4, name="patches")(images)
+    x = layers.Reshape(((SIZE // 4) ** 2, 6), name="tokens")(x)
+    x = layers.ZeroPadding1D((1, 0), name="class_token")(x)
+    for block in ("block1", "block2"):
+        mixed = layers.MultiHeadAttention(1, 6, name=f"{block}_attention")(x, x)
+        x = layers.Add(name=f"{block}_add")([x, mixed])
+    x = layers.LayerNormalization(name="norm")(x)
+    return give_weights(keras.Model(images, layers.Dense(3, activation="softmax")(x[:, 0])))
+
+
+def test_of_a_transformer_the_patches_before_the_last_mixing_are_the_map():
+    model, side = small_vit(), SIZE // 4
+    assert last_spatial_layer(model) == "block1_add"  # of block2_add only the first token is used
+    heat = grad_cam(model, IMAGES, CLASSES)
+    assert heat.shape == (len(IMAGES), side, side)
+    assert heat.any()
+    tokens = keras.Model(model.input, model.get_layer("tokens").output)(IMAGES[:1])
+    maps = feature_maps(model, IMAGES[0], ["class_token"])["class_token"]
+    np.testing.assert_allclose(
+        maps.reshape(1, -1, 6), keras.ops.convert_to_numpy(tokens), rtol=1e-5
+    )
+
+
 def test_feature_maps_are_what_the_layers_give(model):
     maps = feature_maps(model, IMAGES[0], ["conv1", "relu2"])
     assert {name: of_layer.shape for name, of_layer in maps.items()} == {

@@ -44,6 +44,13 @@ def test_repeats_count_as_one_image(written_study):
     assert "is right on 12 predictions, only bbbbbbbb on 2" in printed.getvalue()
 
 
+def test_a_page_without_flipped_images_has_no_section_for_them(written_study, workplace):
+    written_study(A, right(1))
+    written_study(B, right(1))
+    write_comparison(compare_runs([A, B]), workplace / "page.html")
+    assert "Flipped images" not in (workplace / "page.html").read_text()
+
+
 def test_the_spread_between_folds_is_beside_that_of_chance(written_study):
     study = written_study(A, right(0, 1, 2, 3))  # 0.9 in each fold of 20 images
     assert study.to_json()["spread"]["by_chance"] == pytest.approx((0.9 * 0.1 / 20) ** 0.5)

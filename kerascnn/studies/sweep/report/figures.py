@@ -58,6 +58,7 @@ def history(result: SweepResult, wide: bool) -> Markup | None:
             line = {"color": ORANGE, "lw": 1, "alpha": 0.8}
             axes.step(across, [*so_far, so_far[-1]], where="post", **line)
         axes.set(xlabel="trials, in the order in which they ended", ylabel=metric_name(result))
+        axes.set_xlim(0.5, len(ended) + 0.5)
         _whole_numbers(axes)
         return svg(figure, f"{metric_name(result)} of every trial, and the best so far")
 

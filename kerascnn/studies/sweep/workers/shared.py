@@ -1,8 +1,8 @@
-"""What the hosts of a sweep's workers must share: databases, and the files that trials use."""
+"""What the hosts of a sweep's workers must share: databases, files, versions of packages."""
 
 import socket
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerascnn.errors import InputError
@@ -21,10 +21,12 @@ class Shared:
     Args:
         host: The name of the host that has the databases, if they are files; else "".
         paths: Absolute paths of files and folders.
+        packages: `BoundExperiment.origins`.
     """
 
     host: str = ""
     paths: tuple[Path, ...] = ()
+    packages: Mapping[str, str] = field(default_factory=dict)
 
     def obstacle(self) -> str:
         """Why a worker in this process cannot take part, and what to do; "" if it can."""
@@ -38,6 +40,16 @@ class Shared:
             )
         return ""
 
+    def difference(self, experiment: BoundExperiment) -> str:
+        """Why what a worker reads from the storage is another experiment; "" if it is the same."""
+        for component, package in experiment.origins.items():
+            if (expected := self.packages.get(component)) != package:
+                return (
+                    f"{socket.gethostname()} has the {component} of {package}, not of {expected}: "
+                    "install the same versions on all hosts."
+                )
+        return ""
+
 
 def shared_by(experiment: BoundExperiment, folder: Path, address: str) -> Shared:
     """What the workers of a sweep must find; where another host leads it, `folder` may not exist.
@@ -48,7 +60,7 @@ def shared_by(experiment: BoundExperiment, folder: Path, address: str) -> Shared
     places = [Path.cwd(), folder, *_files_of(experiment)]
     found = [place.absolute() for place in places if place.exists()]
     host = socket.gethostname() if sqlite_file(address) else ""
-    return Shared(host, tuple(dict.fromkeys(found)))
+    return Shared(host, tuple(dict.fromkeys(found)), experiment.origins)
 
 
 def check_databases(engine: Engine, storage: str | None) -> None:

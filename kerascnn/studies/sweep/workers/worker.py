@@ -1,10 +1,12 @@
 """A worker: a process that imports Keras once and runs one trial after another."""
 
+import socket
 import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerascnn.errors import InputError
 from kerascnn.run.session import Session
 from kerascnn.studies.sweep.trials.drawing import more, sampler_of
 from kerascnn.studies.sweep.trials.marks import board_of
@@ -42,7 +44,12 @@ def work(job: Job) -> str:
         return obstacle
     warnings.simplefilter("ignore")  # in a process of its own; what matters is in the outcome
     study = open_study(job.address, job.study)
-    planned = stored_plan(study)
+    try:
+        planned = stored_plan(study)
+    except InputError as error:  # as without a plugin that another host has
+        return f"{socket.gethostname()}: {error}"
+    if difference := job.shared.difference(planned.experiment):
+        return difference
     study.sampler = sampler_of(planned, study)
     study.pruner = optuna_pruner(planned)
     with Session() as session:

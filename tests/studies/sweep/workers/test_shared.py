@@ -1,7 +1,9 @@
 """What several hosts must share is checked before the first trial, and again by each worker."""
 
 import socket
+from dataclasses import replace
 
+import kerascnn
 from kerascnn import Engine, InputError, load_experiment
 from kerascnn.studies.sweep.workers.shared import Shared, check_databases, shared_by
 
@@ -49,12 +51,18 @@ def test_a_worker_says_what_its_host_lacks(tmp_path):
     assert other.startswith(f"{here} and another cannot share a SQLite file, which has the sweep's")
 
 
-def test_the_data_the_runs_and_the_working_directory_are_shared(workplace, shapes_file):
+def test_data_runs_working_directory_and_versions_are_shared(workplace, shapes_file):
     for folder in ("runs", "photos/red", "photos/blue"):
         (workplace / folder).mkdir(parents=True)
     experiment = load_experiment(
         shapes_file, {"dataset": {"name": "image_folder", "path": "photos"}}
     )
     shared = shared_by(experiment, workplace / "runs", SERVER)
-    assert shared == Shared("", (workplace, workplace / "runs", workplace / "photos"))
+    assert shared.paths == (workplace, workplace / "runs", workplace / "photos")
+    assert shared.host == shared.obstacle() == shared.difference(experiment) == ""
+    older = replace(shared, packages={**shared.packages, "dataset image_folder": "kerascnn 0.0.9"})
+    assert older.difference(experiment) == (
+        f"{socket.gethostname()} has the dataset image_folder of kerascnn {kerascnn.__version__}, "
+        "not of kerascnn 0.0.9: install the same versions on all hosts."
+    )
     assert shared_by(experiment, workplace / "none", "sqlite:///x").host == socket.gethostname()
