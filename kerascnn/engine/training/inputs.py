@@ -125,4 +125,5 @@ def _activations(kept: Cut, plan: Plan, train: Examples, runs: PrefixRuns) -> Fe
 
 def _feed(plan: Plan, inputs: Any, targets: Any, augment: Augment | None = None) -> Feed:
     seed = (plan.seed, plan.index)
-    return Feed(inputs, targets, plan.batch_size, seed, augment, plan.class_weights)
+    smoothing = plan.stage.label_smoothing
+    return Feed(inputs, targets, plan.batch_size, seed, augment, plan.class_weights, smoothing)

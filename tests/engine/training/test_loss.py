@@ -11,10 +11,10 @@ from kerascnn.components.component import RegisteredComponent
 from kerascnn.components.entry_points import Origin
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.data.augment import Augmenter
-from kerascnn.engine.data.batches import Examples, to_device
+from kerascnn.engine.data.batches import Examples, smoothed, to_device
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.inference import to_numpy
-from kerascnn.engine.training.loss import make_loss, smoothed
+from kerascnn.engine.training.loss import make_loss
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.experiment.model import Stage
