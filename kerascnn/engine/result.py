@@ -114,6 +114,7 @@ class Result:
         temperature: Calibrates the probabilities, see `engine.metrics.temperature`; 1 leaves them
             as trained. `predictions.csv`, `test` and `metrics` are not calibrated.
         metrics: The experiment's metrics by name.
+        engine: What computed `test`, such as "OpenVINO 2026.4.1"; "" if the backend did.
     """
 
     version: int = VERSION
@@ -143,6 +144,7 @@ class Result:
     modules: list[str] = field(default_factory=list)
     temperature: float = AS_TRAINED
     metrics: dict[str, MetricTable] = field(default_factory=dict)
+    engine: str = ""
 
     @classmethod
     def read(cls, file: Path) -> "Result":
