@@ -13,7 +13,7 @@ from typing import Any
 import click
 import keras
 import numpy as np
-from kerascnn_efficientnet_lite import backbone, load
+from kerascnn_efficientnet_lite import loaded_backbone
 
 
 @click.command()
@@ -39,7 +39,7 @@ def main(
     keras.utils.set_random_seed(seed)
     splits = {name: read(data / name, image_size, batch_size) for name in ("train", "validation")}
     test = read(data / "test", image_size, batch_size, shuffle=False)
-    base = pretrained(image_size, weights)
+    base = loaded_backbone("efficientnet_lite0", image_size, weights)
     model = with_classifier(base, len(list((data / "train").iterdir())))
     base.trainable = False
     figures = {"head_seconds": fit(model, splits, 1e-3, head_epochs), **right(model, test, "head_")}
@@ -60,13 +60,6 @@ def read(folder: Path, image_size: int, batch_size: int, shuffle: bool = True) -
         verbose=False,
     )
     return dataset.prefetch(-1)  # as far ahead as tf.data finds best
-
-
-def pretrained(image_size: int, weights: str) -> keras.Model:
-    inputs = keras.Input((image_size, image_size, 3))
-    base = keras.Model(inputs, backbone(inputs))
-    load(base, weights)
-    return base
 
 
 def with_classifier(base: keras.Model, classes: int) -> keras.Model:

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+import drawn
 import numpy as np
 from common import judged, report
-from small_folders import write_table
 
-from kerascnn.cli.options import assignment
 from kerascnn.engine.metrics.significance import paired_interval
 
 AUTO, BLOCKS = "auto", "blocks"
@@ -23,31 +22,22 @@ VALIDATION = 0.2
 
 
 @click.command()
-@click.option(
-    "--data", type=click.Path(exists=True, resolve_path=True, path_type=Path), required=True
-)
-@click.option("--experiment", type=click.Path(exists=True, resolve_path=True), required=True)
-@click.option("--counts", required=True, help="Images of each class, such as 60,60,15.")
-@click.option("--fresh", default=40, show_default=True, help="Images a class to test.")
-@click.option("--seeds", default=3, show_default=True)
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Of the experiment.")
+@drawn.options
 def main(
-    data: Path, experiment: str, counts: str, fresh: int, seeds: int, settings: tuple[str, ...]
+    data: Path, experiment: Path, counts: str, fresh: int, seeds: int, settings: tuple[str, ...]
 ) -> None:
     """Say the accuracy and loss of both, and their differences."""
-    from kerascnn import Observer, load_experiment, probe_blocks
+    from kerascnn import Observer, probe_blocks
 
     sizes = list(map(int, counts.split(",")))
     rows: dict[str, list[dict[str, np.ndarray]]] = {AUTO: [], BLOCKS: []}
     chosen = []
     with tempfile.TemporaryDirectory() as place, chdir(place):
         for seed in range(seeds):
-            table = write_table(Path(place, f"{seed}.csv"), data, sizes, fresh, seed, VALIDATION)
-            own = [f"dataset.path={data}", f"dataset.labels={table}", f"seed={seed}"]
-            loaded = load_experiment(
-                experiment,
-                dict(map(assignment, [*own, "training.on_duplicate=skip", *settings])),
-            )
+            file = Path(place, f"{seed}.csv")
+            table = drawn.write_table(file, data, sizes, fresh, seed, VALIDATION)
+            own = drawn.settings_of(data, table, seed)
+            loaded = drawn.load(experiment, [*own, *settings])
             last = loaded.stages[-1].name
             probed = probe_blocks(loaded, Observer())
             words = {AUTO: "auto", BLOCKS: probed.enough.unfreeze}
@@ -79,24 +69,14 @@ def outcomes_of(
 
     Of each whether it is recognised, and its loss: [N]. A known choice is not trained again.
     """
-    from kerascnn.engine.data.preparation import Centred
-    from kerascnn.engine.network.inference import Forward
-    from kerascnn.engine.observer import Observer
-    from kerascnn.engine.prepare import prepare_experiment
-    from kerascnn.engine.training.stage import fit_stage
-
-    prepared = prepare_experiment(experiment, Observer())
+    prepared = drawn.prepare(experiment)
     choice = prepared.plans[-1].choice.removeprefix("auto: ")
     if choice in known:
         return choice, known[choice]
-    standing = None
-    for plan in prepared.plans:
-        standing = fit_stage(prepared.network, plan, *prepared.examples(), standing).standing
+    drawn.train(prepared)
     outcome = {}
-    for name, split in (("validation", prepared.data.validation), ("test", prepared.data.test)):
-        images = Centred(split.images, experiment.training.image_size)
-        probabilities = Forward(prepared.network.model)(images, experiment.training.batch_size)
-        labels = np.asarray(split.labels)
+    for name in ("validation", "test"):
+        probabilities, labels = drawn.predict(prepared, name)
         of_label = probabilities[np.arange(len(labels)), labels]
         outcome[name] = (probabilities.argmax(1) == labels).astype(float)
         outcome[f"{name}_loss"] = -np.log(np.clip(of_label, 1e-7, 1))

@@ -11,6 +11,7 @@ FOR_PLUGINS = {
     # the contract
     "hookimpl": "hookspecs",
     "Component": "hookspecs",
+    "Weights": "hookspecs",
     "Params": "hookspecs",
     "NoParams": "hookspecs",
     "Splits": "hookspecs",
@@ -20,10 +21,14 @@ FOR_PLUGINS = {
     "Network": "hookspecs",
     "Metric": "hookspecs",
     "Exporter": "hookspecs",
+    "Engine": "hookspecs",
+    # engines
+    "BackgroundProcess": "runtime.background",
     # architectures
     "classifier_head": "engine.network.head",
     "flatten_model": "engine.network.flat",
     "build_once": "engine.network.parts",
+    "stated_licence": "runtime.model_card",
     # metrics
     "confusion_matrix": "engine.metrics.score",
     "macro_f1": "engine.metrics.score",
@@ -42,6 +47,7 @@ FOR_PLUGINS = {
     "KERASCNN_OUTPUT": "runtime.image_files",
     # downloads and messages
     "fetch": "engine.data.download",
+    "is_fetched": "engine.data.download",
     "pip_install": "runtime.commands",
     "command": "runtime.commands",
     "did_you_mean": "errors",

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,7 +25,9 @@ from pydantic import Field
 
 from kerascnn import (
     Augmentation,
+    BackgroundProcess,
     Component,
+    Engine,
     Exporter,
     HostAugmentation,
     InputError,
@@ -34,7 +37,9 @@ from kerascnn import (
     Observer,
     Params,
     Splits,
+    Weights,
     classifier_head,
+    fetch,
     hookimpl,
     read_image,
 )
@@ -300,6 +305,14 @@ class ArchitectureParams(Suspect):
     weights: str = Field("none", description="Said to be pretrained unless it is none.")
 
 
+def describe_weights(params, *, image_size):
+    if params.fault == "imports_keras_to_describe":
+        import keras  # noqa: F401
+    if params.weights == "none" and params.fault != "described_from_scratch":
+        return None
+    return Weights("suspects" if params.fault != "of_nowhere" else "", at_hand=True)
+
+
 def build_architecture(params, *, image_size, num_classes):
     import keras
     from keras import layers
@@ -309,8 +322,14 @@ def build_architecture(params, *, image_size, num_classes):
     scale = {"rescales_twice": 1 / 255**2, "rescales_never": 1}.get(fault, 1 / 255)
     x = layers.Rescaling(scale, name="stem_rescaling")(images)
     x = layers.Conv2D(8, 3, 2, activation="relu", name="stem_conv")(x)
+    if fault == "downloads":
+        fetch("http://127.0.0.1:9/suspect.h5", about_bytes=1)
     if fault == "noise":
         x = parts.Noise(name="stem_noise")(x)
+    if fault == "among_others":
+        x = x - keras.ops.mean(x, axis=0)
+    if fault == "remembers":
+        x = parts.Remembers(name="stem_remembers")(x)
     if fault == "lambda":
         x = layers.Lambda(lambda x: x * 1, name="stem_lambda")(x)
     if fault == "loads_here_only":
@@ -356,6 +375,15 @@ def keras_parts():
 
         def call(self, inputs):
             return inputs + keras.random.normal(keras.ops.shape(inputs), seed=self.seed)
+
+    @keras.saving.register_keras_serializable("suspects")
+    class Remembers(keras.layers.Layer):
+        factor = 1.0  # changed by training, and neither saved nor restored
+
+        def call(self, inputs, training=None):
+            if training:
+                self.factor = 2.0
+            return inputs * self.factor
 
     @keras.saving.register_keras_serializable("suspects")
     class Doubled(keras.layers.Layer):
@@ -420,7 +448,8 @@ def keras_parts():
             if self.epoch and self.late:
                 self.model.optimizer.learning_rate = self.rates[min(self.epoch - 1, 1)]
 
-    return SimpleNamespace(Noise=Noise, Doubled=Doubled, Counter=Counter, Ramp=Ramp, Drop=Drop)
+    every = (Noise, Remembers, Doubled, Counter, Ramp, Drop)
+    return SimpleNamespace(**{part.__name__: part for part in every})
 
 
 # Schedules
@@ -645,6 +674,75 @@ def run(path, images):
     return keras.ops.convert_to_numpy(model(images))
 
 
+# Engines
+
+
+class Placed(BackgroundProcess):
+    """A process with one fault."""
+
+    one_at_a_time = threading.Lock()
+
+    def __init__(self, fault):
+        self.fault = fault
+        # a pipe that stays open for a while after this process has ended
+        lingers = ["sh", "-c", '(cat; sleep 3) | "$@"', "sh"]
+        super().__init__(launcher=lingers if fault == "outlives" else [])
+
+    def submit(self, function, /, *arguments):
+        if self.fault == "here":
+            return ThreadPoolExecutor(1).submit(function, *arguments)
+        if self.fault == "out_of_order" and arguments == (2,):
+            self.late, self.held = Future(), function
+            return self.late
+        if self.fault == "elsewhere":
+            super().submit(os.chdir, "/")
+        if self.fault == "takes_turns":
+            with self.one_at_a_time:
+                return done(super().submit(function, *arguments).result())
+        if self.fault in ("swallows", "loses"):
+            try:
+                return done(super().submit(function, *arguments).result())
+            except Exception as error:
+                if self.fault == "swallows" or "killed" in str(error):
+                    return done(None)
+                raise
+        future = super().submit(function, *arguments)
+        if self.fault == "out_of_order" and arguments == (3,):
+            held = super().submit(self.held, 2)
+            held.add_done_callback(lambda call: self.late.set_result(call.result()))
+        return future
+
+    def terminate(self):
+        if self.fault != "deaf":
+            super().terminate()
+
+    def close(self):
+        if self.fault == "stays":
+            threading.Timer(2, super().close).start()
+        else:
+            super().close()
+
+
+def done(value):
+    future = Future()
+    future.set_result(value)
+    return future
+
+
+def build_engine(params, *, processes):
+    fault = params.fault
+
+    def close():
+        if fault == "fails_to_close":
+            raise ValueError("no")
+
+    if fault == "function":
+        return Placed
+    return Engine(
+        lambda place: Placed(fault), 1 if fault == "one_place" else processes, close=close
+    )
+
+
 @hookimpl
 def kerascnn_datasets():
     return [Component("suspect", build_dataset, DatasetParams, check=refuse)]
@@ -661,7 +759,7 @@ def kerascnn_augmentations():
 
 @hookimpl
 def kerascnn_architectures():
-    return [Component("suspect", build_architecture, ArchitectureParams)]
+    return [Component("suspect", build_architecture, ArchitectureParams, weights=describe_weights)]
 
 
 @hookimpl
@@ -690,3 +788,8 @@ def kerascnn_observers():
 @hookimpl
 def kerascnn_exporters():
     return [Component("suspect", build_exporter, Suspect)]
+
+
+@hookimpl
+def kerascnn_engines():
+    return [Component("suspect", build_engine, Suspect)]

@@ -11,11 +11,12 @@ from contextlib import suppress
 import tomli_w
 from optuna.trial import TrialState
 
+from kerascnn.results.lookup import Kind, find
 from kerascnn.runtime.address import sqlite_uri
-from kerascnn.studies.sweep.drawing import settings_of
-from kerascnn.studies.sweep.find import DATABASE, find_sweep
-from kerascnn.studies.sweep.storage import numbered, open_study
-from kerascnn.studies.sweep.stored import stored_plan
+from kerascnn.studies.sweep.folder import DATABASE
+from kerascnn.studies.sweep.trials.drawing import settings_of
+from kerascnn.studies.sweep.trials.storage import numbered, open_study
+from kerascnn.studies.sweep.trials.stored import stored_plan
 from kerascnn.tracking.journal import Journal, trials_of
 
 RATES = ("--try", "stages.0.learning_rate=1e-4..1e-2", "--sampler", "random", "--pruner", "none")
@@ -72,7 +73,7 @@ def begun():
 
     def folder():
         with suppress(Exception):
-            found = find_sweep("last")
+            found = find("last", Kind.SWEEP)
             return found if workers(found) else None
 
     return until(folder)

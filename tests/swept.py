@@ -32,6 +32,7 @@ def trial(number, value, params, state="complete", **changes):
         "epochs": 0 if value is None else 4,
         "history": [] if value is None else [value - 0.3, value - 0.1, value - 0.02, value],
         "reason": "",
+        "ended": f"2026-01-01T10:{number:02}:00.000+00:00",
     }
     return Trial(**(fields | changes))
 

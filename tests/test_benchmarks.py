@@ -134,7 +134,7 @@ def test_folds_find_what_one_test_split_cannot(script):
 
 
 def test_a_small_folder_is_judged_on_images_that_are_not_in_it(script, photos, tmp_path):
-    table = script("small_folders").write_table(tmp_path / "table.csv", photos, [6, 3], 4, 0)
+    table = script("drawn").write_table(tmp_path / "table.csv", photos, [6, 3], 4, 0)
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert len({row["path"] for row in rows}) == len(rows)
     counts = Counter((row["label"], row["split"]) for row in rows)
@@ -299,6 +299,23 @@ def test_ways_to_train_on_small_folders(script, benchmark, photos, tmp_path, sha
     figures = benchmark("small_folders", "--data", photos, "--experiment", file, *arguments)
     assert figures["ways"]["recipe"]["difference"] == 0
     assert len(figures["ways"]["stages.0.epochs=2"]["seeds"]) == 2
+
+
+@pytest.mark.slow
+def test_recipes_beside_features_on_the_same_folds(
+    script, benchmark, photos, tmp_path, shapes_experiment
+):
+    recipe = {**shapes_experiment, "dataset": {"name": "image_folder"}}
+    file = script("common").write_experiment(tmp_path, recipe)
+    arguments = ("--folds", 3, "--floor-size", 32, "--against", "stages.0.epochs=2")
+    figures = benchmark("recipes", "--data", photos, "--experiment", file, *arguments)
+    found = figures["folders"]["photos"]
+    assert found["images"] == 20
+    assert 0 <= found["floor"] <= 1
+    recipe = found["ways"]["recipe"]
+    assert recipe["from_recipe"] == {"difference": 0, "interval": [0, 0]}
+    assert recipe["from_floor"]["difference"] == pytest.approx(recipe["accuracy"] - found["floor"])
+    assert found["ways"].keys() == {"recipe", "stages.0.epochs=2"}
 
 
 @pytest.mark.long  # imports Optuna and starts nine sweeps of it

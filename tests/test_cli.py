@@ -482,10 +482,42 @@ def test_init_keeps_a_larger_share_of_few_images_to_test_by(run_cli, photos):
     ("architecture", "stages"), [("sequential_cnn", ["scratch"]), ("vgg16", ["head", "finetune"])]
 )
 def test_init_takes_the_recipe_for_the_kind_of_network(run_cli, photos, architecture, stages):
-    assert run_cli("init", photos, "--architecture", architecture).exit_code == 0
+    answer = run_cli("init", photos, "--architecture", architecture)
+    assert answer.exit_code == 0
+    missing = "the weights of vgg16 are not on this machine; the run takes them from https://"
+    assert (missing in answer.stderr) is (architecture == "vgg16")
     experiment = load_experiment(photos.parent / "my photos.v2.toml")
     assert [stage.name for stage in experiment.stages] == stages
     assert experiment.architecture.name == architecture
+
+
+@pytest.mark.parametrize(
+    ("architecture", "size", "written"),
+    [("vgg16", 224, 224), ("xception", 299, 260), ("mobilenet", 224, 224)],
+)
+def test_init_takes_few_images_at_the_size_of_the_weights(
+    run_cli, photos, architecture, size, written
+):
+    answer = run_cli("init", photos, "--architecture", architecture)
+    settings = load_experiment(photos.parent / "my photos.v2.toml").settings
+    assert settings.training.image_size == written
+    why = f"because the weights were trained on {size} pixels"
+    assert f"image_size = {written}, {why}" in answer.stderr
+
+
+def test_init_keeps_the_size_of_the_recipe_for_many_images(run_cli, photos, monkeypatch):
+    monkeypatch.setattr("kerascnn.run.adapt.MANY_IMAGES", 10)
+    assert run_cli("init", photos, "--architecture", "vgg16").exit_code == 0
+    settings = load_experiment(photos.parent / "my photos.v2.toml").settings
+    assert settings.training.image_size == 160
+
+
+def test_init_trains_the_head_for_as_many_steps_on_few_images(run_cli, photos, monkeypatch):
+    monkeypatch.setattr("kerascnn.run.adapt.HEAD_STEPS", 20)
+    answer = run_cli("init", photos, "--architecture", "vgg16")
+    head, finetune = load_experiment(photos.parent / "my photos.v2.toml").settings.stages
+    assert (head.epochs, finetune.epochs) == (20, 8)
+    assert "epochs = 20, because an epoch has only 1 step" in answer.stderr
 
 
 def test_init_overwrites_nothing_unless_forced(run_cli, photos):

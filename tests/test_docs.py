@@ -18,7 +18,7 @@ from PIL import Image
 
 import kerascnn
 from kerascnn import hookspecs
-from kerascnn.cli import experiments
+from kerascnn.cli import experiments, sweep
 from kerascnn.cli.plugins import plugins
 from kerascnn.components.kinds import HOOKS, KINDS
 from kerascnn.components.parameters import parameters_of
@@ -27,7 +27,7 @@ from kerascnn.engine.observer import EVENTS
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.experiment.model import EarlyStopping, Experiment, Stage, Training
 from kerascnn.runtime.toml import as_toml
-from kerascnn.studies.sweep.load import load_sweep
+from kerascnn.studies.sweep.plan.load import load_sweep
 from kerascnn.testing import checks_of, find_subject, run_checks
 
 ROOT = Path(__file__).parents[1]
@@ -78,9 +78,11 @@ def test_every_hook_is_documented_with_its_arguments(kind):
         "Augmentation",
         "Mixing",
         "HostAugmentation",
+        "Weights",
         "Network",
         "Metric",
         "Exporter",
+        "Engine",
     ],
 )
 def test_every_field_of_the_contract_is_documented(name):
@@ -95,6 +97,11 @@ def test_every_member_of_a_source_is_documented():
     members = [name for name in vars(hookspecs.Source) if name in ("__len__", "__getitem__")]
     assert documented(section("Source")) == [*members, "fingerprint"]
     assert get_type_hints(hookspecs.Source.__len__) == {"return": int}
+
+
+def test_every_member_of_a_process_is_documented():
+    members = [name for name in vars(hookspecs.Process) if not name.startswith("_")]
+    assert documented(section("Process")) == members
 
 
 def test_every_event_is_documented_with_its_arguments():
@@ -123,7 +130,7 @@ def test_every_command_for_authors_is_documented():
     for option in re.findall(r"`(--[\w-]+)", PAGE):
         assert any(
             option in parameter.opts
-            for command in (*plugins.commands.values(), experiments.run)
+            for command in (*plugins.commands.values(), experiments.run, sweep.start)
             for parameter in command.params
         ), option
 
@@ -160,16 +167,19 @@ def installed(tmp_path, monkeypatch):
 ELSEWHERE = {
     *("same_on_all_backends", "backends_agree", "imports_no_backend"),
     *("same_in_another_process", "sent_to_another_process", "hears_in_another_process"),
+    "ends_with_this_process",
 }
 
 LONG = {"mobile_halves", "numbered_layers"}  # a network is trained and compiled several times
+SLOW = {"chosen_gpus"}  # a dozen processes are started
+MARKS = dict.fromkeys(LONG, pytest.mark.long) | dict.fromkeys(SLOW, pytest.mark.slow)
 
 
 @pytest.mark.backend
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param(text, id=name, marks=pytest.mark.long if name in LONG else ())
+        pytest.param(text, id=name, marks=MARKS.get(name, ()))
         for text, name in zip(MODULES, re.findall(r'\[Component\("(\w+)"', PAGE), strict=True)
     ],
 )

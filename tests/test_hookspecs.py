@@ -21,6 +21,7 @@ ARGUMENTS = {
     "steps_per_epoch": 5,
     "class_counts": (9, 1),
     "class_names": ("dark", "bright"),
+    "processes": 2,
 }
 
 

@@ -20,6 +20,7 @@ from kerascnn.runtime.backend import installed_backends
 from kerascnn.testing import (
     architectures,
     checks_of,
+    engines,
     find_subject,
     observers,
     training,
@@ -96,6 +97,7 @@ FAULTS = {
     "architecture": [
         ("builds", "headless", {}),
         ("builds", "nested", {}),
+        ("builds", "downloads", {"weights": "imagenet"}),
         ("rescales_inside", "rescales_twice", {}),
         ("rescales_inside", "rescales_never", {}),
         ("golden_image", "", {"weights": "imagenet"}),
@@ -105,11 +107,17 @@ FAULTS = {
         ("blocks_in_order", "empty_block", {}),
         ("blocks_in_order", "one_block_for_all", {}),
         ("last_n_freezes", "counts_frozen", {}),
+        ("last_n_freezes", "remembers", {}),
         ("overfits_one_batch", "dead", {}),
         ("saves_and_loads", "lambda", {}),
         ("saves_and_loads", "loads_here_only", {}),
         ("prefix_then_suffix", "noise", {}),
         ("backends_agree", "backends_differ", {}),
+        ("each_image_by_itself", "among_others", {}),
+        ("each_image_by_itself", "noise", {}),
+        ("weights_described", "described_from_scratch", {}),
+        ("weights_described", "imports_keras_to_describe", {}),
+        ("weights_described", "of_nowhere", {"weights": "imagenet"}),
     ],
     "schedule": [
         ("builds", "number", {}),
@@ -184,6 +192,20 @@ FAULTS = {
         ("same_in_another_process", "remembers_its_path", {}),
         ("same_on_all_backends", "backends_differ", {}),
     ],
+    "engine": [
+        ("builds", "function", {}),
+        ("builds", "one_place", {}),
+        ("calls_functions", "here", {}),
+        ("calls_functions", "out_of_order", {}),
+        ("tells_what_fails", "swallows", {}),
+        ("runs_side_by_side", "takes_turns", {}),
+        ("works_as_this_process", "elsewhere", {}),
+        ("terminates", "deaf", {}),
+        ("closes_at_once", "stays", {}),
+        ("tells_what_is_lost", "loses", {}),
+        ("ends_with_this_process", "outlives", {}),
+        ("closes", "fails_to_close", {}),
+    ],
 }
 IN_A_NEW_PROCESS = {"loads_here_only"}
 RIGHT = {
@@ -194,8 +216,10 @@ RIGHT = {
     "metric": [{}],
     "observer": [{}],
     "exporter": [{}],
+    "engine": [{"component": "local"}],
 }
 LOADS_KERAS_ELSEWHERE = {"exporter"}  # in a process of its own, which takes seconds
+STARTS_PROCESSES = {"engine"}  # without Keras; each takes a fraction of a second
 DOCUMENT = Path(__file__).parents[1] / "docs" / "plugins.md"
 NOT_ON_TORCH = {"train_step_stays_jitted", "applies_in_training"}  # where nothing is compiled
 
@@ -240,10 +264,10 @@ def random_classifier():
 @pytest.mark.parametrize(
     ("kind", "check", "fault", "params"),
     [
-        # a new process takes seconds
-        pytest.param(kind, *case, marks=[pytest.mark.long] if case[1] in IN_A_NEW_PROCESS else [])
+        pytest.param(kind, *case, marks=[pytest.mark.long] if slow else [])
         for kind, cases in FAULTS.items()
         for case in cases
+        for slow in [kind in STARTS_PROCESSES or case[1] in IN_A_NEW_PROCESS]
     ],
     ids=lambda value: "" if isinstance(value, dict) else str(value),
 )
@@ -252,8 +276,13 @@ def test_a_fault_is_caught(kind, check, fault, params, images, monkeypatch):
 
     monkeypatch.setattr(training, "STEPS", 3)
     monkeypatch.setattr(observers, "PROMPT_SECONDS", 0.02)
+    monkeypatch.setattr(engines, "END_SECONDS", 1.0)
     if check in NOT_ON_TORCH and keras.config.backend() == "torch":
         pytest.skip("nothing is compiled on PyTorch")
+    if kind in STARTS_PROCESSES and keras.config.backend() != "tensorflow":
+        pytest.skip("no backend takes part")
+    if fault == "remembers" and keras.config.backend() == "jax":
+        pytest.skip("what is compiled keeps the value of an attribute")
     if check in ("same_on_all_backends", "backends_agree") and len(installed_backends()) < 2:
         pytest.skip("there is no other backend")
     options = {}
@@ -284,8 +313,9 @@ def test_every_check_has_a_fault_that_it_catches_and_says_where_the_contract_is(
 @pytest.mark.parametrize(
     ("kind", "params"),
     [
-        pytest.param(kind, p, marks=pytest.mark.long if kind in LOADS_KERAS_ELSEWHERE else ())
+        pytest.param(kind, p, marks=pytest.mark.long if slow else ())
         for kind, every in RIGHT.items()
+        for slow in [kind in LOADS_KERAS_ELSEWHERE | STARTS_PROCESSES]
         for p in every
     ],
 )

@@ -13,8 +13,8 @@ from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.data.formats import heic_version, install_heic
 from kerascnn.errors import InputError
 from kerascnn.results.canvas import lacking
-from kerascnn.results.find import runs_folder
 from kerascnn.results.folders import RunFolder, list_runs
+from kerascnn.results.lookup import runs_folder
 from kerascnn.run.checkpointer import CHECKPOINTS
 from kerascnn.runtime.address import displayed, sqlite_file, tracking_uri
 from kerascnn.runtime.backend import installed_backends, start_backend

@@ -12,6 +12,7 @@ from kerascnn.cli.options import (
     experiment_of,
     experiment_options,
     file_argument,
+    sweep_of,
 )
 
 
@@ -51,13 +52,13 @@ def run(
     """
     from kerascnn.cli.terminal import Terminal
     from kerascnn.engine.result import EXPERIMENT
-    from kerascnn.results.find import find_unfinished, runs_folder
+    from kerascnn.results.lookup import Kind, find_unfinished, runs_folder
     from kerascnn.run.runner import run_experiment
     from kerascnn.tracking.journal import send_pending
 
     if resume:
-        folder = find_unfinished(resume)
-        file, resume = file or folder / EXPERIMENT, folder.name
+        folder = find_unfinished(resume, Kind.RUN)
+        file, resume = file or folder / EXPERIMENT, str(folder)
     if file is None:
         raise click.UsageError("Missing argument 'FILE' or option --resume RUN.")
     experiment = experiment_of(file, overrides, backend, observers)
@@ -80,41 +81,57 @@ def check(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Check an experiment without training, and show its stages.
+    """Check an experiment or a sweep without training, and show its stages.
 
     Does everything that `run` does before training, but downloads nothing without --download.
     """
-    from contextlib import nullcontext
     from dataclasses import asdict
 
     from kerascnn.cli.tables.experiments import show_check
     from kerascnn.cli.terminal import Terminal
     from kerascnn.engine.check import check_stages
+    from kerascnn.studies.sweep.plan.reach import too_few
+
+    planned = sweep_of(file, overrides, backend)
+    experiment = planned.experiment if planned else experiment_of(file, overrides, backend)
+    terminal = Terminal(console(stderr=True))
+    prepared = _prepared(experiment, file, download, terminal)
+    stages = list(check_stages(prepared))
+    for stage in stages:
+        if stage.shortage:
+            terminal.warned(f"stage {stage.name}: {stage.shortage}")
+    if planned and (few := too_few(planned, len(prepared.data.validation))):
+        terminal.warned(few)
+    if as_json:
+        document(
+            {
+                "name": experiment.name,
+                "sweep": planned and {"trials": planned.trials, "space": planned.tables},
+                "stages": [asdict(stage) for stage in stages],
+                "findings": prepared.examination.findings.to_json(),
+            }
+        )
+    else:
+        show_check(console(), prepared, stages, planned)
+
+
+def _prepared(experiment: Any, file: Path, download: bool, observer: Any) -> Any:
+    """The experiment before its first stage; says how to download what is not at hand."""
+    from contextlib import nullcontext
+
     from kerascnn.engine.data.download import NotAtHandError, without_downloads
     from kerascnn.engine.prepare import prepare_experiment
     from kerascnn.errors import InputError
     from kerascnn.runtime.commands import command
 
-    experiment = experiment_of(file, overrides, backend)
-    terminal = Terminal(console(stderr=True))
     try:
         with nullcontext() if download else without_downloads():
-            prepared = prepare_experiment(experiment, terminal)
+            return prepare_experiment(experiment, observer)
     except NotAtHandError as error:
         again = command("check", str(file), "--download")
         raise InputError(
             f"{error} `{again}` downloads it now; `run` does so when needed."
         ) from error
-    stages = list(check_stages(prepared))
-    for stage in stages:
-        if stage.shortage:
-            terminal.warned(f"stage {stage.name}: {stage.shortage}")
-    if as_json:
-        findings = prepared.examination.findings.to_json()
-        stages_json = [asdict(stage) for stage in stages]
-        document({"name": experiment.name, "stages": stages_json, "findings": findings})
-    else:
-        show_check(console(), prepared, stages)
 
 
 @click.command("lr-find")
@@ -289,6 +306,6 @@ def schema(sweep: bool) -> None:
     """
     from kerascnn.components.registry import load_registry
     from kerascnn.experiment.schema import make_schema
-    from kerascnn.studies.sweep.schema import make_sweep_schema
+    from kerascnn.studies.sweep.plan.schema import make_sweep_schema
 
     document(make_sweep_schema() if sweep else make_schema(load_registry()))

@@ -40,8 +40,8 @@ def folds(
     """
     from kerascnn.cli.tables.folds import fold_line, show_folds
     from kerascnn.cli.terminal import Terminal
-    from kerascnn.results.find import runs_folder
-    from kerascnn.studies.folds.asked import Asked, find_begun
+    from kerascnn.results.lookup import Kind, find_unfinished, runs_folder
+    from kerascnn.studies.folds.asked import Asked
     from kerascnn.studies.folds.study import cross_validate
     from kerascnn.tracking.journal import send_pending
 
@@ -49,7 +49,7 @@ def folds(
     if resume:
         if file or overrides or backend:
             raise click.UsageError("--resume takes the experiment from the study; leave out FILE.")
-        asked = Asked.read(find_begun(resume))
+        asked = Asked.read(find_unfinished(resume, Kind.FOLDS))
         experiment, k, repeats = asked.experiment, asked.k, asked.repeats
     elif file:
         experiment = experiment_of(file, overrides, backend)

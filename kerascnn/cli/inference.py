@@ -16,6 +16,7 @@ from kerascnn.cli.options import (
     document,
     images_argument,
     model_options,
+    named,
     require_run_and_images,
     run_argument,
     tell_last,
@@ -217,13 +218,6 @@ def visualize(
         click.echo(str(file))
 
 
-def _exporters(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
-    """What the shell may complete --format with."""
-    from kerascnn.components.registry import load_registry
-
-    return [name for name in load_registry().names("exporter") if name.startswith(typed)]
-
-
 @click.command()
 @run_argument
 @click.option(
@@ -231,7 +225,7 @@ def _exporters(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
     "format_",
     metavar="FORMAT",
     required=True,
-    shell_complete=_exporters,
+    shell_complete=named("exporter"),
     help="An exporter, such as keras or onnx; `plugins list --kind exporter` lists them.",
 )
 @click.option(

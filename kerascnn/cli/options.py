@@ -125,21 +125,35 @@ def confirmed(question: str, yes: bool) -> bool:
     return yes or (sys.stdin.isatty() and click.confirm(question, err=True))
 
 
+def values_of(overrides: tuple[str, ...], backend: str | None) -> dict[str, Any]:
+    """The dotted keys that the options of an experiment replace, and their values."""
+    values = dict(assignment(text) for text in overrides)
+    return values | ({"training.backend": backend} if backend else {})
+
+
 def experiment_of(
     file: Path, overrides: tuple[str, ...], backend: str | None, observers: tuple[str, ...] = ()
 ) -> Any:
     from kerascnn.components.registry import load_registry
     from kerascnn.experiment.load import load_experiment
 
-    values = dict(assignment(text) for text in overrides)
-    if backend:
-        values["training.backend"] = backend
+    values = values_of(overrides, backend)
     registry = load_registry()
     for slow in registry.slow:
         click.echo(f"note: {slow.origin} {slow}", err=True)
     return load_experiment(
         file, values, registry, lambda said: click.echo(f"note: {said}", err=True), observers
     )
+
+
+def sweep_of(file: Path, overrides: tuple[str, ...], backend: str | None) -> Any:
+    """The sweep in a file; None if it is an experiment."""
+    from kerascnn.experiment.load import is_sweep, read_toml
+    from kerascnn.studies.sweep.plan.load import load_sweep
+
+    if not is_sweep(read_toml(file)[1]):
+        return None
+    return load_sweep(file, overrides=values_of(overrides, backend))
 
 
 def calibrated(result: Any, uncalibrated: bool) -> Any:
@@ -178,12 +192,23 @@ def tell_last(name: str, run: Any) -> None:
         )
 
 
-def assignment(text: str) -> tuple[str, Any]:
+def named(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Completes the names of the components of a kind in a shell."""
+
+    def complete(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
+        from kerascnn.components.registry import load_registry
+
+        return [name for name in load_registry().names(kind) if name.startswith(typed)]
+
+    return complete
+
+
+def assignment(text: str, example: str = "--set stages.head.epochs=1") -> tuple[str, Any]:
     import tomllib
 
     key, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--set {text}: expected KEY=VALUE, such as --set stages.head.epochs=1.")
+        raise InputError(f"{example.split()[0]} {text}: expected KEY=VALUE, such as {example}.")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -83,7 +83,7 @@ def new_plugin(name: str, kind: str, into: Path) -> None:
     click.echo(python("-m", "pytest", str(folder)))
     click.echo(command("run", str(folder / "example.toml")))
     if not KINDS[kind].in_toml:
-        click.echo(command("export", "last", "--format", component_name(name)))
+        click.echo(command(*KINDS[kind].command, component_name(name)))
 
 
 @plugins.command("check")

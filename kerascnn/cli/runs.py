@@ -213,7 +213,7 @@ def send(names: tuple[str, ...], to: str | None) -> None:
 
 
 def _send_pending() -> None:
-    from kerascnn.results.find import runs_folder
+    from kerascnn.results.lookup import runs_folder
     from kerascnn.tracking.journal import send_pending
 
     for said in send_pending(runs_folder()):

@@ -12,7 +12,9 @@ from kerascnn.cli.options import (
     backend_option,
     console,
     document,
+    named,
     set_option,
+    values_of,
 )
 
 START = "FILE"
@@ -70,7 +72,21 @@ def sweep() -> None:
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes that run trials.  [default: one for each GPU, or 1]",
+    help="Processes that run trials.  [default: one for each GPU, or for each host]",
+)
+@click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    shell_complete=named("engine"),
+    help="Where they run; `kerascnn plugins` lists the engines.",
+)
+@click.option(
+    "--engine-set",
+    "engine_set",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A parameter of the engine; may be repeated.",
 )
 @click.option("--storage", metavar="ADDRESS", help="A database that several hosts share.")
 @click.option("--resume", metavar="SWEEP", help="Continue a sweep: its id, a prefix, or `last`.")
@@ -84,6 +100,8 @@ def start(
     overrides: tuple[str, ...],
     backend: str | None,
     workers: int | None,
+    engine: str,
+    engine_set: tuple[str, ...],
     storage: str | None,
     resume: str | None,
     as_json: bool,
@@ -96,23 +114,23 @@ def start(
     """
     from kerascnn.cli.sweep_terminal import SweepTerminal
     from kerascnn.cli.tables.sweep import show_sweep
-    from kerascnn.studies.sweep.asked import of_options
-    from kerascnn.studies.sweep.load import load_sweep
+    from kerascnn.studies.sweep.plan.asked import of_options
+    from kerascnn.studies.sweep.plan.load import load_sweep
     from kerascnn.studies.sweep.story import resume_sweep, run_sweep
 
     given = {key: value for key, value in settings.items() if value is not None}
+    asked = {"name": engine, **dict(assignment(text, "--engine-set cpus=4") for text in engine_set)}
+    where: Any = {"workers": workers, "storage": storage, "engine": asked}
     terminal = SweepTerminal(console(stderr=True), file)
     if resume:
         _refuse_with_resume(file, tries, overrides, backend, given)
-        done = resume_sweep(resume, terminal, workers=workers, storage=storage, **given)
+        done = resume_sweep(resume, terminal, **where, **given)
     else:
         if file is None:
             raise click.UsageError("Missing argument 'FILE' or option --resume SWEEP.")
-        values = dict(assignment(text) for text in overrides)
-        if backend:
-            values["training.backend"] = backend
+        values = values_of(overrides, backend)
         planned = load_sweep(file, of_options(tries), given, values)
-        done = run_sweep(planned, terminal, workers=workers, storage=storage)
+        done = run_sweep(planned, terminal, **where)
     if as_json:
         document(done.to_json())
     else:
@@ -124,8 +142,8 @@ def _refuse_with_resume(file: Path | None, *given: Any) -> None:
     fixed = sorted(settings.keys() - {"trials", "minutes"})
     if file or any(others) or fixed:
         raise click.UsageError(
-            "--resume continues the sweep as it was begun; only --trials, --minutes, --workers and "
-            "--storage may be given with it."
+            "--resume continues the sweep as it was begun; only --trials, --minutes, --workers, "
+            "--storage, --engine and --engine-set may be given with it."
         )
 
 

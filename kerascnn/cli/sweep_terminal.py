@@ -12,8 +12,8 @@ from kerascnn.cli.terminal import Terminal, from_here
 from kerascnn.engine.result import Result
 from kerascnn.results.page import seconds
 from kerascnn.runtime.text import abbreviated, counted
-from kerascnn.studies.sweep import labels, verdict
 from kerascnn.studies.sweep.observer import SweepObserver
+from kerascnn.studies.sweep.report import labels, verdict
 from kerascnn.studies.sweep.result import SweepResult, Trial
 
 KEYS = 4  # settings in the line of a trial

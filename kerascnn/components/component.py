@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from kerascnn.components.entry_points import Origin
+from kerascnn.components.entry_points import Origin, no_backend_imported
 from kerascnn.components.kinds import KINDS
 from kerascnn.errors import InputError, KerascnnError, PluginError, SourceError
-from kerascnn.hookspecs import Component
+from kerascnn.hookspecs import Component, Weights
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.source_code import UnknownCodeError, code_key
 from kerascnn.runtime.tracebacks import described
@@ -57,6 +57,13 @@ class RegisteredComponent:
             raise
         except Exception as error:
             raise self.fault("while its parameters were validated", error) from error
+
+    def weights(self, image_size: int) -> Weights | None:
+        """The pretrained weights that it loads by default, if it is an architecture with such."""
+        try:
+            return self.bind({}).weights(image_size)
+        except ValidationError:  # a parameter is required
+            return None
 
     def fault(self, when: str, error: BaseException) -> PluginError:
         """The error that names the package whose code failed, and where in it."""
@@ -116,6 +123,12 @@ def _plain(value: Any) -> str:
     return repr(value)
 
 
+def _named_weights(params: BaseModel) -> Weights | None:
+    """The weights that the parameter `weights` names."""
+    named = str(getattr(params, "weights", "none"))
+    return Weights(named, at_hand=Path(named).is_file()) if named != "none" else None
+
+
 @dataclass(frozen=True)
 class BoundComponent:
     """A component with its validated parameters, ready to build."""
@@ -163,6 +176,24 @@ class BoundComponent:
         with self.registered.blamed("in its check"):
             found = component.check(self.params, **context) if component.check else {}
             return {key: fault.rstrip(".") for key, fault in dict(found).items()}
+
+    def weights(self, image_size: int) -> Weights | None:
+        """The pretrained weights that it would load, if it is an architecture with such.
+
+        Raises:
+            PluginError: Its `weights` fails, imports Keras, or returns another type.
+        """
+        describe = self.registered.component.weights
+        if describe is None:
+            return _named_weights(self.params) if self.kind == "architecture" else None
+        with self.registered.blamed("in its weights"), no_backend_imported():
+            found = describe(self.params, image_size=image_size)
+        if not isinstance(found, Weights | None):
+            raise PluginError(
+                f"{self.registered}: weights must return kerascnn.Weights or None, "
+                f"not {type(found).__name__}."
+            )
+        return found
 
     def build(self, **context: Any) -> Any:
         """Builds the component; raises PluginError where its code fails or returns another type."""

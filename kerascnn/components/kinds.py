@@ -15,6 +15,8 @@ class Kind:
         of_experiment: The experiment has a table of this kind.
         of_stage: A stage has one; where the experiment has one too, the stage's replaces it.
         listed: The experiment has an array of them.
+        command: The command that names one as its last word, where no experiment does.
+        option: Its option for a parameter of the component.
     """
 
     name: str
@@ -23,6 +25,8 @@ class Kind:
     of_experiment: bool = True
     of_stage: bool = False
     listed: bool = False
+    command: tuple[str, ...] = ()
+    option: str = "--set"
 
     @property
     def plural(self) -> str:
@@ -42,7 +46,7 @@ class Kind:
     @property
     def in_toml(self) -> bool:
         """Whether an experiment names its components, rather than a command."""
-        return self.of_experiment or self.of_stage or self.listed
+        return not self.command
 
     @property
     def needs_keras(self) -> bool:
@@ -81,7 +85,21 @@ KINDS = {
         ),
         Kind("metric", ("class_names",), ("kerascnn.Metric",), of_experiment=False, listed=True),
         Kind("observer", (), ("kerascnn.Observer",), of_experiment=False, listed=True),
-        Kind("exporter", (), ("kerascnn.Exporter",), of_experiment=False),
+        Kind(
+            "exporter",
+            (),
+            ("kerascnn.Exporter",),
+            of_experiment=False,
+            command=("export", "last", "--format"),
+        ),
+        Kind(
+            "engine",
+            ("processes",),
+            ("kerascnn.Engine",),
+            of_experiment=False,
+            command=("sweep", "FILE", "--try", "KEY=VALUE,VALUE", "--engine"),
+            option="--engine-set",
+        ),
     )
 }
 HOOKS = tuple(kind.hook for kind in KINDS.values())

@@ -77,8 +77,8 @@ def snippet(registered: RegisteredComponent) -> str:
     note = f"# fill in: {', '.join(required)}\n" if required else ""
     values = {key: as_toml(one.example) for key, one in given.items()}
     if not kind.in_toml:
-        settings = [part for key in required for part in ("--set", f"{key}={values[key]}")]
-        return note + command("export", "last", "--format", name, *settings)
+        settings = [part for key in required for part in (kind.option, f"{key}={values[key]}")]
+        return note + command(*kind.command, name, *settings)
     pairs = [f"{key} = {value}" for key, value in {"name": as_toml(name), **values}.items()]
     if kind.listed:
         return note + "\n".join([f"[[{kind.plural}]]", *pairs])

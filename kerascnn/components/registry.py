@@ -3,11 +3,14 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import EntryPoint
 
-from kerascnn.components.component import RegisteredComponent
+from pydantic import ValidationError
+
+from kerascnn.components.component import BoundComponent, RegisteredComponent
 from kerascnn.components.entry_points import (
     ALLOW,
     GROUP,
@@ -24,11 +27,15 @@ SLOW_SECONDS = 2.0
 PACKAGES = {
     ("dataset", "flowers"): "kerascnn-flowers",
     ("dataset", "huggingface"): "kerascnn-huggingface",
-    ("architecture", "efficientnet_lite0"): "kerascnn-efficientnet-lite",
+    **{
+        ("architecture", f"efficientnet_lite{number}"): "kerascnn-efficientnet-lite"
+        for number in range(5)
+    },
     ("architecture", "kerashub"): "kerascnn-kerashub",
     ("augmentation", "albumentations"): "kerascnn-albumentations",
     ("augmentation", "kerascv"): "kerascnn-kerascv",
     ("observer", "tensorboard"): "kerascnn-tensorboard",
+    ("engine", "ray"): "kerascnn-ray",
 }  # of kerascnn's authors: messages name them where they are missing
 
 
@@ -66,6 +73,16 @@ class Registry:
 
     def of_kind(self, kind: str) -> Iterator[RegisteredComponent]:
         return (registered for registered in self.unique if registered.kind == kind)
+
+    def at_hand(self, image_size: int) -> list[BoundComponent]:
+        """The pretrained architectures, with default parameters, that need no download."""
+        found = []
+        for registered in self.of_kind("architecture"):
+            with suppress(PluginError, ValidationError):  # a broken one, or one with no default
+                bound = registered.bind({})
+                weights = bound.weights(image_size)
+                found += [bound] if weights and weights.at_hand else []
+        return found
 
     def conflicts(self) -> list[str]:
         """One sentence for each name that more than one package claims."""

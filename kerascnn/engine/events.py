@@ -45,7 +45,7 @@ def overview(prepared: "Prepared") -> Overview:
         images={name: len(packed) for name, packed in data.splits().items()},
         class_names=tuple(data.class_names),
         architecture=prepared.experiment.architecture.name,
-        weights=network.weights if network.pretrained else "",
+        weights=str(network.weights or ""),
         parameters=network.parameters(),
         blocks=network.blocks,
         packed=sum(packed.made for packed in data.splits().values()),

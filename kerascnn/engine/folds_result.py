@@ -141,6 +141,12 @@ class FoldsResult:
         return float(np.std(values, ddof=1)), min(values), max(values)
 
     @property
+    def chance(self) -> float:
+        """The standard deviation that folds would have if only their images differed (binomial)."""
+        of_folds = ((fold["accuracy"], fold["images"]) for fold in self.folds)
+        return float(np.mean([share * (1 - share) / count for share, count in of_folds])) ** 0.5
+
+    @property
     def training(self) -> Training:
         """Settings shared by the stages, such as how to prepare images."""
         return training_of(self.experiment)
@@ -171,7 +177,7 @@ class FoldsResult:
     def to_json(self) -> dict[str, Any]:
         """The fields, with `predictions` (a path) and `spread`."""
         names = ("standard_deviation", "least", "greatest")
-        spread = dict(zip(names, self.spread, strict=True))
+        spread = dict(zip(names, self.spread, strict=True)) | {"by_chance": self.chance}
         return {**asdict(self), "predictions": str(self.predictions), "spread": spread}
 
     def write(self) -> None:

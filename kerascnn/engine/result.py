@@ -22,6 +22,7 @@ VERSION = 1
 EXPERIMENT = "experiment.toml"
 RESULT = "result.json"
 SWEEP_PLAN = "sweep.toml"  # in the folder of a sweep
+SWEEP = "sweep.json"  # in that of one that has ended
 MODEL = "model"
 PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"
@@ -34,6 +35,15 @@ class SplitTable(TypedDict):
     images: int
     fingerprint: str
     packed: NotRequired[int]  # in this run; the other images had been packed before
+
+
+class WeightsTable(TypedDict):
+    """The pretrained weights that the network started from; see `kerascnn.Weights`."""
+
+    origin: str
+    licence: str
+    trained_on: str
+    image_size: int | None
 
 
 class DecidedTable(TypedDict):
@@ -115,6 +125,7 @@ class Result:
             as trained. `predictions.csv`, `test` and `metrics` are not calibrated.
         metrics: The experiment's metrics by name.
         engine: What computed `test`, such as "OpenVINO 2026.4.1"; "" if the backend did.
+        weights: The pretrained weights that the network started from; None from scratch.
     """
 
     version: int = VERSION
@@ -145,6 +156,7 @@ class Result:
     temperature: float = AS_TRAINED
     metrics: dict[str, MetricTable] = field(default_factory=dict)
     engine: str = ""
+    weights: WeightsTable | None = None
 
     @classmethod
     def read(cls, file: Path) -> "Result":

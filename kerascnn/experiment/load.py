@@ -15,6 +15,7 @@ from kerascnn.experiment.problems import report
 from kerascnn.experiment.syntax import explain_syntax
 from kerascnn.experiment.tables import override
 from kerascnn.runtime.arguments import expect
+from kerascnn.runtime.commands import command
 
 
 def load_experiment(
@@ -42,6 +43,9 @@ def load_experiment(
     expect(overrides or {}, Mapping, "overrides")
     try:
         text, data = read_toml(Path(path))
+        if is_sweep(data):
+            begins = command("sweep", str(path))
+            raise InputError(f"{path} is a sweep, not an experiment; `{begins}` runs it.")
         registry = registry or load_registry()
         read_from(Path(path).parent, data, registry, lambda said: warn(f"{path}: {said}"))
         added = _add_observers(data, observers)
@@ -52,6 +56,11 @@ def load_experiment(
         return experiment
     except RecursionError as error:
         raise InputError(f"{path}: nested too deeply for an experiment.") from error
+
+
+def is_sweep(data: Mapping[str, Any]) -> bool:
+    """Whether the content of a TOML file is that of a sweep, not of an experiment."""
+    return "space" in data or "experiment" in data
 
 
 def _add_observers(data: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -240,14 +240,16 @@ class Stage(Strict):
     weight_decay: float | None = Field(
         None, ge=0, description="not applied to biases and BatchNorm; default the optimizer's"
     )
-    ema_fraction: float | None = Field(
-        None,
-        gt=0,
+    ema_fraction: float = Field(
+        0.0,
+        ge=0,
         le=1,
         description="evaluate and carry forward an exponential moving average of the weights, over "
-        "a window of this fraction of the stage's steps",
+        "a window of this fraction of the stage's steps; 0: none",
     )
-    clip_norm: float | None = Field(None, gt=0, description="maximum global norm of the gradients")
+    clip_norm: float = Field(
+        0.0, ge=0, description="maximum global norm of the gradients; 0: no limit"
+    )
     loss: Loss = Field(
         DEFAULT_LOSS,
         description="training loss; val_loss is always the cross-entropy",

@@ -62,7 +62,7 @@ def optimizer_problems(data: dict[str, Any]) -> Iterator[Problem]:
             if key != "name":
                 yield from _argument_problems((*place, key), name, value)
         clips = [key for key in ("clipnorm", "clipvalue") if key in table]
-        clips += ["the stage's clip_norm"] if "clip_norm" in stage else []
+        clips += ["the stage's clip_norm"] if stage.get("clip_norm") else []
         if len(clips) > 1:
             yield Problem(place, f"{' and '.join(clips)} are mutually exclusive; keep one")
 

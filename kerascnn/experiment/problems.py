@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from kerascnn.components.component import BoundComponent, RegisteredComponent
+from kerascnn.components.kinds import KINDS
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.tables import Location, entry_names
 from kerascnn.runtime.toml import as_key, excerpt
@@ -178,10 +179,11 @@ def bind_alone(registered: RegisteredComponent, params: Mapping[str, Any]) -> Bo
         return registered.bind(dict(params))
     except ValidationError as error:
         model, table = registered.component.params, dict(params)
+        option = KINDS[registered.kind].option
         problems = explain(error, model, table, (registered.kind,))
         said = "\n".join(map(str, problems))
         if missing := [str(one["loc"][-1]) for one in error.errors() if one["type"] == "missing"]:
-            said += f" Give it with {' '.join(f'--set {key}=VALUE' for key in missing)}."
+            said += f" Give it with {' '.join(f'{option} {key}=VALUE' for key in missing)}."
         raise InputError(said) from error
 
 

@@ -10,6 +10,7 @@ from kerascnn.hookspecs.types import (
     Arrays,
     Augmentation,
     Component,
+    Engine,
     Exporter,
     HostAugmentation,
     Metric,
@@ -17,14 +18,17 @@ from kerascnn.hookspecs.types import (
     Network,
     NoParams,
     Params,
+    Process,
     Source,
     Splits,
+    Weights,
 )
 
 __all__ = [
     "Arrays",
     "Augmentation",
     "Component",
+    "Engine",
     "Exporter",
     "HostAugmentation",
     "Metric",
@@ -32,8 +36,10 @@ __all__ = [
     "Network",
     "NoParams",
     "Params",
+    "Process",
     "Source",
     "Splits",
+    "Weights",
 ]
 
 hookspec = pluggy.HookspecMarker("kerascnn")
@@ -102,9 +108,8 @@ def kerascnn_architectures() -> list[Component]:
     """Architectures. `build(params, *, image_size, num_classes) -> Network | keras.Model`.
 
     The blocks of a plain functional model are the parts of its layers' names before the first
-    underscore, in the order of the layers. A parameter `weights` with a value other than "none"
-    means that the backbone is pretrained: its BatchNorm layers stay frozen unless a stage says
-    otherwise.
+    underscore, in the order of the layers. A backbone with pretrained weights, which
+    `Component.weights` describes, keeps its BatchNorm layers frozen unless a stage says otherwise.
 
     Example:
         from kerascnn import Component, classifier_head, hookimpl
@@ -258,5 +263,29 @@ def kerascnn_exporters() -> list[Component]:
         @hookimpl
         def kerascnn_exporters():
             return [Component("json_and_h5", build, summary="the network as JSON, weights as HDF5")]
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def kerascnn_engines() -> list[Component]:
+    """Engines, which place processes on devices. `build(params, *, processes) -> Engine`.
+
+    `processes` is how many are to run at a time, or None for one on each device. `build` may start
+    or reach a cluster; Keras may not be imported yet. If that fails, it raises `InputError` with a
+    message that says what to do.
+
+    Example:
+        from kerascnn import BackgroundProcess, Component, Engine, hookimpl
+
+        def build(params, *, processes):
+            def start(place):
+                return BackgroundProcess({"CUDA_VISIBLE_DEVICES": str(place)})
+
+            return Engine(start, processes or 8)
+
+        @hookimpl
+        def kerascnn_engines():
+            return [Component("eight_gpus", build, summary="the eight GPUs of this host")]
     """
     raise NotImplementedError

@@ -1,6 +1,7 @@
 """The types of the contract: a component, and what the builders of each kind return."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,6 +27,28 @@ class NoParams(Params):
 
 
 @dataclass(frozen=True)
+class Weights:
+    """The pretrained weights of an architecture: where they come from, and what they are.
+
+    Args:
+        origin: The package, address, preset or file that they come from.
+        licence: As the publisher states it, an SPDX identifier if there is one; "" if unknown.
+        trained_on: The images that they were trained on, such as "ImageNet-1k"; "" if unknown.
+        image_size: Height and width of those images in pixels; None if unknown.
+        at_hand: Whether they are on this machine, so that `build` needs no download.
+    """
+
+    origin: str
+    licence: str = ""
+    trained_on: str = ""
+    image_size: int | None = None
+    at_hand: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.trained_on} weights" if self.trained_on else f"weights of {self.origin}"
+
+
+@dataclass(frozen=True)
 class Component:
     """What a plugin registers under a name.
 
@@ -37,6 +60,9 @@ class Component:
         check: `check(params, *, image_size) -> {key: fault}` returns what cannot work: a file that
             does not exist, images that are too small. Called when an experiment is loaded; must
             import nothing heavy. Default none.
+        weights: Of an architecture: `weights(params, *, image_size) -> Weights | None` describes
+            the pretrained weights that `build` would load, without Keras and without a download;
+            None from scratch. Default: a parameter `weights` other than "none" is their origin.
     """
 
     name: str
@@ -44,6 +70,7 @@ class Component:
     params: type[Params] = NoParams
     summary: str = ""
     check: Callable[..., Mapping[str, str]] | None = None
+    weights: Callable[..., Weights | None] | None = None
 
 
 class Source(Protocol):
@@ -151,8 +178,6 @@ class Network:
             its classifier are named `head_...`.
         blocks: Glob patterns of layer names by block, from the input on. A layer belongs to the
             first block with a pattern that matches.
-        weights: Description of the weights, such as "weights of resnet_50_imagenet"; default the
-            value of the parameter `weights`.
         modules: Modules to import before a saved model is loaded, such as "my_layers.register":
             those that register layers with Keras without defining them. Each belongs to the
             package of the component or to one that it requires. Default none: the modules that
@@ -161,7 +186,6 @@ class Network:
 
     model: "keras.Model"
     blocks: Mapping[str, Sequence[str]]
-    weights: str = ""
     modules: Sequence[str] = ()
 
 
@@ -204,3 +228,45 @@ class Exporter:
     backend: str = ""
     runtime: str = ""
     tolerance: float = 1e-4
+
+
+class Process(Protocol):
+    """A Python process that calls functions one after another, such as a `BackgroundProcess`.
+
+    It works as this process does: in the same working directory, with the same packages, and with
+    the environment variables of kerascnn, Keras and MLflow. It ends when this process does, even if
+    that is killed, also in the middle of a call. Ctrl-C in a terminal does not reach it, and what
+    it prints does not reach standard output.
+    """
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> "Future[Any]":
+        """Queues a call with copies of the arguments, which `cloudpickle` sends.
+
+        The future raises an exception if the call fails or the process is lost; its text says why.
+        """
+
+    def terminate(self) -> None:
+        """Sends SIGTERM, which lets a call end at its next checkpoint."""
+
+    def close(self) -> None:
+        """Ends the process within seconds; a call that is running is lost."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where processes run: on the devices of this host or of a cluster.
+
+    Args:
+        start: `start(place) -> Process` starts a process in a place from 0 to `places - 1`, whose
+            devices it has to itself, and does not wait for it. A place is given again only after
+            its process has ended.
+        places: How many processes can run at a time.
+        hosts: How many hosts they may run on. With more than one, files must be on a shared disk,
+            and databases on a server.
+        close: Releases what `build` has acquired, after all processes have ended. Default nothing.
+    """
+
+    start: Callable[[int], Process]
+    places: int
+    hosts: int = 1
+    close: Callable[[], None] = lambda: None

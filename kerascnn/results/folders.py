@@ -13,12 +13,11 @@ from filelock import FileLock, Timeout
 from kerascnn.engine.folds_result import FOLDS
 from kerascnn.engine.result import RESULT
 from kerascnn.errors import InputError
-from kerascnn.results.find import runs_folder
+from kerascnn.results.lookup import Kind, find, folders, runs_folder
 from kerascnn.runtime.address import address_fault, displayed
-from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import folder_bytes
 from kerascnn.tracking.entries import delete_run
-from kerascnn.tracking.journal import JOURNAL, LOCK, Journal, send_pending, trials_of
+from kerascnn.tracking.journal import LOCK, Journal, send_pending, trials_of
 from kerascnn.tracking.store import TrackingError
 
 
@@ -57,12 +56,8 @@ class RunFolder:
 
 def list_runs() -> list[RunFolder]:
     """All runs in this folder, finished or not, the oldest first."""
-    return sorted(map(_describe, _folders()), key=lambda run: datetime.fromisoformat(run.started))
-
-
-def _folders() -> list[Path]:
-    files = [file for name in (JOURNAL, RESULT) for file in runs_folder().glob(f"*/{name}")]
-    return sorted({file.parent for file in files})
+    runs = map(_describe, folders(*Kind))
+    return sorted(runs, key=lambda run: datetime.fromisoformat(run.started))
 
 
 def _describe(folder: Path) -> RunFolder:
@@ -113,16 +108,7 @@ def find_folders(runs: Iterable[str]) -> list[Path]:
     Raises:
         InputError: An id matches no run, or more than one.
     """
-    return list(dict.fromkeys(_find(run) for run in runs))
-
-
-def _find(run: str) -> Path:
-    found = [folder for folder in _folders() if folder.name.startswith(run)]
-    if len(found) == 1:
-        return found[0]
-    ids = ", ".join(folder.name[:12] for folder in found)
-    which = f"matches {len(found)} runs: {ids}" if found else f"matches no run in {runs_folder()}"
-    raise InputError(f'"{run}" {which}; `{command("runs", "list")}` lists them.')
+    return list(dict.fromkeys(find(run, *Kind) for run in runs))
 
 
 def remove_run(folder: Path) -> str | None:

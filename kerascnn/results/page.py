@@ -16,6 +16,7 @@ from PIL import Image
 
 from kerascnn.engine.result import StageTable
 from kerascnn.runtime.files import gigabytes
+from kerascnn.runtime.text import plural
 
 BLUE, ORANGE, GREEN, RED = "#3f83cf", "#dd7c2f", "#3f9c6c", "#d1495b"  # on white and on black
 QUALITY = 72  # of WebP, 0 to 100
@@ -41,7 +42,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (gigabytes, percent, saved, seconds, share)
+    filters = (gigabytes, percent, plural, saved, seconds, share)
     environment.filters |= {function.__name__: function for function in filters}
     return environment
 

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from socket import socket
 from typing import IO
 
+from kerascnn.engine.result import SWEEP
 from kerascnn.errors import KerascnnError
-from kerascnn.results.find import last_experiment, runs_folder
+from kerascnn.results.find import last_experiment
 from kerascnn.results.inference.serve import HOST, HOSTS
+from kerascnn.results.lookup import Kind, folders
 from kerascnn.runtime.address import tracking_uri
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.redact import scrubbed, shown_uri
@@ -68,7 +70,8 @@ def _table() -> str:
 
 def swept_columns(experiment: str | None) -> list[str]:
     """The columns for the last sweep of an experiment: its metric, its keys, what it pruned."""
-    files = sorted(runs_folder().glob("*/sweep.json"), key=lambda file: -file.stat().st_mtime)
+    written = (folder / SWEEP for folder in folders(Kind.SWEEP) if (folder / SWEEP).is_file())
+    files = sorted(written, key=lambda file: -file.stat().st_mtime)
     sweeps = (json.loads(file.read_text("utf-8")) for file in files)
     last = next((sweep for sweep in sweeps if sweep["name"] == experiment), None)
     if last is None:

@@ -10,14 +10,16 @@ from typing import Any
 import tomli_w
 
 from kerascnn.components.registry import Registry, load_registry
-from kerascnn.engine.data.balance import share_to_test, uneven
+from kerascnn.engine.data.balance import share_to_test
 from kerascnn.engine.data.findings import findings_in
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer, Only
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
+from kerascnn.experiment.model import Training
 from kerascnn.experiment.paths import read_from
+from kerascnn.run.adapt import explained, with_class_weights, with_longer_head, with_native_size
 
 FOLDER_RECIPE, SCRATCH_RECIPE = "folder", "folder_scratch"
 
@@ -85,8 +87,11 @@ def write_experiment(
 
 def _adapted(text: str, target: Path, registry: Registry, observer: Observer) -> tuple[str, str]:
     """The experiment adapted to the images of its folder, and a one-line summary of these."""
+    experiment = _parsed(text, target, registry)
+    _look_for_weights(experiment, observer)
+    text = with_native_size(text, experiment)
     data = _look_at(_parsed(text, target, registry), observer)
-    text = _weighted(text, data)
+    text = with_longer_head(with_class_weights(text, data), experiment, data)
     for key, why in dict.fromkeys(re.findall(r"(?m)^(\w+ = \S+) +# (because .*)$", text)):
         observer.warned(f"{key}, {why}")
     return text, _summary(data)
@@ -102,9 +107,8 @@ def _recipe_for(architecture: str | None, registry: Registry) -> str:
     """The recipe for networks of this kind: pretrained, or from scratch."""
     if architecture is None or ("architecture", architecture) not in registry.claims:
         return FOLDER_RECIPE  # an unknown name is reported later
-    fields = registry.get("architecture", architecture).component.params.model_fields
-    pretrained = "weights" in fields and fields["weights"].default != "none"
-    return FOLDER_RECIPE if pretrained else SCRATCH_RECIPE
+    weights = registry.get("architecture", architecture).weights(Training().image_size)
+    return FOLDER_RECIPE if weights else SCRATCH_RECIPE
 
 
 def _beside(folder: Path) -> Path:
@@ -160,6 +164,16 @@ def _look_at(experiment: BoundExperiment, observer: Observer) -> Data:
     return data
 
 
+def _look_for_weights(experiment: BoundExperiment, observer: Observer) -> None:
+    """Warns of a network whose pretrained weights are not on this machine."""
+    weights = experiment.architecture.weights(experiment.training.image_size)
+    if weights and not weights.at_hand:
+        observer.warned(
+            f"the weights of {experiment.architecture.name} are not on this machine; the run takes "
+            f"them from {weights.origin}"
+        )
+
+
 def _summary(data: Data) -> str:
     names = data.class_names
     shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
@@ -175,23 +189,7 @@ def _for_folder(text: str, folder: Path, name: str, dataset: dict[str, Any]) -> 
     text = re.sub(r'(?m)^name = ".*"$', f'name = "{_allowed(name)}"', text, count=1)
     beside = os.path.basename(os.path.abspath(folder))
     text = _replaced(text, "dataset", dataset | {"path": beside})
-    return _explained(text, "test_fraction", "a tenth of so few images is too small a test split")
-
-
-def _weighted(text: str, data: Data) -> str:
-    """The experiment with class weights in each stage if the classes are imbalanced."""
-    counts, names = data.class_counts()["train"], data.class_names
-    if not uneven(counts):
-        return text
-    most, least = int(counts.argmax()), int(counts.argmin())
-    text = re.sub(r"(?m)^(learning_rate = .*)$", r'\1\nclass_weights = "balanced"', text)
-    why = f"{names[most]} has {counts[most]:,} training images, {names[least]} {counts[least]:,}"
-    return _explained(text, "class_weights", why)
-
-
-def _explained(text: str, key: str, why: str) -> str:
-    """The text with a comment after a key."""
-    return re.sub(rf"(?m)^({key} = .*)$", lambda line: f"{line[1]:<33} # because {why}", text)
+    return explained(text, "test_fraction", "a tenth of so few images is too small a test split")
 
 
 def _allowed(name: str) -> str:

@@ -54,7 +54,15 @@ def look_at(
 
 def look_back(prepared: Prepared, done: Sequence[StageResult]) -> Look:
     """The look at the weights that stages have ended with: at the epoch that they are of."""
-    last = max(index for index, result in enumerate(done) if index == 0 or result.kept)
-    result = done[last]
-    epoch = result.history[result.best_epoch - 1]
-    return look_at(prepared, done[:last], epoch, result.own.probabilities)
+    last = _kept_stage(done)
+    return look_at(prepared, done[:last], kept_epoch(done), done[last].own.probabilities)
+
+
+def kept_epoch(done: Sequence[StageResult]) -> Epoch:
+    """The epoch whose weights stages have ended with."""
+    result = done[_kept_stage(done)]
+    return result.history[result.best_epoch - 1]
+
+
+def _kept_stage(done: Sequence[StageResult]) -> int:
+    return max(index for index, result in enumerate(done) if index == 0 or result.kept)

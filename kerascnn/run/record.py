@@ -4,6 +4,7 @@ import getpass
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from kerascnn.results.report import chapters
 from kerascnn.results.report.gather import gather
 from kerascnn.results.report.note import note, write_thumbnails
 from kerascnn.results.report.write import write_page
+from kerascnn.run.look import kept_epoch
 from kerascnn.run.result import Evaluated, stage_table
 from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.commands import command
@@ -141,6 +143,18 @@ def record_epoch(tracker: Log, stage: StageStart, epoch: Epoch) -> None:
     tracker.metrics({**epoch.metrics, "stage": stage.number}, step=step)
 
 
+def record_kept(tracker: Log, done: Sequence[StageResult]) -> None:
+    """Logs the validation metrics of the weights that stages end with, if of an earlier epoch.
+
+    MLflow's table shows the last step of a metric, so they are a step after all epochs, as MLflow's
+    own logging of Keras has it where early stopping restores weights.
+    """
+    kept = kept_epoch(done)
+    if kept is not done[-1].history[-1]:
+        values = {name: of for name, of in kept.metrics.items() if name.startswith("val_")}
+        tracker.metrics(values, step=sum(result.epochs for result in done) + 1)
+
+
 def record_stage(tracker: Log, result: StageResult) -> None:
     """Tags the run with the main figures of a stage; the result has all of them."""
     table = {key: value for key, value in stage_table(result).items() if key in _TAGS}
@@ -166,7 +180,15 @@ def record_result(
     data, names = prepared.data, prepared.data.class_names
     size = prepared.experiment.training.image_size
     model = prepared.network.model
-    save_model(model, folder / MODEL, size, names, result.temperature, result.modules)
+    save_model(
+        model,
+        folder / MODEL,
+        size,
+        names,
+        result.temperature,
+        result.modules,
+        weights=result.weights,
+    )
     for split, file in (("test", PREDICTIONS), ("validation", VALIDATION_PREDICTIONS)):
         said = predictions_of(data.splits()[split], evaluated.probabilities[split])
         write_predictions(folder / file, said, names)

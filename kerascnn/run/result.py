@@ -19,8 +19,9 @@ from kerascnn.engine.network.explain import map_shape
 from kerascnn.engine.network.loadable import modules_to_import
 from kerascnn.engine.network.predictor import predictor
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import MetricTable, Result, StageTable
+from kerascnn.engine.result import MetricTable, Result, StageTable, WeightsTable
 from kerascnn.engine.training.stage_result import StageResult
+from kerascnn.hookspecs import Weights
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.keras_internals import last_calls
 from kerascnn.runtime.versions import installed_versions
@@ -113,7 +114,19 @@ def make_result(
         temperature=evaluated.temperature,
         metrics=evaluated.metrics,
         engine=evaluated.engine,
+        weights=_weights_table(prepared.network.weights),
     )
+
+
+def _weights_table(weights: Weights | None) -> WeightsTable | None:
+    if weights is None:
+        return None
+    return {
+        "origin": weights.origin,
+        "licence": weights.licence,
+        "trained_on": weights.trained_on,
+        "image_size": weights.image_size,
+    }
 
 
 def stage_table(result: StageResult) -> StageTable:

@@ -13,7 +13,8 @@ from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
-from kerascnn.results.find import backend_of, find_unfinished, runs_folder
+from kerascnn.results.find import backend_of
+from kerascnn.results.lookup import Kind, find_unfinished, runs_folder
 from kerascnn.run.checkpointer import Checkpointer
 from kerascnn.run.naming import run_name
 from kerascnn.run.observing import explained, observed, told
@@ -88,7 +89,7 @@ def run_in(
         upload_model: Upload the model to MLflow; it is in the run's folder either way.
     """
     start = time.perf_counter()
-    resumed = find_unfinished(resume) if resume else None
+    resumed = find_unfinished(resume, Kind.RUN) if resume else None
     select_backend(_backend(experiment, resumed))
     tracker = Tracker(
         experiment.name,

@@ -9,7 +9,7 @@ from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.listener import Epoch, Listener
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.run.checkpointer import Checkpointer
-from kerascnn.run.record import record_epoch, record_stage
+from kerascnn.run.record import record_epoch, record_kept, record_stage
 from kerascnn.run.stage_store import StageStore
 from kerascnn.tracking.log import Log
 
@@ -50,7 +50,8 @@ def fit_stages(
         observer.stage_ended(result)
         checkpointer.stage_ended(result)
         if checkpointer.pruned:
-            return
+            break
+    record_kept(tracker, done)
 
 
 def _listener(

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
@@ -27,17 +27,25 @@ class CallError(Exception):
 class LostError(Exception):
     """The process has ended."""
 
+    def __str__(self) -> str:
+        return "its process was killed or crashed, as for lack of memory"
+
 
 class BackgroundProcess:
     """A process without Keras; what it prints goes to this one's standard error.
 
     Args:
         variables: Further environment variables.
+        launcher: The start of a command that runs the rest of it, such as `("nice", "-n", "10")`.
+            It passes standard input and output on.
     """
 
-    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, variables: Mapping[str, str] | None = None, launcher: Sequence[str] = ()
+    ) -> None:
+        served = [sys.executable, "-c", f"{_START}; background.serve()", *sys.path]
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"{_START}; background.serve()", *sys.path],
+            [*launcher, *served],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -59,7 +67,7 @@ class BackgroundProcess:
         self._process.terminate()
 
     def close(self) -> None:
-        """Ends the idle process, within `CLOSE_SECONDS`."""
+        """Ends the process, within `CLOSE_SECONDS`: killed if it is not idle by then."""
         self._calls.submit(self._stdin.close)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(CLOSE_SECONDS)

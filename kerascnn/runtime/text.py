@@ -40,10 +40,13 @@ def nfc(text: str) -> str:
 
 def counted(count: int, noun: str = "image") -> str:
     """A number and a noun that agrees with it: "1 image", "2,000 images", "3 classes"."""
-    if count != 1:
-        noun = re.sub("(?<![aeiou])y$", "ie", noun)
-        noun += "es" if noun.endswith(("s", "x", "ch", "sh")) else "s"
-    return f"{count:,} {noun}"
+    return f"{count:,} {noun if count == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """Such as images, classes, studies."""
+    noun = re.sub("(?<![aeiou])y$", "ie", noun)
+    return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "s")
 
 
 def abbreviated(things: Sequence[object], limit: int = LISTED) -> str:

@@ -12,7 +12,7 @@ from kerascnn.results.report.chapters import results
 from kerascnn.studies.probe.blocks_result import BlocksResult
 from kerascnn.studies.probe.page import blocks_html, probe_html
 from kerascnn.studies.probe.result import ProbeResult
-from kerascnn.studies.sweep.page import sweep_html
+from kerascnn.studies.sweep.report.page import sweep_html
 from kerascnn.studies.sweep.result import SweepResult
 
 

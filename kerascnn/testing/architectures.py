@@ -1,8 +1,8 @@
 """The checks of an architecture: its contract, its blocks, and how stages use it."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.engine.data.download import NotAtHandError, without_downloads
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import HEAD, Built, build_network
 from kerascnn.engine.network.freezing import frozen_variables, set_trainable
-from kerascnn.engine.network.inference import Forward, to_numpy
+from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.network.loadable import loading_advice, modules_to_import
 from kerascnn.engine.network.saved import load_model
 from kerascnn.engine.network.unfreeze import select
@@ -22,19 +23,17 @@ from kerascnn.hookspecs import Network, kerascnn_architectures
 from kerascnn.runtime.keras_internals import nodes_in_order
 from kerascnn.testing.checks import CheckError, SkipError, Subject, check, random_images
 from kerascnn.testing.other_processes import in_a_new_process, on_other_backends
+from kerascnn.testing.predictions import CLOSE, Predictor, predictor, same
 
 LARGEST_INPUT = 160  # a white pixel minus ImageNet's mean is 151
 LEAST_SPREAD = 0.05  # of the first kernel's input; pixels in 0-1 have 0.2 or more
 CUTS = 3  # with no block, some, and all but one frozen
-CLOSE = 1e-4  # allowed difference of probabilities on one backend
 CLOSE_ELSEWHERE = 5e-3  # the same between backends: a GPU may convolve in TF32
 NUDGE = 1e-6  # relative, as of rounding; hundreds of untrained layers can amplify it
 GOLDEN_SIZE, DAISY = 224, 985
 IMAGE_SIZES = (48, 96, 224)  # the first that the network accepts is used
 CLASSES = 5
 COUNT = 8  # images
-
-Predictor = Callable[[np.ndarray], np.ndarray]
 
 
 class ArchitectureSubject(Subject):
@@ -57,11 +56,15 @@ class ArchitectureSubject(Subject):
         return built
 
     def build(self) -> Built:
-        """Builds the network at the first size that it accepts."""
+        """Builds the network at the first size that it accepts; weights at hand, from there."""
         sizes = [self.image_size] if self.image_size else IMAGE_SIZES
         for size in sizes:
+            weights = self.bound.weights(size)
             try:
-                built = build_network(self.bound, image_size=size, num_classes=CLASSES)
+                with without_downloads() if weights and weights.at_hand else nullcontext():
+                    built = build_network(self.bound, image_size=size, num_classes=CLASSES)
+            except NotAtHandError as error:
+                raise CheckError(f"its weights are said to be at hand, but {error}") from error
             except InputError as error:
                 if size == sizes[-1] or "image_size" not in str(error):
                     raise
@@ -97,17 +100,6 @@ def freeze(built: Built, blocks: int) -> Any:
     unfreeze = f"last:{blocks}" if blocks else "head"
     set_trainable(built.model, select(built, unfreeze, 0).layers, "train")
     return built.model
-
-
-def predictor(model: Any) -> Predictor:
-    """The model in inference mode, compiled on JAX, where single operations are slow."""
-    import keras
-    from keras import ops
-
-    if keras.config.backend() == "jax":
-        forward = Forward(model)
-        return lambda images: forward(images, min(len(images), COUNT))
-    return lambda images: to_numpy(model(ops.convert_to_tensor(images), training=False))
 
 
 def _tell_apart(model: Any, predict: Predictor, images: np.ndarray) -> None:
@@ -258,7 +250,7 @@ def saves_and_loads(subject: ArchitectureSubject) -> str:
         except (CheckError, InputError) as error:
             said = str(error).replace(f"{file}: ", "")
             raise CheckError(said + loading_advice(subject.made.model, said)) from error
-        _same(loaded, subject.predictions, "loaded", CLOSE)
+        same(loaded, subject.predictions, "loaded", CLOSE)
         return f"{file.stat().st_size / 1e6:.1f} MB" + (", in a new process" if modules else "")
 
 
@@ -277,7 +269,7 @@ def prefix_then_suffix(subject: ArchitectureSubject) -> str:
         activations = subject.images
         if parts.prefix is not None:
             activations = predictor(parts.prefix)(activations)
-        _same(predictor(parts.suffix)(activations), expected, f"after {parts.boundary}", CLOSE)
+        same(predictor(parts.suffix)(activations), expected, f"after {parts.boundary}", CLOSE)
         boundaries.append(parts.boundary)
     return _shortened(list(dict.fromkeys(reversed(boundaries))))
 
@@ -289,7 +281,7 @@ def backends_agree(subject: ArchitectureSubject) -> str:
     elsewhere = on_other_backends(_predictions_with, subject, weights)
     try:
         for backend, found in elsewhere.items():
-            _same(found, subject.predictions, f"on {backend}", CLOSE_ELSEWHERE)
+            same(found, subject.predictions, f"on {backend}", CLOSE_ELSEWHERE)
     except CheckError:
         _skip_if_rounding_decides(subject)
         raise
@@ -312,12 +304,6 @@ def _predictions_with(subject: ArchitectureSubject, weights: list[np.ndarray]) -
         raise CheckError("its weights are different, or in another order")
     model.set_weights(weights)
     return predictor(model)(subject.images)
-
-
-def _same(found: np.ndarray, expected: np.ndarray, where: str, close: float) -> None:
-    distance = abs(found - expected).max()
-    if not distance <= close:
-        raise CheckError(f"{where} probabilities differ by up to {distance:.2g}")
 
 
 def _shortened(names: list[str]) -> str:

@@ -8,6 +8,8 @@ from kerascnn.testing import (
     architectures,
     augmentations,
     datasets,
+    each_image,
+    engines,
     exporters,
     fingerprints,
     host_augmentations,
@@ -20,6 +22,7 @@ from kerascnn.testing import (
     schedules,
     sources,
     training,
+    weights,
 )
 from kerascnn.testing.checks import Check, Outcome, Subject
 
@@ -29,12 +32,16 @@ _KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
         augmentations.AugmentationSubject,
         (augmentations, partners, mixings, host_augmentations),
     ),
-    "architecture": (architectures.ArchitectureSubject, (architectures, training)),
+    "architecture": (
+        architectures.ArchitectureSubject,
+        (architectures, each_image, weights, training),
+    ),
     "schedule": (schedules.ScheduleSubject, (schedules,)),
     "loss": (losses.LossSubject, (losses,)),
     "metric": (metrics.MetricSubject, (metrics,)),
     "observer": (observers.ObserverSubject, (observers,)),
     "exporter": (exporters.ExporterSubject, (exporters,)),
+    "engine": (engines.EngineSubject, (engines,)),
 }
 
 

@@ -11,8 +11,15 @@ from kerascnn.engine.network.freezing import digest, frozen_variables, trainable
 from kerascnn.hookspecs import Network, kerascnn_architectures
 from kerascnn.runtime.compilation import graphs_freed, jit_compile
 from kerascnn.runtime.keras_internals import nested_layers
-from kerascnn.testing.architectures import CLASSES, ArchitectureSubject, freeze, kept, unfrozen
+from kerascnn.testing.architectures import (
+    CLASSES,
+    ArchitectureSubject,
+    freeze,
+    kept,
+    unfrozen,
+)
 from kerascnn.testing.checks import CheckError, check
+from kerascnn.testing.predictions import CLOSE, same
 
 STEPS, RATES = 300, (1e-3, 5e-5, 1e-2)  # for overfitting a batch
 LEARNING_BLOCKS = 8  # are trained; all of a network with hundreds would take minutes
@@ -25,14 +32,17 @@ UNTRACED_STEPS = 20  # take less time than TensorFlow needs to trace a network
 @check(Network)
 def last_n_freezes(subject: ArchitectureSubject) -> str:
     """With "last:N", for every N, exactly the layers of the last N blocks and of the head are
-    trainable; a training step of the head changes nothing else."""
+    trainable; a training step of the head changes nothing else, and nothing that is not among the
+    weights."""
     model, blocks = subject.made.model, subject.made.blocks
     freeze(subject.made, len(blocks))
     trainable = trainable_layers(model)
     for count in range(len(blocks) + 1):
         _check_what_trains(subject, count, trainable)
+    expected = subject.predictions
     with kept(unfrozen(freeze(subject.made, 0))):
         _check_a_step(subject)
+    same(subject.predict(subject.images), expected, "after a step that was taken back", CLOSE)
     return f"0 to {len(blocks)} blocks"
 
 

@@ -5,7 +5,7 @@ import platform
 import shutil
 import uuid
 from base64 import b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,12 +26,15 @@ def save_model(
     class_names: Sequence[str],
     temperature: float,
     modules: Sequence[str] = (),
+    *,
+    weights: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a model in MLflow's format, with its signature, so that MLflow can load and serve it.
 
     MLflow's predictions, the model's metadata and its signature name the classes. The temperature
     calibrates MLflow's predictions; the network stays as trained, for training and inspection.
-    `modules` define its layers: MLflow imports them first, and requires their packages.
+    `modules` define its layers: MLflow imports them first, and requires their packages. `weights`
+    are those that the network started from, with their licence; None from scratch.
 
     The files are those of `mlflow.keras.save_model`, whose import takes seconds.
     """
@@ -53,6 +56,7 @@ def save_model(
         "class_names": list(class_names),
         "temperature": temperature,
         "modules": list(modules),
+        "weights": dict(weights) if weights else None,
     }
     described = _described(saved, metadata, image_size)
     described["model_size_bytes"] = sum(file.stat().st_size for file in data.iterdir())

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from kerascnn.cli import doctor
-from kerascnn.results.find import runs_folder
+from kerascnn.results.lookup import runs_folder
 from kerascnn.run.checkpointer import CHECKPOINTS
 from kerascnn.runtime.address import tracking_uri
 from kerascnn.tracking.store import RefusingStoreError, TrackingError, open_store

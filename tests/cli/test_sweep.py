@@ -38,7 +38,7 @@ def test_show_and_best_take_a_prefix_of_the_id(run_cli, written):
 def test_a_sweep_that_does_not_exist_is_told(run_cli, workplace):
     answer = run_cli("sweep", "show", "abc")
     assert answer.exit_code == 2
-    assert 'sweep "abc" matches none' in answer.stderr
+    assert 'no sweep "abc" in' in answer.stderr
     assert "no sweep in" in run_cli("sweep", "--resume", "last").stderr
     assert "has no winner yet" not in run_cli("sweep", "best", "abc", "--toml").stderr
 
@@ -88,3 +88,27 @@ def test_the_help_shows_the_options(run_cli):
     assert "sweep show SWEEP" in shown
     assert "kerascnn sweep [OPTIONS] [FILE]" in shown
     assert command.START not in command.sweep.list_commands(None)
+
+
+@pytest.fixture
+def sweep_file(shapes_file, workplace):
+    (workplace / "sweep.toml").write_text(
+        f'experiment = "{shapes_file.name}"\ntrials = 4\n[space]\n'
+        '"stages.scratch.learning_rate" = { from = 1e-4, to = 1e-2 }\n'
+    )
+
+
+@pytest.mark.long  # builds a network
+def test_a_sweep_is_checked_without_a_trial(run_cli, sweep_file):
+    answer = run_cli("check", "sweep.toml")
+    assert answer.exit_code == 0, answer.stderr
+    assert "sweep     at most 4 trials over stages.scratch.learning_rate" in answer.stdout
+    assert "8 validation images can show only differences of 0.75 or more" in answer.stderr
+
+
+def test_a_sweep_is_not_run_as_an_experiment(run_cli, sweep_file):
+    answer = run_cli("run", "sweep.toml")
+    assert answer.exit_code == 2
+    assert answer.stderr == (
+        "sweep.toml is a sweep, not an experiment; `kerascnn sweep sweep.toml` runs it.\n"
+    )

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from kerascnn import InputError, PluginError, RunError
+from kerascnn import InputError, PluginError, RunError, Weights
 from kerascnn.components.kinds import HOOKS, KINDS
 from kerascnn.components.registry import load_registry
 from kerascnn.experiment.bound import bind_experiment
@@ -117,6 +117,58 @@ def test_a_check_that_raises_names_the_package(install):
     bound = load_registry().get("schedule", "checked").bind({})
     with pytest.raises(PluginError, match=r"failed in its check: .*\(kerascnn_checked.py, line "):
         bound.faults(image_size=8)
+
+
+DESCRIBED = """
+from kerascnn import Component, Params, Weights, hookimpl
+
+
+class Chosen(Params):
+    weights: str = "published"
+
+
+def weights(params, *, image_size):
+    {body}
+
+
+@hookimpl
+def kerascnn_architectures():
+    return [Component("chosen", print, Chosen{describes})]
+"""
+
+
+@pytest.mark.parametrize(
+    ("describes", "params", "expected"),
+    [
+        (", weights=weights", {}, Weights("nowhere", "MIT", "ImageNet-1k", 224, at_hand=True)),
+        (", weights=weights", {"weights": "none"}, None),
+        ("", {}, Weights("published")),
+        ("", {"weights": __file__}, Weights(__file__, at_hand=True)),
+        ("", {"weights": "none"}, None),
+    ],
+)
+def test_pretrained_weights_are_described_by_the_component_or_named(
+    install, describes, params, expected
+):
+    made = 'Weights("nowhere", "MIT", "ImageNet-1k", image_size, at_hand=True)'
+    body = f'return {made} if params.weights != "none" else None'
+    install("kerascnn-chosen", DESCRIBED.format(body=body, describes=describes))
+    assert load_registry().get("architecture", "chosen").bind(params).weights(224) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("return 'ImageNet'", r"weights must return kerascnn\.Weights or None, not str\."),
+        ("raise OSError('gone')", r"failed in its weights: OSError: gone \(kerascnn_chosen.py, "),
+    ],
+)
+def test_a_description_of_weights_that_fails_names_the_package(install, body, said):
+    install("kerascnn-chosen", DESCRIBED.format(body=body, describes=", weights=weights"))
+    registry = load_registry()
+    with pytest.raises(PluginError, match=rf"kerascnn-chosen 1\.0.*{said}"):
+        registry.get("architecture", "chosen").weights(224)
+    assert "chosen" not in [bound.name for bound in registry.at_hand(224)]
 
 
 def test_what_a_component_made_names_the_package(install):

@@ -122,6 +122,20 @@ def test_a_component_is_shown_with_its_package(run_cli):
     assert depth["description"] in shown
 
 
+def test_pretrained_weights_are_shown_with_their_licence(run_cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
+    weights = json.loads(run_cli("plugins", "show", "xception", "--json").stdout)["weights"]
+    assert weights["licence"] == "MIT"
+    assert not weights["at_hand"]
+    shown = "trained on ImageNet-1k at 299 pixels · licence MIT · not on this machine"
+    assert (
+        f"pretrained   {weights['origin']} · {shown}\n"
+        in run_cli("plugins", "show", "xception").stdout
+    )
+    nothing = json.loads(run_cli("plugins", "show", "sequential_cnn", "--json").stdout)
+    assert nothing["weights"] is None
+
+
 def test_texts_of_a_plugin_are_no_markup(run_cli, monkeypatch):
     registry = Registry()
     registry.claims["dataset", "thing"].append(registered("dataset", Everything))

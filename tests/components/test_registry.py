@@ -48,6 +48,35 @@ def test_a_plugin_is_found_alongside_the_built_in_components(install):
     assert registry.get("schedule", "cosine").origin.distribution == "kerascnn"
 
 
+AT_HAND = f"""
+from kerascnn import Weights
+{IMPORTS}
+class Needed(Params):
+    preset: str
+
+
+def described(at_hand):
+    return lambda params, *, image_size: Weights("a package", at_hand=at_hand)
+
+
+@hookimpl
+def kerascnn_architectures():
+    return [
+        Component("here", print, weights=described(True)),
+        Component("elsewhere", print, weights=described(False)),
+        Component("from_scratch", print),
+        Component("of_a_preset", print, Needed, weights=described(True)),
+    ]
+"""
+
+
+def test_architectures_at_hand_are_pretrained_and_need_no_download(install, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
+    install("kerascnn-networks", AT_HAND)
+    found = load_registry().at_hand(160)
+    assert {one.name for one in found if not one.name.startswith("efficientnet_lite")} == {"here"}
+
+
 def test_a_slow_import_is_reported(install, run_cli, shapes_file, monkeypatch):
     monkeypatch.setattr(plugins, "SLOW_SECONDS", 0.3)
     install("kerascnn-slow", "import time; time.sleep(0.4)\n" + GOOD)

@@ -23,6 +23,11 @@ from kerascnn.testing import checks_of, find_subject
 ELSEWHERE = {
     *("same_on_all_backends", "backends_agree", "imports_no_backend"),
     *("same_in_another_process", "sent_to_another_process", "hears_in_another_process"),
+    "ends_with_this_process",
+}
+MARKS = {
+    "architecture": pytest.mark.long,  # a network is trained
+    "engine": pytest.mark.slow,  # a dozen processes are started
 }
 
 
@@ -62,8 +67,8 @@ def test_what_is_written_is_found_and_named_after_the_package(run_cli, workplace
     folder = Path("a b/c/kerascnn-Sea.green")
     assert answer.exit_code == 0, answer.stderr
     *of_python, run = answer.stdout.splitlines()
-    if kind == "exporter":
-        assert run == "kerascnn export last --format sea_green"
+    if named_by := KINDS[kind].command:
+        assert run == f"kerascnn {' '.join(named_by)} sea_green"
         *of_python, run = of_python
     assert [line.partition(" -m ")[2] for line in of_python] == [
         f"pip install -e '{folder}[test]'",
@@ -83,7 +88,7 @@ def test_what_is_written_is_found_and_named_after_the_package(run_cli, workplace
 @pytest.mark.backend
 @pytest.mark.parametrize(
     "kind",
-    [pytest.param(k, marks=pytest.mark.long if k == "architecture" else ()) for k in KINDS],
+    [pytest.param(kind, marks=MARKS.get(kind, ())) for kind in KINDS],
 )
 def test_what_is_written_keeps_the_contract(tmp_path, install, kind):
     install(write_plugin("kerascnn-fresh", kind, tmp_path))

@@ -70,7 +70,7 @@ def network(rate):
     shared = build_once(("body",), body)
     outputs = keras.layers.Dropout(rate)(shared.output)
     model = keras.Model(shared.input, keras.layers.Dense(2, name="head_dense")(outputs))
-    return Built(model, {}, (), pretrained=False)
+    return Built(model, {}, ())
 
 
 def test_networks_share_a_part_and_begin_with_its_first_weights():

@@ -17,7 +17,7 @@ from kerascnn.experiment.model import OPTIMIZERS
 from kerascnn.experiment.schema import make_schema
 from kerascnn.experiment.tables import override
 from kerascnn.run.init import recipes
-from kerascnn.studies.sweep.schema import make_sweep_schema
+from kerascnn.studies.sweep.plan.schema import make_sweep_schema
 
 GOOD = (Path(__file__).parent / "good.toml").read_text()
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from kerascnn import InputError
-from kerascnn.results.find import all_runs, find_run, find_unfinished, runs_folder
-from kerascnn.results.folders import find_folders, list_runs, remove_run, send_runs
+from kerascnn.results.find import all_runs, find_run
+from kerascnn.results.folders import list_runs, remove_run, send_runs
+from kerascnn.results.lookup import runs_folder
 from kerascnn.runtime.address import tracking_uri
 from kerascnn.runtime.beside import Beside
 from kerascnn.tracking.journal import Journal, trials_of
@@ -103,14 +104,8 @@ def test_the_trials_of_a_sweep_are_uploaded_with_it(sweep, place, monkeypatch):
     }
 
 
-def test_a_sweep_is_not_a_run(sweep):
+def test_a_sweep_is_not_listed_as_a_finished_run(sweep):
     folder, _ = sweep
-    with pytest.raises(InputError, match=r"is a sweep, not a run; `.*sweep show"):
-        find_run(folder.name[:8])
-    with pytest.raises(InputError, match=r"`.*sweep --resume"):
-        find_unfinished(folder.name[:8])
-    with pytest.raises(InputError, match="no unfinished run"):
-        find_unfinished("last")
     assert [run.run_id for run in list_runs()] == [folder.name]
     assert all_runs() == []
 
@@ -132,26 +127,7 @@ def test_a_run_at_work_is_not_removed(place):
     assert folder.is_dir()
 
 
-@pytest.mark.parametrize("name", ["zz", ""])
-def test_a_name_of_none_or_of_many_is_refused(place, name):
-    track("FINISHED")
-    track("FAILED")
-    with pytest.raises(InputError, match="`kerascnn runs list` lists them"):
-        find_folders([name])
-
-
-def test_the_last_run_is_the_one_that_began_last_whatever_was_sent_since(place):
-    first, second = track("KILLED"), track("KILLED")
-    os.utime(runs_folder() / second / "tracking.jsonl", (1, 1))
-    assert find_unfinished("last").name == second
-    resumed = Tracker("photos", "", runs_folder(), resume=runs_folder() / first)
-    with suppress(KeyboardInterrupt), resumed:
-        resumed.open()
-        raise KeyboardInterrupt
-    assert find_unfinished("last").name == first
-
-
-def test_so_it_is_of_finished_runs(written_run):
+def test_the_last_finished_run_is_the_one_that_ended_last(written_run):
     for run_id, ended in [
         ("b" * 32, "2026-01-02T10:00:00+02:00"),
         ("a" * 32, "2026-01-02T09:00:00+00:00"),

@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 from swept import swept
 
-from kerascnn.results.find import runs_folder
+from kerascnn.results.lookup import runs_folder
 from kerascnn.results.ui import swept_columns
 from kerascnn.runtime.address import tracking_uri
 from kerascnn.tracking.store import open_store, runs_table

@@ -4,7 +4,7 @@ import pytest
 import tomli_w
 
 from kerascnn.experiment.bound import bind_experiment
-from kerascnn.results.find import runs_folder
+from kerascnn.results.lookup import runs_folder
 from kerascnn.run.naming import run_name
 from kerascnn.tracking.tracker import Tracker
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from kerascnn.runtime import background
 from kerascnn.runtime.background import BackgroundProcess, CallError, LostError
 
 
@@ -112,3 +113,18 @@ def test_it_ends_in_the_midst_of_a_call_if_who_called_is_killed():
             return
         time.sleep(0.05)
     pytest.fail("it still runs")
+
+
+def test_another_command_may_start_it():
+    process = BackgroundProcess({"ASKED": "1"}, ["env", "LAUNCHED=2"])
+    assert process.submit(os.getenv, "ASKED").result() == "1"
+    assert process.submit(os.getenv, "LAUNCHED").result() == "2"
+    process.close()
+
+
+def test_it_is_closed_in_the_middle_of_a_call(process, monkeypatch):
+    monkeypatch.setattr(background, "CLOSE_SECONDS", 0.1)
+    call = process.submit(time.sleep, 60)
+    process.close()
+    with pytest.raises(LostError, match="its process was killed or crashed"):
+        call.result()

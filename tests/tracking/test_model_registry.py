@@ -9,7 +9,8 @@ from mlflow import MlflowClient
 from kerascnn import load_experiment, run_experiment
 from kerascnn.components.builtin.shapes import SHAPES
 from kerascnn.errors import InputError
-from kerascnn.results.find import find_run, runs_folder
+from kerascnn.results.find import find_run
+from kerascnn.results.lookup import runs_folder
 from kerascnn.tracking.model_registry import register_run, registered_run
 from kerascnn.tracking.store import tracking_uri
 

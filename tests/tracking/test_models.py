@@ -28,6 +28,9 @@ def read(folder):
     }
 
 
+WEIGHTS = {"origin": "a package", "licence": "MIT", "trained_on": "", "image_size": None}
+
+
 def test_it_is_what_mlflow_writes(model, tmp_path):
     import mlflow.keras
     import numpy as np
@@ -36,7 +39,7 @@ def test_it_is_what_mlflow_writes(model, tmp_path):
 
     from kerascnn.runtime.versions import installed_versions
 
-    save_model(model, tmp_path / "ours", 8, ("cät", "dog"), 1.5)
+    save_model(model, tmp_path / "ours", 8, ("cät", "dog"), 1.5, weights=WEIGHTS)
     versions = installed_versions()
     packages = [f"{name}=={versions[name]}" for name in ("keras", "tensorflow", "numpy")]
     images = TensorSpec(np.dtype("float32"), (-1, 8, 8, 3))
@@ -46,7 +49,12 @@ def test_it_is_what_mlflow_writes(model, tmp_path):
         str(tmp_path / "theirs"),
         signature=ModelSignature(Schema([images]), Schema(classes)),
         pip_requirements=packages,
-        metadata={"class_names": ["cät", "dog"], "temperature": 1.5, "modules": []},
+        metadata={
+            "class_names": ["cät", "dog"],
+            "temperature": 1.5,
+            "modules": [],
+            "weights": WEIGHTS,
+        },
     )
     ours, theirs = read(tmp_path / "ours"), read(tmp_path / "theirs")
     assert ours.keys() == theirs.keys()

@@ -1,4 +1,4 @@
-"""What `compare` prints: the runs, their settings, and how certain their differences are."""
+"""What `compare` prints: runs or studies, their settings, and how certain their differences are."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from kerascnn.cli.tables.layout import Table, fits, interval, number, plain, wor
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import LEAST_SEEDS, Pair, Spread, p_text
-from kerascnn.runtime.commands import command
+from kerascnn.results.lookup import Kind
 from kerascnn.runtime.text import counted
 from kerascnn.runtime.toml import excerpt
 
@@ -20,10 +20,7 @@ from kerascnn.runtime.toml import excerpt
 def show_comparison(console: Console, comparison: Comparison) -> None:
     """Prints runs, the most accurate first, their settings and how certain the differences are."""
     if not comparison.results:
-        made = command("run", "FILE")
-        console.print(
-            f"no finished run in this folder yet; create one with `{made}`.", soft_wrap=True
-        )
+        console.print(Kind.RUN.none_yet("finished "), soft_wrap=True)
         return
     results = _group_results if comparison.by_seed else _run_results
     settings = list(comparison.entrants[0].settings)
@@ -44,7 +41,7 @@ def _run_results(comparison: Comparison, settings: list[str], intervals: bool) -
     """One row per run: its metrics and those settings."""
     bounds = ["95%"] if intervals else []
     titles = ("accuracy", "95%", "F1", *bounds, "ECE", *bounds, "parameters", "time")
-    table = Table("run", *map(number, titles), *map(words, settings))
+    table = Table(comparison.noun, *map(number, titles), *map(words, settings))
     for run in comparison.runs:
         f1, error = f"{run.macro_f1:.3f}", f"{run.calibration_error:.3f}"
         table.add_row(
@@ -100,7 +97,7 @@ def _run_metrics(comparison: Comparison) -> RichTable:
     runs = comparison.runs[: _PAIRS + 1]
     leads = {} if comparison.refusal else {p.second: p.metrics for p in comparison.against_best}
     behind = (number("behind by"), number("95%")) if leads else ()
-    table = Table("run", words("metric"), number("value"), number("95%"), *behind)
+    table = Table(comparison.noun, words("metric"), number("value"), number("95%"), *behind)
     for run in runs:
         shown = run.short
         for name, of in run.metrics.items():
@@ -134,8 +131,8 @@ def _settings(console: Console, comparison: Comparison, settings: list[str]) -> 
         beside.add_row(plain(name), value, *("=" if cell == value else cell for cell in cells))
     if fits(console, beside):
         return beside
-    kind = "group" if comparison.by_seed else "run"
-    listed = Table(Column(kind, no_wrap=True), words("setting"), words("value"), words(best.short))
+    first = Column(comparison.kind, no_wrap=True)
+    listed = Table(first, words("setting"), words("value"), words(best.short))
     for one in others:
         shown = one.short
         for name in settings:
@@ -159,7 +156,7 @@ def _show_tests(console: Console, comparison: Comparison) -> None:
     if len(pairs) > 1:
         _say(console, comparison)
         console.print()
-        console.print(_pairs(pairs[:_PAIRS], "group" if comparison.by_seed else "run"))
+        console.print(_pairs(pairs[:_PAIRS], comparison.kind))
         if len(pairs) > _PAIRS:
             console.print(f"and {len(pairs) - _PAIRS} more; --json and --html FILE show all pairs.")
         return

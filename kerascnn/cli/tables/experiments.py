@@ -14,17 +14,23 @@ from kerascnn.engine.events import overview
 from kerascnn.engine.prepared import Prepared
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import gigabytes
-from kerascnn.runtime.text import visible
+from kerascnn.runtime.text import counted, visible
 
 CLASSES_SHOWN = 30
 
 if TYPE_CHECKING:  # not needed by other commands
     from kerascnn.studies.lr_find.range_test import RangeTest
+    from kerascnn.studies.sweep.plan.load import Planned
 
 
-def show_check(console: Console, prepared: Prepared, stages: list[StageCheck]) -> None:
-    """Prints what each stage would do."""
+def show_check(
+    console: Console, prepared: Prepared, stages: list[StageCheck], sweep: "Planned | None" = None
+) -> None:
+    """Prints what each stage would do, and what a sweep would try."""
     described = overview_rows(overview(prepared))
+    if sweep:
+        tried = f"at most {counted(sweep.trials, 'trial')} over {', '.join(sweep.tables)}"
+        described = [("sweep", escape(tried)), *described]
     console.print(rows((f"[bold]{label}[/bold]", text) for label, text in described))
     console.print()
     if len(prepared.data.class_names) <= CLASSES_SHOWN:

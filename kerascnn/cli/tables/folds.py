@@ -50,7 +50,11 @@ def show_folds(
             f"{result.images:,} images{times}, none by a network that has seen it",
         ),
         *(("", said) for said in measured_lines(result.metrics)),
-        ("folds", f"{least:.3f} to {greatest:.3f}, standard deviation {deviation:.3f}"),
+        (
+            "folds",
+            f"{least:.3f} to {greatest:.3f}, standard deviation {deviation:.3f}; by chance alone "
+            f"{result.chance:.3f}",
+        ),
         ("time", f"{result.seconds:.0f} s"),
         ("table", escape(str(_from_here(result.predictions)))),
         ("page", escape(str(_from_here(result.page)))),

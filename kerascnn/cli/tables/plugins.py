@@ -13,6 +13,8 @@ from kerascnn.components.entry_points import GROUP
 from kerascnn.components.kinds import KINDS
 from kerascnn.components.parameters import Parameter, parameters, snippet
 from kerascnn.components.registry import Registry
+from kerascnn.experiment.model import Training
+from kerascnn.hookspecs import Weights
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.toml import as_toml
 
@@ -70,6 +72,9 @@ def component_document(registered: RegisteredComponent) -> dict[str, Any]:
     return {
         **_component_json(registered),
         "parameters": [asdict(parameter) for parameter in parameters(registered)],
+        "weights": asdict(weights)
+        if (weights := registered.weights(Training().image_size))
+        else None,
         "snippet": snippet(registered),
     }
 
@@ -80,11 +85,25 @@ def show_component(console: Console, registered: RegisteredComponent) -> None:
     console.print(f"[bold]{component.name}[/bold]   {registered.kind} of {registered.origin}")
     if component.summary:
         console.print(escape(component.summary))
+    if weights := registered.weights(Training().image_size):
+        console.print(rows([("pretrained", escape(_weights_line(weights)))]))
     console.print()
     shown = [(parameter.name, _described(parameter)) for parameter in parameters(registered)]
     console.print(rows(shown or [("no parameters", "")]))
     console.print()
     console.print(escape(snippet(registered)), soft_wrap=True)
+
+
+def _weights_line(weights: Weights) -> str:
+    """Origin, training images, licence and whether they are here, with " · " between them."""
+    size = f" at {weights.image_size} pixels" if weights.image_size else ""
+    parts = [
+        weights.origin,
+        f"trained on {weights.trained_on}{size}" if weights.trained_on else size.strip(),
+        f"licence {weights.licence or 'unknown'}",
+        "on this machine" if weights.at_hand else "not on this machine",
+    ]
+    return " · ".join(filter(None, parts))
 
 
 def _described(parameter: Parameter) -> str:

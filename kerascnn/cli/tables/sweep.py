@@ -12,8 +12,8 @@ from kerascnn.cli.tables.layout import Table, fits, line, number, plain, rows, w
 from kerascnn.results.page import seconds
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.text import abbreviated
-from kerascnn.studies.sweep import labels, verdict
-from kerascnn.studies.sweep.page import PAGE
+from kerascnn.studies.sweep.report import labels, verdict
+from kerascnn.studies.sweep.report.page import PAGE
 from kerascnn.studies.sweep.result import SweepResult, Trial
 
 FIRST = 12  # trials shown without --all

@@ -2,8 +2,9 @@
 
 A network's name is the snake_case name of its constructor, in which each family's name is one
 word: `ResNet50V2` is `resnet50_v2`, `EfficientNetV2B0` is `efficientnet_v2_b0`. `weights` is the
-file of its ImageNet weights without the classifier, as Keras publishes it, below `PUBLISHER`. For
-MobileNet and MobileNetV2, Keras has no hashes, and a file for each of several image sizes.
+file of its ImageNet weights without the classifier, as Keras publishes it, below `PUBLISHER`;
+`image_size` and `trained_on` are those of these weights. For MobileNet and MobileNetV2, Keras has
+no hashes, and a file for each of several image sizes.
 """
 
 import csv
@@ -37,6 +38,8 @@ class Family:
 
     Args:
         paper: Its arXiv id.
+        licence: That of the weights which Keras converted, as Keras's documentation or else the
+            authors' repository states it.
         rescaling: Key of `RESCALING`: the preprocessing that the weights were trained with.
         unit: Regular expression that finds the block in a layer's name.
         block: The block's name, a template of the match.
@@ -48,6 +51,7 @@ class Family:
     """
 
     paper: str
+    licence: str
     rescaling: str
     unit: str
     block: str = r"\g<0>"
@@ -62,28 +66,46 @@ MBCONV = r"block\d+[a-z]|top"
 UNSCALED = (("include_preprocessing", False),)  # `preprocess` does it, in float32
 FAMILIES = {
     "convnext": Family(
-        "2201.03545", "torch", r"(stage_\d+|downsampling)_block_\d+", options=UNSCALED
+        "2201.03545", "MIT", "torch", r"(stage_\d+|downsampling)_block_\d+", options=UNSCALED
     ),
-    "densenet": Family("1608.06993", "torch", rf"{RESIDUAL}|pool\d+"),
-    "efficientnet": Family("1905.11946", "torch255", MBCONV),
-    "efficientnet_v2": Family("2104.00298", "tf128", MBCONV, options=UNSCALED),
-    "efficientnet_v2_b": Family("2104.00298", "torch", MBCONV, options=UNSCALED),
+    "densenet": Family("1608.06993", "BSD-3-Clause", "torch", rf"{RESIDUAL}|pool\d+"),
+    "efficientnet": Family("1905.11946", "Apache-2.0", "torch255", MBCONV),
+    "efficientnet_v2": Family("2104.00298", "Apache-2.0", "tf128", MBCONV, options=UNSCALED),
+    "efficientnet_v2_b": Family("2104.00298", "Apache-2.0", "torch", MBCONV, options=UNSCALED),
     "inception_resnet_v2": Family(
-        "1602.07261", "tf", r"mixed_\d[ab]|block\d+_\d+|conv_7b", smallest=75, stem_end=18
+        "1602.07261",
+        "Apache-2.0",
+        "tf",
+        r"mixed_\d[ab]|block\d+_\d+|conv_7b",
+        smallest=75,
+        stem_end=18,
     ),
-    "inception_v3": Family("1512.00567", "tf", r"mixed\d+$", smallest=75, stem_end=18),
+    "inception_v3": Family(
+        "1512.00567", "Apache-2.0", "tf", r"mixed\d+$", smallest=75, stem_end=18
+    ),
     "mobilenet": Family(
-        "1704.04861", "tf", r"conv_[dp]w_(\d+)", r"block_\1", sizes=(128, 160, 192, 224)
+        "1704.04861",
+        "Apache-2.0",
+        "tf",
+        r"conv_[dp]w_(\d+)",
+        r"block_\1",
+        sizes=(128, 160, 192, 224),
     ),
     "mobilenet_v2": Family(
-        "1801.04381", "tf", r"expanded_conv|block_\d+|Conv_1", sizes=(96, 128, 160, 192, 224)
+        "1801.04381",
+        "Apache-2.0",
+        "tf",
+        r"expanded_conv|block_\d+|Conv_1",
+        sizes=(96, 128, 160, 192, 224),
     ),
-    "mobilenet_v3": Family("1905.02244", "tf", r"expanded_conv(_\d+)?|conv_1", options=UNSCALED),
-    "nasnet": Family("1707.07012", "tf", r"_(stem_\d|reduce_\d+|\d+)$", r"cell_\1"),
-    "resnet": Family("1512.03385", "caffe", RESIDUAL),
-    "resnet_v2": Family("1603.05027", "tf", RESIDUAL),
-    "vgg": Family("1409.1556", "caffe", r"block\d+"),
-    "xception": Family("1610.02357", "tf", r"block\d+", smallest=71),
+    "mobilenet_v3": Family(
+        "1905.02244", "Apache-2.0", "tf", r"expanded_conv(_\d+)?|conv_1", options=UNSCALED
+    ),
+    "nasnet": Family("1707.07012", "Apache-2.0", "tf", r"_(stem_\d|reduce_\d+|\d+)$", r"cell_\1"),
+    "resnet": Family("1512.03385", "MIT", "caffe", RESIDUAL),
+    "resnet_v2": Family("1603.05027", "BSD-3-Clause", "tf", RESIDUAL),
+    "vgg": Family("1409.1556", "CC-BY-4.0", "caffe", r"block\d+"),
+    "xception": Family("1610.02357", "MIT", "tf", r"block\d+", smallest=71),
 }
 
 
@@ -95,6 +117,8 @@ class Application:
     constructor: str
     family: str
     parameters: str
+    image_size: str
+    trained_on: str
     weights: str
     md5: str
     sha256: str

@@ -13,6 +13,7 @@ from kerascnn import (
     InputError,
     Network,
     Params,
+    Weights,
     build_once,
     classifier_head,
     flatten_model,
@@ -55,6 +56,7 @@ def _component(application: Application) -> Component:
         f"{application.constructor}: {int(application.parameters) / 1e6:.1f} M parameters, "
         f"arXiv {FAMILIES[application.family].paper}",
         partial(check, application),
+        partial(weights, application),
     )
 
 
@@ -76,6 +78,26 @@ def _file_fault(weights: str) -> str:
             ".keras"
         )
     return "" if path.is_file() else f"no such file, relative to {Path.cwd()}"
+
+
+def weights(
+    application: Application, params: PretrainedParams, *, image_size: int
+) -> Weights | None:
+    from kerascnn import is_fetched
+
+    if params.weights == "none":
+        return None
+    if params.weights != "imagenet":
+        path = Path(params.weights).expanduser()
+        return Weights(params.weights, at_hand=path.is_file())
+    url, hashes = _published(application, image_size)
+    return Weights(
+        url,
+        FAMILIES[application.family].licence,
+        application.trained_on,
+        _native(application, image_size),
+        is_fetched(url, **hashes),
+    )
 
 
 def build(
@@ -166,11 +188,21 @@ def _weights_file(application: Application, weights: str, image_size: int) -> Pa
     if weights == "none":
         return None
     if weights == "imagenet":
-        size = image_size if image_size in FAMILIES[application.family].sizes else 224
-        url = table.PUBLISHER + application.weights.format(size=size)
-        hashes = {"md5": application.md5 or None, "sha256": application.sha256 or None}
+        url, hashes = _published(application, image_size)
         return fetch(url, **hashes, about_bytes=4 * int(application.parameters))
     return Path(weights).expanduser()
+
+
+def _published(application: Application, image_size: int) -> tuple[str, dict[str, str | None]]:
+    """The address of the ImageNet weights for images of this size, and their hashes."""
+    url = table.PUBLISHER + application.weights.format(size=_native(application, image_size))
+    return url, {"md5": application.md5 or None, "sha256": application.sha256 or None}
+
+
+def _native(application: Application, image_size: int) -> int:
+    """The size of the images that the weights were trained on, pixels."""
+    sizes = FAMILIES[application.family].sizes
+    return image_size if image_size in sizes else int(application.image_size)
 
 
 def _load(backbone: Any, path: Path | None, name: str) -> None:

@@ -104,20 +104,37 @@ def fetch(
     """
     name = _file_name(url, name)
     try:
-        place = (
-            cache_folder("downloads") if folder is None else Path(folder).expanduser().absolute()
-        )
-        target, unpacked = place / name, place / f"{name}.unpacked"
+        target = _place(folder) / name
+        unpacked = target.with_name(f"{name}.unpacked")
         if unpack and unpacked.is_dir():
             return unpacked
-        published = Pin("sha256", sha256) if sha256 else Pin("md5", md5) if md5 else None
-        archive = _fetch(url, target, published, about_bytes)
+        archive = _fetch(url, target, _published(sha256, md5), about_bytes)
     except OSError as error:
         raise InputError(
             f'cannot store "{name}" from {url}: {error}. Free disk space, allow writing there, or '
             "use another folder."
         ) from error
     return extract(archive, unpacked) if unpack else archive
+
+
+def is_fetched(
+    url: str,
+    *,
+    sha256: str | None = None,
+    md5: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+) -> bool:
+    """Whether `fetch` would return this file without a download; arguments as there."""
+    return _is_there(_place(folder) / _file_name(url, name), _published(sha256, md5))
+
+
+def _place(folder: str | os.PathLike[str] | None) -> Path:
+    return cache_folder("downloads") if folder is None else Path(folder).expanduser().absolute()
+
+
+def _published(sha256: str | None, md5: str | None) -> Pin | None:
+    return Pin("sha256", sha256) if sha256 else Pin("md5", md5) if md5 else None
 
 
 def _file_name(url: str, name: str | None) -> str:

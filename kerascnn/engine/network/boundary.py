@@ -77,6 +77,8 @@ def _join(frozen: Any, suffix: Any) -> Any:
 def single_tensors(model: Any) -> Iterator[tuple[Any, str]]:
     """The single tensors from the first weights to the first trainable layer, with their layers.
 
+    A tensor of unknown size is left out: how much its activations take is unknown, too.
+
     In any topological order, everything that such a tensor depends on comes before it and
     everything else after it, so one pass finds every cut.
     """
@@ -93,7 +95,7 @@ def single_tensors(model: Any) -> Iterator[tuple[Any, str]]:
             waiting[id(tensor)] -= 1
         needed |= {id(tensor) for tensor in node.outputs}
         needed = {tensor for tensor in needed if waiting[tensor]}
-        if weights and needed == {id(node.outputs[0])}:
+        if weights and needed == {id(node.outputs[0])} and None not in node.outputs[0].shape[1:]:
             yield node.outputs[0], node.operation.name
 
 

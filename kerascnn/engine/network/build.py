@@ -8,7 +8,7 @@ from typing import Any
 from kerascnn.components.component import BoundComponent
 from kerascnn.engine.network.flat import inner_graph
 from kerascnn.errors import PluginError
-from kerascnn.hookspecs import Network
+from kerascnn.hookspecs import Network, Weights
 
 HEAD = "head"
 
@@ -20,9 +20,12 @@ class Built:
     model: Any  # never compiled: stages compile models that share its layers
     block_of: Mapping[str, str]  # layer to block; the classifier is in "head"
     blocks: tuple[str, ...]  # from the input on, without the head
-    pretrained: bool  # whether the backbone has pretrained weights
-    weights: str = ""  # described
+    weights: Weights | None = None  # None from scratch
     modules: tuple[str, ...] = ()  # to import before a saved model is loaded
+
+    @property
+    def pretrained(self) -> bool:
+        return self.weights is not None
 
     def parameters(self) -> int:
         return self.model.count_params()
@@ -30,8 +33,6 @@ class Built:
 
 def build_network(architecture: BoundComponent, *, image_size: int, num_classes: int) -> Built:
     """Builds the architecture for images [S, S, 3], S = `image_size`, and K = `num_classes`.
-
-    The backbone is pretrained if it has a parameter `weights` other than "none".
 
     Raises:
         PluginError: The model is not a functional model from [B, S, S, 3] to [B, K] with layers
@@ -44,15 +45,12 @@ def build_network(architecture: BoundComponent, *, image_size: int, num_classes:
         raise PluginError(f"{architecture.registered}: {fault}")
     block_of = _sort_into_blocks(network, architecture)
     named = dict.fromkeys(block_of[layer.name] for layer in network.model.layers if layer.weights)
-    weights = str(getattr(architecture.params, "weights", "none"))
-    described = "ImageNet weights" if weights == "imagenet" else f"weights {weights}"
     _join_the_block_before(network.model.layers, block_of, named)
     return Built(
         model=network.model,
         block_of=block_of,
         blocks=tuple(name for name in named if name != HEAD),
-        pretrained=weights != "none",
-        weights=network.weights or described,
+        weights=architecture.weights(image_size),
         modules=tuple(network.modules),
     )
 

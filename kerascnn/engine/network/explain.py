@@ -1,14 +1,13 @@
 """Explains a network: Grad-CAM, kernels, feature maps, and how a filter computes one."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import dropwhile
 from typing import Any
 
 import numpy as np
 
 from kerascnn.engine.network.inference import Forward, to_numpy
+from kerascnn.engine.network.maps import as_maps, map_shape, spatial_layers
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.runtime.compilation import gradient
 from kerascnn.runtime.keras_internals import last_calls, nested_layers, node_behind
@@ -20,7 +19,7 @@ def grad_cam(model: Any, images: Any, classes: Any, layer: str | None = None) ->
     """Shows where a network sees a class (Grad-CAM, Selvaraju et al., arXiv 1610.02391).
 
     The channels of a layer are weighted by the mean gradient of the class score (before the
-    softmax) with respect to each; negative sums become 0.
+    softmax) with respect to each; negative sums become 0. The patches of a transformer are a map.
 
     Args:
         model: A functional model; it runs in inference mode.
@@ -35,15 +34,20 @@ def grad_cam(model: Any, images: Any, classes: Any, layer: str | None = None) ->
     Raises:
         InputError: There is no such layer, or its output is not a single tensor of feature maps.
     """
-    import keras
-
-    layer = layer or last_spatial_layer(model)
-    maps = _call(model, layer).outputs[0]
-    features = Forward(keras.Model(model.input, maps))(images, min(BATCH_SIZE, len(images)))
-    gradients = _gradients(_after(model, maps, layer), features, np.asarray(classes))
+    features, gradients = _slopes(model, layer or last_spatial_layer(model), images, classes)
     weights = gradients.mean((1, 2), keepdims=True)  # [N, 1, 1, C]
     heat = np.maximum((weights * features).sum(-1), 0)  # [N, h, w]
     return heat / np.maximum(heat.max((1, 2), keepdims=True), np.finfo(np.float32).tiny)
+
+
+def _slopes(model: Any, layer: str, images: Any, classes: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The maps of a layer, and the gradients of the scores of the classes: both [N, h, w, C]."""
+    import keras
+
+    maps = _call(model, layer).outputs[0]
+    features = Forward(keras.Model(model.input, maps))(images, min(BATCH_SIZE, len(images)))
+    gradients = _gradients(_after(model, maps, layer), features, np.asarray(classes))
+    return as_maps(features), as_maps(gradients)
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
@@ -61,27 +65,35 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def last_spatial_layer(model: Any) -> str:
-    """The name of the last layer with feature maps as output, except pooling and padding.
+    """The name of the last layer with maps of the image that the scores depend on.
+
+    Feature maps, except of pooling and padding, or tokens. Where the token of the class alone is
+    classified, the scores do not depend on what the last block gives of the others.
 
     Raises:
         InputError: There is none.
     """
-    calls = last_calls(model).values()
-    weighted = dropwhile(lambda node: not getattr(node.operation, "weights", ()), calls)
-    for node in reversed(list(weighted)):
-        shape, operation = map_shape(node), node.operation
-        if shape[0] * shape[1] > 1 and not re.search("Pool|Pad", type(operation).__name__):
-            return operation.name
+    found = list(spatial_layers(model))
+    calls = last_calls(model)
+    for name in found:
+        if len(calls[name].outputs[0].shape) == 4 or _patches_count(model, name):
+            return name
+    if found:
+        return found[0]
     raise InputError(
         "the network has no layer with feature maps: no layer after its first "
-        "weights returns [B, H, W, C], as convolutions do; a ViT has tokens [B, N, C]."
+        "weights returns [B, H, W, C], as convolutions do, or tokens [B, N, C], as a ViT does."
     )
 
 
-def map_shape(node: Any) -> tuple[int, int, int]:
-    """Height, width and channels of a node's output; zeros if it is not feature maps."""
-    shape = node.outputs[0].shape
-    return shape[1:] if len(node.outputs) == 1 and len(shape) == 4 else (0, 0, 0)
+def _patches_count(model: Any, layer: str) -> bool:
+    """Whether the scores of an image of noise depend on the layer's tokens of patches."""
+    size = model.input_shape[1]
+    noise = np.random.default_rng(0).uniform(0, 255, (1, size, size, 3)).astype(np.float32)
+    try:
+        return bool(_slopes(model, layer, noise, np.zeros(1, int))[1].any())
+    except InputError:  # others bypass it
+        return False
 
 
 def _after(model: Any, maps: Any, layer: str) -> Any:
@@ -132,13 +144,13 @@ def _gradients(scores: Any, features: np.ndarray, classes: np.ndarray) -> np.nda
 
 
 def feature_maps(model: Any, image: np.ndarray, layers: Sequence[str]) -> dict[str, np.ndarray]:
-    """The feature maps, float32 [h, w, C], of each layer for one image [S, S, 3] in 0-255.
+    """The maps, float32 [h, w, C], of each layer for one image [S, S, 3] in 0-255.
 
     Raises:
         InputError: There is no such layer, or its output is not feature maps.
     """
     maps = _run(model, image[None], {name: _call(model, name).outputs[0] for name in layers})
-    return {name: of_image[0] for name, of_image in maps.items()}
+    return {name: as_maps(of_image)[0] for name, of_image in maps.items()}
 
 
 def _run(model: Any, images: np.ndarray, tensors: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -150,7 +162,7 @@ def _run(model: Any, images: np.ndarray, tensors: dict[str, Any]) -> dict[str, n
 
 
 def _call(model: Any, name: str) -> Any:
-    """The last call of a layer, whose output is a tensor [B, h, w, C]."""
+    """The last call of a layer, whose output is feature maps [B, h, w, C] or tokens [B, N, C]."""
     calls = last_calls(model)
     if name not in calls:
         raise InputError(f'there is no layer "{name}".{did_you_mean(name, calls)}')

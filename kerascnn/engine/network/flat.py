@@ -1,14 +1,21 @@
 """Puts a functional model on new inputs as one flat graph."""
 
 import inspect
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from kerascnn.engine.network.saved import reason_of
 from kerascnn.errors import InputError, PluginError
-from kerascnn.runtime.keras_internals import functional_graph, node_behind, run_graph
+from kerascnn.runtime.keras_internals import (
+    functional_graph,
+    nested_layers,
+    node_behind,
+    run_graph,
+)
 
 
-def flatten_model(model: Any, inputs: Any, *, prefix: str = "") -> Any:
+def flatten_model(model: Any, inputs: Any, *, prefix: str = "", owner: Any = None) -> Any:
     """Copies a functional model onto new inputs as one flat graph, with the same weights.
 
     Models inside the model, at any depth, are replaced by their layers. A layer that is called
@@ -16,10 +23,16 @@ def flatten_model(model: Any, inputs: Any, *, prefix: str = "") -> Any:
     `model` and its layers are not changed, and may be discarded. A layer keeps its name; where the
     new graph has that name already, a number is appended.
 
+    Layers of Keras are made again from their settings. So are others, unless they are part of a
+    model that defines settings of its own, as those of libraries do: they become `ModelPart`s,
+    which that model makes again.
+
     Args:
         model: A functional or Sequential `keras.Model`, of any inputs and outputs.
         inputs: The tensors to put it on, in the structure of `model.input`.
         prefix: Put in front of the names of all layers; default nothing.
+        owner: The model that has these layers, where `model` is another graph of them; default
+            `model`.
 
     Returns:
         The output tensors, in the structure of `model.output`.
@@ -39,12 +52,14 @@ def flatten_model(model: Any, inputs: Any, *, prefix: str = "") -> Any:
         )
     taken = _names_behind(keras.tree.flatten(inputs))
     copies: dict[int, Any] = {}
+    made_by_owner = _made_by(owner or model)
 
     def copy(operation: Any) -> Any:
         if id(operation) not in copies:
             name = _free(prefix + operation.name, taken)
             taken.add(name)
-            copies[id(operation)] = _copy(operation, name)
+            make = made_by_owner.get(id(operation), _copy)
+            copies[id(operation)] = make(operation, name)
         return copies[id(operation)]
 
     def put(graph: Any, tensors: Any, training: bool | None) -> Any:
@@ -57,7 +72,8 @@ def flatten_model(model: Any, inputs: Any, *, prefix: str = "") -> Any:
             made = id(operation) not in copies
             outputs = copy(operation)(*args, **kwargs)
             if made and isinstance(operation, keras.Layer):
-                copy_state(operation, copy(operation))
+                copied = copy(operation)
+                copy_state(operation, copied.layer if id(operation) in made_by_owner else copied)
             return outputs
 
         return run_graph(graph, tensors, call)
@@ -69,6 +85,26 @@ def inner_graph(operation: Any) -> Any | None:
     """The graph of a functional model that only runs its layers; None for every other operation."""
     graph = functional_graph(operation)
     return graph if graph and type(operation).call.__module__.startswith("keras.") else None
+
+
+def _made_by(owner: Any) -> dict[int, Callable[[Any, str], Any]]:
+    """How to make those layers again that a model of a library makes: by the layers' id."""
+    import keras
+
+    if type(owner).__module__.startswith("keras.") or "layers" in owner.get_config():
+        return {}  # its settings are those of its layers
+    from kerascnn.engine.network.model_part import ModelPart
+
+    def make(place: int, layer: Any, name: str) -> Any:
+        cls = type(layer).__name__
+        return ModelPart(settings, place, cls, name=name, dtype=layer.dtype_policy)
+
+    settings = keras.saving.serialize_keras_object(owner)
+    return {
+        id(layer): partial(make, place)
+        for place, layer in enumerate(nested_layers(owner))
+        if not type(layer).__module__.startswith("keras.")
+    }
 
 
 def _copy(operation: Any, name: str) -> Any:

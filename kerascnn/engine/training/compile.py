@@ -41,7 +41,7 @@ def compile_stage(
         weight_decay=stage.weight_decay,
         clip_norm=stage.clip_norm,
         factors=_factors(network, stage.layer_decay),
-        ema_decay=stage.ema_fraction and 1 - 1 / max(1.0, stage.ema_fraction * total),
+        ema_decay=1 - 1 / max(1.0, stage.ema_fraction * total) if stage.ema_fraction else None,
     )
     trainer.compile(
         optimizer,

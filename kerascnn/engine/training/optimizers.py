@@ -21,7 +21,7 @@ def make_optimizer(
     learning_rate: Any,
     *,
     weight_decay: float | None = None,
-    clip_norm: float | None = None,
+    clip_norm: float = 0.0,
     factors: Mapping[str, float] | None = None,
     ema_decay: float | None = None,
 ) -> Any:
@@ -32,7 +32,7 @@ def make_optimizer(
         learning_rate: Float or LearningRateSchedule.
         weight_decay: Decoupled weight decay, not applied to biases and BatchNorm;
             default the optimizer's own.
-        clip_norm: Maximum global gradient norm; default no limit.
+        clip_norm: Maximum global gradient norm; 0: no limit.
         factors: Learning-rate factors by variable path; default 1.
         ema_decay: Decay of a moving average of the weights, see `averaged`; default no average.
 
@@ -51,7 +51,7 @@ def make_optimizer(
     cls = with_rate_factors(plain) if factors else plain
     cls = cls if ema_decay is None else _averaging(cls)
     try:
-        optimizer = cls(learning_rate=learning_rate, global_clipnorm=clip_norm, **arguments)
+        optimizer = cls(learning_rate=learning_rate, global_clipnorm=clip_norm or None, **arguments)
     except (TypeError, ValueError) as error:
         raise InputError(f'optimizer "{choice.name}": {error}') from error
     if factors:

@@ -62,6 +62,22 @@ def _freeing(fit: Callable[Concatenate[Built, P], T]) -> Callable[Concatenate[Bu
     return freed
 
 
+class _Clock:
+    """Counts the seconds of a stage and of its fit, with those that earlier processes spent."""
+
+    def __init__(self, state: State | None) -> None:
+        self._spent = state or {}
+        self._starts = dict[str, float]()
+        self.start("stage_seconds")
+
+    def start(self, what: str) -> None:
+        self._starts[what] = time.perf_counter() - self._spent.get(what, 0.0)
+
+    def read(self) -> dict[str, float]:
+        now = time.perf_counter()
+        return {what: now - start for what, start in self._starts.items()}
+
+
 @_freeing
 def fit_stage(
     network: Built,
@@ -85,29 +101,25 @@ def fit_stage(
     Raises:
         RunError: A check failed, or the loss is not finite.
     """
-    spent = state or {"stage_seconds": 0.0, "fit_seconds": 0.0}  # by earlier processes
-    start = time.perf_counter() - spent["stage_seconds"]
-    model = network.model
+    clock, model = _Clock(state), network.model
     set_trainable(model, plan.layers, plan.batchnorm)
     frozen_sha256 = digest(frozen_variables(model))
     parts = cut(model)
     if short := shortage(model, parts.suffix, min(plan.batch_size, len(train))):
         listener.warned(short)
     inputs = make_inputs(parts, plan, train, validation, listener)
-    fit_start = time.perf_counter() - spent["fit_seconds"]
+    clock.start("fit_seconds")
 
     def checkpoint(state: State) -> None:
-        now = time.perf_counter()
-        times = {"stage_seconds": now - start, "fit_seconds": now - fit_start}
-        control.checkpoint({"frozen_sha256": frozen_sha256, **times, **state})
+        control.checkpoint({"frozen_sha256": frozen_sha256, **clock.read(), **state})
 
     with explained(model, parts.suffix, plan):
         progress = _fit(network, plan, inputs, before, listener, control, checkpoint, state)
-    fit_seconds = time.perf_counter() - fit_start
+    fit_seconds = clock.read()["fit_seconds"]
     check_optimizer(inputs.trainer.optimizer, model, plan.stage.name)
     check_frozen(frozen_sha256, model, plan.stage.name)
     assert progress.own  # a stage has at least one epoch
-    seconds = time.perf_counter() - start
+    seconds = clock.read()["stage_seconds"]
     return StageResult(
         name=plan.stage.name,
         choice=plan.choice,

@@ -23,7 +23,7 @@ from kerascnn.engine.outcome import Outcome
 from kerascnn.engine.result import PREDICTIONS
 from kerascnn.errors import InputError
 from kerascnn.results.compare.choice import advice
-from kerascnn.results.compare.images import Judged, difference, rows_as_in
+from kerascnn.results.compare.images import Judged, difference, noun_of, refusal, rows_as_in
 from kerascnn.results.compare.metrics import Drawings, draw_metrics
 from kerascnn.results.compare.results import LEAST_SEEDS, Compared, Flip, Group, Pair, summary
 from kerascnn.results.compare.seeds import groups_by_seed
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs side by side; everything is computed on first access.
+    """Runs, or studies of folds, side by side; everything is computed on first access.
 
     Args:
-        results: The runs, the most accurate first.
+        results: The runs or studies, the most accurate first.
         reference: The run whose test images all runs must have been evaluated on.
         by_seed: Whether groups of runs that differ only in the seed are compared, not runs.
         elsewhere: Predictions for other images, if the runs are evaluated on those instead.
@@ -52,6 +52,16 @@ class Comparison:
     reference: Outcome | None
     by_seed: bool = False
     elsewhere: "Elsewhere | None" = None
+
+    @property
+    def noun(self) -> str:
+        """What the results are of: "study" (of folds), or "run"."""
+        return noun_of(self.results)
+
+    @property
+    def kind(self) -> str:
+        """What is compared: "group", or the `noun`."""
+        return "group" if self.by_seed else self.noun
 
     @cached_property
     def runs(self) -> tuple[Compared, ...]:
@@ -213,16 +223,7 @@ class Comparison:
         """Why these runs cannot be tested against each other; "" if they can."""
         if not self._strangers or self.reference is None:
             return ""
-        lines = [f"  {run_id[:8]}: {text}" for run_id, text in self._strangers.items()]
-        return "\n".join(
-            [
-                f"no test: not all runs were evaluated on the test images of "
-                f"{self.reference.run_id[:8]}.",
-                *lines[:SHOWN],
-                *([f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []),
-                "Compare runs with the same test images, or run these again on one dataset.",
-            ]
-        )
+        return refusal(self.results, self.reference, self._strangers)
 
     @cached_property
     def flips(self) -> tuple[Flip, ...]:
@@ -267,7 +268,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         if not self.results:
-            return "no runs to compare"
+            return "nothing to compare"
         rows = [
             (result.run_id[:8], accuracy(result.test_accuracy, result.test_accuracy_interval))
             for result in self.results
@@ -276,22 +277,19 @@ class Comparison:
             headline = self.refusal or self.summary
         except InputError as error:  # a run's predictions are missing
             headline = str(error)
-        return screen(headline or "one run", first_rows(rows))
+        return screen(headline or f"one {self.noun}", first_rows(rows))
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         return kerascnn.as_html(self)
 
 
-SHOWN = 10  # runs listed in a message; the others are counted
-
-
 def _predictions(result: Outcome) -> Predictions:
     file = result.folder / PREDICTIONS
     if not file.is_file():
         raise InputError(
-            f"{file} is missing: run {result.run_id[:8]} cannot be compared without its "
-            "predictions. Name the other runs to compare those."
+            f"{file} is missing: {noun_of([result])} {result.run_id[:8]} cannot be compared "
+            "without its predictions. Name the others to compare those."
         )
     return calibrated_predictions(result)
 

@@ -105,5 +105,6 @@ def accuracies(comparison: Comparison, wide: bool) -> Markup:
         axes.set_ylim(len(entrants) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel("test accuracy")
-        return svg(figure, "test accuracies")
+        measured = "accuracy on all images" if comparison.noun == "study" else "test accuracy"
+        axes.set_xlabel(measured)
+        return svg(figure, f"{measured} of each {comparison.kind}")

@@ -1,12 +1,14 @@
 """Whether two runs have the same test images, and in which order."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.outcome import Outcome
 from kerascnn.results.predictions import Predictions
+from kerascnn.runtime.text import plural
 
 Judged = tuple[Outcome, Predictions]
 """A run, or a study of folds, and its predictions for its test images."""
@@ -42,6 +44,30 @@ def rows_as_in(first: Judged, other: Judged) -> np.ndarray:
     ordered = np.empty_like(rows)
     ordered[ranks] = rows
     return ordered
+
+
+SHOWN = 10  # runs listed in a message; the others are counted
+
+
+def noun_of(results: Sequence[Outcome]) -> str:
+    """What results are of: "study" (of folds) where all are, else "run"."""
+    return "study" if results and all(result.divided for result in results) else "run"
+
+
+def refusal(results: Sequence[Outcome], reference: Outcome, differences: Mapping[str, str]) -> str:
+    """Why results cannot be tested against each other: how the images of some differ."""
+    nouns, first = plural(noun_of(results)), reference.run_id[:8]
+    why = f"not all {nouns} were evaluated on the test images of {first}."
+    remedy = f"Compare {nouns} with the same test images, or run these again on one dataset."
+    if nouns == "studies":
+        why = f"not all studies test the images of {first} in the same folds."
+        remedy = "Compare studies of the same images and folds."
+    elif any(result.divided for result in results):
+        why = "a run tests one split, and a study of folds all images."
+        remedy = "Compare runs with runs, and studies with studies."
+    lines = [f"  {run_id[:8]}: {text}" for run_id, text in differences.items()]
+    more = [f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return "\n".join([f"no test: {why}", *lines[:SHOWN], *more, remedy])
 
 
 def _divided(judged: Judged) -> str:

@@ -12,11 +12,11 @@ from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.compare import figures
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import Flip
-from kerascnn.results.find import runs_folder
 from kerascnn.results.folds.material import gather_folds
+from kerascnn.results.lookup import Kind, runs_folder
 from kerascnn.results.page import Thumbnail, data_uri, render
 from kerascnn.results.report.gather import gather
-from kerascnn.runtime.commands import command
+from kerascnn.runtime.text import counted
 from kerascnn.runtime.toml import excerpt
 from kerascnn.tracking.tracker import Tracker
 
@@ -47,8 +47,7 @@ class Flipped:
 def write_comparison(comparison: Comparison, file: Path) -> None:
     """Writes the comparison as one self-contained HTML page."""
     if not comparison.results:
-        made = command("run", "FILE")
-        raise InputError(f"no finished run to compare; create one with `{made}`.")
+        raise InputError(Kind.RUN.none_yet("finished "))
     missing, flipped = _flipped(comparison)
     page = render(
         "comparison.html",
@@ -75,7 +74,8 @@ def log_comparison(comparison: Comparison) -> str | None:
         What could not be uploaded and why, in one sentence, or None.
     """
     best, ids = comparison.results[0], sorted(result.run_id for result in comparison.results)
-    title = f"comparison of {len(ids)} runs{' by seed' if comparison.by_seed else ''}"
+    by_seed = " by seed" if comparison.by_seed else ""
+    title = f"comparison of {counted(len(ids), comparison.noun)}{by_seed}"
     if comparison.elsewhere:
         title += f" on {Path(comparison.elsewhere.data).name}"
     earlier = _earlier(comparison, ids)
@@ -119,7 +119,8 @@ def _results(comparison: Comparison) -> dict[str, Any]:
         "runs": comparison.runs,
         "groups": comparison.groups if comparison.by_seed else (),
         "entrants": entrants,
-        "kind": "group" if comparison.by_seed else "run",
+        "kind": comparison.kind,
+        "noun": comparison.noun,
         "summary": comparison.summary if tested else "",
         "advice": comparison.advice if tested and entrants else "",
         "against_best": comparison.against_best if tested else (),

@@ -288,7 +288,24 @@ def balance(result: Result) -> dict[str, Any]:
 
 def origin(result: Result) -> dict[str, Any]:
     """How to repeat the run, and what it depends on."""
-    return {"toml": tomli_w.dumps(result.experiment), "ended": said_time(result.ended)}
+    return {
+        "toml": tomli_w.dumps(result.experiment),
+        "ended": said_time(result.ended),
+        "weights": weights_facts(result),
+    }
+
+
+def weights_facts(result: Result) -> dict[str, str]:
+    """Origin and licence of the weights that the network started from; {} from scratch."""
+    if result.weights is None:
+        return {}
+    size = result.weights["image_size"]
+    return {
+        "origin": result.weights["origin"],
+        "licence": result.weights["licence"] or "unknown",
+        "trained on": result.weights["trained_on"] or "unknown",
+        "image size": f"{size} pixels" if size else "unknown",
+    }
 
 
 def said_time(ended: str) -> str:

@@ -16,11 +16,10 @@ from kerascnn.engine.network.explain import (
     first_kernels,
     grad_cam,
     last_spatial_layer,
-    map_shape,
 )
 from kerascnn.engine.network.inference import Forward
+from kerascnn.engine.network.maps import map_shape
 from kerascnn.engine.result import Result
-from kerascnn.errors import InputError
 from kerascnn.results.find import find_run
 from kerascnn.results.inference.images import image_names, listed_images, read_images
 from kerascnn.runtime.arguments import as_list
@@ -46,8 +45,9 @@ class Explained:
         heat_layer: The layer of the Grad-CAM.
         kernels: Kernels of the first convolution, float32 [kh, kw, C_in, C_out].
         maps: Feature maps of each chosen layer, float32 [h, w, C].
-        filter: Layer and index of the filter that is decomposed.
-        parts: The terms of its sum.
+        filter: Layer and index of the filter that is decomposed; None if no layer is a convolution
+            over all channels, as in a transformer.
+        parts: The terms of its sum, or None.
     """
 
     name: str
@@ -58,8 +58,8 @@ class Explained:
     heat_layer: str
     kernels: np.ndarray
     maps: dict[str, np.ndarray]
-    filter: tuple[str, int]
-    parts: Parts
+    filter: tuple[str, int] | None
+    parts: Parts | None
 
     @property
     def headline(self) -> str:
@@ -144,7 +144,7 @@ def _taken_apart(model: Any, image: np.ndarray, layers: Sequence[str]) -> dict[s
 
     every = [o.name for o in model.operations if type(o) is Conv2D and o.groups == 1]
     if not every:
-        raise InputError(f'the network "{model.name}" has no convolution to show.')
+        return {"filter": None, "parts": None}
     layer = next((name for name in layers if name in every), every[0])
     answers = feature_maps(model, image, [layer])[layer].std((0, 1))
     strongest = int(answers.argmax())

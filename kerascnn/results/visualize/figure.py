@@ -24,15 +24,17 @@ def explained_figure(explained: Explained) -> Any:
     """Draws everything on one page, a matplotlib Figure."""
     from kerascnn.results.canvas import Figure
 
-    heights = [0.4, 2.4, 3.0, 0.4 + 1.05 * len(explained.maps), 2.6]
+    middle = [3.0] if explained.parts else []
+    heights = [0.4, 2.4, *middle, 0.4 + 1.05 * len(explained.maps), 2.6]
     figure = Figure(figsize=(10, sum(heights)), dpi=140, facecolor="white")
-    sections: Any = figure.subfigures(5, 1, height_ratios=heights)
-    head, top, middle, maps, end = sections
+    sections: Any = figure.subfigures(len(heights), 1, height_ratios=heights)
+    head, top, *_, maps, end = sections
     head.text(0.02, 0.5, explained.headline, va="center", fontsize=13, color=INK, weight="bold")
     draw_kernels(top.subfigures(1, 2, width_ratios=(1, 3.2))[1], explained.kernels)
     _image(top.subfigs[0].add_axes((0.08, 0.04, 0.84, 0.82)), explained.image)
     _heading(top.subfigs[0], "network input", 0.08)
-    draw_parts(middle, explained.parts, explained.filter)
+    if explained.parts and explained.filter:
+        draw_parts(sections[2], explained.parts, explained.filter)
     draw_maps(maps, explained.maps)
     left, right = end.subfigures(1, 2, width_ratios=(1, 1.5))
     draw_heat(left, explained.image, explained.heat, explained.heat_layer)

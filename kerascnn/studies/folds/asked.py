@@ -7,11 +7,9 @@ from pathlib import Path
 import tomli_w
 
 from kerascnn.components.registry import Registry, load_registry
-from kerascnn.engine.folds_result import FOLDS, FOLDS_PLAN
-from kerascnn.errors import InputError
+from kerascnn.engine.folds_result import FOLDS_PLAN
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
 from kerascnn.experiment.paths import read_from, written_to
-from kerascnn.results.find import runs_folder
 from kerascnn.run.checkpointer import check_same, settings_of
 from kerascnn.runtime.files import write_whole
 
@@ -54,27 +52,3 @@ class Asked:
     def _decides(self) -> dict[str, str]:
         own = {"number of folds": str(self.k), "repeats": str(self.repeats)}
         return {**own, "the images": self.tested, **settings_of(self.experiment.resolved)}
-
-
-def find_begun(study: str) -> Path:
-    """The folder of an unfinished study by its id, a unique prefix of it, or "last".
-
-    Raises:
-        InputError: There is none, or more than one.
-    """
-    files = sorted(runs_folder().glob(f"*/{FOLDS_PLAN}"), key=lambda file: file.stat().st_mtime)
-    if study == "last":
-        begun = [file.parent for file in files if not (file.parent / FOLDS).is_file()]
-        if begun:
-            return begun[-1]
-        raise InputError("no unfinished study of folds in this folder: nothing to resume.")
-    named = [file.parent for file in files if file.parent.name.startswith(study)]
-    if len(named) != 1:
-        ids = ", ".join(folder.name[:12] for folder in named)
-        which = (
-            f"matches {len(named)} studies: {ids}" if named else "matches no study of folds here"
-        )
-        raise InputError(f"--resume {study}: {which}.")
-    if (named[0] / FOLDS).is_file():
-        raise InputError(f"--resume {study}: this study has finished; there is nothing to resume.")
-    return named[0]

@@ -14,7 +14,7 @@ from kerascnn.engine.load import examine_folds, load_pooled
 from kerascnn.engine.observer import Observer, Only, default_observer
 from kerascnn.engine.training.listener import Epoch
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
-from kerascnn.results.find import runs_folder
+from kerascnn.results.lookup import Kind, find_unfinished, runs_folder
 from kerascnn.run.observing import explained, told
 from kerascnn.run.session import Session
 from kerascnn.runtime.arguments import expect_count
@@ -22,7 +22,7 @@ from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.process import contained
-from kerascnn.studies.folds.asked import Asked, find_begun
+from kerascnn.studies.folds.asked import Asked
 from kerascnn.studies.folds.fold import DoneFold, folder_of_fold, run_fold
 from kerascnn.studies.folds.record import make_result, record_begin, record_result
 from kerascnn.tracking.tracker import Tracker
@@ -68,7 +68,7 @@ def cross_validate(
     expect_count(k, "k", least=2)
     expect_count(repeats, "repeats")
     start, observer = time.perf_counter(), observer or default_observer()
-    begun = find_begun(resume) if resume else None
+    begun = find_unfinished(resume, Kind.FOLDS) if resume else None
     with Session() as session, told(observer):
         warned = cache(observer.warned)  # folds repeat a warning
         study = _Study(session, experiment, k, repeats, observer, warned, on_fold, start)

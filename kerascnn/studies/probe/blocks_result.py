@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import kerascnn
+from kerascnn.engine.metrics.reach import few
 from kerascnn.runtime.screen import accuracy, first_rows, screen
 from kerascnn.studies.probe.behind import Behind
 
@@ -73,7 +74,8 @@ class BlocksResult:
         best, enough = self.best.block, self.enough.block
         if enough == best:
             return f"{best}, more accurate than all earlier blocks"
-        return f"{enough}, which cannot be distinguished from {best}, the most accurate block"
+        level = f"{enough}, which cannot be distinguished from {best}, the most accurate block"
+        return f"{level}{few(self.images)}"
 
     def __repr__(self) -> str:
         deepest = [(one.block, accuracy(one.accuracy, one.interval)) for one in self.blocks[::-1]]

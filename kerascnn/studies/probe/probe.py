@@ -110,9 +110,8 @@ def _probe_if_local(
     absent: dict[str, NotAtHandError],
 ) -> Iterator[Probed]:
     """Probes an architecture with its default weights; or adds it to `absent`."""
-    params = experiment.registry.get("architecture", name).component.params
-    fields = params.model_fields
-    if "weights" not in fields or any(field.is_required() for field in fields.values()):
+    registered = experiment.registry.get("architecture", name)
+    if registered.weights(experiment.training.image_size) is None:
         return
     try:
         with without_downloads():

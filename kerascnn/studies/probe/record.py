@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kerascnn.engine.observer import Observer, optional
-from kerascnn.results.find import runs_folder
+from kerascnn.results.lookup import runs_folder
 from kerascnn.tracking.tracker import Tracker
 
 Result = TypeVar("Result")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import kerascnn
+from kerascnn.engine.metrics.reach import few
 from kerascnn.engine.metrics.significance import Z95
 from kerascnn.engine.result import Result
 from kerascnn.runtime.screen import accuracy, first_rows, screen
@@ -89,7 +90,7 @@ class ProbeResult:
         if not level:
             return f"{name}, more accurate than all others" if others else name
         named = "the others" if len(level) == len(others) > 1 else abbreviated(level)
-        return f"{name}; cannot be distinguished from it: {named}"
+        return f"{name}; cannot be distinguished from it: {named}{few(best.images)}"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

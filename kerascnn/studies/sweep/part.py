@@ -12,20 +12,22 @@ from kerascnn.engine.result import EXPERIMENT, SWEEP_PLAN, Result
 from kerascnn.errors import RunError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.paths import written_to
+from kerascnn.hookspecs import Engine
 from kerascnn.run.runner import run_experiment
 from kerascnn.runtime.files import write_whole
-from kerascnn.studies.sweep.drawing import settings_of
-from kerascnn.studies.sweep.find import WINNER
-from kerascnn.studies.sweep.load import Planned
-from kerascnn.studies.sweep.note import note, numbers, params
+from kerascnn.studies.sweep.folder import WINNER
 from kerascnn.studies.sweep.observer import SweepObserver
-from kerascnn.studies.sweep.outcome import Standing
-from kerascnn.studies.sweep.page import PAGE, write_page
+from kerascnn.studies.sweep.plan.load import Planned
+from kerascnn.studies.sweep.report.note import note, numbers, params
+from kerascnn.studies.sweep.report.page import PAGE, write_page
 from kerascnn.studies.sweep.result import SWEEP, SweepResult
-from kerascnn.studies.sweep.storage import numbered, release
-from kerascnn.studies.sweep.stored import SECONDS
-from kerascnn.studies.sweep.supervision import Supervision
-from kerascnn.studies.sweep.worker import Job
+from kerascnn.studies.sweep.trials.drawing import settings_of
+from kerascnn.studies.sweep.trials.outcome import Standing
+from kerascnn.studies.sweep.trials.storage import numbered, release
+from kerascnn.studies.sweep.trials.stored import SECONDS
+from kerascnn.studies.sweep.workers.shared import shared_by
+from kerascnn.studies.sweep.workers.supervision import Supervision
+from kerascnn.studies.sweep.workers.worker import Job
 from kerascnn.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ class Part:
     Args:
         address: Of the storage.
         folder: The sweep's folder on this host.
-        workers: Number of processes that run trials.
+        engine: Starts the processes that run trials.
         alone: Whether no other host takes part.
     """
 
@@ -61,12 +63,12 @@ class Part:
     study: "Study"
     address: str
     folder: Path
-    workers: int
+    engine: Engine
     alone: bool
 
     @property
     def standing(self) -> Standing:
-        return Standing.of(self.planned, self.study, self.folder, self.workers)
+        return Standing.of(self.planned, self.study, self.folder, self.engine.places)
 
     def lead(self, tracker: Tracker, observer: SweepObserver) -> SweepResult:
         """Runs the trials and then the winner, and records them."""
@@ -102,8 +104,9 @@ class Part:
         before = self.study.user_attrs.get(SECONDS, 0.0)
         minutes, standing = self.planned.settings.minutes, self.standing
         until = None if minutes is None else time.time() + 60 * minutes - before
-        job = Job(self.address, self.study.study_name, self.folder, "", until)
-        supervision = Supervision(standing, job, observer, self.alone, before)
+        shared = shared_by(self.planned.experiment, self.folder, self.address)
+        job = Job(self.address, self.study.study_name, self.folder, "", until, shared)
+        supervision = Supervision(standing, job, self.engine, observer, self.alone, before)
         observer.sweep_started(standing.result(before))
         try:
             supervision.run()

@@ -4,13 +4,14 @@ import tomli_w
 
 from kerascnn.errors import InputError
 from kerascnn.experiment.load import load_experiment
+from kerascnn.results.lookup import Kind, find
 from kerascnn.runtime.address import sqlite_uri
 from kerascnn.runtime.commands import command
-from kerascnn.studies.sweep.find import DATABASE, WINNER, find_sweep
-from kerascnn.studies.sweep.outcome import Standing
+from kerascnn.studies.sweep.folder import DATABASE, WINNER
 from kerascnn.studies.sweep.result import SWEEP, SweepResult
-from kerascnn.studies.sweep.storage import check_storage, open_study
-from kerascnn.studies.sweep.stored import SECONDS, stored_plan
+from kerascnn.studies.sweep.trials.outcome import Standing
+from kerascnn.studies.sweep.trials.storage import check_storage, open_study
+from kerascnn.studies.sweep.trials.stored import SECONDS, stored_plan
 
 
 def winner_toml(sweep: str) -> str:
@@ -19,7 +20,7 @@ def winner_toml(sweep: str) -> str:
     Raises:
         InputError: The sweep has no winner yet.
     """
-    file = find_sweep(sweep) / WINNER
+    file = find(sweep, Kind.SWEEP) / WINNER
     if not file.is_file():
         again = command("sweep", "--resume", file.parent.name[:8])
         raise InputError(f"sweep {file.parent.name[:8]} has no winner yet; `{again}` continues it.")
@@ -36,7 +37,7 @@ def read_sweep(sweep: str, storage: str | None = None) -> SweepResult:
     Raises:
         InputError: There is no such sweep.
     """
-    folder = find_sweep(sweep)
+    folder = find(sweep, Kind.SWEEP)
     if (folder / SWEEP).is_file():
         return SweepResult.read(folder / SWEEP)
     if storage:

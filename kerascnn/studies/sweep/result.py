@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import kerascnn
-from kerascnn.engine.result import Result
+from kerascnn.engine.result import SWEEP, Result
 from kerascnn.errors import InputError
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.screen import first_rows, screen
 from kerascnn.runtime.text import counted
 from kerascnn.runtime.toml import as_toml
-
-SWEEP = "sweep.json"
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,7 @@ class Trial:
         epochs: Trained, over all stages and seeds.
         history: The metric after each epoch.
         reason: Why it was pruned or failed; "" if it was not.
+        ended: Time of the end (UTC), in ISO 8601; "" if it has not ended.
     """
 
     number: int
@@ -44,6 +43,7 @@ class Trial:
     epochs: int
     history: list[float]
     reason: str
+    ended: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class SweepResult:
         optimism: By how much the best trial's value is expected to exceed its true value, because
             it is the best of all; None with fewer than two complete trials.
         importance: The share of each key in the variance of the values, 1 in total; empty with few
-            complete trials.
+            complete trials, or if none is told apart from the best: they differ by chance.
         winner: The best trial run in full and judged once on the test images; None if the sweep
             has not ended.
         seconds: From the start to the end, the pauses before `--resume` left out.

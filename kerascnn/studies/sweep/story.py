@@ -1,27 +1,35 @@
 """The story of a sweep: begin or resume it, run its trials in workers, run the winner in full."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import EVENTS, Observer, default_observer
 from kerascnn.errors import InputError
-from kerascnn.results.find import runs_folder
+from kerascnn.hookspecs import Engine
+from kerascnn.results.lookup import Kind, find, matching, runs_folder
+from kerascnn.run.placing import LOCAL, Asked, bind_engine, opened
 from kerascnn.runtime.address import sqlite_uri
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import counted
-from kerascnn.studies.sweep.crew import gpus
-from kerascnn.studies.sweep.find import DATABASE, find_sweep
-from kerascnn.studies.sweep.load import Planned, with_settings
-from kerascnn.studies.sweep.marks import scoring_of
+from kerascnn.studies.sweep.folder import DATABASE
 from kerascnn.studies.sweep.observer import SweepObserver
 from kerascnn.studies.sweep.part import Part, write_plan
+from kerascnn.studies.sweep.plan.load import Planned, with_settings
+from kerascnn.studies.sweep.plan.reach import too_few
 from kerascnn.studies.sweep.result import SweepResult
-from kerascnn.studies.sweep.storage import check_storage, create_study, import_optuna, open_study
-from kerascnn.studies.sweep.stored import CLASSES, IMAGES, store_plan, stored_plan
+from kerascnn.studies.sweep.trials.marks import scoring_of
+from kerascnn.studies.sweep.trials.storage import (
+    check_storage,
+    create_study,
+    import_optuna,
+    open_study,
+)
+from kerascnn.studies.sweep.trials.stored import CLASSES, IMAGES, store_plan, stored_plan
+from kerascnn.studies.sweep.workers.shared import check_databases
 from kerascnn.tracking.tracker import Tracker
 
 
@@ -32,22 +40,35 @@ def run_sweep(
     *,
     workers: int | None = None,
     storage: str | None = None,
+    engine: Asked = LOCAL,
 ) -> SweepResult:
     """Runs a new sweep; arguments as those of `sweep_experiment`.
 
     Raises:
-        InputError: The storage or the data are at fault.
+        InputError: The storage, the engine or the data are at fault.
         RunError: All trials failed.
     """
     import_optuna()
     if storage:
         check_storage(storage)
     heard = heard_by(observer)
+    with _placing(engine, workers, storage, heard) as (placing, begun):
+        return _begin(planned, heard, placing, begun, storage)
+
+
+def _begin(
+    planned: Planned,
+    observer: SweepObserver,
+    engine: Engine,
+    begun: list[str],
+    storage: str | None,
+) -> SweepResult:
     experiment = planned.experiment
-    data = load_data(experiment, heard)
+    data = load_data(experiment, observer)
+    if few := too_few(planned, len(data.validation)):
+        observer.warned(few)
     better = scoring_of(planned, data.class_names).sign > 0
-    title = f"sweep of {counted(planned.trials, 'trial')}"
-    with _interruptible() as begun, Tracker(experiment.name, title, runs_folder()) as tracker:
+    with Tracker(experiment.name, _title(planned), runs_folder()) as tracker:
         _, folder = tracker.open()
         begun.append(folder.name)
         address = storage or sqlite_uri(folder / DATABASE)
@@ -56,8 +77,12 @@ def run_sweep(
         study.set_user_attr(CLASSES, list(data.class_names))
         store_plan(study, planned)
         write_plan(planned, folder)
-        part = Part(planned, study, address, folder, workers or default_workers(), not storage)
-        return part.lead(tracker, heard)
+        part = Part(planned, study, address, folder, engine, not storage)
+        return part.lead(tracker, observer)
+
+
+def _title(planned: Planned) -> str:
+    return f"sweep of {counted(planned.trials, 'trial')}"
 
 
 @contained()
@@ -69,6 +94,7 @@ def resume_sweep(
     minutes: float | None = None,
     workers: int | None = None,
     storage: str | None = None,
+    engine: Asked = LOCAL,
 ) -> SweepResult:
     """Continues a sweep that was interrupted or killed, or takes part in one of another host.
 
@@ -77,6 +103,7 @@ def resume_sweep(
         trials: Another number of trials, at least as many as have begun; default the same.
         minutes: Another limit, with the time spent before; default the same.
         storage: Where other hosts have it; default the file in its folder.
+        engine: As that of `sweep_experiment`; it may be another one than before.
 
     Raises:
         InputError: There is no such sweep, another process has it, or it cannot be resumed.
@@ -94,14 +121,13 @@ def resume_sweep(
     planned = with_settings(
         stored_plan(study), **{key: value for key, value in changes.items() if value is not None}
     )
-    part = Part(planned, study, address, folder, workers or default_workers(), not storage)
-    with _interruptible() as begun:
+    with _placing(engine, workers, storage, heard) as (placing, begun):
+        part = Part(planned, study, address, folder, placing, not storage)
         begun.append(folder.name)
         if not folder.exists():
             return part.help(heard)
-        title = f"sweep of {counted(planned.trials, 'trial')}"
         experiment = planned.experiment.name
-        with Tracker(experiment, title, runs_folder(), resume=folder) as tracker:
+        with Tracker(experiment, _title(planned), runs_folder(), resume=folder) as tracker:
             tracker.open()
             store_plan(study, planned)
             write_plan(planned, folder)
@@ -110,17 +136,9 @@ def resume_sweep(
 
 def _folder_of(sweep: str, storage: str | None) -> Path:
     """The sweep's folder; where another host began it, one that does not exist."""
-    try:
-        return find_sweep(sweep)
-    except InputError:
-        if not storage:
-            raise
+    if storage and not matching(sweep, Kind.SWEEP):
         return runs_folder() / sweep
-
-
-def default_workers() -> int:
-    """One for each GPU, or one."""
-    return len(gpus()) or 1
+    return find(sweep, Kind.SWEEP)
 
 
 def heard_by(observer: Observer | None) -> SweepObserver:
@@ -134,14 +152,24 @@ def heard_by(observer: Observer | None) -> SweepObserver:
 
 
 @contextmanager
-def _interruptible() -> Iterator[list[str]]:
-    """Says how to resume the sweep whose id is in the list."""
-    begun: list[str] = []
+def _placing(
+    asked: Asked, workers: int | None, storage: str | None, observer: SweepObserver
+) -> Iterator[tuple[Engine, list[str]]]:
+    """The engine, and a list for the id of the sweep, which Ctrl-C says how to resume."""
+    bound, begun = bind_engine(asked), list[str]()
     try:
-        with Interruption():
-            yield begun
+        with Interruption(), ExitStack() as stack:
+            what = f"starting the engine {bound.name}"
+            observer.progress(what, 0, 1)  # a cluster takes half a minute
+            try:
+                engine = stack.enter_context(opened(bound, workers))
+            finally:
+                observer.progress(what, 1, 1)
+            check_databases(engine, storage)
+            yield engine, begun
     except KeyboardInterrupt:
         if not begun:
             raise
-        again = command("sweep", "--resume", begun[0][:8])
+        chosen = [] if bound.name == LOCAL else ["--engine", bound.name]
+        again = command("sweep", "--resume", begun[0][:8], *chosen)
         raise KeyboardInterrupt(f"interrupted; `{again}` resumes the sweep.") from None

@@ -5,9 +5,10 @@ from typing import Any
 
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
+from kerascnn.run.placing import LOCAL, Asked
 from kerascnn.runtime.arguments import expect
-from kerascnn.studies.sweep.asked import of_table
-from kerascnn.studies.sweep.load import plan
+from kerascnn.studies.sweep.plan.asked import of_table
+from kerascnn.studies.sweep.plan.load import plan
 from kerascnn.studies.sweep.result import SweepResult
 from kerascnn.studies.sweep.story import run_sweep
 
@@ -25,6 +26,7 @@ def sweep_experiment(
     seed: int = 0,
     workers: int | None = None,
     storage: str | None = None,
+    engine: Asked = LOCAL,
     observer: Observer | None = None,
 ) -> SweepResult:
     """Tries many settings of an experiment, and runs the best one in full.
@@ -40,9 +42,12 @@ def sweep_experiment(
         pruner: "race", "hyperband", "median" or "none".
         seeds: Each setting is run with this many seeds and judged by the mean.
         seed: Of the settings that are drawn.
-        workers: Number of processes that run trials; default one for each GPU, or one.
+        workers: Number of processes that run trials; default one for each GPU or, without any, for
+            each host.
         storage: "postgresql://…" or "mysql://…", for several hosts; default a file in the sweep's
             folder.
+        engine: Where the workers run: "local", on this host, or an engine of a plugin, such as
+            "ray"; with parameters a table such as `{"name": "ray", "cpus": 4}`.
         observer: Receives progress events, of the sweep if it is a `SweepObserver`; default prints
             them on standard error; `Observer()` shows nothing.
 
@@ -60,4 +65,4 @@ def sweep_experiment(
         **{"pruner": pruner, "seeds": seeds, "seed": seed},
     }
     planned = plan(experiment, of_table(space), settings)
-    return run_sweep(planned, observer, workers=workers, storage=storage)
+    return run_sweep(planned, observer, workers=workers, storage=storage, engine=engine)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kerascnn import InputError, Network
+from kerascnn import InputError, Network, Weights
 from kerascnn.components.builtin import applications, architectures
 from kerascnn.components.builtin.applications import FAMILIES
 from kerascnn.components.builtin.architectures import PretrainedParams, build, preprocess
@@ -257,8 +257,12 @@ def test_weights_are_downloaded_verified_and_loaded(
     batch = images(32)
     expected = features(network(SMALL, path).model, batch)
     path_of_download = partial(architectures._weights_file, served, "imagenet", 32)
+    described = partial(architectures.weights, served, PretrainedParams(), image_size=32)
+    origin = f"{applications.PUBLISHER}small.h5"
+    assert described() == Weights(origin, "Apache-2.0", "ImageNet-1k", 224)
     built = build(served, PretrainedParams(), image_size=32, num_classes=3)
     np.testing.assert_array_equal(features(built.model, batch), expected)
+    assert described().at_hand
     path.unlink()
     download = path_of_download()  # from the cache
     download.write_bytes(b"tampered with")

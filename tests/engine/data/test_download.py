@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from kerascnn import InputError, fetch
+from kerascnn import InputError, fetch, is_fetched
 from kerascnn.engine.data import download
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -77,7 +77,10 @@ def files(folder):
 
 
 def test_downloads_once_and_verifies_each_time(site, tmp_path):
+    assert not is_fetched(site.url, sha256=SHA256, folder=tmp_path / "new")
     path = fetch(site.url, sha256=SHA256, folder=tmp_path / "new")
+    assert is_fetched(site.url, sha256=SHA256, folder=tmp_path / "new")
+    assert not is_fetched(site.url, sha256="0" * 64, folder=tmp_path / "new")
     assert path == tmp_path / "new" / "file.bin"
     assert path.read_bytes() == CONTENT
     assert fetch(site.url, sha256=SHA256.upper(), folder=tmp_path / "new") == path

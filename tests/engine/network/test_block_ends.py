@@ -10,6 +10,7 @@ from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.network.unfreeze import select
+from kerascnn.hookspecs import Weights
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 3)).astype(np.float32)
 
@@ -34,7 +35,7 @@ def built(body, head=("head_pool", "head_dense")):
     outputs = layers.Dense(2, activation="softmax", name="head_dense")(x)
     blocks = tuple(dict.fromkeys(block_of.values()))
     block_of |= dict.fromkeys(head, "head")
-    return Built(keras.Model(inputs, outputs), block_of, blocks, pretrained=True)
+    return Built(keras.Model(inputs, outputs), block_of, blocks, weights=Weights("a test"))
 
 
 @pytest.mark.backend

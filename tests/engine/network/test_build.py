@@ -95,7 +95,7 @@ def test_a_layer_of_no_block_with_weights_belongs_to_the_one_before():
     assert network.block_of["scale"] == "scale"
 
 
-class Weights(Params):
+class Named(Params):
     weights: str = "imagenet"
 
 
@@ -104,27 +104,10 @@ class NoWeights(Params):
 
 
 @pytest.mark.parametrize(
-    ("params", "pretrained"), [(Weights, True), (NoWeights, False), (Params, False)]
+    ("params", "pretrained"), [(Named, True), (NoWeights, False), (Params, False)]
 )
 def test_pretrained_is_what_names_its_weights(params, pretrained):
     assert build(functional, params).pretrained is pretrained
-
-
-class Preset(Params):
-    weights: str = "preset"
-
-
-@pytest.mark.parametrize(
-    ("params", "said", "weights"),
-    [
-        (Weights, "", "ImageNet weights"),
-        (Preset, "", "weights preset"),
-        (Preset, "weights of resnet_50_imagenet", "weights of resnet_50_imagenet"),
-    ],
-)
-def test_only_imagenets_weights_are_called_so(params, said, weights):
-    made = Network(functional(), {"all": ["*"]}, weights=said)
-    assert build(lambda: made, params).weights == weights
 
 
 def test_a_head_made_by_classifier_head_fits():

@@ -9,6 +9,7 @@ from keras import layers
 from kerascnn import InputError, classifier_head
 from kerascnn.engine.network.build import HEAD, Built, build_network
 from kerascnn.engine.network.unfreeze import SHARE, select
+from kerascnn.hookspecs import Weights
 
 HEAD_LAYERS = {"head_pool", "head_dropout", "head_dense"}
 BLOCKS = ("stem", "block1", "block2", "block3")
@@ -22,7 +23,7 @@ def make(pretrained=True):
     model = keras.Model(images, classifier_head(x, 2))
     names = [layer.name for layer in model.layers[1:]]
     block_of = {name: name.split("_")[0] for name in names}
-    return Built(model, block_of, BLOCKS, pretrained)
+    return Built(model, block_of, BLOCKS, Weights("a test") if pretrained else None)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_auto_trains_everything_with_very_many_images(network):
 )
 def test_auto_keeps_to_its_share_of_a_real_backbone(network_name, registry):
     bound = registry.get("architecture", network_name).bind({"weights": "none"})
-    built = replace(build_network(bound, image_size=96, num_classes=2), pretrained=True)
+    built = replace(build_network(bound, image_size=96, num_classes=2), weights=Weights("a test"))
     sizes = {layer.name: layer.count_params() for layer in built.model.layers}
     backbone = {name for name, block in built.block_of.items() if block != HEAD}
     chosen = select(built, "auto", 20).layers & backbone

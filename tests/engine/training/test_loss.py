@@ -18,6 +18,7 @@ from kerascnn.engine.training.loss import make_loss, smoothed
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.experiment.model import Stage
+from kerascnn.hookspecs import Weights
 
 CLASSES, IMAGES, SIZE = 3, 6, 8
 BIAS = np.array([2, 0, -1], np.float32)
@@ -29,7 +30,7 @@ def fit(loss, augment=None, **options):
     images = keras.Input((SIZE, SIZE, 3))
     model = keras.Model(images, classifier_head(layers.Flatten(name="stem_flat")(images), CLASSES))
     model.get_layer("head_dense").bias.assign(BIAS)
-    network = Built(model, {"stem_flat": "stem"}, ("stem",), pretrained=True)
+    network = Built(model, {"stem_flat": "stem"}, ("stem",), weights=Weights("a test"))
     black = np.zeros((IMAGES, SIZE, SIZE, 3), np.uint8)
     examples = Examples(black, np.arange(IMAGES) % CLASSES, digests_of(black))
     plan = Plan(

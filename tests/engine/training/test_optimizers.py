@@ -52,6 +52,10 @@ def test_every_optimizer_of_the_schema_takes_all_settings_and_trains(name):
         assert (value != before[path]).all()
 
 
+def test_a_norm_of_zero_is_no_limit():
+    assert make_optimizer(Optimizer(), 0.01, clip_norm=0.0).global_clipnorm is None
+
+
 def test_the_schema_knows_every_optimizer_of_keras():
     wrappers = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer", "OptimizerMap"}
     keras_names = {

@@ -70,7 +70,7 @@ def make_network():
     x = layers.BatchNormalization(momentum=0.5, name="block_bn")(x)
     model = keras.Model(images, classifier_head(x, CLASSES, dropout=0.0))
     block_of = {layer.name: layer.name.split("_")[0] for layer in model.layers[1:]}
-    return Built(model, block_of, ("stem", "block"), pretrained=False)
+    return Built(model, block_of, ("stem", "block"))
 
 
 def plan(**options):

@@ -36,7 +36,7 @@ def make_network():
     x = layers.Dropout(0.5, name="block_drop")(x)
     model = keras.Model(images, classifier_head(x, CLASSES))
     block_of = {layer.name: layer.name.split("_")[0] for layer in model.layers[1:]}
-    return Built(model, block_of, ("stem", "block"), pretrained=False)
+    return Built(model, block_of, ("stem", "block"))
 
 
 def constant(peak_learning_rate, steps, steps_per_epoch):

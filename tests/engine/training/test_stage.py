@@ -24,6 +24,7 @@ from kerascnn.engine.training.listener import Listener
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.experiment.model import EarlyStopping, Optimizer, Stage
+from kerascnn.hookspecs import Weights
 
 pytestmark = pytest.mark.backend
 CLASSES, SIZE, BATCH = 3, 8, 8
@@ -58,7 +59,7 @@ def make_network():
     x = layers.Dropout(0.5, name="block_drop")(x)
     model = keras.Model(images, classifier_head(x, CLASSES))
     block_of = {layer.name: layer.name.split("_")[0] for layer in model.layers[1:]}
-    return Built(model, block_of, ("stem", "block"), pretrained=True)
+    return Built(model, block_of, ("stem", "block"), weights=Weights("a test"))
 
 
 def constant(peak_learning_rate, steps, steps_per_epoch):
@@ -437,7 +438,7 @@ def test_statistics_without_scale_and_shift_are_learnt_where_the_stage_trains_th
     x = layers.Conv2D(4, 3, name="block_conv")(x)
     model = keras.Model(images, classifier_head(x, CLASSES))
     block_of = {layer.name: layer.name.split("_")[0] for layer in model.layers[1:]}
-    network = Built(model, block_of, ("stem", "block"), pretrained=False)
+    network = Built(model, block_of, ("stem", "block"))
     fit(set(block_of), network=network, batchnorm="train", keep="last")
     assert (ops.convert_to_numpy(model.get_layer("stem_bn").moving_mean) > 1).all()
 
@@ -493,7 +494,7 @@ def test_a_fault_in_the_augmentation_arrives_as_it_is(at):
 def test_a_stage_may_hand_on_the_moving_average_of_its_weights():
     """At a constant gradient the average lags behind by its horizon."""
     options = {"optimizer": Optimizer(name="sgd"), "epochs": 4, "keep": "last"}
-    plain, _ = fit(**options)
+    plain, _ = fit(ema_fraction=0, **options)
     network, result = fit(ema_fraction=0.5, **options)
     kernel, average = (n.model.get_layer("head_dense").get_weights()[0] for n in (plain, network))
     share = (average * kernel).sum() / (kernel**2).sum()

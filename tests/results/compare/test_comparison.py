@@ -295,7 +295,7 @@ def test_one_run_is_shown_alone_and_none_leads_to_the_first(three, tmp_path, mon
     lines = shown(compare_runs([three[0]]), 80)
     assert len(lines) == 3
     monkeypatch.chdir(tmp_path)
-    assert "no finished run in this folder yet" in shown(compare_runs(), 80)[0]
+    assert "no finished run in" in shown(compare_runs(), 80)[0]
     assert "<table" in compare_runs()._repr_html_()
     assert run_cli("compare", "--html", "page.html").exit_code == 2
 

@@ -1,6 +1,7 @@
 """Studies of folds compared: pair by pair on all images, as runs are on their test images."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -43,6 +44,11 @@ def test_repeats_count_as_one_image(written_study):
     assert "is right on 12 predictions, only bbbbbbbb on 2" in printed.getvalue()
 
 
+def test_the_spread_between_folds_is_beside_that_of_chance(written_study):
+    study = written_study(A, right(0, 1, 2, 3))  # 0.9 in each fold of 20 images
+    assert study.to_json()["spread"]["by_chance"] == pytest.approx((0.9 * 0.1 / 20) ** 0.5)
+
+
 def test_other_folds_are_refused(written_study):
     written_study(A, right())
     written_study(B, right(), k=5)
@@ -55,13 +61,17 @@ def test_other_folds_are_refused(written_study):
 def test_other_images_are_refused(written_study):
     written_study(A, right())
     written_study(B, right(count=44), tested="more")
-    assert "4 of its 44 images are not among the 40" in compare_runs([A, B]).refusal
+    refusal = compare_runs([A, B]).refusal
+    assert "4 of its 44 images are not among the 40" in refusal
+    assert refusal.endswith("Compare studies of the same images and folds.")
 
 
 def test_a_run_is_not_compared_with_a_study(written_study, written_run):
     written_study(A, right())
     written_run(B, right())
-    assert "it tests one split, not all images in 2 folds" in compare_runs([A, B]).refusal
+    refusal = compare_runs([A, B]).refusal
+    assert "it tests one split, not all images in 2 folds" in refusal
+    assert refusal.endswith("Compare runs with runs, and studies with studies.")
 
 
 def test_a_study_has_no_network_to_evaluate(written_study, tmp_path):
@@ -83,6 +93,13 @@ def test_the_table_and_the_page_are_those_of_runs(written_study, workplace):
     comparison, printed = compare_runs([A, B]), io.StringIO()
     show_comparison(Console(file=printed, width=120), comparison)
     assert "aaaaaaaa is better than bbbbbbbb" in printed.getvalue()
+    assert printed.getvalue().split()[0] == "study"
     assert comparison.to_json()["pairs"][0]["first_alone"] == 9
     write_comparison(comparison, workplace / "page.html")
-    assert "mistaken for" in (workplace / "page.html").read_text()
+    page = (workplace / "page.html").read_text()
+    assert "mistaken for" in page
+    text = re.sub(r"<(style|svg|pre).*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
+    assert "Comparison of 2 studies" in text
+    assert "only one of two studies classifies correctly" in text
+    assert "test images" not in text
+    assert re.findall(r".{0,60}\bruns?\b.{0,30}", text) == []

@@ -11,7 +11,7 @@ from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.compare.page import log_comparison, write_comparison
-from kerascnn.results.find import runs_folder
+from kerascnn.results.lookup import runs_folder
 from kerascnn.tracking.journal import send_pending
 from kerascnn.tracking.store import open_store, tracking_uri
 from kerascnn.tracking.tracker import Tracker

@@ -46,7 +46,7 @@ def of_model(model):
     """A description of a model whose layers are in one block."""
     names = [layer.name for layer in model.layers]
     block_of = {name: "head" if name.startswith("head_") else "all" for name in names}
-    return describe_built(Built(model, block_of, ("all",), False), "mine")
+    return describe_built(Built(model, block_of, ("all",)), "mine")
 
 
 def ended(x):

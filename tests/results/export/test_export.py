@@ -45,7 +45,10 @@ def result(shared_workplace, registry):
         "training": {"image_size": 16, "crop_margin": 0.25, "precision": "mixed_bfloat16"},
         "stages": [{"name": "all", "unfreeze": "all", "epochs": 1, "learning_rate": 1e-2}],
     }
-    return replace(run_experiment(bind_experiment(data, registry)), temperature=2.5)
+    weights = {"origin": "a package", "licence": "MIT", "trained_on": "", "image_size": 16}
+    return replace(
+        run_experiment(bind_experiment(data, registry)), temperature=2.5, weights=weights
+    )
 
 
 @pytest.mark.backend
@@ -66,6 +69,7 @@ def test_a_format_gives_what_keras_gives(name, result, tmp_path):
         assert probabilities.shape == (images, 2)
         assert probabilities.sum(1) == pytest.approx(1, abs=1e-3)
     assert description["temperature"] == 2.5
+    assert description["weights"] == result.weights
     assert description["exporter"]["package"] == result.plugins["dataset shapes"]
     assert sorted(file.name for file in path.parent.iterdir()) == [path.name, f"{path.name}.json"]
 

@@ -24,7 +24,7 @@ from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_run
-from kerascnn.results.report.chapters import class_rows, macro_explained
+from kerascnn.results.report.chapters import class_rows, macro_explained, weights_facts
 from kerascnn.results.report.write import report_run
 from kerascnn.run.runner import run_experiment
 from kerascnn.tracking.store import open_store, runs_table, tracking_uri
@@ -180,6 +180,17 @@ def test_the_experiment_in_the_page_runs_again(page, result, registry):
     toml = html.unescape(re.search(r'<pre id="toml">(.*?)</pre>', page, re.DOTALL)[1])
     again = bind_experiment(tomllib.loads(toml), registry)
     assert again == bind_experiment(result.experiment, registry)
+
+
+def test_origin_and_licence_of_pretrained_weights_are_shown(page, result):
+    assert "Pretrained weights" not in page
+    told = {"origin": "a package", "licence": "MIT", "trained_on": "", "image_size": 224}
+    assert weights_facts(replace(result, weights=told)) == {
+        "origin": "a package",
+        "licence": "MIT",
+        "trained on": "unknown",
+        "image size": "224 pixels",
+    }
 
 
 def test_the_experiment_is_folded(page):

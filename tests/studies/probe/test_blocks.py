@@ -7,23 +7,10 @@ from click.testing import CliRunner
 
 from kerascnn.cli import cli
 from kerascnn.engine.observer import Observer
-from kerascnn.experiment.bound import bind_experiment
 from kerascnn.studies.probe.behind import Behind
 from kerascnn.studies.probe.blocks import probe_blocks
 from kerascnn.studies.probe.blocks_result import BlocksResult, ProbedBlock, blocks_figure
 from kerascnn.studies.probe.probe import probe_architectures
-
-
-@pytest.fixture(scope="module")
-def experiment(shared_workplace, registry):
-    data = {
-        "name": "shapes",
-        "dataset": {"name": "shapes", "classes": 2, "train": 24, "validation": 16, "test": 8},
-        "architecture": {"name": "sequential_cnn", "depth": 3, "filters": 8, "dense_units": []},
-        "training": {"image_size": 32, "batch_size": 8},
-        "stages": [{"name": "head", "epochs": 1, "learning_rate": 1e-2}],
-    }
-    return bind_experiment(data, registry)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from scipy.stats import spearmanr
 from kerascnn import InputError, fetch
 from kerascnn.engine.data.download import NotAtHandError, without_downloads
 from kerascnn.engine.observer import Observer
-from kerascnn.experiment.bound import bind_experiment
 from kerascnn.studies.probe.images import load_images
 from kerascnn.studies.probe.network import with_architecture
 from kerascnn.studies.probe.probe import probe_architectures, promote
@@ -23,18 +22,6 @@ from kerascnn.studies.probe.result import (
     ranked,
 )
 from kerascnn.tracking.store import find_tagged, open_store, tracking_uri
-
-
-@pytest.fixture(scope="module")
-def experiment(shared_workplace, registry):
-    data = {
-        "name": "shapes",
-        "dataset": {"name": "shapes", "classes": 2, "train": 24, "validation": 16, "test": 8},
-        "architecture": {"name": "sequential_cnn", "depth": 2, "filters": 8, "dense_units": []},
-        "training": {"image_size": 32, "batch_size": 8},
-        "stages": [{"name": "head", "epochs": 1, "learning_rate": 1e-2}],
-    }
-    return bind_experiment(data, registry)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +50,7 @@ def test_the_experiments_own_parameters_hold_for_its_own_architecture(probed, ex
     own = next(n for n in probed.networks if n.architecture == "sequential_cnn")
     chosen = with_architecture(experiment, "sequential_cnn").architecture
     assert chosen == experiment.architecture
-    assert own.features == 16  # filters double with depth
+    assert own.features == 32  # filters double with depth
     other = with_architecture(experiment, "mobilenet:none").architecture
     assert other.params.weights == "none"
 

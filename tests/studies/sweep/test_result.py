@@ -20,6 +20,7 @@ def trial(number, value, state="complete", **changes):
         "epochs": 2,
         "history": [] if value is None else [value / 2, value],
         "reason": "",
+        "ended": "",
     }
     return Trial(**(fields | changes))
 

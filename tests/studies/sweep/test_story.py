@@ -57,14 +57,18 @@ def test_a_sweep_ends_with_a_winner_that_its_file_gives_again(shapes_file):
 
 
 def check_nested(done):
-    """On MLflow, the trials and the winner are below the sweep; the trials have no model."""
+    """On MLflow, trials and winner are below the sweep, each with its value, and without models."""
     with sqlite3.connect("mlflow.db") as database:
         below = database.execute(
             "select run_uuid from tags where key = 'mlflow.parentRunId' and value = ?",
             (done.study,),
         ).fetchall()
+        shown = database.execute(
+            "select run_uuid, value from latest_metrics where key = ?", (done.metric,)
+        ).fetchall()
     ids = {trial.run_id for trial in done.trials} | {done.winner.run_id}
     assert {run for (run,) in below} == ids
+    assert {t.run_id: t.value for t in done.trials}.items() <= dict(shown).items()
     assert not list(done.folder.glob("trials/*/model"))
 
 

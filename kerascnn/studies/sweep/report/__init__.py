@@ -1,0 +1,1 @@
+"""A sweep shown: its findings in sentences, its figures, its page, and its note on MLflow."""
