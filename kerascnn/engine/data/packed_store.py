@@ -51,7 +51,7 @@ class PackedStore:
         return described if self.streamed else {**described, "images": made.images}
 
     def offer(self, prepared: Sequence[PreparedImages]) -> int:
-        """Stores images at hand that nobody else is preparing; returns how many."""
+        """Stores images at hand, except those that others are preparing; returns how many."""
         contents = np.concatenate([made.contents for made in prepared])
         pieces = [self.values(made) for made in prepared]
         values = {name: np.concatenate([of[name] for of in pieces]) for name in pieces[0]}
