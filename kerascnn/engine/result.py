@@ -124,6 +124,7 @@ class Result:
         temperature: Calibrates the probabilities, see `engine.metrics.temperature`; 1 leaves them
             as trained. `predictions.csv`, `test` and `metrics` are not calibrated.
         metrics: The experiment's metrics by name.
+        engine: What computed `test`, such as "OpenVINO 2026.4.1"; "" if the backend did.
         weights: The pretrained weights that the network started from; None from scratch.
     """
 
@@ -154,6 +155,7 @@ class Result:
     modules: list[str] = field(default_factory=list)
     temperature: float = AS_TRAINED
     metrics: dict[str, MetricTable] = field(default_factory=dict)
+    engine: str = ""
     weights: WeightsTable | None = None
 
     @classmethod

@@ -16,8 +16,8 @@ from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.explain import map_shape
-from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.network.loadable import modules_to_import
+from kerascnn.engine.network.predictor import predictor
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import MetricTable, Result, StageTable, WeightsTable
 from kerascnn.engine.training.stage_result import StageResult
@@ -33,21 +33,25 @@ class Evaluated:
     probabilities: dict[str, np.ndarray]  # float32 [N, K], by split: "validation" and "test"
     temperature: float  # fitted on the validation images
     metrics: dict[str, MetricTable]
+    engine: str  # what computed the probabilities; see `Result.engine`
 
 
 def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
     """Evaluates the network; `warned` receives what cannot be computed."""
     data, training = prepared.data, prepared.experiment.training
-    forward, windows = Forward(prepared.network.model), Preparation.of(training).windows
-    probabilities = {
-        split: forward(windows(data.splits()[split].images), training.batch_size)
-        for split in ("validation", "test")
-    }
+    splits = {"validation": data.validation, "test": data.test}
+    images, name = sum(map(len, splits.values())), prepared.experiment.name
+    model = predictor(
+        prepared.network.model, images, training.batch_size, training.prefix_engine, name
+    )
+    windows = Preparation.of(training).windows
+    probabilities = {name: model.outputs(windows(split.images)) for name, split in splits.items()}
     return Evaluated(
         measure(probabilities["test"], data.test.labels, data.class_names),
         probabilities,
         fit_temperature(probabilities["validation"], data.validation.labels),
         _metrics(prepared, probabilities, warned),
+        model.engine,
     )
 
 
@@ -109,6 +113,7 @@ def make_result(
         modules=modules_to_import(prepared.network),
         temperature=evaluated.temperature,
         metrics=evaluated.metrics,
+        engine=evaluated.engine,
         weights=_weights_table(prepared.network.weights),
     )
 
