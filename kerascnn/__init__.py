@@ -66,6 +66,8 @@ FOR_SCRIPTS = {
     "cross_validate": "studies.folds.study",
     "sweep_experiment": "studies.sweep.sweep",
     "find_learning_rate": "studies.lr_find.find",
+    "ensemble_runs": "studies.ensemble.ensemble",
+    "distil_run": "studies.distil.distil",
     "export_run": "results.export.export",
     "Observer": "engine.observer",
     "default_observer": "cli.observers",
@@ -77,15 +79,20 @@ ERRORS = {
     "PluginError": "errors",
     "RunError": "errors",
 }
+FOR_LOWER_FLOORS = {
+    "join_runs": "results.joined",
+    "load_teacher": "results.teaching",
+}
 _PUBLIC = FOR_PLUGINS | FOR_SCRIPTS | ERRORS
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
+    home = (_PUBLIC | FOR_LOWER_FLOORS).get(name)
+    if home is None:
         raise AttributeError(f"module 'kerascnn' has no attribute '{name}'")
-    return getattr(import_module(f"kerascnn.{_PUBLIC[name]}"), name)
+    return getattr(import_module(f"kerascnn.{home}"), name)
 
 
 def __dir__() -> list[str]:

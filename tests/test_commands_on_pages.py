@@ -33,6 +33,8 @@ ELSEWHERE = {
     "serve": "tests/results/inference/test_serve.py",
     "run --resume": "tests/run/test_resume.py",
     "folds": "tests/studies/folds/test_folds.py",
+    "ensemble": "tests/studies/ensemble/test_ensemble.py",
+    "distil": "tests/studies/ensemble/test_ensemble.py",
     "sweep --resume": "tests/studies/sweep/test_story.py",
 }
 """Commands that go on until they are stopped, need a run that was or train often, and what runs

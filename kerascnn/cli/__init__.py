@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from kerascnn.cli import experiments, folds, inference, plugins, runs, sweep, upkeep
+from kerascnn.cli import ensemble, experiments, folds, inference, plugins, runs, sweep, upkeep
 from kerascnn.cli.streams import printing, reader_has_gone
 from kerascnn.errors import KerascnnError
 from kerascnn.runtime.redact import scrubbed
@@ -68,6 +68,8 @@ for command in (
     folds.folds,
     experiments.lr_find,
     sweep.sweep,
+    ensemble.ensemble,
+    ensemble.distil,
     experiments.init,
     experiments.schema,
     plugins.plugins,

@@ -25,8 +25,10 @@ from kerascnn.cli.tables.lines import (
     calibration,
     frozen_part,
     measured_lines,
+    member_lines,
     overview_rows,
     reused,
+    teacher_lines,
     verdict,
 )
 from kerascnn.engine.events import Overview, StageStart
@@ -177,6 +179,8 @@ class Terminal(Observer):
         )
         for said in measured_lines(result.metrics):
             self.say(line("", said))
+        for label, said in (*member_lines(result), *teacher_lines(result)):
+            self.say(line(label, said))
         if result.temperature != AS_TRAINED:
             self.say(line("calibrated", f" {calibration(result)}"))
         self.say(line("time", f"{result.seconds:.0f} s"))

@@ -229,7 +229,7 @@ def _shortages(
             stage.class_weights is not None or stage.loss != DEFAULT_LOSS
             for stage in experiment.settings.stages
         ),
-        batch_size=max(stage.batch_size for stage in experiment.stages),
+        batch_size=max((stage.batch_size for stage in experiment.stages), default=0),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import kerascnn
 from kerascnn.engine.data.download import reporting
 from kerascnn.engine.data.findings import Examination
 from kerascnn.engine.data.packed import Data
@@ -59,12 +60,13 @@ def prepare_network(
     The backend is started, and the process seeded.
     """
     kept = kept or Kept()
+    teacher = kerascnn.load_teacher(experiment, data, observer)
     with reporting(observer.download):
         metrics = build_metrics(experiment.metrics, data.class_names)
         try_metrics(metrics, data.validation.labels, len(data.class_names))
         network = _network(experiment, len(data.class_names), kept)
         plans = tuple(
-            plan_stage(experiment, index, network, data, metrics)
+            plan_stage(experiment, index, network, data, metrics, teacher)
             for index in range(len(experiment.stages))
         )
     for note in _never_trained(network, plans):

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 import kerascnn
+from kerascnn.engine.ensemble_table import EnsembleTable
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.metrics.named import Measured
 from kerascnn.engine.network.saved import load_model
+from kerascnn.engine.teacher_table import TeacherTable
 from kerascnn.errors import InputError
 from kerascnn.experiment.model import Training
 from kerascnn.runtime.files import write_whole
@@ -26,6 +28,7 @@ SWEEP = "sweep.json"  # in that of one that has ended
 MODEL = "model"
 PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"
+MEMBERS = "members.npy"  # calibrated probabilities of an ensemble's members: float32 [M, N, K]
 SEEN = "seen.npy"  # SHA-256 of the training and validation images: uint8 [N, 32]
 
 
@@ -125,6 +128,8 @@ class Result:
             as trained. `predictions.csv`, `test` and `metrics` are not calibrated.
         metrics: The experiment's metrics by name.
         engine: What computed `test`, such as "OpenVINO 2026.4.1"; "" if the backend did.
+        ensemble: The members of an ensemble and how it was made; None for other runs.
+        teacher: The run that taught the network; None without one.
         weights: The pretrained weights that the network started from; None from scratch.
     """
 
@@ -156,6 +161,8 @@ class Result:
     temperature: float = AS_TRAINED
     metrics: dict[str, MetricTable] = field(default_factory=dict)
     engine: str = ""
+    ensemble: EnsembleTable | None = None
+    teacher: TeacherTable | None = None
     weights: WeightsTable | None = None
 
     @classmethod
@@ -210,10 +217,13 @@ class Result:
         return replace(self, temperature=AS_TRAINED)
 
     @property
+    def model_file(self) -> Path:
+        return self.folder / MODEL / "data" / "model.keras"
+
+    @property
     def model(self) -> Any:
         """The trained Keras model, loaded from the run's folder."""
-        file = self.folder / MODEL / "data" / "model.keras"
-        return load_model(file, self.plugins.values(), self.modules)
+        return load_model(self.model_file, self.plugins.values(), self.modules)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -231,7 +241,7 @@ class Result:
             ("network", f"{architecture}, {self.parameters:,} parameters"),
             ("test", f"accuracy {tested} on {self.test['images']:,} images"),
             *([("metrics", abbreviated(named))] if named else []),
-            ("stages", f"validation accuracy: {abbreviated(stages)}"),
+            *([("stages", f"validation accuracy: {abbreviated(stages)}")] if stages else []),
             ("classes", f"{len(self.class_names):,}: {abbreviated(self.class_names)}"),
             ("folder", self.artifacts),
         ]

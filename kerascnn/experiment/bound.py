@@ -165,7 +165,7 @@ def bind_experiment(
     """
     registry = registry or load_registry()
     data = json.loads(json.dumps(data, default=str))  # dates become strings
-    problems: list[Problem] = []
+    problems: list[Problem] = [*_no_stages(data, registry)]
     try:
         settings = validated(Experiment, data)
     except ValidationError as error:
@@ -186,6 +186,17 @@ def bind_experiment(
     if problems := list(metric_problems(data, metrics, registry)):
         raise InputError(report(problems, data, text, origin, overrides or {}))
     return BoundExperiment(settings, registry, bound)
+
+
+def _no_stages(data: Any, registry: Registry) -> Iterator[Problem]:
+    """The fault of an experiment that trains nothing, unless its network is trained already."""
+    named = data.get("architecture")
+    name = named.get("name") if isinstance(named, dict) else named
+    claims = registry.claims.get(("architecture", name), []) if isinstance(name, str) else []
+    if any(claim.component.trained for claim in claims):
+        data.setdefault("stages", [])
+    elif data.get("stages") == []:
+        yield Problem(("stages",), "expected 1 or more entries", [])
 
 
 def _plain(settings: Experiment) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from kerascnn.experiment.choices import (
     Schedule,
 )
 from kerascnn.experiment.optimizers import OPTIMIZERS
+from kerascnn.experiment.teacher import Teacher
 from kerascnn.runtime.text import nfc
 
 
@@ -168,6 +169,11 @@ class Training(Strict):
         description="weights carried forward and evaluated: those of the best epoch by accuracy, "
         'of the last epoch, or with "best:NAME" of the best by one of the `metrics`',
     )
+    teacher: Teacher | None = Field(
+        default=None,
+        description="a run that teaches the network: its probabilities for each augmented image "
+        "are the labels; a run's id, or a table",
+    )
     checkpoint_seconds: float = Field(
         default=300.0,
         ge=0,
@@ -290,7 +296,10 @@ class Experiment(Strict):
     metrics: tuple[Metric, ...] = Field(
         (), description="metrics of validation and test images, besides accuracy and loss"
     )
-    stages: tuple[Stage, ...] = Field(min_length=1, description="spans of training, in order")
+    stages: tuple[Stage, ...] = Field(
+        description="spans of training, in order; an ensemble of trained runs needs none",
+        json_schema_extra={"minItems": 1},
+    )
     observers: tuple[Observer, ...] = Field(
         (), description="what receives the events of a run, such as a message at its end"
     )

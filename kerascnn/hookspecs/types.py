@@ -60,6 +60,8 @@ class Component:
         check: `check(params, *, image_size) -> {key: fault}` returns what cannot work: a file that
             does not exist, images that are too small. Called when an experiment is loaded; must
             import nothing heavy. Default none.
+        trained: Of an architecture: what it builds is trained already, so that an experiment needs
+            no stages.
         weights: Of an architecture: `weights(params, *, image_size) -> Weights | None` describes
             the pretrained weights that `build` would load, without Keras and without a download;
             None from scratch. Default: a parameter `weights` other than "none" is their origin.
@@ -70,6 +72,7 @@ class Component:
     params: type[Params] = NoParams
     summary: str = ""
     check: Callable[..., Mapping[str, str]] | None = None
+    trained: bool = False
     weights: Callable[..., Weights | None] | None = None
 
 

@@ -55,6 +55,7 @@ def determinants(prepared: Prepared) -> dict[str, str]:
         "backend": prepared.backend,
         "device": device_name(),
         **prepared.experiment.code_keys,
+        **{f"teacher of {p.stage.name}": p.teacher.key for p in prepared.plans if p.teacher},
         **{f"{name} images": p.fingerprint for name, p in prepared.data.splits().items()},
         **{f"prepared {name} images": p.key for name, p in prepared.data.splits().items()},
     }
@@ -67,7 +68,7 @@ def check_same(then: dict[str, str], now: dict[str, str]) -> None:
 
 
 def _difference(name: str, then: str | None, now: str | None) -> str:
-    hashed = name.startswith("code") or name.endswith("images")
+    hashed = name.startswith("code") or name.endswith("images") or name.startswith("teacher")
     return name if hashed else f"{name} (was {then or 'not set'}, is {now or 'not set'})"
 
 
@@ -213,10 +214,10 @@ class Checkpointer(Control):
     def _check_frozen(self) -> None:
         """Weights that no stage has changed are in no checkpoint: they must be built equal."""
         done = self.results[-1] if self.results else None
-        plan = self._prepared.plans[len(self.results) - (self.stage is None)]
         frozen = self.stage["frozen_sha256"] if self.stage else done and done.frozen_sha256
         model = self._prepared.network.model
         if frozen:
+            plan = self._prepared.plans[len(self.results) - (self.stage is None)]
             set_trainable(model, plan.layers, plan.batchnorm)
             if digest(frozen_variables(model)) != frozen:
                 raise changed(["the initial weights of the network"])

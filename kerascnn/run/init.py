@@ -103,6 +103,11 @@ def _parsed(text: str, target: Path, registry: Registry) -> BoundExperiment:
     return bind_experiment(table, registry, text, f"the new {target}")
 
 
+def recipe_text(architecture: str, registry: Registry) -> str:
+    """The recipe for networks of this kind, with this architecture, as TOML."""
+    return _with_architecture(_recipe(_recipe_for(architecture, registry)), architecture)
+
+
 def _recipe_for(architecture: str | None, registry: Registry) -> str:
     """The recipe for networks of this kind: pretrained, or from scratch."""
     if architecture is None or ("architecture", architecture) not in registry.claims:

@@ -18,6 +18,7 @@ from kerascnn.engine.observer import Observer, optional
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import (
     EXPERIMENT,
+    MEMBERS,
     MODEL,
     PREDICTIONS,
     RESULT,
@@ -149,6 +150,8 @@ def record_kept(tracker: Log, done: Sequence[StageResult]) -> None:
     MLflow's table shows the last step of a metric, so they are a step after all epochs, as MLflow's
     own logging of Keras has it where early stopping restores weights.
     """
+    if not done:  # an ensemble trains no stage
+        return
     kept = kept_epoch(done)
     if kept is not done[-1].history[-1]:
         values = {name: of for name, of in kept.metrics.items() if name.startswith("val_")}
@@ -192,6 +195,8 @@ def record_result(
     for split, file in (("test", PREDICTIONS), ("validation", VALIDATION_PREDICTIONS)):
         said = predictions_of(data.splits()[split], evaluated.probabilities[split])
         write_predictions(folder / file, said, names)
+    if evaluated.members:
+        np.save(folder / MEMBERS, evaluated.members["test"].astype(np.float32))
     np.save(folder / SEEN, np.concatenate([data.train.digests, data.validation.digests]))
     result.write()
     for name in (PREDICTIONS, VALIDATION_PREDICTIONS, SEEN, RESULT):

@@ -1,7 +1,7 @@
 """Evaluates the trained network of a run, and makes its result."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,18 +10,22 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.metrics.calibration import fit_temperature
 from kerascnn.engine.metrics.named import measure_named, value_of
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.explain import map_shape
+from kerascnn.engine.network.joined import with_members
 from kerascnn.engine.network.loadable import modules_to_import
 from kerascnn.engine.network.predictor import predictor
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import MetricTable, Result, StageTable, WeightsTable
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.hookspecs import Weights
+from kerascnn.run.ensemble_table import ensemble_table
+from kerascnn.run.teacher_table import teacher_table
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.keras_internals import last_calls
 from kerascnn.runtime.versions import installed_versions
@@ -34,6 +38,7 @@ class Evaluated:
     temperature: float  # fitted on the validation images
     metrics: dict[str, MetricTable]
     engine: str  # what computed the probabilities; see `Result.engine`
+    members: dict[str, np.ndarray]  # of an ensemble's, float32 [M, N, K], by split; else empty
 
 
 def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
@@ -41,18 +46,30 @@ def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
     data, training = prepared.data, prepared.experiment.training
     splits = {"validation": data.validation, "test": data.test}
     images, name = sum(map(len, splits.values())), prepared.experiment.name
+    network, members = prepared.network.model, dict[str, np.ndarray]()
+    together = with_members(network)
     model = predictor(
-        prepared.network.model, images, training.batch_size, training.prefix_engine, name
+        together or network, images, training.batch_size, training.prefix_engine, name
     )
     windows = Preparation.of(training).windows
     probabilities = {name: model.outputs(windows(split.images)) for name, split in splits.items()}
+    if together:
+        apart = {split: _apart(of, len(data.class_names)) for split, of in probabilities.items()}
+        members = {split: of[1:] for split, of in apart.items()}
+        probabilities = {split: of[0] for split, of in apart.items()}
     return Evaluated(
         measure(probabilities["test"], data.test.labels, data.class_names),
         probabilities,
         fit_temperature(probabilities["validation"], data.validation.labels),
         _metrics(prepared, probabilities, warned),
         model.engine,
+        members,
     )
+
+
+def _apart(probabilities: np.ndarray, classes: int) -> np.ndarray:
+    """Those of an ensemble and of each member [N, (1 + M) · K], as [1 + M, N, K]."""
+    return np.moveaxis(probabilities.reshape(len(probabilities), -1, classes), 1, 0)
 
 
 def _metrics(
@@ -76,8 +93,12 @@ def make_result(
     evaluated: Evaluated,
     stages: list[StageResult],
     seconds: float,
+    decisions: Sequence[Decision] = (),
 ) -> Result:
-    """Makes the result; `folder` is named by the run's id, `seconds` is the run's duration."""
+    """Makes the result; `folder` is named by the run's id, `seconds` is the run's duration.
+
+    `decisions` are those by which an ensemble was put together.
+    """
     data, test = prepared.data, evaluated.test
     return Result(
         run_id=folder.name,
@@ -114,6 +135,8 @@ def make_result(
         temperature=evaluated.temperature,
         metrics=evaluated.metrics,
         engine=evaluated.engine,
+        ensemble=ensemble_table(prepared, evaluated.probabilities, evaluated.members, decisions),
+        teacher=teacher_table(prepared, evaluated.probabilities["test"].argmax(1)),
         weights=_weights_table(prepared.network.weights),
     )
 

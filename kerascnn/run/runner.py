@@ -1,6 +1,7 @@
 """A run: load, check, build; for each stage set trainable and fit; evaluate; save."""
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -8,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 
 from kerascnn.engine.data.packed import Data
+from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.events import overview
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.prepared import Prepared
@@ -79,6 +81,7 @@ def run_in(
     name: str | None = None,
     report: bool = True,
     upload_model: bool = True,
+    decisions: Sequence[Decision] = (),
 ) -> Result:
     """Runs an experiment as `run_experiment` does, as one of a session's runs.
 
@@ -87,6 +90,7 @@ def run_in(
         name: Of the run on MLflow's page; default says what differs from the experiment's first.
         report: Draw the report, the confusion matrix and MLflow's note.
         upload_model: Upload the model to MLflow; it is in the run's folder either way.
+        decisions: Those by which an ensemble was put together.
     """
     start = time.perf_counter()
     resumed = find_unfinished(resume, Kind.RUN) if resume else None
@@ -99,7 +103,7 @@ def run_in(
         resume=resumed,
         mlflow=session.mlflow,
     )
-    story = _Story(session, tracker, data, start, fresh, report, upload_model)
+    story = _Story(session, tracker, data, start, fresh, report, upload_model, decisions)
     with observed(experiment.observers, observer) as observer:
         with told(observer), session.attempt():
             result = story.run(experiment, observer)
@@ -118,6 +122,7 @@ class _Story:
     fresh: bool
     report: bool
     upload_model: bool
+    decisions: Sequence[Decision]
 
     def run(self, experiment: BoundExperiment, observer: Observer) -> Result:
         tracker = self.tracker
@@ -134,9 +139,8 @@ class _Story:
                 Thread(target=_import, args=_NEEDED_LAST, daemon=True).start()
                 fit_stages(prepared, tracker, observer, checkpointer, store)
                 evaluated = evaluate(prepared, observer.warned)
-                result = make_result(
-                    prepared, folder, evaluated, checkpointer.results, checkpointer.seconds
-                )
+                done = checkpointer.results, checkpointer.seconds, self.decisions
+                result = make_result(prepared, folder, evaluated, *done)
                 record_result(prepared, result, evaluated, tracker, self.upload_model)
                 if self.report:
                     draw_report(prepared, result, evaluated.test, beside, tracker, observer)

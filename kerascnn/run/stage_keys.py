@@ -25,8 +25,14 @@ from kerascnn.runtime.versions import installed_versions
 # Settings that decide nothing by themselves: those of the images are seen in these, the others in
 # what a plan makes of them.
 _OF_IMAGES = {"resize", "value_range", "on_bad_image", "on_duplicate", "stream_above_gb"}
-_OF_PLANS = {"backend", "batch_size", "activations_gb", "view_seed", "checkpoint_seconds"}
-_OF_TRAINING = {*_OF_IMAGES, *_OF_PLANS}
+_OF_PLANS = {
+    "backend",
+    "batch_size",
+    "activations_gb",
+    "view_seed",
+    "checkpoint_seconds",
+}
+_OF_TRAINING = {*_OF_IMAGES, *_OF_PLANS, "teacher"}
 _OF_STAGE = {"name", "unfreeze", "batchnorm", "batch_size", "augmentation", "schedule", "loss"}
 
 # Of the environment, what changes how backends compute.
@@ -94,6 +100,7 @@ def _stage(prepared: Prepared, plan: Plan, bound: BoundStage) -> dict[str, Any]:
         "schedule": _known(bound.schedule),
         "loss": _known(bound.loss),
         "cached": _cached_boundary(prepared, plan),
+        "teacher": plan.teacher.key if plan.teacher else None,
     }
 
 

@@ -50,6 +50,12 @@ def node_behind(tensor: Any) -> Any:
     return place_of(tensor)[0]
 
 
+def named(tensor: Any, name: str) -> Any:
+    """The tensor, after its operation got a name: those of a model must be unique once loaded."""
+    node_behind(tensor).operation.name = name
+    return tensor
+
+
 def place_of(tensor: Any) -> tuple[Any, int]:
     """The call of an operation that gave a tensor, and which of its outputs that is, from 0."""
     operation, call, output = tensor._keras_history

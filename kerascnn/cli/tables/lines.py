@@ -64,6 +64,42 @@ def measured_lines(metrics: Mapping[str, Measured]) -> list[str]:
     return said
 
 
+def member_lines(result: Result) -> list[tuple[str, str]]:
+    """The members of an ensemble, with labels: each one's accuracy, and the ensemble's gain."""
+    members = result.ensemble["members"] if result.ensemble else []
+    texts = [
+        f"{member['run'][:8]} {member['architecture']}, {member['image_size']} px: accuracy "
+        f"{member['test_accuracy']:.3f}; the ensemble's gain {_gain(member['gain'])} "
+        f"{_bounds(member['gain_interval'])}"
+        for member in members
+    ]
+    return list(zip(["members", *[""] * len(texts)], texts, strict=False))
+
+
+def teacher_lines(result: Result) -> list[tuple[str, str]]:
+    """What a student kept of its teacher, with labels."""
+    if (table := result.teacher) is None:
+        return []
+    others = {"teacher": table["teacher"], "its best member": table["member"]}
+    texts = [
+        f"{name} {other['run'][:8]}: accuracy {other['test_accuracy']:.3f}; the student's "
+        f"difference {_gain(other['difference'])} {_bounds(other['interval'])}"
+        for name, other in others.items()
+        if other
+    ]
+    kept = f"; it keeps {table['kept']:.0%} of the gain" if table["kept"] is not None else ""
+    texts.append(f"the same class for {table['agreement']:.1%} of the images{kept}")
+    return list(zip(["taught by", *[""] * len(texts)], texts, strict=False))
+
+
+def _gain(value: float) -> str:
+    return f"{value:+.3f}"
+
+
+def _bounds(of: tuple[float, float]) -> str:
+    return rf"\[{of[0]:+.3f}, {of[1]:+.3f}]"
+
+
 def calibration(result: Result) -> str:
     """How the probabilities of a run are calibrated."""
     return f"temperature {result.temperature:.2f}, fitted on the validation images"

@@ -21,6 +21,7 @@ from kerascnn import (
 )
 from kerascnn.components.builtin import applications as table
 from kerascnn.components.builtin.applications import FAMILIES, RESCALING, Application
+from kerascnn.components.builtin.ensemble import ENSEMBLE
 from kerascnn.components.builtin.sequential import SEQUENTIAL_CNN
 
 
@@ -45,7 +46,7 @@ class PretrainedParams(Params):
 
 @hookimpl
 def kerascnn_architectures() -> list[Component]:
-    return [SEQUENTIAL_CNN, *map(_component, table.applications())]
+    return [SEQUENTIAL_CNN, ENSEMBLE, *map(_component, table.applications())]
 
 
 def _component(application: Application) -> Component:

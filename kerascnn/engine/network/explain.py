@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.network.inference import Forward, to_numpy
+from kerascnn.engine.network.joined import JoinedMember, members_of
 from kerascnn.engine.network.maps import as_maps, map_shape, spatial_layers
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.runtime.compilation import gradient
@@ -25,7 +26,8 @@ def grad_cam(model: Any, images: Any, classes: Any, layer: str | None = None) ->
         model: A functional model; it runs in inference mode.
         images: Images [N, S, S, 3] in 0-255, uint8 or float.
         classes: The index of each image's class, int [N].
-        layer: Name of the layer; default `last_spatial_layer`.
+        layer: Name of the layer; default `last_spatial_layer`. For an ensemble the default is the
+            mean of its members' maps.
 
     Returns:
         float32 [N, h, w], the layer's height and width; each image's maximum is 1, or 0 if no
@@ -34,9 +36,37 @@ def grad_cam(model: Any, images: Any, classes: Any, layer: str | None = None) ->
     Raises:
         InputError: There is no such layer, or its output is not a single tensor of feature maps.
     """
+    if not layer and (members := members_of(model)):
+        return _mean_heat(members, images, classes)
     features, gradients = _slopes(model, layer or last_spatial_layer(model), images, classes)
     weights = gradients.mean((1, 2), keepdims=True)  # [N, 1, 1, C]
-    heat = np.maximum((weights * features).sum(-1), 0)  # [N, h, w]
+    return _scaled(np.maximum((weights * features).sum(-1), 0))  # [N, h, w]
+
+
+def heat_place(model: Any) -> str:
+    """Where `grad_cam` looks by default: the name of a layer, or in words for an ensemble."""
+    if members := members_of(model):
+        return f"the last layers of {len(members)} members"
+    return last_spatial_layer(model)
+
+
+def _mean_heat(members: list[JoinedMember], images: Any, classes: Any) -> np.ndarray:
+    """The maps of all members at the size of the largest, averaged by their weights."""
+    heats = [grad_cam(member.model, images, classes) for member in members]
+    height, width = (max(heat.shape[axis] for heat in heats) for axis in (1, 2))
+    spread = [np.stack([_enlarged(one, height, width) for one in heat]) for heat in heats]
+    return _scaled(np.average(spread, 0, [member.weight for member in members]).astype(np.float32))
+
+
+def _enlarged(heat: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Heat [h, w] at another size [H, W]."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(heat).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _scaled(heat: np.ndarray) -> np.ndarray:
+    """Heat [N, h, w] so that each image's maximum is 1, if it has any."""
     return heat / np.maximum(heat.max((1, 2), keepdims=True), np.finfo(np.float32).tiny)
 
 
@@ -160,7 +190,8 @@ def _run(model: Any, images: np.ndarray, tensors: dict[str, Any]) -> dict[str, n
     import keras
 
     outputs = keras.Model(model.input, tensors)(images.astype(np.float32), training=False)
-    return {name: to_numpy(output).astype(np.float32) for name, output in outputs.items()}
+    first = slice(len(images))  # an ensemble's views of them come after the images
+    return {name: to_numpy(output).astype(np.float32)[first] for name, output in outputs.items()}
 
 
 def _call(model: Any, name: str) -> Any:

@@ -14,6 +14,9 @@ from kerascnn.runtime.keras_internals import (
     run_graph,
 )
 
+Share = Callable[[Any, Any, Any, Callable[[Any, Any], tuple[Any, Any]]], tuple[Any, Any]]
+"""Receives an operation, its arguments and how to call a copy of it with such; see `Flattening`."""
+
 
 def flatten_model(model: Any, inputs: Any, *, prefix: str = "", owner: Any = None) -> Any:
     """Copies a functional model onto new inputs as one flat graph, with the same weights.
@@ -43,42 +46,68 @@ def flatten_model(model: Any, inputs: Any, *, prefix: str = "", owner: Any = Non
     """
     import keras
 
-    from kerascnn.engine.network.folding import copy_state
-
     if inner_graph(model) is None:
         raise PluginError(
             f'flatten_model needs a functional or a built Sequential model; "{model.name}" is '
             f"{type(model).__name__}, with a call of its own or without a graph."
         )
-    taken = _names_behind(keras.tree.flatten(inputs))
-    copies: dict[int, Any] = {}
-    made_by_owner = _made_by(owner or model)
+    return Flattening(keras.tree.flatten(inputs)).put(model, inputs, prefix, owner)
 
-    def copy(operation: Any) -> Any:
-        if id(operation) not in copies:
-            name = _free(prefix + operation.name, taken)
-            taken.add(name)
-            make = made_by_owner.get(id(operation), _copy)
-            copies[id(operation)] = make(operation, name)
-        return copies[id(operation)]
 
-    def put(graph: Any, tensors: Any, training: bool | None) -> Any:
+class Flattening:
+    """Puts models on one graph, each layer copied with its weights.
+
+    Args:
+        inputs: The tensors that the graph begins with.
+        shared: Makes one call of those that compute the same; default every call is made.
+    """
+
+    def __init__(self, inputs: list[Any], shared: "Share | None" = None) -> None:
+        self._taken = _names_behind(inputs)
+        self._shared = shared
+        self._prefix = ""
+        self._copies: dict[int, Any] = {}
+        self._made_by_owner: dict[int, Callable[[Any, str], Any]] = {}
+
+    def put(self, model: Any, inputs: Any, prefix: str = "", owner: Any = None) -> Any:
+        """The outputs of a functional model on these inputs; see `flatten_model`."""
+        self._prefix, self._copies = prefix, {}
+        self._made_by_owner = _made_by(owner or model)
+        return self._run(inner_graph(model), inputs, None)
+
+    def _run(self, graph: Any, tensors: Any, training: bool | None) -> Any:
         def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
             if inner := inner_graph(operation):
                 tensors = args[0] if args else kwargs["inputs"]
-                return put(inner, tensors, kwargs.get("training", training))
+                return self._run(inner, tensors, kwargs.get("training", training))
             if training is not None and _takes_training(operation):
                 kwargs = {"training": training, **kwargs}
-            made = id(operation) not in copies
-            outputs = copy(operation)(*args, **kwargs)
-            if made and isinstance(operation, keras.Layer):
-                copied = copy(operation)
-                copy_state(operation, copied.called() if id(operation) in made_by_owner else copied)
+            if self._shared is None:
+                return self._call(operation, args, kwargs)[1]
+            made = self._shared(operation, args, kwargs, partial(self._call, operation))
+            copy, outputs = made
+            self._copies.setdefault(id(operation), copy)
             return outputs
 
         return run_graph(graph, tensors, call)
 
-    return put(inner_graph(model), inputs, None)
+    def _call(self, operation: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """The copy of an operation, and what it returns."""
+        import keras
+
+        from kerascnn.engine.network.folding import copy_state
+
+        new = id(operation) not in self._copies
+        if new:
+            name = _free(self._prefix + operation.name, self._taken)
+            self._taken.add(name)
+            make = self._made_by_owner.get(id(operation), _copy)
+            self._copies[id(operation)] = make(operation, name)
+        copy = self._copies[id(operation)]
+        outputs = copy(*args, **kwargs)
+        if new and isinstance(operation, keras.Layer):
+            copy_state(operation, copy.called() if id(operation) in self._made_by_owner else copy)
+        return copy, outputs
 
 
 def inner_graph(operation: Any) -> Any | None:

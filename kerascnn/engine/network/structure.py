@@ -48,7 +48,7 @@ def _part(operation: Any) -> _Part:
         except Exception as error:  # of a plugin's layer
             raise UnknownCodeError(f"{type(error).__name__}: {error}") from error
         cls = type(operation)
-        settings = json.dumps(_frozen(config), sort_keys=True, default=str)
+        settings = json.dumps(frozen_settings(config), sort_keys=True, default=str)
         classes = map(type, [operation, *nested_layers(operation)])
         _parts[operation] = _Part(
             f"{cls.__module__} {cls.__qualname__} {settings}",
@@ -74,8 +74,8 @@ def _origin(tensor: Any, number: dict[int, int]) -> str:
     return f"output {index} of {number[id(node)]}"
 
 
-def _frozen(config: Any) -> Any:
+def frozen_settings(config: Any) -> Any:
     """A configuration without what is trainable."""
     if isinstance(config, dict):
-        return {key: _frozen(value) for key, value in config.items() if key != "trainable"}
-    return [*map(_frozen, config)] if isinstance(config, list | tuple) else config
+        return {key: frozen_settings(value) for key, value in config.items() if key != "trainable"}
+    return [*map(frozen_settings, config)] if isinstance(config, list | tuple) else config

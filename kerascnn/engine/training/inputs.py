@@ -11,7 +11,8 @@ from kerascnn.engine.network.boundary import INPUT, Cut
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.training.listener import SILENT, Listener
 from kerascnn.engine.training.plan import Plan
-from kerascnn.engine.training.views import PrefixRuns, run_prefix
+from kerascnn.engine.training.teacher import Taught
+from kerascnn.engine.training.views import PrefixRuns, run_prefix, teacher_says
 from kerascnn.runtime.files import GB
 
 FLOAT_BYTES = 4
@@ -55,12 +56,12 @@ def make_inputs(
     total = plan.views * len(train) + len(validation)
     kept, why = choose(parts, plan, total)
     if kept.prefix is None:
-        feed = _images(kept.suffix, plan, train)
+        feed = _images(kept.suffix, plan, train, listener)
         cached = Cached(INPUT, why)
         return Inputs(kept.suffix, feed, Forward(kept.suffix), validation, cached, 0.0)
     runs, judged, stored = _run_prefix(kept, plan, train, validation, listener)
     trainer = kept.suffix if stored else parts.whole()
-    feed = stored or _images(trainer, plan, train)
+    feed = stored or _images(trainer, plan, train, listener)
     counts = (runs.made, runs.reused, runs.bytes, runs.continued)
     cached = Cached(kept.boundary, why, plan.views, *counts, runs.engine)
     seconds = time.perf_counter() - start
@@ -72,9 +73,11 @@ def _run_prefix(
 ) -> tuple[PrefixRuns, Examples, Feed | None]:
     """The activations of the validation images, and the feed unless images are augmented afresh."""
 
+    taught = _targets(kept.suffix, plan, train, listener) if plan.views else []
+
     def use(runs: PrefixRuns) -> tuple[Examples, Feed | None]:
         judged = replace(validation, inputs=runs.images(validation))
-        return judged, _activations(kept, plan, train, runs) if plan.views else None
+        return judged, _activations(plan, train, runs, taught) if plan.views else None
 
     total = plan.views * len(train) + len(validation)
     runs, (judged, feed) = run_prefix(kept.prefix, kept.boundary, plan, total, listener, use)
@@ -108,17 +111,27 @@ def _when(plan: Plan) -> str:
     return f"once for each of {plan.views} views" if plan.views > 1 else "once for each image"
 
 
-def _images(trainer: Any, plan: Plan, train: Examples) -> Feed:
-    targets = OneHot(train.labels, trainer.output_shape[-1])
-    augment = plan.augment.afresh if plan.augment else None
-    return _feed(plan, [train.inputs], [targets], augment)
-
-
-def _activations(kept: Cut, plan: Plan, train: Examples, runs: PrefixRuns) -> Feed:
-    targets = OneHot(train.labels, kept.suffix.output_shape[-1])
+def _images(trainer: Any, plan: Plan, train: Examples, listener: Listener) -> Feed:
     if not plan.augment:
-        return _feed(plan, [runs.images(train)], [targets])
-    views = [runs.view(train, number, targets) for number in range(plan.views)]
+        return _feed(plan, [train.inputs], _targets(trainer, plan, train, listener))
+    augment = plan.teacher.teaching(plan.augment) if plan.teacher else plan.augment
+    targets = OneHot(train.labels, trainer.output_shape[-1])
+    return _feed(plan, [train.inputs], [targets], augment.afresh)
+
+
+def _targets(trainer: Any, plan: Plan, train: Examples, listener: Listener) -> list[Any]:
+    """The targets [N, K] of each stored view, which augmentation or mixing does not change."""
+    labels = OneHot(train.labels, trainer.output_shape[-1])
+    if plan.teacher is None:
+        return [labels] * plan.views
+    said = teacher_says(plan, plan.teacher, train, labels, listener)
+    return [Taught(plan.teacher, of_view, labels) for of_view in said]
+
+
+def _activations(plan: Plan, train: Examples, runs: PrefixRuns, targets: list[Any]) -> Feed:
+    if not plan.augment:
+        return _feed(plan, [runs.images(train)], targets)
+    views = [runs.view(train, number, of_view) for number, of_view in enumerate(targets)]
     inputs, targets_of = zip(*views, strict=True)
     return _feed(plan, inputs, targets_of, plan.augment.mix)
 

@@ -15,6 +15,7 @@ from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.unfreeze import select
 from kerascnn.engine.training.loss import make_loss
 from kerascnn.engine.training.optimizers import make_optimizer
+from kerascnn.engine.training.teacher import Teacher
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.metrics import best_by
@@ -54,6 +55,7 @@ class Plan:
     keep: str = "best"  # "best", "last" or "best:NAME", with NAME one of the metrics
     metrics: tuple[NamedMetric, ...] = ()  # of the validation images
     choice: str = ""  # what is trained, in words
+    teacher: Teacher | None = None  # its probabilities are the labels; none: the classes
 
     @property
     def best_by(self) -> NamedMetric | None:
@@ -76,6 +78,7 @@ def plan_stage(
     network: Built,
     data: Data,
     metrics: tuple[NamedMetric, ...] = (),
+    teacher: Teacher | None = None,
 ) -> Plan:
     """Plans a stage; raises InputError if its settings do not fit the network or the data."""
     bound, training = experiment.stages[index], experiment.training
@@ -91,6 +94,12 @@ def plan_stage(
     except InputError as error:
         raise InputError(f'stage "{stage.name}": {error}') from error
     budget, counts = training.activations_gb, data.class_counts()["train"].tolist()
+    augmented = augmentation(experiment, index, len(data.class_names))
+    if teacher and stage.views and augmented and augmented["augment"].view is None:
+        raise InputError(
+            f'stage "{stage.name}": a teacher cannot see the stored views of '
+            f"{bound.augmentation.registered}, a Keras layer that draws by itself; leave out views."
+        )
     return Plan(
         stage=stage,
         index=index,
@@ -101,7 +110,7 @@ def plan_stage(
         loss=make_loss(bound.loss, counts),
         loss_key=bound.loss.key and f"{bound.loss.key} {counts}",
         schedule_of=bound.schedule.registered,
-        **augmentation(experiment, index, len(data.class_names)),
+        **augmented,
         class_weights=class_weights(stage, data),
         seed=experiment.seed,
         view_seed=training.view_seed,
@@ -113,6 +122,7 @@ def plan_stage(
         prefix_precision=training.prefix_precision,
         prefix_engine=training.prefix_engine,
         choice=trainable.choice,
+        teacher=teacher,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from kerascnn.engine.network.folding import DisagreementError
 from kerascnn.engine.network.inference import OnProgress, to_numpy
 from kerascnn.engine.training.listener import Listener
 from kerascnn.engine.training.plan import Plan
+from kerascnn.engine.training.teacher import Teacher
 
 T = TypeVar("T")
 Read = Callable[[np.ndarray], Any]  # rows [B] to images, or activations of an earlier layer
@@ -48,6 +50,23 @@ def run_prefix(
             return runs, use(runs)
         except DisagreementError as reason:
             prefix.reject(reason)
+
+
+def teacher_says(
+    plan: Plan, teacher: Teacher, train: Examples, labels: OneHot, listener: Listener
+) -> list[Any]:
+    """A teacher's probabilities [N, K] for the images of each view, which are cached as well."""
+    planned = replace(
+        plan, architecture=f"run {teacher.run[:8]}", built_by=None, prefix_precision=None
+    )
+
+    def use(runs: PrefixRuns) -> list[Any]:
+        if not plan.augment:
+            return [runs.images(train)]
+        return [runs.view(train, number, labels)[0] for number in range(plan.views)]
+
+    total = plan.views * len(train)
+    return run_prefix(teacher.model, "its probabilities", planned, total, listener, use)[1]
 
 
 class PrefixRuns:

@@ -96,5 +96,7 @@ def _multiply_adds(operation: Any, inputs: tuple[int, ...], output: tuple[int, .
         return outputs * math.prod(operation.kernel_size) * inputs[-1] // operation.groups
     if type(operation) is layers.Dense:
         return outputs * inputs[-1]
+    if type(operation) is layers.EinsumDense and len(operation.kernel.shape) == 2:
+        return outputs * operation.kernel.shape[0]  # a matrix along one axis
     known = all(len(variable.shape) < 2 for variable in getattr(operation, "weights", ()))
     return 0 if known else None

@@ -47,6 +47,10 @@ def describe_network(
     """
     registry = load_registry()
     choice, run_size, run_classes = _chosen(what, registry)
+    trained = registry.get("architecture", choice.name).component.trained
+    if trained and what != choice.name and not (params or image_size or classes):
+        start_backend(backend)
+        return describe_built(_saved(find_run(what).model), choice.name)
     choice = Choice(**{**choice.params, **(params or {}), "name": choice.name})
     start_backend(backend)
     architecture = _bound(choice, registry)
@@ -71,6 +75,14 @@ def _chosen(what: str | Result, registry: Registry) -> tuple[Choice, int, int]:
     run = find_run(what)
     size = run.training.image_size
     return Choice(**run.experiment["architecture"]), size, len(run.class_names)
+
+
+def _saved(model: Any) -> Built:
+    """A saved ensemble, which needs its members no longer; each is a block."""
+    block_of = {layer.name: layer.name.split("_")[0] for layer in model.layers}
+    weighted = dict.fromkeys(block_of[layer.name] for layer in model.layers if layer.weights)
+    blocks = tuple(block for block in weighted if block != HEAD)
+    return Built(model, block_of, blocks)
 
 
 def _of_its_paper(name: str, registry: Registry) -> dict[str, str]:

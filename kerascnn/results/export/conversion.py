@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.metrics.calibration import AS_TRAINED, tempered
-from kerascnn.engine.metrics.score import LEAST_PROBABILITY
 from kerascnn.engine.network.inference import to_numpy
+from kerascnn.engine.network.joined import calibrated
 from kerascnn.engine.result import Result
 from kerascnn.errors import RunError
 from kerascnn.results.export.exporter import BuiltExporter
@@ -67,8 +67,7 @@ def _calibrated(model: Any, temperature: float) -> Any:
     """The model with the temperature built in, applied as by `tempered`."""
     import keras
 
-    probabilities = keras.ops.maximum(model.output, LEAST_PROBABILITY)
-    return keras.Model(model.input, keras.ops.softmax(keras.ops.log(probabilities) / temperature))
+    return keras.Model(model.input, calibrated(model.output, temperature, "calibrated"))
 
 
 def _compute_in_float32(model: Any) -> None:

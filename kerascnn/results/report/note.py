@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from kerascnn.engine.ensemble_table import MemberTable
 from kerascnn.engine.result import Result, StageTable
 from kerascnn.results.page import saved, seconds
 from kerascnn.results.report import explained, mistakes
@@ -32,8 +33,28 @@ def note(result: Result) -> str:
         # relative to MLflow's page, which shows only images of its own store
         place = f"get-artifact?path={THUMBNAILS}&run_uuid={result.run_id}"
         lines += [f"![the worst mistakes]({place})", ""]
+    if result.ensemble:
+        return "\n".join([*lines, *_members(result.ensemble["members"])])
     heads = ("stage", "trains", "parameters", "epochs", "validation", "gain, paired 95%", "time")
     return "\n".join([*lines, *table_lines(heads, map(_stage, result.stages))])
+
+
+def _members(members: Sequence[MemberTable]) -> list[str]:
+    heads = ("member", "network", "weight", "validation", "test", "ensemble's gain, paired 95%")
+    rows = []
+    for member in members:
+        below, above = member["gain_interval"]
+        rows.append(
+            (
+                member["run"][:8],
+                f"{markdown(member['architecture'])}, {member['image_size']} px",
+                f"{member['weight']:.2f}",
+                f"{member['val_accuracy']:.3f}",
+                f"{member['test_accuracy']:.3f}",
+                f"{member['gain']:+.3f} [{below:+.3f}, {above:+.3f}]",
+            )
+        )
+    return table_lines(heads, rows)
 
 
 def table_lines(heads: Sequence[str], rows: Iterable[Iterable[str]]) -> list[str]:

@@ -15,7 +15,7 @@ from kerascnn.engine.network.explain import (
     feature_maps,
     first_kernels,
     grad_cam,
-    last_spatial_layer,
+    heat_place,
 )
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.network.maps import map_shape
@@ -101,7 +101,7 @@ def explain_images(
     heats = grad_cam(model, pixels, probabilities.argmax(1))
     shared: dict[str, Any] = {
         "class_names": result.class_names,
-        "heat_layer": last_spatial_layer(model),
+        "heat_layer": heat_place(model),
         "kernels": first_kernels(model),
     }
     return [

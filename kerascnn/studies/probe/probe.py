@@ -61,7 +61,8 @@ def probe_architectures(
     select_backend(experiment.training.backend)
     named = dict.fromkeys(name for name in architectures if name != ALL_LOCAL)
     listed = experiment.registry.of_kind("architecture") if ALL_LOCAL in architectures else ()
-    others = [known.component.name for known in listed if known.component.name not in named]
+    names = (known.component.name for known in listed if not known.component.trained)
+    others = [name for name in names if name not in named]
     experiments = {name: with_architecture(experiment, name) for name in named}
     images = load_images(experiment, observer)
     warned = cache(observer.warned)

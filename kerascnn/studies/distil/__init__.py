@@ -1,0 +1,1 @@
+"""Distillation: one network taught by a run, mostly by an ensemble."""

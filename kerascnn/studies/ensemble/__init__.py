@@ -1,0 +1,1 @@
+"""An ensemble: several runs as one classifier."""
