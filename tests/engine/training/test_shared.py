@@ -9,7 +9,7 @@ from digests import digests_of
 from keras import layers, ops
 from keras.optimizers import schedules
 
-from kerascnn import classifier_head
+from kerascnn import Weights, classifier_head
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training import shared
@@ -40,7 +40,7 @@ def fit(*, dropout, alone=False, seed=0, control=None, epochs=2, optimizer="adam
     images = keras.Input((SIZE, SIZE, 3))
     features = layers.Conv2D(6, 3, name="stem_conv")(images)
     model = keras.Model(images, classifier_head(features, CLASSES, dropout=dropout))
-    network = Built(model, {"stem_conv": "stem"}, ("stem",), pretrained=True)
+    network = Built(model, {"stem_conv": "stem"}, ("stem",), weights=Weights("a test"))
     plan = Plan(
         Stage(name="one", epochs=epochs, optimizer=Optimizer(name=optimizer), **numbers),
         index=0,
