@@ -9,7 +9,7 @@ from digests import digests_of
 from keras import layers, ops
 from keras.optimizers import schedules
 
-from kerascnn import Weights, classifier_head
+from kerascnn import classifier_head
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training import shared
@@ -18,6 +18,7 @@ from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.shared import rates_of
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.experiment.model import Optimizer, Stage
+from kerascnn.hookspecs import Weights
 from kerascnn.runtime.process import contained
 
 pytestmark = pytest.mark.long  # most trace two or three training steps
