@@ -118,7 +118,7 @@ def smoothed(targets: Any, share: float) -> Any:
     """Targets [B, K] of which a share is spread evenly over all classes (arXiv 1512.00567)."""
     if not share:
         return targets
-    # in float32, as Keras does, to the bit
+    # in float32, as Keras does: on TensorFlow and JAX to the bit
     return targets * np.float32(1.0 - share) + np.float32(share) / np.float32(targets.shape[-1])
 
 

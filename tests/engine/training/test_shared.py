@@ -18,6 +18,7 @@ from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.shared import rates_of
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.experiment.model import Optimizer, Stage
+from kerascnn.hookspecs import Weights
 from kerascnn.runtime.process import contained
 
 pytestmark = pytest.mark.long  # most trace two or three training steps
@@ -40,7 +41,7 @@ def fit(*, dropout, alone=False, seed=0, control=None, epochs=2, optimizer="adam
     images = keras.Input((SIZE, SIZE, 3))
     features = layers.Conv2D(6, 3, name="stem_conv")(images)
     model = keras.Model(images, classifier_head(features, CLASSES, dropout=dropout))
-    network = Built(model, {"stem_conv": "stem"}, ("stem",), pretrained=True)
+    network = Built(model, {"stem_conv": "stem"}, ("stem",), weights=Weights("a test"))
     plan = Plan(
         Stage(name="one", epochs=epochs, optimizer=Optimizer(name=optimizer), **numbers),
         index=0,
