@@ -307,7 +307,7 @@ def test_overrides_are_toml_or_else_text(run_cli, shapes_file, monkeypatch):
 
     monkeypatch.setattr("kerascnn.experiment.load.load_experiment", load)
     values = ["seed=3", "a.b=[1, 2]", "c=torch", 'd="3"', "e = 1e-3", "f={ name = 'x' }", "g=a=b"]
-    run_cli("check", "x.toml", "--backend", "jax", *(f"--set={value}" for value in values))
+    run_cli("lr-find", "x.toml", "--backend", "jax", *(f"--set={value}" for value in values))
     assert seen == {
         "seed": 3,
         "a.b": [1, 2],

@@ -81,7 +81,7 @@ def check(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Check an experiment or a sweep without training, and show its stages.
+    """Check an experiment or sweep without training; show its stages.
 
     Does everything that `run` does before training, but downloads nothing without --download.
     """

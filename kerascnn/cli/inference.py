@@ -81,6 +81,7 @@ def predict(
             {
                 "run": found.run_id,
                 "temperature": found.temperature,
+                "engine": predictions[0].engine,
                 "predictions": [
                     {**prediction.to_json(), "top": prediction.top[:top]}
                     for prediction in predictions

@@ -3,11 +3,13 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from kerascnn.engine.data.alongside import packed_alongside
 from kerascnn.engine.data.balance import shortages
 from kerascnn.engine.data.copies import copies, equal_groups
 from kerascnn.engine.data.findings import (
@@ -70,9 +72,10 @@ def load_data(experiment: BoundExperiment, observer: Observer, kept: Kept | None
 
 
 def _load(experiment: BoundExperiment, observer: Observer) -> Data:
-    splits = experiment.dataset.build(seed=experiment.seed)
-    sources = {name: getattr(splits, name) for name in SPLITS}
-    packed = _pack(sources, experiment, observer)
+    with _decoded_once(experiment.training):
+        splits = experiment.dataset.build(seed=experiment.seed)
+        sources = {name: getattr(splits, name) for name in SPLITS}
+        packed = _pack(sources, experiment, observer)
     class_names = _class_names(splits)
     _check_labels(packed, class_names)
     packed = _without_copies(packed, class_names, experiment.training)
@@ -107,9 +110,10 @@ def load_pooled(experiment: BoundExperiment, observer: Observer) -> Pooled:
         PluginError: The dataset's labels or class names are wrong.
     """
     start = time.perf_counter()
-    splits = experiment.dataset.build(seed=experiment.seed)
-    sources = {name: getattr(splits, name) for name in SPLITS}
-    images = _pack({"images": Chained(list(sources.values()))}, experiment, observer)["images"]
+    with _decoded_once(experiment.training):
+        splits = experiment.dataset.build(seed=experiment.seed)
+        sources = {name: getattr(splits, name) for name in SPLITS}
+        images = _pack({"images": Chained(list(sources.values()))}, experiment, observer)["images"]
     class_names = _class_names(splits)
     _check_labels({"images": images}, class_names)
     train, validation = len(splits.train), len(splits.validation)
@@ -135,7 +139,6 @@ def _pack(
 ) -> dict[str, Packed]:
     """Packs the sources; the images that cannot be read are reported together."""
     training = experiment.training
-    gigabytes = training.stream_above_gb
     packed, faults = dict[str, Packed](), list[str]()
     for name, source in sources.items():
         try:
@@ -143,7 +146,7 @@ def _pack(
                 source,
                 Preparation.of(training),
                 partial(observer.progress, f"packing {name}"),
-                stream_above=None if gigabytes is None else gigabytes * GB,
+                stream_above=_stream_above(training),
                 skip_bad=training.on_bad_image == "skip",
                 dataset=experiment.dataset.registered,
             )
@@ -156,6 +159,16 @@ def _pack(
             f"{setting('training.on_bad_image', 'skip')}.",
         )
     return packed
+
+
+def _decoded_once(training: Training) -> AbstractContextManager[None]:
+    """Packs images when a dataset decodes them to draw its splits."""
+    return packed_alongside(Preparation.of(training), stream_above=_stream_above(training))
+
+
+def _stream_above(training: Training) -> float | None:
+    """In bytes."""
+    return None if training.stream_above_gb is None else training.stream_above_gb * GB
 
 
 def _without_copies(

@@ -128,6 +128,7 @@ class Result:
         temperature: Calibrates the probabilities, see `engine.metrics.temperature`; 1 leaves them
             as trained. `predictions.csv`, `test` and `metrics` are not calibrated.
         metrics: The experiment's metrics by name.
+        engine: What computed `test`, such as "OpenVINO 2026.4.1"; "" if the backend did.
         ensemble: The members of an ensemble and how it was made; None for other runs.
         teacher: The run that taught the network; None without one.
         weights: The pretrained weights that the network started from; None from scratch.
@@ -160,6 +161,7 @@ class Result:
     modules: list[str] = field(default_factory=list)
     temperature: float = AS_TRAINED
     metrics: dict[str, MetricTable] = field(default_factory=dict)
+    engine: str = ""
     ensemble: EnsembleTable | None = None
     teacher: TeacherTable | None = None
     weights: WeightsTable | None = None

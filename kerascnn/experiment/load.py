@@ -60,7 +60,7 @@ def load_experiment(
 
 def is_sweep(data: Mapping[str, Any]) -> bool:
     """Whether the content of a TOML file is that of a sweep, not of an experiment."""
-    return "space" in data or "experiment" in data
+    return "space" in data or isinstance(data.get("experiment"), str)
 
 
 def _add_observers(data: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -138,7 +138,8 @@ class Training(Strict):
         default="auto",
         description="what computes the frozen prefix before training: OpenVINO (on the CPU, in "
         'float32) or the backend; "auto": OpenVINO if it is installed, the device is a CPU and '
-        "the precision is float32",
+        'the precision is float32. With "backend", the test of the run and predictions stay with '
+        "the backend too",
     )
     view_seed: int = Field(
         default=0,

@@ -160,6 +160,29 @@ def graphs_freed() -> Iterator[None]:
                 del registered[name]
 
 
+def steps_in_one_call(trainer: Any) -> Callable[[Iterator[Any]], dict[str, Any]]:
+    """A `train_function` for a compiled model on TensorFlow that takes stacks of batches.
+
+    Keras's own, with `steps_per_execution`, asks Python for each batch. The arrays of a stack,
+    inputs, targets and weights, are float32 [steps, B, ...].
+    """
+    import tensorflow
+
+    def steps(*stacks: Any) -> dict[str, Any]:
+        def step(number: Any) -> list[Any]:
+            trainer.train_step(tuple(stack[number] for stack in stacks))
+            return [number + 1]
+
+        count = tensorflow.shape(stacks[0])[0]
+        tensorflow.while_loop(lambda number: number < count, step, [0])
+        return trainer.get_metrics_result()
+
+    batch = trainer.input_shape, trainer.output_shape, (None,)
+    signature = [tensorflow.TensorSpec((None, *shape), tensorflow.float32) for shape in batch]
+    traced = tensorflow.function(steps, signature, autograph=False, jit_compile=jit_compile())
+    return lambda batches: traced(*next(batches))
+
+
 def assert_finite(numbers: Any, *message: Any) -> None:
     """Stops TensorFlow with this message where a number is not finite; XLA skips the check."""
     import tensorflow

@@ -18,7 +18,7 @@ def make_reproducible(seed: int, precision: str = "float32") -> None:
     import keras
 
     keep_backend_settings()
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)  # a stage frees its own
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy(precision)

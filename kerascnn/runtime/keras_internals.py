@@ -93,12 +93,14 @@ def forget_calls(calls: list[tuple[list[Any], int]]) -> None:
 
 
 def build_metrics(trainer: Any, targets: Any) -> None:
-    """Creates the variables of a compiled model's metrics and loss before its first step.
+    """Creates the variables of a compiled model's metrics and loss before its first step, unless it
+    has them.
 
     `targets` is a batch of labels, and of predictions, of any values.
     """
-    trainer._compile_metrics.build(targets, targets)
-    trainer._compile_loss.build(targets, targets)
+    if not trainer._compile_metrics.built:
+        trainer._compile_metrics.build(targets, targets)
+        trainer._compile_loss.build(targets, targets)
 
 
 def compiled_parts(trainer: Any) -> dict[str, Any]:

@@ -8,12 +8,13 @@ import gc
 import os
 import random
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
 from importlib.util import find_spec
 from threading import RLock
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from kerascnn.runtime.keras_internals import (
     disable_tensorflow_determinism,
@@ -78,6 +79,30 @@ def kept(function: Callable[..., T]) -> Callable[..., T]:
         return results[arguments]
 
     return once
+
+
+class Recent(Generic[T]):
+    """The things that were put last, by key, to the end of all blocks of `contained`.
+
+    Without a block, nothing is kept. Whoever takes a thing puts it back when it is as it was: after
+    a failure it may be in any state.
+    """
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+        self._things: OrderedDict[str, T] = OrderedDict()
+
+    def take(self, key: str) -> T | None:
+        return self._things.pop(key, None)
+
+    def put(self, key: str, thing: T) -> None:
+        if not _open:
+            return
+        if not self._things:
+            _open[0].callback(self._things.clear)
+        self._things[key] = thing
+        if len(self._things) > self._last:
+            self._things.popitem(last=False)
 
 
 def set_objects_aside() -> None:

@@ -54,8 +54,8 @@ class Filling:
         self._claimed = np.zeros(len(digests), bool)  # by this filling, at any time
         self._known = 0  # rows stored when it was seen what is missing, and its own since then
 
-    def run(self, make: Make, piece: int) -> int:
-        """Computes what no other process does, waits for the rest, and returns how much it made."""
+    def run(self, make: Make, piece: int, *, wait: bool) -> int:
+        """Computes what no other process does, and returns how many rows; may wait for the rest."""
         made, missing = 0, np.arange(len(self._digests))
         while True:
             self._known = self._keys.count
@@ -64,6 +64,8 @@ class Filling:
                 return made
             pieces = self._pieces(missing, piece)
             if (first := next(pieces, None)) is None:
+                if not wait:
+                    return made
                 time.sleep(POLL_SECONDS)
                 continue
             for rows, values in make(chain([first], pieces)):

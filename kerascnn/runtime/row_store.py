@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -70,7 +71,27 @@ class RowStore:
             places[unknown] = np.where(found < 0, -1, found + number * _OPENED)
         return places
 
-    def fill(self, digests: np.ndarray, make: Make, piece: int) -> int:
+    def offer(self, digests: np.ndarray, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Stores rows at hand, but for those that are stored or being computed by others.
+
+        Args:
+            digests: Keys, uint8 [N, 32].
+            values: Of the rows by column, each [N, ...].
+
+        Returns:
+            Indices of the rows that were stored: int64 [M].
+        """
+        stored = [np.empty(0, np.int64)]
+
+        def give(claims: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, Any]]:
+            for rows in claims:
+                stored.append(rows)
+                yield rows, {name: of[rows] for name, of in values.items()}
+
+        self.fill(digests, give, max(1, len(digests)), wait=False)
+        return np.concatenate(stored)
+
+    def fill(self, digests: np.ndarray, make: Make, piece: int, *, wait: bool = True) -> int:
         """Stores all rows that are missing; each is computed by one process.
 
         Args:
@@ -80,6 +101,7 @@ class RowStore:
                 Yields (rows, {column: values}) in any order and any pieces; rows that it leaves out
                 stay missing. It is called again for rows whose process has died.
             piece: Rows claimed at once, above 0.
+            wait: Until others have computed the rest.
 
         Returns:
             The number of rows made by this call.
@@ -106,7 +128,7 @@ class RowStore:
                 filling = Filling(
                     digests, self.find, files.keys, files.columns, claims, self._lock, committed
                 )
-                made = filling.run(make, piece)
+                made = filling.run(make, piece, wait=wait)
                 if grown:
                     keep_to_limit(but=self._key)
                 return made

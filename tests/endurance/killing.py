@@ -19,8 +19,8 @@ from pathlib import Path
 
 PHASES = {
     "checkpoint": ("kerascnn.engine.training.checkpoints", "write_state"),
-    "stage": ("kerascnn.engine.training.stage", "compile_stage"),
-    "validation": ("kerascnn.engine.training.epochs", "judge"),
+    "stage": ("kerascnn.engine.training.shared", "compile_trainer"),
+    "validation": ("kerascnn.engine.training.epochs", "validate"),
 }
 
 

@@ -53,6 +53,21 @@ def test_what_is_not_stored_is_not_found():
     assert store.read("values", store.find(digests([]))).shape == (0, 3)
 
 
+def test_rows_at_hand_are_stored_but_for_those_that_others_compute():
+    store, other = open_store(), open_store()
+    fill(store, [1])
+
+    def make(claims):
+        rows = next(claims)  # 2 and 3
+        offered = other.offer(digests([1, 2, 5, 6, 5]), columns(np.array([1, 2, 5, 6, 5])))
+        assert offered.tolist() == [2, 3]  # without waiting for 2
+        yield rows, columns(rows + 2)
+
+    assert store.fill(digests([2, 3]), make, 2) == 2
+    check(open_store(), [1, 2, 3, 5, 6])
+    assert not len(other.offer(digests([]), columns(np.arange(0))))
+
+
 def test_copies_are_computed_once():
     store = open_store()
     assert fill(store, [7, 8, 7, 7, 9, 8]) == [0, 1, 4]

@@ -179,7 +179,7 @@ def test_an_observer_that_does_nothing_silences_them(capsys, written_run, tmp_pa
     from kerascnn.results.inference import predict
 
     def even(result, pixels, backend):
-        return np.full((len(pixels), 2), 0.5)
+        return np.full((len(pixels), 2), 0.5), ""
 
     monkeypatch.setattr(predict, "probabilities_of", even)
     run = written_run("a" * 32, [True, False])

@@ -4,6 +4,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -46,6 +47,7 @@ class Feed:
     seed: tuple[int, ...]  # keys the order, together with the epoch
     augment: Augment | None = None  # or mix: as `augment(inputs, targets, epoch, step)`
     class_weights: np.ndarray | None = None  # float32 [K], of the loss
+    smoothing: float = 0.0  # the share of each target that is spread evenly over all classes
 
     @property
     def examples(self) -> int:
@@ -61,12 +63,16 @@ class Feed:
     def _width(self) -> int:
         return min(self.batch_size, self.examples)
 
-    def epoch(self, epoch: int, first: int = 0) -> "Ahead[Batch]":
+    def epoch(self, epoch: int, first: int = 0, at_once: int = 1) -> "Ahead[Batch]":
         """The batches of an epoch, from 1, prepared ahead: inputs, targets [B, K], weights [B].
 
-        It may begin at a later step than 0: each step's batch follows from its number.
+        Args:
+            first: The step to begin with: each step's batch follows from its number.
+            at_once: Above 1, that many batches are stacked, [at_once, B, ...], the last ones in a
+                smaller stack.
         """
-        return Ahead(self._epoch(epoch, first))
+        batches = self._epoch(epoch, first)
+        return Ahead(_stacks(batches, at_once) if at_once > 1 else map(_on_device, batches))
 
     def _epoch(self, epoch: int, first: int) -> Iterator[Batch]:
         view = (epoch - 1) % len(self.inputs)
@@ -77,7 +83,7 @@ class Feed:
             inputs, targets = self.inputs[view][chosen], self.targets[view][chosen]
             if self.augment:
                 inputs, targets = self.augment(inputs, targets, epoch, step)
-            yield to_device(inputs), to_device(targets), self._weights(targets)
+            yield inputs, smoothed(targets, self.smoothing), self._weights(targets)
 
     def _weights(self, targets: Any) -> np.ndarray:
         """The weight of each example; of a mixed image, that of its classes by their shares."""
@@ -88,9 +94,32 @@ class Feed:
         return ops.convert_to_numpy(targets) @ self.class_weights
 
 
+def _on_device(batch: Batch) -> Batch:
+    inputs, targets, weights = batch
+    return to_device(inputs), to_device(targets), weights
+
+
+def _stacks(batches: Iterator[Batch], size: int) -> Iterator[Batch]:
+    while stack := [*islice(batches, size)]:
+        inputs, targets, weights = zip(*stack, strict=True)
+        yield _stacked(inputs), _stacked(targets), _stacked(weights)
+
+
+def _stacked(arrays: Sequence[Any]) -> np.ndarray:
+    return np.stack([np.asarray(array, np.float32) for array in arrays])
+
+
 def shuffled(examples: int, seed: tuple[int, ...], epoch: int) -> np.ndarray:
     """The order of the examples in an epoch, or a view: int [N], a permutation."""
     return np.random.default_rng([*seed, epoch]).permutation(examples)
+
+
+def smoothed(targets: Any, share: float) -> Any:
+    """Targets [B, K] of which a share is spread evenly over all classes (arXiv 1512.00567)."""
+    if not share:
+        return targets
+    # in float32, as Keras does: on TensorFlow and JAX to the bit
+    return targets * np.float32(1.0 - share) + np.float32(share) / np.float32(targets.shape[-1])
 
 
 def to_device(array: Any) -> Any:

@@ -39,10 +39,11 @@ MAX_PAIRS = 500_000_000  # of two splits: comparing them takes some seconds
 _BLOCK = 2**21  # pairs compared at once
 
 
-def perceptual_hash(pixels: np.ndarray) -> np.ndarray:
+def perceptual_hash(image: np.ndarray | Image.Image) -> np.ndarray:
     """The difference hash of an image uint8 [S, S, 3] and that of its mirror image: uint64 [8]."""
     size = (HASH_SIDE + 1, HASH_SIDE)
-    grey = Image.fromarray(pixels).convert("L").resize(size, Image.Resampling.BOX)
+    drawn = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    grey = drawn.convert("L").resize(size, Image.Resampling.BOX)
     cells = np.asarray(grey)  # [16, 17]
     both = np.stack([cells, cells[:, ::-1]])
     bits = both[:, :, 1:] > both[:, :, :-1]  # [2, 16, 16]

@@ -14,7 +14,7 @@ from kerascnn.engine.data.files import content_of
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.reading import read, source_faults
 from kerascnn.engine.data.sources import Chained, ImageFiles, Known, Subset
-from kerascnn.engine.data.stream import PreparedImages, digest_of, gathered, prepare_image
+from kerascnn.engine.data.stream import PreparedImages, Preparing, digest_of
 from kerascnn.engine.data.workers import Rows, Workers, piece_length
 from kerascnn.errors import InputError, SourceError
 from kerascnn.hookspecs import Source
@@ -54,13 +54,18 @@ class Identified:
 
 
 def identify(
-    workers: Workers, preparation: Preparation, keep: Keep, on_progress: OnProgress
+    workers: Workers,
+    preparation: Preparation,
+    also: Sequence[Preparation],
+    keep: Keep,
+    on_progress: OnProgress,
 ) -> Identified:
     """Identifies the images of a source; those with a fingerprint of its own once for all time.
 
     Then arrays are prepared as well: to read them again would mean to draw them again.
 
     Args:
+        also: Other preparations of the images.
         keep: Stores images that have been prepared.
         on_progress: Called with the number of images read and the number to read.
     """
@@ -68,14 +73,14 @@ def identify(
     with workers.named(), source_faults("source.fingerprint"):
         own = getattr(source, "fingerprint", None)
     if own is None:
-        pieces = workers.map(partial(_identify, preparation=None), range(workers.count))
+        pieces = workers.map(_identify, range(workers.count))
         identities = np.concatenate(
             [np.empty(0, IDENTITY), *(piece.identities for piece in pieces)]
         )
         return Identified(_known(identities).fingerprint, False, partial(_cut, identities))
     if isinstance(source, ImageFiles | Subset | Chained) and source.known:
         return Identified(str(own), False, partial(_cut, _of_known(source.known)))
-    reading = _Reading(workers, preparation, keep, on_progress)
+    reading = _Reading(workers, preparation, also, keep, on_progress)
     return Identified(str(own), True, reading.remembered(str(own)))
 
 
@@ -84,34 +89,45 @@ class _Seen(NamedTuple):
 
     rows: Rows
     identities: np.ndarray
-    prepared: PreparedImages
+    prepared: PreparedImages | None
 
 
-def _identify(source: Source, rows: Rows, preparation: Preparation | None) -> _Seen:
-    identities, made = np.empty(len(rows), IDENTITY), []
+def _identify(
+    source: Source,
+    rows: Rows,
+    preparation: Preparation | None = None,
+    also: Sequence[Preparation] = (),
+) -> _Seen:
+    identities = np.empty(len(rows), IDENTITY)
+    preparing = preparation and Preparing(preparation, also)
     for at, row in enumerate(rows):
         try:
             image, label = read(source, row)
             content, is_file = content_of(image), isinstance(image, str | PathLike)
-            if preparation and hasattr(image, "dtype"):
-                made.append(prepare_image(row, image, content, preparation))
+            if preparing and hasattr(image, "dtype"):
+                preparing.add(row, image, content)
         except SourceError:
             raise
         except InputError as error:  # reported when it is to be prepared
             identities[at] = digest_of(str(error).encode()), -1, False, False
         else:
             identities[at] = digest_of(content), label, is_file, bool(content)
-    return _Seen(rows, identities, gathered(made, preparation or Preparation(1)))
+    return _Seen(rows, identities, preparing.images() if preparing else None)
 
 
 class _Reading:
     """Reads the images of a source with a fingerprint of its own, and remembers what they are."""
 
     def __init__(
-        self, workers: Workers, preparation: Preparation, keep: Keep, on_progress: OnProgress
+        self,
+        workers: Workers,
+        preparation: Preparation,
+        also: Sequence[Preparation],
+        keep: Keep,
+        on_progress: OnProgress,
     ) -> None:
         self._workers, self._keep, self._on_progress = workers, keep, on_progress
-        self._take = partial(_identify, preparation=preparation)
+        self._take = partial(_identify, preparation=preparation, also=also)
         self._piece = piece_length(workers.count, 3 * preparation.packed_size**2)
         self._done = 0
 
@@ -140,17 +156,20 @@ class _Reading:
         held, since = list[_Seen](), time.monotonic()
         for piece in pieces:
             held.append(piece)
-            size = sum(seen.prepared.images.nbytes for seen in held)
+            size = sum(made.images.nbytes for made in _prepared(held))
             if size >= _KEEP_BYTES or time.monotonic() - since >= _KEEP_SECONDS:
                 yield from self._stored(held)
                 held, since = [], time.monotonic()
         yield from self._stored(held)
 
     def _stored(self, pieces: list[_Seen]) -> list[_Seen]:
-        prepared = [seen.prepared for seen in pieces if len(seen.prepared.rows)]
-        if prepared:
+        if prepared := _prepared(pieces):
             self._keep(prepared)
         return pieces
+
+
+def _prepared(pieces: Sequence[_Seen]) -> list[PreparedImages]:
+    return [seen.prepared for seen in pieces if seen.prepared and len(seen.prepared.rows)]
 
 
 def _blocks(count: int) -> Iterator[range]:

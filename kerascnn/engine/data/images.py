@@ -31,6 +31,8 @@ from kerascnn.runtime.commands import pip_install
 ImageLike = str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image
 IMAGE_TYPES = (str, os.PathLike, bytes, np.ndarray, Image.Image)
 Pixels = NDArray[np.uint8]
+Decoded = dict[tuple[tuple[int, int], ValueRange | None], Read]
+"""What has been decoded of an image, by the size that the decoder gives and the values' range."""
 
 # Pillow only warns above this, and refuses twice as many: a "decompression bomb" of a few kilobytes
 # can unpack to gigabytes.
@@ -81,11 +83,14 @@ def decode(
     value_range: ValueRange | None = None,
     draft_side: int | None = None,
     content: bytes | None = None,
+    decoded: Decoded | None = None,
 ) -> Read:
     """As `read_image`; a JPEG may be decoded smaller, to no less than `draft_side` pixels.
 
-    `content` is that of the file at a path, if it has been read already.
+    `content` is that of the file at a path, if it has been read already; `decoded` is what has been
+    decoded of the same image, which is not decoded again.
     """
+    decoded = {} if decoded is None else decoded
     if isinstance(image, np.ndarray):
         return Read(_from_array(image))
     if isinstance(image, Image.Image):
@@ -95,13 +100,13 @@ def decode(
     try:
         with _opened(image, content) as file:
             try:
-                return _read(file, value_range, draft_side)
+                return _read(file, value_range, draft_side, decoded)
             except Exception:
                 file.seek(0)
                 if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
                     raise
                 lean = BytesIO(without_metadata(file.read()))
-                return _read(lean, value_range, draft_side)
+                return _read(lean, value_range, draft_side, decoded)
     except Exception as error:  # the decoders raise anything, from struct.error to SyntaxError
         raise ImageError(name, _reason(image, error), _what_to_do(image)) from error
 
@@ -112,14 +117,19 @@ def _opened(image: str | os.PathLike[str] | bytes, content: bytes | None) -> Bin
     return open_file(image) if content is None else BytesIO(content)
 
 
-def _read(file: BinaryIO, value_range: ValueRange | None, draft_side: int | None) -> Read:
+def _read(
+    file: BinaryIO, value_range: ValueRange | None, draft_side: int | None, decoded: Decoded
+) -> Read:
     with Image.open(file, formats=_formats(file)) as image:
         _check_pixels(image)
         if draft_side:
             image.draft(None, (draft_side, draft_side))  # only affects JPEG
-        depth = bits(image)  # not known once the image is loaded
-        image.load()  # verify() would accept a truncated JPEG
-        return _upright(image, depth, value_range)
+        known = image.size, value_range
+        if known not in decoded:
+            depth = bits(image)  # not known once the image is loaded
+            image.load()  # verify() would accept a truncated JPEG
+            decoded[known] = _upright(image, depth, value_range)
+        return decoded[known]
 
 
 def _formats(file: BinaryIO) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from kerascnn.engine.data.alongside import Alongside
 from kerascnn.engine.data.hashes import HASH_WORDS, near_rows
 from kerascnn.engine.data.images import decoders
 from kerascnn.engine.data.preparation import Preparation
@@ -58,13 +59,18 @@ def _hashes(source: Source, rows: Mapping[str, int]) -> Hashes:
     contents = np.frombuffer(bytes.fromhex("".join(rows)), np.uint8).reshape(-1, 32)
     workers, numbers = Workers(source), list(rows.values())
     place = {row: place for place, row in enumerate(numbers)}
+    alongside = Alongside(workers.count)
 
     def make(claims: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        prepare = partial(prepare_rows, preparation=Preparation(_SIZE))
+        also = alongside.preparations
+        prepare = partial(prepare_rows, preparation=Preparation(_SIZE), also=also)
         pieces = ([numbers[at] for at in claimed] for claimed in claims)
         for made in workers.map_pieces(prepare, pieces):
+            alongside.add(made)
             at = np.array([place[row] for row in made.rows], np.int64)
-            yield at, {"hash": made.descriptions["hash"]}
+            same = (made.contents == contents[at]).all(axis=1)  # not changed since
+            yield at[same], {"hash": made.descriptions["hash"][same]}
+        alongside.store()
 
     store.fill(contents, make, piece_length(len(numbers)))
     places = store.find(contents)

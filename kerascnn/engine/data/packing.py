@@ -1,20 +1,19 @@
 """Finds the images of a source in the packed store, and prepares those that it lacks."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
 
+from kerascnn.engine.data.alongside import Alongside, count_offered
 from kerascnn.engine.data.identify import OnProgress, contents_of, identify
-from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.packed_store import PackedStore
 from kerascnn.engine.data.stored import Stored
 from kerascnn.engine.data.stream import Fault, PreparedImages, prepare_rows, refuse_changed
 from kerascnn.engine.data.workers import Workers, piece_length
 from kerascnn.errors import SourceError
 from kerascnn.runtime.commands import command
-from kerascnn.runtime.row_store import RowStore
-
-Columns = Mapping[str, np.ndarray]
+from kerascnn.runtime.row_filling import Columns
 
 
 class Packing:
@@ -22,29 +21,23 @@ class Packing:
 
     Args:
         workers: Read the source.
-        preparation: Of the images.
         store: Takes what is prepared, by the content of each image.
-        columns: The names of what it takes.
         on_progress: Called with the number of images packed and the number to pack.
 
     Attributes:
         fingerprint: Of the source.
         labels, files: Of each image the label, and whether it is a file: [N].
-        made: The number of images that were prepared here.
+        made: The number of images that were prepared here, or just before for something else.
     """
 
-    def __init__(
-        self,
-        workers: Workers,
-        preparation: Preparation,
-        store: RowStore,
-        columns: Collection[str],
-        on_progress: OnProgress,
-    ) -> None:
+    def __init__(self, workers: Workers, store: PackedStore, on_progress: OnProgress) -> None:
+        preparation = store.preparation
         self._workers, self._on_progress = workers, on_progress
-        self._take = partial(prepare_rows, preparation=preparation)
-        self._store, self._columns, self.made = store, columns, 0
-        self._identified = identify(workers, preparation, self._keep, on_progress)
+        self._alongside = Alongside(workers.count, but=preparation)
+        also = self._alongside.preparations
+        self._take = partial(prepare_rows, preparation=preparation, also=also)
+        self._store, self._rows, self.made = store, store.rows, 0
+        self._identified = identify(workers, preparation, also, self._keep, on_progress)
         self.fingerprint = self._identified.fingerprint
         self.labels = np.empty(workers.count, np.int64)
         self.files = np.empty(workers.count, np.bool_)
@@ -52,7 +45,9 @@ class Packing:
         for first, block in self._blocks():
             here = slice(first, first + len(block))
             self.labels[here], self.files[here] = block["label"], block["is_file"]
-            self._places[here] = store.find(contents_of(block))
+            contents = contents_of(block)
+            self._places[here] = self._rows.find(contents)
+            self.made += count_offered(preparation, contents)
         self._missing = int((self._places < 0).sum())
         self._piece = piece_length(self._missing, 3 * preparation.packed_size**2)
         self._done, self._unreadable = 0, dict[int, str]()
@@ -60,7 +55,7 @@ class Packing:
 
     @property
     def stored(self) -> Stored:
-        return Stored(self._store, self._places)
+        return Stored(self._rows, self._places)
 
     @property
     def faults(self) -> list[Fault]:
@@ -77,16 +72,9 @@ class Packing:
 
     def _keep(self, prepared: Sequence[PreparedImages]) -> None:
         """Stores images that were prepared when they were identified."""
-        contents = np.concatenate([made.contents for made in prepared])
-        values = {
-            name: np.concatenate([getattr(made, name) for made in prepared])
-            for name in self._columns
-        }
-
-        def give(claims: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, Columns]]:
-            return ((rows, {name: of[rows] for name, of in values.items()}) for rows in claims)
-
-        self.made += self._store.fill(contents, give, max(1, len(contents)))
+        self.made += self._store.offer(prepared)
+        for made in prepared:
+            self._alongside.add(made)
 
     def _fill(self) -> None:
         """Stores the images that are missing."""
@@ -95,10 +83,11 @@ class Packing:
             rows = first + np.flatnonzero(self._places[first : first + len(block)] < 0)
             contents = contents_of(block[rows - first])
             make = partial(self._make, rows, contents)
-            self.made += self._store.fill(contents, make, self._piece)
-            self._places[rows] = self._store.find(contents)
+            self.made += self._rows.fill(contents, make, self._piece)
+            self._places[rows] = self._rows.find(contents)
             done += len(rows)
             self._tell(done)  # others may have packed some
+        self._alongside.store()
 
     def _make(
         self, rows: np.ndarray, contents: np.ndarray, claims: Iterator[np.ndarray]
@@ -109,7 +98,8 @@ class Packing:
             at = np.searchsorted(rows, made.rows)
             self._refuse_changed(made.rows, made.contents != contents[at])
             self._unreadable |= dict(made.faults)
-            yield at, {name: getattr(made, name) for name in self._columns}
+            self._alongside.add(made)
+            yield at, self._store.values(made)
             self._tell(self._done + len(made.rows) + len(made.faults))
 
     def _tell(self, done: int) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from kerascnn.engine.data.depth import ValueRange
-from kerascnn.engine.data.images import ImageLike, Pixels, decode
+from kerascnn.engine.data.images import Decoded, ImageLike, Pixels, decode
 from kerascnn.errors import InputError
 from kerascnn.experiment.model import Training
 
@@ -70,16 +70,18 @@ def resize_image(image: Pixels | Image.Image, size: int, how: Resizing = "crop")
         uint8 [size, size, 3].
     """
     drawn = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    return np.array(_square(drawn, size, how))  # [size, size, 3]
+
+
+def _square(image: Image.Image, size: int, how: Resizing) -> Image.Image:
     square = (size, size)
     if how == "crop":
-        drawn = ImageOps.fit(drawn, square, FILTER)
-    elif how == "pad":
-        drawn = ImageOps.pad(drawn, square, FILTER, color=PADDING)
-    elif how == "stretch":
-        drawn = drawn.resize(square, FILTER)
-    else:
-        raise InputError(f'resize = "{how}": expected "crop", "pad" or "stretch".')
-    return np.array(drawn)  # [size, size, 3]
+        return ImageOps.fit(image, square, FILTER)
+    if how == "pad":
+        return ImageOps.pad(image, square, FILTER, color=PADDING)
+    if how == "stretch":
+        return image.resize(square, FILTER)
+    raise InputError(f'resize = "{how}": expected "crop", "pad" or "stretch".')
 
 
 @dataclass(frozen=True)
@@ -106,16 +108,18 @@ class Preparation:
         Raises:
             InputError: As `read_image` does.
         """
-        return self.with_peak(image)[0]
+        return np.array(self.with_peak(image)[0])
 
-    def with_peak(self, image: ImageLike, content: bytes | None = None) -> tuple[Pixels, float]:
+    def with_peak(
+        self, image: ImageLike, content: bytes | None = None, decoded: Decoded | None = None
+    ) -> tuple[Image.Image, float]:
         """As `prepare`, with the greatest value in the file; 0 if the file has 8 bits a value.
 
-        `content` is that of the file at a path, if it has been read already.
+        `content` and `decoded` are those of `decode`.
         """
         size = self.packed_size
-        read = decode(image, self.value_range, DRAFT_MARGIN * size, content)
-        return resize_image(read.image, size, self.resize), read.peak
+        read = decode(image, self.value_range, DRAFT_MARGIN * size, content, decoded)
+        return _square(read.image, size, self.resize), read.peak
 
     def windows(self, images: Any) -> Centred:
         """The middle windows [S, S] of packed images uint8 [N, P, P, 3]."""

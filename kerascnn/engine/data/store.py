@@ -7,20 +7,17 @@ import numpy as np
 
 from kerascnn.components.component import RegisteredComponent
 from kerascnn.engine.data.identify import OnProgress
-from kerascnn.engine.data.images import decoders
 from kerascnn.engine.data.packed import Packed, sha256
+from kerascnn.engine.data.packed_store import PackedStore, is_streamed
 from kerascnn.engine.data.packing import Packing
 from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.stored import Stored, columns_of
+from kerascnn.engine.data.stored import Stored
 from kerascnn.engine.data.stream import Images, StreamedImages, name_of, prepare_rows
 from kerascnn.engine.data.workers import Workers
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source
-from kerascnn.runtime.cache import limit_bytes
-from kerascnn.runtime.row_store import Columns, RowStore
 from kerascnn.runtime.text import itemized
 
-_VERSION = 6  # raise when `prepare_rows` gives something else, or it is stored in another way
 _NAMED = 20  # unreadable images that are named; the others are counted
 
 
@@ -52,11 +49,9 @@ def pack(
         dataset: Whose source it is, for messages.
     """
     workers, size = Workers(source, dataset), preparation.packed_size
-    limit = limit_bytes() if stream_above is None else stream_above
-    streamed = workers.count * size * size * 3 > limit
-    columns = columns_of(None if streamed else size)
-    store = _store(preparation, columns)
-    packing = Packing(workers, preparation, store, columns, on_progress)
+    streamed = is_streamed(workers.count, preparation, stream_above)
+    store = PackedStore(preparation, streamed)
+    packing = Packing(workers, store, on_progress)
     stored, faults = packing.stored, packing.faults
     take = partial(prepare_rows, preparation=preparation)
     packed = Packed(
@@ -64,7 +59,7 @@ def pack(
         labels=packing.labels,
         stored=stored,
         fingerprint=packing.fingerprint,
-        key=sha256(f"{packing.fingerprint} {_decides(preparation)}".encode()),
+        key=sha256(f"{packing.fingerprint} {store.decides}".encode()),
         source=source,
         files=packing.files,
         value_range=preparation.value_range,
@@ -76,19 +71,6 @@ def pack(
     if not skip_bad:
         raise BadImagesError(named)
     return packed.without([fault.row for fault in faults], named)
-
-
-def _store(preparation: Preparation, columns: Columns) -> RowStore:
-    """The store of all images that are prepared like this."""
-    key = sha256(f"{_decides(preparation)} {sorted(columns)}".encode())
-    what = "images" if "images" in columns else "descriptions of streamed images"
-    return RowStore("packed", key, f"{what} at {preparation.packed_size} px", columns)
-
-
-def _decides(preparation: Preparation) -> str:
-    """All that decides what an image becomes, besides its content."""
-    how = preparation
-    return f"{_VERSION} {how.packed_size} {how.resize} {how.value_range} {decoders()}"
 
 
 class StoredImages(Images):

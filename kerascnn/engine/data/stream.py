@@ -5,14 +5,14 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from kerascnn.engine.data.files import content_of, shown
 from kerascnn.engine.data.hashes import perceptual_hash
-from kerascnn.engine.data.images import ImageError
+from kerascnn.engine.data.images import Decoded, ImageError
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.reading import read
 from kerascnn.engine.data.stored import DESCRIPTION, Stored
@@ -64,49 +64,65 @@ class PreparedImages:
     images: np.ndarray  # uint8 [B, P, P, 3]
     descriptions: np.ndarray  # `DESCRIPTION` of each [B]
     faults: list[Fault]  # of the images that cannot be read
+    also: tuple["PreparedImages", ...] = ()  # the same images in the other preparations
 
 
-class PreparedImage(NamedTuple):
+def prepare_rows(
+    source: Source, rows: Rows, preparation: Preparation, also: Sequence[Preparation] = ()
+) -> PreparedImages:
+    """Prepares images; each is read, hashed and decoded once, also for other preparations."""
+    preparing, faults = Preparing(preparation, also), list[Fault]()
+    for row in rows:
+        try:
+            image, _ = read(source, row)
+            preparing.add(row, image, content_of(image))
+        except SourceError:
+            raise
+        except InputError as error:
+            reason = error.reason if isinstance(error, ImageError) else str(error)
+            faults.append(Fault(row, reason))
+    return preparing.images(faults)
+
+
+class Preparing:
+    """Images that are prepared one by one, each in one way and also in others."""
+
+    def __init__(self, preparation: Preparation, also: Sequence[Preparation] = ()) -> None:
+        self._first, self._also = preparation, also
+        ways = dict.fromkeys((preparation, *also))
+        self._made: dict[Preparation, list[_PreparedImage]] = {how: [] for how in ways}
+
+    def add(self, row: int, image: Any, content: bytes) -> None:
+        """Prepares the image of a row; `content` is what `content_of` gave."""
+        digest, decoded = digest_of(content), Decoded()
+        for how, made in self._made.items():
+            drawn, peak = how.with_peak(image, content or None, decoded)
+            pixels = np.asarray(drawn)  # [P, P, 3]
+            description = digest_of(pixels), perceptual_hash(drawn), peak
+            made.append(_PreparedImage(row, digest, pixels, description))
+
+    def images(self, faults: Sequence[Fault] = ()) -> PreparedImages:
+        each = {how: self._gathered(how, faults) for how in self._made}
+        return replace(each[self._first], also=tuple(each[how] for how in self._also))
+
+    def _gathered(self, how: Preparation, faults: Sequence[Fault]) -> PreparedImages:
+        made, size = self._made[how], how.packed_size
+        return PreparedImages(
+            rows=np.array([one.row for one in made], np.int64),
+            contents=np.array([one.content for one in made], np.uint8).reshape(-1, 32),
+            images=np.array([one.image for one in made], np.uint8).reshape(-1, size, size, 3),
+            descriptions=np.array([one.description for one in made], DESCRIPTION),
+            faults=list(faults),
+        )
+
+
+class _PreparedImage(NamedTuple):
     """One of `PreparedImages`."""
 
     row: int
     content: np.ndarray
     image: np.ndarray
     description: tuple[np.ndarray, np.ndarray, float]
-
-
-def prepare_rows(source: Source, rows: Rows, preparation: Preparation) -> PreparedImages:
-    made, faults = list[PreparedImage](), list[Fault]()
-    for row in rows:
-        try:
-            image, _ = read(source, row)
-            made.append(prepare_image(row, image, content_of(image), preparation))
-        except SourceError:
-            raise
-        except InputError as error:
-            reason = error.reason if isinstance(error, ImageError) else str(error)
-            faults.append(Fault(row, reason))
-    return gathered(made, preparation, faults)
-
-
-def prepare_image(row: int, image: Any, content: bytes, preparation: Preparation) -> PreparedImage:
-    """Prepares the image of a row; `content` is what `content_of` gave."""
-    pixels, peak = preparation.with_peak(image, content or None)
-    description = digest_of(pixels), perceptual_hash(pixels), peak
-    return PreparedImage(row, digest_of(content), pixels, description)
-
-
-def gathered(
-    made: Sequence[PreparedImage], preparation: Preparation, faults: Sequence[Fault] = ()
-) -> PreparedImages:
-    size = preparation.packed_size
-    return PreparedImages(
-        rows=np.array([one.row for one in made], np.int64),
-        contents=np.array([one.content for one in made], np.uint8).reshape(-1, 32),
-        images=np.array([one.image for one in made], np.uint8).reshape(-1, size, size, 3),
-        descriptions=np.array([one.description for one in made], DESCRIPTION),
-        faults=list(faults),
-    )
 
 
 def digest_of(data: Any) -> np.ndarray:

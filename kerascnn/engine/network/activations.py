@@ -1,35 +1,30 @@
 """Activations at the boundary: once per image, by a faster equivalent network, and cached."""
 
-import hashlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import cached_property, partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerascnn.engine.network.earlier import Earlier, Read, earlier_layers
-from kerascnn.engine.network.folding import DisagreementError, check_agreement
-from kerascnn.engine.network.freezing import digest
+from kerascnn.engine.network.fastest import KIND, Fastest
+from kerascnn.engine.network.folding import DisagreementError
 from kerascnn.engine.network.inference import run_once
 from kerascnn.engine.network.stored import StoredRows, scratch_rows
-from kerascnn.engine.network.structure import structure_of
-from kerascnn.engine.network.ways import Run, ways
+from kerascnn.engine.network.ways import ways
 from kerascnn.errors import RunError
-from kerascnn.runtime.cache import Entry, cached, entries
+from kerascnn.runtime.cache import Entry, entries
 from kerascnn.runtime.compilation import BATCH_SIZE
-from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.row_store import RowStore
 from kerascnn.runtime.source_code import UnknownCodeError
-from kerascnn.runtime.versions import installed_versions
 
-KIND, COLUMN = "activations", "activations"
-
-_REASON = "reason.txt"
+COLUMN = "activations"
+HELD_BYTES = 2**28
+"""Activations that are held in memory, at most, until the first have been compared."""
 
 Batch = tuple[np.ndarray, Any]
 """Rows int [B], and their images [B, S, S, 3]; later their activations [B, ...]."""
@@ -37,12 +32,10 @@ Batch = tuple[np.ndarray, Any]
 Batches = Generator[Batch]
 
 
-class Prefix:
+class Prefix(Fastest):
     """A frozen prefix; the activations of an image are computed once and cached.
 
-    It runs in the fastest of its `ways`. The result is compared with the original model: if they
-    disagree, or numbers overflow, DisagreementError is raised, and `reject` makes the next way
-    run, in later processes too.
+    It runs in the fastest of its `ways`, and is compared with the model itself: see `Fastest`.
 
     Args:
         model: From images to activations, run in inference mode.
@@ -62,44 +55,9 @@ class Prefix:
         engine: str = "auto",
         warned: Callable[[str], None] = lambda message: None,
     ) -> None:
-        self._model, self._about = model, about
-        self._built_by, self._warned = built_by, warned
         self._precision, self._engine = precision, engine
         self._before: dict[str, Earlier | None] = {}  # by what the cache calls them
-        self._way, *self._slower = ways(model, precision, engine)
-        while reason := self.key and self._rejection:
-            self._next_way(reason)
-
-    @property
-    def engine(self) -> str:
-        """What computes instead of Keras's backend, such as "OpenVINO 2026.4.1"; else ""."""
-        return self._way.engine
-
-    @cached_property
-    def key(self) -> str:
-        """SHA-256 of everything that determines an image's activations, except how the model runs.
-
-        "" if that is unknown: then nothing is cached.
-        """
-        import keras
-
-        try:
-            structure = structure_of(self._model, self._built_by)
-        except UnknownCodeError as unknown:
-            self._warned(f"activations are computed in each stage and not cached: {unknown}")
-            return ""
-        decides = (
-            digest(self._model.weights),
-            structure,
-            device_name(),
-            keras.config.backend(),
-            sorted(installed_versions().items()),
-        )
-        return hashlib.sha256(repr(decides).encode()).hexdigest()
-
-    @cached_property
-    def _forward(self) -> Run:
-        return self._way.forward()
+        super().__init__(model, about, ways(model, precision, engine), built_by, warned)
 
     def stored(
         self,
@@ -146,39 +104,16 @@ class Prefix:
         shape = (count, *self._model.output_shape[1:])
         return scratch_rows(KIND, shape, self._way.dtype, self._outputs(count, batches))
 
-    def reject(self, reason: DisagreementError) -> None:
-        """Runs in the next way from now on."""
-
-        def write(folder: Path) -> None:
-            (folder / _REASON).write_text(str(reason), "utf-8")
-
-        if self.key:
-            cached(KIND, self._hashed("rejected"), f"{self._about}: {reason}", write, lambda _: 0)
-        self._next_way(str(reason))
+    def _next_way(self, reason: str) -> None:
+        self._before.clear()
+        super()._next_way(reason)
 
     @property
-    def _rejection(self) -> str:
-        """Why this way was rejected, by an earlier process too; "" if it was not."""
+    def _named(self) -> str:
+        return "the frozen part"
 
-        def absent(folder: Path) -> None:
-            raise FileNotFoundError
-
-        def read(folder: Path) -> str:
-            return (folder / _REASON).read_text("utf-8")
-
-        with suppress(FileNotFoundError):
-            return cached(KIND, self._hashed("rejected"), "", absent, read)
-        return ""
-
-    def _hashed(self, seen: str) -> str:
-        return hashlib.sha256(f"{self.key} {self._way.key} {seen}".encode()).hexdigest()
-
-    def _next_way(self, reason: str) -> None:
-        rejected, (self._way, *self._slower) = self._way, self._slower
-        self.__dict__.pop("_forward", None)
-        self._before.clear()
-        instead = self._way.changed or "unchanged"
-        self._warned(f"the frozen part runs {instead} instead of {rejected.changed}: {reason}")
+    def _unknown(self, unknown: UnknownCodeError) -> None:
+        self._warned(f"activations are computed in each stage and not cached: {unknown}")
 
     def _store(self, seen: str, what: str) -> RowStore:
         columns = {COLUMN: (self._way.dtype, self._model.output_shape[1:])}
@@ -237,17 +172,24 @@ class Prefix:
 
     def _outputs(self, count: int, batches: Batches) -> Iterator[Batch]:
         forward, dtype = self._forward, self._way.dtype
+        comparing: list[Future[None]] = []
 
         def run(number: int, rows: np.ndarray, images: np.ndarray) -> Batch:
             with np.errstate(over="ignore"):
                 values = forward(images).astype(dtype)
             # in this thread: on JAX no two threads may run models that share weights
-            self._check(values, images, rows, count, first=number == 0)
+            self._check(values, images, rows, count)
+            if number == 0 and self.engine:  # which shares none
+                comparing.append(thread.submit(self._compare, images, values))
+            elif number == 0:
+                self._compare(images, values)
             return rows, values
 
-        yield from self._in_threads(run, batches)
+        made = self._in_threads(run, batches)
+        with ThreadPoolExecutor(1) as thread, closing(made):
+            yield from _once_compared(made, comparing)
 
-    def _in_threads(self, run: Callable[..., Batch], batches: Batches) -> Iterator[Batch]:
+    def _in_threads(self, run: Callable[..., Batch], batches: Batches) -> Batches:
         """Calls run(number, rows, inputs) for each batch."""
         calls, running = self._way.calls, deque[Future[Batch]]()
         # the batches in this thread: what making them raises must be raised here
@@ -259,10 +201,8 @@ class Prefix:
             for last in running:
                 yield last.result()
 
-    def _check(
-        self, values: np.ndarray, images: np.ndarray, rows: np.ndarray, count: int, first: bool
-    ) -> None:
-        """Compares a batch's activations with the original model, if they are suspect."""
+    def _check(self, values: np.ndarray, images: np.ndarray, rows: np.ndarray, count: int) -> None:
+        """Raises an error if activations of a batch are not finite."""
         axes = tuple(range(1, values.ndim))
         finite = np.isfinite(values).all(axes)
         if self._slower and not finite.all():
@@ -276,9 +216,25 @@ class Prefix:
                 f"image {rows[~finite][0] + 1:,} of {count:,}. Its weights are damaged, or "
                 f"{self._model.output.dtype} is too narrow for them."
             )
-        if first and self._slower:
-            in_16_bits = self._way.rounds_to_16_bits
-            check_agreement(self._model, images, values, in_16_bits=in_16_bits)
+
+
+def _once_compared(batches: Batches, comparing: Sequence[Future[None]]) -> Iterator[Batch]:
+    """Holds batches back while the first is compared with the model itself, unless they are large.
+
+    JAX compiles the model for that, which takes longer than to run many batches on OpenVINO.
+    """
+    held, size = list[Batch](), 0
+    for batch in batches:
+        held.append(batch)
+        size += batch[1].nbytes
+        if size >= HELD_BYTES or all(one.done() for one in comparing):
+            for one in comparing:
+                one.result()
+            yield from held
+            held, size = [], 0
+    for one in comparing:
+        one.result()
+    yield from held
 
 
 def _read(store: RowStore, places: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -1,13 +1,16 @@
 """Sets the trainable layers, and proves that nothing else has changed."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from kerascnn.errors import RunError
 from kerascnn.runtime.keras_internals import nested_layers, optimized_variables
+
+_read: dict[int, tuple[Any, bytes]] | None = None  # by id, in the block of `read_once`
 
 
 def set_trainable(model: Any, layers: frozenset[str], batchnorm: str) -> None:
@@ -46,12 +49,29 @@ def frozen_variables(model: Any) -> list[Any]:
 
 def digest(variables: Iterable[Any]) -> str:
     """SHA-256 of the variables' names, shapes and values."""
-    sha256 = hashlib.sha256()
-    for variable in variables:
-        value = np.ascontiguousarray(variable.numpy())
-        sha256.update(f"{variable.path} {value.shape} {value.dtype}".encode())
-        sha256.update(value.tobytes())
-    return sha256.hexdigest()
+    return hashlib.sha256(b"".join(map(_digest, variables))).hexdigest()
+
+
+def _digest(variable: Any) -> bytes:
+    if _read and id(variable) in _read:
+        return _read[id(variable)][1]
+    value = np.ascontiguousarray(variable.numpy())
+    sha256 = hashlib.sha256(f"{variable.path} {value.shape} {value.dtype}".encode())
+    sha256.update(value.tobytes())
+    if _read is not None:
+        _read[id(variable)] = variable, sha256.digest()
+    return sha256.digest()
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """In its block, which changes no variable, `digest` reads each once."""
+    global _read
+    _read = {}
+    try:
+        yield
+    finally:
+        _read = None
 
 
 def check_frozen(before: str, model: Any, stage: str) -> None:
@@ -63,10 +83,10 @@ def check_frozen(before: str, model: Any, stage: str) -> None:
         )
 
 
-def check_optimizer(optimizer: Any, model: Any, stage: str) -> None:
+def check_optimizer(optimizer: Any, trainable: Iterable[Any], stage: str) -> None:
     """Raises RunError unless the optimizer covers exactly the trainable weights."""
     trained = {id(variable) for variable in optimized_variables(optimizer)}
-    wanted = {id(variable) for variable in model.trainable_variables}
+    wanted = {id(variable) for variable in trainable}
     if trained != wanted:
         raise RunError(
             f'stage "{stage}": the optimizer covers {len(trained)} variables, not the '

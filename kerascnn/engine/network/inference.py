@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.runtime.compilation import jit_compile
+from kerascnn.runtime.compilation import compiled, jit_compile
 
 OnProgress = Callable[[int, int], None]
 
@@ -62,10 +62,16 @@ def run_once(model: Any, inputs: np.ndarray) -> np.ndarray:
     import keras
     from keras import ops
 
+    images = ops.convert_to_tensor(np.asarray(inputs, np.float32))
     if keras.config.backend() == "jax":  # it compiles each operation that runs alone
-        return Forward(model)(inputs, len(inputs))
-    outputs = model(ops.convert_to_tensor(np.asarray(inputs, np.float32)), training=False)
-    return to_numpy(outputs).astype(np.float32)
+        variables = model.trainable_variables, model.non_trainable_variables
+        weights = [[variable.value for variable in some] for some in variables]
+
+        def call(*arguments: Any) -> Any:
+            return model.stateless_call(*arguments, training=False)[0]
+
+        return to_numpy(compiled(call)(*weights, images)).astype(np.float32)
+    return to_numpy(model(images, training=False)).astype(np.float32)
 
 
 def to_numpy(tensor: Any) -> np.ndarray:

@@ -25,10 +25,11 @@ class AsItIs:
 
     Args:
         network: A functional model from images to activations, for inference mode.
+        batch_size: Images to compute at once.
     """
 
-    def __init__(self, network: Any) -> None:
-        self._network = network
+    def __init__(self, network: Any, batch_size: int = BATCH_SIZE) -> None:
+        self._network, self.batch_size = network, batch_size
         self.dtype = np.dtype(network.output.dtype)  # of the activations, so nothing is lost
         self.key = "as it is"  # identifies the way in keys of the cache
         self.engine = ""  # what computes, with its version; "": Keras's backend
@@ -46,7 +47,7 @@ class AsItIs:
 
     def _on_backend(self, model: Any) -> Run:
         forward = Forward(model)
-        return lambda images: forward(images, BATCH_SIZE)
+        return lambda images: forward(images, self.batch_size)
 
 
 class Folded(AsItIs):
@@ -75,16 +76,16 @@ class Folded(AsItIs):
 class OnOpenVINO(AsItIs):
     """Runs a float32 network on the CPU by OpenVINO, which folds BatchNorm by itself."""
 
-    def __init__(self, network: Any) -> None:
-        super().__init__(network)
+    def __init__(self, network: Any, batch_size: int = BATCH_SIZE) -> None:
+        super().__init__(network, batch_size)
         self.key = self.engine = f"OpenVINO {openvino_version()}"
         self.changed = f"on {self.engine}"
-        self.calls = min(REQUESTS, available_cores())
+        self.calls = min(REQUESTS, available_cores()) if batch_size > 1 else 1
 
     def forward(self) -> Run:
         try:
             compiled = openvino_core().compile_model(
-                convert(self._network, BATCH_SIZE),
+                convert(self._network, self.batch_size),
                 "CPU",
                 {
                     "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 on some CPUs
@@ -107,7 +108,7 @@ class OnOpenVINO(AsItIs):
             finally:
                 requests.put(request)
 
-        return lambda images: in_batches(run, images, BATCH_SIZE)
+        return lambda images: in_batches(run, images, self.batch_size)
 
 
 def ways(network: Any, precision: str | None = None, engine: str = "auto") -> list[AsItIs]:
@@ -121,6 +122,17 @@ def ways(network: Any, precision: str | None = None, engine: str = "auto") -> li
     """
     found = [Folded(network, precision), AsItIs(network)]
     return [OnOpenVINO(network), *found] if _suits_openvino(network, precision, engine) else found
+
+
+def ways_to_predict(network: Any, engine: str, batch_size: int) -> list[AsItIs]:
+    """The ways to run a whole network: as it is, and before that on OpenVINO as `ways` has it.
+
+    Folding is left out: it takes longer to make than to run some hundred images without it.
+    """
+    found = AsItIs(network, batch_size)
+    if not _suits_openvino(network, None, engine):
+        return [found]
+    return [OnOpenVINO(network, 1 if batch_size == 1 else BATCH_SIZE), found]
 
 
 def _suits_openvino(network: Any, precision: str | None, engine: str) -> bool:

@@ -31,10 +31,12 @@ class _Fit:
 
     def __init__(self, trainer: Any, feed: Feed) -> None:
         self._trainer, self._feed = trainer, feed
+        self._at_once = trainer.steps_per_execution
         self._open = ExitStack()
 
     def __enter__(self) -> "_Fit":
-        shapes = self._trainer.input_shape, self._trainer.output_shape, (None,)
+        batch = self._trainer.input_shape, self._trainer.output_shape, (None,)
+        shapes = [(None, *shape) for shape in batch] if self._at_once > 1 else batch
         self._source = self._open.enter_context(fit_source(self._batches, shapes))
         return self
 
@@ -68,7 +70,7 @@ class _Fit:
     def _batches(self) -> Iterator[Batch]:
         """Keeps the exception that a batch raised: TensorFlow hides it in one of its own."""
         try:
-            self._begun = self._feed.epoch(self._epoch, self._first)
+            self._begun = self._feed.epoch(self._epoch, self._first, self._at_once)
             yield from self._begun
         except Exception as fault:
             self._fault = fault
@@ -81,7 +83,7 @@ class Loop:
 
     plan: Plan
     inputs: Inputs  # with a compiled trainer
-    schedule: Any  # the callback that `compile_stage` returned
+    schedule: Any  # that of `Compiled`
     progress: StageProgress  # where the stage is; updated as it trains
     listener: Listener
     due: Callable[[bool], bool]  # of `Control`
@@ -216,12 +218,12 @@ class Loop:
                 if first and batch == 0:
                     set_random_state(progress.random)  # PyTorch's loader has drawn from it
                 schedule.on_train_batch_begin(first + batch)
-                self.steps = batch + trainer.steps_per_execution
+                self.steps = min(batch + trainer.steps_per_execution, total - first)
                 if due(False):
                     trainer.stop_training = True
 
             def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-                step = first + batch + 1
+                step = min(first + batch + 1, total)
                 schedule.on_train_batch_end(first + batch)
                 with one_at_a_time:  # Keras may call from several threads, in any order
                     self.done = max(self.done, step)

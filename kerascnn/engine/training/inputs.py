@@ -138,4 +138,5 @@ def _activations(plan: Plan, train: Examples, runs: PrefixRuns, targets: list[An
 
 def _feed(plan: Plan, inputs: Any, targets: Any, augment: Augment | None = None) -> Feed:
     seed = (plan.seed, plan.index)
-    return Feed(inputs, targets, plan.batch_size, seed, augment, plan.class_weights)
+    smoothing = plan.stage.label_smoothing
+    return Feed(inputs, targets, plan.batch_size, seed, augment, plan.class_weights, smoothing)

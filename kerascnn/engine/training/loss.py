@@ -1,4 +1,4 @@
-"""A stage's training loss: built and tried before training, and the labels that it is given."""
+"""A stage's training loss: built and tried before training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,13 +34,3 @@ def make_loss(component: BoundComponent, class_counts: Sequence[int]) -> Any:
             f"batch of {images} images, not {found}."
         )
     return loss
-
-
-def smoothed(labels: Any, share: float) -> Any:
-    """Labels [B, K] of which a share is spread evenly over all classes (arXiv 1512.00567)."""
-    from keras import ops
-
-    if not share:
-        return labels
-    classes = ops.cast(ops.shape(labels)[-1], labels.dtype)
-    return labels * (1.0 - share) + (share / classes)  # as Keras does, to the bit

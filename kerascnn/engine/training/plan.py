@@ -38,6 +38,7 @@ class Plan:
     batch_size: int
     schedule: Callable[..., Any]  # `schedule(peak_learning_rate=, steps=, steps_per_epoch=)`
     loss: Any = None  # a `keras.losses.Loss`; none: cross-entropy
+    loss_key: str = ""  # identifies what it computes; "" if that is not known
     schedule_of: RegisteredComponent | None = None  # the schedule's component, for messages
     augment: Augmenter | None = None  # none: the images unchanged
     class_weights: np.ndarray | None = None  # float32 [K]
@@ -92,10 +93,8 @@ def plan_stage(
         )
     except InputError as error:
         raise InputError(f'stage "{stage.name}": {error}') from error
-    budget, augmented = (
-        training.activations_gb,
-        augmentation(experiment, index, len(data.class_names)),
-    )
+    budget, counts = training.activations_gb, data.class_counts()["train"].tolist()
+    augmented = augmentation(experiment, index, len(data.class_names))
     if teacher and stage.views and augmented and augmented["augment"].view is None:
         raise InputError(
             f'stage "{stage.name}": a teacher cannot see the stored views of '
@@ -108,7 +107,8 @@ def plan_stage(
         batchnorm=stage.batchnorm or ("frozen" if network.pretrained else "train"),
         batch_size=bound.batch_size,
         schedule=bound.schedule.build,
-        loss=make_loss(bound.loss, data.class_counts()["train"].tolist()),
+        loss=make_loss(bound.loss, counts),
+        loss_key=bound.loss.key and f"{bound.loss.key} {counts}",
         schedule_of=bound.schedule.registered,
         **augmented,
         class_weights=class_weights(stage, data),

@@ -18,18 +18,19 @@ from kerascnn.engine.network.freezing import (
     count_trainable,
     digest,
     frozen_variables,
+    read_once,
     set_trainable,
     trainable_layers,
 )
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.training.checkpoints import State
-from kerascnn.engine.training.compile import compile_stage
 from kerascnn.engine.training.epochs import Loop
-from kerascnn.engine.training.inputs import Inputs, make_inputs
+from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.listener import NO_PAUSES, SILENT, Control, Epoch, Listener
 from kerascnn.engine.training.memory import explained, shortage
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.progress import StageProgress, restore_stage
+from kerascnn.engine.training.shared import Compiled, compiled_for
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.engine.training.variables import (
     assign,
@@ -103,20 +104,22 @@ def fit_stage(
     """
     clock, model = _Clock(state), network.model
     set_trainable(model, plan.layers, plan.batchnorm)
-    frozen_sha256 = digest(frozen_variables(model))
     parts = cut(model)
     if short := shortage(model, parts.suffix, min(plan.batch_size, len(train))):
         listener.warned(short)
-    inputs = make_inputs(parts, plan, train, validation, listener)
+    with read_once():
+        frozen_sha256 = digest(frozen_variables(model))
+        inputs = make_inputs(parts, plan, train, validation, listener)
     clock.start("fit_seconds")
 
     def checkpoint(state: State) -> None:
         control.checkpoint({"frozen_sha256": frozen_sha256, **clock.read(), **state})
 
-    with explained(model, parts.suffix, plan):
-        progress = _fit(network, plan, inputs, before, listener, control, checkpoint, state)
+    with explained(model, parts.suffix, plan), compiled_for(network, plan, inputs) as compiled:
+        progress = _fit(network, plan, compiled, before, listener, control, checkpoint, state)
     fit_seconds = clock.read()["fit_seconds"]
-    check_optimizer(inputs.trainer.optimizer, model, plan.stage.name)
+    optimizer = compiled.inputs.trainer.optimizer
+    check_optimizer(optimizer, compiled.copies.of(model.trainable_variables), plan.stage.name)
     check_frozen(frozen_sha256, model, plan.stage.name)
     assert progress.own  # a stage has at least one epoch
     seconds = clock.read()["stage_seconds"]
@@ -137,7 +140,7 @@ def fit_stage(
         fit_seconds=fit_seconds,
         cached=inputs.cached,
         frozen_sha256=frozen_sha256,
-        ended_sha256=_ended(model, inputs.trainer.optimizer),
+        ended_sha256=_ended(model, optimizer),
         history=progress.history,
     )
 
@@ -145,7 +148,7 @@ def fit_stage(
 def _fit(
     network: Built,
     plan: Plan,
-    inputs: Inputs,
+    compiled: Compiled,
     before: Standing | None,
     listener: Listener,
     control: Control,
@@ -153,14 +156,19 @@ def _fit(
     state: State | None,
 ) -> StageProgress:
     """Trains the remaining epochs, then loads the weights to carry forward."""
-    trainer = inputs.trainer
-    schedule = compile_stage(network, plan, trainer, inputs.feed.steps)
-    changing = [v for layer in network.model.layers if layer.trainable for v in layer.weights]
+    inputs, schedule, copies = compiled.inputs, compiled.schedule, compiled.copies
+    layers = [layer for layer in network.model.layers if layer.trainable]
+    changing = copies.of(v for layer in layers for v in layer.weights)
     if state:
-        progress = restore_stage(state, trainer, schedule)
+        progress = restore_stage(state, inputs.trainer, schedule)
     else:
         progress = StageProgress(carried=values(changing))
-    loop = Loop(plan, inputs, schedule, progress, listener, control.due, checkpoint)
+
+    def write(state: State) -> None:
+        copies.write_back()
+        checkpoint(state)
+
+    loop = Loop(plan, inputs, schedule, progress, listener, control.due, write)
     for standing in loop.epochs():
         best = plan.keep == "last" or standing.beats(progress.own)
         if best:
@@ -171,6 +179,7 @@ def _fit(
         if control.stops(last, standing.probabilities) or _stops_early(plan, progress.history):
             break
     assign(changing, progress.carried)
+    copies.write_back()
     return progress
 
 

@@ -51,6 +51,7 @@ class Evaluation(Metrics):
         data: The folder.
         test: The predictions.
         windows: The images as the network sees them, uint8 [N, S, S, 3].
+        engine: What computed the predictions, such as "OpenVINO 2026.4.1"; "" if the backend did.
         metrics: The metrics that the run's experiment lists, by name.
     """
 
@@ -58,6 +59,7 @@ class Evaluation(Metrics):
     data: str
     test: Predictions
     windows: Centred
+    engine: str = ""
     metrics: dict[str, Measured] = field(default_factory=dict)
 
     def pixels(self) -> Centred:
@@ -89,6 +91,7 @@ class Evaluation(Metrics):
             "run": self.result.run_id,
             "data": self.data,
             "temperature": self.result.temperature,
+            "engine": self.engine,
             **self.scores,
             "metrics": self.metrics,
             "class_names": self.result.class_names,
@@ -120,7 +123,7 @@ def evaluate_run(
     """
     expect(data, (str, os.PathLike), "data", " Give a folder of class folders.")
     result, observer = find_run(run), observer or default_observer()
-    said, windows = predict_folder(result, data, backend=backend, observer=observer)
+    said, windows, engine = predict_folder(result, data, backend=backend, observer=observer)
     measured = measure(said.probabilities, said.labels, tuple(result.class_names))
     metrics = built_metrics(
         listed_metrics([result], observer.warned), result.class_names, observer.warned
@@ -131,6 +134,7 @@ def evaluate_run(
         data=str(data),
         test=said,
         windows=windows,
+        engine=engine,
         metrics=measure_named(
             metrics, said.labels, said.probabilities, "evaluated", observer.warned
         ),
@@ -143,12 +147,12 @@ def predict_folder(
     *,
     backend: str = "auto",
     observer: Observer | None = None,
-) -> tuple[Predictions, Centred]:
+) -> tuple[Predictions, Centred, str]:
     """The predictions of a run's model for a folder of class folders; see `evaluate_run`.
 
     Returns:
-        The predictions, with labels by the run's classes, and the images as the network sees
-        them, uint8 [N, S, S, 3].
+        The predictions, with labels by the run's classes, the images as the network sees them,
+        uint8 [N, S, S, 3], and what computed, see `Evaluation.engine`.
     """
     observer = observer or default_observer()
     follow_links = result.experiment["dataset"].get("follow_links", False)
@@ -157,10 +161,10 @@ def predict_folder(
     splits: Splits = folder.build(seed=0)
     index_of = _indices(splits, result, data)
     packed = packed_for(result, splits.test, observer)
-    probabilities = probabilities_of(result, packed.images, backend)
+    probabilities, engine = probabilities_of(result, packed.images, backend)
     said = replace(predictions_of(packed, probabilities), labels=index_of[packed.labels])
     _warn_of_seen(result, packed, said, observer)
-    return said, Centred(packed.images, result.training.image_size)
+    return said, Centred(packed.images, result.training.image_size), engine
 
 
 def _warn_of_seen(result: Result, packed: Packed, said: Predictions, observer: Observer) -> None:

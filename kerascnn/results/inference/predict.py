@@ -10,7 +10,7 @@ from kerascnn.engine.data.images import ImageLike
 from kerascnn.engine.data.preparation import Centred
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.metrics.score import ranked
-from kerascnn.engine.network.inference import Forward
+from kerascnn.engine.network.predictor import predictor
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import Result
 from kerascnn.results.find import find_run
@@ -34,19 +34,21 @@ class Prediction:
     Args:
         probability: Of the label, 0 to 1.
         top: The most probable labels with their probabilities, the most probable first.
+        engine: What computed it, such as "OpenVINO 2026.4.1"; "" if the backend did.
     """
 
     image: str
     label: str
     probability: float
     top: list[dict[str, Any]]
+    engine: str = ""
 
     def __repr__(self) -> str:
         guesses = [f"{guess['label']} {guess['probability']:.3f}" for guess in self.top]
         return f"{self.image}: {abbreviated(guesses)}"
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "engine"}
 
 
 @contained()
@@ -84,20 +86,26 @@ def predict_images(
         names, prepared = collect_images(given, result, observer or default_observer())
     else:
         names, prepared = image_names(given), read_images(given, result)
-    probabilities = probabilities_of(result, prepared, backend)
+    probabilities, engine = probabilities_of(result, prepared, backend)
     guesses = [best_guesses(row, result.class_names, top) for row in probabilities]
     return [
-        Prediction(name, **best[0], top=best) for name, best in zip(names, guesses, strict=True)
+        Prediction(name, **best[0], top=best, engine=engine)
+        for name, best in zip(names, guesses, strict=True)
     ]
 
 
-def probabilities_of(result: Result, images: Any, backend: str = "auto") -> np.ndarray:
-    """The calibrated probabilities [N, K] of packed images uint8 [N, P, P, 3]."""
+def probabilities_of(result: Result, images: Any, backend: str = "auto") -> tuple[np.ndarray, str]:
+    """The calibrated probabilities [N, K] of packed images uint8 [N, P, P, 3].
+
+    Also what computed them, such as "OpenVINO 2026.4.1"; "" if the backend did.
+    """
     training = result.training
     start_backend(backend)
-    windows = Centred(images, training.image_size)
-    forward = Forward(result.model)
-    return tempered(forward(windows, min(training.batch_size, len(images))), result.temperature)
+    model = predictor(
+        result.model, len(images), training.batch_size, training.prefix_engine, result.name
+    )
+    outputs = model.outputs(Centred(images, training.image_size))
+    return tempered(outputs, result.temperature), model.engine
 
 
 def best_guesses(row: np.ndarray, names: Sequence[str], top: int) -> list[dict[str, Any]]:

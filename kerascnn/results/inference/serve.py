@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.metrics.calibration import tempered
-from kerascnn.engine.network.inference import Forward
+from kerascnn.engine.network.fastest import Fastest
+from kerascnn.engine.network.ways import ways_to_predict
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.results.inference.images import read_images
@@ -100,7 +101,8 @@ class Classifier:
     def __init__(self, result: Result, top: int, backend: str) -> None:
         start_backend(backend)
         self._result, self._top = result, top
-        self._forward = Forward(result.model)
+        engine = "backend" if result.training.prefix_engine == "backend" else "auto"
+        self._model = Fastest(result.model, result.name, ways_to_predict(result.model, engine, 1))
         self._decoding, self._predicting = BoundedSemaphore(DECODED_AT_ONCE), Lock()
 
     def __call__(self, images: list[bytes]) -> list[dict[str, Any]]:
@@ -109,7 +111,7 @@ class Classifier:
             pixels = read_images(images, self._result)
         windows = Preparation.of(self._result.training).windows(pixels)
         with self._predicting:
-            probabilities = self._forward(windows, batch_size=1)  # always the same shape
+            probabilities = self._model.outputs(windows)  # one at a time: the same shape always
         probabilities = tempered(probabilities, self._result.temperature)
         guesses = [best_guesses(row, self._result.class_names, self._top) for row in probabilities]
         return [{**guess[0], "top": guess} for guess in guesses]

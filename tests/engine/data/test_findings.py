@@ -212,9 +212,9 @@ def test_what_was_skipped_is_known_the_second_time_and_refused_where_it_is_an_er
     first, before = load(registry, folder, on_bad_image="skip")
     real = Preparation.with_peak
 
-    def refused(self, image, content):
+    def refused(self, image, *known):
         assert Path(image).name in ("empty.jpg", "page.jpg")  # which are tried again
-        return real(self, image, content)
+        return real(self, image, *known)
 
     monkeypatch.setattr(Preparation, "with_peak", refused)
     again, after = load(registry, folder, on_bad_image="skip")

@@ -137,9 +137,9 @@ def test_bad_images_alone_are_tried_at_every_start(photos, monkeypatch):
     files = image_files(photos, [(file, 0) for file in sorted(photos.iterdir())])
     tried, real = [], Preparation.with_peak
 
-    def noted(self, image, content=None):
+    def noted(self, image, *known):
         tried.append(Path(image).name)
-        return real(self, image, content)
+        return real(self, image, *known)
 
     monkeypatch.setattr(Preparation, "with_peak", noted)
     for _ in range(2):
@@ -228,9 +228,9 @@ class Noted(list):
 def test_a_new_fingerprint_has_all_images_read_and_new_ones_decoded(monkeypatch):
     decoded, real = [], Preparation.with_peak
 
-    def noted(self, image, content):
+    def noted(self, image, *known):
         decoded.append(image)
-        return real(self, image, content)
+        return real(self, image, *known)
 
     monkeypatch.setattr(Preparation, "with_peak", noted)
     images = [encoded(number) for number in range(6)]

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError
-from kerascnn.engine.data import store
+from kerascnn.engine.data import packed_store
 from kerascnn.engine.data.copies import copies, equal_groups
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
@@ -113,7 +113,7 @@ def test_all_that_decides_the_content_decides_the_key(monkeypatch):
     assert len(set(keys)) == len(variants)
     assert len(entries()) == 4  # one for each way to prepare them
     assert pack(images(), Preparation(8)).key == keys[0]
-    monkeypatch.setattr(store, "_VERSION", store._VERSION + 1)
+    monkeypatch.setattr(packed_store, "_VERSION", packed_store._VERSION + 1)
     assert pack(source, Preparation(8)).key not in keys
     assert len(entries()) == 5
 

@@ -11,6 +11,7 @@ from kerascnn.engine.network.freezing import (
     check_optimizer,
     digest,
     frozen_variables,
+    read_once,
     set_trainable,
     trainable_layers,
 )
@@ -93,14 +94,24 @@ def test_training_what_is_trainable_is_no_breach(model):
     check_frozen(before, model, "head")
 
 
+def test_within_read_once_a_variable_is_read_once_and_after_it_again(model):
+    kernel = model.get_layer("head_dense").kernel
+    before = digest(model.weights)
+    with read_once():
+        assert digest(model.weights) == before
+        kernel.assign_add(np.ones((2, 2), "float32"))
+        assert digest(model.weights) == before
+    assert digest(model.weights) != before
+
+
 def test_an_optimizer_of_other_variables_is_noticed(model):
     set_trainable(model, frozenset({"head_dense"}), "frozen")
     optimizer = keras.optimizers.SGD()
     optimizer.build(model.trainable_variables)
-    check_optimizer(optimizer, model, "head")
+    check_optimizer(optimizer, model.trainable_variables, "head")
     set_trainable(model, frozenset({"stem_conv", "head_dense"}), "frozen")
     with pytest.raises(RunError, match=r'stage "finetune": .* covers 2 variables, not the 4'):
-        check_optimizer(optimizer, model, "finetune")
+        check_optimizer(optimizer, model.trainable_variables, "finetune")
     set_trainable(model, frozenset({"stem_conv"}), "frozen")  # as many, but others
     with pytest.raises(RunError):
-        check_optimizer(optimizer, model, "finetune")
+        check_optimizer(optimizer, model.trainable_variables, "finetune")

@@ -152,10 +152,11 @@ def test_how_many_steps_are_taken_at_once_changes_nothing(head, monkeypatch):
     *_, together, heard = head
     if keras.config.backend() == "tensorflow":
         assert heard["step"] == [(4, 4)] * 3
-    monkeypatch.setattr(compile, "AT_ONCE", 1)
-    network, _ = fit(epochs=3, learning_rate=0.1)
-    for path, value in weights(network).items():
-        np.testing.assert_allclose(value, together[path], atol=1e-6, err_msg=path)
+    for at_once in (1, 3):
+        monkeypatch.setattr(compile, "AT_ONCE", at_once)
+        network, _ = fit(epochs=3, learning_rate=0.1)
+        for path, value in weights(network).items():
+            np.testing.assert_allclose(value, together[path], atol=1e-6, err_msg=path)
 
 
 @pytest.mark.parametrize(

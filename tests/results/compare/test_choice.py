@@ -76,7 +76,7 @@ def judged(workplace, written_run, monkeypatch):
     said = {"a" * 32: [0, 0, 1, 1, 1, 1], "b" * 32: [0, 1, 0, 1, 1, 1]}
     monkeypatch.setattr(
         "kerascnn.results.inference.evaluate.probabilities_of",
-        lambda result, *_: np.eye(2)[said[result.run_id]],
+        lambda result, *_: (np.eye(2)[said[result.run_id]], ""),
     )
     return compare_runs(data="new")
 

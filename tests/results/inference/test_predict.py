@@ -20,7 +20,7 @@ def run(written_run, monkeypatch):
 
     def darkness(result, pixels, backend):
         bright = np.asarray(pixels[:]).reshape(len(pixels), -1).mean(1) / 255
-        return np.stack([1 - bright, bright], 1)
+        return np.stack([1 - bright, bright], 1), ""
 
     monkeypatch.setattr(predict, "probabilities_of", darkness)
     return written_run("a" * 32, [True, False])

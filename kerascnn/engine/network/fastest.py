@@ -1,0 +1,161 @@
+"""A frozen network, run in the fastest way that has agreed with the network itself."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerascnn.engine.network.folding import DisagreementError, check_agreement
+from kerascnn.engine.network.freezing import digest
+from kerascnn.engine.network.structure import structure_of
+from kerascnn.engine.network.ways import AsItIs, Run
+from kerascnn.errors import InputError
+from kerascnn.runtime.cache import cached, find
+from kerascnn.runtime.devices import device_name
+from kerascnn.runtime.source_code import UnknownCodeError
+from kerascnn.runtime.versions import installed_versions
+
+KIND = "activations"
+
+_VERDICT = "verdict.txt"  # why a way was rejected; empty if it agrees
+
+
+class Fastest:
+    """A network in inference mode, run in the first of several ways that agrees with it.
+
+    A way is compared with the network itself on real images. If they disagree, DisagreementError is
+    raised, and `reject` makes the next way run, in later processes too. That another engine agrees
+    is remembered as well, under a hash of all that decides it: it runs only layers of Keras, all of
+    whose state the hash covers.
+
+    Args:
+        model: A functional model with one input and one output.
+        about: What messages and listings of the cache call it.
+        found: The ways to run it, the fastest first and the model itself last; see `ways`.
+        built_by: The function that built the network; its package's code decides the verdict.
+        warned: Receives a warning if a way is rejected.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        about: str,
+        found: Sequence[AsItIs],
+        built_by: Callable | None = None,
+        warned: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        self._model, self._about = model, about
+        self._built_by, self._warned = built_by, warned
+        self._way, *self._slower = found
+        self._agrees = False
+        while self._slower and self.key and (verdict := self._verdict) is not None:
+            self._agrees = not verdict
+            if self._agrees:
+                break
+            self._next_way(verdict)
+
+    @property
+    def engine(self) -> str:
+        """What computes instead of Keras's backend, such as "OpenVINO 2026.4.1"; else ""."""
+        return self._way.engine
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of everything that determines the model's outputs, except how it runs.
+
+        "" if that is unknown: then nothing is cached.
+        """
+        import keras
+
+        try:
+            structure = structure_of(self._model, self._built_by)
+        except UnknownCodeError as unknown:
+            self._unknown(unknown)
+            return ""
+        decides = (
+            digest(self._model.weights),
+            structure,
+            device_name(),
+            keras.config.backend(),
+            sorted(installed_versions().items()),
+        )
+        return hashlib.sha256(repr(decides).encode()).hexdigest()
+
+    @cached_property
+    def _forward(self) -> Run:
+        return self._way.forward()
+
+    def outputs(self, inputs: Any) -> np.ndarray:
+        """The outputs for inputs [N, ...], indexed like an array: float32 [N, ...]."""
+        while True:
+            try:
+                return self._outputs_of(inputs)
+            except DisagreementError as reason:
+                self.reject(reason)
+
+    def _outputs_of(self, inputs: Any) -> np.ndarray:
+        forward, size = self._forward, self._way.batch_size
+        starts = range(0, len(inputs), size)
+        with ThreadPoolExecutor(self._way.calls) as threads:
+            parts = list(threads.map(lambda at: forward(inputs[at : at + size]), starts))
+        self._compare(inputs[:size], parts[0])
+        outputs = np.concatenate(parts)
+        if self._slower and not np.isfinite(outputs).all():
+            raise DisagreementError("its outputs are not finite")
+        return outputs
+
+    def reject(self, reason: DisagreementError) -> None:
+        """Runs in the next way from now on."""
+        self._keep(str(reason))
+        self._next_way(str(reason))
+
+    def _compare(self, images: np.ndarray, values: np.ndarray) -> None:
+        """Compares a batch's outputs with those of the model itself, unless that has been done."""
+        if self._slower and not self._agrees:
+            in_16_bits = self._way.rounds_to_16_bits
+            check_agreement(self._model, images, values, in_16_bits=in_16_bits)
+            self._agrees = True
+            if self.engine:
+                self._keep("")
+
+    @property
+    def _verdict(self) -> str | None:
+        """Why this way was rejected; "" if it agrees, None if that is not known."""
+
+        def read(folder: Path) -> str:
+            return (folder / _VERDICT).read_text("utf-8")
+
+        with suppress(InputError):  # without a cache nothing is known
+            return find(KIND, self._hashed("verdict"), read)
+        return None
+
+    def _keep(self, verdict: str) -> None:
+        def write(folder: Path) -> None:
+            (folder / _VERDICT).write_text(verdict, "utf-8")
+
+        about = verdict or f"checked {self._way.changed}"
+        if self.key:
+            with suppress(InputError):  # of a cache that cannot be written: found out again
+                cached(KIND, self._hashed("verdict"), f"{self._about}: {about}", write, lambda _: 0)
+
+    def _hashed(self, seen: str) -> str:
+        return hashlib.sha256(f"{self.key} {self._way.key} {seen}".encode()).hexdigest()
+
+    def _next_way(self, reason: str) -> None:
+        rejected, (self._way, *self._slower) = self._way, self._slower
+        self._agrees = False
+        self.__dict__.pop("_forward", None)
+        instead = self._way.changed or "unchanged"
+        self._warned(f"{self._named} runs {instead} instead of {rejected.changed}: {reason}")
+
+    @property
+    def _named(self) -> str:
+        return "the network"
+
+    def _unknown(self, unknown: UnknownCodeError) -> None:
+        """The code of a layer cannot be read."""
