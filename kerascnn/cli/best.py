@@ -54,7 +54,7 @@ def best(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Find the best classifier of the images in FOLDER, or of those of the experiment in FILE.
+    """Find the best classifier of the images of FOLDER or FILE.
 
     Networks are tried from quick to good and judged on the validation images. The best is run in
     full, trained on these too, and judged once on the test images. Ctrl-C ends early with the best

@@ -26,7 +26,7 @@ from kerascnn.errors import InputError
 @allow_option
 @as_json
 def ensemble(runs: tuple[str, ...], name: str | None, backend: str | None, as_json: bool) -> None:
-    """Make one classifier of each RUN: the mean of their calibrated probabilities.
+    """Make one classifier of several runs, which averages them.
 
     RUNS are two or more ids, unique prefixes of them, or `last`, of the same classes; they may
     differ in network, image size and backend. The ensemble is a run like any other, and needs them
@@ -57,7 +57,7 @@ def ensemble(runs: tuple[str, ...], name: str | None, backend: str | None, as_js
 def distil(
     run: str, into: str, overrides: tuple[str, ...], backend: str | None, as_json: bool
 ) -> None:
-    """Teach one network what RUN knows, such as an ensemble: most of its accuracy, less cost.
+    """Teach a single network what RUN knows, such as an ensemble.
 
     The student learns the probabilities that RUN gives for the training images and their augmented
     views. An architecture is trained on the images of RUN by the recipe that `init` writes. The

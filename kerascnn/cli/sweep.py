@@ -80,7 +80,7 @@ def sweep() -> None:
     default="local",
     show_default=True,
     shell_complete=named("engine"),
-    help="Where they run; `kerascnn plugins` lists the engines.",
+    help="Where they run: an engine, as the command `plugins` lists them.",
 )
 @click.option(
     "--engine-set",

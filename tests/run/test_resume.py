@@ -237,6 +237,7 @@ def test_a_refusal_names_causes_before_what_follows_from_them(shapes_experiment,
         experiment=bind_experiment(shapes_experiment, registry),
         backend="tensorflow",
         data=SimpleNamespace(splits=lambda: {"train": packed}),
+        plans=(),
     )
     names = list(determinants(prepared))
     last_cause = max(i for i, name in enumerate(names) if name.startswith(("version", "code")))

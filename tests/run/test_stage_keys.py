@@ -61,6 +61,7 @@ OF_TRAINING = {
     "on_bad_image": ("skip", NEITHER),
     "on_duplicate": ("skip", NEITHER),
     "stream_above_gb": (1.0, NEITHER),
+    "temperature": (2.0, NEITHER),  # calibrates what is trained
 }
 CASES = {
     **{f"training.{key}": case for key, case in OF_TRAINING.items()},
@@ -121,7 +122,8 @@ def test_a_setting_changes_the_keys_of_the_stages_that_it_decides(prepared, unch
 
 
 def test_every_setting_is_in_the_table():
-    assert {*OF_TRAINING} == {*Training.model_fields}
+    apart = {"teacher", "train_on"}  # need a run and another `keep`
+    assert {*OF_TRAINING} | apart == {*Training.model_fields}
     assert {*OF_STAGE, "name"} == {*Stage.model_fields}
     assert {*Experiment.model_fields} <= {key.partition(".")[0] for key in CASES}
 
@@ -183,3 +185,10 @@ def test_weights_random_generators_versions_and_the_machine_change_both(prepared
     bias = made.network.model.layers[-1].bias
     bias.assign_add([1e-6, 0])
     assert differs()
+
+
+def test_stages_trained_on_more_images_are_others(prepared):
+    last = {"training.keep": "last"}
+    before = list(stage_keys(prepared(**last)))
+    after = list(stage_keys(prepared(**last, **{"training.train_on": "train+validation"})))
+    assert changed(before, after) == BOTH

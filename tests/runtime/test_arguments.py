@@ -45,7 +45,7 @@ def test_what_is_no_run_is_one_short_message(call, run, workplace):
 
 
 def test_an_empty_name_is_not_the_beginning_of_every_run(run):
-    with pytest.raises(InputError, match="run: expected a run's id"):
+    with pytest.raises(InputError, match='no run ""'):
         kerascnn.report_run("")
 
 

@@ -18,7 +18,13 @@ PACKAGE = Path(kerascnn.__file__).parent
 ROOT = PACKAGE.parent
 SUBCOMMANDS = "|".join(cli.cli.commands)
 SHOWN = re.compile(rf"\bkerascnn (?:{SUBCOMMANDS})\b")
-KNOWN = {"KIND": "dataset", "FORMAT": "keras", "K": "2", "{kind}": "dataset"}
+KNOWN = {
+    "KIND": "dataset",
+    "FORMAT": "keras",
+    "K": "2",
+    "MINUTES": "3",
+    "{kind}": "dataset",
+}
 """What stands for a placeholder that only some values are allowed for."""
 
 
@@ -30,6 +36,8 @@ def built(file):
     """The arguments of every call of `command` in a file; placeholders for what is not constant."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "command":
+            if node.args and isinstance(node.args[0], ast.Starred):  # any command
+                continue
             given = [argument for argument in node.args if not isinstance(argument, ast.Starred)]
             texts = [arg.value if isinstance(arg, ast.Constant) else "1" for arg in given]
             if texts[-2:] == ["--kind", "1"]:

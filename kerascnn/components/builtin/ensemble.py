@@ -20,7 +20,7 @@ class Member(Params):
 
 
 class EnsembleParams(Params):
-    """The members, and what they look at; `kerascnn ensemble RUN…` decides both."""
+    """The members, and what they look at; the command `ensemble` decides both."""
 
     members: tuple[Member, ...] = Field(min_length=2, description="The trained runs")
     views: Literal[1, 2, 4] = Field(
@@ -54,7 +54,7 @@ ENSEMBLE = Component(
     "ensemble",
     build,
     EnsembleParams,
-    "The mean of several trained runs, as `kerascnn ensemble RUN…` writes it.",
+    "mean of several trained runs, made by the command `ensemble`",
     trained=True,
     weights=weights,
 )

@@ -96,28 +96,28 @@ class Prefix(Fastest):
             _fill(store, digests, known, partial(self._continued, earlier, read, count, batches))
             missing = missing[store.find(digests[missing]) < 0]
         _fill(store, digests, missing, lambda rows: self._outputs(count, batches(rows)))
-        places, shape = store.find(digests), self._model.output_shape[1:]
-        return StoredRows(store, COLUMN, places, self._way.dtype, shape).in_memory()
+        places, shape = store.find(digests), self.model.output_shape[1:]
+        return StoredRows(store, COLUMN, places, self.way.dtype, shape).in_memory()
 
     def unstored(self, count: int, batches: Batches) -> np.ndarray:
         """As `stored`, of images that cannot be found again: on the disk only while in use."""
-        shape = (count, *self._model.output_shape[1:])
-        return scratch_rows(KIND, shape, self._way.dtype, self._outputs(count, batches))
+        shape = (count, *self.model.output_shape[1:])
+        return scratch_rows(KIND, shape, self.way.dtype, self._outputs(count, batches))
 
-    def _next_way(self, reason: str) -> None:
+    def next_way(self, reason: str) -> None:
         self._before.clear()
-        super()._next_way(reason)
+        super().next_way(reason)
 
     @property
-    def _named(self) -> str:
+    def named(self) -> str:
         return "the frozen part"
 
-    def _unknown(self, unknown: UnknownCodeError) -> None:
-        self._warned(f"activations are computed in each stage and not cached: {unknown}")
+    def unknown(self, unknown: UnknownCodeError) -> None:
+        self.warned(f"activations are computed in each stage and not cached: {unknown}")
 
     def _store(self, seen: str, what: str) -> RowStore:
-        columns = {COLUMN: (self._way.dtype, self._model.output_shape[1:])}
-        return RowStore(KIND, self._hashed(seen), f"{self._about}: {what}", columns)
+        columns = {COLUMN: (self.way.dtype, self.model.output_shape[1:])}
+        return RowStore(KIND, self.hashed(seen), f"{self.about}: {what}", columns)
 
     @cached_property
     def _listed(self) -> list[Entry]:
@@ -129,20 +129,20 @@ class Prefix(Fastest):
         keys, end = {entry.key for entry in self._listed}, f": {what}"
         abouts = (entry.about for entry in self._listed if entry.about.endswith(end))
         listed = {about.removesuffix(end) for about in abouts}
-        for about, before, between in earlier_layers(self._model, self._about, listed):
+        for about, before, between in earlier_layers(self.model, self.about, listed):
             if about not in self._before:
                 self._before[about] = self._from(about, before, between)
             earlier = self._before[about]
-            if earlier and earlier.agrees is not False and earlier.prefix._hashed(seen) in keys:
+            if earlier and earlier.agrees is not False and earlier.prefix.hashed(seen) in keys:
                 yield earlier
 
     def _from(self, about: str, before: Any, between: Any) -> Earlier | None:
         """An earlier layer, unless it does not run in this prefix's way."""
-        prefix = Prefix(before, about, self._precision, self._built_by, self._engine)
-        if prefix._way.key == self._way.key:
+        prefix = Prefix(before, about, self._precision, self.built_by, self._engine)
+        if prefix.way.key == self.way.key:
             ways_on = ways(between, self._precision, self._engine)
             with suppress(DisagreementError, StopIteration):
-                way = next(way for way in ways_on if way.key == self._way.key)
+                way = next(way for way in ways_on if way.key == self.way.key)
                 return Earlier(prefix, way.forward())
         return None
 
@@ -164,14 +164,14 @@ class Prefix(Fastest):
             return
 
         def run(number: int, rows: np.ndarray, before: np.ndarray) -> Batch:
-            return rows, earlier.forward(before).astype(self._way.dtype)
+            return rows, earlier.forward(before).astype(self.way.dtype)
 
         for rows, values in self._in_threads(run, batches(claims, read)):
             if np.isfinite(values).all():  # else they are computed from the images, and examined
                 yield rows, values
 
     def _outputs(self, count: int, batches: Batches) -> Iterator[Batch]:
-        forward, dtype = self._forward, self._way.dtype
+        forward, dtype = self.forward, self.way.dtype
         comparing: list[Future[None]] = []
 
         def run(number: int, rows: np.ndarray, images: np.ndarray) -> Batch:
@@ -180,9 +180,9 @@ class Prefix(Fastest):
             # in this thread: on JAX no two threads may run models that share weights
             self._check(values, images, rows, count)
             if number == 0 and self.engine:  # which shares none
-                comparing.append(thread.submit(self._compare, images, values))
+                comparing.append(thread.submit(self.compare, images, values))
             elif number == 0:
-                self._compare(images, values)
+                self.compare(images, values)
             return rows, values
 
         made = self._in_threads(run, batches)
@@ -191,7 +191,7 @@ class Prefix(Fastest):
 
     def _in_threads(self, run: Callable[..., Batch], batches: Batches) -> Batches:
         """Calls run(number, rows, inputs) for each batch."""
-        calls, running = self._way.calls, deque[Future[Batch]]()
+        calls, running = self.way.calls, deque[Future[Batch]]()
         # the batches in this thread: what making them raises must be raised here
         with closing(batches), ThreadPoolExecutor(calls) as threads:
             for number, batch in enumerate(batches):
@@ -205,16 +205,16 @@ class Prefix(Fastest):
         """Raises an error if activations of a batch are not finite."""
         axes = tuple(range(1, values.ndim))
         finite = np.isfinite(values).all(axes)
-        if self._slower and not finite.all():
-            values = run_once(self._model, images)
+        if self.slower and not finite.all():
+            values = run_once(self.model, images)
             if np.isfinite(values).all():
-                raise DisagreementError(f"activations overflow {self._way.dtype}")
+                raise DisagreementError(f"activations overflow {self.way.dtype}")
             finite = np.isfinite(values).all(axes)
         if not finite.all():
             raise RunError(
                 "the frozen part of the network gives activations that are not finite, first for "
                 f"image {rows[~finite][0] + 1:,} of {count:,}. Its weights are damaged, or "
-                f"{self._model.output.dtype} is too narrow for them."
+                f"{self.model.output.dtype} is too narrow for them."
             )
 
 

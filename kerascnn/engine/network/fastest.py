@@ -49,20 +49,20 @@ class Fastest:
         built_by: Callable | None = None,
         warned: Callable[[str], None] = lambda message: None,
     ) -> None:
-        self._model, self._about = model, about
-        self._built_by, self._warned = built_by, warned
-        self._way, *self._slower = found
+        self.model, self.about = model, about
+        self.built_by, self.warned = built_by, warned
+        self.way, *self.slower = found
         self._agrees = False
-        while self._slower and self.key and (verdict := self._verdict) is not None:
+        while self.slower and self.key and (verdict := self._verdict) is not None:
             self._agrees = not verdict
             if self._agrees:
                 break
-            self._next_way(verdict)
+            self.next_way(verdict)
 
     @property
     def engine(self) -> str:
         """What computes instead of Keras's backend, such as "OpenVINO 2026.4.1"; else ""."""
-        return self._way.engine
+        return self.way.engine
 
     @cached_property
     def key(self) -> str:
@@ -73,12 +73,12 @@ class Fastest:
         import keras
 
         try:
-            structure = structure_of(self._model, self._built_by)
+            structure = structure_of(self.model, self.built_by)
         except UnknownCodeError as unknown:
-            self._unknown(unknown)
+            self.unknown(unknown)
             return ""
         decides = (
-            digest(self._model.weights),
+            digest(self.model.weights),
             structure,
             device_name(),
             keras.config.backend(),
@@ -87,8 +87,8 @@ class Fastest:
         return hashlib.sha256(repr(decides).encode()).hexdigest()
 
     @cached_property
-    def _forward(self) -> Run:
-        return self._way.forward()
+    def forward(self) -> Run:
+        return self.way.forward()
 
     def outputs(self, inputs: Any) -> np.ndarray:
         """The outputs for inputs [N, ...], indexed like an array: float32 [N, ...]."""
@@ -99,26 +99,26 @@ class Fastest:
                 self.reject(reason)
 
     def _outputs_of(self, inputs: Any) -> np.ndarray:
-        forward, size = self._forward, self._way.batch_size
+        forward, size = self.forward, self.way.batch_size
         starts = range(0, len(inputs), size)
-        with ThreadPoolExecutor(self._way.calls) as threads:
+        with ThreadPoolExecutor(self.way.calls) as threads:
             parts = list(threads.map(lambda at: forward(inputs[at : at + size]), starts))
-        self._compare(inputs[:size], parts[0])
+        self.compare(inputs[:size], parts[0])
         outputs = np.concatenate(parts)
-        if self._slower and not np.isfinite(outputs).all():
+        if self.slower and not np.isfinite(outputs).all():
             raise DisagreementError("its outputs are not finite")
         return outputs
 
     def reject(self, reason: DisagreementError) -> None:
         """Runs in the next way from now on."""
         self._keep(str(reason))
-        self._next_way(str(reason))
+        self.next_way(str(reason))
 
-    def _compare(self, images: np.ndarray, values: np.ndarray) -> None:
+    def compare(self, images: np.ndarray, values: np.ndarray) -> None:
         """Compares a batch's outputs with those of the model itself, unless that has been done."""
-        if self._slower and not self._agrees:
-            in_16_bits = self._way.rounds_to_16_bits
-            check_agreement(self._model, images, values, in_16_bits=in_16_bits)
+        if self.slower and not self._agrees:
+            in_16_bits = self.way.rounds_to_16_bits
+            check_agreement(self.model, images, values, in_16_bits=in_16_bits)
             self._agrees = True
             if self.engine:
                 self._keep("")
@@ -131,31 +131,31 @@ class Fastest:
             return (folder / _VERDICT).read_text("utf-8")
 
         with suppress(InputError):  # without a cache nothing is known
-            return find(KIND, self._hashed("verdict"), read)
+            return find(KIND, self.hashed("verdict"), read)
         return None
 
     def _keep(self, verdict: str) -> None:
         def write(folder: Path) -> None:
             (folder / _VERDICT).write_text(verdict, "utf-8")
 
-        about = verdict or f"checked {self._way.changed}"
+        about = verdict or f"checked {self.way.changed}"
         if self.key:
             with suppress(InputError):  # of a cache that cannot be written: found out again
-                cached(KIND, self._hashed("verdict"), f"{self._about}: {about}", write, lambda _: 0)
+                cached(KIND, self.hashed("verdict"), f"{self.about}: {about}", write, lambda _: 0)
 
-    def _hashed(self, seen: str) -> str:
-        return hashlib.sha256(f"{self.key} {self._way.key} {seen}".encode()).hexdigest()
+    def hashed(self, seen: str) -> str:
+        return hashlib.sha256(f"{self.key} {self.way.key} {seen}".encode()).hexdigest()
 
-    def _next_way(self, reason: str) -> None:
-        rejected, (self._way, *self._slower) = self._way, self._slower
+    def next_way(self, reason: str) -> None:
+        rejected, (self.way, *self.slower) = self.way, self.slower
         self._agrees = False
-        self.__dict__.pop("_forward", None)
-        instead = self._way.changed or "unchanged"
-        self._warned(f"{self._named} runs {instead} instead of {rejected.changed}: {reason}")
+        self.__dict__.pop("forward", None)
+        instead = self.way.changed or "unchanged"
+        self.warned(f"{self.named} runs {instead} instead of {rejected.changed}: {reason}")
 
     @property
-    def _named(self) -> str:
+    def named(self) -> str:
         return "the network"
 
-    def _unknown(self, unknown: UnknownCodeError) -> None:
+    def unknown(self, unknown: UnknownCodeError) -> None:
         """The code of a layer cannot be read."""
