@@ -36,7 +36,7 @@ def built(file):
     """The arguments of every call of `command` in a file; placeholders for what is not constant."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "command":
-            if node.args and isinstance(node.args[0], ast.Starred):  # any command
+            if node.args and not isinstance(node.args[0], ast.Constant):  # any command
                 continue
             given = [argument for argument in node.args if not isinstance(argument, ast.Starred)]
             texts = [arg.value if isinstance(arg, ast.Constant) else "1" for arg in given]

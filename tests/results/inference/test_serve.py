@@ -39,7 +39,8 @@ def place(shared_workplace):
 
 @pytest.fixture(scope="module")
 def result(place, without_reports):
-    return run_experiment(load_experiment("shapes.toml"))
+    exactly = {"training.prefix_engine": "backend"}  # as `predict` does with a single image
+    return run_experiment(load_experiment("shapes.toml", exactly))
 
 
 def free_port():
