@@ -125,7 +125,7 @@ def is_name(words):
         if not isinstance(command, click.Group) or word not in command.commands:
             return False
         command = command.commands[word]
-    return any(parameter.required for parameter in command.params) or words in (["run"], ["init"])
+    return any(parameter.required for parameter in command.params) or words in (["run"], ["init"], ["sweep"])
 
 
 def runs_elsewhere(words):
