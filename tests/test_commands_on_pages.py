@@ -125,7 +125,11 @@ def is_name(words):
         if not isinstance(command, click.Group) or word not in command.commands:
             return False
         command = command.commands[word]
-    return any(parameter.required for parameter in command.params) or words in (["run"], ["init"], ["sweep"])
+    return any(parameter.required for parameter in command.params) or words in (
+        ["run"],
+        ["init"],
+        ["sweep"],
+    )
 
 
 def runs_elsewhere(words):
