@@ -15,6 +15,7 @@ from kerascnn.cli.options import (
     experiment_of,
     experiment_options,
     run_argument,
+    upload_pending,
 )
 from kerascnn.errors import InputError
 
@@ -33,13 +34,10 @@ def ensemble(runs: tuple[str, ...], name: str | None, backend: str | None, as_js
     no longer.
     """
     from kerascnn.cli.terminal import Terminal
-    from kerascnn.results.find import runs_folder
     from kerascnn.studies.ensemble.ensemble import ensemble_runs
-    from kerascnn.tracking.journal import send_pending
 
     terminal = Terminal(console(stderr=True))
-    for sent in send_pending(runs_folder()):
-        terminal.warned(sent)
+    upload_pending(terminal.warned)
     result = ensemble_runs(runs, terminal, name=name or "", backend=backend or "auto")
     if as_json:
         document(result.to_json())
@@ -64,13 +62,10 @@ def distil(
     student is a run like any other.
     """
     from kerascnn.cli.terminal import Terminal
-    from kerascnn.results.find import runs_folder
     from kerascnn.studies.distil.distil import distil_run
-    from kerascnn.tracking.journal import send_pending
 
     terminal = Terminal(console(stderr=True))
-    for sent in send_pending(runs_folder()):
-        terminal.warned(sent)
+    upload_pending(terminal.warned)
     result = distil_run(run, _student(run, into, overrides, backend), terminal)
     if as_json:
         document(result.to_json())

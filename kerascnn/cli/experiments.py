@@ -13,6 +13,7 @@ from kerascnn.cli.options import (
     experiment_options,
     file_argument,
     sweep_of,
+    upload_pending,
 )
 
 
@@ -52,9 +53,8 @@ def run(
     """
     from kerascnn.cli.terminal import Terminal
     from kerascnn.engine.result import EXPERIMENT
-    from kerascnn.results.lookup import Kind, find_unfinished, runs_folder
+    from kerascnn.results.lookup import Kind, find_unfinished
     from kerascnn.run.runner import run_experiment
-    from kerascnn.tracking.journal import send_pending
 
     if resume:
         folder = find_unfinished(resume, Kind.RUN)
@@ -63,8 +63,7 @@ def run(
         raise click.UsageError("Missing argument 'FILE' or option --resume RUN.")
     experiment = experiment_of(file, overrides, backend, observers)
     terminal = Terminal(console(stderr=True), file)
-    for sent in send_pending(runs_folder()):
-        terminal.warned(sent)
+    upload_pending(terminal.warned)
     result = run_experiment(experiment, terminal, resume=resume, fresh=fresh)
     if as_json:
         document(result.to_json())

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import click
 
-from kerascnn.cli.options import console, document, experiment_of, experiment_options
+from kerascnn.cli.options import (
+    console,
+    document,
+    experiment_of,
+    experiment_options,
+    upload_pending,
+)
 
 
 @click.command()
@@ -40,10 +46,9 @@ def folds(
     """
     from kerascnn.cli.tables.folds import fold_line, show_folds
     from kerascnn.cli.terminal import Terminal
-    from kerascnn.results.lookup import Kind, find_unfinished, runs_folder
+    from kerascnn.results.lookup import Kind, find_unfinished
     from kerascnn.studies.folds.asked import Asked
     from kerascnn.studies.folds.study import cross_validate
-    from kerascnn.tracking.journal import send_pending
 
     terminal = Terminal(console(stderr=True))  # `check` has other notes
     if resume:
@@ -55,8 +60,7 @@ def folds(
         experiment = experiment_of(file, overrides, backend)
     else:
         raise click.UsageError("Missing argument 'FILE' or option --resume STUDY.")
-    for sent in send_pending(runs_folder()):
-        terminal.warned(sent)
+    upload_pending(terminal.warned)
     result = cross_validate(
         experiment,
         k,

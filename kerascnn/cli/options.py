@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from kerascnn.components.kinds import KINDS
 from kerascnn.errors import InputError
 
 Decorator = Callable[[Any], Any]
+
+on_stderr = partial(click.echo, err=True)
 
 UNLIMITED = 10_000  # columns, if a program reads the output
 
@@ -190,6 +193,15 @@ def tell_last(name: str, run: Any) -> None:
             f"{run.experiment['dataset']['name']} · test accuracy {run.test_accuracy:.3f}",
             err=True,
         )
+
+
+def upload_pending(said: Callable[[str], None] = on_stderr) -> None:
+    """Uploads what earlier runs of this folder could not; `said` receives a line about each."""
+    from kerascnn.results.lookup import runs_folder
+    from kerascnn.tracking.journal import send_pending
+
+    for sent in send_pending(runs_folder()):
+        said(sent)
 
 
 def named(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:

@@ -11,6 +11,7 @@ from kerascnn.cli.options import (
     console,
     document,
     run_argument,
+    upload_pending,
     yes_option,
 )
 from kerascnn.errors import InputError
@@ -45,7 +46,7 @@ def compare(
     from kerascnn.results.compare.compare import compare_runs
     from kerascnn.results.find import all_runs
 
-    _send_pending()
+    upload_pending()
     terminal = Terminal(console(stderr=True))
     comparison = compare_runs(runs, by_seed=seeds, data=data, observer=terminal)
     if as_json:
@@ -109,7 +110,7 @@ def register(run: str, name: str | None, alias: str | None, as_json: bool) -> No
     from kerascnn.results.find import find_run
     from kerascnn.tracking.model_registry import register_run
 
-    _send_pending()
+    upload_pending()
     result = find_run(run)
     registered = register_run(result.run_id, name or result.name, alias)
     if as_json:
@@ -140,11 +141,11 @@ def ui(port: int, show: bool) -> None:
             webbrowser.open(address)
 
     if is_server(tracking_uri()):
-        _send_pending()
+        upload_pending()
         ready(page_of_server())
         return
     listening = listen(port)
-    _send_pending()
+    upload_pending()
     show_page(listening, ready)
 
 
@@ -210,11 +211,3 @@ def send(names: tuple[str, ...], to: str | None) -> None:
         raise click.UsageError("RUN needs --to ADDRESS; without --to, all runs are uploaded.")
     said = send_runs(names, to)
     click.echo("\n".join(said) or "nothing to upload: the stores have every run of this folder")
-
-
-def _send_pending() -> None:
-    from kerascnn.results.lookup import runs_folder
-    from kerascnn.tracking.journal import send_pending
-
-    for said in send_pending(runs_folder()):
-        click.echo(said, err=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import kerascnn
 from kerascnn.runtime.background import CallError
@@ -81,6 +81,7 @@ class Observer:
         """Ctrl-C or SIGTERM stopped the run; the message says how to resume it."""
 
 
+Heard = TypeVar("Heard", bound=Observer)
 EVENTS = tuple(name for name in vars(Observer) if not name.startswith("_"))
 """The names of all events, in the order of the methods."""
 
@@ -93,6 +94,16 @@ class Only(Observer):
 
     def data_noted(self, notes: "Sequence[str]", state: str) -> None:
         """Not even as warnings."""
+
+
+def heard_as(kind: type[Heard], observer: Observer | None) -> Heard:
+    """An observer of a study; one of another kind receives the events of single runs alone."""
+    observer = observer or default_observer()
+    if isinstance(observer, kind):
+        return observer
+    heard = kind()
+    vars(heard).update({event: getattr(observer, event) for event in EVENTS})
+    return heard
 
 
 @contextmanager

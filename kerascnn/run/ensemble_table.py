@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.ensemble_table import Decision, EnsembleTable, MemberTable
-from kerascnn.engine.metrics.significance import mcnemar, paired_interval
+from kerascnn.engine.metrics.significance import equally_accurate, paired_interval
 from kerascnn.engine.prepared import Prepared
 from kerascnn.results.find import find_run
 
@@ -44,7 +44,7 @@ def ensemble_table(
             test_accuracy=float(tested.mean()),
             gain=float(right.mean() - tested.mean()),
             gain_interval=paired_interval(tested, right),
-            p_value=mcnemar(int((right & ~tested).sum()), int((tested & ~right).sum())),
+            p_value=equally_accurate(right, tested),
         )
         for run, member, validated, tested in zip(
             runs, params.members, of_members["validation"], of_members["test"], strict=True

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerascnn.engine.metrics.significance import mcnemar, paired_interval
+from kerascnn.engine.metrics.significance import equally_accurate, paired_interval
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import MEMBERS, Result
 from kerascnn.engine.teacher_table import Compared, TeacherTable
@@ -62,5 +62,5 @@ def _compared(run: str, architecture: str, other: np.ndarray, right: np.ndarray)
         test_accuracy=float(other.mean()),
         difference=float(right.mean() - other.mean()),
         interval=paired_interval(other, right),
-        p_value=mcnemar(int((right & ~other).sum()), int((other & ~right).sum())),
+        p_value=equally_accurate(right, other),
     )

@@ -16,7 +16,7 @@ import numpy as np
 
 from kerascnn.engine.metrics.named import NamedMetric, resampled
 from kerascnn.engine.metrics.score import LEAST_PROBABILITY
-from kerascnn.engine.metrics.significance import combined, mcnemar, mean_error
+from kerascnn.engine.metrics.significance import combined, equally_accurate, mean_error
 from kerascnn.errors import PluginError
 
 LEVEL = 0.05
@@ -96,7 +96,7 @@ class Scoring:
         """
         if self.metric == ACCURACY and len(first) == len(second) == 1:
             one, other = first[0].parts, second[0].parts
-            return mcnemar(int((one & ~other).sum()), int((other & ~one).sum()))
+            return equally_accurate(one, other)
         from scipy.stats import t
 
         difference = value_of(first) - value_of(second)

@@ -135,6 +135,11 @@ def mcnemar(first_alone: int, second_alone: int) -> float:
     return float(binomtest(first_alone, apart).pvalue) if apart else 1.0
 
 
+def equally_accurate(first: np.ndarray, second: np.ndarray) -> float:
+    """`mcnemar` of two networks on the same images, by whether each image is right: bool [N]."""
+    return mcnemar(int((first & ~second).sum()), int((second & ~first).sum()))
+
+
 def images_needed(difference: float, apart: float, alpha: float, power: float = 0.8) -> int:
     """The number of images `mcnemar` needs to show a difference (Connor 1987, doi 10.2307/2531961).
 

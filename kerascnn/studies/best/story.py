@@ -10,7 +10,7 @@ from pathlib import Path
 from kerascnn.engine.data.balance import uneven
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.load import examine, load_data
-from kerascnn.engine.observer import EVENTS, Observer, default_observer, optional
+from kerascnn.engine.observer import Observer, heard_as, optional
 from kerascnn.engine.result import BEST, BEST_PLAN, Result
 from kerascnn.errors import RunError
 from kerascnn.results.lookup import Kind, find, runs_folder
@@ -28,7 +28,7 @@ from kerascnn.studies.best.clock import Clock, Counts
 from kerascnn.studies.best.finish import ALL, BOTH, TRAIN, Finish
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.page import PAGE, write_page
-from kerascnn.studies.best.result import FAILED, BestResult, Tried
+from kerascnn.studies.best.result import FAILED, RUNNING, BestResult, Tried
 from kerascnn.studies.best.rungs import IMAGE_SIZE
 from kerascnn.studies.best.sample import sampled
 from kerascnn.tracking.tracker import Tracker
@@ -52,7 +52,7 @@ def find_best_classifier(
         InputError: The images are at fault.
         RunError: Nothing could be trained.
     """
-    start, heard = time.perf_counter(), _heard_by(observer)
+    start, heard = time.perf_counter(), heard_as(BestObserver, observer)
     asked = replace(asked, experiment=sampled(asked.experiment, minutes, heard.warned))
     return _Study(asked, minutes, heard, start).run(None)
 
@@ -65,7 +65,7 @@ def resume_best(study: str, minutes: float, observer: Observer | None = None) ->
         study: Its id, a unique prefix of it, or "last".
     """
     start, folder = time.perf_counter(), find(study, Kind.BEST)
-    return _Study(Asked.read(folder), minutes, _heard_by(observer), start).run(folder)
+    return _Study(Asked.read(folder), minutes, heard_as(BestObserver, observer), start).run(folder)
 
 
 @dataclass(frozen=True)
@@ -219,17 +219,7 @@ def _numbers(result: BestResult) -> dict[str, float]:
 
 def _ended(one: Tried) -> Tried:
     """What was tried as a later process finds it."""
-    return replace(one, state=FAILED, reason=KILLED) if one.state == "running" else one
-
-
-def _heard_by(observer: Observer | None) -> BestObserver:
-    """The observer; of another kind it receives the events of the winner's run alone."""
-    observer = observer or default_observer()
-    if isinstance(observer, BestObserver):
-        return observer
-    heard = BestObserver()
-    vars(heard).update({event: getattr(observer, event) for event in EVENTS})
-    return heard
+    return replace(one, state=FAILED, reason=KILLED) if one.state == RUNNING else one
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import numpy as np
 
 from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.metrics.calibration import tempered
-from kerascnn.engine.metrics.significance import mcnemar
+from kerascnn.engine.metrics.significance import equally_accurate
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError, RunError
 from kerascnn.results.leaks import Loaded, leaks, rows_of, validation_of
@@ -84,7 +84,7 @@ def _resized(member: Result, inside: np.ndarray, alone: np.ndarray, labels: np.n
         f"own run by {np.abs(inside - alone).mean():.2g} on average, and its class on {changed:,}; "
         f"its accuracy is {after.mean():.3f} instead of {before.mean():.3f}"
     )
-    worse = mcnemar(int((before & ~after).sum()), int((after & ~before).sum()))
+    worse = equally_accurate(before, after)
     if after.mean() < before.mean() and worse < SURE:
         raise InputError(
             f"{named} have to be resized to {size} px, and {said}: surely worse. Use runs of one "

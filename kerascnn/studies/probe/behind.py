@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerascnn.engine.metrics.significance import holm, mcnemar, paired_interval
+from kerascnn.engine.metrics.significance import equally_accurate, holm, paired_interval
 from kerascnn.results.compare.results import SURE
 
 
@@ -35,14 +35,10 @@ def behind_best(rights: Sequence[np.ndarray], best: int) -> list[Behind | None]:
     """
     others = [place for place in range(len(rights)) if place != best]
     first = rights[best]
-    p_values = holm([_p_value(first, rights[at]) for at in others])
+    p_values = holm([equally_accurate(first, rights[at]) for at in others])
     compared: list[Behind | None] = [None] * len(rights)
     for at, p_value in zip(others, p_values, strict=True):
         difference = float(first.mean() - rights[at].mean())
         interval = paired_interval(rights[at], first)
         compared[at] = Behind(difference, interval, p_value, p_value < SURE)
     return compared
-
-
-def _p_value(first: np.ndarray, second: np.ndarray) -> float:
-    return mcnemar(int((first & ~second).sum()), int((second & ~first).sum()))

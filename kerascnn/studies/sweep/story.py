@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from kerascnn.engine.load import load_data
-from kerascnn.engine.observer import EVENTS, Observer, default_observer
+from kerascnn.engine.observer import Observer, heard_as
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Engine
 from kerascnn.results.lookup import Kind, find, matching, runs_folder
@@ -51,7 +51,7 @@ def run_sweep(
     import_optuna()
     if storage:
         check_storage(storage)
-    heard = heard_by(observer)
+    heard = heard_as(SweepObserver, observer)
     with _placing(engine, workers, storage, heard) as (placing, begun):
         return _begin(planned, heard, placing, begun, storage)
 
@@ -111,7 +111,7 @@ def resume_sweep(
     import_optuna()
     if storage:
         check_storage(storage)
-    heard = heard_by(observer)
+    heard = heard_as(SweepObserver, observer)
     folder = _folder_of(sweep, storage)
     address = storage or sqlite_uri(folder / DATABASE)
     if not storage and not (folder / DATABASE).is_file():
@@ -139,16 +139,6 @@ def _folder_of(sweep: str, storage: str | None) -> Path:
     if storage and not matching(sweep, Kind.SWEEP):
         return runs_folder() / sweep
     return find(sweep, Kind.SWEEP)
-
-
-def heard_by(observer: Observer | None) -> SweepObserver:
-    """The observer; of another kind it receives the events of the winner's run alone."""
-    observer = observer or default_observer()
-    if isinstance(observer, SweepObserver):
-        return observer
-    heard = SweepObserver()
-    vars(heard).update({event: getattr(observer, event) for event in EVENTS})
-    return heard
 
 
 @contextmanager
