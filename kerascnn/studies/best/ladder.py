@@ -1,6 +1,7 @@
 """The order of the ladder: what is worth the most per minute comes first."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from kerascnn.studies.best.result import DONE, BestResult
 from kerascnn.studies.best.rungs import (
@@ -51,7 +52,7 @@ def ladder(networks: Sequence[str], so_far: Callable[[], BestResult]) -> Iterato
             yield _finetunings(rung.network, LARGER_SIZE)
     for seed in range(1, SEEDS):
         for rung in ranked(so_far(), FINETUNED)[:1]:
-            yield _finetunings(rung.network, rung.image_size, seed)
+            yield [replace(rung, seed=seed)]
 
 
 def ranked(so_far: BestResult, kind: str) -> list[Rung]:
@@ -61,8 +62,5 @@ def ranked(so_far: BestResult, kind: str) -> list[Rung]:
     return [one.rung for one in ordered if one.rung and one.rung.kind == kind]
 
 
-def _finetunings(network: str, image_size: int, seed: int = 0) -> Alternatives:
-    return [
-        Rung(FINETUNED, network, image_size, epochs, views=epochs, seed=seed)
-        for epochs in THOROUGHNESS
-    ]
+def _finetunings(network: str, image_size: int) -> Alternatives:
+    return [Rung(FINETUNED, network, image_size, epochs, views=epochs) for epochs in THOROUGHNESS]

@@ -1,6 +1,6 @@
 """The ladder: what `best` tries, from quick to good. Each rung is an ordinary experiment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kerascnn.experiment.bound import BoundExperiment
@@ -44,6 +44,11 @@ class Rung:
         }[self.kind]
         seed = f", seed +{self.seed}" if self.seed else ""
         return f"{self.network} at {self.image_size} px, {how}{seed}"
+
+    def thorough(self, views: int) -> "Rung":
+        """The same with at least as many views and epochs, if it is fine-tuned."""
+        more = max(self.views, views)
+        return replace(self, views=more, epochs=more) if self.kind == FINETUNED else self
 
     def of(self, base: BoundExperiment, class_weights: str | None) -> BoundExperiment:
         """Its experiment: that of the study, with another network, size and stages."""
