@@ -21,7 +21,7 @@ from kerascnn.studies.best.ladder import THOROUGHNESS, Alternatives, ladder
 from kerascnn.studies.best.mean import choose_members
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.result import DONE, FAILED, LEFT_OUT, RUNNING, BestResult, Ending, Tried
-from kerascnn.studies.best.rungs import FINETUNED, Rung
+from kerascnn.studies.best.rungs import FINETUNED, HEAD_EPOCHS, Rung
 from kerascnn.tracking.journal import TRIALS
 
 UNKNOWN_SHARE = 0.25
@@ -41,6 +41,7 @@ class Climb:
         warned: Receives each warning once.
         so_far: What was tried before.
         ends: How often the best is run in full.
+        head_epochs: Of a stage that trains the head alone.
     """
 
     base: BoundExperiment
@@ -52,6 +53,7 @@ class Climb:
     warned: Callable[[str], None]
     so_far: BestResult
     ends: int = 1
+    head_epochs: int = HEAD_EPOCHS
     _late: set[Rung] = field(default_factory=set)  # left out by this process
     _said: dict[int, np.ndarray] = field(default_factory=dict)
 
@@ -60,7 +62,7 @@ class Climb:
         for one in self.so_far.tried:
             if one.state == DONE:
                 self.clock.measured(one)
-        for alternatives in ladder(self.networks, lambda: self.so_far):
+        for alternatives in ladder(self.networks, lambda: self.so_far, self.head_epochs):
             met = {one.rung for one in self.so_far.tried if one.state in (DONE, FAILED)}
             if (met | self._late).isdisjoint(alternatives):
                 self._try(*self._fitting(alternatives))

@@ -25,6 +25,7 @@ class Rung:
         epochs: Of the last stage.
         views: Of each image that the frozen prefix runs over; 0 if it runs in every step.
         seed: Added to the experiment's.
+        head_epochs: Of the stage that trains the head before a network is fine-tuned.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Rung:
     epochs: int
     views: int = 1
     seed: int = 0
+    head_epochs: int = HEAD_EPOCHS
 
     @property
     def what(self) -> str:
@@ -83,7 +85,7 @@ class Rung:
             "ema_fraction": 0.33,
             "schedule": {"name": "cosine", "warmup_fraction": 0.2},
         }
-        return [_head(HEAD_EPOCHS), finetune]
+        return [_head(self.head_epochs), finetune]
 
     def _scratch(self) -> list[dict[str, Any]]:
         """The stage of the recipe `folder_scratch`."""

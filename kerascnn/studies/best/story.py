@@ -14,6 +14,7 @@ from kerascnn.engine.observer import Observer, heard_as, optional
 from kerascnn.engine.result import BEST, BEST_PLAN, Result
 from kerascnn.errors import RunError
 from kerascnn.results.lookup import Kind, find, runs_folder
+from kerascnn.run.adapt import head_epochs, steps_of
 from kerascnn.run.observing import told
 from kerascnn.run.session import Session
 from kerascnn.runtime.backend import select_backend, start_backend
@@ -29,7 +30,7 @@ from kerascnn.studies.best.finish import ALL, BOTH, TRAIN, Finish
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.page import PAGE, write_page
 from kerascnn.studies.best.result import FAILED, RUNNING, BestResult, Ending, Tried
-from kerascnn.studies.best.rungs import IMAGE_SIZE
+from kerascnn.studies.best.rungs import HEAD_EPOCHS, IMAGE_SIZE
 from kerascnn.studies.best.sample import sampled
 from kerascnn.tracking.tracker import Tracker
 
@@ -132,6 +133,7 @@ class _Study:
         return so_far
 
     def _climb_and_finish(self, session: Session, so_far: BestResult, data: Data) -> BestResult:
+        batch_size = self.asked.experiment.training.batch_size
         counts = Counts(*(len(split) for split in data.splits().values()))
         climb = Climb(
             base=self.asked.experiment,
@@ -143,6 +145,7 @@ class _Study:
             warned=cache(self.observer.warned),
             so_far=so_far,
             ends=2 if self.asked.all_images else 1,
+            head_epochs=max(HEAD_EPOCHS, head_epochs(steps_of(counts.train, batch_size))),
         )
         interrupted = False
         try:
