@@ -52,6 +52,15 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
+@pytest.mark.long  # loads a network twice
+def test_wrong_labels(benchmark, photos):
+    words = ["--architecture", "sequential_cnn", "--image-size", 16, "--seeds", 1]
+    said = benchmark("labels", "--data", photos, *words)["data"]["photos"]
+    assert set(said["average_precision"]) == {"5% random", "5% class", "10% random", "10% class"}
+    assert 0 <= said["recall_at_top"]["10% random"]["kerascnn"] <= 1
+    assert said["seconds"]["kerascnn"] > 0
+
+
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory, fresh_database):
     """A run beside bare Keras: the seconds of both and the folder of the run."""
