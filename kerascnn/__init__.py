@@ -69,6 +69,7 @@ FOR_SCRIPTS = {
     "find_learning_rate": "studies.lr_find.find",
     "ensemble_runs": "studies.ensemble.ensemble",
     "distil_run": "studies.distil.distil",
+    "update_run": "studies.update.update",
     "export_run": "results.export.export",
     "Observer": "engine.observer",
     "default_observer": "cli.observers",
@@ -83,6 +84,8 @@ ERRORS = {
 FOR_LOWER_FLOORS = {
     "join_runs": "results.joined",
     "load_teacher": "results.teaching",
+    "images_before": "results.before",
+    "warm_start": "results.before",
 }
 _PUBLIC = FOR_PLUGINS | FOR_SCRIPTS | ERRORS
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605

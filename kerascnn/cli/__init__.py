@@ -17,6 +17,7 @@ from kerascnn.cli import (
     plugins,
     runs,
     sweep,
+    update,
     upkeep,
 )
 from kerascnn.cli.streams import printing, reader_has_gone
@@ -81,6 +82,7 @@ for command in (
     sweep.sweep,
     ensemble.ensemble,
     ensemble.distil,
+    update.update,
     experiments.init,
     experiments.schema,
     plugins.plugins,

@@ -4,14 +4,16 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
+import kerascnn
 from kerascnn.engine.data.alongside import packed_alongside
 from kerascnn.engine.data.balance import shortages
 from kerascnn.engine.data.copies import copies, equal_groups
+from kerascnn.engine.data.divided import SPLITS
 from kerascnn.engine.data.findings import (
     Examination,
     Findings,
@@ -23,9 +25,11 @@ from kerascnn.engine.data.findings import (
 from kerascnn.engine.data.folds import Folds
 from kerascnn.engine.data.packed import Data, Packed, Pooled, sha256
 from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.renewed import Before, Gathered, Renewed, renew
 from kerascnn.engine.data.sources import Chained
 from kerascnn.engine.data.store import BadImagesError, pack
 from kerascnn.engine.kept import Kept
+from kerascnn.engine.more_images import joined_names, labelled_by, read_folder
 from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError, PluginError
 from kerascnn.experiment.bound import BoundExperiment
@@ -35,8 +39,6 @@ from kerascnn.hookspecs import Source, Splits
 from kerascnn.runtime.commands import setting
 from kerascnn.runtime.files import GB
 from kerascnn.runtime.text import counted, nfc
-
-SPLITS = ("train", "validation", "test")
 
 TRAINING_SPLITS = {"train": SPLITS[:1], "train+validation": SPLITS[:2], "all": SPLITS}
 """The splits that train, by `training.train_on`."""
@@ -65,21 +67,84 @@ def load_data(experiment: BoundExperiment, observer: Observer, kept: Kept | None
         return new[0]
 
     settings = experiment.training.model_dump(mode="json", include=_OF_IMAGES)
-    decides = [experiment.dataset.key, experiment.seed, settings]
+    decides = [experiment.dataset.key, experiment.seed, settings, experiment.settings.update]
     data = kept.once("data", decides, load) if kept else load()  # without Keras
     data = data if new else data.found_again()
     return replace(data, seconds=time.perf_counter() - start)
 
 
 def _load(experiment: BoundExperiment, observer: Observer) -> Data:
+    found = _found(experiment, observer)
+    renewed = _renewed(found, experiment)
+    packed = renewed.splits() if renewed else found.packed
+    _check_labels(packed, found.class_names)
+    packed = _without_copies(packed, found.class_names, experiment.training)
+    return Data(
+        **packed,
+        class_names=found.class_names,
+        ignored=found.ignored,
+        seconds=0.0,
+        changes=renewed.changes if renewed else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The packed images of an experiment's dataset, by split, and those of the folders of an update.
+
+    Args:
+        packed: By split, and by folder.
+        class_names: Of an update those of its run, and then the new ones.
+        ignored: What else was found.
+        before: What the run of an update knows.
+    """
+
+    packed: dict[str, Packed]
+    class_names: tuple[str, ...]
+    ignored: Mapping[str, int]
+    before: Before | None = None
+
+
+def _found(experiment: BoundExperiment, observer: Observer) -> _Found:
     with _decoded_once(experiment.training):
         splits = experiment.dataset.build(seed=experiment.seed)
         sources = {name: getattr(splits, name) for name in SPLITS}
+        own = _class_names(splits)
+        if experiment.settings.update is None:
+            packed = _pack(sources, experiment, observer)
+            return _Found(packed, own, splits.ignored)
+        before, ignored = kerascnn.images_before(experiment), Counter(splits.ignored)
+        class_names = joined_names(before.class_names, own, experiment.dataset.name)
+        folders = {str(of): read_folder(of, experiment) for of in experiment.settings.update.data}
+        for folder, more in folders.items():
+            class_names = joined_names(class_names, more.class_names, folder)
+            ignored.update(more.ignored)
+        sources = {name: labelled_by(of, own, class_names) for name, of in sources.items()}
+        for folder, more in folders.items():
+            sources[folder] = labelled_by(more.source, more.class_names, class_names)
         packed = _pack(sources, experiment, observer)
-    class_names = _class_names(splits)
-    _check_labels(packed, class_names)
-    packed = _without_copies(packed, class_names, experiment.training)
-    return Data(**packed, class_names=class_names, ignored=splits.ignored, seconds=0.0)
+    return _Found(packed, class_names, ignored, before)
+
+
+def _together(packed: Iterable[Packed], experiment: BoundExperiment) -> Packed:
+    """Images that are packed, as one split."""
+    source = Chained([one.source for one in packed])
+    return _pack({"images": source}, experiment, Observer())["images"]
+
+
+def _renewed(found: _Found, experiment: BoundExperiment) -> Renewed | None:
+    """The images of an update, divided as its run divided them; None for other experiments."""
+    if found.before is None:
+        return None
+    sizes = list(map(len, found.packed.values()))
+    gathered = Gathered(
+        _together(found.packed.values(), experiment),
+        np.repeat(np.arange(len(sizes)), sizes),
+        tuple(found.packed)[len(SPLITS) :],
+        found.class_names,
+        getattr(experiment.dataset.params, "split_seed", 0),
+    )
+    return renew(gathered, found.before)
 
 
 def trained_on(data: Data, experiment: BoundExperiment, kept: Kept) -> Data:
@@ -91,13 +156,9 @@ def trained_on(data: Data, experiment: BoundExperiment, kept: Kept) -> Data:
     if len(splits) == 1:
         return data
     parts = [data.splits()[name] for name in splits]
-
-    def together() -> Packed:
-        source = Chained([part.source for part in parts])
-        return _pack({"train": source}, experiment, Observer())["train"]
-
     decides = [part.key for part in parts]
-    return replace(data, train=kept.once("trained on", decides, together))
+    together = kept.once("trained on", decides, lambda: _together(parts, experiment))
+    return replace(data, train=together)
 
 
 def load_pooled(experiment: BoundExperiment, observer: Observer) -> Pooled:
@@ -110,17 +171,16 @@ def load_pooled(experiment: BoundExperiment, observer: Observer) -> Pooled:
         PluginError: The dataset's labels or class names are wrong.
     """
     start = time.perf_counter()
-    with _decoded_once(experiment.training):
-        splits = experiment.dataset.build(seed=experiment.seed)
-        sources = {name: getattr(splits, name) for name in SPLITS}
-        images = _pack({"images": Chained(list(sources.values()))}, experiment, observer)["images"]
-    class_names = _class_names(splits)
-    _check_labels({"images": images}, class_names)
-    train, validation = len(splits.train), len(splits.validation)
+    found = _found(experiment, observer)
+    renewed = _renewed(found, experiment)
+    images = renewed.images if renewed else _together(found.packed.values(), experiment)
+    _check_labels({"images": images}, found.class_names)
+    splits = renewed.splits() if renewed else found.packed
+    train, validation = len(splits["train"]), len(splits["validation"])
     return Pooled(
         images,
-        class_names,
-        splits.ignored,
+        found.class_names,
+        found.ignored,
         validation_share=validation / max(train + validation, 1),
         seconds=time.perf_counter() - start,
     )

@@ -73,7 +73,7 @@ class BoundExperiment:
         shared = self.at["augmentation",]
         return tuple(
             BoundStage(
-                stage,
+                self._shortened(stage),
                 schedule=self.at["stages", index, "schedule"],
                 augmentation=self.at.get(("stages", index, "augmentation"), shared),
                 loss=self.at["stages", index, "loss"],
@@ -81,6 +81,12 @@ class BoundExperiment:
             )
             for index, stage in enumerate(self.settings.stages)
         )
+
+    def _shortened(self, stage: Stage) -> Stage:
+        """A stage with the epochs that it has in an update."""
+        if (update := self.settings.update) is None:
+            return stage
+        return stage.model_copy(update={"epochs": update.epochs(stage.unfreeze, stage.epochs)})
 
     @property
     def observers(self) -> tuple[BoundComponent, ...]:

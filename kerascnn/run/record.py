@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
+from kerascnn.engine.data.divided import IMAGES, Divided
 from kerascnn.engine.events import StageStart
 from kerascnn.engine.metrics.score import Metrics
 from kerascnn.engine.observer import Observer, optional
@@ -22,7 +23,6 @@ from kerascnn.engine.result import (
     MODEL,
     PREDICTIONS,
     RESULT,
-    SEEN,
     VALIDATION_PREDICTIONS,
     Result,
 )
@@ -197,9 +197,9 @@ def record_result(
         write_predictions(folder / file, said, names)
     if evaluated.members:
         np.save(folder / MEMBERS, evaluated.members["test"].astype(np.float32))
-    np.save(folder / SEEN, np.concatenate([data.train.digests, data.validation.digests]))
+    Divided.of(data.splits()).write(folder)
     result.write()
-    for name in (PREDICTIONS, VALIDATION_PREDICTIONS, SEEN, RESULT):
+    for name in (PREDICTIONS, VALIDATION_PREDICTIONS, IMAGES, RESULT):
         tracker.artifact(folder / name)
     if upload_model:
         tracker.model(folder / MODEL)

@@ -15,11 +15,11 @@ from kerascnn.tracking.journal import Journal
 WHOLE = {
     "confusion_matrix.png",
     "experiment.toml",
+    "images.npz",
     "model",
     "predictions.csv",
     "report.html",
     "result.json",
-    "seen.npy",
     "tracking.json",
     "tracking.jsonl",
     "validation_predictions.csv",

@@ -92,6 +92,29 @@ def teacher_lines(result: Result) -> list[tuple[str, str]]:
     return list(zip(["taught by", *[""] * len(texts)], texts, strict=False))
 
 
+def update_lines(result: Result) -> list[tuple[str, str]]:
+    """An update against the run that it updates, with labels."""
+    if (table := result.update) is None:
+        return []
+    sides = {"its old": table["old_tests"], "new": table["new_tests"]}
+    texts = [
+        f"on {what} {side['images']:,} test images: accuracy {side['after']:.3f}, before "
+        f"{side['before']:.3f}; difference {_gain(side['difference'])} {_bounds(side['interval'])}"
+        for what, side in sides.items()
+        if side
+    ]
+    by_name = {one["name"]: one for one in table["by_class"]}
+    texts += [
+        f"worse: {name}, {by_name[name]['after']:.3f} instead of {by_name[name]['before']:.3f} "
+        f"(p = {by_name[name]['p_corrected']:.2g}, corrected)"
+        for name in table["worse"]
+    ]
+    if not table["worse"] and by_name:
+        texts.append("no class is surely worse than before")
+    label = f"update of {table['run'][:8]}"
+    return [("update", label), *(("", text) for text in texts)]
+
+
 def _gain(value: float) -> str:
     return f"{value:+.3f}"
 
