@@ -1,16 +1,11 @@
 """Loads a dataset: packs its splits, checks labels, treats copies as asked, and examines images."""
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 
-import kerascnn
-from kerascnn.engine.data.alongside import packed_alongside
 from kerascnn.engine.data.balance import shortages
 from kerascnn.engine.data.copies import copies, equal_groups
 from kerascnn.engine.data.divided import SPLITS
@@ -24,21 +19,14 @@ from kerascnn.engine.data.findings import (
 )
 from kerascnn.engine.data.folds import Folds
 from kerascnn.engine.data.packed import Data, Packed, Pooled, sha256
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.renewed import Before, Gathered, Renewed, renew
-from kerascnn.engine.data.sources import Chained
-from kerascnn.engine.data.store import BadImagesError, pack
+from kerascnn.engine.dataset import check_labels, corrections_of, find_images, together
 from kerascnn.engine.kept import Kept
-from kerascnn.engine.more_images import joined_names, labelled_by, read_folder
 from kerascnn.engine.observer import Observer
-from kerascnn.errors import InputError, PluginError
+from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.choices import DEFAULT_LOSS
 from kerascnn.experiment.model import Training
-from kerascnn.hookspecs import Source, Splits
 from kerascnn.runtime.commands import setting
-from kerascnn.runtime.files import GB
-from kerascnn.runtime.text import counted, nfc
 
 TRAINING_SPLITS = {"train": SPLITS[:1], "train+validation": SPLITS[:2], "all": SPLITS}
 """The splits that train, by `training.train_on`."""
@@ -68,83 +56,22 @@ def load_data(experiment: BoundExperiment, observer: Observer, kept: Kept | None
 
     settings = experiment.training.model_dump(mode="json", include=_OF_IMAGES)
     decides = [experiment.dataset.key, experiment.seed, settings, experiment.settings.update]
+    decides.append(corrections_of(experiment))
     data = kept.once("data", decides, load) if kept else load()  # without Keras
     data = data if new else data.found_again()
     return replace(data, seconds=time.perf_counter() - start)
 
 
 def _load(experiment: BoundExperiment, observer: Observer) -> Data:
-    found = _found(experiment, observer)
-    renewed = _renewed(found, experiment)
-    packed = renewed.splits() if renewed else found.packed
-    _check_labels(packed, found.class_names)
-    packed = _without_copies(packed, found.class_names, experiment.training)
+    found = find_images(experiment, observer)
+    packed = _without_copies(found.splits, found.class_names, experiment.training)
     return Data(
         **packed,
         class_names=found.class_names,
         ignored=found.ignored,
         seconds=0.0,
-        changes=renewed.changes if renewed else None,
+        changes=found.renewed.changes if found.renewed else None,
     )
-
-
-@dataclass(frozen=True)
-class _Found:
-    """The packed images of an experiment's dataset, by split, and those of the folders of an update.
-
-    Args:
-        packed: By split, and by folder.
-        class_names: Of an update those of its run, and then the new ones.
-        ignored: What else was found.
-        before: What the run of an update knows.
-    """
-
-    packed: dict[str, Packed]
-    class_names: tuple[str, ...]
-    ignored: Mapping[str, int]
-    before: Before | None = None
-
-
-def _found(experiment: BoundExperiment, observer: Observer) -> _Found:
-    with _decoded_once(experiment.training):
-        splits = experiment.dataset.build(seed=experiment.seed)
-        sources = {name: getattr(splits, name) for name in SPLITS}
-        own = _class_names(splits)
-        if experiment.settings.update is None:
-            packed = _pack(sources, experiment, observer)
-            return _Found(packed, own, splits.ignored)
-        before, ignored = kerascnn.images_before(experiment), Counter(splits.ignored)
-        class_names = joined_names(before.class_names, own, experiment.dataset.name)
-        folders = {str(of): read_folder(of, experiment) for of in experiment.settings.update.data}
-        for folder, more in folders.items():
-            class_names = joined_names(class_names, more.class_names, folder)
-            ignored.update(more.ignored)
-        sources = {name: labelled_by(of, own, class_names) for name, of in sources.items()}
-        for folder, more in folders.items():
-            sources[folder] = labelled_by(more.source, more.class_names, class_names)
-        packed = _pack(sources, experiment, observer)
-    return _Found(packed, class_names, ignored, before)
-
-
-def _together(packed: Iterable[Packed], experiment: BoundExperiment) -> Packed:
-    """Images that are packed, as one split."""
-    source = Chained([one.source for one in packed])
-    return _pack({"images": source}, experiment, Observer())["images"]
-
-
-def _renewed(found: _Found, experiment: BoundExperiment) -> Renewed | None:
-    """The images of an update, divided as its run divided them; None for other experiments."""
-    if found.before is None:
-        return None
-    sizes = list(map(len, found.packed.values()))
-    gathered = Gathered(
-        _together(found.packed.values(), experiment),
-        np.repeat(np.arange(len(sizes)), sizes),
-        tuple(found.packed)[len(SPLITS) :],
-        found.class_names,
-        getattr(experiment.dataset.params, "split_seed", 0),
-    )
-    return renew(gathered, found.before)
 
 
 def trained_on(data: Data, experiment: BoundExperiment, kept: Kept) -> Data:
@@ -157,8 +84,8 @@ def trained_on(data: Data, experiment: BoundExperiment, kept: Kept) -> Data:
         return data
     parts = [data.splits()[name] for name in splits]
     decides = [part.key for part in parts]
-    together = kept.once("trained on", decides, lambda: _together(parts, experiment))
-    return replace(data, train=together)
+    train = kept.once("trained on", decides, lambda: together(parts, experiment))
+    return replace(data, train=train)
 
 
 def load_pooled(experiment: BoundExperiment, observer: Observer) -> Pooled:
@@ -171,12 +98,9 @@ def load_pooled(experiment: BoundExperiment, observer: Observer) -> Pooled:
         PluginError: The dataset's labels or class names are wrong.
     """
     start = time.perf_counter()
-    found = _found(experiment, observer)
-    renewed = _renewed(found, experiment)
-    images = renewed.images if renewed else _together(found.packed.values(), experiment)
-    _check_labels({"images": images}, found.class_names)
-    splits = renewed.splits() if renewed else found.packed
-    train, validation = len(splits["train"]), len(splits["validation"])
+    found = find_images(experiment, observer)
+    images = found.renewed.images if found.renewed else together(found.splits.values(), experiment)
+    train, validation = len(found.splits["train"]), len(found.splits["validation"])
     return Pooled(
         images,
         found.class_names,
@@ -184,51 +108,6 @@ def load_pooled(experiment: BoundExperiment, observer: Observer) -> Pooled:
         validation_share=validation / max(train + validation, 1),
         seconds=time.perf_counter() - start,
     )
-
-
-def _class_names(splits: Splits) -> tuple[str, ...]:
-    """The names of the classes in Unicode form NFC, in which they are compared everywhere."""
-    names = tuple(map(nfc, splits.class_names))
-    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
-        raise PluginError(f'the dataset has the class "{twice}" twice; expected different names.')
-    return names
-
-
-def _pack(
-    sources: Mapping[str, Source], experiment: BoundExperiment, observer: Observer
-) -> dict[str, Packed]:
-    """Packs the sources; the images that cannot be read are reported together."""
-    training = experiment.training
-    packed, faults = dict[str, Packed](), list[str]()
-    for name, source in sources.items():
-        try:
-            packed[name] = pack(
-                source,
-                Preparation.of(training),
-                partial(observer.progress, f"packing {name}"),
-                stream_above=_stream_above(training),
-                skip_bad=training.on_bad_image == "skip",
-                dataset=experiment.dataset.registered,
-            )
-        except BadImagesError as bad:
-            faults += bad.faults
-    if faults:
-        raise BadImagesError(
-            faults,
-            "Repair, replace or remove them, or leave them out with "
-            f"{setting('training.on_bad_image', 'skip')}.",
-        )
-    return packed
-
-
-def _decoded_once(training: Training) -> AbstractContextManager[None]:
-    """Packs images when a dataset decodes them to draw its splits."""
-    return packed_alongside(Preparation.of(training), stream_above=_stream_above(training))
-
-
-def _stream_above(training: Training) -> float | None:
-    """In bytes."""
-    return None if training.stream_above_gb is None else training.stream_above_gb * GB
 
 
 def _without_copies(
@@ -249,23 +128,8 @@ def _without_copies(
         here = packed[name]
         reasons = [f"{here.name(row)}: also in {split}" for row, split in rows.items()]
         packed[name] = here.without(rows, reasons)
-    _check_labels(packed, class_names)
+    check_labels(packed, class_names)
     return packed
-
-
-def _check_labels(packed: Mapping[str, Packed], class_names: tuple[str, ...]) -> None:
-    classes = len(class_names)
-    if classes < 2:
-        raise InputError(f"the dataset has {counted(classes, 'class')}; at least 2 are needed.")
-    for name, split in packed.items():
-        if not len(split):
-            left = " left" if split.skipped else ""
-            raise InputError(f"the {name} split has no images{left}.")
-        if split.labels.min() < 0 or split.labels.max() >= classes:
-            raise PluginError(
-                f"the {name} split has labels {split.labels.min()} to {split.labels.max()}; "
-                f"with {classes} classes they must be 0 to {classes - 1}."
-            )
 
 
 def examine(

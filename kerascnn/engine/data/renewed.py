@@ -2,15 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from kerascnn.engine.data.changes import Changes, NewLabel
 from kerascnn.engine.data.copies import near_rows
 from kerascnn.engine.data.divided import SPLITS, Divided
-from kerascnn.engine.data.packed import Packed, sha256
-from kerascnn.engine.data.sources import Relabelled
+from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.splitting import position
 from kerascnn.errors import InputError
 
@@ -89,7 +88,7 @@ def renew(gathered: Gathered, before: Before) -> Renewed:
         InputError: A folder gives an image two labels, or a class of the earlier run is gone.
     """
     rows, labels = _labelled(gathered)
-    images = _with_labels(gathered.images, labels).at(rows)
+    images = gathered.images.relabelled(labels).at(rows)
     origin, found = gathered.origin[rows], before.images.find(images)
     _check_classes(images, found, before, gathered.class_names)
     split = np.where(found >= 0, before.images.splits[found].astype(np.int64), UNKNOWN)
@@ -97,17 +96,6 @@ def renew(gathered: Gathered, before: Before) -> Renewed:
     images, found, split = images.at(np.flatnonzero(kept)), found[kept], split[kept]
     _divide(images, origin[kept], split, before.shares(), gathered.split_seed)
     return Renewed(images, split, _changes(images, found, split, before, gathered.class_names))
-
-
-def _with_labels(images: Packed, labels: np.ndarray) -> Packed:
-    written = sha256(labels.tobytes())
-    return replace(
-        images,
-        labels=labels,
-        source=Relabelled(images.source, labels.tolist()),
-        fingerprint=sha256(f"{images.fingerprint} labelled {written}".encode()),
-        key=sha256(f"{images.key} labelled {written}".encode()),
-    )
 
 
 def _labelled(gathered: Gathered) -> tuple[np.ndarray, np.ndarray]:
