@@ -15,7 +15,9 @@ from kerascnn.tracking.journal import Journal
 WHOLE = {
     "confusion_matrix.png",
     "experiment.toml",
+    "features.npy",
     "images.npz",
+    "known_images.csv",
     "model",
     "predictions.csv",
     "report.html",

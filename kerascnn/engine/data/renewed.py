@@ -145,8 +145,8 @@ def _check_classes(
         else:
             what = "has no images any more: put them back"
         raise InputError(
-            f'the class "{name}" of run {before.run[:8]} {what}. An update keeps the classes of its '
-            "run; for other classes, train anew with `kerascnn run`."
+            f'the class "{name}" of run {before.run[:8]} {what}. An update keeps the classes of '
+            "its run; for other classes, train anew with `kerascnn run`."
         )
 
 
