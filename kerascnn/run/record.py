@@ -80,6 +80,7 @@ def record_start(tracker: Tracker, prepared: Prepared, folder: Path) -> None:
             "dataset": prepared.experiment.dataset.name,
             "backend": prepared.backend,
             "device": device_name(),
+            **_updated(prepared),
             **{f"version.{name}": value for name, value in installed_versions().items()},
             **{f"data.{name}": count for name, count in found.items()},
             **{f"plugin.{name}": origin for name, origin in prepared.experiment.origins.items()},
@@ -118,6 +119,11 @@ def _splits(prepared: Prepared) -> list[dict[str, Any]]:
         }
         for split, packed in prepared.data.splits().items()
     ]
+
+
+def _updated(prepared: Prepared) -> dict[str, str]:
+    update = prepared.experiment.settings.update
+    return {"update.run": update.run} if update else {}
 
 
 def _user() -> dict[str, str]:

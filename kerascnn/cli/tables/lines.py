@@ -9,6 +9,7 @@ from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.result import Result
 from kerascnn.engine.training.stage_result import StageResult
+from kerascnn.runtime.text import counted
 
 
 def overview_rows(overview: Overview) -> list[tuple[str, str]]:
@@ -96,9 +97,9 @@ def update_lines(result: Result) -> list[tuple[str, str]]:
     """An update against the run that it updates, with labels."""
     if (table := result.update) is None:
         return []
-    sides = {"its old": table["old_tests"], "new": table["new_tests"]}
+    sides = {"old": table["old_tests"], "new": table["new_tests"]}
     texts = [
-        f"on {what} {side['images']:,} test images: accuracy {side['after']:.3f}, before "
+        f"{counted(side['images'], f'{what} test image')}: accuracy {side['after']:.3f}, before "
         f"{side['before']:.3f}; difference {_gain(side['difference'])} {_bounds(side['interval'])}"
         for what, side in sides.items()
         if side
@@ -111,8 +112,8 @@ def update_lines(result: Result) -> list[tuple[str, str]]:
     ]
     if not table["worse"] and by_name:
         texts.append("no class is surely worse than before")
-    label = f"update of {table['run'][:8]}"
-    return [("update", label), *(("", text) for text in texts)]
+    texts.insert(0, f"of run {table['run'][:8]}, {table['start']}")
+    return list(zip(["update", *[""] * len(texts)], texts, strict=False))
 
 
 def _gain(value: float) -> str:
