@@ -162,6 +162,17 @@ def test_the_accuracy_as_uneven_as_a_small_folder_weights_the_recalls_by_its_cou
     assert of == {"recalls": [1.0, 0.5], "accuracy_as_uneven": 0.875}
 
 
+def test_an_update_adds_what_was_held_back_and_a_class(script, photos, tmp_path):
+    update = script("update")
+    update.copy_part(photos, tmp_path / "here", 5, seed=0)
+    update.copy_images(photos / "left", tmp_path / "here" / "more" / "third", 4)
+    counts = [
+        len(list((tmp_path / "here").glob(f"{place}/*.png")))
+        for place in ("photos/left", "photos/right", "more/left", "more/right", "more/third")
+    ]
+    assert counts == [7, 8, 3, 2, 4]
+
+
 def test_ratios_count_packing_and_prefix(script):
     stage = {"prefix_seconds": 3.0, "fit_seconds": 2.0}
     ours = {"data_seconds": 5.0, "stages": [stage, {**stage, "prefix_seconds": 0.0}]}

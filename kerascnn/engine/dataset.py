@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -89,6 +89,9 @@ def _updated(
     renewed = renew(gathered, before)
     divided = renewed.splits()
     check_labels(divided, names)
+    made = {name: packed[name].made for name in SPLITS}
+    made["train"] += sum(packed[folder].made for folder in more)  # whatever split they are in
+    divided = {name: replace(split, made=made[name]) for name, split in divided.items()}
     return Found(divided, names, ignored, renewed)
 
 

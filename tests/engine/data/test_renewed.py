@@ -1,4 +1,4 @@
-"""Old images keep their split, new ones are divided by the same shares, copies evaluate together."""
+"""Old images keep their split, new ones are divided by the same shares."""
 
 from collections import Counter
 
