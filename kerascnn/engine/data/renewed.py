@@ -133,17 +133,17 @@ def _two_labels(gathered: Gathered, first: int, row: int) -> str:
 def _check_classes(
     images: Packed, found: np.ndarray, before: Before, class_names: Sequence[str]
 ) -> None:
-    """Raises InputError if a class of the earlier run has no images any more."""
-    present = {class_names[label] for label in np.unique(images.labels)}
-    for label, name in enumerate(before.class_names):
-        if name in present:
-            continue
-        there = images.labels[(found >= 0) & (before.images.labels[found] == label)]
-        now = class_names[int(np.bincount(there).argmax())] if len(there) else ""
-        if now and now not in before.class_names:
-            what = f'is called "{now}" now: rename it back'
-        else:
+    """Raises InputError if a class of the earlier run has another name or no images now."""
+    present = set(images.labels.tolist())
+    for label, name in enumerate(before.class_names):  # the first of `class_names`
+        known = images.labels[(found >= 0) & (before.images.labels[found] == label)]
+        most = int(np.bincount(known).argmax()) if len(known) else label
+        if most >= len(before.class_names) and label not in known:
+            what = f'is called "{class_names[most]}" now: rename it back'
+        elif label not in present:
             what = "has no images any more: put them back"
+        else:
+            continue
         raise InputError(
             f'the class "{name}" of run {before.run[:8]} {what}. An update keeps the classes of '
             "its run; for other classes, train anew with `kerascnn run`."

@@ -35,7 +35,9 @@ def _parts(run: Result, changes: Changes) -> Iterator[str]:
         yield f"{counted(changes.count, 'new image')} ({counts})"
     for name in changes.classes:
         near = did_you_mean(name, run.class_names)
-        yield f'the class "{name}" is new, {counted(sum(changes.new[name].values()))}{near}'
+        count = sum(changes.new.get(name, {}).values())
+        count += sum(one.label == name for one in changes.relabelled)
+        yield f'the class "{name}" is new, {counted(count)}{near}'
     if changes.relabelled:
         shown = [f"{one.before} to {one.label}" for one in changes.relabelled]
         kinds = abbreviated(list(dict.fromkeys(shown)))
