@@ -276,7 +276,7 @@ def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None
     POST an image, or JSON with base64-encoded images, to get labels and probabilities.
     """
     from kerascnn.results.find import find_run
-    from kerascnn.results.inference.serve import listen, serve_run
+    from kerascnn.results.serving.serve import listen, serve_run
 
     result, listening = calibrated(find_run(run), uncalibrated), listen(port)
     address = "http://{}:{}/invocations".format(*listening.getsockname())

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 import pytest
 import uvicorn
 
-from kerascnn.results.inference import http_limits
-from kerascnn.results.inference.http_limits import LimitedBodies, PromptHeaders
+from kerascnn.results.serving import limits
+from kerascnn.results.serving.limits import LimitedBodies, PromptHeaders
 
 
 async def echo(scope, receive, send):
@@ -44,7 +44,7 @@ def serving(**limits):
 @pytest.fixture(scope="module")
 def port():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(http_limits, "HEADER_SECONDS", 0.3)
+        patch.setattr(limits, "HEADER_SECONDS", 0.3)
         with serving(body_bytes=2**20, body_seconds=0.3) as port:
             yield port
 

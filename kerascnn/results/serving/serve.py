@@ -60,7 +60,7 @@ def serve_run(
     """
     import uvicorn
 
-    from kerascnn.results.inference.http_limits import PromptHeaders
+    from kerascnn.results.serving.limits import PromptHeaders
 
     app = make_app(result, top, backend)
     config = uvicorn.Config(app, log_level="warning", http=PromptHeaders, ws="none")
@@ -72,7 +72,7 @@ def make_app(result: Result, top: int, backend: str) -> Any:
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.responses import JSONResponse
 
-    from kerascnn.results.inference.http_limits import LimitedBodies
+    from kerascnn.results.serving.limits import LimitedBodies
 
     answer = Classifier(result, top, backend)
     app = scoring_app(answer)
