@@ -1,24 +1,19 @@
-"""Serves the model of a run over HTTP, by MLflow's scoring server.
+"""Serves the model of a run over HTTP: by MLflow's scoring protocol, and as a page for browsers.
 
-It listens on 127.0.0.1 only and refuses requests for other host names, so that a web page cannot
-reach it by DNS rebinding.
+It listens on 127.0.0.1 only, and refuses requests for other host names, so that a web page cannot
+reach it by DNS rebinding, and those that a web page elsewhere sends.
 """
 
 import asyncio
 import os
 import socket
-from threading import BoundedSemaphore, Lock
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.metrics.calibration import tempered
-from kerascnn.engine.network.fastest import Fastest
-from kerascnn.engine.network.ways import ways_to_predict
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
-from kerascnn.results.inference.images import read_images
-from kerascnn.results.inference.predict import best_guesses
-from kerascnn.runtime.backend import start_backend
+from kerascnn.results.serving.classifier import Classifier
+from kerascnn.results.serving.corrections import Corrections
 from kerascnn.tracking.models import scoring_app
 
 if TYPE_CHECKING:
@@ -28,7 +23,6 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 HOSTS = [HOST, "localhost"]
 TABLES = ("application/json", "text/csv")  # read by MLflow's server itself
-DECODED_AT_ONCE = 2  # requests; decoding the largest allowed image takes 2 GB
 FORM = "multipart/form-data"
 NO_FORM = "expected the bytes of an image, not a form; use `curl --data-binary @IMAGE`."
 
@@ -49,7 +43,12 @@ def listen(port: int) -> socket.socket:
 
 
 def serve_run(
-    listening: socket.socket, result: Result, *, top: int = 5, backend: str = "auto"
+    listening: socket.socket,
+    result: Result,
+    *,
+    top: int = 5,
+    backend: str = "auto",
+    corrections: Path | None = None,
 ) -> None:
     """Answers requests until interrupted.
 
@@ -57,25 +56,48 @@ def serve_run(
         listening: From `listen`.
         top: Labels listed per prediction.
         backend: "tensorflow", "jax", "torch", or "auto": any.
+        corrections: The folder for images that the page saves under their right labels; default
+            `corrections_folder`.
     """
     import uvicorn
 
     from kerascnn.results.serving.limits import PromptHeaders
 
-    app = make_app(result, top, backend)
+    app = make_app(result, top, backend, corrections or corrections_folder(result))
     config = uvicorn.Config(app, log_level="warning", http=PromptHeaders, ws="none")
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def make_app(result: Result, top: int, backend: str) -> Any:
-    """MLflow's scoring server, extended to take an image as the body."""
+def corrections_folder(result: Result) -> Path:
+    """NAME-corrections in the working directory, after the experiment's name."""
+    return Path(f"{result.name}-corrections").absolute()
+
+
+def make_app(result: Result, top: int, backend: str, corrections: Path) -> Any:
+    """MLflow's scoring server, extended to take an image as the body and to answer a browser."""
     from starlette.middleware.trustedhost import TrustedHostMiddleware
-    from starlette.responses import JSONResponse
 
+    from kerascnn.results.serving.guard import SameOrigin
     from kerascnn.results.serving.limits import LimitedBodies
+    from kerascnn.results.serving.page import add_page, content_policy, try_page
 
-    answer = Classifier(result, top, backend)
-    app = scoring_app(answer)
+    classifier, saved = (
+        Classifier(result, top, backend),
+        Corrections(corrections, result.class_names),
+    )
+    app = scoring_app(classifier)
+    _take_images(app, classifier)
+    add_page(app, classifier, saved)
+    policy = {"Content-Security-Policy": content_policy(try_page(result, saved))}
+    app.add_middleware(LimitedBodies)
+    app.add_middleware(SameOrigin, headers=policy)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)  # the last is the outermost
+    return app
+
+
+def _take_images(app: Any, classifier: Classifier) -> None:
+    """Lets /invocations take the bytes of an image."""
+    from starlette.responses import JSONResponse
 
     @app.middleware("http")
     async def take_image(request: "Request", call_next: Any) -> "Response":
@@ -86,32 +108,6 @@ def make_app(result: Result, top: int, backend: str) -> Any:
             return JSONResponse({"error": NO_FORM}, status_code=415)
         try:
             images = [await request.body()]
-            return JSONResponse({"predictions": await asyncio.to_thread(answer, images)})
+            return JSONResponse({"predictions": await asyncio.to_thread(classifier, images)})
         except InputError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
-
-    app.add_middleware(LimitedBodies)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)  # the last is the outermost
-    return app
-
-
-class Classifier:
-    """A run's model as a callable that predicts encoded images."""
-
-    def __init__(self, result: Result, top: int, backend: str) -> None:
-        start_backend(backend)
-        self._result, self._top = result, top
-        engine = "backend" if result.training.prefix_engine == "backend" else "auto"
-        self._model = Fastest(result.model, result.name, ways_to_predict(result.model, engine, 1))
-        self._decoding, self._predicting = BoundedSemaphore(DECODED_AT_ONCE), Lock()
-
-    def __call__(self, images: list[bytes]) -> list[dict[str, Any]]:
-        """For each image its label, probability and `top`; thread-safe."""
-        with self._decoding:
-            pixels = read_images(images, self._result)
-        windows = Preparation.of(self._result.training).windows(pixels)
-        with self._predicting:
-            probabilities = self._model.outputs(windows)  # one at a time: the same shape always
-        probabilities = tempered(probabilities, self._result.temperature)
-        guesses = [best_guesses(row, self._result.class_names, self._top) for row in probabilities]
-        return [{**guess[0], "top": guess} for guess in guesses]
