@@ -31,6 +31,8 @@ PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"
 MEMBERS = "members.npy"  # calibrated probabilities of an ensemble's members: float32 [M, N, K]
 SEEN = "seen.npy"  # SHA-256 of the training and validation images: uint8 [N, 32]
+FEATURES = "features.npy"  # of the known images, as the network sees them: float16 [N, F]
+KNOWN_IMAGES = "known_images.csv"  # which these are: image, sha256, label, split
 
 
 class SplitTable(TypedDict):

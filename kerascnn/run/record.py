@@ -4,7 +4,7 @@ import getpass
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from kerascnn.engine.observer import Observer, optional
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import (
     EXPERIMENT,
+    FEATURES,
+    KNOWN_IMAGES,
     MEMBERS,
     MODEL,
     PREDICTIONS,
@@ -36,6 +38,7 @@ from kerascnn.results.report import chapters
 from kerascnn.results.report.gather import gather
 from kerascnn.results.report.note import note, write_thumbnails
 from kerascnn.results.report.write import write_page
+from kerascnn.run.known import known_images
 from kerascnn.run.look import kept_epoch
 from kerascnn.run.result import Evaluated, stage_table
 from kerascnn.runtime.beside import Beside
@@ -175,9 +178,10 @@ def record_result(
     result: Result,
     evaluated: Evaluated,
     tracker: Tracker,
+    warned: Callable[[str], None],
     upload_model: bool = True,
 ) -> None:
-    """Writes the model, every prediction and the metrics of the test images."""
+    """Writes the model, every prediction, the known images and the metrics of the test images."""
     folder = result.folder
     shutil.rmtree(folder / MODEL, ignore_errors=True)  # from a run that was killed here
     data, names = prepared.data, prepared.data.class_names
@@ -195,11 +199,12 @@ def record_result(
     for split, file in (("test", PREDICTIONS), ("validation", VALIDATION_PREDICTIONS)):
         said = predictions_of(data.splits()[split], evaluated.probabilities[split])
         write_predictions(folder / file, said, names)
-    if evaluated.members:
-        np.save(folder / MEMBERS, evaluated.members["test"].astype(np.float32))
+    if len(members := evaluated.members["test"]):
+        np.save(folder / MEMBERS, members.astype(np.float32))
     np.save(folder / SEEN, np.concatenate([data.train.digests, data.validation.digests]))
+    known_images(prepared, evaluated, warned).write(folder)
     result.write()
-    for name in (PREDICTIONS, VALIDATION_PREDICTIONS, SEEN, RESULT):
+    for name in (PREDICTIONS, VALIDATION_PREDICTIONS, SEEN, FEATURES, KNOWN_IMAGES, RESULT):
         tracker.artifact(folder / name)
     if upload_model:
         tracker.model(folder / MODEL)

@@ -138,10 +138,11 @@ class _Story:
                     checkpointer.begin()
                 Thread(target=_import, args=_NEEDED_LAST, daemon=True).start()
                 fit_stages(prepared, tracker, observer, checkpointer, store)
-                evaluated = evaluate(prepared, observer.warned)
+                warned = observer.warned
+                evaluated = evaluate(prepared, warned)
                 done = checkpointer.results, checkpointer.seconds, self.decisions
                 result = make_result(prepared, folder, evaluated, *done)
-                record_result(prepared, result, evaluated, tracker, self.upload_model)
+                record_result(prepared, result, evaluated, tracker, warned, self.upload_model)
                 if self.report:
                     draw_report(prepared, result, evaluated.test, beside, tracker, observer)
         if tracker.unsent:

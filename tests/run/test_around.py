@@ -15,6 +15,8 @@ from kerascnn.tracking.journal import Journal
 WHOLE = {
     "confusion_matrix.png",
     "experiment.toml",
+    "features.npy",
+    "known_images.csv",
     "model",
     "predictions.csv",
     "report.html",
