@@ -16,6 +16,7 @@ from kerascnn.cli import (
     inference,
     plugins,
     runs,
+    serve,
     sweep,
     upkeep,
 )
@@ -89,7 +90,7 @@ for command in (
     inference.evaluate,
     inference.visualize,
     inference.export,
-    inference.serve,
+    serve.serve,
     runs.compare,
     runs.report,
     runs.register,

@@ -263,22 +263,3 @@ def export(
         document(exported.to_json())
     else:
         show_export(console(), exported)
-
-
-@click.command()
-@run_argument
-@click.option("--port", type=int, default=5001, show_default=True, help="0 takes any free port.")
-@top_option
-@model_options
-def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None) -> None:
-    """Serve the model of RUN over HTTP, on 127.0.0.1 only.
-
-    POST an image, or JSON with base64-encoded images, to get labels and probabilities.
-    """
-    from kerascnn.results.find import find_run
-    from kerascnn.results.inference.serve import listen, serve_run
-
-    result, listening = calibrated(find_run(run), uncalibrated), listen(port)
-    address = "http://{}:{}/invocations".format(*listening.getsockname())
-    click.echo(f"Press Ctrl-C to stop.\ncurl --data-binary @IMAGE {address}", err=True)
-    serve_run(listening, result, top=top, backend=backend or "auto")

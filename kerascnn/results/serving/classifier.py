@@ -1,0 +1,60 @@
+"""A run's model as a callable that predicts encoded images."""
+
+from threading import BoundedSemaphore, Lock
+from typing import Any
+
+from kerascnn.engine.data.preparation import Centred, Preparation
+from kerascnn.engine.metrics.calibration import tempered
+from kerascnn.engine.network.fastest import Fastest
+from kerascnn.engine.network.ways import ways_to_predict
+from kerascnn.engine.result import Result
+from kerascnn.results.inference.images import read_images
+from kerascnn.results.inference.predict import best_guesses
+from kerascnn.runtime.backend import start_backend
+
+DECODED_AT_ONCE = 2  # requests; decoding the largest allowed image takes 2 GB
+
+
+class Classifier:
+    """Thread-safe.
+
+    Attributes:
+        result: The run.
+        network: Its model.
+    """
+
+    def __init__(self, result: Result, top: int, backend: str) -> None:
+        start_backend(backend)
+        self.result, self.network, self._top = result, result.model, top
+        engine = "backend" if result.training.prefix_engine == "backend" else "auto"
+        self._model = Fastest(self.network, result.name, ways_to_predict(self.network, engine, 1))
+        self._preparation = Preparation.of(result.training)
+        self._decoding, self._predicting = BoundedSemaphore(DECODED_AT_ONCE), Lock()
+
+    def __call__(self, images: list[bytes]) -> list[dict[str, Any]]:
+        """For each image its label, probability and `top`.
+
+        Raises:
+            InputError: Some cannot be read.
+        """
+        with self._decoding:
+            pixels = read_images(images, self.result)
+        return self.predict(self._preparation.windows(pixels))
+
+    def read(self, image: bytes) -> Centred:
+        """One image as the network sees it: uint8 [1, S, S, 3].
+
+        Raises:
+            ImageError: It cannot be read.
+        """
+        with self._decoding:
+            pixels = self._preparation.prepare(image)
+        return self._preparation.windows(pixels[None])
+
+    def predict(self, windows: Centred) -> list[dict[str, Any]]:
+        """As for the images that these are of."""
+        with self._predicting:
+            probabilities = self._model.outputs(windows)  # one at a time: the same shape always
+        probabilities = tempered(probabilities, self.result.temperature)
+        guesses = [best_guesses(row, self.result.class_names, self._top) for row in probabilities]
+        return [{**guess[0], "top": guess} for guess in guesses]
