@@ -4,7 +4,13 @@ from pathlib import Path
 
 import click
 
-from kerascnn.cli.options import calibrated, model_options, run_argument, top_option
+from kerascnn.cli.options import (
+    calibrated,
+    caution_options,
+    model_options,
+    run_argument,
+    top_option,
+)
 
 
 @click.command()
@@ -16,9 +22,17 @@ from kerascnn.cli.options import calibrated, model_options, run_argument, top_op
     help="Where the page saves images under their right labels.  [default: NAME-corrections]",
 )
 @top_option
+@caution_options
 @model_options
 def serve(
-    run: str, port: int, corrections: Path | None, top: int, uncalibrated: bool, backend: str | None
+    run: str,
+    port: int,
+    corrections: Path | None,
+    top: int,
+    reject: float | None,
+    coverage: float | None,
+    uncalibrated: bool,
+    backend: str | None,
 ) -> None:
     """Serve the model of RUN over HTTP, on 127.0.0.1 only.
 
@@ -26,9 +40,11 @@ def serve(
     labels and probabilities.
     """
     from kerascnn.results.find import find_run
+    from kerascnn.results.inference.caution import Caution
     from kerascnn.results.serving.serve import corrections_folder, listen, serve_run
 
-    result, listening = calibrated(find_run(run), uncalibrated), listen(port)
+    result = calibrated(find_run(run), uncalibrated)
+    caution, listening = Caution(result, reject, coverage), listen(port)
     folder = corrections or corrections_folder(result)
     address = "http://{}:{}".format(*listening.getsockname())
     lines = (
@@ -38,4 +54,11 @@ def serve(
         "Press Ctrl-C to stop.",
     )
     click.echo("\n".join(lines), err=True)
-    serve_run(listening, result, top=top, backend=backend or "auto", corrections=folder)
+    serve_run(
+        listening,
+        result,
+        top=top,
+        backend=backend or "auto",
+        corrections=folder,
+        caution=caution,
+    )

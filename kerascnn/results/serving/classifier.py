@@ -6,8 +6,10 @@ from typing import Any
 from kerascnn.engine.data.preparation import Centred, Preparation
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.network.fastest import Fastest
+from kerascnn.engine.network.outputs import Said, with_outputs
 from kerascnn.engine.network.ways import ways_to_predict
 from kerascnn.engine.result import Result
+from kerascnn.results.inference.caution import Caution
 from kerascnn.results.inference.images import read_images
 from kerascnn.results.inference.predict import best_guesses
 from kerascnn.runtime.backend import start_backend
@@ -18,21 +20,32 @@ DECODED_AT_ONCE = 2  # requests; decoding the largest allowed image takes 2 GB
 class Classifier:
     """Thread-safe.
 
+    Args:
+        result: The run.
+        top: Labels listed per prediction.
+        backend: As of `start_backend`.
+        caution: What else is said of an image; default nothing.
+
     Attributes:
         result: The run.
         network: Its model.
     """
 
-    def __init__(self, result: Result, top: int, backend: str) -> None:
+    def __init__(
+        self, result: Result, top: int, backend: str, caution: Caution | None = None
+    ) -> None:
         start_backend(backend)
         self.result, self.network, self._top = result, result.model, top
+        self._outputs, self._caution = with_outputs(self.network), caution
         engine = "backend" if result.training.prefix_engine == "backend" else "auto"
-        self._model = Fastest(self.network, result.name, ways_to_predict(self.network, engine, 1))
+        ways = ways_to_predict(self._outputs.model, engine, 1)
+        sections = (self._outputs.probabilities,)
+        self._model = Fastest(self._outputs.model, result.name, ways, sections=sections)
         self._preparation = Preparation.of(result.training)
         self._decoding, self._predicting = BoundedSemaphore(DECODED_AT_ONCE), Lock()
 
     def __call__(self, images: list[bytes]) -> list[dict[str, Any]]:
-        """For each image its label, probability and `top`.
+        """For each image its label, probability and `top`, and what the caution says of it.
 
         Raises:
             InputError: Some cannot be read.
@@ -53,8 +66,22 @@ class Classifier:
 
     def predict(self, windows: Centred) -> list[dict[str, Any]]:
         """As for the images that these are of."""
+        return self.described(self.said(windows))
+
+    def said(self, windows: Centred) -> Said:
+        """All that the model gives for them."""
         with self._predicting:
-            probabilities = self._model.outputs(windows)  # one at a time: the same shape always
-        probabilities = tempered(probabilities, self.result.temperature)
+            values = self._model.outputs(windows)  # one at a time: the same shape always
+        return self._outputs.said(values)
+
+    def described(self, said: Said) -> list[dict[str, Any]]:
+        """For each image what is answered."""
+        probabilities = tempered(said.probabilities, self.result.temperature)
         guesses = [best_guesses(row, self.result.class_names, self._top) for row in probabilities]
-        return [{**guess[0], "top": guess} for guess in guesses]
+        answers = [{**guess[0], "top": guess} for guess in guesses]
+        if self._caution:
+            for answer, more in zip(
+                answers, self._caution.about(probabilities, said.features), strict=True
+            ):
+                answer |= more
+        return answers
