@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from kerascnn import load_experiment, predict_images, run_experiment
-from kerascnn.results.inference import serve
+from kerascnn.results.serving import serve
 
 COMMAND = "from kerascnn.cli import main; main()"
 

@@ -1,0 +1,43 @@
+"""What the page shows of an image: classes, Grad-CAM and the most similar training images."""
+
+from contextlib import suppress
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from kerascnn.engine.network.explain import GradCam, overlay
+from kerascnn.errors import InputError
+from kerascnn.results.page import data_uri
+from kerascnn.results.serving.classifier import Classifier
+
+
+class Looker:
+    """Answers with what a template's script shows; thread-safe."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier, self._explaining = classifier, Lock()
+        self._heat: GradCam | None = None
+        with suppress(InputError):  # a network without maps of the image
+            self._heat = GradCam(classifier.network, batch_size=1)
+
+    def __call__(self, image: bytes) -> dict[str, Any]:
+        windows = self._classifier.read(image)
+        [said] = self._classifier.predict(windows)
+        [window] = windows[:]
+        return {
+            **said,
+            "image": data_uri(window),
+            "heat": self._heat_of(window, said["label"]),
+            "similar": [],
+            "missing": "",
+        }
+
+    def _heat_of(self, window: np.ndarray, label: str) -> str:
+        """Grad-CAM over the image, a data: URI; "" if the network has no maps."""
+        if not self._heat:
+            return ""
+        index = self._classifier.result.class_names.index(label)
+        with self._explaining:
+            [heat] = self._heat(window[None], [index])
+        return data_uri(overlay(window, heat))
