@@ -60,5 +60,5 @@ def choose(warm: Result, anew: Result) -> tuple[str, str]:
         f"{anew.run_id[:8]}), p = {p_value:.2g}"
     )
     if p_value >= SURE:
-        return ANEW, f"{said}: not told apart, so it is as from the beginning"
+        return ANEW, f"{said}: not told apart, so the one that began anew is taken"
     return (WARM if right.mean() > theirs.mean() else ANEW), said
