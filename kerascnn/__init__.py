@@ -63,6 +63,7 @@ FOR_SCRIPTS = {
     "compare_runs": "results.compare.compare",
     "probe_architectures": "studies.probe.probe",
     "probe_blocks": "studies.probe.blocks",
+    "more_images": "studies.more.more",
     "cross_validate": "studies.folds.study",
     "best_classifier": "studies.best.best",
     "sweep_experiment": "studies.sweep.sweep",
