@@ -19,6 +19,7 @@ from kerascnn.experiment.optimizers import optimizer_problems
 from kerascnn.experiment.problems import Problem, explain, report
 from kerascnn.experiment.syntax import escaped_paths
 from kerascnn.experiment.tables import Location, component_tables, override, stage_tables, table_at
+from kerascnn.experiment.update import HEAD_ONLY
 from kerascnn.runtime.arguments import expect
 
 
@@ -73,20 +74,25 @@ class BoundExperiment:
         shared = self.at["augmentation",]
         return tuple(
             BoundStage(
-                self._shortened(stage),
+                stage,
                 schedule=self.at["stages", index, "schedule"],
                 augmentation=self.at.get(("stages", index, "augmentation"), shared),
                 loss=self.at["stages", index, "loss"],
                 batch_size=stage.batch_size or self.training.batch_size,
             )
-            for index, stage in enumerate(self.settings.stages)
+            for index, stage in self._trained()
         )
 
-    def _shortened(self, stage: Stage) -> Stage:
-        """A stage with the epochs that it has in an update."""
-        if (update := self.settings.update) is None:
-            return stage
-        return stage.model_copy(update={"epochs": update.epochs(stage.unfreeze, stage.epochs)})
+    def _trained(self) -> list[tuple[int, Stage]]:
+        """The stages and their indices; after a warm start those of the head alone are left out."""
+        stages, update = list(enumerate(self.settings.stages)), self.settings.update
+        if update is None or update.start == "anew":
+            return stages
+        deeper = [(index, stage) for index, stage in stages if stage.unfreeze != HEAD_ONLY]
+        return [
+            (index, stage.model_copy(update={"epochs": update.epochs(stage.epochs)}))
+            for index, stage in deeper
+        ] or stages
 
     @property
     def observers(self) -> tuple[BoundComponent, ...]:

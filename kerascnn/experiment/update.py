@@ -31,12 +31,10 @@ class Update(BaseModel):
         0.25,
         gt=0,
         le=1,
-        description="with a warm start, the share of the epochs of stages that train more than "
-        "the head",
+        description="after a warm start, the share of the epochs of stages that train more than "
+        "the head; those that train only the head are left out",
     )
 
-    def epochs(self, unfreeze: str | tuple[str, ...], epochs: int) -> int:
-        """The epochs of a stage for which the experiment says `epochs`."""
-        if self.start == "anew" or unfreeze == HEAD_ONLY:
-            return epochs
+    def epochs(self, epochs: int) -> int:
+        """Those of a stage after a warm start, of those that the experiment says."""
         return max(1, round(self.fine_tuning * epochs))
