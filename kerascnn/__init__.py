@@ -64,6 +64,7 @@ FOR_SCRIPTS = {
     "probe_architectures": "studies.probe.probe",
     "probe_blocks": "studies.probe.blocks",
     "more_images": "studies.more.more",
+    "check_labels": "studies.labels.check",
     "cross_validate": "studies.folds.study",
     "best_classifier": "studies.best.best",
     "sweep_experiment": "studies.sweep.sweep",
