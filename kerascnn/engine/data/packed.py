@@ -29,6 +29,12 @@ class Packed:
     value_range: ValueRange | None = None  # of black and white
     made: int = 0  # images that were prepared now; the others had been stored before
     skipped: tuple[str, ...] = ()  # the images that are left out, each with the reason
+    uncorrected: np.ndarray | None = None  # int64 [N], the dataset's labels; None: `labels`
+
+    @property
+    def given(self) -> np.ndarray:
+        """The labels of the dataset, before they were corrected: int64 [N]."""
+        return self.labels if self.uncorrected is None else self.uncorrected
 
     @cached_property
     def digests(self) -> np.ndarray:
@@ -72,6 +78,7 @@ class Packed:
             self,
             images=ChosenImages(self.images, rows),
             labels=self.labels[rows],
+            uncorrected=None if self.uncorrected is None else self.uncorrected[rows],
             files=self.files[rows],
             stored=self.stored.at(rows),
             source=Subset(self.source, rows.tolist()),
@@ -87,6 +94,7 @@ class Packed:
         return replace(
             self,
             labels=labels,
+            uncorrected=self.given,
             fingerprint=sha256(f"{self.fingerprint} labelled {said}".encode()),
             key=sha256(f"{self.key} labelled {said}".encode()),
         )
