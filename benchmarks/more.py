@@ -2,7 +2,7 @@
 
 All is computed from the features of a folder of class folders by an experiment's frozen network.
 A repetition draws a small dataset, foresees the accuracy with more images, and compares it with
-what heads reach that learn from so many, judged on all others. Then it labels the images that
+heads that learn from that number, judged on all others. Then it labels the images that
 `more --from` chooses, or random ones, and judges a head on images that neither may choose.
 """
 
@@ -85,13 +85,21 @@ def foreseen(of: Labelled, size: int, seed: int) -> LearningCurve:
     """The curve of a dataset that is drawn."""
     (values, labels), rng = of, np.random.default_rng(seed)
     rows = nested(labels, np.arange(len(labels)), rng)[:size]
-    folds = np.arange(size) % FOLDS  # the order has the shares of the classes everywhere
-    heads = refit_heads(values[rows], labels[rows], folds, labels.max() + 1)
+    heads = refit_heads(values[rows], labels[rows], folds_of(labels[rows]), labels.max() + 1)
     return fit_curve(heads.sizes, heads.wrong)
 
 
+def folds_of(labels: np.ndarray) -> np.ndarray:
+    """The fold of each image, int [N]: each has its share of every class."""
+    folds = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        of_class = np.flatnonzero(labels == label)
+        folds[of_class] = (np.arange(len(of_class)) + label) % FOLDS
+    return folds
+
+
 def against(of: Labelled, curves: list[LearningCurve], target: int) -> dict[str, Any]:
-    """What was foreseen for a number of images beside what heads reach that learn from so many."""
+    """What was foreseen for a number of images beside heads that learn from it."""
     labels, measured = of[1], list[float]()
     for seed in range(len(curves)):
         order = nested(labels, np.arange(len(labels)), np.random.default_rng(1000 + seed))
@@ -147,7 +155,7 @@ def accuracy(of: Labelled, learned: np.ndarray, judged: np.ndarray) -> float:
 def guessed(of: Labelled, learned: np.ndarray, judged: np.ndarray) -> np.ndarray:
     """Probabilities [M, K], with the penalty that five folds of the images learned from favour."""
     values, labels = of
-    folds, classes = np.arange(len(learned)) % FOLDS, labels.max() + 1
+    folds, classes = folds_of(labels[learned]), labels.max() + 1
     losses = np.zeros(len(PENALTIES))
     for fold in range(FOLDS):
         here, there = learned[folds != fold], learned[folds == fold]
