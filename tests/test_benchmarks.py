@@ -313,6 +313,25 @@ def test_ways_to_train_on_small_folders(script, benchmark, photos, tmp_path, sha
 
 
 @pytest.mark.slow
+def test_more_images_are_foreseen_and_chosen(
+    script, benchmark, photos, tmp_path, shapes_experiment
+):
+    recipe = {**shapes_experiment, "dataset": {"name": "image_folder"}}
+    file = script("common").write_experiment(tmp_path, recipe)
+    few = ("--size", 10, "--target", 14, "--repetitions", 2)
+    chosen = ("--labelled", 4, "--batch", 2, "--batches", 2)
+    figures = benchmark("more", "--data", photos, "--experiment", file, *few, *chosen)
+    (target,) = figures["foreseen"]
+    assert target["inside"] in (0, 1, 2)
+    assert len(figures["next"]) == 2
+
+
+def test_folds_of_a_benchmark_have_every_class(script):
+    folds = script("more").folds_of(np.arange(50) % 5)
+    assert [set((np.arange(50) % 5)[folds == fold]) for fold in range(5)] == [set(range(5))] * 5
+
+
+@pytest.mark.slow
 def test_recipes_beside_features_on_the_same_folds(
     script, benchmark, photos, tmp_path, shapes_experiment
 ):

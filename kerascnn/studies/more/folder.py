@@ -103,8 +103,8 @@ def _copies(packed: Packed, others: list[Packed], observer: Observer) -> list[in
         known.add(key)
     if any(not_compared(packed, other) for other in (packed, *others)):
         observer.warned(
-            f"near copies among the {len(packed):,} images were not searched, for they are too "
-            "many; equal ones were."
+            f"near copies among the {len(packed):,} images were not searched, because they are "
+            "too many; equal ones were."
         )
         return sorted(out)
     out |= {row for other in others for row, _ in near_rows(packed, other)}

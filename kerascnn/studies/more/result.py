@@ -59,8 +59,8 @@ class MoreResult:
         images: Training and validation images.
         stored: Number of them whose features the cache had.
         wished: The accuracy asked about.
-        measured: Numbers of images, 10% to 100% of four fifths of them, each with the accuracy of
-            heads that learned from so many.
+        measured: Numbers of images, 10% to 100% of four fifths of them, each with the accuracy
+            of heads that learned from it.
         curve: The accuracy expected from the smallest number of images up to the horizon.
         now: The accuracy expected with all images.
         horizon: The same with the most images that may be asked about.
@@ -119,7 +119,7 @@ class MoreResult:
         expected = f"{bounded(self.horizon.accuracy)} is expected there"
         if needed.probability > (1 - LEVEL) / 2:
             return f"{wished} probably takes more than {most}, too far to foresee; {expected}."
-        return f"{wished} is not reached with {most}, and nobody can foresee more; {expected}."
+        return f"{wished} is not reached with {most}, too far to foresee more; {expected}."
 
     @property
     def profit(self) -> str:
