@@ -40,7 +40,7 @@ def serve(
     labels and probabilities.
     """
     from kerascnn.results.find import find_run
-    from kerascnn.results.inference.caution import Caution
+    from kerascnn.results.known.caution import Caution
     from kerascnn.results.serving.serve import corrections_folder, listen, serve_run
 
     result = calibrated(find_run(run), uncalibrated)

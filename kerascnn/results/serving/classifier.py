@@ -9,9 +9,9 @@ from kerascnn.engine.network.fastest import Fastest
 from kerascnn.engine.network.outputs import Said, with_outputs
 from kerascnn.engine.network.ways import ways_to_predict
 from kerascnn.engine.result import Result
-from kerascnn.results.inference.caution import Caution
 from kerascnn.results.inference.images import read_images
 from kerascnn.results.inference.predict import best_guesses
+from kerascnn.results.known.caution import Caution
 from kerascnn.runtime.backend import start_backend
 
 DECODED_AT_ONCE = 2  # requests; decoding the largest allowed image takes 2 GB

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
-from kerascnn.results.inference.caution import Caution
+from kerascnn.results.known.caution import Caution
 from kerascnn.results.serving.classifier import Classifier
 from kerascnn.results.serving.corrections import Corrections
 from kerascnn.tracking.models import scoring_app
