@@ -6,6 +6,8 @@ from typing import Any
 from kerascnn.engine.data.preparation import Centred, Preparation
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.network.fastest import Fastest
+from kerascnn.engine.network.outputs import Said, with_outputs
+from kerascnn.engine.network.predictor import Answering
 from kerascnn.engine.network.ways import ways_to_predict
 from kerascnn.engine.result import Result
 from kerascnn.results.inference.images import read_images
@@ -26,9 +28,8 @@ class Classifier:
     def __init__(self, result: Result, top: int, backend: str) -> None:
         start_backend(backend)
         self.result, self.network, self._top = result, result.model, top
-        engine = "backend" if result.training.prefix_engine == "backend" else "auto"
-        self._model = Fastest(self.network, result.name, ways_to_predict(self.network, engine, 1))
         self._preparation = Preparation.of(result.training)
+        self._answer = _answering(self.network, result)
         self._decoding, self._predicting = BoundedSemaphore(DECODED_AT_ONCE), Lock()
 
     def __call__(self, images: list[bytes]) -> list[dict[str, Any]]:
@@ -39,7 +40,7 @@ class Classifier:
         """
         with self._decoding:
             pixels = read_images(images, self.result)
-        return self.predict(self._preparation.windows(pixels))
+        return self.guesses(self.said(self._preparation.windows(pixels)))
 
     def read(self, image: bytes) -> Centred:
         """One image as the network sees it: uint8 [1, S, S, 3].
@@ -51,10 +52,22 @@ class Classifier:
             pixels = self._preparation.prepare(image)
         return self._preparation.windows(pixels[None])
 
-    def predict(self, windows: Centred) -> list[dict[str, Any]]:
-        """As for the images that these are of."""
+    def said(self, windows: Centred) -> Said:
+        """What the network says of images, as trained."""
         with self._predicting:
-            probabilities = self._model.outputs(windows)  # one at a time: the same shape always
-        probabilities = tempered(probabilities, self.result.temperature)
+            return self._answer(windows)  # one at a time: the same shape always
+
+    def guesses(self, said: Said) -> list[dict[str, Any]]:
+        """For each image its label, calibrated probability and `top`."""
+        probabilities = tempered(said.probabilities, self.result.temperature)
         guesses = [best_guesses(row, self.result.class_names, self._top) for row in probabilities]
         return [{**guess[0], "top": guess} for guess in guesses]
+
+
+def _answering(network: Any, result: Result) -> Answering:
+    """One image at a time on the fastest engine, which pays for many requests."""
+    outputs = with_outputs(network)
+    engine = "backend" if result.training.prefix_engine == "backend" else "auto"
+    ways = ways_to_predict(outputs.model, engine, 1)
+    sections = (outputs.probabilities,)
+    return Answering(outputs, Fastest(outputs.model, result.name, ways, sections=sections))

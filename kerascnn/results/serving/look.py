@@ -10,6 +10,7 @@ from kerascnn.engine.network.explain import GradCam, overlay
 from kerascnn.errors import InputError
 from kerascnn.results.page import data_uri
 from kerascnn.results.serving.classifier import Classifier
+from kerascnn.results.serving.similar import Similar
 
 
 class Looker:
@@ -17,20 +18,21 @@ class Looker:
 
     def __init__(self, classifier: Classifier) -> None:
         self._classifier, self._explaining = classifier, Lock()
+        self._similar = Similar(classifier.result)
         self._heat: GradCam | None = None
         with suppress(InputError):  # a network without maps of the image
             self._heat = GradCam(classifier.network, batch_size=1)
 
     def __call__(self, image: bytes) -> dict[str, Any]:
         windows = self._classifier.read(image)
-        [said] = self._classifier.predict(windows)
-        [window] = windows[:]
+        said = self._classifier.said(windows)
+        [guess], [window] = self._classifier.guesses(said), windows[:]
         return {
-            **said,
+            **guess,
             "image": data_uri(window),
-            "heat": self._heat_of(window, said["label"]),
-            "similar": [],
-            "missing": "",
+            "heat": self._heat_of(window, guess["label"]),
+            "note": self._similar.note(image),
+            **self._similar(said.features),
         }
 
     def _heat_of(self, window: np.ndarray, label: str) -> str:
