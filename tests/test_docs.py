@@ -25,6 +25,7 @@ from kerascnn.components.parameters import parameters_of
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.observer import EVENTS
 from kerascnn.experiment.bound import bind_experiment
+from kerascnn.experiment.choices import Dataset
 from kerascnn.experiment.model import EarlyStopping, Experiment, Stage, Training
 from kerascnn.runtime.toml import as_toml
 from kerascnn.studies.sweep.plan.load import load_sweep
@@ -225,6 +226,7 @@ def test_the_page_s_tests_pass_in_a_pytest_of_their_own(installed, tmp_path):
 KEYS = (ROOT / "docs" / "experiments.md").read_text("utf-8")
 TABLES = {
     "The experiment": Experiment,
+    r"\[dataset\]": Dataset,
     r"\[training\]": Training,
     r"\[\[stages\]\]": Stage,
     "early_stopping": EarlyStopping,

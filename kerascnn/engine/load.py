@@ -12,6 +12,7 @@ import numpy as np
 from kerascnn.engine.data.alongside import packed_alongside
 from kerascnn.engine.data.balance import shortages
 from kerascnn.engine.data.copies import copies, equal_groups
+from kerascnn.engine.data.corrections import corrected, read_corrections
 from kerascnn.engine.data.findings import (
     Examination,
     Findings,
@@ -65,7 +66,7 @@ def load_data(experiment: BoundExperiment, observer: Observer, kept: Kept | None
         return new[0]
 
     settings = experiment.training.model_dump(mode="json", include=_OF_IMAGES)
-    decides = [experiment.dataset.key, experiment.seed, settings]
+    decides = [experiment.dataset.key, experiment.seed, settings, _corrections(experiment)]
     data = kept.once("data", decides, load) if kept else load()  # without Keras
     data = data if new else data.found_again()
     return replace(data, seconds=time.perf_counter() - start)
@@ -77,7 +78,7 @@ def _load(experiment: BoundExperiment, observer: Observer) -> Data:
         sources = {name: getattr(splits, name) for name in SPLITS}
         packed = _pack(sources, experiment, observer)
     class_names = _class_names(splits)
-    _check_labels(packed, class_names)
+    packed = _labelled(packed, class_names, experiment)
     packed = _without_copies(packed, class_names, experiment.training)
     return Data(**packed, class_names=class_names, ignored=splits.ignored, seconds=0.0)
 
@@ -94,7 +95,8 @@ def trained_on(data: Data, experiment: BoundExperiment, kept: Kept) -> Data:
 
     def together() -> Packed:
         source = Chained([part.source for part in parts])
-        return _pack({"train": source}, experiment, Observer())["train"]
+        packed = _pack({"train": source}, experiment, Observer())["train"]
+        return packed.relabelled(np.concatenate([part.labels for part in parts]))
 
     decides = [part.key for part in parts]
     return replace(data, train=kept.once("trained on", decides, together))
@@ -115,7 +117,7 @@ def load_pooled(experiment: BoundExperiment, observer: Observer) -> Pooled:
         sources = {name: getattr(splits, name) for name in SPLITS}
         images = _pack({"images": Chained(list(sources.values()))}, experiment, observer)["images"]
     class_names = _class_names(splits)
-    _check_labels({"images": images}, class_names)
+    images = _labelled({"images": images}, class_names, experiment)["images"]
     train, validation = len(splits.train), len(splits.validation)
     return Pooled(
         images,
@@ -169,6 +171,25 @@ def _decoded_once(training: Training) -> AbstractContextManager[None]:
 def _stream_above(training: Training) -> float | None:
     """In bytes."""
     return None if training.stream_above_gb is None else training.stream_above_gb * GB
+
+
+def _labelled(
+    packed: dict[str, Packed], class_names: tuple[str, ...], experiment: BoundExperiment
+) -> dict[str, Packed]:
+    """Checks the labels of a dataset and corrects them."""
+    _check_labels(packed, class_names)
+    file = experiment.settings.dataset.corrections
+    if file is None:
+        return packed
+    packed = corrected(packed, class_names, read_corrections(file.expanduser()))
+    _check_labels(packed, class_names)
+    return packed
+
+
+def _corrections(experiment: BoundExperiment) -> str:
+    """What the table of corrected labels holds."""
+    file = experiment.settings.dataset.corrections
+    return str(file and read_corrections(file.expanduser()).rows)
 
 
 def _without_copies(

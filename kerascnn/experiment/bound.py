@@ -12,7 +12,7 @@ from kerascnn.components.component import BoundComponent, validated
 from kerascnn.components.kinds import KINDS
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.errors import InputError
-from kerascnn.experiment.choices import Choice
+from kerascnn.experiment.choices import CHOICES
 from kerascnn.experiment.metrics import metric_problems, named
 from kerascnn.experiment.model import Experiment, Stage, Training
 from kerascnn.experiment.optimizers import optimizer_problems
@@ -119,6 +119,9 @@ class BoundExperiment:
     def faults(self) -> Iterator[Problem]:
         """What the components' own checks find: a missing file, images that are too small."""
         data = _plain(self.settings)
+        corrections = self.settings.dataset.corrections
+        if corrections and not corrections.expanduser().is_file():
+            yield Problem(("dataset", "corrections"), "no such file", str(corrections))
         for location, bound in self.at.items():
             for key, fault in bound.faults(image_size=self.training.image_size).items():
                 default = getattr(bound.params, key, None)
@@ -179,7 +182,7 @@ def bind_experiment(
     if problems:
         raise InputError(report(problems, data, text, origin, overrides or {}))
     bound = {
-        location: registry.get(kind, table["name"]).bind(Choice(**table).params)
+        location: registry.get(kind, table["name"]).bind(CHOICES[kind](**table).params)
         for kind, location, table in component_tables(_plain(settings))
     }
     metrics = {location: one for location, one in bound.items() if one.kind == "metric"}
@@ -214,7 +217,8 @@ def _component_problems(
         named_at = (*location, "name")
     if not isinstance(table, dict) or not isinstance(table.get("name"), str):
         return []  # the model reports it
-    params = {key: value for key, value in table.items() if key != "name"}
+    own = CHOICES[kind].own_keys()
+    params = {key: value for key, value in table.items() if key not in ("name", *own)}
     try:
         registered = registry.get(kind, table["name"])
     except InputError as error:
@@ -222,7 +226,7 @@ def _component_problems(
     try:
         registered.bind(params)
     except ValidationError as error:
-        return explain(error, registered.component.params, params, location)
+        return explain(error, registered.component.params, params, location, own)
     except InputError as error:
         return [Problem(location, str(error).rstrip("."))]
     return []

@@ -8,12 +8,14 @@ path if it contains a "/" or a "." and names an existing file or folder.
 import os
 import re
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
 from kerascnn.components.registry import Registry
+from kerascnn.experiment.choices import CHOICES
 from kerascnn.experiment.tables import component_tables
 
 
@@ -54,7 +56,8 @@ def _paths(data: dict[str, Any], registry: Registry) -> Iterator[tuple[Any, Any,
         name = table.get("name") if isinstance(table, dict) else None
         claims = registry.claims.get((kind, name), []) if isinstance(name, str) else []
         place = ".".join(map(str, location))
-        for key, field in _fields(claims[0].component.params) if len(claims) == 1 else ():
+        models = (CHOICES[kind], claims[0].component.params) if len(claims) == 1 else ()
+        for key, field in chain.from_iterable(map(_fields, models)):
             value, is_path = table.get(key), _holds_path(field.annotation)
             listed = isinstance(value, list)
             for holder, one in (

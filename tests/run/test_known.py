@@ -18,7 +18,7 @@ def known_of(file, **changes):
 
 @pytest.mark.backend
 def test_training_and_validation_images_once_each_and_none_of_the_test(shapes_file):
-    result, known = known_of(shapes_file)
+    _, known = known_of(shapes_file)
     assert known.trained.tolist() == [True] * 16 + [False] * 8
     assert len({of.tobytes() for of in known.contents}) == 24
     lengths = np.linalg.norm(known.features.astype(np.float32), axis=1)

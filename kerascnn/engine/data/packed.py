@@ -79,6 +79,18 @@ class Packed:
             key=sha256(f"{self.key} at {chosen}".encode()),
         )
 
+    def relabelled(self, labels: np.ndarray) -> "Packed":
+        """The same images with these labels, int64 [N]."""
+        if np.array_equal(labels, self.labels):
+            return self
+        said = hashlib.sha256(np.asarray(labels, np.int64).tobytes()).hexdigest()
+        return replace(
+            self,
+            labels=labels,
+            fingerprint=sha256(f"{self.fingerprint} labelled {said}".encode()),
+            key=sha256(f"{self.key} labelled {said}".encode()),
+        )
+
     def without(self, rows: Iterable[int], reasons: Iterable[str]) -> "Packed":
         """The split without these rows, as if the source had never had them."""
         kept = np.delete(np.arange(len(self)), sorted(map(int, rows)))

@@ -2,19 +2,19 @@
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.metrics.neighbours import nearest
 from kerascnn.engine.result import FEATURES, KNOWN_IMAGES, Result
 from kerascnn.errors import InputError
 from kerascnn.runtime.commands import command
 
 TRAIN, VALIDATION = "train", "validation"
 _HEAD = ("image", "sha256", "label", "split")
-_BLOCK_BYTES = 2**26  # similarities held at a time
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,14 @@ class KnownImages:
                 split = TRAIN if trained else VALIDATION
                 table.writerow([name, sha256.tobytes().hex(), self.class_names[label], split])
 
+    def at(self, rows: np.ndarray) -> "KnownImages":
+        """Those of these rows, int [M]."""
+        return replace(
+            self,
+            names=[self.names[row] for row in rows],
+            **{of: getattr(self, of)[rows] for of in ("contents", "labels", "trained", "features")},
+        )
+
     def nearest(self, features: np.ndarray, count: int = 5) -> list[list[Nearest]]:
         """The training images most similar to other images, the most similar first.
 
@@ -134,30 +142,6 @@ class KnownImages:
             ]
             for of_one, own in zip(places, similarities, strict=True)
         ]
-
-
-def nearest(known: np.ndarray, asked: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest of known features for each of others, by exact search.
-
-    Args:
-        known: Of unit length: [N, F].
-        asked: Of unit length: [Q, F].
-        count: k, of which at most N are returned.
-
-    Returns:
-        Cosines float32 [Q, k], the greatest first, and the rows of `known`, int64 [Q, k].
-    """
-    known, count = known.astype(np.float32), min(count, len(known))
-    block = max(1, _BLOCK_BYTES // (known.itemsize * len(known)))
-    found = []
-    for first in range(0, len(asked), block):
-        cosines = asked[first : first + block].astype(np.float32) @ known.T  # [block, N]
-        rows = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
-        values = np.take_along_axis(cosines, rows, 1)
-        order = np.argsort(-values, axis=1, kind="stable")
-        found.append([np.take_along_axis(of, order, 1) for of in (values, rows)])
-    values, rows = (np.concatenate(of) for of in zip(*found, strict=True))
-    return values, rows
 
 
 def _opened(file: Path, mode: str = "r"):  # type: ignore[no-untyped-def]

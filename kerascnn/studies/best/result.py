@@ -60,6 +60,21 @@ class Tried:
 
 
 @dataclass(frozen=True)
+class Ending:
+    """What is run in the end.
+
+    Args:
+        one: That was tried.
+        rungs: How it, or each member of a mean, is trained: as it was tried or more thoroughly.
+        retrained: On the validation images too.
+    """
+
+    one: Tried
+    rungs: tuple[Rung, ...]
+    retrained: bool
+
+
+@dataclass(frozen=True)
 class BestResult:
     """What a study has tried so far, and the run that it ends with.
 

@@ -2,7 +2,8 @@
 
 from kerascnn.results.page import seconds
 from kerascnn.runtime.text import counted
-from kerascnn.studies.best.result import DONE, LEFT_OUT, BestResult, Tried
+from kerascnn.studies.best.result import DONE, LEFT_OUT, BestResult, Ending, Tried
+from kerascnn.studies.best.rungs import FINETUNED
 
 
 def best_so_far(so_far: BestResult) -> str:
@@ -30,10 +31,12 @@ def gained(one: Tried) -> str:
     return f"  {one.gain:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
-def finishing(one: Tried, retrained: bool) -> str:
+def finishing(ending: Ending) -> str:
     """What is run in the end."""
-    images = "the training and validation images" if retrained else "the training images"
-    return f"the best, {one.what}, trained on {images}"
+    images = "the training and validation images" if ending.retrained else "the training images"
+    more = sorted({rung.views for rung in ending.rungs if rung.kind == FINETUNED})
+    how = f" with {' and '.join(map(str, more))} views" if ending.retrained and more else ""
+    return f"the best, {ending.one.what}, trained on {images}{how}"
 
 
 def sentences(result: BestResult) -> list[str]:

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from kerascnn.errors import InputError
-from kerascnn.results.known import images as known_module
-from kerascnn.results.known.images import KnownImages, nearest
+from kerascnn.results.known.images import KnownImages
 
 
 def of_unit_length(values):
@@ -49,15 +48,3 @@ def test_the_nearest_are_training_images_and_the_most_similar_first():
     assert first[0].similarity == pytest.approx(1, abs=1e-2)
     assert third[0].image != "photos/11 ü.jpg"  # a validation image
     assert first[0].similarity > first[1].similarity > first[2].similarity
-
-
-@pytest.mark.parametrize("block", [1, 2**26])
-def test_the_search_is_exact(block, monkeypatch):
-    monkeypatch.setattr(known_module, "_BLOCK_BYTES", block)
-    rng = np.random.default_rng(1)
-    ours, others = (of_unit_length(rng.normal(size=(n, 8))) for n in (40, 7))
-    similarities, rows = nearest(ours, others, 5)
-    all_of_them = others @ ours.T
-    np.testing.assert_array_equal(rows, np.argsort(-all_of_them, axis=1)[:, :5])
-    np.testing.assert_allclose(similarities, -np.sort(-all_of_them, axis=1)[:, :5], atol=1e-6)
-    assert nearest(ours[:2], others, 5)[1].shape == (7, 2)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerascnn.studies.probe.classifier import PENALTIES, _fit, _inputs, out_of_fold
+from kerascnn.studies.features.classifier import PENALTIES, _fit, _inputs, out_of_fold
 
 
 def clusters(images=60, features=8, classes=3, apart=2.0, seed=0):
@@ -53,7 +53,7 @@ def test_the_penalty_is_chosen_in_the_other_folds(monkeypatch):
     values, labels, folds = clusters(apart=4.0)
     chosen = [loss_of(out_of_fold(of, labels, folds, 3), labels) for of in (values, noise)]
     for penalty, of, better in ((PENALTIES[0], values, 0), (PENALTIES[-1], noise, 1)):
-        monkeypatch.setattr("kerascnn.studies.probe.classifier.PENALTIES", (penalty,))
+        monkeypatch.setattr("kerascnn.studies.features.classifier.PENALTIES", (penalty,))
         assert loss_of(out_of_fold(of, labels, folds, 3), labels) > 1.3 * chosen[better]
 
 

@@ -1,5 +1,6 @@
-"""The images of a probe: those to train and to validate on, in folds."""
+"""The images of an experiment that may be learned from: to train and validate on, in folds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from kerascnn.engine.data.download import reporting
 from kerascnn.engine.data.findings import Examination
 from kerascnn.engine.data.folds import draw_folds
-from kerascnn.engine.data.packed import Data
+from kerascnn.engine.data.packed import Data, Packed
 from kerascnn.engine.load import examine, load_data, load_pooled
 from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError
@@ -20,10 +21,12 @@ FOLDS = 5
 
 
 @dataclass(frozen=True)
-class ProbeImages:
+class FoldedImages:
     """The training images, then the validation images.
 
     Args:
+        data: All splits; the test images belong to no fold.
+        examination: What is wrong with them.
         labels: int64 [N].
         folds: Of each image, 0 to 4: int64 [N].
     """
@@ -37,8 +40,17 @@ class ProbeImages:
     def classes(self) -> int:
         return len(self.data.class_names)
 
+    @property
+    def splits(self) -> tuple[Packed, Packed]:
+        return self.data.train, self.data.validation
 
-def load_images(experiment: BoundExperiment, observer: Observer) -> ProbeImages:
+    @property
+    def names(self) -> Sequence[str]:
+        """See `Packed.name`."""
+        return [split.name(row) for split in self.splits for row in range(len(split))]
+
+
+def load_images(experiment: BoundExperiment, observer: Observer) -> FoldedImages:
     """Starts the backend, loads and examines the images, and draws their folds.
 
     The folds follow from the content of all images, those of the test split included.
@@ -51,20 +63,24 @@ def load_images(experiment: BoundExperiment, observer: Observer) -> ProbeImages:
         drawn = draw_folds(load_pooled(experiment, Observer()), FOLDS)
     splits = (data.train, data.validation)
     labels = np.concatenate([split.labels for split in splits])
-    _check_classes(labels)
     fold_of = {
         content.tobytes(): fold
         for content, fold in zip(drawn.pooled.images.contents, drawn.fold, strict=True)
     }
     contents = np.concatenate([split.contents for split in splits])
     folds = np.array([fold_of[content.tobytes()] for content in contents])
-    return ProbeImages(data, examination, labels, folds)
+    return FoldedImages(data, examination, labels, folds)
 
 
-def _check_classes(labels: np.ndarray) -> None:
-    least = int(np.bincount(labels)[np.unique(labels)].min())
+def require_every_fold(images: FoldedImages, needs: str) -> None:
+    """Raises InputError if a class has fewer images than there are folds.
+
+    Args:
+        needs: What needs them, such as "a probe".
+    """
+    least = int(np.bincount(images.labels)[np.unique(images.labels)].min())
     if least < FOLDS:
         raise InputError(
-            f"the smallest class has {counted(least, 'training or validation image')}; a probe "
+            f"the smallest class has {counted(least, 'training or validation image')}; {needs} "
             f"needs {FOLDS} per class."
         )
