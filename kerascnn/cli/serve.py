@@ -29,7 +29,7 @@ def serve(
     from kerascnn.results.serving.serve import corrections_folder, listen, serve_run
 
     result, listening = calibrated(find_run(run), uncalibrated), listen(port)
-    folder = corrections or corrections_folder(result)
+    folder = (corrections or corrections_folder(result)).absolute()
     address = "http://{}:{}".format(*listening.getsockname())
     lines = (
         f"try it     {address}",

@@ -16,12 +16,9 @@ import pytest
 from PIL import Image
 from served import ask, serving
 
-from kerascnn.engine.result import Result
-from kerascnn.results.known.images import KnownImages
 from kerascnn.results.serving.page import content_policy
 from kerascnn.results.serving.serve import make_app
 
-SIDE, CLASSES = 16, ["daisy", "a <b>", "tulip"]
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8))
 
 
@@ -39,71 +36,6 @@ def png_of(width, height):
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     rows = chunk(b"IDAT", zlib.compress(bytes(100_000)))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + rows + chunk(b"IEND", b"")
-
-
-def network(folder):
-    """A network with random weights, saved as that of a run."""
-    import keras
-    from keras import layers
-
-    images = keras.Input((SIDE, SIDE, 3))
-    maps = layers.Conv2D(4, 3, activation="relu", name="conv")(images)
-    pooled = layers.GlobalAveragePooling2D(name="head_pool")(maps)
-    model = keras.Model(images, layers.Dense(3, "softmax", name="head_dense")(pooled))
-    (folder / "model/data").mkdir(parents=True)
-    model.save(folder / "model/data/model.keras")
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """The folder of the run, with its training images beside it."""
-    folder = tmp_path_factory.mktemp("served")
-    for number in range(4):
-        pixels = np.full((20, 20, 3), 60 * number, np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number}.png")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def result(place):
-    """A run that was never trained."""
-    network(place)
-    paths = [place / f"{number}.png" for number in range(4)]
-    contents = [hashlib.sha256(path.read_bytes()).digest() for path in paths]
-    rng = np.random.default_rng(0)
-    KnownImages(
-        [str(path) for path in paths[:3]] + [str(place / "gone.png")],
-        np.array([[*content] for content in contents], np.uint8),
-        np.array([0, 1, 2, 2]),
-        np.ones(4, bool),
-        rng.normal(size=(4, 4)).astype(np.float16),
-        CLASSES,
-    ).write(place)
-    training = {"image_size": SIDE, "prefix_engine": "backend"}
-    found = Result(
-        run_id="1234567890",
-        name="flowers",
-        backend="tensorflow",
-        test_accuracy=0.9,
-        test_accuracy_interval=(0.8, 1.0),
-        test={"images": 10},
-        stages=[],
-        class_names=CLASSES,
-        parameters=1,
-        seconds=1.0,
-        data={},
-        experiment={"architecture": {"name": "tiny"}, "training": training},
-        plugins={},
-        artifacts=str(place),
-    )
-    found.write()
-    return found
-
-
-@pytest.fixture(scope="module")
-def port(result, place):
-    with serving(make_app(result, 5, "auto", place / "corrections")) as port:
-        yield port
 
 
 def look(port, image):
@@ -133,7 +65,7 @@ def test_an_image_is_classified_explained_and_compared(port, place):
     assert said["label"] == said["top"][0]["label"]
     for uri in (said["image"], said["heat"]):
         pixels = Image.open(BytesIO(base64.b64decode(uri.partition(",")[2])))
-        assert pixels.size == (SIDE, SIDE)
+        assert pixels.size == (16, 16)
     assert said["note"] == ""
     shown = {one["name"]: bool(one["image"]) for one in said["similar"]}
     assert shown == {str(place / f"{n}.png"): True for n in range(3)} | {
