@@ -15,16 +15,26 @@ from kerascnn.cli.options import calibrated, model_options, run_argument, top_op
     type=click.Path(path_type=Path, file_okay=False),
     help="Where the page saves images under their right labels.  [default: NAME-corrections]",
 )
+@click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
 @top_option
 @model_options
 def serve(
-    run: str, port: int, corrections: Path | None, top: int, uncalibrated: bool, backend: str | None
+    run: str,
+    port: int,
+    corrections: Path | None,
+    show: bool,
+    top: int,
+    uncalibrated: bool,
+    backend: str | None,
 ) -> None:
     """Serve the model of RUN over HTTP, on 127.0.0.1 only.
 
     A browser shows a page to try it on. POST an image, or JSON with base64-encoded images, to get
     labels and probabilities.
     """
+    import webbrowser
+    from threading import Thread
+
     from kerascnn.results.find import find_run
     from kerascnn.results.serving.serve import corrections_folder, listen, serve_run
 
@@ -38,4 +48,6 @@ def serve(
         "Press Ctrl-C to stop.",
     )
     click.echo("\n".join(lines), err=True)
+    if show:  # it waits for the server, and some browsers make their caller wait for them
+        Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     serve_run(listening, result, top=top, backend=backend or "auto", corrections=folder)
