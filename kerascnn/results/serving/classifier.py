@@ -23,6 +23,7 @@ class Classifier:
     Attributes:
         result: The run.
         network: Its model.
+        computing: Held while its variables are in use: on JAX a call takes them from any other.
     """
 
     def __init__(self, result: Result, top: int, backend: str) -> None:
@@ -30,7 +31,7 @@ class Classifier:
         self.result, self.network, self._top = result, result.model, top
         self._preparation = Preparation.of(result.training)
         self._answer = _answering(self.network, result)
-        self._decoding, self._predicting = BoundedSemaphore(DECODED_AT_ONCE), Lock()
+        self._decoding, self.computing = BoundedSemaphore(DECODED_AT_ONCE), Lock()
 
     def __call__(self, images: list[bytes]) -> list[dict[str, Any]]:
         """For each image its label, probability and `top`.
@@ -54,7 +55,7 @@ class Classifier:
 
     def said(self, windows: Centred) -> Said:
         """What the network says of images, as trained."""
-        with self._predicting:
+        with self.computing:
             return self._answer(windows)  # one at a time: the same shape always
 
     def guesses(self, said: Said) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """What the page shows of an image: classes, Grad-CAM and the most similar training images."""
 
 from contextlib import suppress
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ class Looker:
     """Answers with what a template's script shows; thread-safe."""
 
     def __init__(self, classifier: Classifier) -> None:
-        self._classifier, self._explaining = classifier, Lock()
+        self._classifier = classifier
         self._similar = Similar(classifier.result)
         self._rejection: Rejection | None = None
         with suppress(InputError):  # it has too few validation images
@@ -58,6 +57,6 @@ class Looker:
         if not self._heat:
             return ""
         index = self._classifier.result.class_names.index(label)
-        with self._explaining:
+        with self._classifier.computing:
             [heat] = self._heat(window[None], [index])
         return data_uri(overlay(window, heat))

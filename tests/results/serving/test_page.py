@@ -127,6 +127,7 @@ BAD = {
 }
 
 
+@pytest.mark.backend  # of a classifier and Grad-CAM, which share variables, called by threads
 def test_a_hundred_files_of_every_kind_get_an_answer_each_at_the_same_time(port):
     assert len(GOOD) + len(BAD) >= 100
     with ThreadPoolExecutor(8) as threads:
