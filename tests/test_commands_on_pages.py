@@ -30,7 +30,7 @@ NOT_RUN = re.compile(r"<!-- not run: .+? -->")
 
 ELSEWHERE = {
     "ui": "tests/results/test_ui.py",
-    "serve": "tests/results/inference/test_serve.py",
+    "serve": "tests/results/serving/test_serve.py",
     "run --resume": "tests/run/test_resume.py",
     "folds": "tests/studies/folds/test_folds.py",
     "best": "tests/cli/test_best.py",

@@ -27,8 +27,8 @@ from kerascnn.cli.options import (
 
 if TYPE_CHECKING:
     from kerascnn.engine.result import Result
-    from kerascnn.results.inference.caution import Caution
     from kerascnn.results.inference.predict import Prediction
+    from kerascnn.results.known.caution import Caution
 
 
 @click.command()
@@ -61,8 +61,8 @@ def predict(
     """
     from kerascnn.cli.terminal import Terminal
     from kerascnn.results.find import find_run
-    from kerascnn.results.inference.caution import Caution
     from kerascnn.results.inference.predict import predict_images
+    from kerascnn.results.known.caution import Caution
 
     class Listening(Terminal):
         files: Sequence[str] = ()

@@ -21,6 +21,7 @@ from kerascnn.cli.options import (
     type=click.Path(path_type=Path, file_okay=False),
     help="Where the page saves images under their right labels.  [default: NAME-corrections]",
 )
+@click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
 @top_option
 @caution_options
 @model_options
@@ -28,6 +29,7 @@ def serve(
     run: str,
     port: int,
     corrections: Path | None,
+    show: bool,
     top: int,
     reject: float | None,
     coverage: float | None,
@@ -39,13 +41,16 @@ def serve(
     A browser shows a page to try it on. POST an image, or JSON with base64-encoded images, to get
     labels and probabilities.
     """
+    import webbrowser
+    from threading import Thread
+
     from kerascnn.results.find import find_run
-    from kerascnn.results.inference.caution import Caution
+    from kerascnn.results.known.caution import Caution
     from kerascnn.results.serving.serve import corrections_folder, listen, serve_run
 
     result = calibrated(find_run(run), uncalibrated)
     caution, listening = Caution(result, reject, coverage), listen(port)
-    folder = corrections or corrections_folder(result)
+    folder = (corrections or corrections_folder(result)).absolute()
     address = "http://{}:{}".format(*listening.getsockname())
     lines = (
         f"try it     {address}",
@@ -54,6 +59,8 @@ def serve(
         "Press Ctrl-C to stop.",
     )
     click.echo("\n".join(lines), err=True)
+    if show:  # it waits for the server, and some browsers make their caller wait for them
+        Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     serve_run(
         listening,
         result,

@@ -20,9 +20,9 @@ from kerascnn.engine.result import Result
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.hookspecs import Splits
 from kerascnn.results.find import find_run
-from kerascnn.results.inference.caution import Caution
 from kerascnn.results.inference.images import packed_for
 from kerascnn.results.inference.predict import outputs_of, probabilities_of
+from kerascnn.results.known.caution import Caution
 from kerascnn.results.metrics import built_metrics, listed_metrics
 from kerascnn.results.predictions import Predictions, predictions_of
 from kerascnn.runtime.arguments import expect, expect_share

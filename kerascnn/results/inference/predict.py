@@ -14,7 +14,6 @@ from kerascnn.engine.network.predictor import answering, predictor
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import Result
 from kerascnn.results.find import find_run
-from kerascnn.results.inference.caution import Caution
 from kerascnn.results.inference.images import (
     collect_images,
     has_folder,
@@ -22,6 +21,7 @@ from kerascnn.results.inference.images import (
     listed_images,
     read_images,
 )
+from kerascnn.results.known.caution import Caution
 from kerascnn.runtime.arguments import expect_count, expect_share
 from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.process import contained

@@ -7,11 +7,12 @@ from kerascnn.engine.data.preparation import Centred, Preparation
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.network.fastest import Fastest
 from kerascnn.engine.network.outputs import Said, with_outputs
+from kerascnn.engine.network.predictor import Answering
 from kerascnn.engine.network.ways import ways_to_predict
 from kerascnn.engine.result import Result
-from kerascnn.results.inference.caution import Caution
 from kerascnn.results.inference.images import read_images
 from kerascnn.results.inference.predict import best_guesses
+from kerascnn.results.known.caution import Caution
 from kerascnn.runtime.backend import start_backend
 
 DECODED_AT_ONCE = 2  # requests; decoding the largest allowed image takes 2 GB
@@ -29,6 +30,7 @@ class Classifier:
     Attributes:
         result: The run.
         network: Its model.
+        computing: Held while its variables are in use: on JAX a call takes them from any other.
     """
 
     def __init__(
@@ -36,13 +38,10 @@ class Classifier:
     ) -> None:
         start_backend(backend)
         self.result, self.network, self._top = result, result.model, top
-        self._outputs, self._caution = with_outputs(self.network), caution
-        engine = "backend" if result.training.prefix_engine == "backend" else "auto"
-        ways = ways_to_predict(self._outputs.model, engine, 1)
-        sections = (self._outputs.probabilities,)
-        self._model = Fastest(self._outputs.model, result.name, ways, sections=sections)
+        self._caution = caution
         self._preparation = Preparation.of(result.training)
-        self._decoding, self._predicting = BoundedSemaphore(DECODED_AT_ONCE), Lock()
+        self._answer = _answering(self.network, result)
+        self._decoding, self.computing = BoundedSemaphore(DECODED_AT_ONCE), Lock()
 
     def __call__(self, images: list[bytes]) -> list[dict[str, Any]]:
         """For each image its label, probability and `top`, and what the caution says of it.
@@ -52,7 +51,7 @@ class Classifier:
         """
         with self._decoding:
             pixels = read_images(images, self.result)
-        return self.predict(self._preparation.windows(pixels))
+        return self.guesses(self.said(self._preparation.windows(pixels)))
 
     def read(self, image: bytes) -> Centred:
         """One image as the network sees it: uint8 [1, S, S, 3].
@@ -64,24 +63,26 @@ class Classifier:
             pixels = self._preparation.prepare(image)
         return self._preparation.windows(pixels[None])
 
-    def predict(self, windows: Centred) -> list[dict[str, Any]]:
-        """As for the images that these are of."""
-        return self.described(self.said(windows))
-
     def said(self, windows: Centred) -> Said:
-        """All that the model gives for them."""
-        with self._predicting:
-            values = self._model.outputs(windows)  # one at a time: the same shape always
-        return self._outputs.said(values)
+        """What the network says of images, as trained."""
+        with self.computing:
+            return self._answer(windows)  # one at a time: the same shape always
 
-    def described(self, said: Said) -> list[dict[str, Any]]:
-        """For each image what is answered."""
+    def guesses(self, said: Said) -> list[dict[str, Any]]:
+        """For each image its label, calibrated probability and `top`, and the caution's."""
         probabilities = tempered(said.probabilities, self.result.temperature)
         guesses = [best_guesses(row, self.result.class_names, self._top) for row in probabilities]
         answers = [{**guess[0], "top": guess} for guess in guesses]
-        if self._caution:
-            for answer, more in zip(
-                answers, self._caution.about(probabilities, said.features), strict=True
-            ):
-                answer |= more
-        return answers
+        if self._caution is None:
+            return answers
+        checked = self._caution.about(probabilities, said.features)
+        return [{**answer, **more} for answer, more in zip(answers, checked, strict=True)]
+
+
+def _answering(network: Any, result: Result) -> Answering:
+    """One image at a time on the fastest engine, which pays for many requests."""
+    outputs = with_outputs(network)
+    engine = "backend" if result.training.prefix_engine == "backend" else "auto"
+    ways = ways_to_predict(outputs.model, engine, 1)
+    sections = (outputs.probabilities,)
+    return Answering(outputs, Fastest(outputs.model, result.name, ways, sections=sections))

@@ -14,6 +14,7 @@ from kerascnn.results.serving.classifier import Classifier
 from kerascnn.results.serving.corrections import Corrections
 from kerascnn.results.serving.limits import BODY_BYTES
 from kerascnn.results.serving.look import Looker
+from kerascnn.runtime.commands import command
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -27,7 +28,8 @@ def try_page(result: Result, corrections: Corrections) -> str:
         "try.html",
         result=result,
         labels=corrections.labels(),
-        folder=str(corrections.folder.absolute()),
+        folder=str(corrections.folder),
+        update=command("update", result.run_id[:8], "--data", str(corrections.folder)),
         body_bytes=BODY_BYTES,
     )
 

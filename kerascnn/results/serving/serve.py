@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
-from kerascnn.results.inference.caution import Caution
+from kerascnn.results.known.caution import Caution
 from kerascnn.results.serving.classifier import Classifier
 from kerascnn.results.serving.corrections import Corrections
 from kerascnn.tracking.models import scoring_app
@@ -66,14 +66,15 @@ def serve_run(
 
     from kerascnn.results.serving.limits import PromptHeaders
 
-    app = make_app(result, top, backend, corrections or corrections_folder(result), caution)
+    folder = (corrections or corrections_folder(result)).absolute()
+    app = make_app(result, top, backend, folder, caution)
     config = uvicorn.Config(app, log_level="warning", http=PromptHeaders, ws="none")
     uvicorn.Server(config).run(sockets=[listening])
 
 
 def corrections_folder(result: Result) -> Path:
     """NAME-corrections in the working directory, after the experiment's name."""
-    return Path(f"{result.name}-corrections").absolute()
+    return Path(f"{result.name}-corrections")
 
 
 def make_app(
