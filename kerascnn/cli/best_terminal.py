@@ -47,8 +47,9 @@ class BestTerminal(Terminal, BestObserver):
 
     def tried(self, one: Tried, so_far: BestResult) -> None:
         self._so_far = so_far
-        self.clear()
-        self.say(Text(verdict.tried_line(one)))
+        if not one.too_long:
+            self.clear()
+            self.say(Text(verdict.tried_line(one)))
 
     def finishing(self, ending: Ending, so_far: BestResult) -> None:
         self.clear()

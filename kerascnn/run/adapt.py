@@ -46,7 +46,7 @@ def steps_of(images: int, batch_size: int) -> int:
 
 
 def head_epochs(steps: int) -> int:
-    """The epochs, of so many steps, in which a new classifier converges."""
+    """The epochs in which a new classifier converges, by the steps of one."""
     return min(MOST_HEAD_EPOCHS, math.ceil(HEAD_STEPS / steps))
 
 

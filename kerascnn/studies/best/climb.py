@@ -99,7 +99,7 @@ class Climb:
         """The best, once the mean of these has been judged too."""
         parts = [self.so_far.tried[number] for number in members]
         mean = np.mean([self._calibrated(part) for part in parts], axis=0)
-        what = f"the mean of {', '.join(part.what for part in parts)}"
+        what = f"the mean of {' and '.join(part.what for part in parts)}"
         taken = sum(part.seconds for part in parts)
         one = Tried(len(self.so_far.tried), what, DONE, members=tuple(members), seconds=taken)
         self._end(self._judged(one, mean, self._labels))

@@ -58,6 +58,11 @@ class Tried:
     rows_made: int = 0
     fit_seconds: float = 0.0
 
+    @property
+    def too_long(self) -> bool:
+        """Whether it was left out because it takes longer than there was time."""
+        return self.state == LEFT_OUT and self.seconds > 0
+
 
 @dataclass(frozen=True)
 class Ending:

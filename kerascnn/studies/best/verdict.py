@@ -2,7 +2,7 @@
 
 from kerascnn.results.page import seconds
 from kerascnn.runtime.text import counted
-from kerascnn.studies.best.result import DONE, LEFT_OUT, BestResult, Ending, Tried
+from kerascnn.studies.best.result import DONE, BestResult, Ending, Tried
 from kerascnn.studies.best.rungs import FINETUNED
 
 
@@ -45,22 +45,23 @@ def sentences(result: BestResult) -> list[str]:
     if best is None or best.val_accuracy is None:
         return ["Nothing could be trained."]
     said = [
-        f"The best of {counted(len(done), 'thing')} tried is {best.what}: validation accuracy "
-        f"{best.val_accuracy:.3f} on {counted(result.images, 'image')}."
+        f"Best of {len(done)}: {best.what}. Validation accuracy {best.val_accuracy:.3f} on "
+        f"{counted(result.images, 'image')}."
     ]
     if result.winner:
         low, high = result.winner.test_accuracy_interval
         images = result.winner.test["images"]
+        it = "Trained again with the validation images, it" if result.retrained else "It"
         said.append(
-            f"Run in full, its accuracy on {counted(images, 'test image')}, which nothing had "
-            f"seen, is {result.winner.test_accuracy:.3f} [{low:.3f}, {high:.3f}]."
+            f"{it} has an accuracy of {result.winner.test_accuracy:.3f} "
+            f"[{low:.3f}, {high:.3f}] on {counted(images, 'test image')}, used once, at the end."
         )
     return said + left_out(result)
 
 
 def left_out(result: BestResult) -> list[str]:
     """What it would take to try more."""
-    others = [one for one in result.tried if one.state == LEFT_OUT and one.seconds]
+    others = [one for one in result.tried if one.too_long]
     if not others:
         return []
     first = others[0]
