@@ -4,7 +4,13 @@ from pathlib import Path
 
 import click
 
-from kerascnn.cli.options import calibrated, model_options, run_argument, top_option
+from kerascnn.cli.options import (
+    calibrated,
+    caution_options,
+    model_options,
+    run_argument,
+    top_option,
+)
 
 
 @click.command()
@@ -17,6 +23,7 @@ from kerascnn.cli.options import calibrated, model_options, run_argument, top_op
 )
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
 @top_option
+@caution_options
 @model_options
 def serve(
     run: str,
@@ -24,6 +31,8 @@ def serve(
     corrections: Path | None,
     show: bool,
     top: int,
+    reject: float | None,
+    coverage: float | None,
     uncalibrated: bool,
     backend: str | None,
 ) -> None:
@@ -36,9 +45,11 @@ def serve(
     from threading import Thread
 
     from kerascnn.results.find import find_run
+    from kerascnn.results.known.caution import Caution
     from kerascnn.results.serving.serve import corrections_folder, listen, serve_run
 
-    result, listening = calibrated(find_run(run), uncalibrated), listen(port)
+    result = calibrated(find_run(run), uncalibrated)
+    caution, listening = Caution(result, reject, coverage), listen(port)
     folder = (corrections or corrections_folder(result)).absolute()
     address = "http://{}:{}".format(*listening.getsockname())
     lines = (
@@ -50,4 +61,11 @@ def serve(
     click.echo("\n".join(lines), err=True)
     if show:  # it waits for the server, and some browsers make their caller wait for them
         Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-    serve_run(listening, result, top=top, backend=backend or "auto", corrections=folder)
+    serve_run(
+        listening,
+        result,
+        top=top,
+        backend=backend or "auto",
+        corrections=folder,
+        caution=caution,
+    )

@@ -23,6 +23,7 @@ from kerascnn.engine.result import (
     MEMBERS,
     MODEL,
     PREDICTIONS,
+    REJECTION,
     RESULT,
     SEEN,
     VALIDATION_PREDICTIONS,
@@ -261,6 +262,8 @@ def draw_report(
     with optional("the report", observer, again):
         material = gather(result, prepared.experiment, prepared.network.model, prepared.data)
         tracker.artifact(write_page(material, drawn))
+        if (folder / REJECTION).is_file():
+            tracker.artifact(folder / REJECTION)
         with optional("the thumbnails", observer, again):
             if file := write_thumbnails(material):
                 tracker.artifact(file)

@@ -169,6 +169,6 @@ def require_held_out(run: Result, images: int) -> None:
     if images == 0 or trained_on != "train":
         raise InputError(
             f"run {run.run_id[:8]} was trained on its validation images as well "
-            f'(training.train_on = "{trained_on}"), so nothing is left to set a threshold by; take a '
-            "run that was trained on the training images alone."
+            f'(training.train_on = "{trained_on}"), so no images are left to set a threshold by; '
+            "take a run that was trained on the training images alone."
         )

@@ -12,6 +12,7 @@ from kerascnn.engine.network.ways import ways_to_predict
 from kerascnn.engine.result import Result
 from kerascnn.results.inference.images import read_images
 from kerascnn.results.inference.predict import best_guesses
+from kerascnn.results.known.caution import Caution
 from kerascnn.runtime.backend import start_backend
 
 DECODED_AT_ONCE = 2  # requests; decoding the largest allowed image takes 2 GB
@@ -20,21 +21,30 @@ DECODED_AT_ONCE = 2  # requests; decoding the largest allowed image takes 2 GB
 class Classifier:
     """Thread-safe.
 
+    Args:
+        result: The run.
+        top: Labels listed per prediction.
+        backend: As of `start_backend`.
+        caution: What else is said of an image; default nothing.
+
     Attributes:
         result: The run.
         network: Its model.
         computing: Held while its variables are in use: on JAX a call takes them from any other.
     """
 
-    def __init__(self, result: Result, top: int, backend: str) -> None:
+    def __init__(
+        self, result: Result, top: int, backend: str, caution: Caution | None = None
+    ) -> None:
         start_backend(backend)
         self.result, self.network, self._top = result, result.model, top
+        self._caution = caution
         self._preparation = Preparation.of(result.training)
         self._answer = _answering(self.network, result)
         self._decoding, self.computing = BoundedSemaphore(DECODED_AT_ONCE), Lock()
 
     def __call__(self, images: list[bytes]) -> list[dict[str, Any]]:
-        """For each image its label, probability and `top`.
+        """For each image its label, probability and `top`, and what the caution says of it.
 
         Raises:
             InputError: Some cannot be read.
@@ -59,10 +69,14 @@ class Classifier:
             return self._answer(windows)  # one at a time: the same shape always
 
     def guesses(self, said: Said) -> list[dict[str, Any]]:
-        """For each image its label, calibrated probability and `top`."""
+        """For each image its label, calibrated probability and `top`, and the caution's."""
         probabilities = tempered(said.probabilities, self.result.temperature)
         guesses = [best_guesses(row, self.result.class_names, self._top) for row in probabilities]
-        return [{**guess[0], "top": guess} for guess in guesses]
+        answers = [{**guess[0], "top": guess} for guess in guesses]
+        if self._caution is None:
+            return answers
+        checked = self._caution.about(probabilities, said.features)
+        return [{**answer, **more} for answer, more in zip(answers, checked, strict=True)]
 
 
 def _answering(network: Any, result: Result) -> Answering:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
+from kerascnn.results.known.caution import Caution
 from kerascnn.results.serving.classifier import Classifier
 from kerascnn.results.serving.corrections import Corrections
 from kerascnn.tracking.models import scoring_app
@@ -49,6 +50,7 @@ def serve_run(
     top: int = 5,
     backend: str = "auto",
     corrections: Path | None = None,
+    caution: Caution | None = None,
 ) -> None:
     """Answers requests until interrupted.
 
@@ -58,13 +60,14 @@ def serve_run(
         backend: "tensorflow", "jax", "torch", or "auto": any.
         corrections: The folder for images that the page saves under their right labels; default
             `corrections_folder`.
+        caution: What else is said of an image; default nothing.
     """
     import uvicorn
 
     from kerascnn.results.serving.limits import PromptHeaders
 
     folder = (corrections or corrections_folder(result)).absolute()
-    app = make_app(result, top, backend, folder)
+    app = make_app(result, top, backend, folder, caution)
     config = uvicorn.Config(app, log_level="warning", http=PromptHeaders, ws="none")
     uvicorn.Server(config).run(sockets=[listening])
 
@@ -74,7 +77,9 @@ def corrections_folder(result: Result) -> Path:
     return Path(f"{result.name}-corrections")
 
 
-def make_app(result: Result, top: int, backend: str, corrections: Path) -> Any:
+def make_app(
+    result: Result, top: int, backend: str, corrections: Path, caution: Caution | None = None
+) -> Any:
     """MLflow's scoring server, extended to take an image as the body and to answer a browser."""
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -83,7 +88,7 @@ def make_app(result: Result, top: int, backend: str, corrections: Path) -> Any:
     from kerascnn.results.serving.page import add_page, content_policy, try_page
 
     classifier, saved = (
-        Classifier(result, top, backend),
+        Classifier(result, top, backend, caution),
         Corrections(corrections, result.class_names),
     )
     app = scoring_app(classifier)
