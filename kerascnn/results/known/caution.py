@@ -41,6 +41,11 @@ class Caution:
         return self._rejection is not None
 
     @property
+    def share(self) -> float | None:
+        """Of images of the run's classes that may be refused; None: none is."""
+        return self._rejection.share if self._rejection else None
+
+    @property
     def covers(self) -> bool:
         """Whether it gives sets of classes."""
         return self._coverage is not None

@@ -30,6 +30,7 @@ class Classifier:
     Attributes:
         result: The run.
         network: Its model.
+        caution: As given.
         computing: Held while its variables are in use: on JAX a call takes them from any other.
     """
 
@@ -38,7 +39,7 @@ class Classifier:
     ) -> None:
         start_backend(backend)
         self.result, self.network, self._top = result, result.model, top
-        self._caution = caution
+        self.caution = caution
         self._preparation = Preparation.of(result.training)
         self._answer = _answering(self.network, result)
         self._decoding, self.computing = BoundedSemaphore(DECODED_AT_ONCE), Lock()
@@ -73,9 +74,9 @@ class Classifier:
         probabilities = tempered(said.probabilities, self.result.temperature)
         guesses = [best_guesses(row, self.result.class_names, self._top) for row in probabilities]
         answers = [{**guess[0], "top": guess} for guess in guesses]
-        if self._caution is None:
+        if self.caution is None:
             return answers
-        checked = self._caution.about(probabilities, said.features)
+        checked = self.caution.about(probabilities, said.features)
         return [{**answer, **more} for answer, more in zip(answers, checked, strict=True)]
 
 

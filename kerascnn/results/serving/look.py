@@ -13,7 +13,7 @@ from kerascnn.results.serving.classifier import Classifier
 from kerascnn.results.serving.similar import Similar
 
 STRANGE = (
-    "It differs more from the training images than {:.0%} of the images of these classes do. If it "
+    "It differs more from the training images than {:g}% of the images of these classes do. If it "
     "is one of them after all:"
 )
 
@@ -25,8 +25,9 @@ class Looker:
         self._classifier = classifier
         self._similar = Similar(classifier.result)
         self._rejection: Rejection | None = None
+        asked = classifier.caution and classifier.caution.share
         with suppress(InputError):  # it has too few validation images
-            self._rejection = Rejection(classifier.result)
+            self._rejection = Rejection(classifier.result, asked or SHARE)
         self._heat: GradCam | None = None
         with suppress(InputError):  # a network without maps of the image
             self._heat = GradCam(classifier.network, batch_size=1)
@@ -49,8 +50,9 @@ class Looker:
         if self._rejection is None:
             return {"rejected": False, "why": ""}
         [score] = self._rejection.scores(features)
-        rejected = bool(score > self._rejection.threshold)
-        return {"rejected": rejected, "why": STRANGE.format(1 - SHARE) if rejected else ""}
+        if score <= self._rejection.threshold:
+            return {"rejected": False, "why": ""}
+        return {"rejected": True, "why": STRANGE.format(100 * (1 - self._rejection.share))}
 
     def _heat_of(self, window: np.ndarray, label: str) -> str:
         """Grad-CAM over the image, a data: URI; "" if the network has no maps."""

@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 from served import ask, serving
 
+from kerascnn.errors import InputError
+from kerascnn.results.serving import look as looking
 from kerascnn.results.serving.page import content_policy
 from kerascnn.results.serving.serve import make_app
 
@@ -204,9 +206,6 @@ def test_only_the_page_itself_may_post(port, path, host, origin, status):
 
 
 def test_a_network_without_maps_and_a_run_without_features_say_so(result, place, monkeypatch):
-    from kerascnn.errors import InputError
-    from kerascnn.results.serving import look as looking
-
     def none(*_, **__):
         raise InputError("no maps")
 
