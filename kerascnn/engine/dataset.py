@@ -17,7 +17,7 @@ from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.renewed import Gathered, Renewed, renew
 from kerascnn.engine.data.sources import Chained
 from kerascnn.engine.data.store import BadImagesError, pack
-from kerascnn.engine.more_images import joined_names, labelled_by, read_folder
+from kerascnn.engine.folder_images import joined_names, labelled_by, read_folder
 from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError, PluginError
 from kerascnn.experiment.bound import BoundExperiment

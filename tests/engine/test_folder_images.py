@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError, load_experiment
-from kerascnn.engine.more_images import joined_names, labelled_by, read_folder
+from kerascnn.engine.folder_images import joined_names, labelled_by, read_folder
 
 
 def test_a_folder_of_classes_is_read_whatever_its_splits(shapes_file, workplace):

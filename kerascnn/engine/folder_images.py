@@ -12,7 +12,7 @@ from kerascnn.runtime.text import nfc
 
 
 @dataclass(frozen=True)
-class MoreImages:
+class FolderImages:
     """The images of a folder.
 
     Args:
@@ -26,7 +26,7 @@ class MoreImages:
     ignored: Mapping[str, int]
 
 
-def read_folder(folder: Path, experiment: BoundExperiment) -> MoreImages:
+def read_folder(folder: Path, experiment: BoundExperiment) -> FolderImages:
     """Finds the images in a folder, as `image_folder` does; splits that it has do not count.
 
     Args:
@@ -39,7 +39,7 @@ def read_folder(folder: Path, experiment: BoundExperiment) -> MoreImages:
     dataset = experiment.registry.get("dataset", "image_folder")
     read = dataset.bind({"path": str(folder), "follow_links": follow, "only_test": True})
     splits: Splits = read.build(seed=0)
-    return MoreImages(splits.test, tuple(map(nfc, splits.class_names)), splits.ignored)
+    return FolderImages(splits.test, tuple(map(nfc, splits.class_names)), splits.ignored)
 
 
 def joined_names(class_names: Sequence[str], found: Sequence[str], place: str) -> tuple[str, ...]:
