@@ -74,25 +74,21 @@ class BoundExperiment:
         shared = self.at["augmentation",]
         return tuple(
             BoundStage(
-                stage,
+                self._shortened(stage),
                 schedule=self.at["stages", index, "schedule"],
                 augmentation=self.at.get(("stages", index, "augmentation"), shared),
                 loss=self.at["stages", index, "loss"],
                 batch_size=stage.batch_size or self.training.batch_size,
             )
-            for index, stage in self._trained()
+            for index, stage in enumerate(self.settings.stages)
         )
 
-    def _trained(self) -> list[tuple[int, Stage]]:
-        """The stages and their indices; after a warm start those of the head alone are left out."""
-        stages, update = list(enumerate(self.settings.stages)), self.settings.update
-        if update is None or update.start == "anew":
-            return stages
-        deeper = [(index, stage) for index, stage in stages if stage.unfreeze != HEAD_ONLY]
-        return [
-            (index, stage.model_copy(update={"epochs": update.epochs(stage.epochs)}))
-            for index, stage in deeper
-        ] or stages
+    def _shortened(self, stage: Stage) -> Stage:
+        """A stage with the epochs that it has after a warm start."""
+        update = self.settings.update
+        if update is None or update.start == "anew" or stage.unfreeze == HEAD_ONLY:
+            return stage
+        return stage.model_copy(update={"epochs": update.epochs(stage.epochs)})
 
     @property
     def observers(self) -> tuple[BoundComponent, ...]:

@@ -28,11 +28,11 @@ class Update(BaseModel):
         'included; "anew": as a run from the beginning',
     )
     fine_tuning: float = Field(
-        0.25,
+        0.125,
         gt=0,
         le=1,
         description="after a warm start, the share of the epochs of stages that train more than "
-        "the head; those that train only the head are left out",
+        "the head, at least one",
     )
 
     def epochs(self, epochs: int) -> int:

@@ -62,7 +62,7 @@ def find_learning_rate(
 
 
 def _index(experiment: BoundExperiment, stage: str | None) -> int:
-    names = [known.name for known in experiment.settings.stages]
+    names = [known.name for known in experiment.stages]
     if stage is None:
         return 0
     if stage not in names:
