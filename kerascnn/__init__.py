@@ -63,6 +63,7 @@ FOR_SCRIPTS = {
     "compare_runs": "results.compare.compare",
     "probe_architectures": "studies.probe.probe",
     "probe_blocks": "studies.probe.blocks",
+    "more_images": "studies.more.more",
     "check_labels": "studies.labels.check",
     "cross_validate": "studies.folds.study",
     "best_classifier": "studies.best.best",
@@ -70,6 +71,7 @@ FOR_SCRIPTS = {
     "find_learning_rate": "studies.lr_find.find",
     "ensemble_runs": "studies.ensemble.ensemble",
     "distil_run": "studies.distil.distil",
+    "update_run": "studies.update.update",
     "export_run": "results.export.export",
     "Observer": "engine.observer",
     "default_observer": "cli.observers",
@@ -84,6 +86,8 @@ ERRORS = {
 FOR_LOWER_FLOORS = {
     "join_runs": "results.joined",
     "load_teacher": "results.teaching",
+    "images_before": "results.before",
+    "warm_start": "results.before",
 }
 _PUBLIC = FOR_PLUGINS | FOR_SCRIPTS | ERRORS
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605

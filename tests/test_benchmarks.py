@@ -171,6 +171,17 @@ def test_the_accuracy_as_uneven_as_a_small_folder_weights_the_recalls_by_its_cou
     assert of == {"recalls": [1.0, 0.5], "accuracy_as_uneven": 0.875}
 
 
+def test_an_update_adds_what_was_held_back_and_a_class(script, photos, tmp_path):
+    update = script("update")
+    update.copy_part(photos, tmp_path / "here", 5, seed=0)
+    update.copy_images(photos / "left", tmp_path / "here" / "more" / "third", 4)
+    counts = [
+        len(list((tmp_path / "here").glob(f"{place}/*.png")))
+        for place in ("photos/left", "photos/right", "more/left", "more/right", "more/third")
+    ]
+    assert counts == [7, 8, 3, 2, 4]
+
+
 def test_ratios_count_packing_and_prefix(script):
     stage = {"prefix_seconds": 3.0, "fit_seconds": 2.0}
     ours = {"data_seconds": 5.0, "stages": [stage, {**stage, "prefix_seconds": 0.0}]}
@@ -308,6 +319,25 @@ def test_ways_to_train_on_small_folders(script, benchmark, photos, tmp_path, sha
     figures = benchmark("small_folders", "--data", photos, "--experiment", file, *arguments)
     assert figures["ways"]["recipe"]["difference"] == 0
     assert len(figures["ways"]["stages.0.epochs=2"]["seeds"]) == 2
+
+
+@pytest.mark.slow
+def test_more_images_are_foreseen_and_chosen(
+    script, benchmark, photos, tmp_path, shapes_experiment
+):
+    recipe = {**shapes_experiment, "dataset": {"name": "image_folder"}}
+    file = script("common").write_experiment(tmp_path, recipe)
+    few = ("--size", 10, "--target", 14, "--repetitions", 2)
+    chosen = ("--labelled", 4, "--batch", 2, "--batches", 2)
+    figures = benchmark("more", "--data", photos, "--experiment", file, *few, *chosen)
+    (target,) = figures["foreseen"]
+    assert target["inside"] in (0, 1, 2)
+    assert len(figures["next"]) == 2
+
+
+def test_folds_of_a_benchmark_have_every_class(script):
+    folds = script("more").folds_of(np.arange(50) % 5)
+    assert [set((np.arange(50) % 5)[folds == fold]) for fold in range(5)] == [set(range(5))] * 5
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ from kerascnn.engine.observer import EVENTS
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.experiment.choices import Dataset
 from kerascnn.experiment.model import EarlyStopping, Experiment, Stage, Training
+from kerascnn.experiment.update import Update
 from kerascnn.runtime.toml import as_toml
 from kerascnn.studies.sweep.plan.load import load_sweep
 from kerascnn.testing import checks_of, find_subject, run_checks
@@ -229,6 +230,7 @@ TABLES = {
     r"\[dataset\]": Dataset,
     r"\[training\]": Training,
     r"\[\[stages\]\]": Stage,
+    r"\[update\]": Update,
     "early_stopping": EarlyStopping,
 }
 

@@ -26,6 +26,7 @@ from kerascnn.experiment.choices import (
 )
 from kerascnn.experiment.optimizers import OPTIMIZERS
 from kerascnn.experiment.teacher import Teacher
+from kerascnn.experiment.update import Update
 from kerascnn.runtime.text import nfc
 
 
@@ -319,6 +320,9 @@ class Experiment(Strict):
     stages: tuple[Stage, ...] = Field(
         description="spans of training, in order; an ensemble of trained runs needs none",
         json_schema_extra={"minItems": 1},
+    )
+    update: Update | None = Field(
+        None, description="the run that this one updates, as the command `update` writes it"
     )
     observers: tuple[Observer, ...] = Field(
         (), description="what receives the events of a run, such as a message at its end"

@@ -142,6 +142,32 @@ class Subset:
 
 
 @dataclass(frozen=True)
+class Relabelled:
+    """The images of a source under other labels."""
+
+    source: Source
+    labels: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int, /) -> tuple[Any, int]:
+        return self.source[index][0], self.labels[index]
+
+    @cached_property
+    def fingerprint(self) -> str | None:
+        """That of the source and the labels; None if the source has none."""
+        own = getattr(self.source, "fingerprint", None)
+        text = f"{own} {','.join(map(str, self.labels))}"
+        return hashlib.sha256(text.encode()).hexdigest() if own else None
+
+    @cached_property
+    def known(self) -> Known | None:
+        known = getattr(self.source, "known", None)
+        return known._replace(labels=self.labels) if isinstance(known, Known) else None
+
+
+@dataclass(frozen=True)
 class Chained:
     """The images of several sources, one source after the other."""
 
