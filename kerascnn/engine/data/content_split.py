@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from kerascnn.engine.data.files import ContentHash, content_of, hash_content
-from kerascnn.engine.data.reading import read
+from kerascnn.engine.data.reading import read_all
 from kerascnn.engine.data.sources import ImageFiles, Known, Subset, hash_files, image_files
 from kerascnn.engine.data.splitting import draw_splits
 from kerascnn.errors import InputError
@@ -67,8 +67,7 @@ def split_source(
         The name of each split that is not given, "train" among them, and its images.
     """
     hashes, labels, files = list[ContentHash](), list[int](), list[bool]()
-    for row in range(len(source)):
-        image, label = read(source, row)
+    for image, label in read_all(source):
         hashes.append(hash_content(content_of(image)))
         labels.append(label)
         files.append(isinstance(image, str | os.PathLike))

@@ -12,7 +12,7 @@ import numpy as np
 
 from kerascnn.engine.data.files import content_of
 from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.reading import read, source_faults
+from kerascnn.engine.data.reading import reader, source_faults
 from kerascnn.engine.data.sources import Chained, ImageFiles, Known, Subset
 from kerascnn.engine.data.stream import PreparedImages, Preparing, digest_of
 from kerascnn.engine.data.workers import Rows, Workers, piece_length
@@ -100,9 +100,10 @@ def _identify(
 ) -> _Seen:
     identities = np.empty(len(rows), IDENTITY)
     preparing = preparation and Preparing(preparation, also)
+    read = reader(source, rows)
     for at, row in enumerate(rows):
         try:
-            image, label = read(source, row)
+            image, label = read(row)
             content, is_file = content_of(image), isinstance(image, str | PathLike)
             if preparing and hasattr(image, "dtype"):
                 preparing.add(row, image, content)
