@@ -72,14 +72,25 @@ def split_source(
         labels.append(label)
         files.append(isinstance(image, str | os.PathLike))
     known = Known([own.whole for own in hashes], labels, files)
-    shares = params.shares(given)
-    drawn = _draw(source, hashes, list(map(str, labels)), shares, params.split_seed)
     made = dict[str, Subset]()
-    for split in ("train", *shares):
-        rows = [row for row, name in enumerate(drawn) if name == split]
+    for split, rows in drawn_rows(source, hashes, labels, params, given).items():
         here = known.at(rows)
         made[split] = Subset(source, rows, here.fingerprint, here)
     return made
+
+
+def drawn_rows(
+    source: Source,
+    hashes: Sequence[ContentHash],
+    labels: Sequence[int],
+    params: SplitParams,
+    given: Collection[str] = (),
+) -> dict[str, list[int]]:
+    """As `split_source`, of images whose hashes are known: their indices, in order, by split."""
+    shares = params.shares(given)
+    drawn = _draw(source, hashes, list(map(str, labels)), shares, params.split_seed)
+    names = ("train", *shares)
+    return {split: [row for row, name in enumerate(drawn) if name == split] for split in names}
 
 
 def split_files(

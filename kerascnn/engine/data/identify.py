@@ -13,7 +13,7 @@ import numpy as np
 from kerascnn.engine.data.files import content_of
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.reading import reader, source_faults
-from kerascnn.engine.data.sources import Chained, ImageFiles, Known, Subset
+from kerascnn.engine.data.sources import Known
 from kerascnn.engine.data.stream import PreparedImages, Preparing, digest_of
 from kerascnn.engine.data.workers import Rows, Workers, piece_length
 from kerascnn.errors import InputError, SourceError
@@ -78,8 +78,9 @@ def identify(
             [np.empty(0, IDENTITY), *(piece.identities for piece in pieces)]
         )
         return Identified(_known(identities).fingerprint, False, partial(_cut, identities))
-    if isinstance(source, ImageFiles | Subset | Chained) and source.known:
-        return Identified(str(own), False, partial(_cut, _of_known(source.known)))
+    known = getattr(source, "known", None)
+    if isinstance(known, Known):
+        return Identified(str(own), False, partial(_cut, _of_known(known)))
     reading = _Reading(workers, preparation, also, keep, on_progress)
     return Identified(str(own), True, reading.remembered(str(own)))
 
