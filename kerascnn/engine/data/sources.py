@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, chain
+from itertools import accumulate, chain, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -150,6 +150,13 @@ class Subset:
         return lambda indices: many([int(self.rows[index]) for index in indices])
 
     @property
+    def files(self) -> list[int]:
+        """The same, of the images here."""
+        ends = list(accumulate(self.source.files))  # type: ignore[attr-defined]
+        numbers = (bisect_right(ends, row) for row in self.rows)
+        return [len(list(run)) for _, run in groupby(numbers)]
+
+    @property
     def image_name(self) -> Callable[[int], str]:
         """The same."""
         name = self.source.image_name  # type: ignore[attr-defined]
@@ -193,6 +200,11 @@ class Chained:
             return [found[place] for place in places]
 
         return items
+
+    @property
+    def files(self) -> list[int]:
+        """The same."""
+        return [*chain(*[source.files for source in self.sources])]  # type: ignore[attr-defined]
 
     @property
     def image_name(self) -> Callable[[int], str]:

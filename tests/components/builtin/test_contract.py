@@ -51,13 +51,14 @@ def test_image_folder(kerascnn_check, photographs):
     kerascnn_check(path=str(photographs / "flower_photos.tgz.unpacked/flower_photos"))
 
 
+@pytest.mark.long  # each check builds a dataset and reads it in other processes
 @pytest.mark.kerascnn("dataset", "tar_shards")
 def test_tar_shards(kerascnn_check, tmp_path):
     write_tar(tmp_path / "train.tar", samples(40))
     kerascnn_check(path=str(tmp_path))
 
 
-@pytest.mark.long  # each check builds a dataset, as for the tar above
+@pytest.mark.long  # the same
 @pytest.mark.kerascnn("dataset", "zip_file")
 def test_zip_file(kerascnn_check, tmp_path):
     kerascnn_check(path=str(write_zip(tmp_path / "a.zip", in_folders(40), ZIP_DEFLATED)))
