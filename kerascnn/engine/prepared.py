@@ -30,7 +30,7 @@ class Prepared:
     def examples(self) -> tuple[Examples, Examples]:
         """The training and the validation examples."""
         train, validation = self.data.train, self.data.validation
-        blocks = blocks_of(train.source, self.experiment.training)
+        blocks = blocks_of(train, self.experiment.training)
         centred = Preparation.of(self.experiment.training).windows(validation.images)
         return (
             Examples(train.images, train.labels, train.digests, blocks),

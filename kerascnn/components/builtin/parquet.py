@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from kerascnn import Component, InputError, ParquetFormat, Splits, shard_splits
+from kerascnn import Component, InputError, Splits
 from kerascnn.components.builtin.shard_files import ShardParams, shards_of
 
 
@@ -22,6 +22,8 @@ class ParquetParams(ShardParams):
 
 
 def build_parquet(params: ParquetParams, *, seed: int) -> Splits:
+    from kerascnn import ParquetFormat, shard_splits
+
     how = ParquetFormat(params.image_column, params.label_column)
     return shard_splits(shards_of(params, ".parquet"), how, params)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from kerascnn import Component, InputError, Splits, TarFormat, TarParams, shard_splits
+from kerascnn import Component, InputError, Splits, TarParams
 from kerascnn.components.builtin.shard_files import ShardParams, shards_of
 
 
@@ -19,6 +19,8 @@ class TarShardsParams(ShardParams, TarParams):
 
 
 def build_tar_shards(params: TarShardsParams, *, seed: int) -> Splits:
+    from kerascnn import TarFormat, shard_splits
+
     shards, names = shards_of(params, ".tar"), _class_names(params.class_names)
     return shard_splits(shards, TarFormat(params.label, params.image), params, names)
 

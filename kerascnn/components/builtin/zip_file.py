@@ -4,15 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from kerascnn import (
-    Component,
-    InputError,
-    SplitParams,
-    Splits,
-    ZipFormat,
-    local_shard,
-    shard_splits,
-)
+from kerascnn import Component, InputError, SplitParams, Splits, local_shard
 from kerascnn.components.builtin.shard_files import files_of
 
 
@@ -26,6 +18,8 @@ class ZipFileParams(SplitParams):
 
 
 def build_zip_file(params: ZipFileParams, *, seed: int) -> Splits:
+    from kerascnn import ZipFormat, shard_splits
+
     shards = [local_shard(file) for file in files_of(params.path, ".zip", "train")]
     return shard_splits({"train": shards}, ZipFormat(), params)
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kerascnn.engine.data.packed import Packed
 from kerascnn.errors import SourceError
 from kerascnn.experiment.model import Training
-from kerascnn.hookspecs import Source
 
 _EQUAL = 512  # examples of a block where the source names no files
 
@@ -37,15 +37,15 @@ class Blocks:
         return rows[np.argsort(places + rng.uniform(0, self.window, len(rows)), kind="stable")]
 
 
-def blocks_of(source: Source, training: Training) -> Blocks | None:
-    """The blocks of a source, a file each if it names files; None for a full shuffle.
+def blocks_of(split: Packed, training: Training) -> Blocks | None:
+    """The blocks of a split, a file each if its source names files; None for a full shuffle.
 
     Raises:
         SourceError: The files do not add up to the source.
     """
     if training.shuffle == "full":
         return None
-    count, files = len(source), getattr(source, "files", None)
+    count, files = len(split), getattr(split.source, "files", None)
     if files is None:
         lengths = np.diff([*range(0, count, _EQUAL), count])
     else:

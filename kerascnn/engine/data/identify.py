@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerascnn.engine.data.download import NotAtHandError
 from kerascnn.engine.data.files import content_of
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.reading import reader, source_faults
@@ -108,7 +109,7 @@ def _identify(
             content, is_file = content_of(image), isinstance(image, str | PathLike)
             if preparing and hasattr(image, "dtype"):
                 preparing.add(row, image, content)
-        except SourceError:
+        except (SourceError, NotAtHandError):
             raise
         except InputError as error:  # reported when it is to be prepared
             identities[at] = digest_of(str(error).encode()), -1, False, False

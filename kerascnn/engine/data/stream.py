@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kerascnn.engine.data.download import NotAtHandError
 from kerascnn.engine.data.files import content_of
 from kerascnn.engine.data.hashes import perceptual_hash
 from kerascnn.engine.data.images import Decoded, ImageError
@@ -75,7 +76,7 @@ def prepare_rows(
         try:
             image, _ = read(row)
             preparing.add(row, image, content_of(image))
-        except SourceError:
+        except (SourceError, NotAtHandError):
             raise
         except InputError as error:
             reason = error.reason if isinstance(error, ImageError) else str(error)

@@ -46,7 +46,7 @@ def augmented(material: Material, count: int) -> Samples | None:
         return None
     for index, stage in reversed(list(enumerate(experiment.stages))):
         first = 0 if stage.settings.views else 1  # views count from 0, epochs from 1
-        blocks = blocks_of(data.train.source, experiment.training)
+        blocks = blocks_of(data.train, experiment.training)
         order = shuffled(len(data.train), (experiment.seed, index), first, blocks)
         rows = order[: stage.batch_size]
         # one class per image, so that the mixed labels are the shares of the images

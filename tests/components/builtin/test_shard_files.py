@@ -2,7 +2,8 @@
 
 import pytest
 
-from kerascnn.components.builtin.shard_files import expand_braces, files_of
+from kerascnn import expand_braces
+from kerascnn.components.builtin.shard_files import files_of
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from kerascnn.engine.data.download import NotAtHandError
 from kerascnn.engine.data.files import hash_content
 from kerascnn.engine.data.shards.shard import Shard, ShardFormat
 from kerascnn.errors import InputError
@@ -62,11 +64,15 @@ def index_shards(shards: Sequence[Shard], how: ShardFormat) -> list[ShardIndex]:
     def index(shard: Shard) -> ShardIndex | InputError:
         try:
             return _index(shard, how)
+        except NotAtHandError:
+            raise
         except InputError as error:
             return error
 
     with ThreadPoolExecutor(available_cores(), thread_name_prefix="kerascnn-shards") as pool:
-        found = list(pool.map(index, shards))
+        # each in a copy of this context, which says whether downloads are allowed
+        asked = [pool.submit(copy_context().run, index, shard) for shard in shards]
+        found = [future.result() for future in asked]
     if faults := [str(fault) for fault in found if isinstance(fault, InputError)]:
         many = itemized("{} cannot be used", faults, len(faults), _NAMED, noun="shard")
         raise InputError(faults[0] if len(faults) == 1 else many)

@@ -8,16 +8,13 @@ from itertools import chain, groupby
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from kerascnn.engine.data.shards.shard import FOLDER, ImageIn, Scan
+from kerascnn.engine.data.shards.labels import FIELD, FOLDER
+from kerascnn.engine.data.shards.shard import ImageIn, Scan
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.runtime.image_files import has_image_suffix, system_kind
 
-FIELD = "json:"
-"""What precedes the name of a field, as in "json:species"; dots lead into tables."""
-
 _FIELDS = ("label", "class", "cls", "class_name", "category", "target", "species")
 _LABELS = {"cls", "json"}
-LABEL_PATTERN = rf"^(auto|cls|{FOLDER}|{FIELD}.+)$"
 
 
 class Member(NamedTuple):

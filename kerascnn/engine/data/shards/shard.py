@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kerascnn.runtime.shared_file import SharedFile
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class ImageIn(NamedTuple):
 
     Args:
         name: In the shard, such as "cats/17.jpg".
-        label: A class name or number; with `FOLDER` labels, the folder.
+        label: A class name or number; labelled by "folder", the folder.
         offset, length, method: Where and how it is stored, as the format's `read` expects it.
         content: The bytes of the image file.
     """
@@ -53,15 +54,11 @@ class ImageIn(NamedTuple):
     content: bytes
 
 
-FOLDER = "folder"
-"""How images are labelled by the folder that each is in."""
-
-
 class Scan(NamedTuple):
     """The images of a shard.
 
     Args:
-        labelled: How: `FOLDER`, or anything else; the same for all shards of a dataset.
+        labelled: How: "folder", or anything else; the same for all shards of a dataset.
         images: In the order in which they are stored.
         ignored: What else is in the shard, with counts; complete after the last image.
     """
@@ -81,5 +78,5 @@ class ShardFormat(Protocol):
     def scan(self, shard: Shard, file: SharedFile) -> Scan:
         """Reads a shard once; raises InputError, which names it and says what to do."""
 
-    def read(self, shard: Shard, file: SharedFile, places: np.ndarray) -> Sequence[bytes]:
+    def read(self, shard: Shard, file: SharedFile, places: "np.ndarray") -> Sequence[bytes]:
         """The image files at these places, of dtype `PLACE`; several threads may read at once."""

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from kerascnn.engine.data.content_split import SplitParams, drawn_rows
 from kerascnn.engine.data.shards.classes import class_names_of, folder_layout
 from kerascnn.engine.data.shards.index import ShardIndex, index_shards
-from kerascnn.engine.data.shards.shard import FOLDER, Shard, ShardFormat
+from kerascnn.engine.data.shards.labels import FOLDER
+from kerascnn.engine.data.shards.shard import Shard, ShardFormat
 from kerascnn.engine.data.shards.source import ShardImages
 from kerascnn.engine.data.sources import Known, Subset
 from kerascnn.errors import InputError
@@ -33,6 +34,7 @@ def shard_splits(
     Raises:
         InputError: A shard that cannot be read, labels that make no classes, or an empty split.
     """
+    _refuse_shared(shards)
     every = [shard for of_split in shards.values() for shard in of_split]
     indexes = index_shards(every, how)
     _check_labelled(every, indexes)
@@ -78,6 +80,17 @@ def _divided(
         here = known.at(chosen)
         sources[split] = Subset(source, chosen, here.fingerprint, here)
     return Splits(**sources, class_names=class_names, ignored=dict(ignored))
+
+
+def _refuse_shared(shards: Mapping[str, Sequence[Shard]]) -> None:
+    seen: dict[Shard, str] = {}
+    for split, of_split in shards.items():
+        for shard in of_split:
+            if (first := seen.setdefault(shard, split)) != split:
+                raise InputError(
+                    f'"{shard.name}" is in two splits, {first} and {split}: correct dataset.path, '
+                    "dataset.validation or dataset.test."
+                )
 
 
 def _check_labelled(shards: Sequence[Shard], indexes: Sequence[ShardIndex]) -> None:

@@ -8,12 +8,10 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 import numpy as np
-from pydantic import Field
 
-from kerascnn.engine.data.shards.samples import LABEL_PATTERN, Member, Samples
+from kerascnn.engine.data.shards.samples import Member, Samples
 from kerascnn.engine.data.shards.shard import Scan, Shard
 from kerascnn.errors import InputError
-from kerascnn.hookspecs import Params
 from kerascnn.runtime.shared_file import SharedFile
 
 _BLOCK = 512  # bytes; POSIX.1-1988, ustar
@@ -24,21 +22,6 @@ _COMPRESSED = {  # by the first bytes
     b"\xfd7zXZ\x00": ("xz", "unxz"),
     b"\x28\xb5\x2f\xfd": ("Zstandard", "unzstd"),
 }
-
-
-class TarParams(Params):
-    """How images in tar files are labelled."""
-
-    label: str = Field(
-        "auto",
-        pattern=LABEL_PATTERN,
-        description='What labels an image KEY.jpg: "cls" (the text of KEY.cls, a number or a '
-        'class name), "json:FIELD" (a field of KEY.json) or "folder" (the folder that it is in); '
-        '"auto": the first of these that the first sample has.',
-    )
-    image: str = Field(
-        "", description='The extension of the image where samples have several, such as "jpg".'
-    )
 
 
 @dataclass(frozen=True)

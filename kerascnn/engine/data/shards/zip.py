@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerascnn.engine.data.shards.labels import FOLDER
 from kerascnn.engine.data.shards.samples import Member, Samples
-from kerascnn.engine.data.shards.shard import FOLDER, Scan, Shard
+from kerascnn.engine.data.shards.shard import Scan, Shard
 from kerascnn.errors import InputError
 from kerascnn.runtime.shared_file import SharedFile
 
