@@ -29,7 +29,7 @@ class Elsewhere:
 
     def shard(self, name):
         size = (self.folder / name).stat().st_size
-        return copied_shard(name, f"far://{name}", "v1", size, partial(self.fetch, name))
+        return copied_shard(name, f"far://{self.folder}/{name}", "v1", size, partial(self.fetch, name))
 
     def fetch(self, name, path, progress):
         if self.gone:
@@ -41,7 +41,6 @@ class Elsewhere:
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    shard_source._opened.cache_clear()
     monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
     return Elsewhere(tmp_path)
 
