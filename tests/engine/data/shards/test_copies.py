@@ -29,7 +29,9 @@ class Elsewhere:
 
     def shard(self, name):
         size = (self.folder / name).stat().st_size
-        return copied_shard(name, f"far://{self.folder}/{name}", "v1", size, partial(self.fetch, name))
+        return copied_shard(
+            name, f"far://{self.folder}/{name}", "v1", size, partial(self.fetch, name)
+        )
 
     def fetch(self, name, path, progress):
         if self.gone:
