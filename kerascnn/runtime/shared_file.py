@@ -27,6 +27,8 @@ class SharedFile(FileIO):
 
     def bytes_at(self, offset: int, length: int) -> bytes:
         """The bytes from an offset on; fewer at the end of the file."""
+        if hasattr(os, "pread") and len(whole := os.pread(self.fileno(), length, offset)) == length:
+            return whole  # without a copy
         content = bytearray(length)
         return bytes(memoryview(content)[: self.read_at(offset, memoryview(content))])
 

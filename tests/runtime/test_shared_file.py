@@ -12,6 +12,7 @@ from kerascnn.runtime.shared_file import SharedFile
 def test_threads_read_at_offsets_of_their_own(tmp_path, monkeypatch, by_position):
     if by_position:
         monkeypatch.delattr(shared_file.os, "preadv", raising=False)
+        monkeypatch.delattr(shared_file.os, "pread", raising=False)
     content = bytes(range(256)) * 40
     (tmp_path / "a").write_bytes(content)
     offsets = [(131 * n) % len(content) for n in range(400)]
