@@ -312,6 +312,16 @@ def test_memory_beside_its_estimate(benchmark):
 
 
 @pytest.mark.slow
+def test_images_in_few_files_beside_a_folder(benchmark):
+    small = ("--images", 40, "--rounds", 1, "--gb", 0.01, "--seeds", 2, "--shapes", 60)
+    figures = benchmark("sources", *small)
+    assert set(figures["of_the_folder"]["image_folder"].values()) == {1}
+    assert figures["of_the_folder"]["tar_shards"]["pack"] > 0
+    assert [part["read"] > 0.9 for part in figures["streamed"]] == [True, True]
+    assert set(figures["orders"]["accuracy"]) == {"full", "blocks"}
+
+
+@pytest.mark.slow
 def test_ways_to_train_on_small_folders(script, benchmark, photos, tmp_path, shapes_experiment):
     recipe = {**shapes_experiment, "dataset": {"name": "image_folder"}}
     file = script("common").write_experiment(tmp_path, recipe)
