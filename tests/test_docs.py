@@ -97,7 +97,13 @@ def test_every_field_of_the_contract_is_documented(name):
 
 def test_every_member_of_a_source_is_documented():
     members = [name for name in vars(hookspecs.Source) if name in ("__len__", "__getitem__")]
-    assert documented(section("Source")) == [*members, "fingerprint"]
+    assert documented(section("Source")) == [
+        *members,
+        "fingerprint",
+        "__getitems__",
+        "image_name",
+        "files",
+    ]
     assert get_type_hints(hookspecs.Source.__len__) == {"return": int}
 
 

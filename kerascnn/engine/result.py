@@ -32,7 +32,7 @@ PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"
 MEMBERS = "members.npy"  # calibrated probabilities of an ensemble's members: float32 [M, N, K]
 FEATURES = "features.npy"  # of the known images, as the network sees them: float16 [N, F]
-REJECTION = "rejection.json"  # how well a class that nobody showed is noticed by these
+REJECTION = "rejection.json"  # how well an unknown class is noticed
 KNOWN_IMAGES = "known_images.csv"  # which these are: image, sha256, label, split
 
 

@@ -69,7 +69,9 @@ class Packed:
         return isinstance(images, StreamedImages)
 
     def name(self, index: int) -> str:
-        """The path of an image, or its index in the source if it has none."""
+        """The name of an image by its source, its path, or its index in the source."""
+        if hasattr(self.source, "image_name"):
+            return shown(self.source.image_name(int(index)))
         return shown(self.source[int(index)][0] if self.files[index] else str(index))
 
     def at(self, rows: np.ndarray) -> "Packed":

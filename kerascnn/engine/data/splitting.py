@@ -6,8 +6,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, chain
 
+_SPLITS = (
+    dict.fromkeys(("train", "training"), "train")
+    | dict.fromkeys(("validation", "valid", "val"), "validation")
+    | dict.fromkeys(("test", "testing"), "test")
+)
 Group = list[str]
 """Contents that go to the same split."""
+
+
+def split_named(name: str) -> str | None:
+    """The split that a folder, a file or a cell of a table named so is; None if it is not one.
+
+    Such as "validation" for "val".
+    """
+    return _SPLITS.get(name.strip().lower())
 
 
 def draw_splits(

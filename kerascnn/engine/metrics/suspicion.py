@@ -13,7 +13,7 @@ class Suspicion:
     """What speaks against each label.
 
     Args:
-        score: 0 to 1, the most suspicious highest: float [N].
+        score: One minus the probability of the label, 0 to 1: float [N].
         suggested: The likeliest class other than the label: int [N].
         wrong: Whether the label is counted as wrong, bool [N].
     """
@@ -26,7 +26,7 @@ class Suspicion:
 def suspect(
     probabilities: np.ndarray, labels: np.ndarray, known: np.ndarray | None = None
 ) -> Suspicion:
-    """Judges each label by the margin of the likeliest other class.
+    """Judges each label by its own probability.
 
     Args:
         probabilities: Of each class, float [N, K], K at least 2.
@@ -38,9 +38,8 @@ def suspect(
     own = probabilities[rows, labels]
     others = probabilities.copy()
     others[rows, labels] = -1
-    score = (1 - own + others.max(1)) / 2
     known = np.ones(len(labels), np.bool_) if known is None else known
-    return Suspicion(score, others.argmax(1), _confidently_wrong(probabilities, labels, known))
+    return Suspicion(1 - own, others.argmax(1), _confidently_wrong(probabilities, labels, known))
 
 
 def _confidently_wrong(
