@@ -28,7 +28,7 @@ class Update(BaseModel):
         'included; "anew": as a run from the beginning',
     )
     fine_tuning: float = Field(
-        0.125,
+        0.25,
         gt=0,
         le=1,
         description="after a warm start, the share of the epochs of stages that train more than "

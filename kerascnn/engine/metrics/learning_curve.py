@@ -19,7 +19,7 @@ GRID = 400  # numbers of images at which a law is looked up
 
 # The prior: the power, which Hestness et al. (2017, arXiv 1712.00409) found between -0.07 and -0.35
 # for images, speech and text, and how fast it changes.
-POWER, POWER_DEVIATION = -0.3, 0.2
+POWER, POWER_DEVIATION = -0.2, 0.2
 LEVEL_DEVIATION = 2.0  # of log(error) at the greatest number measured
 BEND_DEVIATION = 0.1
 

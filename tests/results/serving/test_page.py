@@ -68,7 +68,7 @@ def test_an_image_is_classified_explained_and_compared(port, place):
     for uri in (said["image"], said["heat"]):
         pixels = Image.open(BytesIO(base64.b64decode(uri.partition(",")[2])))
         assert pixels.size == (16, 16)
-    assert said["note"] == ""
+    assert (said["note"], said["rejected"], said["why"]) == ("", False, "")
     shown = {one["name"]: bool(one["image"]) for one in said["similar"]}
     assert shown == {str(place / f"{n}.png"): True for n in range(3)} | {
         str(place / "gone.png"): False
@@ -205,11 +205,24 @@ def test_only_the_page_itself_may_post(port, path, host, origin, status):
         assert json.loads(answer)["error"].startswith("refused: a web page elsewhere sent this")
 
 
-def test_a_network_without_maps_and_a_run_without_features_say_so(result, place, monkeypatch):
+class Stranger:
+    """Refuses every image."""
+
+    share, threshold = 0.05, 0.5
+
+    def __init__(self, *_):
+        pass
+
+    def scores(self, features):
+        return np.ones(len(features))
+
+
+def test_what_is_missing_and_what_is_refused_is_said(result, place, monkeypatch):
     def none(*_, **__):
         raise InputError("no maps")
 
     monkeypatch.setattr(looking, "GradCam", none)
+    monkeypatch.setattr(looking, "Rejection", Stranger)
     (place / "features.npy").rename(place / "elsewhere.npy")
     try:
         with serving(make_app(result, 5, "auto", place / "corrections")) as port:
@@ -218,3 +231,5 @@ def test_a_network_without_maps_and_a_run_without_features_say_so(result, place,
         (place / "elsewhere.npy").rename(place / "features.npy")
     assert (status, said["heat"], said["similar"]) == (200, "", [])
     assert "keeps no features of its training images" in said["missing"]
+    assert said["rejected"]
+    assert said["why"].startswith("It differs more from the training images than 95% of the images")

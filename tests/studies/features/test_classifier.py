@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerascnn.studies.features.classifier import PENALTIES, _fit, _inputs, out_of_fold
+from kerascnn.studies.features.classifier import PENALTIES, _inputs, fit_weights, out_of_fold
 
 
 def clusters(images=60, features=8, classes=3, apart=2.0, seed=0):
@@ -24,7 +24,9 @@ def test_a_fit_has_the_least_penalised_loss():
     values, labels, _ = clusters()
     inputs = _inputs(values * 7 + 3, np.ones(len(values), bool))
     assert np.allclose(inputs.std(0)[:-1], 1, atol=1e-4)
-    weights = _fit(inputs, np.eye(3, dtype=np.float32)[labels], np.zeros((9, 3), np.float32), 0.03)
+    weights = fit_weights(
+        inputs, np.eye(3, dtype=np.float32)[labels], np.zeros((9, 3), np.float32), 0.03
+    )
     other = LogisticRegression(C=1 / (0.03 * len(labels)), tol=1e-8, max_iter=1000)
     other.fit(inputs[:, :-1], labels)
     assert weights[:-1] == pytest.approx(other.coef_.T, abs=0.01)
