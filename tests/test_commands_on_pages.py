@@ -36,6 +36,7 @@ ELSEWHERE = {
     "best": "tests/cli/test_best.py",
     "ensemble": "tests/studies/ensemble/test_ensemble.py",
     "distil": "tests/studies/ensemble/test_ensemble.py",
+    "update": "tests/studies/update/test_update.py",
     "sweep --resume": "tests/studies/sweep/test_story.py",
 }
 """Commands that go on until they are stopped, need a run that was or train often, and what runs

@@ -34,7 +34,7 @@ def known_images(
     if len(rows) == LIMIT:
         warned(
             f"the features of {LIMIT:,} of the training images are kept, drawn at random: similar "
-            "images are looked for among those."
+            "images are searched among those."
         )
     train = data.train.at(rows)
     held = _others(data.validation, train, seed)

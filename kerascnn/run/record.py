@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
+from kerascnn.engine.data.divided import IMAGES, Divided
 from kerascnn.engine.events import StageStart
 from kerascnn.engine.metrics.score import Metrics
 from kerascnn.engine.observer import Observer, optional
@@ -25,7 +26,6 @@ from kerascnn.engine.result import (
     PREDICTIONS,
     REJECTION,
     RESULT,
-    SEEN,
     VALIDATION_PREDICTIONS,
     Result,
 )
@@ -81,6 +81,7 @@ def record_start(tracker: Tracker, prepared: Prepared, folder: Path) -> None:
             "dataset": prepared.experiment.dataset.name,
             "backend": prepared.backend,
             "device": device_name(),
+            **_updated(prepared),
             **{f"version.{name}": value for name, value in installed_versions().items()},
             **{f"data.{name}": count for name, count in found.items()},
             **{f"plugin.{name}": origin for name, origin in prepared.experiment.origins.items()},
@@ -119,6 +120,11 @@ def _splits(prepared: Prepared) -> list[dict[str, Any]]:
         }
         for split, packed in prepared.data.splits().items()
     ]
+
+
+def _updated(prepared: Prepared) -> dict[str, str]:
+    update = prepared.experiment.settings.update
+    return {"update.run": update.run} if update else {}
 
 
 def _user() -> dict[str, str]:
@@ -202,10 +208,10 @@ def record_result(
         write_predictions(folder / file, said, names)
     if len(members := evaluated.members["test"]):
         np.save(folder / MEMBERS, members.astype(np.float32))
-    np.save(folder / SEEN, np.concatenate([data.train.digests, data.validation.digests]))
+    Divided.of(data.splits()).write(folder)
     known_images(prepared, evaluated, warned).write(folder)
     result.write()
-    for name in (PREDICTIONS, VALIDATION_PREDICTIONS, SEEN, FEATURES, KNOWN_IMAGES, RESULT):
+    for name in (PREDICTIONS, VALIDATION_PREDICTIONS, IMAGES, FEATURES, KNOWN_IMAGES, RESULT):
         tracker.artifact(folder / name)
     if upload_model:
         tracker.model(folder / MODEL)

@@ -26,6 +26,7 @@ from kerascnn.experiment.model import Training
 from kerascnn.hookspecs import Weights
 from kerascnn.run.ensemble_table import ensemble_table
 from kerascnn.run.teacher_table import teacher_table
+from kerascnn.run.update_table import update_table
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.keras_internals import last_calls
 from kerascnn.runtime.versions import installed_versions
@@ -95,7 +96,7 @@ def make_result(
 ) -> Result:
     """Makes the result; `folder` is named by the run's id, `seconds` is the run's duration.
 
-    `decisions` are those by which an ensemble was put together.
+    `decisions` are those by which an ensemble was put together, or an update started.
     """
     data, test = prepared.data, evaluated.test
     return Result(
@@ -136,6 +137,7 @@ def make_result(
         ensemble=ensemble_table(prepared, evaluated.probabilities, evaluated.members, decisions),
         teacher=teacher_table(prepared, evaluated.probabilities["test"].argmax(1)),
         weights=_weights_table(prepared.network.weights),
+        update=update_table(prepared, evaluated.probabilities["test"].argmax(1), decisions),
     )
 
 

@@ -90,7 +90,7 @@ def run_in(
         name: Of the run on MLflow's page; default says what differs from the experiment's first.
         report: Draw the report, the confusion matrix and MLflow's note.
         upload_model: Upload the model to MLflow; it is in the run's folder either way.
-        decisions: Those by which an ensemble was put together.
+        decisions: Those by which an ensemble was put together, or an update started.
     """
     start = time.perf_counter()
     resumed = find_unfinished(resume, Kind.RUN) if resume else None

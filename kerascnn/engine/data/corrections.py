@@ -29,11 +29,13 @@ class Correction(NamedTuple):
         line: Its line in the file, from 1.
         path: Of the image, or the first digits of its hash; see `image_names`.
         label: The right class; "" to leave the image out.
+        given: The label of the dataset; "" if the table does not say.
     """
 
     line: int
     path: str
     label: str
+    given: str
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _corrections(table: "csv.DictReader[str]") -> Iterator[Correction]:
         path, label = ((row[name] or "").strip() for name in (PATH, LABEL))
         given = row.get(GIVEN)
         if path and (given is None or nfc(given.strip()) != nfc(label)):
-            yield Correction(table.line_num, path, nfc(label))
+            yield Correction(table.line_num, path, nfc(label), (given or "").strip())
 
 
 def corrected(
@@ -105,7 +107,7 @@ def _labels(
 ) -> dict[Place, str]:
     """The corrected label of each image, by split and row."""
     places, found, faults = _Places(splits), dict[Place, str](), list[str]()
-    for line, path, label in corrections.rows:
+    for line, path, label, _ in corrections.rows:
         here = places.of(path)
         fault = "" if label in ("", *class_names) else _no_class(label, class_names)
         fault = fault or places.fault(path, here, hint=len(faults) < SHOWN)

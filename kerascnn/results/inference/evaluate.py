@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from kerascnn.components.registry import load_registry
+from kerascnn.engine.data.divided import IMAGES, Divided
 from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.preparation import Centred
+from kerascnn.engine.load import TRAINING_SPLITS
 from kerascnn.engine.metrics.named import Measured, measure_named
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import wilson_interval
 from kerascnn.engine.observer import Observer, default_observer
-from kerascnn.engine.result import SEEN, Result
+from kerascnn.engine.result import Result
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.hookspecs import Splits
 from kerascnn.results.find import find_run
@@ -251,9 +253,10 @@ def _warn_of_seen(result: Result, packed: Packed, said: Predictions, observer: O
 
 def _seen(result: Result, packed: Packed) -> np.ndarray:
     """Which of the prepared images the run was trained or validated on: bool [N]."""
-    file = result.folder / SEEN
-    seen = {digest.tobytes() for digest in np.load(file)} if file.is_file() else set()
-    return np.array([digest.tobytes() in seen for digest in packed.digests])
+    if not (result.folder / IMAGES).is_file():
+        return np.zeros(len(packed), np.bool_)
+    trained = TRAINING_SPLITS[result.training.train_on]
+    return Divided.read(result.folder).chosen("validation", *trained).find(packed) >= 0
 
 
 def _indices(splits: Splits, result: Result, data: str | Path) -> np.ndarray:

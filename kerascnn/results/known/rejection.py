@@ -1,6 +1,6 @@
 """Images that are none of a run's classes: how well they are noticed, and which are refused.
 
-Each class is left out in turn, as if nobody had shown it: an image's score comes from the training
+Each class is left out in turn, as if it were unknown: an image's score comes from the training
 images of the other classes alone. The measure that tells the validation images of the class left
 out from the others best is the run's. The network itself has seen every class, unless the layers
 before its head were frozen.
@@ -31,7 +31,7 @@ SAMPLE = 20_000
 
 @dataclass(frozen=True)
 class LeftOut:
-    """How well the images of a class are noticed, as if nobody had shown it.
+    """How well the images of a class are noticed, as if it were unknown.
 
     Args:
         name: Of the class.
@@ -49,7 +49,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Noticed:
-    """How well a class that nobody showed would be noticed.
+    """How well an unknown class would be noticed.
 
     Args:
         measure: That of the run, a name of `engine.metrics.novelty.MEASURES`.

@@ -74,8 +74,8 @@ def _path(
     weights = np.zeros((features.shape[1] + 1, classes), np.float32)
     for penalty in PENALTIES:
         inputs = _inputs(features, fitted)  # not kept: ten paths are under way at a time
-        weights = _fit(inputs[fitted], targets, weights, penalty)
-        yield _log_softmax(inputs @ weights)
+        weights = fit_weights(inputs[fitted], targets, weights, penalty)
+        yield log_softmax(inputs @ weights)
 
 
 def _inputs(features: np.ndarray, fitted: np.ndarray) -> np.ndarray:
@@ -86,7 +86,9 @@ def _inputs(features: np.ndarray, fitted: np.ndarray) -> np.ndarray:
     return inputs
 
 
-def _fit(inputs: np.ndarray, targets: np.ndarray, start: np.ndarray, penalty: float) -> np.ndarray:
+def fit_weights(
+    inputs: np.ndarray, targets: np.ndarray, start: np.ndarray, penalty: float
+) -> np.ndarray:
     """The weights [F + 1, K] of the least mean cross-entropy plus penalty / 2 · their squared sum.
 
     The last row, the intercepts, costs nothing. By L-BFGS (Liu and Nocedal 1989, doi
@@ -96,7 +98,7 @@ def _fit(inputs: np.ndarray, targets: np.ndarray, start: np.ndarray, penalty: fl
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(start.shape).astype(np.float32)
-        logs = _log_softmax(inputs @ weights)
+        logs = log_softmax(inputs @ weights)
         slopes = inputs.T @ ((np.exp(logs) - targets) / len(inputs)).astype(np.float32)
         slopes[:-1] += penalty * weights[:-1]
         squared = float((weights[:-1].astype(np.float64) ** 2).sum())
@@ -108,6 +110,7 @@ def _fit(inputs: np.ndarray, targets: np.ndarray, start: np.ndarray, penalty: fl
     return found.x.reshape(start.shape).astype(np.float32)
 
 
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Log probabilities float64 [N, K] of scores [N, K]."""
     shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))

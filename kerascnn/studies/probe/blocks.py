@@ -24,7 +24,7 @@ from kerascnn.studies.features.network import Extractor, Features, prepare_featu
 from kerascnn.studies.probe.behind import behind_best
 from kerascnn.studies.probe.blocks_result import BlocksResult, ProbedBlock, blocks_figure
 from kerascnn.studies.probe.network import judge_features
-from kerascnn.studies.probe.record import record
+from kerascnn.studies.record import record
 
 STORED_AS = "the end of every block"
 
@@ -65,8 +65,11 @@ def probe_blocks(experiment: BoundExperiment, observer: Observer | None = None) 
         )
 
     title = f"blocks of {experiment.architecture.name}"
-    metrics = {"probed_blocks": len(blocks)}
-    return record(experiment.name, title, "blocks", result, blocks_figure, metrics, observer)
+    return record(experiment.name, title, "blocks", result, blocks_figure, _metrics, observer)
+
+
+def _metrics(result: BlocksResult) -> dict[str, float]:
+    return {"probed_blocks": len(result.blocks)}
 
 
 def _features(

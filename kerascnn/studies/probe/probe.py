@@ -27,8 +27,8 @@ from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import abbreviated, counted
 from kerascnn.studies.features.images import load_images, require_every_fold
 from kerascnn.studies.probe.network import probe_network, with_architecture
-from kerascnn.studies.probe.record import record
 from kerascnn.studies.probe.result import ProbedNetwork, ProbeResult, probe_figure, ranked
+from kerascnn.studies.record import record
 
 Probed = tuple[ProbedNetwork, np.ndarray]
 ALL_LOCAL = "all-local"
@@ -142,7 +142,7 @@ def _record(experiment: BoundExperiment, networks: list[Probed], observer: Obser
         "probe",
         result,
         lambda done: probe_figure(done.networks),
-        {"probed_networks": len(networks)},
+        lambda done: {"probed_networks": len(done.networks)},
         observer,
     )
 
