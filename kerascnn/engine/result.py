@@ -42,7 +42,7 @@ class SplitTable(TypedDict):
 
 
 class WeightsTable(TypedDict):
-    """The pretrained weights that the network started from; see `kerascnn.Weights`."""
+    """Pretrained weights that the network started from; see `kerascnn.Weights`."""
 
     origin: str
     licence: str
@@ -131,7 +131,8 @@ class Result:
         engine: What computed `test`, such as "OpenVINO 2026.4.1"; "" if the backend did.
         ensemble: The members of an ensemble and how it was made; None for other runs.
         teacher: The run that taught the network; None without one.
-        weights: The pretrained weights that the network started from; None from scratch.
+        weights: The pretrained weights that the network started from: none from scratch; of an
+            ensemble those of all its members.
     """
 
     version: int = VERSION
@@ -164,7 +165,7 @@ class Result:
     engine: str = ""
     ensemble: EnsembleTable | None = None
     teacher: TeacherTable | None = None
-    weights: WeightsTable | None = None
+    weights: list[WeightsTable] = field(default_factory=list)
 
     @classmethod
     def read(cls, file: Path) -> "Result":

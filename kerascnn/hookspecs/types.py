@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from kerascnn.runtime.model_card import stated_licence
+from kerascnn.hookspecs.model_card import stated_licence
 
 if TYPE_CHECKING:
     import keras

@@ -25,8 +25,7 @@ def show_evaluation(console: Console, evaluation: "Evaluation") -> None:
     console.print(line("accuracy", f"{' '.join(of)} on {evaluation.images:,} images"))
     for of_metric in measured_lines(evaluation.metrics):
         console.print(line("", of_metric))
-    if evaluation.engine:
-        console.print(line("engine", evaluation.engine))
+    console.print(line("engine", evaluation.engine))
     table = Table(words("class"), *map(number, ("precision", "recall", "F1", "images")))
     for name, of_class in evaluation.per_class.items():
         shares = (of_class.precision, of_class.recall, of_class.f1) if of_class.images else ()

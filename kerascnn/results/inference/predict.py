@@ -1,6 +1,6 @@
 """What a run's model predicts for images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from kerascnn.runtime.arguments import expect_count
 from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import abbreviated
+from kerascnn.runtime.versions import installed_versions
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Prediction:
     Args:
         probability: Of the label, 0 to 1.
         top: The most probable labels with their probabilities, the most probable first.
-        engine: What computed it, such as "OpenVINO 2026.4.1"; "" if the backend did.
+        engine: What computed it, with its version: "OpenVINO 2026.4.1" or "tensorflow 2.21.0".
     """
 
     image: str
@@ -71,8 +72,8 @@ def predict_images(
             "image 2", … by their position.
         top: Labels listed per prediction.
         backend: "tensorflow", "jax", "torch", or "auto": any; it need not be the one of training.
-        observer: Receives notes on images left out; default they are shown, `Observer()`
-            discards them.
+        observer: Receives notes on images left out, and on OpenVINO if it cannot run the network;
+            default they are shown, `Observer()` discards them.
 
     Raises:
         InputError: No such run, images that cannot be read, each named, or folders without any.
@@ -80,13 +81,13 @@ def predict_images(
     expect_count(top, "top")
     given = listed_images(images)
     select_backend(backend)
-    result = find_run(run)
+    result, observer = find_run(run), observer or default_observer()
     prepared: Any
     if has_folder(given):
-        names, prepared = collect_images(given, result, observer or default_observer())
+        names, prepared = collect_images(given, result, observer)
     else:
         names, prepared = image_names(given), read_images(given, result)
-    probabilities, engine = probabilities_of(result, prepared, backend)
+    probabilities, engine = probabilities_of(result, prepared, backend, observer.warned)
     guesses = [best_guesses(row, result.class_names, top) for row in probabilities]
     return [
         Prediction(name, **best[0], top=best, engine=engine)
@@ -94,18 +95,21 @@ def predict_images(
     ]
 
 
-def probabilities_of(result: Result, images: Any, backend: str = "auto") -> tuple[np.ndarray, str]:
+def probabilities_of(
+    result: Result, images: Any, backend: str, warned: Callable[[str], None]
+) -> tuple[np.ndarray, str]:
     """The calibrated probabilities [N, K] of packed images uint8 [N, P, P, 3].
 
-    Also what computed them, such as "OpenVINO 2026.4.1"; "" if the backend did.
+    Also what computed them; see `Prediction.engine`.
     """
     training = result.training
-    start_backend(backend)
+    started = start_backend(backend)
     model = predictor(
-        result.model, len(images), training.batch_size, training.prefix_engine, result.name
+        result.model, len(images), training.batch_size, training.prefix_engine, result.name, warned
     )
     outputs = model.outputs(Centred(images, training.image_size))
-    return tempered(outputs, result.temperature), model.engine
+    engine = model.engine or f"{started} {installed_versions()[started]}"
+    return tempered(outputs, result.temperature), engine
 
 
 def best_guesses(row: np.ndarray, names: Sequence[str], top: int) -> list[dict[str, Any]]:
