@@ -19,8 +19,7 @@ T = TypeVar("T")
 Rows = Sequence[int]
 """Indices of images in a source."""
 _PIECE = 16  # images per task of a worker, at most,
-_PIECE_BYTES = 2**21  # and as many as this holds, at least one
-_AHEAD = 8  # tasks for each core: enough to work on while what was done before is written
+_PIECE_BYTES = 2**22  # and as many as this holds, at least one
 
 
 def piece_length(rows: int, row_bytes: int = 1) -> int:
@@ -61,12 +60,12 @@ class Workers:
     def map_pieces(
         self, function: Callable[[Source, Rows], T], pieces: Iterable[Rows]
     ) -> Iterator[T]:
-        """Applies `function(source, piece)` to each piece, in order, `_AHEAD` for each core."""
+        """Applies `function(source, piece)` to each piece, in order, a few pieces ahead."""
         waiting: deque[Future[T]] = deque()
         try:
             for piece in pieces:
                 waiting.append(self._submit(function, piece))
-                if len(waiting) > _AHEAD * available_cores():
+                if len(waiting) > 2 * available_cores():
                     yield self._result(waiting.popleft())
             while waiting:
                 yield self._result(waiting.popleft())
