@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kerascnn import InputError, Observer, load_experiment, run_experiment
+from kerascnn import InputError
 
 plugin = pytest.importorskip("kerascnn_kerashub")
 models = pytest.importorskip("keras_hub").models
@@ -203,46 +203,6 @@ def test_the_licence_is_that_of_the_model_card(presets: Any) -> None:
     assert (described.licence, described.at_hand) == ("apache-2.0", True)
     assert described.image_size == SIZE
     assert component.weights(params.model_copy(update={"weights": "none"}), image_size=SIZE) is None
-
-
-EXPERIMENT = """
-name = "resume"
-dataset = {{ name = "shapes", classes = 2, train = 16, validation = 8, test = 8 }}
-architecture = {{ name = "kerashub", preset = '{preset}' }}
-training = {{ image_size = 32, batch_size = 8, checkpoint_seconds = 0 }}
-stages = [
-  {{ name = "head", epochs = 1, learning_rate = 1e-2 }},
-  {{ name = "rest", unfreeze = "last:1", epochs = 2, learning_rate = 1e-3 }},
-]
-"""
-
-
-@pytest.mark.slow  # each is trained twice
-@pytest.mark.backend
-@pytest.mark.parametrize("kind", MAKE)
-def test_an_interrupted_run_resumes_exactly(
-    presets: Any, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    Path("resume.toml").write_text(EXPERIMENT.format(preset=presets(kind)[1]))
-    experiment, steps = load_experiment("resume.toml"), iter(range(100))
-
-    class Interrupts(Observer):
-        def step(self, done: int, total: int) -> None:
-            if next(steps) == 4:  # in the second stage
-                raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_experiment(experiment, Interrupts(), fresh=True)
-    (folder,) = Path("kerascnn-runs").iterdir()
-    resumed = run_experiment(experiment, Observer(), resume=folder.name)
-    whole = run_experiment(experiment, Observer(), fresh=True)
-    assert resumed.run_id == folder.name
-    ended = [[stage["ended_sha256"] for stage in run.stages] for run in (resumed, whole)]
-    assert ended[0] == ended[1]
-    assert resumed.test == whole.test
 
 
 @pytest.mark.slow  # the whole contract of each takes a minute
