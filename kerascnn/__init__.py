@@ -28,7 +28,6 @@ FOR_PLUGINS = {
     "classifier_head": "engine.network.head",
     "flatten_model": "engine.network.flat",
     "build_once": "engine.network.parts",
-    "stated_licence": "runtime.model_card",
     # metrics
     "confusion_matrix": "engine.metrics.score",
     "macro_f1": "engine.metrics.score",

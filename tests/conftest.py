@@ -54,6 +54,16 @@ def pytest_collection():
         gc.enable()
 
 
+def pytest_collection_modifyitems(items):
+    """Begins with the longest: pytest-xdist moves what is at the end to idle processes."""
+
+    def follows(item):
+        marker = item.get_closest_marker("long")
+        return not (marker and marker.kwargs.get("first"))
+
+    items.sort(key=follows)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
     """Keeps the tests out of the user's cache."""

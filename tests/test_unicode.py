@@ -49,7 +49,7 @@ def test_a_run_is_evaluated_on_the_other_form(tmp_path, written_run, monkeypatch
     result.class_names[:] = [trained, "tulip"]
     folder = photos(tmp_path / "judged", (judged, "tulip"))
 
-    def all_tulips(result, images, backend):
+    def all_tulips(result, images, *_):
         return np.tile(np.float32([0.2, 0.8]), (len(images), 1)), ""
 
     monkeypatch.setattr("kerascnn.results.inference.evaluate.probabilities_of", all_tulips)

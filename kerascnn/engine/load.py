@@ -31,10 +31,10 @@ from kerascnn.runtime.commands import setting
 TRAINING_SPLITS = {"train": SPLITS[:1], "train+validation": SPLITS[:2], "all": SPLITS}
 """The splits that train, by `training.train_on`."""
 
-_OF_IMAGES = {
-    *("image_size", "crop_margin", "resize", "value_range"),
-    *("on_bad_image", "on_duplicate", "stream_above_gb"),
-}
+OF_IMAGES = ("resize", "value_range", "on_bad_image", "on_duplicate")
+"""Settings of `[training]` that decide which images are loaded and how, whatever their size."""
+
+_OF_DATA = {"image_size", "crop_margin", "stream_above_gb", *OF_IMAGES}
 
 
 def load_data(experiment: BoundExperiment, observer: Observer, kept: Kept | None = None) -> Data:
@@ -54,7 +54,7 @@ def load_data(experiment: BoundExperiment, observer: Observer, kept: Kept | None
         new.append(_load(experiment, observer))
         return new[0]
 
-    settings = experiment.training.model_dump(mode="json", include=_OF_IMAGES)
+    settings = experiment.training.model_dump(mode="json", include=_OF_DATA)
     decides = [experiment.dataset.key, experiment.seed, settings, experiment.settings.update]
     decides.append(corrections_of(experiment))
     data = kept.once("data", decides, load) if kept else load()  # without Keras

@@ -45,7 +45,7 @@ class SplitTable(TypedDict):
 
 
 class WeightsTable(TypedDict):
-    """The pretrained weights that the network started from; see `kerascnn.Weights`."""
+    """Pretrained weights that the network started from; see `kerascnn.Weights`."""
 
     origin: str
     licence: str
@@ -134,7 +134,8 @@ class Result:
         engine: What computed `test`, such as "OpenVINO 2026.4.1"; "" if the backend did.
         ensemble: The members of an ensemble and how it was made; None for other runs.
         teacher: The run that taught the network; None without one.
-        weights: The pretrained weights that the network started from; None from scratch.
+        weights: The pretrained weights that the network started from: none from scratch; of an
+            ensemble those of all its members.
         update: The run that this one updates, and both side by side; None for other runs.
     """
 
@@ -168,7 +169,7 @@ class Result:
     engine: str = ""
     ensemble: EnsembleTable | None = None
     teacher: TeacherTable | None = None
-    weights: WeightsTable | None = None
+    weights: list[WeightsTable] = field(default_factory=list)
     update: UpdateTable | None = None
 
     @classmethod

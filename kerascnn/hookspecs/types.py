@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from kerascnn.hookspecs.model_card import stated_licence
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
@@ -43,6 +45,19 @@ class Weights:
     trained_on: str = ""
     image_size: int | None = None
     at_hand: bool = False
+
+    @classmethod
+    def of_model(cls, name: str, image_size: int | None = None) -> "Weights":
+        """Those of a model hub.
+
+        Args:
+            name: A folder, at hand and with the licence that the header of its README.md states,
+                or a name or an address that is downloaded.
+            image_size: As of `Weights`.
+        """
+        folder = Path(name).expanduser()
+        licence = stated_licence(folder)
+        return cls(name, licence, image_size=image_size, at_hand=folder.is_dir())
 
     def __str__(self) -> str:
         return f"{self.trained_on} weights" if self.trained_on else f"weights of {self.origin}"

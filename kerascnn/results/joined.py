@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from kerascnn.engine.network.joined import Part, join
@@ -57,15 +59,22 @@ def trained_model(result: Result, sha256: str) -> Any:
 
 
 def weights_sha256(result: Result) -> str:
-    """SHA-256 of the file of a run's model.
+    """SHA-256 of the file of a run's model, which is read again only once it has changed.
 
     Raises:
         InputError: The file cannot be read.
     """
     try:
-        return hashlib.sha256(result.model_file.read_bytes()).hexdigest()
+        state = result.model_file.stat()
+        return _sha256(result.model_file, (state.st_ino, state.st_size, state.st_mtime_ns))
     except OSError as error:
         raise InputError(
             f"run {result.run_id[:8]} has no model: cannot read {result.model_file} "
             f"({error.strerror})."
         ) from error
+
+
+@lru_cache(maxsize=64)
+def _sha256(file: Path, state: tuple[int, ...]) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,11 +1,13 @@
 """Which images of a dataset a run has seen in its training, however each prepares them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
 from kerascnn.engine.data.divided import IMAGES, Divided
 from kerascnn.engine.data.packed import Data, Packed
+from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.load import TRAINING_SPLITS, load_data
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.result import VALIDATION_PREDICTIONS, Result
@@ -24,15 +26,14 @@ def as_prepared(experiment: BoundExperiment, data: Data, observer: Observer) -> 
         experiment: Its dataset has the images.
         data: Those, as the experiment itself prepares them.
     """
-    training = experiment.training
-    loaded = {(training.image_size, training.crop_margin): data}
+    loaded = {Preparation.of(experiment.training): data}
 
     def load(run: Result) -> Data:
-        size, margin = run.training.image_size, run.training.crop_margin
-        if (size, margin) not in loaded:
-            asked = {"training.image_size": size, "training.crop_margin": margin}
-            loaded[size, margin] = load_data(experiment.with_overrides(asked), observer)
-        return loaded[size, margin]
+        wanted = Preparation.of(run.training)
+        if wanted not in loaded:
+            asked = {f"training.{key}": value for key, value in asdict(wanted).items()}
+            loaded[wanted] = load_data(experiment.with_overrides(asked), observer)
+        return loaded[wanted]
 
     return load
 

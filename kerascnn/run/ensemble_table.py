@@ -8,7 +8,14 @@ import numpy as np
 from kerascnn.engine.ensemble_table import Decision, EnsembleTable, MemberTable
 from kerascnn.engine.metrics.significance import equally_accurate, paired_interval
 from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.result import Result
 from kerascnn.results.find import find_run
+
+
+def member_runs(prepared: Prepared) -> list[Result]:
+    """The runs that are members of an ensemble."""
+    params: Any = prepared.experiment.architecture.params
+    return [find_run(member.run) for member in params.members]
 
 
 def ensemble_table(
@@ -30,7 +37,7 @@ def ensemble_table(
     labels = {split: packed.labels for split, packed in prepared.data.splits().items()}
     right = probabilities["test"].argmax(1) == labels["test"]
     of_members = {split: of.argmax(2) == labels[split] for split, of in members.items()}  # [M, N]
-    runs = [find_run(member.run) for member in params.members]
+    runs = member_runs(prepared)
     tables = [
         MemberTable(
             run=run.run_id,

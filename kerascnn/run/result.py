@@ -23,8 +23,7 @@ from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import MetricTable, Result, StageTable, WeightsTable
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.experiment.model import Training
-from kerascnn.hookspecs import Weights
-from kerascnn.run.ensemble_table import ensemble_table
+from kerascnn.run.ensemble_table import ensemble_table, member_runs
 from kerascnn.run.teacher_table import teacher_table
 from kerascnn.run.update_table import update_table
 from kerascnn.runtime.devices import device_name
@@ -49,7 +48,7 @@ def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
     splits = {"validation": data.validation, "test": data.test}
     images, name = sum(map(len, splits.values())), prepared.experiment.name
     how = training.batch_size, training.prefix_engine
-    answer = answering(prepared.network.model, images, *how, name)
+    answer = answering(prepared.network.model, images, *how, name, warned)
     windows = Preparation.of(training).windows
     said = {name: answer(windows(split.images)) for name, split in splits.items()}
     probabilities = {name: of.probabilities for name, of in said.items()}
@@ -136,20 +135,26 @@ def make_result(
         engine=evaluated.answer.fastest.engine,
         ensemble=ensemble_table(prepared, evaluated.probabilities, evaluated.members, decisions),
         teacher=teacher_table(prepared, evaluated.probabilities["test"].argmax(1)),
-        weights=_weights_table(prepared.network.weights),
+        weights=_weights_tables(prepared, member_runs(prepared) if evaluated.members else []),
         update=update_table(prepared, evaluated.probabilities["test"].argmax(1), decisions),
     )
 
 
-def _weights_table(weights: Weights | None) -> WeightsTable | None:
-    if weights is None:
-        return None
-    return {
-        "origin": weights.origin,
-        "licence": weights.licence,
-        "trained_on": weights.trained_on,
-        "image_size": weights.image_size,
-    }
+def _weights_tables(prepared: Prepared, members: Sequence[Result]) -> list[WeightsTable]:
+    """Those of the network, or of the members of an ensemble, each once."""
+    if members:
+        of_members = [table for run in members for table in run.weights]
+        return [table for at, table in enumerate(of_members) if table not in of_members[:at]]
+    if not (weights := prepared.network.weights):
+        return []
+    return [
+        {
+            "origin": weights.origin,
+            "licence": weights.licence,
+            "trained_on": weights.trained_on,
+            "image_size": weights.image_size,
+        }
+    ]
 
 
 def stage_table(result: StageResult) -> StageTable:

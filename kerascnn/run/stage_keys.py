@@ -10,6 +10,7 @@ import numpy as np
 
 from kerascnn.components.component import BoundComponent
 from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.load import OF_IMAGES
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.network.structure import structure_of
@@ -24,14 +25,7 @@ from kerascnn.runtime.versions import installed_versions
 
 # Settings that decide nothing by themselves: those of the images are seen in these, the others in
 # what a plan makes of them.
-_OF_IMAGES = {
-    "resize",
-    "value_range",
-    "on_bad_image",
-    "on_duplicate",
-    "stream_above_gb",
-    "train_on",
-}
+_OF_DATA = {*OF_IMAGES, "stream_above_gb", "train_on"}
 _OF_PLANS = {
     "backend",
     "batch_size",
@@ -40,7 +34,7 @@ _OF_PLANS = {
     "checkpoint_seconds",
     "temperature",
 }
-_OF_TRAINING = {*_OF_IMAGES, *_OF_PLANS, "teacher"}
+_OF_TRAINING = {*_OF_DATA, *_OF_PLANS, "teacher"}
 _OF_STAGE = {"name", "unfreeze", "batchnorm", "batch_size", "augmentation", "schedule", "loss"}
 
 # Of the environment, what changes how backends compute.

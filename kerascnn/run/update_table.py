@@ -76,7 +76,8 @@ def predicted_before(result: Result, data: Data) -> np.ndarray:
     unknown = [row for row, at in enumerate(rows) if at < 0]
     if unknown:
         packed = packed_for(result, Subset(data.test.source, unknown), Observer())
-        predicted[unknown] = probabilities_of(result, packed.images)[0].argmax(1)
+        probabilities, _ = probabilities_of(result, packed.images, "auto", Observer().warned)
+        predicted[unknown] = probabilities.argmax(1)
     return predicted
 
 

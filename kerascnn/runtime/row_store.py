@@ -86,7 +86,8 @@ class RowStore:
         def give(claims: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, Any]]:
             for rows in claims:
                 stored.append(rows)
-                yield rows, {name: of[rows] for name, of in values.items()}
+                every = len(rows) == len(digests)  # mostly, and then nothing is copied
+                yield rows, {name: of if every else of[rows] for name, of in values.items()}
 
         self.fill(digests, give, max(1, len(digests)), wait=False)
         return np.concatenate(stored)

@@ -1,6 +1,5 @@
 """The checks of an augmentation: its effect on images and labels, run as in a stage."""
 
-import time
 from collections.abc import Iterator
 from functools import cached_property
 from operator import attrgetter
@@ -16,11 +15,9 @@ from kerascnn.engine.data.host_augment import Host, generators_of
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.errors import PluginError
 from kerascnn.hookspecs import Arrays, Augmentation, HostAugmentation, kerascnn_augmentations
-from kerascnn.runtime.compilation import jit_compile
 from kerascnn.testing.checks import CheckError, SkipError, Subject, check, random_images
 from kerascnn.testing.other_processes import on_other_backends
 
-TIMED_SIZE, TIMED_BATCH = 160, 32
 IMAGE_SIZE = 32
 CLASSES = COUNT = 6  # one image of each class
 NAMED = "the augmentation"  # in messages
@@ -158,7 +155,7 @@ def same_for_a_seed(subject: AugmentationSubject) -> None:
         keras.utils.set_random_seed(run if subject.is_pair else 1)
         augment = augmenter(subject.make(), (0,), subject.size).afresh
         runs.append(list(augmented(augment, subject.size)))
-    _same(runs[0], runs[1], "the second time")
+    same(runs[0], runs[1], "the second time")
 
 
 @check(kerascnn_augmentations)
@@ -188,54 +185,16 @@ def leaves_its_arguments(subject: AugmentationSubject) -> None:
     """apply(batch, arrays) returns new arrays and does not modify its arguments: a batch may be
     augmented again."""
     policy = pair(subject)
-    batch, arrays = _tensors(subject, 0)
+    batch, arrays = tensors(subject, 0)
     before = {name: to_numpy(tensor) for name, tensor in (batch | arrays).items()}
-    first = _applied(policy, dict(batch), dict(arrays))
+    first = applied(policy, dict(batch), dict(arrays))
     kept = to_numpy(first["images"])
     for name, tensor in (batch | arrays).items():
         if not np.array_equal(to_numpy(tensor), before[name], equal_nan=True):
             raise CheckError(f'"{name}" was overwritten')
-    again = to_numpy(_applied(policy, dict(batch), dict(arrays))["images"])
+    again = to_numpy(applied(policy, dict(batch), dict(arrays))["images"])
     if (distance := _distance(kept, again)) > CLOSE:
         raise CheckError(f"applied again, images that differ by up to {distance}")
-
-
-@check(Augmentation)
-def train_step_stays_jitted(subject: AugmentationSubject) -> str:
-    """apply compiles once for all steps and gives the same as without compilation, and the
-    training step is still compiled."""
-    import keras
-
-    on_device(subject)
-    if keras.config.backend() == "torch":
-        raise SkipError("PyTorch compiles nothing")
-    if subject.is_pair:
-        _check_compiles_once(subject)
-    model = keras.Sequential(
-        [keras.Input((subject.size, subject.size, 3)), keras.layers.Flatten(),
-         keras.layers.Dense(CLASSES, activation="softmax")]
-    )  # fmt: skip
-    model.compile("sgd", "categorical_crossentropy", jit_compile=jit_compile())
-    images, labels = sample_batch(subject.size)
-    model.train_on_batch(*subject.augment(images, labels, 1, 0))
-    if model.jit_compile != jit_compile():
-        raise CheckError("jit_compile was turned off")
-    return "traced once" if subject.is_pair else "the layer runs between the steps"
-
-
-def _check_compiles_once(subject: AugmentationSubject) -> None:
-    policy, traced = subject.made, list[None]()
-
-    def apply(batch: Arrays, arrays: Arrays) -> Arrays:
-        traced.append(None)
-        return policy.apply(batch, arrays)
-
-    augment = augmenter(Augmentation(policy.draw, apply), (0,), subject.size).afresh
-    fast = list(augmented(augment, subject.size))
-    if len(traced) > 1:
-        raise CheckError(f"apply was traced {len(traced)} times in {STEPS} steps")
-    plain = _applied(policy, *_tensors(subject, 0, 1, 1))  # drawn as by augmenter at step 0
-    _same(fast[:1], [(to_numpy(plain["images"]), to_numpy(plain["labels"]))], "compiled")
 
 
 @check(Augmentation)
@@ -246,26 +205,11 @@ def same_on_all_backends(subject: AugmentationSubject) -> str:
     elsewhere = on_other_backends(attrgetter("batches"), subject)
     for backend, batches in elsewhere.items():
         if subject.is_pair or subject.on_host:
-            _same(batches, subject.batches, f"on {backend}")
+            same(batches, subject.batches, f"on {backend}")
         for (images, _), (expected, _) in zip(batches, subject.batches, strict=True):
             if images.shape != expected.shape or not (images.min() >= 0 and images.max() <= 255):
                 raise CheckError(f"on {backend} {images.shape}, {images.min()} to {images.max()}")
     return ", ".join(elsewhere)
-
-
-@check(kerascnn_augmentations)
-def images_a_second(subject: AugmentationSubject) -> str:
-    """Its speed: compiled as in a stage, or in one process of the host; any speed passes."""
-    needs_images(subject)
-    size = subject.image_size or TIMED_SIZE
-    augment = augmenter(subject.build(size), (0,), size).afresh
-    images, labels = sample_batch(size, TIMED_BATCH)
-    seconds = []
-    for step in range(STEPS):
-        start = time.perf_counter()
-        to_numpy(augment(images, labels, 1, step)[0])
-        seconds.append(time.perf_counter() - start)
-    return f"{TIMED_BATCH / min(seconds):,.0f} at {size} px"
 
 
 def pair(subject: AugmentationSubject) -> Augmentation:
@@ -291,21 +235,21 @@ def needs_images(subject: AugmentationSubject) -> None:
         raise SkipError("it returns no image: see augments_one_image") from error
 
 
-def _tensors(subject: AugmentationSubject, *seed: int) -> tuple[Arrays, Arrays]:
+def tensors(subject: AugmentationSubject, *seed: int) -> tuple[Arrays, Arrays]:
     """A batch and the arrays drawn for it, as `apply` receives them."""
     images, labels = map(to_device, sample_batch(subject.size))
     arrays = subject.made.draw(np.random.default_rng(seed), COUNT)
     return {"images": images, "labels": labels}, as_drawn(arrays)
 
 
-def _applied(policy: Augmentation, batch: Arrays, arrays: Arrays) -> Arrays:
+def applied(policy: Augmentation, batch: Arrays, arrays: Arrays) -> Arrays:
     result = policy.apply(batch, arrays)
     if missing := {"images", "labels"} - set(result):
         raise CheckError(f"a batch without {' and '.join(sorted(missing))}")
     return result
 
 
-def _same(found: list[Batch], expected: list[Batch], where: str) -> None:
+def same(found: list[Batch], expected: list[Batch], where: str) -> None:
     for one, other in zip(found, expected, strict=False):
         if not _equal(one, other):
             images, labels = map(_distance, one, other)

@@ -6,6 +6,7 @@ from typing import Any
 
 from kerascnn.testing import (
     architectures,
+    augmentation_speed,
     augmentations,
     datasets,
     each_image,
@@ -30,7 +31,7 @@ _KINDS: dict[str, tuple[type[Subject], tuple[ModuleType, ...]]] = {
     "dataset": (datasets.DatasetSubject, (datasets, sources, images, fingerprints)),
     "augmentation": (
         augmentations.AugmentationSubject,
-        (augmentations, partners, mixings, host_augmentations),
+        (augmentations, augmentation_speed, partners, mixings, host_augmentations),
     ),
     "architecture": (
         architectures.ArchitectureSubject,

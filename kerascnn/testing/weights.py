@@ -27,7 +27,7 @@ def weights_described(subject: "ArchitectureSubject") -> str:
         raise SkipError("it has no pretrained weights")
     if not weights.origin or not (component.weights or Path(weights.origin).is_file()):
         raise CheckError(f'nothing says where "{weights.origin}" comes from')
-    return f"{weights}, {weights.licence or 'licence unknown'}"
+    return f"{weights}, {weights.licence or 'licence not stated'}"
 
 
 def _weights(subject: "ArchitectureSubject") -> Weights | None:

@@ -27,14 +27,14 @@ def save_model(
     temperature: float,
     modules: Sequence[str] = (),
     *,
-    weights: Mapping[str, Any] | None = None,
+    weights: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Writes a model in MLflow's format, with its signature, so that MLflow can load and serve it.
 
     MLflow's predictions, the model's metadata and its signature name the classes. The temperature
     calibrates MLflow's predictions; the network stays as trained, for training and inspection.
     `modules` define its layers: MLflow imports them first, and requires their packages. `weights`
-    are those that the network started from, with their licence; None from scratch.
+    are those that the network started from, with their licences.
 
     The files are those of `mlflow.keras.save_model`, whose import takes seconds.
     """
@@ -56,7 +56,7 @@ def save_model(
         "class_names": list(class_names),
         "temperature": temperature,
         "modules": list(modules),
-        "weights": dict(weights) if weights else None,
+        "weights": [dict(table) for table in weights],
     }
     described = _described(saved, metadata, image_size)
     described["model_size_bytes"] = sum(file.stat().st_size for file in data.iterdir())

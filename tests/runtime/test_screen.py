@@ -178,7 +178,7 @@ def test_ipython_in_a_terminal_is_no_notebook(capsys, cell, monkeypatch):
 def test_an_observer_that_does_nothing_silences_them(capsys, written_run, tmp_path, monkeypatch):
     from kerascnn.results.inference import predict
 
-    def even(result, pixels, backend):
+    def even(result, pixels, *_):
         return np.full((len(pixels), 2), 0.5), ""
 
     monkeypatch.setattr(predict, "probabilities_of", even)

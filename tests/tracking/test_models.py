@@ -28,7 +28,7 @@ def read(folder):
     }
 
 
-WEIGHTS = {"origin": "a package", "licence": "MIT", "trained_on": "", "image_size": None}
+WEIGHTS = [{"origin": "a package", "licence": "MIT", "trained_on": "", "image_size": None}]
 
 
 def test_it_is_what_mlflow_writes(model, tmp_path):

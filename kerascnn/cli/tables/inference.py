@@ -27,8 +27,7 @@ def show_evaluation(console: Console, evaluation: "Evaluation") -> None:
         console.print(line("", of_metric))
     if evaluation.cautious:
         _show_cautious(console, evaluation.cautious)
-    if evaluation.engine:
-        console.print(line("engine", evaluation.engine))
+    console.print(line("engine", evaluation.engine))
     table = Table(words("class"), *map(number, ("precision", "recall", "F1", "images")))
     for name, of_class in evaluation.per_class.items():
         shares = (of_class.precision, of_class.recall, of_class.f1) if of_class.images else ()

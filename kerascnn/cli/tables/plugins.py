@@ -100,7 +100,7 @@ def _weights_line(weights: Weights) -> str:
     parts = [
         weights.origin,
         f"trained on {weights.trained_on}{size}" if weights.trained_on else size.strip(),
-        f"licence {weights.licence or 'unknown'}",
+        f"licence {weights.licence or 'not stated'}",
         "on this machine" if weights.at_hand else "not on this machine",
     ]
     return " · ".join(filter(None, parts))

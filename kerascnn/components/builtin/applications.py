@@ -38,8 +38,9 @@ class Family:
 
     Args:
         paper: Its arXiv id.
-        licence: That of the weights which Keras converted, as Keras's documentation or else the
-            authors' repository states it.
+        licence: That of the weights which Keras converted, as the documentation of Keras 2 states
+            it; of ConvNeXt, EfficientNet, EfficientNetV2 and MobileNetV3, where it states none,
+            that of the repository in which their authors publish them.
         rescaling: Key of `RESCALING`: the preprocessing that the weights were trained with.
         unit: Regular expression that finds the block in a layer's name.
         block: The block's name, a template of the match.

@@ -11,7 +11,7 @@ from kerascnn.engine.data.packed_store import PackedStore, is_streamed
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.stream import PreparedImages
 
-_HELD_BYTES = 2**25  # of prepared images, at most, until they are stored
+_HELD_BYTES = 2**24  # of prepared images, at most, until they are stored
 
 
 @dataclass(frozen=True)

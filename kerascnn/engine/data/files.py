@@ -10,11 +10,13 @@ from typing import Any, BinaryIO, NamedTuple
 
 def shown(path: str | os.PathLike[str]) -> str:
     """A path for messages: undecodable bytes and control characters are escaped."""
+    if (text := str(path)).isprintable():
+        return text
     return "".join(
         character.encode("unicode_escape").decode()
         if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
         else character
-        for character in str(path)
+        for character in text
     )
 
 

@@ -1,6 +1,6 @@
 """Runs a whole trained network over images, on the fastest engine at hand."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ def predictor(
     batch_size: int,
     prefix_engine: str = "auto",
     about: str = "a run",
+    warned: Callable[[str], None] = lambda message: None,
     sections: Sequence[int] = (),
 ) -> Fastest:
     """What computes a model's outputs: `predictor(...).outputs(images)`.
@@ -28,12 +29,13 @@ def predictor(
         batch_size: Images that the backend computes at once.
         prefix_engine: As in `[training]`: "backend" keeps to the backend.
         about: What listings of the cache call the model.
+        warned: Receives a warning if OpenVINO cannot be used where it should be.
         sections: As of `Fastest`.
     """
     stays = prefix_engine == "backend" or images < WORTH_IMAGES
     engine, width = "backend" if stays else "auto", min(batch_size, images)
     ways = ways_to_predict(model, engine, width)
-    return Fastest(model, about, ways, sections=sections)
+    return Fastest(model, about, ways, sections=sections, warned=warned)
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,15 @@ class Answering:
 
 
 def answering(
-    network: Any, images: int, batch_size: int, prefix_engine: str, about: str
+    network: Any,
+    images: int,
+    batch_size: int,
+    prefix_engine: str,
+    about: str,
+    warned: Callable[[str], None] = lambda message: None,
 ) -> Answering:
     """As `predictor`, of a network or an ensemble's, with its features."""
     outputs = with_outputs(network)
     sections = (outputs.probabilities,)
-    fastest = predictor(outputs.model, images, batch_size, prefix_engine, about, sections)
+    fastest = predictor(outputs.model, images, batch_size, prefix_engine, about, warned, sections)
     return Answering(outputs, fastest)

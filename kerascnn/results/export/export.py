@@ -162,7 +162,7 @@ def _description(result: Result, exported: Exported) -> dict[str, Any]:
             f"crop the central {size} × {size} pixels",
             "do not rescale values: the model does",
         ],
-        "weights": result.weights,  # that the network started from, with their licence
+        "weights": result.weights,  # that the network started from, with their licences
         "run": result.run_id,
         "exporter": {
             "name": exported.format,

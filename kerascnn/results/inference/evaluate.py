@@ -101,7 +101,7 @@ class Evaluation(Metrics):
         data: The folder.
         test: The predictions.
         windows: The images as the network sees them, uint8 [N, S, S, 3].
-        engine: What computed the predictions, such as "OpenVINO 2026.4.1"; "" if the backend did.
+        engine: What computed the predictions, as of `Prediction`.
         metrics: The metrics that the run's experiment lists, by name.
         cautious: With `reject` or `coverage`; else None.
     """
@@ -226,9 +226,11 @@ def predict_folder(
     packed = packed_for(result, splits.test, observer)
     features = None
     if with_features:
-        probabilities, features, engine = outputs_of(result, packed.images, backend)
+        probabilities, features, engine = outputs_of(
+            result, packed.images, backend, observer.warned
+        )
     else:
-        probabilities, engine = probabilities_of(result, packed.images, backend)
+        probabilities, engine = probabilities_of(result, packed.images, backend, observer.warned)
     said = replace(predictions_of(packed, probabilities), labels=index_of[packed.labels])
     _warn_of_seen(result, packed, said, observer)
     return said, Centred(packed.images, result.training.image_size), features, engine

@@ -1,6 +1,6 @@
 """What a run's model predicts for images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from kerascnn.engine.data.images import ImageLike
 from kerascnn.engine.data.preparation import Centred
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.metrics.score import ranked
+from kerascnn.engine.network.fastest import Fastest
 from kerascnn.engine.network.predictor import answering, predictor
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import Result
@@ -26,6 +27,7 @@ from kerascnn.runtime.arguments import expect_count, expect_share
 from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import abbreviated
+from kerascnn.runtime.versions import installed_versions
 
 NONE_OF_THESE = "none of these"
 """What is said of an image that is refused."""
@@ -38,7 +40,7 @@ class Prediction:
     Args:
         probability: Of the label, 0 to 1.
         top: The most probable labels with their probabilities, the most probable first.
-        engine: What computed it, such as "OpenVINO 2026.4.1"; "" if the backend did.
+        engine: What computed it, with its version: "OpenVINO 2026.4.1" or "tensorflow 2.21.0".
         rejected: Whether it is refused as none of the classes; None if `reject` was not asked for.
         score: How little it resembles the images of the run; None likewise.
         classes: The smallest set of labels that has the right one as often as asked, the most
@@ -87,8 +89,8 @@ def predict_images(
             "image 2", … by their position.
         top: Labels listed per prediction.
         backend: "tensorflow", "jax", "torch", or "auto": any; it need not be the one of training.
-        observer: Receives notes on images left out; default they are shown, `Observer()`
-            discards them.
+        observer: Receives notes on images left out, and on OpenVINO if it cannot run the network;
+            default they are shown, `Observer()` discards them.
         reject: The share of images of the run's classes that may be refused as none of them, 0 to
             1; default none is. See `Caution`.
         coverage: The share of images whose set of classes has to have the right one, 0 to 1;
@@ -101,18 +103,18 @@ def predict_images(
     expect_count(top, "top")
     given = listed_images(images)
     select_backend(backend)
-    result = find_run(run)
+    result, observer = find_run(run), observer or default_observer()
     caution = Caution(result, expect_share(reject, "reject"), expect_share(coverage, "coverage"))
     prepared: Any
     if has_folder(given):
-        names, prepared = collect_images(given, result, observer or default_observer())
+        names, prepared = collect_images(given, result, observer)
     else:
         names, prepared = image_names(given), read_images(given, result)
     features = None
     if caution.rejects:
-        probabilities, features, engine = outputs_of(result, prepared, backend)
+        probabilities, features, engine = outputs_of(result, prepared, backend, observer.warned)
     else:
-        probabilities, engine = probabilities_of(result, prepared, backend)
+        probabilities, engine = probabilities_of(result, prepared, backend, observer.warned)
     guesses = [best_guesses(row, result.class_names, top) for row in probabilities]
     checked = caution.about(probabilities, features)
     return [
@@ -121,31 +123,37 @@ def predict_images(
     ]
 
 
-def probabilities_of(result: Result, images: Any, backend: str = "auto") -> tuple[np.ndarray, str]:
+def probabilities_of(
+    result: Result, images: Any, backend: str, warned: Callable[[str], None]
+) -> tuple[np.ndarray, str]:
     """The calibrated probabilities [N, K] of packed images uint8 [N, P, P, 3].
 
-    Also what computed them, such as "OpenVINO 2026.4.1"; "" if the backend did.
+    Also what computed them; see `Prediction.engine`.
     """
     training = result.training
-    start_backend(backend)
+    started = start_backend(backend)
     model = predictor(
-        result.model, len(images), training.batch_size, training.prefix_engine, result.name
+        result.model, len(images), training.batch_size, training.prefix_engine, result.name, warned
     )
     outputs = model.outputs(Centred(images, training.image_size))
-    return tempered(outputs, result.temperature), model.engine
+    return tempered(outputs, result.temperature), _engine(started, model)
 
 
 def outputs_of(
-    result: Result, images: Any, backend: str = "auto"
+    result: Result, images: Any, backend: str, warned: Callable[[str], None]
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """As `probabilities_of`, with the features of unit length, float32 [N, F], in second place."""
     training = result.training
-    start_backend(backend)
-    answer = answering(
-        result.model, len(images), training.batch_size, training.prefix_engine, result.name
-    )
+    started = start_backend(backend)
+    how = training.batch_size, training.prefix_engine
+    answer = answering(result.model, len(images), *how, result.name, warned)
     said = answer(Centred(images, training.image_size))
-    return tempered(said.probabilities, result.temperature), said.features, answer.fastest.engine
+    engine = _engine(started, answer.fastest)
+    return tempered(said.probabilities, result.temperature), said.features, engine
+
+
+def _engine(backend: str, fastest: Fastest) -> str:
+    return fastest.engine or f"{backend} {installed_versions()[backend]}"
 
 
 def best_guesses(row: np.ndarray, names: Sequence[str], top: int) -> list[dict[str, Any]]:

@@ -302,17 +302,17 @@ def origin(result: Result) -> dict[str, Any]:
     }
 
 
-def weights_facts(result: Result) -> dict[str, str]:
-    """Origin and licence of the weights that the network started from; {} from scratch."""
-    if result.weights is None:
-        return {}
-    size = result.weights["image_size"]
-    return {
-        "origin": result.weights["origin"],
-        "licence": result.weights["licence"] or "unknown",
-        "trained on": result.weights["trained_on"] or "unknown",
-        "image size": f"{size} pixels" if size else "unknown",
-    }
+def weights_facts(result: Result) -> list[dict[str, str]]:
+    """Origin and licence of the weights that the network started from."""
+    return [
+        {
+            "origin": table["origin"],
+            "licence": table["licence"] or "not stated",
+            "trained on": table["trained_on"] or "not stated",
+            "image size": f"{size} pixels" if (size := table["image_size"]) else "not stated",
+        }
+        for table in result.weights
+    ]
 
 
 def said_time(ended: str) -> str:

@@ -4,6 +4,7 @@ import tomllib
 from typing import Any
 
 from kerascnn.components.registry import load_registry
+from kerascnn.engine.load import OF_IMAGES
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import Result
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
@@ -63,8 +64,8 @@ def student_of(teacher: Result, architecture: str) -> BoundExperiment:
     of_teacher = teacher.experiment
     members = teacher.ensemble["members"] if teacher.ensemble else []
     sizes = [member["image_size"] for member in members] or [teacher.training.image_size]
-    images = ("resize", "value_range", "on_bad_image", "on_duplicate")
-    kept = {key: of_teacher["training"][key] for key in images if key in of_teacher["training"]}
+    training = of_teacher["training"]
+    kept = {key: training[key] for key in OF_IMAGES if key in training}
     return bind_experiment(
         {
             **settings,

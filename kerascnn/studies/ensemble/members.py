@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.load import OF_IMAGES
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.results.find import find_run
@@ -110,7 +111,7 @@ def ensemble_settings(
         name: Default that of the first member.
     """
     first, common = members[0], Common.of(members)
-    kept = ("batch_size", "resize", "value_range", "on_bad_image", "on_duplicate")
+    kept = ("batch_size", *OF_IMAGES)
     training = {key: first.experiment["training"].get(key) for key in kept}
     return {
         "name": name or first.name,

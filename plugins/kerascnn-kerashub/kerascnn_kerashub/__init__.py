@@ -16,7 +16,6 @@ from kerascnn import (
     flatten_model,
     hookimpl,
     pip_install,
-    stated_licence,
 )
 
 
@@ -45,13 +44,7 @@ def weights(params: PresetParams, *, image_size: int) -> Weights | None:
     """The preset's; a folder from a model hub states its licence, one of `save_to_preset` none."""
     if params.weights == "none":
         return None
-    folder = Path(params.preset).expanduser()
-    return Weights(
-        params.preset,
-        licence=stated_licence(folder),
-        image_size=_own_size(folder),
-        at_hand=folder.is_dir(),
-    )
+    return Weights.of_model(params.preset, _own_size(Path(params.preset).expanduser()))
 
 
 def _own_size(folder: Path) -> int | None:
@@ -86,8 +79,12 @@ def build(params: PresetParams, *, image_size: int, num_classes: int) -> Network
     backbone, converter = _load(params)
     backbone = for_size(backbone, image_size)
     images = keras.Input((image_size, image_size, 3), name="images")
-    features = _features(backbone, _rescaled(images, converter))
-    outputs = classifier_head(features, num_classes, dropout=params.dropout)
+    outputs = classifier_head(
+        _features(backbone, _rescaled(images, converter)),
+        num_classes,
+        dropout=params.dropout,
+        class_token=getattr(backbone, "use_class_token", not hasattr(backbone, "window_size")),
+    )
     model = keras.Model(images, outputs, name="kerashub")
     return Network(model, blocks_of(model.layers, f"{backbone.name}_"))
 
@@ -128,9 +125,7 @@ def _rescaled(images: Any, converter: Any) -> Any:
 
 
 def _features(backbone: Any, rescaled: Any) -> Any:
-    """Puts a copy of the backbone on the rescaled images: [B, H, W, C] or [B, C]."""
-    from keras import layers
-
+    """Puts a copy of the backbone on the rescaled images: [B, H, W, C], [B, N, C] or [B, C]."""
     from kerascnn_kerashub.blocks import in_single_blocks
 
     graph = in_single_blocks(backbone)
@@ -146,8 +141,4 @@ def _features(backbone: Any, rescaled: Any) -> Any:
         ) from error
     if isinstance(features, dict):  # HGNetV2: one for each stage
         features = list(features.values())[-1]
-    if len(features.shape) != 3:
-        return features
-    if getattr(backbone, "use_class_token", not hasattr(backbone, "window_size")):
-        return features[:, 0]  # [B, N, C]: the token of the class
-    return layers.GlobalAveragePooling1D(name="head_pool")(features)
+    return features

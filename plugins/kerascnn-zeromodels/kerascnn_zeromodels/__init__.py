@@ -16,7 +16,6 @@ from kerascnn import (
     classifier_head,
     flatten_model,
     hookimpl,
-    stated_licence,
 )
 
 # How the names of a block's layers begin: blocks_3 (ViT, DINO), blocks_3_5 (MobileNetV4),
@@ -50,16 +49,10 @@ def weights(params: ModelParams, *, image_size: int) -> Weights | None:
     """The model's; a folder from a model hub states its licence."""
     if params.weights == "none":
         return None
-    folder = Path(params.model).expanduser()
-    file = folder / "zm_config.json"
+    file = Path(params.model).expanduser() / "zm_config.json"
     config = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     own = {**config.get("vision_config", {}), **config}.get("image_size")
-    return Weights(
-        params.model,
-        licence=stated_licence(folder),
-        image_size=own if isinstance(own, int) else None,
-        at_hand=folder.is_dir(),
-    )
+    return Weights.of_model(params.model, own if isinstance(own, int) else None)
 
 
 def build(params: ModelParams, *, image_size: int, num_classes: int) -> Network:
@@ -86,28 +79,26 @@ def build(params: ModelParams, *, image_size: int, num_classes: int) -> Network:
     images = keras.Input((image_size, image_size, 3), name="images")
     # float32 even under mixed precision, which would round the pixels before they are centred
     rescaling = keras.layers.Rescaling(scale, offset, dtype="float32", name="stem_rescaling")
-    features = _features(backbone, flatten_model(backbone, rescaling(images)))
-    outputs = classifier_head(features, num_classes, dropout=params.dropout)
+    outputs = classifier_head(
+        _features(backbone, flatten_model(backbone, rescaling(images))),
+        num_classes,
+        dropout=params.dropout,
+        class_token=any("cls" in layer.name for layer in backbone.layers),
+    )
     model = keras.Model(images, outputs, name="zeromodels")
     return Network(model, _blocks(model))
 
 
 def _features(backbone: Any, outputs: Any) -> Any:
-    """Feature maps [B, H, W, C], or features [B, C] of tokens [B, N, C]."""
-    from keras import layers
-
-    if isinstance(outputs, dict):
-        if "pooler_output" not in outputs:
-            raise InputError(
-                f"zeromodels: {type(backbone).__name__} is not a network for images alone; it "
-                f"returns {', '.join(outputs)}."
-            )
-        outputs = outputs["pooler_output"]
-    if len(outputs.shape) != 3:
+    """Feature maps [B, H, W, C], tokens [B, N, C] or features [B, C]."""
+    if not isinstance(outputs, dict):
         return outputs
-    if any("cls" in layer.name for layer in backbone.layers):
-        return outputs[:, 0]  # the token of the class
-    return layers.GlobalAveragePooling1D(name="head_pool")(outputs)
+    if "pooler_output" not in outputs:
+        raise InputError(
+            f"zeromodels: {type(backbone).__name__} is not a network for images alone; it "
+            f"returns {', '.join(outputs)}."
+        )
+    return outputs["pooler_output"]
 
 
 def _blocks(model: Any) -> dict[str, list[str]]:

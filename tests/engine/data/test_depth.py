@@ -157,7 +157,7 @@ def test_a_run_reads_others_as_its_own(
     files = [data.train.source[row][0] for row in range(len(data.train))]
     np.testing.assert_array_equal(read_images(files, result), data.train.images[:])
 
-    def looked_at(result, images, backend):
+    def looked_at(result, images, *_):
         assert {image.tobytes() for image in data.train.images[:]} <= {
             image.tobytes() for image in images[:]
         }

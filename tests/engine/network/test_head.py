@@ -17,16 +17,28 @@ def run(shape, **options):
     return model, ops.convert_to_numpy(model(values))
 
 
-@pytest.mark.parametrize("shape", [(4, 4, 6), (6,)])
+@pytest.mark.parametrize("shape", [(4, 4, 6), (5, 6), (6,)])
 def test_the_first_probabilities_are_all_the_same(shape):
-    model, probabilities = run(shape)
+    model, probabilities = run(shape, class_token=False)
     np.testing.assert_allclose(probabilities, np.full((3, 5), 0.2), rtol=1e-6)
     assert {layer.name.split("_")[0] for layer in model.layers[1:]} == {"head"}
 
 
-def test_of_tokens_it_asks_for_one():
-    with pytest.raises(PluginError, match=r"not \(None, 5, 6\)\. Of tokens .* features\[:, 0\]"):
+def test_of_tokens_it_asks_for_which():
+    with pytest.raises(PluginError, match=r"tokens \(None, 5, 6\): say class_token=True"):
         run((5, 6))
+    with pytest.raises(PluginError, match=r"or \[B, C\], not \(None, 2, 3, 4, 5\)"):
+        run((2, 3, 4, 5))
+
+
+@pytest.mark.parametrize("class_token", [True, False])
+def test_tokens_are_classified_by_the_first_or_by_their_mean(class_token):
+    tokens = keras.Input((5, 6))
+    model = keras.Model(tokens, classifier_head(tokens, 3, class_token=class_token))
+    given = np.random.default_rng(0).normal(size=(2, 5, 6)).astype("float32")
+    pooled = keras.Model(tokens, model.get_layer("head_dropout").input)(given)
+    expected = given[:, 0] if class_token else given.mean(1)
+    np.testing.assert_allclose(ops.convert_to_numpy(pooled), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_without_zeros_they_differ_and_sum_to_one():

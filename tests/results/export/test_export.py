@@ -45,7 +45,7 @@ def result(shared_workplace, registry):
         "training": {"image_size": 16, "crop_margin": 0.25, "precision": "mixed_bfloat16"},
         "stages": [{"name": "all", "unfreeze": "all", "epochs": 1, "learning_rate": 1e-2}],
     }
-    weights = {"origin": "a package", "licence": "MIT", "trained_on": "", "image_size": 16}
+    weights = [{"origin": "a package", "licence": "MIT", "trained_on": "", "image_size": 16}]
     return replace(
         run_experiment(bind_experiment(data, registry)), temperature=2.5, weights=weights
     )

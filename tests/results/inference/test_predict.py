@@ -2,6 +2,8 @@
 
 import io
 from contextlib import suppress
+from importlib.metadata import version
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kerascnn import InputError, predict_images, read_image
+from kerascnn import InputError, classifier_head, predict_images, read_image
+from kerascnn.engine.network import predictor
+from kerascnn.engine.network.folding import DisagreementError
+from kerascnn.engine.network.ways import AsItIs
+from kerascnn.experiment.model import Training
 from kerascnn.results.inference import predict
 from kerascnn.results.inference.images import image_names, listed_images
 
@@ -18,7 +24,7 @@ from kerascnn.results.inference.images import image_names, listed_images
 def run(written_run, monkeypatch):
     """A run whose network calls dark images circles and bright ones squares."""
 
-    def darkness(result, pixels, backend):
+    def darkness(result, pixels, *_):
         bright = np.asarray(pixels[:]).reshape(len(pixels), -1).mean(1) / 255
         return np.stack([1 - bright, bright], 1), ""
 
@@ -129,3 +135,35 @@ def test_nothing_but_an_input_error_comes_out(images):
     with suppress(InputError):
         listed = listed_images(images)
         assert len(image_names(listed)) == len(listed) > 0
+
+
+class Fails(AsItIs):
+    """As OpenVINO where it has no rule for a layer."""
+
+    def __init__(self, network):
+        super().__init__(network)
+        self.key = self.engine = "OpenVINO 1"
+        self.changed = f"on {self.engine}"
+
+    def forward(self):
+        raise DisagreementError("no rule for Cumsum")
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_what_computes_is_named_and_a_fallback_is_said_once(workplace, monkeypatch, fails):
+    import keras
+
+    images = keras.Input((8, 8, 3))
+    network = keras.Model(images, classifier_head(images, 2))
+    found = [Fails(network)] * fails + [AsItIs(network)]
+    monkeypatch.setattr(predictor, "ways_to_predict", lambda *_: found)
+    training, said = Training(image_size=8), []
+    result = SimpleNamespace(model=network, training=training, name="net", temperature=1.0)
+    pixels = np.zeros((2, 8, 8, 3), np.uint8)
+    probabilities, engine = predict.probabilities_of(result, pixels, "auto", said.append)
+    np.testing.assert_allclose(probabilities, 0.5)
+    backend = keras.config.backend()
+    assert engine == f"{backend} {version(backend)}"
+    assert said == fails * [
+        "the network runs unchanged instead of on OpenVINO 1: no rule for Cumsum"
+    ]

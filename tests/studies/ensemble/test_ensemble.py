@@ -43,7 +43,13 @@ def experiment(shared_workplace):
 @pytest.fixture(scope="module")
 def members(experiment, without_reports):
     changes = {}, {"seed": 1}, {"training.image_size": 12}
-    return [run_experiment(experiment(one), Observer()) for one in changes]
+    runs = [run_experiment(experiment(one), Observer()) for one in changes]
+    for run, origin in zip(runs, ("one package", "another", "one package"), strict=True):
+        run.weights.append(
+            {"origin": origin, "licence": "MIT", "trained_on": "", "image_size": None}
+        )
+        run.write()
+    return runs
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +63,7 @@ def said_by(result, split="predictions"):
 
 def test_it_is_the_mean_of_what_its_members_say(ensemble, members):
     table = ensemble.ensemble
+    assert [of["origin"] for of in ensemble.weights] == ["one package", "another"]
     assert [member["run"] for member in table["members"]] == [one.run_id for one in members]
     weights = [member["weight"] for member in table["members"]]
     assert sum(weights) == pytest.approx(1)
