@@ -87,7 +87,7 @@ def judge(
     features: np.ndarray, labels: np.ndarray, folds: np.ndarray, classes: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """What `check --labels` finds by features: scores, probabilities, which are wrong; seconds."""
-    from kerascnn.studies.labels.check import judge_labels
+    from kerascnn.studies.labels.judge import judge_labels
 
     start = time.process_time()
     judged = judge_labels(features, labels, folds, classes)

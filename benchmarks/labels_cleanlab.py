@@ -4,7 +4,8 @@
 
 cleanlab's licence is the AGPL: nothing of kerascnn imports it. Reads an .npz file with `features`
 [N, F], `labels` [R, N] and `probabilities` [R, N, K]; writes scores of the same shape as `labels`,
-the most suspicious highest, on these probabilities (`same`) and by its own cross-validation (`own`).
+the most suspicious highest: on these probabilities (`same`) and by its own cross-validation
+(`own`).
 """
 
 import argparse

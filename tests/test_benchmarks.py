@@ -52,6 +52,15 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
+@pytest.mark.long  # loads a network twice
+def test_wrong_labels(benchmark, photos):
+    words = ["--architecture", "sequential_cnn", "--image-size", 16, "--seeds", 1]
+    said = benchmark("labels", "--data", photos, *words)["data"]["photos"]
+    assert set(said["average_precision"]) == {"5% random", "5% class", "10% random", "10% class"}
+    assert 0 <= said["recall_at_top"]["10% random"]["kerascnn"] <= 1
+    assert said["seconds"]["kerascnn"] > 0
+
+
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory, fresh_database):
     """A run beside bare Keras: the seconds of both and the folder of the run."""
@@ -160,6 +169,17 @@ def test_the_accuracy_as_uneven_as_a_small_folder_weights_the_recalls_by_its_cou
     right, labels = np.array([True, True, False, True]), np.array([0, 0, 1, 1])
     of = script("small_folders").of_classes(right, labels, [9, 3])
     assert of == {"recalls": [1.0, 0.5], "accuracy_as_uneven": 0.875}
+
+
+def test_an_update_adds_what_was_held_back_and_a_class(script, photos, tmp_path):
+    update = script("update")
+    update.copy_part(photos, tmp_path / "here", 5, seed=0)
+    update.copy_images(photos / "left", tmp_path / "here" / "more" / "third", 4)
+    counts = [
+        len(list((tmp_path / "here").glob(f"{place}/*.png")))
+        for place in ("photos/left", "photos/right", "more/left", "more/right", "more/third")
+    ]
+    assert counts == [7, 8, 3, 2, 4]
 
 
 def test_ratios_count_packing_and_prefix(script):
@@ -289,6 +309,16 @@ def test_memory_beside_its_estimate(benchmark):
     figures = benchmark("memory", "--network", "sequential_cnn", *size)
     assert figures["taken_bytes"] > 0
     assert figures["ratio"] == figures["taken_bytes"] / figures["estimate_bytes"]
+
+
+@pytest.mark.slow
+def test_images_in_few_files_beside_a_folder(benchmark):
+    small = ("--images", 40, "--rounds", 1, "--gb", 0.01, "--seeds", 2, "--shapes", 60)
+    figures = benchmark("sources", *small)
+    assert set(figures["of_the_folder"]["image_folder"].values()) == {1}
+    assert figures["of_the_folder"]["tar_shards"]["pack"] > 0
+    assert [part["read"] > 0.9 for part in figures["streamed"]] == [True, True]
+    assert set(figures["orders"]["accuracy"]) == {"full", "blocks"}
 
 
 @pytest.mark.slow

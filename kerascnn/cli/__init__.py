@@ -17,7 +17,9 @@ from kerascnn.cli import (
     more,
     plugins,
     runs,
+    serve,
     sweep,
+    update,
     upkeep,
 )
 from kerascnn.cli.streams import printing, reader_has_gone
@@ -83,6 +85,7 @@ for command in (
     sweep.sweep,
     ensemble.ensemble,
     ensemble.distil,
+    update.update,
     experiments.init,
     experiments.schema,
     plugins.plugins,
@@ -91,7 +94,7 @@ for command in (
     inference.evaluate,
     inference.visualize,
     inference.export,
-    inference.serve,
+    serve.serve,
     runs.compare,
     runs.report,
     runs.register,

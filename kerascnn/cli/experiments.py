@@ -309,7 +309,10 @@ def init(
     labels: Path | None,
     force: bool,
 ) -> None:
-    """Write an experiment for a FOLDER of images, next to it."""
+    """Write an experiment for a FOLDER of images, next to it.
+
+    It may also be a folder of tar shards or of Parquet files, or a zip archive.
+    """
     from kerascnn.cli.terminal import Terminal
     from kerascnn.run.init import recipes, write_experiment
     from kerascnn.runtime.commands import command

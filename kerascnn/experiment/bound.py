@@ -19,6 +19,7 @@ from kerascnn.experiment.optimizers import optimizer_problems
 from kerascnn.experiment.problems import Problem, explain, report
 from kerascnn.experiment.syntax import escaped_paths
 from kerascnn.experiment.tables import Location, component_tables, override, stage_tables, table_at
+from kerascnn.experiment.update import HEAD_ONLY
 from kerascnn.runtime.arguments import expect
 
 
@@ -73,7 +74,7 @@ class BoundExperiment:
         shared = self.at["augmentation",]
         return tuple(
             BoundStage(
-                stage,
+                self._shortened(stage),
                 schedule=self.at["stages", index, "schedule"],
                 augmentation=self.at.get(("stages", index, "augmentation"), shared),
                 loss=self.at["stages", index, "loss"],
@@ -81,6 +82,13 @@ class BoundExperiment:
             )
             for index, stage in enumerate(self.settings.stages)
         )
+
+    def _shortened(self, stage: Stage) -> Stage:
+        """A stage with the epochs that it has after a warm start."""
+        update = self.settings.update
+        if update is None or update.start == "anew" or stage.unfreeze == HEAD_ONLY:
+            return stage
+        return stage.model_copy(update={"epochs": update.epochs(stage.epochs)})
 
     @property
     def observers(self) -> tuple[BoundComponent, ...]:

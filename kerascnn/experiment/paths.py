@@ -52,6 +52,7 @@ def _paths(data: dict[str, Any], registry: Registry) -> Iterator[tuple[Any, Any,
 
     Tables that name no known component are skipped; they are reported later.
     """
+    yield from _paths_of_update(data)
     for kind, location, table in component_tables(data):
         name = table.get("name") if isinstance(table, dict) else None
         claims = registry.claims.get((kind, name), []) if isinstance(name, str) else []
@@ -66,6 +67,14 @@ def _paths(data: dict[str, Any], registry: Registry) -> Iterator[tuple[Any, Any,
                 written = holder[one] if listed else value
                 if _is_relative(written) and (is_path or re.search(r"[/\\.]", written)):
                     yield holder, one, f"{place}.{key}", is_path
+
+
+def _paths_of_update(data: dict[str, Any]) -> Iterator[tuple[Any, Any, str, bool]]:
+    update = data.get("update")
+    folders = update.get("data") if isinstance(update, dict) else None
+    for index, written in enumerate(folders if isinstance(folders, list) else ()):
+        if _is_relative(written):
+            yield folders, index, "update.data", True
 
 
 def _fields(params: Any) -> Iterator[tuple[str, FieldInfo]]:

@@ -14,7 +14,7 @@ SHOWN = 10
 
 
 def show_labels(console: Console, check: LabelCheck, file: Path) -> None:
-    """Prints the most suspicious labels, what else there is to look at, and the next command."""
+    """Prints the most suspicious labels, the counts of odd images, and the next command."""
     console.print(line("labels", f"{check.verdict}   {check.seconds:.1f} s"))
     if wrong := check.wrong[:SHOWN]:
         table = Table(words("image"), words("labelled"), words("looks like"), number("suspicion"))

@@ -2,29 +2,25 @@
 
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.metrics.suspicion import Suspicion
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.image_files import mark
 from kerascnn.runtime.process import contained
 from kerascnn.studies.features.extract import extract_features
-from kerascnn.studies.features.neighbours import Neighbours, nearest
-from kerascnn.studies.features.ridge import ridge_out_of_fold
 from kerascnn.studies.labels.images import AllImages
+from kerascnn.studies.labels.judge import TESTED, judge_labels
 from kerascnn.studies.labels.odd import Look, looks
 from kerascnn.studies.labels.page import Material, write_page
 from kerascnn.studies.labels.result import JudgedLabel, LabelCheck, LookedAt
-from kerascnn.studies.labels.suspicion import Suspicion, suspect, voters
 from kerascnn.studies.labels.table import table_rows, write_table
 
 TABLE, PAGE = "labels.csv", "labels.html"
-TESTED = -1
-"""The fold of the test images, on which nothing is fitted."""
 
 
 @contained()
@@ -74,24 +70,6 @@ def check_labels(
     )
     write_page(folder / PAGE, Material(result, images, order, neighbours, others, rows))
     return result
-
-
-class Judged(NamedTuple):
-    """What speaks against each label, and what it follows from."""
-
-    found: Suspicion
-    neighbours: Neighbours
-    probabilities: np.ndarray
-
-
-def judge_labels(
-    features: np.ndarray, labels: np.ndarray, folds: np.ndarray, classes: int
-) -> Judged:
-    """Judges labels by features float32 [N, F] and folds int [N], -1 for images to judge only."""
-    known = folds != TESTED
-    neighbours = nearest(features, known, voters(int(known.sum()), classes))
-    probabilities = ridge_out_of_fold(features, labels, folds, classes, known)
-    return Judged(suspect(probabilities, neighbours, labels, known), neighbours, probabilities)
 
 
 def _judged(images: AllImages, found: Suspicion, row: int) -> JudgedLabel:

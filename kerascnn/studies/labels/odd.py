@@ -11,7 +11,7 @@ from kerascnn.studies.labels.images import AllImages
 from kerascnn.studies.labels.quality import BLANK, contrast_and_sharpness, outlying
 
 FAR = 4.0
-"""Robust deviations from the median beyond which something stands out."""
+"""Robust deviations from the median beyond which a value is unusual."""
 OWN = 5
 """Neighbours of the same class."""
 
@@ -39,7 +39,7 @@ def looks(
     wrong: np.ndarray,
     findings: Findings,
 ) -> list[Look]:
-    """What there is to look at, besides suspicious labels; kinds without an image are left out.
+    """Images worth a look, besides suspicious labels; kinds without an image are left out.
 
     Args:
         images: All images.
@@ -109,7 +109,7 @@ def _bursts(
 
 
 def _least_of_a_burst(neighbours: Neighbours) -> float:
-    """The likeness that stands out among those of nearest neighbours, whatever the network."""
+    """The likeness that is unusual among nearest neighbours, whatever the network."""
     logs = np.log(np.maximum(1 - neighbours.likeness[:, 0], 1e-6))
     median = np.median(logs)
     return float(1 - np.exp(median - FAR * 1.4826 * np.median(abs(logs - median))))

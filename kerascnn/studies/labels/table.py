@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kerascnn.engine.data.corrections import Correction, read_corrections
+from kerascnn.engine.metrics.suspicion import Suspicion
 from kerascnn.runtime.files import whole_file
 from kerascnn.runtime.text import nfc
 from kerascnn.studies.labels.images import AllImages
-from kerascnn.studies.labels.suspicion import Suspicion
 
 UNKNOWN = "?"
 """The label of the dataset, where a table without it left an image out."""

@@ -3,15 +3,14 @@
 import asyncio
 import http.client
 import socket
-import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
-import uvicorn
+from served import ask, serving
 
-from kerascnn.results.inference import http_limits
-from kerascnn.results.inference.http_limits import LimitedBodies, PromptHeaders
+from kerascnn.results.serving import limits
+from kerascnn.results.serving.limits import LimitedBodies
 
 
 async def echo(scope, receive, send):
@@ -23,37 +22,16 @@ async def echo(scope, receive, send):
     await send({"type": "http.response.body", "body": said})
 
 
-@contextmanager
-def serving(**limits):
-    """A server of `echo` in a thread; gives its port."""
-    app = LimitedBodies(echo, **limits)
-    config = uvicorn.Config(app, log_level="critical", http=PromptHeaders, lifespan="off")
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            while not server.started:
-                time.sleep(0.01)
-            yield listening.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join(10)
-
-
 @pytest.fixture(scope="module")
 def port():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(http_limits, "HEADER_SECONDS", 0.3)
-        with serving(body_bytes=2**20, body_seconds=0.3) as port:
+        patch.setattr(limits, "HEADER_SECONDS", 0.3)
+        with serving(LimitedBodies(echo, body_bytes=2**20, body_seconds=0.3)) as port:
             yield port
 
 
-def ask(port, body=b"", **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("POST", "/", body, {k.replace("_", "-"): v for k, v in headers.items()})
-    answer = connection.getresponse()
-    return answer.status, answer.read().decode()
+def said(port, body, **headers):
+    return ask(port, "POST", "/", body, **headers)[:2]
 
 
 def begun(port, text):
@@ -72,8 +50,8 @@ HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 
 
 def test_a_body_within_the_limit_arrives_whole(port):
-    assert ask(port, b"x" * 2**20) == (200, f" {2**20}")
-    assert ask(port, iter([b"x" * 1000] * 5)) == (200, " 5000")  # chunks
+    assert said(port, b"x" * 2**20) == (200, f" {2**20}")
+    assert said(port, iter([b"x" * 1000] * 5)) == (200, " 5000")  # chunks
 
 
 def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(port):
@@ -125,7 +103,7 @@ def test_a_connection_may_carry_many_requests_for_longer_than_one_may_take(port)
 def test_others_are_answered_while_many_are_half_sent(port):
     half_sent = [begun(port, HEAD) for _ in range(50)]
     start = time.perf_counter()
-    assert ask(port, b"x")[0] == 200
+    assert said(port, b"x")[0] == 200
     assert time.perf_counter() - start < 0.3  # before these are given up
     assert [connection.recv(1) for connection in half_sent] == [b""] * 50
     for connection in half_sent:
@@ -141,7 +119,7 @@ def test_others_are_answered_while_many_are_half_sent(port):
     ],
 )
 def test_media_types_are_the_same_in_any_case(port, sent, comes):
-    assert ask(port, b"x", content_type=sent) == (200, f"{comes} 1")
+    assert said(port, b"x", content_type=sent) == (200, f"{comes} 1")
 
 
 def test_a_client_that_goes_away_is_not_answered():

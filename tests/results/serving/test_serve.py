@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from kerascnn import load_experiment, predict_images, run_experiment
-from kerascnn.results.inference import serve
+from kerascnn.results.serving import serve
+from kerascnn.tracking.models import scoring_app
 
 COMMAND = "from kerascnn.cli import main; main()"
 
@@ -111,7 +112,7 @@ def test_an_image_comes_back_as_labels_and_probabilities(service, place, expecte
     assert (status, json.loads(answer)) == (200, {"predictions": [expected]})
 
 
-def test_others_are_answered_while_an_image_is_decoded(monkeypatch):
+def test_others_are_answered_while_an_image_is_decoded():
     """Asks the application itself, around a classifier that takes its time."""
     order = []
 
@@ -119,8 +120,8 @@ def test_others_are_answered_while_an_image_is_decoded(monkeypatch):
         time.sleep(0.3)
         return images and []
 
-    monkeypatch.setattr(serve, "Classifier", lambda *_: slow)
-    app = serve.make_app(None, 5, "auto")
+    app = scoring_app(slow)
+    serve._take_images(app, slow)
 
     async def ask(method, path):
         async def receive():
