@@ -35,6 +35,7 @@ _OF_IMAGES = {
 _OF_PLANS = {
     "backend",
     "batch_size",
+    "devices",
     "activations_gb",
     "view_seed",
     "checkpoint_seconds",
@@ -81,6 +82,7 @@ def _start(prepared: Prepared) -> dict[str, Any]:
         "random": random_state(),
         "backend": prepared.backend,
         "device": device_name(),
+        "devices": prepared.devices,  # sums are rounded in another order on another number
         "versions": installed_versions(),
         "environment": {
             name: value

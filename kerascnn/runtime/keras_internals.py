@@ -4,10 +4,12 @@ There is no public way to any of them. tests/runtime/test_keras_internals.py fai
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
+
+import numpy as np
 
 
 def nested_layers(layer: Any) -> list[Any]:
@@ -171,6 +173,30 @@ def with_rate_factors(optimizer_class: Any) -> Any:
 
     Scaled.__name__ = optimizer_class.__name__
     return Scaled
+
+
+def lay_out(variables: Iterable[Any], distribution: Any | None) -> None:
+    """Moves variables of JAX to where a distribution wants them, or to the first device (None)."""
+    for variable in variables:
+        variable._layout = distribution and distribution.get_variable_layout(variable)
+        if variable._value is not None:  # as after a failure within `fit`
+            variable.assign(np.asarray(variable._value))
+
+
+@contextmanager
+def moments_reduced(model: Any, reduce: Callable[[Any, Any], tuple[Any, Any]]) -> Iterator[None]:
+    """Each BatchNorm of a model normalises by `reduce(mean, variance)` of a batch in its block."""
+    from keras.layers import BatchNormalization
+
+    norms = [layer for layer in nested_layers(model) if isinstance(layer, BatchNormalization)]
+    for norm in norms:
+        own = norm._moments
+        vars(norm)["_moments"] = lambda *given, own=own: reduce(*own(*given))
+    try:
+        yield
+    finally:
+        for norm in norms:
+            del vars(norm)["_moments"]
 
 
 def seed_generator(*, create: bool = False) -> Any:

@@ -84,11 +84,13 @@ _left = Recent[_Shared](8)
 
 
 @contextmanager
-def compiled_for(network: Built, plan: Plan, inputs: Inputs) -> Iterator[Compiled]:
+def compiled_for(
+    network: Built, plan: Plan, inputs: Inputs, *, share: bool = True
+) -> Iterator[Compiled]:
     """Compiles a stage's trainer, or takes one that is shared; the next gets it if none fails."""
     steps = inputs.feed.steps
     schedule = make_schedule(plan, steps)
-    key = _structure(plan, inputs, schedule)
+    key = _structure(plan, inputs, schedule) if share else ""
     if not key:
         compile_trainer(network, plan, inputs.trainer, steps, schedule)
         yield Compiled(inputs, start(schedule, plan, inputs.trainer, steps), Copies())
