@@ -108,6 +108,7 @@ def check(
         document(
             {
                 "name": experiment.name,
+                "devices": prepared.devices,
                 "sweep": planned and {"trials": planned.trials, "space": planned.tables},
                 "stages": [asdict(stage) for stage in stages],
                 "findings": prepared.examination.findings.to_json(),

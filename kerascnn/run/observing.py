@@ -84,8 +84,9 @@ def explained(
         again = f"`{resume(short)}` resumes the {what}."
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(f"interrupted; {again}") from None
+        if isinstance(error, LostProcessError):
+            raise RunError(f"{what} {short} failed: {error}.\n{again}") from error
         failed = f"{what} {short} failed: {said(error)}{plugin_at_fault(error)}"
-        hint = hint or isinstance(error, LostProcessError)
         raise RunError(f"{failed}\n{again}" if hint else failed) from error
 
 

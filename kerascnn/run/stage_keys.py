@@ -46,7 +46,7 @@ _OF_STAGE = {"name", "unfreeze", "batchnorm", "batch_size", "augmentation", "sch
 
 # Of the environment, what changes how backends compute.
 _VARIABLES = ("XLA_", "TF_", "JAX_", "TORCH_", "CUBLAS_", "CUDNN_", "NVIDIA_TF32", "OMP_", "MKL_")
-_LOGS = "TF_CPP_"
+_LOGS = ("TF_CPP_", "TORCH_CPP_")
 
 
 def stage_keys(prepared: Prepared) -> Iterator[str]:

@@ -41,36 +41,28 @@ def _torch_gpu() -> str | None:
 def device_count() -> int:
     """The devices that this process can train on: GPUs, or else what stands for them on a CPU.
 
-    Those are the devices that JAX simulates, the logical CPUs of TensorFlow, and with PyTorch,
-    which trains in one process per device, the cores.
+    Those are the devices that JAX simulates and, with PyTorch, which trains in a process for each,
+    the cores. With TensorFlow it is one.
     """
     import keras
 
-    found = {"tensorflow": _tensorflow_devices, "jax": _jax_devices, "torch": _torch_devices}
-    return found[keras.config.backend()]()
+    if keras.config.backend() == "jax":
+        import jax
 
+        return jax.local_device_count()
+    if keras.config.backend() == "torch":
+        import torch
 
-def _tensorflow_devices() -> int:
-    import tensorflow
-
-    kind = "GPU" if _tensorflow_gpu() else "CPU"
-    return len(tensorflow.config.list_logical_devices(kind))
-
-
-def _jax_devices() -> int:
-    import jax
-
-    return jax.local_device_count()
-
-
-def _torch_devices() -> int:
-    import torch
-
-    return torch.cuda.device_count() if torch.cuda.is_available() else available_cores()
+        return torch.cuda.device_count() if torch.cuda.is_available() else available_cores()
+    return 1
 
 
 def used_devices(asked: int | Literal["all"]) -> int:
-    """The number of devices to train on; raises InputError if there are fewer than asked for."""
+    """The number of devices to train on.
+
+    Raises:
+        InputError: There are fewer, or the backend trains on one.
+    """
     import keras
 
     if asked == 1:
@@ -78,8 +70,8 @@ def used_devices(asked: int | Literal["all"]) -> int:
     backend, there = keras.config.backend(), device_count()
     if backend == "tensorflow":
         raise InputError(
-            f"training.devices = {asked}: with TensorFlow, kerascnn trains on one device; the "
-            "backends jax and torch train on several."
+            f"training.devices = {asked}: TensorFlow trains on one device; the backends jax and "
+            "torch train on several."
         )
     if asked == "all":
         return there

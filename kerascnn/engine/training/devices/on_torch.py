@@ -4,6 +4,7 @@ All processes do the same, on parts of each batch, and hold the same state. What
 may decide, such as a pause, is agreed on.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,9 +71,20 @@ class TorchDevices(Devices):
 
     def mean(self, tensor: Any) -> Any:
         """The mean of a tensor over the processes, which gradients pass through."""
-        from torch.distributed.nn.functional import all_reduce
+        import torch
 
-        return all_reduce(tensor) / self.count
+        class Mean(torch.autograd.Function):
+            @staticmethod
+            def forward(context: Any, own: Any) -> Any:
+                whole = own / self.count
+                torch.distributed.all_reduce(whole)
+                return whole
+
+            @staticmethod
+            def backward(context: Any, gradient: Any) -> Any:
+                return Mean.forward(context, gradient)
+
+        return Mean.apply(tensor)
 
     def gathered(self, tensor: Any) -> list[Any]:
         """The tensors of all processes, of one shape."""
@@ -86,13 +98,14 @@ class TorchDevices(Devices):
         """Waits for the others, as long as it takes them, and forms a group once."""
         import torch
 
-        store = torch.distributed.FileStore(self._store, self.count)
+        store = torch.distributed.FileStore(self._store)
         store.set(f"stage {self._stage} rank {self.rank}", "")
         keys = [f"stage {self._stage} rank {rank}" for rank in range(self.count)]
         while not store.check(keys):
             self._waiting()
             time.sleep(POLL_SECONDS)
         if not torch.distributed.is_initialized():
+            hook = sys.excepthook  # PyTorch sets another, which names the process in every line
             backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
             torch.distributed.init_process_group(
                 backend,
@@ -100,6 +113,7 @@ class TorchDevices(Devices):
                 rank=self.rank,
                 world_size=self.count,
             )
+            sys.excepthook = hook
 
     def _reduced(self, mean: Any, variance: Any) -> tuple[Any, Any]:
         """The moments of the whole batch, from those of equal parts."""
@@ -179,9 +193,7 @@ def _step(trainer: Any, devices: TorchDevices) -> Callable[[Any], dict[str, Any]
         def forward(self, inputs: Any) -> Any:
             return trainer(inputs, training=True)
 
-    model = DistributedDataParallel(
-        Trained(), broadcast_buffers=False, find_unused_parameters=True, init_sync=False
-    )
+    model = DistributedDataParallel(Trained(), find_unused_parameters=True)
     loss_of_epoch = trainer.metrics[0]
 
     def step(data: Any) -> dict[str, Any]:
