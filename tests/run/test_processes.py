@@ -60,8 +60,8 @@ def test_four_devices_train_as_one_and_repeat_to_the_bit(workplace):
 
 @pytest.fixture
 def experiment(workplace, without_reports):
-    (workplace / "spread.toml").write_text(EXPERIMENT)
-    return load_experiment("spread.toml", {"training.devices": 2})
+    (workplace / "photos.toml").write_text(EXPERIMENT)
+    return load_experiment("photos.toml", {"training.devices": 2})
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_killed_process_ends_the_run_which_resumes_to_the_bit(experiment, star
     assert time.monotonic() - begun < 60
     assert ended(started) == [True, True]
     with pytest.raises(InputError, match=r"devices \(was 2, is 1; --devices 1 resumes"):
-        run_experiment(load_experiment("spread.toml"), Observer(), resume="last")
+        run_experiment(load_experiment("photos.toml"), Observer(), resume="last")
     assert told(run_experiment(experiment, Observer(), resume="last")) == undisturbed
     assert all(ended(started))
 
@@ -122,6 +122,18 @@ def test_an_interrupted_run_resumes_on_another_number_of_devices(experiment, sta
     assert result.trained_on.startswith("2, then 1 devices: ")
     assert_equal_up_to_rounding(told(result), undisturbed)
     assert all(ended(started))
+
+
+@torch_only
+@pytest.mark.slow
+def test_the_command_line_trains_on_devices(experiment, run_cli):
+    said = run_cli("check", "photos.toml", "--set", "training.devices=2").stderr
+    assert "torch on 2 devices: " in said
+    answer = run_cli("run", "photos.toml", "--devices", "2", "--json")
+    assert json.loads(answer.stdout)["devices"] == [2]
+    refused = run_cli("run", "photos.toml", "--devices", "2", "--set", "training.batch_size=15")
+    assert refused.exit_code == 2
+    assert "batch_size = 15 does not divide among 2 devices" in refused.stderr
 
 
 @torch_only
