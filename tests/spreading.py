@@ -71,7 +71,7 @@ def told(result):
     }
 
 
-def failing(stage):
+def failing(job, stage):
     """Trains a stage as `kerascnn.run.rank.train` does, and fails after its first epoch."""
     from kerascnn.engine.training.epochs import Loop
     from kerascnn.run.rank import train
@@ -80,7 +80,7 @@ def failing(stage):
         raise ZeroDivisionError("after an epoch")
 
     Loop._end_epoch = fail
-    return train(stage)
+    return train(job, stage)
 
 
 if __name__ == "__main__":

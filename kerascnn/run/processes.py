@@ -20,7 +20,7 @@ from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.engine.training.variables import random_state, values
 from kerascnn.errors import RunError
-from kerascnn.run.rank import Job, Stage, prepare, train
+from kerascnn.run.rank import Job, Stage, train
 from kerascnn.runtime.background import BackgroundProcess, CallError, LostError
 from kerascnn.runtime.process import set_variable
 from kerascnn.runtime.text import counted
@@ -87,11 +87,10 @@ class Processes:
             LostProcessError: One of them failed or was killed; all have ended then.
             RunError: They do not end with the same weights.
         """
-        if not self._others:
-            self._start()
+        self._others = self._others or self._start()
         network = values(self._prepared.network.model.variables)
         stage = Stage(plan.index, network, random_state(), before, state)
-        calls = self._submit(train, [stage] * len(self._others))
+        calls = self._submit(stage)
         count, store = self._prepared.devices, str(self._store)
         try:
             result = fit(TorchDevices(count, 0, store, plan.index, self._raise_fault))
@@ -114,20 +113,19 @@ class Processes:
         for process in self._others:
             process.kill()
 
-    def _start(self) -> None:
+    def _start(self) -> list[BackgroundProcess]:
+        if loopback := {"linux": "lo", "darwin": "lo0"}.get(sys.platform):
+            set_variable("GLOO_SOCKET_IFNAME", loopback, unless_set=True)
+        return [BackgroundProcess(gpu) for gpu in _gpus(self._prepared.devices)[1:]]
+
+    def _submit(self, stage: Stage) -> list[Call]:
         prepared, count = self._prepared, self._prepared.devices
-        set_variable("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
-        self._others = [BackgroundProcess(gpu) for gpu in _gpus(count)[1:]]
         experiment = prepared.experiment.with_overrides({"training.devices": 1})
         images = prepared.data.train.key, prepared.data.validation.key
-        ranks = range(1, count)
-        self._submit(
-            prepare, [Job(experiment, images, rank, count, str(self._store)) for rank in ranks]
-        )
-
-    def _submit(self, function: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Call]:
-        pairs = zip(self._others, arguments, strict=True)
-        calls = [process.submit(function, argument) for process, argument in pairs]
+        calls = [
+            process.submit(train, Job(experiment, images, rank, count, str(self._store)), stage)
+            for rank, process in enumerate(self._others, start=1)
+        ]
         self._watcher = Thread(target=self._watch, args=(calls,), daemon=True)
         self._watcher.start()
         return calls
@@ -135,15 +133,13 @@ class Processes:
     def _watch(self, calls: Sequence[Call]) -> None:
         """Ends all others when one fails: PyTorch then raises in this process, if it waits."""
         wait(calls, return_when=FIRST_EXCEPTION)
-        faults = _faults(calls)
-        if not faults:
+        if not _faults(calls):
             return
         wait(calls, NOTICED_SECONDS)
         faults = _faults(calls)
         lost = [rank for rank, fault in faults.items() if isinstance(fault, LostError)]
         rank = (lost or [*faults])[0]
-        if not self._fault:
-            self._fault = f"process {rank + 1} of {len(calls) + 1}: {faults[rank]}"
+        self._fault = f"process {rank + 1} of {len(calls) + 1}: {faults[rank]}"
         for process in self._others:
             process.kill()
         abandon_group()

@@ -19,7 +19,7 @@ from kerascnn.experiment.bound import BoundExperiment
 
 @dataclass(frozen=True)
 class Job:
-    """What a process is to prepare.
+    """What a process takes part in.
 
     Args:
         experiment: For one device.
@@ -55,27 +55,17 @@ class Stage:
     state: State | None = field(repr=False)
 
 
-_here: tuple[Job, Prepared] | None = None
+_here: Prepared | None = None
 
 
-def prepare(job: Job) -> None:
-    """Prepares this process for the stages of a run."""
-    global _here
-    warnings.simplefilter("ignore")  # the first process shows them
-    prepared = prepare_experiment(job.experiment, Observer())
-    if (prepared.data.train.key, prepared.data.validation.key) != job.images:
-        raise RunError("it finds other images: they have changed since the run started.")
-    _here = job, prepared
-
-
-def train(stage: Stage) -> tuple[str, str]:
+def train(job: Job, stage: Stage) -> tuple[str, str]:
     """Trains a stage together with the other processes.
 
     Returns:
         The hashes of frozen weights and of what is carried forward, as in `StageResult`.
     """
-    assert _here
-    job, prepared = _here
+    global _here
+    prepared = _here = _here or _prepare(job)
     assign(prepared.network.model.variables, stage.network)
     set_random_state(stage.random)
     result = fit_stage(
@@ -87,3 +77,11 @@ def train(stage: Stage) -> tuple[str, str]:
         devices=TorchDevices(job.count, job.rank, job.store, stage.index),
     )
     return result.frozen_sha256, result.ended_sha256
+
+
+def _prepare(job: Job) -> Prepared:
+    warnings.simplefilter("ignore")  # the first process shows them
+    prepared = prepare_experiment(job.experiment, Observer())
+    if (prepared.data.train.key, prepared.data.validation.key) != job.images:
+        raise RunError("it finds other images: they have changed since the run started")
+    return prepared

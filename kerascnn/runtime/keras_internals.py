@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 
 def nested_layers(layer: Any) -> list[Any]:
     """The layers inside a layer or model, at any depth; none inside an operation."""
@@ -177,6 +175,8 @@ def with_rate_factors(optimizer_class: Any) -> Any:
 
 def lay_out(variables: Iterable[Any], distribution: Any | None) -> None:
     """Moves variables of JAX to where a distribution wants them, or to the first device (None)."""
+    import numpy as np
+
     for variable in variables:
         variable._layout = distribution and distribution.get_variable_layout(variable)
         if variable._value is not None:  # as after a failure within `fit`

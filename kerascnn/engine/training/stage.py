@@ -123,7 +123,7 @@ def fit_stage(
     with (
         explained(model, parts.suffix, plan),
         devices.holding(inputs.trainer),
-        compiled_for(network, plan, inputs, share=devices.count == 1) as compiled,
+        compiled_for(network, plan, inputs, devices.count) as compiled,
     ):
         compiled = replace(compiled, inputs=devices.spread(compiled.inputs))
         control = devices.agreed(control)
