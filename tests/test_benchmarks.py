@@ -346,3 +346,16 @@ def test_the_best_after_some_minutes(script, benchmark, photos, monkeypatch):
     assert one["over"] == pytest.approx(1.1)
     assert one["winners"] == ["one", "one"]
     assert script("best").figures_of(1.0, [call], right, [~right])["difference"] == 0.5
+
+
+def test_accuracy_by_minutes_beside_others(script, benchmark, photos, monkeypatch, tmp_path):
+    right = np.array([True, True, True, False])
+    said = {"process_seconds": 90.0, "correct": 2}
+    monkeypatch.setattr(script("curve"), "best", lambda *_: ({"process_seconds": 66.0}, right))
+    monkeypatch.setattr(script("curve"), "script", lambda *_, **__: said)
+    figures = benchmark("curve", "--data", photos, "--minutes", 1, "--epochs", 2, "--fastai", "x")
+    assert figures["kerascnn best"]["1"]["accuracy"] == 0.75
+    assert figures["fastai"]["2"]["seconds"] == figures["Keras guide"]["2"]["seconds"] == 90
+    file = tmp_path / "curve.svg"
+    script("curve").draw(figures, file)
+    assert file.read_text().count("<svg") == 1

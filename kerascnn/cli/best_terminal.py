@@ -1,6 +1,7 @@
 """Shows the progress of `best` on standard error: what is tried, the best so far, the time left."""
 
 import time
+from collections.abc import Sequence
 
 from rich.markup import escape
 from rich.text import Text
@@ -14,7 +15,7 @@ from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.results.page import seconds
 from kerascnn.studies.best import verdict
 from kerascnn.studies.best.observer import BestObserver
-from kerascnn.studies.best.result import BestResult, Tried
+from kerascnn.studies.best.result import BestResult, Ending, Tried
 
 
 class BestTerminal(Terminal, BestObserver):
@@ -22,6 +23,12 @@ class BestTerminal(Terminal, BestObserver):
 
     _so_far: BestResult | None = None
     _until = 0.0
+    _noted: frozenset[str] = frozenset()
+
+    def data_noted(self, notes: Sequence[str], state: str) -> None:
+        """The winner's run examines the same images; what was noted of them is not said twice."""
+        super().data_noted([note for note in notes if note not in self._noted], state)
+        self._noted |= frozenset(notes)
 
     def best_started(self, so_far: BestResult, splits: dict[str, int], left: float) -> None:
         self._so_far, self._until = so_far, time.perf_counter() + left
@@ -40,13 +47,14 @@ class BestTerminal(Terminal, BestObserver):
 
     def tried(self, one: Tried, so_far: BestResult) -> None:
         self._so_far = so_far
-        self.clear()
-        self.say(Text(verdict.tried_line(one)))
+        if not one.too_long:
+            self.clear()
+            self.say(Text(verdict.tried_line(one)))
 
-    def finishing(self, one: Tried, retrained: bool, so_far: BestResult) -> None:
+    def finishing(self, ending: Ending, so_far: BestResult) -> None:
         self.clear()
         self.say()
-        self.say(Text(verdict.finishing(one, retrained)))
+        self.say(Text(verdict.finishing(ending)))
 
     def started(self, name: str, backend: str, device: str) -> None:
         """Was said at the beginning."""

@@ -40,13 +40,23 @@ def with_native_size(text: str, experiment: BoundExperiment) -> str:
     return explained(text, "image_size", f"the weights were trained on {native} pixels")
 
 
+def steps_of(images: int, batch_size: int) -> int:
+    """The steps of an epoch."""
+    return math.ceil(images / batch_size)
+
+
+def head_epochs(steps: int) -> int:
+    """The epochs in which a new classifier converges, by the steps of one."""
+    return min(MOST_HEAD_EPOCHS, math.ceil(HEAD_STEPS / steps))
+
+
 def with_longer_head(text: str, experiment: BoundExperiment, data: Data) -> str:
     """The experiment with epochs for `HEAD_STEPS` steps in a stage that trains the head alone.
 
     Only where its activations are stored, so that a further epoch takes next to no time.
     """
-    steps = math.ceil(len(data.train) / experiment.training.batch_size)
-    epochs = min(MOST_HEAD_EPOCHS, math.ceil(HEAD_STEPS / steps))
+    steps = steps_of(len(data.train), experiment.training.batch_size)
+    epochs = head_epochs(steps)
     before, *stages = text.split(STAGE)
     for number, stage in enumerate(experiment.settings.stages):
         stored = stage.augmentation is not None and stage.augmentation.name == "none"

@@ -17,15 +17,17 @@ from kerascnn.run.trial import LABELS, VALIDATION, TrialResult, run_trial
 from kerascnn.runtime.redact import scrubbed
 from kerascnn.studies.best.clock import Clock
 from kerascnn.studies.best.heard import Heard, OutOfTimeError
-from kerascnn.studies.best.ladder import Alternatives, ladder
+from kerascnn.studies.best.ladder import THOROUGHNESS, Alternatives, ladder
 from kerascnn.studies.best.mean import choose_members
 from kerascnn.studies.best.observer import BestObserver
-from kerascnn.studies.best.result import DONE, FAILED, LEFT_OUT, RUNNING, BestResult, Tried
-from kerascnn.studies.best.rungs import Rung
+from kerascnn.studies.best.result import DONE, FAILED, LEFT_OUT, RUNNING, BestResult, Ending, Tried
+from kerascnn.studies.best.rungs import FINETUNED, HEAD_EPOCHS, Rung
 from kerascnn.tracking.journal import TRIALS
 
 UNKNOWN_SHARE = 0.25
 """Of the whole time: for a network whose speed is not known yet, unless it is the first."""
+THOROUGH_END = 4
+"""Views of a fine-tuned network for which time is left at the end, where that is possible."""
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Climb:
         warned: Receives each warning once.
         so_far: What was tried before.
         ends: How often the best is run in full.
+        head_epochs: Of a stage that trains the head alone.
     """
 
     base: BoundExperiment
@@ -50,6 +53,7 @@ class Climb:
     warned: Callable[[str], None]
     so_far: BestResult
     ends: int = 1
+    head_epochs: int = HEAD_EPOCHS
     _late: set[Rung] = field(default_factory=set)  # left out by this process
     _said: dict[int, np.ndarray] = field(default_factory=dict)
 
@@ -58,16 +62,16 @@ class Climb:
         for one in self.so_far.tried:
             if one.state == DONE:
                 self.clock.measured(one)
-        for alternatives in ladder(self.networks, lambda: self.so_far):
+        for alternatives in ladder(self.networks, lambda: self.so_far, self.head_epochs):
             met = {one.rung for one in self.so_far.tried if one.state in (DONE, FAILED)}
             if (met | self._late).isdisjoint(alternatives):
-                self._try(self._fitting(alternatives))
+                self._try(*self._fitting(alternatives))
 
-    def finished(self, in_haste: bool = False) -> tuple[Tried, bool] | None:
-        """What is run in the end, and whether there is time to train it on more images.
+    def finished(self, in_haste: bool = False) -> Ending | None:
+        """What is run in the end; None if nothing is done.
 
         The mean of several is it, if its loss is lower and there is time to run its members; it is
-        then tried too. None if nothing is done.
+        then tried too. Training on more images is worth more than a mean.
 
         Args:
             in_haste: Train nothing anew.
@@ -75,17 +79,27 @@ class Climb:
         best, members = self.so_far.best, self._members()
         if best is None or best.rung is None:
             return None
-        rungs = [one.rung for one in map(self.so_far.tried.__getitem__, members) if one.rung]
-        if len(members) > 1 and self._fits(rungs, retrained=False):
-            best = self._mean(members)
-        rungs = rungs if best.members else [best.rung] if best.rung else []
-        return best, not in_haste and self._fits(rungs, retrained=True)
+        parts = [one.rung for one in map(self.so_far.tried.__getitem__, members) if one.rung]
+        for retrained in (False,) if in_haste else (True, False):
+            if len(parts) > 1 and self._fits(parts, retrained):
+                mean = self._mean(members)
+                chosen = parts if mean.members else [best.rung]
+                return self._ending(mean, chosen, retrained)
+            if not retrained or self._fits([best.rung], retrained):
+                return self._ending(best, [best.rung], retrained)
+        return None
+
+    def _ending(self, one: Tried, rungs: Sequence[Rung], retrained: bool) -> Ending:
+        """As thorough as there is time for, if it is trained again."""
+        better = ([rung.thorough(views) for rung in rungs] for views in THOROUGHNESS)
+        fitting = (rungs for rungs in better if retrained and self._fits(rungs, retrained))
+        return Ending(one, tuple(next(fitting, rungs)), retrained)
 
     def _mean(self, members: Sequence[int]) -> Tried:
         """The best, once the mean of these has been judged too."""
         parts = [self.so_far.tried[number] for number in members]
         mean = np.mean([self._calibrated(part) for part in parts], axis=0)
-        what = f"the mean of {', '.join(part.what for part in parts)}"
+        what = f"the mean of {' and '.join(part.what for part in parts)}"
         taken = sum(part.seconds for part in parts)
         one = Tried(len(self.so_far.tried), what, DONE, members=tuple(members), seconds=taken)
         self._end(self._judged(one, mean, self._labels))
@@ -100,45 +114,64 @@ class Climb:
         return self.ends * self.clock.final(rungs, retrained) <= self.clock.left
 
     def _members(self) -> tuple[int, ...]:
-        """The best to average, of those with the image size of the best."""
-        best = self.so_far.best
-        size = best and best.rung and best.rung.image_size
+        """The best to average, of those like the best: of its kind, with its image size.
+
+        A frozen network beside fine-tuned ones rather lowers the accuracy.
+        """
+        best = self.so_far.best and self.so_far.best.rung
+        if not best:
+            return ()
         alike = [
             one
             for one in self.so_far.tried
-            if one.state == DONE and one.rung and one.rung.image_size == size
+            if one.state == DONE
+            and one.rung
+            and (one.rung.kind, one.rung.image_size) == (best.kind, best.image_size)
         ]
         said = {one.number: self._calibrated(one) for one in alike}
-        return choose_members(said, self._labels) if said else ()
+        return choose_members(said, self._labels)
 
-    def _reserve(self, rung: Rung) -> float:
-        """The seconds that the end takes if the rung is the best."""
-        best = self.so_far.best
-        known = rung if self.clock.trial(rung) else best and best.rung
-        return self.ends * self.clock.final([known], True) if known else 0.0
+    def _reserve(self, rung: Rung, views: int) -> float:
+        """The seconds that the end takes: the rung or the best so far, or both if fine-tuned.
 
-    def _fitting(self, alternatives: Alternatives) -> Rung:
-        """The first for which there is time; the last if there is for none."""
-        *others, last = alternatives
-        fitting = (rung for rung in others if self._expected(rung) <= self._allowed(rung))
-        return next(fitting, last)
+        Args:
+            views: Of a fine-tuned network, at least.
+        """
+        best = self.so_far.best and self.so_far.best.rung
+        known = {one for one in (rung, best) if one and self.clock.trial(one)}
+        finetuned = [one.thorough(views) for one in known if one.kind == FINETUNED]
+        ends = [finetuned] if finetuned else [[one] for one in known]
+        seconds = (self.clock.final(rungs, True, trying=rung) for rungs in ends)
+        return self.ends * max(seconds, default=0.0)
+
+    def _fitting(self, alternatives: Alternatives) -> tuple[Rung, float]:
+        """The first for which there is time, and that time; the last if there is for none.
+
+        Once a network is fine-tuned, time for a thorough end is worth more than the next rung.
+        """
+        best, allowed = self.so_far.best and self.so_far.best.rung, 0.0
+        finetuned = best and best.kind == FINETUNED
+        for views in (THOROUGH_END,) if finetuned else (THOROUGH_END, 0):
+            for rung in alternatives:
+                if self._expected(rung) <= (allowed := self._allowed(rung, views)):
+                    return rung, allowed
+        return alternatives[-1], allowed
 
     def _expected(self, rung: Rung) -> float:
         return self.clock.trial(rung) or 0.0
 
-    def _allowed(self, rung: Rung) -> float:
-        """The seconds available for a rung: all but what the end needs.
+    def _allowed(self, rung: Rung, views: int) -> float:
+        """The seconds available for a rung: all but what the end needs, as in `_reserve`.
 
-        For a network whose speed is not known, that is what the best so far needs, and others
-        must not be left without time.
+        A network whose speed is not known must not leave others without time.
         """
-        allowed = self.clock.left - self._reserve(rung)
+        allowed = self.clock.left - self._reserve(rung, views)
         unknown = self.so_far.best is not None and self.clock.trial(rung) is None
         return min(allowed, UNKNOWN_SHARE * self.clock.seconds) if unknown else allowed
 
-    def _try(self, rung: Rung) -> None:
+    def _try(self, rung: Rung, allowed: float) -> None:
         one = Tried(self._number(rung), rung.what, RUNNING, rung)
-        expected, allowed = self._expected(rung), self._allowed(rung)
+        expected = self._expected(rung)
         if expected > allowed or allowed <= 0:
             self._leave_out(one, rung, expected)
             return
@@ -168,7 +201,7 @@ class Climb:
             self._end(self._judged(one, done.look.probabilities, done.look.labels))
 
     def _leave_out(self, one: Tried, rung: Rung, needs: float) -> None:
-        needs, left = needs + self._reserve(rung), max(self.clock.left, 0.0)
+        needs, left = needs + self._reserve(rung, 0), max(self.clock.left, 0.0)
         self._late.add(rung)
         reason = f"needs about {seconds(needs)}, of {seconds(left)} left"
         self._end(replace(one, state=LEFT_OUT, seconds=needs, reason=reason))

@@ -8,7 +8,8 @@ from kerascnn.engine.result import Result
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.run.runner import run_in
 from kerascnn.studies.best.climb import Climb
-from kerascnn.studies.best.result import Tried
+from kerascnn.studies.best.result import Ending, Tried
+from kerascnn.studies.best.rungs import Rung
 from kerascnn.studies.ensemble.members import ensemble_settings
 
 TRAIN, BOTH, ALL = "train", "train+validation", "all"
@@ -27,33 +28,35 @@ class Finish:
     climb: Climb
     train_on: str
 
-    def run(self, one: Tried) -> Result:
+    def run(self, ending: Ending) -> Result:
         """The best, or the mean of several, as a run."""
-        if not one.members:
-            return self._single(one, report=True)
-        climb = self.climb
-        members = [self._single(part, report=False) for part in climb.so_far.parts(one)]
+        climb, parts = self.climb, self.climb.so_far.parts(ending.one)
+        if not ending.one.members:
+            return self._single(ending.one, ending.rungs[0], report=True)
+        members = [
+            self._single(part, rung, report=False)
+            for part, rung in zip(parts, ending.rungs, strict=True)
+        ]
         settings = ensemble_settings(
             members,
             [1 / len(members)] * len(members),
             name=climb.base.name,
             backend=climb.base.training.backend,
         )
-        settings["training"] |= self._training(one)
+        settings["training"] |= self._training(ending.one)
         why = "each member was taken because it lowers the loss on the validation images."
         return run_in(
             climb.session,
             bind_experiment(settings, climb.base.registry),
             climb.observer,
             parent=climb.so_far.study,
-            name=self._name(one),
+            name=self._name(ending.one.what),
             decisions=[Decision(what="weights", chosen="equal", why=why)],
         )
 
-    def _single(self, one: Tried, report: bool) -> Result:
+    def _single(self, one: Tried, rung: Rung, report: bool) -> Result:
         climb = self.climb
-        assert one.rung
-        experiment = one.rung.of(climb.base, climb.class_weights)
+        experiment = rung.of(climb.base, climb.class_weights)
         changes = {f"training.{key}": value for key, value in self._training(one).items()}
         heard = climb.observer
         quiet = Only(progress=heard.progress, warned=climb.warned, download=heard.download)
@@ -62,7 +65,7 @@ class Finish:
             experiment.with_overrides(changes),
             heard if report else quiet,
             parent=climb.so_far.study,
-            name=self._name(one),
+            name=self._name(rung.what),
             report=report,
             upload_model=report,
         )
@@ -73,6 +76,6 @@ class Finish:
             return {}
         return {"train_on": self.train_on, "temperature": one.temperature, "keep": "last"}
 
-    def _name(self, one: Tried) -> str:
+    def _name(self, what: str) -> str:
         trained = {TRAIN: "", BOTH: ", with the validation images", ALL: ", with all images"}
-        return f"best: {one.what}{trained[self.train_on]}"
+        return f"best: {what}{trained[self.train_on]}"

@@ -1,6 +1,7 @@
 """The order of the ladder: what is worth the most per minute comes first."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from kerascnn.studies.best.result import DONE, BestResult
 from kerascnn.studies.best.rungs import (
@@ -26,7 +27,9 @@ Alternatives = Sequence[Rung]
 """Rungs of which one is tried: the first for which there is time."""
 
 
-def ladder(networks: Sequence[str], so_far: Callable[[], BestResult]) -> Iterator[Alternatives]:
+def ladder(
+    networks: Sequence[str], so_far: Callable[[], BestResult], head_epochs: int = HEAD_EPOCHS
+) -> Iterator[Alternatives]:
     """Yields what to try next, as the results so far suggest.
 
     First the frozen features of two networks, and the better one fine-tuned; then the features of
@@ -37,21 +40,21 @@ def ladder(networks: Sequence[str], so_far: Callable[[], BestResult]) -> Iterato
         for epochs in SCRATCH_EPOCHS:
             yield [Rung(SCRATCH, SCRATCH_NETWORK, SCRATCH_SIZE, epochs)]
         return
-    frozen = [[Rung(FROZEN, network, IMAGE_SIZE, HEAD_EPOCHS)] for network in networks]
+    frozen = [[Rung(FROZEN, network, IMAGE_SIZE, head_epochs)] for network in networks]
     yield from frozen[:FIRST]
     for rung in ranked(so_far(), FROZEN)[:1]:
-        yield _finetunings(rung.network, IMAGE_SIZE)
+        yield _finetunings(rung, IMAGE_SIZE)
     yield from frozen[FIRST:]
     for rung in ranked(so_far(), FROZEN):
-        yield _finetunings(rung.network, IMAGE_SIZE)
+        yield _finetunings(rung, IMAGE_SIZE)
     for rung in ranked(so_far(), FROZEN)[:1]:
-        yield [Rung(FROZEN, rung.network, LARGER_SIZE, HEAD_EPOCHS)]
+        yield [Rung(FROZEN, rung.network, LARGER_SIZE, head_epochs)]
     for rung in ranked(so_far(), FROZEN)[:1]:
         if rung.image_size == LARGER_SIZE:
-            yield _finetunings(rung.network, LARGER_SIZE)
+            yield _finetunings(rung, LARGER_SIZE)
     for seed in range(1, SEEDS):
         for rung in ranked(so_far(), FINETUNED)[:1]:
-            yield _finetunings(rung.network, rung.image_size, seed)
+            yield [replace(rung, seed=seed)]
 
 
 def ranked(so_far: BestResult, kind: str) -> list[Rung]:
@@ -61,8 +64,9 @@ def ranked(so_far: BestResult, kind: str) -> list[Rung]:
     return [one.rung for one in ordered if one.rung and one.rung.kind == kind]
 
 
-def _finetunings(network: str, image_size: int, seed: int = 0) -> Alternatives:
+def _finetunings(frozen: Rung, image_size: int) -> Alternatives:
+    network, head = frozen.network, frozen.epochs
     return [
-        Rung(FINETUNED, network, image_size, epochs, views=epochs, seed=seed)
+        Rung(FINETUNED, network, image_size, epochs, views=epochs, head_epochs=head)
         for epochs in THOROUGHNESS
     ]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from kerascnn.engine.observer import Observer
 
 if TYPE_CHECKING:
-    from kerascnn.studies.best.result import BestResult, Tried
+    from kerascnn.studies.best.result import BestResult, Ending, Tried
 
 
 class BestObserver(Observer):
@@ -29,8 +29,8 @@ class BestObserver(Observer):
     def tried(self, one: "Tried", so_far: "BestResult") -> None:
         """It is done, has failed or is left out, as its `state` says."""
 
-    def finishing(self, one: "Tried", retrained: bool, so_far: "BestResult") -> None:
-        """The best is run in full, trained on the validation images too if `retrained`."""
+    def finishing(self, ending: "Ending", so_far: "BestResult") -> None:
+        """The best is run in full."""
 
     def best_ended(self, result: "BestResult") -> None:
         """All is done; `result` is what the study returns."""

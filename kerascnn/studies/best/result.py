@@ -58,6 +58,26 @@ class Tried:
     rows_made: int = 0
     fit_seconds: float = 0.0
 
+    @property
+    def too_long(self) -> bool:
+        """Whether it was left out because it takes longer than there was time."""
+        return self.state == LEFT_OUT and self.seconds > 0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What is run in the end.
+
+    Args:
+        one: That was tried.
+        rungs: How it, or each member of a mean, is trained: as it was tried or more thoroughly.
+        retrained: On the validation images too.
+    """
+
+    one: Tried
+    rungs: tuple[Rung, ...]
+    retrained: bool
+
 
 @dataclass(frozen=True)
 class BestResult:

@@ -1,6 +1,6 @@
 """The ladder: what `best` tries, from quick to good. Each rung is an ordinary experiment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kerascnn.experiment.bound import BoundExperiment
@@ -25,6 +25,7 @@ class Rung:
         epochs: Of the last stage.
         views: Of each image that the frozen prefix runs over; 0 if it runs in every step.
         seed: Added to the experiment's.
+        head_epochs: Of the stage that trains the head before a network is fine-tuned.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Rung:
     epochs: int
     views: int = 1
     seed: int = 0
+    head_epochs: int = HEAD_EPOCHS
 
     @property
     def what(self) -> str:
@@ -44,6 +46,11 @@ class Rung:
         }[self.kind]
         seed = f", seed +{self.seed}" if self.seed else ""
         return f"{self.network} at {self.image_size} px, {how}{seed}"
+
+    def thorough(self, views: int) -> "Rung":
+        """The same with at least as many views and epochs, if it is fine-tuned."""
+        more = max(self.views, views)
+        return replace(self, views=more, epochs=more) if self.kind == FINETUNED else self
 
     def of(self, base: BoundExperiment, class_weights: str | None) -> BoundExperiment:
         """Its experiment: that of the study, with another network, size and stages."""
@@ -78,7 +85,7 @@ class Rung:
             "ema_fraction": 0.33,
             "schedule": {"name": "cosine", "warmup_fraction": 0.2},
         }
-        return [_head(HEAD_EPOCHS), finetune]
+        return [_head(self.head_epochs), finetune]
 
     def _scratch(self) -> list[dict[str, Any]]:
         """The stage of the recipe `folder_scratch`."""

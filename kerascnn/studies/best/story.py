@@ -14,6 +14,7 @@ from kerascnn.engine.observer import Observer, heard_as, optional
 from kerascnn.engine.result import BEST, BEST_PLAN, Result
 from kerascnn.errors import RunError
 from kerascnn.results.lookup import Kind, find, runs_folder
+from kerascnn.run.adapt import head_epochs, steps_of
 from kerascnn.run.observing import told
 from kerascnn.run.session import Session
 from kerascnn.runtime.backend import select_backend, start_backend
@@ -28,8 +29,8 @@ from kerascnn.studies.best.clock import Clock, Counts
 from kerascnn.studies.best.finish import ALL, BOTH, TRAIN, Finish
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.page import PAGE, write_page
-from kerascnn.studies.best.result import FAILED, RUNNING, BestResult, Tried
-from kerascnn.studies.best.rungs import IMAGE_SIZE
+from kerascnn.studies.best.result import FAILED, RUNNING, BestResult, Ending, Tried
+from kerascnn.studies.best.rungs import HEAD_EPOCHS, IMAGE_SIZE
 from kerascnn.studies.best.sample import sampled
 from kerascnn.tracking.tracker import Tracker
 
@@ -85,7 +86,6 @@ class _Study:
         experiment = self.asked.experiment
         select_backend(experiment.training.backend)
         with Session() as session, told(self.observer):
-            data = self._load()
             tracker = Tracker(
                 experiment.name,
                 "best",
@@ -93,7 +93,8 @@ class _Study:
                 resume=begun,
                 mlflow=session.mlflow,
             )
-            with tracker:
+            with tracker:  # MLflow is loaded beside the images
+                data = self._load()
                 run_id, folder = tracker.open()
                 so_far = self._begin(run_id, folder, data, begun)
                 with _resumable(folder):
@@ -132,6 +133,7 @@ class _Study:
         return so_far
 
     def _climb_and_finish(self, session: Session, so_far: BestResult, data: Data) -> BestResult:
+        batch_size = self.asked.experiment.training.batch_size
         counts = Counts(*(len(split) for split in data.splits().values()))
         climb = Climb(
             base=self.asked.experiment,
@@ -143,6 +145,7 @@ class _Study:
             warned=cache(self.observer.warned),
             so_far=so_far,
             ends=2 if self.asked.all_images else 1,
+            head_epochs=max(HEAD_EPOCHS, head_epochs(steps_of(counts.train, batch_size))),
         )
         interrupted = False
         try:
@@ -154,31 +157,34 @@ class _Study:
             self.observer.warned(
                 "interrupted: the best so far is run as it is; Ctrl-C again ends at once."
             )
-        finished = climb.finished(in_haste=interrupted)
-        if finished is None:
+        ending = climb.finished(in_haste=interrupted)
+        if ending is None:
             raise self._nothing(climb.so_far)
-        best, retrained = finished
-        self.observer.finishing(best, retrained, climb.so_far)
-        best, winner = self._run(climb, best, BOTH if retrained else TRAIN)
-        result = replace(climb.so_far, winner=winner, retrained=retrained)
+        self.observer.finishing(ending, climb.so_far)
+        ending, winner = self._run(climb, ending)
+        result = replace(climb.so_far, winner=winner, retrained=ending.retrained)
         if self.asked.all_images:
-            everything = Finish(climb, ALL).run(best)
+            everything = Finish(climb, ALL).run(ending)
             result = replace(result, everything=everything.run_id)
         spent = time.perf_counter() - self.start
         return replace(result, seconds=so_far.seconds + spent)
 
-    def _run(self, climb: Climb, best: Tried, train_on: str) -> tuple[Tried, Result]:
+    def _run(self, climb: Climb, ending: Ending) -> tuple[Ending, Result]:
         """Runs the best in full; if a mean fails, its first member, which is the best of them."""
+        finish = Finish(climb, BOTH if ending.retrained else TRAIN)
         try:
-            return best, Finish(climb, train_on).run(best)
+            return ending, finish.run(ending)
         except Exception as error:
-            if not best.members:
+            if not ending.one.members:
                 raise
             reason = scrubbed(str(error) or type(error).__name__)
-            first = climb.so_far.parts(best)[0]
-            climb.failed(best, reason)
-            self.observer.warned(f"{best.what} failed: {reason} Its best member is run instead.")
-            return first, Finish(climb, train_on).run(first)
+            first = climb.so_far.parts(ending.one)[0]
+            climb.failed(ending.one, reason)
+            self.observer.warned(
+                f"{ending.one.what} failed: {reason} Its best member is run instead."
+            )
+            ending = replace(ending, one=first, rungs=ending.rungs[:1])
+            return ending, finish.run(ending)
 
     def _nothing(self, so_far: BestResult) -> RunError:
         reasons = dict.fromkeys(one.reason for one in so_far.tried if one.reason)

@@ -2,7 +2,8 @@
 
 from kerascnn.results.page import seconds
 from kerascnn.runtime.text import counted
-from kerascnn.studies.best.result import DONE, LEFT_OUT, BestResult, Tried
+from kerascnn.studies.best.result import DONE, BestResult, Ending, Tried
+from kerascnn.studies.best.rungs import FINETUNED
 
 
 def best_so_far(so_far: BestResult) -> str:
@@ -30,10 +31,12 @@ def gained(one: Tried) -> str:
     return f"  {one.gain:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
-def finishing(one: Tried, retrained: bool) -> str:
+def finishing(ending: Ending) -> str:
     """What is run in the end."""
-    images = "the training and validation images" if retrained else "the training images"
-    return f"the best, {one.what}, trained on {images}"
+    images = "the training and validation images" if ending.retrained else "the training images"
+    more = sorted({rung.views for rung in ending.rungs if rung.kind == FINETUNED})
+    how = f" with {' and '.join(map(str, more))} views" if ending.retrained and more else ""
+    return f"the best, {ending.one.what}, trained on {images}{how}"
 
 
 def sentences(result: BestResult) -> list[str]:
@@ -42,22 +45,23 @@ def sentences(result: BestResult) -> list[str]:
     if best is None or best.val_accuracy is None:
         return ["Nothing could be trained."]
     said = [
-        f"The best of {counted(len(done), 'thing')} tried is {best.what}: validation accuracy "
-        f"{best.val_accuracy:.3f} on {counted(result.images, 'image')}."
+        f"Best of {len(done)}: {best.what}. Validation accuracy {best.val_accuracy:.3f} on "
+        f"{counted(result.images, 'image')}."
     ]
     if result.winner:
         low, high = result.winner.test_accuracy_interval
         images = result.winner.test["images"]
+        it = "Trained again with the validation images, it" if result.retrained else "It"
         said.append(
-            f"Run in full, its accuracy on {counted(images, 'test image')}, which nothing had "
-            f"seen, is {result.winner.test_accuracy:.3f} [{low:.3f}, {high:.3f}]."
+            f"{it} has an accuracy of {result.winner.test_accuracy:.3f} "
+            f"[{low:.3f}, {high:.3f}] on {counted(images, 'test image')}, used once, at the end."
         )
     return said + left_out(result)
 
 
 def left_out(result: BestResult) -> list[str]:
     """What it would take to try more."""
-    others = [one for one in result.tried if one.state == LEFT_OUT and one.seconds]
+    others = [one for one in result.tried if one.too_long]
     if not others:
         return []
     first = others[0]

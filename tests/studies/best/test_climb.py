@@ -13,9 +13,10 @@ from kerascnn.studies.best import climb as module
 from kerascnn.studies.best.climb import Climb
 from kerascnn.studies.best.clock import Clock, Counts
 from kerascnn.studies.best.heard import OutOfTimeError
+from kerascnn.studies.best.ladder import THOROUGHNESS
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.result import DONE, FAILED, LEFT_OUT, BestResult
-from kerascnn.studies.best.rungs import FROZEN
+from kerascnn.studies.best.rungs import FINETUNED, FROZEN
 
 LABEL = np.tile([0, 1], 20)
 STAGE = SimpleNamespace(
@@ -31,26 +32,35 @@ def saying(share):
 
 @pytest.fixture
 def climb(tmp_path, monkeypatch):
-    """Climbs with the outcomes of networks by name: a share, or an error; all heads, no more."""
+    """Climbs with the outcomes of networks by name: a share of a head, or an error.
 
-    def run(outcomes, minutes=10.0):
+    It takes three seconds. A fine-tuned network has 0.1 more and takes longer.
+    """
+
+    def run(outcomes, minutes=10.0, kinds=(FROZEN,)):
         def trial(rung, heard, *, folder, **_):
             outcome = outcomes[rung.network]
             if isinstance(outcome, Exception):
                 raise outcome
+            takes = 3.0 if rung.kind == FROZEN else 8.5
+            if takes > heard._allowed:
+                clock.start -= heard._allowed / 2
+                raise OutOfTimeError(takes)
+            clock.start -= takes
+            said = saying(outcome + 0.1 * (rung.kind == FINETUNED))
             folder.mkdir(parents=True)
-            np.save(folder / VALIDATION, saying(outcome))
+            np.save(folder / VALIDATION, said)
             np.save(folder / LABELS, LABEL)
-            look = SimpleNamespace(probabilities=saying(outcome), labels=LABEL)
+            look = SimpleNamespace(probabilities=said, labels=LABEL)
             return SimpleNamespace(seconds=3.0, stages=[STAGE], look=look)
 
         monkeypatch.setattr(module, "run_trial", trial)
         monkeypatch.setattr("kerascnn.studies.best.rungs.Rung.of", lambda rung, *_: rung)
         ladder = module.ladder
-        heads = lambda *names: (  # noqa: E731
-            rungs for rungs in ladder(*names) if rungs[0].kind == FROZEN
+        of_kinds = lambda *names: (  # noqa: E731
+            rungs for rungs in ladder(*names) if rungs[0].kind in kinds
         )
-        monkeypatch.setattr(module, "ladder", heads)
+        monkeypatch.setattr(module, "ladder", of_kinds)
         clock = Clock(60 * minutes, time.perf_counter(), Counts(80, len(LABEL), 20))
         so_far = BestResult("study", "x", minutes, 0.0, len(LABEL), str(tmp_path))
         climbing = Climb(
@@ -86,10 +96,32 @@ def test_a_gain_is_measured_against_the_best_before(climb):
 
 def test_a_mean_that_is_not_better_is_not_what_is_run(climb):
     climbing = climb({"one": 0.95})
-    best, retrained = climbing.finished()
-    assert best.rung.network == "one"
-    assert retrained
-    assert not climbing.finished(in_haste=True)[1]
+    ending = climbing.finished()
+    assert [rung.network for rung in ending.rungs] == ["one"]
+    assert ending.retrained
+    assert not climbing.finished(in_haste=True).retrained
+
+
+@pytest.mark.parametrize("seconds", [14, 20, 28, 60])
+def test_the_end_has_the_time_to_train_the_best_again_and_is_as_thorough_as_that_allows(
+    climb, seconds
+):
+    climbing = climb({"one": 0.9}, seconds / 60, (FROZEN, FINETUNED))
+    ending, clock = climbing.finished(), climbing.clock
+    assert ending.retrained
+    assert clock.final(ending.rungs, True) <= clock.left
+    tried = climbing.so_far.best.rung
+    assert [rung.views >= tried.views for rung in ending.rungs] == [True]
+    if tried.kind == FINETUNED and ending.rungs[0].views < THOROUGHNESS[0]:
+        more = ending.rungs[0].thorough(ending.rungs[0].views + 1)
+        assert clock.final([more], True) > clock.left
+
+
+def test_once_a_network_is_fine_tuned_a_thorough_end_is_worth_more_than_the_next_network(climb):
+    kinds = (FROZEN, FINETUNED)
+    tried = climb({"one": 0.9, "two": 0.5, "three": 0.9}, 28 / 60, kinds).so_far.tried
+    three = next(one for one in tried if one.rung.network == "three")
+    assert three.state == LEFT_OUT
 
 
 def test_nothing_is_begun_when_the_time_is_over(climb):
