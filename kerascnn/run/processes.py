@@ -15,13 +15,14 @@ from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.devices.devices import ONE, Devices
 from kerascnn.engine.training.devices.on_jax import JaxDevices
-from kerascnn.engine.training.devices.on_torch import TorchDevices, abandon_group, leave_group
+from kerascnn.engine.training.devices.on_torch import TorchDevices, leave_group
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.engine.training.variables import random_state, values
 from kerascnn.errors import RunError
 from kerascnn.run.rank import Job, Stage, train
 from kerascnn.runtime.background import BackgroundProcess, CallError, LostError
+from kerascnn.runtime.keras_internals import abandon_torch_group
 from kerascnn.runtime.process import set_variable
 from kerascnn.runtime.text import counted
 
@@ -142,7 +143,7 @@ class Processes:
         self._fault = f"process {rank + 1} of {len(calls) + 1}: {faults[rank]}"
         for process in self._others:
             process.kill()
-        abandon_group()
+        abandon_torch_group()
 
     def _raise_fault(self, cause: Exception | None = None) -> None:
         if self._fault:

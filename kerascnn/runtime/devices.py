@@ -53,7 +53,9 @@ def device_count() -> int:
     if keras.config.backend() == "torch":
         import torch
 
-        return torch.cuda.device_count() if torch.cuda.is_available() else available_cores()
+        if torch.cuda.is_available():
+            return torch.cuda.device_count()
+        return 1 if torch.backends.mps.is_available() else available_cores()
     return 1
 
 

@@ -1,4 +1,4 @@
-"""Every private name of Keras and TensorFlow that the package uses.
+"""Every private name of Keras and its backends that the package uses.
 
 There is no public way to any of them. tests/runtime/test_keras_internals.py fails when one moves.
 """
@@ -267,3 +267,11 @@ def tensorflow_gradients() -> dict[str, Any]:
     from tensorflow.python.framework import ops
 
     return ops.gradient_registry._registry
+
+
+def abandon_torch_group() -> None:
+    """Ends what GPUs wait for from processes that have ended; on a CPU connections just break."""
+    import torch
+
+    if torch.distributed.is_initialized() and torch.cuda.is_available():
+        torch.distributed.distributed_c10d._abort_process_group()

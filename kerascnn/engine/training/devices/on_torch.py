@@ -128,10 +128,25 @@ class TorchDevices(Devices):
 
         ends = np.linspace(0, len(inputs), self.count + 1).astype(int)
         first, end = ends[self.rank], ends[self.rank + 1]
-        own = forward(inputs[first:end], batch_size) if end > first else None
+        own = forward(_Rows(inputs, first, end), batch_size) if end > first else None
         parts: list[np.ndarray | None] = [None] * self.count
         torch.distributed.all_gather_object(parts, own)
         return np.concatenate([part for part in parts if part is not None])
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Some rows of inputs, which are read when they are indexed."""
+
+    inputs: Any
+    first: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.first
+
+    def __getitem__(self, rows: slice) -> Any:
+        return self.inputs[self.first + rows.start : min(self.first + rows.stop, self.end)]
 
 
 @dataclass(frozen=True)
@@ -164,14 +179,6 @@ def leave_group() -> None:
 
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-
-
-def abandon_group() -> None:
-    """Ends what a GPU waits for from processes that have ended: a CPU's connections just break."""
-    import torch
-
-    if torch.distributed.is_initialized() and torch.cuda.is_available():
-        torch.distributed.distributed_c10d._abort_process_group()
 
 
 def _step(trainer: Any, devices: TorchDevices) -> Callable[[Any], dict[str, Any]]:
