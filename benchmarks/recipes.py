@@ -98,7 +98,7 @@ def of_features(experiment: BoundExperiment, folds: int, repeats: int) -> np.nda
     from kerascnn.engine.network.inference import Forward
     from kerascnn.engine.network.unfreeze import select
     from kerascnn.runtime.backend import start_backend
-    from kerascnn.studies.probe.classifier import out_of_fold
+    from kerascnn.studies.features.classifier import out_of_fold
 
     start_backend(experiment.training.backend)
     pooled, size = load_pooled(experiment, Observer()), experiment.training.image_size

@@ -94,6 +94,10 @@ class Noise:
             label = str(label)
         return self.image(index), label
 
+    def __getitems__(self, indices):
+        chosen = sorted(indices) if self.params.fault == "many_in_its_own_order" else indices
+        return [self[index] for index in chosen]
+
     def image(self, index):
         fault = self.params.fault
         seed = [0 if fault == "splits_overlap" else self.split, index]

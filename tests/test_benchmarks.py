@@ -52,6 +52,15 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
+@pytest.mark.long  # loads a network twice
+def test_wrong_labels(benchmark, photos):
+    words = ["--architecture", "sequential_cnn", "--image-size", 16, "--seeds", 1]
+    said = benchmark("labels", "--data", photos, *words)["data"]["photos"]
+    assert set(said["average_precision"]) == {"5% random", "5% class", "10% random", "10% class"}
+    assert 0 <= said["recall_at_top"]["10% random"]["kerascnn"] <= 1
+    assert said["seconds"]["kerascnn"] > 0
+
+
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory, fresh_database):
     """A run beside bare Keras: the seconds of both and the folder of the run."""
@@ -160,6 +169,17 @@ def test_the_accuracy_as_uneven_as_a_small_folder_weights_the_recalls_by_its_cou
     right, labels = np.array([True, True, False, True]), np.array([0, 0, 1, 1])
     of = script("small_folders").of_classes(right, labels, [9, 3])
     assert of == {"recalls": [1.0, 0.5], "accuracy_as_uneven": 0.875}
+
+
+def test_an_update_adds_what_was_held_back_and_a_class(script, photos, tmp_path):
+    update = script("update")
+    update.copy_part(photos, tmp_path / "here", 5, seed=0)
+    update.copy_images(photos / "left", tmp_path / "here" / "more" / "third", 4)
+    counts = [
+        len(list((tmp_path / "here").glob(f"{place}/*.png")))
+        for place in ("photos/left", "photos/right", "more/left", "more/right", "more/third")
+    ]
+    assert counts == [7, 8, 3, 2, 4]
 
 
 def test_ratios_count_packing_and_prefix(script):
@@ -292,6 +312,16 @@ def test_memory_beside_its_estimate(benchmark):
 
 
 @pytest.mark.slow
+def test_images_in_few_files_beside_a_folder(benchmark):
+    small = ("--images", 40, "--rounds", 1, "--gb", 0.01, "--seeds", 2, "--shapes", 60)
+    figures = benchmark("sources", *small)
+    assert set(figures["of_the_folder"]["image_folder"].values()) == {1}
+    assert figures["of_the_folder"]["tar_shards"]["pack"] > 0
+    assert [part["read"] > 0.9 for part in figures["streamed"]] == [True, True]
+    assert set(figures["orders"]["accuracy"]) == {"full", "blocks"}
+
+
+@pytest.mark.slow
 def test_ways_to_train_on_small_folders(script, benchmark, photos, tmp_path, shapes_experiment):
     recipe = {**shapes_experiment, "dataset": {"name": "image_folder"}}
     file = script("common").write_experiment(tmp_path, recipe)
@@ -299,6 +329,25 @@ def test_ways_to_train_on_small_folders(script, benchmark, photos, tmp_path, sha
     figures = benchmark("small_folders", "--data", photos, "--experiment", file, *arguments)
     assert figures["ways"]["recipe"]["difference"] == 0
     assert len(figures["ways"]["stages.0.epochs=2"]["seeds"]) == 2
+
+
+@pytest.mark.slow
+def test_more_images_are_foreseen_and_chosen(
+    script, benchmark, photos, tmp_path, shapes_experiment
+):
+    recipe = {**shapes_experiment, "dataset": {"name": "image_folder"}}
+    file = script("common").write_experiment(tmp_path, recipe)
+    few = ("--size", 10, "--target", 14, "--repetitions", 2)
+    chosen = ("--labelled", 4, "--batch", 2, "--batches", 2)
+    figures = benchmark("more", "--data", photos, "--experiment", file, *few, *chosen)
+    (target,) = figures["foreseen"]
+    assert target["inside"] in (0, 1, 2)
+    assert len(figures["next"]) == 2
+
+
+def test_folds_of_a_benchmark_have_every_class(script):
+    folds = script("more").folds_of(np.arange(50) % 5)
+    assert [set((np.arange(50) % 5)[folds == fold]) for fold in range(5)] == [set(range(5))] * 5
 
 
 @pytest.mark.slow

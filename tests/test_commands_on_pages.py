@@ -30,7 +30,7 @@ NOT_RUN = re.compile(r"<!-- not run: .+? -->")
 
 ELSEWHERE = {
     "ui": "tests/results/test_ui.py",
-    "serve": "tests/results/inference/test_serve.py",
+    "serve": "tests/results/serving/test_serve.py",
     "run --resume": "tests/run/test_resume.py",
     "run photos.toml --devices": "tests/run/test_processes.py",
     "check photos.toml --set training.devices=2": "tests/run/test_processes.py",
@@ -38,6 +38,7 @@ ELSEWHERE = {
     "best": "tests/cli/test_best.py",
     "ensemble": "tests/studies/ensemble/test_ensemble.py",
     "distil": "tests/studies/ensemble/test_ensemble.py",
+    "update": "tests/studies/update/test_update.py",
     "sweep --resume": "tests/studies/sweep/test_story.py",
 }
 """Commands that go on until they are stopped, need a run that was or train often, and what runs

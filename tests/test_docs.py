@@ -25,7 +25,9 @@ from kerascnn.components.parameters import parameters_of
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.observer import EVENTS
 from kerascnn.experiment.bound import bind_experiment
+from kerascnn.experiment.choices import Dataset
 from kerascnn.experiment.model import EarlyStopping, Experiment, Stage, Training
+from kerascnn.experiment.update import Update
 from kerascnn.runtime.toml import as_toml
 from kerascnn.studies.sweep.plan.load import load_sweep
 from kerascnn.testing import checks_of, find_subject, run_checks
@@ -95,7 +97,13 @@ def test_every_field_of_the_contract_is_documented(name):
 
 def test_every_member_of_a_source_is_documented():
     members = [name for name in vars(hookspecs.Source) if name in ("__len__", "__getitem__")]
-    assert documented(section("Source")) == [*members, "fingerprint"]
+    assert documented(section("Source")) == [
+        *members,
+        "fingerprint",
+        "__getitems__",
+        "image_name",
+        "files",
+    ]
     assert get_type_hints(hookspecs.Source.__len__) == {"return": int}
 
 
@@ -225,8 +233,10 @@ def test_the_page_s_tests_pass_in_a_pytest_of_their_own(installed, tmp_path):
 KEYS = (ROOT / "docs" / "experiments.md").read_text("utf-8")
 TABLES = {
     "The experiment": Experiment,
+    r"\[dataset\]": Dataset,
     r"\[training\]": Training,
     r"\[\[stages\]\]": Stage,
+    r"\[update\]": Update,
     "early_stopping": EarlyStopping,
 }
 

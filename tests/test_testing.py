@@ -44,6 +44,7 @@ FAULTS = {
         ("splits_are_disjoint", "splits_overlap", {}),
         ("read_by_threads", "bound_to_its_thread", {}),
         ("read_by_threads", "one_place_for_all", {}),
+        ("many_at_once", "many_in_its_own_order", {}),
         ("sent_to_another_process", "bound_to_its_thread", {}),
         ("sent_to_another_process", "locked", {}),
         ("images_show_something", "black", {}),

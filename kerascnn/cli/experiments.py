@@ -1,5 +1,7 @@
 """Commands that take an experiment."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +77,16 @@ def run(
 @click.command()
 @file_argument
 @click.option("--download", is_flag=True, help="Download missing images and weights.")
+@click.option(
+    "--labels",
+    is_flag=True,
+    help="Find wrong labels and odd images: a page, and a table to edit, in FILE-labels/.",
+)
 @experiment_options
 def check(
     file: Path,
     download: bool,
+    labels: bool,
     overrides: tuple[str, ...],
     backend: str | None,
     as_json: bool,
@@ -86,7 +94,11 @@ def check(
     """Check an experiment or sweep without training; show its stages.
 
     Does everything that `run` does before training, but downloads nothing without --download.
+    With --labels it compares the images by what the network sees in them, without training it.
     """
+    if labels:
+        _check_labels(file, download, overrides, backend, as_json)
+        return
     from dataclasses import asdict
 
     from kerascnn.cli.tables.experiments import show_check
@@ -118,18 +130,41 @@ def check(
         show_check(console(), prepared, stages, planned)
 
 
+def _check_labels(
+    file: Path, download: bool, overrides: tuple[str, ...], backend: str | None, as_json: bool
+) -> None:
+    from kerascnn.cli.tables.labels import show_labels
+    from kerascnn.cli.terminal import Terminal
+    from kerascnn.studies.labels.check import check_labels
+
+    experiment = experiment_of(file, overrides, backend)
+    folder, terminal = file.with_name(f"{file.stem}-labels"), Terminal(console(stderr=True))
+    with _downloading(file, download):
+        found = check_labels(experiment, folder, terminal)
+    if as_json:
+        document(found.to_json())
+    else:
+        show_labels(console(), found, file)
+
+
 def _prepared(experiment: Any, file: Path, download: bool, observer: Any) -> Any:
     """The experiment before its first stage; says how to download what is not at hand."""
-    from contextlib import nullcontext
-
-    from kerascnn.engine.data.download import NotAtHandError, without_downloads
     from kerascnn.engine.prepare import prepare_experiment
+
+    with _downloading(file, download):
+        return prepare_experiment(experiment, observer)
+
+
+@contextmanager
+def _downloading(file: Path, download: bool) -> Iterator[None]:
+    """Allows downloads or not; says how to download what is not at hand."""
+    from kerascnn.engine.data.download import NotAtHandError, without_downloads
     from kerascnn.errors import InputError
     from kerascnn.runtime.commands import command
 
     try:
         with nullcontext() if download else without_downloads():
-            return prepare_experiment(experiment, observer)
+            yield
     except NotAtHandError as error:
         again = command("check", str(file), "--download")
         raise InputError(
@@ -278,7 +313,10 @@ def init(
     labels: Path | None,
     force: bool,
 ) -> None:
-    """Write an experiment for a FOLDER of images, next to it."""
+    """Write an experiment for a FOLDER of images, next to it.
+
+    It may also be a folder of tar shards or of Parquet files, or a zip archive.
+    """
     from kerascnn.cli.terminal import Terminal
     from kerascnn.run.init import recipes, write_experiment
     from kerascnn.runtime.commands import command

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,7 @@ from kerascnn.cli.options import (
     assignment,
     backend_option,
     calibrated,
+    caution_options,
     console,
     document,
     images_argument,
@@ -25,7 +26,9 @@ from kerascnn.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from kerascnn.engine.result import Result
     from kerascnn.results.inference.predict import Prediction
+    from kerascnn.results.known.caution import Caution
 
 
 @click.command()
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="Write the probability of every class to this CSV file; - is standard output.",
 )
+@caution_options
 @model_options
 @as_json
 def predict(
@@ -45,6 +49,8 @@ def predict(
     images: tuple[str, ...],
     top: int,
     table: Path | None,
+    reject: float | None,
+    coverage: float | None,
     uncalibrated: bool,
     backend: str | None,
     as_json: bool,
@@ -56,6 +62,7 @@ def predict(
     from kerascnn.cli.terminal import Terminal
     from kerascnn.results.find import find_run
     from kerascnn.results.inference.predict import predict_images
+    from kerascnn.results.known.caution import Caution
 
     class Listening(Terminal):
         files: Sequence[str] = ()
@@ -71,52 +78,80 @@ def predict(
     found, terminal = calibrated(find_run(run), uncalibrated), Listening(console(stderr=True))
     classes = len(found.class_names)
     predictions = predict_images(
-        found, images, top=classes, backend=backend or "auto", observer=terminal
+        found,
+        images,
+        top=classes,
+        backend=backend or "auto",
+        observer=terminal,
+        reject=reject,
+        coverage=coverage,
     )
     tell_last(run, found)
     if table:
         _write_table(table, found.class_names, predictions)
     if as_json:
-        document(
-            {
-                "run": found.run_id,
-                "temperature": found.temperature,
-                "engine": predictions[0].engine,
-                "predictions": [
-                    {**prediction.to_json(), "top": prediction.top[:top]}
-                    for prediction in predictions
-                ],
-                "left_out": list(terminal.files),
-            }
-        )
+        caution = Caution(found, reject, coverage)
+        document(_described(found, predictions, top, terminal.files, caution))
     elif not table:
         _show(predictions, top)
 
 
+def _described(
+    run: "Result",
+    predictions: "Sequence[Prediction]",
+    top: int,
+    left_out: Sequence[str],
+    caution: "Caution",
+) -> dict[str, Any]:
+    return {
+        "run": run.run_id,
+        "temperature": run.temperature,
+        "engine": predictions[0].engine,
+        **caution.to_json(),
+        "predictions": [{**one.to_json(), "top": one.top[:top]} for one in predictions],
+        "left_out": list(left_out),
+    }
+
+
 def _show(predictions: "Sequence[Prediction]", top: int) -> None:
+    from kerascnn.results.inference.predict import NONE_OF_THESE
+
     width = max(len(prediction.image) for prediction in predictions)
     for prediction in predictions:
         best = "   ".join(
             f"{guess['label']} {guess['probability']:.3f}" for guess in prediction.top[:top]
         )
-        click.echo(f"{prediction.image:<{width}}   {best}")
+        if prediction.classes is not None:
+            best = f"{{{', '.join(prediction.classes)}}}   {best}"
+        refused = f"{NONE_OF_THESE}   " if prediction.rejected else ""
+        click.echo(f"{prediction.image:<{width}}   {refused}{best}")
 
 
 def _write_table(
     file: Path, class_names: Sequence[str], predictions: "Sequence[Prediction]"
 ) -> None:
-    """One row per image: label, its probability, and the probability of each class."""
+    """One row per image: label, its probability, what else was asked, each class's probability."""
     import csv
 
     with click.open_file(str(file), "w", encoding="utf-8") as opened:
         writer = csv.writer(opened, lineterminator="\n")
-        writer.writerow(["image", "label", "probability", *class_names])
+        first = predictions[0].to_json()
+        asked = [key for key in ("rejected", "score", "classes") if key in first]
+        writer.writerow(["image", "label", "probability", *asked, *class_names])
         for one in predictions:
             of_class = {guess["label"]: guess["probability"] for guess in one.top}
             shares = (of_class[name] for name in class_names)
-            writer.writerow([one.image, one.label, one.probability, *shares])
+            more = (_cell(getattr(one, key)) for key in asked)
+            writer.writerow([one.image, one.label, one.probability, *more, *shares])
     if file != Path("-"):
         click.echo(f"wrote {file}: {len(predictions):,} images", err=True)
+
+
+def _cell(value: bool | float | list[str]) -> Any:
+    """A set of classes as a JSON list: their names may have any separator."""
+    import json
+
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 
 @click.command()
@@ -132,12 +167,15 @@ def _write_table(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write classes, confusion matrix and mistakes to this HTML file.",
 )
+@caution_options
 @model_options
 @as_json
 def evaluate(
     run: str,
     data: Path,
     html: Path | None,
+    reject: float | None,
+    coverage: float | None,
     uncalibrated: bool,
     backend: str | None,
     as_json: bool,
@@ -152,7 +190,14 @@ def evaluate(
     from kerascnn.results.inference.evaluate import evaluate_run
 
     found, terminal = calibrated(find_run(run), uncalibrated), Terminal(console(stderr=True))
-    evaluation = evaluate_run(found, data, backend=backend or "auto", observer=terminal)
+    evaluation = evaluate_run(
+        found,
+        data,
+        backend=backend or "auto",
+        observer=terminal,
+        reject=reject,
+        coverage=coverage,
+    )
     tell_last(run, found)
     if as_json:
         document(evaluation.to_json())
@@ -263,22 +308,3 @@ def export(
         document(exported.to_json())
     else:
         show_export(console(), exported)
-
-
-@click.command()
-@run_argument
-@click.option("--port", type=int, default=5001, show_default=True, help="0 takes any free port.")
-@top_option
-@model_options
-def serve(run: str, port: int, top: int, uncalibrated: bool, backend: str | None) -> None:
-    """Serve the model of RUN over HTTP, on 127.0.0.1 only.
-
-    POST an image, or JSON with base64-encoded images, to get labels and probabilities.
-    """
-    from kerascnn.results.find import find_run
-    from kerascnn.results.inference.serve import listen, serve_run
-
-    result, listening = calibrated(find_run(run), uncalibrated), listen(port)
-    address = "http://{}:{}/invocations".format(*listening.getsockname())
-    click.echo(f"Press Ctrl-C to stop.\ncurl --data-binary @IMAGE {address}", err=True)
-    serve_run(listening, result, top=top, backend=backend or "auto")

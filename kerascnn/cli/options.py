@@ -126,6 +126,21 @@ uncalibrated_option = click.option(
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
+class Share(click.ParamType):
+    """A number between 0 and 1."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        try:
+            share = float(value)
+        except ValueError:
+            share = 0.0
+        if not 0 < share < 1:
+            self.fail(f"{value} is not a number between 0 and 1, such as {param.opts[0]}=0.05.")
+        return share
+
+
 def _together(*options: Decorator) -> Decorator:
     def decorate(function: Any) -> Any:
         for option in reversed(options):
@@ -136,6 +151,24 @@ def _together(*options: Decorator) -> Decorator:
 
 
 experiment_options = _together(set_option, backend_option, allow_option, as_json)
+caution_options = _together(
+    click.option(
+        "--reject",
+        type=Share(),
+        is_flag=False,
+        flag_value="0.05",
+        metavar="[SHARE]",
+        help="Refuse images that are none of the classes; at most this share of those that are may "
+        "be refused.  [default: 0.05]",
+    ),
+    click.option(
+        "--coverage",
+        type=Share(),
+        metavar="SHARE",
+        help="Give the smallest set of classes that has the right one for this share of images, "
+        "such as 0.95.",
+    ),
+)
 model_options = _together(uncalibrated_option, backend_option, allow_option)
 
 

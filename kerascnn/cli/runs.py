@@ -131,7 +131,7 @@ def ui(port: int, show: bool) -> None:
     """
     import webbrowser
 
-    from kerascnn.results.inference.serve import listen
+    from kerascnn.results.serving.serve import listen
     from kerascnn.results.ui import page_of_server, show_page
     from kerascnn.runtime.address import is_server, tracking_uri
 

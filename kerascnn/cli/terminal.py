@@ -29,6 +29,7 @@ from kerascnn.cli.tables.lines import (
     overview_rows,
     reused,
     teacher_lines,
+    update_lines,
     verdict,
 )
 from kerascnn.engine.events import Overview, StageStart
@@ -179,7 +180,8 @@ class Terminal(Observer):
         )
         for said in measured_lines(result.metrics):
             self.say(line("", said))
-        for label, said in (*member_lines(result), *teacher_lines(result)):
+        others = (*member_lines(result), *teacher_lines(result), *update_lines(result))
+        for label, said in others:
             self.say(line(label, said))
         if result.temperature != AS_TRAINED:
             self.say(line("calibrated", f" {calibration(result)}"))

@@ -35,7 +35,10 @@ def list_cache(as_json: bool) -> None:
 @click.option(
     "--kind",
     type=click.Choice(
-        ["packed", "activations", "stages", "hashes", "databases", "networks", "downloads"]
+        [
+            *("packed", "activations", "stages", "hashes", "databases", "networks"),
+            *("shards", "copies", "downloads"),
+        ]
     ),
     help="Clear only this kind.  [default: all]",
 )

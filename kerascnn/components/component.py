@@ -31,6 +31,8 @@ def validated(model: type[Model], table: dict[str, Any]) -> Model:
     return model.model_validate_json(json.dumps(table, default=str), strict=True)
 
 
+_LARGE_BYTES = 2**28
+
 _INSTALL = (
     "Install the package that has the module {}; a plugin lists what it imports under "
     '"dependencies" in its pyproject.toml.'
@@ -119,8 +121,16 @@ def _plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return str(list(map(_plain, value)))
     if isinstance(value, Path) and value.is_file():
-        return f"{value} {hashlib.sha256(value.read_bytes()).hexdigest()}"
+        return f"{value} {_state(value)}"
     return repr(value)
+
+
+def _state(file: Path) -> str:
+    """The SHA-256 of a file's content; of a large one, such as an archive of images, its times."""
+    status = file.stat()
+    if status.st_size > _LARGE_BYTES:
+        return f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _named_weights(params: BaseModel) -> Weights | None:

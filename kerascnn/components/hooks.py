@@ -8,7 +8,7 @@ from typing import Any
 import pluggy
 
 from kerascnn import hookspecs
-from kerascnn.components.kinds import HOOKS, KINDS
+from kerascnn.components.kinds import HOOKS, KINDS, Kind
 from kerascnn.errors import PluginError, did_you_mean
 from kerascnn.hookspecs import Component, Params
 from kerascnn.runtime.tracebacks import described
@@ -33,7 +33,7 @@ def components_of(plugin: object, name: str) -> list[tuple[str, Component]]:
     found = []
     for kind in KINDS.values():
         for implementation in getattr(manager.hook, kind.hook).get_hookimpls():
-            found += [(kind.name, _checked(one, kind.hook)) for one in _listed(implementation)]
+            found += [(kind.name, _checked(one, kind)) for one in _listed(implementation)]
     counts = Counter((kind, component.name) for kind, component in found)
     for (kind_name, component), count in counts.items():
         if count > 1:
@@ -79,7 +79,8 @@ def _listed(implementation: pluggy.HookImpl) -> list[Any]:
     return list(listed)
 
 
-def _checked(component: Any, hook: str) -> Component:
+def _checked(component: Any, kind: Kind) -> Component:
+    hook = kind.hook
     if not isinstance(component, Component):
         raise PluginError(f"{hook}() must return Component objects, not {type(component).__name__}")
     name, params = component.name, component.params
@@ -94,6 +95,6 @@ def _checked(component: Any, hook: str) -> Component:
         raise PluginError(f'{hook}(): check of "{name}" is not callable')
     if not (isinstance(params, type) and issubclass(params, Params)):
         raise PluginError(f'{hook}(): params of "{name}" must be a subclass of kerascnn.Params')
-    if "name" in params.model_fields:
-        raise PluginError(f'{hook}(): params of "{name}" must not have a field "name"')
+    if taken := set(kind.keys).intersection(params.model_fields):
+        raise PluginError(f'{hook}(): params of "{name}" must not have a field "{min(taken)}"')
     return component

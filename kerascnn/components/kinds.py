@@ -17,6 +17,7 @@ class Kind:
         listed: The experiment has an array of them.
         command: The command that names one as its last word, where no experiment does.
         option: Its option for a parameter of the component.
+        keys: Those of a table in the TOML that no parameter of a component may have.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Kind:
     listed: bool = False
     command: tuple[str, ...] = ()
     option: str = "--set"
+    keys: tuple[str, ...] = ("name",)
 
     @property
     def plural(self) -> str:
@@ -61,7 +63,7 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("dataset", ("seed",), ("kerascnn.Splits",)),
+        Kind("dataset", ("seed",), ("kerascnn.Splits",), keys=("name", "corrections")),
         Kind(
             "augmentation",
             ("image_size", "num_classes"),

@@ -37,6 +37,7 @@ PACKAGES = {
     ("augmentation", "kerascv"): "kerascnn-kerascv",
     ("observer", "tensorboard"): "kerascnn-tensorboard",
     ("engine", "ray"): "kerascnn-ray",
+    ("dataset", "remote_shards"): "kerascnn-remote",
 }  # of kerascnn's authors: messages name them where they are missing
 
 

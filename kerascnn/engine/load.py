@@ -1,17 +1,14 @@
 """Loads a dataset: packs its splits, checks labels, treats copies as asked, and examines images."""
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
-from kerascnn.engine.data.alongside import packed_alongside
 from kerascnn.engine.data.balance import shortages
 from kerascnn.engine.data.copies import copies, equal_groups
+from kerascnn.engine.data.divided import SPLITS
 from kerascnn.engine.data.findings import (
     Examination,
     Findings,
@@ -22,21 +19,14 @@ from kerascnn.engine.data.findings import (
 )
 from kerascnn.engine.data.folds import Folds
 from kerascnn.engine.data.packed import Data, Packed, Pooled, sha256
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.sources import Chained
-from kerascnn.engine.data.store import BadImagesError, pack
+from kerascnn.engine.dataset import check_labels, corrections_of, find_images, together
 from kerascnn.engine.kept import Kept
 from kerascnn.engine.observer import Observer
-from kerascnn.errors import InputError, PluginError
+from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.choices import DEFAULT_LOSS
 from kerascnn.experiment.model import Training
-from kerascnn.hookspecs import Source, Splits
 from kerascnn.runtime.commands import setting
-from kerascnn.runtime.files import GB
-from kerascnn.runtime.text import counted, nfc
-
-SPLITS = ("train", "validation", "test")
 
 TRAINING_SPLITS = {"train": SPLITS[:1], "train+validation": SPLITS[:2], "all": SPLITS}
 """The splits that train, by `training.train_on`."""
@@ -65,21 +55,23 @@ def load_data(experiment: BoundExperiment, observer: Observer, kept: Kept | None
         return new[0]
 
     settings = experiment.training.model_dump(mode="json", include=_OF_IMAGES)
-    decides = [experiment.dataset.key, experiment.seed, settings]
+    decides = [experiment.dataset.key, experiment.seed, settings, experiment.settings.update]
+    decides.append(corrections_of(experiment))
     data = kept.once("data", decides, load) if kept else load()  # without Keras
     data = data if new else data.found_again()
     return replace(data, seconds=time.perf_counter() - start)
 
 
 def _load(experiment: BoundExperiment, observer: Observer) -> Data:
-    with _decoded_once(experiment.training):
-        splits = experiment.dataset.build(seed=experiment.seed)
-        sources = {name: getattr(splits, name) for name in SPLITS}
-        packed = _pack(sources, experiment, observer)
-    class_names = _class_names(splits)
-    _check_labels(packed, class_names)
-    packed = _without_copies(packed, class_names, experiment.training)
-    return Data(**packed, class_names=class_names, ignored=splits.ignored, seconds=0.0)
+    found = find_images(experiment, observer)
+    packed = _without_copies(found.splits, found.class_names, experiment.training)
+    return Data(
+        **packed,
+        class_names=found.class_names,
+        ignored=found.ignored,
+        seconds=0.0,
+        changes=found.renewed.changes if found.renewed else None,
+    )
 
 
 def trained_on(data: Data, experiment: BoundExperiment, kept: Kept) -> Data:
@@ -91,13 +83,9 @@ def trained_on(data: Data, experiment: BoundExperiment, kept: Kept) -> Data:
     if len(splits) == 1:
         return data
     parts = [data.splits()[name] for name in splits]
-
-    def together() -> Packed:
-        source = Chained([part.source for part in parts])
-        return _pack({"train": source}, experiment, Observer())["train"]
-
     decides = [part.key for part in parts]
-    return replace(data, train=kept.once("trained on", decides, together))
+    train = kept.once("trained on", decides, lambda: together(parts, experiment))
+    return replace(data, train=train)
 
 
 def load_pooled(experiment: BoundExperiment, observer: Observer) -> Pooled:
@@ -110,65 +98,16 @@ def load_pooled(experiment: BoundExperiment, observer: Observer) -> Pooled:
         PluginError: The dataset's labels or class names are wrong.
     """
     start = time.perf_counter()
-    with _decoded_once(experiment.training):
-        splits = experiment.dataset.build(seed=experiment.seed)
-        sources = {name: getattr(splits, name) for name in SPLITS}
-        images = _pack({"images": Chained(list(sources.values()))}, experiment, observer)["images"]
-    class_names = _class_names(splits)
-    _check_labels({"images": images}, class_names)
-    train, validation = len(splits.train), len(splits.validation)
+    found = find_images(experiment, observer)
+    images = found.renewed.images if found.renewed else together(found.splits.values(), experiment)
+    train, validation = len(found.splits["train"]), len(found.splits["validation"])
     return Pooled(
         images,
-        class_names,
-        splits.ignored,
+        found.class_names,
+        found.ignored,
         validation_share=validation / max(train + validation, 1),
         seconds=time.perf_counter() - start,
     )
-
-
-def _class_names(splits: Splits) -> tuple[str, ...]:
-    """The names of the classes in Unicode form NFC, in which they are compared everywhere."""
-    names = tuple(map(nfc, splits.class_names))
-    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
-        raise PluginError(f'the dataset has the class "{twice}" twice; expected different names.')
-    return names
-
-
-def _pack(
-    sources: Mapping[str, Source], experiment: BoundExperiment, observer: Observer
-) -> dict[str, Packed]:
-    """Packs the sources; the images that cannot be read are reported together."""
-    training = experiment.training
-    packed, faults = dict[str, Packed](), list[str]()
-    for name, source in sources.items():
-        try:
-            packed[name] = pack(
-                source,
-                Preparation.of(training),
-                partial(observer.progress, f"packing {name}"),
-                stream_above=_stream_above(training),
-                skip_bad=training.on_bad_image == "skip",
-                dataset=experiment.dataset.registered,
-            )
-        except BadImagesError as bad:
-            faults += bad.faults
-    if faults:
-        raise BadImagesError(
-            faults,
-            "Repair, replace or remove them, or leave them out with "
-            f"{setting('training.on_bad_image', 'skip')}.",
-        )
-    return packed
-
-
-def _decoded_once(training: Training) -> AbstractContextManager[None]:
-    """Packs images when a dataset decodes them to draw its splits."""
-    return packed_alongside(Preparation.of(training), stream_above=_stream_above(training))
-
-
-def _stream_above(training: Training) -> float | None:
-    """In bytes."""
-    return None if training.stream_above_gb is None else training.stream_above_gb * GB
 
 
 def _without_copies(
@@ -189,23 +128,8 @@ def _without_copies(
         here = packed[name]
         reasons = [f"{here.name(row)}: also in {split}" for row, split in rows.items()]
         packed[name] = here.without(rows, reasons)
-    _check_labels(packed, class_names)
+    check_labels(packed, class_names)
     return packed
-
-
-def _check_labels(packed: Mapping[str, Packed], class_names: tuple[str, ...]) -> None:
-    classes = len(class_names)
-    if classes < 2:
-        raise InputError(f"the dataset has {counted(classes, 'class')}; at least 2 are needed.")
-    for name, split in packed.items():
-        if not len(split):
-            left = " left" if split.skipped else ""
-            raise InputError(f"the {name} split has no images{left}.")
-        if split.labels.min() < 0 or split.labels.max() >= classes:
-            raise PluginError(
-                f"the {name} split has labels {split.labels.min()} to {split.labels.max()}; "
-                f"with {classes} classes they must be 0 to {classes - 1}."
-            )
 
 
 def examine(

@@ -1,6 +1,7 @@
 """Prepares an experiment for training: loads and checks data, builds the network, plans stages."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import kerascnn
 from kerascnn.engine.data.download import reporting
@@ -72,10 +73,11 @@ def prepare_network(
     """
     kept = kept or Kept()
     teacher = kerascnn.load_teacher(experiment, data, observer)
+    start = kerascnn.warm_start(experiment, data, observer)
     with reporting(observer.download):
         metrics = build_metrics(experiment.metrics, data.class_names)
         try_metrics(metrics, data.validation.labels, len(data.class_names))
-        network = _network(experiment, len(data.class_names), kept)
+        network = _network(experiment, len(data.class_names), kept, start)
         plans = tuple(
             plan_stage(experiment, index, network, data, metrics, teacher)
             for index in range(len(experiment.stages))
@@ -83,7 +85,7 @@ def prepare_network(
     devices = used_devices(experiment.training.devices)
     for plan in plans:
         require_equal_parts(plan, len(data.train), devices)
-    for note in _never_trained(network, plans):
+    for note in () if start else _never_trained(network, plans):
         observer.warned(note)
     backend = select_backend(experiment.training.backend)
     prepared = Prepared(experiment, backend, data, examination, network, plans, metrics, devices)
@@ -91,16 +93,19 @@ def prepare_network(
     return prepared
 
 
-def _network(experiment: BoundExperiment, classes: int, kept: Kept) -> Built:
+def _network(experiment: BoundExperiment, classes: int, kept: Kept, start: Any) -> Built:
     architecture, training = experiment.architecture, experiment.training
 
     def build() -> Built:
         size = training.image_size
         network = build_network(architecture, image_size=size, num_classes=classes)
         require_loadable(network, architecture)
+        if start:
+            start.warm(network.model)
         return network
 
     decides = [architecture.key, training.image_size, training.precision, classes]
+    decides += [start.key] if start else []
     return kept.build(decides, build)
 
 

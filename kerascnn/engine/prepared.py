@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerascnn.engine.data.batches import Examples
+from kerascnn.engine.data.blocks import blocks_of
 from kerascnn.engine.data.findings import Examination
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.data.preparation import Preparation
@@ -30,9 +31,10 @@ class Prepared:
     def examples(self) -> tuple[Examples, Examples]:
         """The training and the validation examples."""
         train, validation = self.data.train, self.data.validation
+        blocks = blocks_of(train, self.experiment.training)
         centred = Preparation.of(self.experiment.training).windows(validation.images)
         return (
-            Examples(train.images, train.labels, train.digests),
+            Examples(train.images, train.labels, train.digests, blocks),
             Examples(centred, validation.labels, validation.digests),
         )
 

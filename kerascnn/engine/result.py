@@ -12,6 +12,7 @@ from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.metrics.named import Measured
 from kerascnn.engine.network.saved import load_model
 from kerascnn.engine.teacher_table import TeacherTable
+from kerascnn.engine.update_table import UpdateTable
 from kerascnn.errors import InputError
 from kerascnn.experiment.model import Training
 from kerascnn.runtime.files import write_whole
@@ -30,7 +31,9 @@ MODEL = "model"
 PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"
 MEMBERS = "members.npy"  # calibrated probabilities of an ensemble's members: float32 [M, N, K]
-SEEN = "seen.npy"  # SHA-256 of the training and validation images: uint8 [N, 32]
+FEATURES = "features.npy"  # of the known images, as the network sees them: float16 [N, F]
+REJECTION = "rejection.json"  # how well a class that nobody showed is noticed by these
+KNOWN_IMAGES = "known_images.csv"  # which these are: image, sha256, label, split
 
 
 class SplitTable(TypedDict):
@@ -133,6 +136,7 @@ class Result:
         ensemble: The members of an ensemble and how it was made; None for other runs.
         teacher: The run that taught the network; None without one.
         weights: The pretrained weights that the network started from; None from scratch.
+        update: The run that this one updates, and both side by side; None for other runs.
     """
 
     version: int = VERSION
@@ -167,6 +171,7 @@ class Result:
     ensemble: EnsembleTable | None = None
     teacher: TeacherTable | None = None
     weights: WeightsTable | None = None
+    update: UpdateTable | None = None
 
     @classmethod
     def read(cls, file: Path) -> "Result":

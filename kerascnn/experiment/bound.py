@@ -12,13 +12,14 @@ from kerascnn.components.component import BoundComponent, validated
 from kerascnn.components.kinds import KINDS
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.errors import InputError
-from kerascnn.experiment.choices import Choice
+from kerascnn.experiment.choices import CHOICES
 from kerascnn.experiment.metrics import metric_problems, named
 from kerascnn.experiment.model import Experiment, Stage, Training
 from kerascnn.experiment.optimizers import optimizer_problems
 from kerascnn.experiment.problems import Problem, explain, report
 from kerascnn.experiment.syntax import escaped_paths
 from kerascnn.experiment.tables import Location, component_tables, override, stage_tables, table_at
+from kerascnn.experiment.update import HEAD_ONLY
 from kerascnn.runtime.arguments import expect
 
 
@@ -73,7 +74,7 @@ class BoundExperiment:
         shared = self.at["augmentation",]
         return tuple(
             BoundStage(
-                stage,
+                self._shortened(stage),
                 schedule=self.at["stages", index, "schedule"],
                 augmentation=self.at.get(("stages", index, "augmentation"), shared),
                 loss=self.at["stages", index, "loss"],
@@ -81,6 +82,13 @@ class BoundExperiment:
             )
             for index, stage in enumerate(self.settings.stages)
         )
+
+    def _shortened(self, stage: Stage) -> Stage:
+        """A stage with the epochs that it has after a warm start."""
+        update = self.settings.update
+        if update is None or update.start == "anew" or stage.unfreeze == HEAD_ONLY:
+            return stage
+        return stage.model_copy(update={"epochs": update.epochs(stage.epochs)})
 
     @property
     def observers(self) -> tuple[BoundComponent, ...]:
@@ -119,6 +127,9 @@ class BoundExperiment:
     def faults(self) -> Iterator[Problem]:
         """What the components' own checks find: a missing file, images that are too small."""
         data = _plain(self.settings)
+        corrections = self.settings.dataset.corrections
+        if corrections and not corrections.expanduser().is_file():
+            yield Problem(("dataset", "corrections"), "no such file", str(corrections))
         for location, bound in self.at.items():
             for key, fault in bound.faults(image_size=self.training.image_size).items():
                 default = getattr(bound.params, key, None)
@@ -179,7 +190,7 @@ def bind_experiment(
     if problems:
         raise InputError(report(problems, data, text, origin, overrides or {}))
     bound = {
-        location: registry.get(kind, table["name"]).bind(Choice(**table).params)
+        location: registry.get(kind, table["name"]).bind(CHOICES[kind](**table).params)
         for kind, location, table in component_tables(_plain(settings))
     }
     metrics = {location: one for location, one in bound.items() if one.kind == "metric"}
@@ -214,7 +225,8 @@ def _component_problems(
         named_at = (*location, "name")
     if not isinstance(table, dict) or not isinstance(table.get("name"), str):
         return []  # the model reports it
-    params = {key: value for key, value in table.items() if key != "name"}
+    own = CHOICES[kind].own_keys()
+    params = {key: value for key, value in table.items() if key not in ("name", *own)}
     try:
         registered = registry.get(kind, table["name"])
     except InputError as error:
@@ -222,7 +234,7 @@ def _component_problems(
     try:
         registered.bind(params)
     except ValidationError as error:
-        return explain(error, registered.component.params, params, location)
+        return explain(error, registered.component.params, params, location, own)
     except InputError as error:
         return [Problem(location, str(error).rstrip("."))]
     return []

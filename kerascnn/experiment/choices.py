@@ -1,15 +1,16 @@
 """How an experiment names a component: one class for each kind that it may name."""
 
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Choice(BaseModel):
     """A component by name; the other keys are its own parameters."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
-    name: str
+    name: str = Field(description="of the component")
 
     @model_validator(mode="before")
     @classmethod
@@ -18,6 +19,11 @@ class Choice(BaseModel):
             raise ValueError('expected a name in quotes, or a table with a "name"')
         return {"name": value} if isinstance(value, str) else value
 
+    @classmethod
+    def own_keys(cls) -> list[str]:
+        """Keys of the table that are not the component's, besides its name."""
+        return [key for key in cls.model_fields if key != "name"]
+
     @property
     def params(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
@@ -25,6 +31,12 @@ class Choice(BaseModel):
 
 class Dataset(Choice):
     """A dataset."""
+
+    corrections: Path | None = Field(
+        None,
+        description="a CSV file of corrected labels, relative to the TOML file, as `check "
+        "--labels` writes it; an image never changes its split by it",
+    )
 
 
 class Augmentation(Choice):

@@ -26,6 +26,7 @@ from kerascnn.experiment.choices import (
 )
 from kerascnn.experiment.optimizers import OPTIMIZERS
 from kerascnn.experiment.teacher import Teacher
+from kerascnn.experiment.update import Update
 from kerascnn.runtime.text import nfc
 
 
@@ -195,6 +196,18 @@ class Training(Strict):
         description="seconds between checkpoints within a stage; the end of an epoch writes one "
         "earlier; none is written that costs over 2% of the time since the last (0: at every step)",
     )
+    shuffle: Literal["full", "blocks"] = Field(
+        default="full",
+        description='the order of an epoch: "full" shuffles all training images; "blocks" the '
+        "files (or equal parts) that hold them, and images within `shuffle_window`, so that images "
+        "beyond memory and disk are read nearly in the order in which they are stored",
+    )
+    shuffle_window: int = Field(
+        default=10_000,
+        ge=1,
+        description='with "blocks", how far an image may move, in images: more than a few files '
+        "hold, and more if neighbours in them are alike",
+    )
     train_on: Literal["train", "train+validation", "all"] = Field(
         default="train",
         description="the splits that train: also the validation images, or all, once the settings "
@@ -334,6 +347,9 @@ class Experiment(Strict):
     stages: tuple[Stage, ...] = Field(
         description="spans of training, in order; an ensemble of trained runs needs none",
         json_schema_extra={"minItems": 1},
+    )
+    update: Update | None = Field(
+        None, description="the run that this one updates, as the command `update` writes it"
     )
     observers: tuple[Observer, ...] = Field(
         (), description="what receives the events of a run, such as a message at its end"

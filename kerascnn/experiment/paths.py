@@ -8,12 +8,14 @@ path if it contains a "/" or a "." and names an existing file or folder.
 import os
 import re
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
 from kerascnn.components.registry import Registry
+from kerascnn.experiment.choices import CHOICES
 from kerascnn.experiment.tables import component_tables
 
 
@@ -50,11 +52,13 @@ def _paths(data: dict[str, Any], registry: Registry) -> Iterator[tuple[Any, Any,
 
     Tables that name no known component are skipped; they are reported later.
     """
+    yield from _paths_of_update(data)
     for kind, location, table in component_tables(data):
         name = table.get("name") if isinstance(table, dict) else None
         claims = registry.claims.get((kind, name), []) if isinstance(name, str) else []
         place = ".".join(map(str, location))
-        for key, field in _fields(claims[0].component.params) if len(claims) == 1 else ():
+        models = (CHOICES[kind], claims[0].component.params) if len(claims) == 1 else ()
+        for key, field in chain.from_iterable(map(_fields, models)):
             value, is_path = table.get(key), _holds_path(field.annotation)
             listed = isinstance(value, list)
             for holder, one in (
@@ -63,6 +67,14 @@ def _paths(data: dict[str, Any], registry: Registry) -> Iterator[tuple[Any, Any,
                 written = holder[one] if listed else value
                 if _is_relative(written) and (is_path or re.search(r"[/\\.]", written)):
                     yield holder, one, f"{place}.{key}", is_path
+
+
+def _paths_of_update(data: dict[str, Any]) -> Iterator[tuple[Any, Any, str, bool]]:
+    update = data.get("update")
+    folders = update.get("data") if isinstance(update, dict) else None
+    for index, written in enumerate(folders if isinstance(folders, list) else ()):
+        if _is_relative(written):
+            yield folders, index, "update.data", True
 
 
 def _fields(params: Any) -> Iterator[tuple[str, FieldInfo]]:

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -150,13 +150,21 @@ def existing(data: Any, location: Location) -> Location:
 
 
 def explain(
-    error: ValidationError, model: type[BaseModel], table: Any, prefix: Location = ()
+    error: ValidationError,
+    model: type[BaseModel],
+    table: Any,
+    prefix: Location = (),
+    others: Sequence[str] = (),
 ) -> list[Problem]:
-    """Pydantic's errors about a table in TOML's terms, one per key."""
+    """Pydantic's errors about a table in TOML's terms, one per key.
+
+    `others` are keys of the same table that the model does not have.
+    """
     problems: dict[Location, Problem] = {}
     for detail in error.errors(include_url=False):
         location = _within(table, detail)
-        problem = _problem(detail, (*prefix, *location), _known_keys(model, location))
+        known = _known_keys(model, location) + (list(others) if len(location) == 1 else [])
+        problem = _problem(detail, (*prefix, *location), known)
         if location in problems:  # another branch of a union
             problem = _either(problems[location], problem)
         problems[location] = problem

@@ -24,8 +24,12 @@ def make_schema(registry: Registry) -> dict[str, Any]:
         return references[model, "validation"]["$ref"].removeprefix("#/$defs/")
 
     for kind, choice in CHOICES.items():
+        shared = definitions[key(choice)]["properties"]
+        own = {name: shared[name] for name in choice.own_keys()}
         tables = [
-            _component_schema(registered.component, definitions[key(registered.component.params)])
+            _component_schema(
+                registered.component, definitions[key(registered.component.params)], own
+            )
             for registered in registry.of_kind(kind)
         ]
         names = {"type": "string", "enum": [table["title"] for table in tables]}
@@ -35,12 +39,14 @@ def make_schema(registry: Registry) -> dict[str, Any]:
     return {"$schema": DRAFT, **definitions[key(Experiment)], "$defs": definitions}
 
 
-def _component_schema(component: Component, params: dict[str, Any]) -> dict[str, Any]:
+def _component_schema(
+    component: Component, params: dict[str, Any], own: dict[str, Any]
+) -> dict[str, Any]:
     return {
         "type": "object",
         "title": component.name,
         "description": component.summary,
-        "properties": {"name": {"const": component.name}, **params.get("properties", {})},
+        "properties": {"name": {"const": component.name}, **own, **params.get("properties", {})},
         "required": ["name", *params.get("required", [])],
         "additionalProperties": False,
     }

@@ -80,9 +80,18 @@ class Source(Protocol):
     """A random-access source of labelled images: a map-style dataset of PyTorch or Grain.
 
     `source[i]` is `(image, label)`. The image is a path, encoded bytes, or uint8 [H, W, 3] (grey:
-    [H, W] or [H, W, 1]); the label is an int, the index of its class name. An optional
-    `fingerprint` (str) changes whenever an image or a label changes; without it kerascnn hashes
-    the images.
+    [H, W] or [H, W, 1]); the label is an int, the index of its class name.
+
+    Optional members:
+        fingerprint: A str that changes whenever an image or a label changes; without it kerascnn
+            hashes the images.
+        __getitems__: `source.__getitems__(rows)`, for a list of ints, is the list of `source[i]` of
+            each, for sources that return many images sooner than one at a time. If it raises
+            `InputError`, each row is requested by itself.
+        image_name: `source.image_name(i)` names an image in messages and reports, such as
+            "train-0003.tar/cat_17.jpg"; default its path, or its number.
+        files: The number of images in each file that holds many, in the order of the source:
+            `training.shuffle = "blocks"` reads those of a file together. Default equal parts.
 
     Several threads read a source at once, and it is sent to other processes with `cloudpickle`:
     open files and connections in `__getitem__`, once for each thread of each process.

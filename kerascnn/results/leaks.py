@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kerascnn.engine.data.packed import Data
-from kerascnn.engine.load import load_data
+from kerascnn.engine.data.divided import IMAGES, Divided
+from kerascnn.engine.data.packed import Data, Packed
+from kerascnn.engine.load import TRAINING_SPLITS, load_data
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.result import SEEN, VALIDATION_PREDICTIONS, Result
+from kerascnn.engine.result import VALIDATION_PREDICTIONS, Result
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.results.predictions import Predictions, read_predictions
@@ -44,10 +45,10 @@ def leaks(run: Result, data: Data) -> str:
     Args:
         data: The dataset, as the run prepares it.
     """
-    seen, validated = _seen(run), set(map(bytes.fromhex, validation_of(run).digests))
+    images, trained = images_of(run), TRAINING_SPLITS[run.training.train_on]
     found = {
-        "validation": _count(data.validation.digests, seen - validated),
-        "test": _count(data.test.digests, seen),
+        "validation": _count(data.validation, images.chosen("train")),
+        "test": _count(data.test, images.chosen("validation", *trained)),
     }
     splits = data.splits()
     return " and ".join(
@@ -70,16 +71,21 @@ def rows_of(digests: np.ndarray, said: Predictions) -> tuple[Sequence[int], Sequ
     return [row for row, _ in both], [row for _, row in both]
 
 
-def _seen(run: Result) -> set[bytes]:
-    file = run.folder / SEEN
+def images_of(run: Result) -> Divided:
+    """The images of a run, with their splits and labels.
+
+    Raises:
+        InputError: The run does not say.
+    """
+    file = run.folder / IMAGES
     if not file.is_file():
         again = command("run", str(run.folder / "experiment.toml"), "--fresh")
         raise InputError(
             f"run {run.run_id[:8]} does not say which images it was trained on, because {file} is "
             f"missing; `{again}` trains it again."
         )
-    return {digest.tobytes() for digest in np.load(file)}
+    return Divided.read(run.folder)
 
 
-def _count(digests: np.ndarray, among: set[bytes]) -> int:
-    return sum(digest.tobytes() in among for digest in digests)
+def _count(images: Packed, among: Divided) -> int:
+    return int((among.find(images) >= 0).sum())

@@ -14,8 +14,8 @@ from typing import IO
 from kerascnn.engine.result import SWEEP
 from kerascnn.errors import KerascnnError
 from kerascnn.results.find import last_experiment
-from kerascnn.results.inference.serve import HOST, HOSTS
 from kerascnn.results.lookup import Kind, folders
+from kerascnn.results.serving.serve import HOST, HOSTS
 from kerascnn.runtime.address import tracking_uri
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.redact import scrubbed, shown_uri

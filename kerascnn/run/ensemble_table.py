@@ -21,10 +21,10 @@ def ensemble_table(
 
     Args:
         probabilities: Of the ensemble, float [N, K], by split: "validation" and "test".
-        members: Of its members, float [M, N, K]; empty for other networks.
+        members: Of its members, float [M, N, K]; M is 0 for other networks.
         decisions: How it was put together.
     """
-    if not members:
+    if not len(members["test"]):
         return None
     params: Any = prepared.experiment.architecture.params
     labels = {split: packed.labels for split, packed in prepared.data.splits().items()}

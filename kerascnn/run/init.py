@@ -20,7 +20,10 @@ from kerascnn.experiment.bound import BoundExperiment, bind_experiment
 from kerascnn.experiment.model import Training
 from kerascnn.experiment.paths import read_from
 from kerascnn.run.adapt import explained, with_class_weights, with_longer_head, with_native_size
+from kerascnn.runtime.image_files import has_image_suffix
 
+FOLDERS = "image_folder"
+_SHARDS = {".tar": "tar_shards", ".zip": "zip_file", ".parquet": "parquet"}
 FOLDER_RECIPE, SCRATCH_RECIPE = "folder", "folder_scratch"
 
 
@@ -44,7 +47,8 @@ def write_experiment(
     """Writes an experiment.
 
     Args:
-        folder: A folder of images; the experiment is written next to it.
+        folder: A folder of images, of tar shards or of Parquet files, or a zip archive; the
+            experiment is written next to it.
         recipe: Name of a recipe to write to the working directory, or to adapt to the folder;
             default the recipe for the kind of architecture.
         architecture: Replaces the recipe's architecture, with default parameters.
@@ -117,8 +121,9 @@ def _recipe_for(architecture: str | None, registry: Registry) -> str:
 
 
 def _beside(folder: Path) -> Path:
-    """FOLDER.toml, also where the folder is "." or ".."."""
-    file = f"{os.path.abspath(folder)}.toml"
+    """FOLDER.toml, also where the folder is "." or ".."; NAME.toml for an archive NAME.zip."""
+    whole = Path(os.path.abspath(folder))
+    file = f"{whole.with_suffix('') if whole.is_file() else whole}.toml"
     return Path(file if folder.is_absolute() else os.path.relpath(file))
 
 
@@ -137,12 +142,15 @@ def folder_dataset(
 ) -> dict[str, Any]:
     """The dataset's table, its path relative to the working directory."""
     table: dict[str, Any] = {"path": str(folder)}
+    name = _dataset_for(folder)
+    if name != FOLDERS and (labels or follow_links):
+        raise InputError(f'--labels and --follow-links are for {FOLDERS}; "{folder}" is {name}.')
     if labels:
         inside = (folder / labels).exists() or not labels.exists()
         table["labels"] = (labels if inside else Path(os.path.relpath(labels, folder))).as_posix()
     if follow_links:
         table["follow_links"] = True
-    component = registry.get("dataset", "image_folder")
+    component = registry.get("dataset", name)
 
     def sizes(table: dict[str, Any]) -> list[int]:
         splits = component.bind(table).build(seed=0)
@@ -151,7 +159,20 @@ def folder_dataset(
     usual = sizes(table)
     larger = {"test_fraction": share_to_test(sum(usual))}
     drawn = sizes(table | larger) != usual  # unless it is the default, or there is a test split
-    return {"name": "image_folder"} | table | (larger if drawn else {})
+    return {"name": name} | table | (larger if drawn else {})
+
+
+def _dataset_for(path: Path) -> str:
+    """The dataset for a file, or for the first files that are found in a folder."""
+    if path.is_file():
+        return _SHARDS.get(path.suffix.lower(), FOLDERS)
+    found = ""
+    for _, _, names in os.walk(path):
+        if any(map(has_image_suffix, names)):
+            return FOLDERS
+        kinds = (_SHARDS.get(os.path.splitext(name)[1].lower()) for name in names)
+        found = found or next((kind for kind in kinds if kind and kind != "zip_file"), "")
+    return found or FOLDERS
 
 
 def _look_at(experiment: BoundExperiment, observer: Observer) -> Data:

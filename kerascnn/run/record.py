@@ -4,7 +4,7 @@ import getpass
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,20 @@ from typing import Any
 import numpy as np
 import tomli_w
 
+from kerascnn.engine.data.divided import IMAGES, Divided
 from kerascnn.engine.events import StageStart
 from kerascnn.engine.metrics.score import Metrics
 from kerascnn.engine.observer import Observer, optional
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import (
     EXPERIMENT,
+    FEATURES,
+    KNOWN_IMAGES,
     MEMBERS,
     MODEL,
     PREDICTIONS,
+    REJECTION,
     RESULT,
-    SEEN,
     VALIDATION_PREDICTIONS,
     Result,
 )
@@ -36,6 +39,7 @@ from kerascnn.results.report import chapters
 from kerascnn.results.report.gather import gather
 from kerascnn.results.report.note import note, write_thumbnails
 from kerascnn.results.report.write import write_page
+from kerascnn.run.known import known_images
 from kerascnn.run.look import kept_epoch
 from kerascnn.run.result import Evaluated, stage_table
 from kerascnn.runtime.beside import Beside
@@ -78,6 +82,7 @@ def record_start(tracker: Tracker, prepared: Prepared, folder: Path) -> None:
             "backend": prepared.backend,
             "device": device_name(),
             "devices": prepared.devices,
+            **_updated(prepared),
             **{f"version.{name}": value for name, value in installed_versions().items()},
             **{f"data.{name}": count for name, count in found.items()},
             **{f"plugin.{name}": origin for name, origin in prepared.experiment.origins.items()},
@@ -123,6 +128,11 @@ def _splits(prepared: Prepared) -> list[dict[str, Any]]:
         }
         for split, packed in prepared.data.splits().items()
     ]
+
+
+def _updated(prepared: Prepared) -> dict[str, str]:
+    update = prepared.experiment.settings.update
+    return {"update.run": update.run} if update else {}
 
 
 def _user() -> dict[str, str]:
@@ -183,9 +193,10 @@ def record_result(
     result: Result,
     evaluated: Evaluated,
     tracker: Tracker,
+    warned: Callable[[str], None],
     upload_model: bool = True,
 ) -> None:
-    """Writes the model, every prediction and the metrics of the test images."""
+    """Writes the model, every prediction, the known images and the metrics of the test images."""
     folder = result.folder
     shutil.rmtree(folder / MODEL, ignore_errors=True)  # from a run that was killed here
     data, names = prepared.data, prepared.data.class_names
@@ -203,11 +214,12 @@ def record_result(
     for split, file in (("test", PREDICTIONS), ("validation", VALIDATION_PREDICTIONS)):
         said = predictions_of(data.splits()[split], evaluated.probabilities[split])
         write_predictions(folder / file, said, names)
-    if evaluated.members:
-        np.save(folder / MEMBERS, evaluated.members["test"].astype(np.float32))
-    np.save(folder / SEEN, np.concatenate([data.train.digests, data.validation.digests]))
+    if len(members := evaluated.members["test"]):
+        np.save(folder / MEMBERS, members.astype(np.float32))
+    Divided.of(data.splits()).write(folder)
+    known_images(prepared, evaluated, warned).write(folder)
     result.write()
-    for name in (PREDICTIONS, VALIDATION_PREDICTIONS, SEEN, RESULT):
+    for name in (PREDICTIONS, VALIDATION_PREDICTIONS, IMAGES, FEATURES, KNOWN_IMAGES, RESULT):
         tracker.artifact(folder / name)
     if upload_model:
         tracker.model(folder / MODEL)
@@ -264,6 +276,8 @@ def draw_report(
     with optional("the report", observer, again):
         material = gather(result, prepared.experiment, prepared.network.model, prepared.data)
         tracker.artifact(write_page(material, drawn))
+        if (folder / REJECTION).is_file():
+            tracker.artifact(folder / REJECTION)
         with optional("the thumbnails", observer, again):
             if file := write_thumbnails(material):
                 tracker.artifact(file)

@@ -17,9 +17,8 @@ from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.explain import map_shape
-from kerascnn.engine.network.joined import with_members
 from kerascnn.engine.network.loadable import modules_to_import
-from kerascnn.engine.network.predictor import predictor
+from kerascnn.engine.network.predictor import Answering, answering
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import MetricTable, Result, StageTable, WeightsTable
 from kerascnn.engine.training.stage_result import StageResult
@@ -27,6 +26,7 @@ from kerascnn.experiment.model import Training
 from kerascnn.hookspecs import Weights
 from kerascnn.run.ensemble_table import ensemble_table
 from kerascnn.run.teacher_table import teacher_table
+from kerascnn.run.update_table import update_table
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.keras_internals import last_calls
 from kerascnn.runtime.versions import installed_versions
@@ -38,8 +38,9 @@ class Evaluated:
     probabilities: dict[str, np.ndarray]  # float32 [N, K], by split: "validation" and "test"
     temperature: float  # fitted on the validation images
     metrics: dict[str, MetricTable]
-    engine: str  # what computed the probabilities; see `Result.engine`
-    members: dict[str, np.ndarray]  # of an ensemble's, float32 [M, N, K], by split; else empty
+    answer: Answering  # what computed them
+    members: dict[str, np.ndarray]  # those of an ensemble's M members, float32 [M, N, K], by split
+    features: np.ndarray  # of the validation images, as in `Said`: float32 [N, F]
 
 
 def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
@@ -47,24 +48,19 @@ def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
     data, training = prepared.data, prepared.experiment.training
     splits = {"validation": data.validation, "test": data.test}
     images, name = sum(map(len, splits.values())), prepared.experiment.name
-    network, members = prepared.network.model, dict[str, np.ndarray]()
-    together = with_members(network)
-    model = predictor(
-        together or network, images, training.batch_size, training.prefix_engine, name
-    )
+    how = training.batch_size, training.prefix_engine
+    answer = answering(prepared.network.model, images, *how, name)
     windows = Preparation.of(training).windows
-    probabilities = {name: model.outputs(windows(split.images)) for name, split in splits.items()}
-    if together:
-        apart = {split: _apart(of, len(data.class_names)) for split, of in probabilities.items()}
-        members = {split: of[1:] for split, of in apart.items()}
-        probabilities = {split: of[0] for split, of in apart.items()}
+    said = {name: answer(windows(split.images)) for name, split in splits.items()}
+    probabilities = {name: of.probabilities for name, of in said.items()}
     return Evaluated(
         measure(probabilities["test"], data.test.labels, data.class_names),
         probabilities,
         _temperature(training, probabilities["validation"], data.validation.labels),
         _metrics(prepared, probabilities, warned),
-        model.engine,
-        members,
+        answer,
+        {name: of.members for name, of in said.items()},
+        said["validation"].features,
     )
 
 
@@ -73,11 +69,6 @@ def _temperature(training: Training, probabilities: np.ndarray, labels: np.ndarr
     if training.temperature is not None:
         return training.temperature
     return fit_temperature(probabilities, labels) if training.train_on == "train" else AS_TRAINED
-
-
-def _apart(probabilities: np.ndarray, classes: int) -> np.ndarray:
-    """Those of an ensemble and of each member [N, (1 + M) · K], as [1 + M, N, K]."""
-    return np.moveaxis(probabilities.reshape(len(probabilities), -1, classes), 1, 0)
 
 
 def _metrics(
@@ -107,7 +98,7 @@ def make_result(
     """Makes the result; `folder` is named by the run's id, `seconds` is the run's duration.
 
     `devices` are the numbers of devices that it was trained on, one after another.
-    `decisions` are those by which an ensemble was put together.
+    `decisions` are those by which an ensemble was put together, or an update started.
     """
     data, test = prepared.data, evaluated.test
     return Result(
@@ -145,10 +136,11 @@ def make_result(
         modules=modules_to_import(prepared.network),
         temperature=evaluated.temperature,
         metrics=evaluated.metrics,
-        engine=evaluated.engine,
+        engine=evaluated.answer.fastest.engine,
         ensemble=ensemble_table(prepared, evaluated.probabilities, evaluated.members, decisions),
         teacher=teacher_table(prepared, evaluated.probabilities["test"].argmax(1)),
         weights=_weights_table(prepared.network.weights),
+        update=update_table(prepared, evaluated.probabilities["test"].argmax(1), decisions),
     )
 
 

@@ -107,7 +107,7 @@ def run_in(
         name: Of the run on MLflow's page; default says what differs from the experiment's first.
         report: Draw the report, the confusion matrix and MLflow's note.
         upload_model: Upload the model to MLflow; it is in the run's folder either way.
-        decisions: Those by which an ensemble was put together.
+        decisions: Those by which an ensemble was put together, or an update started.
     """
     start = time.perf_counter()
     resumed = find_unfinished(resume, Kind.RUN) if resume else None
@@ -159,10 +159,11 @@ class _Story:
                 record_devices(tracker, checkpointer.devices)
                 Thread(target=_import, args=_NEEDED_LAST, daemon=True).start()
                 fit_stages(prepared, tracker, observer, checkpointer, store)
-                evaluated = evaluate(prepared, observer.warned)
+                warned = observer.warned
+                evaluated = evaluate(prepared, warned)
                 done = checkpointer.results, checkpointer.seconds, checkpointer.devices
                 result = make_result(prepared, folder, evaluated, *done, self.decisions)
-                record_result(prepared, result, evaluated, tracker, self.upload_model)
+                record_result(prepared, result, evaluated, tracker, warned, self.upload_model)
                 if self.report:
                     draw_report(prepared, result, evaluated.test, beside, tracker, observer)
         if tracker.unsent:

@@ -44,6 +44,15 @@ def expect_count(given: Any, what: str, least: int = 1) -> None:
         raise InputError(f"{what}: expected a whole number of at least {least}, not {shown}.")
 
 
+def expect_share(given: Any, what: str) -> float | None:
+    """Raises InputError unless `given` is a number between 0 and 1, or None."""
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    if given is not None and not (is_number and 0 < given < 1):
+        shown = f"{given:g}" if is_number else _type(given)
+        raise InputError(f"{what}: expected a number between 0 and 1, not {shown}.")
+    return given
+
+
 def _types(kinds: type | tuple[type, ...]) -> str:
     each = kinds if isinstance(kinds, tuple) else (kinds,)
     return " or ".join(dict.fromkeys(_NAMES.get(kind.__name__, kind.__name__) for kind in each))

@@ -28,7 +28,17 @@ from kerascnn.runtime.process import kept
 
 T = TypeVar("T")
 
-MADE = ("packed", "activations", "stages", "hashes", "databases", "sources", "networks")
+MADE = (
+    "packed",
+    "activations",
+    "stages",
+    "hashes",
+    "databases",
+    "sources",
+    "networks",
+    "shards",
+    "copies",
+)
 KINDS = (*MADE, "downloads")
 
 CLAIMS = "claims"
@@ -49,7 +59,8 @@ class Entry:
     Args:
         kind: "packed" images, "activations", "stages" (their results), "hashes" (of images, to find
             near copies), "databases" (MLflow's, with empty tables), "sources" (passed to other
-            processes), "networks" (known to be loadable once saved) or "downloads".
+            processes), "networks" (known to be loadable once saved), "shards" (what is in files of
+            many images), "copies" (of remote ones) or "downloads".
         key: The hash of everything the content depends on; a download's file name.
         last_used: Seconds since 1970; for a download, when it was made.
         whole: False while it is being made, and for what a killed process left.

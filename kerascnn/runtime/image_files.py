@@ -32,6 +32,13 @@ def has_image_suffix(path: str | os.PathLike[str]) -> bool:
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
 
 
+def system_kind(name: str) -> str | None:
+    """The name of a file or folder that an operating system creates; None for any other."""
+    if name.startswith("._"):  # the resource forks of macOS
+        return "._*"
+    return name if name.lower() in SYSTEM else None
+
+
 def ignored_kind(path: Path) -> str | None:
     """The kind of a file or folder that is never part of a dataset.
 
@@ -42,11 +49,8 @@ def ignored_kind(path: Path) -> str | None:
         For files that operating systems create, their name, such as ".DS_Store" or "._*"; for
         output of kerascnn or MLflow, `KERASCNN_OUTPUT`; None for everything else.
     """
-    name = path.name
-    if name.startswith("._"):  # the resource forks of macOS
-        return "._*"
-    if name.lower() in SYSTEM:
-        return name
+    if kind := system_kind(path.name):
+        return kind
     return KERASCNN_OUTPUT if _is_drawing(path) or _is_output(path) or _is_store(path) else None
 
 

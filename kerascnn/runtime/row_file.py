@@ -4,15 +4,14 @@ import math
 import os
 import weakref
 from collections.abc import Iterator
-from io import FileIO
 from itertools import pairwise
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 
 from kerascnn.errors import RunError
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.shared_file import SharedFile
 
 _READ_BYTES = 2**28  # at most in one call of the system, whose limit is 2 GiB
 
@@ -30,8 +29,7 @@ class RowFile:
     def __init__(self, path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
         self.path, self.dtype, self.shape = path, np.dtype(dtype), shape
         self.row_bytes = self.dtype.itemsize * math.prod(shape)
-        self._file = FileIO(path, "r+")
-        self._position = Lock()  # of the file, which writers share, and readers on Windows
+        self._file = SharedFile(path, "r+")
         weakref.finalize(self, self._file.close)
 
     @property
@@ -56,7 +54,7 @@ class RowFile:
         flat = memoryview(values.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
         for start, end in self._runs(rows):
             piece = flat[start * self.row_bytes : end * self.row_bytes]
-            if self._read_at(int(rows[start]) * self.row_bytes, piece) < len(piece):
+            if self._file.read_at(int(rows[start]) * self.row_bytes, piece) < len(piece):
                 raise self._truncated()
         return values
 
@@ -70,7 +68,7 @@ class RowFile:
         left = memoryview(rows.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
         if self.count < row:
             raise self._truncated()
-        with self._position:
+        with self._file.position:
             self._file.seek(row * self.row_bytes)
             while left:
                 left = left[self._file.write(left) :]
@@ -87,13 +85,6 @@ class RowFile:
         starts[:: max(1, _READ_BYTES // self.row_bytes)] = True
         edges = [*np.flatnonzero(starts).tolist(), len(rows)]
         yield from pairwise(edges)
-
-    def _read_at(self, offset: int, into: memoryview) -> int:
-        if hasattr(os, "preadv"):
-            return os.preadv(self._file.fileno(), [into], offset)
-        with self._position:
-            self._file.seek(offset)
-            return self._file.readinto(into)
 
     def _truncated(self) -> RunError:
         clear = command("cache", "clear", "--kind", self.path.parent.parent.name)

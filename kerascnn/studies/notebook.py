@@ -11,6 +11,8 @@ from kerascnn.results.page import render
 from kerascnn.results.report.chapters import results
 from kerascnn.studies.best.page import best_html
 from kerascnn.studies.best.result import BestResult
+from kerascnn.studies.more.page import more_html
+from kerascnn.studies.more.result import MoreResult
 from kerascnn.studies.probe.blocks_result import BlocksResult
 from kerascnn.studies.probe.page import blocks_html, probe_html
 from kerascnn.studies.probe.result import ProbeResult
@@ -28,6 +30,7 @@ as_html.register(Comparison, comparison_html)
 as_html.register(FoldsResult, folds_html)
 as_html.register(ProbeResult, probe_html)
 as_html.register(BlocksResult, blocks_html)
+as_html.register(MoreResult, more_html)
 as_html.register(SweepResult, sweep_html)
 as_html.register(BestResult, best_html)
 

@@ -106,10 +106,13 @@ def builds(subject: DatasetSubject) -> str:
 @check(Source)
 def lengths(subject: DatasetSubject) -> str:
     """Each split has at least one image, and source[i] returns (image, label) for every i from 0
-    to len(source) - 1."""
+    to len(source) - 1. The numbers in source.files, if it has them, add up to len(source)."""
     for name, source in sources(subject.made):
         if not len(source):
             raise CheckError(f"len({name}) is 0")
+        files = getattr(source, "files", [len(source)])
+        if min(files) < 0 or sum(files) != len(source):
+            raise CheckError(f"sum({name}.files) is {sum(files)}, len({name}) {len(source)}")
         for index in (0, len(source) - 1):
             item = source[index]
             if not isinstance(item, tuple) or len(item) != 2:

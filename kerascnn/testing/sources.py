@@ -10,7 +10,7 @@ from typing import Any
 from kerascnn.engine.data.reading import PER_THREAD, read
 from kerascnn.errors import KerascnnError
 from kerascnn.hookspecs import Source
-from kerascnn.testing.checks import CheckError, check, explain
+from kerascnn.testing.checks import CheckError, SkipError, check, explain
 from kerascnn.testing.datasets import GLANCED, SAMPLED, DatasetSubject, digest, sources
 from kerascnn.testing.other_processes import in_another_process
 
@@ -41,6 +41,26 @@ def read_by_threads(subject: DatasetSubject) -> None:
                         f"another image or label at {name}[{index}] while other threads read. "
                         f"{PER_THREAD}"
                     )
+
+
+@check(Source)
+def many_at_once(subject: DatasetSubject) -> str:
+    """A source that has `__getitems__` returns the same images and labels by it as one at a time,
+    in the order of the rows, which may be any and repeat."""
+    offering = [pair for pair in sources(subject.made) if hasattr(pair[1], "__getitems__")]
+    if not offering:
+        raise SkipError("no source has __getitems__")
+    for name, source in offering:
+        chosen = subject.samples[name][:: SAMPLED // READ]
+        asked = [*reversed(chosen), *chosen[:2]]
+        rows = [index for index, *_ in asked]
+        items = list(source.__getitems__(rows))  # type: ignore[attr-defined]
+        if len(items) != len(asked):
+            raise CheckError(f"{name}.__getitems__ returned {len(items)} of {len(asked)} items")
+        for (index, *pair), item in zip(asked, items, strict=True):
+            if digest(*item) != digest(*pair):
+                raise CheckError(f"{name}.__getitems__ returned another image or label of {index}")
+    return ", ".join(name for name, _ in offering)
 
 
 @contextmanager

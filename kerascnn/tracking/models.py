@@ -160,4 +160,7 @@ def scoring_app(answer: Callable[[list[bytes]], list[dict[str, Any]]]) -> Any:
     # a binary column would be decoded by MLflow itself, but not in "inputs"
     signature = ModelSignature(Schema([ColSpec(DataType.string, "image")]))
     flavors = {"python_function": {"loader_module": __name__}}
-    return init(PyFuncModel(Model(signature=signature, flavors=flavors), Images()))
+    app = init(PyFuncModel(Model(signature=signature, flavors=flavors), Images()))
+    pages = (app.docs_url, app.redoc_url)  # FastAPI's, which load scripts from elsewhere
+    app.router.routes[:] = [of for of in app.router.routes if of.path not in pages]
+    return app

@@ -45,7 +45,7 @@ def test_images_that_are_added_to_a_folder_are_packed_and_no_others(
 ):
     def add(numbers):
         for number in numbers:
-            image = np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)
+            image = np.random.default_rng([number, 1]).integers(0, 256, (16, 16, 3), np.uint8)
             path = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(path)

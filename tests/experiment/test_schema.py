@@ -57,12 +57,12 @@ def test_the_schema_refuses_what_is_refused(validator, key, value):
 def test_the_schema_names_every_component_and_its_parameters(registry):
     definitions = make_schema(registry)["$defs"]
     assert definitions["Optimizer"]["anyOf"][0]["enum"] == list(OPTIMIZERS)
-    for kind in CHOICES:
+    for kind, choice in CHOICES.items():
         names, *tables = definitions[kind.title()]["anyOf"]
         assert names["enum"] == registry.names(kind)
         for registered, table in zip(registry.of_kind(kind), tables, strict=True):
             known = registered.component.params.model_fields
-            assert list(table["properties"]) == ["name", *known]
+            assert list(table["properties"]) == ["name", *choice.own_keys(), *known]
             assert table["additionalProperties"] is False
 
 

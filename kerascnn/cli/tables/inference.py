@@ -13,7 +13,7 @@ from kerascnn.runtime.text import visible
 
 if TYPE_CHECKING:  # not needed by other commands
     from kerascnn.results.export.export import Exported
-    from kerascnn.results.inference.evaluate import Evaluation, Mistake
+    from kerascnn.results.inference.evaluate import Cautious, Evaluation, Mistake
 
 
 MISTAKES_SHOWN = 20
@@ -25,6 +25,8 @@ def show_evaluation(console: Console, evaluation: "Evaluation") -> None:
     console.print(line("accuracy", f"{' '.join(of)} on {evaluation.images:,} images"))
     for of_metric in measured_lines(evaluation.metrics):
         console.print(line("", of_metric))
+    if evaluation.cautious:
+        _show_cautious(console, evaluation.cautious)
     if evaluation.engine:
         console.print(line("engine", evaluation.engine))
     table = Table(words("class"), *map(number, ("precision", "recall", "F1", "images")))
@@ -45,6 +47,29 @@ def show_evaluation(console: Console, evaluation: "Evaluation") -> None:
     if len(mistakes) > MISTAKES_SHOWN:
         more = len(mistakes) - MISTAKES_SHOWN
         console.print(f"and {more:,} more; --json lists all, --html FILE shows them by class")
+
+
+def _show_cautious(console: Console, of: "Cautious") -> None:
+    """How many images are refused, and what the sets of classes hold."""
+    if of.rejected is not None and of.rejected_interval:
+        asked = of.asked["reject"]
+        others = "" if of.accuracy is None else f"; accuracy {of.accuracy:.3f} on the others"
+        console.print(
+            line(
+                "refused",
+                f"{of.rejected:.3f} {interval(*of.rejected_interval)} as none of the classes, "
+                f"{asked['share']:g} expected, by {asked['measure']}{others}",
+            )
+        )
+    if of.coverage is not None and of.coverage_interval:
+        console.print(
+            line(
+                "sets",
+                f"have the right class for {of.coverage:.3f} {interval(*of.coverage_interval)} of "
+                f"the images, {of.asked['coverage']['share']:g} asked; {of.set_size:.2f} classes "
+                "on average",
+            )
+        )
 
 
 def _confusion(evaluation: "Evaluation") -> RichTable:

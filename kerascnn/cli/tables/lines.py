@@ -9,6 +9,7 @@ from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.result import Result
 from kerascnn.engine.training.stage_result import StageResult
+from kerascnn.runtime.text import counted
 
 
 def overview_rows(overview: Overview) -> list[tuple[str, str]]:
@@ -90,6 +91,29 @@ def teacher_lines(result: Result) -> list[tuple[str, str]]:
     kept = f"; it keeps {table['kept']:.0%} of the gain" if table["kept"] is not None else ""
     texts.append(f"the same class for {table['agreement']:.1%} of the images{kept}")
     return list(zip(["taught by", *[""] * len(texts)], texts, strict=False))
+
+
+def update_lines(result: Result) -> list[tuple[str, str]]:
+    """An update against the run that it updates, with labels."""
+    if (table := result.update) is None:
+        return []
+    sides = {"old": table["old_tests"], "new": table["new_tests"]}
+    texts = [
+        f"{counted(side['images'], f'{what} test image')}: accuracy {side['after']:.3f}, before "
+        f"{side['before']:.3f}; difference {_gain(side['difference'])} {_bounds(side['interval'])}"
+        for what, side in sides.items()
+        if side
+    ]
+    by_name = {one["name"]: one for one in table["by_class"]}
+    texts += [
+        f"worse: {name}, {by_name[name]['after']:.3f} instead of {by_name[name]['before']:.3f} "
+        f"(p = {by_name[name]['p_corrected']:.2g}, corrected)"
+        for name in table["worse"]
+    ]
+    if not table["worse"] and by_name:
+        texts.append("no class is surely worse than before")
+    texts.insert(0, f"of run {table['run'][:8]}, {table['start']}")
+    return list(zip(["update", *[""] * len(texts)], texts, strict=False))
 
 
 def _gain(value: float) -> str:

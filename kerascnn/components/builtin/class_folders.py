@@ -14,15 +14,11 @@ from kerascnn import (
     has_image_suffix,
     ignored_kind,
     nfc,
+    split_named,
 )
 
 Labelled = tuple[Path, str]  # the path and the class name of an image
 
-SPLIT_NAMES = (
-    dict.fromkeys(("train", "training"), "train")
-    | dict.fromkeys(("validation", "valid", "val"), "validation")
-    | dict.fromkeys(("test", "testing"), "test")
-)
 FOLLOWED = (
     "is followed only with `follow_links = true` (--set dataset.follow_links=true; for init, "
     "--follow-links)"
@@ -110,7 +106,7 @@ class Folders:
 
     def _split_of(self, folder: Path) -> str | None:
         """A folder with images directly in it is a class: "train" may be a class of vehicles."""
-        return None if self.images(folder) else SPLIT_NAMES.get(folder.name.lower())
+        return None if self.images(folder) else split_named(folder.name)
 
     def _read_classes(self, folder: Path) -> list[Labelled]:
         loose, classes = len(self.images(folder)), self.folders(folder)
@@ -144,7 +140,7 @@ class Folders:
     def _check_layout(self, root: Path) -> None:
         """Raises InputError if there are only split folders, with images directly in them."""
         names = [folder.name for folder in self.folders(root)]
-        if len(names) > 1 and all(name.lower() in SPLIT_NAMES for name in names):
+        if len(names) > 1 and all(split_named(name) for name in names):
             raise InputError(
                 f'the folders {", ".join(names)} of "{root}" have images but no class folders, so '
                 f"the classes are unknown.{tables_in(root) or f' {LAYOUT}'}"
@@ -154,7 +150,7 @@ class Folders:
         """Raises InputError, with a remedy, for unlabelled test images next to labelled ones."""
         flat = [folder for folder in self.folders(root) if self.images(folder)]
         train = [folder for folder in self.folders(root) if self._split_of(folder) == "train"]
-        if len(train) == 1 and flat and all(f.name.lower() in SPLIT_NAMES for f in flat):
+        if len(train) == 1 and flat and all(split_named(f.name) for f in flat):
             raise InputError(
                 f'the images in "{flat[0]}" are not in class folders: they can be predicted, but '
                 f'not used for testing. Use "{train[0]}" instead of "{root}": validation and test '

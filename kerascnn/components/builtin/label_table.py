@@ -10,11 +10,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from kerascnn import InputError, counted, leads_out, nfc
+from kerascnn import InputError, counted, leads_out, nfc, split_named
 from kerascnn.components.builtin.class_folders import (
     FOLLOWED,
     LAYOUT,
-    SPLIT_NAMES,
     Folders,
     Labelled,
     entries_of,
@@ -46,7 +45,7 @@ def read_table(root: Path, params: TableParams, follow: bool) -> dict[str, list[
         place = f'"{table}", line {row.line}'
         if not follow and leads_out(path, root):
             raise InputError(f'{place}: "{row.path}" is a link out of "{root}", which {FOLLOWED}.')
-        split = SPLIT_NAMES.get(row.split.strip().lower())
+        split = split_named(row.split)
         if split is None:
             raise InputError(f'{place}: split "{row.split}"; expected train, validation or test.')
         found[split].append((path, nfc(row.label)))

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from kerascnn.engine.data.blocks import Blocks
+
 T = TypeVar("T")
 Batch = tuple[Any, Any, Any]
 Augment = Callable[[Any, Any, int, int], tuple[Any, Any]]
@@ -23,6 +25,7 @@ class Examples:
     inputs: Any  # uint8 [N, P, P, 3], or activations float [N, ...]: an array, or indexed like one
     labels: np.ndarray  # int64 [N]
     digests: np.ndarray = field(repr=False)  # SHA-256 of each prepared image, uint8 [N, 32]
+    blocks: Blocks | None = None  # read together; none: all are shuffled
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,6 +53,7 @@ class Feed:
     augment: Augment | None = None  # or mix: as `augment(inputs, targets, epoch, step)`
     class_weights: np.ndarray | None = None  # float32 [K], of the loss
     smoothing: float = 0.0  # the share of each target that is spread evenly over all classes
+    blocks: Blocks | None = None  # of the examples; none: all are shuffled
     part: tuple[int, int] = WHOLE  # of each batch: its number, and of how many equal ones
 
     @property
@@ -87,7 +91,7 @@ class Feed:
 
     def _epoch(self, epoch: int, first: int) -> Iterator[Batch]:
         view = (epoch - 1) % len(self.inputs)
-        order = shuffled(self.examples, self.seed, epoch)
+        order = shuffled(self.examples, self.seed, epoch, self.blocks)
         order = np.resize(order, (self.steps, self._width))
         for step in range(first, self.steps):
             chosen = order[step]  # unsorted, as neighbours in a batch may be mixed
@@ -122,9 +126,12 @@ def _stacked(arrays: Sequence[Any]) -> np.ndarray:
     return np.stack([np.asarray(array, np.float32) for array in arrays])
 
 
-def shuffled(examples: int, seed: tuple[int, ...], epoch: int) -> np.ndarray:
+def shuffled(
+    examples: int, seed: tuple[int, ...], epoch: int, blocks: Blocks | None = None
+) -> np.ndarray:
     """The order of the examples in an epoch, or a view: int [N], a permutation."""
-    return np.random.default_rng([*seed, epoch]).permutation(examples)
+    rng = np.random.default_rng([*seed, epoch])
+    return blocks.order(rng) if blocks else rng.permutation(examples)
 
 
 def smoothed(targets: Any, share: float) -> Any:

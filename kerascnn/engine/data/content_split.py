@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from kerascnn.engine.data.files import ContentHash, content_of, hash_content
-from kerascnn.engine.data.reading import read
+from kerascnn.engine.data.reading import read_all
 from kerascnn.engine.data.sources import ImageFiles, Known, Subset, hash_files, image_files
 from kerascnn.engine.data.splitting import draw_splits
 from kerascnn.errors import InputError
@@ -67,20 +67,30 @@ def split_source(
         The name of each split that is not given, "train" among them, and its images.
     """
     hashes, labels, files = list[ContentHash](), list[int](), list[bool]()
-    for row in range(len(source)):
-        image, label = read(source, row)
+    for image, label in read_all(source):
         hashes.append(hash_content(content_of(image)))
         labels.append(label)
         files.append(isinstance(image, str | os.PathLike))
     known = Known([own.whole for own in hashes], labels, files)
-    shares = params.shares(given)
-    drawn = _draw(source, hashes, list(map(str, labels)), shares, params.split_seed)
     made = dict[str, Subset]()
-    for split in ("train", *shares):
-        rows = [row for row, name in enumerate(drawn) if name == split]
+    for split, rows in drawn_rows(source, hashes, labels, params, given).items():
         here = known.at(rows)
         made[split] = Subset(source, rows, here.fingerprint, here)
     return made
+
+
+def drawn_rows(
+    source: Source,
+    hashes: Sequence[ContentHash],
+    labels: Sequence[int],
+    params: SplitParams,
+    given: Collection[str] = (),
+) -> dict[str, list[int]]:
+    """As `split_source`, of images whose hashes are known: their indices, in order, by split."""
+    shares = params.shares(given)
+    drawn = _draw(source, hashes, list(map(str, labels)), shares, params.split_seed)
+    names = ("train", *shares)
+    return {split: [row for row, name in enumerate(drawn) if name == split] for split in names}
 
 
 def split_files(

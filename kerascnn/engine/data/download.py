@@ -49,6 +49,19 @@ def without_downloads() -> AbstractContextManager[None]:
     return _within(_downloads, False)
 
 
+def require_downloads(name: str, url: str, about_bytes: int | None = None) -> None:
+    """Raises NotAtHandError within `without_downloads`."""
+    if not _downloads.get():
+        size = f" (about {gigabytes(about_bytes)})" if about_bytes else ""
+        raise NotAtHandError(f'"{name}"{size} would be downloaded from {url}.', about_bytes)
+
+
+def reported(name: str, total: int | None) -> Callable[[int], None]:
+    """What is called with the number of bytes of a download that are there."""
+    report = _on_download.get()
+    return (lambda done: report(name, done, total)) if report else (lambda done: None)
+
+
 class NotAtHandError(InputError):
     """A file is missing, and downloads are turned off; `about_bytes` is its size, if known."""
 
@@ -151,9 +164,7 @@ def _fetch(url: str, target: Path, published: Pin | None, about_bytes: int | Non
     # without the lock, as a target is only ever renamed into place
     if _is_there(target, published):
         return target
-    if not _downloads.get():
-        size = f" (about {gigabytes(about_bytes)})" if about_bytes else ""
-        raise NotAtHandError(f'"{target.name}"{size} would be downloaded from {url}.', about_bytes)
+    require_downloads(target.name, url, about_bytes)
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock"):
         if _is_there(target, published):  # another process was first

@@ -64,6 +64,7 @@ class Folds:
             class_names=pooled.class_names,
             ignored=pooled.ignored,
             seconds=pooled.seconds,
+            changes=None,
         )
 
     def _validating(self, groups: Sequence[Group]) -> list[int]:

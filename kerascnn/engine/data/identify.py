@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerascnn.engine.data.download import NotAtHandError
 from kerascnn.engine.data.files import content_of
 from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.reading import read, source_faults
-from kerascnn.engine.data.sources import Chained, ImageFiles, Known, Subset
+from kerascnn.engine.data.reading import reader, source_faults
+from kerascnn.engine.data.sources import Known
 from kerascnn.engine.data.stream import PreparedImages, Preparing, digest_of
 from kerascnn.engine.data.workers import Rows, Workers, piece_length
 from kerascnn.errors import InputError, SourceError
@@ -78,8 +79,9 @@ def identify(
             [np.empty(0, IDENTITY), *(piece.identities for piece in pieces)]
         )
         return Identified(_known(identities).fingerprint, False, partial(_cut, identities))
-    if isinstance(source, ImageFiles | Subset | Chained) and source.known:
-        return Identified(str(own), False, partial(_cut, _of_known(source.known)))
+    known = getattr(source, "known", None)
+    if isinstance(known, Known):
+        return Identified(str(own), False, partial(_cut, _of_known(known)))
     reading = _Reading(workers, preparation, also, keep, on_progress)
     return Identified(str(own), True, reading.remembered(str(own)))
 
@@ -100,13 +102,14 @@ def _identify(
 ) -> _Seen:
     identities = np.empty(len(rows), IDENTITY)
     preparing = preparation and Preparing(preparation, also)
+    read = reader(source, rows)
     for at, row in enumerate(rows):
         try:
-            image, label = read(source, row)
+            image, label = read(row)
             content, is_file = content_of(image), isinstance(image, str | PathLike)
             if preparing and hasattr(image, "dtype"):
                 preparing.add(row, image, content)
-        except SourceError:
+        except (SourceError, NotAtHandError):
             raise
         except InputError as error:  # reported when it is to be prepared
             identities[at] = digest_of(str(error).encode()), -1, False, False

@@ -42,6 +42,16 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # se
 # Not all of Pillow's formats: EPS would run Ghostscript, whatever the suffix.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 
+# What such files are, by their first bytes in lower case.
+OTHER_KINDS = {
+    b"<!doctype html": "a web page",
+    b"<html": "a web page",
+    b"<svg": "an SVG drawing",
+    b"%pdf": "a PDF document",
+    b"%!ps": "PostScript",
+    b"pk\x03\x04": "a ZIP archive",
+}
+
 _START = 512  # bytes that identify a file
 
 
@@ -142,6 +152,16 @@ def _formats(file: BinaryIO) -> tuple[str, ...]:
     return (HEIF,)
 
 
+def suffix_of(image: bytes) -> str:
+    """The suffix for a file of an image that has been decoded: ".jpg", ".png", …."""
+    start = image[:_START]
+    if is_heic(start):
+        return ".heic"
+    accepts = {name: Image.OPEN[name][1] for name in FORMATS if name in Image.OPEN}
+    kind = next(name for name, accept in accepts.items() if accept and accept(start))
+    return {"JPEG": ".jpg", "TIFF": ".tif"}.get(kind, f".{kind.lower()}")
+
+
 def _upright(image: Image.Image, depth: int, value_range: ValueRange | None) -> Read:
     """Applies the EXIF orientation; drops other EXIF data, which Pillow may fail to write."""
     image.getexif()
@@ -155,6 +175,8 @@ def _upright(image: Image.Image, depth: int, value_range: ValueRange | None) -> 
 def _reason(image: str | os.PathLike[str] | bytes, error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
         return _what_it_is(image)
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has more than {MAX_PIXELS:,} pixels"
     if isinstance(image, bytes) or not isinstance(error, OSError):
         return str(error) or type(error).__name__
     if isinstance(error, FileNotFoundError):
@@ -187,8 +209,11 @@ def _what_it_is(image: str | os.PathLike[str] | bytes) -> str:
     if brands(start) & AVIF and not features.check("avif"):
         install = pip_install("--upgrade", "pillow")
         return f"it is AVIF, which the installed Pillow cannot read; run `{install}`"
-    page = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html"))
-    return "it is a web page" if page else "its format is not supported"
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    other = next((kind for sign, kind in OTHER_KINDS.items() if text.startswith(sign)), "")
+    if text.startswith(b"<?xml") and b"<svg" in text:
+        other = "an SVG drawing"
+    return f"it is {other}" if other else "its format is not supported"
 
 
 def _from_array(array: Pixels) -> Image.Image:

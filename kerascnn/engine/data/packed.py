@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from kerascnn.engine.data.changes import Changes
 from kerascnn.engine.data.depth import ValueRange
 from kerascnn.engine.data.files import shown
 from kerascnn.engine.data.sources import Subset
@@ -29,6 +30,12 @@ class Packed:
     value_range: ValueRange | None = None  # of black and white
     made: int = 0  # images that were prepared now; the others had been stored before
     skipped: tuple[str, ...] = ()  # the images that are left out, each with the reason
+    uncorrected: np.ndarray | None = None  # int64 [N], the dataset's labels; None: `labels`
+
+    @property
+    def given(self) -> np.ndarray:
+        """The labels of the dataset, before they were corrected: int64 [N]."""
+        return self.labels if self.uncorrected is None else self.uncorrected
 
     @cached_property
     def digests(self) -> np.ndarray:
@@ -62,7 +69,9 @@ class Packed:
         return isinstance(images, StreamedImages)
 
     def name(self, index: int) -> str:
-        """The path of an image, or its index in the source if it has none."""
+        """The name of an image by its source, its path, or its index in the source."""
+        if hasattr(self.source, "image_name"):
+            return shown(self.source.image_name(int(index)))
         return shown(self.source[int(index)][0] if self.files[index] else str(index))
 
     def at(self, rows: np.ndarray) -> "Packed":
@@ -72,11 +81,25 @@ class Packed:
             self,
             images=ChosenImages(self.images, rows),
             labels=self.labels[rows],
+            uncorrected=None if self.uncorrected is None else self.uncorrected[rows],
             files=self.files[rows],
             stored=self.stored.at(rows),
             source=Subset(self.source, rows.tolist()),
             fingerprint=sha256(f"{self.fingerprint} at {chosen}".encode()),
             key=sha256(f"{self.key} at {chosen}".encode()),
+        )
+
+    def relabelled(self, labels: np.ndarray) -> "Packed":
+        """The same images with these labels, int64 [N]."""
+        if np.array_equal(labels, self.labels):
+            return self
+        said = hashlib.sha256(np.asarray(labels, np.int64).tobytes()).hexdigest()
+        return replace(
+            self,
+            labels=labels,
+            uncorrected=self.given,
+            fingerprint=sha256(f"{self.fingerprint} labelled {said}".encode()),
+            key=sha256(f"{self.key} labelled {said}".encode()),
         )
 
     def without(self, rows: Iterable[int], reasons: Iterable[str]) -> "Packed":
@@ -108,6 +131,7 @@ class Data:
     class_names: tuple[str, ...]  # in Unicode form NFC, in the order of the labels
     ignored: Mapping[str, int]  # what else the dataset found, and how often
     seconds: float  # time to find, decode and pack the images, or to find them packed
+    changes: Changes | None = None  # in an update: what its run did not have
 
     def class_counts(self) -> dict[str, np.ndarray]:
         """The number of images of each class in each split: int64 [K]."""
@@ -121,9 +145,11 @@ class Data:
 
     def found_again(self) -> "Data":
         """The same images, none of which is packed now."""
-        splits = {name: replace(split, made=0) for name, split in self.splits().items()}
-        return Data(
-            **splits, class_names=self.class_names, ignored=self.ignored, seconds=self.seconds
+        return replace(
+            self,
+            train=replace(self.train, made=0),
+            validation=replace(self.validation, made=0),
+            test=replace(self.test, made=0),
         )
 
 

@@ -3,16 +3,19 @@
 import hashlib
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, chain
+from itertools import accumulate, chain, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from kerascnn.engine.data.files import ContentHash, file_content, hash_content
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source
+
+Many = Callable[[Sequence[int]], Sequence[tuple[Any, int]]]
+"""Several images of a source at once."""
 
 _PIECE = 64  # files per task of a thread: a task costs as much as hashing a small file
 
@@ -140,6 +143,51 @@ class Subset:
     def __getitem__(self, index: int, /) -> tuple[Any, int]:
         return self.source[int(self.rows[index])]
 
+    @property
+    def __getitems__(self) -> Many:
+        """As the source offers it, or not."""
+        many = self.source.__getitems__  # type: ignore[attr-defined]
+        return lambda indices: many([int(self.rows[index]) for index in indices])
+
+    @property
+    def files(self) -> list[int]:
+        """The same, of the images here."""
+        ends = list(accumulate(self.source.files))  # type: ignore[attr-defined]
+        numbers = (bisect_right(ends, row) for row in self.rows)
+        return [len(list(run)) for _, run in groupby(numbers)]
+
+    @property
+    def image_name(self) -> Callable[[int], str]:
+        """The same."""
+        name = self.source.image_name  # type: ignore[attr-defined]
+        return lambda index: name(int(self.rows[index]))
+
+
+@dataclass(frozen=True)
+class Relabelled:
+    """The images of a source under other labels."""
+
+    source: Source
+    labels: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int, /) -> tuple[Any, int]:
+        return self.source[index][0], self.labels[index]
+
+    @cached_property
+    def fingerprint(self) -> str | None:
+        """That of the source and the labels; None if the source has none."""
+        own = getattr(self.source, "fingerprint", None)
+        text = f"{own} {','.join(map(str, self.labels))}"
+        return hashlib.sha256(text.encode()).hexdigest() if own else None
+
+    @cached_property
+    def known(self) -> Known | None:
+        known = getattr(self.source, "known", None)
+        return known._replace(labels=self.labels) if isinstance(known, Known) else None
+
 
 @dataclass(frozen=True)
 class Chained:
@@ -155,8 +203,45 @@ class Chained:
         return self._ends[-1]
 
     def __getitem__(self, index: int, /) -> tuple[Any, int]:
+        number, row = self._place(index)
+        return self.sources[number][row]
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """The number of the source that an image is in, and its index there."""
         number = bisect_right(self._ends, index)
-        return self.sources[number][index - (self._ends[number - 1] if number else 0)]
+        return number, index - (self._ends[number - 1] if number else 0)
+
+    @property
+    def __getitems__(self) -> Many:
+        """Where all sources offer it."""
+        every = [source.__getitems__ for source in self.sources]  # type: ignore[attr-defined]
+
+        def items(indices: Sequence[int]) -> list[tuple[Any, int]]:
+            places = [self._place(index) for index in indices]
+            found = dict[tuple[int, int], tuple[Any, int]]()
+            for number in {number for number, _ in places}:
+                rows = [row for at, row in places if at == number]
+                items = zip(rows, every[number](rows), strict=True)
+                found |= {(number, row): item for row, item in items}
+            return [found[place] for place in places]
+
+        return items
+
+    @property
+    def files(self) -> list[int]:
+        """The same."""
+        return [*chain(*[source.files for source in self.sources])]  # type: ignore[attr-defined]
+
+    @property
+    def image_name(self) -> Callable[[int], str]:
+        """The same."""
+        every = [source.image_name for source in self.sources]  # type: ignore[attr-defined]
+
+        def name(index: int) -> str:
+            number, row = self._place(index)
+            return every[number](row)
+
+        return name
 
     @cached_property
     def fingerprint(self) -> str | None:

@@ -6,8 +6,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, chain
 
+_SPLITS = (
+    dict.fromkeys(("train", "training"), "train")
+    | dict.fromkeys(("validation", "valid", "val"), "validation")
+    | dict.fromkeys(("test", "testing"), "test")
+)
 Group = list[str]
 """Contents that go to the same split."""
+
+
+def split_named(name: str) -> str | None:
+    """The split that a folder, a file or a cell of a table named so is; None if it is not one.
+
+    Such as "validation" for "val".
+    """
+    return _SPLITS.get(name.strip().lower())
 
 
 def draw_splits(
@@ -40,7 +53,7 @@ def draw_splits(
     labels: dict[str, set[str]] = defaultdict(set)
     for content, label in images:
         labels[content].add(label)
-    ordered = sorted(labels, key=lambda content: _position(content, split_seed))
+    ordered = sorted(labels, key=lambda content: position(content, split_seed))
     classes: dict[frozenset[str], list[Group]] = defaultdict(list)
     for group in _groups({content: labels[content] for content in ordered}, near):
         classes[frozenset(labels[group[0]])].append(group)
@@ -52,7 +65,7 @@ def draw_splits(
     }
 
 
-def _position(content: str, split_seed: int) -> bytes:
+def position(content: str, split_seed: int) -> bytes:
     return hashlib.sha256(f"{split_seed} {content}".encode()).digest()
 
 
@@ -79,7 +92,7 @@ def _divided(
 ) -> dict[str, list[str]]:
 
     def order(group: Group) -> tuple[int, bytes]:
-        return len(group), _position(min(group), split_seed)
+        return len(group), position(min(group), split_seed)
 
     groups = sorted(groups, key=order)
     while len(groups) <= len(shares) and len(groups[-1]) > 1:

@@ -11,8 +11,9 @@ from kerascnn.engine.data.packed import Packed, sha256
 from kerascnn.engine.data.packed_store import PackedStore, is_streamed
 from kerascnn.engine.data.packing import Packing
 from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.reading import name_of
 from kerascnn.engine.data.stored import Stored
-from kerascnn.engine.data.stream import Images, StreamedImages, name_of, prepare_rows
+from kerascnn.engine.data.stream import Images, StreamedImages, prepare_rows
 from kerascnn.engine.data.workers import Workers
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source

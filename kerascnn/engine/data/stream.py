@@ -1,20 +1,19 @@
 """Prepares the images of a source in parallel and bounded memory: all once, or batch by batch."""
 
 import hashlib
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerascnn.engine.data.files import content_of, shown
+from kerascnn.engine.data.download import NotAtHandError
+from kerascnn.engine.data.files import content_of
 from kerascnn.engine.data.hashes import perceptual_hash
 from kerascnn.engine.data.images import Decoded, ImageError
 from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.reading import read
+from kerascnn.engine.data.reading import name_of, reader
 from kerascnn.engine.data.stored import DESCRIPTION, Stored
 from kerascnn.engine.data.workers import Rows, Workers
 from kerascnn.errors import InputError, RunError, SourceError
@@ -72,11 +71,12 @@ def prepare_rows(
 ) -> PreparedImages:
     """Prepares images; each is read, hashed and decoded once, also for other preparations."""
     preparing, faults = Preparing(preparation, also), list[Fault]()
+    read = reader(source, rows)
     for row in rows:
         try:
-            image, _ = read(source, row)
+            image, _ = read(row)
             preparing.add(row, image, content_of(image))
-        except SourceError:
+        except (SourceError, NotAtHandError):
             raise
         except InputError as error:
             reason = error.reason if isinstance(error, ImageError) else str(error)
@@ -128,15 +128,6 @@ class _PreparedImage(NamedTuple):
 def digest_of(data: Any) -> np.ndarray:
     """SHA-256 of bytes or of an array: uint8 [32]."""
     return np.frombuffer(hashlib.sha256(data).digest(), np.uint8)
-
-
-def name_of(source: Source, row: int) -> str:
-    """The path of an image, or its number if it has none, for messages."""
-    with suppress(InputError):
-        image, _ = read(source, row)
-        if isinstance(image, str | os.PathLike):
-            return shown(image)
-    return f"image {row}"
 
 
 Take = Callable[[Source, Rows], PreparedImages]

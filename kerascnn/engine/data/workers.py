@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from functools import cached_property, partial
 from typing import TypeVar
 
@@ -79,20 +80,25 @@ class Workers:
 
     def _submit(self, function: Callable[[Source, Rows], T], rows: Rows) -> "Future[T]":
         if self._sent is None:
-            return self._threads.submit(function, self.source, rows)
+            return self._threads.submit(copy_context().run, function, self.source, rows)
         return self._sent.submit(function, rows)
 
     @cached_property
     def _threads(self) -> Executor:
         return ThreadPoolExecutor(available_cores(), thread_name_prefix="kerascnn-images")
 
-    @cached_property
-    def _sent(self) -> Sent | None:
-        """The source, for processes; None if threads do or it cannot be sent."""
+    def _seconds(self) -> float:
+        """How long the first image takes."""
         start = time.perf_counter()
         with suppress(KerascnnError):  # `prepare_rows` reports it
             read(self.source, 0)
-        if (time.perf_counter() - start) * self.count <= WORTH_PROCESSES_SECONDS:
+        return time.perf_counter() - start
+
+    @cached_property
+    def _sent(self) -> Sent | None:
+        """The source, for processes; None if threads do or it cannot be sent."""
+        first, again = self._seconds(), self._seconds()  # the first may open or fetch a file
+        if min(first, again) * self.count <= WORTH_PROCESSES_SECONDS:
             return None
         import cloudpickle  # type: ignore[import-untyped]
 

@@ -17,7 +17,7 @@ from kerascnn.engine.network.inference import run_once
 from kerascnn.engine.network.stored import StoredRows, scratch_rows
 from kerascnn.engine.network.ways import ways
 from kerascnn.errors import RunError
-from kerascnn.runtime.cache import Entry, entries
+from kerascnn.runtime.cache import Entry, entries, find
 from kerascnn.runtime.compilation import BATCH_SIZE
 from kerascnn.runtime.row_store import RowStore
 from kerascnn.runtime.source_code import UnknownCodeError
@@ -97,6 +97,16 @@ class Prefix(Fastest):
             missing = missing[store.find(digests[missing]) < 0]
         _fill(store, digests, missing, lambda rows: self._outputs(count, batches(rows)))
         places, shape = store.find(digests), self.model.output_shape[1:]
+        return StoredRows(store, COLUMN, places, self.way.dtype, shape).in_memory()
+
+    def at_hand(self, digests: np.ndarray, seen: str) -> Any | None:
+        """As `stored`, if the cache has the activations of all images; else None."""
+        if not self.key or find(KIND, self.hashed(seen), lambda folder: True) is None:
+            return None
+        store = self._store(seen, seen)
+        places, shape = store.find(digests), self.model.output_shape[1:]
+        if (places < 0).any():
+            return None
         return StoredRows(store, COLUMN, places, self.way.dtype, shape).in_memory()
 
     def unstored(self, count: int, batches: Batches) -> np.ndarray:

@@ -1,13 +1,13 @@
 """Explains a network: Grad-CAM, kernels, feature maps, and how a filter computes one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from kerascnn.engine.network.inference import Forward, to_numpy
-from kerascnn.engine.network.joined import JoinedMember, members_of
+from kerascnn.engine.network.joined import members_of
 from kerascnn.engine.network.maps import as_maps, map_shape, spatial_layers
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.runtime.compilation import gradient
@@ -17,6 +17,11 @@ BATCH_SIZE = 32
 
 
 def grad_cam(model: Any, images: Any, classes: Any, layer: str | None = None) -> np.ndarray:
+    """The heat of images for classes, computed once; see `GradCam`."""
+    return GradCam(model, layer, min(BATCH_SIZE, len(images)))(images, classes)
+
+
+class GradCam:
     """Shows where a network sees a class (Grad-CAM, Selvaraju et al., arXiv 1610.02391).
 
     The channels of a layer are weighted by the mean gradient of the class score (before the
@@ -24,23 +29,33 @@ def grad_cam(model: Any, images: Any, classes: Any, layer: str | None = None) ->
 
     Args:
         model: A functional model; it runs in inference mode.
-        images: Images [N, S, S, 3] in 0-255, uint8 or float.
-        classes: The index of each image's class, int [N].
         layer: Name of the layer; default `last_spatial_layer`. For an ensemble the default is the
             mean of its members' maps.
-
-    Returns:
-        float32 [N, h, w], the layer's height and width; each image's maximum is 1, or 0 if no
-        position supports the class.
+        batch_size: Images to compute at once.
 
     Raises:
         InputError: There is no such layer, or its output is not a single tensor of feature maps.
     """
-    if not layer and (members := members_of(model)):
-        return _mean_heat(members, images, classes)
-    features, gradients = _slopes(model, layer or last_spatial_layer(model), images, classes)
-    weights = gradients.mean((1, 2), keepdims=True)  # [N, 1, 1, C]
-    return _scaled(np.maximum((weights * features).sum(-1), 0))  # [N, h, w]
+
+    def __init__(self, model: Any, layer: str | None = None, batch_size: int = BATCH_SIZE) -> None:
+        members = [] if layer else members_of(model)
+        self._members = [GradCam(one.model, None, batch_size) for one in members]
+        self._weights = [one.weight for one in members]
+        if not members:
+            self._slopes = _Slopes(model, layer or last_spatial_layer(model), batch_size)
+
+    def __call__(self, images: Any, classes: Any) -> np.ndarray:
+        """The heat of each image [N, S, S, 3] for the index of its class, int [N].
+
+        Returns:
+            float32 [N, h, w], the layer's height and width; each image's maximum is 1, or 0 if no
+            position supports the class.
+        """
+        if self._members:
+            return _mean_heat([one(images, classes) for one in self._members], self._weights)
+        features, gradients = self._slopes(images, classes)
+        weights = gradients.mean((1, 2), keepdims=True)  # [N, 1, 1, C]
+        return _scaled(np.maximum((weights * features).sum(-1), 0))  # [N, h, w]
 
 
 def heat_place(model: Any) -> str:
@@ -50,12 +65,11 @@ def heat_place(model: Any) -> str:
     return last_spatial_layer(model)
 
 
-def _mean_heat(members: list[JoinedMember], images: Any, classes: Any) -> np.ndarray:
+def _mean_heat(heats: list[np.ndarray], weights: list[float]) -> np.ndarray:
     """The maps of all members at the size of the largest, averaged by their weights."""
-    heats = [grad_cam(member.model, images, classes) for member in members]
     height, width = (max(heat.shape[axis] for heat in heats) for axis in (1, 2))
     spread = [np.stack([_enlarged(one, height, width) for one in heat]) for heat in heats]
-    return _scaled(np.average(spread, 0, [member.weight for member in members]).astype(np.float32))
+    return _scaled(np.average(spread, 0, weights).astype(np.float32))
 
 
 def _enlarged(heat: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -70,20 +84,28 @@ def _scaled(heat: np.ndarray) -> np.ndarray:
     return heat / np.maximum(heat.max((1, 2), keepdims=True), np.finfo(np.float32).tiny)
 
 
-def _slopes(model: Any, layer: str, images: Any, classes: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The maps of a layer, and the gradients of the scores of the classes: both [N, h, w, C]."""
-    import keras
+class _Slopes:
+    """The maps of a layer, and the gradients of the scores of classes: both [N, h, w, C]."""
 
-    maps = _call(model, layer).outputs[0]
-    features = Forward(keras.Model(model.input, maps))(images, min(BATCH_SIZE, len(images)))
-    after = _after(model, maps)
-    if after is None:
-        raise InputError(
-            f'Grad-CAM: other layers bypass "{layer}"; choose the last layer of a block, such as '
-            f"{last_spatial_layer(model)}."
-        )
-    gradients = _gradients(after, features, np.asarray(classes))
-    return as_maps(features), as_maps(gradients)
+    def __init__(self, model: Any, layer: str, batch_size: int) -> None:
+        import keras
+
+        maps = _call(model, layer).outputs[0]
+        scores = _after(model, maps)
+        if scores is None:
+            raise InputError(
+                f'Grad-CAM: other layers bypass "{layer}"; choose the last layer of a block, such '
+                f"as {last_spatial_layer(model)}."
+            )
+        self._forward, self._batch_size = Forward(keras.Model(model.input, maps)), batch_size
+        self._slope, self._classes = _slope(scores), scores.output_shape[-1]
+
+    def __call__(self, images: Any, classes: Any) -> tuple[np.ndarray, np.ndarray]:
+        features = self._forward(images, self._batch_size)
+        chosen = np.eye(self._classes, dtype=np.float32)[np.asarray(classes)]
+        batches = (slice(at, at + BATCH_SIZE) for at in range(0, len(features), BATCH_SIZE))
+        gradients = [self._slope(features[batch], chosen[batch]) for batch in batches]
+        return as_maps(features), as_maps(np.concatenate(gradients))
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
@@ -128,7 +150,7 @@ def _patches_count(model: Any, layer: str, tokens: Any) -> bool:
         return False
     size = model.input_shape[1]
     noise = np.random.default_rng(0).uniform(0, 255, (1, size, size, 3)).astype(np.float32)
-    return bool(_slopes(model, layer, noise, np.zeros(1, int))[1].any())
+    return bool(_Slopes(model, layer, 1)(noise, np.zeros(1, int))[1].any())
 
 
 def _after(model: Any, maps: Any) -> Any | None:
@@ -156,23 +178,20 @@ def _scores(model: Any) -> Any:
     return ops.log(ops.maximum(model.output, np.finfo(np.float32).tiny))
 
 
-def _gradients(scores: Any, features: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """The gradient of each image's score with respect to its feature maps, [N, h, w, C]."""
+def _slope(scores: Any) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The gradient of scores with respect to maps, a function of them and of classes [N, K]."""
     from keras import ops
 
     def total(maps: Any, chosen: Any) -> Any:
         return ops.sum(ops.cast(scores(maps, training=False), "float32") * chosen)
 
     slope = gradient(total)
-    chosen = np.eye(scores.output_shape[-1], dtype=np.float32)[classes]  # [N, K]
-    parts = []
-    for start in range(0, len(features), BATCH_SIZE):
-        batch = slice(start, start + BATCH_SIZE)
-        of_batch = slope(
-            ops.convert_to_tensor(features[batch]), ops.convert_to_tensor(chosen[batch])
-        )
-        parts.append(to_numpy(of_batch).astype(np.float32))
-    return np.concatenate(parts)
+
+    def of_batch(maps: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        tensors = map(ops.convert_to_tensor, (maps, chosen))
+        return to_numpy(slope(*tensors)).astype(np.float32)
+
+    return of_batch
 
 
 def feature_maps(model: Any, image: np.ndarray, layers: Sequence[str]) -> dict[str, np.ndarray]:

@@ -39,6 +39,7 @@ class Fastest:
         found: The ways to run it, the fastest first and the model itself last; see `ways`.
         built_by: The function that built the network; its package's code decides the verdict.
         warned: Receives a warning if a way is rejected.
+        sections: Where other kinds of outputs [N, ...] begin, which are compared by themselves.
     """
 
     def __init__(
@@ -48,9 +49,10 @@ class Fastest:
         found: Sequence[AsItIs],
         built_by: Callable | None = None,
         warned: Callable[[str], None] = lambda message: None,
+        sections: Sequence[int] = (),
     ) -> None:
         self.model, self.about = model, about
-        self.built_by, self.warned = built_by, warned
+        self.built_by, self.warned, self._sections = built_by, warned, sections
         self.way, *self.slower = found
         self._agrees = False
         while self.slower and self.key and (verdict := self._verdict) is not None:
@@ -117,8 +119,8 @@ class Fastest:
     def compare(self, images: np.ndarray, values: np.ndarray) -> None:
         """Compares a batch's outputs with those of the model itself, unless that has been done."""
         if self.slower and not self._agrees:
-            in_16_bits = self.way.rounds_to_16_bits
-            check_agreement(self.model, images, values, in_16_bits=in_16_bits)
+            in_16_bits, sections = self.way.rounds_to_16_bits, self._sections
+            check_agreement(self.model, images, values, in_16_bits=in_16_bits, sections=sections)
             self._agrees = True
             if self.engine:
                 self._keep("")

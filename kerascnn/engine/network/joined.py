@@ -20,7 +20,7 @@ from kerascnn.engine.network.resampling import resampling
 from kerascnn.engine.network.structure import frozen_settings
 from kerascnn.runtime.keras_internals import last_calls, named, nested_layers, node_behind
 
-MEMBER, SHARE, MIXTURE = "member", "head_share", "head_mixture"
+MEMBER, SEEN, SHARE, MIXTURE = "member", "views", "head_share", "head_mixture"
 
 VIEWS = {
     1: "the image as it is",
@@ -100,21 +100,15 @@ class JoinedMember:
     weight: float
 
 
-def with_members(model: Any) -> Any:
-    """A joined model that also returns its members' calibrated probabilities.
+def member_probabilities(model: Any) -> list[Any]:
+    """The calibrated probabilities [B, K] of each member of a joined model; [] of other models."""
+    return [node_behind(share).input_tensors[0] for share in _shares(model)]
 
-    Returns:
-        A model from images to float32 [B, (1 + M) · K]: the probabilities of the whole, then those
-        of each member; None for other models.
-    """
-    import keras
-    from keras import layers
 
-    if not (shares := _shares(model)):
-        return None
-    said = [node_behind(share).input_tensors[0] for share in shares]
-    together = layers.Concatenate(dtype="float32")([model.output, *said])
-    return keras.Model(model.input, together)
+def view_count(model: Any) -> int:
+    """V, the number of views that a joined model averages over; 1 of other models."""
+    views = last_calls(model).get(SEEN)
+    return len(views.input_tensors) if views else 1
 
 
 def _shares(model: Any) -> list[Any]:
@@ -188,7 +182,7 @@ class _Whole:
         mirrored = [
             named(ops.flip(view, axis=2), f"mirrored{number}") for number, view in enumerate(views)
         ]
-        return named(ops.concatenate([*views, *mirrored], axis=0), "views")
+        return named(ops.concatenate([*views, *mirrored], axis=0), SEEN)
 
     def for_member(self, seen: Any, part: Part, prefix: str) -> Any:
         """Its input, resized once for all members of the same size."""

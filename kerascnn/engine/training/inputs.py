@@ -116,10 +116,10 @@ def _when(plan: Plan) -> str:
 
 def _images(trainer: Any, plan: Plan, train: Examples, listener: Listener) -> Feed:
     if not plan.augment:
-        return _feed(plan, [train.inputs], _targets(trainer, plan, train, listener))
+        return _feed(plan, train, [train.inputs], _targets(trainer, plan, train, listener))
     augment = plan.teacher.teaching(plan.augment) if plan.teacher else plan.augment
     targets = OneHot(train.labels, trainer.output_shape[-1])
-    return _feed(plan, [train.inputs], [targets], augment.afresh)
+    return _feed(plan, train, [train.inputs], [targets], augment.afresh)
 
 
 def _targets(trainer: Any, plan: Plan, train: Examples, listener: Listener) -> list[Any]:
@@ -133,13 +133,22 @@ def _targets(trainer: Any, plan: Plan, train: Examples, listener: Listener) -> l
 
 def _activations(plan: Plan, train: Examples, runs: PrefixRuns, targets: list[Any]) -> Feed:
     if not plan.augment:
-        return _feed(plan, [runs.images(train)], targets)
+        return _feed(plan, train, [runs.images(train)], targets)
     views = [runs.view(train, number, of_view) for number, of_view in enumerate(targets)]
     inputs, targets_of = zip(*views, strict=True)
-    return _feed(plan, inputs, targets_of, plan.augment.mix)
+    return _feed(plan, train, inputs, targets_of, plan.augment.mix)
 
 
-def _feed(plan: Plan, inputs: Any, targets: Any, augment: Augment | None = None) -> Feed:
-    seed = (plan.seed, plan.index)
-    smoothing = plan.stage.label_smoothing
-    return Feed(inputs, targets, plan.batch_size, seed, augment, plan.class_weights, smoothing)
+def _feed(
+    plan: Plan, train: Examples, inputs: Any, targets: Any, augment: Augment | None = None
+) -> Feed:
+    return Feed(
+        inputs,
+        targets,
+        plan.batch_size,
+        (plan.seed, plan.index),
+        augment,
+        plan.class_weights,
+        plan.stage.label_smoothing,
+        train.blocks,
+    )

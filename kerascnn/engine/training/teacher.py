@@ -14,8 +14,7 @@ import numpy as np
 from kerascnn.engine.data.augment import Augmenter
 from kerascnn.engine.data.batches import OneHot
 from kerascnn.engine.network.inference import Forward, to_numpy
-from kerascnn.engine.training.variables import random_state, set_random_state
-from kerascnn.runtime.keras_internals import name_counts, set_name_counts
+from kerascnn.engine.training.undisturbed import undisturbed
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,8 @@ class Teacher:
     @cached_property
     def model(self) -> Any:
         """Made when it is needed first, without an effect on what the student draws."""
-        random, names = random_state(), name_counts()
-        try:
+        with undisturbed():
             model = self.build()
-        finally:
-            set_random_state(random)
-            set_name_counts(names)
         model.trainable = False
         return model
 

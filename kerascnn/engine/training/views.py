@@ -134,7 +134,7 @@ class PrefixRuns:
         mixed = np.empty((count, targets.classes), np.float32)
 
         def batches() -> Iterator[Batch]:
-            order = shuffled(count, (plan.seed, plan.index), number)
+            order = shuffled(count, (plan.seed, plan.index), number, examples.blocks)
             for step, first in enumerate(range(0, count, plan.batch_size)):
                 rows = order[first : first + plan.batch_size]
                 images, labels = augment.afresh(examples.inputs[rows], targets[rows], number, step)

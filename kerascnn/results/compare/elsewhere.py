@@ -37,7 +37,7 @@ def judge_elsewhere(
     """
     elsewhere, judged = Elsewhere(str(data), {}, {}), []
     for result in results:
-        said, images, _ = predict_folder(result, data, observer=observer)
+        said, images, *_ = predict_folder(result, data, observer=observer)
         elsewhere.predictions[result.run_id] = said
         elsewhere.images[result.run_id] = images
         test = measure(said.probabilities, said.labels, tuple(result.class_names))

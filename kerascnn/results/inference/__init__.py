@@ -1,1 +1,1 @@
-"""The model of a run applied to images: predict, evaluate, serve."""
+"""The model of a run applied to images: predict, evaluate."""

@@ -8,20 +8,24 @@ from typing import Any
 import numpy as np
 
 from kerascnn.components.registry import load_registry
+from kerascnn.engine.data.divided import IMAGES, Divided
 from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.preparation import Centred
+from kerascnn.engine.load import TRAINING_SPLITS
 from kerascnn.engine.metrics.named import Measured, measure_named
 from kerascnn.engine.metrics.score import Metrics, measure
+from kerascnn.engine.metrics.significance import wilson_interval
 from kerascnn.engine.observer import Observer, default_observer
-from kerascnn.engine.result import SEEN, Result
+from kerascnn.engine.result import Result
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.hookspecs import Splits
 from kerascnn.results.find import find_run
 from kerascnn.results.inference.images import packed_for
-from kerascnn.results.inference.predict import probabilities_of
+from kerascnn.results.inference.predict import outputs_of, probabilities_of
+from kerascnn.results.known.caution import Caution
 from kerascnn.results.metrics import built_metrics, listed_metrics
 from kerascnn.results.predictions import Predictions, predictions_of
-from kerascnn.runtime.arguments import expect
+from kerascnn.runtime.arguments import expect, expect_share
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import nfc
 
@@ -42,6 +46,52 @@ class Mistake:
     of_label: float
 
 
+@dataclass(frozen=True)
+class Cautious:
+    """What the images would have been spared or given with `reject` and `coverage`.
+
+    Args:
+        rejected: The share refused as none of the classes; None if not asked for.
+        rejected_interval: 95% (Wilson).
+        accuracy: On the images that are not refused; None likewise, or if all are.
+        coverage: The share whose set has the right class; None if not asked for.
+        coverage_interval: 95% (Wilson).
+        set_size: Classes in a set, on average.
+        asked: The thresholds, as in `Caution.to_json`.
+    """
+
+    rejected: float | None = None
+    rejected_interval: tuple[float, float] | None = None
+    accuracy: float | None = None
+    coverage: float | None = None
+    coverage_interval: tuple[float, float] | None = None
+    set_size: float | None = None
+    asked: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, caution: Caution, said: Predictions, features: np.ndarray | None) -> "Cautious":
+        """Of images with these predictions and features [N, F]."""
+        count, found = len(said), dict[str, Any]()
+        if features is not None:
+            refused, _ = caution.rejected(features)
+            right = (said.predicted == said.labels)[~refused]
+            found["rejected"] = float(refused.mean())
+            found["rejected_interval"] = wilson_interval(int(refused.sum()), count)
+            found["accuracy"] = float(right.mean()) if len(right) else None
+        if caution.covers:
+            sets = caution.sets(said.probabilities)
+            held = sets[np.arange(count), said.labels]
+            found["coverage"] = float(held.mean())
+            found["coverage_interval"] = wilson_interval(int(held.sum()), count)
+            found["set_size"] = float(sets.sum(1).mean())
+        return cls(**found, asked=caution.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """Without what was not asked for."""
+        of = asdict(self)
+        return {key: of[key] for key in of if of[key] is not None}
+
+
 @dataclass(frozen=True, repr=False)
 class Evaluation(Metrics):
     """The metrics of a run's model on a folder of images.
@@ -53,6 +103,7 @@ class Evaluation(Metrics):
         windows: The images as the network sees them, uint8 [N, S, S, 3].
         engine: What computed the predictions, such as "OpenVINO 2026.4.1"; "" if the backend did.
         metrics: The metrics that the run's experiment lists, by name.
+        cautious: With `reject` or `coverage`; else None.
     """
 
     result: Result
@@ -61,6 +112,7 @@ class Evaluation(Metrics):
     windows: Centred
     engine: str = ""
     metrics: dict[str, Measured] = field(default_factory=dict)
+    cautious: Cautious | None = None
 
     def pixels(self) -> Centred:
         return self.windows
@@ -94,6 +146,7 @@ class Evaluation(Metrics):
             "engine": self.engine,
             **self.scores,
             "metrics": self.metrics,
+            **({"cautious": self.cautious.to_json()} if self.cautious else {}),
             "class_names": self.result.class_names,
             "mistakes": [asdict(mistake) for mistake in self.mistakes],
         }
@@ -106,6 +159,8 @@ def evaluate_run(
     *,
     backend: str = "auto",
     observer: Observer | None = None,
+    reject: float | None = None,
+    coverage: float | None = None,
 ) -> Evaluation:
     """Evaluates a run's model on a folder of class folders.
 
@@ -117,13 +172,18 @@ def evaluate_run(
         registry: The components; default all installed ones.
         observer: Receives notes on images that the run has seen; default they are shown,
             `Observer()` discards them.
+        reject, coverage: As of `predict_images`; `Evaluation.cautious` says what they come to.
 
     Raises:
-        InputError: No such run or folder, an unknown class, or unreadable images.
+        InputError: No such run or folder, an unknown class, or unreadable images; or the run keeps
+            too little for `reject` or `coverage`.
     """
     expect(data, (str, os.PathLike), "data", " Give a folder of class folders.")
     result, observer = find_run(run), observer or default_observer()
-    said, windows, engine = predict_folder(result, data, backend=backend, observer=observer)
+    caution = Caution(result, expect_share(reject, "reject"), expect_share(coverage, "coverage"))
+    said, windows, features, engine = predict_folder(
+        result, data, backend=backend, observer=observer, with_features=caution.rejects
+    )
     measured = measure(said.probabilities, said.labels, tuple(result.class_names))
     metrics = built_metrics(
         listed_metrics([result], observer.warned), result.class_names, observer.warned
@@ -138,6 +198,7 @@ def evaluate_run(
         metrics=measure_named(
             metrics, said.labels, said.probabilities, "evaluated", observer.warned
         ),
+        cautious=Cautious.of(caution, said, features) if caution.to_json() else None,
     )
 
 
@@ -147,12 +208,14 @@ def predict_folder(
     *,
     backend: str = "auto",
     observer: Observer | None = None,
-) -> tuple[Predictions, Centred, str]:
+    with_features: bool = False,
+) -> tuple[Predictions, Centred, np.ndarray | None, str]:
     """The predictions of a run's model for a folder of class folders; see `evaluate_run`.
 
     Returns:
         The predictions, with labels by the run's classes, the images as the network sees them,
-        uint8 [N, S, S, 3], and what computed, see `Evaluation.engine`.
+        uint8 [N, S, S, 3], their features [N, F] if asked for, and what computed, see
+        `Evaluation.engine`.
     """
     observer = observer or default_observer()
     follow_links = result.experiment["dataset"].get("follow_links", False)
@@ -161,10 +224,14 @@ def predict_folder(
     splits: Splits = folder.build(seed=0)
     index_of = _indices(splits, result, data)
     packed = packed_for(result, splits.test, observer)
-    probabilities, engine = probabilities_of(result, packed.images, backend)
+    features = None
+    if with_features:
+        probabilities, features, engine = outputs_of(result, packed.images, backend)
+    else:
+        probabilities, engine = probabilities_of(result, packed.images, backend)
     said = replace(predictions_of(packed, probabilities), labels=index_of[packed.labels])
     _warn_of_seen(result, packed, said, observer)
-    return said, Centred(packed.images, result.training.image_size), engine
+    return said, Centred(packed.images, result.training.image_size), features, engine
 
 
 def _warn_of_seen(result: Result, packed: Packed, said: Predictions, observer: Observer) -> None:
@@ -186,9 +253,10 @@ def _warn_of_seen(result: Result, packed: Packed, said: Predictions, observer: O
 
 def _seen(result: Result, packed: Packed) -> np.ndarray:
     """Which of the prepared images the run was trained or validated on: bool [N]."""
-    file = result.folder / SEEN
-    seen = {digest.tobytes() for digest in np.load(file)} if file.is_file() else set()
-    return np.array([digest.tobytes() in seen for digest in packed.digests])
+    if not (result.folder / IMAGES).is_file():
+        return np.zeros(len(packed), np.bool_)
+    trained = TRAINING_SPLITS[result.training.train_on]
+    return Divided.read(result.folder).chosen("validation", *trained).find(packed) >= 0
 
 
 def _indices(splits: Splits, result: Result, data: str | Path) -> np.ndarray:

@@ -81,14 +81,28 @@ def packed_for(
     Args:
         skip_bad: Leave out images that cannot be read.
     """
-    preparation, progress = Preparation.of(result.training), partial(observer.progress, "packing")
-    return pack(source, preparation, progress, skip_bad=skip_bad)
+    return _packed(Preparation.of(result.training), source, observer, skip_bad)
+
+
+def _packed(preparation: Preparation, source: Source, observer: Observer, skip_bad: bool) -> Packed:
+    return pack(source, preparation, partial(observer.progress, "packing"), skip_bad=skip_bad)
 
 
 def collect_images(
     given: Sequence[ImageLike], result: Result, observer: Observer
 ) -> tuple[list[str], Images]:
     """The images given and those in the folders given: their names, and uint8 [N, P, P, 3].
+
+    See `collect_packed`.
+    """
+    names, packed = collect_packed(given, Preparation.of(result.training), observer)
+    return names, packed.images
+
+
+def collect_packed(
+    given: Sequence[ImageLike], preparation: Preparation, observer: Observer
+) -> tuple[list[str], Packed]:
+    """The images given and those in the folders given: their names, and the images, packed.
 
     Files that are not images or cannot be read are left out, and the observer is notified.
 
@@ -108,11 +122,11 @@ def collect_images(
     if not images:
         raise InputError(f"there are no images in {', '.join(map(shown, image_names(given)))}.")
     source = [(image, place) for place, image in enumerate(images)]  # the label finds the name
-    packed = packed_for(result, source, observer, skip_bad=True)
+    packed = _packed(preparation, source, observer, skip_bad=True)
     if not len(packed):
         raise BadImagesError(packed.skipped)
     _report_left_out(observer, packed.skipped, others)
-    return [names[place] for place in packed.labels], packed.images
+    return [names[place] for place in packed.labels], packed
 
 
 def _files_below(path: Path) -> tuple[list[Path], list[Path]]:

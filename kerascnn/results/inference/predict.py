@@ -10,7 +10,7 @@ from kerascnn.engine.data.images import ImageLike
 from kerascnn.engine.data.preparation import Centred
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.metrics.score import ranked
-from kerascnn.engine.network.predictor import predictor
+from kerascnn.engine.network.predictor import answering, predictor
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import Result
 from kerascnn.results.find import find_run
@@ -21,10 +21,14 @@ from kerascnn.results.inference.images import (
     listed_images,
     read_images,
 )
-from kerascnn.runtime.arguments import expect_count
+from kerascnn.results.known.caution import Caution
+from kerascnn.runtime.arguments import expect_count, expect_share
 from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import abbreviated
+
+NONE_OF_THESE = "none of these"
+"""What is said of an image that is refused."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,10 @@ class Prediction:
         probability: Of the label, 0 to 1.
         top: The most probable labels with their probabilities, the most probable first.
         engine: What computed it, such as "OpenVINO 2026.4.1"; "" if the backend did.
+        rejected: Whether it is refused as none of the classes; None if `reject` was not asked for.
+        score: How little it resembles the images of the run; None likewise.
+        classes: The smallest set of labels that has the right one as often as asked, the most
+            probable first; None if no `coverage` was asked for.
     """
 
     image: str
@@ -42,13 +50,19 @@ class Prediction:
     probability: float
     top: list[dict[str, Any]]
     engine: str = ""
+    rejected: bool | None = None
+    score: float | None = None
+    classes: list[str] | None = None
 
     def __repr__(self) -> str:
         guesses = [f"{guess['label']} {guess['probability']:.3f}" for guess in self.top]
-        return f"{self.image}: {abbreviated(guesses)}"
+        refused = f"{NONE_OF_THESE}; " if self.rejected else ""
+        return f"{self.image}: {refused}{abbreviated(guesses)}"
 
     def to_json(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if key != "engine"}
+        """Without what was not asked for."""
+        of = asdict(self)
+        return {key: of[key] for key in of if key != "engine" and of[key] is not None}
 
 
 @contained()
@@ -59,6 +73,8 @@ def predict_images(
     top: int = 5,
     backend: str = "auto",
     observer: Observer | None = None,
+    reject: float | None = None,
+    coverage: float | None = None,
 ) -> list[Prediction]:
     """Predicts the classes of images.
 
@@ -73,24 +89,35 @@ def predict_images(
         backend: "tensorflow", "jax", "torch", or "auto": any; it need not be the one of training.
         observer: Receives notes on images left out; default they are shown, `Observer()`
             discards them.
+        reject: The share of images of the run's classes that may be refused as none of them, 0 to
+            1; default none is. See `Caution`.
+        coverage: The share of images whose set of classes has to have the right one, 0 to 1;
+            default no sets.
 
     Raises:
-        InputError: No such run, images that cannot be read, each named, or folders without any.
+        InputError: No such run, images that cannot be read, each named, or folders without any; or
+            the run keeps too little for `reject` or `coverage`.
     """
     expect_count(top, "top")
     given = listed_images(images)
     select_backend(backend)
     result = find_run(run)
+    caution = Caution(result, expect_share(reject, "reject"), expect_share(coverage, "coverage"))
     prepared: Any
     if has_folder(given):
         names, prepared = collect_images(given, result, observer or default_observer())
     else:
         names, prepared = image_names(given), read_images(given, result)
-    probabilities, engine = probabilities_of(result, prepared, backend)
+    features = None
+    if caution.rejects:
+        probabilities, features, engine = outputs_of(result, prepared, backend)
+    else:
+        probabilities, engine = probabilities_of(result, prepared, backend)
     guesses = [best_guesses(row, result.class_names, top) for row in probabilities]
+    checked = caution.about(probabilities, features)
     return [
-        Prediction(name, **best[0], top=best, engine=engine)
-        for name, best in zip(names, guesses, strict=True)
+        Prediction(name, **best[0], top=best, engine=engine, **more)
+        for name, best, more in zip(names, guesses, checked, strict=True)
     ]
 
 
@@ -106,6 +133,19 @@ def probabilities_of(result: Result, images: Any, backend: str = "auto") -> tupl
     )
     outputs = model.outputs(Centred(images, training.image_size))
     return tempered(outputs, result.temperature), model.engine
+
+
+def outputs_of(
+    result: Result, images: Any, backend: str = "auto"
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """As `probabilities_of`, with the features of unit length, float32 [N, F], in second place."""
+    training = result.training
+    start_backend(backend)
+    answer = answering(
+        result.model, len(images), training.batch_size, training.prefix_engine, result.name
+    )
+    said = answer(Centred(images, training.image_size))
+    return tempered(said.probabilities, result.temperature), said.features, answer.fastest.engine
 
 
 def best_guesses(row: np.ndarray, names: Sequence[str], top: int) -> list[dict[str, Any]]:

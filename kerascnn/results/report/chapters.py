@@ -21,6 +21,7 @@ from kerascnn.results.report import explained, figures, mistakes
 from kerascnn.results.report.calibration import calibrate
 from kerascnn.results.report.gather import Judged, Material, calibrated_predictions
 from kerascnn.results.report.samples import augmented
+from kerascnn.results.report.unknown import unknown
 from kerascnn.runtime.text import counted
 
 PAIRS, PAIR_IMAGES = 6, 4
@@ -72,7 +73,13 @@ def class_rows(result: Outcome) -> list[ClassRow]:
 
 def drawn(result: Result) -> dict[str, Any]:
     """What needs neither images nor network: a run has it drawn by another process."""
-    return {**results(result), **calibration(result), **balance(result), **origin(result)}
+    return {
+        **results(result),
+        **calibration(result),
+        **unknown(result),
+        **balance(result),
+        **origin(result),
+    }
 
 
 def results(result: Outcome) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from kerascnn.engine.data.augment import Augmenter
 from kerascnn.engine.data.batches import shuffled
+from kerascnn.engine.data.blocks import blocks_of
 from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.training.plan import augmentation
@@ -45,7 +46,8 @@ def augmented(material: Material, count: int) -> Samples | None:
         return None
     for index, stage in reversed(list(enumerate(experiment.stages))):
         first = 0 if stage.settings.views else 1  # views count from 0, epochs from 1
-        order = shuffled(len(data.train), (experiment.seed, index), first)
+        blocks = blocks_of(data.train, experiment.training)
+        order = shuffled(len(data.train), (experiment.seed, index), first, blocks)
         rows = order[: stage.batch_size]
         # one class per image, so that the mixed labels are the shares of the images
         drawn = augmentation(experiment, index, len(rows))

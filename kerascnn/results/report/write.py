@@ -11,6 +11,7 @@ from kerascnn.results.find import find_run
 from kerascnn.results.page import render
 from kerascnn.results.report import chapters
 from kerascnn.results.report.gather import Material, gather
+from kerascnn.results.report.labels import suspicious_labels
 from kerascnn.results.report.note import write_thumbnails
 from kerascnn.results.report.steps import next_steps
 from kerascnn.runtime.backend import installed_backends, start_backend
@@ -62,6 +63,7 @@ def write_page(material: Material, drawn: Callable[[], dict[str, Any]] | None = 
         missing=material.missing,
         **of_network,
         **chapters.errors(material),
+        **suspicious_labels(material),
         **(drawn() if drawn else chapters.drawn(result)),
         steps=next_steps(material),
     )

@@ -8,7 +8,7 @@ import numpy as np
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.network.inference import Forward
-from kerascnn.engine.network.joined import with_members
+from kerascnn.engine.network.outputs import with_outputs
 from kerascnn.engine.observer import Observer, Only, default_observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
@@ -107,12 +107,12 @@ def _decide(
     """Checks the members in an ensemble with equal weights, and chooses weights and views."""
     training, validation = experiment.training, prepared.data.validation
     images, labels = Preparation.of(training).windows(validation.images), validation.labels
-    forward = Forward(with_members(prepared.network.model))
+    outputs = with_outputs(prepared.network.model)
+    forward = Forward(outputs.model)
 
     def each(images: Any) -> np.ndarray:
         """The members' probabilities [M, N, K] of images."""
-        said = forward(images, training.batch_size)
-        return np.moveaxis(said.reshape(len(said), -1, len(prepared.data.class_names)), 1, 0)[1:]
+        return outputs.said(forward(images, training.batch_size)).members
 
     inside = each(images)
     seen = (training.image_size, training.crop_margin)

@@ -19,12 +19,12 @@ from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.process import contained
+from kerascnn.studies.features.images import FoldedImages, load_images, require_every_fold
+from kerascnn.studies.features.network import Extractor, Features, prepare_features
 from kerascnn.studies.probe.behind import behind_best
 from kerascnn.studies.probe.blocks_result import BlocksResult, ProbedBlock, blocks_figure
-from kerascnn.studies.probe.features import Features, features_of
-from kerascnn.studies.probe.images import ProbeImages, load_images
-from kerascnn.studies.probe.network import judge_features, prepare_probe
-from kerascnn.studies.probe.record import record
+from kerascnn.studies.probe.network import judge_features
+from kerascnn.studies.record import record
 
 STORED_AS = "the end of every block"
 
@@ -45,6 +45,7 @@ def probe_blocks(experiment: BoundExperiment, observer: Observer | None = None) 
     observer = observer or default_observer()
     select_backend(experiment.training.backend)
     images = load_images(experiment, observer)
+    require_every_fold(images, "a probe")
     start = time.perf_counter()
     heard = Only(download=observer.download, progress=observer.progress, warned=observer.warned)
     ends, features = _features(experiment, images, heard)
@@ -64,24 +65,28 @@ def probe_blocks(experiment: BoundExperiment, observer: Observer | None = None) 
         )
 
     title = f"blocks of {experiment.architecture.name}"
-    metrics = {"probed_blocks": len(blocks)}
-    return record(experiment.name, title, "blocks", result, blocks_figure, metrics, observer)
+    return record(experiment.name, title, "blocks", result, blocks_figure, _metrics, observer)
+
+
+def _metrics(result: BlocksResult) -> dict[str, float]:
+    return {"probed_blocks": len(result.blocks)}
 
 
 def _features(
-    experiment: BoundExperiment, images: ProbeImages, observer: Observer
+    experiment: BoundExperiment, images: FoldedImages, observer: Observer
 ) -> tuple[list[BlockEnd], Features]:
     """The ends of the blocks, and their features side by side."""
-    prepared = prepare_probe(experiment, images, observer)
+    prepared = prepare_features(experiment, images, observer)
     model, ends = block_ends(prepared.network, prepared.plans[0].batchnorm)
     name = experiment.architecture.name
     if model is None:
         raise InputError(f"{name} has nothing before its head that could be probed.")
-    return ends, features_of(name, prepared, model, STORED_AS, observer)
+    extractor = Extractor(name, prepared, model, STORED_AS)
+    return ends, extractor.features(images.splits, observer)
 
 
 def _judged(
-    ends: list[BlockEnd], values: np.ndarray, images: ProbeImages, observer: Observer
+    ends: list[BlockEnd], values: np.ndarray, images: FoldedImages, observer: Observer
 ) -> list[ProbedBlock]:
     judged = list[Standing]()
     progress = partial(observer.progress, "judging blocks")

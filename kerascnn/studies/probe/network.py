@@ -8,19 +8,14 @@ import numpy as np
 from kerascnn.engine.check import check_stages
 from kerascnn.engine.metrics.score import Standing, judge
 from kerascnn.engine.metrics.significance import wilson_interval
-from kerascnn.engine.network.boundary import cut
-from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.prepare import prepare_network
-from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.inputs import FLOAT_BYTES
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.runtime.determinism import make_reproducible
-from kerascnn.studies.probe.classifier import out_of_fold
-from kerascnn.studies.probe.features import features_of
-from kerascnn.studies.probe.images import ProbeImages
+from kerascnn.studies.features.classifier import out_of_fold
+from kerascnn.studies.features.images import FoldedImages
+from kerascnn.studies.features.network import prepare_features, without_head
 from kerascnn.studies.probe.result import ProbedNetwork
 
 BATCH = 32
@@ -45,7 +40,7 @@ def with_architecture(experiment: BoundExperiment, architecture: str) -> BoundEx
 
 
 def probe_network(
-    name: str, experiment: BoundExperiment, images: ProbeImages, observer: Observer
+    name: str, experiment: BoundExperiment, images: FoldedImages, observer: Observer
 ) -> tuple[ProbedNetwork, np.ndarray]:
     """Probes the network of an experiment on its images; `name` is for messages.
 
@@ -53,15 +48,10 @@ def probe_network(
         The network, and whether its probe is correct on each image, bool [N].
     """
     start = time.perf_counter()
-    prepared = prepare_probe(experiment, images, observer)
+    prepared = prepare_features(experiment, images, observer)
     model = prepared.network.model
     *_, whole = check_stages(prepared)
-    head = prepared.plans[0]
-    set_trainable(model, head.layers, head.batchnorm)
-    parts = cut(model)
-    if parts.prefix is None:
-        raise InputError(f"{name} has nothing before its head that could be probed.")
-    features = features_of(name, prepared, parts.prefix, parts.boundary, observer)
+    features = without_head(name, prepared).features(images.splits, observer)
     judged = judge_features(features.values, images)
     windows, forward = prepared.examples()[1].inputs, Forward(model)
     probed = ProbedNetwork(
@@ -82,16 +72,7 @@ def probe_network(
     return probed, judged.correct
 
 
-def prepare_probe(experiment: BoundExperiment, images: ProbeImages, observer: Observer) -> Prepared:
-    """Builds the network, with a stage for its head and one for all of it, not augmented."""
-    make_reproducible(experiment.seed, experiment.training.precision)
-    stage = {"epochs": 1, "learning_rate": 1e-3, "augmentation": False}
-    stages = [{"name": name, "unfreeze": name, **stage} for name in ("head", "all")]
-    probing = experiment.with_overrides({"stages": stages})
-    return prepare_network(probing, images.data, images.examination, observer)
-
-
-def judge_features(values: np.ndarray, images: ProbeImages) -> Standing:
+def judge_features(values: np.ndarray, images: FoldedImages) -> Standing:
     """Judges a linear probe on features [N, F] out of fold."""
     probabilities = out_of_fold(values, images.labels, images.folds, images.classes)
     return judge(probabilities, images.labels)

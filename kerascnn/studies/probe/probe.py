@@ -25,10 +25,10 @@ from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.process import contained
 from kerascnn.runtime.text import abbreviated, counted
-from kerascnn.studies.probe.images import load_images
+from kerascnn.studies.features.images import load_images, require_every_fold
 from kerascnn.studies.probe.network import probe_network, with_architecture
-from kerascnn.studies.probe.record import record
 from kerascnn.studies.probe.result import ProbedNetwork, ProbeResult, probe_figure, ranked
+from kerascnn.studies.record import record
 
 Probed = tuple[ProbedNetwork, np.ndarray]
 ALL_LOCAL = "all-local"
@@ -65,6 +65,7 @@ def probe_architectures(
     others = [name for name in names if name not in named]
     experiments = {name: with_architecture(experiment, name) for name in named}
     images = load_images(experiment, observer)
+    require_every_fold(images, "a probe")
     warned = cache(observer.warned)
     heard = Only(download=observer.download, progress=observer.progress, warned=warned)
     probe = partial(probe_network, images=images, observer=heard)
@@ -141,7 +142,7 @@ def _record(experiment: BoundExperiment, networks: list[Probed], observer: Obser
         "probe",
         result,
         lambda done: probe_figure(done.networks),
-        {"probed_networks": len(networks)},
+        lambda done: {"probed_networks": len(done.networks)},
         observer,
     )
 

@@ -1,9 +1,12 @@
 """The built-in components under the checks that a stranger's are under."""
 
+from zipfile import ZIP_DEFLATED
+
 import keras
 import numpy as np
 import pytest
 from PIL import Image
+from sharding import in_folders, samples, write_parquet, write_tar, write_zip
 
 from kerascnn.components.builtin.applications import applications
 from kerascnn.components.builtin.losses import kerascnn_losses
@@ -46,6 +49,25 @@ def test_shapes(kerascnn_check):
 @pytest.mark.kerascnn("dataset", "image_folder")
 def test_image_folder(kerascnn_check, photographs):
     kerascnn_check(path=str(photographs / "flower_photos.tgz.unpacked/flower_photos"))
+
+
+@pytest.mark.long  # each check builds a dataset and reads it in other processes
+@pytest.mark.kerascnn("dataset", "tar_shards")
+def test_tar_shards(kerascnn_check, tmp_path):
+    write_tar(tmp_path / "train.tar", samples(40))
+    kerascnn_check(path=str(tmp_path))
+
+
+@pytest.mark.long  # the same
+@pytest.mark.kerascnn("dataset", "zip_file")
+def test_zip_file(kerascnn_check, tmp_path):
+    kerascnn_check(path=str(write_zip(tmp_path / "a.zip", in_folders(40), ZIP_DEFLATED)))
+
+
+@pytest.mark.long  # the same
+@pytest.mark.kerascnn("dataset", "parquet")
+def test_parquet(kerascnn_check, tmp_path):
+    kerascnn_check(path=str(write_parquet(tmp_path / "a.parquet", 40)))
 
 
 @pytest.mark.kerascnn("dataset", "tf_flowers")

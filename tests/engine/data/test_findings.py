@@ -78,9 +78,9 @@ BAD = {
     "text.png": (b"no image at all", "its format is not supported"),
     "program.jpg": (
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n",
-        "its format",
+        "it is PostScript",
     ),
-    "bomb.png": (png_of(30_000, 30_000), "900000000 pixels"),
+    "bomb.png": (png_of(30_000, 30_000), "more than 89,478,485 pixels"),
     "large.png": (png_of(10_000, 10_000), "10,000 x 10,000 pixels"),
     "nothing.png": (png_of(0, 9), "its format is not supported"),
     "folder.jpg": (Path.mkdir, "it is a folder"),

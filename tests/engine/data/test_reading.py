@@ -13,7 +13,9 @@ from kerascnn.components.entry_points import Origin
 from kerascnn.engine.data import workers
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.reading import read
+from kerascnn.engine.data.sources import Chained, Subset
 from kerascnn.engine.data.store import pack
+from kerascnn.engine.data.stream import prepare_rows
 from kerascnn.errors import SourceError
 from kerascnn.hookspecs import Component
 
@@ -49,6 +51,61 @@ def failing(_):
 def test_where_a_source_failed_is_said(source, said):
     with pytest.raises(SourceError, match=said):
         read(source, 3)
+
+
+class ManyAtOnce(Noise):
+    """Counts what is requested at once; row 5 cannot be read."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def __getitem__(self, row):
+        self.asked.append(row)
+        return self.item(row)
+
+    def __getitems__(self, rows):
+        self.asked.append(list(rows))
+        return [self.item(row) for row in rows]
+
+    def item(self, row):
+        if row == 5:
+            raise InputError("the server has no image 5")
+        return super().__getitem__(row)
+
+
+def test_many_rows_are_requested_at_once():
+    source = ManyAtOnce()
+    made = prepare_rows(source, [3, 1, 4], Preparation(8))
+    assert source.asked == [[3, 1, 4]]
+    assert made.rows.tolist() == [3, 1, 4]
+    assert made.images[:, 0, 0, 0].tolist() == [3, 1, 4]
+
+
+def test_where_one_of_many_rows_cannot_be_read_each_is_requested_by_itself():
+    source = ManyAtOnce()
+    made = prepare_rows(source, [4, 5], Preparation(8))
+    assert source.asked == [[4, 5], 4, 5]
+    assert made.rows.tolist() == [4]
+    assert made.faults == [(5, "the server has no image 5")]
+
+
+def test_some_of_many_rows_missing_is_a_fault_of_the_source():
+    source = ManyAtOnce()
+    source.item = lambda row: None
+    source.__class__ = type("Short", (ManyAtOnce,), {"__getitems__": lambda self, rows: []})
+    with pytest.raises(SourceError, match=r"__getitems__\(\[1, 2\]\) returned 0 items for 2 rows"):
+        prepare_rows(source, [1, 2], Preparation(8))
+
+
+def test_parts_of_sources_offer_what_the_sources_offer():
+    many, plain = ManyAtOnce(), Noise()
+    chained = Chained([Subset(many, [7, 2]), many])
+    items = chained.__getitems__([3, 0, 1, 3])
+    assert [image[0, 0, 0] for image, _ in items] == [1, 7, 2, 1]
+    assert sorted(many.asked, key=len) == [[7, 2], [1, 1]]
+    assert not hasattr(Subset(plain, [1]), "__getitems__")
+    assert not hasattr(Chained([many, plain]), "__getitems__")
 
 
 def test_what_a_source_says_of_an_image_is_kept():

@@ -8,7 +8,8 @@ from keras import layers
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.network.explain import grad_cam, heat_place
 from kerascnn.engine.network.inference import run_once
-from kerascnn.engine.network.joined import Part, join, members_of, with_members
+from kerascnn.engine.network.joined import Part, join, members_of
+from kerascnn.engine.network.outputs import with_outputs
 from kerascnn.engine.network.resampling import resampling
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (3, 12, 12, 3)).astype("float32")
@@ -55,8 +56,12 @@ def test_the_mean_of_what_the_members_say_of_the_views(tmp_path):
     joined.save(tmp_path / "joined.keras")
     loaded = keras.saving.load_model(tmp_path / "joined.keras")
     np.testing.assert_allclose(said(loaded), said(joined), atol=1e-6)
-    whole, *each = np.moveaxis(said(with_members(loaded)).reshape(3, 4, 3), 1, 0)
-    np.testing.assert_allclose(np.tensordot([0.5, 0.3, 0.2], each, 1), whole, atol=1e-5)
+    outputs = with_outputs(loaded)
+    every = outputs.said(said(outputs.model))
+    mean = np.tensordot([0.5, 0.3, 0.2], every.members, 1)
+    np.testing.assert_allclose(mean, every.probabilities, atol=1e-5)
+    assert every.features.shape == (3, 3 * 4)
+    np.testing.assert_allclose(np.linalg.norm(every.features, axis=1), 1, atol=1e-5)
 
 
 def test_what_members_share_is_there_once():

@@ -8,6 +8,7 @@ import pytest
 import tomli_w
 
 from kerascnn import InputError, distil_run, ensemble_runs, load_experiment, predict_images
+from kerascnn.engine.data.divided import Divided
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.observer import Observer
 from kerascnn.results.describe.network import describe_network
@@ -102,10 +103,10 @@ def test_it_does_what_runs_do_without_its_members(ensemble, members, shared_work
 
 def test_members_trained_on_others_test_images_are_refused(members, experiment):
     strange = run_experiment(experiment({"dataset.train": 40}), Observer())
-    seen = np.load(strange.folder / "seen.npy")
+    images = Divided.read(strange.folder)
     tested = [bytes.fromhex(digest) for digest in said_by(members[0]).digests]
-    seen[: len(tested)] = [list(digest) for digest in tested]
-    np.save(strange.folder / "seen.npy", seen)
+    images.digests[: len(tested)] = [list(digest) for digest in tested]
+    images.write(strange.folder)
     with pytest.raises(InputError, match=r"was trained on 12 of the 12 test images of run"):
         ensemble_runs([members[0], strange], Observer())
     with pytest.raises(InputError, match="its student could not be judged by them"):

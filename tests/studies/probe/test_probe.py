@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from kerascnn import InputError, fetch
 from kerascnn.engine.data.download import NotAtHandError, without_downloads
 from kerascnn.engine.observer import Observer
-from kerascnn.studies.probe.images import load_images
+from kerascnn.studies.features.images import load_images
 from kerascnn.studies.probe.network import with_architecture
 from kerascnn.studies.probe.probe import probe_architectures, promote
 from kerascnn.studies.probe.result import (

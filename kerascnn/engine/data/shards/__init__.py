@@ -1,0 +1,1 @@
+"""Files that hold many images each: tar, zip, Parquet. None is unpacked."""

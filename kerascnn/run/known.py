@@ -1,0 +1,93 @@
+"""What a run keeps of its training and validation images: features, and which images they are."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.network.activations import KIND, Prefix
+from kerascnn.engine.network.outputs import features_model
+from kerascnn.engine.prepared import Prepared
+from kerascnn.results.known.images import KnownImages
+from kerascnn.run.result import Evaluated
+from kerascnn.runtime.row_store import RowStore
+
+LIMIT = 100_000
+"""Images kept of each split; of more, as many at random."""
+PIECE = 4096
+"""Images whose outputs are in memory at a time."""
+COLUMN, STORED = "features", np.dtype(np.float16)
+
+
+def known_images(
+    prepared: Prepared, evaluated: Evaluated, warned: Callable[[str], None]
+) -> KnownImages:
+    """The training and validation images of a trained network, with their features.
+
+    No test image is among them, nor is one twice: with `training.train_on`, validation images may
+    be training images. `warned` receives a note if some are left out.
+    """
+    data, seed = prepared.data, prepared.experiment.seed
+    rows = _others(data.train, data.test, seed)
+    if len(rows) == LIMIT:
+        warned(
+            f"the features of {LIMIT:,} of the training images are kept, drawn at random: similar "
+            "images are looked for among those."
+        )
+    train = data.train.at(rows)
+    held = _others(data.validation, train, seed)
+    return KnownImages.of(
+        (train, _features(prepared, evaluated, train)),
+        (data.validation.at(held), evaluated.features[held]),
+        data.class_names,
+    )
+
+
+def _others(split: Packed, other: Packed, seed: int) -> np.ndarray:
+    """The rows of a split that another does not have, at most `LIMIT`, drawn at random."""
+    there = {content.tobytes() for content in other.contents}
+    rows = np.flatnonzero([content.tobytes() not in there for content in split.contents])
+    if len(rows) <= LIMIT:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, LIMIT, replace=False))
+
+
+def _features(prepared: Prepared, evaluated: Evaluated, split: Packed) -> np.ndarray:
+    """Of unit length: [N, F]; what is stored of a network is not computed again."""
+    answer, fastest = evaluated.answer, evaluated.answer.fastest
+    frozen = _frozen(prepared, split)
+    if frozen is not None:
+        return _in_pieces(lambda rows: answer.outputs.of_unit_length(frozen[rows]), len(split))
+    windows = Preparation.of(prepared.experiment.training).windows(split.images)
+
+    def compute(rows: np.ndarray) -> np.ndarray:
+        return answer(windows[rows]).features.astype(STORED)
+
+    if not fastest.key:
+        return _in_pieces(compute, len(split))
+    about = f"{prepared.experiment.name}: features of the trained network"
+    columns = {COLUMN: (STORED, (sum(answer.outputs.widths),))}
+    store = RowStore(KIND, fastest.hashed(COLUMN), about, columns)
+
+    def make(claims: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, dict]]:
+        yield from ((rows, {COLUMN: compute(rows)}) for rows in claims)
+
+    store.fill(split.digests, make, PIECE)
+    return store.read(COLUMN, store.find(split.digests))
+
+
+def _frozen(prepared: Prepared, split: Packed) -> Any | None:
+    """The stored activations at the features, indexed by rows, if all before them was frozen."""
+    model = features_model(prepared.network.model)
+    if model is None or not prepared.plans:
+        return None
+    plan = prepared.plans[-1]
+    how = (plan.prefix_precision, plan.built_by, plan.prefix_engine)
+    return Prefix(model, plan.architecture, *how).at_hand(split.digests, "images")
+
+
+def _in_pieces(features_of: Callable[[np.ndarray], np.ndarray], count: int) -> np.ndarray:
+    pieces = np.array_split(np.arange(count), -(-count // PIECE))
+    return np.concatenate([features_of(rows).astype(STORED) for rows in pieces])

@@ -1,0 +1,62 @@
+"""The nearest images by the angle between features."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+_BLOCK = 1024  # images compared with all at once
+
+
+class Neighbours(NamedTuple):
+    """The nearest other images of each image, the nearest first.
+
+    Args:
+        rows: int64 [N, k].
+        likeness: Cosine of the angle between their features, -1 to 1: float32 [N, k].
+    """
+
+    rows: np.ndarray
+    likeness: np.ndarray
+
+
+def nearest(features: np.ndarray, known: np.ndarray, k: int) -> Neighbours:
+    """Finds the nearest known images of each image, itself excepted; exact.
+
+    Args:
+        features: float32 [N, F].
+        known: Whether an image may be a neighbour, bool [N]; at least two.
+        k: Number of neighbours, at least 1; fewer if fewer are known.
+    """
+    columns = np.flatnonzero(known)
+    k = min(k, len(columns) - 1)
+    rows = np.empty((len(features), k), np.int64)
+    likeness = np.empty((len(features), k), np.float32)
+    for first, block in _likenesses(features):
+        here, block = slice(first, first + len(block)), block[:, columns]
+        found = np.argpartition(-block, k - 1, axis=1)[:, :k]
+        near = np.take_along_axis(block, found, 1)
+        order = np.argsort(-near, axis=1, kind="stable")
+        rows[here] = columns[np.take_along_axis(found, order, 1)]
+        likeness[here] = np.take_along_axis(near, order, 1)
+    return Neighbours(rows, likeness)
+
+
+def alike(features: np.ndarray, least: float) -> Iterator[tuple[int, int]]:
+    """Pairs of rows, the lesser first, whose features have at least this likeness."""
+    for first, block in _likenesses(features):
+        rows, others = np.nonzero(block >= least)
+        for row, other in zip((rows + first).tolist(), others.tolist(), strict=True):
+            if row < other:
+                yield row, other
+
+
+def _likenesses(features: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The cosines of some rows with all [B, N], and the first of them; -inf with itself."""
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    unit = features / np.where(length > 0, length, 1)
+    for first in range(0, len(unit), _BLOCK):
+        block = unit[first : first + _BLOCK] @ unit.T
+        at = np.arange(len(block))
+        block[at, first + at] = -np.inf
+        yield first, block

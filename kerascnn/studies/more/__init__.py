@@ -1,0 +1,1 @@
+"""How many more images a wished accuracy takes, and which ones to label next."""

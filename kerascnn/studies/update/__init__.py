@@ -1,0 +1,1 @@
+"""Updates a run: new images, a new class, corrected labels."""
