@@ -32,6 +32,8 @@ ELSEWHERE = {
     "ui": "tests/results/test_ui.py",
     "serve": "tests/results/serving/test_serve.py",
     "run --resume": "tests/run/test_resume.py",
+    "run photos.toml --devices": "tests/run/test_processes.py",
+    "check photos.toml --set training.devices=2": "tests/run/test_processes.py",
     "folds": "tests/studies/folds/test_folds.py",
     "best": "tests/cli/test_best.py",
     "ensemble": "tests/studies/ensemble/test_ensemble.py",

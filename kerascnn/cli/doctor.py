@@ -20,7 +20,7 @@ from kerascnn.runtime.address import displayed, sqlite_file, tracking_uri
 from kerascnn.runtime.backend import installed_backends, start_backend
 from kerascnn.runtime.cache import cache_folder, limit_bytes
 from kerascnn.runtime.commands import command
-from kerascnn.runtime.devices import available_cores, device_name
+from kerascnn.runtime.devices import available_cores, device_count, device_name
 from kerascnn.runtime.files import GB, gigabytes
 from kerascnn.runtime.image_files import has_image_suffix, ignored_kind
 from kerascnn.runtime.text import code, counted
@@ -142,7 +142,8 @@ def _unfinished(runs: list[RunFolder]) -> Iterator[str]:
 def _device(problems: list[str]) -> str:
     try:
         backend = start_backend()
-        return f"{backend} on {device_name()}"
+        several = f"; training.devices up to {count}" if (count := device_count()) > 1 else ""
+        return f"{backend} on {device_name()}{several}"
     except InputError as error:
         problems.append(str(error))
     except Exception as error:  # a broken backend may raise anything on import

@@ -10,6 +10,7 @@ import click
 from kerascnn.cli.options import (
     allow_option,
     console,
+    devices_option,
     document,
     experiment_of,
     experiment_options,
@@ -31,6 +32,7 @@ from kerascnn.cli.options import (
     is_flag=True,
     help="Train every stage anew, also those that an earlier run has trained.",
 )
+@devices_option
 @click.option(
     "--observer",
     "observers",
@@ -43,6 +45,7 @@ def run(
     file: Path | None,
     resume: str | None,
     fresh: bool,
+    devices: Any,
     observers: tuple[str, ...],
     overrides: tuple[str, ...],
     backend: str | None,
@@ -51,7 +54,7 @@ def run(
     """Train, evaluate and track the experiment in FILE.
 
     The first stages are taken from an earlier run that trained the same, bit for bit. With
-    --resume, FILE is optional.
+    --resume, FILE is optional; on another number of devices, a run resumes only with --devices.
     """
     from kerascnn.cli.terminal import Terminal
     from kerascnn.engine.result import EXPERIMENT
@@ -66,7 +69,7 @@ def run(
     experiment = experiment_of(file, overrides, backend, observers)
     terminal = Terminal(console(stderr=True), file)
     upload_pending(terminal.warned)
-    result = run_experiment(experiment, terminal, resume=resume, fresh=fresh)
+    result = run_experiment(experiment, terminal, resume=resume, fresh=fresh, devices=devices)
     if as_json:
         document(result.to_json())
 
@@ -117,6 +120,7 @@ def check(
         document(
             {
                 "name": experiment.name,
+                "devices": prepared.devices,
                 "sweep": planned and {"trials": planned.trials, "space": planned.tables},
                 "stages": [asdict(stage) for stage in stages],
                 "findings": prepared.examination.findings.to_json(),

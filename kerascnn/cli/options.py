@@ -60,6 +60,22 @@ BACKEND = click.Choice(["tensorflow", "jax", "torch"])
 backend_option = click.option(
     "--backend", type=BACKEND, help="Keras backend.  [default: that of the experiment]"
 )
+
+
+def _number_or_all(_: click.Context, __: click.Parameter, given: str | None) -> int | str | None:
+    if given in (None, "all"):
+        return given
+    if not given.isdecimal() or int(given) < 1:
+        raise click.BadParameter('expected a number of devices, at least 1, or "all".')
+    return int(given)
+
+
+devices_option = click.option(
+    "--devices",
+    metavar="N|all",
+    callback=_number_or_all,
+    help="Devices of this host to train on.  [default: those of the experiment]",
+)
 KIND = click.Choice(list(KINDS))
 kind_option = click.option("--kind", type=KIND, help="Only components of this kind.")
 set_option = click.option(

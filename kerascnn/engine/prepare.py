@@ -14,14 +14,21 @@ from kerascnn.engine.network.build import Built, build_network
 from kerascnn.engine.network.loadable import require_loadable
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.training.devices.devices import require_equal_parts
 from kerascnn.engine.training.plan import Plan, plan_stage
+from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.commands import setting
 from kerascnn.runtime.determinism import make_reproducible
-from kerascnn.runtime.devices import device_name
+from kerascnn.runtime.devices import devices_name, used_devices
 from kerascnn.runtime.openvino import require_openvino
 from kerascnn.runtime.process import set_objects_aside
+
+_ONE_DEVICE = (
+    "the images of this study are divided in this process alone, so that PyTorch, which trains in "
+    "one process per device, cannot use several: set training.devices = 1, or use the backend jax."
+)
 
 
 def prepare_experiment(
@@ -43,7 +50,10 @@ def prepare_experiment(
         backend = start_backend(experiment.training.backend)
         set_objects_aside()
         make_reproducible(experiment.seed, experiment.training.precision)
-        observer.started(experiment.name, backend, device_name())
+        devices = used_devices(experiment.training.devices)
+        if data and devices > 1 and backend == "torch":
+            raise InputError(_ONE_DEVICE)
+        observer.started(experiment.name, backend, devices_name(devices))
         data = data or load_data(experiment, observer, kept)
         examination = examine(data, experiment, observer, kept)
         data = trained_on(data, experiment, kept)
@@ -72,10 +82,13 @@ def prepare_network(
             plan_stage(experiment, index, network, data, metrics, teacher)
             for index in range(len(experiment.stages))
         )
+    devices = used_devices(experiment.training.devices)
+    for plan in plans:
+        require_equal_parts(plan, len(data.train), devices)
     for note in () if start else _never_trained(network, plans):
         observer.warned(note)
     backend = select_backend(experiment.training.backend)
-    prepared = Prepared(experiment, backend, data, examination, network, plans, metrics)
+    prepared = Prepared(experiment, backend, data, examination, network, plans, metrics, devices)
     kept.about_to_train(network, prepared.changed_by(len(plans)))
     return prepared
 

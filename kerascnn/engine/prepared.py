@@ -26,6 +26,7 @@ class Prepared:
     network: Built
     plans: tuple[Plan, ...]
     metrics: tuple[NamedMetric, ...] = ()
+    devices: int = 1  # to train on together
 
     def examples(self) -> tuple[Examples, Examples]:
         """The training and the validation examples."""

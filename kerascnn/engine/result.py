@@ -123,6 +123,7 @@ class Result:
         class_counts: Images per class in each split.
         blocks: Each block of the network and its last layer that gives feature maps.
         device: The device that it was trained on.
+        devices: How many of them; several numbers if it was resumed on another.
         versions: Of Python and the packages that affect the result.
         ended: Time of the end, in ISO 8601.
         findings: Problems found in the images: see `engine.data.findings.Findings`.
@@ -159,6 +160,7 @@ class Result:
     class_counts: dict[str, list[int]] = field(default_factory=dict)
     blocks: dict[str, str] = field(default_factory=dict)
     device: str = ""
+    devices: list[int] = field(default_factory=lambda: [1])
     versions: dict[str, str] = field(default_factory=dict)
     ended: str = ""
     findings: dict[str, Any] = field(default_factory=dict)
@@ -204,6 +206,13 @@ class Result:
     def training(self) -> Training:
         """Settings shared by the stages, such as how to prepare images."""
         return training_of(self.experiment)
+
+    @property
+    def trained_on(self) -> str:
+        """The device or devices, such as "CPU, 2 cores" or "4 devices: GPU NVIDIA H100"."""
+        if self.devices == [1]:
+            return self.device
+        return f"{', then '.join(map(str, self.devices))} devices: {self.device}"
 
     @property
     def tested(self) -> str:

@@ -67,6 +67,12 @@ def _keep(value: Any) -> Any:
     raise ValueError('expected "best", "last" or "best:METRIC", such as "best:balanced_accuracy"')
 
 
+def _devices(value: Any) -> Any:
+    if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise ValueError('expected a number of devices, at least 1, or "all"')
+
+
 def _unfreeze(value: Any) -> Any:
     if isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value):
         return tuple(value)
@@ -126,6 +132,15 @@ class Training(Strict):
         default="auto",
         description='the Keras backend; "auto": KERAS_BACKEND if set, else the first installed of '
         "tensorflow, torch and jax",
+    )
+    devices: Annotated[
+        int | Literal["all"],
+        BeforeValidator(_devices),
+        WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"enum": ["all"]}]}),
+    ] = Field(
+        default=1,
+        description='devices of this host to train on together, or "all"; each takes an equal '
+        "part of every batch, and batch_size is that of all of them",
     )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
         default="float32", description="Keras dtype policy of the network"
@@ -356,4 +371,4 @@ def incidental(key: str) -> bool:
     return key in _INCIDENTAL or key.partition(".")[0] == "observers"
 
 
-_INCIDENTAL = ("training.backend", "training.checkpoint_seconds")
+_INCIDENTAL = ("training.backend", "training.checkpoint_seconds", "training.devices")

@@ -36,6 +36,7 @@ from kerascnn.runtime.versions import installed_versions
 CHECKPOINTS = "checkpoints"
 _PACKAGES = ("kerascnn", "keras", "numpy", "pillow")  # and the backend
 _NAMED = 5
+DEVICES = "devices"
 
 
 class ChangedError(ResumeError):
@@ -54,6 +55,7 @@ def determinants(prepared: Prepared) -> dict[str, str]:
         **{f"version of {name}": found.get(name, "") for name in (*_PACKAGES, prepared.backend)},
         "backend": prepared.backend,
         "device": device_name(),
+        DEVICES: str(prepared.devices),
         **prepared.experiment.code_keys,
         **{f"teacher of {p.stage.name}": p.teacher.key for p in prepared.plans if p.teacher},
         **{f"{name} images": p.fingerprint for name, p in prepared.data.splits().items()},
@@ -68,6 +70,8 @@ def check_same(then: dict[str, str], now: dict[str, str]) -> None:
 
 
 def _difference(name: str, then: str | None, now: str | None) -> str:
+    if name == DEVICES:
+        return f"{name} (was {then}, is {now}; --devices {now} resumes so, equal up to rounding)"
     hashed = name.startswith("code") or name.endswith("images") or name.startswith("teacher")
     return name if hashed else f"{name} (was {then or 'not set'}, is {now or 'not set'})"
 
@@ -88,8 +92,10 @@ class Checkpointer(Control):
         start: When this process started the run, by `time.perf_counter`.
         judge: Asked after each epoch, and once after a stage that an earlier run has trained, about
             the weights that it ended with. Returns why the run is to end there, or "".
+        move: Whether a run may resume on another number of devices.
 
     Attributes:
+        devices: The number of devices; before it those that earlier processes trained on.
         results: Of the stages that are done.
         stage: The state of the stage to resume in, if any.
         pruned: What `judge` returned last.
@@ -103,6 +109,8 @@ class Checkpointer(Control):
         interruption: Interruption,
         start: float,
         judge: Callable[[Look], str] | None = None,
+        *,
+        move: bool = False,
     ) -> None:
         self._prepared, self._observer = prepared, observer
         self._interruption = interruption
@@ -113,7 +121,8 @@ class Checkpointer(Control):
             folder / CHECKPOINTS, prepared.experiment.training.checkpoint_seconds
         )
         self._start = start
-        self._judge = judge
+        self._judge, self._move = judge, move
+        self.devices = [prepared.devices]
         self._failed = False
         self.pruned = ""
         self.results: list[StageResult] = []
@@ -130,7 +139,13 @@ class Checkpointer(Control):
         for sentence in damaged:
             self._observer.warned(sentence)
         if state:
-            check_same(state["determinants"], self._determinants)
+            then = state["determinants"]
+            moved = {DEVICES: self._determinants[DEVICES]} if self._move else {}
+            check_same({**then, **moved}, self._determinants)
+            if state["devices"][-1:] != self.devices:
+                self.devices = [*state["devices"], *self.devices]
+            else:
+                self.devices = state["devices"]
             self._restore(state)
         elif self._begun.is_file():
             begun = tomllib.loads(self._begun.read_text("utf-8"))
@@ -179,6 +194,7 @@ class Checkpointer(Control):
         state = {
             "determinants": self._determinants,
             "seconds": self.seconds,
+            "devices": self.devices,
             "results": [asdict(result) for result in self.results],
             "stage": stage,
             "network": network,

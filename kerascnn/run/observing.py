@@ -12,6 +12,7 @@ from kerascnn.components.component import BoundComponent
 from kerascnn.components.entry_points import plugin_at_fault
 from kerascnn.engine.observer import EVENTS, Observer, Only
 from kerascnn.errors import KerascnnError, RunError
+from kerascnn.run.processes import LostProcessError
 from kerascnn.runtime.background import BackgroundProcess, CallError, LostError
 from kerascnn.runtime.redact import scrubbed
 from kerascnn.runtime.text import counted
@@ -70,7 +71,7 @@ def explained(
     Args:
         what: "run" or "study".
         resume: The command that resumes the one with this id.
-        hint: Whether a failure names it too; an interruption always does.
+        hint: Whether a failure names it too; an interruption and a lost process always do.
     """
     try:
         yield
@@ -83,6 +84,8 @@ def explained(
         again = f"`{resume(short)}` resumes the {what}."
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(f"interrupted; {again}") from None
+        if isinstance(error, LostProcessError):
+            raise RunError(f"{what} {short} failed: {error}.\n{again}") from error
         failed = f"{what} {short} failed: {said(error)}{plugin_at_fault(error)}"
         raise RunError(f"{failed}\n{again}" if hint else failed) from error
 

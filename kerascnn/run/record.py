@@ -81,6 +81,7 @@ def record_start(tracker: Tracker, prepared: Prepared, folder: Path) -> None:
             "dataset": prepared.experiment.dataset.name,
             "backend": prepared.backend,
             "device": device_name(),
+            "devices": prepared.devices,
             **_updated(prepared),
             **{f"version.{name}": value for name, value in installed_versions().items()},
             **{f"data.{name}": count for name, count in found.items()},
@@ -91,6 +92,12 @@ def record_start(tracker: Tracker, prepared: Prepared, folder: Path) -> None:
             **_git_commit(),
         }
     )
+
+
+def record_devices(tracker: Log, devices: Sequence[int]) -> None:
+    """Records that a run was resumed on another number of devices."""
+    if len(devices) > 1:
+        tracker.tags({"devices": ", then ".join(map(str, devices))})
 
 
 def record_trial(tracker: Log, prepared: Prepared, folder: Path) -> None:
@@ -105,6 +112,7 @@ def record_trial(tracker: Log, prepared: Prepared, folder: Path) -> None:
             "dataset": prepared.experiment.dataset.name,
             "backend": prepared.backend,
             "device": device_name(),
+            "devices": prepared.devices,
             **_user(),
         }
     )

@@ -91,10 +91,12 @@ def make_result(
     evaluated: Evaluated,
     stages: list[StageResult],
     seconds: float,
+    devices: list[int],
     decisions: Sequence[Decision] = (),
 ) -> Result:
     """Makes the result; `folder` is named by the run's id, `seconds` is the run's duration.
 
+    `devices` are the numbers of devices that it was trained on, one after another.
     `decisions` are those by which an ensemble was put together, or an update started.
     """
     data, test = prepared.data, evaluated.test
@@ -125,6 +127,7 @@ def make_result(
         class_counts={name: counts.tolist() for name, counts in data.class_counts().items()},
         blocks=_map_layers(prepared.network),
         device=device_name(),
+        devices=devices,
         versions=installed_versions(),
         ended=datetime.now().astimezone().isoformat(timespec="seconds"),
         findings=prepared.examination.findings.to_json(),

@@ -4,9 +4,11 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
+from typing import Literal
 
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.ensemble_table import Decision
@@ -20,7 +22,13 @@ from kerascnn.results.lookup import Kind, find_unfinished, runs_folder
 from kerascnn.run.checkpointer import Checkpointer
 from kerascnn.run.naming import run_name
 from kerascnn.run.observing import explained, observed, told
-from kerascnn.run.record import draw_report, ready_to_draw, record_result, record_start
+from kerascnn.run.record import (
+    draw_report,
+    ready_to_draw,
+    record_devices,
+    record_result,
+    record_start,
+)
 from kerascnn.run.result import evaluate, make_result
 from kerascnn.run.session import Session
 from kerascnn.run.stage_store import StageStore
@@ -42,6 +50,7 @@ def run_experiment(
     parent: str | None = None,
     resume: str | None = None,
     fresh: bool = False,
+    devices: int | Literal["all"] | None = None,
 ) -> Result:
     """Runs an experiment from its images to a tracked, evaluated and saved model.
 
@@ -53,6 +62,8 @@ def run_experiment(
         resume: The id of an unfinished run to resume exactly, a prefix of it, or "last"; default a
             new run.
         fresh: Train every stage, even one that an earlier run has trained with the same outcome.
+        devices: The number of devices to train on; default the experiment's. A run resumes on
+            another number only if it is given here: the rest is then equal up to rounding.
 
     Returns:
         The result; its `model` loads the trained network.
@@ -63,9 +74,13 @@ def run_experiment(
         RunError: A check failed, or training failed.
     """
     check_experiment(experiment)
+    moved = {} if devices is None else {"training.devices": devices}
+    experiment = experiment.with_overrides(moved) if moved else experiment
     with Session() as session:
-        observer = observer or default_observer()
-        return run_in(session, experiment, observer, parent=parent, resume=resume, fresh=fresh)
+        observer, told = observer or default_observer(), devices is not None
+        return run_in(
+            session, experiment, observer, parent=parent, resume=resume, fresh=fresh, move=told
+        )
 
 
 @contained()
@@ -77,6 +92,7 @@ def run_in(
     parent: str | None = None,
     resume: str | None = None,
     fresh: bool = False,
+    move: bool = False,
     data: Data | None = None,
     name: str | None = None,
     report: bool = True,
@@ -86,6 +102,7 @@ def run_in(
     """Runs an experiment as `run_experiment` does, as one of a session's runs.
 
     Args:
+        move: Resume on the experiment's number of devices even if the run began on another.
         data: The images; default those of the experiment's dataset.
         name: Of the run on MLflow's page; default says what differs from the experiment's first.
         report: Draw the report, the confusion matrix and MLflow's note.
@@ -103,7 +120,7 @@ def run_in(
         resume=resumed,
         mlflow=session.mlflow,
     )
-    story = _Story(session, tracker, data, start, fresh, report, upload_model, decisions)
+    story = _Story(session, tracker, data, start, fresh, move, report, upload_model, decisions)
     with observed(experiment.observers, observer) as observer:
         with told(observer), session.attempt():
             result = story.run(experiment, observer)
@@ -120,28 +137,32 @@ class _Story:
     data: Data | None
     start: float
     fresh: bool
+    move: bool
     report: bool
     upload_model: bool
     decisions: Sequence[Decision]
 
     def run(self, experiment: BoundExperiment, observer: Observer) -> Result:
         tracker = self.tracker
-        with explained(tracker, "run", _resume), tracker, Beside("matplotlib.figure") as beside:
+        resume = partial(_resume, devices=experiment.training.devices if self.move else None)
+        with explained(tracker, "run", resume), tracker, Beside("matplotlib.figure") as beside:
             prepared, folder = self._begin(experiment, observer)
             if self.report:
                 beside.submit(ready_to_draw)
             store = StageStore(prepared, observer.warned, run=folder.name, fresh=self.fresh)
             with Interruption() as interruption:
-                checkpointer = Checkpointer(prepared, folder, observer, interruption, self.start)
+                asked = observer, interruption, self.start
+                checkpointer = Checkpointer(prepared, folder, *asked, move=self.move)
                 if not checkpointer.restore():
                     record_start(tracker, prepared, folder)
                     checkpointer.begin()
+                record_devices(tracker, checkpointer.devices)
                 Thread(target=_import, args=_NEEDED_LAST, daemon=True).start()
                 fit_stages(prepared, tracker, observer, checkpointer, store)
                 warned = observer.warned
                 evaluated = evaluate(prepared, warned)
-                done = checkpointer.results, checkpointer.seconds, self.decisions
-                result = make_result(prepared, folder, evaluated, *done)
+                done = checkpointer.results, checkpointer.seconds, checkpointer.devices
+                result = make_result(prepared, folder, evaluated, *done, self.decisions)
                 record_result(prepared, result, evaluated, tracker, warned, self.upload_model)
                 if self.report:
                     draw_report(prepared, result, evaluated.test, beside, tracker, observer)
@@ -187,5 +208,6 @@ def _inside_dataset(experiment: BoundExperiment) -> str | None:
     )
 
 
-def _resume(run: str) -> str:
-    return command("run", "--resume", run)
+def _resume(run: str, devices: int | str | None) -> str:
+    """The command; `devices` is the number that has been asked for."""
+    return command("run", "--resume", run, *(("--devices", str(devices)) if devices else ()))

@@ -29,6 +29,7 @@ _OF_DATA = {*OF_IMAGES, "stream_above_gb", "train_on"}
 _OF_PLANS = {
     "backend",
     "batch_size",
+    "devices",
     "activations_gb",
     "view_seed",
     "checkpoint_seconds",
@@ -39,7 +40,7 @@ _OF_STAGE = {"name", "unfreeze", "batchnorm", "batch_size", "augmentation", "sch
 
 # Of the environment, what changes how backends compute.
 _VARIABLES = ("XLA_", "TF_", "JAX_", "TORCH_", "CUBLAS_", "CUDNN_", "NVIDIA_TF32", "OMP_", "MKL_")
-_LOGS = "TF_CPP_"
+_LOGS = ("TF_CPP_", "TORCH_CPP_")
 
 
 def stage_keys(prepared: Prepared) -> Iterator[str]:
@@ -75,6 +76,7 @@ def _start(prepared: Prepared) -> dict[str, Any]:
         "random": random_state(),
         "backend": prepared.backend,
         "device": device_name(),
+        "devices": prepared.devices,  # sums are rounded in another order on another number
         "versions": installed_versions(),
         "environment": {
             name: value

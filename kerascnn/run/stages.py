@@ -6,9 +6,13 @@ from functools import cache, partial
 from kerascnn.engine.events import StageStart, stage_start
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.training.devices.devices import Devices
 from kerascnn.engine.training.listener import Epoch, Listener
+from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
+from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.run.checkpointer import Checkpointer
+from kerascnn.run.processes import OneProcess, Processes, processes_of
 from kerascnn.run.record import record_epoch, record_kept, record_stage
 from kerascnn.run.stage_store import StageStore
 from kerascnn.tracking.log import Log
@@ -22,36 +26,47 @@ def fit_stages(
     store: StageStore,
 ) -> None:
     """Trains the stages that are not done yet, up to the last or to one that is pruned."""
-    train, validation = prepared.examples()
     warned = cache(observer.warned)  # stages may repeat a warning
     done = checkpointer.results
-    for plan in prepared.plans[len(done) :]:
-        result = None if checkpointer.stage else store.take(plan, done)
-        reused_from = result.reused_from if result else None
-        start = stage_start(plan, len(prepared.plans), done, reused_from)
-        observer.stage_started(start)
-        if result is None:
-            result = fit_stage(
-                prepared.network,
-                plan,
-                train,
-                validation,
-                done[-1].standing if done else None,
-                _listener(start, tracker, observer, warned),
-                checkpointer,
-                checkpointer.stage,
-            )
-            if not checkpointer.pruned:
-                store.keep(plan, result)
-        else:
-            for epoch in result.history:
-                record_epoch(tracker, start, epoch)
-        record_stage(tracker, result)
-        observer.stage_ended(result)
-        checkpointer.stage_ended(result)
-        if checkpointer.pruned:
-            break
+    with processes_of(prepared) as processes:
+        for plan in prepared.plans[len(done) :]:
+            result = None if checkpointer.stage else store.take(plan, done)
+            reused_from = result.reused_from if result else None
+            start = stage_start(plan, len(prepared.plans), done, reused_from)
+            observer.stage_started(start)
+            if result is None:
+                listener = _listener(start, tracker, observer, warned)
+                result = _fit(prepared, plan, checkpointer, listener, processes)
+                if not checkpointer.pruned:
+                    store.keep(plan, result)
+            else:
+                for epoch in result.history:
+                    record_epoch(tracker, start, epoch)
+            record_stage(tracker, result)
+            observer.stage_ended(result)
+            checkpointer.stage_ended(result)
+            if checkpointer.pruned:
+                break
     record_kept(tracker, done)
+
+
+def _fit(
+    prepared: Prepared,
+    plan: Plan,
+    checkpointer: Checkpointer,
+    listener: Listener,
+    processes: OneProcess | Processes,
+) -> StageResult:
+    done, state = checkpointer.results, checkpointer.stage
+    before = done[-1].standing if done else None
+
+    def fit(devices: Devices) -> StageResult:
+        images = prepared.examples()
+        return fit_stage(
+            prepared.network, plan, *images, before, listener, checkpointer, state, devices
+        )
+
+    return processes.fit(plan, before, state, fit)
 
 
 def _listener(

@@ -38,6 +38,7 @@ def select_backend(wanted: str = "auto") -> str:
         )
     set_variable("KERAS_BACKEND", wanted)
     set_variable("TF_CPP_MIN_LOG_LEVEL", "3", unless_set=True)
+    set_variable("TORCH_CPP_LOG_LEVEL", "ERROR", unless_set=True)
     return wanted
 
 

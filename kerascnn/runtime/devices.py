@@ -1,7 +1,9 @@
 """The device that the backend computes on, and the processor's cores."""
 
 import os
+from typing import Literal
 
+from kerascnn.errors import InputError
 from kerascnn.runtime.text import counted
 
 
@@ -34,6 +36,58 @@ def _torch_gpu() -> str | None:
     import torch
 
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+
+
+def device_count() -> int:
+    """The devices that this process can train on: GPUs, or else what stands for them on a CPU.
+
+    Those are the devices that JAX simulates and, with PyTorch, which trains in a process for each,
+    the cores. With TensorFlow it is one.
+    """
+    import keras
+
+    if keras.config.backend() == "jax":
+        import jax
+
+        return jax.local_device_count()
+    if keras.config.backend() == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.device_count()
+        return 1 if torch.backends.mps.is_available() else available_cores()
+    return 1
+
+
+def used_devices(asked: int | Literal["all"]) -> int:
+    """The number of devices to train on.
+
+    Raises:
+        InputError: There are fewer, or the backend trains on one.
+    """
+    import keras
+
+    if asked == 1:
+        return 1
+    backend, there = keras.config.backend(), device_count()
+    if backend == "tensorflow":
+        raise InputError(
+            f"training.devices = {asked}: TensorFlow trains on one device; the backends jax and "
+            "torch train on several."
+        )
+    if asked == "all":
+        return there
+    if asked > there:
+        raise InputError(
+            f"training.devices = {asked}, but {backend} finds {counted(there, 'device')} here "
+            f"({device_name()})."
+        )
+    return asked
+
+
+def devices_name(count: int) -> str:
+    """Such as "CPU, 2 cores", or "4 devices: GPU NVIDIA H100"."""
+    return device_name() if count == 1 else f"{counted(count, 'device')}: {device_name()}"
 
 
 def available_cores() -> int:

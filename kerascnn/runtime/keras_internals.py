@@ -1,10 +1,10 @@
-"""Every private name of Keras and TensorFlow that the package uses.
+"""Every private name of Keras and its backends that the package uses.
 
 There is no public way to any of them. tests/runtime/test_keras_internals.py fails when one moves.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -173,6 +173,32 @@ def with_rate_factors(optimizer_class: Any) -> Any:
     return Scaled
 
 
+def lay_out(variables: Iterable[Any], distribution: Any | None) -> None:
+    """Moves variables of JAX to where a distribution wants them, or to the first device (None)."""
+    import numpy as np
+
+    for variable in variables:
+        variable._layout = distribution and distribution.get_variable_layout(variable)
+        if variable._value is not None:  # as after a failure within `fit`
+            variable.assign(np.asarray(variable._value))
+
+
+@contextmanager
+def moments_reduced(model: Any, reduce: Callable[[Any, Any], tuple[Any, Any]]) -> Iterator[None]:
+    """Each BatchNorm of a model normalises by `reduce(mean, variance)` of a batch in its block."""
+    from keras.layers import BatchNormalization
+
+    norms = [layer for layer in nested_layers(model) if isinstance(layer, BatchNormalization)]
+    for norm in norms:
+        own = norm._moments
+        vars(norm)["_moments"] = lambda *given, own=own: reduce(*own(*given))
+    try:
+        yield
+    finally:
+        for norm in norms:
+            del vars(norm)["_moments"]
+
+
 def seed_generator(*, create: bool = False) -> Any:
     """The generator for layers and operations without their own; None before its first use."""
     from keras.src.backend.common import global_state
@@ -241,3 +267,11 @@ def tensorflow_gradients() -> dict[str, Any]:
     from tensorflow.python.framework import ops
 
     return ops.gradient_registry._registry
+
+
+def abandon_torch_group() -> None:
+    """Ends what GPUs wait for from processes that have ended; on a CPU connections just break."""
+    import torch
+
+    if torch.distributed.is_initialized() and torch.cuda.is_available():
+        torch.distributed.distributed_c10d._abort_process_group()

@@ -230,6 +230,12 @@ def test_other_images_packages_and_plugins_are_named():
     )
 
 
+def test_a_refusal_of_other_devices_says_how_to_use_them():
+    said = r"devices \(was 4, is 2; --devices 2 resumes so, equal up to rounding\)"
+    with pytest.raises(InputError, match=said):
+        check_same({"devices": "4"}, {"devices": "2"})
+
+
 def test_a_refusal_names_causes_before_what_follows_from_them(shapes_experiment, registry):
     """As after an upgrade that divides a folder differently: only a few names are shown."""
     packed = SimpleNamespace(fingerprint="a", key="b")
@@ -238,6 +244,7 @@ def test_a_refusal_names_causes_before_what_follows_from_them(shapes_experiment,
         backend="tensorflow",
         data=SimpleNamespace(splits=lambda: {"train": packed}),
         plans=(),
+        devices=1,
     )
     names = list(determinants(prepared))
     last_cause = max(i for i, name in enumerate(names) if name.startswith(("version", "code")))

@@ -51,6 +51,7 @@ OF_TRAINING = {
     "crop_margin": (0.25, BOTH),
     "batch_size": (16, BOTH),
     "backend": (None, NEITHER),  # the same one by its name
+    "devices": (1, NEITHER),  # their number counts, as below
     "precision": ("mixed_bfloat16", BOTH),
     "prefix_precision": ("mixed_bfloat16", BOTH),
     "prefix_engine": ("backend", BOTH),
@@ -179,6 +180,9 @@ def test_weights_random_generators_versions_and_the_machine_change_both(prepared
     assert differs()
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
     assert not differs()
+    monkeypatch.setenv("TORCH_CPP_LOG_LEVEL", "INFO")
+    assert not differs()
+    assert changed(before, list(stage_keys(replace(made, devices=2)))) == BOTH
     np.random.random()
     assert differs()
     before = list(stage_keys(made))

@@ -234,3 +234,35 @@ def test_calls_of_a_shared_layer_are_forgotten():
     gc.collect()
     assert alive() is None
     assert keras.Model(network.input, network.output)(np.zeros((1, 3))).shape == (1, 2)
+
+
+@pytest.mark.backend
+@pytest.mark.skipif(keras.config.backend() != "torch", reason="a function of PyTorch")
+def test_a_group_of_processes_can_be_abandoned():
+    import torch
+
+    assert callable(torch.distributed.distributed_c10d._abort_process_group)
+
+
+@pytest.mark.backend
+def test_the_moments_of_a_batch_can_be_reduced():
+    norm = keras.layers.BatchNormalization(momentum=0.0)
+    model = keras.Sequential([keras.Input((2,)), norm])
+    inputs = np.array([[0.0, 2.0], [2.0, 6.0]], np.float32)
+    with internals.moments_reduced(model, lambda mean, variance: (mean + 1, variance * 4)):
+        model(inputs, training=True)
+    np.testing.assert_allclose(norm.moving_mean.numpy(), [2, 5])
+    np.testing.assert_allclose(norm.moving_variance.numpy(), [4, 16])
+    model(inputs, training=True)
+    np.testing.assert_allclose(norm.moving_mean.numpy(), [1, 4])
+
+
+@pytest.mark.backend
+@pytest.mark.skipif(keras.config.backend() != "jax", reason="others need no layout")
+def test_variables_are_laid_out_and_back():
+    variable = keras.Variable(np.arange(3, dtype=np.float32))
+    every = keras.distribution.DataParallel(auto_shard_dataset=False)
+    for distribution, layout in ((every, every.get_variable_layout(variable)), (None, None)):
+        internals.lay_out([variable], distribution)
+        assert repr(variable._layout) == repr(layout)  # which `assign` and `fit` place it by
+        np.testing.assert_array_equal(variable.numpy(), np.arange(3))

@@ -15,6 +15,8 @@ T = TypeVar("T")
 Batch = tuple[Any, Any, Any]
 Augment = Callable[[Any, Any, int, int], tuple[Any, Any]]
 
+WHOLE = (0, 1)
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -52,6 +54,7 @@ class Feed:
     class_weights: np.ndarray | None = None  # float32 [K], of the loss
     smoothing: float = 0.0  # the share of each target that is spread evenly over all classes
     blocks: Blocks | None = None  # of the examples; none: all are shuffled
+    part: tuple[int, int] = WHOLE  # of each batch: its number, and of how many equal ones
 
     @property
     def examples(self) -> int:
@@ -67,8 +70,16 @@ class Feed:
     def _width(self) -> int:
         return min(self.batch_size, self.examples)
 
+    def _cut(self, rows: Any) -> Any:
+        number, of = self.part
+        count = self._width // of
+        return rows[number * count : (number + 1) * count]
+
     def epoch(self, epoch: int, first: int = 0, at_once: int = 1) -> "Ahead[Batch]":
         """The batches of an epoch, from 1, prepared ahead: inputs, targets [B, K], weights [B].
+
+        Of each, it is this feed's part: it is cut off last, so that the order, random draws and
+        mixed images do not depend on the number of parts.
 
         Args:
             first: The step to begin with: each step's batch follows from its number.
@@ -87,6 +98,8 @@ class Feed:
             inputs, targets = self.inputs[view][chosen], self.targets[view][chosen]
             if self.augment:
                 inputs, targets = self.augment(inputs, targets, epoch, step)
+            if self.part != WHOLE:
+                inputs, targets = self._cut(inputs), self._cut(targets)
             yield inputs, smoothed(targets, self.smoothing), self._weights(targets)
 
     def _weights(self, targets: Any) -> np.ndarray:

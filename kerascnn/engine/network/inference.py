@@ -24,16 +24,21 @@ class Forward:
         self._model.make_predict_function()  # now, or each thread would make one
 
     def __call__(
-        self, inputs: Any, batch_size: int, progress: OnProgress = lambda done, total: None
+        self,
+        inputs: Any,
+        batch_size: int,
+        progress: OnProgress = lambda done, total: None,
+        place: Callable[[np.ndarray], Any] = lambda batch: batch,
     ) -> np.ndarray:
         """Returns the model's outputs for inputs [N, ...], uint8 or float: float32 [N, ...].
 
-        The inputs are an array, or anything that a slice indexes like one.
+        The inputs are an array, or anything that a slice indexes like one; `place` may spread a
+        batch of them over several devices.
         """
         from keras import ops
 
         def run(batch: np.ndarray) -> np.ndarray:
-            return ops.convert_to_numpy(self._model.predict_on_batch(batch))
+            return ops.convert_to_numpy(self._model.predict_on_batch(place(batch)))
 
         return in_batches(run, inputs, batch_size, progress)
 

@@ -22,7 +22,7 @@ SHARE = 0.02  # of the time, at most, is spent on checkpoints
 FIRST_COST = 0.05  # seconds that the first one is expected to take
 
 _TABLE, _ARRAYS, _MANIFEST = "state.json", "arrays.npz", "manifest.json"
-_FORMAT = 7
+_FORMAT = 8
 _HIDDEN = "."
 
 

@@ -84,11 +84,16 @@ _left = Recent[_Shared](8)
 
 
 @contextmanager
-def compiled_for(network: Built, plan: Plan, inputs: Inputs) -> Iterator[Compiled]:
-    """Compiles a stage's trainer, or takes one that is shared; the next gets it if none fails."""
+def compiled_for(
+    network: Built, plan: Plan, inputs: Inputs, devices: int = 1
+) -> Iterator[Compiled]:
+    """Compiles a stage's trainer, or takes one that is shared; the next gets it if none fails.
+
+    Those that several devices hold are shared by stages on as many.
+    """
     steps = inputs.feed.steps
     schedule = make_schedule(plan, steps)
-    key = _structure(plan, inputs, schedule)
+    key = _structure(plan, inputs, schedule, devices)
     if not key:
         compile_trainer(network, plan, inputs.trainer, steps, schedule)
         yield Compiled(inputs, start(schedule, plan, inputs.trainer, steps), Copies())
@@ -111,7 +116,7 @@ def compiled_for(network: Built, plan: Plan, inputs: Inputs) -> Iterator[Compile
     _left.put(key, shared)
 
 
-def _structure(plan: Plan, inputs: Inputs, schedule: Any) -> str:
+def _structure(plan: Plan, inputs: Inputs, schedule: Any, devices: int) -> str:
     """Identifies what a head's training step is traced from, without numbers; "" if not shared."""
     import keras
 
@@ -132,7 +137,7 @@ def _structure(plan: Plan, inputs: Inputs, schedule: Any) -> str:
         [_described(layer) for layer in layers],
         [trainer.input_shape, trainer.input.dtype, plan.batch_size, inputs.feed.steps],
         [stage.epochs, stage.optimizer.model_dump(mode="json"), stage.weight_decay is None],
-        [stage.clip_norm, stage.ema_fraction, plan.loss_key],
+        [stage.clip_norm, stage.ema_fraction, plan.loss_key, devices],
     ]
     return hashlib.sha256(json.dumps(decides, default=str).encode()).hexdigest()
 

@@ -3,6 +3,7 @@
 import gc
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -24,6 +25,7 @@ from kerascnn.engine.network.freezing import (
 )
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.training.checkpoints import State
+from kerascnn.engine.training.devices.devices import ONE, Devices
 from kerascnn.engine.training.epochs import Loop
 from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.listener import NO_PAUSES, SILENT, Control, Epoch, Listener
@@ -89,6 +91,7 @@ def fit_stage(
     listener: Listener = SILENT,
     control: Control = NO_PAUSES,
     state: State | None = None,
+    devices: Devices = ONE,
 ) -> StageResult:
     """Trains one stage of the network in place; what the plan freezes is proven unchanged.
 
@@ -98,6 +101,7 @@ def fit_stage(
         before: Score of the weights that the stage starts from; None for the first stage.
         state: A state that `control` received, to resume from; the network's variables have been
             restored already.
+        devices: What it trains on.
 
     Raises:
         RunError: A check failed, or the loss is not finite.
@@ -105,7 +109,8 @@ def fit_stage(
     clock, model = _Clock(state), network.model
     set_trainable(model, plan.layers, plan.batchnorm)
     parts = cut(model)
-    if short := shortage(model, parts.suffix, min(plan.batch_size, len(train))):
+    images = min(plan.batch_size, len(train)) // devices.count
+    if short := shortage(model, parts.suffix, images):
         listener.warned(short)
     with read_once():
         frozen_sha256 = digest(frozen_variables(model))
@@ -115,7 +120,13 @@ def fit_stage(
     def checkpoint(state: State) -> None:
         control.checkpoint({"frozen_sha256": frozen_sha256, **clock.read(), **state})
 
-    with explained(model, parts.suffix, plan), compiled_for(network, plan, inputs) as compiled:
+    with (
+        explained(model, parts.suffix, plan),
+        devices.holding(inputs.trainer),
+        compiled_for(network, plan, inputs, devices.count) as compiled,
+    ):
+        compiled = replace(compiled, inputs=devices.spread(compiled.inputs))
+        control = devices.agreed(control)
         progress = _fit(network, plan, compiled, before, listener, control, checkpoint, state)
     fit_seconds = clock.read()["fit_seconds"]
     optimizer = compiled.inputs.trainer.optimizer

@@ -91,6 +91,7 @@ def set_random_state(state: State) -> None:
         import torch
 
         torch.set_rng_state(torch.from_numpy(state["torch"]))
-        torch.cuda.set_rng_state_all([torch.from_numpy(one) for one in state["cuda"]])
+        here = state["cuda"][: torch.cuda.device_count()]  # of the one GPU, in a process of its own
+        torch.cuda.set_rng_state_all([torch.from_numpy(one) for one in here])
     if "keras" in state:
         seed_generator(create=True).state.assign(state["keras"])

@@ -54,7 +54,9 @@ def find_learning_rate(
     check_experiment(experiment)
     observer = observer or default_observer()
     index = _index(experiment, stage)
-    shortened = experiment.with_overrides({"stages": experiment.resolved["stages"][: index + 1]})
+    shortened = experiment.with_overrides(
+        {"stages": experiment.resolved["stages"][: index + 1], "training.devices": 1}
+    )
     prepared = prepare_experiment(shortened, observer)
     observer.prepared(overview(prepared))
     _train_before(prepared, observer)

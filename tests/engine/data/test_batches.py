@@ -53,6 +53,18 @@ def test_the_order_follows_from_seed_stage_and_epoch():
         assert (order(feed, epoch) != first).any()
 
 
+def test_the_parts_of_a_batch_are_cut_off_after_it_is_mixed():
+    def mixed(inputs, targets, epoch, step):
+        return inputs + inputs[::-1], targets
+
+    whole = make(12, augment=mixed)
+    parts = [make(12, augment=mixed, part=(number, 2)) for number in range(2)]
+    for batch, *of_parts in zip(*map(numpy_batches, (whole, *parts)), strict=True):
+        for array, *cut in zip(batch, *of_parts, strict=True):
+            assert [len(part) for part in cut] == [2, 2]
+            np.testing.assert_array_equal(np.concatenate(cut), array)
+
+
 def test_batches_are_not_in_the_order_of_the_source():
     """MixUp mixes neighbours in a batch: in a source sorted by class they would be of one class."""
     for inputs, _, _ in numpy_batches(make(400, batch_size=50)):

@@ -1,0 +1,146 @@
+"""A run on several devices ends as on one, and leaves no process behind.
+
+Devices are simulated: on JAX by XLA, on PyTorch by a process each, which takes seconds to start.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from spreading import EXPERIMENT, failing, told
+
+from kerascnn import InputError, RunError, load_experiment, run_experiment
+from kerascnn.engine.observer import Observer
+from kerascnn.run import processes
+
+SPREADING = Path(__file__).parents[1] / "spreading.py"
+BACKEND = keras.config.backend()
+torch_only = pytest.mark.skipif(BACKEND != "torch", reason="processes are for PyTorch")
+
+
+def spread(counts):
+    counts = ",".join(map(str, counts))
+    done = subprocess.run(
+        [sys.executable, SPREADING, BACKEND, counts], capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def assert_equal_up_to_rounding(several, one):
+    np.testing.assert_allclose(several["losses"], one["losses"], rtol=1e-6)
+    for ours, theirs in zip(several["weights"], one["weights"], strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=0)
+
+
+@pytest.mark.backend
+@pytest.mark.long
+@pytest.mark.skipif(BACKEND == "tensorflow", reason="it trains on one device")
+def test_two_devices_train_as_one(workplace):
+    """Starts and compiles for both: 8 s."""
+    one, two = spread([1, 2])
+    assert two["devices"] == [2]
+    assert_equal_up_to_rounding(two, one)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BACKEND != "jax", reason="PyTorch has a device per core")
+def test_four_devices_train_as_one_and_repeat_to_the_bit(workplace):
+    one, four, again = spread([1, 4, 4])
+    assert_equal_up_to_rounding(four, one)
+    assert again == four
+
+
+@pytest.fixture
+def experiment(workplace, without_reports):
+    (workplace / "photos.toml").write_text(EXPERIMENT)
+    return load_experiment("photos.toml", {"training.devices": 2})
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The processes that are started."""
+    every, start = [], processes.BackgroundProcess
+
+    def noted(*arguments):
+        every.append(start(*arguments))
+        return every[-1]
+
+    monkeypatch.setattr(processes, "BackgroundProcess", noted)
+    return every
+
+
+class After(Observer):
+    def __init__(self, steps, act):
+        self.steps, self.act = steps, act
+
+    def step(self, done, total):
+        self.steps -= 1
+        if self.steps == 0:
+            self.act()
+
+
+def ended(started):
+    return [process._process.poll() is not None for process in started]
+
+
+@torch_only
+@pytest.mark.slow
+def test_a_killed_process_ends_the_run_which_resumes_to_the_bit(experiment, started):
+    undisturbed = told(run_experiment(experiment, Observer(), fresh=True))
+
+    def kill():
+        os.kill(started[-1]._process.pid, signal.SIGKILL)
+
+    begun = time.monotonic()
+    with pytest.raises(RunError, match=r"process 2 of 2: .* killed(.|\n)*run --resume"):
+        run_experiment(experiment, After(9, kill), fresh=True)
+    assert time.monotonic() - begun < 60
+    assert ended(started) == [True, True]
+    with pytest.raises(InputError, match=r"devices \(was 2, is 1; --devices 1 resumes"):
+        run_experiment(load_experiment("photos.toml"), Observer(), resume="last")
+    assert told(run_experiment(experiment, Observer(), resume="last")) == undisturbed
+    assert all(ended(started))
+
+
+@torch_only
+@pytest.mark.slow
+def test_an_interrupted_run_resumes_on_another_number_of_devices(experiment, started):
+    undisturbed = told(run_experiment(experiment, Observer(), fresh=True))
+    interrupt = After(8, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(experiment, interrupt, fresh=True)
+    result = run_experiment(experiment, Observer(), resume="last", devices=1)
+    assert result.devices == [2, 1]
+    assert result.trained_on.startswith("2, then 1 devices: ")
+    assert_equal_up_to_rounding(told(result), undisturbed)
+    assert all(ended(started))
+
+
+@torch_only
+@pytest.mark.slow
+def test_the_command_line_trains_on_devices(experiment, run_cli):
+    said = run_cli("check", "photos.toml", "--set", "training.devices=2").stderr
+    assert "torch on 2 devices: " in said
+    answer = run_cli("run", "photos.toml", "--devices", "2", "--json")
+    assert json.loads(answer.stdout)["devices"] == [2]
+    refused = run_cli("run", "photos.toml", "--devices", "2", "--set", "training.batch_size=15")
+    assert refused.exit_code == 2
+    assert "batch_size = 15 does not divide among 2 devices" in refused.stderr
+
+
+@torch_only
+@pytest.mark.slow
+def test_an_exception_in_a_process_ends_the_run(experiment, started, monkeypatch):
+    monkeypatch.setattr(processes, "train", failing)
+    said = r"process 2 of 2: ZeroDivisionError: after an epoch.\n.*run --resume"
+    with pytest.raises(RunError, match=said):
+        run_experiment(experiment, Observer(), fresh=True)
+    assert ended(started) == [True]

@@ -1,0 +1,88 @@
+"""Runs on several devices, in a process of its own: a backend starts with those it simulates.
+
+`python tests/spreading.py BACKEND 1,2,2` trains one experiment on these numbers of devices, and
+prints what came of each as one JSON document.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+EXPERIMENT = """
+name = "spread"
+dataset = { name = "shapes", train = 40, validation = 12, test = 8 }
+augmentation = "light"
+[architecture]
+name = "sequential_cnn"
+depth = 3
+convolutions = 1
+filters = 4
+dense_units = []
+pooling = "average"
+dropout = 0.3
+[training]
+image_size = 16
+batch_size = 16
+keep = "last"
+checkpoint_seconds = 0
+[[stages]]
+name = "head"
+epochs = 2
+learning_rate = 1e-2
+augmentation = false
+optimizer = "sgd"
+[[stages]]
+name = "rest"
+unfreeze = "last:2"
+batchnorm = "train"
+epochs = 2
+learning_rate = 3e-3
+optimizer = "sgd"
+"""
+CLOCK = ("seconds", "images_per_second")
+
+
+def main(backend, counts):
+    os.environ.update(KERAS_BACKEND=backend, TF_CPP_MIN_LOG_LEVEL="3")
+    if backend == "jax":
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count=4"
+
+    import mlflow  # noqa: F401
+
+    import kerascnn.run.runner
+    from kerascnn import load_experiment, run_experiment
+    from kerascnn.engine.observer import Observer
+
+    kerascnn.run.runner.draw_report = lambda *_: None
+    Path("spread.toml").write_text(EXPERIMENT)
+    experiment = load_experiment("spread.toml")
+    return [told(run_experiment(experiment, Observer(), fresh=True, devices=n)) for n in counts]
+
+
+def told(result):
+    return {
+        "devices": result.devices,
+        "losses": [epoch[loss] for epoch in result.history for loss in ("train_loss", "val_loss")],
+        "history": [{k: v for k, v in epoch.items() if k not in CLOCK} for epoch in result.history],
+        "sha256": [stage["ended_sha256"] for stage in result.stages],
+        "weights": [weights.ravel().tolist() for weights in result.model.get_weights()],
+    }
+
+
+def failing(job, stage):
+    """Trains a stage as `kerascnn.run.rank.train` does, and fails after its first epoch."""
+    from kerascnn.engine.training.epochs import Loop
+    from kerascnn.run.rank import train
+
+    def fail(loop):
+        raise ZeroDivisionError("after an epoch")
+
+    Loop._end_epoch = fail
+    return train(job, stage)
+
+
+if __name__ == "__main__":
+    backend, counts = sys.argv[1], map(int, sys.argv[2].split(","))
+    sys.stdout.write(json.dumps(main(backend, counts)))
