@@ -49,7 +49,7 @@ def outputs(monkeypatch):
     probabilities = np.array([[0.95, 0.05], [0.6, 0.4], [0.2, 0.8]])
     features = np.eye(2, 6)[[0, 0, 1]].astype(np.float32)
 
-    def outputs_of(result, images, backend):
+    def outputs_of(result, images, backend, warned):
         return probabilities[: len(images)], features[: len(images)], ""
 
     for module in (predict, evaluate):
