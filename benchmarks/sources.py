@@ -39,7 +39,7 @@ from kerascnn.engine.data.files import content_of
 from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
-from kerascnn.experiment.model import Training
+from kerascnn.experiment.training import Training
 from kerascnn.hookspecs import Source
 from kerascnn.runtime.files import GB
 

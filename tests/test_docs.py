@@ -26,7 +26,8 @@ from kerascnn.components.registry import load_registry
 from kerascnn.engine.observer import EVENTS
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.experiment.choices import Dataset
-from kerascnn.experiment.model import EarlyStopping, Experiment, Stage, Training
+from kerascnn.experiment.model import EarlyStopping, Experiment, Stage
+from kerascnn.experiment.training import Training
 from kerascnn.experiment.update import Update
 from kerascnn.runtime.toml import as_toml
 from kerascnn.studies.sweep.plan.load import load_sweep

@@ -21,7 +21,7 @@ from kerascnn.engine.folder_images import joined_names, labelled_by, read_folder
 from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError, PluginError
 from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.experiment.model import Training
+from kerascnn.experiment.training import Training
 from kerascnn.experiment.update import Update
 from kerascnn.hookspecs import Source, Splits
 from kerascnn.runtime.commands import setting

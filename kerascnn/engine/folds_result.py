@@ -11,7 +11,7 @@ import kerascnn
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.metrics.named import Measured
 from kerascnn.engine.result import PREDICTIONS, known_fields, read_json, training_of
-from kerascnn.experiment.model import Training
+from kerascnn.experiment.training import Training
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.screen import accuracy, first_rows, screen
 from kerascnn.runtime.text import counted

@@ -25,7 +25,7 @@ from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.choices import DEFAULT_LOSS
-from kerascnn.experiment.model import Training
+from kerascnn.experiment.training import Training
 from kerascnn.runtime.commands import setting
 
 TRAINING_SPLITS = {"train": SPLITS[:1], "train+validation": SPLITS[:2], "all": SPLITS}

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Protocol
 
-from kerascnn.experiment.model import Training
+from kerascnn.experiment.training import Training
 
 
 class Outcome(Protocol):

@@ -14,7 +14,7 @@ from kerascnn.engine.network.saved import load_model
 from kerascnn.engine.teacher_table import TeacherTable
 from kerascnn.engine.update_table import UpdateTable
 from kerascnn.errors import InputError
-from kerascnn.experiment.model import Training
+from kerascnn.experiment.training import Training
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.screen import accuracy, screen
 from kerascnn.runtime.text import abbreviated

@@ -14,11 +14,12 @@ from kerascnn.components.registry import Registry, load_registry
 from kerascnn.errors import InputError
 from kerascnn.experiment.choices import CHOICES
 from kerascnn.experiment.metrics import metric_problems, named
-from kerascnn.experiment.model import Experiment, Stage, Training
+from kerascnn.experiment.model import Experiment, Stage
 from kerascnn.experiment.optimizers import optimizer_problems
 from kerascnn.experiment.problems import Problem, explain, report
 from kerascnn.experiment.syntax import escaped_paths
 from kerascnn.experiment.tables import Location, component_tables, override, stage_tables, table_at
+from kerascnn.experiment.training import Training
 from kerascnn.experiment.update import HEAD_ONLY
 from kerascnn.runtime.arguments import expect
 

@@ -7,9 +7,9 @@ from typing import Any
 from kerascnn.components.component import BoundComponent
 from kerascnn.components.registry import Registry
 from kerascnn.errors import did_you_mean
-from kerascnn.experiment.model import BEST_BY
 from kerascnn.experiment.problems import Problem
 from kerascnn.experiment.tables import Location, stage_tables
+from kerascnn.experiment.training import BEST_BY
 
 ALWAYS = ("accuracy", "loss")
 """The metrics that every run has."""

@@ -17,8 +17,8 @@ from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer, Only
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
-from kerascnn.experiment.model import Training
 from kerascnn.experiment.paths import read_from
+from kerascnn.experiment.training import Training
 from kerascnn.run.adapt import explained, with_class_weights, with_longer_head, with_native_size
 from kerascnn.runtime.image_files import has_image_suffix
 

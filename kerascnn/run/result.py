@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.metrics.calibration import AS_TRAINED, fit_temperature
@@ -20,9 +21,9 @@ from kerascnn.engine.network.explain import map_shape
 from kerascnn.engine.network.loadable import modules_to_import
 from kerascnn.engine.network.predictor import Answering, answering
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import MetricTable, Result, StageTable, WeightsTable
+from kerascnn.engine.result import MetricTable, Result, SplitTable, StageTable, WeightsTable
 from kerascnn.engine.training.stage_result import StageResult
-from kerascnn.experiment.model import Training
+from kerascnn.experiment.training import Training
 from kerascnn.run.ensemble_table import ensemble_table, member_runs
 from kerascnn.run.teacher_table import teacher_table
 from kerascnn.run.update_table import update_table
@@ -112,14 +113,7 @@ def make_result(
         parameters=prepared.network.parameters(),
         seconds=seconds,
         data_seconds=data.seconds,
-        data={
-            name: {
-                "images": len(packed),
-                "fingerprint": packed.fingerprint,
-                "packed": packed.made,
-            }
-            for name, packed in data.splits().items()
-        },
+        data={name: _split_table(packed) for name, packed in data.splits().items()},
         experiment=prepared.experiment.resolved,
         plugins=prepared.experiment.origins,
         artifacts=str(folder),
@@ -141,6 +135,10 @@ def make_result(
         weights=_weights_tables(prepared, member_runs(prepared) if evaluated.members else []),
         update=update_table(prepared, evaluated.probabilities["test"].argmax(1), decisions),
     )
+
+
+def _split_table(packed: Packed) -> SplitTable:
+    return {"images": len(packed), "fingerprint": packed.fingerprint, "packed": packed.made}
 
 
 def _weights_tables(prepared: Prepared, members: Sequence[Result]) -> list[WeightsTable]:

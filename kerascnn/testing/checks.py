@@ -15,8 +15,8 @@ from kerascnn.components.component import BoundComponent, RegisteredComponent
 from kerascnn.components.kinds import KINDS
 from kerascnn.components.registry import load_registry
 from kerascnn.errors import InputError, KerascnnError, PluginError
-from kerascnn.experiment.model import Training
 from kerascnn.experiment.problems import bind_alone, check_alone
+from kerascnn.experiment.training import Training
 from kerascnn.runtime.process import contained, keep_backend_settings
 from kerascnn.runtime.tracebacks import described
 

@@ -8,7 +8,8 @@ import pytest
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.experiment.bound import bind_experiment
-from kerascnn.experiment.model import Experiment, Stage, Training
+from kerascnn.experiment.model import Experiment, Stage
+from kerascnn.experiment.training import Training
 from kerascnn.run import stage_keys as module
 from kerascnn.run.stage_keys import stage_keys
 

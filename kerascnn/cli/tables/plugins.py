@@ -13,7 +13,7 @@ from kerascnn.components.entry_points import GROUP
 from kerascnn.components.kinds import KINDS
 from kerascnn.components.parameters import Parameter, parameters, snippet
 from kerascnn.components.registry import Registry
-from kerascnn.experiment.model import Training
+from kerascnn.experiment.training import Training
 from kerascnn.hookspecs import Weights
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.toml import as_toml

@@ -6,7 +6,7 @@ import numpy as np
 
 from kerascnn.engine.data.packed import Packed
 from kerascnn.errors import SourceError
-from kerascnn.experiment.model import Training
+from kerascnn.experiment.training import Training
 
 _EQUAL = 512  # examples of a block where the source names no files
 

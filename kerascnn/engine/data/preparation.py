@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from kerascnn.engine.data.depth import ValueRange
 from kerascnn.engine.data.images import Decoded, ImageLike, Pixels, decode
 from kerascnn.errors import InputError
-from kerascnn.experiment.model import Training
+from kerascnn.experiment.training import Training
 
 Resizing = Literal["crop", "pad", "stretch"]
 

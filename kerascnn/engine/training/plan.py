@@ -72,6 +72,12 @@ class Plan:
         return min(self.stage.views or 0, self.stage.epochs) if self.augment else 1
 
 
+_UNSEEN = (
+    'stage "{}": a teacher cannot see the stored views of {}, a Keras layer that draws by itself; '
+    "leave out views."
+)
+
+
 def plan_stage(
     experiment: BoundExperiment,
     index: int,
@@ -96,10 +102,7 @@ def plan_stage(
     budget, counts = training.activations_gb, data.class_counts()["train"].tolist()
     augmented = augmentation(experiment, index, len(data.class_names))
     if teacher and stage.views and augmented and augmented["augment"].view is None:
-        raise InputError(
-            f'stage "{stage.name}": a teacher cannot see the stored views of '
-            f"{bound.augmentation.registered}, a Keras layer that draws by itself; leave out views."
-        )
+        raise InputError(_UNSEEN.format(stage.name, bound.augmentation.registered))
     return Plan(
         stage=stage,
         index=index,

@@ -9,7 +9,7 @@ from kerascnn.engine.data.batches import Feed, shuffled
 from kerascnn.engine.data.blocks import Blocks, blocks_of
 from kerascnn.engine.data.sources import Chained, Subset
 from kerascnn.errors import SourceError
-from kerascnn.experiment.model import Training
+from kerascnn.experiment.training import Training
 
 BLOCKS = Blocks(np.array([100, 30, 0, 250, 120]), window=50)
 TRAINING = Training(shuffle="blocks", shuffle_window=7)

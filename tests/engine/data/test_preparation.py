@@ -5,7 +5,7 @@ import pytest
 
 from kerascnn.engine.data.images import read_image
 from kerascnn.engine.data.preparation import Centred, Preparation, random_windows, resize_image
-from kerascnn.experiment.model import Training
+from kerascnn.experiment.training import Training
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
 

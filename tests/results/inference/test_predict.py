@@ -15,7 +15,7 @@ from kerascnn import InputError, classifier_head, predict_images, read_image
 from kerascnn.engine.network import predictor
 from kerascnn.engine.network.folding import DisagreementError
 from kerascnn.engine.network.ways import AsItIs
-from kerascnn.experiment.model import Training
+from kerascnn.experiment.training import Training
 from kerascnn.results.inference import predict
 from kerascnn.results.inference.images import image_names, listed_images
 

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from kerascnn.errors import InputError
-from kerascnn.experiment.model import Strict
 from kerascnn.experiment.problems import explain, line_of
+from kerascnn.experiment.strict import Strict
 from kerascnn.experiment.tables import Location
 from kerascnn.runtime.toml import excerpt
 from kerascnn.studies.sweep.plan.values import Choices, Range

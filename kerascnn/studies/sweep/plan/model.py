@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from kerascnn.experiment.model import Strict
+from kerascnn.experiment.strict import Strict
 
 SAMPLERS = ("tpe", "random", "quasi_random", "grid")
 PRUNERS = ("race", "hyperband", "median", "none")
