@@ -132,7 +132,9 @@ def make_result(
         engine=evaluated.answer.fastest.engine,
         ensemble=ensemble_table(prepared, evaluated.probabilities, evaluated.members, decisions),
         teacher=teacher_table(prepared, evaluated.probabilities["test"].argmax(1)),
-        weights=_weights_tables(prepared, member_runs(prepared) if evaluated.members else []),
+        weights=_weights_tables(
+            prepared, member_runs(prepared) if len(evaluated.members["test"]) else []
+        ),
         update=update_table(prepared, evaluated.probabilities["test"].argmax(1), decisions),
     )
 

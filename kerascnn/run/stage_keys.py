@@ -34,6 +34,7 @@ _OF_PLANS = {
     "view_seed",
     "checkpoint_seconds",
     "temperature",
+    "shuffle_window",
 }
 _OF_TRAINING = {*_OF_DATA, *_OF_PLANS, "teacher"}
 _OF_STAGE = {"name", "unfreeze", "batchnorm", "batch_size", "augmentation", "schedule", "loss"}
@@ -64,10 +65,12 @@ def stage_keys(prepared: Prepared) -> Iterator[str]:
 def _start(prepared: Prepared) -> dict[str, Any]:
     """What decides all stages."""
     experiment, network = prepared.experiment, prepared.network
+    training = experiment.training
     architecture = experiment.architecture.registered.component
     return {
         "seed": experiment.seed,
-        "training": experiment.training.model_dump(mode="json", exclude=_OF_TRAINING),
+        "training": training.model_dump(mode="json", exclude=_OF_TRAINING),
+        "window": training.shuffle_window if training.shuffle == "blocks" else None,
         "metrics": {name: _known(bound) for name, bound in experiment.metrics.items()},
         "images": [_images(split) for split in (prepared.data.train, prepared.data.validation)],
         "classes": prepared.data.class_names,

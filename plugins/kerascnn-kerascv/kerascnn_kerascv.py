@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from pydantic import AfterValidator, Field
 
 from kerascnn import Augmentation, Component, InputError, Mixing, Params, hookimpl, pip_install
 
+if TYPE_CHECKING:
+    import numpy as np
+
 Batch = dict[str, Any]
 Operation = Callable[[Batch, Any], Batch]  # of a batch and a seed for each image, int32 [B]
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, Any]
 
 SEEDS = 2**31 - 1
 
@@ -336,13 +338,13 @@ def build(params: Pipeline, *, image_size: int, num_classes: int) -> Augmentatio
 
 def _halves(
     params: Pipeline, rates: dict[str, float], image_size: int
-) -> tuple[Callable[[np.random.Generator, int], Arrays], Callable[[Batch, Any], Batch]]:
+) -> tuple[Callable[["np.random.Generator", int], Arrays], Callable[[Batch, Any], Batch]]:
     """`draw` and `apply` of the operations named, each applied to a random share of the batch."""
     operations = {
         name: OPERATIONS[name][0](getattr(params, name), Draws(), image_size) for name in rates
     }
 
-    def draw(rng: np.random.Generator, batch_size: int) -> Arrays:
+    def draw(rng: "np.random.Generator", batch_size: int) -> Arrays:
         def drawn(name: str) -> Arrays:
             seeds = rng.integers(SEEDS, size=batch_size)
             return {f"{name}_seeds": seeds, name: rng.random(batch_size) < rates[name]}

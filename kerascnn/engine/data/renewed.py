@@ -146,7 +146,7 @@ def _check_classes(
             continue
         raise InputError(
             f'the class "{name}" of run {before.run[:8]} {what}. An update keeps the classes of '
-            "its run; for other classes, train anew with `kerascnn run`."
+            "its run; for other classes, train anew with `run`."
         )
 
 

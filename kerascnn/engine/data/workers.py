@@ -97,8 +97,8 @@ class Workers:
     @cached_property
     def _sent(self) -> Sent | None:
         """The source, for processes; None if threads do or it cannot be sent."""
-        first, again = self._seconds(), self._seconds()  # the first may open or fetch a file
-        if min(first, again) * self.count <= WORTH_PROCESSES_SECONDS:
+        quick = WORTH_PROCESSES_SECONDS / max(self.count, 1)
+        if self._seconds() <= quick or self._seconds() <= quick:  # the first may have opened a file
             return None
         import cloudpickle  # type: ignore[import-untyped]
 

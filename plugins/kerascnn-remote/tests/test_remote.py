@@ -5,10 +5,13 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from kerascnn_remote import RemoteShardsParams, build_remote_shards, download, place
 from sharding import encoded, listed, samples, write_tar
 
 from kerascnn import InputError, RunError
+
+plugin = pytest.importorskip("kerascnn_remote")
+download = pytest.importorskip("kerascnn_remote.download")
+place = pytest.importorskip("kerascnn_remote.place")
 
 
 class Shards(ThreadingHTTPServer):
@@ -76,7 +79,7 @@ def server(tmp_path, monkeypatch):
 
 def build(server, **params):
     url = server.url("{train,val,test}.tar")
-    return build_remote_shards(RemoteShardsParams(url=url, **params), seed=0)
+    return plugin.build_remote_shards(plugin.RemoteShardsParams(url=url, **params), seed=0)
 
 
 def test_images_are_those_of_the_shards(server):
@@ -153,9 +156,9 @@ def test_what_never_arrives_fails_after_the_last_attempt(server, status, content
 
 def test_an_address_without_a_file_is_the_users_fault(server):
     with pytest.raises(InputError, match=r'cannot read ".*/none\.tar": FileNotFoundError'):
-        build_remote_shards(RemoteShardsParams(url=server.url("none.tar")), seed=0)
+        plugin.build_remote_shards(plugin.RemoteShardsParams(url=server.url("none.tar")), seed=0)
     with pytest.raises(ValueError, match="starts with s3, gs, https://"):
-        RemoteShardsParams(url="ftp://x/a.tar")
+        plugin.RemoteShardsParams(url="ftp://x/a.tar")
 
 
 def test_another_content_is_another_shard(server, tmp_path):
@@ -189,7 +192,7 @@ def test_s3(tmp_path, monkeypatch):
             path = write_tar(tmp_path / f"{split}-0.tar", samples(6, first=6 * number))
             bucket.upload_file(str(path), f"set/{split}-0.tar")
         for url in ("s3://photos/set/", "s3://photos/set/*.tar"):
-            splits = build_remote_shards(RemoteShardsParams(url=url), seed=0)
+            splits = plugin.build_remote_shards(plugin.RemoteShardsParams(url=url), seed=0)
             assert listed(splits.test)[0] == ("test-0.tar/0012.png", encoded(12), 0)
     finally:
         server.stop()

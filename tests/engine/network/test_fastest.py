@@ -37,9 +37,9 @@ def compared(monkeypatch):
     """The comparisons that are made."""
     calls, real = [], module.check_agreement
 
-    def noted(plain, images, outputs, *, in_16_bits):
+    def noted(plain, images, outputs, **how):
         calls.append(len(images))
-        return real(plain, images, outputs, in_16_bits=in_16_bits)
+        return real(plain, images, outputs, **how)
 
     monkeypatch.setattr(module, "check_agreement", noted)
     return calls

@@ -183,8 +183,8 @@ def test_a_passing_fault_of_reading_removes_nothing(written, monkeypatch, error,
 def test_a_checkpoint_of_another_format_is_refused_by_its_number_and_kept(written):
     for folder in written.iterdir():
         manifest = folder / "manifest.json"
-        manifest.write_text(manifest.read_text().replace('"format": 7', '"format": 71'))
-    with pytest.raises(UnreadableError, match=r"000003 has format 71, .* reads format 7"):
+        manifest.write_text(manifest.read_text().replace('"format": 8', '"format": 81'))
+    with pytest.raises(UnreadableError, match=r"000003 has format 81, .* reads format 8"):
         Checkpoints(written, 0).read()
     assert len(list(written.iterdir())) == 2
 
