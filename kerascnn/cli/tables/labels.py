@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from kerascnn.cli.tables.layout import Table, line, number, plain, words
+from kerascnn.cli.tables.layout import Table, from_here, line, number, plain, words
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.text import counted, visible
 from kerascnn.studies.labels.result import LabelCheck
@@ -19,7 +19,7 @@ def show_labels(console: Console, check: LabelCheck, file: Path) -> None:
     if wrong := check.wrong[:SHOWN]:
         table = Table(words("image"), words("labelled"), words("looks like"), number("suspicion"))
         for one in wrong:
-            cells = map(plain, (one.image, one.label, one.suggested))
+            cells = map(plain, (from_here(one.image), one.label, one.suggested))
             table.add_row(*cells, f"{one.score:.2f}")
         console.print()
         console.print(table)
