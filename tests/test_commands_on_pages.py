@@ -188,7 +188,7 @@ def test_what_is_run_elsewhere_is(parse):
 
 @pytest.fixture(scope="module")
 def place(shared_workplace):
-    """A folder with what the pages speak of: photos, a table of labels, the recipes."""
+    """A folder with what the pages speak of: photos, those without labels, a table, the recipes."""
     rng = np.random.default_rng(0)
     lines = ["image,label"]
     for number in range(24):
@@ -198,6 +198,10 @@ def place(shared_workplace):
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(file)
         lines.append(f"{label}/{number}.png,{label}")
+    (shared_workplace / "unlabelled").mkdir()
+    for number in range(4):
+        pixels = rng.integers(0, 256, (40, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(shared_workplace / "unlabelled" / f"{number}.png")
     (shared_workplace / "labels.csv").write_text("\n".join(lines) + "\n")
     shutil.copy(file, shared_workplace / "image.jpg")
     shutil.copytree(ROOT / "experiments", shared_workplace / "experiments")
