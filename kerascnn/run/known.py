@@ -16,6 +16,9 @@ from kerascnn.runtime.row_store import RowStore
 
 LIMIT = 100_000
 """Images kept of each split; of more, as many at random."""
+TO_COMPUTE = 100
+"""Training images kept of each class if their features are not stored: computing those of all takes
+a good part of the time of training."""
 PIECE = 4096
 """Images whose outputs are in memory at a time."""
 COLUMN, STORED = "features", np.dtype(np.float16)
@@ -31,6 +34,8 @@ def known_images(
     """
     data, seed = prepared.data, prepared.experiment.seed
     rows = _others(data.train, data.test, seed)
+    if _frozen(prepared, data.train.at(rows)) is None:
+        rows = _of_each_class(rows, data.train.labels, seed)
     if len(rows) == LIMIT:
         warned(
             f"the features of {LIMIT:,} of the training images are kept, drawn at random: similar "
@@ -52,6 +57,13 @@ def _others(split: Packed, other: Packed, seed: int) -> np.ndarray:
     if len(rows) <= LIMIT:
         return rows
     return np.sort(np.random.default_rng(seed).choice(rows, LIMIT, replace=False))
+
+
+def _of_each_class(rows: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
+    """At most `TO_COMPUTE` of these rows of each class, drawn at random."""
+    drawn = np.random.default_rng(seed).permutation(rows)
+    kept = [drawn[labels[drawn] == label][:TO_COMPUTE] for label in np.unique(labels)]
+    return np.sort(np.concatenate(kept))
 
 
 def _features(prepared: Prepared, evaluated: Evaluated, split: Packed) -> np.ndarray:

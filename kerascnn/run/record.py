@@ -196,7 +196,10 @@ def record_result(
     warned: Callable[[str], None],
     upload_model: bool = True,
 ) -> None:
-    """Writes the model, every prediction, the known images and the metrics of the test images."""
+    """Writes the model, every prediction and the metrics of the test images.
+
+    Also the known images, unless the model is not uploaded, as that of a part of an ensemble.
+    """
     folder = result.folder
     shutil.rmtree(folder / MODEL, ignore_errors=True)  # from a run that was killed here
     data, names = prepared.data, prepared.data.class_names
@@ -217,11 +220,13 @@ def record_result(
     if len(members := evaluated.members["test"]):
         np.save(folder / MEMBERS, members.astype(np.float32))
     Divided.of(data.splits()).write(folder)
-    known_images(prepared, evaluated, warned).write(folder)
     result.write()
-    for name in (PREDICTIONS, VALIDATION_PREDICTIONS, IMAGES, FEATURES, KNOWN_IMAGES, RESULT):
+    for name in (PREDICTIONS, VALIDATION_PREDICTIONS, IMAGES, RESULT):
         tracker.artifact(folder / name)
     if upload_model:
+        known_images(prepared, evaluated, warned).write(folder)
+        for name in (FEATURES, KNOWN_IMAGES):
+            tracker.artifact(folder / name)
         tracker.model(folder / MODEL)
     tracker.metrics(_test_metrics(evaluated.test, result), step=result.epochs)
 

@@ -106,7 +106,8 @@ def run_in(
         data: The images; default those of the experiment's dataset.
         name: Of the run on MLflow's page; default says what differs from the experiment's first.
         report: Draw the report, the confusion matrix and MLflow's note.
-        upload_model: Upload the model to MLflow; it is in the run's folder either way.
+        upload_model: Upload the model to MLflow, and keep the features of its images; the model is
+            in the run's folder either way.
         decisions: Those by which an ensemble was put together, or an update started.
     """
     start = time.perf_counter()

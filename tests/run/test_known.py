@@ -26,3 +26,11 @@ def test_training_and_validation_images_once_each_and_none_of_the_test(shapes_fi
     _, all_known = known_of(shapes_file, **{"training.train_on": "all", "training.keep": "last"})
     assert all_known.trained.tolist() == [True] * 24
     assert all_known.contents.tolist() == known.contents.tolist()
+
+
+def test_where_features_have_to_be_computed_a_few_images_of_each_class_are_kept(
+    shapes_file, monkeypatch
+):
+    monkeypatch.setattr("kerascnn.run.known.TO_COMPUTE", 3)
+    result, known = known_of(shapes_file)
+    assert np.bincount(known.labels[known.trained]).tolist() == [3] * len(result.class_names)
