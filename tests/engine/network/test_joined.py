@@ -22,7 +22,7 @@ def network(seed, size=12):
     images = keras.Input((size, size, 3))
     x = layers.Rescaling(1 / 255)(images)
     x = layers.Conv2D(4, 3, activation="relu", name="b1_conv", kernel_initializer=shared)(x)
-    x = layers.Conv2D(4, 3, activation="relu", name="b2_conv", kernel_initializer=own)(x)
+    x = layers.Conv2D(4, 3, activation="softplus", name="b2_conv", kernel_initializer=own)(x)
     x = layers.GlobalAveragePooling2D(name="head_pool")(x)
     dense = layers.Dense(3, "softmax", name="head_dense", kernel_initializer=own)
     return keras.Model(images, dense(x))
