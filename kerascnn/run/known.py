@@ -34,7 +34,8 @@ def known_images(
     """
     data, seed = prepared.data, prepared.experiment.seed
     rows = _others(data.train, data.test, seed)
-    if _frozen(prepared, data.train.at(rows)) is None:
+    frozen = _frozen(prepared, data.train.at(rows))
+    if frozen is None:
         rows = _of_each_class(rows, data.train.labels, seed)
     if len(rows) == LIMIT:
         warned(
@@ -44,7 +45,7 @@ def known_images(
     train = data.train.at(rows)
     held = _others(data.validation, train, seed)
     return KnownImages.of(
-        (train, _features(prepared, evaluated, train)),
+        (train, _features(prepared, evaluated, train, frozen)),
         (data.validation.at(held), evaluated.features[held]),
         data.class_names,
     )
@@ -66,10 +67,15 @@ def _of_each_class(rows: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarra
     return np.sort(np.concatenate(kept))
 
 
-def _features(prepared: Prepared, evaluated: Evaluated, split: Packed) -> np.ndarray:
-    """Of unit length: [N, F]; what is stored of a network is not computed again."""
+def _features(
+    prepared: Prepared, evaluated: Evaluated, split: Packed, frozen: Any | None
+) -> np.ndarray:
+    """Of unit length: [N, F]; what is stored of a network is not computed again.
+
+    Args:
+        frozen: What `_frozen` has of the split.
+    """
     answer, fastest = evaluated.answer, evaluated.answer.fastest
-    frozen = _frozen(prepared, split)
     if frozen is not None:
         return _in_pieces(lambda rows: answer.outputs.of_unit_length(frozen[rows]), len(split))
     windows = Preparation.of(prepared.experiment.training).windows(split.images)

@@ -1,6 +1,6 @@
 """Short descriptions of a run: its data and network, a stage, the calibration."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kerascnn.cli.tables.layout import interval
 from kerascnn.engine.events import Overview, StageStart
@@ -74,7 +74,7 @@ def member_lines(result: Result) -> list[tuple[str, str]]:
         f"{_bounds(member['gain_interval'])}"
         for member in members
     ]
-    return list(zip(["members", *[""] * len(texts)], texts, strict=False))
+    return _labelled("members", texts)
 
 
 def teacher_lines(result: Result) -> list[tuple[str, str]]:
@@ -90,7 +90,7 @@ def teacher_lines(result: Result) -> list[tuple[str, str]]:
     ]
     kept = f"; it keeps {table['kept']:.0%} of the gain" if table["kept"] is not None else ""
     texts.append(f"the same class for {table['agreement']:.1%} of the images{kept}")
-    return list(zip(["taught by", *[""] * len(texts)], texts, strict=False))
+    return _labelled("taught by", texts)
 
 
 def update_lines(result: Result) -> list[tuple[str, str]]:
@@ -113,7 +113,12 @@ def update_lines(result: Result) -> list[tuple[str, str]]:
     if not table["worse"] and by_name:
         texts.append("no class is surely worse than before")
     texts.insert(0, f"of run {table['run'][:8]}, {table['start']}")
-    return list(zip(["update", *[""] * len(texts)], texts, strict=False))
+    return _labelled("update", texts)
+
+
+def _labelled(label: str, texts: Sequence[str]) -> list[tuple[str, str]]:
+    """Lines of which the first has the label."""
+    return list(zip([label, *[""] * len(texts)], texts, strict=False))
 
 
 def _gain(value: float) -> str:

@@ -125,7 +125,7 @@ def split_files(
     splits = {"train": [], "validation": [], "test": []} | dict(images)
     if "train" in images:
         splits |= _divided(folder, images, hashes, params, follow_links)
-        _check_splits(folder, splits)
+        check_filled(splits, f'"{folder}" has ')
     sources = {
         split: image_files(
             folder,
@@ -181,11 +181,16 @@ def _draw(
     return [drawn[own.image] for own in hashes]
 
 
-def _check_splits(folder: Path, splits: Mapping[str, Sequence[object]]) -> None:
+def check_filled(splits: Mapping[str, Collection[object]], where: str = "") -> None:
+    """Raises InputError if a split has no images.
+
+    Args:
+        where: The beginning of the message, such as '"photos" has '.
+    """
     for split, images in splits.items():
         if not images:
             count = sum(map(len, splits.values()))
             raise InputError(
-                f'"{folder}" has too few images: of {count}, none are in the {split} split. '
+                f"{where}too few images: of {count}, none are in the {split} split. "
                 "Add images: each class needs at least three different ones."
             )

@@ -21,9 +21,20 @@ def nearest(known: np.ndarray, asked: np.ndarray, count: int) -> tuple[np.ndarra
     found = []
     for first in range(0, len(asked), block):
         cosines = asked[first : first + block].astype(np.float32) @ known.T  # [block, N]
-        rows = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
-        values = np.take_along_axis(cosines, rows, 1)
-        order = np.argsort(-values, axis=1, kind="stable")
-        found.append([np.take_along_axis(of, order, 1) for of in (values, rows)])
+        found.append(greatest(cosines, count))
     values, rows = (np.concatenate(of) for of in zip(*found, strict=True))
     return values, rows
+
+
+def greatest(values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The greatest values of each row [B, N], the greatest first, and their columns: [B, count]."""
+    columns = np.argpartition(-values, count - 1, axis=1)[:, :count]
+    found = np.take_along_axis(values, columns, 1)
+    order = np.argsort(-found, axis=1, kind="stable")
+    return np.take_along_axis(found, order, 1), np.take_along_axis(columns, order, 1)
+
+
+def of_unit_length(features: np.ndarray) -> np.ndarray:
+    """Features [N, F] of unit length; those of length 0 stay."""
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.where(length > 0, length, 1)

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerascnn.engine.metrics.neighbours import greatest, of_unit_length
+
 _BLOCK = 1024  # images compared with all at once
 
 
@@ -34,11 +36,8 @@ def nearest(features: np.ndarray, known: np.ndarray, k: int) -> Neighbours:
     likeness = np.empty((len(features), k), np.float32)
     for first, block in _likenesses(features):
         here, block = slice(first, first + len(block)), block[:, columns]
-        found = np.argpartition(-block, k - 1, axis=1)[:, :k]
-        near = np.take_along_axis(block, found, 1)
-        order = np.argsort(-near, axis=1, kind="stable")
-        rows[here] = columns[np.take_along_axis(found, order, 1)]
-        likeness[here] = np.take_along_axis(near, order, 1)
+        likeness[here], found = greatest(block, k)
+        rows[here] = columns[found]
     return Neighbours(rows, likeness)
 
 
@@ -53,8 +52,7 @@ def alike(features: np.ndarray, least: float) -> Iterator[tuple[int, int]]:
 
 def _likenesses(features: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """The cosines of some rows with all [B, N], and the first of them; -inf with itself."""
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    unit = features / np.where(length > 0, length, 1)
+    unit = of_unit_length(features)
     for first in range(0, len(unit), _BLOCK):
         block = unit[first : first + _BLOCK] @ unit.T
         at = np.arange(len(block))

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kerascnn.engine.metrics.neighbours import of_unit_length
+
 
 def choose(
     probabilities: np.ndarray, features: np.ndarray, known: np.ndarray, count: int
@@ -24,7 +26,7 @@ def choose(
     """
     mean, deviation = known.mean(0), known.std(0)
     scale = np.where(deviation > 0, deviation, 1)
-    images, labelled = (_unit((of - mean) / scale) for of in (features, known))
+    images, labelled = (of_unit_length((of - mean) / scale) for of in (features, known))
     distance = np.array([_squared(labelled, image).min() for image in images])  # [U]
     unsure, left = doubt(probabilities), np.ones(len(images), np.bool_)
     chosen = list[int]()
@@ -39,11 +41,6 @@ def doubt(probabilities: np.ndarray) -> np.ndarray:
     """1 minus the margin between the two most probable classes of [N, K]: [N], 0 to 1."""
     second, first = np.partition(probabilities, -2, axis=1)[:, -2:].T
     return 1 - (first - second)
-
-
-def _unit(features: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.where(length > 0, length, 1)
 
 
 def _squared(others: np.ndarray, image: np.ndarray) -> np.ndarray:

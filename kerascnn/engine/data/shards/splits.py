@@ -1,9 +1,9 @@
 """The splits of a dataset in shards: given by shards or by folders in them, or drawn by content."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from kerascnn.engine.data.content_split import SplitParams, drawn_rows
+from kerascnn.engine.data.content_split import SplitParams, check_filled, drawn_rows
 from kerascnn.engine.data.shards.classes import class_names_of, folder_layout
 from kerascnn.engine.data.shards.index import ShardIndex, index_shards
 from kerascnn.engine.data.shards.labels import FOLDER
@@ -73,7 +73,7 @@ def _divided(
         rows,
     )
     rows |= {split: [train[at] for at in chosen] for split, chosen in drawn.items()}
-    _check_filled(rows)
+    check_filled(rows)
     known = Known([own.whole for own in hashes], source.labels, [False] * len(source))
     sources = {}
     for split, chosen in rows.items():
@@ -107,13 +107,3 @@ def _check_labelled(shards: Sequence[Shard], indexes: Sequence[ShardIndex]) -> N
             f"the images are labelled in different ways, {said}. Set dataset.label to the one that "
             "all files have."
         )
-
-
-def _check_filled(rows: Mapping[str, Collection[int]]) -> None:
-    for split, chosen in rows.items():
-        if not chosen:
-            count = sum(map(len, rows.values()))
-            raise InputError(
-                f"too few images: of {count}, none are in the {split} split. Add images: each "
-                "class needs at least three different ones."
-            )
