@@ -31,7 +31,7 @@ def check_stages(prepared: Prepared) -> Iterator[StageCheck]:
         set_trainable(model, plan.layers, plan.batchnorm)
         parts = cut(model)
         total = plan.views * len(prepared.data.train) + len(prepared.data.validation)
-        batch = min(plan.batch_size, len(prepared.data.train)) // prepared.devices
+        batch = plan.at_once(len(prepared.data.train), prepared.devices)
         yield StageCheck(
             name=plan.stage.name,
             unfreeze=plan.choice,

@@ -88,6 +88,7 @@ class StageTable(TypedDict):
     trainable_parameters: int
     trainable_layers: list[str]
     boundary: str
+    gradient_accumulation: NotRequired[int]  # above 1; more than asked for if memory ran out
     val_accuracy: float
     val_loss: float
     gain: NotRequired[float]

@@ -31,6 +31,7 @@ class BoundStage:
     augmentation: BoundComponent  # its own, or the experiment's
     loss: BoundComponent
     batch_size: int  # its own, or that of `training`
+    gradient_accumulation: int  # likewise
 
     @property
     def name(self) -> str:
@@ -80,6 +81,8 @@ class BoundExperiment:
                 augmentation=self.at.get(("stages", index, "augmentation"), shared),
                 loss=self.at["stages", index, "loss"],
                 batch_size=stage.batch_size or self.training.batch_size,
+                gradient_accumulation=stage.gradient_accumulation
+                or self.training.gradient_accumulation,
             )
             for index, stage in enumerate(self.settings.stages)
         )

@@ -103,6 +103,9 @@ class Stage(Strict):
     batch_size: int | None = Field(
         None, ge=1, description="images per step; default that of `training`"
     )
+    gradient_accumulation: int | None = Field(
+        None, ge=1, description="micro-batches of a batch; default that of `training`"
+    )
     augmentation: Annotated[
         Augmentation | None, BeforeValidator(_on_or_off, json_schema_input_type=bool | Augmentation)
     ] = Field(None, description="true: the experiment's; false: none; or another one")

@@ -59,6 +59,12 @@ class Training(Strict):
     batch_size: int = Field(
         default=32, ge=1, description="images per step, for stages without their own"
     )
+    gradient_accumulation: int = Field(
+        default=1,
+        ge=1,
+        description="micro-batches that each batch is cut into, whose gradients make one step, so "
+        "that a large batch fits into memory; for stages without their own",
+    )
     backend: Literal["auto", "tensorflow", "jax", "torch"] = Field(
         default="auto",
         description='the Keras backend; "auto": KERAS_BACKEND if set, else the first installed of '
@@ -164,6 +170,11 @@ class Training(Strict):
         description="a split larger than this (GB) when packed is decoded anew for every batch "
         "instead of stored; default the cache limit, which is half of the free disk",
     )
+
+    @property
+    def images_at_once(self) -> int:
+        """The images that a network computes together: a micro-batch."""
+        return -(-self.batch_size // self.gradient_accumulation)
 
     @model_validator(mode="after")
     def _chooses_by_unseen_images(self) -> "Training":

@@ -3,7 +3,8 @@
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import EXPERIMENT
 from kerascnn.engine.training.checkpoints import Checkpoints, State
 from kerascnn.engine.training.listener import Control, Epoch
+from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.engine.training.variables import (
     assign,
@@ -24,19 +26,22 @@ from kerascnn.engine.training.variables import (
     set_random_state,
     values,
 )
-from kerascnn.errors import ResumeError
+from kerascnn.errors import ResumeError, RunError
 from kerascnn.experiment.model import incidental
 from kerascnn.experiment.paths import read_from
 from kerascnn.experiment.tables import flatten
 from kerascnn.run.look import Look, look_at, look_back
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.interruption import Interruption
+from kerascnn.runtime.text import counted
 from kerascnn.runtime.versions import installed_versions
 
 CHECKPOINTS = "checkpoints"
 _PACKAGES = ("kerascnn", "keras", "numpy", "pillow")  # and the backend
 _NAMED = 5
 DEVICES = "devices"
+MOST = 2**5
+"""Times as many micro-batches as asked for, in all stages together, before a run gives up."""
 
 
 class ChangedError(ResumeError):
@@ -98,6 +103,7 @@ class Checkpointer(Control):
         devices: The number of devices; before it those that earlier processes trained on.
         results: Of the stages that are done.
         stage: The state of the stage to resume in, if any.
+        accumulation: Of stages that ran out of memory, the number of micro-batches of a batch.
         pruned: What `judge` returned last.
     """
 
@@ -127,6 +133,51 @@ class Checkpointer(Control):
         self.pruned = ""
         self.results: list[StageResult] = []
         self.stage: State | None = None
+        self.accumulation: dict[str, int] = {}
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The run's stages, those that ran out of memory in smaller micro-batches."""
+        return tuple(
+            replace(plan, accumulation=self.accumulation.get(plan.stage.name, plan.accumulation))
+            for plan in self._prepared.plans
+        )
+
+    @property
+    def may_divide(self) -> bool:
+        """Whether the stage that runs out of memory can go on in smaller micro-batches."""
+        asked = {plan.stage.name: plan.accumulation for plan in self._prepared.plans}
+        doublings = [now // asked[name] for name, now in self.accumulation.items()]
+        plan, images = self.plans[len(self.results)], len(self._prepared.data.train)
+        smaller = plan.at_once(images, self._prepared.devices) > 1
+        return smaller and prod(doublings) < MOST and self._checkpoints.written
+
+    def divide(self) -> str:
+        """Goes back to the last checkpoint, and halves the micro-batches of the stage that failed.
+
+        Returns:
+            What it did, in a sentence.
+
+        Raises:
+            RunError: No checkpoint is intact.
+        """
+        plan = self.plans[len(self.results)]
+        state = self._read()
+        if state is None:
+            raise RunError(
+                f'stage "{plan.stage.name}": out of memory, and no checkpoint is intact.'
+            )
+        times = 2 * plan.accumulation
+        images = plan.at_once(len(self._prepared.data.train), self._prepared.devices)
+        said = (
+            f'stage "{plan.stage.name}": out of memory at {counted(images, "image")} at once; '
+            f"training continues from the last checkpoint with gradient_accumulation = {times}, "
+            f"which takes the same steps of {counted(plan.batch_size, 'image')} up to rounding."
+        )
+        self._observer.warned(said)
+        self._restore(state)
+        self.accumulation = {**self.accumulation, plan.stage.name: times}
+        return said
 
     @property
     def seconds(self) -> float:
@@ -135,9 +186,7 @@ class Checkpointer(Control):
 
     def restore(self) -> bool:
         """Restores the last intact checkpoint; False if there is none; may raise ChangedError."""
-        state, damaged = self._checkpoints.read()
-        for sentence in damaged:
-            self._observer.warned(sentence)
+        state = self._read()
         if state:
             then = state["determinants"]
             moved = {DEVICES: self._determinants[DEVICES]} if self._move else {}
@@ -146,6 +195,7 @@ class Checkpointer(Control):
                 self.devices = [*state["devices"], *self.devices]
             else:
                 self.devices = state["devices"]
+            self._start -= state["seconds"]
             self._restore(state)
         elif self._begun.is_file():
             begun = tomllib.loads(self._begun.read_text("utf-8"))
@@ -188,6 +238,12 @@ class Checkpointer(Control):
     def remove(self) -> None:
         self._checkpoints.remove()
 
+    def _read(self) -> State | None:
+        state, damaged = self._checkpoints.read()
+        for sentence in damaged:
+            self._observer.warned(sentence)
+        return state
+
     def _write(self, stage: State | None) -> None:
         network = values(self._prepared.changed_by(self._begun_stages(stage)))
         check_finite(network, "the network")
@@ -195,6 +251,7 @@ class Checkpointer(Control):
             "determinants": self._determinants,
             "seconds": self.seconds,
             "devices": self.devices,
+            "accumulation": self.accumulation,
             "results": [asdict(result) for result in self.results],
             "stage": stage,
             "network": network,
@@ -220,7 +277,7 @@ class Checkpointer(Control):
         assign(self._prepared.changed_by(self._begun_stages(self.stage)), state["network"])
         self._check_frozen()
         set_random_state(state["random"])
-        self._start -= state["seconds"]
+        self.accumulation = state.get("accumulation", {})
         plans = self._prepared.plans
         left = plans[len(self.results) :]
         start = stage_start(left[0], len(plans), self.results) if left else None

@@ -90,7 +90,7 @@ class Processes:
         """
         self._others = self._others or self._start()
         network = values(self._prepared.network.model.variables)
-        stage = Stage(plan.index, network, random_state(), before, state)
+        stage = Stage(plan.index, network, random_state(), before, state, plan.accumulation)
         calls = self._submit(stage)
         count, store = self._prepared.devices, str(self._store)
         try:

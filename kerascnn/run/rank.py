@@ -1,7 +1,7 @@
 """One of the processes that train a run together, and write nothing: see `run.processes`."""
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class Stage:
         random: The state of random generators.
         before: As for `fit_stage`.
         state: As for `fit_stage`.
+        accumulation: Micro-batches of a batch.
     """
 
     index: int
@@ -53,6 +54,7 @@ class Stage:
     random: State = field(repr=False)
     before: Standing | None
     state: State | None = field(repr=False)
+    accumulation: int
 
 
 _here: Prepared | None = None
@@ -70,7 +72,7 @@ def train(job: Job, stage: Stage) -> tuple[str, str]:
     set_random_state(stage.random)
     result = fit_stage(
         prepared.network,
-        prepared.plans[stage.index],
+        replace(prepared.plans[stage.index], accumulation=stage.accumulation),
         *prepared.examples(),
         stage.before,
         state=stage.state,

@@ -59,6 +59,7 @@ _TAGS = {
     "seconds",
     "trainable_parameters",
     "boundary",
+    "gradient_accumulation",
     "val_accuracy",
     "gain",
     "kept",

@@ -1,7 +1,7 @@
 """Evaluates the trained network of a run, and makes its result."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -48,7 +48,7 @@ def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
     data, training = prepared.data, prepared.experiment.training
     splits = {"validation": data.validation, "test": data.test}
     images, name = sum(map(len, splits.values())), prepared.experiment.name
-    how = training.batch_size, training.prefix_engine
+    how = training.images_at_once, training.prefix_engine
     answer = answering(prepared.network.model, images, *how, name, warned)
     windows = Preparation.of(training).windows
     said = {name: answer(windows(split.images)) for name, split in splits.items()}
@@ -125,7 +125,7 @@ def make_result(
         versions=installed_versions(),
         ended=datetime.now().astimezone().isoformat(timespec="seconds"),
         findings=prepared.examination.findings.to_json(),
-        notes=list(prepared.examination.notes),
+        notes=[*prepared.examination.notes, *_short_of_memory(prepared, stages)],
         modules=modules_to_import(prepared.network),
         temperature=evaluated.temperature,
         metrics=evaluated.metrics,
@@ -137,6 +137,15 @@ def make_result(
         ),
         update=update_table(prepared, evaluated.probabilities["test"].argmax(1), decisions),
     )
+
+
+def _short_of_memory(prepared: Prepared, stages: list[StageResult]) -> Iterator[str]:
+    for plan, stage in zip(prepared.plans, stages, strict=False):
+        if stage.accumulation > plan.accumulation:
+            yield (
+                f'stage "{stage.name}" ran out of memory and was trained with '
+                f"gradient_accumulation = {stage.accumulation} instead of {plan.accumulation}"
+            )
 
 
 def _split_table(packed: Packed) -> SplitTable:
@@ -185,6 +194,8 @@ def stage_table(result: StageResult) -> StageTable:
         "frozen_sha256": result.frozen_sha256,
         "ended_sha256": result.ended_sha256,
     }
+    if result.accumulation > 1:
+        table["gradient_accumulation"] = result.accumulation
     if result.own.metric:
         table["decided"] = {"metric": result.own.metric, "value": result.own.value}
         if result.before:

@@ -29,6 +29,7 @@ _OF_DATA = {*OF_IMAGES, "stream_above_gb", "train_on"}
 _OF_PLANS = {
     "backend",
     "batch_size",
+    "gradient_accumulation",
     "devices",
     "activations_gb",
     "view_seed",
@@ -37,7 +38,16 @@ _OF_PLANS = {
     "shuffle_window",
 }
 _OF_TRAINING = {*_OF_DATA, *_OF_PLANS, "teacher"}
-_OF_STAGE = {"name", "unfreeze", "batchnorm", "batch_size", "augmentation", "schedule", "loss"}
+_OF_STAGE = {
+    "name",
+    "unfreeze",
+    "batchnorm",
+    "batch_size",
+    "gradient_accumulation",
+    "augmentation",
+    "schedule",
+    "loss",
+}
 
 # Of the environment, what changes how backends compute.
 _VARIABLES = ("XLA_", "TF_", "JAX_", "TORCH_", "CUBLAS_", "CUDNN_", "NVIDIA_TF32", "OMP_", "MKL_")
@@ -102,6 +112,7 @@ def _stage(prepared: Prepared, plan: Plan, bound: BoundStage) -> dict[str, Any]:
         "layers": sorted(plan.layers),
         "batchnorm": plan.batchnorm,
         "batch size": plan.batch_size,
+        "gradient accumulation": plan.accumulation,
         "augmentation": plan.augmentation_key,
         "view seed": plan.view_seed if plan.augment and plan.views else None,
         "schedule": _known(bound.schedule),

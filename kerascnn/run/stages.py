@@ -8,11 +8,12 @@ from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.devices.devices import Devices
 from kerascnn.engine.training.listener import Epoch, Listener
+from kerascnn.engine.training.memory import OutOfMemoryError, forget_memory, is_out_of_memory
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.run.checkpointer import Checkpointer
-from kerascnn.run.processes import OneProcess, Processes, processes_of
+from kerascnn.run.processes import LostProcessError, OneProcess, Processes, processes_of
 from kerascnn.run.record import record_epoch, record_kept, record_stage
 from kerascnn.run.stage_store import StageStore
 from kerascnn.tracking.log import Log
@@ -25,11 +26,46 @@ def fit_stages(
     checkpointer: Checkpointer,
     store: StageStore,
 ) -> None:
-    """Trains the stages that are not done yet, up to the last or to one that is pruned."""
+    """Trains the stages that are not done yet, up to the last or to one that is pruned.
+
+    A stage that runs out of memory goes on from the last checkpoint, in smaller micro-batches.
+    """
     warned = cache(observer.warned)  # stages may repeat a warning
+    while not _fits(prepared, tracker, observer, checkpointer, store, warned):
+        forget_memory()  # only here: the error held what its stage had made
+        tracker.tags({"out_of_memory": checkpointer.divide()})
+    record_kept(tracker, checkpointer.results)
+
+
+def _fits(
+    prepared: Prepared,
+    tracker: Log,
+    observer: Observer,
+    checkpointer: Checkpointer,
+    store: StageStore,
+    warned: Callable[[str], None],
+) -> bool:
+    """Trains the stages; False if one runs out of memory and may go on."""
+    try:
+        _fit_stages(prepared, tracker, observer, checkpointer, store, warned)
+    except (OutOfMemoryError, LostProcessError) as fault:
+        if not is_out_of_memory(fault) or not checkpointer.may_divide:
+            raise
+        return False
+    return True
+
+
+def _fit_stages(
+    prepared: Prepared,
+    tracker: Log,
+    observer: Observer,
+    checkpointer: Checkpointer,
+    store: StageStore,
+    warned: Callable[[str], None],
+) -> None:
     done = checkpointer.results
     with processes_of(prepared) as processes:
-        for plan in prepared.plans[len(done) :]:
+        for plan in checkpointer.plans[len(done) :]:
             result = None if checkpointer.stage else store.take(plan, done)
             reused_from = result.reused_from if result else None
             start = stage_start(plan, len(prepared.plans), done, reused_from)
@@ -37,7 +73,7 @@ def fit_stages(
             if result is None:
                 listener = _listener(start, tracker, observer, warned)
                 result = _fit(prepared, plan, checkpointer, listener, processes)
-                if not checkpointer.pruned:
+                if not (checkpointer.pruned or checkpointer.accumulation):
                     store.keep(plan, result)
             else:
                 for epoch in result.history:
@@ -47,7 +83,6 @@ def fit_stages(
             checkpointer.stage_ended(result)
             if checkpointer.pruned:
                 break
-    record_kept(tracker, done)
 
 
 def _fit(

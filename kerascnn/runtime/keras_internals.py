@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import get_ident
 from typing import Any
 
 
@@ -197,6 +198,70 @@ def moments_reduced(model: Any, reduce: Callable[[Any, Any], tuple[Any, Any]]) -
     finally:
         for norm in norms:
             del vars(norm)["_moments"]
+
+
+@contextmanager
+def step_replaced(trainer: Any, step: Callable[..., Any]) -> Iterator[None]:
+    """A compiled model trains by another `train_step` in its block."""
+    own = vars(trainer)
+    before = own.get("train_step")
+    own["train_step"] = step
+    try:
+        yield
+    finally:
+        if before:
+            own["train_step"] = before
+        else:
+            del own["train_step"]
+
+
+@contextmanager
+def draws_cut(cut: Callable[[Any], Any], rows: int, whole: int) -> Iterator[None]:
+    """In its block, what layers draw for `rows` images is a part, by `cut`, of a draw for `whole`.
+
+    Keras's dropout, and normal, uniform and integer numbers whose first axis is the images.
+    """
+    from keras import ops
+    from keras.src import backend
+
+    thread, module = get_ident(), vars(backend.random)
+
+    def own_part(drawn: Any) -> Any:
+        return ops.copy(cut(drawn))  # PyTorch's view would keep all of it
+
+    def cutting(draw: Callable[..., Any]) -> Callable[..., Any]:
+        def drawn(shape: Any, *arguments: Any, **named: Any) -> Any:
+            of_images = isinstance(shape, tuple | list) and _first(shape) == rows
+            if not of_images or get_ident() != thread:
+                return draw(shape, *arguments, **named)
+            return own_part(draw((whole, *shape[1:]), *arguments, **named))
+
+        return drawn
+
+    def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
+        sizes = tuple(noise_shape or inputs.shape)
+        sizes = tuple(
+            size if asked is None else asked
+            for size, asked in zip(inputs.shape, sizes, strict=True)
+        )
+        if _first(sizes) != rows or get_ident() != thread:
+            return plain["dropout"](inputs, rate, noise_shape, seed)
+        shape = (whole, *sizes[1:])
+        ones, shaped = ops.ones(shape, inputs.dtype), noise_shape and shape
+        return inputs * own_part(plain["dropout"](ones, rate, shaped, seed))
+
+    names = ("normal", "uniform", "randint", "truncated_normal", "dropout")
+    plain = {name: module[name] for name in names}
+    module.update({name: cutting(draw) for name, draw in plain.items()} | {"dropout": dropout})
+    try:
+        yield
+    finally:
+        module.update(plain)
+
+
+def _first(shape: Any) -> int | None:
+    """The first size of a shape, if it is known."""
+    return shape[0] if len(shape) and isinstance(shape[0], int) else None
 
 
 def seed_generator(*, create: bool = False) -> Any:

@@ -64,15 +64,16 @@ class Feed:
     @property
     def steps(self) -> int:
         """Steps per epoch."""
-        return -(-self.examples // self._width)
+        return -(-self.examples // self.width)
 
     @property
-    def _width(self) -> int:
+    def width(self) -> int:
+        """Examples per batch."""
         return min(self.batch_size, self.examples)
 
     def _cut(self, rows: Any) -> Any:
         number, of = self.part
-        count = self._width // of
+        count = self.width // of
         return rows[number * count : (number + 1) * count]
 
     def epoch(self, epoch: int, first: int = 0, at_once: int = 1) -> "Ahead[Batch]":
@@ -92,7 +93,7 @@ class Feed:
     def _epoch(self, epoch: int, first: int) -> Iterator[Batch]:
         view = (epoch - 1) % len(self.inputs)
         order = shuffled(self.examples, self.seed, epoch, self.blocks)
-        order = np.resize(order, (self.steps, self._width))
+        order = np.resize(order, (self.steps, self.width))
         for step in range(first, self.steps):
             chosen = order[step]  # unsorted, as neighbours in a batch may be mixed
             inputs, targets = self.inputs[view][chosen], self.targets[view][chosen]

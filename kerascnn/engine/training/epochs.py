@@ -154,7 +154,7 @@ class Loop:
         inputs, progress = self.inputs, self.progress
         optimizer, validation = inputs.trainer.optimizer, inputs.validation
         with averaged(optimizer):
-            probabilities = inputs.forward(validation.inputs, self.plan.batch_size)
+            probabilities = inputs.forward(validation.inputs, inputs.at_once)
             standing, named = validate(
                 self.plan, probabilities, validation.labels, self.listener.warned
             )

@@ -43,6 +43,7 @@ class Inputs:
     validation: Examples  # of `forward`
     cached: Cached
     prefix_seconds: float  # running the frozen prefix before the first step, or reading its cache
+    at_once: int  # images that `forward` computes together
 
 
 def make_inputs(
@@ -61,14 +62,16 @@ def make_inputs(
     if kept.prefix is None:
         feed = _images(kept.suffix, plan, train, listener)
         cached = Cached(INPUT, why)
-        return Inputs(kept.suffix, feed, Forward(kept.suffix), validation, cached, 0.0)
+        return Inputs(
+            kept.suffix, feed, Forward(kept.suffix), validation, cached, 0.0, plan.batch_size
+        )
     runs, judged, stored = _run_prefix(kept, plan, train, validation, listener)
     trainer = kept.suffix if stored else parts.whole()
     feed = stored or _images(trainer, plan, train, listener)
     counts = (runs.made, runs.reused, runs.bytes, runs.continued)
     cached = Cached(kept.boundary, why, plan.views, *counts, runs.engine)
     seconds = time.perf_counter() - start
-    return Inputs(trainer, feed, Forward(kept.suffix), judged, cached, seconds)
+    return Inputs(trainer, feed, Forward(kept.suffix), judged, cached, seconds, plan.batch_size)
 
 
 def _run_prefix(

@@ -1,5 +1,6 @@
 """Estimates the memory that a stage needs, and says what would fit."""
 
+import gc
 import math
 import os
 from collections.abc import Iterator
@@ -13,10 +14,23 @@ from kerascnn.engine.training.plan import Plan
 from kerascnn.errors import RunError
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.keras_internals import nodes_in_order
+from kerascnn.runtime.text import counted
 
 USABLE = 0.9  # of a device's memory; the rest is the backend's own
 
-_WORDS = ("resource_exhausted", "resourceexhausted", "out of memory", "can't allocate memory")
+_WORDS = (
+    "resource_exhausted",
+    "resourceexhausted",
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "status_alloc_failed",  # of CUDA's libraries
+    "bad_alloc",
+)
+
+
+class OutOfMemoryError(RunError):
+    """A stage needs more memory than its device has."""
 
 
 def memory_bytes(model: Any, suffix: Any, batch_size: int) -> int:
@@ -34,18 +48,60 @@ def memory_bytes(model: Any, suffix: Any, batch_size: int) -> int:
 
 
 @contextmanager
-def explained(model: Any, suffix: Any, plan: Plan) -> Iterator[None]:
-    """Turns an out-of-memory error into one sentence with the batch size that would fit."""
+def explained(model: Any, suffix: Any, plan: Plan, at_once: int) -> Iterator[None]:
+    """Turns an out-of-memory error into one sentence with the setting that would fit.
+
+    Args:
+        at_once: Images that a device computes together.
+
+    Raises:
+        OutOfMemoryError: Instead of the backend's error.
+    """
     try:
         yield
     except Exception as error:
-        text = f"{type(error).__name__} {error}".lower()
-        if not isinstance(error, MemoryError) and not any(words in text for words in _WORDS):
+        if not is_out_of_memory(error):
             raise
-        hint = _what_fits(model, suffix, plan.batch_size, device_bytes() or _peak_bytes())
-        raise RunError(
-            f'stage "{plan.stage.name}": out of memory at batch_size = {plan.batch_size}; {hint}.'
+        available = device_bytes() or _peak_bytes()
+        fits = fitting_batch_size(model, suffix, at_once, available)
+        raise OutOfMemoryError(
+            f'stage "{plan.stage.name}": {_advised(plan, at_once, fits)}'
         ) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says so, of the backend or of the processor's memory."""
+    text = f"{type(error).__name__} {error}".lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _WORDS)
+
+
+def forget_memory() -> None:
+    """Frees what only reference cycles hold, and what PyTorch keeps of a GPU for later."""
+    import keras
+
+    gc.collect()
+    if keras.config.backend() == "torch":
+        import torch
+
+        torch.cuda.empty_cache()
+
+
+def _advised(plan: Plan, at_once: int, fits: int) -> str:
+    asked = f"batch_size = {plan.batch_size}"
+    if plan.accumulation > 1:
+        asked += (
+            f", gradient_accumulation = {plan.accumulation} ({counted(at_once, 'image')} at once)"
+        )
+    if not fits:
+        return (
+            f"out of memory at {asked}; the network itself is too large: use a smaller image_size, "
+            'fewer trainable blocks (unfreeze), or training.precision = "mixed_bfloat16".'
+        )
+    more = plan.accumulation * -(-at_once // fits)
+    return (
+        f"out of memory at {asked}; an estimated {fits} at once would fit: set "
+        f"gradient_accumulation = {more}."
+    )
 
 
 def shortage(model: Any, suffix: Any, batch_size: int) -> str | None:

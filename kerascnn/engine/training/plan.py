@@ -37,6 +37,7 @@ class Plan:
     batchnorm: str  # "frozen" or "train"
     batch_size: int
     schedule: Callable[..., Any]  # `schedule(peak_learning_rate=, steps=, steps_per_epoch=)`
+    accumulation: int = 1  # micro-batches of a batch, at most
     loss: Any = None  # a `keras.losses.Loss`; none: cross-entropy
     loss_key: str = ""  # identifies what it computes; "" if that is not known
     schedule_of: RegisteredComponent | None = None  # the schedule's component, for messages
@@ -71,6 +72,10 @@ class Plan:
         """
         return min(self.stage.views or 0, self.stage.epochs) if self.augment else 1
 
+    def at_once(self, images: int, devices: int) -> int:
+        """Of the training images, how many a device computes together: those of a micro-batch."""
+        return -(-(min(self.batch_size, images) // devices) // self.accumulation)
+
 
 _UNSEEN = (
     'stage "{}": a teacher cannot see the stored views of {}, a Keras layer that draws by itself; '
@@ -99,6 +104,11 @@ def plan_stage(
         )
     except InputError as error:
         raise InputError(f'stage "{stage.name}": {error}') from error
+    if bound.gradient_accumulation > bound.batch_size:
+        raise InputError(
+            f'stage "{stage.name}": gradient_accumulation = {bound.gradient_accumulation} cuts a '
+            f"batch of {bound.batch_size} (batch_size) into more micro-batches than images."
+        )
     budget, counts = training.activations_gb, data.class_counts()["train"].tolist()
     augmented = augmentation(experiment, index, len(data.class_names))
     if teacher and stage.views and augmented and augmented["augment"].view is None:
@@ -109,6 +119,7 @@ def plan_stage(
         layers=trainable.layers,
         batchnorm=stage.batchnorm or ("frozen" if network.pretrained else "train"),
         batch_size=bound.batch_size,
+        accumulation=bound.gradient_accumulation,
         schedule=bound.schedule.build,
         loss=make_loss(bound.loss, counts),
         loss_key=bound.loss.key and f"{bound.loss.key} {counts}",

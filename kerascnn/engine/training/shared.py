@@ -137,7 +137,7 @@ def _structure(plan: Plan, inputs: Inputs, schedule: Any, devices: int) -> str:
         [_described(layer) for layer in layers],
         [trainer.input_shape, trainer.input.dtype, plan.batch_size, inputs.feed.steps],
         [stage.epochs, stage.optimizer.model_dump(mode="json"), stage.weight_decay is None],
-        [stage.clip_norm, stage.ema_fraction, plan.loss_key, devices],
+        [stage.clip_norm, stage.ema_fraction, plan.loss_key, devices, plan.accumulation],
     ]
     return hashlib.sha256(json.dumps(decides, default=str).encode()).hexdigest()
 

@@ -24,6 +24,7 @@ from kerascnn.engine.network.freezing import (
     trainable_layers,
 )
 from kerascnn.engine.network.inference import to_numpy
+from kerascnn.engine.training.accumulation import accumulating, normalised_note
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.devices.devices import ONE, Devices
 from kerascnn.engine.training.epochs import Loop
@@ -36,6 +37,7 @@ from kerascnn.engine.training.shared import Compiled, compiled_for
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.engine.training.variables import (
     assign,
+    frozen_restored,
     network_variables,
     optimizer_variables,
     sha256,
@@ -109,8 +111,8 @@ def fit_stage(
     clock, model = _Clock(state), network.model
     set_trainable(model, plan.layers, plan.batchnorm)
     parts = cut(model)
-    images = min(plan.batch_size, len(train)) // devices.count
-    if short := shortage(model, parts.suffix, images):
+    at_once = plan.at_once(len(train), devices.count)
+    if short := shortage(model, parts.suffix, at_once):
         listener.warned(short)
     with read_once():
         frozen_sha256 = digest(frozen_variables(model))
@@ -121,13 +123,20 @@ def fit_stage(
         control.checkpoint({"frozen_sha256": frozen_sha256, **clock.read(), **state})
 
     with (
-        explained(model, parts.suffix, plan),
+        explained(model, parts.suffix, plan, at_once),
+        frozen_restored(inputs.trainer),
         devices.holding(inputs.trainer),
         compiled_for(network, plan, inputs, devices.count) as compiled,
     ):
-        compiled = replace(compiled, inputs=devices.spread(compiled.inputs))
-        control = devices.agreed(control)
-        progress = _fit(network, plan, compiled, before, listener, control, checkpoint, state)
+        inputs = devices.spread(compiled.inputs)
+        batches = devices.micro_batches(inputs.feed.width, plan.accumulation)
+        if batches.count > 1:
+            inputs = replace(inputs, at_once=batches.each)
+        compiled, control = replace(compiled, inputs=inputs), devices.agreed(control)
+        if note := normalised_note(inputs.trainer, plan, batches):
+            listener.warned(note)
+        with accumulating(inputs.trainer, batches):
+            progress = _fit(network, plan, compiled, before, listener, control, checkpoint, state)
     fit_seconds = clock.read()["fit_seconds"]
     optimizer = compiled.inputs.trainer.optimizer
     check_optimizer(optimizer, compiled.copies.of(model.trainable_variables), plan.stage.name)
@@ -152,6 +161,7 @@ def fit_stage(
         cached=inputs.cached,
         frozen_sha256=frozen_sha256,
         ended_sha256=_ended(model, optimizer),
+        accumulation=plan.accumulation,
         history=progress.history,
     )
 

@@ -28,6 +28,7 @@ class StageResult:
     frozen_sha256: str  # of frozen weights and statistics, before and after
     ended_sha256: str  # of what is carried forward, the optimizer and random generators
     history: list[Epoch] = field(repr=False)
+    accumulation: int = 1  # micro-batches of a batch
     reused_from: str | None = None  # the id of the run that trained it; None: this one
 
     @property

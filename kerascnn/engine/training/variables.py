@@ -2,7 +2,8 @@
 
 import hashlib
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,26 @@ def assign(variables: Sequence[Any], arrays: Sequence[np.ndarray]) -> None:
         )
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
+
+
+@contextmanager
+def frozen_restored(trainer: Any) -> Iterator[None]:
+    """An exception in its block leaves a trainer's frozen variables as they were.
+
+    JAX would lose them, as a step has taken their memory; those that train are in checkpoints.
+    """
+    import keras
+
+    if keras.config.backend() != "jax":
+        yield
+        return
+    frozen = list(trainer.non_trainable_variables)
+    before = values(frozen)
+    try:
+        yield
+    except Exception:
+        assign(frozen, before)
+        raise
 
 
 def check_finite(arrays: Iterable[np.ndarray], what: str) -> None:

@@ -133,7 +133,12 @@ def probabilities_of(
     training = result.training
     started = start_backend(backend)
     model = predictor(
-        result.model, len(images), training.batch_size, training.prefix_engine, result.name, warned
+        result.model,
+        len(images),
+        training.images_at_once,
+        training.prefix_engine,
+        result.name,
+        warned,
     )
     outputs = model.outputs(Centred(images, training.image_size))
     return tempered(outputs, result.temperature), _engine(started, model)
@@ -145,7 +150,7 @@ def outputs_of(
     """As `probabilities_of`, with the features of unit length, float32 [N, F], in second place."""
     training = result.training
     started = start_backend(backend)
-    how = training.batch_size, training.prefix_engine
+    how = training.images_at_once, training.prefix_engine
     answer = answering(result.model, len(images), *how, result.name, warned)
     said = answer(Centred(images, training.image_size))
     engine = _engine(started, answer.fastest)

@@ -97,7 +97,7 @@ def explain_images(
     pixels = Centred(read_images(given, result), result.training.image_size)[:]
     start_backend(backend)
     model = result.model
-    probabilities = Forward(model)(pixels, min(len(pixels), result.training.batch_size))
+    probabilities = Forward(model)(pixels, min(len(pixels), result.training.images_at_once))
     heats = grad_cam(model, pixels, probabilities.argmax(1))
     shared: dict[str, Any] = {
         "class_names": result.class_names,

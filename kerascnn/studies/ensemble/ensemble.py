@@ -112,7 +112,7 @@ def _decide(
 
     def each(images: Any) -> np.ndarray:
         """The members' probabilities [M, N, K] of images."""
-        return outputs.said(forward(images, training.batch_size)).members
+        return outputs.said(forward(images, training.images_at_once)).members
 
     inside = each(images)
     seen = (training.image_size, training.crop_margin)

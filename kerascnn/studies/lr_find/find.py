@@ -16,7 +16,9 @@ from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.training.accumulation import accumulating
 from kerascnn.engine.training.compile import compile_stage
+from kerascnn.engine.training.devices.devices import ONE
 from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.listener import Listener
 from kerascnn.engine.training.stage import fit_stage
@@ -100,7 +102,9 @@ def _test(prepared: Prepared, observer: Observer) -> RangeTest:
     listener = Listener(warned=observer.warned)
     inputs = make_inputs(cut(network.model), plan, *prepared.examples(), listener)
     compile_stage(network, plan, inputs.trainer, inputs.feed.steps, one_by_one=True)
-    rates, losses = _steps(inputs.trainer, inputs.feed, observer)
+    batches = ONE.micro_batches(inputs.feed.width, plan.accumulation)
+    with accumulating(inputs.trainer, batches):
+        rates, losses = _steps(inputs.trainer, inputs.feed, observer)
     if not losses:
         raise RunError(
             f'stage "{stage.name}": the loss of the first step, at learning rate {LOWEST:g}, is '

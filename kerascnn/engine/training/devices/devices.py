@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from kerascnn.engine.training.accumulation import MicroBatches
 from kerascnn.engine.training.inputs import Inputs
 from kerascnn.engine.training.listener import Control
 from kerascnn.engine.training.plan import Plan
@@ -28,6 +29,10 @@ class Devices:
     def spread(self, inputs: Inputs) -> Inputs:
         """The inputs of a stage, after its training step and validation are spread."""
         return inputs
+
+    def micro_batches(self, rows: int, most: int) -> MicroBatches:
+        """How the training step cuts its part of each batch, of `rows` images in all."""
+        return MicroBatches(rows // self.count, most)
 
     def agreed(self, control: Control) -> Control:
         """A control that decides for all processes alike."""

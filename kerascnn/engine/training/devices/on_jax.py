@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.engine.training.accumulation import MicroBatches
 from kerascnn.engine.training.devices.devices import Devices
 from kerascnn.engine.training.inputs import Inputs
 from kerascnn.runtime.keras_internals import lay_out
@@ -41,6 +42,9 @@ class JaxDevices(Devices):
 
     def spread(self, inputs: Inputs) -> Inputs:
         return replace(inputs, forward=partial(inputs.forward, place=self._place))
+
+    def micro_batches(self, rows: int, most: int) -> MicroBatches:
+        return MicroBatches(rows, most, self.count)
 
     def _place(self, batch: np.ndarray) -> Any:
         import jax

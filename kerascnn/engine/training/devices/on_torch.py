@@ -59,10 +59,11 @@ class TorchDevices(Devices):
             with moments_reduced(trainer, self._reduced):
                 yield
         finally:
+            vars(trainer).pop("train_step", None)
             torch.set_num_threads(threads)
 
     def spread(self, inputs: Inputs) -> Inputs:
-        inputs.trainer.train_function = _step(inputs.trainer, self)
+        inputs.trainer.train_step = _step(inputs.trainer, self)
         feed = replace(inputs.feed, part=(self.rank, self.count))
         return replace(inputs, feed=feed, forward=partial(self._outputs, inputs.forward))
 
@@ -182,7 +183,7 @@ def leave_group() -> None:
 
 
 def _step(trainer: Any, devices: TorchDevices) -> Callable[[Any], dict[str, Any]]:
-    """A `train_function` that does what Keras's own does with the whole batch.
+    """A `train_step` that does what Keras's own does with the whole batch.
 
     Gradients are averaged; loss and metrics are those of the whole batch. Buckets of gradients keep
     their order: PyTorch would otherwise change it after the first step, and round differently in a
@@ -204,7 +205,7 @@ def _step(trainer: Any, devices: TorchDevices) -> Callable[[Any], dict[str, Any]
     loss_of_epoch = trainer.metrics[0]
 
     def step(data: Any) -> dict[str, Any]:
-        inputs, targets, weights = data[0]
+        inputs, targets, weights = data
         with whole_draws(devices.rank, devices.count):
             outputs = model(inputs)
         trainer.zero_grad()
