@@ -1,6 +1,7 @@
 """Prepares an experiment for training: loads and checks data, builds the network, plans stages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import kerascnn
@@ -14,6 +15,7 @@ from kerascnn.engine.network.build import Built, build_network
 from kerascnn.engine.network.loadable import require_loadable
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.training.batch_size import with_batch_size
 from kerascnn.engine.training.devices.devices import require_equal_parts
 from kerascnn.engine.training.plan import Plan, plan_stage
 from kerascnn.errors import InputError
@@ -77,12 +79,15 @@ def prepare_network(
     with reporting(observer.download):
         metrics = build_metrics(experiment.metrics, data.class_names)
         try_metrics(metrics, data.validation.labels, len(data.class_names))
-        network = _network(experiment, len(data.class_names), kept, start)
+        decides = _decides(experiment, len(data.class_names), start)
+        network = _network(experiment, len(data.class_names), kept, start, decides)
+        progress = partial(observer.progress, "measuring the batch size")
+        devices = used_devices(experiment.training.devices)
+        experiment = with_batch_size(experiment, network, data, devices, decides, progress)
         plans = tuple(
             plan_stage(experiment, index, network, data, metrics, teacher)
             for index in range(len(experiment.stages))
         )
-    devices = used_devices(experiment.training.devices)
     for plan in plans:
         require_equal_parts(plan, len(data.train), devices)
     for note in () if start else _never_trained(network, plans):
@@ -93,7 +98,16 @@ def prepare_network(
     return prepared
 
 
-def _network(experiment: BoundExperiment, classes: int, kept: Kept, start: Any) -> Built:
+def _decides(experiment: BoundExperiment, classes: int, start: Any) -> list[Any]:
+    """What decides the network."""
+    training = experiment.training
+    decides = [experiment.architecture.key, training.image_size, training.precision, classes]
+    return [*decides, start.key] if start else decides
+
+
+def _network(
+    experiment: BoundExperiment, classes: int, kept: Kept, start: Any, decides: Sequence[Any]
+) -> Built:
     architecture, training = experiment.architecture, experiment.training
 
     def build() -> Built:
@@ -104,8 +118,6 @@ def _network(experiment: BoundExperiment, classes: int, kept: Kept, start: Any) 
             start.warm(network.model)
         return network
 
-    decides = [architecture.key, training.image_size, training.precision, classes]
-    decides += [start.key] if start else []
     return kept.build(decides, build)
 
 

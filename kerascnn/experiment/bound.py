@@ -80,7 +80,7 @@ class BoundExperiment:
                 schedule=self.at["stages", index, "schedule"],
                 augmentation=self.at.get(("stages", index, "augmentation"), shared),
                 loss=self.at["stages", index, "loss"],
-                batch_size=stage.batch_size or self.training.batch_size,
+                batch_size=stage.batch_size or self.training.images_per_step,
                 gradient_accumulation=stage.gradient_accumulation
                 or self.training.gradient_accumulation,
             )

@@ -18,6 +18,9 @@ BEST_BY = "best:(.+)"
 """The weights of the epoch that is best by one of the experiment's metrics."""
 
 
+AUTO, BATCH_SIZE = "auto", 32
+
+
 def _keep(value: Any) -> Any:
     if value in ("best", "last") or (isinstance(value, str) and re.fullmatch(BEST_BY, value)):
         return value
@@ -28,6 +31,12 @@ def _devices(value: Any) -> Any:
     if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
         return value
     raise ValueError('expected a number of devices, at least 1, or "all"')
+
+
+def _batch_size(value: Any) -> Any:
+    if value == AUTO or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise ValueError('expected a number of images, at least 1, or "auto"')
 
 
 def _range(value: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -56,8 +65,14 @@ class Training(Strict):
         description="how much larger than image_size images are packed, as a fraction of it; "
         "augmented training takes a random crop of image_size, everything else the centre crop",
     )
-    batch_size: int = Field(
-        default=32, ge=1, description="images per step, for stages without their own"
+    batch_size: Annotated[
+        int | Literal["auto"],
+        BeforeValidator(_batch_size),
+        WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"enum": [AUTO]}]}),
+    ] = Field(
+        default=BATCH_SIZE,
+        description='images per step, for stages without their own; "auto": the largest power of '
+        "two that trains on the device and leaves an epoch 10 steps, measured once and then kept",
     )
     gradient_accumulation: int = Field(
         default=1,
@@ -172,9 +187,14 @@ class Training(Strict):
     )
 
     @property
+    def images_per_step(self) -> int:
+        """The batch size; the default as long as "auto" has not been measured."""
+        return BATCH_SIZE if isinstance(self.batch_size, str) else self.batch_size
+
+    @property
     def images_at_once(self) -> int:
         """The images that a network computes together: a micro-batch."""
-        return -(-self.batch_size // self.gradient_accumulation)
+        return -(-self.images_per_step // self.gradient_accumulation)
 
     @model_validator(mode="after")
     def _chooses_by_unseen_images(self) -> "Training":

@@ -55,7 +55,7 @@ def with_longer_head(text: str, experiment: BoundExperiment, data: Data) -> str:
 
     Only where its activations are stored, so that a further epoch takes next to no time.
     """
-    steps = steps_of(len(data.train), experiment.training.batch_size)
+    steps = steps_of(len(data.train), experiment.training.images_per_step)
     epochs = head_epochs(steps)
     before, *stages = text.split(STAGE)
     for number, stage in enumerate(experiment.settings.stages):

@@ -38,6 +38,7 @@ MADE = (
     "networks",
     "shards",
     "copies",
+    "batch_sizes",
 )
 KINDS = (*MADE, "downloads")
 
@@ -60,7 +61,8 @@ class Entry:
         kind: "packed" images, "activations", "stages" (their results), "hashes" (of images, to find
             near copies), "databases" (MLflow's, with empty tables), "sources" (passed to other
             processes), "networks" (known to be loadable once saved), "shards" (what is in files of
-            many images), "copies" (of remote ones) or "downloads".
+            many images), "copies" (of remote ones), "batch_sizes" (that were measured) or
+            "downloads".
         key: The hash of everything the content depends on; a download's file name.
         last_used: Seconds since 1970; for a download, when it was made.
         whole: False while it is being made, and for what a killed process left.

@@ -4,7 +4,8 @@ import gc
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from kerascnn.engine.network.freezing import count_trainable
 from kerascnn.engine.training.plan import Plan
 from kerascnn.errors import RunError
+from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.keras_internals import nodes_in_order
 from kerascnn.runtime.text import counted
@@ -104,17 +106,17 @@ def _advised(plan: Plan, at_once: int, fits: int) -> str:
     )
 
 
-def shortage(model: Any, suffix: Any, batch_size: int) -> str | None:
+def shortage(model: Any, suffix: Any, at_once: int) -> str | None:
     """A warning if the stage may need more memory than the device has; else None.
 
     The operating system may kill such a process without a message.
     """
-    needed, available = memory_bytes(model, suffix, batch_size), device_bytes()
+    needed, available = memory_bytes(model, suffix, at_once), device_bytes()
     if available is None or needed <= available:
         return None
     return (
-        f"batch_size = {batch_size} needs up to {gigabytes(needed)} of memory, and the device has "
-        f"{gigabytes(available)}; {_what_fits(model, suffix, batch_size, available)}"
+        f"{counted(at_once, 'image')} at once may need {gigabytes(needed)} of memory, and the "
+        f"device has {gigabytes(available)}; {_what_fits(model, suffix, at_once, available)}"
     )
 
 
@@ -153,6 +155,45 @@ def device_bytes() -> float | None:
     if not hasattr(os, "sysconf"):  # on Windows
         return None
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def free_bytes(devices: int) -> float | None:
+    """What an estimate of a stage's memory must not exceed for it to be tried; None if unknown.
+
+    Of a GPU twice its memory, as its backend may need half of the estimate. On a CPU what is
+    available now, as the operating system would rather swap, or kill the process, than refuse;
+    devices there share it.
+    """
+    if "GPU" in device_name():
+        size = device_bytes()
+        return size and 2 * size
+    free = [size for size in (_available_bytes(), *_group_bytes()) if size is not None]
+    there = USABLE * min(free) if free else device_bytes()
+    return there and there / devices
+
+
+def _available_bytes() -> int | None:
+    """What Linux could give to processes without swapping."""
+    with suppress(OSError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found = dict(line.split(":") for line in lines)
+        return int(found["MemAvailable"].split()[0]) * 1024
+    return None
+
+
+def _group_bytes() -> Iterator[int]:
+    """What is left of the limits of a container, of its control groups (version 2)."""
+    with suppress(OSError, StopIteration):
+        groups = Path("/proc/self/cgroup").read_text().splitlines()
+        own = next(line[3:] for line in groups if line.startswith("0::"))
+        root = Path("/sys/fs/cgroup")
+        folder = root / own.lstrip("/")
+        for place in (folder, *folder.parents):
+            with suppress(OSError, ValueError):  # "max": none
+                limit = int((place / "memory.max").read_text())
+                yield limit - int((place / "memory.current").read_text())
+            if place == root:
+                break
 
 
 def _peak_bytes() -> float:

@@ -133,7 +133,7 @@ class _Study:
         return so_far
 
     def _climb_and_finish(self, session: Session, so_far: BestResult, data: Data) -> BestResult:
-        batch_size = self.asked.experiment.training.batch_size
+        batch_size = self.asked.experiment.training.images_per_step
         counts = Counts(*(len(split) for split in data.splits().values()))
         climb = Climb(
             base=self.asked.experiment,

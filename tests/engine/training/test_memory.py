@@ -16,7 +16,7 @@ from kerascnn.engine.training.memory import (
     shortage,
 )
 
-PLAN = SimpleNamespace(batch_size=64, stage=SimpleNamespace(name="trial"))
+PLAN = SimpleNamespace(batch_size=64, accumulation=1, stage=SimpleNamespace(name="trial"))
 
 
 @pytest.fixture(scope="module")
@@ -36,17 +36,30 @@ class ResourceExhaustedError(Exception):
         ResourceExhaustedError("OOM when allocating tensor"),
         RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes"),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
 def test_a_lack_of_memory_is_one_sentence(model, fault):
-    with pytest.raises(RunError) as told, explained(model, model, PLAN):
+    with pytest.raises(RunError) as told, explained(model, model, PLAN, 64):
         raise fault
-    sentence = 'stage "trial": out of memory at batch_size = 64; an estimated 32 would fit.'
-    assert str(told.value) == sentence
+    assert str(told.value) == (
+        'stage "trial": out of memory at batch_size = 64; an estimated 32 at once would fit: set '
+        "gradient_accumulation = 2."
+    )
+
+
+def test_in_micro_batches_the_sentence_says_how_many_more_would_fit(model):
+    plan = SimpleNamespace(**{**vars(PLAN), "accumulation": 4})
+    with pytest.raises(RunError) as told, explained(model, model, plan, 16):
+        raise MemoryError
+    assert str(told.value) == (
+        'stage "trial": out of memory at batch_size = 64, gradient_accumulation = 4 (16 images at '
+        "once); an estimated 8 at once would fit: set gradient_accumulation = 8."
+    )
 
 
 def test_another_fault_stays_what_it_is(model):
-    with pytest.raises(ValueError, match="shape"), explained(model, model, PLAN):
+    with pytest.raises(ValueError, match="shape"), explained(model, model, PLAN, 64):
         raise ValueError("shape")
 
 
@@ -63,7 +76,7 @@ def test_a_stage_that_needs_more_than_there_is_is_told_before_it_begins(model, m
     assert shortage(model, model, 20) is None
     said = shortage(model, model, 64)
     assert said
-    assert said.startswith("batch_size = 64 needs up to ")
+    assert said.startswith("64 images at once may need ")
     assert said.endswith("an estimated 17 would fit")
     monkeypatch.setattr(memory, "device_bytes", lambda: None)
     assert shortage(model, model, 64) is None

@@ -122,7 +122,7 @@ def test_a_lack_of_memory_is_told_before_the_first_step(monkeypatch):
     monkeypatch.setattr(memory, "device_bytes", lambda: 2000)
     listener = Listener(warned=said.append, step=lambda done, total: said.append("step"))
     fit(ALL, listener=listener)
-    assert said[0].startswith("batch_size = 8 needs up to ")
+    assert said[0].startswith("8 images at once may need ")
     assert set(said[1:]) == {"step"}
 
 

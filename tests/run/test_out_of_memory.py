@@ -1,0 +1,106 @@
+"""A stage that runs out of memory goes on in smaller micro-batches; the backend's error is real."""
+
+import tomllib
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from two_stages import outcome_of, two_stages
+
+from kerascnn import Component, RunError, run_experiment
+from kerascnn.components.component import RegisteredComponent
+from kerascnn.components.entry_points import Origin
+from kerascnn.components.registry import load_registry
+from kerascnn.engine.observer import Only
+from kerascnn.experiment.bound import bind_experiment
+
+BACKEND = keras.config.backend()
+BATCH = 16
+
+
+class Hungry(keras.losses.Loss):
+    """The cross-entropy; above some images it also asks the backend for terabytes.
+
+    Args:
+        most: Images that it has memory for.
+        spared: Calls before that; PyTorch alone makes one in each step.
+    """
+
+    def __init__(self, most, spared):
+        super().__init__()
+        self.most, self.spared = most, spared
+
+    def call(self, y_true, y_pred):
+        self.spared -= 1
+        extra = ops.shape(y_pred)[0] - self.most
+        extra = ops.maximum(extra, 0) if BACKEND == "tensorflow" else max(extra, 0)
+        shape = (0 if self.spared >= 0 else extra * 10**6, 10**7)
+        needed = ops.sort(ops.broadcast_to(y_pred[:1, :1], shape))  # sorting needs all of it
+        return keras.losses.categorical_crossentropy(y_true, y_pred) + 0 * ops.sum(needed)
+
+
+@pytest.fixture(scope="module")
+def place(shared_workplace, without_reports):
+    return shared_workplace
+
+
+def trained(most, spared=0, rest="", **observed):
+    """A run whose second stage has memory for so many images at once."""
+    registry = load_registry()
+
+    def build(params, *, num_classes, class_counts):
+        return Hungry(most, spared)
+
+    hungry = RegisteredComponent(Component("hungry", build), "loss", Origin("test", "test", "1.0"))
+    registry.claims["loss", "hungry"] = [hungry]
+    data = tomllib.loads(
+        two_stages("memory", "checkpoint_seconds = 0", rest='loss = "hungry"\n' + rest)
+    )
+    return run_experiment(bind_experiment(data, registry), Only(**observed), fresh=True)
+
+
+def outcome(result):
+    return outcome_of(result.stages, result.history, result.test)
+
+
+@pytest.fixture(scope="module")
+def enough(place):
+    return trained(BATCH)
+
+
+@pytest.mark.backend
+def test_the_run_goes_on_as_if_the_micro_batches_had_been_asked_for(place, enough):
+    said, resumed = [], []
+    short = trained(
+        BATCH // 4, warned=said.append, resumed=lambda stage, *where: resumed.append(stage.name)
+    )
+    assert [stage.get("gradient_accumulation") for stage in short.stages] == [None, 4]
+    assert resumed == ["rest", "rest"]
+    first, second = (one for one in said if "out of memory" in one)
+    assert first == (
+        'stage "rest": out of memory at 16 images at once; training continues from the last '
+        "checkpoint with gradient_accumulation = 2, which takes the same steps of 16 images up to "
+        "rounding."
+    )
+    assert "at 8 images at once" in second
+    assert any("trained with gradient_accumulation = 4 instead of 1" in one for one in short.notes)
+    assert outcome(short) == outcome(trained(BATCH, rest="gradient_accumulation = 4"))
+    losses = [[epoch["train_loss"] for epoch in run.history] for run in (enough, short)]
+    np.testing.assert_allclose(*losses, rtol=1e-3)  # with Adam
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="the others trace the loss")
+@pytest.mark.backend
+def test_in_the_midst_of_a_stage_it_goes_back_to_the_last_step(place, enough):
+    resumed = []
+    short = trained(8, 2 + 4, resumed=lambda stage, *where: resumed.append((stage.name, *where)))
+    assert resumed == [("rest", 1, 1)]
+    assert short.history[2]["train_loss"] == enough.history[2]["train_loss"]
+
+
+def test_a_network_that_is_too_large_fails_with_what_to_do(place):
+    with pytest.raises(
+        RunError, match=r"gradient_accumulation = 16 \(1 image at once\).*image_size"
+    ):
+        trained(0)
