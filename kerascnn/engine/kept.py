@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kerascnn.engine.network.build import Built
-from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.network.parts import shared
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.variables import assign, random_state, set_random_state
@@ -75,9 +74,9 @@ class Kept:
         forget_calls(calls)
         return model
 
-    def about_to_train(self, network: Built, variables: Iterable[Any]) -> None:
-        """Notes a network's initial state before these variables of it, and no others, change."""
-        self._variables = [(variable, to_numpy(variable.value)) for variable in variables]
+    def about_to_train(self, network: Built, variables: Iterable[tuple[Any, np.ndarray]]) -> None:
+        """Notes the values of those variables of a network, as it was built, that will change."""
+        self._variables = list(variables)
         self._layers = [(layer, layer.trainable) for layer in nested_layers(network.model)]
 
 

@@ -1,6 +1,7 @@
 """Prepares an experiment for training: loads and checks data, builds the network, plans stages."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.batch_size import with_batch_size
 from kerascnn.engine.training.devices.devices import require_equal_parts
 from kerascnn.engine.training.plan import Plan, plan_stage
+from kerascnn.engine.training.variables import values
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.runtime.backend import select_backend, start_backend
@@ -94,8 +96,10 @@ def prepare_network(
         observer.warned(note)
     backend = select_backend(experiment.training.backend)
     prepared = Prepared(experiment, backend, data, examination, network, plans, metrics, devices)
-    kept.about_to_train(network, prepared.changed_by(len(plans)))
-    return prepared
+    changing = prepared.changed_by(len(plans))
+    built = values(changing)
+    kept.about_to_train(network, zip(changing, built, strict=True))
+    return replace(prepared, built=built)
 
 
 def _decides(experiment: BoundExperiment, classes: int, start: Any) -> list[Any]:

@@ -1,7 +1,10 @@
 """An experiment prepared for training."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.data.blocks import blocks_of
@@ -27,6 +30,7 @@ class Prepared:
     plans: tuple[Plan, ...]
     metrics: tuple[NamedMetric, ...] = ()
     devices: int = 1  # to train on together
+    built: Sequence[np.ndarray] = field(default=(), repr=False)  # values of what all stages change
 
     def examples(self) -> tuple[Examples, Examples]:
         """The training and the validation examples."""

@@ -175,6 +175,7 @@ class Checkpointer(Control):
             f"which takes the same steps of {counted(plan.batch_size, 'image')} up to rounding."
         )
         self._observer.warned(said)
+        assign(self._prepared.changed_by(len(self.plans)), self._prepared.built)
         self._restore(state)
         self.accumulation = {**self.accumulation, plan.stage.name: times}
         return said

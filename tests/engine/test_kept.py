@@ -8,7 +8,7 @@ import pytest
 from kerascnn import build_once
 from kerascnn.engine.kept import LAST, Kept
 from kerascnn.engine.network.build import Built
-from kerascnn.engine.training.variables import random_state
+from kerascnn.engine.training.variables import random_state, values
 from kerascnn.runtime.backend import start_backend
 from kerascnn.runtime.determinism import make_reproducible
 from kerascnn.runtime.process import contained
@@ -73,13 +73,18 @@ def network(rate):
     return Built(model, {}, ())
 
 
+def as_built(network):
+    variables = network.model.variables
+    return zip(variables, values(variables), strict=True)
+
+
 def test_networks_share_a_part_and_begin_with_its_first_weights():
     kept = Kept()
     make_reproducible(2)
     first = kept.build([0.1], lambda: network(0.1))
     weights = [value.copy() for value in first.model.get_weights()]
     after = random_state()["python"]
-    kept.about_to_train(first, first.model.variables)
+    kept.about_to_train(first, as_built(first))
     body = first.model.get_layer("body")
     body.trainable = False
     first.model.set_weights([value + 1 for value in weights])
@@ -93,7 +98,7 @@ def test_networks_share_a_part_and_begin_with_its_first_weights():
         for value, then in zip(other.model.get_weights(), weights, strict=True):
             np.testing.assert_array_equal(value, then)
         assert len(body._outbound_nodes) == calls
-        kept.about_to_train(other, other.model.variables)
+        kept.about_to_train(other, as_built(other))
         other.model.set_weights([value + 1 for value in weights])
 
 

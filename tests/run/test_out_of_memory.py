@@ -2,42 +2,16 @@
 
 import tomllib
 
-import keras
 import numpy as np
 import pytest
-from keras import ops
+from hungry import BACKEND, registry_with_hungry
 from two_stages import outcome_of, two_stages
 
-from kerascnn import Component, RunError, run_experiment
-from kerascnn.components.component import RegisteredComponent
-from kerascnn.components.entry_points import Origin
-from kerascnn.components.registry import load_registry
+from kerascnn import RunError, run_experiment
 from kerascnn.engine.observer import Only
 from kerascnn.experiment.bound import bind_experiment
 
-BACKEND = keras.config.backend()
 BATCH = 16
-
-
-class Hungry(keras.losses.Loss):
-    """The cross-entropy; above some images it also asks the backend for terabytes.
-
-    Args:
-        most: Images that it has memory for.
-        spared: Calls before that; PyTorch alone makes one in each step.
-    """
-
-    def __init__(self, most, spared):
-        super().__init__()
-        self.most, self.spared = most, spared
-
-    def call(self, y_true, y_pred):
-        self.spared -= 1
-        extra = ops.shape(y_pred)[0] - self.most
-        extra = ops.maximum(extra, 0) if BACKEND == "tensorflow" else max(extra, 0)
-        shape = (0 if self.spared >= 0 else extra * 10**6, 10**7)
-        needed = ops.sort(ops.broadcast_to(y_pred[:1, :1], shape))  # sorting needs all of it
-        return keras.losses.categorical_crossentropy(y_true, y_pred) + 0 * ops.sum(needed)
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +21,12 @@ def place(shared_workplace, without_reports):
 
 def trained(most, spared=0, rest="", **observed):
     """A run whose second stage has memory for so many images at once."""
-    registry = load_registry()
-
-    def build(params, *, num_classes, class_counts):
-        return Hungry(most, spared)
-
-    hungry = RegisteredComponent(Component("hungry", build), "loss", Origin("test", "test", "1.0"))
-    registry.claims["loss", "hungry"] = [hungry]
     data = tomllib.loads(
         two_stages("memory", "checkpoint_seconds = 0", rest='loss = "hungry"\n' + rest)
     )
-    return run_experiment(bind_experiment(data, registry), Only(**observed), fresh=True)
+    return run_experiment(
+        bind_experiment(data, registry_with_hungry(most, spared)), Only(**observed), fresh=True
+    )
 
 
 def outcome(result):
