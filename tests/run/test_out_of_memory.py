@@ -12,6 +12,7 @@ from kerascnn.engine.observer import Only
 from kerascnn.experiment.bound import bind_experiment
 
 BATCH = 16
+REST = 'loss = "hungry"\nbatchnorm = "frozen"\n'
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +22,7 @@ def place(shared_workplace, without_reports):
 
 def trained(most, spared=0, rest="", **observed):
     """A run whose second stage has memory for so many images at once."""
-    data = tomllib.loads(
-        two_stages("memory", "checkpoint_seconds = 0", rest='loss = "hungry"\n' + rest)
-    )
+    data = tomllib.loads(two_stages("memory", "checkpoint_seconds = 0", rest=REST + rest))
     return run_experiment(
         bind_experiment(data, registry_with_hungry(most, spared)), Only(**observed), fresh=True
     )
@@ -39,6 +38,7 @@ def enough(place):
 
 
 @pytest.mark.backend
+@pytest.mark.long  # takes three runs
 def test_the_run_goes_on_as_if_the_micro_batches_had_been_asked_for(place, enough):
     said, resumed = [], []
     short = trained(
@@ -68,8 +68,9 @@ def test_in_the_midst_of_a_stage_it_goes_back_to_the_last_step(place, enough):
     assert short.history[2]["train_loss"] == enough.history[2]["train_loss"]
 
 
+@pytest.mark.long  # takes a run
 def test_a_network_that_is_too_large_fails_with_what_to_do(place):
     with pytest.raises(
         RunError, match=r"gradient_accumulation = 16 \(1 image at once\).*image_size"
     ):
-        trained(0)
+        trained(0, 1)  # the loss is tried once before training
