@@ -48,7 +48,7 @@ def sentences(result: BestResult) -> list[str]:
     if result.winner:
         low, high = result.winner.test_accuracy_interval
         images = result.winner.test["images"]
-        it = "Trained again with the validation images, it" if result.retrained else "It"
+        it = "Trained on the validation images too, it" if result.retrained else "It"
         said.append(
             f"{it} has an accuracy of {result.winner.test_accuracy:.3f} "
             f"[{low:.3f}, {high:.3f}] on {counted(images, 'test image')}, used once, at the end."
