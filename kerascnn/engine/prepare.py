@@ -91,7 +91,7 @@ def prepare_network(
             for index in range(len(experiment.stages))
         )
     for plan in plans:
-        require_equal_parts(plan, len(data.train), devices)
+        require_equal_parts(plan, devices)
     for note in () if start else _never_trained(network, plans):
         observer.warned(note)
     backend = select_backend(experiment.training.backend)

@@ -19,7 +19,7 @@ from kerascnn.experiment.optimizers import optimizer_problems
 from kerascnn.experiment.problems import Problem, explain, report
 from kerascnn.experiment.syntax import escaped_paths
 from kerascnn.experiment.tables import Location, component_tables, override, stage_tables, table_at
-from kerascnn.experiment.training import Training
+from kerascnn.experiment.training import Training, TrainOn
 from kerascnn.experiment.update import HEAD_ONLY
 from kerascnn.runtime.arguments import expect
 
@@ -32,6 +32,7 @@ class BoundStage:
     loss: BoundComponent
     batch_size: int  # its own, or that of `training`
     gradient_accumulation: int  # likewise
+    train_on: TrainOn  # likewise
 
     @property
     def name(self) -> str:
@@ -83,6 +84,7 @@ class BoundExperiment:
                 batch_size=stage.batch_size or self.training.images_per_step,
                 gradient_accumulation=stage.gradient_accumulation
                 or self.training.gradient_accumulation,
+                train_on=stage.train_on or self.training.train_on,
             )
             for index, stage in enumerate(self.settings.stages)
         )

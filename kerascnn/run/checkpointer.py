@@ -148,8 +148,8 @@ class Checkpointer(Control):
         """Whether the stage that runs out of memory can go on in smaller micro-batches."""
         asked = {plan.stage.name: plan.accumulation for plan in self._prepared.plans}
         doublings = [now // asked[name] for name, now in self.accumulation.items()]
-        plan, images = self.plans[len(self.results)], len(self._prepared.data.train)
-        smaller = plan.at_once(images, self._prepared.devices) > 1
+        plan = self.plans[len(self.results)]
+        smaller = plan.at_once(plan.images, self._prepared.devices) > 1
         return smaller and prod(doublings) < MOST and self._checkpoints.written
 
     def divide(self) -> str:
@@ -168,7 +168,7 @@ class Checkpointer(Control):
                 f'stage "{plan.stage.name}": out of memory, and no checkpoint is intact.'
             )
         times = 2 * plan.accumulation
-        images = plan.at_once(len(self._prepared.data.train), self._prepared.devices)
+        images = plan.at_once(plan.images, self._prepared.devices)
         said = (
             f'stage "{plan.stage.name}": out of memory at {counted(images, "image")} at once; '
             f"training continues from the last checkpoint with gradient_accumulation = {times}, "

@@ -79,7 +79,7 @@ def with_batch_size(
             for index, stage in enumerate(experiment.stages)
             if stage.settings.batch_size is None
         ]
-        size = _Trials(network, plans, images, devices, most, decides).batch_size(progress)
+        size = _Trials(network, plans, devices, most, decides).batch_size(progress)
     return experiment.with_overrides({SETTING: size})
 
 
@@ -87,7 +87,6 @@ def with_batch_size(
 class _Trials:
     network: Built
     plans: Sequence[Plan]  # of the stages without a batch size of their own
-    images: int
     devices: int
     most: int
     decides: Sequence[Any]
@@ -168,7 +167,7 @@ class _Trials:
         rows = -(-plan.batch_size // plan.accumulation)
         if limit is not None and memory_bytes(model, parts.suffix, rows) > limit:
             return False
-        kept, _ = choose(parts, plan, plan.views * self.images)
+        kept, _ = choose(parts, plan, plan.views * plan.images)
         stored = kept.prefix is None or plan.views
         trainer = kept.suffix if stored else parts.whole()
         compile_stage(self.network, plan, trainer, steps=STEPS, one_by_one=True)
