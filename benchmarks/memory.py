@@ -1,4 +1,5 @@
-"""What training a whole network takes of memory, beside the estimate that `kerascnn check` tells.
+"""What training a whole network takes of memory, beside the estimate that `kerascnn check` tells,
+and its speed: of whole batches, or in micro-batches.
 
 The peak of a process that checks the experiment, images packed and network built, is taken from
 that of one that runs it.
@@ -20,6 +21,7 @@ UNIT = 1 if sys.platform == "darwin" else 1024  # of the system's figure, in byt
 @click.option("--network", default="efficientnet_lite0", show_default=True)
 @click.option("--image-size", default=160, show_default=True, help="Pixels.")
 @click.option("--batch-size", default=64, show_default=True)
+@click.option("--accumulation", default=1, show_default=True, help="Micro-batches of a batch.")
 @click.option("--backend", default="auto", show_default=True)
 def main(**options: Any) -> None:
     """Measure both on rendered shapes."""
@@ -28,6 +30,7 @@ def main(**options: Any) -> None:
         images=2 * options["batch_size"],
         size=options["image_size"],
         batch_size=options["batch_size"],
+        gradient_accumulation=options["accumulation"],
         epochs=1,
         backend=options["backend"],
     )
@@ -36,10 +39,11 @@ def main(**options: Any) -> None:
         file = write_experiment(folder, experiment)
         (stage,) = document([*KERASCNN, "check", file, "--json"], folder, cache)["stages"]
         base = _peak_of_children()
-        run(folder, cache, file)
+        (trained,) = run(folder, cache, file)["stages"]
         taken, estimate = _peak_of_children() - base, stage["memory_bytes"]
     figures = {"estimate_bytes": estimate, "taken_bytes": taken, "ratio": taken / estimate}
-    report("memory", {"settings": options, **figures})
+    speed = trained["images_per_second"]
+    report("memory", {"settings": options, **figures, "images_per_second": speed})
 
 
 def _peak_of_children() -> int:

@@ -26,7 +26,7 @@ from kerascnn.engine.training.variables import (
     set_random_state,
     values,
 )
-from kerascnn.errors import ResumeError, RunError
+from kerascnn.errors import ResumeError
 from kerascnn.experiment.model import incidental
 from kerascnn.experiment.paths import read_from
 from kerascnn.experiment.tables import flatten
@@ -128,7 +128,7 @@ class Checkpointer(Control):
         )
         self._start = start
         self._judge, self._move = judge, move
-        self.devices = [prepared.devices]
+        self.devices, self._random = [prepared.devices], random_state()
         self._failed = False
         self.pruned = ""
         self.results: list[StageResult] = []
@@ -150,23 +150,17 @@ class Checkpointer(Control):
         doublings = [now // asked[name] for name, now in self.accumulation.items()]
         plan = self.plans[len(self.results)]
         smaller = plan.at_once(plan.images, self._prepared.devices) > 1
-        return smaller and prod(doublings) < MOST and self._checkpoints.written
+        return smaller and prod(doublings) < MOST
 
     def divide(self) -> str:
         """Goes back to the last checkpoint, and halves the micro-batches of the stage that failed.
 
+        Without a checkpoint, as a trial or a fold may be, it goes back to the start.
+
         Returns:
             What it did, in a sentence.
-
-        Raises:
-            RunError: No checkpoint is intact.
         """
         plan = self.plans[len(self.results)]
-        state = self._read()
-        if state is None:
-            raise RunError(
-                f'stage "{plan.stage.name}": out of memory, and no checkpoint is intact.'
-            )
         times = 2 * plan.accumulation
         images = plan.at_once(plan.images, self._prepared.devices)
         said = (
@@ -175,9 +169,14 @@ class Checkpointer(Control):
             f"which takes the same steps of {counted(plan.batch_size, 'image')} up to rounding."
         )
         self._observer.warned(said)
+        divided = {**self.accumulation, plan.stage.name: times}
         assign(self._prepared.changed_by(len(self.plans)), self._prepared.built)
-        self._restore(state)
-        self.accumulation = {**self.accumulation, plan.stage.name: times}
+        if state := self._read():
+            self._restore(state)
+        else:
+            self.results, self.stage = [], None
+            set_random_state(self._random)
+        self.accumulation = divided
         return said
 
     @property

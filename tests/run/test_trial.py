@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+import tomllib
 
 import numpy as np
 import pytest
+from hungry import registry_with_hungry
 from two_stages import CLOCK, two_stages
 
 from kerascnn import Observer, load_experiment, run_experiment
 from kerascnn.engine.network.inference import Forward
+from kerascnn.experiment.bound import bind_experiment
 from kerascnn.run.session import Session
 from kerascnn.run.trial import LABELS, VALIDATION, run_trial
 from kerascnn.tracking.journal import Journal
@@ -68,6 +71,18 @@ def test_trials_that_share_a_network_end_as_fresh_runs(experiment, trial):
     for one, result in zip(varied, results, strict=True):
         fresh = run_experiment(one, Observer(), fresh=True)
         assert outcome(result.stages, result.history) == outcome(fresh.stages, fresh.history)
+
+
+def test_a_trial_that_runs_out_of_memory_before_any_checkpoint_starts_over(workplace, trial):
+    head = 'loss = "hungry"\nbatchnorm = "frozen"\n'
+
+    def short(name, most, more=""):
+        text = two_stages("short", head=head + more)
+        return trial(bind_experiment(tomllib.loads(text), registry_with_hungry(most)), name)
+
+    divided, asked = short("0", 8), short("1", 16, "gradient_accumulation = 2")
+    assert [stage.accumulation for stage in divided.stages] == [2, 1]
+    assert outcome(divided.stages, divided.history) == outcome(asked.stages, asked.history)
 
 
 def test_a_pruned_trial_is_killed_with_its_reason_and_not_stored(

@@ -7,7 +7,6 @@ from typing import Any
 
 from kerascnn.engine.training.plan import Plan
 from kerascnn.runtime.keras_internals import draws_cut, nested_layers, step_replaced
-from kerascnn.runtime.text import counted
 
 Step = Callable[..., Any]
 
@@ -95,8 +94,8 @@ def normalised_note(trainer: Any, plan: Plan, batches: MicroBatches) -> str | No
     if batches.count == 1 or not any(norm.trainable for norm in norms):
         return None
     return (
-        f'stage "{plan.stage.name}": trainable BatchNorm normalises by the '
-        f"{counted(batches.each, 'image')} of a micro-batch, not by the {batches.rows} of a batch."
+        f'stage "{plan.stage.name}": BatchNorm that trains normalises by each of the '
+        f"{batches.count} micro-batches of a batch, not by the batch."
     )
 
 

@@ -90,11 +90,6 @@ class Checkpoints:
             self._remove(lambda path: path in damaged)
         return state, list(damaged.values())
 
-    @property
-    def written(self) -> bool:
-        """Whether there is any."""
-        return bool(self._written())
-
     def remove(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 

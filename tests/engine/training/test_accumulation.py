@@ -96,8 +96,8 @@ def test_batchnorm_that_trains_is_said_to_see_micro_batches():
     heard = []
     fit(2, ALL, "train", heard)
     said = (
-        'stage "trial": trainable BatchNorm normalises by the 5 images of a micro-batch, not by '
-        "the 10 of a batch."
+        'stage "trial": BatchNorm that trains normalises by each of the 2 micro-batches of a '
+        "batch, not by the batch."
     )
     assert heard == [said]
     fit(2, ALL, "frozen", heard)
