@@ -14,7 +14,7 @@ from kerascnn.engine.data.packed import Data
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.freezing import set_trainable
-from kerascnn.engine.training.accumulation import MicroBatches, accumulating
+from kerascnn.engine.training.accumulation import accumulating
 from kerascnn.engine.training.compile import compile_stage
 from kerascnn.engine.training.inputs import choose
 from kerascnn.engine.training.memory import (
@@ -24,6 +24,7 @@ from kerascnn.engine.training.memory import (
     is_out_of_memory,
     memory_bytes,
 )
+from kerascnn.engine.training.micro_batches import MicroBatches
 from kerascnn.engine.training.plan import Plan, plan_stage
 from kerascnn.engine.training.variables import assign, random_state, set_random_state, values
 from kerascnn.errors import RunError

@@ -10,8 +10,8 @@ from kerascnn import classifier_head
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.inference import to_numpy
-from kerascnn.engine.training.accumulation import MicroBatches
 from kerascnn.engine.training.listener import Listener
+from kerascnn.engine.training.micro_batches import MicroBatches
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.experiment.model import Optimizer, Stage

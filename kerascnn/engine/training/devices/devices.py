@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kerascnn.engine.training.accumulation import MicroBatches
 from kerascnn.engine.training.inputs import Inputs
 from kerascnn.engine.training.listener import Control
+from kerascnn.engine.training.micro_batches import MicroBatches
 from kerascnn.engine.training.plan import Plan
 from kerascnn.errors import InputError
 from kerascnn.runtime.text import counted

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.training.accumulation import MicroBatches
 from kerascnn.engine.training.devices.devices import Devices
 from kerascnn.engine.training.inputs import Inputs
+from kerascnn.engine.training.micro_batches import MicroBatches
 from kerascnn.runtime.keras_internals import lay_out
 
 
