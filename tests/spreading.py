@@ -49,6 +49,9 @@ def main(backend, counts):
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count=4"
 
+    if backend == "tensorflow":
+        simulate(4)
+
     import mlflow  # noqa: F401
 
     import kerascnn.run.runner
@@ -59,6 +62,15 @@ def main(backend, counts):
     Path("spread.toml").write_text(EXPERIMENT)
     experiment = load_experiment("spread.toml")
     return [told(run_experiment(experiment, Observer(), fresh=True, devices=n)) for n in counts]
+
+
+def simulate(devices):
+    """TensorFlow counts so many logical CPUs as devices."""
+    import tensorflow
+
+    (cpu,) = tensorflow.config.list_physical_devices("CPU")
+    logical = [tensorflow.config.LogicalDeviceConfiguration()] * devices
+    tensorflow.config.set_logical_device_configuration(cpu, logical)
 
 
 def told(result):

@@ -11,6 +11,12 @@ from kerascnn.errors import InputError
 from kerascnn.runtime.text import counted
 
 
+UNEQUAL = (
+    "ended with different weights or statistics, as if a layer kept those of its part of each batch. "
+    "Train on one device: training.devices = 1."
+)
+
+
 class Devices:
     """One device.
 
