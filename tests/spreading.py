@@ -1,13 +1,17 @@
 """Runs on several devices, in a process of its own: a backend starts with those it simulates.
 
-`python tests/spreading.py BACKEND 1,2,2` trains one experiment on these numbers of devices, and
-prints what came of each as one JSON document.
+`python tests/spreading.py BACKEND 1,2,2-1` trains one experiment on one device, on two, and on two
+until it is interrupted and resumed on one; it prints what came of each as one JSON document.
 """
 
 import json
 import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+from kerascnn.engine.observer import Observer
 
 EXPERIMENT = """
 name = "spread"
@@ -39,6 +43,9 @@ batchnorm = "train"
 epochs = 2
 learning_rate = 3e-3
 optimizer = "sgd"
+class_weights = "balanced"
+clip_norm = 0.1
+ema_fraction = 0.5
 """
 CLOCK = ("seconds", "images_per_second")
 
@@ -55,13 +62,39 @@ def main(backend, counts):
     import mlflow  # noqa: F401
 
     import kerascnn.run.runner
-    from kerascnn import load_experiment, run_experiment
-    from kerascnn.engine.observer import Observer
+    from kerascnn import load_experiment
 
     kerascnn.run.runner.draw_report = lambda *_: None
     Path("spread.toml").write_text(EXPERIMENT)
     experiment = load_experiment("spread.toml")
-    return [told(run_experiment(experiment, Observer(), fresh=True, devices=n)) for n in counts]
+    return [told(trained(experiment, *map(int, count.split("-")))) for count in counts]
+
+
+def trained(experiment, devices, then=None):
+    from kerascnn import run_experiment
+
+    if then is None:
+        return run_experiment(experiment, Observer(), fresh=True, devices=devices)
+    with suppress(KeyboardInterrupt):
+        run_experiment(experiment, interrupting(), fresh=True, devices=devices)
+    return run_experiment(experiment, Observer(), resume="last", devices=then)
+
+
+class After(Observer):
+    """Acts after a number of steps."""
+
+    def __init__(self, steps, act):
+        self.steps, self.act = steps, act
+
+    def step(self, done, total):
+        self.steps -= 1
+        if self.steps == 0:
+            self.act()
+
+
+def interrupting():
+    """Interrupts a run in the first epoch of its second stage."""
+    return After(8, lambda: os.kill(os.getpid(), signal.SIGINT))
 
 
 def simulate(devices):
@@ -98,5 +131,5 @@ def failing(job, stage):
 if __name__ == "__main__":
     if hasattr(os, "sched_setaffinity"):  # pytest keeps each of its workers to a core
         os.sched_setaffinity(0, range(os.cpu_count()))
-    backend, counts = sys.argv[1], map(int, sys.argv[2].split(","))
-    sys.stdout.write(json.dumps(main(backend, counts)))
+    backend, counts = sys.argv[1:]
+    sys.stdout.write(json.dumps(main(backend, counts.split(","))))

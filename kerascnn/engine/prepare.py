@@ -14,7 +14,7 @@ from kerascnn.engine.network.build import Built, build_network
 from kerascnn.engine.network.loadable import require_loadable
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.training.devices.devices import require_equal_parts
+from kerascnn.engine.training.devices.devices import require_equal_parts, require_losses_add_up
 from kerascnn.engine.training.plan import Plan, plan_stage
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
@@ -83,6 +83,7 @@ def prepare_network(
             for index in range(len(experiment.stages))
         )
     devices = used_devices(experiment.training.devices)
+    require_losses_add_up(network.model, devices)
     for plan in plans:
         require_equal_parts(plan, len(data.train), devices)
     for note in () if start else _never_trained(network, plans):

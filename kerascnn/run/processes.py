@@ -104,9 +104,7 @@ class Processes:
             self._raise_fault(error)
             raise
         if any(one != (result.frozen_sha256, result.ended_sha256) for one in ended):
-            raise RunError(
-                f'stage "{plan.stage.name}": its {counted(count, "process")} {UNEQUAL}'
-            )
+            raise RunError(f'stage "{plan.stage.name}": its {counted(count, "process")} {UNEQUAL}')
         return result
 
     def end(self) -> None:

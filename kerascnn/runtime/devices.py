@@ -41,8 +41,8 @@ def _torch_gpu() -> str | None:
 def device_count() -> int:
     """The devices that this process can train on: GPUs, or else what stands for them on a CPU.
 
-    Those are the devices that JAX simulates, the logical CPUs of TensorFlow and, with PyTorch, which
-    trains in a process for each, the cores.
+    Those are the devices that JAX simulates, the logical CPUs of TensorFlow and, with PyTorch,
+    which trains in a process for each, the cores.
     """
     import keras
 

@@ -82,7 +82,7 @@ class TensorFlowDevices(Devices):
             return loss, outputs
 
         def step(inputs: Any, targets: Any, weights: Any) -> dict[str, Any]:
-            with whole_draws(self.count):
+            with whole_draws(_replica, self.count):
                 losses, outputs = self._run(part, inputs, targets, weights)
             loss, outputs = tensorflow.add_n(losses), tensorflow.concat(outputs, 0)
             trainer.metrics[0].update_state(loss, sample_weight=tensorflow.shape(targets)[0])
@@ -134,7 +134,9 @@ class TensorFlowDevices(Devices):
 
     def _require_equal(self, variables: list[Any]) -> None:
         for variable in variables:
-            first, *others = map(to_numpy, self._strategy.experimental_local_results(variable.value))
+            first, *others = map(
+                to_numpy, self._strategy.experimental_local_results(variable.value)
+            )
             if any(other.tobytes() != first.tobytes() for other in others):
                 raise RunError(f"the {counted(self.count, 'device')} {UNEQUAL}")
 
@@ -145,3 +147,10 @@ def _generator() -> Any:
     generator = seed_generator(create=True)
     random.setstate(state)  # as if it were created on first use
     return generator
+
+
+def _replica() -> Any:
+    """The number of the device that computes, from 0."""
+    import tensorflow
+
+    return tensorflow.distribute.get_replica_context().replica_id_in_sync_group

@@ -1,33 +1,39 @@
 """Random draws in a network on TensorFlow, which are those of one device.
 
-Each device draws for the whole batch and takes its part: dropout and noise of an image do not depend
-on the number of devices, and their generators stay alike.
+Each device draws for the whole batch and takes its part: dropout and noise of an image do not
+depend on the number of devices, and their generators stay alike.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from kerascnn.errors import PluginError
 
+Draw = Callable[..., Any]
 _BY_SHAPE = ("stateless_normal", "stateless_truncated_normal", "stateless_uniform")
 _BY_PARAMETERS = ("stateless_binomial", "stateless_categorical", "stateless_gamma")
 
 
 @contextmanager
-def whole_draws(count: int) -> Iterator[None]:
+def whole_draws(number: Callable[[], Any], count: int) -> Iterator[None]:
     """In its block, what a device draws for the rows of a batch is its part.
+
+    Args:
+        number: Returns that of the device that draws, from 0.
+        count: The number of devices.
 
     Raises:
         PluginError: A layer draws from a distribution that is not cut.
     """
-    import tensorflow
+    from tensorflow import random
+    from tensorflow.nn import experimental
 
-    random, experimental = tensorflow.random, tensorflow.nn.experimental
-    draws = [(random, name, _by_shape(getattr(random, name), count)) for name in _BY_SHAPE]
+    part, dropout = _Part(number, count), "stateless_dropout"
+    draws = [(random, name, part.by_shape(getattr(random, name))) for name in _BY_SHAPE]
     draws += [(random, name, _refused) for name in _BY_PARAMETERS]
-    dropout = experimental.stateless_dropout
-    draws += [(experimental, "stateless_dropout", _dropout(dropout, count))]
+    draws += [(experimental, dropout, part.dropout(getattr(experimental, dropout)))]
     before = [(module, name, getattr(module, name)) for module, name, _ in draws]
     for draw in draws:
         setattr(*draw)
@@ -38,32 +44,50 @@ def whole_draws(count: int) -> Iterator[None]:
             setattr(*draw)
 
 
-def _by_shape(plain: Callable[..., Any], count: int) -> Callable[..., Any]:
-    def draw(shape: Any, *arguments: Any, **named: Any) -> Any:
-        if not _has_batch(shape):
-            return plain(shape, *arguments, **named)
-        return _part(plain(_whole(shape, count), *arguments, **named), count)
+@dataclass(frozen=True)
+class _Part:
+    """A device's part of what is drawn for a batch."""
 
-    return draw
+    number: Callable[[], Any]
+    count: int
 
+    def by_shape(self, plain: Draw) -> Draw:
+        def draw(shape: Any, *arguments: Any, **named: Any) -> Any:
+            if not _has_batch(shape):
+                return plain(shape, *arguments, **named)
+            return self._of(plain(self._whole(shape), *arguments, **named))
 
-def _dropout(plain: Callable[..., Any], count: int) -> Callable[..., Any]:
-    import tensorflow
+        return draw
 
-    def draw(inputs: Any, *arguments: Any, noise_shape: Any = None, **named: Any) -> Any:
-        shape = tensorflow.shape(inputs) if noise_shape is None else noise_shape
-        if not _has_batch(shape):
-            return plain(inputs, *arguments, noise_shape=shape, **named)
-        ones = tensorflow.ones(_whole(shape, count), inputs.dtype)
-        return inputs * _part(plain(ones, *arguments, **named), count)
+    def dropout(self, plain: Draw) -> Draw:
+        import tensorflow
 
-    return draw
+        def draw(inputs: Any, *arguments: Any, noise_shape: Any = None, **named: Any) -> Any:
+            shape = tensorflow.shape(inputs) if noise_shape is None else noise_shape
+            if not _has_batch(shape):
+                return plain(inputs, *arguments, noise_shape=shape, **named)
+            ones = tensorflow.ones(self._whole(shape), inputs.dtype)
+            return inputs * self._of(plain(ones, *arguments, **named))
+
+        return draw
+
+    def _whole(self, shape: Any) -> Any:
+        import tensorflow
+
+        shape = tensorflow.convert_to_tensor(shape)
+        return tensorflow.concat([shape[:1] * self.count, shape[1:]], 0)
+
+    def _of(self, drawn: Any) -> Any:
+        import tensorflow
+
+        rows, number = tensorflow.shape(drawn)[0] // self.count, self.number()
+        return drawn[number * rows : (number + 1) * rows]
 
 
 def _refused(*_: Any, **__: Any) -> Any:
     raise PluginError(
-        "a layer draws gamma, beta, binomial or categorical numbers, which TensorFlow does not draw "
-        "on several devices as on one. Train on one device: training.devices = 1."
+        "a layer draws gamma, beta, binomial or categorical numbers, which TensorFlow does not "
+        "draw on several devices as on one. Train on one device: training.devices = 1."
     )
 
 
@@ -73,18 +97,3 @@ def _has_batch(shape: Any) -> bool:
 
     known = tensorflow.get_static_value(tensorflow.convert_to_tensor(shape), partial=True)
     return known is None or (len(known) > 0 and known[0] is None)
-
-
-def _whole(shape: Any, count: int) -> Any:
-    import tensorflow
-
-    shape = tensorflow.convert_to_tensor(shape)
-    return tensorflow.concat([shape[:1] * count, shape[1:]], 0)
-
-
-def _part(drawn: Any, count: int) -> Any:
-    import tensorflow
-
-    rows = tensorflow.shape(drawn)[0] // count
-    first = tensorflow.distribute.get_replica_context().replica_id_in_sync_group * rows
-    return drawn[first : first + rows]
