@@ -1,8 +1,8 @@
 """Several devices of TensorFlow in one process: a mirrored strategy.
 
-Each device computes its part of a batch with its own copy of all variables. What depends on the whole
-batch is summed over the devices: gradients, before they are clipped, and the moments of BatchNorm.
-So all make the same update.
+Each device computes its part of a batch with its own copy of all variables. What depends on the
+whole batch is summed over the devices: gradients, before they are clipped, and the moments of
+BatchNorm. So all make the same update.
 """
 
 import random
@@ -63,7 +63,7 @@ class TensorFlowDevices(Devices):
         takes_summed_gradients(trainer.optimizer)
         build_metrics(trainer, ops.zeros((1, *trainer.output_shape[1:])))
         trainer.train_function = self._step(trainer)
-        return replace(inputs, forward=self._forward(inputs.forward.model))
+        return replace(inputs, forward=self._forward(inputs.forward))
 
     def _step(self, trainer: Any) -> Callable[[Iterator[Any]], dict[str, Any]]:
         """A `train_function` that does what Keras's own does with the whole batch."""
@@ -93,13 +93,14 @@ class TensorFlowDevices(Devices):
         traced = tensorflow.function(step, signature, autograph=False)
         return lambda batches: traced(*next(batches))
 
-    def _forward(self, model: Any) -> Callable[..., np.ndarray]:
+    def _forward(self, plain: Any) -> Callable[..., np.ndarray]:
+        """A `Forward` on all devices."""
         import tensorflow
 
-        def forward(inputs: Any) -> Any:
-            return tensorflow.concat(self._run(partial(model, training=False), inputs), 0)
+        def outputs(inputs: Any) -> Any:
+            return tensorflow.concat(self._run(partial(plain.model, training=False), inputs), 0)
 
-        traced = tensorflow.function(forward, autograph=False)
+        traced = tensorflow.function(outputs, autograph=False)
         return partial(in_batches, lambda batch: to_numpy(traced(batch)))
 
     def _run(self, function: Callable[..., Any], *whole: Any) -> Any:
@@ -134,9 +135,8 @@ class TensorFlowDevices(Devices):
 
     def _require_equal(self, variables: list[Any]) -> None:
         for variable in variables:
-            first, *others = map(
-                to_numpy, self._strategy.experimental_local_results(variable.value)
-            )
+            of_devices = self._strategy.experimental_local_results(variable.value)
+            first, *others = map(to_numpy, of_devices)
             if any(other.tobytes() != first.tobytes() for other in others):
                 raise RunError(f"the {counted(self.count, 'device')} {UNEQUAL}")
 
