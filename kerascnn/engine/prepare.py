@@ -85,7 +85,7 @@ def prepare_network(
     devices = used_devices(experiment.training.devices)
     require_losses_add_up(network.model, devices)
     for plan in plans:
-        require_equal_parts(plan, len(data.train), devices)
+        require_equal_parts(plan, devices)
     for note in () if start else _never_trained(network, plans):
         observer.warned(note)
     backend = select_backend(experiment.training.backend)
