@@ -51,7 +51,6 @@ class TensorFlowDevices(Devices):
         try:
             with moments_reduced(trainer, self._reduced):
                 yield
-            self._require_equal([*variables, *optimizer_variables(trainer.optimizer)])
         finally:
             unmirror(variables, before)
 
@@ -59,11 +58,13 @@ class TensorFlowDevices(Devices):
         from keras import ops
 
         trainer = inputs.trainer
-        mirror(optimizer_variables(trainer.optimizer), self._strategy)
+        optimizer = optimizer_variables(trainer.optimizer)
+        mirror(optimizer, self._strategy)
         takes_summed_gradients(trainer.optimizer)
         build_metrics(trainer, ops.zeros((1, *trainer.output_shape[1:])))
         trainer.train_function = self._step(trainer)
-        return replace(inputs, forward=self._forward(inputs.forward))
+        held = [*trainer.variables, _generator().state, *optimizer]
+        return replace(inputs, forward=self._forward(inputs.forward, held))
 
     def _step(self, trainer: Any) -> Callable[[Iterator[Any]], dict[str, Any]]:
         """A `train_function` that does what Keras's own does with the whole batch."""
@@ -93,15 +94,20 @@ class TensorFlowDevices(Devices):
         traced = tensorflow.function(step, signature, autograph=False)
         return lambda batches: traced(*next(batches))
 
-    def _forward(self, plain: Any) -> Callable[..., np.ndarray]:
-        """A `Forward` on all devices."""
+    def _forward(self, plain: Any, held: list[Any]) -> Callable[..., np.ndarray]:
+        """A `Forward` on all devices, for which they must hold the same values."""
         import tensorflow
 
         def outputs(inputs: Any) -> Any:
             return tensorflow.concat(self._run(partial(plain.model, training=False), inputs), 0)
 
         traced = tensorflow.function(outputs, autograph=False)
-        return partial(in_batches, lambda batch: to_numpy(traced(batch)))
+
+        def forward(inputs: Any, batch_size: int) -> np.ndarray:
+            self._require_equal(held)
+            return in_batches(lambda batch: to_numpy(traced(batch)), inputs, batch_size)
+
+        return forward
 
     def _run(self, function: Callable[..., Any], *whole: Any) -> Any:
         """Runs a function on each device with its part of batches; returns what each returned.
