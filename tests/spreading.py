@@ -1,7 +1,8 @@
 """Runs on several devices, in a process of its own: a backend starts with those it simulates.
 
 `python tests/spreading.py BACKEND 1,2,2-1` trains one experiment on one device, on two, and on two
-until it is interrupted and resumed on one; it prints what came of each as one JSON document.
+until it is interrupted and resumed on one; it prints what came of each as one JSON document. After
+`2!` it prints why a run fails where TensorFlow's BatchNorm has the moments of each device's part.
 """
 
 import json
@@ -67,7 +68,12 @@ def main(backend, counts):
     kerascnn.run.runner.draw_report = lambda *_: None
     Path("spread.toml").write_text(EXPERIMENT)
     experiment = load_experiment("spread.toml")
-    return [told(trained(experiment, *map(int, count.split("-")))) for count in counts]
+    return [
+        told(trained(experiment, *map(int, count.split("-"))))
+        if count[-1] != "!"
+        else fault_of_parts(experiment, int(count[:-1]))
+        for count in counts
+    ]
 
 
 def trained(experiment, devices, then=None):
@@ -78,6 +84,17 @@ def trained(experiment, devices, then=None):
     with suppress(KeyboardInterrupt):
         run_experiment(experiment, interrupting(), fresh=True, devices=devices)
     return run_experiment(experiment, Observer(), resume="last", devices=then)
+
+
+def fault_of_parts(experiment, devices):
+    from kerascnn import RunError
+    from kerascnn.engine.training.devices.on_tensorflow import TensorFlowDevices
+
+    TensorFlowDevices._reduced = lambda devices, mean, variance: (mean, variance)
+    try:
+        trained(experiment, devices)
+    except RunError as error:
+        return str(error)
 
 
 class After(Observer):

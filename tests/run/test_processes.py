@@ -59,6 +59,13 @@ def test_four_devices_train_as_one_and_resume(workplace):
     assert_equal_up_to_rounding(on_one, four)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="for its mirrors")
+def test_devices_that_drift_apart_end_the_run(workplace):
+    (said,) = spread("2!")
+    assert "the 2 devices ended with different weights or statistics" in said
+
+
 @pytest.fixture
 def experiment(workplace, without_reports):
     (workplace / "photos.toml").write_text(EXPERIMENT)
