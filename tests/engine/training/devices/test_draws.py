@@ -11,6 +11,9 @@ BACKEND = keras.config.backend()
 if BACKEND == "jax":
     pytest.skip("JAX draws for all devices at once", allow_module_level=True)
 
+of_all_images = pytest.mark.skipif(
+    BACKEND == "torch", reason="on PyTorch each process draws its own, which is not of an image"
+)
 INPUTS = np.ones((8, 3, 5), np.float32)
 
 
@@ -62,11 +65,13 @@ def drawn(make, *part):
     "make",
     [
         lambda: layers.Dropout(0.5, seed=1),
-        lambda: layers.Dropout(0.5, noise_shape=(1, 3, 1), seed=1),
+        pytest.param(
+            lambda: layers.Dropout(0.5, noise_shape=(1, 3, 1), seed=1), marks=of_all_images
+        ),
         lambda: layers.SpatialDropout1D(0.5, seed=1),
         lambda: layers.GaussianNoise(1.0, seed=1),
         lambda: layers.AlphaDropout(0.5, seed=1),
-        pytest.param(Scaled, marks=pytest.mark.skipif(BACKEND == "torch", reason="")),
+        pytest.param(Scaled, marks=of_all_images),
     ],
     ids=["dropout", "shared", "spatial", "noise", "alpha", "not of a batch"],
 )
