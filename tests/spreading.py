@@ -1,13 +1,18 @@
 """Runs on several devices, in a process of its own: a backend starts with those it simulates.
 
-`python tests/spreading.py BACKEND 1,2,2` trains one experiment on these numbers of devices, and
-prints what came of each as one JSON document.
+`python tests/spreading.py BACKEND 1,2,2-1` trains one experiment on one device, on two, and on two
+until it is interrupted and resumed on one; it prints what came of each as one JSON document. After
+`2!` it prints why a run fails where TensorFlow's BatchNorm has the moments of each device's part.
 """
 
 import json
 import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+from kerascnn.engine.observer import Observer
 
 EXPERIMENT = """
 name = "spread"
@@ -39,6 +44,9 @@ batchnorm = "train"
 epochs = 2
 learning_rate = 3e-3
 optimizer = "sgd"
+class_weights = "balanced"
+clip_norm = 0.1
+ema_fraction = 0.5
 """
 CLOCK = ("seconds", "images_per_second")
 
@@ -49,16 +57,70 @@ def main(backend, counts):
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count=4"
 
+    if backend == "tensorflow":
+        simulate(4)
+
     import mlflow  # noqa: F401
 
     import kerascnn.run.runner
-    from kerascnn import load_experiment, run_experiment
-    from kerascnn.engine.observer import Observer
+    from kerascnn import load_experiment
 
     kerascnn.run.runner.draw_report = lambda *_: None
     Path("spread.toml").write_text(EXPERIMENT)
     experiment = load_experiment("spread.toml")
-    return [told(run_experiment(experiment, Observer(), fresh=True, devices=n)) for n in counts]
+    return [
+        told(trained(experiment, *map(int, count.split("-"))))
+        if count[-1] != "!"
+        else fault_of_parts(experiment, int(count[:-1]))
+        for count in counts
+    ]
+
+
+def trained(experiment, devices, then=None):
+    from kerascnn import run_experiment
+
+    if then is None:
+        return run_experiment(experiment, Observer(), fresh=True, devices=devices)
+    with suppress(KeyboardInterrupt):
+        run_experiment(experiment, interrupting(), fresh=True, devices=devices)
+    return run_experiment(experiment, Observer(), resume="last", devices=then)
+
+
+def fault_of_parts(experiment, devices):
+    from kerascnn import RunError
+    from kerascnn.engine.training.devices.on_tensorflow import TensorFlowDevices
+
+    TensorFlowDevices._reduced = lambda devices, mean, variance: (mean, variance)
+    try:
+        trained(experiment, devices)
+    except RunError as error:
+        return str(error)
+
+
+class After(Observer):
+    """Acts after a number of steps."""
+
+    def __init__(self, steps, act):
+        self.steps, self.act = steps, act
+
+    def step(self, done, total):
+        self.steps -= 1
+        if self.steps == 0:
+            self.act()
+
+
+def interrupting():
+    """Interrupts a run in the first epoch of its second stage."""
+    return After(8, lambda: os.kill(os.getpid(), signal.SIGINT))
+
+
+def simulate(devices):
+    """TensorFlow counts so many logical CPUs as devices."""
+    import tensorflow
+
+    (cpu,) = tensorflow.config.list_physical_devices("CPU")
+    logical = [tensorflow.config.LogicalDeviceConfiguration()] * devices
+    tensorflow.config.set_logical_device_configuration(cpu, logical)
 
 
 def told(result):
@@ -86,5 +148,5 @@ def failing(job, stage):
 if __name__ == "__main__":
     if hasattr(os, "sched_setaffinity"):  # pytest keeps each of its workers to a core
         os.sched_setaffinity(0, range(os.cpu_count()))
-    backend, counts = sys.argv[1], map(int, sys.argv[2].split(","))
-    sys.stdout.write(json.dumps(main(backend, counts)))
+    backend, counts = sys.argv[1:]
+    sys.stdout.write(json.dumps(main(backend, counts.split(","))))

@@ -17,7 +17,7 @@ from kerascnn.engine.network.loadable import require_loadable
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.batch_size import with_batch_size
-from kerascnn.engine.training.devices.devices import require_equal_parts
+from kerascnn.engine.training.devices.devices import require_equal_parts, require_losses_add_up
 from kerascnn.engine.training.plan import Plan, plan_stage
 from kerascnn.engine.training.variables import values
 from kerascnn.errors import InputError
@@ -90,6 +90,7 @@ def prepare_network(
             plan_stage(experiment, index, network, data, metrics, teacher)
             for index in range(len(experiment.stages))
         )
+    require_losses_add_up(network.model, devices)
     for plan in plans:
         require_equal_parts(plan, devices)
     for note in () if start else _never_trained(network, plans):

@@ -13,8 +13,9 @@ from typing import Any
 from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.checkpoints import State
-from kerascnn.engine.training.devices.devices import ONE, Devices
+from kerascnn.engine.training.devices.devices import ONE, UNEQUAL, Devices
 from kerascnn.engine.training.devices.on_jax import JaxDevices
+from kerascnn.engine.training.devices.on_tensorflow import TensorFlowDevices
 from kerascnn.engine.training.devices.on_torch import TorchDevices, leave_group
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage_result import StageResult
@@ -56,6 +57,8 @@ def processes_of(prepared: Prepared) -> Iterator["OneProcess | Processes"]:
         yield OneProcess(ONE)
     elif prepared.backend == "jax":
         yield OneProcess(JaxDevices(prepared.devices))
+    elif prepared.backend == "tensorflow":
+        yield OneProcess(TensorFlowDevices(prepared.devices))
     else:
         with TemporaryDirectory(prefix="kerascnn-") as folder:
             processes = Processes(prepared, Path(folder) / "store")
@@ -101,11 +104,7 @@ class Processes:
             self._raise_fault(error)
             raise
         if any(one != (result.frozen_sha256, result.ended_sha256) for one in ended):
-            raise RunError(
-                f'stage "{plan.stage.name}": its {counted(count, "process")} ended with different '
-                "weights or statistics, as if a layer kept those of its part of each batch. Train "
-                "on one device: training.devices = 1."
-            )
+            raise RunError(f'stage "{plan.stage.name}": its {counted(count, "process")} {UNEQUAL}')
         return result
 
     def end(self) -> None:

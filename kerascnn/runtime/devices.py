@@ -41,11 +41,13 @@ def _torch_gpu() -> str | None:
 def device_count() -> int:
     """The devices that this process can train on: GPUs, or else what stands for them on a CPU.
 
-    Those are the devices that JAX simulates and, with PyTorch, which trains in a process for each,
-    the cores. With TensorFlow it is one.
+    Those are the devices that JAX simulates, the logical CPUs of TensorFlow and, with PyTorch,
+    which trains in a process for each, the cores.
     """
     import keras
 
+    if keras.config.backend() == "tensorflow":
+        return len(tensorflow_devices())
     if keras.config.backend() == "jax":
         import jax
 
@@ -59,22 +61,25 @@ def device_count() -> int:
     return 1
 
 
+def tensorflow_devices() -> list[str]:
+    """The names of TensorFlow's GPUs, or else of its logical CPUs."""
+    import tensorflow
+
+    listed = tensorflow.config.list_logical_devices
+    return [device.name for device in listed("GPU") or listed("CPU")]
+
+
 def used_devices(asked: int | Literal["all"]) -> int:
     """The number of devices to train on.
 
     Raises:
-        InputError: There are fewer, or the backend trains on one.
+        InputError: There are fewer.
     """
     import keras
 
     if asked == 1:
         return 1
     backend, there = keras.config.backend(), device_count()
-    if backend == "tensorflow":
-        raise InputError(
-            f"training.devices = {asked}: TensorFlow trains on one device; the backends jax and "
-            "torch train on several."
-        )
     if asked == "all":
         return there
     if asked > there:

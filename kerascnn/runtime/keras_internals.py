@@ -184,6 +184,37 @@ def lay_out(variables: Iterable[Any], distribution: Any | None) -> None:
             variable.assign(np.asarray(variable._value))
 
 
+def mirror(variables: Iterable[Any], strategy: Any) -> list[Any]:
+    """Gives variables of TensorFlow a value on each device of a strategy; returns what they had.
+
+    Each device updates its own.
+    """
+    import tensorflow
+
+    before = []
+    for variable in variables:
+        own = variable._value
+        with strategy.scope():
+            variable._value = tensorflow.Variable(own, trainable=own.trainable, name=variable.name)
+        before.append(own)
+    return before
+
+
+def unmirror(variables: Iterable[Any], before: Iterable[Any]) -> None:
+    """Undoes `mirror`, which returned `before`; the values are those of the first device."""
+    for variable, own in zip(variables, before, strict=True):
+        own.assign(variable._value.values[0])
+        variable._value = own
+
+
+def takes_summed_gradients(optimizer: Any) -> None:
+    """Under a strategy of TensorFlow, the gradients that an optimizer is given are already summed.
+
+    By itself it sums them after it has clipped those of each device.
+    """
+    _inner(optimizer)._all_reduce_sum_gradients = lambda gradients: gradients
+
+
 @contextmanager
 def moments_reduced(model: Any, reduce: Callable[[Any, Any], tuple[Any, Any]]) -> Iterator[None]:
     """Each BatchNorm of a model normalises by `reduce(mean, variance)` of a batch in its block."""

@@ -1,6 +1,7 @@
 """A run on several devices ends as on one, and leaves no process behind.
 
-Devices are simulated: on JAX by XLA, on PyTorch by a process each, which takes seconds to start.
+Devices are simulated: on JAX by XLA, on TensorFlow as logical CPUs, on PyTorch by a process each,
+which takes seconds to start.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from spreading import EXPERIMENT, failing, told
+from spreading import EXPERIMENT, After, failing, interrupting, told
 
 from kerascnn import InputError, RunError, load_experiment, run_experiment
 from kerascnn.engine.observer import Observer
@@ -26,7 +27,6 @@ torch_only = pytest.mark.skipif(BACKEND != "torch", reason="processes are for Py
 
 
 def spread(counts):
-    counts = ",".join(map(str, counts))
     done = subprocess.run(
         [sys.executable, SPREADING, BACKEND, counts], capture_output=True, text=True, timeout=900
     )
@@ -42,20 +42,28 @@ def assert_equal_up_to_rounding(several, one):
 
 @pytest.mark.backend
 @pytest.mark.long
-@pytest.mark.skipif(BACKEND == "tensorflow", reason="it trains on one device")
 def test_two_devices_train_as_one(workplace):
     """Starts and compiles for both: 8 s."""
-    one, two = spread([1, 2])
+    one, two = spread("1,2")
     assert two["devices"] == [2]
     assert_equal_up_to_rounding(two, one)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BACKEND != "jax", reason="PyTorch has a device per core")
-def test_four_devices_train_as_one_and_repeat_to_the_bit(workplace):
-    one, four, again = spread([1, 4, 4])
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch has a device per core")
+def test_four_devices_train_as_one_and_resume(workplace):
+    one, four, resumed, on_one = spread("1,4,4-4,4-1")
     assert_equal_up_to_rounding(four, one)
-    assert again == four
+    assert resumed == four
+    assert on_one["devices"] == [4, 1]
+    assert_equal_up_to_rounding(on_one, four)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="for its mirrors")
+def test_devices_that_drift_apart_end_the_run(workplace):
+    (said,) = spread("2!")
+    assert "the 2 devices ended with different weights or statistics" in said
 
 
 @pytest.fixture
@@ -75,16 +83,6 @@ def started(monkeypatch):
 
     monkeypatch.setattr(processes, "BackgroundProcess", noted)
     return every
-
-
-class After(Observer):
-    def __init__(self, steps, act):
-        self.steps, self.act = steps, act
-
-    def step(self, done, total):
-        self.steps -= 1
-        if self.steps == 0:
-            self.act()
 
 
 def ended(started):
@@ -114,9 +112,8 @@ def test_a_killed_process_ends_the_run_which_resumes_to_the_bit(experiment, star
 @pytest.mark.slow
 def test_an_interrupted_run_resumes_on_another_number_of_devices(experiment, started):
     undisturbed = told(run_experiment(experiment, Observer(), fresh=True))
-    interrupt = After(8, lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
-        run_experiment(experiment, interrupt, fresh=True)
+        run_experiment(experiment, interrupting(), fresh=True)
     result = run_experiment(experiment, Observer(), resume="last", devices=1)
     assert result.devices == [2, 1]
     assert result.trained_on.startswith("2, then 1 devices: ")

@@ -20,10 +20,7 @@ def test_device_and_versions_are_told():
 @pytest.mark.backend
 def test_as_many_devices_are_used_as_asked_for(monkeypatch):
     assert used_devices(1) == 1
-    if keras.config.backend() == "tensorflow":
-        with pytest.raises(InputError, match=r"TensorFlow trains on one device; .* jax and torch"):
-            used_devices(2)
-        return
+    assert devices.device_count() >= 1
     monkeypatch.setattr(devices, "device_count", lambda: 4)
     assert [used_devices(asked) for asked in (2, 4, "all")] == [2, 4, 4]
     with pytest.raises(InputError, match=r"devices = 5, but .* finds 4 devices here"):

@@ -266,3 +266,27 @@ def test_variables_are_laid_out_and_back():
         internals.lay_out([variable], distribution)
         assert repr(variable._layout) == repr(layout)  # which `assign` and `fit` place it by
         np.testing.assert_array_equal(variable.numpy(), np.arange(3))
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="others have no mirrors")
+def test_variables_are_mirrored_and_back():
+    import tensorflow
+
+    strategy = tensorflow.distribute.MirroredStrategy(["CPU:0"])
+    variable = keras.Variable(np.arange(3, dtype=np.float32))
+    own = variable.value
+    before = internals.mirror([variable], strategy)
+    assert strategy.experimental_local_results(variable.value)[0] is not own
+    strategy.run(lambda: variable.assign(variable + 1))  # of its device alone
+    np.testing.assert_array_equal(own.numpy(), np.arange(3))
+    internals.unmirror([variable], before)
+    assert variable.value is own
+    np.testing.assert_array_equal(own.numpy(), np.arange(3) + 1)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="others sum no gradients")
+def test_an_optimizer_takes_summed_gradients(optimizer):
+    scaling = keras.optimizers.LossScaleOptimizer(optimizer)
+    assert len(optimizer._all_reduce_sum_gradients([(ops.ones(2), optimizer.variable)])) == 1
+    internals.takes_summed_gradients(scaling)
+    assert optimizer._all_reduce_sum_gradients([1]) == [1]

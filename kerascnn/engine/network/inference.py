@@ -19,9 +19,9 @@ class Forward:
     def __init__(self, model: Any) -> None:
         import keras
 
-        self._model = keras.Model(model.input, model.output)
-        self._model.compile(jit_compile=jit_compile())
-        self._model.make_predict_function()  # now, or each thread would make one
+        self.model = keras.Model(model.input, model.output)
+        self.model.compile(jit_compile=jit_compile())
+        self.model.make_predict_function()  # now, or each thread would make one
 
     def __call__(
         self,
@@ -38,7 +38,7 @@ class Forward:
         from keras import ops
 
         def run(batch: np.ndarray) -> np.ndarray:
-            return ops.convert_to_numpy(self._model.predict_on_batch(place(batch)))
+            return ops.convert_to_numpy(self.model.predict_on_batch(place(batch)))
 
         return in_batches(run, inputs, batch_size, progress)
 

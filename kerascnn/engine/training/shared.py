@@ -95,7 +95,8 @@ def compiled_for(
     schedule = make_schedule(plan, steps)
     key = _structure(plan, inputs, schedule, devices)
     if not key:
-        compile_trainer(network, plan, inputs.trainer, steps, schedule)
+        one_by_one = devices > 1
+        compile_trainer(network, plan, inputs.trainer, steps, schedule, one_by_one=one_by_one)
         yield Compiled(inputs, start(schedule, plan, inputs.trainer, steps), Copies())
         return
     layers = _chain(inputs.trainer)
@@ -124,8 +125,10 @@ def _structure(plan: Plan, inputs: Inputs, schedule: Any, devices: int) -> str:
     optimizer = inspect.signature(optimizer_class(stage.optimizer.name)).parameters
     is_head = len(trainer.input_shape) == 2 and trainer.count_params() <= MOST_WEIGHTS
     layers = _chain(trainer)
+    backend = keras.config.backend()
     if (
-        keras.config.backend() == "torch"  # traces nothing
+        backend == "torch"  # traces nothing
+        or (backend == "tensorflow" and devices > 1)  # whose variables are the network's own
         or not (is_head and layers and plan.loss_key and inputs.cached.views)
         or stage.layer_decay != 1
         or "adam_weight_decay" in optimizer  # of Muon: a second number

@@ -9,7 +9,13 @@ from kerascnn.engine.training.listener import Control
 from kerascnn.engine.training.micro_batches import MicroBatches
 from kerascnn.engine.training.plan import Plan
 from kerascnn.errors import InputError
+from kerascnn.runtime.keras_internals import nested_layers
 from kerascnn.runtime.text import counted
+
+UNEQUAL = (
+    "ended with different weights or statistics, as if a layer kept those of its part of each "
+    "batch. Train on one device: training.devices = 1."
+)
 
 
 class Devices:
@@ -50,4 +56,23 @@ def require_equal_parts(plan: Plan, devices: int) -> None:
             raise InputError(
                 f'stage "{plan.stage.name}": {what} = {size} does not divide among '
                 f"{counted(devices, 'device')} (training.devices); use a multiple of {devices}."
+            )
+
+
+def require_losses_add_up(model: Any, devices: int) -> None:
+    """Raises InputError if a layer's loss is a sum over a batch, of which devices would see parts.
+
+    JAX computes it as one.
+    """
+    import keras
+
+    backend = keras.config.backend()
+    if devices == 1 or backend == "jax":
+        return
+    for layer in nested_layers(model):
+        if layer.activity_regularizer is not None:
+            raise InputError(
+                f"{layer.name} has an activity regularizer, which with the backend {backend} is "
+                f"not the same on {counted(devices, 'device')} as on one; use the backend jax, or "
+                "set training.devices = 1."
             )

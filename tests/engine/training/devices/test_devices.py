@@ -2,10 +2,11 @@
 
 from types import SimpleNamespace
 
+import keras
 import pytest
 
 from kerascnn import InputError
-from kerascnn.engine.training.devices.devices import require_equal_parts
+from kerascnn.engine.training.devices.devices import require_equal_parts, require_losses_add_up
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,15 @@ def test_a_batch_that_does_not_divide_is_refused(batch_size, images, devices, sa
     else:
         with pytest.raises(InputError, match=f"{said}.*use a multiple of {devices}"):
             require_equal_parts(plan, devices)
+
+
+@pytest.mark.backend
+def test_a_loss_that_is_a_sum_over_the_batch_is_refused():
+    inner = keras.layers.Dense(2, activity_regularizer="l2", name="sparse")
+    model = keras.Sequential([keras.Input((3,)), keras.Sequential([keras.Input((3,)), inner])])
+    require_losses_add_up(model, 1)
+    if keras.config.backend() == "jax":
+        require_losses_add_up(model, 2)
+        return
+    with pytest.raises(InputError, match=r"^sparse has an activity regularizer.* on 2 devices"):
+        require_losses_add_up(model, 2)
