@@ -43,6 +43,7 @@ def main(here: tuple[Path, int] | None, **options: Any) -> None:
         return
     counts = (1, options["processes"])
     seconds: dict[str, dict[int, list[float]]] = {part: {n: [] for n in counts} for part in PARTS}
+    shares = dict[str, list[int]]()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for split, files in splits_of(options["images"], BATCH_SIZE * options["processes"]):
@@ -52,9 +53,10 @@ def main(here: tuple[Path, int] | None, **options: Any) -> None:
         for number in range(options["rounds"]):
             for count in counts:
                 ranks = Ranks(file, folder / f"cache {count} {number}", count)
-                for part, (taken, hashes) in ranks.measured(options["images"]).items():
+                for part, (taken, made, hashes) in ranks.measured(options["images"]).items():
                     seconds[part][count].append(taken)
                     found.add((part, *hashes))
+                    shares[part] = made
     if len(found) != len(PARTS):
         raise click.ClickException(f"the processes differ: {sorted(found)}")
     figures = {
@@ -62,6 +64,7 @@ def main(here: tuple[Path, int] | None, **options: Any) -> None:
             "ratio": median(of[1]) / median(of[options["processes"]]),
             "images_per_second": options["images"] / median(of[1]),
             "seconds": of,
+            "rows_of_each": shares[part],
         }
         for part, of in seconds.items()
     }
@@ -99,19 +102,21 @@ class Ranks:
             for number, core in enumerate(cores[:count])
         ]
 
-    def measured(self, images: int) -> dict[str, tuple[float, list[str]]]:
-        """Of each part the seconds until all have all images, and the hashes of what they have."""
+    def measured(self, images: int) -> dict[str, tuple[float, list[int], set[str]]]:
+        """Of each part the seconds until all have all images, how many each has made, and the
+        hashes of what they have.
+        """
         figures = {}
         for part in PARTS:
             self._told("ready")
             start = time.perf_counter()
             for process in self._processes:
                 print(file=process.stdin, flush=True)
-            made = sum(self._told("made"))
+            made = self._told("made")
             taken = time.perf_counter() - start
-            if made != images:
+            if sum(made) != images:
                 raise click.ClickException(f"{part}: {made} rows were computed for {images} images")
-            figures[part] = (taken, sorted(set(self._told("sha256"))))
+            figures[part] = (taken, made, set(self._told("sha256")))
         for process in self._processes:
             process.wait()
         return figures
