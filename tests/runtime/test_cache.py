@@ -25,6 +25,7 @@ SIZE = 20_000  # bytes, of which an entry takes a little more
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("KERASCNN_CACHE_LIMIT_GB", raising=False)
+    monkeypatch.setattr(cache, "_unseen_bytes", math.inf)  # as in a new process
     return tmp_path / "cache"
 
 
@@ -54,7 +55,6 @@ def test_an_entry_is_built_once_and_says_what_it_is():
 
 def test_many_small_entries_are_seldom_looked_at(monkeypatch):
     limit(monkeypatch, 1000 * SIZE)
-    monkeypatch.setattr(cache, "_unseen_bytes", math.inf)
     looks, entries_of = [], cache.entries
     monkeypatch.setattr(cache, "entries", lambda kinds: looks.append(1) or entries_of(kinds))
     for number in range(30):
