@@ -70,7 +70,7 @@ def _divided(
     if params.shares(rows):
         hashes, train = list(source.hashes()), rows["train"]
         drawn = drawn_rows(
-            Subset(source, train),
+            Subset(source, train.tolist()),
             [hashes[row] for row in train],
             labels[train].tolist(),
             params,
