@@ -23,7 +23,7 @@ from store import processor_seconds, resident
 from kerascnn import Observer, load_experiment, run_experiment
 from kerascnn.runtime.files import GB
 
-OTHERS = 200  # images to validate by, and to test
+OTHERS = 200  # validation images, and test images
 
 
 @click.command()

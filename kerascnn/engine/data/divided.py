@@ -81,7 +81,7 @@ class Divided:
 
 
 class _LastRows:
-    """The last row of each hash, sorted: a dict of so many would take 200 bytes an image."""
+    """The last row of each hash, sorted: a dict would take 200 bytes an image."""
 
     def __init__(self, hashes: np.ndarray) -> None:
         self._rows = np.argsort(_text(hashes), kind="stable")
