@@ -1,5 +1,6 @@
 """The store of rows: filling it, finding and reading rows of it, for many numbers of rows.
 
+Also what it takes to claim rows while other processes hold claims, which one does at a time.
 Rows of 256 bytes, as of a pooled feature vector, are stored in pieces of 32, as activations are,
 and read in random order. Each number of rows has a process of its own, with the backend loaded as
 in a run, and a cache in the folder that KERASCNN_CACHE names, removed afterwards: a million rows
@@ -20,6 +21,7 @@ from store import spent
 
 from kerascnn.runtime.backend import start_backend
 from kerascnn.runtime.cache import cache_folder
+from kerascnn.runtime.row_claims import Claims
 from kerascnn.runtime.row_store import RowStore
 
 PIECE, VALUES, LOOKUPS = 32, 64, 200
@@ -69,12 +71,26 @@ def measure(count: int) -> dict[str, Any]:
         "fill_resident_bytes": filled["resident_bytes"],
         "read_resident_bytes": read["resident_bytes"],
         "lookup_ms": 1e3 * float(np.median(looked_up)),
+        "claim_processor_ms": {others: claiming(others) for others in (0, 7, 63)},
         "open_seconds": timed(lambda: open_store().find(digests[:1])),
     }
 
 
 def open_store() -> RowStore:
     return RowStore("activations", "rows", "", {"values": (np.dtype(np.float32), (VALUES,))})
+
+
+def claiming(others: int) -> float:
+    """Milliseconds of processor time to see what others claim, each of them 1,024 rows."""
+    with tempfile.TemporaryDirectory(dir=cache_folder("benchmarks")) as place:
+        held = [Claims(Path(place)) for _ in range(others + 1)]
+        rows = np.random.default_rng(0).integers(0, 2**63, (len(held), 1024)).astype(np.uint64)
+        for claims, of in zip(held, rows, strict=True):
+            claims.add(of, set())
+        spent_here = spent(lambda: [held[0].others() for _ in range(10)])
+        for claims in held:
+            claims.release()
+    return 1e3 * spent_here["processor_seconds"] / 10
 
 
 def read_all(store: RowStore, digests: np.ndarray, order: np.ndarray) -> None:

@@ -1,27 +1,20 @@
-"""Images in few files against a folder, a set beyond memory in block order, and what that costs.
+"""Images in few files against a folder, and block order against a full shuffle.
 
-Three parts in one line. The same images as a folder, tar shards, a zip archive and Parquet files:
-the processor time of reading, packing and streaming them, in turn, as ratios to the folder. Tar
-shards of `--gb` in block order, in a process of its own: its greatest resident memory, and the
-bytes that it read. A small CNN from scratch on rendered shapes, with a full shuffle and in block
-order. The images are in a temporary folder (TMPDIR), which is removed afterwards.
+Two parts in one line. The same images as a folder, tar shards, a zip archive and Parquet files:
+the processor time of reading, packing and streaming them, in turn, as ratios to the folder. A small
+CNN from scratch on rendered shapes, with a full shuffle and in block order. The images are in a
+temporary folder (TMPDIR), which is removed afterwards.
 """
 
 import io
-import json
 import os
-import resource
 import shutil
 import statistics
-import subprocess
-import sys
-import tarfile
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -30,81 +23,33 @@ import click
 import numpy as np
 from common import report, write_experiment
 from PIL import Image
+from rendered import PER_SHARD, splits_of, write_folder, write_shards
 
 from kerascnn import Observer, load_experiment, run_experiment
 from kerascnn.components.registry import load_registry
-from kerascnn.engine.data.batches import shuffled
-from kerascnn.engine.data.blocks import Blocks, blocks_of
+from kerascnn.engine.data.blocks import Blocks
 from kerascnn.engine.data.files import content_of
 from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.store import pack
-from kerascnn.experiment.training import Training
 from kerascnn.hookspecs import Source
-from kerascnn.runtime.files import GB
 
-SIZE, BATCH_SIZE, PER_SHARD, WINDOW = 160, 64, 500, 2000
-BASES, SIDE = 64, 512
+SIZE, BATCH_SIZE, WINDOW = 160, 64, 2000
 STEPS = ("start", "start again", "read", "pack", "stream")
 
 
 @click.command()
 @click.option("--images", default=2000, help="In a folder and in few files.")
 @click.option("--rounds", default=3, help="In turn; the medians are reported.")
-@click.option("--gb", default=4.0, help="Of tar shards in block order.")
 @click.option("--seeds", default=6, help="With each order.")
 @click.option("--shapes", default=3000, help="To train on.")
-@click.option("--epoch", type=click.Path(path_type=Path), hidden=True)
-def main(images: int, rounds: int, gb: float, seeds: int, shapes: int, epoch: Path | None) -> None:
-    if epoch:
-        click.echo(json.dumps(_one_epoch(epoch)))
-        return
+def main(images: int, rounds: int, seeds: int, shapes: int) -> None:
+    """Compare both in turn."""
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         compared = _compared(root, images, rounds)
-        streamed = [_streamed(root, part * gb) for part in (0.25, 1.0)]
         orders = _orders(root, seeds, shapes)
-    report("sources", {"images": images, **compared, "streamed": streamed, "orders": orders})
-
-
-def rendered(count: int, first: int = 0) -> Iterator[tuple[str, bytes]]:
-    """JPEGs of noise in two class folders; a comment tells those of the same pixels apart."""
-    rng, bases = np.random.default_rng(0), []
-    for _ in range(min(count, BASES)):
-        shade = np.linspace(0, 160, SIDE)[:, None, None] + rng.integers(0, 96, (SIDE, SIDE, 3))
-        file = io.BytesIO()
-        Image.fromarray(shade.astype(np.uint8)).save(file, "JPEG", quality=90)
-        bases.append(file.getvalue())
-    for number in range(first, first + count):
-        base, comment = bases[number % len(bases)], b"%032d" % number
-        head = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
-        yield f"{number % 2}/{number:07d}.jpg", base[:2] + head + base[2:]
-
-
-def write_shards(folder: Path, split: str, files: Iterable[tuple[str, bytes]]) -> int:
-    """Tar shards in class folders; returns the bytes of the images."""
-    folder.mkdir(parents=True, exist_ok=True)
-    total = 0
-    for number, part in enumerate(batched(files, PER_SHARD)):
-        with tarfile.open(folder / f"{split}-{number:05d}.tar", "w") as tar:
-            for path, content in part:
-                info = tarfile.TarInfo(path)
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
-                total += len(content)
-    return total
-
-
-def batched(files: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    files = iter(files)
-    while part := list(islice(files, size)):
-        yield part
-
-
-def _splits(images: int) -> Iterator[tuple[str, Iterator[tuple[str, bytes]]]]:
-    """So that none has to be drawn."""
-    for place, (split, count) in enumerate({"train": images, "val": 4, "test": 4}.items()):
-        yield split, rendered(count, place * images)
+    report("sources", {"images": images, **compared, "orders": orders})
 
 
 def _write(root: Path, images: int) -> dict[str, Path]:
@@ -113,18 +58,15 @@ def _write(root: Path, images: int) -> dict[str, Path]:
     from pyarrow import parquet
 
     (root / "parquet").mkdir()
-    for split, files in _splits(images):
-        for path, content in files:
-            file = root / "folder" / split / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
-    for split, files in _splits(images):
+    for split, files in splits_of(images):
+        write_folder(root / "folder", split, files)
+    for split, files in splits_of(images):
         write_shards(root / "tar", split, files)
     with zipfile.ZipFile(root / "images.zip", "w") as archive:
-        for split, files in _splits(images):
+        for split, files in splits_of(images):
             for path, content in files:
                 archive.writestr(f"{split}/{path}", content)
-    for split, files in _splits(images):
+    for split, files in splits_of(images):
         rows = [{"image": content, "label": path[0]} for path, content in files]
         table = pyarrow.Table.from_pylist(rows)
         parquet.write_table(table, root / "parquet" / f"{split}.parquet", row_group_size=100)
@@ -191,44 +133,6 @@ def _processor(call: Callable[[], Any]) -> float:
 def _epoch(packed: Packed, rows: np.ndarray) -> None:
     for first in range(0, len(rows), BATCH_SIZE):
         packed.images[rows[first : first + BATCH_SIZE]]
-
-
-def _streamed(root: Path, gb: float) -> dict[str, Any]:
-    """An epoch in block order in a process of its own."""
-    folder = root / "streamed"
-    (_, one), *_ = rendered(1)
-    count = max(PER_SHARD, round(gb * GB / len(one)))
-    total = write_shards(folder, "train", rendered(count))
-    for split, files in list(_splits(count))[1:]:
-        write_shards(folder, split, files)
-    with _cache(root / "cache streamed"):
-        call = [sys.executable, __file__, "--epoch", str(folder)]
-        ended = subprocess.run(call, check=True, capture_output=True, text=True)
-    shutil.rmtree(folder)
-    figures = json.loads(ended.stdout)
-    read = figures.pop("bytes_read")
-    return {"gb": round(total / GB, 2), "images": count, **figures, "read": round(read / total, 3)}
-
-
-def _one_epoch(folder: Path) -> dict[str, Any]:
-    """The greatest resident memory, and the bytes that an epoch asked the system for."""
-    dataset = load_registry().get("dataset", "tar_shards").bind({"path": str(folder)})
-    packed = pack(dataset.build(seed=0).train, Preparation(SIZE), stream_above=1)
-    training = Training(shuffle="blocks", shuffle_window=WINDOW)
-    before, start = _io(), time.process_time()
-    _epoch(packed, shuffled(len(packed), (0, 0), 1, blocks_of(packed, training)))
-    used = time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {
-        "resident_mb": round(peak / 1e6),
-        "processor_us_an_image": round(used / len(packed) * 1e6),
-        "bytes_read": _io() - before,
-    }
-
-
-def _io() -> int:
-    lines = Path("/proc/self/io").read_text().splitlines()
-    return int(lines[0].partition(": ")[2])  # rchar
 
 
 def _orders(root: Path, seeds: int, shapes: int) -> dict[str, Any]:

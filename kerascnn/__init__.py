@@ -92,6 +92,7 @@ ERRORS = {
     "KerascnnError": "errors",
     "InputError": "errors",
     "PluginError": "errors",
+    "PassingError": "errors",
     "RunError": "errors",
 }
 FOR_LOWER_FLOORS = {

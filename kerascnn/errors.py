@@ -35,6 +35,10 @@ class RunError(KerascnnError):
     """The run failed: a check did not pass, or training went wrong."""
 
 
+class PassingError(RunError):
+    """What the run needs failed outside of it, such as a server; once that works, it can resume."""
+
+
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """Returns ' Did you mean "x"?' for the nearest candidates, else an empty string.
 

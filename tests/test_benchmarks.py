@@ -313,12 +313,45 @@ def test_memory_beside_its_estimate(benchmark):
 
 @pytest.mark.slow
 def test_images_in_few_files_beside_a_folder(benchmark):
-    small = ("--images", 40, "--rounds", 1, "--gb", 0.01, "--seeds", 2, "--shapes", 60)
+    small = ("--images", 40, "--rounds", 1, "--seeds", 2, "--shapes", 60)
     figures = benchmark("sources", *small)
     assert set(figures["of_the_folder"]["image_folder"].values()) == {1}
     assert figures["of_the_folder"]["tar_shards"]["pack"] > 0
-    assert [part["read"] > 0.9 for part in figures["streamed"]] == [True, True]
     assert set(figures["orders"]["accuracy"]) == {"full", "blocks"}
+
+
+@pytest.mark.slow
+def test_more_images_than_may_be_stored(benchmark):
+    figures = benchmark("streaming", "--gb", 0.01, "--image-size", 16)
+    [epoch] = figures["epochs"]
+    assert 0.9 < epoch["of_the_images"] < 2  # the rest is a large part of so few
+    assert 0 < epoch["resident_mb"] <= figures["resident_mb"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["tar_shards", "image_folder"])
+def test_what_an_image_costs_besides_its_pixels(benchmark, kind):
+    figures = benchmark("scale", "--images", 100, "--images", 1000, "--kind", kind)["an_image"]
+    assert set(figures["again"]) == {"source", "load", "examine", "blocks", "order", "images.npz"}
+    assert figures["first"]["load"]["processor_us"] > figures["again"]["load"]["processor_us"]
+
+
+@pytest.mark.long  # three processes that load a network
+def test_two_processes_make_each_packed_image_and_activation_once(benchmark):
+    """It fails if they, or one process, end with other bits."""
+    small = ("--images", 160, "--image-size", 32, "--network", "sequential_cnn", "--rounds", 1)
+    figures = benchmark("ranks", *small)
+    for part in ("packing", "prefix"):
+        assert sum(figures[part]["rows_of_each"]) == 160
+        assert all(figures[part]["rows_of_each"])
+
+
+@pytest.mark.slow
+def test_the_path_of_several_devices_with_one(benchmark):
+    pytest.importorskip("torch")
+    small = ("--images", 8, "--image-size", 16, "--batch-size", 4, "--epochs", 2)
+    figures = benchmark("devices", "--network", "sequential_cnn", *small)
+    assert figures["ratio"] > 0
 
 
 @pytest.mark.slow

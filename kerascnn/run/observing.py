@@ -11,7 +11,7 @@ from typing import Any
 from kerascnn.components.component import BoundComponent
 from kerascnn.components.entry_points import plugin_at_fault
 from kerascnn.engine.observer import EVENTS, Observer, Only
-from kerascnn.errors import KerascnnError, RunError
+from kerascnn.errors import KerascnnError, PassingError, RunError
 from kerascnn.run.processes import LostProcessError
 from kerascnn.runtime.background import BackgroundProcess, CallError, LostError
 from kerascnn.runtime.redact import scrubbed
@@ -68,6 +68,8 @@ def explained(
 ) -> Iterator[None]:
     """Names what is tracked in an error that is not kerascnn's own, and how to resume it.
 
+    One that may pass names how to resume in any case.
+
     Args:
         what: "run" or "study".
         resume: The command that resumes the one with this id.
@@ -75,6 +77,11 @@ def explained(
     """
     try:
         yield
+    except PassingError as error:
+        if tracker.run_id is None:
+            raise
+        again = resume(tracker.run_id[:8])
+        raise PassingError(f"{error}\n`{again}` resumes the {what}.") from error
     except KerascnnError:
         raise
     except BaseException as error:

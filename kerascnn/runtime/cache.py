@@ -3,10 +3,12 @@
 It is private to the user; KERASCNN_CACHE names another folder. It has a folder for each kind of
 data, with a folder for each key, which is whole or absent. Beyond a limit the least recently used
 entries are removed: KERASCNN_CACHE_LIMIT_GB, by default half of the disk space that would be free
-without the cache. Downloads do not count, and stay until the user removes them.
+without the cache; for a time it may be exceeded by 1%. Downloads do not count, and stay until the
+user removes them.
 """
 
 import errno
+import math
 import os
 import re
 import shutil
@@ -47,6 +49,8 @@ CLAIMS = "claims"
 
 KEYS, KEY_BYTES = "keys.bin", 32
 """The rows' keys in an entry of rows, and the bytes of one."""
+
+_unseen_bytes: float = math.inf  # a process looks at the cache when it first stores something
 
 _ABOUT = "about.txt"
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -133,7 +137,7 @@ def cached(
         if not entry.is_dir():
             limit_asked()  # refused before the work
             _make(entry, about, build, durable)
-            keep_to_limit(but=key)
+            _keep_nearly_to_limit(entry)
         os.utime(entry)
         return read(entry)
 
@@ -230,6 +234,23 @@ def keep_to_limit(but: str) -> None:
             return
         if entry.key != but and remove(entry.kind, entry.key):
             total -= entry.bytes
+
+
+def _keep_nearly_to_limit(new: Path) -> None:
+    """Keeps to the limit unless this process has stored less than 1% of it since the last time.
+
+    To look at all entries for each of thousands of small ones, as of shards, would take hours.
+    """
+    global _unseen_bytes
+    _unseen_bytes += folder_bytes(new)
+    if _unseen_bytes >= slack_bytes():
+        keep_to_limit(but=new.name)
+        _unseen_bytes = 0
+
+
+def slack_bytes() -> int:
+    """What a process may store before it looks at the size of the cache again."""
+    return limit_bytes() // 100
 
 
 def remove(kind: str, key: str) -> bool:

@@ -17,6 +17,7 @@ from kerascnn.runtime.cache import (
     cached,
     keep_to_limit,
     limit_asked,
+    slack_bytes,
     writing,
 )
 from kerascnn.runtime.row_claims import Claims
@@ -25,7 +26,7 @@ from kerascnn.runtime.row_filling import Filling, Make
 from kerascnn.runtime.row_index import RowIndex
 
 EVICT_BYTES = 2**28
-"""How much a store grows before others must make room for it."""
+"""How much a store grows, at least, before others must make room for it."""
 
 _LOCK_POLL_SECONDS = 0.005
 _BLOCK = 2**16  # rows looked up at once
@@ -97,11 +98,12 @@ class RowStore:
 
         Args:
             digests: Keys, uint8 [N, 32]; of equal ones, one is computed.
-            make: Receives an iterator that claims, when asked, the next rows that are neither
-                stored nor computed by others: int64 [at most `piece`], indices into `digests`.
+            make: Receives an iterator of rows that are neither stored nor computed by others, which
+                it claims when asked: int64 [at most `piece`], indices into `digests`.
                 Yields (rows, {column: values}) in any order and any pieces; rows that it leaves out
                 stay missing. It is called again for rows whose process has died.
-            piece: Rows claimed at once, above 0.
+            piece: Rows given at once, above 0; several pieces are claimed at once while many rows
+                are left.
             wait: Until others have computed the rest.
 
         Returns:
@@ -118,7 +120,7 @@ class RowStore:
         def committed(size: int) -> None:
             nonlocal grown
             grown += size
-            if grown >= EVICT_BYTES:
+            if grown >= max(EVICT_BYTES, slack_bytes()):
                 keep_to_limit(but=self._key)
                 grown = 0
 

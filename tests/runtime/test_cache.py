@@ -1,5 +1,6 @@
 """The cache folder: made once and whole, the least recently used leaves, nobody is disturbed."""
 
+import math
 import os
 import random
 import shutil
@@ -14,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from kerascnn import InputError
+from kerascnn.runtime import cache
 from kerascnn.runtime.cache import cache_folder, cached, clear, entries, limit_bytes, scratch
 
 SIZE = 20_000  # bytes, of which an entry takes a little more
@@ -23,6 +25,7 @@ SIZE = 20_000  # bytes, of which an entry takes a little more
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("KERASCNN_CACHE_LIMIT_GB", raising=False)
+    monkeypatch.setattr(cache, "_unseen_bytes", math.inf)  # as in a new process
     return tmp_path / "cache"
 
 
@@ -48,6 +51,15 @@ def test_an_entry_is_built_once_and_says_what_it_is():
     (entry,) = entries()
     assert (entry.kind, entry.key, entry.about, entry.whole) == ("packed", "aa", "all aa", True)
     assert SIZE < entry.bytes < 2 * SIZE
+
+
+def test_many_small_entries_are_seldom_looked_at(monkeypatch):
+    limit(monkeypatch, 1000 * SIZE)
+    looks, entries_of = [], cache.entries
+    monkeypatch.setattr(cache, "entries", lambda kinds: looks.append(1) or entries_of(kinds))
+    for number in range(30):
+        use(f"{number:04d}", "shards")
+    assert 3 <= len(looks) <= 4  # at first, and then for each 1% of the limit
 
 
 def test_the_same_key_of_another_kind_is_another_entry():

@@ -17,6 +17,7 @@ from numbered_rows import check, columns, digests, fill, maker, open_store
 from kerascnn.errors import InputError, RunError
 from kerascnn.runtime import row_filling, row_store
 from kerascnn.runtime.cache import cache_folder, clear, entries
+from kerascnn.runtime.row_claims import Claims
 from kerascnn.runtime.row_file import RowFile
 from kerascnn.runtime.row_store import RowStore
 
@@ -42,6 +43,26 @@ def test_only_missing_rows_are_computed_in_order_and_in_pieces():
     assert fill(store, range(5, 15)) == [5, 6, 7, 8, 9]
     assert fill(store, range(15)) == []
     check(open_store(), range(14, -1, -1))
+
+
+def test_many_rows_are_claimed_at_once_and_few_at_the_end(monkeypatch):
+    keys, store, claimed, given = digests(range(10_000)), open_store(), [], []
+
+    class Counted(Claims):
+        def add(self, rows, others):
+            claimed.append(len(rows))
+            return super().add(rows, others)
+
+    def make(claims):
+        for rows in claims:
+            given.append(len(rows))
+            yield rows, columns(rows)
+
+    monkeypatch.setattr(row_store, "Claims", Counted)
+    assert store.fill(keys, make, 4) == 10_000
+    assert (claimed[0], claimed[-1]) == (128, 4)
+    assert claimed == sorted(claimed, reverse=True)
+    assert set(given) == {4}
 
 
 def test_what_is_not_stored_is_not_found():

@@ -72,6 +72,8 @@ class Feed:
         return min(self.batch_size, self.examples)
 
     def _cut(self, rows: Any) -> Any:
+        if self.part == WHOLE:
+            return rows
         number, of = self.part
         count = self.width // of
         return rows[number * count : (number + 1) * count]
@@ -79,8 +81,8 @@ class Feed:
     def epoch(self, epoch: int, first: int = 0, at_once: int = 1) -> "Ahead[Batch]":
         """The batches of an epoch, from 1, prepared ahead: inputs, targets [B, K], weights [B].
 
-        Of each, it is this feed's part: it is cut off last, so that the order, random draws and
-        mixed images do not depend on the number of parts.
+        Of each, it is this feed's part: it is cut off after augmentation, so that the order, random
+        draws and mixed images do not depend on the number of parts.
 
         Args:
             first: The step to begin with: each step's batch follows from its number.
@@ -96,10 +98,11 @@ class Feed:
         order = np.resize(order, (self.steps, self.width))
         for step in range(first, self.steps):
             chosen = order[step]  # unsorted, as neighbours in a batch may be mixed
+            if not self.augment:  # or else the part depends on the others
+                chosen = self._cut(chosen)
             inputs, targets = self.inputs[view][chosen], self.targets[view][chosen]
             if self.augment:
                 inputs, targets = self.augment(inputs, targets, epoch, step)
-            if self.part != WHOLE:
                 inputs, targets = self._cut(inputs), self._cut(targets)
             yield inputs, smoothed(targets, self.smoothing), self._weights(targets)
 

@@ -8,7 +8,14 @@ from pydantic import Field, model_validator
 
 from kerascnn.engine.data.files import ContentHash, content_of, hash_content
 from kerascnn.engine.data.reading import read_all
-from kerascnn.engine.data.sources import ImageFiles, Known, Subset, hash_files, image_files
+from kerascnn.engine.data.sources import (
+    ImageFiles,
+    Known,
+    Subset,
+    hash_files,
+    image_files,
+    whole_of,
+)
 from kerascnn.engine.data.splitting import draw_splits
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Params, Source, Splits
@@ -71,7 +78,7 @@ def split_source(
         hashes.append(hash_content(content_of(image)))
         labels.append(label)
         files.append(isinstance(image, str | os.PathLike))
-    known = Known([own.whole for own in hashes], labels, files)
+    known = Known(whole_of(hashes), labels, files)
     made = dict[str, Subset]()
     for split, rows in drawn_rows(source, hashes, labels, params, given).items():
         here = known.at(rows)
@@ -188,7 +195,7 @@ def check_filled(splits: Mapping[str, Collection[object]], where: str = "") -> N
         where: The beginning of the message, such as '"photos" has '.
     """
     for split, images in splits.items():
-        if not images:
+        if not len(images):
             count = sum(map(len, splits.values()))
             raise InputError(
                 f"{where}too few images: of {count}, none are in the {split} split. "

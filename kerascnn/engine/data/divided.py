@@ -1,6 +1,6 @@
 """Which images a run had in which split and class: kept by every run, in `images.npz`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +43,7 @@ class Divided:
             np.repeat(np.arange(len(SPLITS), dtype=np.uint8), [len(split) for split in packed]),
             np.concatenate([split.labels for split in packed]),
         )
-        last = every.splits[_rows(every._by_pixels, every.digests)]
+        last = every.splits[every._by_pixels.of(every.digests)]
         return every._at(every.splits == last)
 
     @classmethod
@@ -67,18 +67,35 @@ class Divided:
 
     def find(self, images: Packed) -> np.ndarray:
         """The row of each image here, by its content or else its pixels; -1 if it is not here."""
-        by_content = _rows(self._by_content, images.contents)
-        by_pixels = _rows(self._by_pixels, images.digests)
+        by_content = self._by_content.of(images.contents)
+        by_pixels = self._by_pixels.of(images.digests)
         return np.where(by_content >= 0, by_content, by_pixels)
 
     @cached_property
-    def _by_content(self) -> dict[bytes, int]:
-        return {content.tobytes(): row for row, content in enumerate(self.contents)}
+    def _by_content(self) -> "_LastRows":
+        return _LastRows(self.contents)
 
     @cached_property
-    def _by_pixels(self) -> dict[bytes, int]:
-        return {digest.tobytes(): row for row, digest in enumerate(self.digests)}
+    def _by_pixels(self) -> "_LastRows":
+        return _LastRows(self.digests)
 
 
-def _rows(of: Mapping[bytes, int], hashes: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-    return np.array([of.get(one.tobytes(), -1) for one in hashes], np.int64)
+class _LastRows:
+    """The last row of each hash, sorted: a dict would take 200 bytes an image."""
+
+    def __init__(self, hashes: np.ndarray) -> None:
+        self._rows = np.argsort(_text(hashes), kind="stable")
+        self._sorted = _text(hashes)[self._rows]
+
+    def of(self, hashes: np.ndarray) -> np.ndarray:
+        """The rows of hashes uint8 [M, 32]: int64 [M]; -1 where there is none."""
+        wanted = _text(hashes)
+        at = np.searchsorted(self._sorted, wanted, side="right") - 1
+        found = at >= 0
+        found[found] = self._sorted[at[found]] == wanted[found]
+        return np.where(found, self._rows.take(at, mode="clip") if len(self._rows) else -1, -1)
+
+
+def _text(hashes: np.ndarray) -> np.ndarray:
+    """Hashes uint8 [N, 32] as strings, which NumPy sorts and compares."""
+    return np.ascontiguousarray(hashes).view("S32")[:, 0]

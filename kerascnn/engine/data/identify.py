@@ -209,12 +209,11 @@ def contents_of(identities: np.ndarray) -> np.ndarray:
 
 def _of_known(known: Known) -> np.ndarray:
     identities = np.ones(len(known.labels), IDENTITY)
-    contents = np.frombuffer(bytes.fromhex("".join(known.contents)), np.uint8)
-    identities["content"] = contents.reshape(-1, 32)
+    identities["content"] = np.frombuffer(known.contents, np.uint8).reshape(-1, 32)
     identities["label"], identities["is_file"] = known.labels, known.files
     return identities
 
 
 def _known(identities: np.ndarray) -> Known:
-    contents = [content.tobytes().hex() for content in identities["content"]]
-    return Known(contents, identities["label"].tolist(), identities["is_file"].tolist())
+    labels, files = identities["label"].tolist(), identities["is_file"].tolist()
+    return Known(contents_of(identities).tobytes(), labels, files)

@@ -23,7 +23,7 @@ _PIECE = 64  # files per task of a thread: a task costs as much as hashing a sma
 class Known(NamedTuple):
     """What is known of images before they are read."""
 
-    contents: Sequence[str]  # SHA-256 of the content of each, hexadecimal
+    contents: bytes  # SHA-256 of the content of each, one after the other
     labels: Sequence[int]
     files: Sequence[bool]  # whether each is the path of a file
 
@@ -31,7 +31,7 @@ class Known(NamedTuple):
         """The same of some of the images."""
         contents, labels, files = self
         return Known(
-            [contents[row] for row in rows],
+            b"".join(contents[32 * row : 32 * (row + 1)] for row in rows),
             [labels[row] for row in rows],
             [files[row] for row in rows],
         )
@@ -40,8 +40,9 @@ class Known(NamedTuple):
     def fingerprint(self) -> str:
         """SHA-256 of contents and labels, which a source has that gives none of its own."""
         digest = hashlib.sha256()
-        for content, label in zip(self.contents, self.labels, strict=True):
-            digest.update(f"{content} {label}\n".encode())
+        for row, label in enumerate(self.labels):
+            content = self.contents[32 * row : 32 * (row + 1)]
+            digest.update(f"{content.hex()} {label}\n".encode())
         return digest.hexdigest()
 
 
@@ -96,8 +97,13 @@ def image_files(
     for path, label in images:
         name = os.fsencode(path.relative_to(folder).as_posix())  # which may not be UTF-8
         digest.update(name + f"\0{hashes[path].whole}\0{label}\n".encode())
-    known = Known([hashes[path].whole for path in paths], labels, [True] * len(paths))
+    known = Known(whole_of(map(hashes.__getitem__, paths)), labels, [True] * len(paths))
     return ImageFiles(paths, labels, digest.hexdigest(), folder, follow_links, known)
+
+
+def whole_of(hashes: Iterable[ContentHash]) -> bytes:
+    """The SHA-256 of whole images, as `Known.contents` has them."""
+    return bytes.fromhex("".join(own.whole for own in hashes))
 
 
 def hash_files(paths: Iterable[Path], folder: Path, follow_links: bool) -> dict[Path, ContentHash]:
@@ -256,4 +262,5 @@ class Chained:
         every = [getattr(source, "known", None) for source in self.sources]
         if not all(isinstance(known, Known) for known in every):
             return None
-        return Known(*([*chain(*values)] for values in zip(*every, strict=True)))
+        contents, labels, files = zip(*every, strict=True)
+        return Known(b"".join(contents), [*chain(*labels)], [*chain(*files)])

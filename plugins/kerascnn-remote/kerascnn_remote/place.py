@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from kerascnn import InputError, RunError, pip_install
+from kerascnn import InputError, PassingError, pip_install
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Place:
 
         Raises:
             InputError: There is no such file, or it may not be read.
-            RunError: It failed in every attempt.
+            PassingError: It failed in every attempt.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -73,7 +73,7 @@ class Place:
                 ) from error
             except Exception as error:  # each file system raises its own
                 if attempt == ATTEMPTS:
-                    raise RunError(
+                    raise PassingError(
                         f'cannot read {what} of "{url}" in {ATTEMPTS} attempts: {_said(error)}. '
                         "Check the connection and the server, then start again: whole shards that "
                         "were fetched are kept."

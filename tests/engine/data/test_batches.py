@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,6 +64,21 @@ def test_the_parts_of_a_batch_are_cut_off_after_it_is_mixed():
         for array, *cut in zip(batch, *of_parts, strict=True):
             assert [len(part) for part in cut] == [2, 2]
             np.testing.assert_array_equal(np.concatenate(cut), array)
+
+
+def test_of_a_batch_that_nothing_augments_only_the_part_is_read():
+    class Noted(np.ndarray):
+        def __getitem__(self, rows):
+            read.extend(rows)
+            return np.asarray(super().__getitem__(rows))
+
+    whole, read = make(12), []
+    parts = [make(12, part=(number, 2)) for number in range(2)]
+    noted = [replace(part, inputs=[part.inputs[0].view(Noted)]) for part in parts]
+    for batch, *of_parts in zip(*map(numpy_batches, (whole, *noted)), strict=True):
+        for array, *cut in zip(batch, *of_parts, strict=True):
+            np.testing.assert_array_equal(np.concatenate(cut), array)
+    assert sorted(read) == [*range(12)]
 
 
 def test_batches_are_not_in_the_order_of_the_source():

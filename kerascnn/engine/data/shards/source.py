@@ -77,7 +77,7 @@ class ShardImages:
 
     @property
     def known(self) -> Known:
-        contents = [hashes.whole for hashes in self.hashes()]
+        contents = b"".join(index.places["whole"].tobytes() for index in self.indexes)
         return Known(contents, self.labels, [False] * len(self))
 
     def hashes(self) -> Iterator[ContentHash]:

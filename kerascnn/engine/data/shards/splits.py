@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from kerascnn.engine.data.content_split import SplitParams, check_filled, drawn_rows
 from kerascnn.engine.data.shards.classes import class_names_of, folder_layout
 from kerascnn.engine.data.shards.index import ShardIndex, index_shards
@@ -60,25 +62,28 @@ def _divided(
     ignored: Mapping[str, int],
 ) -> Splits:
     """The splits of the images with a label, of which `splits` has those that are given."""
-    rows: dict[str, list[int]] = {split: [] for split in dict.fromkeys(splits)}
-    for row, split in enumerate(splits):
-        if source.labels[row] >= 0:
-            rows[split].append(row)
-    hashes, train = list(source.hashes()), rows["train"]
-    drawn = drawn_rows(
-        Subset(source, train),
-        [hashes[row] for row in train],
-        [source.labels[row] for row in train],
-        params,
-        rows,
-    )
-    rows |= {split: [train[at] for at in chosen] for split, chosen in drawn.items()}
+    given = {split: number for number, split in enumerate(dict.fromkeys(splits))}
+    numbers = np.fromiter((given[split] for split in splits), np.int64, len(splits))
+    labels = np.array(source.labels)
+    numbers[labels < 0] = -1
+    rows = {split: np.flatnonzero(numbers == number) for split, number in given.items()}
+    if params.shares(rows):
+        hashes, train = list(source.hashes()), rows["train"]
+        drawn = drawn_rows(
+            Subset(source, train.tolist()),
+            [hashes[row] for row in train],
+            labels[train].tolist(),
+            params,
+            rows,
+        )
+        rows |= {split: train[chosen] for split, chosen in drawn.items()}
     check_filled(rows)
-    known = Known([own.whole for own in hashes], source.labels, [False] * len(source))
+    contents = np.frombuffer(source.known.contents, np.uint8).reshape(-1, 32)
     sources = {}
     for split, chosen in rows.items():
-        here = known.at(chosen)
-        sources[split] = Subset(source, chosen, here.fingerprint, here)
+        files = np.zeros(len(chosen), np.bool_)
+        known = Known(contents[chosen].tobytes(), labels[chosen], files)  # type: ignore[arg-type]
+        sources[split] = Subset(source, chosen, known.fingerprint, known)  # type: ignore[arg-type]
     return Splits(**sources, class_names=class_names, ignored=dict(ignored))
 
 

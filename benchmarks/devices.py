@@ -1,0 +1,123 @@
+"""What the path of several devices costs when there is one.
+
+The same stage, everything unfrozen, in two processes, an epoch of one about an epoch of the other:
+one trains as `training.devices = 1` does, the other through what spreads a stage over several
+devices, with a single one (JAX: `DataParallel`; PyTorch: a group of one process). With `--before`,
+the first is another checkout instead, such as the one before there were several devices, and the
+second is this one with `training.devices = 1`. Both must end with the same weights to the bit.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+import click
+import numpy as np
+from common import HERE, environment, from_scratch, report, write_experiment
+
+from kerascnn import Observer, load_experiment, run_experiment
+
+
+@click.command()
+@click.option("--network", default="efficientnet_lite0", show_default=True)
+@click.option("--backend", type=click.Choice(["jax", "torch"]), default="torch", show_default=True)
+@click.option("--images", default=256, show_default=True)
+@click.option("--image-size", default=96, show_default=True, help="Pixels.")
+@click.option("--batch-size", default=32, show_default=True)
+@click.option("--epochs", default=20, show_default=True, help="One more of each compiles.")
+@click.option("--before", type=click.Path(exists=True, path_type=Path), help="Another checkout.")
+@click.option("--here", type=click.Path(path_type=Path), hidden=True)
+@click.option("--spread", is_flag=True, hidden=True)
+def main(before: Path | None, here: Path | None, spread: bool, **options: Any) -> None:
+    """Time both in turn; the goal is a ratio of 1.01 or less."""
+    if here:
+        train(here, spread)
+        return
+    named = {name: options[name] for name in ("images", "batch_size", "epochs", "backend")}
+    experiment = from_scratch(options["network"], size=options["image_size"], **named)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        file = write_experiment(folder, experiment)
+        plain = Turns(file, folder / "plain", [], before)
+        other = Turns(file, folder / "other", [] if before else ["--spread"])
+        seconds = np.array([[plain.next(), other.next()] for _ in range(options["epochs"] + 1)])[1:]
+        if plain.next() != other.next():
+            raise click.ClickException("they end with different weights")
+    ratios = seconds[:, 1] / seconds[:, 0]
+    figures = {
+        "ratio": median(ratios),
+        "standard_error": float(1.25 * ratios.std(ddof=1) / len(ratios) ** 0.5),  # of a median
+        "seconds": seconds.T.tolist(),
+    }
+    report("devices", {"settings": {**options, "before": str(before or "")}, **figures})
+
+
+class Turns:
+    """A run in a process of its own, which waits for a line before each epoch but the first."""
+
+    def __init__(self, file: Path, folder: Path, words: list[str], before: Path | None = None):
+        folder.mkdir()
+        own = {"PYTHONPATH": str(before)} if before else {}
+        self._process = subprocess.Popen(
+            [sys.executable, HERE / "devices.py", "--here", file, *words],
+            env={**environment(folder / "cache"), **own},
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._first = True
+
+    def next(self) -> Any:
+        """The seconds of the next epoch; after the last one, the hash of the weights."""
+        if not self._first:
+            print(file=self._process.stdin, flush=True)
+        self._first = False
+        if not (line := self._process.stdout.readline()):
+            raise click.ClickException("a process has failed; its error is above")
+        return json.loads(line)
+
+
+class Waits(Observer):
+    def epoch(self, epoch: Any, total: int) -> None:
+        print(json.dumps(epoch.metrics["seconds"]), flush=True)
+        sys.stdin.readline()
+
+
+def train(file: Path, spread: bool) -> None:
+    experiment = load_experiment(file)
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        if spread:
+            from kerascnn.run import processes
+
+            plain = processes.OneProcess
+            stack.enter_context(
+                patch.object(
+                    processes,
+                    "OneProcess",
+                    lambda _: plain(alone(experiment.training.backend, place)),
+                )
+            )
+        result = run_experiment(experiment, Waits(), fresh=True)
+    print(json.dumps(result.stages[-1]["ended_sha256"]), flush=True)
+
+
+def alone(backend: str, folder: str) -> Any:
+    """A single device of those that share a stage."""
+    if backend == "jax":
+        from kerascnn.engine.training.devices.on_jax import JaxDevices
+
+        return JaxDevices(1)
+    from kerascnn.engine.training.devices.on_torch import TorchDevices
+
+    return TorchDevices(1, 0, f"{folder}/store", 0)
+
+
+if __name__ == "__main__":
+    main()
