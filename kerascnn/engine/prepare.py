@@ -15,6 +15,7 @@ from kerascnn.engine.network.loadable import require_loadable
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.devices.devices import require_equal_parts
+from kerascnn.engine.training.devices.group import Group
 from kerascnn.engine.training.plan import Plan, plan_stage
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
@@ -36,12 +37,14 @@ def prepare_experiment(
     observer: Observer,
     kept: Kept | None = None,
     data: Data | None = None,
+    group: Group | None = None,
 ) -> Prepared:
     """Loads, checks and builds; seeds the process and starts the experiment's backend.
 
     Args:
         kept: Has what experiments before loaded and built with it; default nothing.
         data: The images; default those of the experiment's dataset.
+        group: The processes that train it together; default this one, and those that it starts.
     """
     kept = kept or Kept()
     with reporting(observer.download):
@@ -50,14 +53,14 @@ def prepare_experiment(
         backend = start_backend(experiment.training.backend)
         set_objects_aside()
         make_reproducible(experiment.seed, experiment.training.precision)
-        devices = used_devices(experiment.training.devices)
+        devices = used_devices(experiment.training.devices) * (group.count if group else 1)
         if data and devices > 1 and backend == "torch":
             raise InputError(_ONE_DEVICE)
         observer.started(experiment.name, backend, devices_name(devices))
         data = data or load_data(experiment, observer, kept)
         examination = examine(data, experiment, observer, kept)
         data = trained_on(data, experiment, kept)
-    return prepare_network(experiment, data, examination, observer, kept)
+    return prepare_network(experiment, data, examination, observer, kept, group)
 
 
 def prepare_network(
@@ -66,6 +69,7 @@ def prepare_network(
     examination: Examination,
     observer: Observer,
     kept: Kept | None = None,
+    group: Group | None = None,
 ) -> Prepared:
     """Builds an experiment's network for its loaded data, and plans the stages.
 
@@ -82,13 +86,15 @@ def prepare_network(
             plan_stage(experiment, index, network, data, metrics, teacher)
             for index in range(len(experiment.stages))
         )
-    devices = used_devices(experiment.training.devices)
+    devices = used_devices(experiment.training.devices) * (group.count if group else 1)
     for plan in plans:
         require_equal_parts(plan, len(data.train), devices)
     for note in () if start else _never_trained(network, plans):
         observer.warned(note)
     backend = select_backend(experiment.training.backend)
-    prepared = Prepared(experiment, backend, data, examination, network, plans, metrics, devices)
+    prepared = Prepared(
+        experiment, backend, data, examination, network, plans, metrics, devices, group
+    )
     kept.about_to_train(network, prepared.changed_by(len(plans)))
     return prepared
 

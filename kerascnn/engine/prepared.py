@@ -10,6 +10,7 @@ from kerascnn.engine.data.packed import Data
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.network.build import Built
+from kerascnn.engine.training.devices.group import Group
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.variables import network_variables
 from kerascnn.experiment.bound import BoundExperiment
@@ -26,7 +27,8 @@ class Prepared:
     network: Built
     plans: tuple[Plan, ...]
     metrics: tuple[NamedMetric, ...] = ()
-    devices: int = 1  # to train on together
+    devices: int = 1  # to train on together, in all processes
+    group: Group | None = None  # of the processes; default this one, and those that it starts
 
     def examples(self) -> tuple[Examples, Examples]:
         """The training and the validation examples."""

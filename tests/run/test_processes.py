@@ -139,7 +139,7 @@ def test_the_command_line_trains_on_devices(experiment, run_cli):
 @torch_only
 @pytest.mark.slow
 def test_an_exception_in_a_process_ends_the_run(experiment, started, monkeypatch):
-    monkeypatch.setattr(processes, "train", failing)
+    monkeypatch.setattr(processes, "follow_as", failing)
     said = r"process 2 of 2: ZeroDivisionError: after an epoch.\n.*run --resume"
     with pytest.raises(RunError, match=said):
         run_experiment(experiment, Observer(), fresh=True)

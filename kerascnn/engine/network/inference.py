@@ -23,6 +23,10 @@ class Forward:
         self._model.compile(jit_compile=jit_compile())
         self._model.make_predict_function()  # now, or each thread would make one
 
+    @property
+    def variables(self) -> list[Any]:
+        return self._model.variables
+
     def __call__(
         self,
         inputs: Any,
