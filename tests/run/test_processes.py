@@ -104,7 +104,7 @@ def test_a_killed_process_ends_the_run_which_resumes_to_the_bit(experiment, star
         run_experiment(experiment, After(9, kill), fresh=True)
     assert time.monotonic() - begun < 60
     assert ended(started) == [True, True]
-    with pytest.raises(InputError, match=r"devices \(was 2, is 1; --devices 1 resumes"):
+    with pytest.raises(InputError, match=r"devices \(was 2, is 1; --devices, or --workers,"):
         run_experiment(load_experiment("photos.toml"), Observer(), resume="last")
     assert told(run_experiment(experiment, Observer(), resume="last")) == undisturbed
     assert all(ended(started))
