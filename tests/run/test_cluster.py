@@ -137,6 +137,15 @@ def test_without_restarts_it_fails_and_says_how_to_resume(experiment, started):
 
 @pytest.mark.slow
 @torch_only
+def test_the_command_line_trains_in_processes(experiment, run_cli):
+    experiment()
+    answer = run_cli("run", "photos.toml", "--workers", "2", "--json")
+    assert json.loads(answer.stdout)["devices"] == [2]
+    assert "2/2 rest" in answer.stderr
+
+
+@pytest.mark.slow
+@torch_only
 def test_ctrl_c_stops_all_at_a_step(experiment, started):
     interrupt = Acting(1, lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt, match=r"interrupted; .*run --resume"):
