@@ -114,12 +114,17 @@ def check(
     from kerascnn.cli.tables.experiments import show_check
     from kerascnn.cli.terminal import Terminal
     from kerascnn.engine.check import check_stages
+    from kerascnn.engine.training.devices.devices import require_equal_parts
     from kerascnn.studies.sweep.plan.reach import too_few
 
     planned = sweep_of(file, overrides, backend)
     experiment = planned.experiment if planned else experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True))
     prepared = _prepared(experiment, file, download, terminal)
+    if cluster := experiment.settings.cluster:
+        for plan in prepared.plans:
+            devices = prepared.devices * (cluster.workers or 1)
+            require_equal_parts(plan, len(prepared.data.train), devices)
     stages = list(check_stages(prepared))
     for stage in stages:
         if stage.shortage:

@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 import sys
+import threading
 import tomllib
 from dataclasses import dataclass
 
@@ -72,7 +73,7 @@ def take_part(
         launched.on_host,
     )
     leads, backend = launched.rank == LEADER, select_backend(experiment.training.backend)
-    if not leads:
+    if not leads and threading.current_thread() is threading.main_thread():
         for number in SIGNALS:  # the leader decides, and ends this one
             signal.signal(number, signal.SIG_IGN)
     group = lead(_listening(launched), member) if leads else join(member)

@@ -177,8 +177,8 @@ def _inside_dataset(experiment: BoundExperiment) -> str | None:
 def resuming(run: str, experiment: BoundExperiment, *, move: bool) -> str:
     """The command that resumes a run, with the number of devices if it has been asked for."""
     given = list[str]()
-    if move:
-        given += ["--devices", str(experiment.training.devices)]
-        if (cluster := experiment.settings.cluster) and cluster.workers:
-            given += ["--workers", str(cluster.workers)]
+    if move and (cluster := experiment.settings.cluster) and cluster.workers:
+        given = ["--workers", str(cluster.workers)]
+    elif move:
+        given = ["--devices", str(experiment.training.devices)]
     return command("run", "--resume", run, *given)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from kerascnn.engine.observer import Observer
@@ -92,7 +91,11 @@ class Supervised:
         try:
             with Interruption() as interruption, Relay(self._host()) as relay:
                 interruption.patient = True
-                calls = self._call(processes, relay)
+                try:
+                    calls = self._call(processes, relay)
+                except Exception as error:  # each engine has its own
+                    fault = f"the processes did not start: {error}"
+                    return Ended(error=RunError(self._lost(fault)), again=True)
                 return self._watch(processes, calls, relay, interruption)
         finally:
             with ThreadPoolExecutor(count) as closing:
@@ -136,12 +139,17 @@ class Supervised:
         relay.pass_on(self._hear)
         if calls[LEADER].done() and calls[LEADER].exception() is None:
             return calls[LEADER].result()
-        resume = partial(resuming, experiment=self._experiment, move=self._asked.move)
         if told:
-            again = f"; `{resume(self._run_id[:8])}` resumes the run." if self._run_id else ""
+            again = f"; `{self._resume(self._run_id[:8])}` resumes the run." if self._run_id else ""
             return Ended(interrupted=f"interrupted{again}")
         fault = _lost(calls) or f"process 1 of {len(calls)}: it did not end"
-        return Ended(error=RunError(lost(self._run_id, fault, resume)), again=True)
+        return Ended(error=RunError(self._lost(fault)), again=True)
+
+    def _lost(self, fault: str) -> str:
+        return lost(self._run_id, fault, self._resume)
+
+    def _resume(self, run: str) -> str:
+        return resuming(run, self._experiment, move=self._asked.move)
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "tracked":

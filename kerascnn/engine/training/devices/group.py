@@ -126,6 +126,7 @@ class Group:
             while not self._fault and time.monotonic() < deadline:
                 time.sleep(0.05)
         if self._fault:
+            self._closed.set()  # this process ends by itself
             raise LostProcessError(self._fault) from cause
 
     def fail(self, error: BaseException) -> None:
