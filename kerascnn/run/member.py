@@ -53,6 +53,8 @@ def take_part(
     experiment: BoundExperiment,
     observer: Observer,
     asked: Asked,
+    *,
+    prints: bool = True,
 ) -> Result | None:
     """Trains a run as one of several processes; the first returns its result.
 
@@ -60,6 +62,7 @@ def take_part(
         launched: Which one this is.
         token: By which they know each other.
         observer: Receives the events in the first one.
+        prints: Whether that prints why it has to be ended; what `observer` hears says so, too.
     """
     host = launched.address[0]
     if is_local(host):
@@ -77,6 +80,7 @@ def take_part(
         for number in SIGNALS:  # the leader decides, and ends this one
             signal.signal(number, signal.SIG_IGN)
     group = lead(_listening(launched), member) if leads else join(member)
+    group.prints = prints
     if backend == "jax":
         start_processes(group)
     else:

@@ -92,6 +92,7 @@ def explained(
 
 def lost(run_id: str | None, fault: str, resume: Callable[[str], str], what: str = "run") -> str:
     """Says that a process is lost, and how to resume what is tracked under an id."""
+    fault = fault.rstrip(".")
     if run_id is None:
         return f"{fault}."
     short = run_id[:8]

@@ -16,7 +16,6 @@ from kerascnn.run.observing import OFTEN
 
 OFTEN_SECONDS = 0.1  # between two of these
 WAIT_SECONDS = 0.1
-_ENDS = ("failed", "interrupted")  # of which the process that shows them tells itself
 Hear = Callable[[str, tuple[Any, ...]], None]
 
 
@@ -42,7 +41,7 @@ class Relayed:
             with one_at_a_time, suppress(OSError):
                 connection.send_bytes(cloudpickle.dumps((event, arguments)))
 
-        return Only(**{event: partial(send, event) for event in EVENTS if event not in _ENDS})
+        return Only(**{event: partial(send, event) for event in EVENTS})
 
 
 class Relay:

@@ -106,7 +106,7 @@ class _Story:
         tracker = self.tracker
         resume = partial(resuming, experiment=experiment, move=self.move)
         if group := self.session.group:
-            group.last_words = partial(_last_words, tracker, resume)
+            group.last_words = partial(_last_words, tracker, resume, observer)
         with explained(tracker, "run", resume), tracker, Beside("matplotlib.figure") as beside:
             prepared, folder = self._begin(experiment, observer)
             if self.report:
@@ -146,8 +146,13 @@ class _Story:
         return prepared, folder
 
 
-def _last_words(tracker: Tracker, resume: Callable[[str], str], fault: str) -> str:
-    return lost(tracker.run_id, fault, resume)
+def _last_words(
+    tracker: Tracker, resume: Callable[[str], str], observer: Observer, fault: str
+) -> str:
+    """Tells the observer and returns what a process says that cannot end by itself."""
+    said = lost(tracker.run_id, fault, resume)
+    observer.failed(said)
+    return said
 
 
 def _import(*modules: str) -> None:

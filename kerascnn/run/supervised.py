@@ -56,6 +56,7 @@ class Supervised:
         self._engine, self._experiment = engine, experiment
         self._observer, self._asked = observer, asked
         self._run_id: str | None = None
+        self._said = ""  # by the leader, of why it fails
 
     def run(self) -> Result:
         """Starts the processes, again as often as `cluster.restarts` says.
@@ -86,7 +87,7 @@ class Supervised:
             self._asked = replace(self._asked, resume=self._run_id or self._asked.resume)
 
     def _attempt(self) -> Ended:
-        count = self._engine.places
+        self._said, count = "", self._engine.places
         processes = [self._engine.start(place) for place in range(count)]
         try:
             with Interruption() as interruption, Relay(self._host()) as relay:
@@ -143,7 +144,7 @@ class Supervised:
             again = f"; `{self._resume(self._run_id[:8])}` resumes the run." if self._run_id else ""
             return Ended(interrupted=f"interrupted{again}")
         fault = _lost(calls) or f"process 1 of {len(calls)}: it did not end"
-        return Ended(error=RunError(self._lost(fault)), again=True)
+        return Ended(error=RunError(self._said or self._lost(fault)), again=True)
 
     def _lost(self, fault: str) -> str:
         return lost(self._run_id, fault, self._resume)
@@ -152,9 +153,12 @@ class Supervised:
         return resuming(run, self._experiment, move=self._asked.move)
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "failed":  # which may not be its end
+            self._said = arguments[0]
+        elif event != "interrupted":
+            getattr(self._observer, event)(*arguments)
         if event == "tracked":
             self._run_id = arguments[0]
-        getattr(self._observer, event)(*arguments)
 
     def _host(self) -> str:
         return LOOPBACK if self._engine.hosts == 1 else socket.gethostname()
@@ -169,8 +173,9 @@ def train(
 ) -> Ended:
     """What each of the processes does."""
     observer = relayed.observer() if launched.rank == LEADER else Observer()
+    part = launched, token, experiment, observer, asked
     try:
-        return Ended(result=take_part(launched, token, experiment, observer, asked))
+        return Ended(result=take_part(*part, prints=False))
     except KeyboardInterrupt as error:
         return Ended(interrupted=str(error) or "interrupted")
     except KerascnnError as error:

@@ -123,6 +123,21 @@ def test_a_killed_process_is_started_again_and_the_run_ends_to_the_bit(experimen
 @pytest.mark.backend
 @pytest.mark.slow
 @several
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_hangs_is_started_again(experiment, started, rank):
+    """A stopped process answers nothing, and its connections stay."""
+    stop = Acting(3, lambda: os.kill(started[rank]._process.pid, signal.SIGSTOP))
+    hanging = experiment(workers=2, restarts=1, heartbeat_seconds=30)
+    assert run_experiment(hanging, stop, fresh=True).devices == [2]
+    [again] = [said for said in stop.warnings if "start again" in said]
+    assert rank == 0 or "process 2 of 2: gave no sign of life for 30 s" in again
+    assert len(started) == 4
+    assert all_ended(started)
+
+
+@pytest.mark.backend
+@pytest.mark.slow
+@several
 def test_without_restarts_it_fails_and_says_how_to_resume(experiment, started):
     undisturbed = told(run_experiment(experiment(workers=2), Observer(), fresh=True))
     started.clear()

@@ -59,7 +59,8 @@ class Group:
 
     Attributes:
         on_loss: Called in a thread when a process is lost, before this one raises.
-        last_words: What this process prints if it hangs itself and has to be ended.
+        last_words: Called with the reason if this process hangs itself and has to be ended; it
+            returns what is printed then.
     """
 
     def __init__(self, member: Member) -> None:
@@ -67,6 +68,7 @@ class Group:
         self.host, self.heartbeat_seconds = member.address[0], member.heartbeat_seconds
         self.on_loss: Callable[[], None] = lambda: None
         self.last_words: Callable[[str], str] = lambda fault: fault
+        self.prints = True
         self._links = dict[int, Link]()
         self._threads = list[threading.Thread]()
         self._said = dict[int, SimpleQueue[State | None]]()
@@ -200,7 +202,7 @@ class Group:
         if self._closed.is_set():
             return
         if self.rank != LEADER:
-            end_now(why)
+            end_now(f"process {rank + 1} of {self.count}: {why}" if why and self.prints else "")
         with self._one_at_a_time:
             first = not self._faults
             self._faults.setdefault(rank, (not why, why or str(LostError())))
@@ -219,7 +221,8 @@ class Group:
         for said in self._said.values():
             said.put(None)
         if not self._closed.wait(ENDING_SECONDS):
-            end_now(self.last_words(self._fault))
+            said = self.last_words(self._fault)
+            end_now(said if self.prints else "")
 
     def _tick(self) -> None:
         """Gives signs of life, and ends all if there are none."""
