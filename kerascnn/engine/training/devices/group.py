@@ -221,8 +221,8 @@ class Group:
         for said in self._said.values():
             said.put(None)
         if not self._closed.wait(ENDING_SECONDS):
-            said = self.last_words(self._fault)
-            end_now(said if self.prints else "")
+            words = self.last_words(self._fault)
+            end_now(words if self.prints else "")
 
     def _tick(self) -> None:
         """Gives signs of life, and ends all if there are none."""
