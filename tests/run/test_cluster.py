@@ -84,7 +84,7 @@ def test_tensorflow_is_refused(experiment):
 
 @several
 def test_without_a_launcher_none_is_found(experiment):
-    with pytest.raises(InputError, match=r"needs a launcher .* torchrun"):
+    with pytest.raises(InputError, match=r"needs a launcher .*torchrun"):
         run_experiment(experiment("environment"), Observer())
 
 

@@ -113,7 +113,7 @@ class Group:
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """In its block, processes have to move: none may take longer than the heartbeat."""
+        """In its block each process has to move within the heartbeat."""
         self.moved()
         self._training = True
         try:
