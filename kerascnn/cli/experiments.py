@@ -124,7 +124,7 @@ def check(
     if cluster := experiment.settings.cluster:
         for plan in prepared.plans:
             devices = prepared.devices * (cluster.workers or 1)
-            require_equal_parts(plan, len(prepared.data.train), devices)
+            require_equal_parts(plan, devices)
     stages = list(check_stages(prepared))
     for stage in stages:
         if stage.shortage:

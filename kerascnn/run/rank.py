@@ -98,12 +98,13 @@ def _leave(backend: str) -> None:
 def _train(prepared: Prepared, group: Group, stage: State) -> StageResult:
     if stage["images"] != _images(prepared):
         raise RunError("it finds other images than the first process")
+    plan = prepared.plans[stage["stage"]]
     assign(prepared.network.model.variables, stage["network"])
     set_random_state(stage["random"])
     return fit_stage(
         prepared.network,
-        prepared.plans[stage["stage"]],
-        *prepared.examples(),
+        plan,
+        *prepared.examples(plan),
         stage["before"] and Standing(**stage["before"]),
         state=stage["state"],
         devices=devices_of(prepared, group),
