@@ -11,15 +11,8 @@ from dataclasses import dataclass
 
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.result import EXPERIMENT, Result
-from kerascnn.engine.training.devices.group import (
-    LEADER,
-    Group,
-    Member,
-    is_local,
-    join,
-    lead,
-    listen,
-)
+from kerascnn.engine.training.devices.forming import is_local, join, lead, listen
+from kerascnn.engine.training.devices.group import LEADER, Group, Member
 from kerascnn.engine.training.devices.on_jax import abandon_processes, start_processes
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment

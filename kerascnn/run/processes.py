@@ -13,15 +13,8 @@ from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.devices.devices import ONE, Devices
-from kerascnn.engine.training.devices.group import (
-    LEADER,
-    LOOPBACK,
-    Group,
-    LostProcessError,
-    Member,
-    lead,
-    listen,
-)
+from kerascnn.engine.training.devices.forming import LOOPBACK, lead, listen
+from kerascnn.engine.training.devices.group import LEADER, Group, LostProcessError, Member
 from kerascnn.engine.training.devices.on_jax import JaxDevices
 from kerascnn.engine.training.devices.on_torch import leave_group
 from kerascnn.engine.training.plan import Plan

@@ -9,7 +9,8 @@ from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.checkpoints import State
-from kerascnn.engine.training.devices.group import Group, Member, end_now, join
+from kerascnn.engine.training.devices.forming import join
+from kerascnn.engine.training.devices.group import Group, Member, end_now
 from kerascnn.engine.training.devices.on_jax import JaxProcesses, end_processes
 from kerascnn.engine.training.devices.on_torch import TorchDevices, leave_group
 from kerascnn.engine.training.devices.together import Together

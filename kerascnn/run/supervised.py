@@ -13,7 +13,8 @@ from typing import Any
 
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.result import Result
-from kerascnn.engine.training.devices.group import ENDING_SECONDS, LEADER, LOOPBACK, listen
+from kerascnn.engine.training.devices.forming import LOOPBACK, listen
+from kerascnn.engine.training.devices.group import ENDING_SECONDS, LEADER
 from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.hookspecs import Engine, Launched, Process

@@ -127,10 +127,10 @@ def test_a_killed_process_is_started_again_and_the_run_ends_to_the_bit(experimen
 def test_a_process_that_hangs_is_started_again(experiment, started, rank):
     """A stopped process answers nothing, and its connections stay."""
     stop = Acting(3, lambda: os.kill(started[rank]._process.pid, signal.SIGSTOP))
-    hanging = experiment(workers=2, restarts=1, heartbeat_seconds=30)
+    hanging = experiment(workers=2, restarts=1, heartbeat_seconds=60)
     assert run_experiment(hanging, stop, fresh=True).devices == [2]
     [again] = [said for said in stop.warnings if "start again" in said]
-    assert rank == 0 or "process 2 of 2: gave no sign of life for 30 s" in again
+    assert rank == 0 or "process 2 of 2: gave no sign of life for 60 s" in again
     assert len(started) == 4
     assert all_ended(started)
 

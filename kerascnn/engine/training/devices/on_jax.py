@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.training.devices.devices import Devices
-from kerascnn.engine.training.devices.group import LOOPBACK, Group, is_local, listen
+from kerascnn.engine.training.devices.forming import LOOPBACK, is_local, listen
+from kerascnn.engine.training.devices.group import Group
 from kerascnn.engine.training.devices.together import Together
 from kerascnn.engine.training.inputs import Inputs
 from kerascnn.runtime.keras_internals import lay_out

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kerascnn.engine.training.devices.group import LEADER, Group, listen
+from kerascnn.engine.training.devices.forming import listen
+from kerascnn.engine.training.devices.group import LEADER, Group
 from kerascnn.engine.training.devices.together import Together
 from kerascnn.engine.training.devices.torch_draws import whole_draws
 from kerascnn.engine.training.inputs import Inputs

@@ -3,6 +3,7 @@
 Threads stand for processes, but where a process has to end.
 """
 
+import socket
 import subprocess
 import sys
 import threading
@@ -13,15 +14,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kerascnn.engine.training.devices import group as groups
-from kerascnn.engine.training.devices.group import (
-    LOOPBACK,
-    LostProcessError,
-    Member,
-    join,
-    lead,
-    listen,
-)
+from kerascnn.engine.training.devices.forming import LOOPBACK, join, lead, listen
+from kerascnn.engine.training.devices.group import LostProcessError, Member
+from kerascnn.engine.training.devices.link import Link
 
 
 def member(rank, listener, **changes):
@@ -37,10 +32,15 @@ def trio():
         group = lead(listener, member(0, listener))
         every = [group, *(other.result() for other in others)]
         yield every
-        for one in every:
-            one._closed.set()
-        for one in every:
-            one.close()
+        leave(every)
+
+
+def leave(groups):
+    """Closes all: one alone would end this process, in which all are."""
+    for one in groups:
+        one._closed.set()
+    for one in groups:
+        one.close()
 
 
 def in_all(groups, call):
@@ -75,19 +75,18 @@ def test_a_stranger_is_not_let_in():
     listener = listen(LOOPBACK)
     with ThreadPoolExecutor(2) as pool:
         leading = pool.submit(lead, listener, member(0, listener, count=2))
-        other = groups.Link(groups.socket.create_connection(listener.getsockname()))
+        other = Link(socket.create_connection(listener.getsockname()))
         other.greet("another token", 1, 2)
         kind, why = other._read()
         right = pool.submit(join, member(1, listener, count=2))
         assert (kind, why["why"][:15]) == ("fault", "another process")
-        for group in (leading.result(), right.result()):
-            group._closed.set()
-            group.close()
+        leave([leading.result(), right.result()])
 
 
 ALONE = """
 import os, sys, threading, time
-from kerascnn.engine.training.devices.group import Member, join
+from kerascnn.engine.training.devices.forming import join
+from kerascnn.engine.training.devices.group import Member
 group = join(Member({rank}, 3, {address!r}, "token", {seconds}, 3))
 print("here", flush=True)
 {then}
