@@ -16,6 +16,8 @@ from kerascnn.engine.training.devices.together import Together
 from kerascnn.engine.training.inputs import Inputs
 from kerascnn.runtime.keras_internals import lay_out
 
+LATER_SECONDS = 60.0  # than the group, which says why, JAX aborts a process if another is lost
+
 
 class JaxDevices(Devices):
     """The first devices of each process: JAX computes each step as one, on parts of the batch.
@@ -99,14 +101,13 @@ def start_processes(group: Group) -> None:
     port = group.share({"port": listener.getsockname()[1]})["port"]
     listener.close()  # JAX opens it again
     bound = {"coordinator_bind_address": f"{LOOPBACK}:{port}"} if is_local(group.host) else {}
-    seconds = int(max(10, group.heartbeat_seconds))
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.distributed.initialize(
         f"{group.host}:{port}",
         group.count,
         group.rank,
         cluster_detection_method="deactivate",
-        heartbeat_timeout_seconds=seconds,
+        heartbeat_timeout_seconds=int(group.heartbeat_seconds + LATER_SECONDS),
         **bound,
     )
 
