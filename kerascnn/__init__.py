@@ -22,6 +22,7 @@ FOR_PLUGINS = {
     "Metric": "hookspecs",
     "Exporter": "hookspecs",
     "Engine": "hookspecs",
+    "Launched": "hookspecs",
     # engines
     "BackgroundProcess": "runtime.background",
     # architectures
@@ -67,7 +68,7 @@ FOR_PLUGINS = {
 }
 FOR_SCRIPTS = {
     "load_experiment": "experiment.load",
-    "run_experiment": "run.runner",
+    "run_experiment": "run.experiment",
     "predict_images": "results.inference.predict",
     "evaluate_run": "results.inference.evaluate",
     "report_run": "results.report.write",

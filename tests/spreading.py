@@ -133,16 +133,16 @@ def told(result):
     }
 
 
-def failing(job, stage):
-    """Trains a stage as `kerascnn.run.rank.train` does, and fails after its first epoch."""
+def failing(job):
+    """Follows as `kerascnn.run.rank.follow_as` does, and fails after the first epoch."""
     from kerascnn.engine.training.epochs import Loop
-    from kerascnn.run.rank import train
+    from kerascnn.run.rank import follow_as
 
     def fail(loop):
         raise ZeroDivisionError("after an epoch")
 
     Loop._end_epoch = fail
-    return train(job, stage)
+    return follow_as(job)
 
 
 if __name__ == "__main__":

@@ -279,7 +279,7 @@ def test_run_adds_observers_that_the_file_does_not_have(run_cli, shapes_file, mo
     ran = []
     monkeypatch.setenv("KERASCNN_COMMAND", "true")
     monkeypatch.setattr(
-        "kerascnn.run.runner.run_experiment", lambda bound, *_, **__: ran.append(bound)
+        "kerascnn.run.experiment.run_experiment", lambda bound, *_, **__: ran.append(bound)
     )
     shapes_file.write_text(
         shapes_file.read_text() + '[[observers]]\nname = "command"\non = ["epoch"]\n'

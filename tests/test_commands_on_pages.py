@@ -33,6 +33,7 @@ ELSEWHERE = {
     "serve": "tests/results/serving/test_serve.py",
     "run --resume": "tests/run/test_resume.py",
     "run photos.toml --devices": "tests/run/test_processes.py",
+    "run photos.toml --workers": "tests/run/test_cluster.py",
     "check photos.toml --set training.devices=2": "tests/run/test_processes.py",
     "folds": "tests/studies/folds/test_folds.py",
     "best": "tests/cli/test_best.py",

@@ -26,6 +26,7 @@ from kerascnn.components.registry import load_registry
 from kerascnn.engine.observer import EVENTS
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.experiment.choices import Dataset
+from kerascnn.experiment.cluster import Cluster
 from kerascnn.experiment.model import EarlyStopping, Experiment, Stage
 from kerascnn.experiment.training import Training
 from kerascnn.experiment.update import Update
@@ -237,6 +238,7 @@ TABLES = {
     r"\[dataset\]": Dataset,
     r"\[training\]": Training,
     r"\[\[stages\]\]": Stage,
+    r"\[cluster\]": Cluster,
     r"\[update\]": Update,
     "early_stopping": EarlyStopping,
 }

@@ -28,7 +28,7 @@ from kerascnn.results.report.gather import Material
 from kerascnn.results.report.write import write_page
 from kerascnn.results.visualize.explain import Explained
 from kerascnn.results.visualize.figure import explained_figure
-from kerascnn.run.runner import run_experiment
+from kerascnn.run.experiment import run_experiment
 from kerascnn.runtime.text import code, is_control, visible
 
 HOSTILE = (

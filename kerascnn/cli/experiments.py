@@ -34,6 +34,12 @@ from kerascnn.cli.options import (
 )
 @devices_option
 @click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes to train in.  [default: those of the experiment's [cluster]]",
+)
+@click.option(
     "--observer",
     "observers",
     metavar="NAME",
@@ -46,6 +52,7 @@ def run(
     resume: str | None,
     fresh: bool,
     devices: Any,
+    workers: int | None,
     observers: tuple[str, ...],
     overrides: tuple[str, ...],
     backend: str | None,
@@ -54,12 +61,13 @@ def run(
     """Train, evaluate and track the experiment in FILE.
 
     The first stages are taken from an earlier run that trained the same, bit for bit. With
-    --resume, FILE is optional; on another number of devices, a run resumes only with --devices.
+    --resume, FILE is optional; on another number of devices, a run resumes only with --devices or
+    --workers.
     """
     from kerascnn.cli.terminal import Terminal
     from kerascnn.engine.result import EXPERIMENT
     from kerascnn.results.lookup import Kind, find_unfinished
-    from kerascnn.run.runner import run_experiment
+    from kerascnn.run.experiment import run_experiment
 
     if resume:
         folder = find_unfinished(resume, Kind.RUN)
@@ -69,7 +77,9 @@ def run(
     experiment = experiment_of(file, overrides, backend, observers)
     terminal = Terminal(console(stderr=True), file)
     upload_pending(terminal.warned)
-    result = run_experiment(experiment, terminal, resume=resume, fresh=fresh, devices=devices)
+    result = run_experiment(
+        experiment, terminal, resume=resume, fresh=fresh, devices=devices, workers=workers
+    )
     if as_json:
         document(result.to_json())
 
@@ -104,12 +114,17 @@ def check(
     from kerascnn.cli.tables.experiments import show_check
     from kerascnn.cli.terminal import Terminal
     from kerascnn.engine.check import check_stages
+    from kerascnn.engine.training.devices.devices import require_equal_parts
     from kerascnn.studies.sweep.plan.reach import too_few
 
     planned = sweep_of(file, overrides, backend)
     experiment = planned.experiment if planned else experiment_of(file, overrides, backend)
     terminal = Terminal(console(stderr=True))
     prepared = _prepared(experiment, file, download, terminal)
+    if cluster := experiment.settings.cluster:
+        for plan in prepared.plans:
+            devices = prepared.devices * (cluster.workers or 1)
+            require_equal_parts(plan, devices)
     stages = list(check_stages(prepared))
     for stage in stages:
         if stage.shortage:

@@ -97,7 +97,7 @@ KINDS = {
         Kind(
             "engine",
             ("processes",),
-            ("kerascnn.Engine",),
+            ("kerascnn.Engine", "kerascnn.Launched"),
             of_experiment=False,
             command=("sweep", "FILE", "--try", "KEY=VALUE,VALUE", "--engine"),
             option="--engine-set",

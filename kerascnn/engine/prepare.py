@@ -18,10 +18,12 @@ from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.batch_size import with_batch_size
 from kerascnn.engine.training.devices.devices import require_equal_parts, require_losses_add_up
+from kerascnn.engine.training.devices.group import Group
 from kerascnn.engine.training.plan import Plan, plan_stage
 from kerascnn.engine.training.variables import values
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
+from kerascnn.experiment.training import AUTO
 from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.commands import setting
 from kerascnn.runtime.determinism import make_reproducible
@@ -29,6 +31,10 @@ from kerascnn.runtime.devices import devices_name, used_devices
 from kerascnn.runtime.openvino import require_openvino
 from kerascnn.runtime.process import set_objects_aside
 
+_ONE_PROCESS = (
+    'training.batch_size = "auto" is measured in one process. Set the number for a run in several '
+    "(cluster): `kerascnn run` without them prints what it finds."
+)
 _ONE_DEVICE = (
     "the images of this study are divided in this process alone, so that PyTorch, which trains in "
     "one process per device, cannot use several: set training.devices = 1, or use the backend jax."
@@ -40,12 +46,14 @@ def prepare_experiment(
     observer: Observer,
     kept: Kept | None = None,
     data: Data | None = None,
+    group: Group | None = None,
 ) -> Prepared:
     """Loads, checks and builds; seeds the process and starts the experiment's backend.
 
     Args:
         kept: Has what experiments before loaded and built with it; default nothing.
         data: The images; default those of the experiment's dataset.
+        group: The processes that train it together; default this one, and those that it starts.
     """
     kept = kept or Kept()
     with reporting(observer.download):
@@ -54,14 +62,14 @@ def prepare_experiment(
         backend = start_backend(experiment.training.backend)
         set_objects_aside()
         make_reproducible(experiment.seed, experiment.training.precision)
-        devices = used_devices(experiment.training.devices)
+        devices = used_devices(experiment.training.devices) * (group.count if group else 1)
         if data and devices > 1 and backend == "torch":
             raise InputError(_ONE_DEVICE)
         observer.started(experiment.name, backend, devices_name(devices))
         data = data or load_data(experiment, observer, kept)
         examination = examine(data, experiment, observer, kept)
         data = trained_on(data, experiment, kept)
-    return prepare_network(experiment, data, examination, observer, kept)
+    return prepare_network(experiment, data, examination, observer, kept, group)
 
 
 def prepare_network(
@@ -70,12 +78,15 @@ def prepare_network(
     examination: Examination,
     observer: Observer,
     kept: Kept | None = None,
+    group: Group | None = None,
 ) -> Prepared:
     """Builds an experiment's network for its loaded data, and plans the stages.
 
     The backend is started, and the process seeded.
     """
     kept = kept or Kept()
+    if group and experiment.training.batch_size == AUTO:
+        raise InputError(_ONE_PROCESS)
     teacher = kerascnn.load_teacher(experiment, data, observer)
     start = kerascnn.warm_start(experiment, data, observer)
     with reporting(observer.download):
@@ -84,7 +95,7 @@ def prepare_network(
         decides = _decides(experiment, len(data.class_names), start)
         network = _network(experiment, len(data.class_names), kept, start, decides)
         progress = partial(observer.progress, "measuring the batch size")
-        devices = used_devices(experiment.training.devices)
+        devices = used_devices(experiment.training.devices) * (group.count if group else 1)
         experiment = with_batch_size(experiment, network, data, devices, decides, progress)
         plans = tuple(
             plan_stage(experiment, index, network, data, metrics, teacher)
@@ -96,7 +107,9 @@ def prepare_network(
     for note in () if start else _never_trained(network, plans):
         observer.warned(note)
     backend = select_backend(experiment.training.backend)
-    prepared = Prepared(experiment, backend, data, examination, network, plans, metrics, devices)
+    prepared = Prepared(
+        experiment, backend, data, examination, network, plans, metrics, devices, group=group
+    )
     changing = prepared.changed_by(len(plans))
     built = values(changing)
     kept.about_to_train(network, zip(changing, built, strict=True))

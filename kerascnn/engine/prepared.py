@@ -14,6 +14,7 @@ from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.data.training_splits import stage_images
 from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.network.build import Built
+from kerascnn.engine.training.devices.group import Group
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.variables import network_variables
 from kerascnn.experiment.bound import BoundExperiment
@@ -30,8 +31,9 @@ class Prepared:
     network: Built
     plans: tuple[Plan, ...]
     metrics: tuple[NamedMetric, ...] = ()
-    devices: int = 1  # to train on together
+    devices: int = 1  # to train on together, in all processes
     built: Sequence[np.ndarray] = field(default=(), repr=False)  # values of what all stages change
+    group: Group | None = None  # of the processes; default this one, and those that it starts
 
     def train(self, plan: Plan) -> Packed:
         """The images that a stage trains on."""

@@ -21,6 +21,7 @@ from kerascnn.experiment.choices import (
     Observer,
     Schedule,
 )
+from kerascnn.experiment.cluster import Cluster
 from kerascnn.experiment.optimizers import OPTIMIZERS
 from kerascnn.experiment.strict import Strict
 from kerascnn.experiment.training import Training, TrainOn
@@ -177,6 +178,9 @@ class Experiment(Strict):
         description="spans of training, in order; an ensemble of trained runs needs none",
         json_schema_extra={"minItems": 1},
     )
+    cluster: Cluster | None = Field(
+        None, description="processes, on one or more hosts, that train a run together"
+    )
     update: Update | None = Field(
         None, description="the run that this one updates, as the command `update` writes it"
     )
@@ -209,7 +213,7 @@ class Experiment(Strict):
 
 def incidental(key: str) -> bool:
     """Whether a dotted key does not affect the result: a run may be resumed with another value."""
-    return key in _INCIDENTAL or key.partition(".")[0] == "observers"
+    return key in _INCIDENTAL or key.partition(".")[0] in ("observers", "cluster")
 
 
 _INCIDENTAL = ("training.backend", "training.checkpoint_seconds", "training.devices")

@@ -13,6 +13,7 @@ from kerascnn.hookspecs.types import (
     Engine,
     Exporter,
     HostAugmentation,
+    Launched,
     Metric,
     Mixing,
     Network,
@@ -31,6 +32,7 @@ __all__ = [
     "Engine",
     "Exporter",
     "HostAugmentation",
+    "Launched",
     "Metric",
     "Mixing",
     "Network",
@@ -269,11 +271,13 @@ def kerascnn_exporters() -> list[Component]:
 
 @hookspec
 def kerascnn_engines() -> list[Component]:
-    """Engines, which place processes on devices. `build(params, *, processes) -> Engine`.
+    """Engines, which place processes on devices. `build(params, *, processes)` returns `Engine`, or
+    `Launched` if a launcher has started them.
 
-    `processes` is how many are to run at a time, or None for one on each device. `build` may start
-    or reach a cluster; Keras may not be imported yet. If that fails, it raises `InputError` with a
-    message that says what to do.
+    The processes of an `Engine` are the workers of a sweep, or train one run together
+    (`[cluster]`); those that are `Launched` train one run. `processes` is how many are to run at a
+    time, or None for one on each device. `build` may start or reach a cluster; Keras may not be
+    imported yet. If that fails, it raises `InputError` with a message that says what to do.
 
     Example:
         from kerascnn import BackgroundProcess, Component, Engine, hookimpl

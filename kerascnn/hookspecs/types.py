@@ -297,3 +297,22 @@ class Engine:
     places: int
     hosts: int = 1
     close: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Launched:
+    """That this process is one of several that a launcher, such as torchrun or Slurm, has started.
+
+    Args:
+        rank: Of this process, from 0.
+        count: How many there are, on all hosts.
+        address: A host name and a free port of the host of rank 0, where that can be reached.
+        on_host: How many of them are on this host and share its cores.
+        attempt: How often the launcher has started them again after a failure.
+    """
+
+    rank: int
+    count: int
+    address: tuple[str, int]
+    on_host: int = 1
+    attempt: int = 0

@@ -76,7 +76,8 @@ def check_same(then: dict[str, str], now: dict[str, str]) -> None:
 
 def _difference(name: str, then: str | None, now: str | None) -> str:
     if name == DEVICES:
-        return f"{name} (was {then}, is {now}; --devices {now} resumes so, equal up to rounding)"
+        said = "--devices, or --workers, resumes so, equal up to rounding"
+        return f"{name} (was {then}, is {now}; {said})"
     hashed = name.startswith("code") or name.endswith("images") or name.startswith("teacher")
     return name if hashed else f"{name} (was {then or 'not set'}, is {now or 'not set'})"
 

@@ -11,8 +11,8 @@ from typing import Any
 from kerascnn.components.component import BoundComponent
 from kerascnn.components.entry_points import plugin_at_fault
 from kerascnn.engine.observer import EVENTS, Observer, Only
+from kerascnn.engine.training.devices.group import LostProcessError
 from kerascnn.errors import KerascnnError, PassingError, RunError
-from kerascnn.run.processes import LostProcessError
 from kerascnn.runtime.background import BackgroundProcess, CallError, LostError
 from kerascnn.runtime.redact import scrubbed
 from kerascnn.runtime.text import counted
@@ -92,9 +92,18 @@ def explained(
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(f"interrupted; {again}") from None
         if isinstance(error, LostProcessError):
-            raise RunError(f"{what} {short} failed: {error}.\n{again}") from error
+            raise RunError(lost(tracker.run_id, str(error), resume, what)) from error
         failed = f"{what} {short} failed: {said(error)}{plugin_at_fault(error)}"
         raise RunError(f"{failed}\n{again}" if hint else failed) from error
+
+
+def lost(run_id: str | None, fault: str, resume: Callable[[str], str], what: str = "run") -> str:
+    """Says that a process is lost, and how to resume what is tracked under an id."""
+    fault = fault.rstrip(".")
+    if run_id is None:
+        return f"{fault}."
+    short = run_id[:8]
+    return f"{what} {short} failed: {fault}.\n`{resume(short)}` resumes the {what}."
 
 
 class _Hearer:

@@ -9,7 +9,7 @@ from kerascnn.components.component import BoundComponent
 from kerascnn.components.registry import load_registry
 from kerascnn.errors import InputError, PluginError
 from kerascnn.experiment.problems import bind_alone
-from kerascnn.hookspecs import Engine
+from kerascnn.hookspecs import Engine, Launched
 
 LOCAL = "local"
 Asked = str | Mapping[str, Any]
@@ -30,7 +30,22 @@ def bind_engine(asked: Asked) -> BoundComponent:
 
 
 @contextmanager
-def opened(bound: BoundComponent, processes: int | None = None) -> Iterator[Engine]:
+def workers_of(bound: BoundComponent, processes: int | None = None) -> Iterator[Engine]:
+    """As `opened`, for processes that this one starts.
+
+    Raises:
+        InputError: A launcher has started them.
+    """
+    with opened(bound, processes) as engine:
+        if isinstance(engine, Launched):
+            raise InputError(
+                f"{bound.registered}: it starts no processes; it is for the [cluster] of a run."
+            )
+        yield engine
+
+
+@contextmanager
+def opened(bound: BoundComponent, processes: int | None = None) -> Iterator[Engine | Launched]:
     """An engine for a number of processes at a time, closed at the end of the block.
 
     Args:
@@ -41,6 +56,9 @@ def opened(bound: BoundComponent, processes: int | None = None) -> Iterator[Engi
         PluginError: The engine fails.
     """
     engine = bound.build(processes=processes)
+    if isinstance(engine, Launched):
+        yield engine
+        return
     if engine.places < 1:
         raise PluginError(f"{bound.registered}: it has {engine.places} places for processes.")
     start = bound.registered.guarded(engine.start, "in start(place)")

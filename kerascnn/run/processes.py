@@ -1,41 +1,34 @@
-"""The processes that train a run's stages: this one, and with PyTorch one more per device."""
+"""The processes that train a run's stages: this one alone, or with others that follow it."""
 
 import os
+import secrets
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from threading import Thread
+from functools import partial
 from typing import Any
 
 from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.devices.devices import ONE, UNEQUAL, Devices
+from kerascnn.engine.training.devices.forming import LOOPBACK, lead, listen
+from kerascnn.engine.training.devices.group import LEADER, Group, LostProcessError, Member
 from kerascnn.engine.training.devices.on_jax import JaxDevices
 from kerascnn.engine.training.devices.on_tensorflow import TensorFlowDevices
-from kerascnn.engine.training.devices.on_torch import TorchDevices, leave_group
+from kerascnn.engine.training.devices.on_torch import leave_group
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage_result import StageResult
-from kerascnn.engine.training.variables import random_state, values
-from kerascnn.errors import RunError
-from kerascnn.run.rank import Job, Stage, train
-from kerascnn.runtime.background import BackgroundProcess, CallError, LostError
+from kerascnn.errors import KerascnnError, RunError
+from kerascnn.experiment.cluster import Cluster
+from kerascnn.run.rank import Job, devices_of, finish, follow_as, outcome, stage_to_train
+from kerascnn.runtime.background import BackgroundProcess
 from kerascnn.runtime.keras_internals import abandon_torch_group
 from kerascnn.runtime.process import set_variable
 from kerascnn.runtime.text import counted
 
-NOTICED_SECONDS = 1.0  # between a process that is lost and the others that notice
-BLAME_SECONDS = 5.0  # until it is known which one failed first
-
 Fit = Callable[[Devices], StageResult]
-Call = Future[Any]
-
-
-class LostProcessError(Exception):
-    """A process of those that train together failed or was killed."""
 
 
 class OneProcess:
@@ -52,35 +45,30 @@ class OneProcess:
 
 @contextmanager
 def processes_of(prepared: Prepared) -> Iterator["OneProcess | Processes"]:
-    """The processes that train a run's stages; they end with the block."""
-    if prepared.devices == 1:
+    """The processes that train a run's stages; those that it starts end with the block."""
+    if group := prepared.group:
+        yield Processes(prepared, lambda: group)
+        finish(prepared.backend, group)
+    elif prepared.devices == 1:
         yield OneProcess(ONE)
     elif prepared.backend == "jax":
         yield OneProcess(JaxDevices(prepared.devices))
     elif prepared.backend == "tensorflow":
         yield OneProcess(TensorFlowDevices(prepared.devices))
     else:
-        with TemporaryDirectory(prefix="kerascnn-") as folder:
-            processes = Processes(prepared, Path(folder) / "store")
-            try:
-                yield processes
-            finally:
-                processes.end()
+        with _Local(prepared) as local:
+            yield Processes(prepared, local.group)
 
 
 class Processes:
-    """One process per device with PyTorch, of which this one, the first, alone writes anything.
-
-    The others are started with the first stage that is trained.
+    """Several processes, of which this one leads and alone writes anything.
 
     Args:
-        store: A file for them to find each other.
+        group: Returns their group, once there is a stage to train.
     """
 
-    def __init__(self, prepared: Prepared, store: Path) -> None:
-        self._prepared, self._store = prepared, store
-        self._others: list[BackgroundProcess] = []
-        self._fault = ""
+    def __init__(self, prepared: Prepared, group: Callable[[], Group]) -> None:
+        self._prepared, self._group = prepared, group
 
     def fit(
         self, plan: Plan, before: Standing | None, state: State | None, fit: Fit
@@ -91,68 +79,80 @@ class Processes:
             LostProcessError: One of them failed or was killed; all have ended then.
             RunError: They do not end with the same weights.
         """
-        self._others = self._others or self._start()
-        network = values(self._prepared.network.model.variables)
-        stage = Stage(plan.index, network, random_state(), before, state, plan.accumulation)
-        calls = self._submit(stage)
-        count, store = self._prepared.devices, str(self._store)
+        group = self._group()
         try:
-            result = fit(TorchDevices(count, 0, store, plan.index, self._raise_fault))
-            ended = [call.result() for call in calls]
-        except (RuntimeError, CallError, LostError) as error:  # as where a connection breaks
-            self._watcher.join(BLAME_SECONDS)
-            self._raise_fault(error)
+            group.share(stage_to_train(self._prepared, plan, before, state))
+            result = fit(devices_of(self._prepared, group))
+            ended = group.gather(outcome(result))
+        except (KerascnnError, LostProcessError):
             raise
-        if any(one != (result.frozen_sha256, result.ended_sha256) for one in ended):
-            raise RunError(f'stage "{plan.stage.name}": its {counted(count, "process")} {UNEQUAL}')
+        except Exception as error:  # as where a connection breaks
+            group.raise_fault(error)
+            raise
+        if any(one != ended[LEADER] for one in ended):
+            processes = counted(group.count, "process")
+            raise RunError(f'stage "{plan.stage.name}": its {processes} {UNEQUAL}')
         return result
 
-    def end(self) -> None:
-        if self._others:
+
+class _Local:
+    """Processes of this host with PyTorch, one per device: started with the first stage."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+        self._others = list[BackgroundProcess]()
+        self._group: Group | None = None
+
+    def __enter__(self) -> "_Local":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._group:
+            self._group.close()
             leave_group()
-        for process in self._others:
-            process.kill()
+        self._end()
 
-    def _start(self) -> list[BackgroundProcess]:
-        if loopback := {"linux": "lo", "darwin": "lo0"}.get(sys.platform):
-            set_variable("GLOO_SOCKET_IFNAME", loopback, unless_set=True)
-        return [BackgroundProcess(gpu) for gpu in _gpus(self._prepared.devices)[1:]]
+    def group(self) -> Group:
+        self._group = self._group or self._start()
+        return self._group
 
-    def _submit(self, stage: Stage) -> list[Call]:
-        prepared, count = self._prepared, self._prepared.devices
-        experiment = prepared.experiment.with_overrides({"training.devices": 1})
-        images = prepared.data.train.key, prepared.data.validation.key
-        calls = [
-            process.submit(train, Job(experiment, images, rank, count, str(self._store)), stage)
-            for rank, process in enumerate(self._others, start=1)
+    def _start(self) -> Group:
+        count, listener = self._prepared.devices, listen(LOOPBACK)
+        use_loopback()
+        self._others = [BackgroundProcess(gpu) for gpu in _gpus(count)[1:]]
+        experiment = self._prepared.experiment.with_overrides({"training.devices": 1})
+        seconds, token = Cluster().heartbeat_seconds, secrets.token_hex()
+        members = [
+            Member(rank, count, listener.getsockname(), token, seconds, count)
+            for rank in range(count)
         ]
-        self._watcher = Thread(target=self._watch, args=(calls,), daemon=True)
-        self._watcher.start()
-        return calls
+        calls = [
+            process.submit(follow_as, Job(experiment, member))
+            for process, member in zip(self._others, members[1:], strict=True)
+        ]
+        group = lead(listener, members[0], partial(_expect_none_ended, calls))
+        group.on_loss = self._lose
+        return group
 
-    def _watch(self, calls: Sequence[Call]) -> None:
-        """Ends all others when one fails: PyTorch then raises in this process, if it waits."""
-        wait(calls, return_when=FIRST_EXCEPTION)
-        if not _faults(calls):
-            return
-        wait(calls, NOTICED_SECONDS)
-        faults = _faults(calls)
-        lost = [rank for rank, fault in faults.items() if isinstance(fault, LostError)]
-        rank = (lost or [*faults])[0]
-        self._fault = f"process {rank + 1} of {len(calls) + 1}: {faults[rank]}"
-        for process in self._others:
-            process.kill()
+    def _lose(self) -> None:
+        self._end()
         abandon_torch_group()
 
-    def _raise_fault(self, cause: Exception | None = None) -> None:
-        if self._fault:
-            raise LostProcessError(self._fault) from cause
+    def _end(self) -> None:
+        for process in self._others:
+            process.kill()
 
 
-def _faults(calls: Sequence[Call]) -> dict[int, BaseException]:
-    """Why calls have failed, by the rank of their process."""
-    done = {rank: call for rank, call in enumerate(calls, start=1) if call.done()}
-    return {rank: fault for rank, call in done.items() if (fault := call.exception())}
+def use_loopback() -> None:
+    """Has PyTorch's gloo connect processes of this host."""
+    if loopback := {"linux": "lo", "darwin": "lo0"}.get(sys.platform):
+        set_variable("GLOO_SOCKET_IFNAME", loopback, unless_set=True)
+
+
+def _expect_none_ended(calls: list[Future[Any]]) -> None:
+    for rank, call in enumerate(calls, start=1):
+        if call.done() and (error := call.exception()):
+            raise LostProcessError(f"process {rank + 1} of {len(calls) + 1}: {error}")
 
 
 def _gpus(count: int) -> list[dict[str, str]]:

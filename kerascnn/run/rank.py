@@ -1,20 +1,28 @@
-"""One of the processes that train a run together, and write nothing: see `run.processes`."""
+"""One of the processes that train a run together without leading it: it writes nothing."""
 
 import warnings
-from dataclasses import dataclass, field, replace
-
-import numpy as np
+from dataclasses import dataclass, replace
+from functools import partial
 
 from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.checkpoints import State
-from kerascnn.engine.training.devices.on_torch import TorchDevices
+from kerascnn.engine.training.devices.forming import join
+from kerascnn.engine.training.devices.group import Group, Member, end_now
+from kerascnn.engine.training.devices.on_jax import JaxProcesses, end_processes
+from kerascnn.engine.training.devices.on_torch import TorchDevices, leave_group
+from kerascnn.engine.training.devices.together import Together
+from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
-from kerascnn.engine.training.variables import assign, set_random_state
+from kerascnn.engine.training.stage_result import StageResult
+from kerascnn.engine.training.variables import assign, random_state, set_random_state, values
 from kerascnn.errors import RunError
 from kerascnn.experiment.bound import BoundExperiment
+
+END: State = {"stage": None}
+"""What the leader shares after the last stage."""
 
 
 @dataclass(frozen=True)
@@ -22,69 +30,95 @@ class Job:
     """What a process takes part in.
 
     Args:
-        experiment: For one device.
-        images: The keys of the training and of the validation images.
-        rank: Of the process, from 1.
-        count: The number of processes.
-        store: A file for them to find each other.
+        experiment: That of the leader.
+        member: The process.
     """
 
     experiment: BoundExperiment
-    images: tuple[str, str]
-    rank: int
-    count: int
-    store: str
+    member: Member
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A stage to train.
+def stage_to_train(
+    prepared: Prepared, plan: Plan, before: Standing | None, state: State | None
+) -> State:
+    """What the leader shares before a stage, from the state that it has itself."""
+    return {
+        "stage": plan.index,
+        "images": _images(prepared),
+        "network": values(prepared.network.model.variables),
+        "random": random_state(),
+        "before": before and vars(before),
+        "state": state,
+        "accumulation": plan.accumulation,
+    }
 
-    Args:
-        index: From 0.
-        network: The values of all variables.
-        random: The state of random generators.
-        before: As for `fit_stage`.
-        state: As for `fit_stage`.
-        accumulation: Micro-batches of a batch.
+
+def outcome(result: StageResult) -> State:
+    """What all processes must have in common after a stage."""
+    return {"frozen": result.frozen_sha256, "ended": result.ended_sha256}
+
+
+def follow(experiment: BoundExperiment, group: Group) -> None:
+    """Trains stages together with the leader, until it says that the last one is done.
+
+    If that is lost, or this process fails, this process ends.
     """
-
-    index: int
-    network: list[np.ndarray] = field(repr=False)
-    random: State = field(repr=False)
-    before: Standing | None
-    state: State | None = field(repr=False)
-    accumulation: int
+    try:
+        _follow(experiment, group)
+    except BaseException as error:
+        group.fail(error)
+        end_now()
 
 
-_here: Prepared | None = None
+def follow_as(job: Job) -> None:
+    """What a process that a leader has started does."""
+    follow(job.experiment, join(job.member))
 
 
-def train(job: Job, stage: Stage) -> tuple[str, str]:
-    """Trains a stage together with the other processes.
+def _follow(experiment: BoundExperiment, group: Group) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the leader shows them
+        prepared = prepare_experiment(experiment, Observer(), group=group)
+        while (stage := group.share())["stage"] is not None:
+            group.gather(outcome(_train(prepared, group, stage)))
+    group.finish(leave=partial(_leave, prepared.backend))
 
-    Returns:
-        The hashes of frozen weights and of what is carried forward, as in `StageResult`.
-    """
-    global _here
-    prepared = _here = _here or _prepare(job)
-    plan = prepared.plans[stage.index]
-    assign(prepared.network.model.variables, stage.network)
-    set_random_state(stage.random)
-    result = fit_stage(
+
+def finish(backend: str, group: Group) -> None:
+    """Lets the others end, as all stages are trained."""
+    group.finish(END, partial(_leave, backend))
+
+
+def _leave(backend: str) -> None:
+    """Leaves the backend's own group, which all have to do at the same time."""
+    if backend == "jax":
+        end_processes()
+    else:
+        leave_group()
+
+
+def _train(prepared: Prepared, group: Group, stage: State) -> StageResult:
+    if stage["images"] != _images(prepared):
+        raise RunError("it finds other images than the first process")
+    plan = prepared.plans[stage["stage"]]
+    assign(prepared.network.model.variables, stage["network"])
+    set_random_state(stage["random"])
+    return fit_stage(
         prepared.network,
-        replace(plan, accumulation=stage.accumulation),
+        replace(plan, accumulation=stage["accumulation"]),
         *prepared.examples(plan),
-        stage.before,
-        state=stage.state,
-        devices=TorchDevices(job.count, job.rank, job.store, stage.index),
+        stage["before"] and Standing(**stage["before"]),
+        state=stage["state"],
+        devices=devices_of(prepared, group),
     )
-    return result.frozen_sha256, result.ended_sha256
 
 
-def _prepare(job: Job) -> Prepared:
-    warnings.simplefilter("ignore")  # the first process shows them
-    prepared = prepare_experiment(job.experiment, Observer())
-    if (prepared.data.train.key, prepared.data.validation.key) != job.images:
-        raise RunError("it finds other images: they have changed since the run started")
-    return prepared
+def devices_of(prepared: Prepared, group: Group) -> Together:
+    """What a group of processes trains on."""
+    if prepared.backend == "jax":
+        return JaxProcesses(group, prepared.devices // group.count)
+    return TorchDevices(group)
+
+
+def _images(prepared: Prepared) -> list[str]:
+    return [prepared.data.train.key, prepared.data.validation.key]

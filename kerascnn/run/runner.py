@@ -1,27 +1,26 @@
 """A run: load, check, build; for each stage set trainable and fit; evaluate; save."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import Literal
 
 from kerascnn.engine.data.packed import Data
 from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.events import overview
-from kerascnn.engine.observer import Observer, default_observer
+from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result import Result
-from kerascnn.experiment.bound import BoundExperiment, check_experiment
+from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.results.find import backend_of
 from kerascnn.results.lookup import Kind, find_unfinished, runs_folder
 from kerascnn.run.checkpointer import Checkpointer
 from kerascnn.run.naming import run_name
-from kerascnn.run.observing import explained, observed, told
+from kerascnn.run.observing import explained, lost, observed, told
 from kerascnn.run.record import (
     draw_report,
     ready_to_draw,
@@ -43,46 +42,6 @@ from kerascnn.tracking.tracker import Tracker
 _NEEDED_LAST = ("scipy.optimize", "matplotlib.colors")  # to calibrate, and to colour heat maps
 
 
-def run_experiment(
-    experiment: BoundExperiment,
-    observer: Observer | None = None,
-    *,
-    parent: str | None = None,
-    resume: str | None = None,
-    fresh: bool = False,
-    devices: int | Literal["all"] | None = None,
-) -> Result:
-    """Runs an experiment from its images to a tracked, evaluated and saved model.
-
-    Args:
-        experiment: From `load_experiment`.
-        observer: Receives the events, besides the experiment's observers; default prints them on
-            standard error; `Observer()` shows nothing.
-        parent: The id of the run to show this one under on MLflow's page; default none.
-        resume: The id of an unfinished run to resume exactly, a prefix of it, or "last"; default a
-            new run.
-        fresh: Train every stage, even one that an earlier run has trained with the same outcome.
-        devices: The number of devices to train on; default the experiment's. A run resumes on
-            another number only if it is given here: the rest is then equal up to rounding.
-
-    Returns:
-        The result; its `model` loads the trained network.
-
-    Raises:
-        InputError: The experiment, its data or its packages are at fault, or differ from those of
-            the run to resume.
-        RunError: A check failed, or training failed.
-    """
-    check_experiment(experiment)
-    moved = {} if devices is None else {"training.devices": devices}
-    experiment = experiment.with_overrides(moved) if moved else experiment
-    with Session() as session:
-        observer, told = observer or default_observer(), devices is not None
-        return run_in(
-            session, experiment, observer, parent=parent, resume=resume, fresh=fresh, move=told
-        )
-
-
 @contained()
 def run_in(
     session: Session,
@@ -99,7 +58,7 @@ def run_in(
     upload_model: bool = True,
     decisions: Sequence[Decision] = (),
 ) -> Result:
-    """Runs an experiment as `run_experiment` does, as one of a session's runs.
+    """Runs an experiment as `run_experiment` does in this process, as one of a session's runs.
 
     Args:
         move: Resume on the experiment's number of devices even if the run began on another.
@@ -145,7 +104,9 @@ class _Story:
 
     def run(self, experiment: BoundExperiment, observer: Observer) -> Result:
         tracker = self.tracker
-        resume = partial(_resume, devices=experiment.training.devices if self.move else None)
+        resume = partial(resuming, experiment=experiment, move=self.move)
+        if group := self.session.group:
+            group.last_words = partial(_last_words, tracker, resume, observer)
         with explained(tracker, "run", resume), tracker, Beside("matplotlib.figure") as beside:
             prepared, folder = self._begin(experiment, observer)
             if self.report:
@@ -185,6 +146,15 @@ class _Story:
         return prepared, folder
 
 
+def _last_words(
+    tracker: Tracker, resume: Callable[[str], str], observer: Observer, fault: str
+) -> str:
+    """Tells the observer and returns what a process says that cannot end by itself."""
+    said = lost(tracker.run_id, fault, resume)
+    observer.failed(said)
+    return said
+
+
 def _import(*modules: str) -> None:
     """Imports modules while the device trains; whoever needs them reports what fails."""
     for module in modules:
@@ -209,6 +179,11 @@ def _inside_dataset(experiment: BoundExperiment) -> str | None:
     )
 
 
-def _resume(run: str, devices: int | str | None) -> str:
-    """The command; `devices` is the number that has been asked for."""
-    return command("run", "--resume", run, *(("--devices", str(devices)) if devices else ()))
+def resuming(run: str, experiment: BoundExperiment, *, move: bool) -> str:
+    """The command that resumes a run, with the number of devices if it has been asked for."""
+    given = list[str]()
+    if move and (cluster := experiment.settings.cluster) and cluster.workers:
+        given = ["--workers", str(cluster.workers)]
+    elif move:
+        given = ["--devices", str(experiment.training.devices)]
+    return command("run", "--resume", run, *given)

@@ -9,6 +9,7 @@ from kerascnn.engine.kept import Kept
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.training.devices.group import Group
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.process import contained
@@ -21,12 +22,16 @@ class Session:
     What is loaded or built for one is there for the next: images, networks, the process that has
     MLflow imported. Each has the outcome that it would have in a process of its own, bit for bit.
 
+    Args:
+        group: The processes that train a run together, led by this one; default none.
+
     Attributes:
         mlflow: Makes the calls of MLflow.
         uploads: Uploads what trials log; `uploads.unsent` says after the block what is left.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, group: Group | None = None) -> None:
+        self.group = group
         self.mlflow = Beside("mlflow")
         self.uploads = Uploads(self.mlflow)
         self._kept = Kept()
@@ -60,4 +65,4 @@ class Session:
         Args:
             data: The images; default those of the experiment's dataset.
         """
-        return prepare_experiment(experiment, observer, self._kept, data)
+        return prepare_experiment(experiment, observer, self._kept, data, self.group)

@@ -28,7 +28,7 @@ def _tensorflow_gpu() -> str | None:
 def _jax_gpu() -> str | None:
     import jax
 
-    device = jax.devices()[0]
+    device = jax.local_devices()[0]
     return device.device_kind if device.platform in ("gpu", "cuda", "rocm") else None
 
 

@@ -6,7 +6,7 @@ import pytest
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.load import load_experiment
 from kerascnn.results.known.images import KnownImages
-from kerascnn.run.runner import run_experiment
+from kerascnn.run.experiment import run_experiment
 
 pytestmark = pytest.mark.usefixtures("without_reports")
 

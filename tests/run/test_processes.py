@@ -102,7 +102,7 @@ def test_a_killed_process_ends_the_run_which_resumes_to_the_bit(experiment, star
         run_experiment(experiment, After(9, kill), fresh=True)
     assert time.monotonic() - begun < 60
     assert ended(started) == [True, True]
-    with pytest.raises(InputError, match=r"devices \(was 2, is 1; --devices 1 resumes"):
+    with pytest.raises(InputError, match=r"devices \(was 2, is 1; --devices, or --workers,"):
         run_experiment(load_experiment("photos.toml"), Observer(), resume="last")
     assert told(run_experiment(experiment, Observer(), resume="last")) == undisturbed
     assert all(ended(started))
@@ -136,7 +136,7 @@ def test_the_command_line_trains_on_devices(experiment, run_cli):
 @torch_only
 @pytest.mark.slow
 def test_an_exception_in_a_process_ends_the_run(experiment, started, monkeypatch):
-    monkeypatch.setattr(processes, "train", failing)
+    monkeypatch.setattr(processes, "follow_as", failing)
     said = r"process 2 of 2: ZeroDivisionError: after an epoch.\n.*run --resume"
     with pytest.raises(RunError, match=said):
         run_experiment(experiment, Observer(), fresh=True)

@@ -231,7 +231,7 @@ def test_other_images_packages_and_plugins_are_named():
 
 
 def test_a_refusal_of_other_devices_says_how_to_use_them():
-    said = r"devices \(was 4, is 2; --devices 2 resumes so, equal up to rounding\)"
+    said = r"devices \(was 4, is 2; --devices, or --workers, resumes so, equal up to rounding\)"
     with pytest.raises(InputError, match=said):
         check_same({"devices": "4"}, {"devices": "2"})
 

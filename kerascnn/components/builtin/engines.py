@@ -1,10 +1,19 @@
-"""The built-in engine: processes on the devices of this host."""
+"""The built-in engines: processes on the devices of this host, or those of a launcher."""
 
 import os
 import subprocess
 from shutil import which
 
-from kerascnn import BackgroundProcess, Component, Engine, NoParams, hookimpl
+from kerascnn import (
+    BackgroundProcess,
+    Component,
+    Engine,
+    InputError,
+    Launched,
+    NoParams,
+    hookimpl,
+)
+from kerascnn.components.builtin.launchers import launched
 
 _GPUS = "CUDA_VISIBLE_DEVICES"
 
@@ -17,6 +26,25 @@ def build_local(params: NoParams, *, processes: int | None) -> Engine:
         return BackgroundProcess({_GPUS: devices[place % len(devices)]} if devices else {})
 
     return Engine(start, processes or len(devices) or 1)
+
+
+def build_environment(params: NoParams, *, processes: int | None) -> Launched:
+    """One GPU each, if this process sees those of all processes of its host."""
+    found = launched(os.environ)
+    if found is None:
+        raise InputError(
+            'engine = "environment" needs a launcher that starts the processes, such as `torchrun '
+            "--nproc-per-node 2 -m kerascnn run FILE` or `srun kerascnn run FILE`, and none of the "
+            "variables that they set is here (RANK, SLURM_PROCID, JAX_PROCESS_ID)."
+        )
+    if processes and processes != found.count:
+        raise InputError(
+            f"{processes} processes are asked for, but the launcher has started {found.count}."
+        )
+    local = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID")
+    if local and (devices := gpus()):
+        os.environ[_GPUS] = devices[int(local) % len(devices)]
+    return found
 
 
 def gpus() -> list[str]:
@@ -35,4 +63,8 @@ def gpus() -> list[str]:
 
 @hookimpl
 def kerascnn_engines() -> list[Component]:
-    return [Component("local", build_local, summary="processes on this host, one for each GPU")]
+    launchers = "processes that torchrun, Slurm or a launcher of JAX has started, for one run"
+    return [
+        Component("local", build_local, summary="processes on this host, one for each GPU"),
+        Component("environment", build_environment, summary=launchers),
+    ]

@@ -123,7 +123,7 @@ def _kept(folder: Path) -> Iterator[None]:
 def write_state(folder: Path, state: State) -> None:
     """Writes a state into an empty folder; raises TypeError for Python objects."""
     arrays: dict[str, np.ndarray] = {}
-    table = json.dumps(_split(state, "state", arrays))
+    table = json.dumps(split_arrays(state, "state", arrays))
     (folder / _TABLE).write_text(table, "utf-8")
     with (folder / _ARRAYS).open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
@@ -143,7 +143,7 @@ def read_state(folder: Path) -> State:
         raise DamagedError("its files do not match its manifest")
     with np.load(folder / _ARRAYS, allow_pickle=False) as file:
         arrays = dict(file)
-    return _joined(json.loads((folder / _TABLE).read_text("utf-8")), arrays)
+    return join_arrays(json.loads((folder / _TABLE).read_text("utf-8")), arrays)
 
 
 def _refuse_other_format(folder: Path, manifest: bytes) -> None:
@@ -168,25 +168,26 @@ def _manifest(folder: Path) -> str:
     return json.dumps({"format": _FORMAT, "files": files}, indent=2)
 
 
-def _split(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
-    """Replaces each array by its name, and collects the arrays."""
+def split_arrays(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+    """Replaces each array by its name, and collects the arrays; raises TypeError for objects."""
     if isinstance(value, np.ndarray):
         if value.dtype.hasobject:  # NumPy would pickle it
             raise TypeError(f"{name}: a checkpoint cannot store Python objects")
         arrays[name] = value
         return {"array": name}
     if isinstance(value, dict):
-        return {key: _split(part, f"{name}/{key}", arrays) for key, part in value.items()}
+        return {key: split_arrays(part, f"{name}/{key}", arrays) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_split(part, f"{name}/{index}", arrays) for index, part in enumerate(value)]
+        return [split_arrays(part, f"{name}/{index}", arrays) for index, part in enumerate(value)]
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _joined(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+def join_arrays(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """Undoes `split_arrays`."""
     if isinstance(value, dict):
         if value.keys() == {"array"}:
             return arrays[value["array"]]
-        return {key: _joined(part, arrays) for key, part in value.items()}
+        return {key: join_arrays(part, arrays) for key, part in value.items()}
     if isinstance(value, list):
-        return [_joined(part, arrays) for part in value]
+        return [join_arrays(part, arrays) for part in value]
     return value

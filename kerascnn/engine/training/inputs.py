@@ -1,12 +1,9 @@
 """The inputs of a stage: images, or their activations after the frozen prefix."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
-
-import numpy as np
 
 from kerascnn.engine.data.batches import Augment, Examples, Feed, OneHot
 from kerascnn.engine.data.preparation import Centred
@@ -39,7 +36,7 @@ class Cached:
 class Inputs:
     trainer: Any  # the suffix, or the whole network
     feed: Feed  # of `trainer`
-    forward: Callable[..., np.ndarray]  # validates with the trainer's weights; a `Forward`
+    forward: Any  # validates with the trainer's weights; a `Forward`, or called like one
     validation: Examples  # of `forward`
     cached: Cached
     prefix_seconds: float  # running the frozen prefix before the first step, or reading its cache

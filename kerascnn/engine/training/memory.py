@@ -145,7 +145,7 @@ def device_bytes() -> float | None:
     elif backend == "jax":
         import jax
 
-        if limit := (jax.devices()[0].memory_stats() or {}).get("bytes_limit"):
+        if limit := (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit"):
             return limit
     else:
         import tensorflow

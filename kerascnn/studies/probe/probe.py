@@ -17,7 +17,7 @@ from kerascnn.engine.observer import Observer, Only, default_observer
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
-from kerascnn.run.runner import run_experiment
+from kerascnn.run.experiment import run_experiment
 from kerascnn.runtime.arguments import as_list, expect_count
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.commands import command

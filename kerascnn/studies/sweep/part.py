@@ -13,7 +13,7 @@ from kerascnn.errors import RunError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.paths import written_to
 from kerascnn.hookspecs import Engine
-from kerascnn.run.runner import run_experiment
+from kerascnn.run.experiment import run_experiment
 from kerascnn.runtime.files import write_whole
 from kerascnn.studies.sweep.folder import WINNER
 from kerascnn.studies.sweep.observer import SweepObserver

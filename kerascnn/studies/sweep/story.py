@@ -9,7 +9,7 @@ from kerascnn.engine.observer import Observer, heard_as
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Engine
 from kerascnn.results.lookup import Kind, find, matching, runs_folder
-from kerascnn.run.placing import LOCAL, Asked, bind_engine, opened
+from kerascnn.run.placing import LOCAL, Asked, bind_engine, workers_of
 from kerascnn.runtime.address import sqlite_uri
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.interruption import Interruption
@@ -152,7 +152,7 @@ def _placing(
             what = f"starting the engine {bound.name}"
             observer.progress(what, 0, 1)  # a cluster takes half a minute
             try:
-                engine = stack.enter_context(opened(bound, workers))
+                engine = stack.enter_context(workers_of(bound, workers))
             finally:
                 observer.progress(what, 1, 1)
             check_databases(engine, storage)

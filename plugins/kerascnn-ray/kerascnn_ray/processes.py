@@ -17,7 +17,7 @@ from kerascnn import BackgroundProcess
 
 CLOSE_SECONDS = 10.0
 THREADS = "OMP_NUM_THREADS"  # Ray sets it to the CPUs that an actor reserves
-PASSED = ("KERAS", "MLFLOW_", "TF_", "XLA_", "JAX_", "TORCH", "PYTORCH_", THREADS)
+PASSED = ("KERAS", "MLFLOW_", "TF_", "XLA_", "JAX_", "TORCH", "PYTORCH_", "GLOO_", "NCCL_", THREADS)
 """Beginnings of the names of the environment variables that a process receives."""
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from kerascnn import Observer, load_experiment, run_experiment
+
 pytest.importorskip("ray")
 sweeping: Any = pytest.importorskip("sweeping")  # of kerascnn's own tests
 
@@ -111,6 +113,34 @@ def test_a_cluster_that_was_there_stays(file: Path, two_nodes: str) -> None:
     assert status == 0, said
     sweeping.check_whole(folder)
     assert not gone(nodes)
+
+
+@pytest.mark.skipif(
+    os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow", reason="it trains in one process"
+)
+def test_processes_on_two_nodes_train_one_run_and_start_again(file: Path, two_nodes: str) -> None:
+    """The actor of the first process is killed after the third epoch."""
+    said: list[str] = []
+
+    class Killing(Observer):
+        def epoch(self, epoch: Any, total: int) -> None:
+            if epoch.number == 3 and not said:
+                training = [one for one in started_by(os.getpid()) if is_actor(one)]
+                os.kill(training[0], signal.SIGKILL)
+
+        def warned(self, message: str) -> None:
+            said.extend([message] if "start again" in message else [])
+
+    cluster = {"cluster.engine": "ray", "cluster.restarts": 1}
+    result = run_experiment(load_experiment(file, cluster), Killing(), workers=2)
+    assert result.devices == [2]
+    assert len(said) == 1
+
+
+def is_actor(process: int) -> bool:
+    with suppress(OSError):
+        return b"ray::Host" in Path(f"/proc/{process}/cmdline").read_bytes()
+    return False
 
 
 def actor_of(worker: int) -> int:

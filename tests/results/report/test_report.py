@@ -26,7 +26,7 @@ from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_run
 from kerascnn.results.report.chapters import class_rows, macro_explained, weights_facts
 from kerascnn.results.report.write import report_run
-from kerascnn.run.runner import run_experiment
+from kerascnn.run.experiment import run_experiment
 from kerascnn.tracking.store import open_store, runs_table, tracking_uri
 
 CHAPTERS = (

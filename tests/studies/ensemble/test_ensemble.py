@@ -17,7 +17,7 @@ from kerascnn.results.find import find_run
 from kerascnn.results.predictions import read_predictions
 from kerascnn.results.report.write import report_run
 from kerascnn.results.visualize.explain import explain_images
-from kerascnn.run.runner import run_experiment
+from kerascnn.run.experiment import run_experiment
 
 pytestmark = pytest.mark.long  # each test trains networks, or saves and loads one of several
 

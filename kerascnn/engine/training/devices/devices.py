@@ -55,7 +55,7 @@ def require_equal_parts(plan: Plan, devices: int) -> None:
         if size % devices:
             raise InputError(
                 f'stage "{plan.stage.name}": {what} = {size} does not divide among '
-                f"{counted(devices, 'device')} (training.devices); use a multiple of {devices}."
+                f"{counted(devices, 'device')}; use a multiple of {devices}."
             )
 
 

@@ -1,74 +1,45 @@
-"""Several devices with PyTorch: a process for each, of which this is one.
-
-All processes do the same, on parts of each batch, and hold the same state. What one of them alone
-may decide, such as a pause, is agreed on.
-"""
+"""Several devices with PyTorch: a process for each, of which this is one."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-import numpy as np
-
-from kerascnn.engine.training.checkpoints import State
-from kerascnn.engine.training.devices.devices import Devices
+from kerascnn.engine.training.devices.forming import listen
+from kerascnn.engine.training.devices.group import LEADER, Group
+from kerascnn.engine.training.devices.together import Together
 from kerascnn.engine.training.devices.torch_draws import whole_draws
 from kerascnn.engine.training.inputs import Inputs
-from kerascnn.engine.training.listener import Control, Epoch
 from kerascnn.runtime.devices import available_cores
 from kerascnn.runtime.keras_internals import moments_reduced
 
-POLL_SECONDS = 0.02
 
+class TorchDevices(Together):
+    """One device in each process of a group."""
 
-class TorchDevices(Devices):
-    """One process of a group.
-
-    Args:
-        count: The number of processes.
-        rank: Of this one, from 0.
-        store: A file that all of them open to find each other.
-        stage: The number of the stage.
-        waiting: Called while this process waits for the others before the stage; may raise.
-    """
-
-    def __init__(
-        self,
-        count: int,
-        rank: int,
-        store: str,
-        stage: int,
-        waiting: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.count, self.rank = count, rank
-        self._store, self._stage, self._waiting = store, stage, waiting
+    def __init__(self, group: Group) -> None:
+        super().__init__(group, group.count)
+        self.rank = group.rank
 
     @contextmanager
     def holding(self, trainer: Any) -> Iterator[None]:
-        """A CPU's cores are divided among the processes."""
+        """A CPU's cores are divided among the processes on it."""
         import torch
 
-        self._meet()
-        threads = torch.get_num_threads()
-        torch.set_num_threads(max(1, available_cores() // self.count))
-        try:
-            with moments_reduced(trainer, self._reduced):
-                yield
-        finally:
-            vars(trainer).pop("train_step", None)
-            torch.set_num_threads(threads)
+        with super().holding(trainer):
+            _form(self.group)
+            threads = torch.get_num_threads()
+            torch.set_num_threads(max(1, available_cores() // self.group.on_host))
+            try:
+                with moments_reduced(trainer, self._reduced):
+                    yield
+            finally:
+                vars(trainer).pop("train_step", None)
+                torch.set_num_threads(threads)
 
     def spread(self, inputs: Inputs) -> Inputs:
         inputs.trainer.train_step = _step(inputs.trainer, self)
-        feed = replace(inputs.feed, part=(self.rank, self.count))
-        return replace(inputs, feed=feed, forward=partial(self._outputs, inputs.forward))
-
-    def agreed(self, control: Control) -> Control:
-        return _Agreed(control, self.rank)
+        return super().spread(inputs)
 
     def mean(self, tensor: Any) -> Any:
         """The mean of a tensor over the processes, which gradients pass through."""
@@ -95,83 +66,33 @@ class TorchDevices(Devices):
         torch.distributed.all_gather(parts, tensor)
         return parts
 
-    def _meet(self) -> None:
-        """Waits for the others, as long as it takes them, and forms a group once."""
-        import torch
-
-        store = torch.distributed.FileStore(self._store)
-        store.set(f"stage {self._stage} rank {self.rank}", "")
-        keys = [f"stage {self._stage} rank {rank}" for rank in range(self.count)]
-        while not store.check(keys):
-            self._waiting()
-            time.sleep(POLL_SECONDS)
-        if not torch.distributed.is_initialized():
-            hook = sys.excepthook  # PyTorch sets another, which names the process in every line
-            backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-            torch.distributed.init_process_group(
-                backend,
-                store=torch.distributed.PrefixStore("group", store),
-                rank=self.rank,
-                world_size=self.count,
-            )
-            sys.excepthook = hook
-
     def _reduced(self, mean: Any, variance: Any) -> tuple[Any, Any]:
         """The moments of the whole batch, from those of equal parts."""
         whole = self.mean(mean)
         return whole, self.mean(variance + (mean - whole) ** 2)
 
-    def _outputs(
-        self, forward: Callable[..., np.ndarray], inputs: Any, batch_size: int
-    ) -> np.ndarray:
-        """The outputs for all inputs; each process computes those of some rows."""
-        import torch
 
-        ends = np.linspace(0, len(inputs), self.count + 1).astype(int)
-        first, end = ends[self.rank], ends[self.rank + 1]
-        own = forward(_Rows(inputs, first, end), batch_size) if end > first else None
-        parts: list[np.ndarray | None] = [None] * self.count
-        torch.distributed.all_gather_object(parts, own)
-        return np.concatenate([part for part in parts if part is not None])
+def _form(group: Group) -> None:
+    """Forms PyTorch's own group once, of which the leader says where."""
+    import torch
 
-
-@dataclass(frozen=True)
-class _Rows:
-    """Some rows of inputs, which are read when they are indexed."""
-
-    inputs: Any
-    first: int
-    end: int
-
-    def __len__(self) -> int:
-        return self.end - self.first
-
-    def __getitem__(self, rows: slice) -> Any:
-        return self.inputs[self.first + rows.start : min(self.first + rows.stop, self.end)]
-
-
-@dataclass(frozen=True)
-class _Agreed(Control):
-    """What the first process decides, in all of them; it alone has a control that does anything."""
-
-    control: Control
-    rank: int
-
-    def due(self, epoch_ended: bool) -> bool:
-        return self._said(self.rank == 0 and self.control.due(epoch_ended))
-
-    def stops(self, epoch: Epoch, probabilities: np.ndarray) -> bool:
-        return self._said(self.rank == 0 and self.control.stops(epoch, probabilities))
-
-    def checkpoint(self, state: State) -> None:
-        self.control.checkpoint(state)
-
-    def _said(self, decision: bool) -> bool:
-        import torch
-
-        told = torch.tensor([decision], dtype=torch.uint8, device="cpu")
-        torch.distributed.broadcast(told, 0)
-        return bool(told)
+    if torch.distributed.is_initialized():
+        return
+    host, lead = group.host, group.rank == LEADER
+    if lead:
+        listener = listen(host)
+        port = group.share({"port": listener.getsockname()[1]})["port"]
+        store = torch.distributed.TCPStore(
+            host, port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach()
+        )
+    else:
+        store = torch.distributed.TCPStore(host, group.share()["port"])
+    hook = sys.excepthook  # PyTorch sets another, which names the process in every line
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    torch.distributed.init_process_group(
+        backend, store=store, rank=group.rank, world_size=group.count
+    )
+    sys.excepthook = hook
 
 
 def leave_group() -> None:
