@@ -31,9 +31,11 @@ MODEL = "model"
 PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"
 MEMBERS = "members.npy"  # calibrated probabilities of an ensemble's members: float32 [M, N, K]
-FEATURES = "features.npy"  # of the known images, as the network sees them: float16 [N, F]
+FEATURES = "features.npy"  # of some images, as the network sees them: float16 [N, F]
 REJECTION = "rejection.json"  # how well an unknown class is noticed
-KNOWN_IMAGES = "known_images.csv"  # which these are: image, sha256, label, split
+KNOWN_IMAGES = "known_images.csv"
+"""Which images the rows of `FEATURES` are, for people and other tools: image, sha256, label, split.
+`images.npz` has all images, perhaps millions, for searching by content: by hashes alone."""
 
 
 class SplitTable(TypedDict):

@@ -40,7 +40,7 @@ class Evaluated:
     metrics: dict[str, MetricTable]
     answer: Answering  # what computed them
     members: dict[str, np.ndarray]  # those of an ensemble's M members, float32 [M, N, K], by split
-    features: np.ndarray  # of the validation images, as in `Said`: float32 [N, F]
+    features: dict[str, np.ndarray]  # as in `Said`: float32 [N, F], by split
 
 
 def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
@@ -60,7 +60,7 @@ def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
         _metrics(prepared, probabilities, warned),
         answer,
         {name: of.members for name, of in said.items()},
-        said["validation"].features,
+        {name: of.features for name, of in said.items()},
     )
 
 
