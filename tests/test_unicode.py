@@ -39,7 +39,7 @@ def test_class_weights_in_both_forms(tmp_path, registry, shapes_experiment, writ
     experiment = parse(shapes_experiment, registry, photos(tmp_path), class_weights=weights)
     data = load_data(experiment, Observer())
     assert data.class_names == (NFC, "tulip")
-    assert class_weights(experiment.settings.stages[0], data).tolist() == [3, 1]
+    assert class_weights(experiment.settings.stages[0], [1, 1], data.class_names).tolist() == [3, 1]
 
 
 @pytest.mark.parametrize(("trained", "judged"), [(NFC, NFD), (NFD, NFC)])

@@ -30,13 +30,13 @@ def check_stages(prepared: Prepared) -> Iterator[StageCheck]:
     for plan in prepared.plans:
         set_trainable(model, plan.layers, plan.batchnorm)
         parts = cut(model)
-        total = plan.views * len(prepared.data.train) + len(prepared.data.validation)
-        batch = min(plan.batch_size, len(prepared.data.train)) // prepared.devices
+        total = plan.views * plan.images + len(prepared.data.validation)
+        batch = min(plan.batch_size, plan.images) // prepared.devices
         yield StageCheck(
             name=plan.stage.name,
             unfreeze=plan.choice,
             epochs=plan.stage.epochs,
-            steps=-(-len(prepared.data.train) // plan.batch_size),
+            steps=-(-plan.images // plan.batch_size),
             trainable_parameters=count_trainable(model),
             trainable_layers=trainable_layers(model),
             boundary=parts.boundary,

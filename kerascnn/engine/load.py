@@ -8,7 +8,6 @@ import numpy as np
 
 from kerascnn.engine.data.balance import shortages
 from kerascnn.engine.data.copies import copies, equal_groups
-from kerascnn.engine.data.divided import SPLITS
 from kerascnn.engine.data.findings import (
     Examination,
     Findings,
@@ -19,6 +18,7 @@ from kerascnn.engine.data.findings import (
 )
 from kerascnn.engine.data.folds import Folds
 from kerascnn.engine.data.packed import Data, Packed, Pooled, sha256
+from kerascnn.engine.data.training_splits import TRAINING_SPLITS
 from kerascnn.engine.dataset import check_labels, corrections_of, find_images, together
 from kerascnn.engine.kept import Kept
 from kerascnn.engine.observer import Observer
@@ -27,9 +27,6 @@ from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.choices import DEFAULT_LOSS
 from kerascnn.experiment.training import Training
 from kerascnn.runtime.commands import setting
-
-TRAINING_SPLITS = {"train": SPLITS[:1], "train+validation": SPLITS[:2], "all": SPLITS}
-"""The splits that train, by `training.train_on`."""
 
 OF_IMAGES = ("resize", "value_range", "on_bad_image", "on_duplicate")
 """Settings of `[training]` that decide which images are loaded and how, whatever their size."""

@@ -84,7 +84,7 @@ def prepare_network(
         )
     devices = used_devices(experiment.training.devices)
     for plan in plans:
-        require_equal_parts(plan, len(data.train), devices)
+        require_equal_parts(plan, devices)
     for note in () if start else _never_trained(network, plans):
         observer.warned(note)
     backend = select_backend(experiment.training.backend)

@@ -6,8 +6,9 @@ from typing import Any
 from kerascnn.engine.data.batches import Examples
 from kerascnn.engine.data.blocks import blocks_of
 from kerascnn.engine.data.findings import Examination
-from kerascnn.engine.data.packed import Data
+from kerascnn.engine.data.packed import Data, Packed
 from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.training_splits import stage_images
 from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training.plan import Plan
@@ -28,9 +29,14 @@ class Prepared:
     metrics: tuple[NamedMetric, ...] = ()
     devices: int = 1  # to train on together
 
-    def examples(self) -> tuple[Examples, Examples]:
-        """The training and the validation examples."""
-        train, validation = self.data.train, self.data.validation
+    def train(self, plan: Plan) -> Packed:
+        """The images that a stage trains on."""
+        stage = self.experiment.stages[plan.index]
+        return stage_images(stage, self.experiment.training, self.data)
+
+    def examples(self, plan: Plan) -> tuple[Examples, Examples]:
+        """The training examples of a stage, and the validation examples."""
+        train, validation = self.train(plan), self.data.validation
         blocks = blocks_of(train, self.experiment.training)
         centred = Preparation.of(self.experiment.training).windows(validation.images)
         return (

@@ -19,7 +19,7 @@ from kerascnn.experiment.optimizers import optimizer_problems
 from kerascnn.experiment.problems import Problem, explain, report
 from kerascnn.experiment.syntax import escaped_paths
 from kerascnn.experiment.tables import Location, component_tables, override, stage_tables, table_at
-from kerascnn.experiment.training import Training
+from kerascnn.experiment.training import Training, TrainOn
 from kerascnn.experiment.update import HEAD_ONLY
 from kerascnn.runtime.arguments import expect
 
@@ -31,6 +31,7 @@ class BoundStage:
     augmentation: BoundComponent  # its own, or the experiment's
     loss: BoundComponent
     batch_size: int  # its own, or that of `training`
+    train_on: TrainOn  # likewise
 
     @property
     def name(self) -> str:
@@ -80,6 +81,7 @@ class BoundExperiment:
                 augmentation=self.at.get(("stages", index, "augmentation"), shared),
                 loss=self.at["stages", index, "loss"],
                 batch_size=stage.batch_size or self.training.batch_size,
+                train_on=stage.train_on or self.training.train_on,
             )
             for index, stage in enumerate(self.settings.stages)
         )

@@ -1,7 +1,7 @@
 """The tables of an experiment's TOML, as frozen, strict models."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BeforeValidator,
@@ -23,7 +23,7 @@ from kerascnn.experiment.choices import (
 )
 from kerascnn.experiment.optimizers import OPTIMIZERS
 from kerascnn.experiment.strict import Strict
-from kerascnn.experiment.training import Training
+from kerascnn.experiment.training import Training, TrainOn
 from kerascnn.experiment.update import Update
 from kerascnn.runtime.text import nfc
 
@@ -103,6 +103,9 @@ class Stage(Strict):
     batch_size: int | None = Field(
         None, ge=1, description="images per step; default that of `training`"
     )
+    train_on: TrainOn | None = Field(
+        None, description="the splits that train this stage: those of `training`, or fewer"
+    )
     augmentation: Annotated[
         Augmentation | None, BeforeValidator(_on_or_off, json_schema_input_type=bool | Augmentation)
     ] = Field(None, description="true: the experiment's; false: none; or another one")
@@ -180,12 +183,24 @@ class Experiment(Strict):
 
     @model_validator(mode="after")
     def _stops_by_unseen_images(self) -> "Experiment":
-        stopping = [stage.name for stage in self.stages if stage.early_stopping]
-        if stopping and self.training.train_on != "train":
-            raise ValueError(
-                f'training.train_on = "{self.training.train_on}" leaves no images to stop stage '
-                f'"{stopping[0]}" by; remove its early_stopping'
-            )
+        for stage in self.stages:
+            train_on = stage.train_on or self.training.train_on
+            if stage.early_stopping and train_on != "train":
+                raise ValueError(
+                    f'train_on = "{train_on}" leaves no images to stop stage "{stage.name}" by; '
+                    "remove its early_stopping"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _stages_train_on_images_of_the_run(self) -> "Experiment":
+        sizes, splits = get_args(TrainOn), self.training.train_on
+        for stage in self.stages:
+            if stage.train_on and sizes.index(stage.train_on) > sizes.index(splits):
+                raise ValueError(
+                    f'stage "{stage.name}" has train_on = "{stage.train_on}", which is more than '
+                    f'training.train_on = "{splits}"; set that to "{stage.train_on}" too'
+                )
         return self
 
 

@@ -14,6 +14,9 @@ from pydantic import (
 from kerascnn.experiment.strict import Strict
 from kerascnn.experiment.teacher import Teacher
 
+TrainOn = Literal["train", "train+validation", "all"]
+"""The splits that train, the fewest first."""
+
 BEST_BY = "best:(.+)"
 """The weights of the epoch that is best by one of the experiment's metrics."""
 
@@ -139,7 +142,7 @@ class Training(Strict):
         description='with "blocks", how far an image may move, in images: more than a few files '
         "hold, and more if neighbours in them are alike",
     )
-    train_on: Literal["train", "train+validation", "all"] = Field(
+    train_on: TrainOn = Field(
         default="train",
         description="the splits that train: also the validation images, or all, once the settings "
         'are chosen; figures on those say nothing about other images, so `keep` must be "last"',

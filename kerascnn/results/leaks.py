@@ -8,7 +8,8 @@ import numpy as np
 from kerascnn.engine.data.divided import IMAGES, Divided
 from kerascnn.engine.data.packed import Data, Packed
 from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.load import TRAINING_SPLITS, load_data
+from kerascnn.engine.data.training_splits import TRAINING_SPLITS
+from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.result import VALIDATION_PREDICTIONS, Result
 from kerascnn.errors import InputError

@@ -66,12 +66,13 @@ def train(job: Job, stage: Stage) -> tuple[str, str]:
     """
     global _here
     prepared = _here = _here or _prepare(job)
+    plan = prepared.plans[stage.index]
     assign(prepared.network.model.variables, stage.network)
     set_random_state(stage.random)
     result = fit_stage(
         prepared.network,
-        prepared.plans[stage.index],
-        *prepared.examples(),
+        plan,
+        *prepared.examples(plan),
         stage.before,
         state=stage.state,
         devices=TorchDevices(job.count, job.rank, job.store, stage.index),

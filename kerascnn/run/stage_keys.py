@@ -37,7 +37,7 @@ _OF_PLANS = {
     "shuffle_window",
 }
 _OF_TRAINING = {*_OF_DATA, *_OF_PLANS, "teacher"}
-_OF_STAGE = {"name", "unfreeze", "batchnorm", "batch_size", "augmentation", "schedule", "loss"}
+_OF_PLAN = {"unfreeze", "batchnorm", "batch_size", "train_on", "augmentation", "schedule", "loss"}
 
 # Of the environment, what changes how backends compute.
 _VARIABLES = ("XLA_", "TF_", "JAX_", "TORCH_", "CUBLAS_", "CUDNN_", "NVIDIA_TF32", "OMP_", "MKL_")
@@ -72,7 +72,7 @@ def _start(prepared: Prepared) -> dict[str, Any]:
         "training": training.model_dump(mode="json", exclude=_OF_TRAINING),
         "window": training.shuffle_window if training.shuffle == "blocks" else None,
         "metrics": {name: _known(bound) for name, bound in experiment.metrics.items()},
-        "images": [_images(split) for split in (prepared.data.train, prepared.data.validation)],
+        "images": _images(prepared.data.validation),
         "classes": prepared.data.class_names,
         "network": structure_of(network.model, architecture.build),
         "weights": sha256(values(network.model.variables)),
@@ -98,7 +98,8 @@ def _stage(prepared: Prepared, plan: Plan, bound: BoundStage) -> dict[str, Any]:
     if plan.augment and not plan.augmentation_key:
         raise UnknownCodeError(f"the draws of {bound.augmentation.registered} cannot be repeated")
     return {
-        "settings": bound.settings.model_dump(mode="json", exclude=_OF_STAGE),
+        "settings": bound.settings.model_dump(mode="json", exclude={"name", *_OF_PLAN}),
+        "images": _images(prepared.train(plan)),
         "layers": sorted(plan.layers),
         "batchnorm": plan.batchnorm,
         "batch size": plan.batch_size,
@@ -114,7 +115,7 @@ def _stage(prepared: Prepared, plan: Plan, bound: BoundStage) -> dict[str, Any]:
 def _cached_boundary(prepared: Prepared, plan: Plan) -> str:
     """Up to where activations are cached: as far as there is room for them on the disk."""
     set_trainable(prepared.network.model, plan.layers, plan.batchnorm)
-    total = plan.views * len(prepared.data.train) + len(prepared.data.validation)
+    total = plan.views * plan.images + len(prepared.data.validation)
     return choose(cut(prepared.network.model), plan, total)[0].boundary
 
 

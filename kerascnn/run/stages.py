@@ -61,7 +61,7 @@ def _fit(
     before = done[-1].standing if done else None
 
     def fit(devices: Devices) -> StageResult:
-        images = prepared.examples()
+        images = prepared.examples(plan)
         return fit_stage(
             prepared.network, plan, *images, before, listener, checkpointer, state, devices
         )

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from kerascnn.engine.data import copies
+from kerascnn.engine.data.training_splits import stage_images
 from kerascnn.engine.kept import Kept
 from kerascnn.engine.load import examine, load_data, trained_on
 from kerascnn.engine.observer import Observer
@@ -81,6 +82,26 @@ def test_more_splits_train_if_asked_and_are_noted(
     np.testing.assert_array_equal(more.train.digests, np.concatenate(parts)[:count])
     assert any("are trained on too" in note and seen in note for note in notes) == bool(seen)
     assert not any("duplicate" in note for note in notes)
+
+
+def test_a_stage_trains_on_fewer_splits_than_the_run(registry, shapes_experiment):
+    shapes_experiment["training"] |= {"train_on": "all", "keep": "last"}
+    stage = shapes_experiment["stages"][0]
+    own = {"one": {"train_on": "train"}, "two": {"train_on": "train+validation"}, "three": {}}
+    shapes_experiment["stages"] = [{**stage, "name": name, **more} for name, more in own.items()]
+    experiment = bind_experiment(shapes_experiment, registry)
+    data = load_data(experiment, Observer())
+    more = trained_on(data, experiment, Kept())
+    trained = [stage_images(stage, experiment.training, more) for stage in experiment.stages]
+    assert [len(images) for images in trained] == [16, 24, 32]
+    np.testing.assert_array_equal(trained[0].digests, data.train.digests)
+    np.testing.assert_array_equal(trained[1].labels[16:], data.validation.labels)
+
+
+def test_a_stage_that_trains_on_more_splits_than_the_run_is_refused(registry, shapes_experiment):
+    shapes_experiment["stages"][0]["train_on"] = "all"
+    with pytest.raises(InputError, match='set that to "all" too'):
+        bind_experiment(shapes_experiment, registry)
 
 
 @pytest.mark.parametrize("change", [{"keep": "best"}, {"early_stopping": {"patience": 2}}])

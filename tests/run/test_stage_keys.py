@@ -126,9 +126,9 @@ def test_a_setting_changes_the_keys_of_the_stages_that_it_decides(prepared, unch
 
 
 def test_every_setting_is_in_the_table():
-    apart = {"teacher", "train_on"}  # need a run and another `keep`
+    apart = {"teacher", "train_on"}  # need a run and another `keep`; those of stages likewise
     assert {*OF_TRAINING} | apart == {*Training.model_fields}
-    assert {*OF_STAGE, "name"} == {*Stage.model_fields}
+    assert {*OF_STAGE, "name", "train_on"} == {*Stage.model_fields}
     of_a_run = {"update"}  # seen in the images, the first weights and the stages that are left
     assert {*Experiment.model_fields} - of_a_run <= {key.partition(".")[0] for key in CASES}
 
@@ -198,5 +198,7 @@ def test_weights_random_generators_versions_and_the_machine_change_both(prepared
 def test_stages_trained_on_more_images_are_others(prepared):
     last = {"training.keep": "last"}
     before = list(stage_keys(prepared(**last)))
-    after = list(stage_keys(prepared(**last, **{"training.train_on": "train+validation"})))
-    assert changed(before, after) == BOTH
+    more = {**last, "training.train_on": "train+validation"}
+    assert changed(before, list(stage_keys(prepared(**more)))) == BOTH
+    head = {"stages.0.train_on": "train"}
+    assert changed(before, list(stage_keys(prepared(**more, **head)))) == SECOND

@@ -86,6 +86,14 @@ def sources(result):
     return [stage["reused_from"] for stage in result.stages]
 
 
+def test_a_stage_on_fewer_images_than_the_run_is_taken_from_a_run_on_those(place):
+    last = {"training.keep": "last"}
+    before = run_experiment(load_experiment("stored.toml", last), Observer())
+    more = {"training.train_on": "train+validation", "stages.head.train_on": "train"}
+    after = run_experiment(load_experiment("stored.toml", last | more), Observer())
+    assert sources(after) == [before.run_id, None]
+
+
 @pytest.mark.backend
 def test_an_unchanged_experiment_ends_the_same_without_training(first):
     import mlflow

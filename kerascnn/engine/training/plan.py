@@ -1,6 +1,6 @@
 """A stage with all its settings resolved: layers, schedule, loss, augmentation, class weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 from kerascnn.components.component import RegisteredComponent
 from kerascnn.engine.data.augment import Augmenter, augmenter
 from kerascnn.engine.data.packed import Data
+from kerascnn.engine.data.training_splits import stage_images
 from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.unfreeze import select
@@ -55,6 +56,7 @@ class Plan:
     keep: str = "best"  # "best", "last" or "best:NAME", with NAME one of the metrics
     metrics: tuple[NamedMetric, ...] = ()  # of the validation images
     choice: str = ""  # what is trained, in words
+    images: int = 0  # that train it
     teacher: Teacher | None = None  # its probabilities are the labels; none: the classes
 
     @property
@@ -88,9 +90,10 @@ def plan_stage(
 ) -> Plan:
     """Plans a stage; raises InputError if its settings do not fit the network or the data."""
     bound, training = experiment.stages[index], experiment.training
-    stage, images_per_class = bound.settings, len(data.train) / len(data.class_names)
+    stage, train = bound.settings, stage_images(bound, training, data)
+    images, classes = len(train), len(data.class_names)
     try:
-        trainable = select(network, stage.unfreeze, images_per_class)
+        trainable = select(network, stage.unfreeze, images / classes)
         make_optimizer(  # only to report its faults now
             stage.optimizer,
             stage.learning_rate,
@@ -99,8 +102,8 @@ def plan_stage(
         )
     except InputError as error:
         raise InputError(f'stage "{stage.name}": {error}') from error
-    budget, counts = training.activations_gb, data.class_counts()["train"].tolist()
-    augmented = augmentation(experiment, index, len(data.class_names))
+    budget, counts = training.activations_gb, np.bincount(train.labels, minlength=classes).tolist()
+    augmented = augmentation(experiment, index, classes)
     if teacher and stage.views and augmented and augmented["augment"].view is None:
         raise InputError(_UNSEEN.format(stage.name, bound.augmentation.registered))
     return Plan(
@@ -114,7 +117,7 @@ def plan_stage(
         loss_key=bound.loss.key and f"{bound.loss.key} {counts}",
         schedule_of=bound.schedule.registered,
         **augmented,
-        class_weights=class_weights(stage, data),
+        class_weights=class_weights(stage, counts, data.class_names),
         seed=experiment.seed,
         view_seed=training.view_seed,
         architecture=experiment.architecture.name,
@@ -125,6 +128,7 @@ def plan_stage(
         prefix_precision=training.prefix_precision,
         prefix_engine=training.prefix_engine,
         choice=trainable.choice,
+        images=images,
         teacher=teacher,
     )
 
@@ -148,14 +152,17 @@ def augmentation(experiment: BoundExperiment, index: int, classes: int) -> dict[
     }
 
 
-def class_weights(stage: Stage, data: Data) -> np.ndarray | None:
-    """The weight of each class in the loss, float32 [K]; "balanced": by inverse frequency."""
+def class_weights(stage: Stage, counts: Sequence[int], names: Sequence[str]) -> np.ndarray | None:
+    """The weight of each class in the loss, float32 [K]; "balanced": by inverse frequency.
+
+    Args:
+        counts: The training images of each class.
+        names: Of the classes.
+    """
     if stage.class_weights is None:
         return None
-    names = data.class_names
-    counts = np.bincount(data.train.labels, minlength=len(names))
     if stage.class_weights == "balanced":
-        return (len(data.train) / (len(names) * np.maximum(counts, 1))).astype(np.float32)
+        return (sum(counts) / (len(names) * np.maximum(counts, 1))).astype(np.float32)
     for name in stage.class_weights:
         if name not in names:
             raise InputError(

@@ -11,7 +11,7 @@ from kerascnn.components.registry import load_registry
 from kerascnn.engine.data.divided import IMAGES, Divided
 from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.preparation import Centred
-from kerascnn.engine.load import TRAINING_SPLITS
+from kerascnn.engine.data.training_splits import TRAINING_SPLITS
 from kerascnn.engine.metrics.named import Measured, measure_named
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import wilson_interval

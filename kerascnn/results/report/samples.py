@@ -8,6 +8,7 @@ from kerascnn.engine.data.augment import Augmenter
 from kerascnn.engine.data.batches import shuffled
 from kerascnn.engine.data.blocks import blocks_of
 from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.data.training_splits import stage_images
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.training.plan import augmentation
 from kerascnn.results.report.gather import Material
@@ -46,8 +47,9 @@ def augmented(material: Material, count: int) -> Samples | None:
         return None
     for index, stage in reversed(list(enumerate(experiment.stages))):
         first = 0 if stage.settings.views else 1  # views count from 0, epochs from 1
-        blocks = blocks_of(data.train, experiment.training)
-        order = shuffled(len(data.train), (experiment.seed, index), first, blocks)
+        train = stage_images(stage, experiment.training, data)
+        blocks = blocks_of(train, experiment.training)
+        order = shuffled(len(train), (experiment.seed, index), first, blocks)
         rows = order[: stage.batch_size]
         # one class per image, so that the mixed labels are the shares of the images
         drawn = augmentation(experiment, index, len(rows))
@@ -55,7 +57,7 @@ def augmented(material: Material, count: int) -> Samples | None:
             continue
         if not first and drawn["augment"].view:
             rows = rows[:BATCH_SIZE]
-        before, after, mixed = _batch(data.train, rows, drawn["augment"], first)
+        before, after, mixed = _batch(train, rows, drawn["augment"], first)
         shares, others = mixed.diagonal(), mixed * (1 - np.eye(*mixed.shape))
         shown = _recognisable(shares)[:count]
         return Samples(
@@ -63,9 +65,9 @@ def augmented(material: Material, count: int) -> Samples | None:
             stage.augmentation.name,
             before[shown],
             np.clip(after[shown], 0, 255).astype(np.uint8),
-            data.train.labels[rows][shown],
+            train.labels[rows][shown],
             shares[shown],
-            data.train.labels[rows][others.argmax(1)][shown],
+            train.labels[rows][others.argmax(1)][shown],
             exact=bool(drawn["augmentation_key"]),
         )
     return None

@@ -17,7 +17,7 @@ from kerascnn.run.trial import LABELS, VALIDATION, TrialResult, run_trial
 from kerascnn.runtime.redact import scrubbed
 from kerascnn.studies.best.clock import Clock
 from kerascnn.studies.best.heard import Heard, OutOfTimeError
-from kerascnn.studies.best.ladder import THOROUGHNESS, Alternatives, ladder
+from kerascnn.studies.best.ladder import Alternatives, ladder
 from kerascnn.studies.best.mean import choose_members
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.result import DONE, FAILED, LEFT_OUT, RUNNING, BestResult, Ending, Tried
@@ -26,8 +26,6 @@ from kerascnn.tracking.journal import TRIALS
 
 UNKNOWN_SHARE = 0.25
 """Of the whole time: for a network whose speed is not known yet, unless it is the first."""
-THOROUGH_END = 4
-"""Views of a fine-tuned network for which time is left at the end, where that is possible."""
 
 
 @dataclass
@@ -65,7 +63,7 @@ class Climb:
         for alternatives in ladder(self.networks, lambda: self.so_far, self.head_epochs):
             met = {one.rung for one in self.so_far.tried if one.state in (DONE, FAILED)}
             if (met | self._late).isdisjoint(alternatives):
-                self._try(*self._fitting(alternatives))
+                self._try(self._fitting(alternatives))
 
     def finished(self, in_haste: bool = False) -> Ending | None:
         """What is run in the end; None if nothing is done.
@@ -82,18 +80,10 @@ class Climb:
         parts = [one.rung for one in map(self.so_far.tried.__getitem__, members) if one.rung]
         for retrained in (False,) if in_haste else (True, False):
             if len(parts) > 1 and self._fits(parts, retrained):
-                mean = self._mean(members)
-                chosen = parts if mean.members else [best.rung]
-                return self._ending(mean, chosen, retrained)
+                return Ending(self._mean(members), retrained)
             if not retrained or self._fits([best.rung], retrained):
-                return self._ending(best, [best.rung], retrained)
+                return Ending(best, retrained)
         return None
-
-    def _ending(self, one: Tried, rungs: Sequence[Rung], retrained: bool) -> Ending:
-        """As thorough as there is time for, if it is trained again."""
-        better = ([rung.thorough(views) for rung in rungs] for views in THOROUGHNESS)
-        fitting = (rungs for rungs in better if retrained and self._fits(rungs, retrained))
-        return Ending(one, tuple(next(fitting, rungs)), retrained)
 
     def _mean(self, members: Sequence[int]) -> Tried:
         """The best, once the mean of these has been judged too."""
@@ -131,53 +121,46 @@ class Climb:
         said = {one.number: self._calibrated(one) for one in alike}
         return choose_members(said, self._labels)
 
-    def _reserve(self, rung: Rung, views: int) -> float:
-        """The seconds that the end takes: the rung or the best so far, or both if fine-tuned.
+    def _reserve(self, rung: Rung, retrained: bool) -> float:
+        """The seconds that the end takes: of the best so far, or of the rung, or of their mean.
 
         Args:
-            views: Of a fine-tuned network, at least.
+            retrained: Whether there has to be time to train the rung on the validation images too.
         """
         best = self.so_far.best and self.so_far.best.rung
-        known = {one for one in (rung, best) if one and self.clock.trial(one)}
-        finetuned = [one.thorough(views) for one in known if one.kind == FINETUNED]
-        ends = [finetuned] if finetuned else [[one] for one in known]
-        seconds = (self.clock.final(rungs, True, trying=rung) for rungs in ends)
-        return self.ends * max(seconds, default=0.0)
+        together = [one for one in {rung, best} if one and one.kind == rung.kind == FINETUNED]
+        ends = [self.clock.final([best], True)] if best else []
+        if self.clock.trial(rung):
+            ends.append(self.clock.final(together or [rung], retrained))
+        return self.ends * max(ends, default=0.0)
 
-    def _fitting(self, alternatives: Alternatives) -> tuple[Rung, float]:
-        """The first for which there is time, and that time; the last if there is for none.
-
-        Once a network is fine-tuned, time for a thorough end is worth more than the next rung.
-        """
-        best, allowed = self.so_far.best and self.so_far.best.rung, 0.0
-        finetuned = best and best.kind == FINETUNED
-        for views in (THOROUGH_END,) if finetuned else (THOROUGH_END, 0):
-            for rung in alternatives:
-                if self._expected(rung) <= (allowed := self._allowed(rung, views)):
-                    return rung, allowed
-        return alternatives[-1], allowed
+    def _fitting(self, alternatives: Alternatives) -> Rung:
+        """The first for which there is time, the last if there is for none."""
+        fitting = (one for one in alternatives if self._expected(one) <= self._allowed(one))
+        return next(fitting, alternatives[-1])
 
     def _expected(self, rung: Rung) -> float:
         return self.clock.trial(rung) or 0.0
 
-    def _allowed(self, rung: Rung, views: int) -> float:
-        """The seconds available for a rung: all but what the end needs, as in `_reserve`.
+    def _allowed(self, rung: Rung, retrained: bool = True) -> float:
+        """The seconds available for a rung: all but what the end needs.
 
         A network whose speed is not known must not leave others without time.
         """
-        allowed = self.clock.left - self._reserve(rung, views)
+        allowed = self.clock.left - self._reserve(rung, retrained)
         unknown = self.so_far.best is not None and self.clock.trial(rung) is None
         return min(allowed, UNKNOWN_SHARE * self.clock.seconds) if unknown else allowed
 
-    def _try(self, rung: Rung, allowed: float) -> None:
+    def _try(self, rung: Rung) -> None:
         one = Tried(self._number(rung), rung.what, RUNNING, rung)
-        expected = self._expected(rung)
+        expected, allowed = self._expected(rung), self._allowed(rung)
         if expected > allowed or allowed <= 0:
             self._leave_out(one, rung, expected)
             return
         self._note(one)
         self.observer.trying(rung.what, self.so_far)
-        heard = Heard(self.observer, self.warned, rung.what, allowed)
+        late = self._allowed(rung, retrained=False)  # it may use up the time to train it again
+        heard = Heard(self.observer, self.warned, rung.what, late)
         try:
             with without_downloads():
                 done = run_trial(
@@ -188,8 +171,8 @@ class Climb:
                     name=rung.what,
                     parent=self.so_far.study,
                 )
-        except OutOfTimeError as late:
-            self._leave_out(one, rung, late.needs)
+        except OutOfTimeError as error:
+            self._leave_out(one, rung, error.needs)
         except NotAtHandError as absent:
             self._end(replace(one, state=LEFT_OUT, reason=str(absent)))
         except Exception as error:
@@ -201,7 +184,7 @@ class Climb:
             self._end(self._judged(one, done.look.probabilities, done.look.labels))
 
     def _leave_out(self, one: Tried, rung: Rung, needs: float) -> None:
-        needs, left = needs + self._reserve(rung, 0), max(self.clock.left, 0.0)
+        needs, left = needs + self._reserve(rung, True), max(self.clock.left, 0.0)
         self._late.add(rung)
         reason = f"needs about {seconds(needs)}, of {seconds(left)} left"
         self._end(replace(one, state=LEFT_OUT, seconds=needs, reason=reason))

@@ -45,7 +45,6 @@ class Clock:
     counts: Counts
     _prefix: dict[tuple[str, int], float] = field(default_factory=dict)  # seconds an image
     _fit: dict[tuple[str, int, str], float] = field(default_factory=dict)  # and epoch
-    _stored: dict[tuple[str, int, int], int] = field(default_factory=dict)  # views of images
     _trials: list[float] = field(default_factory=list)  # seconds of neither prefix nor fit
 
     @property
@@ -62,8 +61,6 @@ class Clock:
             self._prefix[rung.network, rung.image_size] = speed
         per_epoch = one.fit_seconds / (rung.epochs * self.counts.train)
         self._fit[rung.network, rung.image_size, rung.kind] = per_epoch
-        if rung.kind == FINETUNED:
-            self._stored[_augmented(rung)] = rung.views * self.counts.train
         self._trials.append(one.seconds - one.prefix_seconds - one.fit_seconds)
 
     def trial(self, rung: Rung) -> float | None:
@@ -77,17 +74,15 @@ class Clock:
         prefix = self._prefix.get((rung.network, rung.image_size), 0.0) * rung.views * count.train
         return SLACK * (self._around + prefix + fit * rung.epochs * count.train)
 
-    def final(self, rungs: Sequence[Rung], retrained: bool, trying: Rung | None = None) -> float:
+    def final(self, rungs: Sequence[Rung], retrained: bool) -> float:
         """The expected seconds to run rungs in full, tested, and the mean of several.
 
         Args:
             retrained: Whether each is trained on more images than before.
-            trying: What is tried before, whose views are stored then.
         """
         closing = CLOSING_SECONDS + CLOSING_BY_TRIAL * self._around
         each = sum(
-            self._around + self._tested(rung) + retrained * self._retrained(rung, trying)
-            for rung in rungs
+            self._around + self._tested(rung) + retrained * self._retrained(rung) for rung in rungs
         )
         together = sum(map(self._tested, rungs)) if len(rungs) > 1 else 0.0
         return closing + each + together
@@ -96,16 +91,12 @@ class Clock:
         prefix = self._prefix.get((rung.network, rung.image_size), 0.0)
         return UNFOLDED * prefix * (self.counts.test + self.counts.validation)
 
-    def _retrained(self, rung: Rung, trying: Rung | None) -> float:
-        """The training of a rung on the validation images too; what views are stored is reused."""
-        fit = (self._fit_of(rung) or 0.0) * rung.epochs * self.counts.both
-        if rung.kind == FROZEN:
-            return SLACK * fit
+    def _retrained(self, rung: Rung) -> float:
+        """The training on the validation images too, whose views alone are not stored yet."""
+        more = rung.continued().more_epochs
+        fit = (self._fit_of(rung) or 0.0) * (more or rung.epochs) * self.counts.both
         prefix = self._prefix.get((rung.network, rung.image_size), 0.0)
-        stored = self._stored.get(_augmented(rung), 0)
-        if trying and _augmented(trying) == _augmented(rung):
-            stored = max(stored, trying.views * self.counts.train)
-        return SLACK * (fit + prefix * max(0, rung.views * self.counts.both - stored))
+        return SLACK * (fit + prefix * more * self.counts.validation)
 
     @property
     def _around(self) -> float:
@@ -119,8 +110,3 @@ class Clock:
         if known is None and prefix is not None and rung.kind == FINETUNED:
             return TRAINING_BY_PREFIX * prefix
         return known
-
-
-def _augmented(rung: Rung) -> tuple[str, int, int]:
-    """What decides the activations of a view."""
-    return rung.network, rung.image_size, rung.seed

@@ -9,7 +9,6 @@ from kerascnn.experiment.bound import bind_experiment
 from kerascnn.run.runner import run_in
 from kerascnn.studies.best.climb import Climb
 from kerascnn.studies.best.result import Ending, Tried
-from kerascnn.studies.best.rungs import Rung
 from kerascnn.studies.ensemble.members import ensemble_settings
 
 TRAIN, BOTH, ALL = "train", "train+validation", "all"
@@ -21,8 +20,8 @@ class Finish:
     """Runs what was tried in full, on some of the images.
 
     Args:
-        train_on: "train" repeats what was tried, whose stages are stored; "train+validation" and
-            "all" train anew.
+        train_on: "train" repeats what was tried, whose stages are stored; with "train+validation"
+            and "all" a fine-tuned network trains on from there, and others are trained anew.
     """
 
     climb: Climb
@@ -32,11 +31,8 @@ class Finish:
         """The best, or the mean of several, as a run."""
         climb, parts = self.climb, self.climb.so_far.parts(ending.one)
         if not ending.one.members:
-            return self._single(ending.one, ending.rungs[0], report=True)
-        members = [
-            self._single(part, rung, report=False)
-            for part, rung in zip(parts, ending.rungs, strict=True)
-        ]
+            return self._single(ending.one, report=True)
+        members = [self._single(part, report=False) for part in parts]
         settings = ensemble_settings(
             members,
             [1 / len(members)] * len(members),
@@ -54,9 +50,11 @@ class Finish:
             decisions=[Decision(what="weights", chosen="equal", why=why)],
         )
 
-    def _single(self, one: Tried, rung: Rung, report: bool) -> Result:
-        climb = self.climb
-        experiment = rung.of(climb.base, climb.class_weights)
+    def _single(self, one: Tried, report: bool) -> Result:
+        climb, rung = self.climb, one.rung
+        assert rung
+        run = rung if self.train_on == TRAIN else rung.continued()
+        experiment = run.of(climb.base, climb.class_weights)
         changes = {f"training.{key}": value for key, value in self._training(one).items()}
         heard = climb.observer
         quiet = Only(progress=heard.progress, warned=climb.warned, download=heard.download)

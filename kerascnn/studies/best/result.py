@@ -70,12 +70,10 @@ class Ending:
 
     Args:
         one: That was tried.
-        rungs: How it, or each member of a mean, is trained: as it was tried or more thoroughly.
         retrained: On the validation images too.
     """
 
     one: Tried
-    rungs: tuple[Rung, ...]
     retrained: bool
 
 

@@ -11,6 +11,9 @@ LARGER_SIZE = 288
 """1.3 times: networks often do better above the size of their training (arXiv 1906.06423)."""
 
 HEAD_EPOCHS = 20
+MORE_EPOCHS = 2
+"""On the validation images too, after a fine-tuning without them: about as good as training anew on
+both, in less time (benchmarks/README.md)."""
 FROZEN, FINETUNED, SCRATCH = "frozen", "finetuned", "scratch"
 
 
@@ -26,6 +29,8 @@ class Rung:
         views: Of each image that the frozen prefix runs over; 0 if it runs in every step.
         seed: Added to the experiment's.
         head_epochs: Of the stage that trains the head before a network is fine-tuned.
+        more_epochs: Of a stage after the fine-tuning, on the validation images too; the stages
+            before it remain those that were tried.
     """
 
     kind: str
@@ -35,6 +40,7 @@ class Rung:
     views: int = 1
     seed: int = 0
     head_epochs: int = HEAD_EPOCHS
+    more_epochs: int = 0
 
     @property
     def what(self) -> str:
@@ -47,10 +53,10 @@ class Rung:
         seed = f", seed +{self.seed}" if self.seed else ""
         return f"{self.network} at {self.image_size} px, {how}{seed}"
 
-    def thorough(self, views: int) -> "Rung":
-        """The same with at least as many views and epochs, if it is fine-tuned."""
-        more = max(self.views, views)
-        return replace(self, views=more, epochs=more) if self.kind == FINETUNED else self
+    def continued(self) -> "Rung":
+        """The same with a further stage on the validation images too, if it is fine-tuned."""
+        more = min(MORE_EPOCHS, self.views)
+        return replace(self, more_epochs=more) if self.kind == FINETUNED else self
 
     def of(self, base: BoundExperiment, class_weights: str | None) -> BoundExperiment:
         """Its experiment: that of the study, with another network, size and stages."""
@@ -85,7 +91,11 @@ class Rung:
             "ema_fraction": 0.33,
             "schedule": {"name": "cosine", "warmup_fraction": 0.2},
         }
-        return [_head(self.head_epochs), finetune]
+        tried = [_head(self.head_epochs), finetune]
+        if not self.more_epochs:
+            return tried
+        more = {**finetune, "name": "more", "views": self.more_epochs, "epochs": self.more_epochs}
+        return [*({**stage, "train_on": "train"} for stage in tried), more]
 
     def _scratch(self) -> list[dict[str, Any]]:
         """The stage of the recipe `folder_scratch`."""

@@ -183,7 +183,7 @@ class _Study:
             self.observer.warned(
                 f"{ending.one.what} failed: {reason} Its best member is run instead."
             )
-            ending = replace(ending, one=first, rungs=ending.rungs[:1])
+            ending = replace(ending, one=first)
             return ending, finish.run(ending)
 
     def _nothing(self, so_far: BestResult) -> RunError:

@@ -3,7 +3,6 @@
 from kerascnn.results.page import seconds
 from kerascnn.runtime.text import counted
 from kerascnn.studies.best.result import DONE, BestResult, Ending, Tried
-from kerascnn.studies.best.rungs import FINETUNED
 
 
 def best_so_far(so_far: BestResult) -> str:
@@ -34,9 +33,7 @@ def gained(one: Tried) -> str:
 def finishing(ending: Ending) -> str:
     """What is run in the end."""
     images = "the training and validation images" if ending.retrained else "the training images"
-    more = sorted({rung.views for rung in ending.rungs if rung.kind == FINETUNED})
-    how = f" with {' and '.join(map(str, more))} views" if ending.retrained and more else ""
-    return f"the best, {ending.one.what}, trained on {images}{how}"
+    return f"the best, {ending.one.what}, trained on {images}"
 
 
 def sentences(result: BestResult) -> list[str]:
@@ -51,7 +48,7 @@ def sentences(result: BestResult) -> list[str]:
     if result.winner:
         low, high = result.winner.test_accuracy_interval
         images = result.winner.test["images"]
-        it = "Trained again with the validation images, it" if result.retrained else "It"
+        it = "Trained on the validation images too, it" if result.retrained else "It"
         said.append(
             f"{it} has an accuracy of {result.winner.test_accuracy:.3f} "
             f"[{low:.3f}, {high:.3f}] on {counted(images, 'test image')}, used once, at the end."

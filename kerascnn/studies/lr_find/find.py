@@ -88,7 +88,7 @@ def _train_before(prepared: Prepared, observer: Observer) -> None:
         listener = Listener(step=observer.step, epoch=epoch, warned=observer.warned)
         before = done[-1].standing if done else None
         done.append(
-            taken or fit_stage(prepared.network, plan, *prepared.examples(), before, listener)
+            taken or fit_stage(prepared.network, plan, *prepared.examples(plan), before, listener)
         )
         observer.stage_ended(done[-1])
 
@@ -98,7 +98,7 @@ def _test(prepared: Prepared, observer: Observer) -> RangeTest:
     network, stage = prepared.network, plan.stage
     set_trainable(network.model, plan.layers, plan.batchnorm)
     listener = Listener(warned=observer.warned)
-    inputs = make_inputs(cut(network.model), plan, *prepared.examples(), listener)
+    inputs = make_inputs(cut(network.model), plan, *prepared.examples(plan), listener)
     compile_stage(network, plan, inputs.trainer, inputs.feed.steps, one_by_one=True)
     rates, losses = _steps(inputs.trainer, inputs.feed, observer)
     if not losses:

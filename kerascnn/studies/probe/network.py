@@ -53,7 +53,7 @@ def probe_network(
     *_, whole = check_stages(prepared)
     features = without_head(name, prepared).features(images.splits, observer)
     judged = judge_features(features.values, images)
-    windows, forward = prepared.examples()[1].inputs, Forward(model)
+    windows, forward = prepared.examples(prepared.plans[-1])[1].inputs, Forward(model)
     probed = ProbedNetwork(
         architecture=name,
         accuracy=judged.accuracy,

@@ -19,6 +19,18 @@ def test_a_rung_keeps_the_images_and_replaces_network_size_and_stages(base):
     assert {head.class_weights, finetune.class_weights} == {"balanced"}
 
 
+def test_a_fine_tuning_is_continued_on_more_images_after_the_stages_that_were_tried(base):
+    rung = Rung(FINETUNED, "mobilenet_v2", 96, 4, views=4)
+    base = base.with_overrides({"training.train_on": "train+validation", "training.keep": "last"})
+    *tried, more = rung.continued().of(base, None).stages
+    assert [stage.train_on for stage in (*tried, more)] == ["train", "train", "train+validation"]
+    before = [stage.settings for stage in rung.of(base, None).stages]
+    assert [one.settings.model_copy(update={"train_on": None}) for one in tried] == before
+    assert (more.settings.epochs, more.settings.views) == (2, 2)
+    frozen = Rung(FROZEN, "mobilenet_v2", 96, 20)
+    assert frozen.continued() == frozen
+
+
 @pytest.mark.parametrize(("kind", "trained"), [(FROZEN, ["head"]), (SCRATCH, ["all"])])
 def test_the_other_kinds_have_one_stage(base, kind, trained):
     made = Rung(kind, "sequential_cnn", 16, 7).of(base, None)

@@ -37,12 +37,9 @@ class Devices:
 ONE = Devices()
 
 
-def require_equal_parts(plan: Plan, images: int, devices: int) -> None:
-    """Raises InputError unless every batch of a stage divides among the devices.
-
-    `images` is the number of training images: a larger batch has them all.
-    """
-    width = min(plan.batch_size, images)
+def require_equal_parts(plan: Plan, devices: int) -> None:
+    """Raises InputError unless every batch of a stage divides among the devices."""
+    width = min(plan.batch_size, plan.images)  # a larger batch has all images
     for size, what in ((plan.batch_size, "batch_size"), (width, "its one batch, all images")):
         if size % devices:
             raise InputError(

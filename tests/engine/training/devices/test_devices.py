@@ -19,9 +19,10 @@ from kerascnn.engine.training.devices.devices import require_equal_parts
     ],
 )
 def test_a_batch_that_does_not_divide_is_refused(batch_size, images, devices, said):
-    plan = SimpleNamespace(batch_size=batch_size, stage=SimpleNamespace(name="head"))
+    stage = SimpleNamespace(name="head")
+    plan = SimpleNamespace(batch_size=batch_size, images=images, stage=stage)
     if said is None:
-        require_equal_parts(plan, images, devices)
+        require_equal_parts(plan, devices)
     else:
         with pytest.raises(InputError, match=f"{said}.*use a multiple of {devices}"):
-            require_equal_parts(plan, images, devices)
+            require_equal_parts(plan, devices)
