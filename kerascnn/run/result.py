@@ -17,11 +17,12 @@ from kerascnn.engine.metrics.named import measure_named, value_of
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.network.build import Built
-from kerascnn.engine.network.explain import map_shape
 from kerascnn.engine.network.loadable import modules_to_import
+from kerascnn.engine.network.maps import map_shape
 from kerascnn.engine.network.predictor import Answering, answering
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import MetricTable, Result, SplitTable, StageTable, WeightsTable
+from kerascnn.engine.result import Result
+from kerascnn.engine.result_tables import MetricTable, SplitTable, StageTable, WeightsTable
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.experiment.training import Training
 from kerascnn.run.ensemble_table import ensemble_table, member_runs

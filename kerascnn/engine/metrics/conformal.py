@@ -12,7 +12,7 @@ from kerascnn.errors import InputError
 from kerascnn.runtime.text import counted
 
 
-def threshold(scores: np.ndarray, share: float, what: str = "", split: str = "") -> float:
+def threshold(scores: np.ndarray, share: float, what: str = "", split: str = "validation") -> float:
     """The score that at most a share of new images exceeds, on average over held-out images.
 
     It is the k-th smallest of n scores, k = ⌈(n + 1)(1 - share)⌉: exact for any n.
@@ -21,7 +21,7 @@ def threshold(scores: np.ndarray, share: float, what: str = "", split: str = "")
         scores: Of held-out images, float [N].
         share: 0 to 1, exclusive.
         what: Asks for it, for the message.
-        split: That these images are of, for the message.
+        split: The name of their split, for the message; default "validation".
 
     Raises:
         InputError: k > n: N is too small to say anything of so small a share.
@@ -42,7 +42,7 @@ def needed_images(share: float) -> int:
 
 
 def set_threshold(
-    probabilities: np.ndarray, labels: np.ndarray, coverage: float, split: str = ""
+    probabilities: np.ndarray, labels: np.ndarray, coverage: float, split: str = "validation"
 ) -> float:
     """The probability that a class must have to be in an image's set.
 
@@ -53,7 +53,7 @@ def set_threshold(
         probabilities: Of held-out images, float [N, K].
         labels: int [N].
         coverage: 0 to 1, exclusive.
-        split: That these images are of, for the message.
+        split: The name of their split, for the message; default "validation".
 
     Raises:
         InputError: N is too small.

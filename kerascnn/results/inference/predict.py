@@ -110,7 +110,7 @@ def predict_images(
     else:
         names, prepared = image_names(given), read_images(given, result)
     probabilities, features, engine = outputs_of(
-        result, prepared, backend, observer.warned, with_features=caution.rejects
+        result, prepared, backend, observer.warned, caution.rejects
     )
     guesses = [best_guesses(row, result.class_names, top) for row in probabilities]
     checked = caution.about(probabilities, features)

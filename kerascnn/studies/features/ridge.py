@@ -7,9 +7,10 @@ from kerascnn.studies.features.scaling import standardized
 
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Of the squared weights, per image, for features of unit variance."""
-DIRECTIONS = 256
-"""In which images may differ: of the others, whose variance is least, a penalty leaves little, and
-without them the equations take a tenth of the time."""
+DIRECTIONS = 400
+"""In which images may differ: of the others, whose variance is least, a penalty leaves little. With
+all 1,280 directions of 1,350 photographs, the average precision of wrong labels is 0.001 higher, in
+three times the time; with 256 it is 0.004 lower."""
 TEMPERATURES = np.geomspace(1, 64, 25)
 
 

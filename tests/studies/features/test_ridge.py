@@ -9,7 +9,7 @@ from kerascnn.studies.features.scaling import standardized
 from tests.studies.features.test_classifier import clusters
 
 
-@pytest.mark.parametrize("features", [8, 300])  # fewer than images, and more than `DIRECTIONS`
+@pytest.mark.parametrize("features", [8, 500])  # fewer than images, and more than `DIRECTIONS`
 def test_the_values_are_those_of_a_solver(features):
     from sklearn.linear_model import Ridge
 
