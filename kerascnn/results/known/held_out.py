@@ -1,7 +1,7 @@
 """Which images set the thresholds of a run: ones that its network was not trained on.
 
 Those are the validation images. Where they trained the network too, the test images take their
-place: nothing about the network is decided by them, so its accuracy on them stands. A threshold
+place: nothing about the network is decided by them, so its accuracy on them is valid. A threshold
 from images that trained the network, even with each left out of its own neighbours, would refuse
 far too many new ones; one from a network of the same recipe holds for that network alone.
 `benchmarks/thresholds.py` compares the three.

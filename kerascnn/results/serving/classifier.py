@@ -27,7 +27,7 @@ class Classifier:
         top: Labels listed per prediction.
         backend: As of `start_backend`.
         caution: What else is said of an image; default nothing.
-        warned: Receives a warning if OpenVINO cannot run the network; default nobody.
+        warned: Receives a warning if OpenVINO cannot run the network; default none.
 
     Attributes:
         result: The run.

@@ -64,7 +64,7 @@ def serve_run(
             `corrections_folder`.
         caution: What else is said of an image; default nothing.
         warned: Receives a warning at the first request if OpenVINO cannot run the network; default
-            nobody.
+            none.
     """
     import uvicorn
 
