@@ -133,16 +133,15 @@ def outputs_of(
         Calibrated probabilities, float [N, K]; features of unit length, float32 [N, F], or None,
         as they take far more memory; and what computed, see `Prediction.engine`.
     """
-    training, model = result.training, result.model
-    started = start_backend(backend)
+    started, training = start_backend(backend), result.training
     how = len(images), training.batch_size, training.prefix_engine, result.name, warned
     windows = Centred(images, training.image_size)
     if with_features:
-        answer = answering(model, *how)
+        answer = answering(result.model, *how)
         fastest, said = answer.fastest, answer(windows)
         probabilities, features = said.probabilities, said.features
     else:
-        fastest, features = predictor(model, *how), None
+        fastest, features = predictor(result.model, *how), None
         probabilities = fastest.outputs(windows)
     engine = fastest.engine or f"{started} {installed_versions()[started]}"
     return tempered(probabilities, result.temperature), features, engine

@@ -63,8 +63,8 @@ def serve_run(
         corrections: The folder for images that the page saves under their right labels; default
             `corrections_folder`.
         caution: What else is said of an image; default nothing.
-        warned: Receives a warning at the first request if OpenVINO cannot run the network; default
-            none.
+        warned: Receives a warning, at the first request, if OpenVINO cannot run the network;
+            default none.
     """
     import uvicorn
 
