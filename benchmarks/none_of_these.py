@@ -84,7 +84,7 @@ def figures(run: Result, images: int) -> dict[str, Any]:
     rejection = Rejection(run, SHARE)
 
     def refused(pixels: Any) -> dict[str, Any]:
-        _, features, _ = outputs_of(run, pixels, "auto", Observer().warned)
+        _, features, _ = outputs_of(run, pixels, "auto", Observer().warned, with_features=True)
         count = int((rejection.scores(features) > rejection.threshold).sum())
         return {"share": count / len(pixels), "interval": wilson_interval(count, len(pixels))}
 

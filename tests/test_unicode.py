@@ -50,9 +50,9 @@ def test_a_run_is_evaluated_on_the_other_form(tmp_path, written_run, monkeypatch
     folder = photos(tmp_path / "judged", (judged, "tulip"))
 
     def all_tulips(result, images, *_):
-        return np.tile(np.float32([0.2, 0.8]), (len(images), 1)), ""
+        return np.tile(np.float32([0.2, 0.8]), (len(images), 1)), None, ""
 
-    monkeypatch.setattr("kerascnn.results.inference.evaluate.probabilities_of", all_tulips)
+    monkeypatch.setattr("kerascnn.results.inference.evaluate.outputs_of", all_tulips)
     assert evaluate_run(result, folder).accuracy == 0.5
 
 

@@ -7,6 +7,7 @@ import click
 from kerascnn.cli.options import (
     calibrated,
     caution_options,
+    console,
     model_options,
     run_argument,
     top_option,
@@ -44,6 +45,7 @@ def serve(
     import webbrowser
     from threading import Thread
 
+    from kerascnn.cli.terminal import Terminal
     from kerascnn.results.find import find_run
     from kerascnn.results.known.caution import Caution
     from kerascnn.results.serving.serve import corrections_folder, listen, serve_run
@@ -68,4 +70,5 @@ def serve(
         backend=backend or "auto",
         corrections=folder,
         caution=caution,
+        warned=Terminal(console(stderr=True)).warned,
     )

@@ -1,19 +1,18 @@
 """The result of a run: typed, versioned, and readable from any version of `result.json`."""
 
 import json
-import warnings
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 import kerascnn
 from kerascnn.engine.ensemble_table import EnsembleTable
 from kerascnn.engine.metrics.calibration import AS_TRAINED
-from kerascnn.engine.metrics.named import Measured
 from kerascnn.engine.network.saved import load_model
+from kerascnn.engine.result_tables import MetricTable, SplitTable, StageTable, WeightsTable
 from kerascnn.engine.teacher_table import TeacherTable
 from kerascnn.engine.update_table import UpdateTable
-from kerascnn.errors import InputError
+from kerascnn.engine.versioned import known_fields, read_json
 from kerascnn.experiment.training import Training
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.screen import accuracy, screen
@@ -31,72 +30,11 @@ MODEL = "model"
 PREDICTIONS = "predictions.csv"
 VALIDATION_PREDICTIONS = "validation_predictions.csv"
 MEMBERS = "members.npy"  # calibrated probabilities of an ensemble's members: float32 [M, N, K]
-FEATURES = "features.npy"  # of the known images, as the network sees them: float16 [N, F]
+FEATURES = "features.npy"  # of some images, as the network sees them: float16 [N, F]
 REJECTION = "rejection.json"  # how well an unknown class is noticed
-KNOWN_IMAGES = "known_images.csv"  # which these are: image, sha256, label, split
-
-
-class SplitTable(TypedDict):
-    """A split of the dataset."""
-
-    images: int
-    fingerprint: str
-    packed: NotRequired[int]  # in this run; the other images had been packed before
-
-
-class WeightsTable(TypedDict):
-    """Pretrained weights that the network started from; see `kerascnn.Weights`."""
-
-    origin: str
-    licence: str
-    trained_on: str
-    image_size: int | None
-
-
-class DecidedTable(TypedDict):
-    """The validation metric that decides instead of the accuracy, with `keep = "best:NAME"`."""
-
-    metric: str
-    value: float
-    gain: NotRequired[float]  # over the weights that the stage started from
-
-
-class MetricTable(Measured):
-    """One of the experiment's metrics on the test images, as trained.
-
-    Args:
-        validation: The value on the validation images, to choose by; None where it is not defined.
-    """
-
-    validation: float | None
-
-
-class StageTable(TypedDict):
-    """A stage; see `training.stage_result.StageResult`."""
-
-    name: str
-    unfreeze: str
-    reused_from: str | None
-    epochs: int
-    best_epoch: int
-    seconds: float
-    trained_seconds: float
-    prefix_seconds: float
-    fit_seconds: float
-    cache: dict[str, Any]
-    images_per_second: float
-    trainable_parameters: int
-    trainable_layers: list[str]
-    boundary: str
-    gradient_accumulation: NotRequired[int]  # above 1; more than asked for if memory ran out
-    val_accuracy: float
-    val_loss: float
-    gain: NotRequired[float]
-    gain_interval: NotRequired[tuple[float, float]]
-    kept: bool
-    decided: NotRequired[DecidedTable]
-    frozen_sha256: str
-    ended_sha256: str
+KNOWN_IMAGES = "known_images.csv"
+"""Which images the rows of `FEATURES` are, for people and other tools: image, sha256, label, split.
+`images.npz` has all images, perhaps millions, for searching by content: by hashes alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,52 +214,3 @@ def training_of(experiment: dict[str, Any]) -> Training:
     """The table `training` of a resolved experiment of any version."""
     given = experiment["training"]
     return Training(**{key: given[key] for key in Training.model_fields if key in given})
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """The contents of `result.json`, or of another such file, with their version and folder.
-
-    Raises:
-        InputError: It is not a JSON object.
-    """
-    try:
-        found = {"version": 0, **json.loads(file.read_text("utf-8"))}
-    except (ValueError, TypeError) as error:
-        raise InputError(f"cannot read {file}: it is not a JSON object ({error}).") from error
-    return {**found, "artifacts": str(file.parent)}
-
-
-def known_fields(
-    kind: Any, found: dict[str, Any], origin: str, name: str, version: int
-) -> dict[str, Any]:
-    """The fields of a dataclass, out of a file of any version.
-
-    Args:
-        origin: Where it was read.
-        name: Of such files.
-        version: That which is written now.
-
-    Raises:
-        InputError: It lacks a key that every version has.
-    """
-    known = {key.name: key for key in fields(kind)}
-    needed = [key for key, of in known.items() if not _has_default(of)]
-    if missing := [key for key in needed if key not in found]:
-        raise InputError(f"cannot read {origin}: it has no {', '.join(missing)}.")
-    if found["version"] > version or found.keys() - known.keys():
-        warnings.warn(_not_known(name, found, known, version), stacklevel=4)
-    return {key: value for key, value in found.items() if key in known}
-
-
-def _has_default(key: Field[Any]) -> bool:
-    return key.default is not MISSING or key.default_factory is not MISSING
-
-
-def _not_known(name: str, found: dict[str, Any], known: dict[str, Any], version: int) -> str:
-    """Without the run's name, so that Python shows it once for many runs of one version."""
-    writer = found.get("versions", {}).get("kerascnn", "another version")
-    unknown = ", ".join(sorted(found.keys() - known.keys())) or "none"
-    return (
-        f"{name} was written by kerascnn {writer} in format {found['version']}; this version "
-        f"reads format {version} and ignores other keys: {unknown}."
-    )

@@ -1,7 +1,6 @@
 """The predictions of a network: kept exactly by every run, in `predictions.csv`."""
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.packed import Packed
+from kerascnn.runtime.csv_files import read_csv, write_csv
 
 _HEAD = ("image", "sha256", "label", "predicted", "probability")
 
@@ -73,20 +73,20 @@ def write_predictions(
     """
     rows = zip(said.names, said.digests, said.labels, said.predicted, strict=True)
     others = list(zip(*more.values(), strict=True)) if more else [()] * len(said)
-    with file.open("w", newline="", encoding="utf-8", errors="surrogatepass") as opened:
-        table = csv.writer(opened)
-        table.writerow([*_HEAD, *(more or ()), *class_names])
+
+    def lines() -> Iterator[list[Any]]:
         every = zip(rows, others, said.probabilities, strict=True)
         for (name, digest, label, best), other, of_image in every:
             digits = [f"{value:.9g}" for value in of_image.astype(np.float32)]
             labels = (class_names[label], class_names[best])
-            table.writerow([name, digest, *labels, digits[best], *other, *digits])
+            yield [name, digest, *labels, digits[best], *other, *digits]
+
+    write_csv(file, [*_HEAD, *(more or ()), *class_names], lines())
 
 
 def read_predictions(file: Path, class_names: Sequence[str], repeats: int = 1) -> Predictions:
     """Reads what `write_predictions` wrote, without its other columns."""
-    with file.open(newline="", encoding="utf-8", errors="surrogatepass") as opened:
-        _, *rows = csv.reader(opened)
+    rows = read_csv(file)
     index = {name: number for number, name in enumerate(class_names)}
     probabilities = np.array([row[-len(class_names) :] for row in rows], np.float32)
     _settle_ties(probabilities, np.array([index[row[3]] for row in rows]))

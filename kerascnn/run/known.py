@@ -1,4 +1,4 @@
-"""What a run keeps of its training and validation images: features, and which images they are."""
+"""What a run keeps of images: their features, and which they are."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,7 +10,8 @@ from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.network.activations import KIND, Prefix
 from kerascnn.engine.network.outputs import features_model
 from kerascnn.engine.prepared import Prepared
-from kerascnn.results.known.images import KnownImages
+from kerascnn.results.known.held_out import HELD_OUT
+from kerascnn.results.known.images import TRAIN, KnownImages
 from kerascnn.run.result import Evaluated
 from kerascnn.runtime.row_store import RowStore
 
@@ -27,10 +28,10 @@ COLUMN, STORED = "features", np.dtype(np.float16)
 def known_images(
     prepared: Prepared, evaluated: Evaluated, warned: Callable[[str], None]
 ) -> KnownImages:
-    """The training and validation images of a trained network, with their features.
+    """The training images of a trained network and those that set thresholds, with their features.
 
-    No test image is among them, nor is one twice: with `training.train_on`, validation images may
-    be training images. `warned` receives a note if some are left out.
+    No image is twice among them, and no test image unless it sets thresholds. `warned` receives a
+    note if some are left out.
     """
     data, seed = prepared.data, prepared.experiment.seed
     rows = _others(data.train, data.test, seed)
@@ -43,12 +44,12 @@ def known_images(
             "images are searched among those."
         )
     train = data.train.at(rows)
-    held = _others(data.validation, train, seed)
-    return KnownImages.of(
-        (train, _features(prepared, evaluated, train, frozen)),
-        (data.validation.at(held), evaluated.features[held]),
-        data.class_names,
-    )
+    parts = {TRAIN: (train, _features(prepared, evaluated, train, frozen))}
+    if name := HELD_OUT.get(prepared.experiment.training.train_on):
+        split = data.splits()[name]
+        held = _others(split, train, seed)
+        parts[name] = split.at(held), evaluated.features[name][held]
+    return KnownImages.of(parts, data.class_names)
 
 
 def _others(split: Packed, other: Packed, seed: int) -> np.ndarray:

@@ -17,11 +17,12 @@ from kerascnn.engine.metrics.named import measure_named, value_of
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.network.build import Built
-from kerascnn.engine.network.explain import map_shape
 from kerascnn.engine.network.loadable import modules_to_import
+from kerascnn.engine.network.maps import map_shape
 from kerascnn.engine.network.predictor import Answering, answering
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import MetricTable, Result, SplitTable, StageTable, WeightsTable
+from kerascnn.engine.result import Result
+from kerascnn.engine.result_tables import MetricTable, SplitTable, StageTable, WeightsTable
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.experiment.training import Training
 from kerascnn.run.ensemble_table import ensemble_table, member_runs
@@ -40,7 +41,7 @@ class Evaluated:
     metrics: dict[str, MetricTable]
     answer: Answering  # what computed them
     members: dict[str, np.ndarray]  # those of an ensemble's M members, float32 [M, N, K], by split
-    features: np.ndarray  # of the validation images, as in `Said`: float32 [N, F]
+    features: dict[str, np.ndarray]  # as in `Said`: float32 [N, F], by split
 
 
 def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
@@ -60,7 +61,7 @@ def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
         _metrics(prepared, probabilities, warned),
         answer,
         {name: of.members for name, of in said.items()},
-        said["validation"].features,
+        {name: of.features for name, of in said.items()},
     )
 
 

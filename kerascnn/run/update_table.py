@@ -16,7 +16,7 @@ from kerascnn.engine.result import PREDICTIONS, Result
 from kerascnn.engine.update_table import ClassSide, Side, UpdateTable
 from kerascnn.results.before import run_before
 from kerascnn.results.inference.images import packed_for
-from kerascnn.results.inference.predict import probabilities_of
+from kerascnn.results.inference.predict import outputs_of
 from kerascnn.results.leaks import images_of
 from kerascnn.results.predictions import read_predictions
 
@@ -76,7 +76,7 @@ def predicted_before(result: Result, data: Data) -> np.ndarray:
     unknown = [row for row, at in enumerate(rows) if at < 0]
     if unknown:
         packed = packed_for(result, Subset(data.test.source, unknown), Observer())
-        probabilities, _ = probabilities_of(result, packed.images, "auto", Observer().warned)
+        probabilities, *_ = outputs_of(result, packed.images, "auto", Observer().warned)
         predicted[unknown] = probabilities.argmax(1)
     return predicted
 

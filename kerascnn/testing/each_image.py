@@ -7,7 +7,7 @@ from kerascnn.testing.checks import check
 from kerascnn.testing.predictions import CLOSE, same
 
 if TYPE_CHECKING:
-    from kerascnn.testing.architectures import ArchitectureSubject
+    from kerascnn.testing.architecture_subject import ArchitectureSubject
 
 
 @check(Network)

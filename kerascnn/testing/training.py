@@ -11,7 +11,7 @@ from kerascnn.engine.network.freezing import digest, frozen_variables, trainable
 from kerascnn.hookspecs import Network, kerascnn_architectures
 from kerascnn.runtime.compilation import graphs_freed, jit_compile
 from kerascnn.runtime.keras_internals import nested_layers
-from kerascnn.testing.architectures import (
+from kerascnn.testing.architecture_subject import (
     CLASSES,
     ArchitectureSubject,
     freeze,

@@ -8,7 +8,7 @@ from kerascnn.testing.checks import CheckError, SkipError, check
 from kerascnn.testing.other_processes import in_another_process
 
 if TYPE_CHECKING:
-    from kerascnn.testing.architectures import ArchitectureSubject
+    from kerascnn.testing.architecture_subject import ArchitectureSubject
 
 
 @check(Weights)

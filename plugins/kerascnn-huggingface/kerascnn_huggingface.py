@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import Field
 
 from kerascnn import (
@@ -18,6 +17,9 @@ from kerascnn import (
     pip_install,
     split_source,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Datasets = Mapping[str, Any]  # of the library, by the name of the split
 
@@ -80,7 +82,7 @@ class Images:
     """
 
     images: Any
-    labels: np.ndarray
+    labels: "np.ndarray"
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -182,6 +184,7 @@ def _class_names(train: Any, label: str) -> list[str]:
 
 def _source(dataset: Any, split: str, image: str, label: str, class_names: Sequence[str]) -> Images:
     import datasets
+    import numpy as np
 
     feature = dataset.features[label]
     named = isinstance(feature, datasets.ClassLabel)

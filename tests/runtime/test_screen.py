@@ -179,9 +179,9 @@ def test_an_observer_that_does_nothing_silences_them(capsys, written_run, tmp_pa
     from kerascnn.results.inference import predict
 
     def even(result, pixels, *_):
-        return np.full((len(pixels), 2), 0.5), ""
+        return np.full((len(pixels), 2), 0.5), None, ""
 
-    monkeypatch.setattr(predict, "probabilities_of", even)
+    monkeypatch.setattr(predict, "outputs_of", even)
     run = written_run("a" * 32, [True, False])
     Image.new("RGB", (8, 8)).save(tmp_path / "good.png")
     (tmp_path / "bad.png").write_bytes(b"no image")

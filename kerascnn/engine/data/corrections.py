@@ -57,7 +57,7 @@ def read_corrections(file: Path) -> Corrections:
     try:
         content = file.read_bytes()
         wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        text = content.decode("utf-16" if wide else "utf-8-sig")
+        text = content.decode("utf-16" if wide else "utf-8-sig", "surrogatepass")
         separator = max(_SEPARATORS, key=text.partition("\n")[0].count)
         table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         if lacking := {PATH, LABEL}.difference(table.fieldnames or ()):

@@ -12,7 +12,7 @@ from kerascnn.errors import InputError
 from kerascnn.runtime.text import counted
 
 
-def threshold(scores: np.ndarray, share: float, what: str) -> float:
+def threshold(scores: np.ndarray, share: float, what: str = "", split: str = "validation") -> float:
     """The score that at most a share of new images exceeds, on average over held-out images.
 
     It is the k-th smallest of n scores, k = ⌈(n + 1)(1 - share)⌉: exact for any n.
@@ -21,6 +21,7 @@ def threshold(scores: np.ndarray, share: float, what: str) -> float:
         scores: Of held-out images, float [N].
         share: 0 to 1, exclusive.
         what: Asks for it, for the message.
+        split: The name of their split, for the message; default "validation".
 
     Raises:
         InputError: k > n: N is too small to say anything of so small a share.
@@ -29,8 +30,8 @@ def threshold(scores: np.ndarray, share: float, what: str) -> float:
     place = math.ceil((count + 1) * (1 - share) - 1e-9)
     if place > count:
         raise InputError(
-            f"{what} needs at least {needed_images(share):,} validation images, and the run has "
-            f"{counted(count, 'validation image')}."
+            f"{what} needs at least {needed_images(share):,} {split} images, and the run has "
+            f"{counted(count, f'{split} image')}."
         )
     return float(np.sort(scores)[place - 1])
 
@@ -40,7 +41,9 @@ def needed_images(share: float) -> int:
     return math.ceil(1 / share - 1 - 1e-9)
 
 
-def set_threshold(probabilities: np.ndarray, labels: np.ndarray, coverage: float) -> float:
+def set_threshold(
+    probabilities: np.ndarray, labels: np.ndarray, coverage: float, split: str = "validation"
+) -> float:
     """The probability that a class must have to be in an image's set.
 
     Of all ways to choose sets that hold the right class of this share of images, a threshold on the
@@ -50,12 +53,13 @@ def set_threshold(probabilities: np.ndarray, labels: np.ndarray, coverage: float
         probabilities: Of held-out images, float [N, K].
         labels: int [N].
         coverage: 0 to 1, exclusive.
+        split: The name of their split, for the message; default "validation".
 
     Raises:
         InputError: N is too small.
     """
     of_label = probabilities[np.arange(len(labels)), labels]
-    return 1 - threshold(1 - of_label, 1 - coverage, f"a coverage of {coverage:g}")
+    return 1 - threshold(1 - of_label, 1 - coverage, f"a coverage of {coverage:g}", split)
 
 
 def prediction_sets(probabilities: np.ndarray, least: float) -> np.ndarray:

@@ -19,7 +19,7 @@ def nearest(known: np.ndarray, asked: np.ndarray, count: int) -> tuple[np.ndarra
     known, count = known.astype(np.float32), min(count, len(known))
     block = max(1, _BLOCK_BYTES // (known.itemsize * len(known)))
     found = []
-    for first in range(0, len(asked), block):
+    for first in range(0, max(len(asked), 1), block):
         cosines = asked[first : first + block].astype(np.float32) @ known.T  # [block, N]
         found.append(greatest(cosines, count))
     values, rows = (np.concatenate(of) for of in zip(*found, strict=True))

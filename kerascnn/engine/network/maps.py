@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.errors import InputError, did_you_mean
 from kerascnn.runtime.keras_internals import last_calls
 
 
@@ -43,3 +44,13 @@ def spatial_layers(model: Any) -> Iterator[str]:
         operation = node.operation
         if height * width > 1 and not re.search("Pool|Pad", type(operation).__name__):
             yield operation.name
+
+
+def spatial_call(model: Any, name: str) -> Any:
+    """The last call of a layer, whose output is feature maps [B, h, w, C] or tokens [B, N, C]."""
+    calls = last_calls(model)
+    if name not in calls:
+        raise InputError(f'there is no layer "{name}".{did_you_mean(name, calls)}')
+    if not any(map_shape(calls[name])):
+        raise InputError(f'the output of layer "{name}" is not feature maps [h, w, C].')
+    return calls[name]

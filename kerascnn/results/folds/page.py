@@ -9,7 +9,7 @@ from markupsafe import Markup
 from kerascnn.engine.folds_result import FoldsResult
 from kerascnn.results.folds.material import FoldsMaterial
 from kerascnn.results.page import BLUE, render, style, svg
-from kerascnn.results.report import chapters
+from kerascnn.results.report import chapters, image_chapters
 from kerascnn.results.report.figures import NARROW, WIDE
 from kerascnn.runtime.files import write_whole
 
@@ -20,7 +20,7 @@ def write_page(material: FoldsMaterial) -> None:
     page = render(
         "folds.html",
         **_results(result),
-        **chapters.errors(material),
+        **image_chapters.errors(material),
         missing=material.missing,
         toml=tomli_w.dumps(result.experiment),
         ended=chapters.said_time(result.ended),

@@ -21,7 +21,7 @@ from kerascnn.errors import InputError, did_you_mean
 from kerascnn.hookspecs import Splits
 from kerascnn.results.find import find_run
 from kerascnn.results.inference.images import packed_for
-from kerascnn.results.inference.predict import outputs_of, probabilities_of
+from kerascnn.results.inference.predict import outputs_of
 from kerascnn.results.known.caution import Caution
 from kerascnn.results.metrics import built_metrics, listed_metrics
 from kerascnn.results.predictions import Predictions, predictions_of
@@ -224,13 +224,9 @@ def predict_folder(
     splits: Splits = folder.build(seed=0)
     index_of = _indices(splits, result, data)
     packed = packed_for(result, splits.test, observer)
-    features = None
-    if with_features:
-        probabilities, features, engine = outputs_of(
-            result, packed.images, backend, observer.warned
-        )
-    else:
-        probabilities, engine = probabilities_of(result, packed.images, backend, observer.warned)
+    probabilities, features, engine = outputs_of(
+        result, packed.images, backend, observer.warned, with_features
+    )
     said = replace(predictions_of(packed, probabilities), labels=index_of[packed.labels])
     _warn_of_seen(result, packed, said, observer)
     return said, Centred(packed.images, result.training.image_size), features, engine

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kerascnn.results.inference.evaluate import Evaluation
 from kerascnn.results.page import render
-from kerascnn.results.report import chapters
+from kerascnn.results.report import chapters, image_chapters
 from kerascnn.runtime.files import write_whole
 
 
@@ -16,6 +16,6 @@ def write_evaluation(evaluation: Evaluation, file: Path) -> None:
         "evaluation.html",
         evaluation=evaluation,
         **chapters.results(judged),
-        **chapters.errors(evaluation),
+        **image_chapters.errors(evaluation),
     )
     write_whole(file, page)

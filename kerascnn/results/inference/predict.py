@@ -10,7 +10,6 @@ from kerascnn.engine.data.images import ImageLike
 from kerascnn.engine.data.preparation import Centred
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.metrics.score import ranked
-from kerascnn.engine.network.fastest import Fastest
 from kerascnn.engine.network.predictor import answering, predictor
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result import Result
@@ -110,11 +109,9 @@ def predict_images(
         names, prepared = collect_images(given, result, observer)
     else:
         names, prepared = image_names(given), read_images(given, result)
-    features = None
-    if caution.rejects:
-        probabilities, features, engine = outputs_of(result, prepared, backend, observer.warned)
-    else:
-        probabilities, engine = probabilities_of(result, prepared, backend, observer.warned)
+    probabilities, features, engine = outputs_of(
+        result, prepared, backend, observer.warned, caution.rejects
+    )
     guesses = [best_guesses(row, result.class_names, top) for row in probabilities]
     checked = caution.about(probabilities, features)
     return [
@@ -123,42 +120,31 @@ def predict_images(
     ]
 
 
-def probabilities_of(
-    result: Result, images: Any, backend: str, warned: Callable[[str], None]
-) -> tuple[np.ndarray, str]:
-    """The calibrated probabilities [N, K] of packed images uint8 [N, P, P, 3].
-
-    Also what computed them; see `Prediction.engine`.
-    """
-    training = result.training
-    started = start_backend(backend)
-    model = predictor(
-        result.model,
-        len(images),
-        training.images_at_once,
-        training.prefix_engine,
-        result.name,
-        warned,
-    )
-    outputs = model.outputs(Centred(images, training.image_size))
-    return tempered(outputs, result.temperature), _engine(started, model)
-
-
 def outputs_of(
-    result: Result, images: Any, backend: str, warned: Callable[[str], None]
-) -> tuple[np.ndarray, np.ndarray, str]:
-    """As `probabilities_of`, with the features of unit length, float32 [N, F], in second place."""
-    training = result.training
-    started = start_backend(backend)
-    how = training.images_at_once, training.prefix_engine
-    answer = answering(result.model, len(images), *how, result.name, warned)
-    said = answer(Centred(images, training.image_size))
-    engine = _engine(started, answer.fastest)
-    return tempered(said.probabilities, result.temperature), said.features, engine
+    result: Result,
+    images: Any,
+    backend: str,
+    warned: Callable[[str], None],
+    with_features: bool = False,
+) -> tuple[np.ndarray, np.ndarray | None, str]:
+    """What a run's network says of packed images uint8 [N, P, P, 3].
 
-
-def _engine(backend: str, fastest: Fastest) -> str:
-    return fastest.engine or f"{backend} {installed_versions()[backend]}"
+    Returns:
+        Calibrated probabilities, float [N, K]; features of unit length, float32 [N, F], or None,
+        as they take far more memory; and what computed, see `Prediction.engine`.
+    """
+    started, training = start_backend(backend), result.training
+    how = len(images), training.images_at_once, training.prefix_engine, result.name, warned
+    windows = Centred(images, training.image_size)
+    if with_features:
+        answer = answering(result.model, *how)
+        fastest, said = answer.fastest, answer(windows)
+        probabilities, features = said.probabilities, said.features
+    else:
+        fastest, features = predictor(result.model, *how), None
+        probabilities = fastest.outputs(windows)
+    engine = fastest.engine or f"{started} {installed_versions()[started]}"
+    return tempered(probabilities, result.temperature), features, engine
 
 
 def best_guesses(row: np.ndarray, names: Sequence[str], top: int) -> list[dict[str, Any]]:

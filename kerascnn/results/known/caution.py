@@ -7,9 +7,9 @@ import numpy as np
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.metrics.conformal import prediction_sets, set_threshold
 from kerascnn.engine.metrics.score import ranked
-from kerascnn.engine.result import VALIDATION_PREDICTIONS, Result
-from kerascnn.results.known.rejection import Rejection, require_held_out
-from kerascnn.results.predictions import read_predictions
+from kerascnn.engine.result import Result
+from kerascnn.results.known.held_out import held_out, held_out_predictions
+from kerascnn.results.known.rejection import Rejection
 
 
 class Caution:
@@ -22,7 +22,7 @@ class Caution:
         coverage: The share of images whose set has their class, 0 to 1, exclusive; None: no sets.
 
     Raises:
-        InputError: The run keeps no features, or too few validation images for what is asked.
+        InputError: The run keeps no features, or too few held-out images for what is asked.
     """
 
     def __init__(self, run: Result, reject: float | None, coverage: float | None) -> None:
@@ -30,10 +30,9 @@ class Caution:
         self._rejection = None if reject is None else Rejection(run, reject)
         self._least = 0.0
         if coverage is not None:
-            said = read_predictions(run.folder / VALIDATION_PREDICTIONS, run.class_names)
-            require_held_out(run, len(said))
-            of_validation = tempered(said.probabilities, run.temperature)
-            self._least = set_threshold(of_validation, said.labels, coverage)
+            said = held_out_predictions(run)
+            calibrated = tempered(said.probabilities, run.temperature)
+            self._least = set_threshold(calibrated, said.labels, coverage, held_out(run))
 
     @property
     def rejects(self) -> bool:

@@ -1,7 +1,6 @@
-"""The training and validation images of a run, with their features, and the nearest of them."""
+"""Images of a run with their features: those it was trained on, and those that set thresholds."""
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from kerascnn.engine.metrics.neighbours import nearest
 from kerascnn.engine.result import FEATURES, KNOWN_IMAGES, Result
 from kerascnn.errors import InputError
 from kerascnn.runtime.commands import command
+from kerascnn.runtime.csv_files import read_csv, write_csv
 
-TRAIN, VALIDATION = "train", "validation"
+TRAIN = "train"
 _HEAD = ("image", "sha256", "label", "split")
 
 
@@ -36,13 +36,14 @@ class Nearest:
 
 @dataclass(frozen=True)
 class KnownImages:
-    """The training images of a run, then its validation images, as its network sees them.
+    """The training images of a run, then those held out, as its network sees them.
 
     Args:
         names: The path of each at the time of the run, or its number in its split.
         contents: SHA-256 of what each was prepared from: uint8 [N, 32].
         labels: int64 [N], in the order of `class_names`.
-        trained: Whether the network was trained on it: bool [N].
+        splits: "train" for those that the network was trained on, else "validation" or "test": str
+            [N].
         features: Of unit length, as in `engine.network.outputs.Said`: float16 [N, F].
         class_names: K.
     """
@@ -50,28 +51,32 @@ class KnownImages:
     names: Sequence[str]
     contents: np.ndarray
     labels: np.ndarray
-    trained: np.ndarray
+    splits: np.ndarray
     features: np.ndarray
     class_names: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def trained(self) -> np.ndarray:
+        """Whether the network was trained on each: bool [N]."""
+        return self.splits == TRAIN
+
     @classmethod
     def of(
         cls,
-        train: tuple[Packed, np.ndarray],
-        validation: tuple[Packed, np.ndarray],
+        parts: Mapping[str, tuple[Packed, np.ndarray]],
         class_names: Sequence[str],
     ) -> "KnownImages":
-        """Those of two splits, each with its features [N, F]."""
-        splits = [split for split, _ in (train, validation)]
+        """Those of some splits, each with its features [N, F]."""
+        splits = [split for split, _ in parts.values()]
         return cls(
             names=[split.name(row) for split in splits for row in range(len(split))],
             contents=np.concatenate([split.contents for split in splits]),
             labels=np.concatenate([split.labels for split in splits]),
-            trained=np.repeat([True, False], [*map(len, splits)]),
-            features=np.concatenate([train[1], validation[1]]).astype(np.float16),
+            splits=np.repeat([*parts], [*map(len, splits)]),
+            features=np.concatenate([of for _, of in parts.values()]).astype(np.float16),
             class_names=class_names,
         )
 
@@ -84,8 +89,7 @@ class KnownImages:
         """
         try:
             features = np.load(run.folder / FEATURES)
-            with _opened(run.folder / KNOWN_IMAGES) as opened:
-                _, *rows = csv.reader(opened)
+            rows = read_csv(run.folder / KNOWN_IMAGES)
         except FileNotFoundError as error:
             again = command("run", str(run.folder / "experiment.toml"), "--fresh")
             raise InputError(
@@ -97,7 +101,7 @@ class KnownImages:
             names=[name for name, *_ in rows],
             contents=np.array([[*bytes.fromhex(sha256)] for _, sha256, _, _ in rows], np.uint8),
             labels=np.array([index[label] for _, _, label, _ in rows]),
-            trained=np.array([split == TRAIN for *_, split in rows]),
+            splits=np.array([split for *_, split in rows]),
             features=features,
             class_names=run.class_names,
         )
@@ -105,20 +109,19 @@ class KnownImages:
     def write(self, folder: Path) -> None:
         """Writes them to a run's folder."""
         np.save(folder / FEATURES, self.features)
-        columns = zip(self.names, self.contents, self.labels, self.trained, strict=True)
-        with _opened(folder / KNOWN_IMAGES, "w") as opened:
-            table = csv.writer(opened)
-            table.writerow(_HEAD)
-            for name, sha256, label, trained in columns:
-                split = TRAIN if trained else VALIDATION
-                table.writerow([name, sha256.tobytes().hex(), self.class_names[label], split])
+        columns = zip(self.names, self.contents, self.labels, self.splits, strict=True)
+        rows = (
+            (name, sha256.tobytes().hex(), self.class_names[label], split)
+            for name, sha256, label, split in columns
+        )
+        write_csv(folder / KNOWN_IMAGES, _HEAD, rows)
 
     def at(self, rows: np.ndarray) -> "KnownImages":
         """Those of these rows, int [M]."""
         return replace(
             self,
             names=[self.names[row] for row in rows],
-            **{of: getattr(self, of)[rows] for of in ("contents", "labels", "trained", "features")},
+            **{of: getattr(self, of)[rows] for of in ("contents", "labels", "splits", "features")},
         )
 
     def nearest(self, features: np.ndarray, count: int = 5) -> list[list[Nearest]]:
@@ -142,7 +145,3 @@ class KnownImages:
             ]
             for of_one, own in zip(places, similarities, strict=True)
         ]
-
-
-def _opened(file: Path, mode: str = "r"):  # type: ignore[no-untyped-def]
-    return file.open(mode, newline="", encoding="utf-8", errors="surrogatepass")

@@ -1,9 +1,9 @@
 """Images that are none of a run's classes: how well they are noticed, and which are refused.
 
 Each class is left out in turn, as if it were unknown: an image's score comes from the training
-images of the other classes alone. The measure that tells the validation images of the class left
-out from the others best is the run's. The network itself has seen every class, unless the layers
-before its head were frozen.
+images of the other classes alone. The measure that tells the held-out images of the class left out
+from the others best is the run's. The network itself has seen every class, unless the layers before
+its head were frozen. Which images are held out is said in `held_out`.
 """
 
 import json
@@ -15,16 +15,16 @@ import numpy as np
 from kerascnn.engine.metrics.conformal import needed_images, threshold
 from kerascnn.engine.metrics.novelty import MEASURES, area
 from kerascnn.engine.result import REJECTION, Result
-from kerascnn.errors import InputError
+from kerascnn.results.known.held_out import held_out
 from kerascnn.results.known.images import KnownImages
 from kerascnn.runtime.files import write_whole
 
 SHARE = 0.05
 """Default share of known images that may be refused."""
 CLASSES = 20
-"""Classes left out, at most, those with the most validation images: each takes a fit."""
+"""Classes left out, at most, those with the most held-out images: each takes a fit."""
 LEAST = 5
-"""Validation images of a class, for it to be left out."""
+"""Held-out images of a class, for it to be left out."""
 SAMPLE = 20_000
 """Training images that scores come from; of more, as many at random."""
 
@@ -35,8 +35,8 @@ class LeftOut:
 
     Args:
         name: Of the class.
-        images: Its validation images.
-        area: AUROC against the validation images of the other classes, by measure.
+        images: Its held-out images.
+        area: AUROC against the held-out images of the other classes, by measure.
         refused: The share of its images refused while `SHARE` of the others is, by the run's
             measure; None with too few others.
     """
@@ -53,7 +53,7 @@ class Noticed:
 
     Args:
         measure: That of the run, a name of `engine.metrics.novelty.MEASURES`.
-        classes: Those that were left out; none with fewer than `LEAST` validation images.
+        classes: Those that were left out; none with fewer than `LEAST` held-out images.
     """
 
     measure: str
@@ -112,7 +112,7 @@ def leave_out(known: KnownImages) -> Noticed:
 
 
 def _without(known: KnownImages, row: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """By measure, the scores of the validation images of the other classes, and of this one."""
+    """By measure, the scores of the held-out images of the other classes, and of this one."""
     others, held = known.labels != row, ~known.trained
     shown = known.trained & others
     scores = {}
@@ -125,7 +125,7 @@ def _without(known: KnownImages, row: int) -> dict[str, tuple[np.ndarray, np.nda
 def _refused(known: np.ndarray, strange: np.ndarray) -> float | None:
     if len(known) < needed_images(SHARE):
         return None
-    return float((strange > threshold(known, SHARE, "")).mean())
+    return float((strange > threshold(known, SHARE)).mean())
 
 
 def sampled(known: KnownImages) -> KnownImages:
@@ -145,30 +145,19 @@ class Rejection:
         share: Of known images that may be refused, 0 to 1, exclusive.
 
     Raises:
-        InputError: The run keeps no features, or too few validation images for the share.
+        InputError: The run keeps no features, or too few held-out images for the share.
     """
 
     def __init__(self, run: Result, share: float = SHARE) -> None:
+        split = held_out(run)
         self.measure, self.share = noticed(run).measure, share
         known = sampled(KnownImages.read(run))
-        require_held_out(run, len(known) - int(known.trained.sum()))
         self._score = MEASURES[self.measure](
             known.features[known.trained], known.labels[known.trained]
         )
         held = self._score(known.features[~known.trained])
-        self.threshold = threshold(held, share, f"--reject {share:g}")
+        self.threshold = threshold(held, share, f"--reject {share:g}", split)
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """How strange images are: [N], by their features [N, F]."""
         return self._score(features)
-
-
-def require_held_out(run: Result, images: int) -> None:
-    """Raises an error if no validation images are left to set a threshold by."""
-    trained_on = run.training.train_on
-    if images == 0 or trained_on != "train":
-        raise InputError(
-            f"run {run.run_id[:8]} was trained on its validation images as well "
-            f'(training.train_on = "{trained_on}"), so no images are left to set a threshold by; '
-            "take a run that was trained on the training images alone."
-        )

@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from kerascnn.engine.ensemble_table import MemberTable
-from kerascnn.engine.result import Result, StageTable
+from kerascnn.engine.result import Result
+from kerascnn.engine.result_tables import StageTable
 from kerascnn.results.page import saved, seconds
 from kerascnn.results.report import explained, mistakes
 from kerascnn.results.report.gather import Material

@@ -10,6 +10,7 @@ from kerascnn.engine.network.build import HEAD
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.results.known.caution import Caution
+from kerascnn.results.known.held_out import HELD_OUT
 from kerascnn.results.known.rejection import SHARE, Noticed, noticed
 from kerascnn.results.report.gather import calibrated_predictions
 
@@ -41,6 +42,7 @@ def unknown(result: Result) -> dict[str, Any]:
     return {
         "noticed": found,
         "may_be_refused": SHARE,
+        "held_out": HELD_OUT.get(result.training.train_on),
         "frozen": all(
             layer.startswith(f"{HEAD}_")
             for stage in result.stages
@@ -51,7 +53,7 @@ def unknown(result: Result) -> dict[str, Any]:
 
 
 def _noticed(result: Result) -> Noticed | None:
-    """None for a run that keeps no features, or whose classes have too few validation images."""
+    """None for a run that keeps no features, or whose classes have too few held-out images."""
     try:
         found = noticed(result)
     except InputError:
@@ -60,7 +62,7 @@ def _noticed(result: Result) -> Noticed | None:
 
 
 def _sets(result: Result, asked: float) -> Sets | None:
-    """None if the run has too few validation images for them."""
+    """None if the run has too few held-out images for them."""
     try:
         caution = Caution(result, None, asked)
     except (InputError, FileNotFoundError):

@@ -9,7 +9,7 @@ from kerascnn.engine.result import Result
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_run
 from kerascnn.results.page import render
-from kerascnn.results.report import chapters
+from kerascnn.results.report import chapters, image_chapters
 from kerascnn.results.report.gather import Material, gather
 from kerascnn.results.report.labels import suspicious_labels
 from kerascnn.results.report.note import write_thumbnails
@@ -57,12 +57,12 @@ def write_page(material: Material, drawn: Callable[[], dict[str, Any]] | None = 
     """
     result = material.result
     with uncompiled():
-        of_network = {**chapters.explanations(material), **chapters.images(material)}
+        of_network = {**image_chapters.explanations(material), **image_chapters.images(material)}
     page = render(
         "report.html",
         missing=material.missing,
         **of_network,
-        **chapters.errors(material),
+        **image_chapters.errors(material),
         **suspicious_labels(material),
         **(drawn() if drawn else chapters.drawn(result)),
         steps=next_steps(material),

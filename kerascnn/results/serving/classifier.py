@@ -1,5 +1,6 @@
 """A run's model as a callable that predicts encoded images."""
 
+from collections.abc import Callable
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
@@ -26,6 +27,7 @@ class Classifier:
         top: Labels listed per prediction.
         backend: As of `start_backend`.
         caution: What else is said of an image; default nothing.
+        warned: Receives a warning if OpenVINO cannot run the network; default none.
 
     Attributes:
         result: The run.
@@ -35,13 +37,18 @@ class Classifier:
     """
 
     def __init__(
-        self, result: Result, top: int, backend: str, caution: Caution | None = None
+        self,
+        result: Result,
+        top: int,
+        backend: str,
+        caution: Caution | None = None,
+        warned: Callable[[str], None] = lambda message: None,
     ) -> None:
         start_backend(backend)
         self.result, self.network, self._top = result, result.model, top
         self.caution = caution
         self._preparation = Preparation.of(result.training)
-        self._answer = _answering(self.network, result)
+        self._answer = _answering(self.network, result, warned)
         self._decoding, self.computing = BoundedSemaphore(DECODED_AT_ONCE), Lock()
 
     def __call__(self, images: list[bytes]) -> list[dict[str, Any]]:
@@ -80,10 +87,11 @@ class Classifier:
         return [{**answer, **more} for answer, more in zip(answers, checked, strict=True)]
 
 
-def _answering(network: Any, result: Result) -> Answering:
+def _answering(network: Any, result: Result, warned: Callable[[str], None]) -> Answering:
     """One image at a time on the fastest engine, which pays for many requests."""
     outputs = with_outputs(network)
     engine = "backend" if result.training.prefix_engine == "backend" else "auto"
     ways = ways_to_predict(outputs.model, engine, 1)
     sections = (outputs.probabilities,)
-    return Answering(outputs, Fastest(outputs.model, result.name, ways, sections=sections))
+    fastest = Fastest(outputs.model, result.name, ways, sections=sections, warned=warned)
+    return Answering(outputs, fastest)

@@ -7,6 +7,7 @@ reach it by DNS rebinding, and those that a web page elsewhere sends.
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ def serve_run(
     backend: str = "auto",
     corrections: Path | None = None,
     caution: Caution | None = None,
+    warned: Callable[[str], None] = lambda message: None,
 ) -> None:
     """Answers requests until interrupted.
 
@@ -61,13 +63,15 @@ def serve_run(
         corrections: The folder for images that the page saves under their right labels; default
             `corrections_folder`.
         caution: What else is said of an image; default nothing.
+        warned: Receives a warning, at the first request, if OpenVINO cannot run the network;
+            default none.
     """
     import uvicorn
 
     from kerascnn.results.serving.limits import PromptHeaders
 
     folder = (corrections or corrections_folder(result)).absolute()
-    app = make_app(result, top, backend, folder, caution)
+    app = make_app(result, top, backend, folder, caution, warned)
     config = uvicorn.Config(app, log_level="warning", http=PromptHeaders, ws="none")
     uvicorn.Server(config).run(sockets=[listening])
 
@@ -78,7 +82,12 @@ def corrections_folder(result: Result) -> Path:
 
 
 def make_app(
-    result: Result, top: int, backend: str, corrections: Path, caution: Caution | None = None
+    result: Result,
+    top: int,
+    backend: str,
+    corrections: Path,
+    caution: Caution | None = None,
+    warned: Callable[[str], None] = lambda message: None,
 ) -> Any:
     """MLflow's scoring server, extended to take an image as the body and to answer a browser."""
     from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -87,10 +96,8 @@ def make_app(
     from kerascnn.results.serving.limits import LimitedBodies
     from kerascnn.results.serving.page import add_page, content_policy, try_page
 
-    classifier, saved = (
-        Classifier(result, top, backend, caution),
-        Corrections(corrections, result.class_names),
-    )
+    classifier = Classifier(result, top, backend, caution, warned)
+    saved = Corrections(corrections, result.class_names)
     app = scoring_app(classifier)
     _take_images(app, classifier)
     add_page(app, classifier, saved)

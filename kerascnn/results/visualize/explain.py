@@ -9,14 +9,8 @@ import numpy as np
 
 from kerascnn.engine.data.images import ImageLike
 from kerascnn.engine.data.preparation import Centred
-from kerascnn.engine.network.explain import (
-    Parts,
-    convolution_parts,
-    feature_maps,
-    first_kernels,
-    grad_cam,
-    heat_place,
-)
+from kerascnn.engine.network.computed import Parts, convolution_parts, feature_maps, first_kernels
+from kerascnn.engine.network.grad_cam import grad_cam, heat_place
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.network.maps import map_shape
 from kerascnn.engine.result import Result

@@ -5,6 +5,8 @@ from itertools import combinations
 
 import numpy as np
 
+from kerascnn.studies.features.scaling import standardized
+
 PENALTIES = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 1e-3, 3e-4)
 """Of the squared weights, for features of unit variance, the strongest first."""
 ITERATIONS = 100
@@ -80,9 +82,8 @@ def _path(
 
 def _inputs(features: np.ndarray, fitted: np.ndarray) -> np.ndarray:
     """Features of unit variance, with a column of ones: float32 [N, F + 1]."""
-    mean, deviation = features[fitted].mean(0), features[fitted].std(0)
     inputs = np.ones((len(features), features.shape[1] + 1), np.float32)
-    inputs[:, :-1] = (features - mean) / np.where(deviation > 0, deviation, 1)
+    inputs[:, :-1] = standardized(features, features[fitted])
     return inputs
 
 

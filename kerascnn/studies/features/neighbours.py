@@ -7,7 +7,7 @@ import numpy as np
 
 from kerascnn.engine.metrics.neighbours import greatest, of_unit_length
 
-_BLOCK = 1024  # images compared with all at once
+_BLOCK_BYTES = 2**26  # likenesses held at a time
 
 
 class Neighbours(NamedTuple):
@@ -53,8 +53,9 @@ def alike(features: np.ndarray, least: float) -> Iterator[tuple[int, int]]:
 def _likenesses(features: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """The cosines of some rows with all [B, N], and the first of them; -inf with itself."""
     unit = of_unit_length(features)
-    for first in range(0, len(unit), _BLOCK):
-        block = unit[first : first + _BLOCK] @ unit.T
+    step = max(1, _BLOCK_BYTES // (unit.itemsize * len(unit)))
+    for first in range(0, len(unit), step):
+        block = unit[first : first + step] @ unit.T  # of all with all, half of it is computed
         at = np.arange(len(block))
         block[at, first + at] = -np.inf
         yield first, block

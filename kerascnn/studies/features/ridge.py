@@ -1,9 +1,16 @@
-"""A linear classifier in closed form: out-of-fold probabilities in a fraction of a second."""
+"""A linear classifier in closed form: out-of-fold probabilities in a tenth of a second."""
 
 import numpy as np
 
+from kerascnn.studies.features.classifier import log_softmax
+from kerascnn.studies.features.scaling import standardized
+
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Of the squared weights, per image, for features of unit variance."""
+DIRECTIONS = 400
+"""In which images may differ: of the others, whose variance is least, a penalty leaves little. With
+all 1,280 directions of 1,350 photographs, the average precision of wrong labels is 0.001 higher, in
+three times the time; with 256 it is 0.004 lower."""
 TEMPERATURES = np.geomspace(1, 64, 25)
 
 
@@ -34,8 +41,9 @@ def ridge_out_of_fold(
     from threadpoolctl import threadpool_limits
 
     fitted = np.ones(len(labels), np.bool_) if fitted is None else fitted
-    inputs, targets = _reduced(_scaled(features)), np.eye(classes, dtype=np.float32)[labels]
+    targets = np.eye(classes, dtype=np.float32)[labels]
     with threadpool_limits(1, "blas"):
+        inputs = _reduced(standardized(features))
         values = _out_of_fold(inputs, targets, folds, fitted)  # [P, N, K]
     errors = ((values - targets)[:, fitted] ** 2).sum((1, 2))
     return _probabilities(values[errors.argmin()], labels, fitted)
@@ -58,7 +66,9 @@ def _out_of_fold(
         for number, penalty in enumerate(PENALTIES):
             left = products - product
             left[np.diag_indices_from(left)] += penalty * others.sum()
-            weights = cho_solve(cho_factor(left, overwrite_a=True, check_finite=False), right)
+            weights = cho_solve(
+                cho_factor(left, overwrite_a=True, check_finite=False), right, check_finite=False
+            )
             values[number, here] = inputs[here] @ weights + mean
     return values
 
@@ -69,27 +79,26 @@ def _sums(
     return inputs[rows].T @ inputs[rows], inputs[rows].T @ targets[rows]
 
 
-def _scaled(features: np.ndarray) -> np.ndarray:
-    """Features of zero mean and unit variance; no label has a part in it."""
-    deviation = features.std(0)
-    return (features - features.mean(0)) / np.where(deviation > 0, deviation, 1)
-
-
 def _reduced(inputs: np.ndarray) -> np.ndarray:
-    """Inputs of as few features as there are images, with the same products: [N, min(N, F)]."""
-    if inputs.shape[1] <= len(inputs):
+    """Inputs [N, F] in the directions in which they differ most: [N, min(N, F, DIRECTIONS)].
+
+    By a random projection and one power iteration (Halko, Martinsson and Tropp 2011, arXiv
+    0909.4061, algorithm 4.3 with q = 1/2).
+    """
+    count = min(*inputs.shape, DIRECTIONS)
+    if count == inputs.shape[1]:
         return inputs
-    values, vectors = np.linalg.eigh(inputs @ inputs.T)
-    return vectors * np.sqrt(np.maximum(values, 0))
+    drawn = np.random.default_rng(0).standard_normal((inputs.shape[1], count), np.float32)
+    found, _ = np.linalg.qr(inputs.T @ (inputs @ drawn))
+    return inputs @ found
 
 
 def _probabilities(values: np.ndarray, labels: np.ndarray, fitted: np.ndarray) -> np.ndarray:
     """A softmax of the values times the factor with the least cross-entropy."""
-
-    def log_softmax(factor: float) -> np.ndarray:
-        scaled = factor * (values - values.max(1, keepdims=True))
-        return scaled - np.log(np.exp(scaled).sum(1, keepdims=True))
-
     rows = np.flatnonzero(fitted)
-    losses = [-log_softmax(factor)[rows, labels[rows]].mean() for factor in TEMPERATURES]
-    return np.exp(log_softmax(TEMPERATURES[int(np.argmin(losses))])).astype(np.float32)
+    losses = [
+        -log_softmax(factor * values[rows])[np.arange(len(rows)), labels[rows]].mean()
+        for factor in TEMPERATURES
+    ]
+    factor = TEMPERATURES[int(np.argmin(losses))]
+    return np.exp(log_softmax(factor * values)).astype(np.float32)

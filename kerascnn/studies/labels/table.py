@@ -1,13 +1,12 @@
 """The table of labels that a person edits: every image, the most suspicious first."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from kerascnn.engine.data.corrections import Correction, read_corrections
 from kerascnn.engine.metrics.suspicion import Suspicion
-from kerascnn.runtime.files import whole_file
+from kerascnn.runtime.csv_files import write_csv
 from kerascnn.runtime.text import nfc
 from kerascnn.studies.labels.images import AllImages
 
@@ -76,8 +75,7 @@ def table_rows(
 
 
 def write_table(file: Path, rows: Sequence[TableRow]) -> None:
-    with whole_file(file) as new, new.open("w", newline="", encoding="utf-8") as opened:
-        csv.writer(opened).writerows([TableRow._fields, *rows])
+    write_csv(file, TableRow._fields, rows)
 
 
 def _edits(file: Path | None) -> Sequence[Correction]:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from kerascnn.engine.metrics.neighbours import of_unit_length
+from kerascnn.studies.features.scaling import standardized
 
 
 def choose(
@@ -24,9 +25,7 @@ def choose(
     Returns:
         Rows, int [count].
     """
-    mean, deviation = known.mean(0), known.std(0)
-    scale = np.where(deviation > 0, deviation, 1)
-    images, labelled = (of_unit_length((of - mean) / scale) for of in (features, known))
+    images, labelled = (of_unit_length(standardized(of, known)) for of in (features, known))
     distance = np.array([_squared(labelled, image).min() for image in images])  # [U]
     unsure, left = doubt(probabilities), np.ones(len(images), np.bool_)
     chosen = list[int]()

@@ -1,6 +1,5 @@
 """The images of a folder without labels that are worth a label, in order."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from kerascnn.engine.data.packed import Packed
 from kerascnn.engine.data.preparation import Preparation
 from kerascnn.engine.observer import Observer
 from kerascnn.results.inference.images import collect_packed
-from kerascnn.runtime.files import whole_file
+from kerascnn.runtime.csv_files import write_csv
 from kerascnn.studies.features.classifier import PENALTIES
 from kerascnn.studies.features.extract import ImageFeatures
 from kerascnn.studies.more.choice import choose
@@ -117,5 +116,4 @@ def _copies(packed: Packed, others: list[Packed], observer: Observer) -> list[in
 def write_table(file: Path, images: list[NextImage]) -> None:
     """Writes the images as a table in which a person fills in the labels."""
     rows = [(one.image, "", one.suggested, f"{one.probability:.3f}") for one in images]
-    with whole_file(file) as new, new.open("w", newline="", encoding="utf-8") as opened:
-        csv.writer(opened).writerows([COLUMNS, *rows])
+    write_csv(file, COLUMNS, rows)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerascnn.studies.features.classifier import PENALTIES, fit_weights, log_softmax
+from kerascnn.studies.features.scaling import standardized
 
 FEWEST = 0.1  # of the images
 NUMBERS = 8  # of images, from the fewest to all
@@ -136,9 +137,7 @@ def _inputs(learned: np.ndarray, judged: np.ndarray) -> tuple[np.ndarray, np.nda
     The best weights are in the span of the images learned from: if these are few, all features
     are turned into it, which changes no prediction and saves most of the time.
     """
-    mean, deviation = learned.mean(0), learned.std(0)
-    scale = np.where(deviation > 0, deviation, 1)
-    learned, judged = (learned - mean) / scale, (judged - mean) / scale
+    learned, judged = standardized(learned), standardized(judged, learned)
     if 2 * len(learned) < learned.shape[1]:
         values, vectors = np.linalg.eigh(learned @ learned.T)
         kept = values > 1e-6 * values[-1]

@@ -161,7 +161,7 @@ def test_a_run_reads_others_as_its_own(
         assert {image.tobytes() for image in data.train.images[:]} <= {
             image.tobytes() for image in images[:]
         }
-        return np.tile(np.float32([0.2, 0.8]), (len(images), 1)), ""
+        return np.tile(np.float32([0.2, 0.8]), (len(images), 1)), None, ""
 
-    monkeypatch.setattr("kerascnn.results.inference.evaluate.probabilities_of", looked_at)
+    monkeypatch.setattr("kerascnn.results.inference.evaluate.outputs_of", looked_at)
     assert evaluate_run(result, microscope).images == 13

@@ -75,8 +75,8 @@ def judged(workplace, written_run, monkeypatch):
             Image.fromarray(pixels).save(workplace / "new" / name / f"{number}.png")
     said = {"a" * 32: [0, 0, 1, 1, 1, 1], "b" * 32: [0, 1, 0, 1, 1, 1]}
     monkeypatch.setattr(
-        "kerascnn.results.inference.evaluate.probabilities_of",
-        lambda result, *_: (np.eye(2)[said[result.run_id]], ""),
+        "kerascnn.results.inference.evaluate.outputs_of",
+        lambda result, *_: (np.eye(2)[said[result.run_id]], None, ""),
     )
     return compare_runs(data="new")
 

@@ -26,9 +26,9 @@ def run(written_run, monkeypatch):
 
     def darkness(result, pixels, *_):
         bright = np.asarray(pixels[:]).reshape(len(pixels), -1).mean(1) / 255
-        return np.stack([1 - bright, bright], 1), ""
+        return np.stack([1 - bright, bright], 1), None, ""
 
-    monkeypatch.setattr(predict, "probabilities_of", darkness)
+    monkeypatch.setattr(predict, "outputs_of", darkness)
     return written_run("a" * 32, [True, False])
 
 
@@ -160,7 +160,7 @@ def test_what_computes_is_named_and_a_fallback_is_said_once(workplace, monkeypat
     training, said = Training(image_size=8), []
     result = SimpleNamespace(model=network, training=training, name="net", temperature=1.0)
     pixels = np.zeros((2, 8, 8, 3), np.uint8)
-    probabilities, engine = predict.probabilities_of(result, pixels, "auto", said.append)
+    probabilities, _, engine = predict.outputs_of(result, pixels, "auto", said.append)
     np.testing.assert_allclose(probabilities, 0.5)
     backend = keras.config.backend()
     assert engine == f"{backend} {version(backend)}"

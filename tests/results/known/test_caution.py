@@ -24,7 +24,7 @@ def run(written_run):
         names=[str(row) for row in range(2 * count)],
         contents=rng.integers(0, 256, (2 * count, 32), np.uint8),
         labels=labels,
-        trained=np.arange(2 * count) < count,
+        splits=np.where(np.arange(2 * count) < count, "train", "validation"),
         features=(features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float16),
         class_names=made.class_names,
     ).write(made.folder)
@@ -49,12 +49,11 @@ def outputs(monkeypatch):
     probabilities = np.array([[0.95, 0.05], [0.6, 0.4], [0.2, 0.8]])
     features = np.eye(2, 6)[[0, 0, 1]].astype(np.float32)
 
-    def outputs_of(result, images, backend, warned):
+    def outputs_of(result, images, *_, **__):
         return probabilities[: len(images)], features[: len(images)], ""
 
     for module in (predict, evaluate):
         monkeypatch.setattr(module, "outputs_of", outputs_of)
-        monkeypatch.setattr(module, "probabilities_of", lambda *of: (outputs_of(*of)[0], ""))
     return probabilities, features
 
 
@@ -79,6 +78,14 @@ def test_an_evaluation_counts_what_is_refused_and_what_sets_hold(run, outputs):
     assert found.asked["coverage"]["probability"] == pytest.approx(0.3, abs=1e-6)
     only = Cautious.of(Caution(run, None, 0.9), said, None).to_json()
     assert only.keys() == {"coverage", "coverage_interval", "set_size", "asked"}
+
+
+def test_where_validation_images_trained_the_test_images_set_the_coverage(written_run):
+    right = [True] * 36 + [False] * 4  # a tenth is wrong, at 0.2
+    made = written_run("b" * 32, right, training={"train_on": "train+validation", "keep": "last"})
+    asked = Caution(made, None, 0.95).to_json()["coverage"]["probability"]
+    assert asked == pytest.approx(0.2, abs=1e-6)
+    assert Caution(made, None, 0.8).to_json()["coverage"]["probability"] == pytest.approx(0.8)
 
 
 def test_the_command_line_says_none_of_these(run, outputs, run_cli, tmp_path):

@@ -17,7 +17,7 @@ def known(count=12, features=5):
         names=[f"photos/{row} ü.jpg" for row in range(count)],
         contents=rng.integers(0, 256, (count, 32), np.uint8),
         labels=np.arange(count) % 2,
-        trained=np.arange(count) < count - 3,
+        splits=np.where(np.arange(count) < count - 3, "train", "validation"),
         features=of_unit_length(rng.normal(size=(count, features))).astype(np.float16),
         class_names=["circle", "square"],
     )
@@ -28,7 +28,7 @@ def test_a_run_keeps_them(written_run):
     images.write(run.folder)
     read = KnownImages.read(run)
     assert read.names == images.names
-    for of in ("contents", "labels", "trained", "features"):
+    for of in ("contents", "labels", "splits", "features"):
         np.testing.assert_array_equal(getattr(read, of), getattr(images, of))
 
 

@@ -17,15 +17,15 @@ def around(centres, rng):
     return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float16)
 
 
-def known(classes=2, trained=40, held=30, seed=0):
-    """Images of classes far apart: `trained` to train on and `held` to validate on of each."""
+def known(classes=2, trained=40, held=30, seed=0, split="validation"):
+    """Images of classes far apart: `trained` to train on and `held` held out of each."""
     rng, names = np.random.default_rng(seed), ["circle", "square", "star"][:classes]
     labels = np.concatenate([np.repeat(range(classes), count) for count in (trained, held)])
     return KnownImages(
         names=[str(row) for row in range(len(labels))],
         contents=rng.integers(0, 256, (len(labels), 32), np.uint8),
         labels=labels,
-        trained=np.arange(len(labels)) < classes * trained,
+        splits=np.where(np.arange(len(labels)) < classes * trained, "train", split),
         features=around(np.eye(3, 12)[labels], rng),
         class_names=names,
     )
@@ -79,10 +79,22 @@ def test_a_share_that_too_few_images_can_tell_is_an_error(run):
         Rejection(run, 0.01)
 
 
-def test_a_run_that_was_trained_on_its_validation_images_is_an_error(written_run):
+def test_where_validation_images_trained_the_test_images_set_the_threshold(written_run):
     run = written_run("b" * 32, [True], training={"train_on": "train+validation", "keep": "last"})
+    known(split="test").write(run.folder)
+    assert 0 <= Rejection(run, 0.1).threshold < 1
+    with pytest.raises(InputError, match=r"at least 99 test images.*has 60 test images"):
+        Rejection(run, 0.01)
     known(held=0).write(run.folder)
-    with pytest.raises(InputError, match="trained on its validation images as well"):
+    with pytest.raises(InputError, match=r"at least 19 test images.*0 test images"):
+        Rejection(run)
+
+
+def test_a_run_that_was_trained_on_all_images_says_how_to_get_one_that_was_not(written_run):
+    run = written_run("c" * 32, [True], training={"train_on": "all", "keep": "last"})
+    known(held=0).write(run.folder)
+    again = r"run .*experiment.toml --set training.train_on=train\+validation`"
+    with pytest.raises(InputError, match=f"trained on all its images .*{again}"):
         Rejection(run)
 
 

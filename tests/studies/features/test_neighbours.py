@@ -8,7 +8,7 @@ from kerascnn.studies.features.neighbours import alike, nearest
 
 
 def test_neighbours_are_the_nearest_known_others(monkeypatch):
-    monkeypatch.setattr(neighbours, "_BLOCK", 7)
+    monkeypatch.setattr(neighbours, "_BLOCK_BYTES", 7 * 40 * 4)
     features = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
     known = np.arange(40) % 3 > 0
     found = nearest(features, known, 4)

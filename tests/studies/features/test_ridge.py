@@ -5,15 +5,16 @@ import pytest
 
 from kerascnn.studies.features import ridge
 from kerascnn.studies.features.ridge import ridge_out_of_fold
+from kerascnn.studies.features.scaling import standardized
 from tests.studies.features.test_classifier import clusters
 
 
-@pytest.mark.parametrize("features", [8, 200])  # fewer and more than images
+@pytest.mark.parametrize("features", [8, 500])  # fewer than images, and more than `DIRECTIONS`
 def test_the_values_are_those_of_a_solver(features):
     from sklearn.linear_model import Ridge
 
     values, labels, folds = clusters(features=features)
-    inputs, targets = ridge._scaled(values), np.eye(3, dtype=np.float32)[labels]
+    inputs, targets = standardized(values), np.eye(3, dtype=np.float32)[labels]
     found = ridge._out_of_fold(ridge._reduced(inputs), targets, folds, np.ones(60, bool))
     others, weak = folds != 2, ridge.PENALTIES[1]
     mean = targets[others].mean(0)
