@@ -28,7 +28,7 @@ def fit_stages(
 ) -> None:
     """Trains the stages that are not done yet, up to the last or to one that is pruned.
 
-    A stage that runs out of memory goes on from the last checkpoint, in smaller micro-batches.
+    A stage that runs out of memory continues from the last checkpoint, in smaller micro-batches.
     """
     warned = cache(observer.warned)  # stages may repeat a warning
     while not _fits(prepared, tracker, observer, checkpointer, store, warned):

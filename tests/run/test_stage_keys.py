@@ -33,6 +33,7 @@ OF_STAGE = {
     "schedule": "cosine",
     "optimizer": "adamw",
     "batch_size": 6,
+    "gradient_accumulation": 2,
     "augmentation": "standard",
     "views": 2,
     "layer_decay": 0.5,
@@ -53,6 +54,7 @@ OF_TRAINING = {
     "shuffle_window": (5, NEITHER),  # of a full shuffle
     "crop_margin": (0.25, BOTH),
     "batch_size": (16, BOTH),
+    "gradient_accumulation": (2, BOTH),
     "backend": (None, NEITHER),  # the same one by its name
     "devices": (1, NEITHER),  # their number counts, as below
     "precision": ("mixed_bfloat16", BOTH),
@@ -129,7 +131,7 @@ def test_every_setting_is_in_the_table():
     apart = {"teacher", "train_on"}  # need a run and another `keep`; those of stages likewise
     assert {*OF_TRAINING} | apart == {*Training.model_fields}
     assert {*OF_STAGE, "name", "train_on"} == {*Stage.model_fields}
-    of_a_run = {"update"}  # seen in the images, the first weights and the stages that are left
+    of_a_run = {"update", "cluster"}  # seen in images, first weights and stages; in the devices
     assert {*Experiment.model_fields} - of_a_run <= {key.partition(".")[0] for key in CASES}
 
 

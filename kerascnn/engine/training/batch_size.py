@@ -42,9 +42,9 @@ from kerascnn.runtime.keras_internals import (
 from kerascnn.runtime.versions import installed_versions
 
 STEPS = 10
-"""An epoch has at least so many: with fewer, the same number of epochs trains less."""
+"""The fewest of an epoch: with fewer, the same number of epochs trains less."""
 MARGIN = 8
-"""A trial has one more image for each so many, for what else may need memory during a run."""
+"""A trial has one image more for each eight, for what else may need memory during a run."""
 SETTING = "training.batch_size"
 KIND, FILE = "batch_sizes", "batch_size.json"
 

@@ -40,7 +40,7 @@ def fit(prepared):
     """Trains all stages; the SHA-256 of every variable, random generators included."""
     standing = None
     for plan in prepared.plans:
-        standing = fit_stage(prepared.network, plan, *prepared.examples(), standing).standing
+        standing = fit_stage(prepared.network, plan, *prepared.examples(plan), standing).standing
     values = [np.asarray(variable.numpy()) for variable in prepared.network.model.variables]
     return hashlib.sha256(b"".join(value.tobytes() for value in values)).hexdigest()
 
