@@ -64,7 +64,7 @@ def computed(prepared):
     rows = []
     for plan in prepared.plans:
         set_trainable(prepared.network.model, plan.layers, plan.batchnorm)
-        inputs = make_inputs(cut(prepared.network.model), plan, *prepared.examples())
+        inputs = make_inputs(cut(prepared.network.model), plan, *prepared.examples(plan))
         rows.append(inputs.cached.made)
     return sum(packed.made for packed in prepared.data.splits().values()), tuple(rows)
 

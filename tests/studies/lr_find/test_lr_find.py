@@ -72,7 +72,7 @@ def test_a_later_stage_begins_where_those_before_end(workplace, two_stages, regi
     experiment = bind_experiment(two_stages, registry)
     prepared = prepare_experiment(experiment, Observer())
     before, plan = prepared.plans
-    network, examples = prepared.network, prepared.examples()
+    network, examples = prepared.network, prepared.examples(plan)
     fit_stage(network, before, *examples)
     set_trainable(network.model, plan.layers, plan.batchnorm)
     inputs = make_inputs(cut(network.model), plan, *examples)
