@@ -71,7 +71,7 @@ def train(prepared: Any) -> None:
 
     standing = None
     for plan in prepared.plans:
-        standing = fit_stage(prepared.network, plan, *prepared.examples(), standing).standing
+        standing = fit_stage(prepared.network, plan, *prepared.examples(plan), standing).standing
 
 
 def predict(prepared: Any, split: str) -> tuple[np.ndarray, np.ndarray]:

@@ -81,7 +81,7 @@ def prefix(backend: str) -> dict[str, Any]:
     prepared = prepare_experiment(experiment, Observer())
     plan, model = prepared.plans[0], prepared.network.model
     set_trainable(model, plan.layers, plan.batchnorm)
-    images = np.asarray(prepared.examples()[0].inputs[np.arange(IMAGES)], np.float32)
+    images = np.asarray(prepared.examples(plan)[0].inputs[np.arange(IMAGES)], np.float32)
     found = ways(cut(model).prefix)
     runs = {way.key: (way, way.forward()) for way in found}
     first = {name: run(images[:32]) for name, (_, run) in runs.items()}

@@ -143,7 +143,7 @@ def rank(file: Path, number: int) -> None:
     prepared = prepare_experiment(bound, Observer())
     (plan,), model = prepared.plans, prepared.network.model
     set_trainable(model, plan.layers, plan.batchnorm)
-    parts, (train, validation) = cut(model), prepared.examples()
+    parts, (train, validation) = cut(model), prepared.examples(plan)
     rows = slice(BATCH_SIZE * number, BATCH_SIZE * (number + 1))
     warm = replace(
         validation,
