@@ -25,11 +25,12 @@ class Hungry(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         self.spared -= 1
-        extra = ops.shape(y_pred)[0] - self.most
-        extra = ops.maximum(extra, 0) if BACKEND == "tensorflow" else max(extra, 0)
-        shape = (0 if self.spared >= 0 else extra * 10**6, 10**7)
+        short = ops.shape(y_pred)[0] > self.most
+        short = ops.cast(short, "int32") if BACKEND == "tensorflow" else int(short)
+        rows = 0 if self.spared >= 0 else short * 4 * 10**7
         one = ops.stop_gradient(y_pred[:1, :1])
-        needed = ops.sort(ops.broadcast_to(one, shape))  # sorting needs all of it
+        table = one * ops.arange(rows, dtype="float32")[:, None] + ops.arange(1e6, dtype="float32")
+        needed = ops.sort(table)  # of which a backend needs all at once
         return keras.losses.categorical_crossentropy(y_true, y_pred) + 0 * ops.sum(needed)
 
 
