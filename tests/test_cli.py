@@ -272,7 +272,7 @@ def test_check_warns_of_a_stage_that_needs_more_memory_than_there_is(
 ):
     monkeypatch.setattr("kerascnn.engine.training.memory.device_bytes", lambda: 3000)
     told = run_cli("check", shapes_file).stderr
-    assert "stage scratch: batch_size = " in told
+    assert "stage scratch: 8 images at once may need" in told
 
 
 def test_run_adds_observers_that_the_file_does_not_have(run_cli, shapes_file, monkeypatch):

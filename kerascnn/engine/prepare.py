@@ -32,8 +32,8 @@ from kerascnn.runtime.openvino import require_openvino
 from kerascnn.runtime.process import set_objects_aside
 
 _ONE_PROCESS = (
-    'training.batch_size = "auto" is measured in one process. Set the number for a run in several '
-    "(cluster): `kerascnn run` without them prints what it finds."
+    'training.batch_size = "auto" is measured in one process, and a run in several (cluster) needs '
+    "a number: that which a run in one process has found is in its experiment."
 )
 _ONE_DEVICE = (
     "the images of this study are divided in this process alone, so that PyTorch, which trains in "

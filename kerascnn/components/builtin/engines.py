@@ -33,9 +33,9 @@ def build_environment(params: NoParams, *, processes: int | None) -> Launched:
     found = launched(os.environ)
     if found is None:
         raise InputError(
-            'engine = "environment" needs a launcher that starts the processes, such as `torchrun '
-            "--nproc-per-node 2 -m kerascnn run FILE` or `srun kerascnn run FILE`, and none of the "
-            "variables that they set is here (RANK, SLURM_PROCID, JAX_PROCESS_ID)."
+            'engine = "environment" needs a launcher in front of the command, such as torchrun or '
+            "srun, and none of the variables that they set is here (RANK, SLURM_PROCID, "
+            "JAX_PROCESS_ID)."
         )
     if processes and processes != found.count:
         raise InputError(

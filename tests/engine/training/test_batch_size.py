@@ -48,6 +48,7 @@ def test_an_epoch_keeps_ten_steps_and_the_size_is_measured_once(place, monkeypat
 
 
 @pytest.mark.backend
+@pytest.mark.long  # several trials, of which some run out of memory
 def test_the_largest_that_trains_is_taken(place):
     registry = registry_with_hungry(9)  # of the trials, that of 8 and a margin of 1
     assert size_of(prepared(rest='loss = "hungry"', registry=registry)) == 8
