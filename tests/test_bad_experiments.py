@@ -99,6 +99,7 @@ BAD = {
     "class weights infinite": ("square = 1.5 }", "square = inf } #<", "stages.all.class_weights.square = inf: expected a finite number."),
     "optimizer's name": ('name = "sgd", momentum = 0.9 }', 'name = "adm" } #<', 'stages.all.optimizer.name = "adm": expected "adadelta", '),
     "optimizer in short": ('{ name = "sgd", momentum = 0.9 }', '"AdamW" #<', 'stages.all.optimizer = "AdamW": expected "adadelta", '),
+    "optimizer that accumulates": ("momentum = 0.9 }", "gradient_accumulation_steps = 2 } #<", "stages.all.optimizer.gradient_accumulation_steps: set gradient_accumulation in the stage or in training instead."),
     # components
     "dataset": ('[dataset]\nname = "shapes"\nclasses = 2', '[dataset]\nname = "shape" #<', 'dataset.name = "shape": unknown dataset. Did you mean "shapes"? `kerascnn plugins list --kind dataset` lists all '),
     "architecture": ('"sequential_cnn"', '"sequentialcnn" #<', 'architecture.name = "sequentialcnn": unknown architecture. Did you mean "sequential_cnn"?'),

@@ -46,7 +46,8 @@ OPTIMIZERS: dict[str, tuple[str, ...]] = {  # with the arguments that not all of
     "schedule_free_adamw": (*_ADAM, "warmup_steps"),
     "sgd": ("momentum", "nesterov"),
 }
-OF_ALL_OPTIMIZERS = ("clipnorm", "clipvalue", "loss_scale_factor", "gradient_accumulation_steps")
+OF_ALL_OPTIMIZERS = ("clipnorm", "clipvalue", "loss_scale_factor")
+ACCUMULATION = "gradient_accumulation_steps"  # Keras counts micro-batches as steps with it
 SHARES = ("momentum", "rho", "beta_1", "beta_2", "adam_beta_1", "adam_beta_2")  # from 0 to 1
 
 
@@ -69,7 +70,9 @@ def optimizer_problems(data: dict[str, Any]) -> Iterator[Problem]:
 
 def _argument_problems(place: tuple[Any, ...], name: str, value: Any) -> Iterator[Problem]:
     key, known = place[-1], (*OPTIMIZERS[name], *OF_ALL_OPTIMIZERS)
-    if key not in known:
+    if key == ACCUMULATION:
+        yield Problem(place, "set gradient_accumulation in the stage or in training instead")
+    elif key not in known:
         hint = f"{did_you_mean(key, known)} Known keys: name, {', '.join(known)}."
         yield Problem(place, "unknown key", value, hint)
     elif key != "exclude_layers" and not isinstance(value, int | float):

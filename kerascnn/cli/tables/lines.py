@@ -131,7 +131,9 @@ def _bounds(of: tuple[float, float]) -> str:
 
 def calibration(result: Result) -> str:
     """How the probabilities of a run are calibrated."""
-    return f"temperature {result.temperature:.2f}, fitted on the validation images"
+    set_before = result.training.temperature is not None
+    how = "set by the experiment" if set_before else "fitted on the validation images"
+    return f"temperature {result.temperature:.2f}, {how}"
 
 
 def verdict(result: StageResult, before: Standing) -> str:

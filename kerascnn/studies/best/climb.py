@@ -25,7 +25,8 @@ from kerascnn.studies.best.rungs import FINETUNED, HEAD_EPOCHS, Rung
 from kerascnn.tracking.journal import TRIALS
 
 UNKNOWN_SHARE = 0.25
-"""Of the whole time: for a network whose speed is not known yet, unless it is the first."""
+"""Of the whole time: what a network whose speed is not known may take, and needs to begin, unless
+it is the first."""
 
 
 @dataclass
@@ -148,8 +149,10 @@ class Climb:
         A network whose speed is not known must not leave others without time.
         """
         allowed = self.clock.left - self._reserve(rung, retrained)
-        unknown = self.so_far.best is not None and self.clock.trial(rung) is None
-        return min(allowed, UNKNOWN_SHARE * self.clock.seconds) if unknown else allowed
+        if self.so_far.best is None or self.clock.trial(rung) is not None:
+            return allowed
+        share = UNKNOWN_SHARE * self.clock.seconds
+        return share if allowed >= share else 0.0
 
     def _try(self, rung: Rung) -> None:
         one = Tried(self._number(rung), rung.what, RUNNING, rung)

@@ -9,7 +9,7 @@ from kerascnn.studies.best.rungs import FINETUNED, FROZEN, Rung
 
 SLACK = 1.15
 """A margin on estimates."""
-TRAINING_BY_PREFIX = 1.6
+TRAINING_BY_PREFIX = 1.3
 """Time to train an image behind the boundary by that of the frozen prefix, until it is measured."""
 UNFOLDED = 1.5
 """Time of a whole network by that of its frozen prefix, which runs faster."""

@@ -32,9 +32,9 @@ def ladder(
 ) -> Iterator[Alternatives]:
     """Yields what to try next, as the results so far suggest.
 
-    First the frozen features of two networks, and the better one fine-tuned; then the features of
-    the others, which are fine-tuned too, the best features first; then the best network with larger
-    images; then with other seeds.
+    First the frozen features of two networks, which are fine-tuned, the better one first; then the
+    features of the others, which are fine-tuned too; then the best network with larger images; then
+    with other seeds.
     """
     if not networks:
         for epochs in SCRATCH_EPOCHS:
@@ -42,7 +42,7 @@ def ladder(
         return
     frozen = [[Rung(FROZEN, network, IMAGE_SIZE, head_epochs)] for network in networks]
     yield from frozen[:FIRST]
-    for rung in ranked(so_far(), FROZEN)[:1]:
+    for rung in ranked(so_far(), FROZEN):
         yield _finetunings(rung, IMAGE_SIZE)
     yield from frozen[FIRST:]
     for rung in ranked(so_far(), FROZEN):

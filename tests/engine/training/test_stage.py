@@ -302,15 +302,6 @@ def test_the_rate_that_is_told_is_the_last_steps():
     assert metric(result, "learning_rate") == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_rate_that_is_told_is_the_one_applied_where_steps_accumulate():
-    def linear(peak_learning_rate, steps, steps_per_epoch):
-        return keras.optimizers.schedules.PolynomialDecay(peak_learning_rate, steps, 0.0)
-
-    accumulating = Optimizer(name="sgd", gradient_accumulation_steps=2)
-    _, result = fit(epochs=2, learning_rate=0.2, schedule=linear, optimizer=accumulating)
-    assert metric(result, "learning_rate") == pytest.approx([0.2 * 5 / 8, 0.2 * 1 / 8])
-
-
 class Halving(Callback):
     """Sets the rate before each step, as a warm-up does."""
 

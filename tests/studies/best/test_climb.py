@@ -109,5 +109,11 @@ def test_the_end_has_the_time_to_train_on_the_validation_images_too(climb, secon
     assert clock.final([ending.one.rung], True) <= clock.left
 
 
+@pytest.mark.parametrize(("seconds", "state"), [(14, LEFT_OUT), (60, DONE)])
+def test_a_network_of_unknown_speed_is_begun_only_if_much_time_is_left(climb, seconds, state):
+    tried = climb({"one": 0.9, "two": 0.9}, seconds / 60).so_far.tried
+    assert next(one for one in tried if one.rung.network == "two").state == state
+
+
 def test_nothing_is_begun_when_the_time_is_over(climb):
     assert {one.state for one in climb({"one": 0.9}, minutes=0.0).so_far.tried} == {LEFT_OUT}
