@@ -8,7 +8,7 @@ from kerascnn.studies.best.result import Tried
 from kerascnn.studies.best.rungs import FINETUNED, FROZEN, Rung
 
 SLACK = 1.15
-"""A margin on estimates."""
+"""A margin on what the end trains; a trial that takes longer than expected leaves less for it."""
 TRAINING_BY_PREFIX = 1.3
 """Time to train an image behind the boundary by that of the frozen prefix, until it is measured."""
 UNFOLDED = 1.5
@@ -68,11 +68,10 @@ class Clock:
         fit = self._fit_of(rung)
         if fit is None:
             return None
-        count = self.counts
+        prefix = self._prefix.get((rung.network, rung.image_size), 0.0) * rung.views
         if rung.kind == FROZEN:  # its images have been through the prefix if its speed is known
-            return self._around + fit * rung.epochs * count.train
-        prefix = self._prefix.get((rung.network, rung.image_size), 0.0) * rung.views * count.train
-        return SLACK * (self._around + prefix + fit * rung.epochs * count.train)
+            prefix = 0.0
+        return self._around + (prefix + fit * rung.epochs) * self.counts.train
 
     def final(self, rungs: Sequence[Rung], retrained: bool) -> float:
         """The expected seconds to run rungs in full, tested, and the mean of several.
