@@ -14,12 +14,13 @@ from kerascnn.studies.best.rungs import (
     Rung,
 )
 
-THOROUGHNESS = (8, 6, 5, 4, 3, 2)
-"""Epochs of a fine-tuning, each on views of its own, the most thorough first."""
+THOROUGHNESS, MORE_THOROUGH = (4, 3, 2), (8, 6)
+"""Epochs of a fine-tuning, each on views of its own, the most thorough first: of each network, then
+of the best ones. A second network is worth more than further views of the first."""
 SCRATCH_EPOCHS = (5, 10, 20, 40, 80, 160)
 SCRATCH_NETWORK, SCRATCH_SIZE = "sequential_cnn", 96
 FIRST = 2
-"""Networks whose features are compared before one is fine-tuned."""
+"""Networks that are fine-tuned before others are looked at; and of all the best, for more views."""
 SEEDS = 3
 """Fine-tunings of one network that differ in nothing but the seed, at most."""
 
@@ -33,8 +34,8 @@ def ladder(
     """Yields what to try next, as the results so far suggest.
 
     First the frozen features of two networks, which are fine-tuned, the better one first; then the
-    features of the others, which are fine-tuned too; then the best network with larger images; then
-    with other seeds.
+    features of the others, which are fine-tuned too; then the best two with more views; then the
+    best with larger images, and with other seeds.
     """
     if not networks:
         for epochs in SCRATCH_EPOCHS:
@@ -47,6 +48,8 @@ def ladder(
     yield from frozen[FIRST:]
     for rung in ranked(so_far(), FROZEN):
         yield _finetunings(rung, IMAGE_SIZE)
+    for rung in ranked(so_far(), FINETUNED)[:FIRST]:
+        yield [replace(rung, epochs=views, views=views) for views in MORE_THOROUGH]
     for rung in ranked(so_far(), FROZEN)[:1]:
         yield [Rung(FROZEN, rung.network, LARGER_SIZE, head_epochs)]
     for rung in ranked(so_far(), FROZEN)[:1]:

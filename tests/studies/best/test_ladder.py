@@ -1,4 +1,4 @@
-from kerascnn.studies.best.ladder import THOROUGHNESS, ladder
+from kerascnn.studies.best.ladder import MORE_THOROUGH, THOROUGHNESS, ladder
 from kerascnn.studies.best.result import DONE, FAILED, BestResult, Tried
 from kerascnn.studies.best.rungs import FINETUNED, FROZEN, IMAGE_SIZE, LARGER_SIZE, SCRATCH
 
@@ -18,6 +18,17 @@ def test_two_networks_are_fine_tuned_before_others_are_looked_at_the_better_one_
     begun = [(rung.kind, rung.network) for rung in tried[:5]]
     assert begun[:2] == [(FROZEN, "one"), (FROZEN, "two")]
     assert begun[2:] == [(FINETUNED, "two"), (FINETUNED, "one"), (FROZEN, "three")]
+
+
+def test_the_best_two_are_fine_tuned_with_more_views_after_all_networks():
+    networks = ("one", "two", "three")
+    tried = climbed(networks, {("two", IMAGE_SIZE): 0.6, ("three", IMAGE_SIZE): 0.5})
+    views = [(one.network, one.views) for one in tried if one.kind == FINETUNED]
+    few, many = THOROUGHNESS[0], MORE_THOROUGH[0]
+    assert {network for network, count in views if count == few} == {*networks}
+    first = views.index(("three", many))
+    assert views[first + 1] == ("two", many)
+    assert ("one", many) not in views
 
 
 def test_larger_images_are_fine_tuned_only_where_their_features_are_better():
