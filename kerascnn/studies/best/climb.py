@@ -1,5 +1,6 @@
 """Climbs the ladder: tries one rung after another while there is time for it and for the end."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 
 from kerascnn.engine.data.download import NotAtHandError, without_downloads
 from kerascnn.engine.metrics.calibration import AS_TRAINED, fit_temperature, tempered
-from kerascnn.engine.metrics.score import judge
+from kerascnn.engine.metrics.score import cross_entropy, judge
 from kerascnn.engine.metrics.significance import paired_interval, wilson_interval
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.results.page import seconds
@@ -78,7 +79,7 @@ class Climb:
         best, members = self.so_far.best, self._members()
         if best is None or best.rung is None:
             return None
-        parts = [one.rung for one in map(self.so_far.tried.__getitem__, members) if one.rung]
+        parts = self._rungs(members)
         for retrained in (False,) if in_haste else (True, False):
             if len(parts) > 1 and self._fits(parts, retrained):
                 return Ending(self._mean(members), retrained)
@@ -105,32 +106,34 @@ class Climb:
         return self.ends * self.clock.final(rungs, retrained) <= self.clock.left
 
     def _members(self) -> tuple[int, ...]:
-        """The best to average, of those like the best: of its kind, with its image size.
+        """The best to average, of one kind and image size, by the loss of their mean.
 
         A frozen network beside fine-tuned ones rather lowers the accuracy.
         """
-        best = self.so_far.best and self.so_far.best.rung
-        if not best:
-            return ()
-        alike = [
-            one
-            for one in self.so_far.tried
-            if one.state == DONE
-            and one.rung
-            and (one.rung.kind, one.rung.image_size) == (best.kind, best.image_size)
-        ]
-        said = {one.number: self._calibrated(one) for one in alike}
-        return choose_members(said, self._labels)
+        alike: dict[tuple[str, int], dict[int, np.ndarray]] = defaultdict(dict)
+        for one in self.so_far.tried:
+            if one.state == DONE and one.rung:
+                said = alike[one.rung.kind, one.rung.image_size]
+                said[one.number] = self._calibrated(one)
+        chosen = [choose_members(said, self._labels) for said in alike.values()]
+        return min(chosen, key=self._loss, default=())
+
+    def _loss(self, members: Sequence[int]) -> float:
+        said = [self._calibrated(self.so_far.tried[number]) for number in members]
+        return cross_entropy(self._labels, np.mean(said, axis=0))
+
+    def _rungs(self, members: Sequence[int]) -> list[Rung]:
+        return [one.rung for one in map(self.so_far.tried.__getitem__, members) if one.rung]
 
     def _reserve(self, rung: Rung, retrained: bool) -> float:
-        """The seconds that the end takes: of the best so far, or of the rung, or of their mean.
+        """The seconds that the end takes: of the best, one or a mean, or of the rung with the best.
 
         Args:
             retrained: Whether there has to be time to train the rung on the validation images too.
         """
         best = self.so_far.best and self.so_far.best.rung
         together = [one for one in {rung, best} if one and one.kind == rung.kind == FINETUNED]
-        ends = [self.clock.final([best], True)] if best else []
+        ends = [self.clock.final(self._rungs(self._members()), True)] if best else []
         if self.clock.trial(rung):
             ends.append(self.clock.final(together or [rung], retrained))
         return self.ends * max(ends, default=0.0)

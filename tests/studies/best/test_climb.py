@@ -101,6 +101,16 @@ def test_a_mean_that_is_not_better_is_not_what_is_run(climb):
     assert not climbing.finished(in_haste=True).retrained
 
 
+def test_a_mean_of_fine_tuned_networks_may_be_better_than_the_best_alone(climb):
+    climbing = climb({"one": 0.9, "two": 0.9}, kinds=(FROZEN, FINETUNED))
+    right = {FROZEN: [0.775] * 40, "one": [0.99, 0.6] * 20, "two": [0.6, 0.99] * 20}
+    for one in climbing.so_far.tried:
+        of = np.array(right[FROZEN if one.rung.kind == FROZEN else one.rung.network])
+        climbing._said[one.number] = np.where(np.eye(2)[LABEL] > 0, of[:, None], 1 - of[:, None])
+    members = [climbing.so_far.tried[number].rung for number in climbing._members()]
+    assert {(one.kind, one.network) for one in members} == {(FINETUNED, "one"), (FINETUNED, "two")}
+
+
 @pytest.mark.parametrize("seconds", [14, 20, 28, 60])
 def test_the_end_has_the_time_to_train_on_the_validation_images_too(climb, seconds):
     climbing = climb({"one": 0.9}, seconds / 60, (FROZEN, FINETUNED))
