@@ -26,8 +26,8 @@ from kerascnn.studies.best.rungs import FINETUNED, HEAD_EPOCHS, Rung
 from kerascnn.tracking.journal import TRIALS
 
 UNKNOWN_SHARE = 0.25
-"""Of the whole time: what a network whose speed is not known may take, and needs to begin, unless
-it is the first."""
+"""Of the whole time: the limit for a network whose speed is not known, unless it is the first. With
+less left it is not begun."""
 
 
 @dataclass
