@@ -86,20 +86,18 @@ class Ranks:
     """Processes that make the same on one cache; each waits for a line before each part."""
 
     def __init__(self, file: Path, cache: Path, count: int) -> None:
-        cores = sorted(os.sched_getaffinity(0))
-        if count > len(cores):
-            raise click.UsageError(f"{count} processes need as many cores; there are {len(cores)}.")
+        cores = sorted(os.sched_getaffinity(0))  # with fewer than processes the times say nothing
         self._processes = [
             subprocess.Popen(
                 [sys.executable, HERE / "ranks.py", "--here", str(file), str(number)],
-                preexec_fn=partial(os.sched_setaffinity, 0, [core]),
+                preexec_fn=partial(os.sched_setaffinity, 0, [cores[number % len(cores)]]),
                 env=environment(cache),
                 cwd=file.parent,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            for number, core in enumerate(cores[:count])
+            for number in range(count)
         ]
 
     def measured(self, images: int) -> dict[str, tuple[float, list[int], set[str]]]:
