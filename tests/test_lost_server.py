@@ -80,7 +80,7 @@ class Between:
 
 @pytest.fixture(scope="module")
 def moto_port(tmp_path_factory):
-    """A server with a bucket of shards."""
+    """A server with a bucket of shards; in one process all of them have the same buckets."""
     import boto3
 
     server, folder = moto.ThreadedMotoServer("127.0.0.1", 0), tmp_path_factory.mktemp("shards")
@@ -91,7 +91,7 @@ def moto_port(tmp_path_factory):
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         port = server.get_host_and_port()[1]
         s3 = boto3.resource("s3", endpoint_url=f"http://127.0.0.1:{port}")
-        bucket, first = s3.create_bucket(Bucket="photos"), 0
+        bucket, first = s3.create_bucket(Bucket="lost"), 0
         for split, count in SPLITS.items():
             for part in (0, 1):
                 half = samples(count // 2, first=first)
@@ -116,7 +116,7 @@ def server(moto_port, monkeypatch, tmp_path):
 
 
 def build(**params):
-    params = plugin.RemoteShardsParams(url="s3://photos/", **params)
+    params = plugin.RemoteShardsParams(url="s3://lost/", **params)
     return plugin.build_remote_shards(params, seed=0)
 
 
@@ -165,7 +165,7 @@ name = "remote"
 
 [dataset]
 name = "remote_shards"
-url = "s3://photos/"
+url = "s3://lost/"
 
 [architecture]
 name = "sequential_cnn"
