@@ -128,7 +128,7 @@ def test_a_server_that_sends_nothing_is_not_waited_for(server):
 
     server.fault = waits
     start = time.monotonic()
-    assert len(build(server, timeout_seconds=0.1).train) == 6
+    assert len(build(server, timeout_seconds=0.4).train) == 6
     assert time.monotonic() - start < 10
 
 
