@@ -178,7 +178,7 @@ class _Trials:
         ]
         with accumulating(trainer, MicroBatches(plan.batch_size, plan.accumulation)):
             for _ in range(2):  # the second has the optimizer's variables
-                trainer.train_on_batch(*batch)
+                np.asarray(trainer.train_on_batch(*batch))  # waits for the step
         return True
 
 
