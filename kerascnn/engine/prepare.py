@@ -62,7 +62,7 @@ def prepare_experiment(
         backend = start_backend(experiment.training.backend)
         set_objects_aside()
         make_reproducible(experiment.seed, experiment.training.precision)
-        devices = used_devices(experiment.training.devices) * (group.count if group else 1)
+        devices = _devices(experiment, group)
         if data and devices > 1 and backend == "torch":
             raise InputError(_ONE_DEVICE)
         observer.started(experiment.name, backend, devices_name(devices))
@@ -95,7 +95,7 @@ def prepare_network(
         decides = _decides(experiment, len(data.class_names), start)
         network = _network(experiment, len(data.class_names), kept, start, decides)
         progress = partial(observer.progress, "measuring the batch size")
-        devices = used_devices(experiment.training.devices) * (group.count if group else 1)
+        devices = _devices(experiment, group)
         experiment = with_batch_size(experiment, network, data, devices, decides, progress)
         plans = tuple(
             plan_stage(experiment, index, network, data, metrics, teacher)
@@ -114,6 +114,11 @@ def prepare_network(
     built = values(changing)
     kept.about_to_train(network, zip(changing, built, strict=True))
     return replace(prepared, built=built)
+
+
+def _devices(experiment: BoundExperiment, group: Group | None) -> int:
+    """The number of devices of all processes."""
+    return used_devices(experiment.training.devices) * (group.count if group else 1)
 
 
 def _decides(experiment: BoundExperiment, classes: int, start: Any) -> list[Any]:

@@ -31,28 +31,16 @@ def fit_stages(
     A stage that runs out of memory continues from the last checkpoint, in smaller micro-batches.
     """
     warned = cache(observer.warned)  # stages may repeat a warning
-    while not _fits(prepared, tracker, observer, checkpointer, store, warned):
+    while True:
+        try:
+            _fit_stages(prepared, tracker, observer, checkpointer, store, warned)
+            break
+        except (OutOfMemoryError, LostProcessError) as fault:
+            if not is_out_of_memory(fault) or not checkpointer.may_divide:
+                raise
         forget_memory()  # only here: the error held what its stage had made
         tracker.tags({"out_of_memory": checkpointer.divide()})
     record_kept(tracker, checkpointer.results)
-
-
-def _fits(
-    prepared: Prepared,
-    tracker: Log,
-    observer: Observer,
-    checkpointer: Checkpointer,
-    store: StageStore,
-    warned: Callable[[str], None],
-) -> bool:
-    """Trains the stages; False if one runs out of memory and may go on."""
-    try:
-        _fit_stages(prepared, tracker, observer, checkpointer, store, warned)
-    except (OutOfMemoryError, LostProcessError) as fault:
-        if not is_out_of_memory(fault) or not checkpointer.may_divide:
-            raise
-        return False
-    return True
 
 
 def _fit_stages(

@@ -90,7 +90,7 @@ class Climb:
     def _mean(self, members: Sequence[int]) -> Tried:
         """The best, once the mean of these has been judged too."""
         parts = [self.so_far.tried[number] for number in members]
-        mean = np.mean([self._calibrated(part) for part in parts], axis=0)
+        mean = self._averaged(members)
         what = f"the mean of {' and '.join(part.what for part in parts)}"
         taken = sum(part.seconds for part in parts)
         one = Tried(len(self.so_far.tried), what, DONE, members=tuple(members), seconds=taken)
@@ -119,8 +119,11 @@ class Climb:
         return min(chosen, key=self._loss, default=())
 
     def _loss(self, members: Sequence[int]) -> float:
+        return cross_entropy(self._labels, self._averaged(members))
+
+    def _averaged(self, members: Sequence[int]) -> np.ndarray:
         said = [self._calibrated(self.so_far.tried[number]) for number in members]
-        return cross_entropy(self._labels, np.mean(said, axis=0))
+        return np.mean(said, axis=0)
 
     def _rungs(self, members: Sequence[int]) -> list[Rung]:
         return [one.rung for one in map(self.so_far.tried.__getitem__, members) if one.rung]
