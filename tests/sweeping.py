@@ -15,7 +15,7 @@ from kerascnn.results.lookup import Kind, find
 from kerascnn.runtime.address import sqlite_uri
 from kerascnn.studies.sweep.folder import DATABASE
 from kerascnn.studies.sweep.trials.drawing import settings_of
-from kerascnn.studies.sweep.trials.storage import numbered, open_study
+from kerascnn.studies.sweep.trials.storage import OUTCOME, numbered, open_study
 from kerascnn.studies.sweep.trials.stored import stored_plan
 from kerascnn.tracking.journal import Journal, trials_of
 
@@ -90,7 +90,8 @@ def check_whole(folder):
     planned, attempts = stored_plan(study), study.get_trials()
     assert not [one for one in attempts if one.state in (TrialState.RUNNING, TrialState.WAITING)]
     trials = numbered(attempts)[: planned.trials]
-    assert [one.state for one in trials] == [TrialState.COMPLETE] * planned.trials
+    ends = [(one.state, one.user_attrs.get(OUTCOME, {}).get("reason")) for one in trials]
+    assert ends == [(TrialState.COMPLETE, "")] * planned.trials
     assert [planned.space.given(one.params) for one in trials] == settings_of(planned)
     runs = [Journal.read(trial).mlflow_id for trial in trials_of(folder)]
     assert len(set(runs)) == planned.trials

@@ -27,6 +27,7 @@ LOCKED_SECONDS = 60.0  # that a process waits for another one's write
 ATTEMPTS = 5  # of a trial whose workers are lost, after the first
 WORKER = "worker"  # an attribute of a trial: who has it
 OUTCOME = "outcome"  # how it ended
+SURPLUS = "surplus"  # that it began in the same moment as the last one, and did not run
 
 
 def import_optuna() -> Any:
@@ -100,14 +101,27 @@ def create_study(address: str, study: str, greater_is_better: bool) -> "Study":
 
 
 def _storage(address: str) -> Any:
+    from sqlalchemy import event
+
     optuna, file = import_optuna(), sqlite_file(address)
-    return optuna.storages.RDBStorage(
+    storage = optuna.storages.RDBStorage(
         address,
         engine_kwargs={"creator": partial(_connect, file)} if file else {},
         heartbeat_interval=HEARTBEAT_SECONDS,
         grace_period=GRACE_SECONDS,
         heartbeat_stale_trial_callback=_retry(),
     )
+    if file:
+        event.listen(storage.engine, "begin", _lock)
+    return storage
+
+
+def _lock(connection: Any) -> None:
+    """Locks an SQLite database before a transaction reads what it will change.
+
+    Optuna selects a trial FOR UPDATE, which SQLite ignores: two workers could take the same one.
+    """
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _connect(file: Path) -> sqlite3.Connection:
@@ -115,7 +129,9 @@ def _connect(file: Path) -> sqlite3.Connection:
 
     A process that is killed loses nothing; a power failure may lose the last writes.
     """
-    connection = sqlite3.connect(file, timeout=LOCKED_SECONDS, check_same_thread=False)
+    connection = sqlite3.connect(
+        file, timeout=LOCKED_SECONDS, check_same_thread=False, isolation_level=None
+    )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
@@ -136,6 +152,8 @@ def numbered(trials: Sequence["FrozenTrial"]) -> list["FrozenTrial"]:
     """
     last: dict[int, FrozenTrial] = {}
     for trial in trials:
+        if SURPLUS in trial.user_attrs:
+            continue
         last[trial.system_attrs.get("failed_trial", trial.number)] = trial
     return list(last.values())
 
@@ -147,6 +165,8 @@ def release(study: "Study", worker: str | None) -> None:
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         if worker is None or trial.user_attrs.get(WORKER) == worker:
             _requeue(study, trial)
+    if worker is None:
+        _queue_the_next_attempts(study, until=datetime.now())
 
 
 def _requeue(study: "Study", trial: "FrozenTrial") -> None:
@@ -157,6 +177,21 @@ def _requeue(study: "Study", trial: "FrozenTrial") -> None:
     with suppress(UpdateFinishedTrialError, ValueError):
         study.tell(trial.number, state=TrialState.FAIL)
         _retry()(study, trial)
+
+
+def _queue_the_next_attempts(study: "Study", until: datetime) -> None:
+    """Queues those that were not: a process may be killed between the two steps of `_requeue`.
+
+    Args:
+        until: Attempts that have ended later are left to the process that has ended them.
+    """
+    from optuna.trial import TrialState
+
+    for trial in numbered(study.get_trials()):
+        ended = trial.datetime_complete
+        lost = trial.state == TrialState.FAIL and OUTCOME not in trial.user_attrs
+        if lost and ended and ended <= until:
+            _retry()(study, trial)  # does nothing after the last attempt
 
 
 def release_silent(study: "Study") -> None:
@@ -171,3 +206,4 @@ def release_silent(study: "Study") -> None:
         begun = trial.datetime_start
         if WORKER not in trial.user_attrs and begun and begun < datetime.now() - GRACE:
             _requeue(study, trial)  # lost before its first heartbeat, which Optuna overlooks
+    _queue_the_next_attempts(study, until=datetime.now() - GRACE)

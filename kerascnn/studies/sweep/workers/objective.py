@@ -20,7 +20,7 @@ from kerascnn.studies.sweep.plan.load import Planned
 from kerascnn.studies.sweep.report.labels import settings
 from kerascnn.studies.sweep.trials.marks import Board
 from kerascnn.studies.sweep.trials.pruning import Judge
-from kerascnn.studies.sweep.trials.storage import OUTCOME, WORKER, numbered
+from kerascnn.studies.sweep.trials.storage import OUTCOME, SURPLUS, WORKER, numbered
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -53,6 +53,7 @@ class Objective:
         trial.set_user_attr(WORKER, self.worker)
         number = self._number(trial)
         if number >= self.planned.trials:
+            trial.set_user_attr(SURPLUS, True)
             raise SurplusError
         self._done = []
         reason = ""

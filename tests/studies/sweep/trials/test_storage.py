@@ -1,5 +1,7 @@
 """The trials of lost workers are taken up by others, and counted once."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from optuna.trial import TrialState
 
@@ -11,11 +13,13 @@ from kerascnn.studies.sweep.plan.load import plan
 from kerascnn.studies.sweep.trials.drawing import more, sampler_of
 from kerascnn.studies.sweep.trials.storage import (
     ATTEMPTS,
+    SURPLUS,
     WORKER,
     create_study,
     numbered,
     open_study,
     release,
+    release_silent,
 )
 from kerascnn.studies.sweep.trials.stored import store_plan, stored_plan
 
@@ -78,6 +82,34 @@ def test_a_trial_that_loses_every_worker_has_failed(planned, study):
     first, *others = numbered(study.get_trials())
     assert first.state == TrialState.FAIL
     assert {trial.state for trial in others} == {TrialState.COMPLETE}
+
+
+def test_no_two_workers_take_the_same_trial(tmp_path, study):
+    for _ in range(60):
+        study.enqueue_trial({})
+    address = sqlite_uri(tmp_path / "sweep.db")
+    workers = [open_study(address, "study") for _ in range(4)]
+    with ThreadPoolExecutor(len(workers)) as threads:
+        asked = threads.map(lambda one: [one.ask().number for _ in range(15)], workers)
+    assert sorted(number for numbers in asked for number in numbers) == list(range(60))
+
+
+def test_a_process_killed_while_it_released_a_trial_loses_none(planned, study):
+    study.tell(study.ask(), state=TrialState.FAIL)  # and then it was to queue the next attempt
+    release_silent(study)
+    assert len(study.get_trials()) == 1  # it may yet do so
+    for _ in range(2):
+        release(study, None)
+    assert [trial.state.name for trial in study.get_trials()] == ["FAIL", "WAITING"]
+
+
+def test_a_surplus_trial_is_no_trial_once_there_are_more(study):
+    first, surplus, next_one = study.ask(), study.ask(), study.ask()
+    surplus.set_user_attr(SURPLUS, True)
+    study.tell(surplus, state=TrialState.FAIL)
+    release(study, None)
+    attempts = numbered(study.get_trials())
+    assert [one.system_attrs["failed_trial"] for one in attempts] == [first.number, next_one.number]
 
 
 def test_only_the_trials_of_the_lost_worker_are_released(planned, study):
