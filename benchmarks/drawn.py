@@ -76,7 +76,7 @@ def train(prepared: Any) -> None:
 
 def predict(prepared: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
     """The probabilities [N, K] and the labels [N] of a split."""
-    from kerascnn.engine.data.preparation import Centred
+    from kerascnn.engine.data.decoding.preparation import Centred
     from kerascnn.engine.network.inference import Forward
 
     packed, training = prepared.data.splits()[split], prepared.experiment.training

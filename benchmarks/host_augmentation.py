@@ -19,6 +19,7 @@ import click
 import numpy as np
 from common import KERASCNN, architecture, document, report, run, shuffled_classes, write_experiment
 
+HOST_AUGMENT = "kerascnn.engine.data.batches.host_augment"
 KEY = (0, 0, 1, 1)  # of a batch: seed, stage, epoch, step
 
 
@@ -54,8 +55,8 @@ def draw(source: Path, target: Path, per_class: int) -> None:
 def alone(name: str, photos: Path, options: dict[str, Any]) -> dict[str, float]:
     """Images a second by where they are augmented: the median of the rounds."""
     from kerascnn.components.registry import load_registry
-    from kerascnn.engine.data.host_augment import Host, _pickled, _Processes, generators_of
-    from kerascnn.engine.data.preparation import Preparation
+    from kerascnn.engine.data.batches.host_augment import Host, _pickled, _Processes, generators_of
+    from kerascnn.engine.data.decoding.preparation import Preparation
 
     size, count = options["image_size"], options["batch_size"]
     files = sorted(file for file in photos.rglob("*") if file.is_file())
@@ -79,7 +80,8 @@ def alone(name: str, photos: Path, options: dict[str, Any]) -> dict[str, float]:
             with (
                 patch("kerascnn.runtime.workers.available_cores", lambda cores=cores: cores),
                 patch(
-                    "kerascnn.engine.data.host_augment.available_cores", lambda cores=cores: cores
+                    "kerascnn.engine.data.batches.host_augment.available_cores",
+                    lambda cores=cores: cores,
                 ),
             ):
                 found[label].append(seconds(_Processes(host, _pickled(host))))

@@ -89,8 +89,8 @@ def of_folds(experiment: BoundExperiment, folds: int, repeats: int) -> np.ndarra
 def of_features(experiment: BoundExperiment, folds: int, repeats: int) -> np.ndarray:
     """The same of a logistic regression on the network's features, on the same folds."""
     from kerascnn import Observer
-    from kerascnn.engine.data.folds import draw_folds
-    from kerascnn.engine.data.preparation import Centred
+    from kerascnn.engine.data.decoding.preparation import Centred
+    from kerascnn.engine.data.splits.folds import draw_folds
     from kerascnn.engine.load import load_pooled
     from kerascnn.engine.network.boundary import cut
     from kerascnn.engine.network.build import build_network

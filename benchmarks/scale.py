@@ -92,9 +92,9 @@ def tiny(count: int, first: int) -> Iterator[tuple[str, bytes]]:
 def measure(folder: Path) -> dict[str, Any]:
     """Does what a run does before it trains, and what it writes of its images, part by part."""
     from kerascnn import Observer, load_experiment
-    from kerascnn.engine.data.batches import shuffled
-    from kerascnn.engine.data.blocks import blocks_of
-    from kerascnn.engine.data.divided import Divided
+    from kerascnn.engine.data.batches.blocks import blocks_of
+    from kerascnn.engine.data.batches.feed import shuffled
+    from kerascnn.engine.data.splits.divided import Divided
     from kerascnn.engine.load import examine, load_data
 
     bound = load_experiment(folder / "scale.toml")

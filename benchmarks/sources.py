@@ -27,11 +27,11 @@ from rendered import PER_SHARD, splits_of, write_folder, write_shards
 
 from kerascnn import Observer, load_experiment, run_experiment
 from kerascnn.components.registry import load_registry
-from kerascnn.engine.data.blocks import Blocks
-from kerascnn.engine.data.files import content_of
-from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.store import pack
+from kerascnn.engine.data.batches.blocks import Blocks
+from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.sources.files import content_of
+from kerascnn.engine.data.store.pack import pack
+from kerascnn.engine.data.store.packed import Packed
 from kerascnn.hookspecs import Source
 
 SIZE, BATCH_SIZE, WINDOW = 160, 64, 2000

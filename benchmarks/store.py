@@ -20,9 +20,9 @@ import click
 import numpy as np
 from common import HERE, KERASCNN, document, report
 
-from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.store import pack
+from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.store.pack import pack
+from kerascnn.engine.data.store.packed import Packed
 from kerascnn.runtime.backend import start_backend
 from kerascnn.runtime.cache import cache_folder
 from kerascnn.runtime.files import folder_bytes

@@ -17,7 +17,7 @@ import click
 import numpy as np
 from common import KERASCNN, document, report, shuffled_classes
 
-from kerascnn.engine.data.divided import Divided
+from kerascnn.engine.data.splits.divided import Divided
 from kerascnn.engine.metrics.significance import equally_accurate, paired_interval
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import kerascnn
 from kerascnn import InputError
-from kerascnn.engine.data.workers import Workers
+from kerascnn.engine.data.sources.workers import Workers
 from kerascnn.runtime.cache import cache_folder
 
 ROOT = Path(kerascnn.__file__).parents[1]
@@ -83,7 +83,7 @@ def test_a_cache_that_others_may_write_to_is_refused(tmp_path, monkeypatch):
 
 def test_what_is_sent_to_workers_is_the_user_s_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("KERASCNN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("kerascnn.engine.data.workers.WORTH_PROCESSES_SECONDS", -1)
+    monkeypatch.setattr("kerascnn.engine.data.sources.workers.WORTH_PROCESSES_SECONDS", -1)
     workers = Workers([(np.zeros((4, 4, 3), np.uint8), 0)])
     sent = workers._sent.folder / "pickled"
     assert sent.is_relative_to(tmp_path / "cache")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kerascnn.components.registry import Registry, load_registry
-from kerascnn.engine.data.formats import heic_version, install_heic
+from kerascnn.engine.data.decoding.formats import heic_version, install_heic
 from kerascnn.errors import InputError
 from kerascnn.results.canvas import lacking
 from kerascnn.results.folders import RunFolder, list_runs

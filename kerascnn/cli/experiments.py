@@ -173,7 +173,7 @@ def _prepared(experiment: Any, file: Path, download: bool, observer: Any) -> Any
 @contextmanager
 def _downloading(file: Path, download: bool) -> Iterator[None]:
     """Allows downloads or not; says how to download what is not at hand."""
-    from kerascnn.engine.data.download import NotAtHandError, without_downloads
+    from kerascnn.engine.data.sources.download import NotAtHandError, without_downloads
     from kerascnn.errors import InputError
     from kerascnn.runtime.commands import command
 

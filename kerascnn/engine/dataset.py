@@ -9,14 +9,14 @@ from functools import partial
 import numpy as np
 
 import kerascnn
-from kerascnn.engine.data.alongside import packed_alongside
-from kerascnn.engine.data.corrections import corrected, read_corrections
-from kerascnn.engine.data.divided import SPLITS
-from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.renewed import Gathered, Renewed, renew
-from kerascnn.engine.data.sources import Chained
-from kerascnn.engine.data.store import BadImagesError, pack
+from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.hygiene.corrections import corrected, read_corrections
+from kerascnn.engine.data.sources.source import Chained
+from kerascnn.engine.data.splits.divided import SPLITS
+from kerascnn.engine.data.splits.renewed import Gathered, Renewed, renew
+from kerascnn.engine.data.store.alongside import packed_alongside
+from kerascnn.engine.data.store.pack import BadImagesError, pack
+from kerascnn.engine.data.store.packed import Packed
 from kerascnn.engine.folder_images import joined_names, labelled_by, read_folder
 from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError, PluginError

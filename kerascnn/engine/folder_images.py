@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerascnn.engine.data.sources import Relabelled
+from kerascnn.engine.data.sources.source import Relabelled
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.hookspecs import Source, Splits

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from kerascnn.engine.data.balance import shortages
-from kerascnn.engine.data.copies import copies, equal_groups
-from kerascnn.engine.data.findings import (
+from kerascnn.engine.data.hygiene.balance import shortages
+from kerascnn.engine.data.hygiene.copies import copies, equal_groups
+from kerascnn.engine.data.hygiene.findings import (
     Examination,
     Findings,
     duplicates,
@@ -16,9 +16,9 @@ from kerascnn.engine.data.findings import (
     named,
     pairs_note,
 )
-from kerascnn.engine.data.folds import Folds
-from kerascnn.engine.data.packed import Data, Packed, Pooled, sha256
-from kerascnn.engine.data.training_splits import TRAINING_SPLITS
+from kerascnn.engine.data.splits.folds import Folds
+from kerascnn.engine.data.splits.training_splits import TRAINING_SPLITS
+from kerascnn.engine.data.store.packed import Data, Packed, Pooled, sha256
 from kerascnn.engine.dataset import check_labels, corrections_of, find_images, together
 from kerascnn.engine.kept import Kept
 from kerascnn.engine.observer import Observer

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 import kerascnn
-from kerascnn.engine.data.download import reporting
-from kerascnn.engine.data.findings import Examination
-from kerascnn.engine.data.packed import Data
+from kerascnn.engine.data.hygiene.findings import Examination
+from kerascnn.engine.data.sources.download import reporting
+from kerascnn.engine.data.store.packed import Data
 from kerascnn.engine.kept import Kept
 from kerascnn.engine.load import examine, load_data, trained_on
 from kerascnn.engine.metrics.named import build_metrics, try_metrics

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.batches import Examples
-from kerascnn.engine.data.blocks import blocks_of
-from kerascnn.engine.data.findings import Examination
-from kerascnn.engine.data.packed import Data, Packed
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.training_splits import stage_images
+from kerascnn.engine.data.batches.blocks import blocks_of
+from kerascnn.engine.data.batches.feed import Examples
+from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.hygiene.findings import Examination
+from kerascnn.engine.data.splits.training_splits import stage_images
+from kerascnn.engine.data.store.packed import Data, Packed
 from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training.devices.group import Group

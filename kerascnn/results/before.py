@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kerascnn.engine.data.packed import Data
-from kerascnn.engine.data.renewed import Before
+from kerascnn.engine.data.splits.renewed import Before
+from kerascnn.engine.data.store.packed import Data
 from kerascnn.engine.network.warm import MisfitError, warm_up
 from kerascnn.engine.observer import Observer, Only
 from kerascnn.engine.result import Result

@@ -5,10 +5,10 @@ from dataclasses import asdict
 
 import numpy as np
 
-from kerascnn.engine.data.divided import IMAGES, Divided
-from kerascnn.engine.data.packed import Data, Packed
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.training_splits import TRAINING_SPLITS
+from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.splits.divided import IMAGES, Divided
+from kerascnn.engine.data.splits.training_splits import TRAINING_SPLITS
+from kerascnn.engine.data.store.packed import Data, Packed
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.result import VALIDATION_PREDICTIONS, Result

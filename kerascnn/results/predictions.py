@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.data.store.packed import Packed
 from kerascnn.runtime.csv_files import read_csv, write_csv
 
 _HEAD = ("image", "sha256", "label", "predicted", "probability")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.packed import Data
+from kerascnn.engine.data.store.packed import Data
 from kerascnn.engine.network.joined import Part, join
 from kerascnn.engine.observer import Observer, Only
 from kerascnn.engine.result import PREDICTIONS, Result

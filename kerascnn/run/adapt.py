@@ -3,8 +3,8 @@
 import math
 import re
 
-from kerascnn.engine.data.balance import uneven
-from kerascnn.engine.data.packed import Data
+from kerascnn.engine.data.hygiene.balance import uneven
+from kerascnn.engine.data.store.packed import Data
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.runtime.text import counted
 

@@ -10,9 +10,9 @@ from typing import Any
 import tomli_w
 
 from kerascnn.components.registry import Registry, load_registry
-from kerascnn.engine.data.balance import share_to_test
-from kerascnn.engine.data.findings import findings_in
-from kerascnn.engine.data.packed import Data
+from kerascnn.engine.data.hygiene.balance import share_to_test
+from kerascnn.engine.data.hygiene.findings import findings_in
+from kerascnn.engine.data.store.packed import Data
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer, Only
 from kerascnn.errors import InputError, did_you_mean

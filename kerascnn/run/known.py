@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.store.packed import Packed
 from kerascnn.engine.network.activations import KIND, Prefix
 from kerascnn.engine.network.outputs import features_model
 from kerascnn.engine.prepared import Prepared

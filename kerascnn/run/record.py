@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from kerascnn.engine.data.divided import IMAGES, Divided
+from kerascnn.engine.data.splits.divided import IMAGES, Divided
 from kerascnn.engine.events import StageStart
 from kerascnn.engine.metrics.score import Metrics
 from kerascnn.engine.observer import Observer, optional

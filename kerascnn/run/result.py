@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.store.packed import Packed
 from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.metrics.calibration import AS_TRAINED, fit_temperature
 from kerascnn.engine.metrics.named import measure_named, value_of

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
-from kerascnn.engine.data.packed import Data
+from kerascnn.engine.data.store.packed import Data
 from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.events import overview
 from kerascnn.engine.observer import Observer

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Self
 
-from kerascnn.engine.data.packed import Data
+from kerascnn.engine.data.store.packed import Data
 from kerascnn.engine.kept import Kept
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepare import prepare_experiment

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.components.component import BoundComponent
-from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.data.store.packed import Packed
 from kerascnn.engine.load import OF_IMAGES
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable

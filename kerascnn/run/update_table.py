@@ -5,9 +5,9 @@ from dataclasses import asdict
 
 import numpy as np
 
-from kerascnn.engine.data.findings import LISTED
-from kerascnn.engine.data.packed import Data
-from kerascnn.engine.data.sources import Subset
+from kerascnn.engine.data.hygiene.findings import LISTED
+from kerascnn.engine.data.sources.source import Subset
+from kerascnn.engine.data.store.packed import Data
 from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.metrics.significance import equally_accurate, holm, paired_interval
 from kerascnn.engine.observer import Observer

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.download import NotAtHandError, without_downloads
+from kerascnn.engine.data.sources.download import NotAtHandError, without_downloads
 from kerascnn.engine.network.build import HEAD, Built, build_network
 from kerascnn.engine.network.freezing import frozen_variables, set_trainable
 from kerascnn.engine.network.inference import to_numpy

@@ -2,7 +2,7 @@
 
 import time
 
-from kerascnn.engine.data.augment import augmenter
+from kerascnn.engine.data.batches.augment import augmenter
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.hookspecs import Arrays, Augmentation, kerascnn_augmentations
 from kerascnn.runtime.compilation import jit_compile

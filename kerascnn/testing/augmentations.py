@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.augment import Augmenter, augmenter
-from kerascnn.engine.data.batches import Augment, to_device
-from kerascnn.engine.data.by_image import CLOSE
-from kerascnn.engine.data.drawn import as_drawn
-from kerascnn.engine.data.host_augment import Host, generators_of
+from kerascnn.engine.data.batches.augment import Augmenter, augmenter
+from kerascnn.engine.data.batches.by_image import CLOSE
+from kerascnn.engine.data.batches.drawn import as_drawn
+from kerascnn.engine.data.batches.feed import Augment, to_device
+from kerascnn.engine.data.batches.host_augment import Host, generators_of
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.errors import PluginError
 from kerascnn.hookspecs import Arrays, Augmentation, HostAugmentation, kerascnn_augmentations

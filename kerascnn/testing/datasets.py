@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.images import read_image
-from kerascnn.engine.data.preparation import resize_image
+from kerascnn.engine.data.decoding.images import read_image
+from kerascnn.engine.data.decoding.preparation import resize_image
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source, Splits, kerascnn_datasets
 from kerascnn.testing.checks import CheckError, SkipError, Subject, check

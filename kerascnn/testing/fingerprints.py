@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from kerascnn.engine.data.images import read_image
+from kerascnn.engine.data.decoding.images import read_image
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source, Splits
 from kerascnn.runtime.files import folder_bytes

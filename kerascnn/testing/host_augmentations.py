@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 
-from kerascnn.engine.data.host_augment import Host, generators_of
+from kerascnn.engine.data.batches.host_augment import Host, generators_of
 from kerascnn.hookspecs import HostAugmentation
 from kerascnn.runtime.workers import Sent
 from kerascnn.testing.augmentations import (

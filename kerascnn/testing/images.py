@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerascnn.engine.data.copies import near_rows
-from kerascnn.engine.data.hashes import perceptual_hash
+from kerascnn.engine.data.decoding.hashes import perceptual_hash
+from kerascnn.engine.data.hygiene.copies import near_rows
 from kerascnn.hookspecs import Splits
 from kerascnn.testing.checks import CheckError, blank, check
 from kerascnn.testing.datasets import COMPARED, SIDE, DatasetSubject, digest, sources, spread

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.batches import to_device
+from kerascnn.engine.data.batches.feed import to_device
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.hookspecs import kerascnn_losses
 from kerascnn.runtime.compilation import gradient, jit_compile

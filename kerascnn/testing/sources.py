@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from kerascnn.engine.data.reading import PER_THREAD, read
+from kerascnn.engine.data.sources.reading import PER_THREAD, read
 from kerascnn.errors import KerascnnError
 from kerascnn.hookspecs import Source
 from kerascnn.testing.checks import CheckError, SkipError, check, explain

@@ -168,7 +168,7 @@ def test_what_this_system_cannot_show_or_read_is_noted(monkeypatch):
     def missing(package):
         raise PackageNotFoundError(package)
 
-    monkeypatch.setattr("kerascnn.engine.data.formats.version", missing)
+    monkeypatch.setattr("kerascnn.engine.data.decoding.formats.version", missing)
     monkeypatch.setattr(doctor, "lacking", lambda text: "中")
     heic, font = sorted(doctor._lacking())
     assert "pip install 'kerascnn[heic]'` adds it" in heic

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from kerascnn.engine.data import copies
-from kerascnn.engine.data.training_splits import stage_images
+from kerascnn.engine.data.splits.training_splits import stage_images
 from kerascnn.engine.kept import Kept
 from kerascnn.engine.load import examine, load_data, trained_on
 from kerascnn.engine.observer import Observer

@@ -3,7 +3,7 @@
 import pytest
 
 from kerascnn import Observer
-from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.decoding.preparation import Preparation
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.leaks import as_prepared
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.packed import Data
+from kerascnn.engine.data.store.packed import Data
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.freezing import set_trainable

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from kerascnn.engine.data.batches import Ahead, Batch, Feed
+from kerascnn.engine.data.batches.feed import Ahead, Batch, Feed
 from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.compile import NOT_FINITE

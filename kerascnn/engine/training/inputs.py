@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
-from kerascnn.engine.data.batches import Augment, Examples, Feed, OneHot
-from kerascnn.engine.data.preparation import Centred
+from kerascnn.engine.data.batches.feed import Augment, Examples, Feed, OneHot
+from kerascnn.engine.data.decoding.preparation import Centred
 from kerascnn.engine.network.boundary import INPUT, Cut
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.training.listener import SILENT, Listener

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.components.component import BoundComponent
-from kerascnn.engine.data.batches import to_device
+from kerascnn.engine.data.batches.feed import to_device
 from kerascnn.errors import PluginError
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from kerascnn.components.component import RegisteredComponent
-from kerascnn.engine.data.augment import Augmenter, augmenter
-from kerascnn.engine.data.packed import Data
-from kerascnn.engine.data.training_splits import stage_images
+from kerascnn.engine.data.batches.augment import Augmenter, augmenter
+from kerascnn.engine.data.splits.training_splits import stage_images
+from kerascnn.engine.data.store.packed import Data
 from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.unfreeze import select

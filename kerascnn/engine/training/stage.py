@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from kerascnn.engine.data.batches import Examples
+from kerascnn.engine.data.batches.feed import Examples
 from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import Built

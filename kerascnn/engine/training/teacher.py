@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.augment import Augmenter
-from kerascnn.engine.data.batches import OneHot
+from kerascnn.engine.data.batches.augment import Augmenter
+from kerascnn.engine.data.batches.feed import OneHot
 from kerascnn.engine.network.inference import Forward, to_numpy
 from kerascnn.engine.training.undisturbed import undisturbed
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from kerascnn.engine.data.augment import Augmenter
-from kerascnn.engine.data.batches import Ahead, Examples, OneHot, shuffled
+from kerascnn.engine.data.batches.augment import Augmenter
+from kerascnn.engine.data.batches.feed import Ahead, Examples, OneHot, shuffled
 from kerascnn.engine.network.activations import BATCH_SIZE, Batch, Batches, Prefix
 from kerascnn.engine.network.earlier import UP_TO
 from kerascnn.engine.network.folding import DisagreementError

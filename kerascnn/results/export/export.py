@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.preparation import PADDING, Preparation
+from kerascnn.engine.data.decoding.preparation import PADDING, Preparation
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.result import Result

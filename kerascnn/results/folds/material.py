@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kerascnn.engine.data.packed import Pooled
-from kerascnn.engine.data.preparation import Centred, Preparation
+from kerascnn.engine.data.decoding.preparation import Centred, Preparation
+from kerascnn.engine.data.store.packed import Pooled
 from kerascnn.engine.folds_result import FoldsResult
 from kerascnn.engine.load import load_pooled
 from kerascnn.engine.metrics.significance import by_image

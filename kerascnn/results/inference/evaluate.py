@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from kerascnn.components.registry import load_registry
-from kerascnn.engine.data.divided import IMAGES, Divided
-from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.data.preparation import Centred
-from kerascnn.engine.data.training_splits import TRAINING_SPLITS
+from kerascnn.engine.data.decoding.preparation import Centred
+from kerascnn.engine.data.splits.divided import IMAGES, Divided
+from kerascnn.engine.data.splits.training_splits import TRAINING_SPLITS
+from kerascnn.engine.data.store.packed import Packed
 from kerascnn.engine.metrics.named import Measured, measure_named
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import wilson_interval

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kerascnn.engine.data.images import IMAGE_TYPES, ImageLike, read_image, shown
-from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.store import BadImagesError, pack
-from kerascnn.engine.data.stream import Images
+from kerascnn.engine.data.decoding.images import IMAGE_TYPES, ImageLike, read_image, shown
+from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.store.pack import BadImagesError, pack
+from kerascnn.engine.data.store.packed import Packed
+from kerascnn.engine.data.store.stream import Images
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError

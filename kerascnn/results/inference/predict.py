@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.images import ImageLike
-from kerascnn.engine.data.preparation import Centred
+from kerascnn.engine.data.decoding.images import ImageLike
+from kerascnn.engine.data.decoding.preparation import Centred
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.metrics.score import ranked
 from kerascnn.engine.network.predictor import answering, predictor

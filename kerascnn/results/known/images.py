@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.engine.data.packed import Packed
+from kerascnn.engine.data.store.packed import Packed
 from kerascnn.engine.metrics.neighbours import nearest
 from kerascnn.engine.result import FEATURES, KNOWN_IMAGES, Result
 from kerascnn.errors import InputError

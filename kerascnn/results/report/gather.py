@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from kerascnn.engine.data.packed import Data, Packed
-from kerascnn.engine.data.preparation import Centred, Preparation
+from kerascnn.engine.data.decoding.preparation import Centred, Preparation
+from kerascnn.engine.data.store.packed import Data, Packed
 from kerascnn.engine.load import load_data
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.observer import Observer

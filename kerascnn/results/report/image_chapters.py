@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.findings import PAIR_KINDS
+from kerascnn.engine.data.hygiene.findings import PAIR_KINDS
 from kerascnn.errors import InputError
 from kerascnn.results.page import Thumbnail, data_uri
 from kerascnn.results.report import explained, mistakes

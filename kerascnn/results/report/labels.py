@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.training_splits import TRAINING_SPLITS
+from kerascnn.engine.data.splits.training_splits import TRAINING_SPLITS
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.metrics.suspicion import suspect
 from kerascnn.engine.result import EXPERIMENT, VALIDATION_PREDICTIONS

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerascnn.engine.data.augment import Augmenter
-from kerascnn.engine.data.batches import shuffled
-from kerascnn.engine.data.blocks import blocks_of
-from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.data.training_splits import stage_images
+from kerascnn.engine.data.batches.augment import Augmenter
+from kerascnn.engine.data.batches.blocks import blocks_of
+from kerascnn.engine.data.batches.feed import shuffled
+from kerascnn.engine.data.splits.training_splits import stage_images
+from kerascnn.engine.data.store.packed import Packed
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.training.plan import augmentation
 from kerascnn.results.report.gather import Material

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
-from kerascnn.engine.data.preparation import Centred, Preparation
+from kerascnn.engine.data.decoding.preparation import Centred, Preparation
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.network.fastest import Fastest
 from kerascnn.engine.network.outputs import Said, with_outputs

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from kerascnn.engine.data.images import suffix_of
-from kerascnn.engine.data.sources import leads_out
+from kerascnn.engine.data.decoding.images import suffix_of
+from kerascnn.engine.data.sources.source import leads_out
 from kerascnn.errors import InputError
 from kerascnn.runtime.files import whole_file
 from kerascnn.runtime.image_files import OUTPUT, ignored_kind, mark

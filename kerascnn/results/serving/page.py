@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from kerascnn.engine.data.images import ImageError
+from kerascnn.engine.data.decoding.images import ImageError
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.results.page import render

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.files import content_of, hash_content
-from kerascnn.engine.data.packed_store import PackedStore
-from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.sources.files import content_of, hash_content
+from kerascnn.engine.data.store.packed_store import PackedStore
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError
 from kerascnn.results.known.images import KnownImages, Nearest

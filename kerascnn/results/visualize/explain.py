@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.images import ImageLike
-from kerascnn.engine.data.preparation import Centred
+from kerascnn.engine.data.decoding.images import ImageLike
+from kerascnn.engine.data.decoding.preparation import Centred
 from kerascnn.engine.network.computed import Parts, convolution_parts, feature_maps, first_kernels
 from kerascnn.engine.network.grad_cam import grad_cam, heat_place
 from kerascnn.engine.network.inference import Forward

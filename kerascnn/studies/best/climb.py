@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.engine.data.download import NotAtHandError, without_downloads
+from kerascnn.engine.data.sources.download import NotAtHandError, without_downloads
 from kerascnn.engine.metrics.calibration import AS_TRAINED, fit_temperature, tempered
 from kerascnn.engine.metrics.score import cross_entropy, judge
 from kerascnn.engine.metrics.significance import paired_interval, wilson_interval

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from kerascnn.engine.data.images import read_image
+from kerascnn.engine.data.decoding.images import read_image
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.runtime.devices import available_cores

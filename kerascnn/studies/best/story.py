@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from kerascnn.engine.data.balance import uneven
-from kerascnn.engine.data.packed import Data
+from kerascnn.engine.data.hygiene.balance import uneven
+from kerascnn.engine.data.store.packed import Data
 from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.observer import Observer, heard_as, optional
 from kerascnn.engine.result import BEST, BEST_PLAN, Result

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.preparation import Centred
+from kerascnn.engine.data.decoding.preparation import Centred
 from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.metrics.score import LEAST_PROBABILITY
 from kerascnn.engine.metrics.significance import mean_error

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.decoding.preparation import Preparation
 from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.network.outputs import with_outputs

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.decoding.preparation import Preparation
 from kerascnn.engine.load import OF_IMAGES
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError

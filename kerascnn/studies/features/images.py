@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerascnn.engine.data.download import reporting
-from kerascnn.engine.data.findings import Examination
-from kerascnn.engine.data.folds import draw_folds
-from kerascnn.engine.data.packed import Data, Packed
+from kerascnn.engine.data.hygiene.findings import Examination
+from kerascnn.engine.data.sources.download import reporting
+from kerascnn.engine.data.splits.folds import draw_folds
+from kerascnn.engine.data.store.packed import Data, Packed
 from kerascnn.engine.load import examine, load_data, load_pooled
 from kerascnn.engine.observer import Observer
 from kerascnn.errors import InputError

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.batches import Examples
-from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.batches.feed import Examples
+from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.store.packed import Packed
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable
 from kerascnn.engine.observer import Observer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.engine.data.folds import Folds
+from kerascnn.engine.data.splits.folds import Folds
 from kerascnn.engine.folds_result import FoldTable
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.observer import Observer

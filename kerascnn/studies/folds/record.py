@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.engine.data.folds import Folds
-from kerascnn.engine.data.packed import Pooled
+from kerascnn.engine.data.splits.folds import Folds
+from kerascnn.engine.data.store.packed import Pooled
 from kerascnn.engine.folds_result import FOLDS, FOLDS_PAGE, FOLDS_PLAN, FoldsResult, FoldTable
 from kerascnn.engine.metrics.named import build_metrics, measure_named
 from kerascnn.engine.metrics.score import measure

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from kerascnn.engine.data.download import reporting
-from kerascnn.engine.data.folds import Folds, draw_folds
+from kerascnn.engine.data.sources.download import reporting
+from kerascnn.engine.data.splits.folds import Folds, draw_folds
 from kerascnn.engine.events import Overview, StageStart
 from kerascnn.engine.folds_result import FoldsResult, FoldTable, divided
 from kerascnn.engine.load import examine_folds, load_pooled

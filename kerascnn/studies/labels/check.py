@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.decoding.preparation import Preparation
 from kerascnn.engine.metrics.suspicion import Suspicion
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.experiment.bound import BoundExperiment, check_experiment

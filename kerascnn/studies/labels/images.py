@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.corrections import image_names, table_paths
-from kerascnn.engine.data.packed import Data, Packed
-from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.hygiene.corrections import image_names, table_paths
+from kerascnn.engine.data.store.packed import Data, Packed
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerascnn.engine.data.findings import Findings, Image
+from kerascnn.engine.data.hygiene.findings import Findings, Image
 from kerascnn.studies.features.neighbours import Neighbours, alike, nearest
 from kerascnn.studies.labels.images import AllImages
 from kerascnn.studies.labels.quality import BLANK, contrast_and_sharpness, outlying

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from kerascnn.engine.data.corrections import Correction, read_corrections
+from kerascnn.engine.data.hygiene.corrections import Correction, read_corrections
 from kerascnn.engine.metrics.suspicion import Suspicion
 from kerascnn.runtime.csv_files import write_csv
 from kerascnn.runtime.text import nfc

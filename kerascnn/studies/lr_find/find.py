@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.batches import Batch, Feed
+from kerascnn.engine.data.batches.feed import Batch, Feed
 from kerascnn.engine.events import overview, stage_start
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.freezing import set_trainable

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.engine.data.copies import near_rows, not_compared
-from kerascnn.engine.data.packed import Packed
-from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.hygiene.copies import near_rows, not_compared
+from kerascnn.engine.data.store.packed import Packed
 from kerascnn.engine.observer import Observer
 from kerascnn.results.inference.images import collect_packed
 from kerascnn.runtime.csv_files import write_csv

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.engine.data.download import NotAtHandError, without_downloads
+from kerascnn.engine.data.sources.download import NotAtHandError, without_downloads
 from kerascnn.engine.observer import Observer, Only, default_observer
 from kerascnn.engine.result import Result
 from kerascnn.errors import InputError

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kerascnn.engine.data.packed import Data
+from kerascnn.engine.data.store.packed import Data
 from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer, Only, default_observer

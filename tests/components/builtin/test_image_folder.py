@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from kerascnn import InputError
 from kerascnn.components.builtin.image_folder import IMAGE_FOLDER
-from kerascnn.engine.data.copies import near_pairs
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.store import pack
+from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.hygiene.copies import near_pairs
+from kerascnn.engine.data.store.pack import pack
 
 SPLITS = ("train", "validation", "test")
 

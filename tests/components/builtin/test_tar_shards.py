@@ -11,8 +11,8 @@ from sharding import encoded, in_folders, listed, samples, write_tar
 from kerascnn import InputError
 from kerascnn.components.builtin.image_folder import IMAGE_FOLDER
 from kerascnn.components.builtin.tar_shards import TAR_SHARDS
-from kerascnn.engine.data.preparation import Preparation
-from kerascnn.engine.data.store import pack
+from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.store.pack import pack
 
 SPLITS = ("train", "validation", "test")
 

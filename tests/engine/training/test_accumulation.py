@@ -7,7 +7,7 @@ from digests import digests_of
 from keras import layers
 
 from kerascnn import classifier_head
-from kerascnn.engine.data.batches import Examples
+from kerascnn.engine.data.batches.feed import Examples
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.training.listener import Listener

@@ -12,7 +12,7 @@ import pytest
 from digests import digests_of
 
 from kerascnn.components.registry import load_registry
-from kerascnn.engine.data.batches import Examples
+from kerascnn.engine.data.batches.feed import Examples
 from kerascnn.engine.network.build import build_network
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.network.unfreeze import select

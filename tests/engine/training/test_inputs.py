@@ -11,9 +11,9 @@ from digests import digests_of
 from keras import layers, ops
 
 from kerascnn import Augmentation, HostAugmentation, Mixing, PluginError, RunError, classifier_head
-from kerascnn.engine.data.augment import augmenter
-from kerascnn.engine.data.batches import Examples
-from kerascnn.engine.data.by_image import generators
+from kerascnn.engine.data.batches.augment import augmenter
+from kerascnn.engine.data.batches.by_image import generators
+from kerascnn.engine.data.batches.feed import Examples
 from kerascnn.engine.network import stored
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.training.inputs import make_inputs

@@ -10,8 +10,8 @@ from kerascnn import Component, InputError, Params, classifier_head
 from kerascnn.components.component import RegisteredComponent
 from kerascnn.components.entry_points import Origin
 from kerascnn.components.registry import load_registry
-from kerascnn.engine.data.augment import Augmenter
-from kerascnn.engine.data.batches import Examples, smoothed, to_device
+from kerascnn.engine.data.batches.augment import Augmenter
+from kerascnn.engine.data.batches.feed import Examples, smoothed, to_device
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.training.loss import make_loss

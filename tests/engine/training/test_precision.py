@@ -7,8 +7,8 @@ from digests import digests_of
 from keras import layers, ops
 
 from kerascnn import classifier_head
-from kerascnn.engine.data.augment import Augmenter
-from kerascnn.engine.data.batches import Examples
+from kerascnn.engine.data.batches.augment import Augmenter
+from kerascnn.engine.data.batches.feed import Examples
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.freezing import set_trainable

@@ -7,8 +7,8 @@ from digests import digests_of
 from keras import layers
 
 from kerascnn import HostAugmentation, Metric, RunError, classifier_head, cross_entropy
-from kerascnn.engine.data.augment import augmenter
-from kerascnn.engine.data.batches import Examples
+from kerascnn.engine.data.batches.augment import augmenter
+from kerascnn.engine.data.batches.feed import Examples
 from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training.checkpoints import Checkpoints

@@ -10,7 +10,7 @@ from keras import layers, ops
 from keras.optimizers import schedules
 
 from kerascnn import classifier_head
-from kerascnn.engine.data.batches import Examples
+from kerascnn.engine.data.batches.feed import Examples
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.training import shared
 from kerascnn.engine.training.listener import SILENT, Control

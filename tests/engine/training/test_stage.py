@@ -11,8 +11,8 @@ from keras import layers, ops
 from keras.callbacks import Callback, LearningRateScheduler, ReduceLROnPlateau
 
 from kerascnn import Metric, PluginError, RunError, classifier_head
-from kerascnn.engine.data.augment import Augmenter
-from kerascnn.engine.data.batches import Examples
+from kerascnn.engine.data.batches.augment import Augmenter
+from kerascnn.engine.data.batches.feed import Examples
 from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.metrics.score import Standing, judge
 from kerascnn.engine.network import ways

@@ -7,8 +7,8 @@ from digests import digests_of
 from keras import layers
 
 from kerascnn import Augmentation, Mixing, classifier_head
-from kerascnn.engine.data.augment import augmenter
-from kerascnn.engine.data.batches import Examples
+from kerascnn.engine.data.batches.augment import augmenter
+from kerascnn.engine.data.batches.feed import Examples
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.inference import run_once, to_numpy
 from kerascnn.engine.training.inputs import make_inputs

@@ -259,7 +259,7 @@ def test_faults_are_one_message(workplace, run_cli, arguments, message):
 
 
 def test_no_weights_are_fetched(monkeypatch):
-    monkeypatch.setattr("kerascnn.engine.data.download.fetch", None)
+    monkeypatch.setattr("kerascnn.engine.data.sources.download.fetch", None)
     assert (
         describe_network("mobilenet_v3_small", params={"top": "pooled"}, image_size=64).depth == 53
     )

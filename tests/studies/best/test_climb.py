@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kerascnn.engine.data.download import NotAtHandError
+from kerascnn.engine.data.sources.download import NotAtHandError
 from kerascnn.errors import RunError
 from kerascnn.run.trial import LABELS, VALIDATION
 from kerascnn.studies.best import climb as module

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerascnn.engine.data.preparation import Centred
+from kerascnn.engine.data.decoding.preparation import Centred
 from kerascnn.studies.ensemble.choice import centre, choose_views, choose_weights, gain, mirror
 
 LABELS = np.arange(600) % 3

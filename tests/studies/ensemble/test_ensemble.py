@@ -8,7 +8,7 @@ import pytest
 import tomli_w
 
 from kerascnn import InputError, distil_run, ensemble_runs, load_experiment, predict_images
-from kerascnn.engine.data.divided import Divided
+from kerascnn.engine.data.splits.divided import Divided
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.observer import Observer
 from kerascnn.results.describe.network import describe_network

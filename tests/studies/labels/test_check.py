@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from kerascnn.cli import cli
-from kerascnn.engine.data.corrections import read_corrections
+from kerascnn.engine.data.hygiene.corrections import read_corrections
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.load import load_experiment

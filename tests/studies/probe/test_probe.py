@@ -9,7 +9,7 @@ from PIL import ImageOps
 from scipy.stats import spearmanr
 
 from kerascnn import InputError, fetch
-from kerascnn.engine.data.download import NotAtHandError, without_downloads
+from kerascnn.engine.data.sources.download import NotAtHandError, without_downloads
 from kerascnn.engine.observer import Observer
 from kerascnn.studies.features.images import load_images
 from kerascnn.studies.probe.network import with_architecture

@@ -9,7 +9,7 @@ import tomli_w
 from PIL import Image
 
 from kerascnn import InputError, load_experiment, predict_images, run_experiment, update_run
-from kerascnn.engine.data.divided import Divided
+from kerascnn.engine.data.splits.divided import Divided
 from kerascnn.engine.observer import Observer
 from kerascnn.results.find import find_run
 from kerascnn.tracking.model_registry import registered_run

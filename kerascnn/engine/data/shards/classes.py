@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 
-from kerascnn.engine.data.splitting import split_named
+from kerascnn.engine.data.splits.splitting import split_named
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.runtime.text import abbreviated, nfc
 

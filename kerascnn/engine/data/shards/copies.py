@@ -5,8 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from kerascnn.engine.data.download import reported, require_downloads
 from kerascnn.engine.data.shards.shard import Shard
+from kerascnn.engine.data.sources.download import reported, require_downloads
 from kerascnn.runtime.cache import cached, entries, limit_bytes, remove
 from kerascnn.runtime.shared_file import SharedFile
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.data.download import NotAtHandError
-from kerascnn.engine.data.files import hash_content
 from kerascnn.engine.data.shards.shard import Shard, ShardFormat
+from kerascnn.engine.data.sources.download import NotAtHandError
+from kerascnn.engine.data.sources.files import hash_content
 from kerascnn.errors import InputError
 from kerascnn.runtime.cache import cached
 from kerascnn.runtime.devices import available_cores

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from kerascnn.engine.data.splitting import split_named
+from kerascnn.engine.data.splits.splitting import split_named
 from kerascnn.errors import InputError
 
 File = TypeVar("File")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
 
-from kerascnn.engine.data.files import ContentHash
 from kerascnn.engine.data.shards.index import ShardIndex
 from kerascnn.engine.data.shards.shard import Shard, ShardFormat
-from kerascnn.engine.data.sources import Known
+from kerascnn.engine.data.sources.files import ContentHash
+from kerascnn.engine.data.sources.source import Known
 from kerascnn.runtime.shared_file import SharedFile
 
 _OPEN = 32  # shards that a process keeps open

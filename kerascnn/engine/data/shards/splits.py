@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kerascnn.engine.data.content_split import SplitParams, check_filled, drawn_rows
 from kerascnn.engine.data.shards.classes import class_names_of, folder_layout
 from kerascnn.engine.data.shards.index import ShardIndex, index_shards
 from kerascnn.engine.data.shards.labels import FOLDER
 from kerascnn.engine.data.shards.shard import Shard, ShardFormat
 from kerascnn.engine.data.shards.source import ShardImages
-from kerascnn.engine.data.sources import Known, Subset
+from kerascnn.engine.data.sources.source import Known, Subset
+from kerascnn.engine.data.splits.content_split import SplitParams, check_filled, drawn_rows
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Splits
 from kerascnn.runtime.text import abbreviated

@@ -7,11 +7,11 @@ from sharding import encoded, samples, write_tar
 
 from kerascnn import RunError, TarFormat, copied_shard, shard_splits
 from kerascnn.components.builtin.tar_shards import TAR_SHARDS
-from kerascnn.engine.data.download import NotAtHandError, reporting, without_downloads
-from kerascnn.engine.data.preparation import Preparation
+from kerascnn.engine.data.decoding.preparation import Preparation
 from kerascnn.engine.data.shards import copies
 from kerascnn.engine.data.shards import source as shard_source
-from kerascnn.engine.data.store import pack
+from kerascnn.engine.data.sources.download import NotAtHandError, reporting, without_downloads
+from kerascnn.engine.data.store.pack import pack
 from kerascnn.runtime.cache import entries, remove
 
 

@@ -1,0 +1,1 @@
+"""Which images train, validate and test: by content, so that an image keeps its place."""
