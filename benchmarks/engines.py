@@ -72,7 +72,7 @@ def prefix(backend: str) -> dict[str, Any]:
     from kerascnn import load_experiment
     from kerascnn.engine.network.boundary import cut
     from kerascnn.engine.network.freezing import set_trainable
-    from kerascnn.engine.network.ways import ways
+    from kerascnn.engine.network.prefix.ways import ways
     from kerascnn.engine.observer import Observer
     from kerascnn.engine.prepare import prepare_experiment
 

@@ -21,7 +21,7 @@ from kerascnn.engine.metrics.conformal import prediction_sets, set_threshold
 from kerascnn.engine.metrics.novelty import MEASURES
 from kerascnn.engine.metrics.significance import wilson_interval
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.result import PREDICTIONS, VALIDATION_PREDICTIONS, Result
+from kerascnn.engine.result.run import PREDICTIONS, VALIDATION_PREDICTIONS, Result
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_run
 from kerascnn.results.inference.images import read_images

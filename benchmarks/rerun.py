@@ -15,7 +15,7 @@ from typing import Any
 import click
 from common import report, run
 
-from kerascnn.engine.result import PREDICTIONS, RESULT, Result
+from kerascnn.engine.result.run import PREDICTIONS, RESULT, Result
 
 FLOWERS = Path(__file__).parents[1] / "experiments" / "flowers.toml"
 CLOCK = ("seconds", "images_per_second")

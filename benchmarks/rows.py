@@ -21,8 +21,8 @@ from store import spent
 
 from kerascnn.runtime.backend import start_backend
 from kerascnn.runtime.cache import cache_folder
-from kerascnn.runtime.row_claims import Claims
-from kerascnn.runtime.row_store import RowStore
+from kerascnn.runtime.rows.claims import Claims
+from kerascnn.runtime.rows.store import RowStore
 
 PIECE, VALUES, LOOKUPS = 32, 64, 200
 FLAT = ("processor_us_a_row", "us_a_row", "fill_resident_bytes", "read_resident_bytes")

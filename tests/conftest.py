@@ -16,10 +16,10 @@ from PIL import Image
 
 from kerascnn import cli
 from kerascnn.components.registry import load_registry
-from kerascnn.engine.folds_result import FoldsResult
 from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.metrics.significance import repeated_interval
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.folds import FoldsResult
+from kerascnn.engine.result.run import Result
 from kerascnn.results.predictions import Predictions, write_predictions
 from kerascnn.runtime.cache import cache_folder
 from kerascnn.runtime.process import set_objects_aside

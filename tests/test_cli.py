@@ -21,7 +21,7 @@ from kerascnn.components.registry import load_registry
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.run.init import recipes
 from kerascnn.runtime.cache import cache_folder, cached
-from kerascnn.runtime.row_store import RowStore
+from kerascnn.runtime.rows.store import RowStore
 
 COMMAND = "import sys; sys.argv[0] = 'kerascnn'; from kerascnn.cli import main; main()"
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from kerascnn.cli.tables.comparison import show_comparison
 from kerascnn.cli.tables.inference import show_evaluation
 from kerascnn.engine.metrics.score import measure
-from kerascnn.engine.network.computed import Parts
+from kerascnn.engine.network.explain.computed import Parts
 from kerascnn.engine.observer import Observer
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.compare.comparison import Comparison

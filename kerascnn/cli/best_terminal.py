@@ -9,7 +9,7 @@ from rich.text import Text
 from kerascnn.cli.tables.layout import from_here, line
 from kerascnn.cli.terminal import Terminal
 from kerascnn.engine.events import Overview, StageStart
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.engine.training.listener import Epoch
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.results.page import seconds

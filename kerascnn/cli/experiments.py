@@ -65,7 +65,7 @@ def run(
     --workers.
     """
     from kerascnn.cli.terminal import Terminal
-    from kerascnn.engine.result import EXPERIMENT
+    from kerascnn.engine.result.run import EXPERIMENT
     from kerascnn.results.lookup import Kind, find_unfinished
     from kerascnn.run.experiment import run_experiment
 

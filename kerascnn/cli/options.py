@@ -222,7 +222,7 @@ def calibrated(result: Any, uncalibrated: bool) -> Any:
 
 def require_run_and_images(command: str, run: str, images: tuple[str, ...]) -> None:
     """Raises a usage error with the corrected command if RUN or IMAGES is missing."""
-    from kerascnn.engine.result import RESULT
+    from kerascnn.engine.result.run import RESULT
 
     if not images or (Path(run).exists() and not Path(run, RESULT).is_file()):
         given = shlex.join((run, *images)) if Path(run).exists() else "IMAGE"

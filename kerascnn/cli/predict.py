@@ -21,7 +21,7 @@ from kerascnn.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from kerascnn.engine.result import Result
+    from kerascnn.engine.result.run import Result
     from kerascnn.results.inference.predict import Prediction
     from kerascnn.results.known.caution import Caution
 

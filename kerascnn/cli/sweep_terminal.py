@@ -9,7 +9,7 @@ from rich.text import Text
 
 from kerascnn.cli.tables.layout import from_here, line
 from kerascnn.cli.terminal import Terminal
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.results.page import seconds
 from kerascnn.runtime.text import abbreviated, counted
 from kerascnn.studies.sweep.observer import SweepObserver

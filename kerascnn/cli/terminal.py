@@ -35,7 +35,7 @@ from kerascnn.cli.tables.lines import (
 from kerascnn.engine.events import Overview, StageStart
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.engine.training.listener import Epoch
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.errors import InputError

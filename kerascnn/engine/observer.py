@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kerascnn.engine.events import Overview, StageStart
-    from kerascnn.engine.result import Result
+    from kerascnn.engine.result.run import Result
     from kerascnn.engine.training.listener import Epoch
     from kerascnn.engine.training.stage_result import StageResult
 

@@ -8,7 +8,7 @@ from kerascnn.engine.data.splits.renewed import Before
 from kerascnn.engine.data.store.packed import Data
 from kerascnn.engine.network.warm import MisfitError, warm_up
 from kerascnn.engine.observer import Observer, Only
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.engine.training.undisturbed import undisturbed
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment

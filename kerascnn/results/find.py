@@ -5,9 +5,9 @@ import warnings
 from datetime import datetime
 from pathlib import Path
 
-from kerascnn.engine.folds_result import FOLDS, FoldsResult
-from kerascnn.engine.outcome import Outcome
-from kerascnn.engine.result import RESULT, Result
+from kerascnn.engine.result.folds import FOLDS, FoldsResult
+from kerascnn.engine.result.outcome import Outcome
+from kerascnn.engine.result.run import RESULT, Result
 from kerascnn.errors import InputError
 from kerascnn.results.lookup import Kind, find, folders, matching, runs_folder
 from kerascnn.runtime.arguments import expect

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from kerascnn.engine.folds_result import FOLDS
-from kerascnn.engine.result import RESULT
+from kerascnn.engine.result.folds import FOLDS
+from kerascnn.engine.result.run import RESULT
 from kerascnn.errors import InputError
 from kerascnn.results.lookup import Kind, find, folders, runs_folder
 from kerascnn.runtime.address import address_fault, displayed

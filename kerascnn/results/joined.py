@@ -8,7 +8,7 @@ from typing import Any
 
 from kerascnn.engine.network.joined import Part, join
 from kerascnn.engine.network.parts import build_once
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError
 from kerascnn.results.find import find_run
 

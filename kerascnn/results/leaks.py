@@ -11,7 +11,7 @@ from kerascnn.engine.data.splits.training_splits import TRAINING_SPLITS
 from kerascnn.engine.data.store.packed import Data, Packed
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.result import VALIDATION_PREDICTIONS, Result
+from kerascnn.engine.result.run import VALIDATION_PREDICTIONS, Result
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.results.predictions import Predictions, read_predictions

@@ -4,8 +4,8 @@ import os
 from enum import Enum
 from pathlib import Path
 
-from kerascnn.engine.folds_result import FOLDS, FOLDS_PLAN
-from kerascnn.engine.result import BEST, BEST_PLAN, RESULT, SWEEP, SWEEP_PLAN
+from kerascnn.engine.result.folds import FOLDS, FOLDS_PLAN
+from kerascnn.engine.result.run import BEST, BEST_PLAN, RESULT, SWEEP, SWEEP_PLAN
 from kerascnn.errors import InputError
 from kerascnn.runtime.commands import command
 from kerascnn.tracking.journal import JOURNAL, RUNS, Journal

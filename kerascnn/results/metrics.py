@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from kerascnn.components.component import BoundComponent
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.metrics.named import NamedMetric, build_metrics
-from kerascnn.engine.outcome import Outcome
+from kerascnn.engine.result.outcome import Outcome
 from kerascnn.errors import InputError
 from kerascnn.experiment.metrics import metric_name
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from kerascnn.engine.result_tables import StageTable
+from kerascnn.engine.result.tables import StageTable
 from kerascnn.runtime.files import gigabytes
 from kerascnn.runtime.text import plural
 

@@ -8,7 +8,7 @@ import numpy as np
 from kerascnn.engine.data.store.packed import Data
 from kerascnn.engine.network.joined import Part, join
 from kerascnn.engine.observer import Observer, Only
-from kerascnn.engine.result import PREDICTIONS, Result
+from kerascnn.engine.result.run import PREDICTIONS, Result
 from kerascnn.engine.training.teacher import Teacher
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment

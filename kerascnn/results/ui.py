@@ -11,7 +11,7 @@ from collections.abc import Callable
 from socket import socket
 from typing import IO
 
-from kerascnn.engine.result import SWEEP
+from kerascnn.engine.result.run import SWEEP
 from kerascnn.errors import KerascnnError
 from kerascnn.results.find import last_experiment
 from kerascnn.results.lookup import Kind, folders

@@ -14,7 +14,7 @@ from kerascnn.engine.events import stage_start
 from kerascnn.engine.network.freezing import digest, frozen_variables, set_trainable
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import EXPERIMENT
+from kerascnn.engine.result.run import EXPERIMENT
 from kerascnn.engine.training.checkpoints import Checkpoints, State
 from kerascnn.engine.training.listener import Control, Epoch
 from kerascnn.engine.training.plan import Plan

@@ -4,7 +4,7 @@ import sys
 from dataclasses import replace
 
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.hookspecs import Launched

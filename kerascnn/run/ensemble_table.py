@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.ensemble_table import Decision, EnsembleTable, MemberTable
 from kerascnn.engine.metrics.significance import equally_accurate, paired_interval
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.ensemble import Decision, EnsembleTable, MemberTable
+from kerascnn.engine.result.run import Result
 from kerascnn.results.find import find_run
 
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from kerascnn.engine.observer import Observer, default_observer
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.run.cluster import run_on_cluster
 from kerascnn.run.member import Asked

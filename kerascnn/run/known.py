@@ -7,13 +7,13 @@ import numpy as np
 
 from kerascnn.engine.data.decoding.preparation import Preparation
 from kerascnn.engine.data.store.packed import Packed
-from kerascnn.engine.network.activations import KIND, Prefix
 from kerascnn.engine.network.outputs import features_model
+from kerascnn.engine.network.prefix.activations import KIND, Prefix
 from kerascnn.engine.prepared import Prepared
 from kerascnn.results.known.held_out import HELD_OUT
 from kerascnn.results.known.images import TRAIN, KnownImages
 from kerascnn.run.result import Evaluated
-from kerascnn.runtime.row_store import RowStore
+from kerascnn.runtime.rows.store import RowStore
 
 LIMIT = 100_000
 """Images kept of each split; of more, as many at random."""

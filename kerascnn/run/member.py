@@ -10,7 +10,7 @@ import tomllib
 from dataclasses import dataclass
 
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.result import EXPERIMENT, Result
+from kerascnn.engine.result.run import EXPERIMENT, Result
 from kerascnn.engine.training.devices.forming import is_local, join, lead, listen
 from kerascnn.engine.training.devices.group import LEADER, Group, Member
 from kerascnn.engine.training.devices.on_jax import abandon_processes, start_processes

@@ -3,7 +3,7 @@
 import tomllib
 from typing import Any
 
-from kerascnn.engine.result import EXPERIMENT
+from kerascnn.engine.result.run import EXPERIMENT
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.model import incidental
 from kerascnn.experiment.tables import flatten

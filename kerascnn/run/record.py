@@ -17,7 +17,7 @@ from kerascnn.engine.events import StageStart
 from kerascnn.engine.metrics.score import Metrics
 from kerascnn.engine.observer import Observer, optional
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import (
+from kerascnn.engine.result.run import (
     EXPERIMENT,
     FEATURES,
     KNOWN_IMAGES,

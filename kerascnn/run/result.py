@@ -11,18 +11,18 @@ import numpy as np
 
 from kerascnn.engine.data.decoding.preparation import Preparation
 from kerascnn.engine.data.store.packed import Packed
-from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.metrics.calibration import AS_TRAINED, fit_temperature
 from kerascnn.engine.metrics.named import measure_named, value_of
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import paired_interval
 from kerascnn.engine.network.build import Built
+from kerascnn.engine.network.explain.maps import map_shape
 from kerascnn.engine.network.loadable import modules_to_import
-from kerascnn.engine.network.maps import map_shape
 from kerascnn.engine.network.predictor import Answering, answering
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import Result
-from kerascnn.engine.result_tables import MetricTable, SplitTable, StageTable, WeightsTable
+from kerascnn.engine.result.ensemble import Decision
+from kerascnn.engine.result.run import Result
+from kerascnn.engine.result.tables import MetricTable, SplitTable, StageTable, WeightsTable
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.experiment.training import Training
 from kerascnn.run.ensemble_table import ensemble_table, member_runs

@@ -10,11 +10,11 @@ from pathlib import Path
 from threading import Thread
 
 from kerascnn.engine.data.store.packed import Data
-from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.events import overview
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.ensemble import Decision
+from kerascnn.engine.result.run import Result
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.results.find import backend_of
 from kerascnn.results.lookup import Kind, find_unfinished, runs_folder

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.engine.training.devices.forming import LOOPBACK, listen
 from kerascnn.engine.training.devices.group import ENDING_SECONDS, LEADER
 from kerascnn.errors import KerascnnError, RunError

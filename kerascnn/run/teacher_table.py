@@ -4,8 +4,8 @@ import numpy as np
 
 from kerascnn.engine.metrics.significance import equally_accurate, paired_interval
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import MEMBERS, Result
-from kerascnn.engine.teacher_table import Compared, TeacherTable
+from kerascnn.engine.result.run import MEMBERS, Result
+from kerascnn.engine.result.teacher import Compared, TeacherTable
 from kerascnn.results.find import find_run
 from kerascnn.results.joined import weights_sha256
 

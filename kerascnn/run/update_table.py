@@ -8,12 +8,12 @@ import numpy as np
 from kerascnn.engine.data.hygiene.findings import LISTED
 from kerascnn.engine.data.sources.source import Subset
 from kerascnn.engine.data.store.packed import Data
-from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.metrics.significance import equally_accurate, holm, paired_interval
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import PREDICTIONS, Result
-from kerascnn.engine.update_table import ClassSide, Side, UpdateTable
+from kerascnn.engine.result.ensemble import Decision
+from kerascnn.engine.result.run import PREDICTIONS, Result
+from kerascnn.engine.result.update import ClassSide, Side, UpdateTable
 from kerascnn.results.before import run_before
 from kerascnn.results.inference.images import packed_for
 from kerascnn.results.inference.predict import outputs_of

@@ -2,8 +2,8 @@
 
 from functools import singledispatch
 
-from kerascnn.engine.folds_result import FoldsResult
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.folds import FoldsResult
+from kerascnn.engine.result.run import Result
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.page import comparison_html
 from kerascnn.results.folds.page import folds_html

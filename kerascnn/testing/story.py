@@ -9,7 +9,7 @@ import numpy as np
 
 from kerascnn.engine.events import Overview, StageStart
 from kerascnn.engine.metrics.score import Standing, measure
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.engine.training.inputs import Cached
 from kerascnn.engine.training.listener import Epoch
 from kerascnn.engine.training.stage_result import StageResult

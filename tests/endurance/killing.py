@@ -165,7 +165,7 @@ def kill_at_disk(at):
 
 def kill_at_append(at):
     """Dies at the at-th write or sync of rows in the cache, in the midst of a write."""
-    from kerascnn.runtime.row_file import RowFile
+    from kerascnn.runtime.rows.file import RowFile
 
     write, sync, left = RowFile.write, RowFile.sync, at
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerascnn.engine.data import copies
+from kerascnn.engine.data.hygiene import copies
 from kerascnn.engine.data.splits.training_splits import stage_images
 from kerascnn.engine.kept import Kept
 from kerascnn.engine.load import examine, load_data, trained_on

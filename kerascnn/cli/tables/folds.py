@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 
 from kerascnn.cli.tables.layout import Table, interval, line, number, plain, words
 from kerascnn.cli.tables.lines import measured_lines
-from kerascnn.engine.folds_result import FoldsResult, FoldTable
+from kerascnn.engine.result.folds import FoldsResult, FoldTable
 from kerascnn.results.report.chapters import class_rows
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.text import counted

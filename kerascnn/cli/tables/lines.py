@@ -7,7 +7,7 @@ from kerascnn.engine.events import Overview, StageStart
 from kerascnn.engine.metrics.named import Measured
 from kerascnn.engine.metrics.score import Standing
 from kerascnn.engine.metrics.significance import paired_interval
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.runtime.text import counted
 

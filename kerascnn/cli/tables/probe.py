@@ -12,7 +12,7 @@ from kerascnn.runtime.text import visible
 WIDE = 110  # columns; with fewer, some figures of a network are only in --json
 
 if TYPE_CHECKING:  # not needed by other commands
-    from kerascnn.engine.result import Result
+    from kerascnn.engine.result.run import Result
     from kerascnn.studies.probe.behind import Behind
     from kerascnn.studies.probe.blocks_result import BlocksResult
     from kerascnn.studies.probe.result import ProbeResult

@@ -95,7 +95,7 @@ class Flattening:
         """The copy of an operation, and what it returns."""
         import keras
 
-        from kerascnn.engine.network.folding import copy_state
+        from kerascnn.engine.network.copies import copy_state
 
         new = id(operation) not in self._copies
         if new:

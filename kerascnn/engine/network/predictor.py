@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kerascnn.engine.network.fastest import Fastest
 from kerascnn.engine.network.outputs import Outputs, Said, with_outputs
-from kerascnn.engine.network.ways import ways_to_predict
+from kerascnn.engine.network.prefix.fastest import Fastest
+from kerascnn.engine.network.prefix.ways import ways_to_predict
 
 WORTH_IMAGES = 32
 """On fewer images the backend is as fast as OpenVINO, which compiles the network first."""

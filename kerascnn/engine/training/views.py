@@ -9,10 +9,10 @@ import numpy as np
 
 from kerascnn.engine.data.batches.augment import Augmenter
 from kerascnn.engine.data.batches.feed import Ahead, Examples, OneHot, shuffled
-from kerascnn.engine.network.activations import BATCH_SIZE, Batch, Batches, Prefix
-from kerascnn.engine.network.earlier import UP_TO
-from kerascnn.engine.network.folding import DisagreementError
 from kerascnn.engine.network.inference import OnProgress, to_numpy
+from kerascnn.engine.network.prefix.activations import BATCH_SIZE, Batch, Batches, Prefix
+from kerascnn.engine.network.prefix.earlier import UP_TO
+from kerascnn.engine.network.prefix.folding import DisagreementError
 from kerascnn.engine.training.listener import Listener
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.teacher import Teacher

@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from kerascnn.engine.folds_result import FoldsResult
 from kerascnn.engine.observer import Observer, default_observer
-from kerascnn.engine.outcome import Outcome
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.folds import FoldsResult
+from kerascnn.engine.result.outcome import Outcome
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.find import all_runs, find_outcome

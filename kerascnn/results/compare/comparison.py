@@ -19,8 +19,8 @@ from kerascnn.engine.metrics.significance import (
     paired_interval,
     repeated_test,
 )
-from kerascnn.engine.outcome import Outcome
-from kerascnn.engine.result import PREDICTIONS
+from kerascnn.engine.result.outcome import Outcome
+from kerascnn.engine.result.run import PREDICTIONS
 from kerascnn.errors import InputError
 from kerascnn.results.compare.choice import advice
 from kerascnn.results.compare.images import Judged, difference, noun_of, refusal, rows_as_in

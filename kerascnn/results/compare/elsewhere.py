@@ -7,8 +7,8 @@ from typing import Any
 
 from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.result import Result
-from kerascnn.engine.result_tables import SplitTable
+from kerascnn.engine.result.run import Result
+from kerascnn.engine.result.tables import SplitTable
 from kerascnn.results.inference.evaluate import predict_folder
 from kerascnn.results.predictions import Predictions
 

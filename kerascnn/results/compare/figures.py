@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from kerascnn.engine.outcome import Outcome
+from kerascnn.engine.result.outcome import Outcome
 from kerascnn.results.compare.comparison import Comparison
 from kerascnn.results.compare.results import Group
 from kerascnn.results.page import BLUE, GREEN, ORANGE, RED, style, svg

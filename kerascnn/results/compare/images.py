@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kerascnn.engine.data.decoding.preparation import Preparation
-from kerascnn.engine.outcome import Outcome
+from kerascnn.engine.result.outcome import Outcome
 from kerascnn.results.predictions import Predictions
 from kerascnn.runtime.text import plural
 

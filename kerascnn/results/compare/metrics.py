@@ -12,7 +12,7 @@ from kerascnn.engine.metrics.named import (
     resampled,
     value_of,
 )
-from kerascnn.engine.outcome import Outcome
+from kerascnn.engine.result.outcome import Outcome
 from kerascnn.results.compare.results import Lead
 from kerascnn.results.metrics import built_metrics, listed_metrics
 from kerascnn.results.predictions import Predictions

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from kerascnn.engine.folds_result import FoldsResult
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.folds import FoldsResult
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.compare import figures

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from statistics import fmean
 
-from kerascnn.engine.outcome import Outcome
-from kerascnn.engine.result import PREDICTIONS
+from kerascnn.engine.result.outcome import Outcome
+from kerascnn.engine.result.run import PREDICTIONS
 from kerascnn.results.compare.results import Compared, Group, Spread
 from kerascnn.results.compare.settings import Settings, differing, settings_of
 

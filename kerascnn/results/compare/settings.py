@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from kerascnn.engine.outcome import Outcome
+from kerascnn.engine.result.outcome import Outcome
 from kerascnn.experiment.model import incidental
 from kerascnn.experiment.tables import flatten
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from kerascnn.components.component import BoundComponent
 from kerascnn.components.registry import Registry, load_registry
 from kerascnn.engine.network.build import HEAD, Built, build_network
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.experiment.choices import Choice
 from kerascnn.experiment.problems import explain

@@ -10,7 +10,7 @@ import numpy as np
 from kerascnn.engine.metrics.calibration import AS_TRAINED, tempered
 from kerascnn.engine.network.inference import to_numpy
 from kerascnn.engine.network.joined import calibrated
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import RunError
 from kerascnn.results.export.exporter import BuiltExporter
 from kerascnn.runtime.keras_internals import nested_layers

@@ -15,7 +15,7 @@ import numpy as np
 from kerascnn.engine.data.decoding.preparation import PADDING, Preparation
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError, KerascnnError
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.export.conversion import convert

@@ -6,10 +6,10 @@ import numpy as np
 
 from kerascnn.engine.data.decoding.preparation import Centred, Preparation
 from kerascnn.engine.data.store.packed import Pooled
-from kerascnn.engine.folds_result import FoldsResult
 from kerascnn.engine.load import load_pooled
 from kerascnn.engine.metrics.significance import by_image
 from kerascnn.engine.observer import Observer
+from kerascnn.engine.result.folds import FoldsResult
 from kerascnn.errors import KerascnnError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.results.predictions import Predictions

@@ -6,7 +6,7 @@ import numpy as np
 import tomli_w
 from markupsafe import Markup
 
-from kerascnn.engine.folds_result import FoldsResult
+from kerascnn.engine.result.folds import FoldsResult
 from kerascnn.results.folds.material import FoldsMaterial
 from kerascnn.results.page import BLUE, render, style, svg
 from kerascnn.results.report import chapters, image_chapters

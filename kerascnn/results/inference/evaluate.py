@@ -16,7 +16,7 @@ from kerascnn.engine.metrics.named import Measured, measure_named
 from kerascnn.engine.metrics.score import Metrics, measure
 from kerascnn.engine.metrics.significance import wilson_interval
 from kerascnn.engine.observer import Observer, default_observer
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.hookspecs import Splits
 from kerascnn.results.find import find_run

@@ -15,7 +15,7 @@ from kerascnn.engine.data.store.pack import BadImagesError, pack
 from kerascnn.engine.data.store.packed import Packed
 from kerascnn.engine.data.store.stream import Images
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError
 from kerascnn.hookspecs import Source
 from kerascnn.runtime.arguments import as_list

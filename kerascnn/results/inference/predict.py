@@ -12,7 +12,7 @@ from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.metrics.score import ranked
 from kerascnn.engine.network.predictor import answering, predictor
 from kerascnn.engine.observer import Observer, default_observer
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.results.find import find_run
 from kerascnn.results.inference.images import (
     collect_images,

@@ -7,7 +7,7 @@ import numpy as np
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.metrics.conformal import prediction_sets, set_threshold
 from kerascnn.engine.metrics.score import ranked
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.results.known.held_out import held_out, held_out_predictions
 from kerascnn.results.known.rejection import Rejection
 

@@ -7,7 +7,7 @@ far too many new ones; one from a network of the same recipe holds for that netw
 `benchmarks/thresholds.py` compares the three.
 """
 
-from kerascnn.engine.result import EXPERIMENT, PREDICTIONS, VALIDATION_PREDICTIONS, Result
+from kerascnn.engine.result.run import EXPERIMENT, PREDICTIONS, VALIDATION_PREDICTIONS, Result
 from kerascnn.errors import InputError
 from kerascnn.results.predictions import Predictions, read_predictions
 from kerascnn.runtime.commands import command

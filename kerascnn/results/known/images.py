@@ -8,7 +8,7 @@ import numpy as np
 
 from kerascnn.engine.data.store.packed import Packed
 from kerascnn.engine.metrics.neighbours import nearest
-from kerascnn.engine.result import FEATURES, KNOWN_IMAGES, Result
+from kerascnn.engine.result.run import FEATURES, KNOWN_IMAGES, Result
 from kerascnn.errors import InputError
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.csv_files import read_csv, write_csv

@@ -14,7 +14,7 @@ import numpy as np
 
 from kerascnn.engine.metrics.conformal import needed_images, threshold
 from kerascnn.engine.metrics.novelty import MEASURES, area
-from kerascnn.engine.result import REJECTION, Result
+from kerascnn.engine.result.run import REJECTION, Result
 from kerascnn.results.known.held_out import held_out
 from kerascnn.results.known.images import KnownImages
 from kerascnn.runtime.files import write_whole

@@ -9,8 +9,8 @@ import tomli_w
 
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.metrics.significance import f1_interval, wilson_interval
-from kerascnn.engine.outcome import Outcome
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.outcome import Outcome
+from kerascnn.engine.result.run import Result
 from kerascnn.results.confusion import confusion_figure
 from kerascnn.results.page import svg
 from kerascnn.results.report import figures

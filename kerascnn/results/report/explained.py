@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kerascnn.engine.network.computed import feature_maps, first_kernels, kernel_images
-from kerascnn.engine.network.grad_cam import grad_cam, overlay
+from kerascnn.engine.network.explain.computed import feature_maps, first_kernels, kernel_images
+from kerascnn.engine.network.explain.grad_cam import grad_cam, overlay
 from kerascnn.results.page import data_uri
 
 SIDE = 128  # pixels of a thumbnail

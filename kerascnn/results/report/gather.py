@@ -8,8 +8,8 @@ from kerascnn.engine.data.store.packed import Data, Packed
 from kerascnn.engine.load import load_data
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.observer import Observer
-from kerascnn.engine.outcome import Outcome
-from kerascnn.engine.result import PREDICTIONS, Result
+from kerascnn.engine.result.outcome import Outcome
+from kerascnn.engine.result.run import PREDICTIONS, Result
 from kerascnn.errors import KerascnnError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.results.predictions import Predictions, read_predictions

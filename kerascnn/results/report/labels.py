@@ -8,7 +8,7 @@ import numpy as np
 from kerascnn.engine.data.splits.training_splits import TRAINING_SPLITS
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.metrics.suspicion import suspect
-from kerascnn.engine.result import EXPERIMENT, VALIDATION_PREDICTIONS
+from kerascnn.engine.result.run import EXPERIMENT, VALIDATION_PREDICTIONS
 from kerascnn.results.leaks import validation_of
 from kerascnn.results.page import Thumbnail, data_uri
 from kerascnn.results.predictions import Predictions

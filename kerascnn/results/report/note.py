@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kerascnn.engine.ensemble_table import MemberTable
-from kerascnn.engine.result import Result
-from kerascnn.engine.result_tables import StageTable
+from kerascnn.engine.result.ensemble import MemberTable
+from kerascnn.engine.result.run import Result
+from kerascnn.engine.result.tables import StageTable
 from kerascnn.results.page import saved, seconds
 from kerascnn.results.report import explained, mistakes
 from kerascnn.results.report.gather import Material

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerascnn.engine.result import EXPERIMENT, Result
+from kerascnn.engine.result.run import EXPERIMENT, Result
 from kerascnn.results.report.gather import Material
 from kerascnn.runtime.commands import command
 

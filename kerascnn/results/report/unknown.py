@@ -7,7 +7,7 @@ import numpy as np
 
 from kerascnn.engine.metrics.significance import wilson_interval
 from kerascnn.engine.network.build import HEAD
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError
 from kerascnn.results.known.caution import Caution
 from kerascnn.results.known.held_out import HELD_OUT

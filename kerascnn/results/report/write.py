@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kerascnn.engine.observer import Observer, default_observer, optional
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.find import find_run
 from kerascnn.results.page import render

@@ -6,11 +6,11 @@ from typing import Any
 
 from kerascnn.engine.data.decoding.preparation import Centred, Preparation
 from kerascnn.engine.metrics.calibration import tempered
-from kerascnn.engine.network.fastest import Fastest
 from kerascnn.engine.network.outputs import Said, with_outputs
 from kerascnn.engine.network.predictor import Answering
-from kerascnn.engine.network.ways import ways_to_predict
-from kerascnn.engine.result import Result
+from kerascnn.engine.network.prefix.fastest import Fastest
+from kerascnn.engine.network.prefix.ways import ways_to_predict
+from kerascnn.engine.result.run import Result
 from kerascnn.results.inference.images import read_images
 from kerascnn.results.inference.predict import best_guesses
 from kerascnn.results.known.caution import Caution

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.network.grad_cam import GradCam, overlay
+from kerascnn.engine.network.explain.grad_cam import GradCam, overlay
 from kerascnn.errors import InputError
 from kerascnn.results.known.rejection import SHARE, Rejection
 from kerascnn.results.page import data_uri

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from kerascnn.engine.data.decoding.images import ImageError
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError
 from kerascnn.results.page import render
 from kerascnn.results.serving.classifier import Classifier

@@ -11,7 +11,7 @@ import numpy as np
 from kerascnn.engine.data.decoding.preparation import Preparation
 from kerascnn.engine.data.sources.files import content_of, hash_content
 from kerascnn.engine.data.store.packed_store import PackedStore
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError
 from kerascnn.results.known.images import KnownImages, Nearest
 from kerascnn.results.page import data_uri

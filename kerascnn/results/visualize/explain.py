@@ -9,11 +9,16 @@ import numpy as np
 
 from kerascnn.engine.data.decoding.images import ImageLike
 from kerascnn.engine.data.decoding.preparation import Centred
-from kerascnn.engine.network.computed import Parts, convolution_parts, feature_maps, first_kernels
-from kerascnn.engine.network.grad_cam import grad_cam, heat_place
+from kerascnn.engine.network.explain.computed import (
+    Parts,
+    convolution_parts,
+    feature_maps,
+    first_kernels,
+)
+from kerascnn.engine.network.explain.grad_cam import grad_cam, heat_place
+from kerascnn.engine.network.explain.maps import map_shape
 from kerascnn.engine.network.inference import Forward
-from kerascnn.engine.network.maps import map_shape
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.results.find import find_run
 from kerascnn.results.inference.images import image_names, listed_images, read_images
 from kerascnn.runtime.arguments import as_list

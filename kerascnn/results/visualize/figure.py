@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.metrics.score import ranked
-from kerascnn.engine.network.computed import Parts, kernel_images
-from kerascnn.engine.network.grad_cam import overlay
+from kerascnn.engine.network.explain.computed import Parts, kernel_images
+from kerascnn.engine.network.explain.grad_cam import overlay
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.errors import InputError
 from kerascnn.results.visualize.explain import Explained

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerascnn.components.registry import Registry
-from kerascnn.engine.result import BEST_PLAN
+from kerascnn.engine.result.run import BEST_PLAN
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.studies.plan import read_plan, write_plan
 

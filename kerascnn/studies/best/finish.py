@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.observer import Only
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.ensemble import Decision
+from kerascnn.engine.result.run import Result
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.run.runner import run_in
 from kerascnn.studies.best.climb import Climb

@@ -11,7 +11,7 @@ from kerascnn.engine.data.hygiene.balance import uneven
 from kerascnn.engine.data.store.packed import Data
 from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.observer import Observer, heard_as, optional
-from kerascnn.engine.result import BEST, BEST_PLAN, Result
+from kerascnn.engine.result.run import BEST, BEST_PLAN, Result
 from kerascnn.errors import RunError
 from kerascnn.results.lookup import Kind, find, runs_folder
 from kerascnn.run.adapt import head_epochs, steps_of

@@ -6,7 +6,7 @@ from typing import Any
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.load import OF_IMAGES
 from kerascnn.engine.observer import Observer, default_observer
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
 from kerascnn.results.find import find_run
 from kerascnn.results.joined import weights_sha256

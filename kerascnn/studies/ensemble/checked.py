@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.metrics.significance import equally_accurate
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.ensemble import Decision
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError, RunError
 from kerascnn.results.leaks import Loaded, leaks, rows_of, validation_of
 from kerascnn.runtime.text import counted

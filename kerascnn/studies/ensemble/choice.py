@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.decoding.preparation import Centred
-from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.metrics.score import LEAST_PROBABILITY
 from kerascnn.engine.metrics.significance import mean_error
 from kerascnn.engine.network.joined import CENTRE, VIEWS
 from kerascnn.engine.network.resampling import resampling
+from kerascnn.engine.result.ensemble import Decision
 
 SURE = 0.05
 FOLDS = 5

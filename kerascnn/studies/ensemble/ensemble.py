@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.data.decoding.preparation import Preparation
-from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.network.inference import Forward
 from kerascnn.engine.network.outputs import with_outputs
 from kerascnn.engine.observer import Observer, Only, default_observer
 from kerascnn.engine.prepared import Prepared
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.ensemble import Decision
+from kerascnn.engine.result.run import Result
 from kerascnn.experiment.bound import BoundExperiment, bind_experiment
 from kerascnn.results.leaks import Loaded, as_prepared
 from kerascnn.run.runner import run_in

@@ -6,7 +6,7 @@ from typing import Any
 
 from kerascnn.engine.data.decoding.preparation import Preparation
 from kerascnn.engine.load import OF_IMAGES
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError
 from kerascnn.results.find import find_run
 from kerascnn.results.joined import weights_sha256

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from kerascnn.engine.data.splits.folds import Folds
-from kerascnn.engine.folds_result import FoldTable
 from kerascnn.engine.metrics.calibration import tempered
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
+from kerascnn.engine.result.folds import FoldTable
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.run.checkpointer import Checkpointer
 from kerascnn.run.record import record_trial

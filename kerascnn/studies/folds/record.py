@@ -8,12 +8,12 @@ import numpy as np
 
 from kerascnn.engine.data.splits.folds import Folds
 from kerascnn.engine.data.store.packed import Pooled
-from kerascnn.engine.folds_result import FOLDS, FOLDS_PAGE, FOLDS_PLAN, FoldsResult, FoldTable
 from kerascnn.engine.metrics.named import build_metrics, measure_named
 from kerascnn.engine.metrics.score import measure
 from kerascnn.engine.metrics.significance import by_image, repeated_interval
 from kerascnn.engine.observer import Observer, optional
-from kerascnn.engine.result import PREDICTIONS
+from kerascnn.engine.result.folds import FOLDS, FOLDS_PAGE, FOLDS_PLAN, FoldsResult, FoldTable
+from kerascnn.engine.result.run import PREDICTIONS
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.tables import flatten
 from kerascnn.results.folds.material import gather_folds

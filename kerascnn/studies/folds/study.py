@@ -9,9 +9,9 @@ from pathlib import Path
 from kerascnn.engine.data.sources.download import reporting
 from kerascnn.engine.data.splits.folds import Folds, draw_folds
 from kerascnn.engine.events import Overview, StageStart
-from kerascnn.engine.folds_result import FoldsResult, FoldTable, divided
 from kerascnn.engine.load import examine_folds, load_pooled
 from kerascnn.engine.observer import Observer, Only, default_observer
+from kerascnn.engine.result.folds import FoldsResult, FoldTable, divided
 from kerascnn.engine.training.listener import Epoch
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.results.lookup import Kind, find_unfinished, runs_folder

@@ -14,7 +14,7 @@ import numpy as np
 
 from kerascnn.engine.data.sources.download import NotAtHandError, without_downloads
 from kerascnn.engine.observer import Observer, Only, default_observer
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
 from kerascnn.run.experiment import run_experiment

@@ -9,7 +9,7 @@ import numpy as np
 import kerascnn
 from kerascnn.engine.metrics.reach import few
 from kerascnn.engine.metrics.significance import Z95
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.runtime.screen import accuracy, first_rows, screen
 from kerascnn.runtime.text import abbreviated
 from kerascnn.studies.probe.behind import Behind, behind_best

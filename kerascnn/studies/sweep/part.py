@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import tomli_w
 
 from kerascnn.engine.observer import optional
-from kerascnn.engine.result import EXPERIMENT, SWEEP_PLAN, Result
+from kerascnn.engine.result.run import EXPERIMENT, SWEEP_PLAN, Result
 from kerascnn.errors import RunError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.paths import written_to

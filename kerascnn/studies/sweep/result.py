@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import kerascnn
-from kerascnn.engine.result import SWEEP, Result
+from kerascnn.engine.result.run import SWEEP, Result
 from kerascnn.errors import InputError
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.screen import first_rows, screen

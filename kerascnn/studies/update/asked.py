@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kerascnn.engine.result import EXPERIMENT, Result
+from kerascnn.engine.result.run import EXPERIMENT, Result
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.load import load_experiment

@@ -6,7 +6,7 @@ from pathlib import Path
 from kerascnn.engine.data.splits.divided import SPLITS
 from kerascnn.engine.data.store.changes import Changes
 from kerascnn.engine.data.store.packed import Data
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError, did_you_mean
 from kerascnn.runtime.text import abbreviated, counted
 

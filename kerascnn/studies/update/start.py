@@ -3,7 +3,7 @@
 import numpy as np
 
 from kerascnn.engine.metrics.significance import equally_accurate
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.experiment.update import HEAD_ONLY
 from kerascnn.results.leaks import rows_of, validation_of

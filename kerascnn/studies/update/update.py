@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from kerascnn.engine.data.store.packed import Data
-from kerascnn.engine.ensemble_table import Decision
 from kerascnn.engine.load import load_data
 from kerascnn.engine.observer import Observer, Only, default_observer
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.ensemble import Decision
+from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.results.find import find_run

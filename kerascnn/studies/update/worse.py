@@ -1,6 +1,6 @@
 """Whether an update is worse than the run that it updates."""
 
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.text import abbreviated
 

@@ -14,8 +14,8 @@ from keras import layers, ops
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.network.boundary import cut
 from kerascnn.engine.network.build import build_network
-from kerascnn.engine.network.folding import fold
 from kerascnn.engine.network.freezing import set_trainable
+from kerascnn.engine.network.prefix.folding import fold
 from kerascnn.engine.network.unfreeze import select
 
 pytestmark = pytest.mark.backend

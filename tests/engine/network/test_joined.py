@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from kerascnn.engine.metrics.calibration import tempered
-from kerascnn.engine.network.grad_cam import grad_cam, heat_place
+from kerascnn.engine.network.explain.grad_cam import grad_cam, heat_place
 from kerascnn.engine.network.inference import run_once
 from kerascnn.engine.network.joined import Part, join, members_of
 from kerascnn.engine.network.outputs import with_outputs

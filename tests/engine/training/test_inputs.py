@@ -14,15 +14,15 @@ from kerascnn import Augmentation, HostAugmentation, Mixing, PluginError, RunErr
 from kerascnn.engine.data.batches.augment import augmenter
 from kerascnn.engine.data.batches.by_image import generators
 from kerascnn.engine.data.batches.feed import Examples
-from kerascnn.engine.network import stored
 from kerascnn.engine.network.boundary import cut
+from kerascnn.engine.network.prefix import stored
 from kerascnn.engine.training.inputs import make_inputs
 from kerascnn.engine.training.listener import Listener
 from kerascnn.engine.training.plan import Plan
 from kerascnn.experiment.model import Stage
-from kerascnn.runtime import row_filling
 from kerascnn.runtime.cache import clear, entries
 from kerascnn.runtime.openvino import openvino_version
+from kerascnn.runtime.rows import filling
 
 pytestmark = pytest.mark.backend
 SIZE, CLASSES = 8, 3
@@ -169,7 +169,7 @@ def test_another_layer_with_the_same_weights_is_another_prefix():
 
 
 def test_a_pass_that_is_interrupted_goes_on_where_it_was(monkeypatch):
-    monkeypatch.setattr(row_filling, "COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(filling, "COMMIT_SECONDS", 0.0)
 
     def interrupt(done, total):
         if done >= 140:  # some batches are under way, the first are stored

@@ -15,10 +15,10 @@ from kerascnn.engine.data.batches.augment import Augmenter
 from kerascnn.engine.data.batches.feed import Examples
 from kerascnn.engine.metrics.named import NamedMetric
 from kerascnn.engine.metrics.score import Standing, judge
-from kerascnn.engine.network import ways
 from kerascnn.engine.network.build import Built
 from kerascnn.engine.network.freezing import digest, frozen_variables
 from kerascnn.engine.network.inference import Forward
+from kerascnn.engine.network.prefix import ways
 from kerascnn.engine.training import compile, memory, stage
 from kerascnn.engine.training.listener import Listener
 from kerascnn.engine.training.plan import Plan

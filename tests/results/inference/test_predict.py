@@ -13,8 +13,8 @@ from PIL import Image
 
 from kerascnn import InputError, classifier_head, predict_images, read_image
 from kerascnn.engine.network import predictor
-from kerascnn.engine.network.folding import DisagreementError
-from kerascnn.engine.network.ways import AsItIs
+from kerascnn.engine.network.prefix.folding import DisagreementError
+from kerascnn.engine.network.prefix.ways import AsItIs
 from kerascnn.experiment.training import Training
 from kerascnn.results.inference import predict
 from kerascnn.results.inference.images import image_names, listed_images

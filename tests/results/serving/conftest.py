@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from served import serving
 
-from kerascnn.engine.result import Result
+from kerascnn.engine.result.run import Result
 from kerascnn.results.known.images import KnownImages
 from kerascnn.results.serving.serve import make_app
 

@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from kerascnn.engine.network.ways import AsItIs
+from kerascnn.engine.network.prefix.ways import AsItIs
 from kerascnn.results.serving import classifier
 from kerascnn.results.serving.classifier import Classifier
 from tests.results.inference.test_predict import Fails

@@ -9,7 +9,7 @@ from PIL import Image
 
 from kerascnn import InputError, run_experiment
 from kerascnn.components.registry import load_registry
-from kerascnn.engine.network.grad_cam import overlay
+from kerascnn.engine.network.explain.grad_cam import overlay
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.canvas import Figure
 from kerascnn.results.describe.network import describe_network

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kerascnn.engine.ensemble_table import EnsembleTable
+from kerascnn.engine.result.ensemble import EnsembleTable
 from kerascnn.errors import InputError
 from kerascnn.studies.ensemble.members import Common, find_members
 

@@ -10,8 +10,8 @@ import pytest
 import tomli_w
 
 from kerascnn import InputError, cross_validate, load_experiment
-from kerascnn.engine.folds_result import FoldsResult
 from kerascnn.engine.observer import Observer
+from kerascnn.engine.result.folds import FoldsResult
 from kerascnn.results.find import find_outcome
 from kerascnn.run.stage_store import StageStore
 from kerascnn.tracking.journal import Journal

@@ -14,7 +14,7 @@ from kerascnn.engine.data.sources.workers import Workers, piece_length
 from kerascnn.engine.data.store.alongside import Alongside
 from kerascnn.engine.data.store.stream import prepare_rows
 from kerascnn.hookspecs import Source
-from kerascnn.runtime.row_store import RowStore
+from kerascnn.runtime.rows.store import RowStore
 
 _VERSION = 2  # raise when `perceptual_hash` changes
 _SIZE = 160  # pixels: the limits in `hashes` were measured at it, and it is the default to train on

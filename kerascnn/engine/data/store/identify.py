@@ -19,7 +19,7 @@ from kerascnn.engine.data.sources.workers import Rows, Workers, piece_length
 from kerascnn.engine.data.store.stream import PreparedImages, Preparing, digest_of
 from kerascnn.errors import InputError, SourceError
 from kerascnn.hookspecs import Source
-from kerascnn.runtime.row_store import RowStore
+from kerascnn.runtime.rows.store import RowStore
 
 IDENTITY = np.dtype(
     [

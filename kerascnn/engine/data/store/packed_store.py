@@ -12,8 +12,8 @@ from kerascnn.engine.data.store.packed import sha256
 from kerascnn.engine.data.store.stored import columns_of
 from kerascnn.engine.data.store.stream import PreparedImages
 from kerascnn.runtime.cache import limit_bytes
-from kerascnn.runtime.row_filling import Columns
-from kerascnn.runtime.row_store import RowStore
+from kerascnn.runtime.rows.filling import Columns
+from kerascnn.runtime.rows.store import RowStore
 
 _VERSION = 6  # raise when `prepare_rows` gives something else, or it is stored in another way
 

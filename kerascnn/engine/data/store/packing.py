@@ -13,7 +13,7 @@ from kerascnn.engine.data.store.stored import Stored
 from kerascnn.engine.data.store.stream import Fault, PreparedImages, prepare_rows, refuse_changed
 from kerascnn.errors import SourceError
 from kerascnn.runtime.commands import command
-from kerascnn.runtime.row_filling import Columns
+from kerascnn.runtime.rows.filling import Columns
 
 
 class Packing:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerascnn.engine.data.decoding.hashes import HASH_WORDS
-from kerascnn.runtime.row_store import Columns, RowStore
+from kerascnn.runtime.rows.store import Columns, RowStore
 
 DESCRIPTION = np.dtype(
     [

@@ -11,7 +11,7 @@ import pytest
 from keras import ops
 
 from kerascnn import Augmentation, HostAugmentation, InputError, PluginError
-from kerascnn.engine.data import host_augment
+from kerascnn.engine.data.batches import host_augment
 from kerascnn.engine.data.batches.augment import augmenter
 from kerascnn.engine.data.batches.feed import Feed
 from kerascnn.errors import RunError

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError, read_image
-from kerascnn.engine.data import formats
+from kerascnn.engine.data.decoding import formats
 from kerascnn.engine.data.decoding.formats import PNG_SIGNATURE
 from kerascnn.engine.data.decoding.preparation import Preparation
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError, read_image
-from kerascnn.engine.data import images
+from kerascnn.engine.data.decoding import images
 from kerascnn.engine.data.decoding.preparation import PADDING, Preparation, resize_image
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

@@ -15,10 +15,12 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from kerascnn import InputError
-from kerascnn.engine.data import copies, findings, hashes, stream
+from kerascnn.engine.data.decoding import hashes
 from kerascnn.engine.data.decoding.hashes import perceptual_hash
 from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.hygiene import copies, findings
 from kerascnn.engine.data.hygiene.copies import equal_groups, near_pairs
+from kerascnn.engine.data.store import stream
 from kerascnn.engine.data.store.pack import pack
 from kerascnn.engine.load import examine, load_data
 from kerascnn.engine.observer import Observer

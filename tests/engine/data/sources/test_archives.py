@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kerascnn import InputError
-from kerascnn.engine.data import archives
+from kerascnn.engine.data.sources import archives
 
 
 def files(folder):

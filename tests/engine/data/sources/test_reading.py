@@ -10,8 +10,8 @@ import pytest
 from kerascnn import InputError, PluginError
 from kerascnn.components.component import RegisteredComponent
 from kerascnn.components.entry_points import Origin
-from kerascnn.engine.data import workers
 from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.sources import workers
 from kerascnn.engine.data.sources.reading import read
 from kerascnn.engine.data.sources.source import Chained, Subset
 from kerascnn.engine.data.store.pack import pack

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from kerascnn import near_copies
-from kerascnn.engine.data import near
+from kerascnn.engine.data.splits import near
 from kerascnn.runtime.cache import entries
 
 

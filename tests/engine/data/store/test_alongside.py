@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from kerascnn import near_copies
-from kerascnn.engine.data import images
+from kerascnn.engine.data.decoding import images
 from kerascnn.engine.data.decoding.preparation import Preparation
 from kerascnn.engine.data.store.alongside import packed_alongside
 from kerascnn.engine.data.store.pack import pack

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError
-from kerascnn.engine.data import packed_store
 from kerascnn.engine.data.decoding.preparation import Preparation
 from kerascnn.engine.data.hygiene.copies import copies, equal_groups
+from kerascnn.engine.data.store import packed_store
 from kerascnn.engine.data.store.pack import pack
 from kerascnn.runtime.cache import entries
 
@@ -205,10 +205,10 @@ class Numbers:
 KILLED = f"""
 import os, signal
 import numpy as np
-from kerascnn.engine.data import identify
+from kerascnn.engine.data.store import identify
 from kerascnn.engine.data.decoding.preparation import Preparation
 from kerascnn.engine.data.store.pack import pack
-from kerascnn.runtime import row_filling
+from kerascnn.runtime.rows import filling
 
 {inspect.getsource(Numbers)}
 
@@ -216,7 +216,7 @@ def kill(index):
     if index == 400:
         os.kill(os.getpid(), signal.SIGKILL)
 
-row_filling.COMMIT_SECONDS = identify._KEEP_SECONDS = 0
+filling.COMMIT_SECONDS = identify._KEEP_SECONDS = 0
 pack(Numbers(kill), Preparation(8))
 """
 
@@ -234,13 +234,13 @@ def test_a_killed_packing_goes_on_where_it_was():
 MEMORY = """
 import sys
 import numpy as np
-from kerascnn.engine.data import identify
+from kerascnn.engine.data.store import identify
 from kerascnn.engine.data.hygiene.findings import equal_groups
 from kerascnn.engine.data.decoding.preparation import Preparation
 from kerascnn.engine.data.store.pack import pack
-from kerascnn.runtime import row_filling
+from kerascnn.runtime.rows import filling
 
-row_filling.COMMIT_BYTES = identify._KEEP_BYTES = 2**20  # what is held before it is written
+filling.COMMIT_BYTES = identify._KEEP_BYTES = 2**20  # what is held before it is written
 
 class Noise:
     fingerprint = "noise"

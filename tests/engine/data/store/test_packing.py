@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kerascnn import InputError, RunError, SplitParams, image_files, split_files
-from kerascnn.engine.data import stream
 from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.store import stream
 from kerascnn.engine.data.store.pack import BadImagesError, pack
 from kerascnn.errors import SourceError
 

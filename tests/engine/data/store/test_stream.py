@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from kerascnn import InputError, RunError
-from kerascnn.engine.data import workers
 from kerascnn.engine.data.decoding.preparation import Preparation
+from kerascnn.engine.data.sources import workers
 from kerascnn.engine.data.sources.workers import Workers
 from kerascnn.engine.data.store.pack import pack
 from kerascnn.runtime.devices import available_cores

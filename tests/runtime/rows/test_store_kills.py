@@ -12,10 +12,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from numbered_rows import check, columns, digests, maker, open_store
 
-from kerascnn.runtime import files, row_filling
+from kerascnn.runtime import files
 from kerascnn.runtime.cache import clear
-from kerascnn.runtime.row_claims import Claims
-from kerascnn.runtime.row_file import RowFile
+from kerascnn.runtime.rows import filling
+from kerascnn.runtime.rows.claims import Claims
+from kerascnn.runtime.rows.file import RowFile
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a child is forked and killed")
 
@@ -72,7 +73,7 @@ def fill_and_die(at, half, numbers, told):
 
         setattr(home, name, step)
 
-    row_filling.COMMIT_SECONDS = 0
+    filling.COMMIT_SECONDS = 0
     for home, name in STEPS:
         dying(home, name)
     store = open_store()

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import kerascnn
-from kerascnn.engine.ensemble_table import EnsembleTable
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.network.saved import load_model
-from kerascnn.engine.result_tables import MetricTable, SplitTable, StageTable, WeightsTable
-from kerascnn.engine.teacher_table import TeacherTable
-from kerascnn.engine.update_table import UpdateTable
-from kerascnn.engine.versioned import known_fields, read_json
+from kerascnn.engine.result.ensemble import EnsembleTable
+from kerascnn.engine.result.tables import MetricTable, SplitTable, StageTable, WeightsTable
+from kerascnn.engine.result.teacher import TeacherTable
+from kerascnn.engine.result.update import UpdateTable
+from kerascnn.engine.result.versioned import known_fields, read_json
 from kerascnn.experiment.training import Training
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.screen import accuracy, screen

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.network.flat import inner_graph
-from kerascnn.engine.network.openvino_rules import (
+from kerascnn.engine.network.prefix.openvino_rules import (
     RULES,
     ConversionError,
     Rule,

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.engine.network.explain.maps import as_maps, spatial_call
 from kerascnn.engine.network.inference import to_numpy
-from kerascnn.engine.network.maps import as_maps, spatial_call
 from kerascnn.errors import InputError
 from kerascnn.runtime.keras_internals import last_calls, nested_layers
 

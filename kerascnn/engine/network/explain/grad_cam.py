@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from kerascnn.engine.network.explain.maps import as_maps, spatial_call, spatial_layers
 from kerascnn.engine.network.inference import Forward, to_numpy
 from kerascnn.engine.network.joined import members_of
-from kerascnn.engine.network.maps import as_maps, spatial_call, spatial_layers
 from kerascnn.errors import InputError
 from kerascnn.runtime.compilation import gradient
 from kerascnn.runtime.keras_internals import last_calls, node_behind

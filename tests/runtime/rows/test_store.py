@@ -15,11 +15,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from numbered_rows import check, columns, digests, fill, maker, open_store
 
 from kerascnn.errors import InputError, RunError
-from kerascnn.runtime import row_filling, row_store
 from kerascnn.runtime.cache import cache_folder, clear, entries
-from kerascnn.runtime.row_claims import Claims
-from kerascnn.runtime.row_file import RowFile
-from kerascnn.runtime.row_store import RowStore
+from kerascnn.runtime.rows import filling
+from kerascnn.runtime.rows import store as module
+from kerascnn.runtime.rows.claims import Claims
+from kerascnn.runtime.rows.file import RowFile
+from kerascnn.runtime.rows.store import RowStore
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +59,7 @@ def test_many_rows_are_claimed_at_once_and_few_at_the_end(monkeypatch):
             given.append(len(rows))
             yield rows, columns(rows)
 
-    monkeypatch.setattr(row_store, "Claims", Counted)
+    monkeypatch.setattr(module, "Claims", Counted)
     assert store.fill(keys, make, 4) == 10_000
     assert (claimed[0], claimed[-1]) == (128, 4)
     assert claimed == sorted(claimed, reverse=True)
@@ -137,7 +138,7 @@ def test_pieces_may_come_in_any_order_and_size():
 
 
 def test_rows_are_committed_while_others_are_computed(monkeypatch):
-    monkeypatch.setattr(row_filling, "COMMIT_SECONDS", 0)
+    monkeypatch.setattr(filling, "COMMIT_SECONDS", 0)
     store, other, seen = open_store(), open_store(), []
 
     def make(claims):
@@ -150,7 +151,7 @@ def test_rows_are_committed_while_others_are_computed(monkeypatch):
 
 
 def test_what_was_committed_before_a_failure_stays(monkeypatch):
-    monkeypatch.setattr(row_filling, "COMMIT_SECONDS", 0)
+    monkeypatch.setattr(filling, "COMMIT_SECONDS", 0)
     store = open_store()
 
     def fail(claims):
@@ -235,8 +236,8 @@ def test_the_least_recently_used_entry_leaves_for_a_store_that_grows(monkeypatch
 
 def test_a_store_makes_room_while_it_grows(monkeypatch):
     fill(open_store("old"), range(200))
-    monkeypatch.setattr(row_filling, "COMMIT_SECONDS", 0)
-    monkeypatch.setattr(row_store, "EVICT_BYTES", 2_000)
+    monkeypatch.setattr(filling, "COMMIT_SECONDS", 0)
+    monkeypatch.setattr(module, "EVICT_BYTES", 2_000)
     store, keys = open_store("new"), []
     monkeypatch.setenv("KERASCNN_CACHE_LIMIT_GB", str(3e-6))
 

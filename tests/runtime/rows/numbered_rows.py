@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from kerascnn.runtime.row_store import RowStore
+from kerascnn.runtime.rows.store import RowStore
 
 COLUMNS = {"values": (np.dtype(np.float32), (3,)), "size": (np.dtype(np.int16), ())}
 

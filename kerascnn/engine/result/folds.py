@@ -10,8 +10,8 @@ import numpy as np
 import kerascnn
 from kerascnn.engine.metrics.calibration import AS_TRAINED
 from kerascnn.engine.metrics.named import Measured
-from kerascnn.engine.result import PREDICTIONS, training_of
-from kerascnn.engine.versioned import known_fields, read_json
+from kerascnn.engine.result.run import PREDICTIONS, training_of
+from kerascnn.engine.result.versioned import known_fields, read_json
 from kerascnn.experiment.training import Training
 from kerascnn.runtime.files import write_whole
 from kerascnn.runtime.screen import accuracy, first_rows, screen

@@ -20,10 +20,10 @@ from kerascnn.runtime.cache import (
     slack_bytes,
     writing,
 )
-from kerascnn.runtime.row_claims import Claims
-from kerascnn.runtime.row_file import RowFile
-from kerascnn.runtime.row_filling import Filling, Make
-from kerascnn.runtime.row_index import RowIndex
+from kerascnn.runtime.rows.claims import Claims
+from kerascnn.runtime.rows.file import RowFile
+from kerascnn.runtime.rows.filling import Filling, Make
+from kerascnn.runtime.rows.index import RowIndex
 
 EVICT_BYTES = 2**28
 """How much a store grows, at least, before others must make room for it."""

@@ -6,7 +6,7 @@ import warnings
 import pytest
 
 from kerascnn import InputError, compare_runs
-from kerascnn.engine.result import VERSION, Result
+from kerascnn.engine.result.run import VERSION, Result
 from kerascnn.results.find import all_runs, find_run
 from kerascnn.results.report.note import note
 

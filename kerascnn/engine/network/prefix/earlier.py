@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.engine.network.boundary import single_tensors
-from kerascnn.engine.network.ways import Run
+from kerascnn.engine.network.prefix.ways import Run
 
 UP_TO = " up to "
 """In listings of the cache, between a network and the layer whose activations are stored."""

@@ -7,9 +7,9 @@ from itertools import chain
 
 import numpy as np
 
-from kerascnn.runtime.row_claims import Claims
-from kerascnn.runtime.row_file import RowFile
-from kerascnn.runtime.row_index import prefixes
+from kerascnn.runtime.rows.claims import Claims
+from kerascnn.runtime.rows.file import RowFile
+from kerascnn.runtime.rows.index import prefixes
 
 COMMIT_SECONDS = 1.0
 """The work that is lost at most when a process is killed."""

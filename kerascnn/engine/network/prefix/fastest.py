@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.network.folding import DisagreementError, check_agreement
 from kerascnn.engine.network.freezing import digest
+from kerascnn.engine.network.prefix.folding import DisagreementError, check_agreement
+from kerascnn.engine.network.prefix.ways import AsItIs, Run
 from kerascnn.engine.network.structure import structure_of
-from kerascnn.engine.network.ways import AsItIs, Run
 from kerascnn.errors import InputError
 from kerascnn.runtime.cache import cached, find
 from kerascnn.runtime.devices import device_name

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerascnn.runtime.cache import scratch
-from kerascnn.runtime.row_store import RowStore
+from kerascnn.runtime.rows.store import RowStore
 
 IN_MEMORY_BYTES = 2**30
 """Activations up to this size are read into memory; larger ones when they are used."""

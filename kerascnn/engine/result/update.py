@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from kerascnn.engine.ensemble_table import Decision
+from kerascnn.engine.result.ensemble import Decision
 
 
 class Side(TypedDict):

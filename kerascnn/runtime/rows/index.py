@@ -4,7 +4,7 @@ from threading import Lock
 
 import numpy as np
 
-from kerascnn.runtime.row_file import RowFile
+from kerascnn.runtime.rows.file import RowFile
 
 _BLOCK = 2**16  # keys read at once
 _GROWTH = 4  # each level has more than this many times the rows of the next one

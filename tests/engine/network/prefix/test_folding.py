@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from kerascnn.engine.network.folding import difference, fold
+from kerascnn.engine.network.prefix.folding import difference, fold
 
 pytestmark = pytest.mark.backend
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 12, 12, 3)).astype("float32")

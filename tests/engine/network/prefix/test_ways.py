@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from kerascnn.engine.network import ways as module
-from kerascnn.engine.network.folding import DisagreementError, difference
 from kerascnn.engine.network.inference import run_once
-from kerascnn.engine.network.ways import AsItIs, OnOpenVINO, ways
+from kerascnn.engine.network.prefix import ways as module
+from kerascnn.engine.network.prefix.folding import DisagreementError, difference
+from kerascnn.engine.network.prefix.ways import AsItIs, OnOpenVINO, ways
 from kerascnn.runtime.openvino import openvino_version
 
 pytestmark = pytest.mark.backend
@@ -179,7 +179,7 @@ def test_another_process_gives_the_same_bits_and_reports_nothing():
     lines = (
         "import hashlib, sys, keras, numpy as np",
         "from keras import layers",
-        "from kerascnn.engine.network.ways import OnOpenVINO",
+        "from kerascnn.engine.network.prefix.ways import OnOpenVINO",
         inspect.getsource(hash_of_activations),
         "print(hash_of_activations(), 'openvino_telemetry' in sys.modules)",
     )

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.network.earlier import Earlier, Read, earlier_layers
-from kerascnn.engine.network.fastest import KIND, Fastest
-from kerascnn.engine.network.folding import DisagreementError
 from kerascnn.engine.network.inference import run_once
-from kerascnn.engine.network.stored import StoredRows, scratch_rows
-from kerascnn.engine.network.ways import ways
+from kerascnn.engine.network.prefix.earlier import Earlier, Read, earlier_layers
+from kerascnn.engine.network.prefix.fastest import KIND, Fastest
+from kerascnn.engine.network.prefix.folding import DisagreementError
+from kerascnn.engine.network.prefix.stored import StoredRows, scratch_rows
+from kerascnn.engine.network.prefix.ways import ways
 from kerascnn.errors import RunError
 from kerascnn.runtime.cache import Entry, entries, find
 from kerascnn.runtime.compilation import BATCH_SIZE
-from kerascnn.runtime.row_store import RowStore
+from kerascnn.runtime.rows.store import RowStore
 from kerascnn.runtime.source_code import UnknownCodeError
 
 COLUMN = "activations"

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.network.folding import affine
 from kerascnn.engine.network.inference import to_numpy
+from kerascnn.engine.network.prefix.folding import affine
 
 Rule = Callable[..., Any]  # (ov, layer, *tensors) -> tensor
 _TO_NCHW, _TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerascnn.engine.network import fastest as module
-from kerascnn.engine.network import ways
-from kerascnn.engine.network.activations import Prefix, _once_compared
-from kerascnn.engine.network.fastest import Fastest
-from kerascnn.engine.network.folding import DisagreementError
 from kerascnn.engine.network.inference import run_once
 from kerascnn.engine.network.predictor import WORTH_IMAGES, predictor
-from kerascnn.engine.network.ways import AsItIs
+from kerascnn.engine.network.prefix import fastest as module
+from kerascnn.engine.network.prefix import ways
+from kerascnn.engine.network.prefix.activations import Prefix, _once_compared
+from kerascnn.engine.network.prefix.fastest import Fastest
+from kerascnn.engine.network.prefix.folding import DisagreementError
+from kerascnn.engine.network.prefix.ways import AsItIs
 from kerascnn.runtime.cache import clear
 from kerascnn.runtime.openvino import openvino_version
 

@@ -7,8 +7,8 @@ from keras import layers
 
 from kerascnn import InputError
 from kerascnn.components.builtin.architectures import preprocess
-from kerascnn.engine.network.computed import convolution_parts, feature_maps, first_kernels
-from kerascnn.engine.network.grad_cam import grad_cam, last_spatial_layer
+from kerascnn.engine.network.explain.computed import convolution_parts, feature_maps, first_kernels
+from kerascnn.engine.network.explain.grad_cam import grad_cam, last_spatial_layer
 
 pytestmark = pytest.mark.backend
 SIZE = 12

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.network.folding import DisagreementError, fold, rounds_to_16_bits
 from kerascnn.engine.network.inference import Forward, in_batches
-from kerascnn.engine.network.openvino_graph import convert
-from kerascnn.engine.network.openvino_rules import ConversionError
+from kerascnn.engine.network.prefix.folding import DisagreementError, fold, rounds_to_16_bits
+from kerascnn.engine.network.prefix.openvino_graph import convert
+from kerascnn.engine.network.prefix.openvino_rules import ConversionError
 from kerascnn.runtime.compilation import BATCH_SIZE
 from kerascnn.runtime.devices import available_cores, concurrent_calls, device_name
 from kerascnn.runtime.openvino import openvino_core, openvino_version

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kerascnn.engine.network.inference import run_once, to_numpy
+from kerascnn.engine.network.copies import another, copy_state
+from kerascnn.engine.network.inference import run_once
 from kerascnn.runtime.keras_internals import nested_layers, nodes_in_order
 
 IMAGES = 8
@@ -71,7 +72,7 @@ def _folded(layer: Any, batchnorm: Any, dtype: dict[str, str]) -> Any:
     kernel, *bias = layer.get_weights()
     scale, shift = affine(batchnorm)
     axes = kernel.shape[2:] if type(layer).__name__ == "DepthwiseConv2D" else (-1,)
-    twin = _twin(layer, use_bias=True, **dtype)
+    twin = another(layer, use_bias=True, **dtype)
     twin.set_weights([kernel * scale.reshape(axes), (bias[0] if bias else 0) * scale + shift])
     return twin
 
@@ -107,33 +108,9 @@ def _converted(nodes: Nodes, precision: str) -> Iterator[tuple[str, Any]]:
         layer = node.operation
         seen = seen or bool(getattr(layer, "weights", ()))
         if seen and isinstance(layer, keras.Layer) and not isinstance(layer, keras.Model):
-            twin = _twin(layer, dtype=precision)
+            twin = another(layer, dtype=precision)
             copy_state(layer, twin)
             yield layer.name, twin
-
-
-def copy_state(layer: Any, twin: Any) -> None:
-    """Copies weights and derived values, like loading a saved model.
-
-    For example, an adapted Normalization derives its constants when its weights are loaded. The
-    layers inside come first, as a `ModelPart` sets the weights of those that change them.
-    """
-    for one, other in zip(
-        (*nested_layers(layer), layer), (*nested_layers(twin), twin), strict=True
-    ):
-        store: dict[str, Any] = {}
-        one.save_own_variables(store)
-        # copies, because JAX deletes buffers that variables share
-        other.load_own_variables({key: to_numpy(value) for key, value in store.items()})
-
-
-def _twin(layer: Any, **changes: Any) -> Any:
-    """A new layer with the same class and settings, without random initialisation."""
-    config = layer.get_config()
-    zeros = {key: "zeros" for key in config if key.endswith("_initializer")}
-    twin = type(layer).from_config({**config, **zeros, **changes})
-    twin.build_from_config(layer.get_build_config() or {})
-    return twin
 
 
 class DisagreementError(Exception):

@@ -1,0 +1,1 @@
+"""Results as JSON files: typed, versioned, and readable from any version."""
