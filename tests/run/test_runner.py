@@ -396,6 +396,16 @@ def test_evaluating_on_images_that_the_run_has_seen_is_told(place, result):
     assert len(heard.said) == 1
 
 
+def test_judging_refusals_by_the_images_that_set_the_threshold_is_told(place, result):
+    heard = Heard()
+    training = result.experiment["training"] | {"train_on": "train+validation", "keep": "last"}
+    changed = replace(result, experiment=result.experiment | {"training": training})
+    evaluate_run(changed, image_folder(place), observer=heard, coverage=0.8)
+    assert "were set by 24 of these 24 images" in heard.said[0]
+    evaluate_run(changed, image_folder(place), observer=heard)
+    assert len(heard.said) == 1
+
+
 def test_a_run_is_found_by_its_folder_too(result):
     assert find_run(str(result.folder)).run_id == result.run_id
 

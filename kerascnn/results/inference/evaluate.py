@@ -23,6 +23,7 @@ from kerascnn.results.find import find_run
 from kerascnn.results.inference.images import packed_for
 from kerascnn.results.inference.predict import outputs_of
 from kerascnn.results.known.caution import Caution
+from kerascnn.results.known.held_out import held_out
 from kerascnn.results.metrics import built_metrics, listed_metrics
 from kerascnn.results.predictions import Predictions, predictions_of
 from kerascnn.runtime.arguments import expect, expect_share
@@ -182,7 +183,7 @@ def evaluate_run(
     result, observer = find_run(run), observer or default_observer()
     caution = Caution(result, expect_share(reject, "reject"), expect_share(coverage, "coverage"))
     said, windows, features, engine = predict_folder(
-        result, data, backend=backend, observer=observer, with_features=caution.rejects
+        result, data, backend=backend, observer=observer, caution=caution
     )
     measured = measure(said.probabilities, said.labels, tuple(result.class_names))
     metrics = built_metrics(
@@ -208,13 +209,16 @@ def predict_folder(
     *,
     backend: str = "auto",
     observer: Observer | None = None,
-    with_features: bool = False,
+    caution: Caution | None = None,
 ) -> tuple[Predictions, Centred, np.ndarray | None, str]:
     """The predictions of a run's model for a folder of class folders; see `evaluate_run`.
 
+    Args:
+        caution: Applied to them afterwards, if any.
+
     Returns:
         The predictions, with labels by the run's classes, the images as the network sees them,
-        uint8 [N, S, S, 3], their features [N, F] if asked for, and what computed, see
+        uint8 [N, S, S, 3], their features [N, F] if the caution needs them, and what computed, see
         `Evaluation.engine`.
     """
     observer = observer or default_observer()
@@ -225,16 +229,18 @@ def predict_folder(
     index_of = _indices(splits, result, data)
     packed = packed_for(result, splits.test, observer)
     probabilities, features, engine = outputs_of(
-        result, packed.images, backend, observer.warned, with_features
+        result, packed.images, backend, observer.warned, bool(caution and caution.rejects)
     )
     said = replace(predictions_of(packed, probabilities), labels=index_of[packed.labels])
     _warn_of_seen(result, packed, said, observer)
+    if caution and caution.to_json():
+        _warn_of_thresholds(result, packed, observer)
     return said, Centred(packed.images, result.training.image_size), features, engine
 
 
 def _warn_of_seen(result: Result, packed: Packed, said: Predictions, observer: Observer) -> None:
     """Warns of images that the run was trained or validated on."""
-    seen = _seen(result, packed)
+    seen = _among(packed, result, "validation", *TRAINING_SPLITS[result.training.train_on])
     if not seen.any():
         return
     message = (
@@ -249,12 +255,24 @@ def _warn_of_seen(result: Result, packed: Packed, said: Predictions, observer: O
     observer.warned(message)
 
 
-def _seen(result: Result, packed: Packed) -> np.ndarray:
-    """Which of the prepared images the run was trained or validated on: bool [N]."""
+def _warn_of_thresholds(result: Result, packed: Packed, observer: Observer) -> None:
+    """Warns of test images that refusals and sets of classes were set by.
+
+    Of validation images `_warn_of_seen` does.
+    """
+    split = held_out(result)
+    if split == "test" and (count := _among(packed, result, split).sum()):
+        observer.warned(
+            f"the thresholds of run {result.run_id[:8]} were set by {count:,} of these "
+            f"{len(packed):,} images, so what they refuse and cover here is what was asked for"
+        )
+
+
+def _among(packed: Packed, result: Result, *splits: str) -> np.ndarray:
+    """Which of the prepared images stood in one of these splits of the run: bool [N]."""
     if not (result.folder / IMAGES).is_file():
         return np.zeros(len(packed), np.bool_)
-    trained = TRAINING_SPLITS[result.training.train_on]
-    return Divided.read(result.folder).chosen("validation", *trained).find(packed) >= 0
+    return Divided.read(result.folder).chosen(*splits).find(packed) >= 0
 
 
 def _indices(splits: Splits, result: Result, data: str | Path) -> np.ndarray:
