@@ -314,7 +314,7 @@ def test_readme_and_readme_zh_link_to_each_other():
 
 @pytest.mark.parametrize(
     "page",
-    [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("plugins/*/*.md")],
+    [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("plugins/*/*.md"), ROOT / ".ci" / "run"],
     ids=lambda page: page.parent.name + "/" + page.name,
 )
 def test_every_file_that_a_page_names_is_there(page):
