@@ -10,6 +10,8 @@ those not told apart. Times are the wall's and, as other work disturbs them less
 import json
 import resource
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,27 @@ PRUNERS = ("none", "race", "hyperband")
 @click.option("--workers", default=1, show_default=True)
 @click.option("--pruner", "pruners", multiple=True, default=PRUNERS, show_default=True)
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Of `folder.toml`.")
-def main(data: str, trials: int, alone: int, workers: int, pruners: Any, settings: Any) -> None:
+@click.option(
+    "--into",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep each part that is done in this file; those that it has are not run again.",
+)
+def main(
+    data: str,
+    trials: int,
+    alone: int,
+    workers: int,
+    pruners: Any,
+    settings: Any,
+    into: Path | None,
+) -> None:
     """Sweep `folder.toml` over rate, depth, average of the weights and MixUp."""
     sets = [word for one in (f"dataset.path={data}", *settings) for word in ("--set", one)]
-    sweeps = {pruner: sweep(pruner, trials, workers, sets) for pruner in pruners}
+    done = Kept(into)
+    sweeps = {
+        pruner: done.part(pruner, partial(sweep, pruner, trials, workers, sets))
+        for pruner in pruners
+    }
     full = sweeps.get("none")
     for one in sweeps.values():
         one["kept"] = full and full["best"] in [one["best"], *one["not_told_apart"]]
@@ -47,8 +66,23 @@ def main(data: str, trials: int, alone: int, workers: int, pruners: Any, setting
         for name, one in sweeps.items()
     }
     if full and alone:
-        figures["alone"] = singly(full["params"], alone, sets)
+        figures["alone"] = done.part("alone", partial(singly, full["params"], alone, sets))
     report("sweeps", {"trials": trials, "workers": workers, "settings": settings, **figures})
+
+
+class Kept:
+    """Parts of a measurement that takes an hour: those that are done are kept in a file, if any."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._parts = json.loads(file.read_text()) if file and file.is_file() else {}
+
+    def part(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        if name not in self._parts:
+            self._parts[name] = measure()
+            if self._file:
+                self._file.write_text(json.dumps(self._parts))
+        return self._parts[name]
 
 
 def sweep(pruner: str, trials: int, workers: int, sets: list[str]) -> dict[str, Any]:
