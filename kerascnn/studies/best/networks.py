@@ -15,5 +15,5 @@ def networks_to_try(names: Sequence[str] | None, registry: Registry) -> tuple[st
     if names is None:
         return tuple(bound.name for bound in registry.at_hand(IMAGE_SIZE))
     for name in names:
-        registry.get("architecture", name)
+        registry.find(name, "architecture")
     return tuple(dict.fromkeys(names))

@@ -59,7 +59,7 @@ def student_of(teacher: Result, architecture: str) -> BoundExperiment:
         InputError: There is no such architecture.
     """
     registry = load_registry()
-    registry.get("architecture", architecture)
+    registry.find(architecture, "architecture")
     settings: dict[str, Any] = tomllib.loads(recipe_text(architecture, registry))
     of_teacher = teacher.experiment
     members = teacher.ensemble["members"] if teacher.ensemble else []

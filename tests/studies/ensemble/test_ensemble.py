@@ -143,7 +143,12 @@ def test_a_student_is_a_run_that_says_what_it_kept(ensemble, shared_workplace, r
 def test_what_cannot_be_is_refused_in_one_message(members, experiment, run_cli):
     for words, message in {
         ("ensemble", members[0].run_id): "an ensemble needs at least two different runs",
-        ("distil", members[0].run_id, "--into", "no_such_network"): "unknown architecture",
+        (
+            "distil",
+            members[0].run_id,
+            "--into",
+            "no_such_network",
+        ): 'unknown architecture "no_such_network"',
         ("distil", members[0].run_id, "--into", "sequential_cnn", "--set", "seed=-1"): "seed = -1",
     }.items():
         refused = run_cli(*words)
