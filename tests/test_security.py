@@ -22,8 +22,8 @@ FILES += [file for file in sorted((ROOT / "plugins").rglob("*.py")) if "tests" n
 RUNNING = {"pickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve", "jsonpickle", "yaml"}
 EXCEPT = {
     "kerascnn/runtime/workers.py",  # from this process to its own workers
-    "kerascnn/engine/data/workers.py",
-    "kerascnn/engine/data/host_augment.py",
+    "kerascnn/engine/data/sources/workers.py",
+    "kerascnn/engine/data/batches/host_augment.py",
     "kerascnn/testing/host_augmentations.py",
     "kerascnn/testing/sources.py",
     "kerascnn/runtime/background.py",  # from this process to one that it has started

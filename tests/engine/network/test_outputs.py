@@ -28,7 +28,7 @@ HEADS = {
     ),
     "the last of two": lambda: (
         layers.GlobalMaxPooling2D(name=POOL),
-        layers.Dense(4, "relu", name="head_dense1"),
+        layers.Dense(4, "tanh", name="head_dense1"),
         layers.Dense(3, name="head_dense2"),
         layers.Softmax(name="head_softmax"),
     ),

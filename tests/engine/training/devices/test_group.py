@@ -108,7 +108,8 @@ def process(rank, listener, then, seconds=60):
 def test_a_process_that_ends_ends_all(then, said):
     """Two more processes start: 2 s."""
     listener = listen(LOOPBACK)
-    others = [process(1, listener, then), process(2, listener, "time.sleep(60)")]
+    ending = f"time.sleep(1); {then}"  # once this one listens
+    others = [process(1, listener, ending), process(2, listener, "time.sleep(60)")]
     group = lead(listener, member(0, listener))
     lost = threading.Event()
     group.on_loss = lost.set
