@@ -3,7 +3,7 @@
 import gc
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -28,7 +28,7 @@ from kerascnn.engine.training.accumulation import accumulating, normalised_note
 from kerascnn.engine.training.checkpoints import State
 from kerascnn.engine.training.devices.devices import ONE, Devices
 from kerascnn.engine.training.epochs import Loop
-from kerascnn.engine.training.inputs import make_inputs
+from kerascnn.engine.training.inputs import Inputs, make_inputs
 from kerascnn.engine.training.listener import NO_PAUSES, SILENT, Control, Epoch, Listener
 from kerascnn.engine.training.memory import explained, shortage
 from kerascnn.engine.training.plan import Plan
@@ -108,105 +108,119 @@ def fit_stage(
     Raises:
         RunError: A check failed, or the loss is not finite.
     """
-    clock, model = _Clock(state), network.model
-    set_trainable(model, plan.layers, plan.batchnorm)
-    parts = cut(model)
-    at_once = plan.at_once(len(train), devices.count)
-    if short := shortage(model, parts.suffix, at_once):
-        listener.warned(short)
-    with read_once():
-        frozen_sha256 = digest(frozen_variables(model))
-        inputs = make_inputs(parts, plan, train, validation, listener)
-    clock.start("fit_seconds")
-
-    def checkpoint(state: State) -> None:
-        control.checkpoint({"frozen_sha256": frozen_sha256, **clock.read(), **state})
-
-    with (
-        explained(model, parts.suffix, plan, at_once),
-        frozen_restored(inputs.trainer),
-        devices.holding(inputs.trainer),
-        compiled_for(network, plan, inputs, devices.count) as compiled,
-    ):
-        inputs = devices.spread(compiled.inputs)
-        batches = devices.micro_batches(inputs.feed.width, plan.accumulation)
-        if batches.count > 1:
-            inputs = replace(inputs, at_once=batches.each)
-        compiled, control = replace(compiled, inputs=inputs), devices.agreed(control)
-        if note := normalised_note(inputs.trainer, plan, batches):
-            listener.warned(note)
-        with accumulating(inputs.trainer, batches):
-            progress = _fit(network, plan, compiled, before, listener, control, checkpoint, state)
-    fit_seconds = clock.read()["fit_seconds"]
-    optimizer = compiled.inputs.trainer.optimizer
-    check_optimizer(optimizer, compiled.copies.of(model.trainable_variables), plan.stage.name)
-    check_frozen(frozen_sha256, model, plan.stage.name)
-    assert progress.own  # a stage has at least one epoch
-    seconds = clock.read()["stage_seconds"]
-    return StageResult(
-        name=plan.stage.name,
-        choice=plan.choice,
-        epochs=len(progress.history),
-        seconds=seconds,
-        trained_seconds=seconds,
-        trainable_parameters=count_trainable(model),
-        trainable_layers=trainable_layers(model),
-        boundary=parts.boundary,
-        own=progress.own,
-        best_epoch=progress.best_epoch,
-        before=before,
-        kept=_is_kept(plan, progress.own, before),
-        prefix_seconds=inputs.prefix_seconds,
-        fit_seconds=fit_seconds,
-        cached=inputs.cached,
-        frozen_sha256=frozen_sha256,
-        ended_sha256=_ended(model, optimizer),
-        accumulation=plan.accumulation,
-        history=progress.history,
-    )
+    fit = _Fit(network, plan, before, listener, devices.agreed(control), state, devices)
+    return fit.of(train, validation)
 
 
-def _fit(
-    network: Built,
-    plan: Plan,
-    compiled: Compiled,
-    before: Standing | None,
-    listener: Listener,
-    control: Control,
-    checkpoint: Callable[[State], None],
-    state: State | None,
-) -> StageProgress:
-    """Trains the remaining epochs, then loads the weights to carry forward."""
-    inputs, schedule, copies = compiled.inputs, compiled.schedule, compiled.copies
-    layers = [layer for layer in network.model.layers if layer.trainable]
-    changing = copies.of(v for layer in layers for v in layer.weights)
-    if state:
-        progress = restore_stage(state, inputs.trainer, schedule)
-    else:
-        progress = StageProgress(carried=values(changing))
+@dataclass(frozen=True)
+class _Fit:
+    """The training of one stage; see `fit_stage`."""
 
-    def write(state: State) -> None:
+    network: Built
+    plan: Plan
+    before: Standing | None
+    listener: Listener
+    control: Control
+    state: State | None
+    devices: Devices
+
+    def of(self, train: Examples, validation: Examples) -> StageResult:
+        clock, plan, model = _Clock(self.state), self.plan, self.network.model
+        set_trainable(model, plan.layers, plan.batchnorm)
+        parts = cut(model)
+        at_once = plan.at_once(len(train), self.devices.count)
+        if short := shortage(model, parts.suffix, at_once):
+            self.listener.warned(short)
+        with read_once():
+            frozen_sha256 = digest(frozen_variables(model))
+            inputs = make_inputs(parts, plan, train, validation, self.listener)
+        clock.start("fit_seconds")
+
+        def checkpoint(state: State) -> None:
+            self.control.checkpoint({"frozen_sha256": frozen_sha256, **clock.read(), **state})
+
+        with explained(model, parts.suffix, plan, at_once):
+            compiled, progress = self._train(inputs, checkpoint)
+        fit_seconds = clock.read()["fit_seconds"]
+        optimizer = compiled.inputs.trainer.optimizer
+        check_optimizer(optimizer, compiled.copies.of(model.trainable_variables), plan.stage.name)
+        check_frozen(frozen_sha256, model, plan.stage.name)
+        assert progress.own  # a stage has at least one epoch
+        seconds = clock.read()["stage_seconds"]
+        return StageResult(
+            name=plan.stage.name,
+            choice=plan.choice,
+            epochs=len(progress.history),
+            seconds=seconds,
+            trained_seconds=seconds,
+            trainable_parameters=count_trainable(model),
+            trainable_layers=trainable_layers(model),
+            boundary=parts.boundary,
+            own=progress.own,
+            best_epoch=progress.best_epoch,
+            before=self.before,
+            kept=self._is_kept(progress.own),
+            prefix_seconds=inputs.prefix_seconds,
+            fit_seconds=fit_seconds,
+            cached=inputs.cached,
+            frozen_sha256=frozen_sha256,
+            ended_sha256=_ended(model, optimizer),
+            accumulation=plan.accumulation,
+            history=progress.history,
+        )
+
+    def _train(
+        self, inputs: Inputs, checkpoint: Callable[[State], None]
+    ) -> tuple[Compiled, StageProgress]:
+        """Trains on the devices, in micro-batches if the plan says so."""
+        plan, devices = self.plan, self.devices
+        with (
+            frozen_restored(inputs.trainer),
+            devices.holding(inputs.trainer),
+            compiled_for(self.network, plan, inputs, devices.count) as compiled,
+        ):
+            inputs = devices.spread(compiled.inputs)
+            batches = devices.micro_batches(inputs.feed.width, plan.accumulation)
+            if batches.count > 1:
+                inputs = replace(inputs, at_once=batches.each)
+            if note := normalised_note(inputs.trainer, plan, batches):
+                self.listener.warned(note)
+            compiled = replace(compiled, inputs=inputs)
+            with accumulating(inputs.trainer, batches):
+                return compiled, self._run(compiled, checkpoint)
+
+    def _run(self, compiled: Compiled, checkpoint: Callable[[State], None]) -> StageProgress:
+        """Trains the remaining epochs, then loads the weights to carry forward."""
+        plan, control = self.plan, self.control
+        inputs, schedule, copies = compiled.inputs, compiled.schedule, compiled.copies
+        layers = [layer for layer in self.network.model.layers if layer.trainable]
+        changing = copies.of(v for layer in layers for v in layer.weights)
+        if self.state:
+            progress = restore_stage(self.state, inputs.trainer, schedule)
+        else:
+            progress = StageProgress(carried=values(changing))
+
+        def write(state: State) -> None:
+            copies.write_back()
+            checkpoint(state)
+
+        loop = Loop(plan, inputs, schedule, progress, self.listener, control.due, write)
+        for standing in loop.epochs():
+            best = plan.keep == "last" or standing.beats(progress.own)
+            if best:
+                progress.own, progress.best_epoch = standing, len(progress.history)
+            if best and self._is_kept(standing):
+                progress.carried = values(changing)
+            last = progress.history[-1]
+            if control.stops(last, standing.probabilities) or _stops_early(plan, progress.history):
+                break
+        assign(changing, progress.carried)
         copies.write_back()
-        checkpoint(state)
+        return progress
 
-    loop = Loop(plan, inputs, schedule, progress, listener, control.due, write)
-    for standing in loop.epochs():
-        best = plan.keep == "last" or standing.beats(progress.own)
-        if best:
-            progress.own, progress.best_epoch = standing, len(progress.history)
-        if best and _is_kept(plan, standing, before):
-            progress.carried = values(changing)
-        last = progress.history[-1]
-        if control.stops(last, standing.probabilities) or _stops_early(plan, progress.history):
-            break
-    assign(changing, progress.carried)
-    copies.write_back()
-    return progress
-
-
-def _is_kept(plan: Plan, own: Standing, before: Standing | None) -> bool:
-    """Whether the stage's own weights are carried forward, rather than those it started from."""
-    return plan.keep == "last" or own.beats(before)
+    def _is_kept(self, own: Standing) -> bool:
+        """Whether the stage's own weights are carried forward, rather than those before it."""
+        return self.plan.keep == "last" or own.beats(self.before)
 
 
 def _ended(model: Any, optimizer: Any) -> str:
