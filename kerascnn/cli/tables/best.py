@@ -12,8 +12,8 @@ from kerascnn.studies.best.result import BestResult
 
 
 def show_best(console: Console, result: BestResult) -> None:
-    """Prints the accuracy, where the report is, and the next commands."""
-    for sentence in verdict.left_out(result):
+    """Prints how certain the choice is, the accuracy, where the report is, and what comes next."""
+    for sentence in (*verdict.alike(result), *verdict.left_out(result)):
         console.print(escape(sentence), soft_wrap=True)
     if result.winner:
         accuracy = f"accuracy [bold]{result.winner.test_accuracy:.3f}[/bold]"

@@ -9,6 +9,8 @@ import numpy as np
 
 from kerascnn.engine.data.sources.download import NotAtHandError, without_downloads
 from kerascnn.engine.metrics.calibration import AS_TRAINED, fit_temperature, tempered
+from kerascnn.engine.metrics.choice import not_told_apart
+from kerascnn.engine.metrics.race import LOSS, Scoring
 from kerascnn.engine.metrics.score import cross_entropy, judge
 from kerascnn.engine.metrics.significance import paired_interval, wilson_interval
 from kerascnn.experiment.bound import BoundExperiment
@@ -97,6 +99,12 @@ class Climb:
         self._end(self._judged(one, mean, self._labels))
         assert self.so_far.best
         return self.so_far.best
+
+    def not_told_apart(self) -> list[int]:
+        """The numbers of those that the paired test of the losses cannot tell from the best."""
+        scoring, done = Scoring(LOSS), [one for one in self.so_far.tried if one.state == DONE]
+        marks = {one.number: scoring.marks(self._calibrated(one), self._labels) for one in done}
+        return not_told_apart(scoring, {number: [one] for number, one in marks.items() if one})
 
     def failed(self, one: Tried, reason: str) -> None:
         """Notes that what was the best has failed in the end."""
@@ -214,7 +222,8 @@ class Climb:
     def _calibrated(self, one: Tried) -> np.ndarray:
         """Probabilities of the validation images, float [N, K]."""
         if one.number not in self._said:
-            raw = np.load(self._folder(one) / VALIDATION)
+            averaged = self._averaged(one.members) if one.members else None
+            raw = np.load(self._folder(one) / VALIDATION) if averaged is None else averaged
             self._said[one.number] = tempered(raw, one.temperature or AS_TRAINED)
         return self._said[one.number]
 

@@ -88,6 +88,8 @@ class BestResult:
         seconds: Those that it took.
         images: Number of validation images.
         tried: In the order of the ladder.
+        not_told_apart: The numbers of those that may be as good as the best: the paired test of
+            their losses on the validation images does not tell them apart.
         retrained: Whether the winner's run was trained on the validation images too.
         winner: That run; None before the end.
         everything: The id of the run that was trained on all images; "" if none was asked for.
@@ -101,6 +103,7 @@ class BestResult:
     images: int
     artifacts: str
     tried: list[Tried] = field(default_factory=list)
+    not_told_apart: list[int] = field(default_factory=list)
     retrained: bool = False
     winner: Result | None = None
     everything: str = ""
@@ -128,7 +131,8 @@ class BestResult:
         own = {name: value for name, value in asdict(self).items() if name != "winner"}
         run = self.winner.to_json() if self.winner else {}
         study = {name: own[name] for name in ("study", "minutes", "retrained", "everything")}
-        return {**run, **study, "study_seconds": self.seconds, "tried": own["tried"]}
+        tried = {name: own[name] for name in ("tried", "not_told_apart")}
+        return {**run, **study, "study_seconds": self.seconds, **tried}
 
     def write(self) -> None:
         """Writes `best.json` into the study's folder."""

@@ -162,7 +162,12 @@ class _Study:
             raise self._nothing(climb.so_far)
         self.observer.finishing(ending, climb.so_far)
         ending, winner = self._run(climb, ending)
-        result = replace(climb.so_far, winner=winner, retrained=ending.retrained)
+        result = replace(
+            climb.so_far,
+            winner=winner,
+            retrained=ending.retrained,
+            not_told_apart=climb.not_told_apart(),
+        )
         if self.asked.all_images:
             everything = Finish(climb, ALL).run(ending)
             result = replace(result, everything=everything.run_id)

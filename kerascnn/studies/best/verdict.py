@@ -4,6 +4,8 @@ from kerascnn.results.page import seconds
 from kerascnn.runtime.text import counted
 from kerascnn.studies.best.result import DONE, BestResult, Ending, Tried
 
+NAMED = 3  # of the others, in a sentence
+
 
 def best_so_far(so_far: BestResult) -> str:
     """Such as "best so far 0.913"; "" if nothing is done."""
@@ -53,7 +55,19 @@ def sentences(result: BestResult) -> list[str]:
             f"{it} has an accuracy of {result.winner.test_accuracy:.3f} "
             f"[{low:.3f}, {high:.3f}] on {counted(images, 'test image')}, used once, at the end."
         )
-    return said + left_out(result)
+    return said + alike(result) + left_out(result)
+
+
+def alike(result: BestResult) -> list[str]:
+    """Which of the others may be as good as the best."""
+    if sum(one.state == DONE for one in result.tried) < 2:
+        return []
+    others = [result.tried[number].what for number in result.not_told_apart]
+    if not others:
+        return ["All others are worse by the paired test."]
+    more = f"; and {len(others) - NAMED} more" if len(others) > NAMED else ""
+    named = "; ".join(others[:NAMED]) + more
+    return [f"{counted(len(others), 'other')} cannot be told apart from it: {named}."]
 
 
 def left_out(result: BestResult) -> list[str]:

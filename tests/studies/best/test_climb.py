@@ -17,6 +17,7 @@ from kerascnn.studies.best.heard import OutOfTimeError
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.result import DONE, FAILED, LEFT_OUT, BestResult
 from kerascnn.studies.best.rungs import FINETUNED, FROZEN
+from kerascnn.studies.best.verdict import alike
 
 LABEL = np.tile([0, 1], 20)
 STAGE = SimpleNamespace(
@@ -77,6 +78,17 @@ def test_a_network_that_fails_or_is_not_at_hand_leaves_the_others_as_they_are(cl
     tried = climb(outcomes).so_far.tried
     assert [one.state for one in tried[:3]] == [FAILED, LEFT_OUT, DONE]
     assert [one.reason for one in tried[:3]] == ["memory", "a download", ""]
+
+
+def test_what_the_images_do_not_tell_from_the_best_is_named(climb):
+    climbing = climb({"one": 0.9, "alike": 0.875, "worse": 0.5})
+    result = replace(climbing.so_far, not_told_apart=climbing.not_told_apart())
+    (sentence,) = alike(result)
+    others = "alike at 224 px, frozen; one at 288 px, frozen"
+    assert sentence == f"2 others cannot be told apart from it: {others}."
+    (sentence,) = alike(climbing.so_far)
+    assert sentence == "All others are worse by the paired test."
+    assert alike(replace(result, tried=result.tried[:1])) == []
 
 
 def test_one_that_takes_too_long_is_left_out_with_what_it_needs(climb):

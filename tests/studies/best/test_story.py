@@ -48,6 +48,7 @@ def test_an_interrupted_study_ends_with_the_best_so_far_and_goes_on_later(asked,
     document = json.loads(json.dumps(first.to_json()))
     assert document["test_accuracy"] == find_run(first.winner.run_id).test_accuracy
     assert {"what", "val_accuracy", "seconds"} <= document["tried"][0].keys()
+    assert document["not_told_apart"] == []  # of one
 
     monkeypatch.setattr(climb, "choose_members", lambda tried, _: tuple(tried))
     monkeypatch.setattr(climb.Climb, "is_better", lambda *_: True)
