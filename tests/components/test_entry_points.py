@@ -6,24 +6,11 @@ import shutil
 import sys
 
 import pytest
+from authoring import GOOD, IMPORTS, faults_of
 
 from kerascnn import InputError
 from kerascnn.components.registry import load_registry
 from kerascnn.experiment.bound import bind_experiment
-
-IMPORTS = "from kerascnn import Component, NoParams, Params, hookimpl\n"
-HOOK = f"""{IMPORTS}
-@hookimpl
-
-
-def kerascnn_schedules():
-    return {{listed}}
-"""
-GOOD = HOOK.format(listed='[Component("gentle", lambda params, **context: None)]')
-
-
-def faults_of(distribution):
-    return [f for f in load_registry().faults if f.origin.distribution == distribution]
 
 
 def test_an_entry_point_name_shared_by_two_distributions(install):

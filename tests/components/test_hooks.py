@@ -3,24 +3,10 @@
 import sys
 
 import pytest
+from authoring import GOOD, HOOK, IMPORTS, faults_of
 
 from kerascnn.components.registry import load_registry
 from kerascnn.experiment.bound import bind_experiment
-
-IMPORTS = "from kerascnn import Component, NoParams, Params, hookimpl\n"
-HOOK = f"""{IMPORTS}
-@hookimpl
-
-
-def kerascnn_schedules():
-    return {{listed}}
-"""
-GOOD = HOOK.format(listed='[Component("gentle", lambda params, **context: None)]')
-
-
-def faults_of(distribution):
-    return [f for f in load_registry().faults if f.origin.distribution == distribution]
-
 
 FAULTS = {
     "import error": ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere"),

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from authoring import GOOD, IMPORTS, faults_of
 
 import kerascnn
 from kerascnn import InputError, PluginError
@@ -18,20 +19,6 @@ from kerascnn.components import registry as plugins
 from kerascnn.components.kinds import KINDS
 from kerascnn.components.registry import load_registry
 from kerascnn.experiment.bound import bind_experiment
-
-IMPORTS = "from kerascnn import Component, NoParams, Params, hookimpl\n"
-HOOK = f"""{IMPORTS}
-@hookimpl
-
-
-def kerascnn_schedules():
-    return {{listed}}
-"""
-GOOD = HOOK.format(listed='[Component("gentle", lambda params, **context: None)]')
-
-
-def faults_of(distribution):
-    return [f for f in load_registry().faults if f.origin.distribution == distribution]
 
 
 def test_every_kind_has_built_in_components(registry):
