@@ -222,8 +222,8 @@ class Climb:
     def _calibrated(self, one: Tried) -> np.ndarray:
         """Probabilities of the validation images, float [N, K]."""
         if one.number not in self._said:
-            averaged = self._averaged(one.members) if one.members else None
-            raw = np.load(self._folder(one) / VALIDATION) if averaged is None else averaged
+            file = self._folder(one) / VALIDATION
+            raw = self._averaged(one.members) if one.members else np.load(file)
             self._said[one.number] = tempered(raw, one.temperature or AS_TRAINED)
         return self._said[one.number]
 
