@@ -226,8 +226,9 @@ class Loop:
                 step = min(first + batch + 1, total)
                 schedule.on_train_batch_end(first + batch)
                 with one_at_a_time:  # Keras may call from several threads, in any order
-                    self.done = max(self.done, step)
-                    listener.step(self.done, total)
+                    if step > self.done:
+                        self.done = step
+                        listener.step(step, total)
                     if not math.isfinite(logs["loss"]):
                         self.broken = min(self.broken or step, step)
                         trainer.stop_training = True
