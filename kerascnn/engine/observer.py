@@ -57,7 +57,7 @@ class Observer:
         """A stage begins."""
 
     def step(self, done: int, total: int) -> None:
-        """A training step has been sent to the device."""
+        """`done` of an epoch's `total` training steps have been sent to the device."""
 
     def epoch(self, epoch: "Epoch", total: int) -> None:
         """An epoch and its validation are done."""
