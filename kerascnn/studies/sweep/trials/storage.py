@@ -68,13 +68,12 @@ def _explained(address: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except ModuleNotFoundError as error:
-        install = pip_install(str(error.name))
-        message = f"its driver is not installed; `{install}` installs it."
-        raise InputError(f"--storage {displayed(address)}: {message}") from error
     except (ImportError, SQLAlchemyError, sqlite3.Error, RuntimeError) as error:
-        cause = scrubbed(str(error.__cause__ or error)).split("\n")[0]
-        raise InputError(f"--storage {displayed(address)}: {cause}.") from error
+        cause = error.__cause__ or error  # Optuna raises its own where a driver is missing
+        said = f"{scrubbed(str(cause)).split(chr(10))[0]}."
+        if isinstance(cause, ModuleNotFoundError):
+            said = f"its driver is not installed; `{pip_install(str(cause.name))}` installs it."
+        raise InputError(f"--storage {displayed(address)}: {said}") from error
 
 
 def open_study(address: str, study: str) -> "Study":

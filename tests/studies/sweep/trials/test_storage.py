@@ -1,5 +1,6 @@
 """The trials of lost workers are taken up by others, and counted once."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -128,6 +129,12 @@ def test_the_plan_is_read_from_the_storage(tmp_path, planned, study):
     found = stored_plan(open_study(sqlite_uri(tmp_path / "sweep.db"), "study"))
     assert (found.tables, found.settings) == (planned.tables, planned.settings)
     assert found.experiment.resolved == planned.experiment.resolved
+
+
+def test_a_missing_driver_is_told_with_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(InputError, match=r"driver is not installed; `.*pip.* install .*psycopg"):
+        open_study("postgresql+psycopg://k:secret@127.0.0.1:1/k", "study")
 
 
 def test_another_file_or_study_is_told(tmp_path, study):
