@@ -3,21 +3,12 @@
 import sys
 
 import pytest
+from authoring import GOOD, HOOK, IMPORTS
 
 from kerascnn import InputError, PluginError, RunError, Weights
 from kerascnn.components.kinds import HOOKS, KINDS
 from kerascnn.components.registry import load_registry
 from kerascnn.experiment.bound import bind_experiment
-
-IMPORTS = "from kerascnn import Component, NoParams, Params, hookimpl\n"
-HOOK = f"""{IMPORTS}
-@hookimpl
-
-
-def kerascnn_schedules():
-    return {{listed}}
-"""
-GOOD = HOOK.format(listed='[Component("gentle", lambda params, **context: None)]')
 
 
 def test_changed_code_below_a_plugin_is_other_code(install, tmp_path):
