@@ -72,12 +72,11 @@ def take_part(
     if not leads and threading.current_thread() is threading.main_thread():
         for number in SIGNALS:  # the leader decides, and ends this one
             signal.signal(number, signal.SIG_IGN)
-    group = lead(_listening(launched), member) if leads else join(member)
+    on_loss = (lambda: None) if backend == "jax" else abandon_torch_group
+    group = lead(_listening(launched), member, on_loss) if leads else join(member, on_loss)
     group.prints = prints
     if backend == "jax":
         start_processes(group)
-    else:
-        group.on_loss = abandon_torch_group
     if not leads:
         follow(experiment, group)
         return None

@@ -130,9 +130,7 @@ class _Local:
             process.submit(follow_as, Job(experiment, member))
             for process, member in zip(self._others, members[1:], strict=True)
         ]
-        group = lead(listener, members[0], partial(_expect_none_ended, calls))
-        group.on_loss = self._lose
-        return group
+        return lead(listener, members[0], self._lose, partial(_expect_none_ended, calls))
 
     def _lose(self) -> None:
         self._end()

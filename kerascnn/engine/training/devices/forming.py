@@ -15,19 +15,23 @@ LOOPBACK = "127.0.0.1"
 
 
 def lead(
-    listener: socket.socket, member: Member, waiting: Callable[[], None] = lambda: None
+    listener: socket.socket,
+    member: Member,
+    on_loss: Callable[[], None] = lambda: None,
+    waiting: Callable[[], None] = lambda: None,
 ) -> Group:
     """The group that this process leads, once all others have joined it.
 
     Args:
         listener: From `listen`.
         member: This process.
+        on_loss: See `Group`.
         waiting: Called while it waits; may raise.
 
     Raises:
         RunError: They do not come.
     """
-    group, deadline = Group(member), time.monotonic() + START_SECONDS
+    group, deadline = Group(member, on_loss), time.monotonic() + START_SECONDS
     links = dict[int, Link]()
     listener.settimeout(RETRY_SECONDS)
     with listener:
@@ -50,8 +54,12 @@ def lead(
     return group
 
 
-def join(member: Member) -> Group:
+def join(member: Member, on_loss: Callable[[], None] = lambda: None) -> Group:
     """The group that this process joins.
+
+    Args:
+        member: This process.
+        on_loss: See `Group`.
 
     Raises:
         RunError: The leader cannot be reached.
@@ -70,7 +78,7 @@ def join(member: Member) -> Group:
                     f"{host}:{port}: {error.strerror or error}."
                 ) from error
             time.sleep(RETRY_SECONDS)
-    group = Group(member)
+    group = Group(member, on_loss)
     group.add(LEADER, link)
     group.begin()
     return group

@@ -52,16 +52,20 @@ class Member:
 class Group:
     """Processes that train together, of which this is one; see `lead` and `join` in `forming`.
 
+    Args:
+        member: This process.
+        on_loss: Called in a thread when a process is lost, before this one raises, which waits for
+            it at most `NOTICED_SECONDS`.
+
     Attributes:
-        on_loss: Called in a thread when a process is lost, before this one raises.
         last_words: Called with the reason if this process hangs itself and has to be ended; it
             returns what is printed then.
     """
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, member: Member, on_loss: Callable[[], None]) -> None:
         self.rank, self.count, self.on_host = member.rank, member.count, member.on_host
         self.host, self.heartbeat_seconds = member.address[0], member.heartbeat_seconds
-        self.on_loss: Callable[[], None] = lambda: None
+        self._on_loss = on_loss
         self.last_words: Callable[[str], str] = lambda fault: fault
         self.prints = True
         self._links = dict[int, Link]()
@@ -209,10 +213,12 @@ class Group:
         time.sleep(NOTICED_SECONDS)
         vanished = [rank for rank, (lost, _) in self._faults.items() if lost]
         rank = (vanished or [*self._faults])[0]
-        self._fault = f"process {rank + 1} of {self.count}: {self._faults[rank][1]}"
         for link in self._links.values():
             link.close()
-        self.on_loss()
+        losing = threading.Thread(target=self._on_loss, daemon=True)
+        losing.start()
+        losing.join(NOTICED_SECONDS)
+        self._fault = f"process {rank + 1} of {self.count}: {self._faults[rank][1]}"
         for said in self._said.values():
             said.put(None)
         if not self._closed.wait(ENDING_SECONDS):

@@ -110,9 +110,8 @@ def test_a_process_that_ends_ends_all(then, said):
     listener = listen(LOOPBACK)
     ending = f"time.sleep(1); {then}"  # once this one listens
     others = [process(1, listener, ending), process(2, listener, "time.sleep(60)")]
-    group = lead(listener, member(0, listener))
     lost = threading.Event()
-    group.on_loss = lost.set
+    group = lead(listener, member(0, listener), lost.set)
     with pytest.raises(LostProcessError, match=said):
         group.gather({})
     group.close()
