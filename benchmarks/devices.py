@@ -1,10 +1,10 @@
 """What the path of several devices costs when there is one.
 
 The same stage, everything unfrozen, in two processes, an epoch of one about an epoch of the other:
-one trains as `training.devices = 1` does, the other through what spreads a stage over several
-devices, with a single one (JAX: `DataParallel`; PyTorch: a group of one process). With `--before`,
-the first is another checkout instead, such as the one before there were several devices, and the
-second is this one with `training.devices = 1`. Both must end with the same weights to the bit.
+one trains as `training.devices = 1` does, the other in a group of processes that has this one
+alone, as with `cluster.workers = 1`. With `--before`, the first is another checkout instead, such
+as the one before there were several devices, and the second is this one with `training.devices =
+1`. Both must end with the same weights to the bit.
 """
 
 import json
@@ -22,6 +22,11 @@ import numpy as np
 from common import HERE, environment, from_scratch, report, write_experiment
 
 from kerascnn import Observer, load_experiment, run_experiment
+from kerascnn.engine.training.devices.devices import Devices
+from kerascnn.engine.training.devices.forming import LOOPBACK, lead, listen
+from kerascnn.engine.training.devices.group import LEADER, Member
+from kerascnn.engine.training.devices.together import Together
+from kerascnn.experiment.cluster import Cluster
 
 
 @click.command()
@@ -64,7 +69,7 @@ class Turns:
     def __init__(self, file: Path, folder: Path, words: list[str], before: Path | None = None):
         folder.mkdir()
         own = {"PYTHONPATH": str(before)} if before else {}
-        self._process = subprocess.Popen(
+        self._process: Any = subprocess.Popen(
             [sys.executable, HERE / "devices.py", "--here", file, *words],
             env={**environment(folder / "cache"), **own},
             cwd=folder,
@@ -92,31 +97,21 @@ class Waits(Observer):
 
 def train(file: Path, spread: bool) -> None:
     experiment = load_experiment(file)
-    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+    with ExitStack() as stack:
         if spread:
             from kerascnn.run import processes
 
             plain = processes.OneProcess
-            stack.enter_context(
-                patch.object(
-                    processes,
-                    "OneProcess",
-                    lambda _: plain(alone(experiment.training.backend, place)),
-                )
-            )
+            stack.enter_context(patch.object(processes, "OneProcess", lambda _: plain(alone())))
         result = run_experiment(experiment, Waits(), fresh=True)
     print(json.dumps(result.stages[-1]["ended_sha256"]), flush=True)
 
 
-def alone(backend: str, folder: str) -> Any:
-    """A single device of those that share a stage."""
-    if backend == "jax":
-        from kerascnn.engine.training.devices.on_jax import JaxDevices
-
-        return JaxDevices(1)
-    from kerascnn.engine.training.devices.on_torch import TorchDevices
-
-    return TorchDevices(1, 0, f"{folder}/store", 0)
+def alone() -> Devices:
+    """A group of this process alone, with one device."""
+    listener = listen(LOOPBACK)
+    member = Member(LEADER, 1, listener.getsockname(), "token", Cluster().heartbeat_seconds, 1)
+    return Together(lead(listener, member), 1)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,8 @@ def train(prepared: Any) -> None:
 
     standing = None
     for plan in prepared.plans:
-        standing = fit_stage(prepared.network, plan, *prepared.examples(plan), standing).standing
+        images, validation = prepared.examples(plan)
+        standing = fit_stage(prepared.network, plan, images, validation, standing).standing
 
 
 def predict(prepared: Any, split: str) -> tuple[np.ndarray, np.ndarray]:

@@ -59,8 +59,8 @@ def digits(rng: np.random.Generator) -> np.ndarray:
     paper, ink = (tuple(map(int, rng.integers(*of, 3))) for of in ((160, 256), (0, 100)))
     image = Image.new("RGB", (SIDE, SIDE), paper)
     text, size = str(rng.integers(1, 10_000)), float(rng.integers(50, 90))
-    place = tuple(map(int, rng.integers(5, 60, 2)))
-    ImageDraw.Draw(image).text(place, text, ink, ImageFont.load_default(size))
+    x, y = map(int, rng.integers(5, 60, 2))
+    ImageDraw.Draw(image).text((x, y), text, ink, ImageFont.load_default(size))
     return np.asarray(image)
 
 
@@ -85,6 +85,7 @@ def figures(run: Result, images: int) -> dict[str, Any]:
 
     def refused(pixels: Any) -> dict[str, Any]:
         _, features, _ = outputs_of(run, pixels, "auto", Observer().warned, with_features=True)
+        assert features is not None
         count = int((rejection.scores(features) > rejection.threshold).sum())
         return {"share": count / len(pixels), "interval": wilson_interval(count, len(pixels))}
 

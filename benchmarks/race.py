@@ -8,6 +8,7 @@ true value was dropped, and how much worse the chosen one truly is.
 
 import heapq
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,13 +138,13 @@ def compare(correct: np.ndarray, true: np.ndarray, seed: int, workers: int) -> d
         true: The true accuracy of each trial at its end.
     """
     found = {}
+    trials, epochs, _ = correct.shape
     for way, judge in WAYS.items():
-        trained, dropped = run_sweep(
-            *correct.shape[:2], judge(correct), np.random.default_rng(seed), workers
-        )
+        rng = np.random.default_rng(seed)
+        trained, dropped = run_sweep(trials, epochs, judge(correct), rng, workers)
         ends = np.where(dropped, -1, correct[:, -1].mean(1))
         lost = true[~dropped].max(initial=0) < true.max()
-        found[way] = (trained.mean() / correct.shape[1], lost, true.max() - true[ends.argmax()])
+        found[way] = (trained.mean() / epochs, lost, true.max() - true[ends.argmax()])
     return found
 
 
@@ -157,13 +158,15 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def simulated(trials: int, epochs: int, images: int, family: str, seed: int) -> Any:
+def simulated(
+    trials: int, epochs: int, images: int, family: str, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     curves = true_curves(rng, trials, epochs, family)
     return outcomes(rng, curves, images), curves[:, -1]
 
 
-def real(folder: Path, images: int, seed: int) -> Any:
+def real(folder: Path, images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The trials of a folder on some of the images; the others tell the truth.
 
     Each trial is a file NAME.npz with `probabilities` [epochs, N, K] and `labels` [N].
@@ -188,15 +191,16 @@ def main(curves: Path | None, sweeps: int, workers: int, **options: str) -> None
     figures: dict[str, Any] = {}
     if curves:
         for images in numbers["images"]:
-            draws = [real(curves, images, seed) for seed in range(sweeps)]
-            found = [compare(*draw, seed, workers) for seed, draw in enumerate(draws)]
+            draw = partial(real, curves, images)
+            found = [compare(*draw(seed), seed=seed, workers=workers) for seed in range(sweeps)]
             figures[f"{images} images"] = summary(found)
     else:
-        for size in zip(*numbers.values(), strict=True):
+        for trials, epochs, images in zip(*numbers.values(), strict=True):
             for family in FAMILIES:
-                draws = (simulated(*size, family, seed) for seed in range(sweeps))
-                found = [compare(*draw, seed, workers) for seed, draw in enumerate(draws)]
-                figures["{} trials, {} epochs, {} images, ".format(*size) + family] = summary(found)
+                draw = partial(simulated, trials, epochs, images, family)
+                found = [compare(*draw(seed), seed=seed, workers=workers) for seed in range(sweeps)]
+                name = f"{trials} trials, {epochs} epochs, {images} images, {family}"
+                figures[name] = summary(found)
     report("race", {"sweeps": sweeps, "workers": workers, "figures": figures})
 
 

@@ -87,7 +87,7 @@ class Ranks:
 
     def __init__(self, file: Path, cache: Path, count: int) -> None:
         cores = sorted(os.sched_getaffinity(0))  # with fewer than processes the times say nothing
-        self._processes = [
+        self._processes: list[Any] = [
             subprocess.Popen(
                 [sys.executable, HERE / "ranks.py", "--here", str(file), str(number)],
                 preexec_fn=partial(os.sched_setaffinity, 0, [cores[number % len(cores)]]),

@@ -114,7 +114,9 @@ def _train(prepared: Prepared, group: Group, stage: State) -> StageResult:
 
 
 def devices_of(prepared: Prepared, group: Group) -> Together:
-    """What a group of processes trains on."""
+    """What a group of processes trains on; one device takes the steps that it takes by itself."""
+    if prepared.devices == 1:
+        return Together(group, 1)
     if prepared.backend == "jax":
         return JaxProcesses(group, prepared.devices // group.count)
     return TorchDevices(group)

@@ -75,6 +75,7 @@ def test_a_sweep_that_is_killed_and_resumed_has_the_same_trials(
     sweep = begin("killed")
     folder = sweeping.begun()
     time.sleep(random.Random(sampler).uniform(1, MOST_SECONDS))
+    assert sweep.poll() is None
     sweeping.kill(sweep.pid)
     sweep.communicate()
     resumed = sweeping.start("--resume", folder.name, "--workers", 1)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -96,6 +97,8 @@ def test_two_processes_train_as_one_and_repeat_to_the_bit(experiment, started):
         told(run_experiment(experiment(workers=n), Observer(), fresh=True)) for n in (1, 2, 2)
     )
     assert (one["devices"], two["devices"]) == ([1], [2])
+    Path("alone.toml").write_text(EXPERIMENT)
+    assert told(run_experiment(load_experiment("alone.toml"), Observer(), fresh=True)) == one
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-6)
     for ours, theirs in zip(two["weights"], one["weights"], strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=0)
