@@ -3,6 +3,7 @@
 `python tests/spreading.py BACKEND 1,2,2-1` trains one experiment on one device, on two, and on two
 until it is interrupted and resumed on one; it prints what came of each as one JSON document. After
 `2!` it prints why a run fails where TensorFlow's BatchNorm has the moments of each device's part.
+A third argument is a JSON object of settings.
 """
 
 import json
@@ -51,7 +52,7 @@ ema_fraction = 0.5
 CLOCK = ("seconds", "images_per_second")
 
 
-def main(backend, counts):
+def main(backend, counts, settings):
     os.environ.update(KERAS_BACKEND=backend, TF_CPP_MIN_LOG_LEVEL="3")
     if backend == "jax":
         flags = os.environ.get("XLA_FLAGS", "")
@@ -67,7 +68,7 @@ def main(backend, counts):
 
     kerascnn.run.runner.draw_report = lambda *_: None
     Path("spread.toml").write_text(EXPERIMENT)
-    experiment = load_experiment("spread.toml")
+    experiment = load_experiment("spread.toml", settings)
     return [
         told(trained(experiment, *map(int, count.split("-"))))
         if count[-1] != "!"
@@ -148,5 +149,6 @@ def failing(job):
 if __name__ == "__main__":
     if hasattr(os, "sched_setaffinity"):  # pytest keeps each of its workers to a core
         os.sched_setaffinity(0, range(os.cpu_count()))
-    backend, counts = sys.argv[1:]
-    sys.stdout.write(json.dumps(main(backend, counts.split(","))))
+    backend, counts, *settings = sys.argv[1:]
+    settings = json.loads(settings[0]) if settings else {}
+    sys.stdout.write(json.dumps(main(backend, counts.split(","), settings)))

@@ -26,10 +26,10 @@ BACKEND = keras.config.backend()
 torch_only = pytest.mark.skipif(BACKEND != "torch", reason="processes are for PyTorch")
 
 
-def spread(counts):
-    done = subprocess.run(
-        [sys.executable, SPREADING, BACKEND, counts], capture_output=True, text=True, timeout=900
-    )
+def spread(counts, **settings):
+    named = {key.replace("__", "."): value for key, value in settings.items()}
+    words = [sys.executable, SPREADING, BACKEND, counts, json.dumps(named)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -52,11 +52,24 @@ def test_two_devices_train_as_one(workplace):
 @pytest.mark.slow
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch has a device per core")
 def test_four_devices_train_as_one_and_resume(workplace):
-    one, four, resumed, on_one = spread("1,4,4-4,4-1")
+    one, four, resumed, on_two, on_one = spread("1,4,4-4,4-2,4-1")
     assert_equal_up_to_rounding(four, one)
     assert resumed == four
-    assert on_one["devices"] == [4, 1]
+    assert (on_two["devices"], on_one["devices"]) == ([4, 2], [4, 1])
+    assert_equal_up_to_rounding(on_two, four)
     assert_equal_up_to_rounding(on_one, four)
+
+
+@pytest.mark.slow
+def test_where_rounding_grows_devices_are_no_further_apart_than_seeds(workplace):
+    """Adam divides by small numbers, and max pooling chooses: a last bit may decide."""
+    adam = {f"stages__{stage}__optimizer": "adam" for stage in ("head", "rest")}
+    growing = {**adam, "architecture__pooling": "max"}
+    one, two = spread("1,2", **growing)
+    (other_seed,) = spread("1", **growing, seed=1)
+    for what in ("weights", "losses"):
+        of_one, of_two, of_seed = (np.hstack(run[what]) for run in (one, two, other_seed))
+        assert np.linalg.norm(of_two - of_one) < np.linalg.norm(of_seed - of_one)
 
 
 @pytest.mark.slow
