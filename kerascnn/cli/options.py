@@ -5,13 +5,14 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from kerascnn.cli.streams import reserved_stdout
 from kerascnn.components.kinds import KINDS
 from kerascnn.errors import InputError
 
@@ -24,14 +25,15 @@ UNLIMITED = 10_000  # columns, if a program reads the output
 
 def _reserve_stdout(context: click.Context, _: click.Parameter, as_json: bool) -> bool:
     """With --json, only the document goes to standard output; other prints to standard error."""
-    context.obj = sys.stdout
+    context.obj = context.with_resource(ExitStack())
     if as_json:
-        context.with_resource(redirect_stdout(sys.stderr))
+        context.obj.enter_context(reserved_stdout())
     return as_json
 
 
 def document(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2), file=click.get_current_context().obj)
+    click.get_current_context().obj.close()
+    click.echo(json.dumps(value, indent=2))
 
 
 def console(stderr: bool = False) -> Any:

@@ -1,11 +1,11 @@
-"""Output to terminals and files that cannot represent every character, or are closed early."""
+"""Output to terminals and files that lack characters, are closed early, or are for a document."""
 
 import codecs
 import os
 import select
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 
 PLAIN = "kerascnn.plain"
 _SPELLED = {
@@ -51,6 +51,30 @@ def printing() -> Iterator[None]:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
         sys.exit(0)
+
+
+@contextmanager
+def reserved_stdout() -> Iterator[None]:
+    """In its block, what is printed goes to standard error, also what libraries in C print."""
+    stdout = sys.stdout
+    with redirect_stdout(sys.stderr), ExitStack() as restored:
+        with suppress(AttributeError, OSError):  # streams of a test, or none
+            own, stderr = stdout.fileno(), sys.stderr.fileno()
+            stdout.flush()
+            kept = os.dup(own)
+            restored.callback(os.close, kept)
+            restored.callback(os.dup2, kept, own)
+            restored.callback(_flush_libraries)
+            os.dup2(stderr, own)
+        yield
+
+
+def _flush_libraries() -> None:
+    """Writes what libraries in C have printed and hold back."""
+    import ctypes
+
+    with suppress(AttributeError, OSError, TypeError):  # there is none to load on Windows
+        ctypes.CDLL(None).fflush(None)
 
 
 def reader_has_gone() -> bool:
