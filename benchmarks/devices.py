@@ -51,7 +51,8 @@ def main(before: Path | None, here: Path | None, spread: bool, **options: Any) -
         file = write_experiment(folder, experiment)
         plain = Turns(file, folder / "plain", [], before)
         other = Turns(file, folder / "other", [] if before else ["--spread"])
-        seconds = np.array([[plain.next(), other.next()] for _ in range(options["epochs"] + 1)])[1:]
+        epochs = [in_turn(plain, other, number % 2) for number in range(options["epochs"] + 1)]
+        seconds = np.array(epochs[1:])
         if plain.next() != other.next():
             raise click.ClickException("they end with different weights")
     ratios = seconds[:, 1] / seconds[:, 0]
@@ -87,6 +88,14 @@ class Turns:
         if not (line := self._process.stdout.readline()):
             raise click.ClickException("a process has failed; its error is above")
         return json.loads(line)
+
+
+def in_turn(plain: Turns, other: Turns, other_first: int) -> tuple[float, float]:
+    """The seconds of an epoch of both; who comes first changes, as that may matter."""
+    if not other_first:
+        return plain.next(), other.next()
+    of_other = other.next()
+    return plain.next(), of_other
 
 
 class Waits(Observer):
