@@ -349,7 +349,7 @@ def test_two_processes_make_each_packed_image_and_activation_once(benchmark):
 @pytest.mark.slow
 def test_the_path_of_several_devices_with_one(benchmark):
     pytest.importorskip("torch")
-    small = ("--images", 8, "--image-size", 16, "--batch-size", 4, "--epochs", 2)
+    small = ("--images", 8, "--image-size", 16, "--batch-size", 4, "--epochs", 2, "--rounds", 1)
     figures = benchmark("devices", "--network", "sequential_cnn", *small)
     assert figures["ratio"] > 0
 

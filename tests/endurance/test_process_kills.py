@@ -27,14 +27,14 @@ MOST_EVENTS = 6  # before a kill: steps, which a checkpoint follows, and ends of
 class Killing(Observer):
     """Kills one of the last two processes after some events, and begins anew."""
 
-    def __init__(self, drawn, started):
-        self.drawn, self.started, self.kills = drawn, started, 0
+    def __init__(self, drawn, processes):
+        self.drawn, self.processes, self.kills = drawn, processes, 0
         self.left = drawn.randint(1, MOST_EVENTS)
 
     def step(self, done, total):
         self.left -= 1
         if self.left == 0:
-            os.kill(self.started[-self.drawn.choice((1, 2))]._process.pid, signal.SIGKILL)
+            os.kill(self.processes[-self.drawn.choice((1, 2))]._process.pid, signal.SIGKILL)
             self.kills += 1
 
     def epoch(self, epoch, total):
