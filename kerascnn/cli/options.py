@@ -32,7 +32,8 @@ def _reserve_stdout(context: click.Context, _: click.Parameter, as_json: bool) -
 
 
 def document(value: Any) -> None:
-    click.get_current_context().obj.close()
+    if reserved := click.get_current_context().obj:
+        reserved.close()
     click.echo(json.dumps(value, indent=2))
 
 
