@@ -163,6 +163,7 @@ def masked(text):
     """Without what differs from run to run: measured numbers, the run's id, the machine."""
     text = re.sub(r"[0-9a-f]{32}|(?<=run       )[0-9a-f]{8}", "ID", text)
     text = re.sub(r" on (CPU|GPU)\b.*", " on DEVICE", text)
+    text = re.sub(r", on OpenVINO [\d.]+", "", text)
     text = re.sub(r"(?<=kept epoch )\d", "#", text)
     return re.sub(
         r"[+-]?\d[\d,]*(\.\d+)?(e[+-]\d+)? s\b|[+-]?\d+\.\d+(e[+-]\d+)?|[\d,]+(?= images/s)",
