@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 
+from kerascnn.runtime.descriptors import redirected
+
 PLAIN = "kerascnn.plain"
 _SPELLED = {
     "·": "-",
@@ -61,11 +63,8 @@ def reserved_stdout() -> Iterator[None]:
         with suppress(AttributeError, OSError):  # streams of a test, or none
             own, stderr = stdout.fileno(), sys.stderr.fileno()
             stdout.flush()
-            kept = os.dup(own)
-            restored.callback(os.close, kept)
-            restored.callback(os.dup2, kept, own)
+            restored.enter_context(redirected(own, stderr))
             restored.callback(_flush_libraries)
-            os.dup2(stderr, own)
         yield
 
 

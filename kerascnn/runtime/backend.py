@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 from kerascnn.errors import InputError
 from kerascnn.runtime.commands import pip_install
+from kerascnn.runtime.descriptors import redirected
 from kerascnn.runtime.keras_import import import_keras
 from kerascnn.runtime.process import put_back, set_variable
 
@@ -92,15 +93,5 @@ def silent_stderr() -> Iterator[None]:
     TensorFlow prints at start-up in spite of its log level.
     """
     sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is no standard error
+    with open(os.devnull, "w") as nowhere, redirected(2, nowhere.fileno()):
         yield
-        return
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

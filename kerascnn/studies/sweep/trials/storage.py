@@ -70,7 +70,7 @@ def _explained(address: str) -> Iterator[None]:
             yield
     except (ImportError, SQLAlchemyError, sqlite3.Error, RuntimeError) as error:
         cause = error.__cause__ or error  # Optuna raises its own where a driver is missing
-        said = f"{scrubbed(str(cause)).split(chr(10))[0]}."
+        said = scrubbed(str(cause)).split("\n")[0] + "."
         if isinstance(cause, ModuleNotFoundError):
             said = f"its driver is not installed; `{pip_install(str(cause.name))}` installs it."
         raise InputError(f"--storage {displayed(address)}: {said}") from error
