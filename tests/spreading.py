@@ -134,16 +134,28 @@ def told(result):
     }
 
 
+def fail(loop):
+    """In place of `Loop._end_epoch`."""
+    raise ZeroDivisionError("after an epoch")
+
+
 def failing(job):
     """Follows as `kerascnn.run.rank.follow_as` does, and fails after the first epoch."""
     from kerascnn.engine.training.epochs import Loop
     from kerascnn.run.rank import follow_as
 
-    def fail(loop):
-        raise ZeroDivisionError("after an epoch")
-
     Loop._end_epoch = fail
     return follow_as(job)
+
+
+def failing_at(rank, launched, *part):
+    """Trains as `kerascnn.run.supervised.train` does; one process fails after the first epoch."""
+    from kerascnn.engine.training.epochs import Loop
+    from kerascnn.run.supervised import train
+
+    if launched.rank == rank:
+        Loop._end_epoch = fail
+    return train(launched, *part)
 
 
 if __name__ == "__main__":

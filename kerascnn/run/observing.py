@@ -63,17 +63,15 @@ def told(observer: Observer) -> Iterator[None]:
 
 
 @contextmanager
-def explained(
-    tracker: Tracker, what: str, resume: Callable[[str], str], *, hint: bool = False
-) -> Iterator[None]:
+def explained(tracker: Tracker, what: str, resume: Callable[[str], str]) -> Iterator[None]:
     """Names what is tracked in an error that is not kerascnn's own, and how to resume it.
 
-    One that may pass names how to resume in any case.
+    One that may pass names how to resume, too. One in a plugin's code does not: nothing is resumed
+    with other code.
 
     Args:
         what: "run" or "study".
         resume: The command that resumes the one with this id.
-        hint: Whether a failure names it too; an interruption and a lost process always do.
     """
     try:
         yield
@@ -93,8 +91,8 @@ def explained(
             raise KeyboardInterrupt(f"interrupted; {again}") from None
         if isinstance(error, LostProcessError):
             raise RunError(lost(tracker.run_id, str(error), resume, what)) from error
-        failed = f"{what} {short} failed: {said(error)}{plugin_at_fault(error)}"
-        raise RunError(f"{failed}\n{again}" if hint else failed) from error
+        failed, plugin = f"{what} {short} failed: {said(error)}", plugin_at_fault(error)
+        raise RunError(failed + (plugin or f"\n{again}")) from error
 
 
 def lost(run_id: str | None, fault: str, resume: Callable[[str], str], what: str = "run") -> str:

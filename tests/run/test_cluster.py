@@ -10,16 +10,18 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from spreading import EXPERIMENT, told
+from spreading import EXPERIMENT, failing_at, told
 
 from kerascnn import InputError, RunError, load_experiment, run_experiment
 from kerascnn.components.builtin import engines
 from kerascnn.engine.observer import Observer
+from kerascnn.run import supervised
 
 BACKEND = keras.config.backend()
 several = pytest.mark.skipif(BACKEND == "tensorflow", reason="it trains in one process")
@@ -135,6 +137,25 @@ def test_a_process_that_hangs_is_started_again(experiment, started, rank):
     [again] = [said for said in stop.warnings if "start again" in said]
     assert rank == 0 or "process 2 of 2: gave no sign of life for 60 s" in again
     assert len(started) == 4
+    assert all_ended(started)
+
+
+@pytest.mark.backend
+@pytest.mark.slow
+@several
+@pytest.mark.parametrize("rank", [0, 1])
+def test_an_exception_in_a_process_ends_all_and_the_run_resumes_to_the_bit(
+    experiment, started, monkeypatch, rank
+):
+    undisturbed = told(run_experiment(experiment(workers=2), Observer(), fresh=True))
+    started.clear()
+    said = r"ZeroDivisionError: after an epoch(.|\n)*run --resume"
+    with monkeypatch.context() as patched:
+        patched.setattr(supervised, "train", partial(failing_at, rank))
+        with pytest.raises(RunError, match=f"process 2 of 2: {said}" if rank else said):
+            run_experiment(experiment(workers=2), Observer(), fresh=True)
+    assert all_ended(started)
+    assert told(run_experiment(experiment(workers=2), Observer(), resume="last")) == undisturbed
     assert all_ended(started)
 
 

@@ -1,16 +1,17 @@
 """Observers of an experiment: they hear the run, and nothing that they do affects it."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from kerascnn import Observer, run_experiment
+from kerascnn import Observer, RunError, run_experiment
 from kerascnn.components.registry import load_registry
 from kerascnn.engine.observer import EVENTS, Only
 from kerascnn.engine.training.listener import Epoch
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.run import observing
-from kerascnn.run.observing import observed
+from kerascnn.run.observing import explained, observed
 from kerascnn.testing.story import stories
 
 WHO = 'observer "suspect" of suspects 1.0'
@@ -117,3 +118,13 @@ def test_nothing_that_observers_do_affects_the_run(bound, workplace, tmp_path, m
     assert weights == untouched
     messages = [args[0] for event, args in told if event == "warned" and "observer" in args[0]]
     assert one_for_each(FAULTS, messages), messages
+
+
+@pytest.mark.parametrize("plugin", ["", ", in no_plugin 1.0 (no_plugin.py, line 1)"])
+def test_a_failure_says_how_to_resume_where_the_code_can_stay_as_it_is(monkeypatch, plugin):
+    monkeypatch.setattr(observing, "plugin_at_fault", lambda error: plugin)
+    tracked = SimpleNamespace(run_id="0123456789ab")
+    with pytest.raises(RunError) as raised, explained(tracked, "run", "kerascnn resume {}".format):
+        raise OSError("no space left")
+    again = "\n`kerascnn resume 01234567` resumes the run."
+    assert str(raised.value) == f"run 01234567 failed: OSError: no space left{plugin or again}"

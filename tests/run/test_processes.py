@@ -15,10 +15,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from spreading import EXPERIMENT, After, failing, interrupting, told
+from spreading import EXPERIMENT, After, fail, failing, interrupting, told
 
 from kerascnn import InputError, RunError, load_experiment, run_experiment
 from kerascnn.engine.observer import Observer
+from kerascnn.engine.training.epochs import Loop
 from kerascnn.run import processes
 
 SPREADING = Path(__file__).parents[1] / "spreading.py"
@@ -148,9 +149,20 @@ def test_the_command_line_trains_on_devices(experiment, run_cli):
 
 @torch_only
 @pytest.mark.slow
-def test_an_exception_in_a_process_ends_the_run(experiment, started, monkeypatch):
-    monkeypatch.setattr(processes, "follow_as", failing)
-    said = r"process 2 of 2: ZeroDivisionError: after an epoch.\n.*run --resume"
-    with pytest.raises(RunError, match=said):
-        run_experiment(experiment, Observer(), fresh=True)
-    assert ended(started) == [True]
+@pytest.mark.parametrize("rank", [0, 1])
+def test_an_exception_in_a_process_ends_all_and_the_run_resumes_to_the_bit(
+    experiment, started, monkeypatch, rank
+):
+    undisturbed = told(run_experiment(experiment, Observer(), fresh=True))
+    said = r"ZeroDivisionError: after an epoch(.|\n)*run --resume"
+    with monkeypatch.context() as patched:
+        if rank:
+            said = f"process 2 of 2: {said}"
+            patched.setattr(processes, "follow_as", failing)
+        else:
+            patched.setattr(Loop, "_end_epoch", fail)
+        with pytest.raises(RunError, match=said):
+            run_experiment(experiment, Observer(), fresh=True)
+    assert ended(started) == [True, True]
+    assert told(run_experiment(experiment, Observer(), resume="last")) == undisturbed
+    assert all(ended(started))

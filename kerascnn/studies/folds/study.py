@@ -98,7 +98,7 @@ class _Study:
             resume=begun,
             mlflow=self.session.mlflow,
         )
-        with explained(tracker, "study", _resume, hint=True), tracker:
+        with explained(tracker, "study", _resume), tracker:
             every, asked, notes = self._divide()
             if before:
                 before.check(asked)
