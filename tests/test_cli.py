@@ -356,17 +356,23 @@ def test_the_cache_is_listed_the_last_used_first(run_cli, held):
     assert document["folder"] == str(held)
 
 
-def test_activations_up_to_a_layer_are_one_line(run_cli, workplace):
+def test_activations_of_a_network_are_one_line(run_cli, workplace):
     def make(claims):
         yield from ((rows, {"values": np.zeros(len(rows))}) for rows in claims)
 
     digests = np.random.default_rng(0).integers(0, 256, (1600, 32), np.uint8)
-    for what in ("images", "view 1 of light", "view 2 of light"):
-        about = f"vgg16 up to block5: {what}"
-        store = RowStore("activations", what, about, {"values": (np.dtype(np.float32), ())})
+
+    def hold(key, about):
+        store = RowStore("activations", key, about, {"values": (np.dtype(np.float32), ())})
         store.fill(digests, make, 800)
+
+    for what in ("images", "view 1 of light", "view 2 of light"):
+        hold(what, f"vgg16 up to block5: {what}")
+    for key in ("first", "second"):
+        hold(key, "roses: outputs of a trained network")
     cached("activations", "aa", "vgg16 up to block5: overflow", lambda _: None, lambda _: None)
     lines = [line.rstrip() for line in run_cli("cache", "list").stdout.splitlines()]
+    assert any(line.endswith("roses: outputs of 2 trained networks") for line in lines)
     of_network = [line for line in lines if "vgg16" in line]
     assert [line.split("vgg16")[1] for line in of_network] == [
         " up to block5: overflow",

@@ -1,6 +1,6 @@
 """What a run keeps of images: their features, and which they are."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,12 +8,11 @@ import numpy as np
 from kerascnn.engine.data.decoding.preparation import Preparation
 from kerascnn.engine.data.store.packed import Packed
 from kerascnn.engine.network.outputs import features_model
-from kerascnn.engine.network.prefix.activations import KIND, Prefix
+from kerascnn.engine.network.prefix.activations import Prefix
 from kerascnn.engine.prepared import Prepared
 from kerascnn.results.known.held_out import HELD_OUT
 from kerascnn.results.known.images import TRAIN, KnownImages
 from kerascnn.run.result import Evaluated
-from kerascnn.runtime.rows.store import RowStore
 
 LIMIT = 100_000
 """Images kept of each split; of more, as many at random."""
@@ -22,7 +21,7 @@ TO_COMPUTE = 100
 a good part of the time of training."""
 PIECE = 4096
 """Images whose outputs are in memory at a time."""
-COLUMN, STORED = "features", np.dtype(np.float16)
+KEPT = np.dtype(np.float16)
 
 
 def known_images(
@@ -76,25 +75,16 @@ def _features(
     Args:
         frozen: What `_frozen` has of the split.
     """
-    answer, fastest = evaluated.answer, evaluated.answer.fastest
+    answer = evaluated.answer
     if frozen is not None:
         return _in_pieces(lambda rows: answer.outputs.of_unit_length(frozen[rows]), len(split))
-    windows = Preparation.of(prepared.experiment.training).windows(split.images)
+    windows = Preparation.of(prepared.experiment.training).windows
 
-    def compute(rows: np.ndarray) -> np.ndarray:
-        return answer(windows[rows]).features.astype(STORED)
+    def features_of(rows: np.ndarray) -> np.ndarray:
+        some = split.at(rows)
+        return answer(windows(some.images), some.digests).features
 
-    if not fastest.key:
-        return _in_pieces(compute, len(split))
-    about = f"{prepared.experiment.name}: features of the trained network"
-    columns = {COLUMN: (STORED, (sum(answer.outputs.widths),))}
-    store = RowStore(KIND, fastest.hashed(COLUMN), about, columns)
-
-    def make(claims: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, dict]]:
-        yield from ((rows, {COLUMN: compute(rows)}) for rows in claims)
-
-    store.fill(split.digests, make, PIECE)
-    return store.read(COLUMN, store.find(split.digests))
+    return _in_pieces(features_of, len(split))
 
 
 def _frozen(prepared: Prepared, split: Packed) -> Any | None:
@@ -109,4 +99,4 @@ def _frozen(prepared: Prepared, split: Packed) -> Any | None:
 
 def _in_pieces(features_of: Callable[[np.ndarray], np.ndarray], count: int) -> np.ndarray:
     pieces = np.array_split(np.arange(count), -(-count // PIECE))
-    return np.concatenate([features_of(rows).astype(STORED) for rows in pieces])
+    return np.concatenate([features_of(rows).astype(KEPT) for rows in pieces])

@@ -52,7 +52,7 @@ def evaluate(prepared: Prepared, warned: Callable[[str], None]) -> Evaluated:
     how = training.images_at_once, training.prefix_engine
     answer = answering(prepared.network.model, images, *how, name, warned)
     windows = Preparation.of(training).windows
-    said = {name: answer(windows(split.images)) for name, split in splits.items()}
+    said = {of: answer(windows(split.images), split.digests) for of, split in splits.items()}
     probabilities = {name: of.probabilities for name, of in said.items()}
     return Evaluated(
         measure(probabilities["test"], data.test.labels, data.class_names),

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Column
 
 from kerascnn.cli.tables.layout import Table, number, plain, rows, words
+from kerascnn.engine.network.prefix.fastest import OUTPUTS
 from kerascnn.runtime.cache import MADE, Entry
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.files import gigabytes
@@ -56,7 +57,8 @@ def show_cache(console: Console, folder: Path, limit: int, held: list[Entry]) ->
 def _by_network(held: list[Entry]) -> list[Entry]:
     """The entries, the last used first; those of a network's activations up to a layer are one.
 
-    Their `about` is "NETWORK up to LAYER: images" or "…: view 3 of light".
+    Their `about` is "NETWORK up to LAYER: images" or "…: view 3 of light"; that of what trained
+    networks gave in the end is "NAME: outputs of a trained network".
     """
     networks = defaultdict[str, list[Entry]](list)
     for entry in held:
@@ -77,9 +79,14 @@ def _by_network(held: list[Entry]) -> list[Entry]:
 
 def _sets(abouts: list[str]) -> str:
     images = sum(about.endswith(": images") for about in abouts)
-    views = len(abouts) - images
-    counts = [f"{images} sets of images" if images > 1 else "images"] if images else []
-    return " and ".join([*counts, *([counted(views, "view")] if views else [])])
+    trained = sum(about.endswith(f": {OUTPUTS}") for about in abouts)
+    views = len(abouts) - images - trained
+    counts = {
+        f"{images} sets of images" if images > 1 else "images": images,
+        counted(views, "view"): views,
+        f"outputs of {trained} trained networks" if trained > 1 else OUTPUTS: trained,
+    }
+    return " and ".join(count for count, some in counts.items() if some)
 
 
 def show_examination(console: Console, findings: dict[str, Any]) -> None:

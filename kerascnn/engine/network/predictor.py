@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from kerascnn.engine.network.outputs import Outputs, Said, with_outputs
 from kerascnn.engine.network.prefix.fastest import Fastest
 from kerascnn.engine.network.prefix.ways import ways_to_predict
@@ -45,9 +47,9 @@ class Answering:
     outputs: Outputs
     fastest: Fastest
 
-    def __call__(self, images: Any) -> Said:
-        """What it says of images [N, S, S, 3], indexed like an array."""
-        return self.outputs.said(self.fastest.outputs(images))
+    def __call__(self, images: Any, digests: np.ndarray | None = None) -> Said:
+        """What it says of images [N, S, S, 3], indexed like an array; `digests` as of `Fastest`."""
+        return self.outputs.said(self.fastest.outputs(images, digests))
 
 
 def answering(

@@ -1,7 +1,7 @@
 """A frozen network, run in the fastest way that has agreed with the network itself."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
@@ -17,10 +17,15 @@ from kerascnn.engine.network.structure import structure_of
 from kerascnn.errors import InputError
 from kerascnn.runtime.cache import cached, find
 from kerascnn.runtime.devices import device_name
+from kerascnn.runtime.rows.store import RowStore
 from kerascnn.runtime.source_code import UnknownCodeError
 from kerascnn.runtime.versions import installed_versions
 
 KIND = "activations"
+
+OUTPUTS = "outputs of a trained network"
+PIECE = 512
+"""Inputs whose outputs are in memory at a time until they are stored."""
 
 _VERDICT = "verdict.txt"  # why a way was rejected; empty if it agrees
 
@@ -92,13 +97,31 @@ class Fastest:
     def forward(self) -> Run:
         return self.way.forward()
 
-    def outputs(self, inputs: Any) -> np.ndarray:
-        """The outputs for inputs [N, ...], indexed like an array: float32 [N, ...]."""
+    def outputs(self, inputs: Any, digests: np.ndarray | None = None) -> np.ndarray:
+        """The outputs for inputs [N, ...], indexed like an array: float32 [N, ...].
+
+        Args:
+            digests: SHA-256 of each input, uint8 [N, 32], if its outputs are to be computed once
+                and found again, in later processes too.
+        """
         while True:
             try:
-                return self._outputs_of(inputs)
+                if digests is None or not self.key:
+                    return self._outputs_of(inputs)
+                return self._stored(inputs, digests)
             except DisagreementError as reason:
                 self.reject(reason)
+
+    def _stored(self, inputs: Any, digests: np.ndarray) -> np.ndarray:
+        seen = f"{OUTPUTS}, {self.way.batch_size} at once"
+        columns = {OUTPUTS: (np.dtype(np.float32), self.model.output_shape[1:])}
+        store = RowStore(KIND, self.hashed(seen), f"{self.about}: {OUTPUTS}", columns)
+
+        def make(claims: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, dict]]:
+            yield from ((rows, {OUTPUTS: self._outputs_of(inputs[rows])}) for rows in claims)
+
+        store.fill(digests, make, PIECE)
+        return store.read(OUTPUTS, store.find(digests))
 
     def _outputs_of(self, inputs: Any) -> np.ndarray:
         forward, size = self.forward, self.way.batch_size

@@ -138,6 +138,46 @@ def test_few_images_and_those_of_backend_are_left_to_the_backend(network, monkey
         assert predictor(network, images, 8, engine).engine == ""
 
 
+DIGESTS = np.random.default_rng(1).integers(0, 256, (len(IMAGES), 32), "uint8")
+
+
+class Counted:
+    """Images that count how many of them are read."""
+
+    def __init__(self):
+        self.read = 0
+
+    def __len__(self):
+        return len(IMAGES)
+
+    def __getitem__(self, rows):
+        self.read += len(IMAGES[rows])
+        return IMAGES[rows]
+
+
+def test_what_a_network_gives_for_an_image_is_computed_once(network):
+    def outputs(*digests):
+        images = Counted()
+        found = Fastest(network, "net", [AsItIs(network)]).outputs(images, *digests)
+        np.testing.assert_allclose(found, run_once(network, IMAGES), atol=1e-6)
+        return images.read > 0, found
+
+    computed, first = outputs(DIGESTS)
+    computed_again, second = outputs(DIGESTS)
+    assert (computed, computed_again) == (True, False)
+    np.testing.assert_array_equal(first, second)
+    assert outputs()[0]  # without digests
+    network.layers[-1].bias.assign([1.0, 0.0, 0.0])
+    assert outputs(DIGESTS)[0]
+
+
+def test_what_an_engine_gives_that_does_not_agree_is_not_found_again(network):
+    wrong, right = Engine(network, 0.1), AsItIs(network)
+    for ways_left in ([wrong, right], [right]):
+        found = Fastest(network, "net", ways_left).outputs(IMAGES, DIGESTS)
+        np.testing.assert_allclose(found, run_once(network, IMAGES), atol=1e-6)
+
+
 @pytest.mark.backend
 @pytest.mark.skipif(not openvino_version(), reason="OpenVINO is not installed")
 def test_many_images_are_predicted_on_openvino(network):
