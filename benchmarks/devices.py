@@ -120,7 +120,7 @@ def train(file: Path, spread: bool) -> None:
     experiment = load_experiment(file)
     with ExitStack() as stack:
         if spread:
-            from kerascnn.run import processes
+            from kerascnn.run.stages import processes
 
             plain = processes.OneProcess
             stack.enter_context(patch.object(processes, "OneProcess", lambda _: plain(alone())))

@@ -140,18 +140,18 @@ def fail(loop):
 
 
 def failing(job):
-    """Follows as `kerascnn.run.rank.follow_as` does, and fails after the first epoch."""
+    """Follows as `kerascnn.run.stages.rank.follow_as` does, and fails after the first epoch."""
     from kerascnn.engine.training.epochs import Loop
-    from kerascnn.run.rank import follow_as
+    from kerascnn.run.stages.rank import follow_as
 
     Loop._end_epoch = fail
     return follow_as(job)
 
 
 def failing_at(rank, launched, *part):
-    """Trains as `kerascnn.run.supervised.train` does; one process fails after the first epoch."""
+    """Trains as `kerascnn.run.cluster.supervised.train` does; one process fails after an epoch."""
     from kerascnn.engine.training.epochs import Loop
-    from kerascnn.run.supervised import train
+    from kerascnn.run.cluster.supervised import train
 
     if launched.rank == rank:
         Loop._end_epoch = fail

@@ -27,7 +27,7 @@ EXCEPT = {
     "kerascnn/testing/host_augmentations.py",
     "kerascnn/testing/sources.py",
     "kerascnn/runtime/background.py",  # from this process to one that it has started
-    "kerascnn/run/relay.py",  # from a process that it has started, which knows a secret
+    "kerascnn/run/cluster/relay.py",  # from a process that it has started, which knows a secret
     "kerascnn/tracking/models.py",  # it writes YAML, and reads none
     "plugins/kerascnn-efficientnet-lite/kerascnn_efficientnet_lite/torch_archive.py",  # see there
 }

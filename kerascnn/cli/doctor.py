@@ -15,7 +15,7 @@ from kerascnn.errors import InputError
 from kerascnn.results.canvas import lacking
 from kerascnn.results.folders import RunFolder, list_runs
 from kerascnn.results.lookup import runs_folder
-from kerascnn.run.checkpointer import CHECKPOINTS
+from kerascnn.run.stages.checkpointer import CHECKPOINTS
 from kerascnn.runtime.address import displayed, sqlite_file, tracking_uri
 from kerascnn.runtime.backend import installed_backends, start_backend
 from kerascnn.runtime.cache import cache_folder, limit_bytes

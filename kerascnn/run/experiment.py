@@ -5,8 +5,8 @@ from typing import Literal
 from kerascnn.engine.observer import Observer, default_observer
 from kerascnn.engine.result.run import Result
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
-from kerascnn.run.cluster import run_on_cluster
-from kerascnn.run.member import Asked
+from kerascnn.run.cluster.cluster import run_on_cluster
+from kerascnn.run.cluster.member import Asked
 from kerascnn.run.runner import run_in
 from kerascnn.run.session import Session
 

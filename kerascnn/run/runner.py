@@ -18,20 +18,20 @@ from kerascnn.engine.result.run import Result
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.results.find import backend_of
 from kerascnn.results.lookup import Kind, find_unfinished, runs_folder
-from kerascnn.run.checkpointer import Checkpointer
 from kerascnn.run.naming import run_name
 from kerascnn.run.observing import explained, lost, observed, told
-from kerascnn.run.record import (
+from kerascnn.run.result.record import (
     draw_report,
     ready_to_draw,
     record_devices,
     record_result,
     record_start,
 )
-from kerascnn.run.result import evaluate, make_result
+from kerascnn.run.result.result import evaluate, make_result
 from kerascnn.run.session import Session
-from kerascnn.run.stage_store import StageStore
-from kerascnn.run.stages import fit_stages
+from kerascnn.run.stages.checkpointer import Checkpointer
+from kerascnn.run.stages.stages import fit_stages
+from kerascnn.run.stages.store import StageStore
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.commands import command

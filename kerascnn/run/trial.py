@@ -13,14 +13,14 @@ from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.run.checkpointer import Checkpointer
-from kerascnn.run.look import Look, look_back
 from kerascnn.run.observing import told
-from kerascnn.run.record import record_trial
-from kerascnn.run.result import history_of
+from kerascnn.run.result.look import Look, look_back
+from kerascnn.run.result.record import record_trial
+from kerascnn.run.result.result import history_of
 from kerascnn.run.session import Session
-from kerascnn.run.stage_store import StageStore
-from kerascnn.run.stages import fit_stages
+from kerascnn.run.stages.checkpointer import Checkpointer
+from kerascnn.run.stages.stages import fit_stages
+from kerascnn.run.stages.store import StageStore
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.process import contained

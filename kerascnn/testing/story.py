@@ -13,7 +13,7 @@ from kerascnn.engine.result.run import Result
 from kerascnn.engine.training.inputs import Cached
 from kerascnn.engine.training.listener import Epoch
 from kerascnn.engine.training.stage_result import StageResult
-from kerascnn.run.result import stage_table
+from kerascnn.run.result.result import stage_table
 
 Told = tuple[str, tuple[Any, ...]]  # an event and its arguments
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from kerascnn.cli import doctor
 from kerascnn.results.lookup import runs_folder
-from kerascnn.run.checkpointer import CHECKPOINTS
+from kerascnn.run.stages.checkpointer import CHECKPOINTS
 from kerascnn.runtime.address import tracking_uri
 from kerascnn.tracking.store import RefusingStoreError, TrackingError, open_store
 from kerascnn.tracking.tracker import Tracker

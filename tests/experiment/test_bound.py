@@ -6,7 +6,7 @@ from kerascnn import InputError
 from kerascnn.components.kinds import KINDS
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.experiment.choices import CHOICES
-from kerascnn.run.checkpointer import settings_of
+from kerascnn.run.stages.checkpointer import settings_of
 
 
 @pytest.fixture

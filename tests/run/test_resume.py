@@ -22,7 +22,7 @@ from kerascnn.engine.observer import Observer
 from kerascnn.engine.training import checkpoints
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.results.lookup import Kind, find_unfinished
-from kerascnn.run.checkpointer import check_same, determinants
+from kerascnn.run.stages.checkpointer import check_same, determinants
 
 STEPS = 3  # an epoch
 HEAD = 'schedule = { name = "plateau", patience_epochs = 1 }'

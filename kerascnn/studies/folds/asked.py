@@ -6,7 +6,7 @@ from pathlib import Path
 from kerascnn.components.registry import Registry
 from kerascnn.engine.result.folds import FOLDS_PLAN
 from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.run.checkpointer import check_same, settings_of
+from kerascnn.run.stages.checkpointer import check_same, settings_of
 from kerascnn.studies.plan import read_plan, write_plan
 
 

@@ -13,12 +13,12 @@ from kerascnn.engine.observer import Observer
 from kerascnn.engine.prepared import Prepared
 from kerascnn.engine.result.folds import FoldTable
 from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.run.checkpointer import Checkpointer
-from kerascnn.run.record import record_trial
-from kerascnn.run.result import Evaluated, evaluate
+from kerascnn.run.result.record import record_trial
+from kerascnn.run.result.result import Evaluated, evaluate
 from kerascnn.run.session import Session
-from kerascnn.run.stage_store import StageStore
-from kerascnn.run.stages import fit_stages
+from kerascnn.run.stages.checkpointer import Checkpointer
+from kerascnn.run.stages.stages import fit_stages
+from kerascnn.run.stages.store import StageStore
 from kerascnn.runtime.files import whole_file, write_whole
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.tracking.journal import FOLDS, JOURNAL

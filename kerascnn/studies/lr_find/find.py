@@ -25,7 +25,7 @@ from kerascnn.engine.training.stage import fit_stage
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.errors import InputError, RunError, did_you_mean
 from kerascnn.experiment.bound import BoundExperiment, check_experiment
-from kerascnn.run.stage_store import StageStore
+from kerascnn.run.stages.store import StageStore
 from kerascnn.runtime.compilation import graphs_freed
 from kerascnn.runtime.process import contained
 from kerascnn.studies.lr_find.range_test import RangeTest, has_diverged, smooth

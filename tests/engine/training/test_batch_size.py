@@ -11,7 +11,7 @@ from kerascnn.engine.observer import Observer, Only
 from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.engine.training import batch_size, memory
 from kerascnn.experiment.bound import bind_experiment
-from kerascnn.run.stage_keys import stage_keys
+from kerascnn.run.stages.keys import stage_keys
 
 
 @pytest.fixture(scope="module")

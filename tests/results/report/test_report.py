@@ -290,7 +290,7 @@ def test_a_report_that_fails_is_told_and_fails_no_run(workplace, registry, monke
         raise OSError("no space left on device")
 
     for drawing in ("write_page", "save_confusion", "note", "write_thumbnails"):
-        monkeypatch.setattr(f"kerascnn.run.record.{drawing}", fail)
+        monkeypatch.setattr(f"kerascnn.run.result.record.{drawing}", fail)
     done = run_experiment(bind_experiment(short, registry), heard)
     assert (done.folder / "result.json").is_file()
     (warning,) = [warning for warning in heard.warnings if "report" in warning]

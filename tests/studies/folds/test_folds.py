@@ -13,7 +13,7 @@ from kerascnn import InputError, cross_validate, load_experiment
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.result.folds import FoldsResult
 from kerascnn.results.find import find_outcome
-from kerascnn.run.stage_store import StageStore
+from kerascnn.run.stages.store import StageStore
 from kerascnn.tracking.journal import Journal
 from kerascnn.tracking.store import open_store
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kerascnn.engine.metrics.race import Verdict, verdict
-from kerascnn.run.look import Look
+from kerascnn.run.result.look import Look
 from kerascnn.studies.sweep.plan.load import Planned
 from kerascnn.studies.sweep.trials.marks import Board
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kerascnn.engine.observer import Observer
 from kerascnn.errors import ResumeError, RunError
 from kerascnn.experiment.bound import BoundExperiment
-from kerascnn.run.look import Look
+from kerascnn.run.result.look import Look
 from kerascnn.run.session import Session
 from kerascnn.run.trial import TrialResult, run_trial
 from kerascnn.runtime.redact import scrubbed

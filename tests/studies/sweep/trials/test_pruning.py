@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerascnn.engine.metrics.race import Scoring
-from kerascnn.run.look import Look
+from kerascnn.run.result.look import Look
 from kerascnn.studies.sweep.folder import trial_folder
 from kerascnn.studies.sweep.trials.marks import Board
 from kerascnn.studies.sweep.trials.pruning import Race

@@ -21,7 +21,7 @@ from spreading import EXPERIMENT, failing_at, told
 from kerascnn import InputError, RunError, load_experiment, run_experiment
 from kerascnn.components.builtin import engines
 from kerascnn.engine.observer import Observer
-from kerascnn.run import supervised
+from kerascnn.run.cluster import supervised
 
 BACKEND = keras.config.backend()
 several = pytest.mark.skipif(BACKEND == "tensorflow", reason="it trains in one process")

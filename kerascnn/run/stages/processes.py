@@ -22,7 +22,7 @@ from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment.cluster import Cluster
-from kerascnn.run.rank import Job, devices_of, finish, follow_as, outcome, stage_to_train
+from kerascnn.run.stages.rank import Job, devices_of, finish, follow_as, outcome, stage_to_train
 from kerascnn.runtime.background import BackgroundProcess
 from kerascnn.runtime.keras_internals import abandon_torch_group
 from kerascnn.runtime.process import set_variable

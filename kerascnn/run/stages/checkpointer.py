@@ -30,7 +30,7 @@ from kerascnn.errors import ResumeError
 from kerascnn.experiment.model import incidental
 from kerascnn.experiment.paths import read_from
 from kerascnn.experiment.tables import flatten
-from kerascnn.run.look import Look, look_at, look_back
+from kerascnn.run.result.look import Look, look_at, look_back
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.text import counted

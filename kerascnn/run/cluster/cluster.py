@@ -8,9 +8,9 @@ from kerascnn.engine.result.run import Result
 from kerascnn.errors import InputError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.hookspecs import Launched
-from kerascnn.run.member import Asked, begun_before, take_part, token_of
+from kerascnn.run.cluster.member import Asked, begun_before, take_part, token_of
+from kerascnn.run.cluster.supervised import Supervised
 from kerascnn.run.placing import bind_engine, opened
-from kerascnn.run.supervised import Supervised
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.process import contained
 

@@ -20,9 +20,9 @@ from spreading import EXPERIMENT, After, fail, failing, interrupting, told
 from kerascnn import InputError, RunError, load_experiment, run_experiment
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.training.epochs import Loop
-from kerascnn.run import processes
+from kerascnn.run.stages import processes
 
-SPREADING = Path(__file__).parents[1] / "spreading.py"
+SPREADING = Path(__file__).parents[2] / "spreading.py"
 BACKEND = keras.config.backend()
 torch_only = pytest.mark.skipif(BACKEND != "torch", reason="processes are for PyTorch")
 

@@ -12,7 +12,7 @@ from kerascnn.engine.network.prefix.activations import Prefix
 from kerascnn.engine.prepared import Prepared
 from kerascnn.results.known.held_out import HELD_OUT
 from kerascnn.results.known.images import TRAIN, KnownImages
-from kerascnn.run.result import Evaluated
+from kerascnn.run.result.result import Evaluated
 
 LIMIT = 100_000
 """Images kept of each split; of more, as many at random."""

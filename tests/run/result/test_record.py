@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from kerascnn.engine.training.listener import Epoch
-from kerascnn.run.record import record_kept
+from kerascnn.run.result.record import record_kept
 from kerascnn.tracking.log import Log
 
 

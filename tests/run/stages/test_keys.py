@@ -10,8 +10,8 @@ from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.experiment.bound import bind_experiment
 from kerascnn.experiment.model import Experiment, Stage
 from kerascnn.experiment.training import Training
-from kerascnn.run import stage_keys as module
-from kerascnn.run.stage_keys import stage_keys
+from kerascnn.run.stages import keys as module
+from kerascnn.run.stages.keys import stage_keys
 
 EXPERIMENT = {
     "name": "keys",

@@ -12,10 +12,10 @@ from kerascnn.engine.training.memory import OutOfMemoryError, forget_memory, is_
 from kerascnn.engine.training.plan import Plan
 from kerascnn.engine.training.stage import fit_stage
 from kerascnn.engine.training.stage_result import StageResult
-from kerascnn.run.checkpointer import Checkpointer
-from kerascnn.run.processes import LostProcessError, OneProcess, Processes, processes_of
-from kerascnn.run.record import record_epoch, record_kept, record_stage
-from kerascnn.run.stage_store import StageStore
+from kerascnn.run.result.record import record_epoch, record_kept, record_stage
+from kerascnn.run.stages.checkpointer import Checkpointer
+from kerascnn.run.stages.processes import LostProcessError, OneProcess, Processes, processes_of
+from kerascnn.run.stages.store import StageStore
 from kerascnn.tracking.log import Log
 
 

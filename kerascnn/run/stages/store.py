@@ -24,7 +24,7 @@ from kerascnn.engine.training.variables import (
     values,
 )
 from kerascnn.errors import InputError, RunError
-from kerascnn.run.stage_keys import stage_keys
+from kerascnn.run.stages.keys import stage_keys
 from kerascnn.runtime.cache import cached, find, remove
 from kerascnn.runtime.source_code import UnknownCodeError
 

@@ -16,8 +16,8 @@ from kerascnn import Observer, load_experiment, run_experiment
 from kerascnn.components.component import BoundComponent
 from kerascnn.engine.prepare import prepare_experiment
 from kerascnn.engine.training.variables import random_state, sha256, values
-from kerascnn.run import stage_store
-from kerascnn.run.stage_store import KIND, StageStore
+from kerascnn.run.stages import store as module
+from kerascnn.run.stages.store import KIND, StageStore
 from kerascnn.runtime.cache import cache_folder, entries
 from kerascnn.studies.lr_find.find import find_learning_rate
 
@@ -219,7 +219,7 @@ def test_a_full_disk_is_told_and_stops_nothing(prepared, kept, monkeypatch):
 
     heard, plan = [], prepared.plans[0]
     result = StageStore(prepared, pytest.fail).take(plan, [])
-    monkeypatch.setattr(stage_store, "write_state", full)
+    monkeypatch.setattr(module, "write_state", full)
     again = prepare_experiment(prepared.experiment, Observer())
     StageStore(again, heard.append, fresh=True).keep(plan, result)
     [said] = heard

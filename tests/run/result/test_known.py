@@ -39,6 +39,6 @@ def test_of_a_run_trained_on_its_validation_images_the_test_images_are_held_out(
 def test_where_features_have_to_be_computed_a_few_images_of_each_class_are_kept(
     shapes_file, monkeypatch
 ):
-    monkeypatch.setattr("kerascnn.run.known.TO_COMPUTE", 3)
+    monkeypatch.setattr("kerascnn.run.result.known.TO_COMPUTE", 3)
     result, known = known_of(shapes_file)
     assert np.bincount(known.labels[known.trained]).tolist() == [3] * len(result.class_names)

@@ -39,9 +39,9 @@ from kerascnn.results.report import chapters
 from kerascnn.results.report.gather import gather
 from kerascnn.results.report.note import note, write_thumbnails
 from kerascnn.results.report.write import write_page
-from kerascnn.run.known import known_images
-from kerascnn.run.look import kept_epoch
-from kerascnn.run.result import Evaluated, stage_table
+from kerascnn.run.result.known import known_images
+from kerascnn.run.result.look import kept_epoch
+from kerascnn.run.result.result import Evaluated, stage_table
 from kerascnn.runtime.beside import Beside
 from kerascnn.runtime.commands import command
 from kerascnn.runtime.devices import device_name

@@ -25,9 +25,9 @@ from kerascnn.engine.result.run import Result
 from kerascnn.engine.result.tables import MetricTable, SplitTable, StageTable, WeightsTable
 from kerascnn.engine.training.stage_result import StageResult
 from kerascnn.experiment.training import Training
-from kerascnn.run.ensemble_table import ensemble_table, member_runs
-from kerascnn.run.teacher_table import teacher_table
-from kerascnn.run.update_table import update_table
+from kerascnn.run.result.ensemble_table import ensemble_table, member_runs
+from kerascnn.run.result.teacher_table import teacher_table
+from kerascnn.run.result.update_table import update_table
 from kerascnn.runtime.devices import device_name
 from kerascnn.runtime.keras_internals import last_calls
 from kerascnn.runtime.versions import installed_versions

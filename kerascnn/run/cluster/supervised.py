@@ -18,9 +18,9 @@ from kerascnn.engine.training.devices.group import ENDING_SECONDS, LEADER
 from kerascnn.errors import KerascnnError, RunError
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.hookspecs import Engine, Launched, Process
-from kerascnn.run.member import Asked, take_part
+from kerascnn.run.cluster.member import Asked, take_part
+from kerascnn.run.cluster.relay import Relay, Relayed
 from kerascnn.run.observing import lost
-from kerascnn.run.relay import Relay, Relayed
 from kerascnn.run.runner import resuming
 from kerascnn.runtime.interruption import Interruption
 from kerascnn.runtime.text import counted

@@ -20,11 +20,11 @@ from kerascnn.experiment.cluster import Cluster
 from kerascnn.experiment.paths import read_from
 from kerascnn.hookspecs import Launched
 from kerascnn.results.lookup import Kind, find_unfinished
-from kerascnn.run.checkpointer import settings_of
-from kerascnn.run.processes import use_loopback
-from kerascnn.run.rank import follow
 from kerascnn.run.runner import run_in
 from kerascnn.run.session import Session
+from kerascnn.run.stages.checkpointer import settings_of
+from kerascnn.run.stages.processes import use_loopback
+from kerascnn.run.stages.rank import follow
 from kerascnn.runtime.backend import select_backend
 from kerascnn.runtime.interruption import SIGNALS
 from kerascnn.runtime.keras_internals import abandon_torch_group

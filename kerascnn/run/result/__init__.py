@@ -1,0 +1,1 @@
+"""What comes of a run: its evaluation, result, record, and what it keeps of its images."""

@@ -1,0 +1,1 @@
+"""The stages of a run: trained in one or more processes, checkpointed, stored and taken again."""
