@@ -16,6 +16,8 @@ from common import KERASCNN, document, judged, report, run, split_folder
 
 from kerascnn.engine.metrics.significance import mcnemar, paired_interval
 
+AS_BEST_DOES = ("training.on_bad_image=skip", "training.on_duplicate=skip")
+
 
 @click.command()
 @click.option(
@@ -47,9 +49,10 @@ def main(
                 calls[each].append(done)
                 right[each].append(hits)
             if experiment:
-                own = ("--set", f"dataset.path={photos}", "--set", f"seed={repetition}")
+                own = (f"dataset.path={photos}", f"seed={repetition}", *AS_BEST_DOES)
+                words = [word for setting in own for word in ("--set", setting)]
                 cache = Path(place, "cache-recipe")
-                recipe.append(correct(run(Path(place), cache, experiment, *own)))
+                recipe.append(correct(run(Path(place), cache, experiment, *words)))
     figures = {
         f"{each:g}": figures_of(each, calls[each], np.concatenate(right[each]), recipe)
         for each in minutes
