@@ -1,6 +1,5 @@
 """Climbs the ladder: tries one rung after another while there is time for it and for the end."""
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,9 +8,7 @@ import numpy as np
 
 from kerascnn.engine.data.sources.download import NotAtHandError, without_downloads
 from kerascnn.engine.metrics.calibration import AS_TRAINED, fit_temperature, tempered
-from kerascnn.engine.metrics.choice import not_told_apart
-from kerascnn.engine.metrics.race import LOSS, Scoring
-from kerascnn.engine.metrics.score import cross_entropy, judge
+from kerascnn.engine.metrics.score import judge
 from kerascnn.engine.metrics.significance import paired_interval, wilson_interval
 from kerascnn.experiment.bound import BoundExperiment
 from kerascnn.results.page import seconds
@@ -21,7 +18,7 @@ from kerascnn.runtime.redact import scrubbed
 from kerascnn.studies.best.clock import Clock
 from kerascnn.studies.best.heard import Heard, OutOfTimeError
 from kerascnn.studies.best.ladder import Alternatives, ladder
-from kerascnn.studies.best.mean import choose_members
+from kerascnn.studies.best.mean import LARGEST, candidates
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.result import DONE, FAILED, LEFT_OUT, RUNNING, BestResult, Ending, Tried
 from kerascnn.studies.best.rungs import FINETUNED, HEAD_EPOCHS, Rung
@@ -72,39 +69,36 @@ class Climb:
     def finished(self, in_haste: bool = False) -> Ending | None:
         """What is run in the end; None if nothing is done.
 
-        The mean of several is it, if its loss is lower and there is time to run its members; it is
-        then tried too. Training on more images is worth more than a mean.
+        The mean of several that may each be the best is it, of as many as there is time to run; it
+        is then tried too. Training on more images is worth more than a mean.
 
         Args:
             in_haste: Train nothing anew.
         """
-        best, members = self.so_far.best, self._members()
-        if best is None or best.rung is None:
-            return None
-        parts = self._rungs(members)
+        members = self._members()
         for retrained in (False,) if in_haste else (True, False):
-            if len(parts) > 1 and self._fits(parts, retrained):
-                return Ending(self._mean(members), retrained)
-            if not retrained or self._fits([best.rung], retrained):
-                return Ending(best, retrained)
+            for count in range(len(members), 0, -1):
+                some, last = members[:count], count == 1 and not retrained
+                if last or self._fits(self._rungs(some), retrained):
+                    one = self._mean(some) if count > 1 else self.so_far.tried[some[0]]
+                    return Ending(one, retrained)
         return None
 
     def _mean(self, members: Sequence[int]) -> Tried:
-        """The best, once the mean of these has been judged too."""
+        """The mean of these, judged; it is the best, since none of them surely is."""
         parts = [self.so_far.tried[number] for number in members]
         mean = self._averaged(members)
-        what = f"the mean of {' and '.join(part.what for part in parts)}"
+        what = f"the mean of {'; '.join(part.what for part in parts)}"
         taken = sum(part.seconds for part in parts)
         one = Tried(len(self.so_far.tried), what, DONE, members=tuple(members), seconds=taken)
-        self._end(self._judged(one, mean, self._labels))
-        assert self.so_far.best
-        return self.so_far.best
+        one = replace(self._judged(one, mean, self._labels), better=True)
+        self._end(one)
+        return one
 
     def not_told_apart(self) -> list[int]:
-        """The numbers of those that the paired test of the losses cannot tell from the best."""
-        scoring, done = Scoring(LOSS), [one for one in self.so_far.tried if one.state == DONE]
-        marks = {one.number: scoring.marks(self._calibrated(one), self._labels) for one in done}
-        return not_told_apart(scoring, {number: [one] for number, one in marks.items() if one})
+        """The numbers of others that may be as good as the best."""
+        may_be = candidates(self._done(), self._labels)
+        return sorted(number for number in may_be if self.so_far.tried[number] != self.so_far.best)
 
     def failed(self, one: Tried, reason: str) -> None:
         """Notes that what was the best has failed in the end."""
@@ -114,20 +108,16 @@ class Climb:
         return self.ends * self.clock.final(rungs, retrained) <= self.clock.left
 
     def _members(self) -> tuple[int, ...]:
-        """The best to average, of one kind and image size, by the loss of their mean.
+        """Those to average, the best first: the validation images do not tell them apart."""
+        best = self.so_far.best
+        if best is None or best.rung is None:
+            return ()
+        return tuple(candidates(self._done(), self._labels)[:LARGEST])
 
-        A frozen network beside fine-tuned ones rather lowers the accuracy.
-        """
-        alike: dict[tuple[str, int], dict[int, np.ndarray]] = defaultdict(dict)
-        for one in self.so_far.tried:
-            if one.state == DONE and one.rung:
-                said = alike[one.rung.kind, one.rung.image_size]
-                said[one.number] = self._calibrated(one)
-        chosen = [choose_members(said, self._labels) for said in alike.values()]
-        return min(chosen, key=self._loss, default=())
-
-    def _loss(self, members: Sequence[int]) -> float:
-        return cross_entropy(self._labels, self._averaged(members))
+    def _done(self) -> dict[int, np.ndarray]:
+        """What each that is done says of the validation images, by its number."""
+        done = [one for one in self.so_far.tried if one.state == DONE]
+        return {one.number: self._calibrated(one) for one in done}
 
     def _averaged(self, members: Sequence[int]) -> np.ndarray:
         said = [self._calibrated(self.so_far.tried[number]) for number in members]

@@ -50,8 +50,7 @@ def test_an_interrupted_study_ends_with_the_best_so_far_and_goes_on_later(asked,
     assert {"what", "val_accuracy", "seconds"} <= document["tried"][0].keys()
     assert document["not_told_apart"] == []  # of one
 
-    monkeypatch.setattr(climb, "choose_members", lambda tried, _: tuple(tried))
-    monkeypatch.setattr(climb.Climb, "is_better", lambda *_: True)
+    monkeypatch.setattr(climb, "candidates", lambda tried, _: list(tried))
     watching = Watching()
     second = resume_best("last", 60.0, watching)
     assert (second.study, second.minutes) == (first.study, 120.0)
