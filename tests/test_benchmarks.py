@@ -430,6 +430,15 @@ def test_the_best_after_some_minutes(script, benchmark, photos, monkeypatch):
     assert script("best").figures_of(1.0, [call], right, [~right])["difference"] == 0.5
 
 
+@pytest.mark.long  # trains a network twice
+def test_one_trial_or_the_mean_of_several(benchmark, photos):
+    words = ["--networks", "sequential_cnn", "--image-size", 16, "--views", 2, "--splits", 1]
+    line = benchmark("means", "--data", photos, *words)
+    assert len(line["trials"]) == 2
+    assert line["choices"]["least loss"]["difference"] == 0
+    assert 0 <= line["choices"]["mean of all"]["accuracy"] <= 1
+
+
 def test_accuracy_by_minutes_beside_others(script, benchmark, photos, monkeypatch, tmp_path):
     right = np.array([True, True, True, False])
     said = {"process_seconds": 90.0, "correct": 2}

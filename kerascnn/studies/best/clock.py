@@ -15,16 +15,18 @@ UNFOLDED = 1.5
 """Time of a whole network by that of its frozen prefix, which runs faster."""
 CLOSING_SECONDS = 3.0
 CLOSING_BY_TRIAL = 2.0
-"""To save the model, draw the report and end the process, by what is around a trial's training."""
+"""To save the model, draw the report and end the process: for each network in it, and by what is
+around a trial's training."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """The number of images in each split."""
+    """The number of images in each split, and of those whose features a run keeps at its end."""
 
     train: int
     validation: int
     test: int
+    known: int = 0
 
     @property
     def both(self) -> int:
@@ -79,16 +81,23 @@ class Clock:
         Args:
             retrained: Whether each is trained on more images than before.
         """
-        closing = CLOSING_SECONDS + CLOSING_BY_TRIAL * self._around
+        closing = CLOSING_SECONDS * len(rungs) + CLOSING_BY_TRIAL * self._around
         each = sum(
             self._around + self._tested(rung) + retrained * self._retrained(rung) for rung in rungs
         )
-        together = sum(map(self._tested, rungs)) if len(rungs) > 1 else 0.0
-        return closing + each + together
+        mean = sum(self._tested(rung) + self._known(rung) for rung in rungs)
+        return closing + each + (mean if len(rungs) > 1 else 0.0)
 
     def _tested(self, rung: Rung) -> float:
+        return self._whole(rung, self.counts.test + self.counts.validation)
+
+    def _known(self, rung: Rung) -> float:
+        return self._whole(rung, self.counts.known)
+
+    def _whole(self, rung: Rung, images: int) -> float:
+        """The seconds of a whole network for some images."""
         prefix = self._prefix.get((rung.network, rung.image_size), 0.0)
-        return UNFOLDED * prefix * (self.counts.test + self.counts.validation)
+        return UNFOLDED * prefix * images
 
     def _retrained(self, rung: Rung) -> float:
         """The training on the validation images too, whose views alone are not stored yet."""

@@ -16,6 +16,7 @@ from kerascnn.errors import RunError
 from kerascnn.results.lookup import Kind, find, runs_folder
 from kerascnn.run.adapt import head_epochs, steps_of
 from kerascnn.run.observing import told
+from kerascnn.run.result.known import TO_COMPUTE
 from kerascnn.run.session import Session
 from kerascnn.runtime.backend import select_backend, start_backend
 from kerascnn.runtime.commands import command
@@ -134,7 +135,12 @@ class _Study:
 
     def _climb_and_finish(self, session: Session, so_far: BestResult, data: Data) -> BestResult:
         batch_size = self.asked.experiment.training.images_per_step
-        counts = Counts(*(len(split) for split in data.splits().values()))
+        counts = Counts(
+            train=len(data.train),
+            validation=len(data.validation),
+            test=len(data.test),
+            known=min(len(data.train), TO_COMPUTE * len(data.class_names)),
+        )
         climb = Climb(
             base=self.asked.experiment,
             class_weights="balanced" if uneven(data.class_counts()["train"]) else None,

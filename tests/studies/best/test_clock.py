@@ -7,7 +7,7 @@ from kerascnn.studies.best.result import DONE, Tried
 from kerascnn.studies.best.rungs import FINETUNED, FROZEN, Rung
 
 HEAD = Rung(FROZEN, "one", 224, 20)
-COUNTS = Counts(train=1000, validation=200, test=100)
+COUNTS = Counts(train=1000, validation=200, test=100, known=500)
 
 
 def finetuned(epochs):
@@ -52,3 +52,9 @@ def test_what_is_not_trained_again_is_only_tested(clock):
     assert clock.final([HEAD], False) < clock.final([HEAD], True)
     assert clock.final([HEAD], False) > CLOSING_SECONDS
     assert clock.final([HEAD, finetuned(2)], False) > clock.final([HEAD], False) + 1
+
+
+def test_a_mean_runs_over_the_images_that_are_kept_with_each_network(clock):
+    both = HEAD, finetuned(2)
+    apart = sum(clock.final([one], False) for one in both)
+    assert clock.final(both, False) > apart + 5  # 500 images, at 0.015 s and for each network
