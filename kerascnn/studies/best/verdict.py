@@ -43,10 +43,11 @@ def sentences(result: BestResult) -> list[str]:
     best, done = result.best, [one for one in result.tried if one.state == DONE]
     if best is None or best.val_accuracy is None:
         return ["Nothing could be trained."]
-    said = [
-        f"Best of {len(done)}: {best.what}. Validation accuracy {best.val_accuracy:.3f} on "
-        f"{counted(result.images, 'image')}."
-    ]
+    chosen = f"Best of {len(done)}: {best.what}"
+    if best.members:
+        chosen = f"Of {len(done) - 1}, none is surely the best. This is {best.what}"
+    judged = f"Validation accuracy {best.val_accuracy:.3f} on {counted(result.images, 'image')}"
+    said = [f"{chosen}. {judged}."]
     if result.winner:
         low, high = result.winner.test_accuracy_interval
         images = result.winner.test["images"]

@@ -17,7 +17,7 @@ from kerascnn.studies.best.heard import OutOfTimeError
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.result import DONE, FAILED, LEFT_OUT, BestResult
 from kerascnn.studies.best.rungs import FINETUNED, FROZEN
-from kerascnn.studies.best.verdict import alike
+from kerascnn.studies.best.verdict import alike, sentences
 
 LABEL = np.tile([0, 1], 20)
 STAGE = SimpleNamespace(
@@ -123,6 +123,8 @@ def test_of_several_that_may_be_the_best_the_mean_is_run(climb):
     assert (networks, ending.one.better) == ({"one", "two"}, True)
     assert climbing.so_far.best == ending.one
     assert climbing.not_told_apart() == [0, 1, 3]  # and the first at 288 px, not the mean itself
+    said = sentences(climbing.so_far)[0]
+    assert said.startswith("Of 4, none is surely the best. This is the mean of one at 224 px")
     climbing.failed(ending.one, "memory")
     assert climbing.so_far.best == alone
 
