@@ -21,7 +21,7 @@ from kerascnn.studies.best.ladder import Alternatives, ladder
 from kerascnn.studies.best.mean import LARGEST, candidates
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.result import DONE, FAILED, LEFT_OUT, RUNNING, BestResult, Ending, Tried
-from kerascnn.studies.best.rungs import FINETUNED, HEAD_EPOCHS, Rung
+from kerascnn.studies.best.rungs import FINETUNED, FROZEN, HEAD_EPOCHS, Rung
 from kerascnn.tracking.journal import TRIALS
 
 UNKNOWN_SHARE = 0.25
@@ -129,12 +129,20 @@ class Climb:
     def _reserve(self, rung: Rung, retrained: bool) -> float:
         """The seconds that the end takes: of the best, one or a mean, or of the rung with the best.
 
+        A fine-tuned network is worth more than a mean of frozen ones, which has no time reserved
+        then.
+
         Args:
             retrained: Whether there has to be time to train the rung on the validation images too.
         """
         best = self.so_far.best and self.so_far.best.rung
         together = [one for one in {rung, best} if one and one.kind == rung.kind == FINETUNED]
-        ends = [self.clock.final(self._rungs(self._members()), True)] if best else []
+        members = [
+            one
+            for one in self._rungs(self._members())
+            if one == best or one.kind == rung.kind or rung.kind == FROZEN
+        ]
+        ends = [self.clock.final(members, True)] if members else []
         if self.clock.trial(rung):
             ends.append(self.clock.final(together or [rung], retrained))
         return self.ends * max(ends, default=0.0)

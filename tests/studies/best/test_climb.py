@@ -16,7 +16,7 @@ from kerascnn.studies.best.clock import Clock, Counts
 from kerascnn.studies.best.heard import OutOfTimeError
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.result import DONE, FAILED, LEFT_OUT, BestResult
-from kerascnn.studies.best.rungs import FINETUNED, FROZEN
+from kerascnn.studies.best.rungs import FINETUNED, FROZEN, Rung
 from kerascnn.studies.best.verdict import alike, sentences
 
 LABEL = np.tile([0, 1], 20)
@@ -127,6 +127,15 @@ def test_of_several_that_may_be_the_best_the_mean_is_run(climb):
     assert said.startswith("Of 4, none is surely the best. This is the mean of one at 224 px")
     climbing.failed(ending.one, "memory")
     assert climbing.so_far.best == alone
+
+
+def test_no_time_is_kept_from_a_fine_tuning_for_a_mean_of_frozen_networks(climb):
+    climbing = climb({"one": 0.9, "two": 0.9})
+    clock, members = climbing.clock, climbing._rungs(climbing._members())
+    alone, tuned = climbing.so_far.best.rung, Rung(FINETUNED, "one", 224, 4, views=4)
+    ends = clock.final([alone], True), clock.final([tuned], True)
+    assert climbing._reserve(tuned, True) == max(ends)
+    assert climbing._reserve(alone, True) == clock.final(members, True) > max(ends)
 
 
 @pytest.mark.parametrize("seconds", [14, 20, 28, 60])
