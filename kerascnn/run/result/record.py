@@ -69,27 +69,20 @@ _TAGS = {
 
 def record_start(tracker: Tracker, prepared: Prepared, folder: Path) -> None:
     """Records the resolved experiment, the data, versions and origins."""
-    written = prepared.experiment.resolved
     found = prepared.examination.findings.counts
-    written_to(folder, written, prepared.experiment.registry)
-    write_whole(folder / EXPERIMENT, tomli_w.dumps(written))
+    _write_experiment(prepared, folder)
     tracker.artifact(folder / EXPERIMENT)
     tracker.params(flatten(prepared.experiment.resolved))
     tracker.datasets(_splits(prepared))
     tracker.tags(
         {
-            "architecture": prepared.experiment.architecture.name,
-            "dataset": prepared.experiment.dataset.name,
-            "backend": prepared.backend,
-            "device": device_name(),
-            "devices": prepared.devices,
+            **_tags(prepared),
             **_updated(prepared),
             **{f"version.{name}": value for name, value in installed_versions().items()},
             **{f"data.{name}": count for name, count in found.items()},
             **{f"plugin.{name}": origin for name, origin in prepared.experiment.origins.items()},
             "mlflow.source.name": "kerascnn run",
             "mlflow.source.type": "LOCAL",
-            **_user(),
             **_git_commit(),
         }
     )
@@ -103,20 +96,27 @@ def record_devices(tracker: Log, devices: Sequence[int]) -> None:
 
 def record_trial(tracker: Log, prepared: Prepared, folder: Path) -> None:
     """Records the resolved experiment of a trial; what all trials share, their parent records."""
+    _write_experiment(prepared, folder)
+    tracker.params(flatten(prepared.experiment.resolved))
+    tracker.tags(_tags(prepared))
+
+
+def _write_experiment(prepared: Prepared, folder: Path) -> None:
     written = prepared.experiment.resolved
     written_to(folder, written, prepared.experiment.registry)
     write_whole(folder / EXPERIMENT, tomli_w.dumps(written))
-    tracker.params(flatten(prepared.experiment.resolved))
-    tracker.tags(
-        {
-            "architecture": prepared.experiment.architecture.name,
-            "dataset": prepared.experiment.dataset.name,
-            "backend": prepared.backend,
-            "device": device_name(),
-            "devices": prepared.devices,
-            **_user(),
-        }
-    )
+
+
+def _tags(prepared: Prepared) -> dict[str, Any]:
+    """Those that a run and a trial have."""
+    return {
+        "architecture": prepared.experiment.architecture.name,
+        "dataset": prepared.experiment.dataset.name,
+        "backend": prepared.backend,
+        "device": device_name(),
+        "devices": prepared.devices,
+        **_user(),
+    }
 
 
 def _splits(prepared: Prepared) -> list[dict[str, Any]]:
