@@ -13,7 +13,7 @@ from common import report
 from kerascnn.engine.metrics.calibration import fit_temperature, tempered
 from kerascnn.engine.metrics.conformal import prediction_sets, set_threshold, threshold
 from kerascnn.engine.metrics.neighbours import nearest, of_unit_length
-from kerascnn.engine.metrics.novelty import NEIGHBOURS, distances
+from kerascnn.engine.metrics.novelty import NEIGHBOURS, Examples, distances
 
 CLASSES, WIDTH = 5, 120
 TRAIN, VALIDATION, TEST, NEW = 240, 60, 75, 4000
@@ -51,7 +51,8 @@ def once(rng: np.random.Generator) -> dict[str, dict[str, float]]:
     said, seen = tried(validation[0])
     temperature = fit_temperature(said, validation[1])
     features = network(both[0])[1]
-    strange, strange_before = distances(features, both[1]), distances(tried(train[0])[1], train[1])
+    strange = distances(Examples(features, both[1]))
+    strange_before = distances(Examples(tried(train[0])[1], train[1]))
     left_out = 1 - nearest(features, features, NEIGHBOURS + 1)[0][:, 1:].mean(1)
     probabilities, new_features = network(new[0])
     calibrated, scores = tempered(probabilities, temperature), strange(new_features)

@@ -430,6 +430,17 @@ def test_the_best_after_some_minutes(script, benchmark, photos, monkeypatch):
     assert script("best").figures_of(1.0, [call], right, [~right])["difference"] == 0.5
 
 
+def test_probes_by_full_runs(script, benchmark, photos, monkeypatch):
+    networks = [{"architecture": name, "accuracy": 0.9 - n / 10} for n, name in enumerate("ab")]
+    said = {"networks": networks, "runs": [{"test_accuracy": 0.8}, {"test_accuracy": 0.6}]}
+    monkeypatch.setattr(script("probes"), "document", lambda *_: said)
+    words = ["--experiment", photos, "--networks", "a,b", "--image-size", 8, "--image-size", 9]
+    line = benchmark("probes", "--data", photos, *words, "--seeds", 2)
+    assert line["networks"]["b at 9 px"] == {"probe": pytest.approx(0.8), "run": 0.6}
+    assert line["rank_correlation"][0] == pytest.approx(1)
+    assert len(line["of_each_seed"]) == 2
+
+
 @pytest.mark.long  # trains a network twice
 def test_one_trial_or_the_mean_of_several(benchmark, photos):
     words = ["--networks", "sequential_cnn", "--image-size", 16, "--views", 2, "--splits", 1]

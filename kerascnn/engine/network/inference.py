@@ -6,20 +6,23 @@ from typing import Any
 import numpy as np
 
 from kerascnn.runtime.compilation import compiled, jit_compile
+from kerascnn.runtime.keras_internals import functional_graph
 
 OnProgress = Callable[[int, int], None]
 
 
 class Forward:
-    """A functional model in inference mode, traced once for all calls.
+    """A model in inference mode, traced once for all calls.
 
-    It has one input and one output, and may be trained between calls.
+    Args:
+        model: With one input and one output. A functional one may be compiled and trained between
+            calls, another one must not be compiled.
     """
 
     def __init__(self, model: Any) -> None:
         import keras
 
-        self.model = keras.Model(model.input, model.output)
+        self.model = keras.Model(model.input, model.output) if functional_graph(model) else model
         self.model.compile(jit_compile=jit_compile())
         self.model.make_predict_function()  # now, or each thread would make one
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from kerascnn.engine.metrics.conformal import needed_images, threshold
-from kerascnn.engine.metrics.novelty import MEASURES, area
+from kerascnn.engine.metrics.novelty import MEASURES, Examples, area
 from kerascnn.engine.result.run import REJECTION, Result
 from kerascnn.results.known.held_out import held_out
 from kerascnn.results.known.images import KnownImages
@@ -115,9 +115,9 @@ def _without(known: KnownImages, row: int) -> dict[str, tuple[np.ndarray, np.nda
     """By measure, the scores of the held-out images of the other classes, and of this one."""
     others, held = known.labels != row, ~known.trained
     shown = known.trained & others
-    scores = {}
+    examples, scores = Examples(known.features[shown], known.labels[shown]), {}
     for name, measure in MEASURES.items():
-        score = measure(known.features[shown], known.labels[shown])
+        score = measure(examples)
         scores[name] = score(known.features[held & others]), score(known.features[held & ~others])
     return scores
 
@@ -152,9 +152,8 @@ class Rejection:
         split = held_out(run)
         self.measure, self.share = noticed(run).measure, share
         known = sampled(KnownImages.read(run))
-        self._score = MEASURES[self.measure](
-            known.features[known.trained], known.labels[known.trained]
-        )
+        examples = Examples(known.features[known.trained], known.labels[known.trained])
+        self._score = MEASURES[self.measure](examples)
         held = self._score(known.features[~known.trained])
         self.threshold = threshold(held, share, f"--reject {share:g}", split)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerascnn.engine.metrics.novelty import MEASURES, WIDEST, area, discriminant
+from kerascnn.engine.metrics.novelty import MEASURES, WIDEST, Examples, area
 
 
 def of_classes(rng, centres, count):
@@ -20,7 +20,7 @@ def test_images_of_an_unknown_class_are_stranger(measure, width):
     centres = np.zeros((4, width))
     centres[range(4), range(4)] = 1.0 if width == 16 else 12.0
     known, labels = of_classes(rng, centres[:3], 30)
-    score = MEASURES[measure](known, labels)
+    score = MEASURES[measure](Examples(known, labels))
     like_them, _ = of_classes(rng, centres[:3], 20)
     others, _ = of_classes(rng, centres[3:], 20)
     assert area(score(like_them), score(others)) > (0.7 if measure == "probability" else 0.9)
@@ -30,10 +30,11 @@ def test_the_linear_classifier_is_right_and_its_logits_are_in_the_order_of_the_l
     rng = np.random.default_rng(0)
     known, labels = of_classes(rng, np.eye(3, 8), 40)
     others, of_others = of_classes(rng, np.eye(3, 8), 40)
-    logits = discriminant(known, labels * 10 + 5)
-    assert (logits(others).argmax(1) == of_others).mean() > 0.9
-    alone = discriminant(known[labels == 0], labels[labels == 0])
-    assert alone(others).shape == (120, 1)
+    classes = Examples(known, labels * 10 + 5).classes
+    assert (classes.logits(others).argmax(1) == of_others).mean() > 0.9
+    assert (classes.distances(others).argmin(1) == of_others).mean() > 0.9
+    alone = Examples(known[labels == 0], labels[labels == 0]).classes
+    assert alone.logits(others).shape == (120, 1)
 
 
 def test_the_area_under_the_curve_counts_pairs():

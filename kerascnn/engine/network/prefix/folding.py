@@ -1,14 +1,14 @@
 """Speeds up a frozen network by folding BatchNorm and reducing precision; checks the result."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kerascnn.engine.network.copies import another, copy_state
 from kerascnn.engine.network.inference import run_once
-from kerascnn.runtime.keras_internals import nested_layers, nodes_in_order
+from kerascnn.runtime.keras_internals import nested_layers, nodes_in_order, run_graph
 
 IMAGES = 8
 """Real images on which both are compared."""
@@ -20,7 +20,7 @@ Nodes = list[Any]
 
 
 def fold(model: Any, precision: str | None = None) -> Any:
-    """Makes a functional model with the same output in inference mode and fewer operations.
+    """Makes a model with the same output in inference mode and fewer operations.
 
     In inference mode, a BatchNorm scales and shifts the output of the convolution before it; the
     convolution's own kernel and bias can do so (Jacob et al., arXiv 1712.05877, section 3.2).
@@ -30,18 +30,42 @@ def fold(model: Any, precision: str | None = None) -> Any:
         precision: A dtype policy such as "mixed_bfloat16" for the layers from the first one with
             weights on: it would round images in 0–255 before they are rescaled. Default the
             layers' own.
-    """
-    import keras
 
+    Returns:
+        A model that runs the functional one's graph with other layers. To make a functional one of
+        these would take Keras as long as to trace it.
+    """
     nodes = nodes_in_order(model)
-    changed = dict(_converted(nodes, precision)) if precision else {}
+    changed = dict[str, Any](_converted(nodes, precision)) if precision else {}
     for layer, batchnorm in _foldable(nodes, model.outputs):
         dtype = {"dtype": precision} if precision else {}
         changed[layer.name] = _folded(layer, batchnorm, dtype)
-        changed[batchnorm.name] = _passing(batchnorm.name, dtype)
-    return keras.models.clone_model(
-        model, clone_function=lambda layer: changed.get(layer.name, layer)
-    )
+        changed[batchnorm.name] = None
+    return _with(model, changed)
+
+
+def _with(model: Any, changed: Mapping[str, Any]) -> Any:
+    """A model that runs a functional one's graph with other layers; None leaves one out."""
+    import keras
+
+    own = [changed.get(layer.name, layer) for layer in model.layers]
+
+    class Folded(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(autocast=False)  # each layer converts its own inputs
+            self.own = [layer for layer in own if layer]  # whose variables Keras finds here
+
+        def build(self, input_shape: Any) -> None:
+            self.built = True
+
+        def call(self, images: Any) -> Any:
+            return run_graph(model, images, self._call)
+
+        def _call(self, operation: Any, *arguments: Any, **named: Any) -> Any:
+            instead = changed.get(operation.name, operation)
+            return instead(*arguments, **named) if instead else arguments[0]
+
+    return Folded()
 
 
 def _foldable(nodes: Nodes, outputs: list[Any]) -> Iterator[tuple[Any, Any]]:
@@ -85,18 +109,6 @@ def affine(batchnorm: Any) -> tuple[np.ndarray, np.ndarray]:
         scale = scale * np.array(batchnorm.gamma)
     shift = -mean * scale
     return scale, shift + np.array(batchnorm.beta) if batchnorm.center else shift
-
-
-def _passing(name: str, dtype: dict[str, str]) -> Any:
-    import keras
-
-    class Passing(keras.Layer):
-        """Returns its input; accepts the mask that Keras recorded for the BatchNorm."""
-
-        def call(self, inputs: Any, mask: Any = None) -> Any:
-            return inputs
-
-    return Passing(name=name, **dtype)
 
 
 def _converted(nodes: Nodes, precision: str) -> Iterator[tuple[str, Any]]:
