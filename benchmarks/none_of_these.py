@@ -3,22 +3,28 @@
 Each class is left out in turn, on the features that the run keeps. Images of other things are
 rendered: shapes, textures and digits. Sets of classes are drawn by one half of the validation and
 test images and judged by the other, twenty times.
+
+With --data and --experiment the recipe is also trained once without each class, whose images are
+then compared with the test images: as a class that is really new.
 """
 
+import shutil
+import tempfile
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from common import report
+from common import KERASCNN, document, report
 from PIL import Image, ImageDraw, ImageFont
 
 from kerascnn.components.builtin.shape_drawing import OUTSIDE, draw
 from kerascnn.engine.load import load_data
 from kerascnn.engine.metrics.conformal import prediction_sets, set_threshold
-from kerascnn.engine.metrics.novelty import MEASURES
+from kerascnn.engine.metrics.novelty import MEASURES, Examples, area
 from kerascnn.engine.metrics.significance import wilson_interval
 from kerascnn.engine.observer import Observer
 from kerascnn.engine.result.run import PREDICTIONS, VALIDATION_PREDICTIONS, Result
@@ -31,6 +37,7 @@ from kerascnn.results.known.rejection import SHARE, Rejection, leave_out
 from kerascnn.results.predictions import read_predictions
 
 SIDE, SPLITS, COVERAGE = 224, 20, 0.95
+AS_FOLDERS_ARE = "training.on_duplicate=skip"
 
 
 def shape(rng: np.random.Generator) -> np.ndarray:
@@ -72,11 +79,57 @@ OTHERS: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True)
+@click.argument("runs", nargs=-1)
 @click.option("--images", default=100, show_default=True, help="Images of each other thing.")
-def main(runs: tuple[str, ...], images: int) -> None:
+@click.option("--data", type=click.Path(exists=True, resolve_path=True, path_type=Path))
+@click.option("--experiment", type=click.Path(exists=True, resolve_path=True))
+def main(runs: tuple[str, ...], images: int, data: Path | None, experiment: str | None) -> None:
     """Say how well each of the RUNS notices what it does not know, and how its sets hold."""
-    report("none_of_these", {"runs": [figures(find_run(run), images) for run in runs]})
+    said = {"runs": [figures(find_run(run), images) for run in runs]}
+    if data and experiment:
+        said["never_seen"] = [never_seen(data, of.name, experiment) for of in class_folders(data)]
+    report("none_of_these", said)
+
+
+def class_folders(data: Path) -> list[Path]:
+    return sorted(path for path in data.iterdir() if path.is_dir())
+
+
+def never_seen(data: Path, unknown: str, experiment: str) -> dict[str, Any]:
+    """How well a run on the other classes notices the images of one, by each measure."""
+    with tempfile.TemporaryDirectory() as place, chdir(place):
+        for folder in class_folders(data):
+            if folder.name != unknown:
+                Path("photos", folder.name).mkdir(parents=True)
+                for file in folder.iterdir():
+                    shutil.copy(file, Path("photos", folder.name))
+        words = ("--set", f"dataset.path={Path(place, 'photos')}", "--set", AS_FOLDERS_ARE)
+        run = find_run(document([*KERASCNN, "run", experiment, *words, "--json"], Path())["run_id"])
+        rejection = Rejection(run, SHARE)
+        features = [
+            features_of(run, pixels)
+            for pixels in (
+                load_data(bind_experiment(run.experiment), Observer()).test.images,
+                read_images(sorted(map(str, (data / unknown).iterdir())), run),
+            )
+        ]
+        known = KnownImages.read(run)
+        examples = Examples(known.features[known.trained], known.labels[known.trained])
+        scores = {name: [*map(of(examples), features)] for name, of in MEASURES.items()}
+        strange = rejection.scores(features[1])
+    return {
+        "class": unknown,
+        "test_accuracy": run.test_accuracy,
+        "measure": rejection.measure,
+        "auroc": {name: area(*both) for name, both in scores.items()},
+        "refused": float((strange > rejection.threshold).mean()),
+    }
+
+
+def features_of(run: Result, pixels: Any) -> np.ndarray:
+    _, features, _ = outputs_of(run, pixels, "auto", Observer().warned, with_features=True)
+    assert features is not None
+    return features
 
 
 def figures(run: Result, images: int) -> dict[str, Any]:
@@ -84,9 +137,7 @@ def figures(run: Result, images: int) -> dict[str, Any]:
     rejection = Rejection(run, SHARE)
 
     def refused(pixels: Any) -> dict[str, Any]:
-        _, features, _ = outputs_of(run, pixels, "auto", Observer().warned, with_features=True)
-        assert features is not None
-        count = int((rejection.scores(features) > rejection.threshold).sum())
+        count = int((rejection.scores(features_of(run, pixels)) > rejection.threshold).sum())
         return {"share": count / len(pixels), "interval": wilson_interval(count, len(pixels))}
 
     rng = np.random.default_rng(0)

@@ -430,6 +430,17 @@ def test_the_best_after_some_minutes(script, benchmark, photos, monkeypatch):
     assert script("best").figures_of(1.0, [call], right, [~right])["difference"] == 0.5
 
 
+def test_thresholds_of_a_network_that_was_trained_on_the_validation_images(benchmark):
+    line = benchmark("thresholds", "--repetitions", 1)
+    assert 0.8 < line["coverage"]["test images"]["mean"] <= 1
+
+
+def test_images_of_other_things(script):
+    for draw in script("none_of_these").OTHERS.values():
+        pixels = draw(np.random.default_rng(0))
+        assert (pixels.shape, pixels.dtype) == ((224, 224, 3), np.uint8)
+
+
 def test_probes_by_full_runs(script, benchmark, photos, monkeypatch):
     networks = [{"architecture": name, "accuracy": 0.9 - n / 10} for n, name in enumerate("ab")]
     said = {"networks": networks, "runs": [{"test_accuracy": 0.8}, {"test_accuracy": 0.6}]}
