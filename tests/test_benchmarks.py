@@ -463,12 +463,16 @@ def test_one_trial_or_the_mean_of_several(benchmark, photos):
 
 def test_accuracy_by_minutes_beside_others(script, benchmark, photos, monkeypatch, tmp_path):
     right = np.array([True, True, True, False])
-    said = {"process_seconds": 90.0, "correct": 2}
+    said = {"process_seconds": 90.0, "correct": 2, "total": 4}
     monkeypatch.setattr(script("curve"), "best", lambda *_: ({"process_seconds": 66.0}, right))
     monkeypatch.setattr(script("curve"), "script", lambda *_, **__: said)
     figures = benchmark("curve", "--data", photos, "--minutes", 1, "--epochs", 2, "--fastai", "x")
     assert figures["kerascnn best"]["1"]["accuracy"] == 0.75
     assert figures["fastai"]["2"]["seconds"] == figures["Keras guide"]["2"]["seconds"] == 90
-    file = tmp_path / "curve.svg"
-    script("curve").draw(figures, file)
+    other = {**figures, "calls": {"fastai": {"2": [[110.0, 4, 4]]}}}
+    lines, file = tmp_path / "lines.json", tmp_path / "curve.svg"
+    lines.write_text(f"{json.dumps(figures)}\n{json.dumps(other)}\n")
+    together = script("curve").merged([figures, other])["fastai"]["2"]
+    assert (together["seconds"], together["accuracy"]) == (100, 0.75)
+    CliRunner().invoke(script("curve").main, ["--plot", str(lines), str(file)], None)
     assert file.read_text().count("<svg") == 1
