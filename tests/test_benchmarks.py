@@ -461,6 +461,19 @@ def test_one_trial_or_the_mean_of_several(benchmark, photos):
     assert 0 <= line["choices"]["mean of all"]["accuracy"] <= 1
 
 
+def test_an_ensemble_and_its_student_by_the_best_member(script, tmp_path, photos):
+    right = np.array([True, True, False, False])
+    said = {"best member": right, "ensemble": np.ones(4, bool), "student": right | [0, 0, 0, 1]}
+    figures = script("ensembles").figures(said)
+    assert figures["accuracy"]["ensemble"]["accuracy"] == 1
+    assert (figures["gain"]["student"]["difference"], figures["kept"]) == (0.25, 0.5)
+    folds = [tmp_path / str(fold) for fold in range(3)]
+    for fold, folder in enumerate(folds):
+        script("ensembles").divide(photos, folder, fold, 3)
+    tested = [{file.relative_to(of) for file in (of / "test").glob("*/*")} for of in folds]
+    assert sum(map(len, tested)) == len(set.union(*tested)) == 20
+
+
 def test_accuracy_by_minutes_beside_others(script, benchmark, photos, monkeypatch, tmp_path):
     right = np.array([True, True, True, False])
     said = {"process_seconds": 90.0, "correct": 2, "total": 4}
