@@ -33,7 +33,7 @@ from kerascnn.results.find import find_run
 from kerascnn.results.inference.images import read_images
 from kerascnn.results.inference.predict import outputs_of
 from kerascnn.results.known.images import KnownImages
-from kerascnn.results.known.rejection import SHARE, Rejection, leave_out
+from kerascnn.results.known.rejection import SHARE, Rejection, leave_out, noticed
 from kerascnn.results.predictions import read_predictions
 
 SIDE, SPLITS, COVERAGE = 224, 20, 0.95
@@ -117,10 +117,12 @@ def never_seen(data: Path, unknown: str, experiment: str) -> dict[str, Any]:
         examples = Examples(known.features[known.trained], known.labels[known.trained])
         scores = {name: [*map(of(examples), features)] for name, of in MEASURES.items()}
         strange = rejection.scores(features[1])
+        left_out = {name: noticed(run).mean(name) for name in MEASURES}
     return {
         "class": unknown,
         "test_accuracy": run.test_accuracy,
         "measure": rejection.measure,
+        "left_out": left_out,
         "auroc": {name: area(*both) for name, both in scores.items()},
         "refused": float((strange > rejection.threshold).mean()),
     }
