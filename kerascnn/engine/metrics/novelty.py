@@ -47,15 +47,18 @@ class Gaussians:
     """Normal distributions of one shrunken covariance around the mean of each label, [N, F]."""
 
     def __init__(self, features: np.ndarray, labels: np.ndarray) -> None:
+        from scipy.linalg import cholesky
+
         self._project = _projection(features.shape[1])
         inputs = self._project(features)
         classes, of_class = np.unique(labels, return_inverse=True)
         means = np.stack([inputs[of_class == row].mean(0) for row in range(len(classes))])
         inside = inputs - means[of_class]
-        covariance = (inside.T @ inside / len(inputs)).astype(np.float64)
+        covariance = inside.T @ inside / len(inputs)
         spread = max(np.trace(covariance) / len(covariance), LEAST)
-        shrunken = (1 - SHRINKAGE) * covariance + SHRINKAGE * spread * np.eye(len(covariance))
-        self._root = np.linalg.cholesky(shrunken)
+        covariance *= 1 - SHRINKAGE
+        covariance[np.diag_indices_from(covariance)] += SHRINKAGE * spread
+        self._root = cholesky(covariance, lower=True)
         self._means = self._whitened(means)
         self._shares = np.bincount(of_class) / len(labels)
 
