@@ -62,8 +62,9 @@ def _with(model: Any, changed: Mapping[str, Any]) -> Any:
             return run_graph(model, images, self._call)
 
         def _call(self, operation: Any, *arguments: Any, **named: Any) -> Any:
-            instead = changed.get(operation.name, operation)
-            return instead(*arguments, **named) if instead else arguments[0]
+            if instead := changed.get(operation.name, operation):
+                return instead(*arguments, **named)
+            return arguments[0] if arguments else named["inputs"]
 
     return Folded()
 

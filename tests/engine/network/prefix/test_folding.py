@@ -45,6 +45,7 @@ FOLDABLE = {
     "convolution without bias": lambda x: norm(layers.Conv2D(4, 3, strides=2, use_bias=False)(x)),
     "convolution with bias": lambda x: norm(layers.Conv2D(4, 3)(x), scale=False),
     "depthwise": lambda x: norm(layers.DepthwiseConv2D(3, depth_multiplier=2)(x)),
+    "called by name": lambda x: layers.BatchNormalization()(inputs=layers.Conv2D(4, 3)(x)),
     "dense": lambda x: norm(layers.Dense(5)(layers.Flatten()(x)), epsilon=0.1),
     "residual": residual,
 }
