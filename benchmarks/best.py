@@ -12,9 +12,7 @@ from typing import Any
 
 import click
 import numpy as np
-from common import KERASCNN, document, judged, report, run, split_folder
-
-from kerascnn.engine.metrics.significance import mcnemar, paired_interval
+from common import KERASCNN, compared, document, judged, report, run, split_folder
 
 AS_BEST_DOES = ("training.on_bad_image=skip", "training.on_duplicate=skip")
 
@@ -96,9 +94,7 @@ def figures_of(
     return {
         **figures,
         "recipe": judged(int(other.sum()), len(other)),
-        "difference": float(right.mean() - other.mean()),
-        "difference_interval": paired_interval(other, right),
-        "p_value": mcnemar(int((right & ~other).sum()), int((other & ~right).sum())),
+        **compared(other, right),
     }
 
 

@@ -14,9 +14,16 @@ from typing import Any
 import click
 import numpy as np
 from best import AS_BEST_DOES, correct
-from common import KERASCNN, document, judged, report, run, shuffled_classes
-
-from kerascnn.engine.metrics.significance import mcnemar, paired_interval
+from common import (
+    KERASCNN,
+    compared,
+    document,
+    judged,
+    networks_option,
+    report,
+    run,
+    shuffled_classes,
+)
 
 BEST, ENSEMBLE, STUDENT = "best member", "ensemble", "student"
 
@@ -26,11 +33,7 @@ BEST, ENSEMBLE, STUDENT = "best member", "ensemble", "student"
     "--data", type=click.Path(exists=True, resolve_path=True, path_type=Path), required=True
 )
 @click.option("--experiment", type=click.Path(exists=True, resolve_path=True), required=True)
-@click.option(
-    "--networks",
-    default="efficientnet_lite0,efficientnet_lite1,efficientnet_lite2",
-    show_default=True,
-)
+@networks_option
 @click.option("--into", default="efficientnet_lite0", show_default=True, help="The student.")
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(min=2))
 @click.option("--first", type=click.IntRange(min=1), help="Only the first of these folds.")
@@ -84,21 +87,12 @@ def one_fold(
 
 
 def figures(right: dict[str, np.ndarray]) -> dict[str, Any]:
-    best = right[BEST]
-    gains = {name: float(right[name].mean() - best.mean()) for name in (ENSEMBLE, STUDENT)}
+    gains = {name: compared(right[BEST], right[name]) for name in (ENSEMBLE, STUDENT)}
+    whole, kept = (gains[name]["difference"] for name in (ENSEMBLE, STUDENT))
     return {
         "accuracy": {name: judged(int(hits.sum()), len(hits)) for name, hits in right.items()},
-        "gain": {
-            name: {
-                "difference": gain,
-                "interval": paired_interval(best, right[name]),
-                "p_value": mcnemar(
-                    int((right[name] & ~best).sum()), int((best & ~right[name]).sum())
-                ),
-            }
-            for name, gain in gains.items()
-        },
-        "kept": gains[STUDENT] / gains[ENSEMBLE] if gains[ENSEMBLE] > 0 else None,
+        "gain": gains,
+        "kept": kept / whole if whole > 0 else None,
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 import numpy as np
-from common import KERASCNN, document, report, split_folder
+from common import KERASCNN, document, networks_option, report, split_folder
 
 from kerascnn.studies.probe.result import rank_correlation
 
@@ -23,11 +23,7 @@ Found = dict[str, tuple[float, float]]  # accuracy of the probe and of the full 
     "--data", type=click.Path(exists=True, resolve_path=True, path_type=Path), required=True
 )
 @click.option("--experiment", type=click.Path(exists=True, resolve_path=True), required=True)
-@click.option(
-    "--networks",
-    default="efficientnet_lite0,efficientnet_lite1,efficientnet_lite2",
-    show_default=True,
-)
+@networks_option
 @click.option("--image-size", "sizes", multiple=True, default=(112, 224), show_default=True)
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1))
 @click.option("--test-share", default=0.2, show_default=True, type=click.FloatRange(0, 1))
