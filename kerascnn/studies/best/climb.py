@@ -21,7 +21,14 @@ from kerascnn.studies.best.ladder import Alternatives, ladder
 from kerascnn.studies.best.mean import LARGEST, candidates
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.result import DONE, FAILED, LEFT_OUT, RUNNING, BestResult, Ending, Tried
-from kerascnn.studies.best.rungs import FINETUNED, FROZEN, HEAD_EPOCHS, Rung
+from kerascnn.studies.best.rungs import (
+    FEWEST_MORE,
+    FINETUNED,
+    FROZEN,
+    HEAD_EPOCHS,
+    MORE_EPOCHS,
+    Rung,
+)
 from kerascnn.tracking.journal import TRIALS
 
 UNKNOWN_SHARE = 0.25
@@ -76,13 +83,18 @@ class Climb:
             in_haste: Train nothing anew.
         """
         members = self._members()
-        for retrained in (False,) if in_haste else (True, False):
+        for more in (0,) if in_haste else (FEWEST_MORE, 0):
             for count in range(len(members), 0, -1):
-                some, last = members[:count], count == 1 and not retrained
-                if last or self._fits(self._rungs(some), retrained):
+                some, last = members[:count], count == 1 and not more
+                if last or self._fits(self._rungs(some), more):
+                    epochs = self._most_epochs(self._rungs(some)) if more else 0
                     one = self._mean(some) if count > 1 else self.so_far.tried[some[0]]
-                    return Ending(one, retrained)
+                    return Ending(one, epochs)
         return None
+
+    def _most_epochs(self, rungs: Sequence[Rung]) -> int:
+        """On the validation images too: as many as there is time for."""
+        return next((more for more in MORE_EPOCHS if self._fits(rungs, more)), FEWEST_MORE)
 
     def _mean(self, members: Sequence[int]) -> Tried:
         """The mean of these, judged; it is the best, since none of them surely is."""
@@ -104,8 +116,8 @@ class Climb:
         """Notes that what was the best has failed in the end."""
         self._end(replace(one, state=FAILED, better=False, reason=reason))
 
-    def _fits(self, rungs: Sequence[Rung], retrained: bool) -> bool:
-        return self.ends * self.clock.final(rungs, retrained) <= self.clock.left
+    def _fits(self, rungs: Sequence[Rung], more_epochs: int) -> bool:
+        return self.ends * self.clock.final(rungs, more_epochs) <= self.clock.left
 
     def _members(self) -> tuple[int, ...]:
         """Those to average, the best first: the validation images do not tell them apart."""
@@ -126,14 +138,14 @@ class Climb:
     def _rungs(self, members: Sequence[int]) -> list[Rung]:
         return [one.rung for one in map(self.so_far.tried.__getitem__, members) if one.rung]
 
-    def _reserve(self, rung: Rung, retrained: bool) -> float:
+    def _reserve(self, rung: Rung, more_epochs: int) -> float:
         """The seconds that the end takes: of the best, one or a mean, or of the rung with the best.
 
         A fine-tuned network is worth more than a mean of frozen ones, which has no time reserved
         then.
 
         Args:
-            retrained: Whether there has to be time to train the rung on the validation images too.
+            more_epochs: For which there has to be time, of the rung on the validation images too.
         """
         best = self.so_far.best and self.so_far.best.rung
         together = [one for one in {rung, best} if one and one.kind == rung.kind == FINETUNED]
@@ -142,9 +154,9 @@ class Climb:
             for one in self._rungs(self._members())
             if one == best or one.kind == rung.kind or rung.kind == FROZEN
         ]
-        ends = [self.clock.final(members, True)] if members else []
+        ends = [self.clock.final(members, FEWEST_MORE)] if members else []
         if self.clock.trial(rung):
-            ends.append(self.clock.final(together or [rung], retrained))
+            ends.append(self.clock.final(together or [rung], more_epochs))
         return self.ends * max(ends, default=0.0)
 
     def _fitting(self, alternatives: Alternatives) -> Rung:
@@ -155,12 +167,12 @@ class Climb:
     def _expected(self, rung: Rung) -> float:
         return self.clock.trial(rung) or 0.0
 
-    def _allowed(self, rung: Rung, retrained: bool = True) -> float:
+    def _allowed(self, rung: Rung, more_epochs: int = FEWEST_MORE) -> float:
         """The seconds available for a rung: all but what the end needs.
 
         A network whose speed is not known must not leave others without time.
         """
-        allowed = self.clock.left - self._reserve(rung, retrained)
+        allowed = self.clock.left - self._reserve(rung, more_epochs)
         if self.so_far.best is None or self.clock.trial(rung) is not None:
             return allowed
         share = UNKNOWN_SHARE * self.clock.seconds
@@ -174,7 +186,7 @@ class Climb:
             return
         self._note(one)
         self.observer.trying(rung.what, self.so_far)
-        late = self._allowed(rung, retrained=False)  # it may use up the time to train it again
+        late = self._allowed(rung, more_epochs=0)  # it may use up the time to train it again
         heard = Heard(self.observer, self.warned, rung.what, late)
         try:
             with without_downloads():
@@ -199,7 +211,7 @@ class Climb:
             self._end(self._judged(one, done.look.probabilities, done.look.labels))
 
     def _leave_out(self, one: Tried, rung: Rung, needs: float) -> None:
-        needs, left = needs + self._reserve(rung, True), max(self.clock.left, 0.0)
+        needs, left = needs + self._reserve(rung, FEWEST_MORE), max(self.clock.left, 0.0)
         self._late.add(rung)
         reason = f"needs about {seconds(needs)}, of {seconds(left)} left"
         self._end(replace(one, state=LEFT_OUT, seconds=needs, reason=reason))

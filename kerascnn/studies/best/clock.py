@@ -75,15 +75,15 @@ class Clock:
             prefix = 0.0
         return self._around + (prefix + fit * rung.epochs) * self.counts.train
 
-    def final(self, rungs: Sequence[Rung], retrained: bool) -> float:
+    def final(self, rungs: Sequence[Rung], more_epochs: int) -> float:
         """The expected seconds to run rungs in full, tested, and the mean of several.
 
         Args:
-            retrained: Whether each is trained on more images than before.
+            more_epochs: Of each fine-tuned one on more images than before; with 0 none is trained.
         """
         closing = CLOSING_SECONDS * len(rungs) + CLOSING_BY_TRIAL * self._around
         each = sum(
-            self._around + self._tested(rung) + retrained * self._retrained(rung) for rung in rungs
+            self._around + self._tested(rung) + self._retrained(rung, more_epochs) for rung in rungs
         )
         mean = sum(self._tested(rung) + self._known(rung) for rung in rungs)
         return closing + each + (mean if len(rungs) > 1 else 0.0)
@@ -99,9 +99,11 @@ class Clock:
         prefix = self._prefix.get((rung.network, rung.image_size), 0.0)
         return UNFOLDED * prefix * images
 
-    def _retrained(self, rung: Rung) -> float:
+    def _retrained(self, rung: Rung, more_epochs: int) -> float:
         """The training on the validation images too, whose views alone are not stored yet."""
-        more = rung.continued().more_epochs
+        if not more_epochs:
+            return 0.0
+        more = rung.continued(more_epochs).more_epochs
         fit = (self._fit_of(rung) or 0.0) * (more or rung.epochs) * self.counts.both
         prefix = self._prefix.get((rung.network, rung.image_size), 0.0)
         return SLACK * (fit + prefix * more * self.counts.validation)

@@ -9,6 +9,7 @@ from kerascnn.experiment.bound import bind_experiment
 from kerascnn.run.runner import run_in
 from kerascnn.studies.best.climb import Climb
 from kerascnn.studies.best.result import Ending, Tried
+from kerascnn.studies.best.rungs import FEWEST_MORE
 from kerascnn.studies.ensemble.members import ensemble_settings
 
 TRAIN, BOTH, ALL = "train", "train+validation", "all"
@@ -30,9 +31,10 @@ class Finish:
     def run(self, ending: Ending) -> Result:
         """The best, or the mean of several, as a run."""
         climb, parts = self.climb, self.climb.so_far.parts(ending.one)
+        more = ending.more_epochs or FEWEST_MORE
         if not ending.one.members:
-            return self._single(ending.one, report=True)
-        members = [self._single(part, report=False) for part in parts]
+            return self._single(ending.one, more, report=True)
+        members = [self._single(part, more, report=False) for part in parts]
         settings = ensemble_settings(
             members,
             [1 / len(members)] * len(members),
@@ -50,10 +52,10 @@ class Finish:
             decisions=[Decision(what="weights", chosen="equal", why=why)],
         )
 
-    def _single(self, one: Tried, report: bool) -> Result:
+    def _single(self, one: Tried, more_epochs: int, report: bool) -> Result:
         climb, rung = self.climb, one.rung
         assert rung
-        run = rung if self.train_on == TRAIN else rung.continued()
+        run = rung if self.train_on == TRAIN else rung.continued(more_epochs)
         experiment = run.of(climb.base, climb.class_weights)
         changes = {f"training.{key}": value for key, value in self._training(one).items()}
         heard = climb.observer

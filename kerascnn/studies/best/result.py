@@ -70,11 +70,17 @@ class Ending:
 
     Args:
         one: That was tried.
-        retrained: On the validation images too.
+        more_epochs: Of what is fine-tuned, on the validation images too; with 0 nothing is trained
+            on them.
     """
 
     one: Tried
-    retrained: bool
+    more_epochs: int
+
+    @property
+    def retrained(self) -> bool:
+        """Whether it is trained on the validation images too."""
+        return self.more_epochs > 0
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ LARGER_SIZE = 288
 """1.3 times: networks often do better above the size of their training (arXiv 1906.06423)."""
 
 HEAD_EPOCHS = 20
-MORE_EPOCHS = 2
-"""On the validation images too, after a fine-tuning without them: about as good as training anew on
-both, in less time (benchmarks/README.md)."""
+MORE_EPOCHS = (4, 3, 2)
+"""On the validation images too, after a fine-tuning without them: as many as there is time for. Two
+are about as good as training anew on both, in less time (benchmarks/README.md)."""
+FEWEST_MORE = min(MORE_EPOCHS)
 FROZEN, FINETUNED, SCRATCH = "frozen", "finetuned", "scratch"
 
 
@@ -53,9 +54,9 @@ class Rung:
         seed = f", seed +{self.seed}" if self.seed else ""
         return f"{self.network} at {self.image_size} px, {how}{seed}"
 
-    def continued(self) -> "Rung":
+    def continued(self, epochs: int) -> "Rung":
         """The same with a further stage on the validation images too, if it is fine-tuned."""
-        more = min(MORE_EPOCHS, self.views)
+        more = min(epochs, self.views)
         return replace(self, more_epochs=more) if self.kind == FINETUNED else self
 
     def of(self, base: BoundExperiment, class_weights: str | None) -> BoundExperiment:

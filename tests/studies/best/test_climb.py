@@ -16,7 +16,7 @@ from kerascnn.studies.best.clock import Clock, Counts
 from kerascnn.studies.best.heard import OutOfTimeError
 from kerascnn.studies.best.observer import BestObserver
 from kerascnn.studies.best.result import DONE, FAILED, LEFT_OUT, BestResult
-from kerascnn.studies.best.rungs import FINETUNED, FROZEN, Rung
+from kerascnn.studies.best.rungs import FINETUNED, FROZEN, MORE_EPOCHS, Rung
 from kerascnn.studies.best.verdict import alike, sentences
 
 LABEL = np.tile([0, 1], 20)
@@ -133,9 +133,9 @@ def test_no_time_is_kept_from_a_fine_tuning_for_a_mean_of_frozen_networks(climb)
     climbing = climb({"one": 0.9, "two": 0.9})
     clock, members = climbing.clock, climbing._rungs(climbing._members())
     alone, tuned = climbing.so_far.best.rung, Rung(FINETUNED, "one", 224, 4, views=4)
-    ends = clock.final([alone], True), clock.final([tuned], True)
-    assert climbing._reserve(tuned, True) == max(ends)
-    assert climbing._reserve(alone, True) == clock.final(members, True) > max(ends)
+    ends = clock.final([alone], 2), clock.final([tuned], 2)
+    assert climbing._reserve(tuned, 2) == max(ends)
+    assert climbing._reserve(alone, 2) == clock.final(members, 2) > max(ends)
 
 
 @pytest.mark.parametrize("seconds", [14, 20, 28, 60])
@@ -144,7 +144,9 @@ def test_the_end_has_the_time_to_train_on_the_validation_images_too(climb, secon
     ending, clock = climbing.finished(), climbing.clock
     assert ending.retrained
     rungs = [part.rung for part in climbing.so_far.parts(ending.one)]
-    assert clock.final(rungs, True) <= clock.left
+    assert clock.final(rungs, ending.more_epochs) <= clock.left
+    more = [one for one in MORE_EPOCHS if clock.final(rungs, one) <= clock.left]
+    assert ending.more_epochs == max(more)
 
 
 @pytest.mark.parametrize(("seconds", "state"), [(14, LEFT_OUT), (60, DONE)])

@@ -22,13 +22,14 @@ def test_a_rung_keeps_the_images_and_replaces_network_size_and_stages(base):
 def test_a_fine_tuning_is_continued_on_more_images_after_the_stages_that_were_tried(base):
     rung = Rung(FINETUNED, "mobilenet_v2", 96, 4, views=4)
     base = base.with_overrides({"training.train_on": "train+validation", "training.keep": "last"})
-    *tried, more = rung.continued().of(base, None).stages
+    *tried, more = rung.continued(3).of(base, None).stages
     assert [stage.train_on for stage in (*tried, more)] == ["train", "train", "train+validation"]
     before = [stage.settings for stage in rung.of(base, None).stages]
     assert [one.settings.model_copy(update={"train_on": None}) for one in tried] == before
-    assert (more.settings.epochs, more.settings.views) == (2, 2)
+    assert (more.settings.epochs, more.settings.views) == (3, 3)
+    assert rung.continued(8).more_epochs == 4  # views that were not tried would have to be made
     frozen = Rung(FROZEN, "mobilenet_v2", 96, 20)
-    assert frozen.continued() == frozen
+    assert frozen.continued(3) == frozen
 
 
 @pytest.mark.parametrize(("kind", "trained"), [(FROZEN, ["head"]), (SCRATCH, ["all"])])
