@@ -1,7 +1,8 @@
 """Accuracy by minutes: `kerascnn best` beside fastai's `fine_tune` and the Keras guide.
 
 All see the same images and are judged on the same test images. `best` gets its minutes; the
-others, with EfficientNet-Lite0, a number of epochs each, and the whole process counts.
+others, with EfficientNet-Lite0, a number of epochs each, and the whole process counts. fastai
+augments, and takes the rate that its finder suggests.
 Of the images that do not test, a few are the rivals' validation images; `best` draws its own from
 all of them. With --plot it draws what earlier calls have printed, on splits of their own each.
 """
@@ -66,17 +67,20 @@ def main(
 def callers(data: Path, fastai: str | None, seed: int) -> dict[str, Callable[[int], Any]]:
     """What trains for a number of epochs, by name: a head of that many, then as many more."""
 
-    def call(name: str, head_epochs: int, **python: str) -> Callable[[int], Any]:
+    def call(name: str, head_epochs: int, *own: str, **python: str) -> Callable[[int], Any]:
         def run(epochs: int) -> tuple[float, int, int]:
             heads = ("--head-epochs", head_epochs or epochs)
             words = ("--data", data, "--image-size", SIZE, "--seed", seed)
-            done = script(name, *words, *heads, "--finetune-epochs", epochs, **python)
+            done = script(name, *words, *own, *heads, "--finetune-epochs", epochs, **python)
             return done["process_seconds"], done["correct"], done["total"]
 
         return run
 
     guide = {"Keras guide": call("keras_guide.py", 0)}
-    return guide | ({"fastai": call("fastai_baseline.py", 1, python=fastai)} if fastai else {})
+    if not fastai:
+        return guide
+    as_advised = ("--augment", "--lr-find")
+    return guide | {"fastai": call("fastai_baseline.py", 1, *as_advised, python=fastai)}
 
 
 def figures(calls: dict[str, dict[float, Points]]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from fastai.vision.all import (
     Normalize,
     Resize,
     accuracy,
+    aug_transforms,
     get_image_files,
     set_seed,
     vision_learner,
@@ -40,15 +41,20 @@ def main() -> None:
     parser.add_argument("--head-epochs", type=int, default=5)
     parser.add_argument("--finetune-epochs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--augment", action="store_true", help="By aug_transforms.")
+    parser.add_argument("--lr-find", action="store_true", help="At the rate of its finder.")
     options = parser.parse_args()
     set_seed(options.seed)
     learner = make_learner(options)
-    # `fine_tune(finetune_epochs, freeze_epochs=head_epochs)` of fastai 2.8, timed in two
+    # `fine_tune(finetune_epochs, rate, freeze_epochs=head_epochs)` of fastai 2.8, timed in two
     learner.freeze()
-    head_seconds = fit(learner, options.head_epochs, slice(2e-3), pct_start=0.99)
+    start = time.perf_counter()
+    rate = suggested(learner) if options.lr_find else 2e-3
+    found_seconds = time.perf_counter() - start
+    head_seconds = found_seconds + fit(learner, options.head_epochs, slice(rate), pct_start=0.99)
     head = right(learner, options.data / "test")
     learner.unfreeze()
-    rates = slice(1e-3 / 100, 1e-3)
+    rates = slice(rate / 2 / 100, rate / 2)
     finetune_seconds = fit(learner, options.finetune_epochs, rates, pct_start=0.3, div=5.0)
     figures = {
         "head_seconds": head_seconds,
@@ -56,18 +62,26 @@ def main() -> None:
         "finetune_seconds": finetune_seconds,
         "correct": right(learner, options.data / "test"),
         "total": len(get_image_files(options.data / "test")),
+        "rate": rate,
     }
     print(json.dumps(figures))
 
 
+def suggested(learner: Learner) -> float:
+    with learner.no_bar(), learner.no_logging():
+        return float(learner.lr_find(show_plot=False).valley)
+
+
 def make_learner(options: argparse.Namespace) -> Learner:
+    size, room = options.image_size, options.image_size // 5 if options.augment else 0
+    augmented = aug_transforms(size=size) if options.augment else []
     loaders = ImageDataLoaders.from_folder(
         options.data,
         train="train",
         valid="validation",
         bs=options.batch_size,
-        item_tfms=Resize(options.image_size),
-        batch_tfms=[Normalize.from_stats([127 / 255] * 3, [128 / 255] * 3)],
+        item_tfms=Resize(size + room),
+        batch_tfms=[*augmented, Normalize.from_stats([127 / 255] * 3, [128 / 255] * 3)],
     )
     learner = vision_learner(
         loaders, ARCHITECTURE, pretrained=False, normalize=False, metrics=accuracy

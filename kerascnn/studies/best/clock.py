@@ -1,8 +1,10 @@
 """The time of a study: what is left, and what each rung is expected to take of it."""
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from kerascnn.studies.best.result import Tried
 from kerascnn.studies.best.rungs import FINETUNED, FROZEN, Rung
@@ -17,6 +19,10 @@ CLOSING_SECONDS = 3.0
 CLOSING_BY_TRIAL = 2.0
 """To save the model, draw the report and end the process: for each network in it, and by what is
 around a trial's training."""
+
+
+Speeds = dict[int, float]
+"""Seconds an image (and epoch), by the size of the images."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,8 @@ class Clock:
     seconds: float
     start: float
     counts: Counts
-    _prefix: dict[tuple[str, int], float] = field(default_factory=dict)  # seconds an image
-    _fit: dict[tuple[str, int, str], float] = field(default_factory=dict)  # and epoch
+    _prefix: dict[str, Speeds] = field(default_factory=partial(defaultdict, dict))
+    _fit: dict[tuple[str, str], Speeds] = field(default_factory=partial(defaultdict, dict))
     _trials: list[float] = field(default_factory=list)  # seconds of neither prefix nor fit
 
     @property
@@ -59,10 +65,9 @@ class Clock:
         if rung is None:
             return
         if one.rows_made:
-            speed = one.prefix_seconds / one.rows_made
-            self._prefix[rung.network, rung.image_size] = speed
+            self._prefix[rung.network][rung.image_size] = one.prefix_seconds / one.rows_made
         per_epoch = one.fit_seconds / (rung.epochs * self.counts.train)
-        self._fit[rung.network, rung.image_size, rung.kind] = per_epoch
+        self._fit[rung.network, rung.kind][rung.image_size] = per_epoch
         self._trials.append(one.seconds - one.prefix_seconds - one.fit_seconds)
 
     def trial(self, rung: Rung) -> float | None:
@@ -70,10 +75,13 @@ class Clock:
         fit = self._fit_of(rung)
         if fit is None:
             return None
-        prefix = self._prefix.get((rung.network, rung.image_size), 0.0) * rung.views
-        if rung.kind == FROZEN:  # its images have been through the prefix if its speed is known
-            prefix = 0.0
-        return self._around + (prefix + fit * rung.epochs) * self.counts.train
+        views = 0 if rung.kind == FROZEN else rung.views
+        if (
+            rung.image_size not in self._prefix[rung.network]
+        ):  # the images as they are, for the head
+            views += 1
+        passes = self._prefix_of(rung) * views + fit * rung.epochs
+        return self._around + passes * self.counts.train
 
     def final(self, rungs: Sequence[Rung], more_epochs: int) -> float:
         """The expected seconds to run rungs in full, tested, and the mean of several.
@@ -96,8 +104,7 @@ class Clock:
 
     def _whole(self, rung: Rung, images: int) -> float:
         """The seconds of a whole network for some images."""
-        prefix = self._prefix.get((rung.network, rung.image_size), 0.0)
-        return UNFOLDED * prefix * images
+        return UNFOLDED * self._prefix_of(rung) * images
 
     def _retrained(self, rung: Rung, more_epochs: int) -> float:
         """The training on the validation images too, whose views alone are not stored yet."""
@@ -105,8 +112,7 @@ class Clock:
             return 0.0
         more = rung.continued(more_epochs).more_epochs
         fit = (self._fit_of(rung) or 0.0) * (more or rung.epochs) * self.counts.both
-        prefix = self._prefix.get((rung.network, rung.image_size), 0.0)
-        return SLACK * (fit + prefix * more * self.counts.validation)
+        return SLACK * (fit + self._prefix_of(rung) * more * self.counts.validation)
 
     @property
     def _around(self) -> float:
@@ -115,8 +121,19 @@ class Clock:
 
     def _fit_of(self, rung: Rung) -> float | None:
         """Seconds of an epoch for each image, measured or supposed."""
-        known = self._fit.get((rung.network, rung.image_size, rung.kind))
-        prefix = self._prefix.get((rung.network, rung.image_size))
-        if known is None and prefix is not None and rung.kind == FINETUNED:
-            return TRAINING_BY_PREFIX * prefix
-        return known
+        known = self._fit[rung.network, rung.kind]
+        if not known and self._prefix[rung.network] and rung.kind == FINETUNED:
+            return TRAINING_BY_PREFIX * self._prefix_of(rung)
+        return _at(known, rung.image_size)
+
+    def _prefix_of(self, rung: Rung) -> float:
+        """Seconds of the frozen prefix for each image; 0 if nothing is known of it."""
+        return _at(self._prefix[rung.network], rung.image_size) or 0.0
+
+
+def _at(speeds: Speeds, image_size: int) -> float | None:
+    """Those at a size, measured or by the pixels of the nearest one; None if there is none."""
+    if not speeds:
+        return None
+    nearest = min(speeds, key=lambda size: abs(size - image_size))
+    return speeds[nearest] * (image_size / nearest) ** 2

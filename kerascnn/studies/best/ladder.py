@@ -33,9 +33,9 @@ def ladder(
 ) -> Iterator[Alternatives]:
     """Yields what to try next, as the results so far suggest.
 
-    First the frozen features of two networks, which are fine-tuned, the better one first; then the
-    features of the others, which are fine-tuned too; then the best two with more views; then the
-    best with larger images, and with other seeds.
+    First the frozen features of two networks; then the better one is fine-tuned, and again with
+    larger images. The other one, and then all others, are fine-tuned at the size that was better;
+    then the best two with more views; then the best with other seeds.
     """
     if not networks:
         for epochs in SCRATCH_EPOCHS:
@@ -43,18 +43,16 @@ def ladder(
         return
     frozen = [[Rung(FROZEN, network, IMAGE_SIZE, head_epochs)] for network in networks]
     yield from frozen[:FIRST]
-    for rung in ranked(so_far(), FROZEN):
-        yield _finetunings(rung, IMAGE_SIZE)
+    for rung in ranked(so_far(), FROZEN)[:1]:
+        for image_size in (IMAGE_SIZE, LARGER_SIZE):
+            yield _finetunings(rung, image_size)
+    for rung in ranked(so_far(), FROZEN)[1:]:
+        yield _finetunings(rung, _better_size(so_far()))
     yield from frozen[FIRST:]
     for rung in ranked(so_far(), FROZEN):
-        yield _finetunings(rung, IMAGE_SIZE)
+        yield _finetunings(rung, _better_size(so_far()))
     for rung in ranked(so_far(), FINETUNED)[:FIRST]:
         yield [replace(rung, epochs=views, views=views) for views in MORE_THOROUGH]
-    for rung in ranked(so_far(), FROZEN)[:1]:
-        yield [Rung(FROZEN, rung.network, LARGER_SIZE, head_epochs)]
-    for rung in ranked(so_far(), FROZEN)[:1]:
-        if rung.image_size == LARGER_SIZE:
-            yield _finetunings(rung, LARGER_SIZE)
     for seed in range(1, SEEDS):
         for rung in ranked(so_far(), FINETUNED)[:1]:
             yield [replace(rung, seed=seed)]
@@ -65,6 +63,12 @@ def ranked(so_far: BestResult, kind: str) -> list[Rung]:
     done = [one for one in so_far.tried if one.state == DONE]
     ordered = sorted(done, key=lambda one: one.val_loss or 0.0)
     return [one.rung for one in ordered if one.rung and one.rung.kind == kind]
+
+
+def _better_size(so_far: BestResult) -> int:
+    """That of the best fine-tuning."""
+    sizes = [rung.image_size for rung in ranked(so_far, FINETUNED)]
+    return next(iter(sizes), IMAGE_SIZE)
 
 
 def _finetunings(frozen: Rung, image_size: int) -> Alternatives:

@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -47,6 +48,16 @@ def test_a_measured_fit_replaces_the_supposed_one(clock):
     taken = {"prefix_seconds": 20.0, "rows_made": 2000, "fit_seconds": 79.0}
     clock.measured(took(finetuned(2), 100.0, **taken))
     assert clock.trial(finetuned(2)) > before
+
+
+def test_larger_images_are_expected_to_take_the_time_of_their_pixels(clock):
+    taken = {"prefix_seconds": 20.0, "rows_made": 2000, "fit_seconds": 40.0}
+    clock.measured(took(finetuned(2), 62.0, **taken))
+    larger = replace(finetuned(2), image_size=448)
+    around = 1.0  # of the head, which took least
+    passes = clock.trial(finetuned(2)) - around
+    head = 4 * 0.01 * COUNTS.train  # whose images have not been through the prefix at this size
+    assert clock.trial(larger) - around == pytest.approx(4 * passes + head)
 
 
 def test_what_is_not_trained_again_is_only_tested(clock):

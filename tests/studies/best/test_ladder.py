@@ -1,3 +1,5 @@
+import pytest
+
 from kerascnn.studies.best.ladder import MORE_THOROUGH, THOROUGHNESS, ladder
 from kerascnn.studies.best.result import DONE, FAILED, BestResult, Tried
 from kerascnn.studies.best.rungs import FINETUNED, FROZEN, IMAGE_SIZE, LARGER_SIZE, SCRATCH
@@ -15,9 +17,10 @@ def climbed(networks, losses, failed=()):
 
 def test_two_networks_are_fine_tuned_before_others_are_looked_at_the_better_one_first():
     tried = climbed(("one", "two", "three"), {("two", IMAGE_SIZE): 0.5})
-    begun = [(rung.kind, rung.network) for rung in tried[:5]]
+    begun = [(rung.kind, rung.network) for rung in tried[:6]]
     assert begun[:2] == [(FROZEN, "one"), (FROZEN, "two")]
-    assert begun[2:] == [(FINETUNED, "two"), (FINETUNED, "one"), (FROZEN, "three")]
+    assert begun[2:4] == [(FINETUNED, "two"), (FINETUNED, "two")]  # at two sizes
+    assert begun[4:] == [(FINETUNED, "one"), (FROZEN, "three")]
 
 
 def test_the_best_two_are_fine_tuned_with_more_views_after_all_networks():
@@ -31,11 +34,12 @@ def test_the_best_two_are_fine_tuned_with_more_views_after_all_networks():
     assert ("one", many) not in views
 
 
-def test_larger_images_are_fine_tuned_only_where_their_features_are_better():
-    sizes = {rung.image_size for rung in climbed(("one",), {}) if rung.kind == FINETUNED}
-    assert sizes == {IMAGE_SIZE}
-    tried = climbed(("one",), {("one", LARGER_SIZE): 0.5})
-    assert LARGER_SIZE in {rung.image_size for rung in tried if rung.kind == FINETUNED}
+@pytest.mark.parametrize(("loss", "size"), [(0.5, LARGER_SIZE), (2.0, IMAGE_SIZE)])
+def test_others_are_fine_tuned_at_the_size_at_which_the_first_was_better(loss, size):
+    tried = climbed(("one", "two", "three"), {("one", LARGER_SIZE): loss})
+    tuned = [rung for rung in tried if rung.kind == FINETUNED]
+    assert [rung.image_size for rung in tuned[:2]] == [IMAGE_SIZE, LARGER_SIZE]
+    assert {rung.image_size for rung in tuned[2:]} == {size}
 
 
 def test_a_network_that_fails_is_not_fine_tuned():
