@@ -76,10 +76,8 @@ class Clock:
         if fit is None:
             return None
         views = 0 if rung.kind == FROZEN else rung.views
-        if (
-            rung.image_size not in self._prefix[rung.network]
-        ):  # the images as they are, for the head
-            views += 1
+        if rung.image_size not in self._prefix[rung.network]:
+            views += 1  # the images as they are, for the head
         passes = self._prefix_of(rung) * views + fit * rung.epochs
         return self._around + passes * self.counts.train
 

@@ -67,8 +67,8 @@ def ranked(so_far: BestResult, kind: str) -> list[Rung]:
 
 def _better_size(so_far: BestResult) -> int:
     """That of the best fine-tuning."""
-    sizes = [rung.image_size for rung in ranked(so_far, FINETUNED)]
-    return next(iter(sizes), IMAGE_SIZE)
+    tuned = ranked(so_far, FINETUNED)
+    return tuned[0].image_size if tuned else IMAGE_SIZE
 
 
 def _finetunings(frozen: Rung, image_size: int) -> Alternatives:
